@@ -1,0 +1,39 @@
+# The two commands of the README are `make demo` and `make test`; both create their own environment.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test slow benchmark lint clean
+
+$(VENV)/.python: Makefile
+	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/salhw demo --out demo
+
+test: $(VENV)/.tested lint
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/.tested
+	$(BIN)/python -m pytest -m slow
+
+benchmark: $(VENV)/.tested
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

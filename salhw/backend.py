@@ -1,0 +1,125 @@
+"""The protocols that a plug-in satisfies, and the registry that finds plug-ins by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from types import TracebackType
+from typing import Protocol, Self, cast, runtime_checkable
+
+import numpy.typing as npt
+
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.compile.lower import Lowering
+from salhw.diagnostics import BackendError, Diagnostic
+from salhw.fields import FloatArray
+from salhw.network import Network
+from salhw.recording import Recording
+from salhw.target import Target
+
+GROUP = "salhw.backends"
+
+
+class Session(Protocol):
+    """An executable loaded and running; a context manager. Several sessions never disturb each other."""
+
+    def run(self, duration: float) -> Recording:
+        """Run ``duration`` ms of biological time, from where the last run ended. Weights persist."""
+        ...
+
+    def get(self, path: str) -> FloatArray:
+        """What the chip holds at ``path``, leading dimension "instance"; see ``salhw.paths``."""
+        ...
+
+    def set(self, path: str, value: npt.ArrayLike) -> None:
+        """Write ``value``, shaped as ``get`` returns it or broadcast to that (without "instance": for all)."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. A closed session refuses to run, get and set."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A plug-in that owns targets and opens sessions. Registered under the entry point group ``salhw.backends``."""
+
+    name: str
+
+    def targets(self) -> Mapping[str, Target]:
+        """Its targets by name. Must not import a simulator."""
+        ...
+
+    def lower(self, net: Network, target: Target) -> Lowering:
+        """A network that passed ``check``, as this backend will run it."""
+        ...
+
+    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
+        """Load an executable: one instance per entry of ``ids`` (and of ``chips``)."""
+        ...
+
+
+def _unknown(what: str, name: str, known: Sequence[str], fix: str) -> BackendError:
+    finding = Diagnostic("SAL601", what, repr(name), f"one of {', '.join(sorted(known)) or 'none'}", fix)
+    return BackendError(f"BackendError: no {what} {name!r}", [finding])
+
+
+@cache
+def backends() -> Mapping[str, Backend]:
+    """Every installed backend by name.
+
+    Raises:
+        BackendError: a plug-in that cannot be loaded or does not satisfy the protocol.
+    """
+    found: dict[str, Backend] = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            plugin = entry.load()
+        except Exception as error:
+            finding = Diagnostic("SAL602", entry.value, f"{type(error).__name__}: {error}", "a module that imports")
+            raise BackendError(f"BackendError: backend {entry.name!r} cannot be loaded", [finding]) from error
+        if not isinstance(plugin, Backend):
+            finding = Diagnostic("SAL602", entry.value, type(plugin).__name__, "name, targets(), lower() and open()")
+            raise BackendError(f"BackendError: {entry.name!r} is not a backend", [finding])
+        found[plugin.name] = plugin
+    return found
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name.
+
+    Raises:
+        BackendError: not installed.
+    """
+    known = backends()
+    if name not in known:
+        raise _unknown("backend", name, list(known), "install the package that brings it")
+    return known[name]
+
+
+@cache
+def targets() -> Mapping[str, Target]:
+    """Every target of every installed backend, by name."""
+    return {name: target for plugin in backends().values() for name, target in plugin.targets().items()}
+
+
+def resolve(target: Target | str) -> Target:
+    """A target from itself or its name.
+
+    Raises:
+        BackendError: no such target.
+    """
+    if isinstance(target, Target):
+        return target
+    known = targets()
+    if target not in known:
+        raise _unknown("target", target, list(known), "see `salhw targets`")
+    return cast(Target, known[target])

@@ -1,0 +1,1 @@
+"""check -> lower -> quantise -> place: pure functions from a description to an executable."""

@@ -1,0 +1,101 @@
+"""Hold a description against a target's capabilities. Driven by the data of both: there is no list of features here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from salhw.connectivity import values
+from salhw.consistency import rule_name
+from salhw.diagnostics import Diagnostic
+from salhw.fields import Model
+from salhw.network import Network, Projection
+from salhw.target import Capability, Range, Target
+
+_STRUCTURE = {"kind", "name", "population", "projection", "neurons", "times", "causal", "anticausal", "update"}
+
+
+def check(net: Network, target: Target) -> list[Diagnostic]:
+    """Everything in ``net`` that ``target`` does not have, as diagnostics."""
+    return [
+        *_fields("network", net, target.network, {"populations", "projections", "stimuli", "probes"}),
+        *_populations(net, target),
+        *(finding for projection in net.projections for finding in _projection(net, projection, target)),
+        *(f for k, item in enumerate(net.stimuli) for f in _kind(f"stimuli[{k}]", item, target.stimuli)),
+        *(f for k, item in enumerate(net.probes) for f in _kind(f"probes[{k}]", item, target.probes)),
+    ]
+
+
+def _populations(net: Network, target: Target) -> Iterator[Diagnostic]:
+    for population in net.populations:
+        yield from _kind(f"populations.{population.name}.neuron", population.neuron, target.neurons)
+
+
+def _projection(net: Network, projection: Projection, target: Target) -> Iterator[Diagnostic]:
+    path = f"projections.{projection.name}"
+    skipped = {"pre", "post", "weights", "kernel", "plasticity"}
+    yield from _fields(path, projection, target.projections, skipped)
+    allowed = target.projections.get("connectivity", ())
+    if isinstance(allowed, tuple) and projection.weights.kind not in allowed:
+        yield _unsupported(f"{path}.weights", projection.weights.kind, allowed)
+    n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
+    weights = values(projection.weights, n_post, n_pre, projection.pre == projection.post)
+    yield from _value(f"{path}.weights", weights, target.projections.get("weights"), arrays=True)
+    yield from _kind(f"{path}.kernel", projection.kernel, target.kernels)
+    for k, rule in enumerate(projection.plasticity):
+        at = f"{path}.{rule_name(projection, k)}"
+        yield from _kind(at, rule, target.plasticity)
+        if rule.kind in target.plasticity:
+            schedules = target.plasticity[rule.kind].get("update", ())
+            schedule = "every" if rule.period is not None else rule.update
+            if isinstance(schedules, tuple) and schedule not in schedules:
+                yield _unsupported(f"{at}.update", schedule, schedules)
+            for branch in ("causal", "anticausal"):
+                yield from _kind(f"{at}.{branch}", getattr(rule, branch), target.windows)
+
+
+def _unsupported(path: str, asked: str, allowed: tuple[str, ...]) -> Diagnostic:
+    return Diagnostic("SAL101", path, asked, f"supported {', '.join(allowed) or 'none'}", "choose one of these")
+
+
+def _kind(path: str, item: Any, capabilities: Mapping[str, Capability]) -> Iterator[Diagnostic]:
+    if item.kind not in capabilities:
+        yield _unsupported(path, item.kind, tuple(capabilities))
+    else:
+        yield from _fields(path, item, capabilities[item.kind], _STRUCTURE)
+
+
+def _fields(path: str, item: Model, capability: Capability, skipped: set[str]) -> Iterator[Diagnostic]:
+    arrays = capability.get("arrays", ())
+    for name, info in type(item).model_fields.items():
+        if name in skipped or name in _STRUCTURE:
+            continue
+        value = getattr(item, name)
+        if name in capability:
+            may_vary = isinstance(arrays, tuple) and name in arrays
+            yield from _value(f"{path}.{name}", value, capability[name], may_vary)
+        elif isinstance(value, np.ndarray) or value != info.get_default():
+            fix = f"leave {name} at its default"
+            yield Diagnostic("SAL102", f"{path}.{name}", f"{value}", f"only the default, {info.get_default()}", fix)
+
+
+def _value(path: str, value: Any, entry: Range | tuple[str, ...] | None, arrays: bool) -> Iterator[Diagnostic]:
+    if value is None:
+        return
+    if isinstance(entry, tuple):
+        if value not in entry:
+            yield Diagnostic("SAL103", path, str(value), f"supported {', '.join(entry)}", "choose one of these")
+        return
+    if isinstance(value, np.ndarray) and not arrays:
+        yield Diagnostic("SAL105", path, f"shape {value.shape}", "one number for all", "give a single number")
+        return
+    array = np.asarray(value, dtype=np.float64)
+    if entry is None or not array.size:
+        return
+    outside = (array < entry.min) | (array > entry.max)
+    if outside.any():
+        worst = array[outside].ravel()[0] if array.ndim else float(array)
+        fix = f"{path.rpartition('.')[2]} within {entry}"
+        yield Diagnostic("SAL104", path, f"{worst:g}", f"supported {entry}", fix)

@@ -1,0 +1,100 @@
+"""A network lowered to one target, with the report of what that took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from salhw.chip import Chip
+from salhw.compile.place import Placement
+from salhw.diagnostics import Diagnostic, SessionError
+from salhw.network import Network
+from salhw.target import Target
+
+if TYPE_CHECKING:
+    from salhw.backend import Session
+
+
+@dataclass(frozen=True)
+class Report:
+    """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network."""
+
+    network: str
+    target: str
+    approximations: tuple[Diagnostic, ...] = ()
+    notes: tuple[str, ...] = ()
+    used: dict[str, int] = field(default_factory=dict)
+    available: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        amount = [
+            f"{count:,} of {self.available[name]:,} {name}" if name in self.available else f"{count:,} {name}"
+            for name, count in self.used.items()
+        ]
+        lines = [f"{self.network} on {self.target}: {', '.join(amount)}", *(f"  {note}" for note in self.notes)]
+        lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as plain data, for ``--json``."""
+        return {
+            "network": self.network,
+            "target": self.target,
+            "used": self.used,
+            "available": self.available,
+            "notes": list(self.notes),
+            "approximations": [item.as_dict() for item in self.approximations],
+        }
+
+
+@dataclass(frozen=True)
+class Executable:
+    """``network`` is the lowered one, ``source`` the description as it was given."""
+
+    network: Network
+    source: Network
+    target: Target
+    placement: Placement
+    report: Report
+
+    def open(
+        self, *, instances: int | Sequence[int] | None = None, chips: Sequence[Chip] | None = None, seed: int = 0
+    ) -> Session:
+        """Load the network and return a session (a context manager).
+
+        Args:
+            instances: how many independent copies (ids 0, 1, ...), or the ids themselves. An instance's random numbers
+                depend on ``seed`` and its id only: ``instances=[3]`` repeats instance 3 of ``instances=20``.
+            chips: the chips to run on, one instance each, with the chips' ids. Excludes ``instances``.
+            seed: of the trial-to-trial randomness; the fixed pattern belongs to the chips.
+
+        Raises:
+            SessionError: both or neither usable: instances and chips together, none at all, ids repeated, or chips of
+                another target.
+        """
+        from salhw.backend import backend
+
+        ids = self._ids(instances, chips)
+        chips = tuple(chips) if chips is not None else (Chip(id=0, target=self.target.name),) * len(ids)
+        return backend(self.target.backend).open(self, chips=chips, ids=ids, seed=seed)
+
+    def _ids(self, instances: int | Sequence[int] | None, chips: Sequence[Chip] | None) -> tuple[int, ...]:
+        if chips is not None:
+            foreign = [chip for chip in chips if chip.target != self.target.name]
+            if instances is not None:
+                raise _refused("instances", "chips as well", "instances or chips", "leave one out")
+            if foreign:
+                raise _refused("chips", f"chips of {foreign[0].target!r}", f"chips of {self.target.name!r}")
+            ids = tuple(chip.id for chip in chips)
+        elif instances is None:
+            ids = (0,)
+        else:
+            ids = tuple(range(instances)) if isinstance(instances, int) else tuple(instances)
+        if not ids or min(ids) < 0 or len(set(ids)) != len(ids):
+            raise _refused("chips" if chips is not None else "instances", str(ids)[:40], "different ids >= 0, at least one")
+        return ids
+
+
+def _refused(path: str, asked: str, supported: str, fix: str = "") -> SessionError:
+    return SessionError("SessionError: cannot open", [Diagnostic("SAL401", path, asked, supported, fix)])

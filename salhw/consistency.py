@@ -1,0 +1,188 @@
+"""What makes a network as a whole consistent: names, shapes, the time grid, and what goes with what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salhw.connectivity import Dense, OneToOne, Sparse, shape_of
+from salhw.diagnostics import Diagnostic
+from salhw.fields import in_steps
+from salhw.kernels import Rectangular
+from salhw.neurons import GLM, LIF, Source
+from salhw.probes import Membrane, StateOccupancy, Weights
+from salhw.stimuli import Clamp, Current, Poisson, SpikeTimes
+
+if TYPE_CHECKING:
+    from salhw.network import Network, Population, Projection
+
+MAX_STATE_NEURONS = 16
+
+
+def problems(net: Network) -> list[Diagnostic]:
+    """Every contradiction in the network, with its path."""
+    return [*_names(net), *_populations(net), *_projections(net), *_stimuli(net), *_probes(net)]
+
+
+def _names(net: Network) -> Iterator[Diagnostic]:
+    for group, items in (("populations", net.populations), ("projections", net.projections)):
+        for name, count in Counter(item.name for item in items).items():
+            if count > 1:
+                yield Diagnostic("SAL006", f"{group}.{name}", f"{count} times", "every name once", "rename the others")
+
+
+def _on_grid(path: str, time: float | None, net: Network) -> Iterator[Diagnostic]:
+    if time is None:
+        return
+    steps = time / net.dt
+    if in_steps(time, net.dt) is None:
+        near = f"{np.floor(steps) * net.dt:g} or {np.ceil(steps) * net.dt:g} ms"
+        yield Diagnostic("SAL008", path, f"{time:g} ms", f"whole multiples of dt = {net.dt:g} ms", near)
+
+
+def _known(path: str, name: str, names: list[str]) -> Iterator[Diagnostic]:
+    if name not in names:
+        supported = f"one of {', '.join(names)}" if names else "nothing: there are none"
+        yield Diagnostic("SAL009", path, repr(name), supported, "check the spelling, or add it")
+
+
+def _shape(path: str, value: Any, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
+    if isinstance(value, np.ndarray) and value.shape != shape:
+        expected = f"one number or shape {shape}"
+        yield Diagnostic("SAL003", path, f"shape {value.shape}", expected, "shapes are (post, pre) for synapses")
+
+
+def _populations(net: Network) -> Iterator[Diagnostic]:
+    for population in net.populations:
+        path, neuron = f"populations.{population.name}", population.neuron
+        if isinstance(neuron, GLM | LIF):
+            yield from _shape(f"{path}.bias", neuron.bias, (population.size,))
+            yield from _on_grid(f"{path}.tau_ref", neuron.tau_ref, net)
+
+
+def _projections(net: Network) -> Iterator[Diagnostic]:
+    sizes = {p.name: p.size for p in net.populations}
+    for projection in net.projections:
+        path = f"projections.{projection.name}"
+        ends = [*_known(f"{path}.pre", projection.pre, [*sizes]), *_known(f"{path}.post", projection.post, [*sizes])]
+        yield from ends
+        yield from _on_grid(f"{path}.delay", projection.delay, net)
+        if isinstance(projection.kernel, Rectangular):
+            yield from _on_grid(f"{path}.kernel.tau_syn", projection.kernel.tau_syn, net)
+        for k, rule in enumerate(projection.plasticity):
+            yield from _on_grid(f"{path}.{rule_name(projection, k)}.update", rule.period, net)
+        if not ends:
+            yield from _synapses(path, projection, sizes[projection.post], sizes[projection.pre])
+
+
+def rule_name(projection: Projection, index: int) -> str:
+    """``plasticity``, or ``plasticity[1]`` where a projection has several rules."""
+    return "plasticity" if len(projection.plasticity) == 1 else f"plasticity[{index}]"
+
+
+def _synapses(path: str, projection: Projection, n_post: int, n_pre: int) -> Iterator[Diagnostic]:
+    weights, recurrent = projection.weights, projection.pre == projection.post
+    shape = shape_of(weights, n_post, n_pre)
+    if isinstance(weights, Dense):
+        wrong = list(_shape(f"{path}.weights", weights.values, shape))
+        yield from wrong
+        if recurrent and not wrong:
+            for i in np.flatnonzero(np.diag(weights.values)):
+                value = f"{weights.values[i, i]:g}"
+                fix = "set the diagonal to zero"
+                yield Diagnostic("SAL010", f"{path}.weights[{i}][{i}]", value, "no self-connections", fix)
+    elif isinstance(weights, Sparse):
+        for end, index, size in (("post", weights.post, n_post), ("pre", weights.pre, n_pre)):
+            for k in np.flatnonzero((index < 0) | (index >= size))[:1]:
+                yield Diagnostic("SAL003", f"{path}.weights.{end}[{k}]", str(index[k]), f"0..{size - 1}")
+        if recurrent:
+            for k in np.flatnonzero(weights.post == weights.pre)[:1]:
+                asked = f"{weights.pre[k]} -> {weights.post[k]}"
+                yield Diagnostic("SAL010", f"{path}.weights[{k}]", asked, "no self-connections", "leave it out")
+    elif isinstance(weights, OneToOne):
+        if n_post != n_pre:
+            yield Diagnostic("SAL003", f"{path}.weights", f"{n_pre} -> {n_post} neurons", "equal sizes for OneToOne")
+        if recurrent:
+            fix = "use two populations"
+            yield Diagnostic("SAL010", f"{path}.weights", "OneToOne within a population", "no self-connections", fix)
+        yield from _shape(f"{path}.weights.weight", weights.weight, shape)
+    for k, rule in enumerate(projection.plasticity):
+        at = f"{path}.{rule_name(projection, k)}"
+        yield from _shape(f"{at}.learning_rate", rule.learning_rate, shape)
+        yield from _shape(f"{at}.causal.amplitude", rule.causal.amplitude, shape)
+        yield from _shape(f"{at}.anticausal.amplitude", rule.anticausal.amplitude, shape)
+
+
+def _wrong_model(path: str, population: Population, allowed: tuple[type, ...]) -> Iterator[Diagnostic]:
+    if not isinstance(population.neuron, allowed):
+        names = " or ".join(a.__name__ for a in allowed)
+        fix = "drive a Source population and project from it" if Source in allowed else "choose another population"
+        yield Diagnostic("SAL011", path, f"{population.name} of {population.neuron.kind} neurons", names, fix)
+
+
+_DRIVEN = {Poisson: (Source,), SpikeTimes: (GLM, LIF, Source), Clamp: (GLM,), Current: (GLM, LIF)}
+
+
+def _stimuli(net: Network) -> Iterator[Diagnostic]:
+    populations = {p.name: p for p in net.populations}
+    for k, stimulus in enumerate(net.stimuli):
+        path = f"stimuli[{k}]"
+        unknown = list(_known(f"{path}.population", stimulus.population, [*populations]))
+        yield from unknown
+        if unknown:
+            continue
+        population = populations[stimulus.population]
+        yield from _wrong_model(f"{path}.population", population, _DRIVEN[type(stimulus)])
+        if isinstance(stimulus, SpikeTimes):
+            if len(stimulus.times) != population.size:
+                expected = f"{population.size}, one per neuron"
+                yield Diagnostic("SAL003", f"{path}.times", f"{len(stimulus.times)} lists", expected)
+            for i, train in enumerate(stimulus.times):
+                for time in train[np.abs(train / net.dt - np.rint(train / net.dt)) >= 1e-6][:1]:
+                    yield from _on_grid(f"{path}.times[{i}]", float(time), net)
+            continue
+        yield from _on_grid(f"{path}.start", stimulus.start, net)
+        yield from _on_grid(f"{path}.stop", stimulus.stop, net)
+        if isinstance(stimulus, Poisson):
+            yield from _shape(f"{path}.rate", stimulus.rate, (population.size,))
+            if np.any(np.asarray(stimulus.rate) < 0):
+                yield Diagnostic("SAL005", f"{path}.rate", str(np.min(stimulus.rate)), "rates >= 0 Hz")
+        elif isinstance(stimulus, Current):
+            yield from _shape(f"{path}.amplitude", stimulus.amplitude, (population.size,))
+        else:
+            neurons = np.arange(population.size) if stimulus.neurons is None else stimulus.neurons
+            if np.any((neurons < 0) | (neurons >= population.size)):
+                yield Diagnostic("SAL003", f"{path}.neurons", str(neurons.tolist())[:60], f"0..{population.size - 1}")
+            yield from _shape(f"{path}.state", stimulus.state, neurons.shape)
+            if not np.isin(stimulus.state, (0, 1)).all():
+                yield Diagnostic("SAL005", f"{path}.state", str(stimulus.state), "0 or 1")
+
+
+def _probes(net: Network) -> Iterator[Diagnostic]:
+    populations = {p.name: p for p in net.populations}
+    for k, probe in enumerate(net.probes):
+        path = f"probes[{k}]"
+        if isinstance(probe, Weights):
+            yield from _known(f"{path}.projection", probe.projection, [p.name for p in net.projections])
+            yield from _on_grid(f"{path}.every", probe.every, net)
+            continue
+        unknown = list(_known(f"{path}.population", probe.population, [*populations]))
+        yield from unknown
+        if unknown:
+            continue
+        population = populations[probe.population]
+        if isinstance(probe, Membrane):
+            yield from _wrong_model(f"{path}.population", population, (GLM, LIF))
+            yield from _on_grid(f"{path}.every", probe.every, net)
+        elif isinstance(probe, StateOccupancy):
+            yield from _wrong_model(f"{path}.population", population, (GLM, LIF))
+            if population.size > MAX_STATE_NEURONS:
+                limit = f"at most {MAX_STATE_NEURONS} neurons (2**n states)"
+                yield Diagnostic("SAL005", f"{path}.population", f"{population.size} neurons", limit, "split it")
+    seen = Counter((p.kind, p.projection if isinstance(p, Weights) else p.population) for p in net.probes)
+    for (kind, name), count in seen.items():
+        if count > 1:
+            yield Diagnostic("SAL006", "probes", f"{count} {kind} probes of {name}", "one of a kind", "keep one")

@@ -1,0 +1,105 @@
+"""What is wrong, where, what is supported instead, and how to mend it: diagnostics and the errors that carry them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Severity = Literal["error", "approximation", "warning"]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding.
+
+    ``code`` is listed by ``salhw explain``; ``path`` says where (``projections.pair.plasticity.tau``), ``asked`` what
+    the description says there, ``supported`` what would be accepted, ``fix`` what to do. An ``approximation`` is
+    something that the target does differently; its ``supported`` then gives the measured size of the difference.
+    """
+
+    code: str
+    path: str
+    asked: str
+    supported: str
+    fix: str = ""
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        asked = f" = {self.asked}" if self.asked else ""
+        head = f"{self.code} {self.path}{asked}: {self.supported}"
+        return f"{head}\n       fix: {self.fix}" if self.fix else head
+
+    def as_dict(self) -> dict[str, str]:
+        """The finding as plain data, for ``--json``."""
+        return asdict(self)
+
+
+class SalhwError(Exception):
+    """Base of every error that salhw raises on purpose; ``diagnostics`` holds all findings at once."""
+
+    def __init__(self, headline: str, diagnostics: Iterable[Diagnostic] = (), footer: str = "") -> None:
+        self.headline = headline
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        self.footer = footer
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return "\n".join([self.headline, *map(str, self.diagnostics), *([self.footer] if self.footer else [])])
+
+
+class DescriptionError(SalhwError, ValueError):
+    """The description contradicts itself or holds a value that means nothing."""
+
+
+class UnsupportedNetworkError(SalhwError):
+    """The target cannot hold the network; every reason is listed."""
+
+
+class SessionError(SalhwError):
+    """A session was asked for something that it cannot do."""
+
+
+class BackendError(SalhwError):
+    """A backend or target is unknown, broken or not installed."""
+
+
+class FileError(SalhwError, ValueError):
+    """A file is missing, damaged, or of a version that this salhw does not read."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What ``salhw explain CODE`` prints: a title and a text."""
+
+    code: str
+    title: str
+    text: str
+
+
+@cache
+def explanations() -> dict[str, Explanation]:
+    """All codes that salhw can report, from ``codes.toml``."""
+    with (Path(__file__).parent / "codes.toml").open("rb") as file:
+        return {code: Explanation(code, **entry) for code, entry in tomllib.load(file).items()}
+
+
+def explain(code: str) -> Explanation:
+    """The explanation of one code.
+
+    Raises:
+        DescriptionError: no such code.
+    """
+    known = explanations()
+    if code.upper() not in known:
+        finding = Diagnostic("SAL001", "code", code, f"one of {', '.join(known)}", "copy the code from the message")
+        raise DescriptionError("unknown code", [finding])
+    return known[code.upper()]
+
+
+def counted(noun: str, items: Sequence[object]) -> str:
+    """``1 problem``, ``2 problems``."""
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Files: versioned JSON for descriptions, HDF5 for arrays. Never pickle, never eval."""

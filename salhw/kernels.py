@@ -1,0 +1,72 @@
+"""PSP kernels: what one spike does to the postsynaptic input, as a function of the time since it arrived."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from salhw.fields import FloatArray, Model
+from salhw.neurons import Milliseconds
+
+Superposition = Literal["sum", "last"]
+
+
+class _Kernel(Model):
+    """Common to all kernels.
+
+    Args:
+        tau_syn: time constant in ms.
+        area: integral in ms; ``tau_syn`` by default. Eq 6's alpha kernel has ``area=tau_ref``.
+        superposition: ``sum``: overlapping PSPs of one synapse add up (Eq 1); ``last``: a new spike replaces the PSP of
+            the one before ("renewing" synapses, and the Markov chain of section 4.2.1).
+    """
+
+    tau_syn: Milliseconds = 10.0
+    area: Milliseconds | None = None
+    superposition: Superposition = "sum"
+
+    @property
+    def height(self) -> float:
+        """area / tau_syn: the factor on the kernel whose area is tau_syn."""
+        return (self.tau_syn if self.area is None else self.area) / self.tau_syn
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        """kappa(s), s >= 0 in ms since arrival; dimensionless."""
+        raise NotImplementedError
+
+    def sample(self, dt: float, steps: int) -> FloatArray:
+        """kappa at the steps since arrival 0, 1, ..., steps - 1: what a spike at step t adds per unit weight to the
+        input at step t + 1 + delay + m, m being the index."""
+        return self.shape(np.arange(steps) * dt)
+
+
+class Rectangular(_Kernel):
+    """1 for exactly tau_syn (paper Eq 9), which is a whole number of steps."""
+
+    kind: Literal["Rectangular"] = "Rectangular"
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        return np.where(s < self.tau_syn * (1 - 1e-9), self.height, 0.0)
+
+
+class Exponential(_Kernel):
+    """exp(-s / tau_syn)."""
+
+    kind: Literal["Exponential"] = "Exponential"
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        return self.height * np.exp(-s / self.tau_syn)
+
+
+class Alpha(_Kernel):
+    """(s / tau_syn) exp(-s / tau_syn) (paper Eq 6 for area=tau_ref)."""
+
+    kind: Literal["Alpha"] = "Alpha"
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        return self.height * (s / self.tau_syn) * np.exp(-s / self.tau_syn)
+
+
+Kernel = Annotated[Rectangular | Exponential | Alpha, Field(discriminator="kind")]

@@ -1,0 +1,116 @@
+"""The description: populations, projections, stimuli and probes on one time grid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from salhw.connectivity import Connectivity
+from salhw.diagnostics import DescriptionError
+from salhw.fields import Model
+from salhw.kernels import Kernel, Rectangular
+from salhw.neurons import GLM, LIF, Milliseconds, Neuron
+from salhw.plasticity import PlasticityRule
+from salhw.probes import Probe
+from salhw.stimuli import NonNegative, Stimulus
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+def _as_tuple(value: Any) -> Any:
+    """One rule, or none, or several."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+class Population(Model):
+    """``size`` neurons of one model, called ``name`` in every path."""
+
+    name: Name
+    size: Annotated[int, Field(ge=1)]
+    neuron: Neuron
+
+
+class Projection(Model):
+    """Synapses from population ``pre`` to population ``post``.
+
+    Args:
+        weights: a matrix W[post, pre], or Sparse, OneToOne, AllToAll; dimensionless (units of log firing rate).
+        kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
+        delay: in ms, a whole number of steps.
+        plasticity: a rule, or several that add up.
+    """
+
+    name: Name
+    pre: str
+    post: str
+    weights: Connectivity
+    kernel: Kernel = Rectangular()
+    delay: NonNegative = 0.0
+    plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple)] = ()
+
+
+class Network(Model):
+    """A whole network. Everything is checked on construction; all problems are reported at once.
+
+    Args:
+        dt: the time grid in ms.
+
+    Raises:
+        DescriptionError: with one diagnostic per problem.
+    """
+
+    name: Name
+    dt: Milliseconds
+    populations: Annotated[tuple[Population, ...], Field(min_length=1)]
+    projections: tuple[Projection, ...] = ()
+    stimuli: tuple[Stimulus, ...] = ()
+    probes: tuple[Probe, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Network:
+        from salhw.consistency import problems
+
+        if findings := problems(self):
+            raise DescriptionError("", findings)
+        return self
+
+    def population(self, name: str) -> Population:
+        """The population of that name; KeyError if there is none."""
+        return {p.name: p for p in self.populations}[name]
+
+    def projection(self, name: str) -> Projection:
+        """The projection of that name; KeyError if there is none."""
+        return {p.name: p for p in self.projections}[name]
+
+    def save(self, path: str | Path) -> Path:
+        """Write versioned JSON; arrays above 4096 elements go to an HDF5 file of the same name beside it."""
+        from salhw.io.description import save
+
+        return save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Network:
+        """Read what ``save`` wrote.
+
+        Raises:
+            FileError: no such file, not a network, a newer version, or its array file is missing or was changed.
+            DescriptionError: the file describes an invalid network.
+        """
+        from salhw.io.description import load
+
+        return load(Path(path))
+
+    @classmethod
+    def json_schema(cls) -> str:
+        """The JSON Schema of the ``network`` part of a saved file."""
+        return json.dumps(cls.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def tau_ref_of(population: Population) -> float | None:
+    """The refractory period in ms; None for sources."""
+    return population.neuron.tau_ref if isinstance(population.neuron, GLM | LIF) else None

@@ -1,0 +1,138 @@
+"""Plasticity as data: spike-pair rules, and the paper's rules as constructors of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from salhw.fields import FloatArray, Model, PerSynapse, refuse
+from salhw.neurons import Milliseconds
+
+Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
+_EVERY = re.compile(r"every ([0-9.]+(?:e-?[0-9]+)?) ms")
+
+
+class ExponentialWindow(Model):
+    """``amplitude * exp(-|dt| / tau)``; tau in ms, amplitude signed, one number or one per synapse."""
+
+    kind: Literal["Exponential"] = "Exponential"
+    amplitude: PerSynapse = 1.0
+    tau: Milliseconds
+
+    def shape(self, lag: FloatArray) -> FloatArray:
+        """The window without its amplitude at lags |dt| in ms."""
+        return np.exp(-lag / self.tau)
+
+
+class TriangularWindow(Model):
+    """``amplitude * max(0, 1 - |dt| / tau)``; tau in ms, amplitude signed, one number or one per synapse."""
+
+    kind: Literal["Triangular"] = "Triangular"
+    amplitude: PerSynapse = 1.0
+    tau: Milliseconds
+
+    def shape(self, lag: FloatArray) -> FloatArray:
+        """The window without its amplitude at lags |dt| in ms."""
+        return np.maximum(0.0, 1.0 - lag / self.tau)
+
+
+Window = Annotated[ExponentialWindow | TriangularWindow, Field(discriminator="kind")]
+
+
+class PairSTDP(Model):
+    """Spike-timing-dependent plasticity from pairs of spikes (paper Eqs 2, 12, 13).
+
+    A presynaptic spike followed by a postsynaptic one at distance dt > 0 adds ``learning_rate * causal(dt)``, the
+    opposite order ``learning_rate * anticausal(|dt|)``. The order of simultaneous spikes is undefined: everything that
+    depends on it is the mean over both orders, so a coincidence itself adds the mean of both branches at dt = 0.
+
+    Args:
+        causal, anticausal: the two branches of the window, signs included in their amplitudes.
+        pairing: which pairs count (Morrison et al. 2008): ``all``; ``nearest_symmetric``: each spike with the latest
+            one of the partner; ``nearest_restricted``: a pair only if no other spike of either neuron lies between
+            (the paper's nearest neighbour and BrainScaleS-2's correlation sensor).
+        learning_rate: per pair, one number or one per synapse (shaped like the projection's weights).
+        update: ``spike`` (weights change with the step's spikes and act from the next step), ``every T ms`` (at whole
+            multiples of T of the session's time) or ``run end``.
+        bounds: the weights are clipped to (lowest, highest) at each update.
+        execution: ``chip``, or ``host`` to allow a target without the rule to compute it outside.
+    """
+
+    kind: Literal["PairSTDP"] = "PairSTDP"
+    causal: Window
+    anticausal: Window
+    pairing: Pairing = "nearest_restricted"
+    learning_rate: PerSynapse
+    update: str = "spike"
+    bounds: tuple[float, float] | None = None
+    execution: Literal["chip", "host"] = "chip"
+
+    @field_validator("update")
+    @classmethod
+    def _known_update(cls, value: str) -> str:
+        match = _EVERY.fullmatch(value)
+        if value not in ("spike", "run end") and not (match and float(match[1]) > 0):
+            raise refuse("SAL005", repr(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'")
+        return value
+
+    @model_validator(mode="after")
+    def _ordered_bounds(self) -> PairSTDP:
+        if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
+            raise refuse("SAL005", self.bounds, "(lowest, highest) with lowest < highest", at="bounds")
+        return self
+
+    @property
+    def period(self) -> float | None:
+        """T of ``every T ms``, in ms; None for the other schedules."""
+        match = _EVERY.fullmatch(self.update)
+        return float(match[1]) if match else None
+
+
+# A union tagged by kind as soon as there is a second rule.
+PlasticityRule = PairSTDP
+
+
+def _exponential(causal: float, anticausal: float, learning_rate: Any, tau: float, **options: Any) -> PairSTDP:
+    return PairSTDP(
+        causal=ExponentialWindow(amplitude=causal, tau=tau),
+        anticausal=ExponentialWindow(amplitude=anticausal, tau=tau),
+        learning_rate=learning_rate,
+        **options,
+    )
+
+
+def SAL(learning_rate: Any, tau: float = 10.0, **options: Any) -> PairSTDP:
+    """Spike-based alignment learning: causal pairs weaken, anti-causal ones strengthen (paper Eq 2, alpha = -1, +1).
+
+    ``tau`` in ms should match the width of the PSP; ``options`` are PairSTDP's other fields. Nearest neighbours by
+    default, as the paper's theory wants them.
+    """
+    return _exponential(-1.0, 1.0, learning_rate, tau, **options)
+
+
+def Hebbian(learning_rate: Any, tau: float = 10.0, *, pairing: Pairing = "all", **options: Any) -> PairSTDP:
+    """Classical STDP: causal pairs strengthen, anti-causal ones weaken; all pairs by default."""
+    return _exponential(1.0, -1.0, learning_rate, tau, pairing=pairing, **options)
+
+
+def AntiHebbian(learning_rate: Any, tau: float = 10.0, *, pairing: Pairing = "all", **options: Any) -> PairSTDP:
+    """SAL's window over all pairs (paper Eq 13 and section 2.4)."""
+    return _exponential(-1.0, 1.0, learning_rate, tau, pairing=pairing, **options)
+
+
+def WakeSleep(
+    learning_rate: Any, tau_ref: float = 10.0, *, phase: Literal["wake", "sleep"] = "sleep", **options: Any
+) -> PairSTDP:
+    """Spike-based wake-sleep (paper section 2.4.1): the overlap of the refractory states of two neurons, + in the wake
+    phase and - in the sleep phase.
+
+    Over a run of length T the pairs sum up to ``<z_i z_j> T / tau_ref``; for Eq 4 the learning rate per pair is
+    therefore ``eta tau_ref / T``.
+    """
+    if phase not in ("wake", "sleep"):
+        raise ValueError(f"phase = {phase!r}: 'wake' or 'sleep'")
+    window = TriangularWindow(amplitude=1.0 if phase == "wake" else -1.0, tau=tau_ref)
+    return PairSTDP(causal=window, anticausal=window, learning_rate=learning_rate, **{"pairing": "all", **options})

@@ -1,0 +1,154 @@
+"""What a run returns: labelled arrays, spikes, and where all of it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.fields import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import neo
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """The spikes of one population, in the order of instance, time and neuron.
+
+    ``ids`` are the instances' ids; ``instance`` counts positions in it, ``neuron`` neurons; ``time`` is the start of
+    the spike's time step in ms of session time.
+    """
+
+    ids: tuple[int, ...]
+    size: int
+    start: float
+    stop: float
+    instance: IntArray
+    neuron: IntArray
+    time: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def times(self, neuron: int, instance: int = 0) -> FloatArray:
+        """The spike times in ms of one neuron of the instance at position ``instance``."""
+        low, high = np.searchsorted(self.instance, (instance, instance + 1))
+        return self.time[low:high][self.neuron[low:high] == neuron]
+
+    def to_neo(self) -> neo.Block:
+        """A neo Block: a Segment per instance, a SpikeTrain per neuron."""
+        import neo
+
+        block = neo.Block(name="salhw")
+        for position, identity in enumerate(self.ids):
+            segment = neo.Segment(name=f"instance {identity}", index=position)
+            for neuron in range(self.size):
+                train = neo.SpikeTrain(
+                    self.times(neuron, position), units="ms", t_start=self.start, t_stop=self.stop, neuron=neuron
+                )
+                segment.spiketrains.append(train)
+            block.segments.append(segment)
+        return block
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Samples over time: ``values`` (instance, time, ...) at ``time`` ms."""
+
+    time: FloatArray
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The result of one run. Counts are always there; the rest as the network's probes asked.
+
+    Args:
+        ids: the instances' ids.
+        start, duration: in ms of session time.
+        counts: spikes per population, (instance, neuron).
+        spikes: per population with a Spikes probe.
+        provenance: hashes of the network and the target's name, chips, seed, versions, wall time.
+    """
+
+    ids: tuple[int, ...]
+    start: float
+    duration: float
+    counts: Mapping[str, IntArray]
+    spikes: Mapping[str, SpikeTrains] = field(default_factory=dict)
+    membrane_traces: Mapping[str, Trace] = field(default_factory=dict)
+    weight_traces: Mapping[str, Trace] = field(default_factory=dict)
+    occupancy_counts: Mapping[str, IntArray] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rates(self) -> dict[str, xr.DataArray]:
+        """Mean rate in Hz per population, dimensions (instance, neuron)."""
+        return {
+            name: self._label(count * (1000.0 / self.duration), ("neuron",), "rate", "Hz")
+            for name, count in self.counts.items()
+        }
+
+    @property
+    def membrane(self) -> dict[str, xr.DataArray]:
+        """Membrane potential per population, dimensions (instance, time, neuron)."""
+        return {
+            name: self._label(trace.values, ("time", "neuron"), "membrane", "", trace.time)
+            for name, trace in self.membrane_traces.items()
+        }
+
+    @property
+    def weights(self) -> dict[str, xr.DataArray]:
+        """Weights over time per projection, dimensions (instance, time, post, pre), or (instance, time, synapse)."""
+        return {
+            name: self._label(
+                trace.values,
+                ("time", "post", "pre") if trace.values.ndim == 4 else ("time", "synapse"),
+                "weights",
+                "",
+                trace.time,
+            )
+            for name, trace in self.weight_traces.items()
+        }
+
+    @property
+    def state_occupancy(self) -> dict[str, xr.DataArray]:
+        """Share of time in each network state per population, dimensions (instance, state)."""
+        return {
+            name: self._label(count / count.sum(axis=1, keepdims=True), ("state",), "state_occupancy", "")
+            for name, count in self.occupancy_counts.items()
+        }
+
+    def _label(
+        self, values: npt.NDArray[Any], dims: tuple[str, ...], name: str, units: str, time: FloatArray | None = None
+    ) -> xr.DataArray:
+        import xarray as xr
+
+        coords: dict[str, Any] = {"instance": list(self.ids)}
+        if time is not None:
+            coords["time"] = ("time", time, {"units": "ms"})
+        attrs = {"units": units} if units else {}
+        return xr.DataArray(values, dims=("instance", *dims), coords=coords, name=name, attrs=attrs)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one HDF5 file."""
+        from salhw.io.recording_file import save
+
+        return save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recording:
+        """Read what ``save`` wrote.
+
+        Raises:
+            FileError: missing, damaged, or of another version.
+        """
+        from salhw.io.recording_file import load
+
+        return load(Path(path))

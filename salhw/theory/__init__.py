@@ -1,0 +1,47 @@
+"""Exact results for small networks: the ground truth that simulations, chips and studies are measured against.
+
+Plain arrays, times in steps, weights W[post, pre]; nothing here knows the description of a network. Importing this
+package loads neither numba nor scipy: the functions that need them do.
+
+The functions `stdd` and `phase_plane` share their names with the modules they live in: `salhw.theory.stdd` is the function;
+write `from salhw.theory.stdd import ...` to reach into the module.
+"""
+
+from .boltzmann import distribution, kl_divergence, marginal, moments, states
+from .phase_plane import (
+    Deviation,
+    PhasePlane,
+    attractor,
+    deviation,
+    drift,
+    drifts,
+    mean_relative_deviation,
+    phase_plane,
+    relative_deviation,
+    sal_window,
+)
+from .stdd import STDD, measured_stdd, rate_of_constant_input, rates, spike_probability, stdd
+
+__all__ = [
+    "STDD",
+    "Deviation",
+    "PhasePlane",
+    "attractor",
+    "deviation",
+    "distribution",
+    "drift",
+    "drifts",
+    "kl_divergence",
+    "marginal",
+    "mean_relative_deviation",
+    "measured_stdd",
+    "moments",
+    "phase_plane",
+    "rate_of_constant_input",
+    "rates",
+    "relative_deviation",
+    "sal_window",
+    "spike_probability",
+    "states",
+    "stdd",
+]
