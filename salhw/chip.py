@@ -10,7 +10,6 @@ import hashlib
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
 
 from salhw.fields import FloatArray, Model
 from salhw.target import Variability
@@ -64,6 +63,8 @@ class Chip(Model):
 
     def standard_normal(self, parameter: str, location: npt.ArrayLike) -> FloatArray:
         """A standard normal number for each location (integers 0..2**64-1; one per neuron, synapse, row ...)."""
+        from scipy.special import ndtri  # here, because importing it takes as long as the rest of salhw
+
         place = np.asarray(location).astype(np.uint64)
         name = int.from_bytes(hashlib.sha256(parameter.encode()).digest()[:8], "little")
         words = np.stack(

@@ -33,13 +33,13 @@ class _Kernel(Model):
         return (self.tau_syn if self.area is None else self.area) / self.tau_syn
 
     def shape(self, s: FloatArray) -> FloatArray:
-        """kappa(s), s >= 0 in ms since arrival; dimensionless."""
+        """kappa(s) at s > 0 ms after the spike (plus delay); dimensionless."""
         raise NotImplementedError
 
     def sample(self, dt: float, steps: int) -> FloatArray:
-        """kappa at the steps since arrival 0, 1, ..., steps - 1: what a spike at step t adds per unit weight to the
-        input at step t + 1 + delay + m, m being the index."""
-        return self.shape(np.arange(steps) * dt)
+        """kappa(dt), kappa(2 dt), ...: entry m is what a spike at step t adds per unit weight to the input at step
+        t + 1 + m (plus delay)."""
+        return self.shape(np.arange(1, steps + 1) * dt)
 
 
 class Rectangular(_Kernel):
@@ -48,7 +48,7 @@ class Rectangular(_Kernel):
     kind: Literal["Rectangular"] = "Rectangular"
 
     def shape(self, s: FloatArray) -> FloatArray:
-        return np.where(s < self.tau_syn * (1 - 1e-9), self.height, 0.0)
+        return np.where(s < self.tau_syn * (1 + 1e-9), self.height, 0.0)
 
 
 class Exponential(_Kernel):

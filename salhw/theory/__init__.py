@@ -3,8 +3,8 @@
 Plain arrays, times in steps, weights W[post, pre]; nothing here knows the description of a network. Importing this
 package loads neither numba nor scipy: the functions that need them do.
 
-The functions `stdd` and `phase_plane` share their names with the modules they live in: `salhw.theory.stdd` is the function;
-write `from salhw.theory.stdd import ...` to reach into the module.
+The functions `stdd` and `phase_plane` share their names with the modules they live in: `salhw.theory.stdd` is the
+function; write `from salhw.theory.stdd import ...` to reach into the module.
 """
 
 from .boltzmann import distribution, kl_divergence, marginal, moments, states

@@ -107,4 +107,7 @@ def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple
     for k in range(1, t_max + 1):
         lags[t_max + k] = pairs[0, k]
         lags[t_max - k] = pairs[1, k]
-    return lags, spikes, np.isfinite(lags).all() and np.isfinite(spikes).all()
+    sound = True
+    for value in lags:
+        sound &= np.isfinite(value)
+    return lags, spikes, sound

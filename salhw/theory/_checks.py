@@ -65,7 +65,9 @@ def pair_weights(weights: npt.ArrayLike) -> FloatArray:
     """W[post, pre] of two neurons, shape (2, 2), zero diagonal. Raises ValueError."""
     array = finite_array("weights", weights, (2, 2))
     if array[0, 0] != 0 or array[1, 1] != 0:
-        raise ValueError(f"weights has the diagonal {[float(w) for w in np.diag(array)]}: must be 0 (no self-connections)")
+        raise ValueError(
+            f"weights has the diagonal {[float(w) for w in np.diag(array)]}: must be 0 (no self-connections)"
+        )
     return array
 
 

@@ -1,7 +1,7 @@
 """Exact Boltzmann distributions over binary neurons (paper Eqs 3, 29-31) and what is compared with them.
 
-A state z of n neurons has the index sum_i z_i 2^i: bit i is neuron i, neuron 0 the least significant. z_i = 1 stands for
-a neuron that is refractory, i.e. has spiked within the last tau_ref.
+A state z of n neurons has the index sum_i z_i 2^i: bit i is neuron i, neuron 0 the least significant. z_i = 1 stands
+for a neuron that is refractory, i.e. has spiked within the last tau_ref.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def states(n: int) -> npt.NDArray[np.uint8]:
 
 
 def distribution(weights: npt.ArrayLike, bias: npt.ArrayLike) -> FloatArray:
-    """P(z) = exp(z.W.z / 2 + b.z) / Z of all 2^n states (paper Eqs 3, 29, 30), shape (2^n,), see `states` for the order.
+    """P(z) = exp(z.W.z / 2 + b.z) / Z of all 2^n states (paper Eqs 3, 29, 30), shape (2^n,), ordered as in `states`.
 
     Args:
         weights: W, (n, n), symmetric with zero diagonal within 1e-9 (absolute), 1 <= n <= 20.
@@ -75,7 +75,8 @@ def distribution(weights: npt.ArrayLike, bias: npt.ArrayLike) -> FloatArray:
             field = np.concatenate([field, field + w[i, j]])
         log_p = np.concatenate([log_p, log_p + field])
     p: FloatArray = np.exp(log_p - log_p.max())
-    return p / p.sum()
+    p /= p.sum()
+    return p
 
 
 def kl_divergence(p: npt.ArrayLike, q: npt.ArrayLike) -> float:

@@ -1,4 +1,4 @@
-"""What SAL does to two reciprocal weights on average: drift field, attractor, and its stability (paper Figs 2e, 10, 11).
+"""What SAL does to two reciprocal weights on average: drift field, attractor, stability (paper Figs 2e, 10, 11).
 
 Weights are W[post, pre]; "the synapse" is W[1, 0], for which positive lags t_1 - t_0 are causal, "its partner" is
 W[0, 1], which sees the same spikes with time reversed. Times in steps, learning rate 1.
@@ -7,6 +7,7 @@ W[0, 1], which sees the same spikes with time reversed. Times in steps, learning
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,12 +34,9 @@ def drifts(stdd: STDD, causal: npt.ArrayLike, anticausal: npt.ArrayLike) -> Floa
     after = finite_array("causal", causal, (stdd.t_max + 1,))
     before = finite_array("anticausal", anticausal, (stdd.t_max + 1,))
     coincident = 0.5 * (after[0] + before[0]) * stdd.coincident
-    return coincident + np.array(
-        [
-            after[1:] @ stdd.causal + before[1:] @ stdd.anticausal,
-            after[1:] @ stdd.anticausal + before[1:] @ stdd.causal,
-        ]
-    )
+    synapse = coincident + after[1:] @ stdd.causal + before[1:] @ stdd.anticausal
+    partner = coincident + after[1:] @ stdd.anticausal + before[1:] @ stdd.causal
+    return np.array([synapse, partner])
 
 
 def drift(stdd: STDD, causal: npt.ArrayLike, anticausal: npt.ArrayLike) -> float:
@@ -119,19 +117,43 @@ def attractor(
     tau: float | None = None,
     t_max: int | None = None,
     discretisation: str = "logistic",
-    reach: float = 8.0,
+    reach: float = 4.0,
+    missing: str = "raise",
 ) -> FloatArray:
     """For every W[1, 0] the partner W[0, 1] at which SAL's drift vanishes (paper Figs 2e, 10c; g of section 4.7).
 
-    The root is bracketed by W[1, 0] -+ .5, doubled until the drift changes sign or `reach` is exceeded, and found by
-    Brent's method to about 1e-14.
+    From the diagonal the drift is followed in steps of .25 to both sides until it changes sign, at most as far as
+    `reach`; the root in that bracket, the one nearest to the diagonal, is found by Brent's method to about 1e-14.
+
+    The diagonal is the attractor for equal biases, whatever the PSP. For unequal biases it is so to rounding (measured:
+    4e-14 over tau_ref 3..100, |W| <= 1.5) only for "logistic" and a rectangular PSP of tau_ref - 1 steps: a spike at t
+    acts from t + 1, so such a PSP ends just when its sender can spike again, and the two neurons' joint history is as
+    probable backwards as forwards. One step more breaks this, and "exact" does at any length, each by O(1 / tau_ref).
+    Mean relative deviation (Eq 40) at biases (1, -1), W[1, 0] = -1.5 .. 1.5 at 10 points:
+
+        tau_ref                           3      10     30     100
+        logistic, tau_ref - 1 steps       0      0      0      0
+        logistic, tau_ref steps           .206   .102   .041   .013
+        exact,    tau_ref - 1 steps       .179   .061   .021   .007
+        exact,    tau_ref steps           .441   .174   .063   .020
+
+    Other PSPs deviate in continuous time, too. Alpha PSPs (Eq 6) have the deviations of Fig 10d if their age is counted
+    from the spike, kappa[m] = alpha(m + 1): at 10 steps per tau_ref and biases in {-1, 0, 1} the short one (tau_syn =
+    tau_ref / 3) stays below 10 % (measured 7.6 %, and 6.5 % where both |W| <= 1.5), the long one (tau_ref / 2) reaches
+    51 %, and all signs match. With kappa[m] = alpha(m), one step of delay, the short one reaches 39 % and the long one
+    pairs weights of opposite sign. For strongly unequal biases such an attractor can bend back, so that some W[1, 0]
+    have no partner at all.
+
+    A vanishing drift need not be stable: for alpha PSPs with tau_syn = tau_ref (and tau = tau_ref) SAL drives equal
+    biases' weights *away* from the diagonal. `phase_plane` shows which way it goes.
 
     Args:
         w10_values: weights, (n,).
         bias, kappa, tau_ref, tau, t_max, discretisation: as for `phase_plane`.
-        reach: half-width of the widest bracket tried.
+        reach: largest |W[0, 1] - W[1, 0]| tried.
+        missing: what to do if the drift does not change sign within reach: "raise", or "nan" as the partner.
     Returns: partners, (n,).
-    Raises: ValueError on bad arguments, and where the drift does not change sign within W[1, 0] -+ reach.
+    Raises: ValueError on bad arguments, and for a missing partner unless missing = "nan".
     """
     from scipy.optimize import brentq  # not at the top: importing it takes longer than solving the whole plane
 
@@ -139,22 +161,38 @@ def attractor(
     _, window = _window(tau, t_max, tau_ref)
     widest = positive("reach", reach)
     known_discretisation(discretisation)
-    partners = np.empty_like(values)
+    if missing not in ("raise", "nan"):
+        raise ValueError(f"missing = {missing!r}: must be one of raise, nan")
+    partners = np.full_like(values, np.nan)
     for i, w10 in enumerate(values.tolist()):
 
         def slip(w01: float, w10: float = w10) -> float:
             return _sal_drift(w10, w01, bias, kappa, tau_ref, window, discretisation)
 
-        half = min(0.5, widest)
-        while (low := slip(w10 - half)) * (high := slip(w10 + half)) > 0:
-            if half >= widest:
-                raise ValueError(
-                    f"w10_values[{i}] = {w10}: SAL's drift is {low:.3g} at W[0, 1] = {w10 - half:.6g} and {high:.3g} at "
-                    f"{w10 + half:.6g}, so no partner balances it within reach = {widest}; allow a larger reach"
-                )
-            half = min(2 * half, widest)
-        partners[i] = brentq(slip, w10 - half, w10 + half, xtol=1e-14, rtol=8.9e-16)
+        bracket = _bracket(slip, w10, widest)
+        if bracket is not None:
+            partners[i] = brentq(slip, *bracket, xtol=1e-14, rtol=8.9e-16)
+        elif missing == "raise":
+            raise ValueError(
+                f"w10_values[{i}] = {w10}: SAL's drift of W[1, 0] is {slip(w10):.3g} on the diagonal and changes sign "
+                f"for no partner within reach = {widest}; allow a larger reach, or missing='nan' if the attractor ends"
+            )
     return partners
+
+
+def _bracket(f: Callable[[float], float], centre: float, reach: float) -> tuple[float, float] | None:
+    """The interval nearest to `centre`, at most `reach` away, over which f changes sign; None if there is none."""
+    step = 0.25
+    below = above = f(centre)
+    for k in range(math.ceil(reach / step)):
+        near, far = k * step, min((k + 1) * step, reach)
+        last, above = above, f(centre + far)
+        if last == 0 or (last > 0) != (above > 0):
+            return centre + near, centre + far
+        last, below = below, f(centre - far)
+        if (last > 0) != (below > 0):
+            return centre - far, centre - near
+    return None
 
 
 def relative_deviation(w10: npt.ArrayLike, w01: npt.ArrayLike) -> FloatArray:
@@ -176,21 +214,24 @@ def relative_deviation(w10: npt.ArrayLike, w01: npt.ArrayLike) -> FloatArray:
 def mean_relative_deviation(w10: npt.ArrayLike, w01: npt.ArrayLike) -> float:
     """Mean of |relative deviation| over the range of W[1, 0] (paper Eq 40), by the trapezoid rule.
 
-    A point at the origin is left out and the line drawn between its neighbours, because the value 0 there is a convention
-    and not the limit of Eq 39.
+    A point at the origin is left out and the line drawn between its neighbours, because the value 0 there is a
+    convention and not the limit of Eq 39. So are points whose partner is NaN (the attractor has no point there).
 
-    Args: w10: increasing weights, (n,) with n >= 2 besides the origin. w01: their partners, (n,).
+    Args: w10: increasing weights, (n,) with n >= 2 besides those left out. w01: their partners, (n,), NaN allowed.
     Raises: ValueError.
     """
     first = finite_array("w10", w10, (None,))
-    second = finite_array("w01", w01, first.shape)
+    there = ~np.isnan(np.asarray(w01, dtype=np.float64))
+    second = finite_array("w01", np.where(there, w01, 0.0), first.shape)
     if (np.diff(first) <= 0).any():
         raise ValueError(f"w10 = {first.tolist()}: must be increasing")
-    kept = ~_at_origin(first, second)
+    kept = there & ~_at_origin(first, second)
     if np.count_nonzero(kept) < 2:
-        raise ValueError(f"w10 = {first.tolist()}: must have at least two points besides the origin")
+        raise ValueError(
+            f"w10 = {first.tolist()}: must have at least two points besides the origin and missing partners"
+        )
     at, size = first[kept], np.abs(relative_deviation(first, second))[kept]
-    return float(np.trapezoid(size, at) / (at[-1] - at[0]))
+    return float(np.diff(at) @ (size[1:] + size[:-1]) / 2 / (at[-1] - at[0]))
 
 
 def _at_origin(w10: FloatArray, w01: FloatArray) -> npt.NDArray[np.bool_]:
@@ -203,8 +244,8 @@ class Deviation:
 
     Attributes:
         lag: steps 0..t_max.
-        delta: change of the causal minus change of the anticausal half, pairs per step, (t_max + 1,); 0 at lag 0, because
-            coincidences belong to both halves alike.
+        delta: change of the causal minus change of the anticausal half, pairs per step, (t_max + 1,); 0 at lag 0,
+            because coincidences belong to both halves alike.
         integral: Delta(t), the sum of delta over 0..t, (t_max + 1,).
     """
 
@@ -224,8 +265,8 @@ def deviation(
 ) -> Deviation:
     """delta(t) = p_eps+ - p_0+ - (p_eps- - p_0-) of Eq 21 and its running sum Delta(t) (Fig 11).
 
-    p_0 belongs to `weights`, p_eps to W[1, 0] = W[0, 1] + epsilon. Both are pair *rates* (not normalised), so that minus
-    the sum of window * delta is the drift of W[1, 0] that epsilon causes under SAL (Eq 27).
+    p_0 belongs to `weights`, p_eps to W[1, 0] = W[0, 1] + epsilon. Both are pair *rates* (not normalised), so that
+    minus the sum of window * delta is the drift of W[1, 0] that epsilon causes under SAL (Eq 27).
 
     Args:
         weights: W[post, pre], (2, 2), zero diagonal, symmetric.

@@ -1,9 +1,9 @@
 """Spike-timing difference distribution (STDD) of two reciprocally connected GLM neurons: exact, and measured.
 
-Everything is in steps. Neuron i has the potential u_i = b_i + W_ij kappa[m], m steps after the last spike of its partner
-j has arrived; a spike at step t arrives at t + 1. Only the partner's *last* spike acts (paper Eq 14): the same as the
-GLM of Eq 1 for PSPs that have ended when the partner can spike again, e.g. rectangular ones with tau_syn <= tau_ref. A
-neuron that spiked at t can spike again at t + tau_ref and not earlier. Both neurons are updated in parallel.
+Everything is in steps. Neuron i has the potential u_i = b_i + W_ij kappa[m], m steps after the last spike of its
+partner j has arrived; a spike at step t arrives at t + 1. Only the partner's *last* spike acts (paper Eq 14): the same
+as the GLM of Eq 1 for PSPs that end before that of the next spike can begin (at most tau_ref steps). A neuron that
+spiked at t can spike again at t + tau_ref and not earlier. Both neurons are updated in parallel.
 
 A nearest-neighbour pair (Morrison et al. 2008: nearest_restricted; paper section 2.2) is a spike of one neuron and the
 next spike of the other with no spike of either in between. Two spikes in the same step have no order, so pairs are
@@ -102,8 +102,8 @@ def spike_probability(u: npt.ArrayLike, tau_ref: int, discretisation: str = "log
 def rate_of_constant_input(u: npt.ArrayLike, tau_ref: int, discretisation: str = "logistic") -> FloatArray:
     """Spikes per step of one neuron at constant potential u: p / (1 + (tau_ref - 1) p).
 
-    The mean inter-spike interval is tau_ref - 1 steps of silence plus a geometric waiting time 1 / p. For "logistic" this
-    is sigmoid(u) / tau_ref exactly.
+    The mean inter-spike interval is tau_ref - 1 steps of silence plus a geometric waiting time 1 / p. For "logistic"
+    this is sigmoid(u) / tau_ref exactly.
 
     Args and Raises: as `spike_probability`. Returns: array of the shape of u.
     """
@@ -161,8 +161,8 @@ def stdd(
         tau_ref: smallest inter-spike interval, steps, >= 1.
         t_max: largest lag, steps, >= 1.
         discretisation: "logistic" or "exact", see `spike_probability`.
-    Raises: ValueError on bad arguments, and where a neuron spikes with probability 0 at rest or 1 at any time, to double
-        precision (for "exact" that is u > ln(690 tau_ref)).
+    Raises: ValueError on bad arguments, and where a neuron spikes with probability 0 at rest or 1 at any time, to
+        double precision (for "exact" that is u > ln(690 tau_ref)).
     """
     largest = whole("t_max", t_max, 1)
     lags, _ = _solve(weights, bias, kappa, tau_ref, largest, discretisation)
@@ -202,7 +202,8 @@ def measured_stdd(steps_0: npt.ArrayLike, steps_1: npt.ArrayLike, t_max: int, du
     gap, weight = np.diff(events), halves[:-1] * halves[1:]
     near = gap <= largest
     causal, anticausal = near & by_0[:-1] & by_1[1:], near & by_1[:-1] & by_0[1:]
-    count = np.bincount(largest + gap[causal], weight[causal], 2 * largest + 1)
+    count = np.zeros(2 * largest + 1)  # bincount alone would give integers for no pairs
+    count += np.bincount(largest + gap[causal], weight[causal], 2 * largest + 1)
     count += np.bincount(largest - gap[anticausal], weight[anticausal], 2 * largest + 1)
     count[largest] += np.count_nonzero(by_0 & by_1)
     return STDD(np.arange(-largest, largest + 1, dtype=np.int64), count / length)

@@ -1,0 +1,205 @@
+"""The event-driven kernel: exact for the discrete-time chain where hazards are constant between events.
+
+Picture a unit-rate Poisson process along a line made of one cell per step and non-refractory neuron, step after step
+and neuron after neuron, each as long as that neuron's hazard. A neuron spikes at a step if its cell holds a point. So
+one exponential variate says how many steps pass and who spikes next; an event (a spike, a PSP's arrival or end, the end
+of a refractory period) only changes the cells behind it.
+
+Hazards and waiting times are multiples of 2**-46, so that their sums and differences are exact: a run in two halves
+gives the bits of one whole run. The hazard is thereby rounded by at most 7e-15 per step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.layout import (
+    BIAS,
+    DUE,
+    FORCED,
+    FORCED_AT,
+    FORCED_COUNT,
+    FREE,
+    GAIN,
+    HEAD,
+    HEAD_AT,
+    NEVER,
+    OUT,
+    OUT_POST,
+    OUT_SYN,
+    PAST,
+    PENDING,
+    PSP,
+    RING,
+    SHAPE,
+    SPIKES,
+    STALE,
+    TABULATE,
+    TIME,
+    TOUCHED,
+    USED,
+    WEIGHT,
+    H,
+    N,
+)
+from salhw_reference.parts import (
+    act_until,
+    begin,
+    count_states,
+    emit,
+    hazard,
+    input_of,
+    look_ahead,
+    next_update,
+    periodic_update,
+    recompute_inputs,
+)
+from salhw_reference.program import ARRIVES, ENDS
+from salhw_reference.rng import exponential
+
+GRID = 2.0**46
+
+
+@inlined
+def on_grid(value):
+    return np.rint(value * GRID) / GRID
+
+
+@helper
+def fill_table(q, f, x, drive, table):
+    """Hazards of every neuron for every set of presynaptic neurons with a PSP under way. Row 0 of ``table`` becomes the
+    hazards, row 1 the inputs that they come from; both (2**N * N,)."""
+    count = q[N]
+    for n in range(count):
+        table[1, n] = 0.0
+    for mask in range(1, 1 << count):
+        j = 0
+        while not (mask >> j) & 1:
+            j += 1
+        rest = mask & (mask - 1)
+        for n in range(count):
+            table[1, mask * count + n] = table[1, rest * count + n]
+        for k in range(q[q[OUT] + j], q[q[OUT] + j + 1]):
+            s = q[q[OUT_SYN] + k]
+            table[1, mask * count + q[q[OUT_POST] + k]] += x[q[WEIGHT] + s] * x[q[GAIN] + s] * f[q[SHAPE] + 2]
+    for mask in range(1 << count):
+        for n in range(count):
+            u = x[q[BIAS] + n] + drive[0, n] + table[1, mask * count + n]
+            table[0, mask * count + n] = on_grid(hazard(q, drive, n, u))
+
+
+@inlined
+def toggle_until(q, i, x, h, t, mask):
+    """A head of PSPs where hazards are tabulated: only the set of PSPs under way changes."""
+    while i[q[DUE] + h] <= t:
+        at = i[q[HEAD_AT] + h]
+        n = i[q[PAST] + 2 * (at & q[RING]) + 1]
+        x[q[PSP] + 2 * n] = 1.0 - x[q[PSP] + 2 * n]
+        mask ^= 1 << n
+        i[q[HEAD_AT] + h] = at + 1
+        look_ahead(q, i, h)
+    return mask
+
+
+@inlined
+def spikes_of_step(q, i, rng, table, row, pending):
+    """Walk through the cells of one step: (number of spikes, hazard left over)."""
+    count = 0
+    for n in range(q[N]):
+        if i[q[FREE] + n]:
+            if pending < table[0, row + n]:
+                i[q[SPIKES] + count] = n
+                count += 1
+                pending = on_grid(exponential(rng))
+            else:
+                pending -= table[0, row + n]
+    return count, pending
+
+
+@inlined
+def forced_spikes(q, i, t, count):
+    """Add the forced spikes of step t to those that happen anyway; their number."""
+    at = i[q[FORCED_AT]]
+    while at < q[FORCED_COUNT] and q[q[FORCED] + 2 * at] == t:
+        n, new = q[q[FORCED] + 2 * at + 1], True
+        for k in range(count):
+            new = new and i[q[SPIKES] + k] != n
+        if new:
+            i[q[SPIKES] + count] = n
+            count += 1
+        at += 1
+    i[q[FORCED_AT]] = at
+    return count
+
+
+@compiled
+def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
+    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    for b in range(first, last):
+        i, x, rng = ints[b], floats[b], rngs[b]
+        t, pending = i[q[TIME]], x[q[PENDING]]
+        if pending < 0.0:
+            pending = on_grid(exponential(rng))
+        begin(q, i)
+        mask, renew = 0, True
+        while t < until:
+            if renew:  # at the start, and after a periodic update
+                if q[TABULATE]:
+                    fill_table(q, f, x, drive, table)
+                    mask = 0
+                    for n in range(q[N]):
+                        mask |= np.int64(x[q[PSP] + 2 * n]) << n
+                else:
+                    if i[q[STALE]]:
+                        recompute_inputs(q, f, i, x)
+                    for n in range(q[N]):
+                        i[q[TOUCHED] + n] = 1
+                renew = False
+            change = next_update(q, t, until)
+            for h in range(q[H]):
+                if i[q[DUE] + h] <= t:
+                    action = q[q[HEAD] + 5 * h + 1]
+                    if q[TABULATE] and (action == ARRIVES or action == ENDS):
+                        mask = toggle_until(q, i, x, h, t, mask)
+                    else:
+                        act_until(q, f, i, x, h, t)
+                change = min(change, i[q[DUE] + h])
+            if not q[TABULATE]:
+                for n in range(q[N]):
+                    if i[q[TOUCHED] + n]:
+                        i[q[TOUCHED] + n] = 0
+                        u = x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n)
+                        table[0, n] = on_grid(hazard(q, drive, n, u))
+            row = mask * q[N]
+            total = 0.0
+            for n in range(q[N]):
+                if i[q[FREE] + n]:
+                    total += table[0, row + n]
+            at = i[q[FORCED_AT]]
+            forced = q[q[FORCED] + 2 * at] if at < q[FORCED_COUNT] else NEVER
+            if forced > t:
+                change = min(change, forced)
+                span = total * (change - t)
+                if pending >= span:
+                    pending -= span
+                    count_states(q, i, change - t)
+                    t = change
+                    renew = periodic_update(q, f, i, x, t)
+                    continue
+                ahead = np.int64(pending / total)
+                if ahead * total > pending:  # the division rounded up
+                    ahead -= 1
+                pending -= ahead * total
+                count_states(q, i, ahead)
+                t += ahead
+            if i[q[USED]] + q[N] > out.shape[2]:
+                break
+            count, pending = spikes_of_step(q, i, rng, table, row, pending)
+            count = forced_spikes(q, i, t, count)
+            if count > 0:
+                emit(q, f, i, x, out[b], t, count)
+            count_states(q, i, 1)
+            t += 1
+            renew = periodic_update(q, f, i, x, t)
+        i[q[TIME]], x[q[PENDING]] = t, pending

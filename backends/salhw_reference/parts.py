@@ -1,0 +1,417 @@
+"""What both kernels share: hazards, the arrival of PSPs, and what happens when neurons spike.
+
+``q``, ``f`` hold the program, ``i``, ``x`` one instance's integers and floats; layout.py says what is where.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.layout import (
+    ARRIVED,
+    BRANCH,
+    CODES,
+    COUNT,
+    CURRENT,
+    DUE,
+    FREE,
+    GAIN,
+    HEAD,
+    HEAD_AT,
+    IN,
+    KERNEL,
+    KIND,
+    LAST,
+    NEVER,
+    OCCUPANCY,
+    OUT,
+    OUT_POST,
+    OUT_SYN,
+    PAIRS,
+    PAST,
+    PAST_END,
+    POST,
+    PRE,
+    PSP,
+    RATE,
+    RECENT,
+    RECORD,
+    REF,
+    RENEW,
+    RING,
+    RULE,
+    RULE_WIDTH,
+    SHAPE,
+    SPIKES,
+    SPIKING,
+    STALE,
+    STATES,
+    TABLE,
+    TIME,
+    TOUCHED,
+    TRACE,
+    USED,
+    WEIGHT,
+    WINDOW_LENGTH,
+    A,
+    H,
+    N,
+    O,
+    P,
+    R,
+)
+from salhw_reference.program import (
+    ALPHA,
+    ARRIVES,
+    BY_COUNT,
+    BY_TABLE,
+    BY_TRACE,
+    ENDS,
+    FREES,
+    LOGISTIC,
+    ON_SPIKE,
+    PERIODIC,
+    RESTRICTED,
+    RUN_END,
+    SOURCE,
+)
+
+CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
+
+
+@inlined
+def input_of(q, x, n):
+    """Synaptic input to neuron n from all projections."""
+    total = 0.0
+    for p in range(q[P]):
+        total += x[q[CURRENT] + 2 * (p * q[N] + n) + (1 if q[q[KERNEL] + p] == ALPHA else 0)]
+    return total
+
+
+@inlined
+def hazard(q, drive, n, u):
+    """Integrated hazard of one step: the spike probability is 1 - exp(-hazard), refractoriness apart."""
+    if drive[1, n] == 1.0:
+        return 0.0
+    if drive[1, n] == 2.0:
+        return CERTAIN
+    kind = q[q[KIND] + n]
+    if kind == SOURCE:
+        return drive[2, n]
+    odds = np.exp(u) / q[q[REF] + n]
+    if kind == LOGISTIC:
+        odds = np.log1p(odds)
+    return min(odds, CERTAIN)
+
+
+@inlined
+def spike_probability(q, drive, n, u):
+    """1 - exp(-hazard), without the detour where it is the logistic function."""
+    if q[q[KIND] + n] == LOGISTIC and drive[1, n] == 0.0:
+        return 1.0 / (1.0 + q[q[REF] + n] * np.exp(-u))
+    return -np.expm1(-hazard(q, drive, n, u))
+
+
+@helper
+def recompute_inputs(q, f, i, x):
+    """Postsynaptic input from presynaptic state and weights: u_i = b_i + sum_j W_ij(t) (kernel * S_j)(t), Eq 8."""
+    for k in range(2 * q[P] * q[N]):
+        x[q[CURRENT] + k] = 0.0
+    for p in range(q[P]):
+        for s in range(q[q[IN] + p * (q[N] + 1)], q[q[IN] + p * (q[N] + 1) + q[N]]):
+            w = x[q[WEIGHT] + s] * x[q[GAIN] + s] * f[q[SHAPE] + 5 * p + 2]
+            post, pre = 2 * (p * q[N] + q[q[POST] + s]), 2 * (p * q[N] + q[q[PRE] + s])
+            x[q[CURRENT] + post] += w * x[q[PSP] + pre]
+            x[q[CURRENT] + post + 1] += w * x[q[PSP] + pre + 1]
+    i[q[STALE]] = 0
+
+
+@inlined
+def deliver(q, f, i, x, p, j, dy, dx):
+    """Change neuron j's PSP in projection p by (dy, dx) at all its targets."""
+    base = p * q[N]
+    x[q[PSP] + 2 * (base + j)] += dy
+    x[q[PSP] + 2 * (base + j) + 1] += dx
+    out = q[OUT] + p * (q[N] + 1) + j
+    for k in range(q[out], q[out + 1]):
+        s, post = q[q[OUT_SYN] + k], q[q[OUT_POST] + k]
+        w = x[q[WEIGHT] + s] * x[q[GAIN] + s] * f[q[SHAPE] + 5 * p + 2]
+        x[q[CURRENT] + 2 * (base + post)] += w * dy
+        x[q[CURRENT] + 2 * (base + post) + 1] += w * dx
+        i[q[TOUCHED] + post] = 1
+
+
+@inlined
+def act(q, f, i, x, action, index, step, n):
+    """What a head does with the spike of neuron n at ``step``."""
+    if action == FREES:
+        if i[q[LAST] + n] == step:
+            i[q[FREE] + n] = 1
+            for o in range(q[O]):
+                first = q[q[OCCUPANCY] + 3 * o]
+                if first <= n < q[q[OCCUPANCY] + 3 * o + 1]:
+                    i[q[CODES] + o] &= ~(1 << (n - first))
+    elif action == ARRIVES or action == ENDS:
+        here = index * q[N] + n
+        if action == ARRIVES:
+            dy, dx = 1.0, 0.0
+            if q[q[RENEW] + index]:
+                dy, dx = 1.0 - x[q[PSP] + 2 * here], -x[q[PSP] + 2 * here + 1]
+                i[q[ARRIVED] + here] = step
+        else:
+            dy, dx = -1.0, 0.0
+            if q[q[RENEW] + index] and i[q[ARRIVED] + here] != step:
+                dy = 0.0
+        if dy != 0.0 or dx != 0.0:
+            deliver(q, f, i, x, index, n, dy, dx)
+    else:
+        recent = q[RECENT] + 2 * (index * q[N] + n)
+        i[recent] -= 1
+        i[recent + 1] -= step
+
+
+@inlined
+def window_sum(q, f, i, x, r, side, t, self, partner, together):
+    """What a spike of ``self`` at t adds to the pair sum with ``partner`` on branch ``side`` (0 causal, 1 anticausal).
+
+    ``together``: the partner spikes at t too. Then everything is the mean over both orders.
+    """
+    rule = q[RULE] + RULE_WIDTH * r
+    branch = rule + BRANCH + 3 * side
+    latest = i[q[LAST] + partner]
+    if q[branch] == BY_COUNT:
+        length = f[q[WINDOW_LENGTH] + 2 * r + side]
+        recent = q[RECENT] + 2 * ((2 * r + side) * q[N] + partner)
+        value = i[recent] * (1.0 - t / length) + i[recent + 1] / length
+    else:
+        value = f[q[TABLE] + q[branch + 1] + min(t - latest, q[branch + 2])]
+        if q[branch] == BY_TRACE:
+            value *= x[q[TRACE] + (2 * r + side) * q[N] + partner]
+    if q[rule + 1] == RESTRICTED:
+        own = i[q[LAST] + self]
+        if own >= latest:
+            value *= 0.5 if own == latest else 0.0
+    if together:
+        value = (0.5 * value if q[rule + 1] > 0 else value) + 0.5
+    return value
+
+
+@inlined
+def change_weight(q, f, i, x, p, s, change):
+    """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
+    old = x[q[WEIGHT] + s]
+    new = min(max(old + change, f[q[SHAPE] + 5 * p + 3]), f[q[SHAPE] + 5 * p + 4])
+    step = (new - old) * x[q[GAIN] + s] * f[q[SHAPE] + 5 * p + 2]
+    x[q[WEIGHT] + s] = new
+    post, pre = 2 * (p * q[N] + q[q[POST] + s]), 2 * (p * q[N] + q[q[PRE] + s])
+    x[q[CURRENT] + post] += step * x[q[PSP] + pre]
+    x[q[CURRENT] + post + 1] += step * x[q[PSP] + pre + 1]
+    i[q[TOUCHED] + q[q[POST] + s]] = 1
+
+
+@helper
+def learn_on_spike(q, f, i, x, r, t, n):
+    """The rule's weight changes for the spike of neuron n at t; a coincidence is worked off by its postsynaptic side."""
+    rule = q[RULE] + RULE_WIDTH * r
+    p, offset = q[rule], q[rule + 5] - q[rule + 4]
+    into, out = q[IN] + p * (q[N] + 1) + n, q[OUT] + p * (q[N] + 1) + n
+    causal, anticausal = q[RATE] + offset, q[RATE] + q[A] + offset
+    for s in range(q[into], q[into + 1]):
+        j = q[q[PRE] + s]
+        together = i[q[SPIKING] + j]
+        change = x[causal + s] * window_sum(q, f, i, x, r, 0, t, n, j, together)
+        if together:
+            change += x[anticausal + s] * window_sum(q, f, i, x, r, 1, t, j, n, 1)
+        change_weight(q, f, i, x, p, s, change)
+    for k in range(q[out], q[out + 1]):
+        post, s = q[q[OUT_POST] + k], q[q[OUT_SYN] + k]
+        if not i[q[SPIKING] + post]:
+            change = x[anticausal + s] * window_sum(q, f, i, x, r, 1, t, n, post, 0)
+            change_weight(q, f, i, x, p, s, change)
+
+
+@inlined
+def collect(q, f, i, x, r, side, t, n, several):
+    """Add the spike of n to the pair sums of one branch: with its presynaptic partners (side 0) or its postsynaptic ones
+    (side 1). The short loop is the usual case."""
+    rule = q[RULE] + RULE_WIDTH * r
+    branch = rule + BRANCH + 3 * side
+    if side == 0:
+        ptr, partners = q[IN], q[PRE]
+    else:
+        ptr, partners = q[OUT], q[OUT_POST]
+    ptr += q[rule] * (q[N] + 1) + n
+    sums = q[PAIRS] + side * q[A] + q[rule + 5] - q[rule + 4]
+    last = q[LAST]
+    if q[branch] == BY_TABLE and not several:
+        own = i[last + n] if q[rule + 1] == RESTRICTED else -NEVER
+        table, end = q[TABLE] + q[branch + 1], q[branch + 2]
+        for k in range(q[ptr], q[ptr + 1]):
+            latest = i[last + q[partners + k]]
+            if latest >= own:
+                value = f[table + min(t - latest, end)]
+                x[sums + k] += value if latest > own else 0.5 * value
+    else:
+        for k in range(q[ptr], q[ptr + 1]):
+            j = q[partners + k]
+            x[sums + k] += window_sum(q, f, i, x, r, side, t, n, j, i[q[SPIKING] + j])
+
+
+@inlined
+def follow(q, f, i, x, r, side, t, n):
+    """Move the trace or the count of a branch on to the spike of n at t."""
+    branch = q[RULE] + RULE_WIDTH * r + BRANCH + 3 * side
+    here = (2 * r + side) * q[N] + n
+    if q[branch] == BY_TRACE:
+        faded = f[q[TABLE] + q[branch + 1] + min(t - i[q[LAST] + n], q[branch + 2])]
+        x[q[TRACE] + here] = 1.0 + x[q[TRACE] + here] * faded
+    elif q[branch] == BY_COUNT:
+        i[q[RECENT] + 2 * here] += 1
+        i[q[RECENT] + 2 * here + 1] += t
+
+
+@inlined
+def emit(q, f, i, x, out, t, count):
+    """Everything that follows from the ``count`` spikes of step t."""
+    spikes = q[SPIKES]
+    if count > 1:
+        for k in range(count):
+            i[q[SPIKING] + i[spikes + k]] = 1
+    for r in range(q[R]):
+        on_spike = q[q[RULE] + RULE_WIDTH * r + 2] == ON_SPIKE
+        for k in range(count):
+            n = i[spikes + k]
+            if on_spike:
+                learn_on_spike(q, f, i, x, r, t, n)
+            else:
+                for side in range(2):
+                    collect(q, f, i, x, r, side, t, n, count > 1)
+        for k in range(count):
+            for side in range(2):
+                follow(q, f, i, x, r, side, t, i[spikes + k])
+    for k in range(count):
+        n = i[spikes + k]
+        i[q[SPIKING] + n] = 0
+        i[q[COUNT] + n] += 1
+        i[q[LAST] + n] = t
+        if q[q[KIND] + n] != SOURCE:
+            i[q[FREE] + n] = 0
+            for o in range(q[O]):
+                first = q[q[OCCUPANCY] + 3 * o]
+                if first <= n < q[q[OCCUPANCY] + 3 * o + 1]:
+                    i[q[CODES] + o] |= 1 << (n - first)
+        end = i[q[PAST_END]]
+        i[q[PAST] + 2 * (end & q[RING])] = t
+        i[q[PAST] + 2 * (end & q[RING]) + 1] = n
+        i[q[PAST_END]] = end + 1
+        if q[q[RECORD] + n]:
+            out[0, i[q[USED]]] = t
+            out[1, i[q[USED]]] = n
+            i[q[USED]] += 1
+    for h in range(q[H]):
+        if i[q[DUE] + h] == NEVER:
+            look_ahead(q, i, h)
+
+
+@inlined
+def look_ahead(q, i, h):
+    """Move head h to its next spike and note when it will act on it."""
+    head = q[HEAD] + 5 * h
+    at, end = i[q[HEAD_AT] + h], i[q[PAST_END]]
+    i[q[DUE] + h] = NEVER
+    while at < end:
+        n = i[q[PAST] + 2 * (at & q[RING]) + 1]
+        if q[head + 3] <= n < q[head + 4]:
+            i[q[DUE] + h] = i[q[PAST] + 2 * (at & q[RING])] + q[head]
+            break
+        at += 1
+    i[q[HEAD_AT] + h] = at
+
+
+@inlined
+def act_until(q, f, i, x, h, t):
+    """Let head h act on everything that is due at t or before."""
+    head = q[HEAD] + 5 * h
+    while i[q[DUE] + h] <= t:
+        at = i[q[HEAD_AT] + h]
+        step, n = i[q[PAST] + 2 * (at & q[RING])], i[q[PAST] + 2 * (at & q[RING]) + 1]
+        act(q, f, i, x, q[head + 1], q[head + 2], step, n)
+        i[q[HEAD_AT] + h] = at + 1
+        look_ahead(q, i, h)
+
+
+@helper
+def begin(q, i):
+    """The network states that the occupancy probes start from."""
+    for o in range(q[O]):
+        first, last = q[q[OCCUPANCY] + 3 * o], q[q[OCCUPANCY] + 3 * o + 1]
+        code = 0
+        for n in range(first, last):
+            if not i[q[FREE] + n]:
+                code |= 1 << (n - first)
+        i[q[CODES] + o] = code
+
+
+@inlined
+def count_states(q, i, steps):
+    """The network spends ``steps`` in its present state."""
+    for o in range(q[O]):
+        i[q[STATES] + q[q[OCCUPANCY] + 3 * o + 2] + i[q[CODES] + o]] += steps
+
+
+@inlined
+def next_update(q, t, limit):
+    """The next time after t at which a periodic rule updates, at most ``limit``."""
+    for r in range(q[R]):
+        rule = q[RULE] + RULE_WIDTH * r
+        if q[rule + 2] == PERIODIC:
+            limit = min(limit, (t // q[rule + 3] + 1) * q[rule + 3])
+    return limit
+
+
+@helper
+def apply_updates(q, f, i, x, which, t):
+    """Turn pair sums into weight changes: the rules of schedule ``which`` (for PERIODIC, those due at t). True if there
+    were any."""
+    changed = False
+    for r in range(q[R]):
+        rule = q[RULE] + RULE_WIDTH * r
+        if q[rule + 2] != which or (which == PERIODIC and t % q[rule + 3] != 0):
+            continue
+        changed = True
+        p, offset = q[rule], q[rule + 5] - q[rule + 4]
+        low, high = q[q[IN] + p * (q[N] + 1)], q[q[IN] + p * (q[N] + 1) + q[N]]
+        causal, anticausal = q[RATE] + offset, q[RATE] + q[A] + offset
+        sums, mirrored = q[PAIRS] + offset, q[PAIRS] + q[A] + offset
+        for s in range(low, high):
+            x[q[WEIGHT] + s] += x[causal + s] * x[sums + s]
+            x[sums + s] = 0.0
+        for k in range(low, high):
+            s = q[q[OUT_SYN] + k]
+            x[q[WEIGHT] + s] += x[anticausal + s] * x[mirrored + k]
+            x[mirrored + k] = 0.0
+        for s in range(low, high):
+            x[q[WEIGHT] + s] = min(max(x[q[WEIGHT] + s], f[q[SHAPE] + 5 * p + 3]), f[q[SHAPE] + 5 * p + 4])
+    if changed:
+        i[q[STALE]] = 1
+    return changed
+
+
+@inlined
+def periodic_update(q, f, i, x, t):
+    """Apply the periodic updates that are due at t. True if there were any."""
+    due = False
+    for r in range(q[R]):
+        rule = q[RULE] + RULE_WIDTH * r
+        due = due or (q[rule + 2] == PERIODIC and t % q[rule + 3] == 0)
+    if due:
+        apply_updates(q, f, i, x, PERIODIC, t)
+    return due
+
+
+@compiled
+def run_end(q, f, ints, floats, first, last):
+    """The updates of schedule ``run end`` for the instances first..last-1."""
+    for b in range(first, last):
+        apply_updates(q, f, ints[b], floats[b], RUN_END, ints[b, q[TIME]])

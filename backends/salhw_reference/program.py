@@ -1,0 +1,277 @@
+"""A network as arrays: what the kernels read. Neurons of all populations are numbered through, synapses of all
+projections too, sorted by projection, postsynaptic and presynaptic neuron.
+
+A *head* reads the list of past spikes a fixed lag after each of them: a refractory period ends (FREES), a PSP arrives
+(ARRIVES) or ends (ENDS), a spike leaves a triangular window (EXPIRES). Because a head's lag is the same for all spikes,
+the list is in the order of its events, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from salhw.connectivity import synapses
+from salhw.fields import FloatArray, IntArray
+from salhw.kernels import Alpha, Exponential, Rectangular
+from salhw.network import Network, Population
+from salhw.neurons import GLM, LIF
+from salhw.plasticity import ExponentialWindow, PairSTDP
+from salhw.probes import Membrane, Spikes, StateOccupancy
+from salhw.stimuli import SpikeTimes
+from salhw_reference import layout as at
+
+LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # neuron kinds
+RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # kernel kinds
+FREES, ARRIVES, ENDS, EXPIRES = 0, 1, 2, 3  # what a head does
+ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
+BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
+ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
+NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
+
+TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
+
+PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
+
+
+def neuron_ranges(net: Network) -> dict[str, tuple[int, int]]:
+    """First neuron and one past the last, per population."""
+    ends = np.cumsum([p.size for p in net.populations])
+    return {p.name: (int(end) - p.size, int(end)) for p, end in zip(net.populations, ends, strict=True)}
+
+
+def synapse_ranges(net: Network) -> dict[str, tuple[int, int]]:
+    """First synapse and one past the last, per projection."""
+    first, ranges = 0, {}
+    for p in net.projections:
+        count = len(_synapses(net, p.name)[0])
+        ranges[p.name] = (first, first + count)
+        first += count
+    return ranges
+
+
+def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
+    p = net.projection(name)
+    return synapses(p.weights, net.population(p.post).size, net.population(p.pre).size, p.pre == p.post)
+
+
+def steps(time: float, dt: float) -> int:
+    """A time that the description has already put on the grid."""
+    return round(time / dt)
+
+
+def _neurons(net: Network) -> dict[int, Any]:
+    kind, ref, leak = [], [], []
+    for population in net.populations:
+        code, period, constants = _neuron(population, net.dt)
+        kind += [code] * population.size
+        ref += [period] * population.size
+        leak += [constants] * population.size
+    return {at.KIND: np.array(kind), at.REF: np.array(ref), at.LEAK: np.array(leak)}
+
+
+def _neuron(population: Population, dt: float) -> tuple[int, int, tuple[float, ...]]:
+    neuron = population.neuron
+    if isinstance(neuron, GLM):
+        return LOGISTIC if neuron.discretisation == "logistic" else EXACT, steps(neuron.tau_ref, dt), (0.0,) * 4
+    if isinstance(neuron, LIF):
+        constants = (np.exp(-dt / neuron.tau_m), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
+        return INTEGRATE, steps(neuron.tau_ref, dt), constants
+    return SOURCE, 1, (0.0,) * 4
+
+
+def _projections(net: Network) -> dict[int, Any]:
+    n, ranges = sum(p.size for p in net.populations), neuron_ranges(net)
+    count = len(net.projections)
+    shape, kernel, renew = np.zeros((count, 5)), np.zeros(count), np.zeros(count)
+    post, pre, out_post, out_syn = [], [], [], []
+    in_ptr, out_ptr = np.zeros((count, n + 1), np.int64), np.zeros((count, n + 1), np.int64)
+    first = 0
+    for k, p in enumerate(net.projections):
+        ratio = net.dt / p.kernel.tau_syn
+        bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
+        lowest = max((low for low, _ in bounds), default=-np.inf)
+        highest = min((high for _, high in bounds), default=np.inf)
+        shape[k] = np.exp(-ratio), ratio, p.kernel.height, lowest, highest
+        kernel[k] = {Rectangular: RECTANGULAR, Exponential: EXPONENTIAL, Alpha: ALPHA}[type(p.kernel)]
+        renew[k] = p.kernel.superposition == "last"
+        i, j, _ = _synapses(net, p.name)
+        i, j = i + ranges[p.post][0], j + ranges[p.pre][0]
+        order = np.lexsort((i, j))
+        post.append(i)
+        pre.append(j)
+        out_post.append(i[order])
+        out_syn.append(first + order)
+        every = np.arange(n + 1)
+        in_ptr[k] = first + np.searchsorted(i, every)
+        out_ptr[k] = first + np.searchsorted(j[order], every)
+        first += len(i)
+
+    def joined(parts: list[IntArray]) -> IntArray:
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    return {
+        at.KERNEL: kernel,
+        at.RENEW: renew,
+        at.SHAPE: shape,
+        at.POST: joined(post),
+        at.PRE: joined(pre),
+        at.IN: in_ptr,
+        at.OUT: out_ptr,
+        at.OUT_POST: joined(out_post),
+        at.OUT_SYN: joined(out_syn),
+    }
+
+
+def rules_of(net: Network) -> list[tuple[int, int, PairSTDP]]:
+    """(projection number, rule number, rule) in the order in which the program holds them."""
+    return [(k, r, rule) for k, p in enumerate(net.projections) for r, rule in enumerate(p.plasticity)]
+
+
+def _smallest_interval(net: Network, population: str) -> float:
+    """The shortest time between two spikes of one neuron, in steps."""
+    forced = any(isinstance(s, SpikeTimes) and s.population == population for s in net.stimuli)
+    chosen = net.population(population)
+    return 1 if forced else _neuron(chosen, net.dt)[1]
+
+
+def _rules(net: Network) -> dict[int, Any]:
+    ranges = synapse_ranges(net)
+    rule, window = [], []
+    table: list[FloatArray] = [np.zeros(1)]
+    used, accumulator = 1, 0
+    for k, _, r in rules_of(net):
+        p = net.projections[k]
+        low, high = ranges[p.name]
+        update = {"spike": ON_SPIKE, "run end": RUN_END}.get(r.update, PERIODIC)
+        period = steps(r.period, net.dt) if r.period is not None else 0
+        row = [k, PAIRINGS[r.pairing], update, period, low, accumulator]
+        accumulator += high - low
+        for w, partner in ((r.causal, p.pre), (r.anticausal, p.post)):
+            exponential = isinstance(w, ExponentialWindow)
+            last = int(np.ceil((NEGLIGIBLE if exponential else 1.0) * w.tau / net.dt))
+            alone = not exponential and last <= _smallest_interval(net, partner)
+            mode = BY_TABLE if r.pairing != "all" or alone else BY_TRACE if exponential else BY_COUNT
+            shape = w.shape(np.arange(last + 1) * net.dt)
+            shape[-1] = 0.0
+            row += [mode, used, last]
+            table.append(shape)
+            used += last + 1
+        rule.append(row)
+        window.append((r.causal.tau / net.dt, r.anticausal.tau / net.dt))
+    return {
+        at.RULE: np.array(rule, np.int64).reshape(-1, at.RULE_WIDTH),
+        at.WINDOW_LENGTH: np.array(window).reshape(-1, 2),
+        at.TABLE: np.concatenate(table),
+    }
+
+
+def _heads(net: Network, arrays: dict[int, Any]) -> IntArray:
+    ranges, heads = neuron_ranges(net), []
+    for population in net.populations:
+        if isinstance(population.neuron, GLM | LIF):
+            heads.append((_neuron(population, net.dt)[1], FREES, 0, *ranges[population.name]))
+    for k, p in enumerate(net.projections):
+        delay = 1 + steps(p.delay, net.dt)
+        heads.append((delay, ARRIVES, k, *ranges[p.pre]))
+        if isinstance(p.kernel, Rectangular):
+            heads.append((delay + steps(p.kernel.tau_syn, net.dt), ENDS, k, *ranges[p.pre]))
+    for r, (k, _, _) in enumerate(rules_of(net)):
+        p = net.projections[k]
+        for side, partner in enumerate((p.pre, p.post)):
+            mode, _, last = arrays[at.RULE][r, at.BRANCH + 3 * side :][:3]
+            if mode == BY_COUNT:
+                heads.append((int(last), EXPIRES, 2 * r + side, *ranges[partner]))
+    return np.array(heads, np.int64).reshape(-1, 5)
+
+
+def _forced(net: Network) -> IntArray:
+    ranges = neuron_ranges(net)
+    spikes = {
+        (steps(float(time), net.dt), ranges[s.population][0] + neuron)
+        for s in net.stimuli
+        if isinstance(s, SpikeTimes)
+        for neuron, train in enumerate(s.times)
+        for time in train
+    }
+    return np.array(sorted(spikes), np.int64).reshape(-1, 2)
+
+
+def _probes(net: Network) -> dict[int, Any]:
+    ranges = neuron_ranges(net)
+    record = np.zeros(sum(p.size for p in net.populations), np.int64)
+    occupancy, membrane = [], []
+    counters = columns = 0
+    for probe in net.probes:
+        if isinstance(probe, Spikes):
+            record[slice(*ranges[probe.population])] = 1
+        elif isinstance(probe, StateOccupancy):
+            low, high = ranges[probe.population]
+            occupancy.append((low, high, counters))
+            counters += 2 ** (high - low)
+        elif isinstance(probe, Membrane):
+            low, high = ranges[probe.population]
+            membrane.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
+            columns += high - low
+    return {
+        at.RECORD: record,
+        at.OCCUPANCY: np.array(occupancy, np.int64).reshape(-1, 3),
+        at.MEMBRANE: np.array(membrane, np.int64).reshape(-1, 4),
+    }
+
+
+@dataclass(frozen=True)
+class Program:
+    """``q`` and ``f`` of layout.py, where everything is, and the arrays themselves by name."""
+
+    q: IntArray
+    f: FloatArray
+    layout: at.Layout
+    arrays: dict[int, Any]
+    tabulate: bool
+
+    @property
+    def states(self) -> int:
+        """Counters of all occupancy probes together."""
+        return sum(2 ** int(high - low) for low, high, _ in self.arrays[at.OCCUPANCY])
+
+
+def build(net: Network, *, event_driven: bool) -> Program:
+    """Lower a checked network."""
+    arrays = _neurons(net) | _projections(net) | _rules(net) | _probes(net)
+    arrays[at.HEAD] = _heads(net, arrays)
+    arrays[at.FORCED] = _forced(net)
+    layout = at.Layout()
+    floats = (at.LEAK, at.SHAPE, at.TABLE, at.WINDOW_LENGTH)
+    f = layout.pack({name: arrays[name] for name in floats}, np.float64)
+    ints = {name: array for name, array in arrays.items() if name not in floats}
+    q = layout.pack(ints, np.int64, before=at.NAMES)
+    tabulate = event_driven and _fits_table(net, arrays)
+    rules, heads = arrays[at.RULE], arrays[at.HEAD]
+    n = len(arrays[at.KIND])
+    longest = int(heads[:, 0].max(initial=1))
+    spacing = 1 if len(arrays[at.FORCED]) else int(arrays[at.REF].min())
+    q[at.N], q[at.P], q[at.R], q[at.H] = n, len(arrays[at.KERNEL]), len(rules), len(heads)
+    q[at.RING] = (1 << int(np.ceil(np.log2(n * (longest // spacing + 3))))) - 1
+    q[at.FORCED_COUNT], q[at.O], q[at.M] = len(arrays[at.FORCED]), len(arrays[at.OCCUPANCY]), len(arrays[at.MEMBRANE])
+    q[at.TABULATE], q[at.FADING] = tabulate, np.any(arrays[at.KERNEL] != RECTANGULAR)
+    q[at.A] = sum(arrays[at.IN][p, -1] - arrays[at.IN][p, 0] for p in rules[:, 0])
+    for name, offset in layout.offsets.items():
+        q[name] = offset
+    return Program(q, f, layout, arrays, tabulate)
+
+
+def _fits_table(net: Network, arrays: dict[int, Any]) -> bool:
+    """Whether every hazard is a function of who has a PSP under way: few GLM neurons, one projection whose PSPs never
+    overlap, and weights that change between stretches only."""
+    refs = [p.neuron.tau_ref for p in net.populations if isinstance(p.neuron, GLM)]
+    return (
+        len(arrays[at.KIND]) <= TABULATED
+        and len(net.projections) == 1
+        and len(refs) == len(net.populations)
+        and net.projections[0].kernel.tau_syn <= min(refs) * (1 + 1e-9)
+        and not any(isinstance(s, SpikeTimes) for s in net.stimuli)
+        and not np.any(arrays[at.RULE][:, 2] == ON_SPIKE)
+    )

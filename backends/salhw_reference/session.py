@@ -1,0 +1,289 @@
+"""A session of the reference: the arrays of a batch, moved forward by one of the two kernels."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.connectivity import synapses, values
+from salhw.fields import FloatArray, in_steps
+from salhw.paths import addresses, as_written, find, session_error
+from salhw.probes import Spikes, StateOccupancy, Weights
+from salhw.recording import Recording, SpikeTrains, Trace
+from salhw_reference import event_driven, time_driven
+from salhw_reference import layout as at
+from salhw_reference.drive import drives
+from salhw_reference.parts import run_end
+from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
+from salhw_reference.state import initial
+from salhw_reference.tape import Tape
+
+STRETCH = 50_000_000  # neuron-steps per kernel call, so that progress and Ctrl-C come through
+
+
+def threads() -> int:
+    """Cores to use: the environment's SALHW_THREADS, or all that this process may use. Never changes a result."""
+    return int(os.environ.get("SALHW_THREADS", 0)) or len(os.sched_getaffinity(0))
+
+
+class ReferenceSession:
+    """See salhw.backend.Session. ``get`` returns nominal values; a chip's fixed pattern acts behind them."""
+
+    def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
+        net = executable.network
+        self.executable, self.ids, self.seed, self.chips = executable, tuple(ids), seed, tuple(chips)
+        self.closed = False
+        event_driven_kernel = "event-driven" in executable.report.notes[0]
+        self._kernel = event_driven.run if event_driven_kernel else time_driven.run
+        self._program = build(net, event_driven=event_driven_kernel)
+        self._addresses = addresses(net)
+        self._nominal = {path: self._description(path) for path in self._addresses}
+        self._synapses = {p.name: self._positions(p.name) for p in net.projections}
+        self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
+        self._state = initial(self._program, seed, ids)
+        self._varied = {
+            name for chip in self.chips for name, spread in chip.variability.items() if spread.sd > 0.0
+        }
+        self._time, self._used = self._state.view(at.TIME), self._state.view(at.USED)
+        self._bias, self._weight = self._state.view(at.BIAS), self._state.view(at.WEIGHT)
+        for name, (low, high) in self._synapse_ranges.items():
+            gain = self._state.view(at.GAIN)[:, low:high]
+            gain[:] = self._on_chip("weight", gain, executable.placement.synapses(net, name))
+        self._drives = drives(net)
+        self._provenance = {
+            "network": net.name,
+            "network_hash": executable.source.content_hash,
+            "target": executable.target.name,
+            "target_hash": executable.target.content_hash,
+            "chips": [chip.id for chip in self.chips],
+            "wafer": self.chips[0].seed,
+            "seed": seed,
+            "versions": {name: version(name) for name in ("salhw", "numpy", "numba")},
+        }
+        self._at_run_end = bool(np.any(self._program.arrays[at.RULE][:, 2] == RUN_END))
+        self._pool: ThreadPoolExecutor | None = None
+        for path in self._addresses:
+            self._write(path, self._nominal[path])
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def _description(self, path: str) -> FloatArray:
+        address, net = self._addresses[path], self.executable.network
+        value: Any
+        if address.field == "bias":
+            value = net.population(address.owner).neuron.bias  # type: ignore[union-attr]
+        else:
+            p = net.projection(address.owner)
+            n_post, n_pre = net.population(p.post).size, net.population(p.pre).size
+            if address.field == "weights":
+                value = values(p.weights, n_post, n_pre, p.pre == p.post)
+            else:
+                value = p.plasticity[address.rule].learning_rate
+        return np.array(np.broadcast_to(value, (len(self.ids), *address.shape)), dtype=np.float64)
+
+    def _positions(self, name: str) -> npt.NDArray[np.int64]:
+        net = self.executable.network
+        p = net.projection(name)
+        return synapses(p.weights, net.population(p.post).size, net.population(p.pre).size, p.pre == p.post)[2]
+
+    def get(self, path: str) -> FloatArray:
+        """See Session."""
+        self._refuse_closed()
+        address = find(self._addresses, path)
+        if address.field != "weights":
+            return self._nominal[path].copy()
+        low, high = self._synapse_ranges[address.owner]
+        flat = np.zeros((len(self.ids), int(np.prod(address.shape))))
+        flat[:, self._synapses[address.owner]] = self._weight[:, low:high]
+        return flat.reshape(len(self.ids), *address.shape)
+
+    def set(self, path: str, value: npt.ArrayLike) -> None:
+        """See Session."""
+        self._refuse_closed()
+        self._write(path, as_written(find(self._addresses, path), value, len(self.ids)))
+
+    def _write(self, path: str, value: FloatArray) -> None:
+        address, state = self._addresses[path], self._state
+        if address.field == "bias":
+            low, high = self._ranges[address.owner]
+            self._nominal[path] = np.array(value)
+            place = self.executable.placement.neurons(self.executable.network, address.owner)
+            self._bias[:, low:high] = self._on_chip("bias", value, place)
+            return
+        flat = value.reshape(len(self.ids), -1)[:, self._synapses[address.owner]]
+        low, high = self._synapse_ranges[address.owner]
+        if address.field == "weights":
+            self._weight[:, low:high] = flat
+            state.view(at.STALE)[:] = 1
+            return
+        self._nominal[path] = np.array(value)
+        net = self.executable.network
+        p = net.projection(address.owner)
+        names = [(net.projections[k].name, r) for k, r, _ in rules_of(net)]
+        first = int(self._program.arrays[at.RULE][names.index((address.owner, address.rule)), 5])
+        rule = p.plasticity[address.rule]
+        place = self.executable.placement.synapses(net, address.owner)
+        for side, branch in enumerate(("causal", "anticausal")):
+            amplitude = getattr(rule, branch).amplitude
+            on_synapse = np.broadcast_to(amplitude, address.shape).reshape(-1)[self._synapses[address.owner]]
+            factor = self._on_chip(f"{branch}_amplitude", np.ones_like(flat), place)
+            state.view(at.RATE)[:, side, first : first + high - low] = flat * on_synapse * factor
+
+    def _on_chip(self, parameter: str, nominal: FloatArray, place: npt.NDArray[np.int64]) -> FloatArray:
+        if parameter not in self._varied:
+            return nominal
+        return np.array([chip.vary(parameter, row, place) for chip, row in zip(self.chips, nominal, strict=True)])
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Biological time in ms since the session was opened."""
+        return int(self._time[0, 0]) * self.executable.network.dt
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
+        """See Session. ``progress`` is called with the share that is done, between 0 and 1."""
+        self._refuse_closed()
+        began = time.perf_counter()
+        net = self.executable.network
+        count = in_steps(duration, net.dt)
+        if count is None or count <= 0:
+            fix = "round the duration"
+            raise session_error("SAL404", "duration", f"{duration:g} ms", f"whole multiples of dt = {net.dt:g} ms", fix)
+        start = int(self._time[0, 0])
+        stop = start + count
+        tape = Tape.of(self._program, len(self.ids), start, stop)
+        self._state.view(at.COUNT)[:] = 0
+        self._state.view(at.STATES)[:] = 0
+        samples = self._samples(start, stop)
+        kept = {start: self._sampled(samples[start])} if samples else {}
+        for until in sorted({*self._drives.cuts(start, stop), *self._cuts(start, stop), *samples, stop} - {start}):
+            self._advance(tape, until)
+            if until in samples:
+                kept[until] = self._sampled(samples[until])
+            if progress:
+                progress((until - start) / count)
+        if self._at_run_end:
+            self._spread(self._finish)
+        return self._recording(tape, kept, start, stop, time.perf_counter() - began)
+
+    def _cuts(self, start: int, stop: int) -> range:
+        stretch = max(1, STRETCH // (int(self._program.q[at.N]) * len(self.ids)))
+        return range(start + stretch, stop, stretch)
+
+    def _advance(self, tape: Tape, until: int) -> None:
+        p, state, drive = self._program, self._state, self._drives.at(int(self._time[0, 0]))
+        hazards = 2 ** int(p.q[at.N]) if p.tabulate else 1
+
+        def work(first: int, last: int) -> None:
+            table = np.empty((2, hazards * int(p.q[at.N])))
+            self._kernel(
+                p.q, p.f, state.ints, state.floats, state.rng, drive, table, tape.spikes, tape.membrane, tape.origin,
+                first, last, until,
+            )  # fmt: skip
+
+        while True:
+            self._spread(work)
+            tape.take(self._used)
+            if np.all(self._time == until):
+                return
+
+    def _finish(self, first: int, last: int) -> None:
+        run_end(self._program.q, self._program.f, self._state.ints, self._state.floats, first, last)
+
+    def _spread(self, work: Callable[[int, int], None]) -> None:
+        """Share the instances out over threads; each instance is computed the same whoever does it."""
+        batch = len(self.ids)
+        workers = min(threads(), batch)
+        if workers == 1:
+            work(0, batch)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(workers, thread_name_prefix="salhw")
+        # More shares than threads, because instances differ in cost.
+        edges = np.linspace(0, batch, min(batch, 4 * workers) + 1).astype(int)
+        list(self._pool.map(work, edges[:-1].tolist(), edges[1:].tolist()))
+
+    def _samples(self, start: int, stop: int) -> dict[int, list[str]]:
+        """The steps at which weights are sampled, and of which projections; the start of the run is always one."""
+        chosen: dict[int, list[str]] = {}
+        for probe in self.executable.network.probes:
+            if isinstance(probe, Weights):
+                every = steps(probe.every, self.executable.network.dt)
+                for step in {start, *range(-(-start // every) * every, stop + 1, every)}:
+                    chosen.setdefault(step, []).append(probe.projection)
+        return chosen
+
+    def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
+        return {name: self.get(f"projections.{name}.weights") for name in names}
+
+    def _recording(
+        self, tape: Tape, kept: dict[int, dict[str, FloatArray]], start: int, stop: int, wall: float
+    ) -> Recording:
+        net, (instance, neuron, step) = self.executable.network, tape.trains()
+        count, occupied = self._state.view(at.COUNT), self._state.view(at.STATES)
+        spikes, membrane, weights, occupancy = {}, {}, {}, {}
+        states = columns = 0
+        for probe in net.probes:
+            if isinstance(probe, Weights):
+                times = [s for s in sorted(kept) if probe.projection in kept[s]]
+                stack = np.stack([kept[s][probe.projection] for s in times], axis=1)
+                weights[probe.projection] = Trace(np.array(times) * net.dt, stack)
+                continue
+            name = probe.population
+            low, high = self._ranges[name]
+            if isinstance(probe, Spikes):
+                mine = (neuron >= low) & (neuron < high)
+                trains = instance[mine], neuron[mine] - low, step[mine] * net.dt
+                spikes[name] = SpikeTrains(self.ids, high - low, start * net.dt, stop * net.dt, *trains)
+            elif isinstance(probe, StateOccupancy):
+                occupancy[name] = occupied[:, states : states + 2 ** (high - low)].copy()
+                states += 2 ** (high - low)
+            else:
+                every = 1 if probe.every is None else steps(probe.every, net.dt)
+                first, end = -(-start // every), -(-stop // every)
+                part = tape.membrane[:, : end - first, columns : columns + high - low]
+                membrane[name] = Trace(np.arange(first, end) * (every * net.dt), part)
+                columns += high - low
+        return Recording(
+            ids=self.ids,
+            start=start * net.dt,
+            duration=(stop - start) * net.dt,
+            counts={name: count[:, low:high].copy() for name, (low, high) in self._ranges.items()},
+            spikes=spikes,
+            membrane_traces=membrane,
+            weight_traces=weights,
+            occupancy_counts=occupancy,
+            provenance=self._provenance | {"wall_time_s": wall, "biological_time_ms": (stop - start) * net.dt},
+        )
+
+    # the end ------------------------------------------------------------------------------------------------------
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
+
+    def close(self) -> None:
+        """See Session."""
+        self.closed = True
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,49 @@
+"""Where the kernels write spikes and membranes, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from salhw.fields import FloatArray, IntArray
+from salhw_reference import layout as at
+from salhw_reference.program import Program
+
+ROOM = 65_536  # spikes per instance between two emptyings
+
+
+@dataclass(frozen=True)
+class Tape:
+    """``spikes`` (instance, step and neuron, room) is filled by the kernel and emptied by ``take``; ``membrane`` is
+    (instance, sample, column), its row 0 the sample number ``origin`` of each probe."""
+
+    spikes: IntArray
+    membrane: FloatArray
+    origin: IntArray
+    pieces: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, program: Program, batch: int, start: int, stop: int) -> Tape:
+        """A tape for the steps start..stop-1."""
+        recorded = int(program.arrays[at.RECORD].sum())
+        room = int(program.q[at.N]) + min(ROOM, recorded * (stop - start))
+        low, high, every = (program.arrays[at.MEMBRANE][:, k] for k in range(3))
+        origin, end = -(-start // every), -(-stop // every)
+        samples = (batch, int((end - origin).max(initial=0)), int((high - low).sum()))
+        return cls(np.empty((batch, 2, room), np.int64), np.zeros(samples), origin)
+
+    def take(self, used: IntArray) -> None:
+        """Keep what the kernel wrote, ``used`` (instance, 1) spikes, and make room."""
+        for b in np.flatnonzero(used):
+            step, neuron = self.spikes[b, :, : used[b, 0]].copy()
+            self.pieces.append((np.full(len(step), b), neuron, step))
+        used[:] = 0
+
+    def trains(self) -> tuple[IntArray, IntArray, IntArray]:
+        """(instance, neuron, step) of all spikes, sorted by instance, step, neuron."""
+        if not self.pieces:
+            return (np.zeros(0, np.int64),) * 3
+        instance, neuron, step = (np.concatenate(column) for column in zip(*self.pieces, strict=True))
+        order = np.lexsort((neuron, step, instance))
+        return instance[order], neuron[order], step[order]
