@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.jit import compiled, inlined, reassociated
 from salhw_reference.layout import (
     BIAS,
     DUE,
@@ -21,25 +21,13 @@ from salhw_reference.layout import (
     FORCED_AT,
     FORCED_COUNT,
     FREE,
-    GAIN,
-    HEAD,
-    HEAD_AT,
     NEVER,
-    OUT,
-    OUT_POST,
-    OUT_SYN,
-    PAST,
     PENDING,
-    PSP,
-    RING,
-    SHAPE,
     SPIKES,
     STALE,
-    TABULATE,
     TIME,
     TOUCHED,
     USED,
-    WEIGHT,
     H,
     N,
 )
@@ -50,12 +38,10 @@ from salhw_reference.parts import (
     emit,
     hazard,
     input_of,
-    look_ahead,
     next_update,
     periodic_update,
     recompute_inputs,
 )
-from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
 
 GRID = 2.0**46
@@ -66,54 +52,27 @@ def on_grid(value):
     return np.rint(value * GRID) / GRID
 
 
-@helper
-def fill_table(q, f, x, drive, table):
-    """Hazards of every neuron for every set of presynaptic neurons with a PSP under way. Row 0 of ``table`` becomes the
-    hazards, row 1 the inputs that they come from; both (2**N * N,)."""
-    count = q[N]
-    for n in range(count):
-        table[1, n] = 0.0
-    for mask in range(1, 1 << count):
-        j = 0
-        while not (mask >> j) & 1:
-            j += 1
-        rest = mask & (mask - 1)
-        for n in range(count):
-            table[1, mask * count + n] = table[1, rest * count + n]
-        for k in range(q[q[OUT] + j], q[q[OUT] + j + 1]):
-            s = q[q[OUT_SYN] + k]
-            table[1, mask * count + q[q[OUT_POST] + k]] += x[q[WEIGHT] + s] * x[q[GAIN] + s] * f[q[SHAPE] + 2]
-    for mask in range(1 << count):
-        for n in range(count):
-            u = x[q[BIAS] + n] + drive[0, n] + table[1, mask * count + n]
-            table[0, mask * count + n] = on_grid(hazard(q, drive, n, u))
+@reassociated
+def line_length(cells, free):
+    """Length of one step of the line: the hazards of all neurons that are not refractory."""
+    total = 0.0
+    for n in range(len(free)):
+        total += cells[n] * free[n]
+    return total
 
 
 @inlined
-def toggle_until(q, i, x, h, t, mask):
-    """A head of PSPs where hazards are tabulated: only the set of PSPs under way changes."""
-    while i[q[DUE] + h] <= t:
-        at = i[q[HEAD_AT] + h]
-        n = i[q[PAST] + 2 * (at & q[RING]) + 1]
-        x[q[PSP] + 2 * n] = 1.0 - x[q[PSP] + 2 * n]
-        mask ^= 1 << n
-        i[q[HEAD_AT] + h] = at + 1
-        look_ahead(q, i, h)
-    return mask
-
-
-@inlined
-def spikes_of_step(q, i, rng, table, row, pending):
+def spikes_of_step(q, i, rng, cells, free, pending):
     """Walk through the cells of one step: (number of spikes, hazard left over)."""
     count = 0
-    for n in range(q[N]):
-        if i[q[FREE] + n]:
-            if pending < table[0, row + n]:
-                i[q[SPIKES] + count] = n
-                count += 1
-                pending = on_grid(exponential(rng))
-            else:
-                pending -= table[0, row + n]
+    for n in range(len(free)):
+        cell = cells[n] * free[n]
+        if pending < cell:
+            i[q[SPIKES] + count] = n
+            count += 1
+            pending = on_grid(exponential(rng))
+        else:
+            pending -= cell
     return count, pending
 
 
@@ -136,46 +95,33 @@ def forced_spikes(q, i, t, count):
 @compiled
 def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    cells = table[0, 0]
     for b in range(first, last):
         i, x, rng = ints[b], floats[b], rngs[b]
+        free = x[q[FREE] : q[FREE] + q[N]]
         t, pending = i[q[TIME]], x[q[PENDING]]
         if pending < 0.0:
             pending = on_grid(exponential(rng))
-        begin(q, i)
-        mask, renew = 0, True
+        begin(q, i, x)
+        renew = True
         while t < until:
             if renew:  # at the start, and after a periodic update
-                if q[TABULATE]:
-                    fill_table(q, f, x, drive, table)
-                    mask = 0
-                    for n in range(q[N]):
-                        mask |= np.int64(x[q[PSP] + 2 * n]) << n
-                else:
-                    if i[q[STALE]]:
-                        recompute_inputs(q, f, i, x)
-                    for n in range(q[N]):
-                        i[q[TOUCHED] + n] = 1
+                if i[q[STALE]]:
+                    recompute_inputs(q, f, i, x)
+                for n in range(q[N]):
+                    i[q[TOUCHED] + n] = 1
                 renew = False
             change = next_update(q, t, until)
             for h in range(q[H]):
                 if i[q[DUE] + h] <= t:
-                    action = q[q[HEAD] + 5 * h + 1]
-                    if q[TABULATE] and (action == ARRIVES or action == ENDS):
-                        mask = toggle_until(q, i, x, h, t, mask)
-                    else:
-                        act_until(q, f, i, x, h, t)
+                    act_until(q, f, i, x, h, t)
                 change = min(change, i[q[DUE] + h])
-            if not q[TABULATE]:
-                for n in range(q[N]):
-                    if i[q[TOUCHED] + n]:
-                        i[q[TOUCHED] + n] = 0
-                        u = x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n)
-                        table[0, n] = on_grid(hazard(q, drive, n, u))
-            row = mask * q[N]
-            total = 0.0
             for n in range(q[N]):
-                if i[q[FREE] + n]:
-                    total += table[0, row + n]
+                if i[q[TOUCHED] + n]:
+                    i[q[TOUCHED] + n] = 0
+                    u = x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n)
+                    cells[n] = on_grid(hazard(q, drive, n, u))
+            total = line_length(cells, free)
             at = i[q[FORCED_AT]]
             forced = q[q[FORCED] + 2 * at] if at < q[FORCED_COUNT] else NEVER
             if forced > t:
@@ -195,7 +141,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                 t += ahead
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
-            count, pending = spikes_of_step(q, i, rng, table, row, pending)
+            count, pending = spikes_of_step(q, i, rng, cells, free, pending)
             count = forced_spikes(q, i, t, count)
             if count > 0:
                 emit(q, f, i, x, out[b], t, count)

@@ -16,3 +16,5 @@ compiled = njit(cache=True, **_OPTIONS)
 """An entry point, cached on disk."""
 helper = njit(**_OPTIONS)
 inlined = njit(forceinline=True, **_OPTIONS)
+reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_OPTIONS)
+"""May sum in any order: only for numbers whose sums are exact."""

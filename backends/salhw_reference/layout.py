@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,23 +44,23 @@ WINDOW_LENGTH = 30  # (R, 2) in steps, of triangular windows
 TIME = 31  # (1,) the next step
 STALE = 32  # (1,) 1: recompute the inputs, because weights were written
 LAST = 33  # (N,) step of the last spike
-FREE = 34  # (N,) 1: not refractory
-ARRIVED = 35  # (P, N) step of the last spike that has arrived
-RECENT = 36  # (R, 2, N, 2) number and sum of the spike steps inside a triangular window
-PAST = 37  # (RING + 1, 2) ring of past spikes: step, neuron
-PAST_END = 38  # (1,)
-HEAD_AT = 39  # (H,) next past spike of each head
-DUE = 40  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
-FORCED_AT = 41  # (1,) next forced spike
-COUNT = 42  # (N,) spikes of this run
-STATES = 43  # steps of this run in each network state, all probes
-CODES = 44  # (O,) present network state
-SPIKES = 45  # (N,) who spikes at this step
-SPIKING = 46  # (N,) 1: in SPIKES
-TOUCHED = 47  # (N,) 1: the input changed
-USED = 48  # (1,) recorded spikes
+ARRIVED = 34  # (P, N) step of the last spike that has arrived
+RECENT = 35  # (R, 2, N, 2) number and sum of the spike steps inside a triangular window
+PAST = 36  # (RING + 1, 2) ring of past spikes: step, neuron
+PAST_END = 37  # (1,)
+HEAD_AT = 38  # (H,) next past spike of each head
+DUE = 39  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
+FORCED_AT = 40  # (1,) next forced spike
+COUNT = 41  # (N,) spikes of this run
+STATES = 42  # steps of this run in each network state, all probes
+CODES = 43  # (O,) present network state
+SPIKES = 44  # (N,) who spikes at this step
+SPIKING = 45  # (N,) 1: in SPIKES
+TOUCHED = 46  # (N,) 1: the input changed
+USED = 47  # (1,) recorded spikes
 # Instance, floats (F).
-PENDING = 49  # (1,) hazard until the next candidate spike (event-driven); negative: not drawn yet
+PENDING = 48  # (1,) hazard until the next candidate spike (event-driven); negative: not drawn yet
+FREE = 49  # (N,) 1.0: not refractory, 0.0: refractory
 BIAS = 50  # (N,)
 WEIGHT = 51  # (S,)
 GAIN = 52  # (S,) what the chip makes of a weight
@@ -72,8 +73,11 @@ TRACE = 58  # (R, 2, N) exponential trace right after the last spike
 CHANCE = 59  # (N,) spike probability (time-driven) or hazard (event-driven)
 NAMES = 60
 
-RULE_WIDTH = 12  # projection, pairing, update, period, first synapse, first accumulator, then per branch: mode, first and last table entry
+# A rule's row: projection, pairing, update, period, first synapse, first accumulator; per branch: mode, first and last
+# table entry; 1 if both branches collect the same sums.
+RULE_WIDTH = 13
 BRANCH = 6
+MIRRORED = 12
 NEVER = 2**62
 
 
@@ -84,7 +88,7 @@ class Layout:
     offsets: dict[int, int] = field(default_factory=dict)
     shapes: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
-    def pack(self, arrays: Mapping[int, npt.NDArray[np.generic]], dtype: type, before: int = 0) -> npt.NDArray[np.generic]:
+    def pack(self, arrays: Mapping[int, npt.NDArray[Any]], dtype: type, before: int = 0) -> npt.NDArray[Any]:
         """All arrays end to end, after ``before`` free entries."""
         parts = [np.zeros(before, dtype)]
         at = before
@@ -94,7 +98,7 @@ class Layout:
             at += array.size
         return np.concatenate(parts)
 
-    def view(self, buffer: npt.NDArray[np.generic], name: int) -> npt.NDArray[np.generic]:
+    def view(self, buffer: npt.NDArray[Any], name: int) -> npt.NDArray[Any]:
         """The array ``name`` of all instances, (instance, *shape), sharing memory with the buffer (instance, size)."""
         shape = self.shapes[name]
         first = self.offsets[name]

@@ -23,6 +23,7 @@ from salhw_reference.layout import (
     KERNEL,
     KIND,
     LAST,
+    MIRRORED,
     NEVER,
     OCCUPANCY,
     OUT,
@@ -147,12 +148,12 @@ def act(q, f, i, x, action, index, step, n):
     """What a head does with the spike of neuron n at ``step``."""
     if action == FREES:
         if i[q[LAST] + n] == step:
-            i[q[FREE] + n] = 1
+            x[q[FREE] + n] = 1.0
             for o in range(q[O]):
                 first = q[q[OCCUPANCY] + 3 * o]
                 if first <= n < q[q[OCCUPANCY] + 3 * o + 1]:
                     i[q[CODES] + o] &= ~(1 << (n - first))
-    elif action == ARRIVES or action == ENDS:
+    elif action in (ARRIVES, ENDS):
         here = index * q[N] + n
         if action == ARRIVES:
             dy, dx = 1.0, 0.0
@@ -212,7 +213,7 @@ def change_weight(q, f, i, x, p, s, change):
 
 @helper
 def learn_on_spike(q, f, i, x, r, t, n):
-    """The rule's weight changes for the spike of neuron n at t; a coincidence is worked off by its postsynaptic side."""
+    """The rule's weight changes for the spike of n at t; a coincidence is worked off by its postsynaptic side."""
     rule = q[RULE] + RULE_WIDTH * r
     p, offset = q[rule], q[rule + 5] - q[rule + 4]
     into, out = q[IN] + p * (q[N] + 1) + n, q[OUT] + p * (q[N] + 1) + n
@@ -233,8 +234,8 @@ def learn_on_spike(q, f, i, x, r, t, n):
 
 @inlined
 def collect(q, f, i, x, r, side, t, n, several):
-    """Add the spike of n to the pair sums of one branch: with its presynaptic partners (side 0) or its postsynaptic ones
-    (side 1). The short loop is the usual case."""
+    """Add the spike of n to the pair sums of one branch: with its presynaptic partners (side 0) or its postsynaptic
+    ones (side 1). The short loop is the usual case."""
     rule = q[RULE] + RULE_WIDTH * r
     branch = rule + BRANCH + 3 * side
     if side == 0:
@@ -249,9 +250,8 @@ def collect(q, f, i, x, r, side, t, n, several):
         table, end = q[TABLE] + q[branch + 1], q[branch + 2]
         for k in range(q[ptr], q[ptr + 1]):
             latest = i[last + q[partners + k]]
-            if latest >= own:
-                value = f[table + min(t - latest, end)]
-                x[sums + k] += value if latest > own else 0.5 * value
+            share = 0.5 * (latest > own) + 0.5 * (latest >= own)  # no branch: it could not be predicted
+            x[sums + k] += share * f[table + min(t - latest, end)]
     else:
         for k in range(q[ptr], q[ptr + 1]):
             j = q[partners + k]
@@ -280,12 +280,13 @@ def emit(q, f, i, x, out, t, count):
             i[q[SPIKING] + i[spikes + k]] = 1
     for r in range(q[R]):
         on_spike = q[q[RULE] + RULE_WIDTH * r + 2] == ON_SPIKE
+        sides = 2 - q[q[RULE] + RULE_WIDTH * r + MIRRORED]
         for k in range(count):
             n = i[spikes + k]
             if on_spike:
                 learn_on_spike(q, f, i, x, r, t, n)
             else:
-                for side in range(2):
+                for side in range(sides):
                     collect(q, f, i, x, r, side, t, n, count > 1)
         for k in range(count):
             for side in range(2):
@@ -296,7 +297,7 @@ def emit(q, f, i, x, out, t, count):
         i[q[COUNT] + n] += 1
         i[q[LAST] + n] = t
         if q[q[KIND] + n] != SOURCE:
-            i[q[FREE] + n] = 0
+            x[q[FREE] + n] = 0.0
             for o in range(q[O]):
                 first = q[q[OCCUPANCY] + 3 * o]
                 if first <= n < q[q[OCCUPANCY] + 3 * o + 1]:
@@ -342,13 +343,13 @@ def act_until(q, f, i, x, h, t):
 
 
 @helper
-def begin(q, i):
+def begin(q, i, x):
     """The network states that the occupancy probes start from."""
     for o in range(q[O]):
         first, last = q[q[OCCUPANCY] + 3 * o], q[q[OCCUPANCY] + 3 * o + 1]
         code = 0
         for n in range(first, last):
-            if not i[q[FREE] + n]:
+            if x[q[FREE] + n] == 0.0:
                 code |= 1 << (n - first)
         i[q[CODES] + o] = code
 
@@ -383,15 +384,15 @@ def apply_updates(q, f, i, x, which, t):
         p, offset = q[rule], q[rule + 5] - q[rule + 4]
         low, high = q[q[IN] + p * (q[N] + 1)], q[q[IN] + p * (q[N] + 1) + q[N]]
         causal, anticausal = q[RATE] + offset, q[RATE] + q[A] + offset
-        sums, mirrored = q[PAIRS] + offset, q[PAIRS] + q[A] + offset
+        sums = q[PAIRS] + offset
+        mirrored = sums if q[rule + MIRRORED] else sums + q[A]
         for s in range(low, high):
             x[q[WEIGHT] + s] += x[causal + s] * x[sums + s]
-            x[sums + s] = 0.0
         for k in range(low, high):
             s = q[q[OUT_SYN] + k]
             x[q[WEIGHT] + s] += x[anticausal + s] * x[mirrored + k]
-            x[mirrored + k] = 0.0
         for s in range(low, high):
+            x[sums + s], x[mirrored + s] = 0.0, 0.0
             x[q[WEIGHT] + s] = min(max(x[q[WEIGHT] + s], f[q[SHAPE] + 5 * p + 3]), f[q[SHAPE] + 5 * p + 4])
     if changed:
         i[q[STALE]] = 1

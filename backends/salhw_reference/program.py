@@ -9,6 +9,7 @@ the list is in the order of its events, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,13 @@ def _smallest_interval(net: Network, population: str) -> float:
     return 1 if forced else _neuron(chosen, net.dt)[1]
 
 
+def _symmetric(net: Network, name: str) -> bool:
+    """Whether every synapse of a projection has a reciprocal one."""
+    post, pre, _ = _synapses(net, name)
+    order = np.lexsort((post, pre))
+    return net.projection(name).pre == net.projection(name).post and np.array_equal(post[order], pre)
+
+
 def _rules(net: Network) -> dict[int, Any]:
     ranges = synapse_ranges(net)
     rule, window = [], []
@@ -159,7 +167,8 @@ def _rules(net: Network) -> dict[int, Any]:
             row += [mode, used, last]
             table.append(shape)
             used += last + 1
-        rule.append(row)
+        mirrored = (r.causal.kind, r.causal.tau) == (r.anticausal.kind, r.anticausal.tau) and _symmetric(net, p.name)
+        rule.append([*row, mirrored])
         window.append((r.causal.tau / net.dt, r.anticausal.tau / net.dt))
     return {
         at.RULE: np.array(rule, np.int64).reshape(-1, at.RULE_WIDTH),
@@ -231,6 +240,11 @@ class Program:
     layout: at.Layout
     arrays: dict[int, Any]
     tabulate: bool
+
+    @cached_property
+    def recorded(self) -> int:
+        """Neurons whose spikes are kept."""
+        return int(self.arrays[at.RECORD].sum())
 
     @property
     def states(self) -> int:

@@ -42,4 +42,4 @@ def uniform(state):
 @inlined
 def exponential(state):
     """A unit-mean exponential variate; advances ``state``."""
-    return -np.log1p(-uniform(state))
+    return -np.log(1.0 - uniform(state))

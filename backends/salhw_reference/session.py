@@ -20,7 +20,7 @@ from salhw.fields import FloatArray, in_steps
 from salhw.paths import addresses, as_written, find, session_error
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
-from salhw_reference import event_driven, time_driven
+from salhw_reference import event_driven, tabulated, time_driven
 from salhw_reference import layout as at
 from salhw_reference.drive import drives
 from salhw_reference.parts import run_end
@@ -44,8 +44,9 @@ class ReferenceSession:
         self.executable, self.ids, self.seed, self.chips = executable, tuple(ids), seed, tuple(chips)
         self.closed = False
         event_driven_kernel = "event-driven" in executable.report.notes[0]
-        self._kernel = event_driven.run if event_driven_kernel else time_driven.run
         self._program = build(net, event_driven=event_driven_kernel)
+        fast = tabulated.run if self._program.tabulate else event_driven.run
+        self._kernel = fast if event_driven_kernel else time_driven.run
         self._addresses = addresses(net)
         self._nominal = {path: self._description(path) for path in self._addresses}
         self._synapses = {p.name: self._positions(p.name) for p in net.projections}
@@ -55,6 +56,7 @@ class ReferenceSession:
             name for chip in self.chips for name, spread in chip.variability.items() if spread.sd > 0.0
         }
         self._time, self._used = self._state.view(at.TIME), self._state.view(at.USED)
+        self._count, self._occupied = self._state.view(at.COUNT), self._state.view(at.STATES)
         self._bias, self._weight = self._state.view(at.BIAS), self._state.view(at.WEIGHT)
         for name, (low, high) in self._synapse_ranges.items():
             gain = self._state.view(at.GAIN)[:, low:high]
@@ -163,8 +165,8 @@ class ReferenceSession:
         start = int(self._time[0, 0])
         stop = start + count
         tape = Tape.of(self._program, len(self.ids), start, stop)
-        self._state.view(at.COUNT)[:] = 0
-        self._state.view(at.STATES)[:] = 0
+        self._count[:] = 0
+        self._occupied[:] = 0
         samples = self._samples(start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
         for until in sorted({*self._drives.cuts(start, stop), *self._cuts(start, stop), *samples, stop} - {start}):
@@ -186,7 +188,7 @@ class ReferenceSession:
         hazards = 2 ** int(p.q[at.N]) if p.tabulate else 1
 
         def work(first: int, last: int) -> None:
-            table = np.empty((2, hazards * int(p.q[at.N])))
+            table = np.empty((2, hazards, int(p.q[at.N])))
             self._kernel(
                 p.q, p.f, state.ints, state.floats, state.rng, drive, table, tape.spikes, tape.membrane, tape.origin,
                 first, last, until,
@@ -204,7 +206,7 @@ class ReferenceSession:
     def _spread(self, work: Callable[[int, int], None]) -> None:
         """Share the instances out over threads; each instance is computed the same whoever does it."""
         batch = len(self.ids)
-        workers = min(threads(), batch)
+        workers = min(threads(), batch) if batch > 1 else 1
         if workers == 1:
             work(0, batch)
             return
@@ -231,7 +233,6 @@ class ReferenceSession:
         self, tape: Tape, kept: dict[int, dict[str, FloatArray]], start: int, stop: int, wall: float
     ) -> Recording:
         net, (instance, neuron, step) = self.executable.network, tape.trains()
-        count, occupied = self._state.view(at.COUNT), self._state.view(at.STATES)
         spikes, membrane, weights, occupancy = {}, {}, {}, {}
         states = columns = 0
         for probe in net.probes:
@@ -247,7 +248,7 @@ class ReferenceSession:
                 trains = instance[mine], neuron[mine] - low, step[mine] * net.dt
                 spikes[name] = SpikeTrains(self.ids, high - low, start * net.dt, stop * net.dt, *trains)
             elif isinstance(probe, StateOccupancy):
-                occupancy[name] = occupied[:, states : states + 2 ** (high - low)].copy()
+                occupancy[name] = self._occupied[:, states : states + 2 ** (high - low)].copy()
                 states += 2 ** (high - low)
             else:
                 every = 1 if probe.every is None else steps(probe.every, net.dt)
@@ -259,7 +260,7 @@ class ReferenceSession:
             ids=self.ids,
             start=start * net.dt,
             duration=(stop - start) * net.dt,
-            counts={name: count[:, low:high].copy() for name, (low, high) in self._ranges.items()},
+            counts={name: self._count[:, low:high].copy() for name, (low, high) in self._ranges.items()},
             spikes=spikes,
             membrane_traces=membrane,
             weight_traces=weights,

@@ -44,7 +44,6 @@ def initial(program: Program, seed: int, ids: Sequence[int]) -> State:
         at.TIME: zeros(1),
         at.STALE: zeros(1) + 1,
         at.LAST: np.full(n, LONG_AGO),
-        at.FREE: zeros(n) + 1,
         at.ARRIVED: np.full((p, n), LONG_AGO),
         at.RECENT: zeros(r, 2, n, 2),
         at.PAST: zeros(int(q[at.RING]) + 1, 2),
@@ -62,6 +61,7 @@ def initial(program: Program, seed: int, ids: Sequence[int]) -> State:
     }
     floats = {
         at.PENDING: np.full(1, -1.0),
+        at.FREE: np.ones(n),
         at.BIAS: zeros(n),
         at.WEIGHT: zeros(synapses),
         at.GAIN: np.ones(synapses),

@@ -26,15 +26,18 @@ class Tape:
     @classmethod
     def of(cls, program: Program, batch: int, start: int, stop: int) -> Tape:
         """A tape for the steps start..stop-1."""
-        recorded = int(program.arrays[at.RECORD].sum())
-        room = int(program.q[at.N]) + min(ROOM, recorded * (stop - start))
+        room = int(program.q[at.N]) + min(ROOM, program.recorded * (stop - start))
+        if not program.q[at.M]:
+            return cls(np.empty((batch, 2, room), np.int64), np.zeros((batch, 0, 0)), np.zeros(0, np.int64))
         low, high, every = (program.arrays[at.MEMBRANE][:, k] for k in range(3))
         origin, end = -(-start // every), -(-stop // every)
-        samples = (batch, int((end - origin).max(initial=0)), int((high - low).sum()))
+        samples = (batch, int((end - origin).max()), int((high - low).sum()))
         return cls(np.empty((batch, 2, room), np.int64), np.zeros(samples), origin)
 
     def take(self, used: IntArray) -> None:
         """Keep what the kernel wrote, ``used`` (instance, 1) spikes, and make room."""
+        if not used.any():
+            return
         for b in np.flatnonzero(used):
             step, neuron = self.spikes[b, :, : used[b, 0]].copy()
             self.pieces.append((np.full(len(step), b), neuron, step))

@@ -58,7 +58,7 @@ def decay(q, f, x, p):
 def integrate(q, f, i, x, n, drive):
     """One step of a LIF membrane; whether it spikes."""
     leak = q[LEAK] + 4 * n
-    if not i[q[FREE] + n]:
+    if x[q[FREE] + n] == 0.0:
         x[q[POTENTIAL] + n] = f[leak + 2]
         return False
     target = f[leak + 1] + drive
@@ -90,7 +90,7 @@ def step_neurons(q, f, i, x, rng, drive):
                 u = x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n)
                 x[q[POTENTIAL] + n] = u
                 x[q[CHANCE] + n] = spike_probability(q, drive, n, u)
-            fires = uniform(rng) < x[q[CHANCE] + n] and i[q[FREE] + n] == 1
+            fires = uniform(rng) < x[q[CHANCE] + n] and x[q[FREE] + n] == 1.0
         if fires:
             i[q[SPIKES] + count] = n
             count += 1
@@ -102,7 +102,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     for b in range(first, last):
         i, x, rng = ints[b], floats[b], rngs[b]
-        begin(q, i)
+        begin(q, i, x)
         for n in range(q[N]):
             i[q[TOUCHED] + n] = 1
         for t in range(i[q[TIME]], until):
