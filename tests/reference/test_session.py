@@ -1,0 +1,195 @@
+"""Sessions: batches, seeds, state that persists, reading and writing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from test_exact import KERNELS, recurrent, rule, session
+
+import salhw
+from salhw import SAL, SessionError, StateOccupancy, Weights
+
+NET = recurrent([SAL(learning_rate=0.01, update="every 50 ms")], probes=[StateOccupancy("a"), Weights("p", every=100.0)])
+TABULATED = recurrent([SAL(learning_rate=0.01, update="run end")], probes=[StateOccupancy("a")])
+
+
+def everything(recording) -> list[np.ndarray]:  # type: ignore[no-untyped-def]
+    spikes = recording.spikes["a"]
+    arrays = [recording.counts["a"], recording.occupancy_counts["a"], spikes.time, spikes.neuron, spikes.instance]
+    return arrays + [trace.values for trace in recording.weight_traces.values()]
+
+
+@pytest.mark.parametrize("net", [NET, TABULATED], ids=["periodic", "tabulated"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_batch_equals_single_runs_bit_for_bit(kernel: str, net: salhw.Network) -> None:
+    with session(net, kernel, instances=5, seed=9) as batch:
+        together = batch.run(500.0)
+        weights = batch.get("projections.p.weights")
+    for k in range(5):
+        with session(net, kernel, instances=[k], seed=9) as single:
+            alone = single.run(500.0)
+            assert np.array_equal(single.get("projections.p.weights")[0], weights[k])
+        assert np.array_equal(alone.counts["a"][0], together.counts["a"][k])
+        assert np.array_equal(alone.occupancy_counts["a"][0], together.occupancy_counts["a"][k])
+        for neuron in range(4):
+            assert np.array_equal(alone.spikes["a"].times(neuron), together.spikes["a"].times(neuron, k))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_thread_count_changes_nothing(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = []
+    for count in ("1", "2", "5"):
+        monkeypatch.setenv("SALHW_THREADS", count)
+        with session(NET, kernel, instances=7, seed=2) as s:
+            results.append(everything(s.run(400.0)))
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("net", [NET, TABULATED], ids=["periodic", "tabulated"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_two_runs_are_one_run(kernel: str, net: salhw.Network) -> None:
+    unchanging = net.replace(projections=[net.projections[0].replace(plasticity=[])], probes=net.probes[:2])
+    for subject in (unchanging, NET.replace(probes=NET.probes[:2])):
+        with session(subject, kernel, seed=5) as s:
+            parts = [s.run(d) for d in (123.0, 1.0, 376.0)]
+        with session(subject, kernel, seed=5) as s:
+            whole = s.run(500.0)
+        joined = np.concatenate([part.spikes["a"].time for part in parts])
+        assert np.array_equal(joined, whole.spikes["a"].time)
+        assert np.array_equal(sum(part.counts["a"] for part in parts), whole.counts["a"])
+        assert np.array_equal(sum(part.occupancy_counts["a"] for part in parts), whole.occupancy_counts["a"])
+
+
+def test_tabulated_hazards_give_the_bits_of_the_general_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    from salhw_reference import program
+
+    with session(TABULATED, "event-driven", instances=3, seed=5) as s:
+        assert s._program.tabulate
+        fast = everything(s.run(2000.0))
+    monkeypatch.setattr(program, "TABULATED", 0)
+    with session(TABULATED, "event-driven", instances=3, seed=5) as s:
+        assert not s._program.tabulate
+        general = everything(s.run(2000.0))
+    assert all(np.array_equal(a, b) for a, b in zip(fast, general, strict=True))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_more_spikes_than_room_are_all_kept(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from salhw_reference import tape
+
+    with session(NET, kernel, instances=2, seed=1) as s:
+        plenty = everything(s.run(1000.0))
+    monkeypatch.setattr(tape, "ROOM", 3)
+    with session(NET, kernel, instances=2, seed=1) as s:
+        scarce = everything(s.run(1000.0))
+    assert all(np.array_equal(a, b) for a, b in zip(plenty, scarce, strict=True))
+
+
+def test_seeds_and_ids_give_different_noise() -> None:
+    def spikes(**options) -> list[float]:  # type: ignore[no-untyped-def]
+        with session(NET, **options) as s:
+            return s.run(300.0).spikes["a"].time.tolist()
+
+    assert spikes(seed=1) == spikes(seed=1)
+    assert spikes(seed=1) != spikes(seed=2)
+    assert spikes(seed=1, instances=[0]) != spikes(seed=1, instances=[1])
+
+
+def test_the_same_bits_in_another_process() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'tests/reference')\n"
+        "from test_session import NET, session\n"
+        "with session(NET, 'event-driven', seed=3, instances=2) as s: print(s.run(500.0).spikes['a'].time.sum().hex())"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    there = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+    with session(NET, "event-driven", seed=3, instances=2) as s:
+        assert there.strip() == s.run(500.0).spikes["a"].time.sum().hex()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_is_written_is_read_and_acts(kernel: str) -> None:
+    net = recurrent([rule("all", "spike", "exponential")])
+    with session(net, kernel, instances=2, seed=1) as s:
+        w = np.arange(32.0).reshape(2, 4, 4) / 10
+        s.set("projections.p.weights", w)
+        written = s.get("projections.p.weights")
+        off = ~np.eye(4, dtype=bool)
+        assert np.array_equal(written[:, off], w[:, off])
+        assert np.all(written[:, ~off] == 0.0)
+        s.set("projections.p.weights", 0.0)
+        s.set("projections.p.plasticity.learning_rate", 0.0)
+        s.set("populations.a.bias", [[-60.0] * 4, [60.0] * 4])
+        recording = s.run(100.0)
+        assert recording.counts["a"].tolist() == [[0] * 4, [20] * 4]
+        assert np.all(s.get("projections.p.weights") == 0.0)
+        assert np.array_equal(s.get("populations.a.bias"), [[-60.0] * 4, [60.0] * 4])
+
+
+def test_weights_written_under_way_act_on_psps_under_way() -> None:
+    net = recurrent([], probes=[salhw.Membrane("a")])
+    with session(net, seed=1) as s:
+        first = s.run(200.0)
+        s.set("projections.p.weights", 0.0)
+        second = s.run(3.0)
+    assert np.ptp(first.membrane["a"].values[0, :, 0]) > 0
+    assert np.array_equal(second.membrane["a"].values[0, 0], np.linspace(-0.5, 1.0, 4))
+
+
+def test_refusals() -> None:
+    with session(NET) as s:
+        for path, value, code in [
+            ("projections.q.weights", 0.0, "SAL402"),
+            ("projections.p.weights", np.zeros((3, 3)), "SAL403"),
+            ("projections.p.weights", np.nan, "SAL403"),
+            ("populations.a.bias", "high", "SAL403"),
+        ]:
+            before = s.get("projections.p.weights")
+            with pytest.raises(SessionError) as caught:
+                s.set(path, value)
+            assert caught.value.diagnostics[0].code == code
+            assert np.array_equal(before, s.get("projections.p.weights"))
+        for duration in (0.0, -1.0, 0.5, np.nan):
+            with pytest.raises(SessionError, match="SAL404"):
+                s.run(duration)
+    for act in (lambda: s.run(1.0), lambda: s.get("projections.p.weights"), lambda: s.set("populations.a.bias", 0.0)):
+        with pytest.raises(SessionError, match="SAL405"):
+            act()
+    for options in ({"instances": 0}, {"instances": [1, 1]}, {"instances": 2, "chips": ()}):
+        with pytest.raises(SessionError, match="SAL401"):
+            session(NET, **options)
+
+
+def test_progress_changes_nothing_and_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from salhw_reference import session as module
+
+    with session(NET, "event-driven", seed=1) as s:
+        quiet = everything(s.run(500.0))
+    monkeypatch.setattr(module, "STRETCH", 100)
+    shares: list[float] = []
+    with session(NET, "event-driven", seed=1) as s:
+        watched = everything(s.run(500.0, progress=shares.append))
+    assert len(shares) > 10
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert all(np.array_equal(a, b) for a, b in zip(quiet, watched, strict=True))
+
+
+def test_chips_differ_and_repeat() -> None:
+    target = salhw.target("reference").with_variability({"weight": 0.3, "bias": 0.5, "causal_amplitude": 0.2})
+    exe = salhw.compile(NET, target)
+    chips = target.sample_chips(3, seed=7)
+    with exe.open(chips=chips, seed=1) as s:
+        counts = s.run(3000.0).counts["a"]
+        assert np.array_equal(s.get("populations.a.bias")[0], s.get("populations.a.bias")[2])  # nominal values
+    with exe.open(chips=[chips[1]], seed=1) as s:
+        assert np.array_equal(s.run(3000.0).counts["a"][0], counts[1])
+    assert len({tuple(row) for row in counts}) == 3
+    ideal = salhw.compile(NET, target.ideal())
+    with exe.open(chips=target.ideal().sample_chips(1), seed=1) as s, ideal.open(instances=1, seed=1) as nominal:
+        assert np.array_equal(s.run(1000.0).counts["a"], nominal.run(1000.0).counts["a"])
