@@ -195,4 +195,4 @@ Indices = Annotated[IntArray, ArrayOf((1,), np.int64)]
 def in_steps(time: float, dt: float) -> int | None:
     """``time`` as a whole number of steps of ``dt`` (both in ms), or None where it is not on the grid (to 1e-6 steps)."""
     steps = time / dt
-    return round(steps) if abs(steps - round(steps)) < 1e-6 else None
+    return round(steps) if np.isfinite(steps) and abs(steps - round(steps)) < 1e-6 else None

@@ -1,20 +1,29 @@
 """How the kernels are compiled.
 
-Without numba's reference counting: a kernel allocates nothing and only borrows the caller's arrays, while counting the
-references of fifty arrays at every function call made it thirty times slower and took half of the compile time.
+Without numba's reference counting: a kernel allocates nothing and only borrows the caller's arrays, while counting
+references at every function call made it ten times slower and took half of the compile time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from numba import njit
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 
-compiled = njit(cache=True, **_OPTIONS)
-"""An entry point, cached on disk."""
 helper = njit(**_OPTIONS)
 inlined = njit(forceinline=True, **_OPTIONS)
 reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_OPTIONS)
 """May sum in any order: only for numbers whose sums are exact."""
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """An entry point, cached on disk. numba would only notice changes of the file that it stands in; a kernel is made
+    of all files of this package."""
+    dispatcher = njit(cache=True, **_OPTIONS)(function)
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    dispatcher._cache._cache_file._source_stamp = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
+    return dispatcher

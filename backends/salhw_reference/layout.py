@@ -103,4 +103,3 @@ class Layout:
         shape = self.shapes[name]
         first = self.offsets[name]
         return buffer[:, first : first + int(np.prod(shape))].reshape(len(buffer), *shape)
-

@@ -244,14 +244,15 @@ def collect(q, f, i, x, r, side, t, n, several):
         ptr, partners = q[OUT], q[OUT_POST]
     ptr += q[rule] * (q[N] + 1) + n
     sums = q[PAIRS] + side * q[A] + q[rule + 5] - q[rule + 4]
-    last = q[LAST]
     if q[branch] == BY_TABLE and not several:
-        own = i[last + n] if q[rule + 1] == RESTRICTED else -NEVER
-        table, end = q[TABLE] + q[branch + 1], q[branch + 2]
-        for k in range(q[ptr], q[ptr + 1]):
-            latest = i[last + q[partners + k]]
+        own = i[q[LAST] + n] if q[rule + 1] == RESTRICTED else -NEVER
+        # Unsigned, or numba would look at every index whether it counts from the end.
+        first, end, last = np.uint64(q[TABLE] + q[branch + 1]), q[branch + 2], np.uint64(q[LAST])
+        from_partners, from_sums = np.uint64(partners), np.uint64(sums)
+        for k in range(np.uint64(q[ptr]), np.uint64(q[ptr + 1])):
+            latest = i[last + np.uint64(q[from_partners + k])]
             share = 0.5 * (latest > own) + 0.5 * (latest >= own)  # no branch: it could not be predicted
-            x[sums + k] += share * f[table + min(t - latest, end)]
+            x[from_sums + k] += share * f[first + np.uint64(min(t - latest, end))]
     else:
         for k in range(q[ptr], q[ptr + 1]):
             j = q[partners + k]

@@ -162,7 +162,7 @@ def _rules(net: Network) -> dict[int, Any]:
             last = int(np.ceil((NEGLIGIBLE if exponential else 1.0) * w.tau / net.dt))
             alone = not exponential and last <= _smallest_interval(net, partner)
             mode = BY_TABLE if r.pairing != "all" or alone else BY_TRACE if exponential else BY_COUNT
-            shape = w.shape(np.arange(last + 1) * net.dt)
+            shape = w.shape(np.arange(last + 1, dtype=np.float64) * net.dt)
             shape[-1] = 0.0
             row += [mode, used, last]
             table.append(shape)

@@ -52,9 +52,7 @@ class ReferenceSession:
         self._synapses = {p.name: self._positions(p.name) for p in net.projections}
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self._state = initial(self._program, seed, ids)
-        self._varied = {
-            name for chip in self.chips for name, spread in chip.variability.items() if spread.sd > 0.0
-        }
+        self._varied = {name for chip in self.chips for name, spread in chip.variability.items() if spread.sd > 0.0}
         self._time, self._used = self._state.view(at.TIME), self._state.view(at.USED)
         self._count, self._occupied = self._state.view(at.COUNT), self._state.view(at.STATES)
         self._bias, self._weight = self._state.view(at.BIAS), self._state.view(at.WEIGHT)
@@ -239,13 +237,13 @@ class ReferenceSession:
             if isinstance(probe, Weights):
                 times = [s for s in sorted(kept) if probe.projection in kept[s]]
                 stack = np.stack([kept[s][probe.projection] for s in times], axis=1)
-                weights[probe.projection] = Trace(np.array(times) * net.dt, stack)
+                weights[probe.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
                 continue
             name = probe.population
             low, high = self._ranges[name]
             if isinstance(probe, Spikes):
                 mine = (neuron >= low) & (neuron < high)
-                trains = instance[mine], neuron[mine] - low, step[mine] * net.dt
+                trains = instance[mine], neuron[mine] - low, step[mine].astype(np.float64) * net.dt
                 spikes[name] = SpikeTrains(self.ids, high - low, start * net.dt, stop * net.dt, *trains)
             elif isinstance(probe, StateOccupancy):
                 occupancy[name] = self._occupied[:, states : states + 2 ** (high - low)].copy()
@@ -254,7 +252,7 @@ class ReferenceSession:
                 every = 1 if probe.every is None else steps(probe.every, net.dt)
                 first, end = -(-start // every), -(-stop // every)
                 part = tape.membrane[:, : end - first, columns : columns + high - low]
-                membrane[name] = Trace(np.arange(first, end) * (every * net.dt), part)
+                membrane[name] = Trace(np.arange(first, end, dtype=np.float64) * (every * net.dt), part)
                 columns += high - low
         return Recording(
             ids=self.ids,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.event_driven import line_length, on_grid, spikes_of_step
+from salhw_reference.event_driven import line_length, on_grid
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.layout import (
     BIAS,
@@ -27,6 +27,7 @@ from salhw_reference.layout import (
     PSP,
     RING,
     SHAPE,
+    SPIKES,
     TIME,
     USED,
     WEIGHT,
@@ -80,6 +81,34 @@ def toggle_until(q, i, x, past, h, t, mask):
     return mask
 
 
+@inlined
+def spikes_of_step(q, i, rng, cells, free, total, pending):
+    """event_driven.spikes_of_step, looking for the first spike without a branch (it could not be predicted), and for
+    a second one only if the hazard behind the first holds it."""
+    chosen, before, end = 0, 0.0, 0.0
+    for n in range(q[N]):
+        cell = cells[n] * free[n]
+        end += cell
+        passed = pending >= end
+        chosen += passed
+        before += cell * passed
+    i[q[SPIKES]] = chosen
+    rest = total - before - cells[chosen]
+    pending = on_grid(exponential(rng))
+    if pending >= rest:
+        return 1, pending - rest
+    count = 1
+    for n in range(chosen + 1, q[N]):
+        cell = cells[n] * free[n]
+        if pending < cell:
+            i[q[SPIKES] + count] = n
+            count += 1
+            pending = on_grid(exponential(rng))
+        else:
+            pending -= cell
+    return count, pending
+
+
 @compiled
 def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
@@ -124,9 +153,8 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
             t += ahead
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
-            count, pending = spikes_of_step(q, i, rng, cells[mask], free, pending)
-            if count > 0:
-                emit(q, f, i, x, out[b], t, count)
+            count, pending = spikes_of_step(q, i, rng, cells[mask], free, total, pending)
+            emit(q, f, i, x, out[b], t, count)
             count_states(q, i, 1)
             t += 1
             renew = periodic_update(q, f, i, x, t)

@@ -114,7 +114,9 @@ def test_two_rules_with_delay_and_learning_rates_per_synapse(kernel: str) -> Non
 @pytest.mark.parametrize("update", ["spike", "every 7 ms"])
 def test_membranes_equal_equation_8(kind: type, delay: float, superposition: str, update: str) -> None:
     kernel = kind(tau_syn=8.0, area=11.0, superposition=superposition)
-    net = recurrent([rule("all", update, "exponential")], kernel, delay, probes=[Membrane("a"), Weights("p", every=1.0)])
+    net = recurrent(
+        [rule("all", update, "exponential")], kernel, delay, probes=[Membrane("a"), Weights("p", every=1.0)]
+    )
     with session(net, seed=2) as s:
         recording = s.run(250.0)
     spikes = {"a": oracle.trains(recording, "a", DT)}

@@ -13,7 +13,9 @@ from test_exact import KERNELS, recurrent, rule, session
 import salhw
 from salhw import SAL, SessionError, StateOccupancy, Weights
 
-NET = recurrent([SAL(learning_rate=0.01, update="every 50 ms")], probes=[StateOccupancy("a"), Weights("p", every=100.0)])
+NET = recurrent(
+    [SAL(learning_rate=0.01, update="every 50 ms")], probes=[StateOccupancy("a"), Weights("p", every=100.0)]
+)
 TABULATED = recurrent([SAL(learning_rate=0.01, update="run end")], probes=[StateOccupancy("a")])
 
 
