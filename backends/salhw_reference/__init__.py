@@ -35,20 +35,12 @@ class ReferenceBackend:
 
     def lower(self, net: Network, target: Target) -> Lowering:
         """Nothing is approximated; only the kernel is chosen."""
-        wanted = target.options.get("kernel", "auto")
-        if wanted not in KERNELS:
-            finding = Diagnostic("SAL103", "target.options.kernel", wanted, f"supported {', '.join(KERNELS)}")
-            return Lowering(net, (finding,))
-        reason = obstacle(net)
-        if wanted == "event-driven" and reason:
-            fix = "kernel='time-driven' or 'auto'"
-            finding = Diagnostic("SAL103", "target.options.kernel", wanted, f"not with {reason}", fix)
-            return Lowering(net, (finding,))
-        small = sum(p.size for p in net.populations) <= SMALL
-        if wanted == "event-driven" or (wanted == "auto" and not reason and small):
-            return Lowering(net, notes=("kernel: event-driven, exact for the discrete-time chain",))
-        why = reason or ("as asked" if wanted == "time-driven" else f"more than {SMALL} neurons")
-        return Lowering(net, notes=(f"kernel: time-driven ({why})",))
+        kernel, why = choose_kernel(net, target)
+        if kernel:
+            return Lowering(net, notes=(f"kernel: {kernel} ({why})",))
+        wanted = target.options["kernel"]
+        fix = f"kernel='{KERNELS[-1]}' or 'auto'"
+        return Lowering(net, (Diagnostic("SAL103", "target.options.kernel", wanted, f"supported {why}", fix),))
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend."""
@@ -57,7 +49,22 @@ class ReferenceBackend:
         return ReferenceSession(executable, chips=chips, ids=ids, seed=seed)
 
 
-def obstacle(net: Network) -> str:
+def choose_kernel(net: Network, target: Target) -> tuple[str, str]:
+    """The kernel for a network and why; without a kernel, what is supported instead of the one that was asked for."""
+    wanted = target.options.get("kernel", "auto")
+    reason = _not_event_driven(net)
+    if wanted not in KERNELS:
+        return "", ", ".join(KERNELS)
+    if wanted == "time-driven":
+        return wanted, "as asked"
+    if wanted == "event-driven":
+        return ("", f"auto, time-driven; {reason}") if reason else (wanted, "as asked")
+    if not reason and sum(p.size for p in net.populations) > SMALL:
+        reason = f"more than {SMALL} neurons"
+    return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")
+
+
+def _not_event_driven(net: Network) -> str:
     """Why the event-driven kernel cannot run a network; empty if it can."""
     if any(isinstance(p.neuron, LIF) for p in net.populations):
         return "LIF neurons"

@@ -90,7 +90,7 @@ class Layout:
 
     def pack(self, arrays: Mapping[int, npt.NDArray[Any]], dtype: type, before: int = 0) -> npt.NDArray[Any]:
         """All arrays end to end, after ``before`` free entries."""
-        parts = [np.zeros(before, dtype)]
+        parts: list[npt.NDArray[Any]] = [np.zeros(before, dtype)]
         at = before
         for name, array in arrays.items():
             self.offsets[name], self.shapes[name] = at, array.shape

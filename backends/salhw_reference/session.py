@@ -20,7 +20,7 @@ from salhw.fields import FloatArray, in_steps
 from salhw.paths import addresses, as_written, find, session_error
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
-from salhw_reference import event_driven, tabulated, time_driven
+from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
 from salhw_reference import layout as at
 from salhw_reference.drive import drives
 from salhw_reference.parts import run_end
@@ -43,10 +43,10 @@ class ReferenceSession:
         net = executable.network
         self.executable, self.ids, self.seed, self.chips = executable, tuple(ids), seed, tuple(chips)
         self.closed = False
-        event_driven_kernel = "event-driven" in executable.report.notes[0]
-        self._program = build(net, event_driven=event_driven_kernel)
-        fast = tabulated.run if self._program.tabulate else event_driven.run
-        self._kernel = fast if event_driven_kernel else time_driven.run
+        kernel, _ = choose_kernel(net, executable.target)
+        self._program = build(net, event_driven=kernel == "event-driven")
+        by_event = tabulated.run if self._program.tabulate else event_driven.run
+        self._kernel = by_event if kernel == "event-driven" else time_driven.run
         self._addresses = addresses(net)
         self._nominal = {path: self._description(path) for path in self._addresses}
         self._synapses = {p.name: self._positions(p.name) for p in net.projections}

@@ -192,7 +192,9 @@ def test_the_three_pairings_are_told_apart(kernel: str) -> None:
 def test_a_spike_acts_from_the_next_step_for_tau_syn() -> None:
     net = Network(
         name="psp", dt=0.5,
-        populations=[Population(name="in", size=1, neuron=Source()), Population(name="out", size=1, neuron=GLM(bias=-30.0))],
+        populations=[
+            Population(name="in", size=1, neuron=Source()), Population(name="out", size=1, neuron=GLM(bias=-30.0)),
+        ],
         projections=[
             Projection(name="p", pre="in", post="out", weights=[[2.0]], kernel=Rectangular(tau_syn=3.0), delay=1.5)
         ],

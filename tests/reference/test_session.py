@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,7 +108,7 @@ def test_the_same_bits_in_another_process() -> None:
         "from test_session import NET, session\n"
         "with session(NET, 'event-driven', seed=3, instances=2) as s: print(s.run(500.0).spikes['a'].time.sum().hex())"
     )
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = Path(__file__).parents[2]
     there = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
     with session(NET, "event-driven", seed=3, instances=2) as s:
         assert there.strip() == s.run(500.0).spikes["a"].time.sum().hex()
