@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from salhw.connectivity import values
+from salhw.connectivity import Dense
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.fields import Model
+from salhw.fields import FloatArray, Model, number, with_unit
 from salhw.network import Network, Projection
 from salhw.target import Capability, Range, Target
 
@@ -18,9 +19,9 @@ _STRUCTURE = {"kind", "name", "population", "projection", "neurons", "times", "c
 
 
 def check(net: Network, target: Target) -> list[Diagnostic]:
-    """Everything in ``net`` that ``target`` does not have, as diagnostics."""
+    """Everything in ``net`` that ``target`` does not have, as diagnostics; paths as in ``consistency``."""
     return [
-        *_fields("network", net, target.network, {"populations", "projections", "stimuli", "probes"}),
+        *_fields("", net, target.network, {"populations", "projections", "stimuli", "probes"}),
         *_populations(net, target),
         *(finding for projection in net.projections for finding in _projection(net, projection, target)),
         *(f for k, item in enumerate(net.stimuli) for f in _kind(f"stimuli[{k}]", item, target.stimuli)),
@@ -30,7 +31,11 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
 
 def _populations(net: Network, target: Target) -> Iterator[Diagnostic]:
     for population in net.populations:
-        yield from _kind(f"populations.{population.name}.neuron", population.neuron, target.neurons)
+        path, neuron = f"populations.{population.name}", population.neuron
+        if neuron.kind in target.neurons:
+            yield from _fields(path, neuron, target.neurons[neuron.kind], _STRUCTURE)
+        else:
+            yield _unsupported(f"{path}.neuron", neuron.kind, tuple(target.neurons))
 
 
 def _projection(net: Network, projection: Projection, target: Target) -> Iterator[Diagnostic]:
@@ -40,9 +45,11 @@ def _projection(net: Network, projection: Projection, target: Target) -> Iterato
     allowed = target.projections.get("connectivity", ())
     if isinstance(allowed, tuple) and projection.weights.kind not in allowed:
         yield _unsupported(f"{path}.weights", projection.weights.kind, allowed)
-    n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
-    weights = values(projection.weights, n_post, n_pre, projection.pre == projection.post)
-    yield from _value(f"{path}.weights", weights, target.projections.get("weights"), arrays=True)
+    stored = projection.weights.values if isinstance(projection.weights, Dense) else projection.weights.weight
+    synapse = (
+        _off_diagonal(stored) if isinstance(projection.weights, Dense) and projection.pre == projection.post else None
+    )
+    yield from _value(f"{path}.weights", stored, target.projections.get("weights"), arrays=True, where=synapse)
     yield from _kind(f"{path}.kernel", projection.kernel, target.kernels)
     for k, rule in enumerate(projection.plasticity):
         at = f"{path}.{rule_name(projection, k)}"
@@ -75,13 +82,22 @@ def _fields(path: str, item: Model, capability: Capability, skipped: set[str]) -
         value = getattr(item, name)
         if name in capability:
             may_vary = isinstance(arrays, tuple) and name in arrays
-            yield from _value(f"{path}.{name}", value, capability[name], may_vary)
+            yield from _value(f"{path}.{name}".lstrip("."), value, capability[name], may_vary)
         elif isinstance(value, np.ndarray) or value != info.get_default():
             fix = f"leave {name} at its default"
-            yield Diagnostic("SAL102", f"{path}.{name}", f"{value}", f"only the default, {info.get_default()}", fix)
+            asked = f"shape {value.shape}" if isinstance(value, np.ndarray) else with_unit(f".{name}", f"{value}")
+            default = with_unit(f".{name}", f"{info.get_default()}")
+            yield Diagnostic("SAL102", f"{path}.{name}".lstrip("."), asked, f"only the default, {default}", fix)
 
 
-def _value(path: str, value: Any, entry: Range | tuple[str, ...] | None, arrays: bool) -> Iterator[Diagnostic]:
+def _value(
+    path: str,
+    value: Any,
+    entry: Range | tuple[str, ...] | None,
+    arrays: bool,
+    where: npt.NDArray[np.bool_] | None = None,
+) -> Iterator[Diagnostic]:
+    """Hold a value against its capability; of an array, the entry that lies furthest outside (of those ``where``)."""
     if value is None:
         return
     if isinstance(entry, tuple):
@@ -94,8 +110,18 @@ def _value(path: str, value: Any, entry: Range | tuple[str, ...] | None, arrays:
     array = np.asarray(value, dtype=np.float64)
     if entry is None or not array.size:
         return
-    outside = (array < entry.min) | (array > entry.max)
-    if outside.any():
-        worst = array[outside].ravel()[0] if array.ndim else float(array)
-        fix = f"{path.rpartition('.')[2]} within {entry}"
-        yield Diagnostic("SAL104", path, f"{worst:g}", f"supported {entry}", fix)
+    excess = np.maximum(entry.min - array, array - entry.max)
+    if where is not None:
+        excess = np.where(where, excess, 0.0)
+    if excess.max() > 0:
+        at = np.unravel_index(int(excess.argmax()), array.shape)
+        worst, name = array[at], path.rpartition(".")[2]
+        limit = f"{name} <= {number(entry.max)}" if worst > entry.max else f"{name} >= {number(entry.min)}"
+        place = path + "".join(f"[{i}]" for i in at)
+        asked, supported = with_unit(path, number(worst)), with_unit(path, f"supported {entry}")
+        yield Diagnostic("SAL104", place, asked, supported, with_unit(path, limit))
+
+
+def _off_diagonal(matrix: FloatArray) -> npt.NDArray[np.bool_]:
+    """Where a recurrent matrix holds synapses."""
+    return ~np.eye(len(matrix), dtype=np.bool_)

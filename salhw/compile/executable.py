@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import TYPE_CHECKING
 
 from salhw.chip import Chip
@@ -13,7 +14,7 @@ from salhw.network import Network
 from salhw.target import Target
 
 if TYPE_CHECKING:
-    from salhw.backend import Session
+    from salhw.backend import Backend, Session
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Executable:
-    """``network`` is the lowered one, ``source`` the description as it was given."""
+    """``network`` is the lowered one, ``source`` the description as it was given, ``plugin`` the backend that runs it."""
 
     network: Network
     source: Network
     target: Target
     placement: Placement
     report: Report
+    plugin: Backend
 
     def open(
         self, *, instances: int | Sequence[int] | None = None, chips: Sequence[Chip] | None = None, seed: int = 0
@@ -66,18 +68,17 @@ class Executable:
         Args:
             instances: how many independent copies (ids 0, 1, ...), or the ids themselves. An instance's random numbers
                 depend on ``seed`` and its id only: ``instances=[3]`` repeats instance 3 of ``instances=20``.
-            chips: the chips to run on, one instance each, with the chips' ids. Excludes ``instances``.
+            chips: the chips to run on, one instance each, with the chips' ids. Excludes ``instances``; without it, all
+                instances run on chip 0 of wafer 0, with its fixed pattern.
             seed: of the trial-to-trial randomness; the fixed pattern belongs to the chips.
 
         Raises:
             SessionError: both or neither usable: instances and chips together, none at all, ids repeated, or chips of
                 another target.
         """
-        from salhw.backend import backend
-
         ids = self._ids(instances, chips)
-        chips = tuple(chips) if chips is not None else (Chip(id=0, target=self.target.name),) * len(ids)
-        return backend(self.target.backend).open(self, chips=chips, ids=ids, seed=seed)
+        chips = tuple(chips) if chips is not None else self.target.sample_chips(1) * len(ids)
+        return self.plugin.open(self, chips=chips, ids=ids, seed=seed)
 
     def _ids(self, instances: int | Sequence[int] | None, chips: Sequence[Chip] | None) -> tuple[int, ...]:
         if chips is not None:
@@ -85,14 +86,26 @@ class Executable:
             if instances is not None:
                 raise _refused("instances", "chips as well", "instances or chips", "leave one out")
             if foreign:
-                raise _refused("chips", f"chips of {foreign[0].target!r}", f"chips of {self.target.name!r}")
+                raise _refused(
+                    "chips",
+                    f"chips of {foreign[0].target!r}",
+                    f"chips of {self.target.name!r}",
+                    "take target.sample_chips",
+                )
             ids = tuple(chip.id for chip in chips)
         elif instances is None:
             ids = (0,)
         else:
-            ids = tuple(range(instances)) if isinstance(instances, int) else tuple(instances)
+            try:
+                ids = (
+                    tuple(map(index, instances)) if isinstance(instances, Iterable) else tuple(range(index(instances)))
+                )
+            except TypeError:
+                supported = "a number of instances, or their ids"
+                raise _refused("instances", repr(instances)[:40], supported, "give whole numbers") from None
         if not ids or min(ids) < 0 or len(set(ids)) != len(ids):
-            raise _refused("chips" if chips is not None else "instances", str(ids)[:40], "different ids >= 0, at least one")
+            path, fix = ("chips" if chips is not None else "instances"), "open at least one, and each only once"
+            raise _refused(path, str(ids)[:40], "different ids >= 0, at least one", fix)
         return ids
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from salhw.compile.check import check
 from salhw.compile.executable import Executable, Report
@@ -12,23 +13,35 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError, counted
 from salhw.network import Network
 from salhw.target import Target
 
+if TYPE_CHECKING:
+    from salhw.backend import Backend
 
-def problems(net: Network, target: Target) -> list[Diagnostic]:
-    """Every reason why ``target`` cannot hold ``net``; empty if it can."""
-    from salhw.backend import backend
 
+def problems(net: Network, target: Target | str, *, plugin: Backend | None = None) -> list[Diagnostic]:
+    """Every reason why ``target`` cannot hold ``net``; empty if it can. ``target`` and ``plugin`` as in ``compile``.
+
+    Raises:
+        BackendError: no such target.
+    """
+    from salhw.backend import backend, resolve
+
+    target = resolve(target)
     findings = [*check(net, target), *place(net, target)[1]]
     if not findings:
-        findings = [f for f in backend(target.backend).lower(net, target).findings if f.severity == "error"]
+        lowering = (plugin or backend(target.backend)).lower(net, target)
+        findings = [f for f in lowering.findings if f.severity == "error"]
     return findings
 
 
-def compile(net: Network, target: Target | str, *, calibration: None = None) -> Executable:
+def compile(
+    net: Network, target: Target | str, *, calibration: None = None, plugin: Backend | None = None
+) -> Executable:
     """Lower a network to a target: check, lower, quantise, place.
 
     Args:
         target: a Target or the name of one.
         calibration: measured corrections for one chip; no target takes one yet.
+        plugin: a backend that is not installed, to be used instead of the registered one called ``target.backend``.
 
     Raises:
         UnsupportedNetworkError: with every reason, and the targets that would take the network.
@@ -44,7 +57,8 @@ def compile(net: Network, target: Target | str, *, calibration: None = None) -> 
     findings = [*check(net, target), *place(net, target)[1]]
     if findings:
         raise _unsupported(net, target, findings)
-    lowering = backend(target.backend).lower(net, target)
+    plugin = plugin or backend(target.backend)
+    lowering = plugin.lower(net, target)
     if errors := [f for f in lowering.findings if f.severity == "error"]:
         raise _unsupported(net, target, errors)
     quantised, rounded = quantise(lowering.network, target)
@@ -57,7 +71,7 @@ def compile(net: Network, target: Target | str, *, calibration: None = None) -> 
         used=placement.used,
         available=target.resources,
     )
-    return Executable(network=quantised, source=net, target=target, placement=placement, report=report)
+    return Executable(quantised, net, target, placement, report, plugin)
 
 
 def _unsupported(net: Network, target: Target, findings: Sequence[Diagnostic]) -> UnsupportedNetworkError:

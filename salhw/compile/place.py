@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
-from salhw.connectivity import synapses
+from salhw.connectivity import count, synapses
 from salhw.diagnostics import Diagnostic
 from salhw.fields import IntArray
 from salhw.network import Network
@@ -34,24 +35,30 @@ class Placement:
 
 
 def place(net: Network, target: Target) -> tuple[Placement, list[Diagnostic]]:
-    """Neurons one after the other in the order of the populations; findings where a resource runs out."""
-    first: dict[str, int] = {}
-    total = 0
-    for population in net.populations:
-        first[population.name] = total
-        total += population.size
-    used = {"neurons": total, "synapses": sum(_count(net, p.name) for p in net.projections)}
+    """Neurons one after the other in the order of the populations; findings where a resource runs out, at the first
+    population or projection that does not fit beside those before it."""
+    size = {p.name: p.size for p in net.populations}
+    demand = {
+        "neurons": {f"populations.{name}": count for name, count in size.items()},
+        "synapses": {
+            f"projections.{p.name}": count(p.weights, size[p.post], size[p.pre], p.pre == p.post)
+            for p in net.projections
+        },
+    }
     findings = [
-        Diagnostic(
-            "SAL201", f"network.{name}", str(used[name]), f"{available} available", f"fewer {name}, or several chips"
-        )
-        for name, available in target.resources.items()
-        if used.get(name, 0) > available
+        finding
+        for resource, available in target.resources.items()
+        for finding in _overflow(resource, demand.get(resource, {}), available)
     ]
-    return Placement(first, used), findings
+    first = dict(zip(size, accumulate(size.values(), initial=0), strict=False))
+    return Placement(first, {name: sum(counts.values()) for name, counts in demand.items()}), findings
 
 
-def _count(net: Network, name: str) -> int:
-    projection = net.projection(name)
-    n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
-    return len(synapses(projection.weights, n_post, n_pre, projection.pre == projection.post)[0])
+def _overflow(resource: str, counts: dict[str, int], available: int) -> list[Diagnostic]:
+    total = sum(counts.values())
+    if total <= available:
+        return []
+    after = accumulate(counts.values())
+    path = next(path for path, filled in zip(counts, after, strict=True) if filled > available)
+    asked = f"{total} {resource}" + (" with the others" if len(counts) > 1 else "")
+    return [Diagnostic("SAL201", path, asked, f"{available} available", f"fewer {resource}, or several chips")]

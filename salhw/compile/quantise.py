@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
+
 import numpy as np
 
-from salhw.connectivity import AllToAll, Dense, values
+from salhw.connectivity import Dense, count
 from salhw.diagnostics import Diagnostic
 from salhw.network import Network, Projection
 from salhw.target import Range, Target
 
 
 def quantise(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
-    """Weights on the target's grid: 2**weight_bits levels over its weight range, 0 among them. Unquantised targets
-    get the network as it is."""
+    """Weights on the target's grid; a finding per projection that moved, with the largest and the rms error over its
+    synapses. Unquantised targets get the network as it is."""
     weight_range = target.projections.get("weights")
     if target.weight_bits is None or not isinstance(weight_range, Range):
         return net, []
-    step = (weight_range.max - weight_range.min) / (2**target.weight_bits - 1)
-    rounded = [_round(net, projection, step) for projection in net.projections]
-    return net.replace(projections=[p for p, _ in rounded]), [d for _, d in rounded if d is not None]
+    step, low, high = levels(weight_range, target.weight_bits)
+    rounded = [_round(net, projection, step, low, high) for projection in net.projections]
+    findings = [finding for _, finding in rounded if finding is not None]
+    return (net.replace(projections=tuple(p for p, _ in rounded)) if findings else net), findings
 
 
-def _round(net: Network, projection: Projection, step: float) -> tuple[Projection, Diagnostic | None]:
+def levels(weight_range: Range, bits: int) -> tuple[float, int, int]:
+    """(step, lowest, highest): the weights that the target holds are step times the whole numbers from lowest to
+    highest. At most 2**bits of them, zero among them, none outside the range.
+
+    A range that is symmetric about zero has 2**bits - 1 levels, so that both its ends are levels (sign and magnitude);
+    others have 2**bits, so that [0, 63] and [-128, 127] are stepped by 1.
+    """
+    symmetric = weight_range.min == -weight_range.max
+    step = (weight_range.max - weight_range.min) / (2**bits - (2 if symmetric else 1))
+    return step, ceil(weight_range.min / step - 1e-9), floor(weight_range.max / step + 1e-9)
+
+
+def _round(
+    net: Network, projection: Projection, step: float, low: int, high: int
+) -> tuple[Projection, Diagnostic | None]:
     weights = projection.weights
-    if isinstance(weights, AllToAll):
-        n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
-        weights = Dense(values=values(weights, n_post, n_pre, projection.pre == projection.post))
     field = "values" if isinstance(weights, Dense) else "weight"
     exact = np.asarray(getattr(weights, field))
-    on_grid = np.rint(exact / step) * step
+    on_grid = np.clip(np.rint(exact / step), low, high) * step + 0.0  # + 0.0, or small negative weights become -0.0
+    if isinstance(weights, Dense) and projection.pre == projection.post:
+        np.fill_diagonal(on_grid, 0.0)  # holds no synapses
     error = np.abs(on_grid - exact)
     if not error.size or error.max() <= 1e-12:
         return projection, None
+    n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
+    # A single number stands for all synapses; zeros on the diagonal for none.
+    synapses = count(weights, n_post, n_pre, projection.pre == projection.post) if error.ndim else 1
     moved = Diagnostic(
         "SAL301",
         f"projections.{projection.name}.weights",
         f"steps of {step:.3g}",
-        f"rounded by at most {error.max():.3g}, {np.sqrt(np.mean(error**2)):.3g} rms",
+        f"rounded by at most {error.max():.3g}, {np.sqrt(np.sum(error**2) / synapses):.3g} rms",
+        "scale the weights onto the steps, or accept it",
         severity="approximation",
     )
-    return projection.replace(weights=weights.replace(**{field: on_grid})), moved
+    new = weights.replace(**{field: on_grid if on_grid.ndim else float(on_grid)})
+    return projection.replace(weights=new), moved

@@ -1,0 +1,97 @@
+"""What a check is, what it finds, and what may be known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from salhw.conformance.lab import Lab
+
+Profile = Literal["quick", "full"]
+OutcomeName = Literal["pass", "fail", "unsupported", "known", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What the report draws: named curves over a common abscissa, the expected one first."""
+
+    xlabel: str
+    ylabel: str
+    x: Sequence[float]
+    curves: Mapping[str, Sequence[float]]
+    errors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check measured. ``measured`` and ``declared`` are in ``unit``; ``p_value`` belongs to the stated test;
+    ``reason`` says in one line what was compared and, on failure, what that points at."""
+
+    passed: bool
+    reason: str
+    measured: float | None = None
+    declared: float | None = None
+    unit: str = ""
+    p_value: float | None = None
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property of a target. ``name`` points at the bug when it fails; the function's docstring is its specification."""
+
+    name: str
+    group: str
+    run: Callable[[Lab], Evidence]
+    profiles: tuple[Profile, ...] = ("quick", "full")
+
+    @property
+    def specification(self) -> str:
+        """What the check holds a target to."""
+        return " ".join((self.run.__doc__ or "").split())
+
+
+REGISTRY: dict[str, Check] = {}
+
+
+def check(
+    name: str, *, group: str, profiles: tuple[Profile, ...] = ("quick", "full")
+) -> Callable[..., Callable[[Lab], Evidence]]:
+    """Register a function as the check ``name``."""
+
+    def register(function: Callable[[Lab], Evidence]) -> Callable[[Lab], Evidence]:
+        if name in REGISTRY:
+            raise ValueError(f"check {name!r} twice")
+        REGISTRY[name] = Check(name, group, function, profiles)
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class Known:
+    """An expected failure: the check may fail for ``reason`` as long as it measures at most ``bound``. It goes stale, and
+    then counts as a failure, when the check passes."""
+
+    check: str
+    reason: str
+    bound: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A check's result on one target."""
+
+    name: str
+    group: str
+    outcome: OutcomeName
+    reason: str
+    seconds: float
+    measured: float | None = None
+    declared: float | None = None
+    unit: str = ""
+    p_value: float | None = None
+    specification: str = ""
+    figure: Figure | None = None
