@@ -31,17 +31,8 @@ from salhw_reference.layout import (
     H,
     N,
 )
-from salhw_reference.parts import (
-    act_until,
-    begin,
-    count_states,
-    emit,
-    hazard,
-    input_of,
-    next_update,
-    periodic_update,
-    recompute_inputs,
-)
+from salhw_reference.learning import next_update, periodic_update
+from salhw_reference.parts import act_until, begin, count_states, emit, hazard, input_of, recompute_inputs
 from salhw_reference.rng import exponential
 
 GRID = 2.0**46

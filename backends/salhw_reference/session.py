@@ -23,7 +23,7 @@ from salhw.recording import Recording, SpikeTrains, Trace
 from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
 from salhw_reference import layout as at
 from salhw_reference.drive import drives
-from salhw_reference.parts import run_end
+from salhw_reference.learning import run_end
 from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
 from salhw_reference.state import initial
 from salhw_reference.tape import Tape

@@ -34,7 +34,8 @@ from salhw_reference.layout import (
     H,
     N,
 )
-from salhw_reference.parts import act_until, begin, count_states, emit, hazard, next_update, periodic_update
+from salhw_reference.learning import next_update, periodic_update
+from salhw_reference.parts import act_until, begin, count_states, emit, hazard
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
 

@@ -28,16 +28,8 @@ from salhw_reference.layout import (
     N,
     P,
 )
-from salhw_reference.parts import (
-    act_until,
-    begin,
-    count_states,
-    emit,
-    input_of,
-    periodic_update,
-    recompute_inputs,
-    spike_probability,
-)
+from salhw_reference.learning import periodic_update
+from salhw_reference.parts import act_until, begin, count_states, emit, input_of, recompute_inputs, spike_probability
 from salhw_reference.program import INTEGRATE, RECTANGULAR
 from salhw_reference.rng import uniform
 
