@@ -15,6 +15,7 @@ def network(
     dt: float = 0.4,
     update: str = "spike",
     sample: float | None = None,
+    spikes: bool = True,
 ) -> Network:
     """A pair with two-sided SAL; the defaults are Fig 2d's.
 
@@ -25,8 +26,9 @@ def network(
             .03 for an update after T = 1500 steps, averaged over its T / tau_ref = 60 refractory periods, is
             .03 / 60 = 5e-4 per pair.
         sample: record the weights every so many ms.
+        spikes: record every spike.
     """
-    probes = [Spikes("neurons")] + ([Weights("pair", every=sample)] if sample else [])
+    probes = ([Spikes("neurons")] if spikes else []) + ([Weights("pair", every=sample)] if sample else [])
     return Network(
         name="pair",
         dt=dt,

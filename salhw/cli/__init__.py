@@ -1,0 +1,293 @@
+"""The command line. Every command that reports takes ``--json``; exit status 0 good, 1 falls short, 2 wrong usage."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from inspect import getdoc
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from salhw import __version__
+from salhw.backend import Session, resolve, targets
+from salhw.cli.progress import progress_bar
+from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
+from salhw.compile.executable import Report
+from salhw.compile.pipeline import compile
+from salhw.connectivity import synapses
+from salhw.diagnostics import explain as explanation_of
+from salhw.diagnostics import explanations
+from salhw.fields import FloatArray
+from salhw.network import Network
+from salhw.networks import Builder, builder, builders, summary
+from salhw.recording import Recording
+from salhw.target import Target
+
+app = typer.Typer(
+    name="salhw",
+    help="Describe a plastic spiking network once, run it on any target, measure how far the target is from it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Net = Annotated[str, typer.Argument(metavar="NET", help="A network file, or a name that `salhw networks` lists.")]
+TargetName = Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")]
+TARGET_COLUMNS = ("target", "backend", "neurons", "plasticity", "weights", "capacity", "description")
+Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+
+
+def main() -> None:
+    """The entry point of the ``salhw`` script."""
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"salhw {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Describe a plastic spiking network once, run it on any target, measure how far the target is from it."""
+
+
+def _network(net: str) -> Network:
+    """A network from a file, or from the builder of that name with its defaults."""
+    path = Path(net)
+    if path.exists() or path.suffix or path.parent != Path():
+        return Network.load(path)
+    return builder(net)()
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Directory for the figures, recordings and numbers.")] = Path("salhw-demo"),
+    json: Json = False,
+) -> None:
+    """Watch SAL make reciprocal weights equal: a batch of pairs and a sampling network, held against theory."""
+    with reported(json):
+        from salhw.demonstration import run as run_demo
+
+        with progress_bar("salhw demo") as progress:
+            result = run_demo(out, progress)
+        if json:
+            print_json(result)
+        else:
+            _print_demo(out, result)
+        if not result["converged"]:
+            raise typer.Exit(SHORT_FALL)
+
+
+def _print_demo(out: Path, result: dict[str, Any]) -> None:
+    rows = [_demo_row(row) for row in result["rows"]]
+    print_table("", ["quantity", "start", "end", "target", "within", "good"], rows, numbers=(1, 2, 3, 4))
+    verdict = "Everything has converged" if result["converged"] else "NOT everything has converged"
+    typer.echo(f"{verdict}; {result['wall_time_s']:.1f} s. In {out}: {', '.join(result['files'])}")
+
+
+def _demo_row(row: dict[str, Any]) -> list[str]:
+    """As many decimals as make two digits of the tolerance."""
+    decimals = max(2, 1 - math.floor(math.log10(row["within"])))
+    cells = [", ".join(f"{round(v, decimals) + 0.0:.{decimals}f}" for v in row[k]) for k in ("start", "end", "target")]
+    return [row["what"], *cells, f"{row['within']:.{decimals}f}", "yes" if row["good"] else "NO"]
+
+
+@app.command("targets")
+def list_targets(json: Json = False) -> None:
+    """List what networks can be compiled for."""
+    with reported(json):
+        known = [target_summary(target) for target in targets().values()]
+        if json:
+            print_json(known)
+            return
+        print_table("", TARGET_COLUMNS, [target_row(entry) for entry in known])
+
+
+def target_summary(target: Target) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "backend": target.backend,
+        "description": target.description,
+        "neurons": [*target.neurons],
+        "kernels": [*target.kernels],
+        "windows": [*target.windows],
+        "plasticity": [*target.plasticity],
+        "stimuli": [*target.stimuli],
+        "probes": [*target.probes],
+        "resources": target.resources,
+        "weight_bits": target.weight_bits,
+        "speed_up": target.speed_up,
+        "options": target.options,
+        "varies": [name for name, spread in target.variability.items() if spread.sd > 0.0],
+    }
+
+
+def target_row(entry: dict[str, Any]) -> list[str]:
+    """One target, as a row of the table here and in the README."""
+    bits, capacity = entry["weight_bits"], entry["resources"].get("neurons")
+    return [
+        entry["name"],
+        entry["backend"],
+        ", ".join(entry["neurons"]),
+        ", ".join(entry["plasticity"]) or "none",
+        f"{bits} bits" if bits else "exact",
+        f"{capacity:,} neurons" if capacity else "unlimited",
+        entry["description"],
+    ]
+
+
+@app.command()
+def check(net: Net, target: TargetName = "reference", json: Json = False) -> None:
+    """Say whether a target can hold a network: the compile report, or everything that stands against it."""
+    with reported(json):
+        report = compile(_network(net), target).report
+        if json:
+            print_json(report.as_dict())
+        else:
+            typer.echo(str(report))
+
+
+@app.command()
+def run(
+    net: Net,
+    duration: Annotated[float, typer.Option(help="Biological time in ms.")],
+    target: TargetName = "reference",
+    seed: Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")] = 0,
+    instances: Annotated[int, typer.Option(min=1, help="Independent copies to run as one batch.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Compile a network, run it, and tell rates and weights; the recording goes to --out."""
+    with reported(json):
+        from salhw.demonstration.advance import advance
+
+        path = writable(out, force) if out else None
+        executable = compile(_network(net), resolve(target))
+        with executable.open(instances=instances, seed=seed) as session:
+            with progress_bar(f"{executable.source.name} on {target}") as progress:
+                recording = advance(session, duration, progress)
+            names = [projection.name for projection in executable.network.projections]
+            weights = {name: _synaptic(executable.network, name, session) for name in names}
+        if path:
+            recording.save(path)
+        result = _run_result(executable.network, executable.report, recording, weights)
+        if json:
+            print_json(result | {"out": str(path) if path else None})
+        else:
+            _print_run(result)
+            if path:
+                typer.echo(f"The recording is in {path}.")
+
+
+def _synaptic(net: Network, name: str, session: Session) -> FloatArray:
+    """The weights of a projection's synapses, (instance, synapse): without the empty diagonal of a recurrent one."""
+    p = net.projection(name)
+    n_post, n_pre = net.population(p.post).size, net.population(p.pre).size
+    weights = session.get(f"projections.{name}.weights")
+    return weights.reshape(len(weights), -1)[:, synapses(p.weights, n_post, n_pre, p.pre == p.post)[2]]
+
+
+def _run_result(net: Network, report: Report, recording: Recording, weights: dict[str, FloatArray]) -> dict[str, Any]:
+    seconds = recording.duration / 1000.0
+    return {
+        "start_ms": recording.start,
+        "duration_ms": recording.duration,
+        "instances": len(recording.ids),
+        "rates_hz": {name: _range(count / seconds) for name, count in recording.counts.items()},
+        "spikes": {name: int(count.sum()) for name, count in recording.counts.items()},
+        "weights": {p.name: _range(weights[p.name]) for p in net.projections},
+        "probes": [probe.kind for probe in net.probes],
+        "report": report.as_dict(),
+        "provenance": dict(recording.provenance),
+    }
+
+
+def _range(values: FloatArray) -> dict[str, float]:
+    return {"mean": float(values.mean()), "min": float(values.min()), "max": float(values.max())}
+
+
+def _print_run(result: dict[str, Any]) -> None:
+    rows = [[f"rate of {name} (Hz)", *_three(entry, ".2f")] for name, entry in result["rates_hz"].items()]
+    rows += [[f"weights of {name}, at the end", *_three(entry, ".4f")] for name, entry in result["weights"].items()]
+    took = result["provenance"].get("wall_time_s")
+    title = f"{result['duration_ms']:g} ms, {result['instances']} instance{'s' if result['instances'] > 1 else ''}"
+    title += f", run in {took:.2f} s" if took is not None else ""
+    print_table(title, ["quantity", "mean", "lowest", "highest"], rows, numbers=(1, 2, 3))
+
+
+def _three(entry: dict[str, float], form: str) -> list[str]:
+    return [format(entry[key], form) for key in ("mean", "min", "max")]
+
+
+@app.command("networks")
+def list_networks(
+    name: Annotated[str | None, typer.Argument(help="One network, in detail.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for its description, with the default arguments.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """List the installed networks, or show one, or write its description to a file."""
+    with reported(json):
+        if name is None:
+            if out is not None:
+                raise typer.BadParameter("needs the name of a network", param_hint="'--out'")
+            _print_networks(json)
+            return
+        build = builder(name)
+        path = build().save(writable(out, force)) if out else None
+        if json:
+            print_json({"name": name, "description": summary(build), "out": str(path) if path else None})
+        elif path:
+            typer.echo(f"{name} is described in {path}.")
+        else:
+            _print_network(name, build)
+
+
+def _print_networks(json: bool) -> None:
+    known = [{"name": name, "description": summary(build)} for name, build in builders().items()]
+    if json:
+        print_json(known)
+    else:
+        print_table("", ["network", "description"], [[*entry.values()] for entry in known])
+
+
+def _print_network(name: str, build: Builder) -> None:
+    net = build()
+    typer.echo(f"{name}: {getdoc(build) or ''}\n")
+    for population in net.populations:
+        typer.echo(f"population {population.name}: {population.size} {population.neuron.kind}")
+    for p in net.projections:
+        rules = ", ".join(rule.kind for rule in p.plasticity) or "none"
+        typer.echo(f"projection {p.name}: {p.pre} -> {p.post}, {p.kernel.kind} PSP, plasticity: {rules}")
+
+
+@app.command()
+def explain(
+    code: Annotated[str | None, typer.Argument(help="A code such as SAL104; all of them if left out.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what a diagnostic's code means and what to do."""
+    with reported(json):
+        if code is None:
+            known = [{"code": e.code, "title": e.title} for e in explanations().values()]
+            if json:
+                print_json(known)
+            else:
+                print_table("", ["code", "title"], [[*entry.values()] for entry in known])
+            return
+        found = explanation_of(code)
+        if json:
+            print_json({"code": found.code, "title": found.title, "text": found.text})
+        else:
+            typer.echo(f"{found.code}  {found.title}\n")
+            typer.echo("\n\n".join(textwrap.fill(part, 100) for part in found.text.strip().split("\n\n")))

@@ -1,0 +1,72 @@
+"""What the parts of the demo share: moving a session on with progress, arrays in steps, and a row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from salhw.fields import FloatArray, in_steps
+from salhw.network import Network, tau_ref_of
+
+if TYPE_CHECKING:
+    from salhw.backend import Session
+    from salhw.recording import Recording
+
+
+def advance(session: Session, duration: float, progress: Callable[[float], None] | None = None) -> Recording:
+    """``session.run(duration)``, with ``progress`` where the session can tell it (the protocol does not ask for it)."""
+    run: Any = session.run
+    if progress is not None and "progress" in signature(run).parameters:
+        recording: Recording = run(duration, progress=progress)
+        return recording
+    return session.run(duration)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A network of one GLM population and one projection with an exponential plasticity window, in the theory's units:
+    steps. ``kappa`` is the PSP after 0, 1, .. steps."""
+
+    dt: float
+    tau_ref: int
+    tau: float
+    kappa: FloatArray
+    bias: FloatArray
+
+
+def grid(net: Network) -> Grid:
+    """The only population and projection of ``net`` in steps.
+
+    Raises:
+        ValueError: it has no refractory period on the grid or no plasticity.
+    """
+    population, projection = net.populations[0], net.projections[0]
+    tau_ref = in_steps(tau_ref_of(population) or 0.0, net.dt)
+    if not tau_ref or not projection.plasticity:
+        raise ValueError(f"{net.name}: needs a refractory period on the grid and a plasticity rule")
+    neuron: Any = population.neuron
+    return Grid(
+        dt=net.dt,
+        tau_ref=tau_ref,
+        tau=projection.plasticity[0].causal.tau / net.dt,
+        kappa=projection.kernel.sample(net.dt, round(projection.kernel.tau_syn / net.dt)),
+        bias=neuron.bias,
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a quantity at the start and at the end, and how far from ``target`` it may be."""
+
+    what: str
+    start: list[float]
+    end: list[float]
+    target: list[float]
+    within: float
+    good: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)

@@ -1,0 +1,234 @@
+"""Every command: what it prints, as text and as one JSON document, its exit status, and how errors read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import salhw
+from salhw.cli import app
+from salhw.diagnostics import explanations
+from salhw.networks import builder, builders
+
+SCRIPT = Path(sys.executable).with_name("salhw")
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def document(result: Result, status: int = 0) -> Any:
+    """The one JSON document on stdout."""
+    assert result.exit_code == status, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    return builder("pair")().save(tmp_path / "pair.json")
+
+
+@pytest.fixture
+def too_fast(tmp_path: Path) -> Path:
+    """A network outside the reference's ranges."""
+    return builder("pair")(dt=2000.0, tau_ref=20000.0).save(tmp_path / "slow.json")
+
+
+def test_version() -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"salhw {salhw.__version__}\n")
+
+
+def test_targets() -> None:
+    assert "reference" in invoke("targets").stdout
+    known = document(invoke("targets", "--json"))
+    assert [entry["name"] for entry in known] == list(salhw.targets())
+    assert "GLM" in known[0]["neurons"]
+
+
+def test_targets_take_less_than_a_second_and_import_nothing_heavy() -> None:
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run([SCRIPT, "targets"], check=True, capture_output=True)
+        took.append(time.perf_counter() - began)
+    assert statistics.median(took) < 1.0
+    heavy = ("numba", "matplotlib", "h5py", "xarray", "scipy", "neo", "pandas")
+    code = f"import sys, salhw.cli as c; c.targets(); sys.exit(', '.join(m for m in {heavy} if m in sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True).stderr.strip() == ""
+    )
+
+
+def test_networks() -> None:
+    listed = document(invoke("networks", "--json"))
+    assert [entry["name"] for entry in listed] == list(builders())
+    assert all(len(entry["description"]) > 10 for entry in listed)
+    assert "sampling" in invoke("networks").stdout
+    assert "2 GLM" in invoke("networks", "pair").stdout
+
+
+@pytest.mark.parametrize("name", list(builders()))
+def test_a_network_is_written_and_loads_as_its_builder_made_it(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    assert document(invoke("networks", name, "--out", path, "--json"))["out"] == str(path)
+    assert salhw.load(path) == builder(name)()
+
+
+def test_check(pair: Path, too_fast: Path) -> None:
+    assert "nothing is approximated" in invoke("check", pair, "--target", "reference").stdout
+    assert document(invoke("check", "pair", "--json"))["used"] == {"neurons": 2, "synapses": 2}
+    refused = invoke("check", too_fast, "--target", "reference")
+    assert refused.exit_code == 1
+    assert "UnsupportedNetworkError" in refused.stderr
+    assert "SAL104" in refused.stderr
+    assert "dt = 2000" in refused.stderr
+    error = document(invoke("check", too_fast, "--json"), 1)
+    assert set(error) == {"error", "diagnostics"}
+    assert error["diagnostics"][0]["code"] == "SAL104"
+
+
+def test_run_saves_what_the_python_interface_gives(pair: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.h5"
+    told = document(
+        invoke("run", pair, "--target", "reference", "--duration", "2000", "--seed", "5", "--instances", "3", "--out",
+               out, "--json")
+    )  # fmt: skip
+    expected = salhw.run(salhw.load(pair), duration=2000.0, seed=5, instances=3)
+    saved = salhw.Recording.load(out)
+    assert saved.counts["neurons"].tolist() == expected.counts["neurons"].tolist()
+    assert told["spikes"]["neurons"] == expected.counts["neurons"].sum()
+    assert told["rates_hz"]["neurons"]["mean"] == pytest.approx(expected.rates["neurons"].values.mean())
+    assert (told["instances"], told["duration_ms"], told["provenance"]["seed"]) == (3, 2000.0, 5)
+    assert told["weights"]["pair"]["min"] > 0.4  # synapses only, without the zeros of the diagonal
+
+
+def test_run_prints_a_table(pair: Path) -> None:
+    result = invoke("run", pair, "--duration", "400")
+    assert result.exit_code == 0
+    assert "rate of neurons (Hz)" in result.stdout
+
+
+def test_an_existing_file_is_kept_unless_forced(pair: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.h5"
+    out.write_text("precious")
+    refused = invoke("run", pair, "--duration", "400", "--out", out)
+    assert refused.exit_code == 2
+    assert "--force" in refused.stderr
+    assert out.read_text() == "precious"
+    assert invoke("run", pair, "--duration", "400", "--out", out, "--force").exit_code == 0
+    assert salhw.Recording.load(out).duration == 400.0
+    assert invoke("networks", "pair", "--out", pair).exit_code == 2
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_explain() -> None:
+    code = next(iter(explanations()))
+    entry = document(invoke("explain", code.lower(), "--json"))
+    assert entry["code"] == code
+    assert entry["text"]
+    assert entry["title"] in invoke("explain", code).stdout
+    assert len(document(invoke("explain", "--json"))) == len(explanations())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("check", "missing.json"), 2, "SAL501 missing.json"),
+        (("check", "nosuch"), 2, "SAL009"),
+        (("networks", "nosuch"), 2, "SAL009"),
+        (("networks", "--out", "x.json"), 2, "needs the name"),
+        (("explain", "SAL999"), 2, "SAL001"),
+        (("check", "pair", "--target", "nosuch"), 1, "SAL601"),
+        (("run", "pair", "--duration", "0.1"), 1, "SAL404"),
+        (("run", "pair", "--duration", "-400"), 1, "SAL404"),
+        (("run", "pair", "--duration", "400", "--out", "/nonexistent/run.h5"), 2, "SAL501"),
+        (("run", "pair", "--duration", "400", "--instances", "0"), 2, "instances"),
+        (("run", "pair", "--duration", "soon"), 2, "duration"),
+        (("run", "pair"), 2, "duration"),
+        (("check", "pair", "--nonsense"), 2, "nonsense"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)
+def test_wrong_usage_and_short_falls(arguments: tuple[str, ...], status: int, words: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == status
+    assert words in result.stderr
+    assert result.stdout == ""
+    assert isinstance(result.exception, SystemExit)  # nothing else escaped
+
+
+@pytest.mark.parametrize(
+    "arguments", [("check", "missing.json"), ("explain", "SAL999"), ("run", "pair", "--duration", ".1")]
+)
+def test_errors_as_json(arguments: tuple[str, ...]) -> None:
+    result = invoke(*arguments, "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code in (1, 2)
+    assert set(told) == {"error", "diagnostics"}
+    assert {"code", "path", "asked", "supported", "fix", "severity"} == set(told["diagnostics"][0])
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\x00", '{"format": "salhw.network", "version": 99}'])
+def test_damaged_files_are_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    path.write_text(content)
+    for command in (["check", path], ["run", path, "--duration", "400"]):
+        result = invoke(*command)
+        assert result.exit_code == 2
+        assert "SAL501" in result.stderr
+
+
+def test_a_wrong_description_names_the_path(pair: Path) -> None:
+    text = json.loads(pair.read_text())
+    text["network"]["populations"][0]["neuron"]["tau_ref"] = -1.0
+    pair.write_text(json.dumps(text))
+    result = invoke("check", pair)
+    assert result.exit_code == 2
+    assert re.search(r"populations\.neurons\.(neuron\.)?tau_ref", result.stderr)
+
+
+def test_ctrl_c_ends_with_one_line() -> None:
+    process = subprocess.Popen(
+        [SCRIPT, "run", "sampling", "--duration", "1e9"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(4.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert err.strip() == "Interrupted; nothing more is written."
+
+
+def test_a_bar_appears_on_a_terminal_after_two_seconds_and_vanishes() -> None:
+    leader, follower = pty.openpty()
+    command = [SCRIPT, "run", "sampling", "--duration", "8e7", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower) as process:
+        os.close(follower)
+        assert process.stdout is not None
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(leader, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not chunk:
+                break
+            shown += chunk
+        assert json.loads(process.stdout.read())["duration_ms"] == 8e7
+    os.close(leader)
+    assert process.returncode == 0
+    assert b"sampling on reference" in shown
+    assert shown.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in shown  # erased, and the cursor is back

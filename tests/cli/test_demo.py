@@ -1,0 +1,129 @@
+"""The main job, end to end: files, numbers, convergence; and that it can fail."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import salhw
+from salhw.cli import app
+from salhw.demonstration import pairs, run
+from salhw.demonstration.advance import grid
+from salhw.networks import builder
+
+SCRIPT = Path(sys.executable).with_name("salhw")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """The directory, the JSON document on stdout, and stderr of ``salhw demo``."""
+    out = tmp_path_factory.mktemp("demo") / "new"
+    command = [SCRIPT, "demo", "--out", out, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return out, json.loads(done.stdout), done.stderr
+
+
+def test_all_files_are_there(made: tuple[Path, dict[str, Any], str]) -> None:
+    out, told, stderr = made
+    assert sorted(path.name for path in out.iterdir()) == sorted(told["files"])
+    assert json.loads((out / "summary.json").read_text()) == told
+    assert stderr == ""
+
+
+@pytest.mark.parametrize(("name", "shape"), [("weights.png", (1430, 1118)), ("stdd.png", (1430, 572))])
+def test_pictures_have_their_size(made: tuple[Path, dict[str, Any], str], name: str, shape: tuple[int, int]) -> None:
+    data = (made[0] / name).read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", data[16:24]) == shape
+    assert len(data) > 30_000  # not empty axes
+
+
+def test_everything_converges(made: tuple[Path, dict[str, Any], str]) -> None:
+    told = made[1]
+    assert told["converged"] is True
+    assert len(told["rows"]) == 12
+    assert all(row["good"] and row["within"] > 0 for row in told["rows"])
+    # The issue's own numbers: within .05 of the mean, from both starting points at which it is 1.
+    assert np.abs(np.array([row["end"] for row in told["rows"][:2]]) - 1.0).max() < 0.05
+    assert told["pairs"]["largest_change_of_the_sum"] < 1e-9
+    sampling = told["sampling"]
+    assert sampling["asymmetry_end"] < 0.1 * sampling["asymmetry_start"]
+    assert sampling["divergence_after"] < 0.05 * sampling["divergence_before"]
+
+
+def test_provenance_is_kept(made: tuple[Path, dict[str, Any], str]) -> None:
+    for part in ("pairs", "sampling", "stdd"):
+        origin = made[1][part]["provenance"]
+        assert origin["target"] == "reference"
+        assert len(origin["network_hash"]) == 64
+        assert origin["seed"] == made[1][part]["seed"]
+
+
+def test_recordings_hold_the_weights(made: tuple[Path, dict[str, Any], str]) -> None:
+    out, told, _ = made
+    recording = salhw.Recording.load(out / "pairs.h5")
+    weights = recording.weight_traces["pair"].values
+    assert weights.shape == (64, 301, 2, 2)
+    end = weights[:8, -1].mean(axis=0)
+    assert [end[0, 1], end[1, 0]] == pytest.approx(told["rows"][0]["end"])
+    assert salhw.Recording.load(out / "sampling.h5").weight_traces["recurrent"].values.shape == (1, 501, 7, 7)
+
+
+def test_the_wrong_weights_are_far_from_the_exact_distribution(made: tuple[Path, dict[str, Any], str]) -> None:
+    told = made[1]["stdd"]
+    assert max(told["deviation"]) < 2.0
+    assert told["deviation_of_the_first_from_the_second_exact"] > 100.0
+
+
+def test_without_learning_the_demo_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The criterion is not empty: weights that stay where they are end outside the tolerance, with exit status 1."""
+    frozen = builder("pair")
+
+    def without_learning(**options: Any) -> salhw.Network:
+        return frozen(**options | {"learning_rate": 0.0})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pairs, "builder", lambda name: without_learning)
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "NOT everything has converged" in result.stdout
+    assert result.stdout.count("│ NO ") == 8
+
+
+def test_a_second_run_replaces_the_files_and_gives_the_same_numbers(
+    made: tuple[Path, dict[str, Any], str],
+) -> None:
+    out, told, _ = made
+    shares: list[float] = []
+    again = run(out, shares.append)
+    assert again["rows"] == told["rows"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(told["files"])
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+def test_the_expected_gap_falls_to_the_attractor() -> None:
+    from salhw.theory import attractor
+
+    g = grid(builder("pair")())
+    gap = pairs.expected_gap(g, pairs.FIG_2D, 400)
+    middle = sum(pairs.FIG_2D) / 2
+    left = float(gap[-1])
+    partner = attractor([middle - left / 2], g.bias, g.kappa, g.tau_ref)[0]
+    assert gap[0] == 1.0
+    assert partner - (middle - left / 2) == pytest.approx(left, abs=1e-4)
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file" / "demo")])
+    assert result.exit_code == 2
+    assert "SAL501" in result.stderr
