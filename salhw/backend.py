@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from types import TracebackType
-from typing import Protocol, Self, cast, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy.typing as npt
 
@@ -14,7 +14,7 @@ from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.diagnostics import BackendError, Diagnostic
-from salhw.fields import FloatArray
+from salhw.fields import FloatArray, nearest
 from salhw.network import Network
 from salhw.recording import Recording
 from salhw.target import Target
@@ -68,7 +68,8 @@ class Backend(Protocol):
 
 
 def _unknown(what: str, name: str, known: Sequence[str], fix: str) -> BackendError:
-    finding = Diagnostic("SAL601", what, repr(name), f"one of {', '.join(sorted(known)) or 'none'}", fix)
+    supported = f"one of {', '.join(sorted(known)) or 'none'}"
+    finding = Diagnostic("SAL601", what, repr(name), supported, nearest(str(name), known, fix))
     return BackendError(f"BackendError: no {what} {name!r}", [finding])
 
 
@@ -84,13 +85,21 @@ def backends() -> Mapping[str, Backend]:
         try:
             plugin = entry.load()
         except Exception as error:
-            finding = Diagnostic("SAL602", entry.value, f"{type(error).__name__}: {error}", "a module that imports")
-            raise BackendError(f"BackendError: backend {entry.name!r} cannot be loaded", [finding]) from error
+            raise _broken(
+                entry.name, entry.value, f"{type(error).__name__}: {error}", "a module that imports"
+            ) from error
         if not isinstance(plugin, Backend):
-            finding = Diagnostic("SAL602", entry.value, type(plugin).__name__, "name, targets(), lower() and open()")
-            raise BackendError(f"BackendError: {entry.name!r} is not a backend", [finding])
+            supported = "an object with name, targets(), lower() and open()"
+            raise _broken(entry.name, entry.value, type(plugin).__name__, supported)
+        if plugin.name in found:
+            raise _broken(entry.name, entry.value, f"a second backend called {plugin.name!r}", "names that differ")
         found[plugin.name] = plugin
     return found
+
+
+def _broken(name: str, path: str, asked: str, supported: str) -> BackendError:
+    finding = Diagnostic("SAL602", path, asked, supported, "mend or uninstall the package that brings it")
+    return BackendError(f"BackendError: backend {name!r} is broken", [finding])
 
 
 def backend(name: str) -> Backend:
@@ -107,8 +116,24 @@ def backend(name: str) -> Backend:
 
 @cache
 def targets() -> Mapping[str, Target]:
-    """Every target of every installed backend, by name."""
-    return {name: target for plugin in backends().values() for name, target in plugin.targets().items()}
+    """Every target of every installed backend, by name.
+
+    Raises:
+        BackendError: a backend that cannot be loaded, cannot list its targets, or repeats another's.
+    """
+    found: dict[str, Target] = {}
+    for plugin in backends().values():
+        path = f"{plugin.name}.targets"
+        try:
+            own = plugin.targets()
+        except Exception as error:
+            raise _broken(plugin.name, path, f"{type(error).__name__}: {error}", "its targets by name") from error
+        for name, target in own.items():
+            if name in found:
+                asked = f"a second target called {name!r}, which is {found[name].backend!r}'s"
+                raise _broken(plugin.name, path, asked, "names that differ")
+            found[name] = target
+    return found
 
 
 def resolve(target: Target | str) -> Target:
@@ -122,4 +147,4 @@ def resolve(target: Target | str) -> Target:
     known = targets()
     if target not in known:
         raise _unknown("target", target, list(known), "see `salhw targets`")
-    return cast(Target, known[target])
+    return known[target]

@@ -7,9 +7,11 @@ same chip in every network, process and machine, and editing a network does not 
 from __future__ import annotations
 
 import hashlib
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from salhw.fields import FloatArray, Model
 from salhw.target import Variability
@@ -51,15 +53,15 @@ class Chip(Model):
     """A physical or virtual instance of a target.
 
     Args:
-        id, seed: which chip of which wafer.
+        id, seed: which chip, 0, 1, ..., of which wafer.
         target: the target's name.
         variability: the spread of each quantity; one that is absent does not vary.
     """
 
-    id: int
+    id: Annotated[int, Field(ge=0)]
     seed: int = 0
     target: str
-    variability: dict[str, Variability] = {}
+    variability: dict[str, Variability] = Field(default_factory=dict)
 
     def standard_normal(self, parameter: str, location: npt.ArrayLike) -> FloatArray:
         """A standard normal number for each location (integers 0..2**64-1; one per neuron, synapse, row ...)."""

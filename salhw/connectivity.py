@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from salhw.fields import FloatArray, Indices, IntArray, Matrix, Model, PerNeuron, Vector, refuse
+from salhw.fields import FloatArray, Indices, IntArray, Matrix, Model, Number, PerNeuron, Vector, refuse
+
+_LAST = 2**31 - 1  # the highest neuron, so that a pair fits 64 bits
+
+
+def _pairs(post: IntArray, pre: IntArray) -> IntArray:
+    """One number per synapse, in the order of post, then pre: 10^7 of them are sorted in a second, rows are not."""
+    return (post << 32) | pre
 
 
 class Dense(Model):
@@ -29,12 +37,14 @@ class Sparse(Model):
     def _consistent(self) -> Sparse:
         if not len(self.post) == len(self.pre) == len(self.weight):
             lengths = f"lengths {len(self.post)}, {len(self.pre)}, {len(self.weight)}"
-            raise refuse("SAL003", lengths, "post, pre and weight equally long")
-        pairs = np.stack([self.post, self.pre], axis=1)
-        unique, count = np.unique(pairs, axis=0, return_counts=True)
-        if np.any(count > 1):
-            post, pre = unique[count > 1][0]
-            raise refuse("SAL007", f"synapse {pre} -> {post} twice", "each pair once", "add the weights up")
+            raise refuse("SAL003", lengths, "post, pre and weight equally long", "one entry per synapse")
+        for at, index in (("post", self.post), ("pre", self.pre)):
+            for k in np.flatnonzero((index < 0) | (index > _LAST))[:1]:
+                raise refuse("SAL005", index[k], "neurons 0, 1, ...", "count from 0", at=f"{at}[{k}]")
+        pairs = np.sort(_pairs(self.post, self.pre))
+        for pair in pairs[1:][pairs[1:] == pairs[:-1]][:1]:
+            asked = f"synapse {pair & _LAST} -> {pair >> 32} twice"
+            raise refuse("SAL007", asked, "each pair once", "add the weights up")
         return self
 
 
@@ -49,7 +59,7 @@ class AllToAll(Model):
     """Every pair with the same weight, without self-connections."""
 
     kind: Literal["AllToAll"] = "AllToAll"
-    weight: float
+    weight: Number
 
 
 def _as_dense(value: Any) -> Any:
@@ -57,9 +67,7 @@ def _as_dense(value: Any) -> Any:
     return value if isinstance(value, Model | dict) else {"kind": "Dense", "values": value}
 
 
-Connectivity = Annotated[
-    Dense | Sparse | OneToOne | AllToAll, Field(discriminator="kind"), BeforeValidator(_as_dense)
-]
+Connectivity = Annotated[Dense | Sparse | OneToOne | AllToAll, Field(discriminator="kind"), BeforeValidator(_as_dense)]
 
 
 def shape_of(weights: Connectivity, n_post: int, n_pre: int) -> tuple[int, ...]:
@@ -70,13 +78,22 @@ def shape_of(weights: Connectivity, n_post: int, n_pre: int) -> tuple[int, ...]:
     return (n_post,) if isinstance(weights, OneToOne) else (n_post, n_pre)
 
 
+def count(weights: Connectivity, n_post: int, n_pre: int, recurrent: bool) -> int:
+    """How many ``synapses`` there are, without listing them."""
+    n = math.prod(shape_of(weights, n_post, n_pre))
+    return n - n_post if recurrent and isinstance(weights, Dense | AllToAll) else n
+
+
 def synapses(weights: Connectivity, n_post: int, n_pre: int, recurrent: bool) -> tuple[IntArray, IntArray, IntArray]:
     """(post, pre, position): the synapses sorted by post, then pre, and where each lies in the flattened ``shape_of``.
 
     The diagonal of a recurrent dense or all-to-all projection holds no synapses.
     """
     if isinstance(weights, Sparse):
-        order = np.lexsort((weights.pre, weights.post))
+        pairs = _pairs(weights.post, weights.pre)
+        if np.all(pairs[1:] > pairs[:-1]):
+            return weights.post, weights.pre, np.arange(len(pairs), dtype=np.int64)
+        order = np.argsort(pairs)
         return weights.post[order], weights.pre[order], order.astype(np.int64)
     if isinstance(weights, OneToOne):
         each = np.arange(n_post, dtype=np.int64)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from salhw.connectivity import Dense, OneToOne, Sparse, shape_of
 from salhw.diagnostics import Diagnostic
-from salhw.fields import in_steps
+from salhw.fields import in_steps, nearest, number
 from salhw.kernels import Rectangular
 from salhw.neurons import GLM, LIF, Source
 from salhw.probes import Membrane, StateOccupancy, Weights
@@ -34,25 +35,29 @@ def _names(net: Network) -> Iterator[Diagnostic]:
                 yield Diagnostic("SAL006", f"{group}.{name}", f"{count} times", "every name once", "rename the others")
 
 
-def _on_grid(path: str, time: float | None, net: Network) -> Iterator[Diagnostic]:
+def _on_grid(path: str, time: float | None, net: Network, least: int = 1) -> Iterator[Diagnostic]:
+    """``time`` must be a whole number of steps, ``least`` of them or more; None is no time at all."""
     if time is None:
         return
-    steps = time / net.dt
-    if in_steps(time, net.dt) is None:
-        near = f"{np.floor(steps) * net.dt:g} or {np.ceil(steps) * net.dt:g} ms"
-        yield Diagnostic("SAL008", path, f"{time:g} ms", f"whole multiples of dt = {net.dt:g} ms", near)
+    steps = in_steps(time, net.dt)
+    if steps is None or steps < least:
+        near = sorted({max(least, floor(time / net.dt)), max(least, ceil(time / net.dt))})
+        fix = f"choose {' or '.join(number(k * net.dt) for k in near)} ms, or another dt"
+        supported = f"whole multiples of dt = {number(net.dt)} ms"
+        yield Diagnostic("SAL008", path, f"{number(time)} ms", supported, fix)
 
 
 def _known(path: str, name: str, names: list[str]) -> Iterator[Diagnostic]:
     if name not in names:
         supported = f"one of {', '.join(names)}" if names else "nothing: there are none"
-        yield Diagnostic("SAL009", path, repr(name), supported, "check the spelling, or add it")
+        yield Diagnostic("SAL009", path, repr(name), supported, nearest(name, names, "check the spelling, or add it"))
 
 
 def _shape(path: str, value: Any, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
     if isinstance(value, np.ndarray) and value.shape != shape:
         expected = f"one number or shape {shape}"
-        yield Diagnostic("SAL003", path, f"shape {value.shape}", expected, "shapes are (post, pre) for synapses")
+        each = "neuron" if len(shape) == 1 else "synapse, [post, pre]"
+        yield Diagnostic("SAL003", path, f"shape {value.shape}", expected, f"give one for all, or one per {each}")
 
 
 def _populations(net: Network) -> Iterator[Diagnostic]:
@@ -69,7 +74,7 @@ def _projections(net: Network) -> Iterator[Diagnostic]:
         path = f"projections.{projection.name}"
         ends = [*_known(f"{path}.pre", projection.pre, [*sizes]), *_known(f"{path}.post", projection.post, [*sizes])]
         yield from ends
-        yield from _on_grid(f"{path}.delay", projection.delay, net)
+        yield from _on_grid(f"{path}.delay", projection.delay, net, least=0)
         if isinstance(projection.kernel, Rectangular):
             yield from _on_grid(f"{path}.kernel.tau_syn", projection.kernel.tau_syn, net)
         for k, rule in enumerate(projection.plasticity):
@@ -87,24 +92,29 @@ def _synapses(path: str, projection: Projection, n_post: int, n_pre: int) -> Ite
     weights, recurrent = projection.weights, projection.pre == projection.post
     shape = shape_of(weights, n_post, n_pre)
     if isinstance(weights, Dense):
-        wrong = list(_shape(f"{path}.weights", weights.values, shape))
-        yield from wrong
-        if recurrent and not wrong:
+        if weights.values.shape != shape:
+            fix = (
+                "weights are [post, pre]: transpose them" if weights.values.shape == shape[::-1] else "one row per post"
+            )
+            yield Diagnostic("SAL003", f"{path}.weights", f"shape {weights.values.shape}", f"shape {shape}", fix)
+        elif recurrent:
             for i in np.flatnonzero(np.diag(weights.values)):
                 value = f"{weights.values[i, i]:g}"
                 fix = "set the diagonal to zero"
                 yield Diagnostic("SAL010", f"{path}.weights[{i}][{i}]", value, "no self-connections", fix)
     elif isinstance(weights, Sparse):
         for end, index, size in (("post", weights.post, n_post), ("pre", weights.pre, n_pre)):
-            for k in np.flatnonzero((index < 0) | (index >= size))[:1]:
-                yield Diagnostic("SAL003", f"{path}.weights.{end}[{k}]", str(index[k]), f"0..{size - 1}")
+            for k in np.flatnonzero(index >= size)[:1]:
+                fix = f"the {end}synaptic population has {size} neurons, counted from 0"
+                yield Diagnostic("SAL003", f"{path}.weights.{end}[{k}]", str(index[k]), f"0..{size - 1}", fix)
         if recurrent:
             for k in np.flatnonzero(weights.post == weights.pre)[:1]:
                 asked = f"{weights.pre[k]} -> {weights.post[k]}"
                 yield Diagnostic("SAL010", f"{path}.weights[{k}]", asked, "no self-connections", "leave it out")
     elif isinstance(weights, OneToOne):
         if n_post != n_pre:
-            yield Diagnostic("SAL003", f"{path}.weights", f"{n_pre} -> {n_post} neurons", "equal sizes for OneToOne")
+            asked, fix = f"{n_pre} -> {n_post} neurons", "use Sparse, or a matrix"
+            yield Diagnostic("SAL003", f"{path}.weights", asked, "equal sizes for OneToOne", fix)
         if recurrent:
             fix = "use two populations"
             yield Diagnostic("SAL010", f"{path}.weights", "OneToOne within a population", "no self-connections", fix)
@@ -138,27 +148,27 @@ def _stimuli(net: Network) -> Iterator[Diagnostic]:
         yield from _wrong_model(f"{path}.population", population, _DRIVEN[type(stimulus)])
         if isinstance(stimulus, SpikeTimes):
             if len(stimulus.times) != population.size:
-                expected = f"{population.size}, one per neuron"
-                yield Diagnostic("SAL003", f"{path}.times", f"{len(stimulus.times)} lists", expected)
+                asked, expected = f"{len(stimulus.times)} lists", f"{population.size}, one per neuron"
+                yield Diagnostic(
+                    "SAL003", f"{path}.times", asked, expected, "an empty list for a neuron without spikes"
+                )
             for i, train in enumerate(stimulus.times):
-                for time in train[np.abs(train / net.dt - np.rint(train / net.dt)) >= 1e-6][:1]:
-                    yield from _on_grid(f"{path}.times[{i}]", float(time), net)
+                for k in np.flatnonzero(np.abs(train / net.dt - np.rint(train / net.dt)) >= 1e-6)[:1]:
+                    yield from _on_grid(f"{path}.times[{i}][{k}]", float(train[k]), net, least=0)
             continue
-        yield from _on_grid(f"{path}.start", stimulus.start, net)
+        yield from _on_grid(f"{path}.start", stimulus.start, net, least=0)
         yield from _on_grid(f"{path}.stop", stimulus.stop, net)
         if isinstance(stimulus, Poisson):
             yield from _shape(f"{path}.rate", stimulus.rate, (population.size,))
-            if np.any(np.asarray(stimulus.rate) < 0):
-                yield Diagnostic("SAL005", f"{path}.rate", str(np.min(stimulus.rate)), "rates >= 0 Hz")
         elif isinstance(stimulus, Current):
             yield from _shape(f"{path}.amplitude", stimulus.amplitude, (population.size,))
         else:
             neurons = np.arange(population.size) if stimulus.neurons is None else stimulus.neurons
-            if np.any((neurons < 0) | (neurons >= population.size)):
-                yield Diagnostic("SAL003", f"{path}.neurons", str(neurons.tolist())[:60], f"0..{population.size - 1}")
+            for k in np.flatnonzero((neurons < 0) | (neurons >= population.size))[:1]:
+                fix = f"{population.name} has {population.size} neurons, counted from 0"
+                supported = f"0..{population.size - 1}"
+                yield Diagnostic("SAL003", f"{path}.neurons[{k}]", str(neurons[k]), supported, fix)
             yield from _shape(f"{path}.state", stimulus.state, neurons.shape)
-            if not np.isin(stimulus.state, (0, 1)).all():
-                yield Diagnostic("SAL005", f"{path}.state", str(stimulus.state), "0 or 1")
 
 
 def _probes(net: Network) -> Iterator[Diagnostic]:

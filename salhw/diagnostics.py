@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "approximation", "warning"]
 
@@ -29,8 +29,11 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        asked = f" = {self.asked}" if self.asked else ""
-        head = f"{self.code} {self.path}{asked}: {self.supported}"
+        if self.code.startswith("SAL2"):  # resources: so much is wanted, so much is there; the path holds no value
+            head = f"{self.code} {self.path}: {self.asked}, {self.supported}"
+        else:
+            asked = f" = {self.asked}" if self.asked else ""
+            head = f"{self.code} {self.path}{asked}: {self.supported}"
         return f"{head}\n       fix: {self.fix}" if self.fix else head
 
     def as_dict(self) -> dict[str, str]:
@@ -46,6 +49,10 @@ class SalhwError(Exception):
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
         self.footer = footer
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whole after a journey between processes."""
+        return type(self), (self.headline, self.diagnostics, self.footer)
 
     def __str__(self) -> str:
         return "\n".join([self.headline, *map(str, self.diagnostics), *([self.footer] if self.footer else [])])
@@ -69,6 +76,11 @@ class BackendError(SalhwError):
 
 class FileError(SalhwError, ValueError):
     """A file is missing, damaged, or of a version that this salhw does not read."""
+
+
+def file_error(path: Path, asked: str, supported: str, fix: str = "") -> FileError:
+    """The one error of everything that reads and writes files."""
+    return FileError(f"FileError: cannot use {path.name}", [Diagnostic("SAL501", str(path), asked, supported, fix)])
 
 
 @dataclass(frozen=True)

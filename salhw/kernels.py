@@ -39,7 +39,7 @@ class _Kernel(Model):
     def sample(self, dt: float, steps: int) -> FloatArray:
         """kappa(dt), kappa(2 dt), ...: entry m is what a spike at step t adds per unit weight to the input at step
         t + 1 + m (plus delay)."""
-        return self.shape(np.arange(1, steps + 1) * dt)
+        return self.shape(np.arange(1, steps + 1, dtype=np.float64) * dt)
 
 
 class Rectangular(_Kernel):

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from salhw.connectivity import Connectivity
 from salhw.diagnostics import DescriptionError
-from salhw.fields import Model
+from salhw.fields import Model, NotText
 from salhw.kernels import Kernel, Rectangular
 from salhw.neurons import GLM, LIF, Milliseconds, Neuron
 from salhw.plasticity import PlasticityRule
@@ -31,7 +31,7 @@ class Population(Model):
     """``size`` neurons of one model, called ``name`` in every path."""
 
     name: Name
-    size: Annotated[int, Field(ge=1)]
+    size: Annotated[int, Field(ge=1), NotText]
     neuron: Neuron
 
 
@@ -88,7 +88,11 @@ class Network(Model):
         return {p.name: p for p in self.projections}[name]
 
     def save(self, path: str | Path) -> Path:
-        """Write versioned JSON; arrays above 4096 elements go to an HDF5 file of the same name beside it."""
+        """Write versioned JSON; arrays above 4096 elements go to an HDF5 file beside it, NAME.HASH.h5.
+
+        Raises:
+            FileError: the place cannot be written to. What was there before is then still there, and whole.
+        """
         from salhw.io.description import save
 
         return save(self, Path(path))
@@ -108,7 +112,8 @@ class Network(Model):
     @classmethod
     def json_schema(cls) -> str:
         """The JSON Schema of the ``network`` part of a saved file."""
-        return json.dumps(cls.model_json_schema(), indent=2, sort_keys=True) + "\n"
+        draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        return json.dumps(draft | cls.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
 def tau_ref_of(population: Population) -> float | None:

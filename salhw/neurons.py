@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from salhw.fields import Model, PerNeuron, refuse
+from salhw.fields import Model, NotText, Number, PerNeuron, number, refuse
 
 Discretisation = Literal["logistic", "exact"]
-Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0), NotText]
 
 
 class GLM(Model):
@@ -34,8 +34,8 @@ class GLM(Model):
 class LIF(Model):
     """Leaky integrate-and-fire neuron, deterministic.
 
-    ``tau_m dv/dt = v_rest - v + I(t)`` with ``I_i(t) = bias_i + sum_j W_ij (kernel * S_j)(t)`` in units of v, integrated
-    exactly over each step; a spike when v >= v_thresh, then v is held at v_reset for tau_ref.
+    ``tau_m dv/dt = v_rest - v + I(t)`` with ``I_i(t) = bias_i + sum_j W_ij (kernel * S_j)(t)`` in units of v,
+    integrated exactly over each step; a spike when v >= v_thresh, then v is held at v_reset for tau_ref.
 
     Args:
         bias: constant drive in units of v, one number or one per neuron.
@@ -48,15 +48,15 @@ class LIF(Model):
     bias: PerNeuron = 0.0
     tau_m: Milliseconds = 10.0
     tau_ref: Milliseconds = 1.0
-    v_rest: float = 0.0
-    v_reset: float = 0.0
-    v_thresh: float = 1.0
+    v_rest: Number = 0.0
+    v_reset: Number = 0.0
+    v_thresh: Number = 1.0
 
     @model_validator(mode="after")
     def _reset_below_threshold(self) -> LIF:
         if self.v_reset >= self.v_thresh:
             fix = "lower v_reset, or raise v_thresh"
-            raise refuse("SAL005", self.v_reset, f"below v_thresh = {self.v_thresh}", fix, at="v_reset")
+            raise refuse("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
         return self
 
 

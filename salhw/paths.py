@@ -10,7 +10,7 @@ import numpy.typing as npt
 from salhw.connectivity import shape_of
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic, SessionError
-from salhw.fields import FloatArray
+from salhw.fields import FloatArray, nearest
 from salhw.network import Network
 from salhw.neurons import GLM, LIF
 
@@ -54,7 +54,7 @@ def find(known: dict[str, Address], path: str) -> Address:
         SessionError: no such path.
     """
     if path not in known:
-        raise session_error("SAL402", path, "", f"one of {', '.join(known)}", "check the spelling")
+        raise session_error("SAL402", path, "", f"one of {', '.join(known)}", nearest(path, known))
     return known[path]
 
 
@@ -69,7 +69,8 @@ def as_written(address: Address, value: npt.ArrayLike, instances: int) -> FloatA
         array = np.broadcast_to(np.asarray(value, dtype=np.float64), shape)
     except (ValueError, TypeError):
         asked = f"shape {np.shape(value)}" if not isinstance(value, str) else value
-        raise session_error("SAL403", address.path, asked, f"numbers of shape {shape}, or {address.shape}") from None
+        supported = f"numbers of shape {shape}, or {address.shape}"
+        raise session_error("SAL403", address.path, asked, supported, "shape it as get() does") from None
     if not np.isfinite(array).all():
-        raise session_error("SAL403", address.path, "NaN or infinity", "finite numbers")
+        raise session_error("SAL403", address.path, "NaN or infinity", "finite numbers", "replace them")
     return array

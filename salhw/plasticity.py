@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from salhw.fields import FloatArray, Model, PerSynapse, refuse
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.fields import FloatArray, Model, Number, PerSynapse, refuse
 from salhw.neurons import Milliseconds
 
 Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
-_EVERY = re.compile(r"every ([0-9.]+(?:e-?[0-9]+)?) ms")
+_EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
 
 
 class ExponentialWindow(Model):
@@ -67,21 +68,21 @@ class PairSTDP(Model):
     pairing: Pairing = "nearest_restricted"
     learning_rate: PerSynapse
     update: str = "spike"
-    bounds: tuple[float, float] | None = None
+    bounds: tuple[Number, Number] | None = None
     execution: Literal["chip", "host"] = "chip"
 
     @field_validator("update")
     @classmethod
     def _known_update(cls, value: str) -> str:
         match = _EVERY.fullmatch(value)
-        if value not in ("spike", "run end") and not (match and float(match[1]) > 0):
+        if value not in ("spike", "run end") and not (match and 0 < float(match[1]) < float("inf")):
             raise refuse("SAL005", repr(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'")
         return value
 
     @model_validator(mode="after")
     def _ordered_bounds(self) -> PairSTDP:
         if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
-            raise refuse("SAL005", self.bounds, "(lowest, highest) with lowest < highest", at="bounds")
+            raise refuse("SAL005", self.bounds, "(lowest, highest) with lowest < highest", "swap them", at="bounds")
         return self
 
     @property
@@ -131,8 +132,12 @@ def WakeSleep(
 
     Over a run of length T the pairs sum up to ``<z_i z_j> T / tau_ref``; for Eq 4 the learning rate per pair is
     therefore ``eta tau_ref / T``.
+
+    Raises:
+        DescriptionError: a phase that is neither.
     """
     if phase not in ("wake", "sleep"):
-        raise ValueError(f"phase = {phase!r}: 'wake' or 'sleep'")
+        finding = Diagnostic("SAL005", "phase", repr(phase), "'wake' or 'sleep'", "choose one of these")
+        raise DescriptionError("DescriptionError: WakeSleep is refused (1 problem)", [finding])
     window = TriangularWindow(amplitude=1.0 if phase == "wake" else -1.0, tau=tau_ref)
     return PairSTDP(causal=window, anticausal=window, learning_rate=learning_rate, **{"pairing": "all", **options})

@@ -55,4 +55,3 @@ class StateOccupancy(Model):
 
 
 Probe = Annotated[Spikes | Membrane | Weights | StateOccupancy, Field(discriminator="kind")]
-

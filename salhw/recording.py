@@ -39,19 +39,22 @@ class SpikeTrains:
     def times(self, neuron: int, instance: int = 0) -> FloatArray:
         """The spike times in ms of one neuron of the instance at position ``instance``."""
         low, high = np.searchsorted(self.instance, (instance, instance + 1))
-        return self.time[low:high][self.neuron[low:high] == neuron]
+        mine: FloatArray = self.time[low:high][self.neuron[low:high] == neuron]
+        return mine
 
     def to_neo(self) -> neo.Block:
         """A neo Block: a Segment per instance, a SpikeTrain per neuron."""
         import neo
 
+        order = np.lexsort((self.time, self.neuron, self.instance))
+        place = self.instance[order] * self.size + self.neuron[order]
+        trains = np.split(self.time[order], np.searchsorted(place, np.arange(1, len(self.ids) * self.size)))
         block = neo.Block(name="salhw")
         for position, identity in enumerate(self.ids):
             segment = neo.Segment(name=f"instance {identity}", index=position)
             for neuron in range(self.size):
-                train = neo.SpikeTrain(
-                    self.times(neuron, position), units="ms", t_start=self.start, t_stop=self.stop, neuron=neuron
-                )
+                times = trains[position * self.size + neuron]
+                train = neo.SpikeTrain(times, units="ms", t_start=self.start, t_stop=self.stop, neuron=neuron)
                 segment.spiketrains.append(train)
             block.segments.append(segment)
         return block
@@ -137,7 +140,11 @@ class Recording:
         return xr.DataArray(values, dims=("instance", *dims), coords=coords, name=name, attrs=attrs)
 
     def save(self, path: str | Path) -> Path:
-        """Write everything to one HDF5 file."""
+        """Write everything to one HDF5 file.
+
+        Raises:
+            FileError: the place cannot be written to.
+        """
         from salhw.io.recording_file import save
 
         return save(self, Path(path))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, model_validator
 
-from salhw.fields import Model, description_error
+from salhw.diagnostics import DescriptionError, Diagnostic, file_error
+from salhw.fields import Model, nearest, refuse
 
 if TYPE_CHECKING:
     from salhw.chip import Chip
@@ -25,11 +27,19 @@ class Range(Model):
         return f"{self.min:g}..{self.max:g}"
 
 
-def _entry(value: Any) -> Any:
+def _entry(value: Any) -> Range | tuple[str, ...]:
     """TOML's ``[low, high]`` is a range, ``["a", "b"]`` a choice."""
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, int | float) for v in value):
-        return {"min": value[0], "max": value[1]}
-    return value
+    if isinstance(value, Mapping) and value.keys() == {"min", "max"}:
+        value = [value["min"], value["max"]]
+    if isinstance(value, Range):
+        return value
+    if isinstance(value, list | tuple):
+        if all(isinstance(v, str) for v in value):
+            return tuple(value)
+        if len(value) == 2 and all(isinstance(v, int | float) and isfinite(v) for v in value) and value[0] <= value[1]:
+            return Range(min=value[0], max=value[1])
+    supported = "a range [low, high] with low <= high, or a list of names"
+    raise refuse("SAL001", repr(value)[:60], supported, "write it as one of these")
 
 
 Entry = Annotated[Range | tuple[str, ...], BeforeValidator(_entry)]
@@ -39,7 +49,7 @@ differ between neurons or synapses."""
 
 
 class Variability(Model):
-    """How one quantity differs between the places of a chip (frozen) .
+    """How one quantity differs between the places of a chip (frozen).
 
     Args:
         distribution: ``normal``, or ``lognormal`` (relative only).
@@ -55,13 +65,20 @@ class Variability(Model):
     truncate: Annotated[float, Field(gt=0)] = 6.0
     source: str = ""
 
+    @model_validator(mode="after")
+    def _lognormal_is_relative(self) -> Variability:
+        if self.distribution == "lognormal" and self.mode == "absolute":
+            raise refuse("SAL005", "absolute", "relative, for a lognormal distribution", "mode = relative", at="mode")
+        return self
+
 
 class Target(Model):
     """One thing to compile for. All of it is data; ``backend`` names the plug-in that knows what to do with it.
 
     ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli`` and ``probes`` map the kinds that the target has
     to their capabilities; a kind that is absent is not supported. ``speed_up`` is biological over hardware time (None
-    for a simulator, which has no fixed one). ``weight_bits`` is None where weights are not quantised.
+    for a simulator, which has no fixed one). ``weight_bits`` is None where weights are not quantised; otherwise the
+    weights lie on at most ``2**weight_bits`` equidistant levels over ``projections.weights``, zero among them.
     """
 
     name: str
@@ -70,35 +87,37 @@ class Target(Model):
     speed_up: float | None = None
     network: Capability
     projections: Capability
-    neurons: dict[str, Capability] = {}
-    kernels: dict[str, Capability] = {}
-    windows: dict[str, Capability] = {}
-    plasticity: dict[str, Capability] = {}
-    stimuli: dict[str, Capability] = {}
-    probes: dict[str, Capability] = {}
-    resources: dict[str, int] = {}
+    neurons: dict[str, Capability] = Field(default_factory=dict)
+    kernels: dict[str, Capability] = Field(default_factory=dict)
+    windows: dict[str, Capability] = Field(default_factory=dict)
+    plasticity: dict[str, Capability] = Field(default_factory=dict)
+    stimuli: dict[str, Capability] = Field(default_factory=dict)
+    probes: dict[str, Capability] = Field(default_factory=dict)
+    resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
-    variability: dict[str, Variability] = {}
-    accuracy: dict[str, float] = {}
-    options: dict[str, str] = {}
+    variability: dict[str, Variability] = Field(default_factory=dict)
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    options: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, path: Path) -> Target:
         """Read a target file.
 
         Raises:
+            FileError: no such file, or not TOML.
             DescriptionError: with the path of every wrong entry.
         """
-        with path.open("rb") as file:
-            data = tomllib.load(file)
         try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise description_error(error, data) from None
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise file_error(
+                path, "", f"a TOML file; {error}", "check the path, or install the package again"
+            ) from None
+        return cls.model_validate(data)
 
     def ideal(self) -> Target:
         """The same target without variability and quantisation."""
-        return self.replace(variability={}, weight_bits=None)  # type: ignore[no-any-return]
+        return self.replace(variability={}, weight_bits=None)
 
     def with_variability(self, changes: Mapping[str, Variability | float]) -> Target:
         """The same target with other spreads; a bare number changes the ``sd`` only.
@@ -106,22 +125,25 @@ class Target(Model):
         Raises:
             DescriptionError: a quantity that the target does not vary.
         """
-        from salhw.diagnostics import DescriptionError, Diagnostic
-
         unknown = [name for name in changes if name not in self.variability]
         if unknown:
             supported = f"one of {', '.join(self.variability) or 'none'}"
-            findings = [Diagnostic("SAL009", f"variability.{name}", name, supported) for name in unknown]
+            findings = [
+                Diagnostic(
+                    "SAL009", f"variability.{name}", name, supported, nearest(name, self.variability, "leave it out")
+                )
+                for name in unknown
+            ]
             raise DescriptionError(f"DescriptionError: target {self.name!r} does not vary this", findings)
         changed = {
             name: change if isinstance(change, Variability) else self.variability[name].replace(sd=float(change))
             for name, change in changes.items()
         }
-        return self.replace(variability=self.variability | changed)  # type: ignore[no-any-return]
+        return self.replace(variability=self.variability | changed)
 
     def with_options(self, **options: str) -> Target:
         """The same target with backend options changed (``kernel="time-driven"`` on the reference)."""
-        return self.replace(options=self.options | options)  # type: ignore[no-any-return]
+        return self.replace(options=self.options | options)
 
     def sample_chips(self, count: int, seed: int = 0) -> tuple[Chip, ...]:
         """``count`` virtual chips, ids 0..count - 1 of the wafer ``seed``; the same call gives the same chips."""

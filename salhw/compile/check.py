@@ -11,7 +11,7 @@ import numpy.typing as npt
 from salhw.connectivity import Dense
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray, Model, number, with_unit
+from salhw.fields import Model, number, with_unit
 from salhw.network import Network, Projection
 from salhw.target import Capability, Range, Target
 
@@ -45,11 +45,14 @@ def _projection(net: Network, projection: Projection, target: Target) -> Iterato
     allowed = target.projections.get("connectivity", ())
     if isinstance(allowed, tuple) and projection.weights.kind not in allowed:
         yield _unsupported(f"{path}.weights", projection.weights.kind, allowed)
-    stored = projection.weights.values if isinstance(projection.weights, Dense) else projection.weights.weight
-    synapse = (
-        _off_diagonal(stored) if isinstance(projection.weights, Dense) and projection.pre == projection.post else None
-    )
-    yield from _value(f"{path}.weights", stored, target.projections.get("weights"), arrays=True, where=synapse)
+    capability = target.projections.get("weights")
+    if isinstance(projection.weights, Dense):
+        # The zeros on the diagonal of a recurrent matrix are no synapses; a target without zero may still take it.
+        matrix = projection.weights.values
+        synapse = ~np.eye(len(matrix), dtype=np.bool_) if projection.pre == projection.post else None
+        yield from _value(f"{path}.weights", matrix, capability, arrays=True, where=synapse)
+    else:
+        yield from _value(f"{path}.weights", projection.weights.weight, capability, arrays=True)
     yield from _kind(f"{path}.kernel", projection.kernel, target.kernels)
     for k, rule in enumerate(projection.plasticity):
         at = f"{path}.{rule_name(projection, k)}"
@@ -120,8 +123,3 @@ def _value(
         place = path + "".join(f"[{i}]" for i in at)
         asked, supported = with_unit(path, number(worst)), with_unit(path, f"supported {entry}")
         yield Diagnostic("SAL104", place, asked, supported, with_unit(path, limit))
-
-
-def _off_diagonal(matrix: FloatArray) -> npt.NDArray[np.bool_]:
-    """Where a recurrent matrix holds synapses."""
-    return ~np.eye(len(matrix), dtype=np.bool_)

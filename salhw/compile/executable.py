@@ -51,7 +51,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Executable:
-    """``network`` is the lowered one, ``source`` the description as it was given, ``plugin`` the backend that runs it."""
+    """``network`` is the lowered one, ``source`` the description as given, ``plugin`` the backend that runs it."""
 
     network: Network
     source: Network

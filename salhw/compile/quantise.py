@@ -46,16 +46,16 @@ def _round(
     if isinstance(weights, Dense) and projection.pre == projection.post:
         np.fill_diagonal(on_grid, 0.0)  # holds no synapses
     error = np.abs(on_grid - exact)
-    if not error.size or error.max() <= 1e-12:
-        return projection, None
     n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
-    # A single number stands for all synapses; zeros on the diagonal for none.
-    synapses = count(weights, n_post, n_pre, projection.pre == projection.post) if error.ndim else 1
+    synapses = count(weights, n_post, n_pre, projection.pre == projection.post)
+    if not synapses or error.max() <= 1e-12:
+        return projection, None
+    rms = np.sqrt(np.sum(error**2) / (synapses if error.ndim else 1))  # a single number stands for all synapses
     moved = Diagnostic(
         "SAL301",
         f"projections.{projection.name}.weights",
         f"steps of {step:.3g}",
-        f"rounded by at most {error.max():.3g}, {np.sqrt(np.sum(error**2) / synapses):.3g} rms",
+        f"rounded by at most {error.max():.3g}, {rms:.3g} rms",
         "scale the weights onto the steps, or accept it",
         severity="approximation",
     )

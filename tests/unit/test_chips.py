@@ -1,0 +1,148 @@
+"""A chip's fixed pattern: a published generator, keyed by chip, parameter and place, and by nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import salhw
+from salhw import Chip, DescriptionError, Variability
+from salhw.chip import philox4x32
+
+CHIP = Chip(id=3, seed=7, target="reference", variability={"weight": Variability(sd=0.2)})
+LEVEL = 1e-4  # of every test of a distribution; with fixed seeds they pass or fail for good
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [
+        ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+    ],
+)
+def test_philox_gives_the_published_numbers(counter: str, key: str, expected: str) -> None:
+    words = np.array([int(word, 16) for word in counter.split()], np.uint64)
+    first, second = (int(word, 16) for word in key.split())
+    assert " ".join(f"{word:08x}" for word in philox4x32(words, (first, second))) == expected
+
+
+def test_philox_is_the_same_for_one_counter_and_for_many() -> None:
+    counters = np.arange(40, dtype=np.uint64).reshape(5, 2, 4)
+    together = philox4x32(counters, (1, 2))
+    assert together.shape == (5, 2, 4)
+    assert all(np.array_equal(together[i, j], philox4x32(counters[i, j], (1, 2))) for i in range(5) for j in range(2))
+
+
+def test_the_pattern_is_normal() -> None:
+    x = CHIP.standard_normal("weight", np.arange(100_000))
+    assert stats.kstest(x, "norm").pvalue > LEVEL
+    assert stats.kstest(x * 1.03, "norm").pvalue < LEVEL  # what the test can see
+    neighbours = stats.pearsonr(x[:-1], x[1:])
+    assert neighbours.pvalue > LEVEL
+    assert np.isfinite(x).all()
+
+
+def test_the_pattern_belongs_to_the_place_whatever_else_is_asked() -> None:
+    places = np.array([0, 1, 5, 2**32, 2**32 + 1, 2**63 + 1, 2**64 - 1], np.uint64)
+    together = CHIP.standard_normal("weight", places)
+    assert len(set(together.tolist())) == len(places)
+    assert np.array_equal(CHIP.standard_normal("weight", places[::-1]), together[::-1])
+    assert [float(CHIP.standard_normal("weight", place)) for place in places] == together.tolist()
+    grid = CHIP.standard_normal("weight", np.arange(12).reshape(3, 4))
+    assert np.array_equal(grid.ravel(), CHIP.standard_normal("weight", np.arange(12)))
+
+
+def test_chips_wafers_targets_and_parameters_differ_and_are_uncorrelated() -> None:
+    places = np.arange(20_000)
+    patterns = [
+        CHIP.standard_normal("weight", places),
+        CHIP.standard_normal("bias", places),
+        CHIP.replace(id=4).standard_normal("weight", places),
+        CHIP.replace(seed=8).standard_normal("weight", places),
+        CHIP.replace(id=7, seed=3).standard_normal("weight", places),
+        CHIP.replace(target="other").standard_normal("weight", places),
+    ]
+    for i, a in enumerate(patterns):
+        for b in patterns[:i]:
+            assert stats.pearsonr(a, b).pvalue > LEVEL
+    wider = CHIP.replace(variability={"weight": Variability(sd=0.9)})
+    assert np.array_equal(wider.standard_normal("weight", places), patterns[0])  # the spread is no part of the key
+
+
+def test_the_pattern_is_the_same_in_another_process() -> None:
+    code = (
+        "import json, salhw; c = salhw.Chip(id=3, seed=7, target='reference');"
+        "print(json.dumps(c.standard_normal('weight', [0, 9, 2**40]).tolist()))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(out) == CHIP.standard_normal("weight", [0, 9, 2**40]).tolist()
+
+
+def test_the_pattern_stays_as_it_was_first_drawn() -> None:
+    drawn = Chip(id=0, target="reference").standard_normal("bias", [0, 1, 2**33])
+    assert np.allclose(drawn, FIRST, rtol=1e-14, atol=0), drawn.tolist()
+
+
+FIRST = [-0.5914791567517729, -0.8687231797726581, 1.3473645362846007]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"mode": "relative"}, lambda v, x: v * (1 + 0.2 * x)),
+        ({"mode": "absolute"}, lambda v, x: v + 0.2 * x),
+        ({"distribution": "lognormal"}, lambda v, x: v * np.exp(0.2 * x)),
+        ({"truncate": 0.5}, lambda v, x: v * (1 + 0.2 * np.clip(x, -0.5, 0.5))),
+        ({"mode": "absolute", "truncate": 1.0}, lambda v, x: v + 0.2 * np.clip(x, -1, 1)),
+    ],
+)
+def test_each_mode_varies_as_it_says(options: dict[str, Any], expected: Any) -> None:
+    chip = CHIP.replace(variability={"weight": Variability(sd=0.2, **options)})
+    nominal, places = np.linspace(-2, 2, 50), np.arange(50)
+    varied = chip.vary("weight", nominal, places)
+    assert np.allclose(varied, expected(nominal, CHIP.standard_normal("weight", places)), rtol=1e-15, atol=1e-15)
+    assert not np.array_equal(varied, nominal)
+
+
+def test_what_does_not_vary_is_nominal_and_a_copy() -> None:
+    nominal = np.array([1.0, 2.0])
+    for chip in (CHIP, CHIP.replace(variability={"bias": Variability(sd=0.0)})):
+        varied = chip.vary("bias", nominal, [4, 5])
+        assert varied.tolist() == [1.0, 2.0]
+        varied[0] = 9.0
+    assert nominal[0] == 1.0
+    assert CHIP.vary("bias", 2.0, [1, 2, 3]).tolist() == [2.0, 2.0, 2.0]
+    assert CHIP.vary("weight", 2.0, [1, 2, 3]).shape == (3,)
+
+
+def test_a_wafer_can_be_sampled_again() -> None:
+    target = salhw.target("reference").with_variability({"weight": 0.1})
+    chips = target.sample_chips(4, seed=7)
+    assert chips == target.sample_chips(4, seed=7)
+    assert chips[:2] == target.sample_chips(2, seed=7)
+    assert chips != target.sample_chips(4, seed=8)
+    assert [chip.id for chip in chips] == [0, 1, 2, 3]
+    assert chips[0].variability["weight"].sd == 0.1
+
+
+@pytest.mark.parametrize(
+    ("build", "path"),
+    [
+        (lambda: Variability(sd=-0.1), "sd"),
+        (lambda: Variability(distribution="lognormal", mode="absolute"), "mode"),
+        (lambda: Variability(truncate=0.0), "truncate"),
+        (lambda: Chip(id=-1, target="reference"), "id"),
+        (lambda: salhw.target("reference").with_variability({"wieght": 0.1}), "variability.wieght"),
+    ],
+)
+def test_spreads_that_mean_nothing_are_refused(build: Any, path: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        build()
+    assert [finding.path for finding in caught.value.diagnostics] == [path]
