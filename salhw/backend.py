@@ -14,9 +14,10 @@ from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.diagnostics import BackendError, Diagnostic
-from salhw.fields import FloatArray, nearest
+from salhw.fields import FloatArray
 from salhw.network import Network
 from salhw.recording import Recording
+from salhw.refusal import nearest
 from salhw.target import Target
 
 GROUP = "salhw.backends"

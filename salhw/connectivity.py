@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from salhw.fields import FloatArray, Indices, IntArray, Matrix, Model, Number, PerNeuron, Vector, refuse
+from salhw.fields import FloatArray, Indices, IntArray, Matrix, Model, Number, PerNeuron, Vector
+from salhw.refusal import refuse
 
 _LAST = 2**31 - 1  # the highest neuron, so that a pair fits 64 bits
 

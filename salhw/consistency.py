@@ -11,13 +11,15 @@ import numpy as np
 
 from salhw.connectivity import Dense, OneToOne, Sparse, shape_of
 from salhw.diagnostics import Diagnostic
-from salhw.fields import in_steps, nearest, number
+from salhw.fields import in_steps
 from salhw.kernels import Rectangular
 from salhw.neurons import GLM, LIF, Source
 from salhw.probes import Membrane, StateOccupancy, Weights
+from salhw.refusal import nearest, number
 from salhw.stimuli import Clamp, Current, Poisson, SpikeTimes
 
 if TYPE_CHECKING:
+    from salhw.connectivity import Connectivity
     from salhw.network import Network, Population, Projection
 
 MAX_STATE_NEURONS = 16
@@ -124,6 +126,19 @@ def _synapses(path: str, projection: Projection, n_post: int, n_pre: int) -> Ite
         yield from _shape(f"{at}.learning_rate", rule.learning_rate, shape)
         yield from _shape(f"{at}.causal.amplitude", rule.causal.amplitude, shape)
         yield from _shape(f"{at}.anticausal.amplitude", rule.anticausal.amplitude, shape)
+        if rule.bounds is not None:
+            yield from _within(f"{path}.weights", weights, rule.bounds, recurrent)
+
+
+def _within(path: str, weights: Connectivity, bounds: tuple[float, float], recurrent: bool) -> Iterator[Diagnostic]:
+    """The weights must start inside the bounds: the first update would otherwise move them there."""
+    given = np.array(weights.values if isinstance(weights, Dense) else weights.weight, dtype=np.float64)
+    if recurrent and given.ndim == 2:
+        np.fill_diagonal(given, bounds[0])  # no synapses
+    for place in np.argwhere((given < bounds[0]) | (given > bounds[1]))[:1]:
+        at = f"{path}{''.join(f'[{k}]' for k in place)}"
+        asked, supported = f"{given[tuple(place)]:g}", f"{bounds[0]:g}..{bounds[1]:g}, the rule's bounds"
+        yield Diagnostic("SAL005", at, asked, supported, "start inside the bounds, or widen them")
 
 
 def _wrong_model(path: str, population: Population, allowed: tuple[type, ...]) -> Iterator[Diagnostic]:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from salhw.fields import Model, NotText, Number, PerNeuron, number, refuse
+from salhw.fields import Model, NotText, Number, PerNeuron
+from salhw.refusal import number, refuse
 
 Discretisation = Literal["logistic", "exact"]
 Milliseconds = Annotated[float, Field(gt=0), NotText]

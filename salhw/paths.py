@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from salhw.connectivity import shape_of
+from salhw.connectivity import shape_of, values
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic, SessionError
-from salhw.fields import FloatArray, nearest
+from salhw.fields import FloatArray
 from salhw.network import Network
 from salhw.neurons import GLM, LIF
+from salhw.refusal import nearest
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ def addresses(net: Network) -> dict[str, Address]:
             path = f"projections.{p.name}.{rule_name(p, k)}.learning_rate"
             found.append(Address(path, p.name, "learning_rate", shape, k))
     return {address.path: address for address in found}
+
+
+def described(net: Network, address: Address) -> FloatArray:
+    """What the description says at an address, in the address's shape."""
+    if address.field == "bias":
+        neuron = net.population(address.owner).neuron
+        value: float | FloatArray = neuron.bias if isinstance(neuron, GLM | LIF) else 0.0
+    else:
+        p = net.projection(address.owner)
+        if address.field == "weights":
+            value = values(p.weights, net.population(p.post).size, net.population(p.pre).size, p.pre == p.post)
+        else:
+            value = p.plasticity[address.rule].learning_rate
+    return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)
 
 
 def session_error(code: str, path: str, asked: str, supported: str, fix: str = "") -> SessionError:

@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from salhw.diagnostics import DescriptionError, Diagnostic
-from salhw.fields import FloatArray, Model, Number, PerSynapse, refuse
+from salhw.fields import FloatArray, Model, Number, PerSynapse
 from salhw.neurons import Milliseconds
+from salhw.refusal import refuse
 
 Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
 _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from salhw.fields import ArrayOf, FloatArray, Indices, IntArray, Model, NotText, PerNeuron, Vector, number, refuse
+from salhw.fields import ArrayOf, FloatArray, Indices, IntArray, Model, NotText, PerNeuron, Vector
+from salhw.refusal import number, refuse
 
 NonNegative = Annotated[float, Field(ge=0), NotText]
 

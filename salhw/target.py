@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from salhw.diagnostics import DescriptionError, Diagnostic, file_error
-from salhw.fields import Model, nearest, refuse
+from salhw.fields import Model
+from salhw.refusal import nearest, refuse
 
 if TYPE_CHECKING:
     from salhw.chip import Chip

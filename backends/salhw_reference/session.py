@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
-from salhw.connectivity import synapses, values
+from salhw.connectivity import synapses
 from salhw.fields import FloatArray, in_steps
-from salhw.paths import addresses, as_written, find, session_error
+from salhw.paths import addresses, as_written, described, find, session_error
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
 from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
@@ -48,7 +48,10 @@ class ReferenceSession:
         by_event = tabulated.run if self._program.tabulate else event_driven.run
         self._kernel = by_event if kernel == "event-driven" else time_driven.run
         self._addresses = addresses(net)
-        self._nominal = {path: self._description(path) for path in self._addresses}
+        self._nominal = {
+            path: np.broadcast_to(described(net, address), (len(ids), *address.shape))
+            for path, address in self._addresses.items()
+        }
         self._synapses = {p.name: self._positions(p.name) for p in net.projections}
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self._state = initial(self._program, seed, ids)
@@ -76,20 +79,6 @@ class ReferenceSession:
             self._write(path, self._nominal[path])
 
     # reading and writing ------------------------------------------------------------------------------------------
-
-    def _description(self, path: str) -> FloatArray:
-        address, net = self._addresses[path], self.executable.network
-        value: Any
-        if address.field == "bias":
-            value = net.population(address.owner).neuron.bias  # type: ignore[union-attr]
-        else:
-            p = net.projection(address.owner)
-            n_post, n_pre = net.population(p.post).size, net.population(p.pre).size
-            if address.field == "weights":
-                value = values(p.weights, n_post, n_pre, p.pre == p.post)
-            else:
-                value = p.plasticity[address.rule].learning_rate
-        return np.array(np.broadcast_to(value, (len(self.ids), *address.shape)), dtype=np.float64)
 
     def _positions(self, name: str) -> npt.NDArray[np.int64]:
         net = self.executable.network

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from salhw.connectivity import Dense
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.fields import Model, number, with_unit
+from salhw.fields import Model
 from salhw.network import Network, Projection
+from salhw.refusal import number, with_unit
 from salhw.target import Capability, Range, Target
 
 _STRUCTURE = {"kind", "name", "population", "projection", "neurons", "times", "causal", "anticausal", "update"}
