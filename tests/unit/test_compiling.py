@@ -120,7 +120,7 @@ def test_everything_that_a_target_lacks_is_found_at_once() -> None:
                 weights=[[0.0, 1.5], [-3.0, 0.0], [0.0, 0.0]],
                 kernel=Exponential(),
                 delay=2.0,
-                plasticity=stdp(np.full((3, 2), 0.1), pairing="all", update="every 20 ms", bounds=(0, 2)),
+                plasticity=stdp(np.full((3, 2), 0.1), pairing="all", update="every 20 ms", bounds=(-3, 2)),
             ),
             Projection("ss", pre="a", post="a", weights=AllToAll(weight=0.5), kernel=Rectangular(area=2.0)),
         ],
