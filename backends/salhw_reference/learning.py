@@ -123,7 +123,7 @@ def collect(q, f, i, x, r, side, t, n, several):
         from_partners, from_sums = np.uint64(partners), np.uint64(sums)
         for k in range(np.uint64(q[ptr]), np.uint64(q[ptr + 1])):
             latest = i[last + np.uint64(q[from_partners + k])]
-            share = 0.5 * (latest > own) + 0.5 * (latest >= own)  # no branch: it could not be predicted
+            share = 0.5 * (np.int64(latest > own) + np.int64(latest >= own))  # a branch could not be predicted
             x[from_sums + k] += share * f[first + np.uint64(min(t - latest, end))]
     else:
         for k in range(q[ptr], q[ptr + 1]):

@@ -77,7 +77,7 @@ def hazard(q, drive, n, u):
         return drive[2, n]
     odds = np.exp(u) / q[q[REF] + n]
     if kind == LOGISTIC:
-        odds = np.log1p(odds)
+        odds = np.log(1.0 + odds)  # log1p would be right to more digits than the grid of event_driven.py has
     return min(odds, CERTAIN)
 
 

@@ -56,6 +56,7 @@ class ReferenceSession:
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self._state = initial(self._program, seed, ids)
         self._varied = {name for chip in self.chips for name, spread in chip.variability.items() if spread.sd > 0.0}
+        self._stale = self._state.view(at.STALE)
         self._time, self._used = self._state.view(at.TIME), self._state.view(at.USED)
         self._count, self._occupied = self._state.view(at.COUNT), self._state.view(at.STATES)
         self._bias, self._weight = self._state.view(at.BIAS), self._state.view(at.WEIGHT)
@@ -113,7 +114,7 @@ class ReferenceSession:
         low, high = self._synapse_ranges[address.owner]
         if address.field == "weights":
             self._weight[:, low:high] = flat
-            state.view(at.STALE)[:] = 1
+            self._stale[:] = 1
             return
         self._nominal[path] = np.array(value)
         net = self.executable.network

@@ -131,13 +131,15 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                 renew = False
             change = next_update(q, t, until)
             for h in range(q[H]):
-                if due[h] <= t:
+                next_due = due[h]
+                if next_due <= t:
                     action = q[q[HEAD] + 5 * h + 1]
                     if action in (ARRIVES, ENDS):
                         mask = toggle_until(q, i, x, past, h, t, mask)
                     else:
                         act_until(q, f, i, x, h, t)
-                change = min(change, due[h])
+                    next_due = due[h]
+                change = min(change, next_due)
             total = line_length(cells[mask], free)
             span = total * (change - t)
             if pending >= span:
