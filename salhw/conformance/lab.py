@@ -58,13 +58,17 @@ class Lab:
             raise Undeclared([finding])
         return self.target.accuracy[name]
 
+    def undeclared(self, net: Network) -> list[Diagnostic]:
+        """What the target's declared capabilities or resources lack for the network; empty if it must run."""
+        return [*check(net, self.target), *place(net, self.target)[1]]
+
     def compile(self, net: Network) -> Executable:
         """Compile for the target.
 
         Raises:
             Undeclared: its declared capabilities or resources exclude the network.
         """
-        if findings := [*check(net, self.target), *place(net, self.target)[1]]:
+        if findings := self.undeclared(net):
             raise Undeclared(findings)
         return compile(net, self.target, plugin=self.backend)
 

@@ -40,7 +40,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Check:
-    """One property of a target. ``name`` points at the bug when it fails; the function's docstring is its specification."""
+    """One property of a target. ``name`` points at the bug when it fails; the docstring of ``run`` specifies it."""
 
     name: str
     group: str
@@ -72,8 +72,8 @@ def check(
 
 @dataclass(frozen=True)
 class Known:
-    """An expected failure: the check may fail for ``reason`` as long as it measures at most ``bound``. It goes stale, and
-    then counts as a failure, when the check passes."""
+    """An expected failure: the check may fail for ``reason`` as long as it measures at most ``bound``. It goes stale,
+    and then counts as a failure, when the check passes."""
 
     check: str
     reason: str

@@ -1,0 +1,19 @@
+"""What a target may declare in its TOML under ``[accuracy]``; the checks hold it to each. One that is absent leaves the
+checks that need it unsupported."""
+
+from __future__ import annotations
+
+ACCURACY: dict[str, str] = {
+    "rate": "relative error of a neuron's firing rate at constant bias",
+    "poisson_rate": "relative error of a Poisson source's rate",
+    "psp_shape": "largest deviation of a PSP, measured by firing probabilities, as a share of its peak",
+    "membrane": "largest deviation of a PSP, read from the membrane potential, as a share of its peak",
+    "correlation": "largest correlation coefficient (per step) between two unconnected neurons",
+    "stdd_total_variation": "total variation distance between the lags of nearest spike pairs and the theory's",
+    "state_total_variation": "total variation distance between the states of three neurons and the exact distribution",
+    "window": "relative error of the weight change by spike pairs (amplitudes, learning rates, pairing)",
+    "window_tau": "relative error of the time constant of an STDP window",
+    "sal_gap": "difference of reciprocal weights that SAL leaves, and the share of the initial one that it keeps",
+    "sal_sum": "change of the sum of reciprocal weights under SAL, in units of the weights",
+}
+"""Name -> meaning. Every number is the margin of an equivalence test: what the target may be off by, at most."""

@@ -1,0 +1,226 @@
+"""A chip's fixed pattern is really on, belongs to the chip, and is off where ``ideal()`` says so.
+
+What is looked at: the spike counts of eight neurons that the description makes all alike, and the changes of their
+weights, on a number of chips. A pattern that is fixed shows as a correlation between two sessions with different noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from salhw.backend import backends
+from salhw.chip import Chip
+from salhw.compile.pipeline import compile
+from salhw.conformance import rigs
+from salhw.conformance.elsewhere import counted
+from salhw.conformance.lab import Lab, Undeclared
+from salhw.conformance.model import Evidence, Figure, check
+from salhw.diagnostics import Diagnostic
+from salhw.fields import FloatArray
+from salhw.network import Network, Population
+from salhw.target import Target, Variability
+
+NEURONS, CHIPS, STEPS = 8, 16, 3000
+INDEPENDENT = (CHIPS - 1) * (NEURONS - 1)  # numbers in a pattern, at least: weight changes go in pairs
+SURE = 1e-6  # p value of what counts as a correlation; right targets without one have it this rarely
+SPREAD = {"relative": 0.4, "absolute": 1.0}  # at least, so that the pattern exceeds the noise of a short run
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Spike counts (chip, neuron) and weight changes (chip, synapse) of one session."""
+
+    counts: FloatArray
+    changes: FloatArray
+
+    def parts(self) -> dict[str, FloatArray]:
+        """What varies at all."""
+        return {name: part for name, part in vars(self).items() if part.size and np.ptp(part) > 0.0}
+
+
+def varied(lab: Lab, *only: str) -> Target:
+    """The target with its declared variability raised to what a short run can show, of some quantities ``only``.
+
+    Raises:
+        Undeclared: the target does not vary.
+    """
+    declared = lab.target.variability
+    if not declared:
+        raise Undeclared([Diagnostic("SAL009", "variability", "", "none: every chip of the target is the same")])
+    raised: dict[str, Variability | float] = {
+        name: spread.replace(sd=max(spread.sd, SPREAD[spread.mode]), truncate=min(spread.truncate, 2.0))
+        if not only or name in only
+        else 0.0
+        for name, spread in declared.items()
+    }
+    return lab.target.with_variability(raised)
+
+
+def alike(lab: Lab, then: Sequence[Population] = (), *, learning: bool = False) -> Network:
+    """Eight neurons that are all alike, on a target of any kind; their input counts as much as their bias."""
+    if "GLM" not in lab.target.neurons:
+        neuron = rigs.neuron(lab, ("LIF",), bias=2.0, tau_ref=2 * lab.dt)
+        return Network(name="alike", dt=lab.dt, populations=[Population(name="a", size=NEURONS, neuron=neuron), *then])
+    psp = rigs.kernel(lab) if lab.target.kernels else None
+    strength = 1.0 if psp is None else 10 * lab.dt / (psp.height * psp.tau_syn)
+    weight, bias = (-0.7 * strength, 1.0) if rigs.weight_range(lab).min < 0.0 else (0.5 * strength, -1.5)
+    rules = []
+    if learning:
+        rules = [rigs.rule(lab, learning_rate=max(0.002, rigs.resolution(lab)), causal=1.0, anticausal=-1.0)]
+    return rigs.crowd(lab, NEURONS, weight=weight, rules=rules, bias=bias, then=then)
+
+
+def pattern(lab: Lab, target: Target, chips: Sequence[Chip], seed: int, then: Sequence[Population] = ()) -> Pattern:
+    """One session on these chips for the counts, and one for the weight changes where the target learns."""
+    duration = STEPS * lab.scale * lab.dt
+    with compile(alike(lab, then), target, plugin=lab.backend).open(chips=chips, seed=seed) as session:
+        counts = np.asarray(session.run(duration).counts["a"], dtype=np.float64)
+    if "PairSTDP" not in target.plasticity or not target.kernels or "GLM" not in target.neurons:
+        return Pattern(counts, np.zeros((len(chips), 0)))
+    net = alike(lab, then, learning=True)
+    with compile(net, target, plugin=lab.backend).open(chips=chips, seed=seed) as session:
+        before = session.get("projections.p.weights")
+        session.run(duration)
+        changes = (session.get("projections.p.weights") - before).reshape(len(chips), -1)
+    if changes.shape[1] == NEURONS**2:
+        changes = changes[:, ~np.eye(NEURONS, dtype=np.bool_).ravel()]
+    return Pattern(counts, changes)
+
+
+def correlation(one: Pattern, two: Pattern, *, over_chips: bool = False) -> tuple[float, float]:
+    """(r, p): how far two sessions show the same pattern, and how probably chance does as well. With ``over_chips``, of
+    what differs from the chips' mean alone."""
+    best, both = (0.0, 1.0), two.parts()
+    for name, part in one.parts().items():
+        if name not in both:
+            continue
+        x, y = (a - (a.mean(axis=0) if over_chips else a.mean()) for a in (part, both[name]))
+        norm = float(np.sqrt((x**2).sum() * (y**2).sum()))
+        if norm <= 1e-12:
+            continue
+        r = float((x * y).sum()) / norm
+        p = _beyond(np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) * np.sqrt(INDEPENDENT))
+        if p < best[1]:
+            best = (r, p)
+    return best[0], min(1.0, 2.0 * best[1])
+
+
+def _beyond(z: float) -> float:
+    """Probability of a standard normal number above ``z``."""
+    from scipy.special import ndtr
+
+    return float(ndtr(-z))
+
+
+def _figure(one: Pattern, two: Pattern, first: str, second: str) -> Figure:
+    order = np.argsort(one.counts.ravel(), kind="stable")
+    curves: Mapping[str, Sequence[float]] = {
+        first: one.counts.ravel()[order].tolist(), second: two.counts.ravel()[order].tolist(),
+    }  # fmt: skip
+    return Figure("neurons of all chips, in the order of their counts", "spikes", list(range(order.size)), curves)
+
+
+def _chips(lab: Lab, target: Target) -> tuple[Chip, ...]:
+    return target.sample_chips(CHIPS, seed=lab.seed + 1)
+
+
+@check("mismatch-is-on", group="interface")
+def mismatch_is_on(lab: Lab) -> Evidence:
+    """Every quantity that the target says to vary does: alone, and raised to a visible spread, it scatters the neurons
+    of different chips at least twice as much (in variance) as they scatter on the ideal target."""
+    ideal = varied(lab).ideal()
+    base = pattern(lab, ideal, _chips(lab, ideal), lab.seed).parts()
+    weakest, silent = np.inf, []
+    for name in lab.target.variability:
+        target = varied(lab, name)
+        found = pattern(lab, target, _chips(lab, target), lab.seed).parts()
+        ratio = max(
+            (float(part.var() / max(_variance(base.get(kind)), 1e-12)) for kind, part in found.items()), default=0.0
+        )
+        weakest = min(weakest, ratio)
+        if ratio < 2.0:
+            silent.append(name)
+    reason = (
+        f"{', '.join(silent)} without effect" if silent else "least variance over chips and neurons, over the ideal"
+    )
+    return Evidence(not silent, reason, float(min(weakest, 1e6)), 2.0, "variance ratio (at least)")
+
+
+def _variance(part: FloatArray | None) -> float:
+    return 0.0 if part is None else float(part.var())
+
+
+@check("same-chip-repeats", group="interface")
+def same_chip_repeats(lab: Lab) -> Evidence:
+    """The pattern is fixed: the same chips show it again in another session with other noise."""
+    target = varied(lab)
+    chips = _chips(lab, target)
+    one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
+    r, p = correlation(one, two)
+    figure = _figure(one, two, "first session", "second session")
+    return Evidence(
+        p < SURE, "correlation of the patterns of two sessions on the same chips", r, 1.0, "correlation", p, figure
+    )
+
+
+@check("chips-differ", group="interface")
+def chips_differ(lab: Lab) -> Evidence:
+    """Distinct chips have distinct patterns: what sets a chip apart from the mean of all chips comes back in another
+    session."""
+    target = varied(lab)
+    chips = _chips(lab, target)
+    one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
+    r, p = correlation(one, two, over_chips=True)
+    figure = _figure(one, two, "first session", "second session")
+    return Evidence(
+        p < SURE, "correlation of what sets chips apart, between two sessions", r, 1.0, "correlation", p, figure
+    )
+
+
+@check("same-chip-in-another-process", group="interface")
+def same_chip_in_another_process(lab: Lab) -> Evidence:
+    """The same chips show the same pattern in another process (an installed backend), or when opened anew (others)."""
+    target = varied(lab)
+    chips = _chips(lab, target)
+    here = pattern(lab, target, chips, lab.seed)
+    if backends().get(lab.backend.name) is lab.backend:
+        there = counted(alike(lab), target, chips, lab.seed + 1, STEPS * lab.scale * lab.dt)
+        other, where = Pattern(there.astype(np.float64), np.zeros((CHIPS, 0))), "another process"
+    else:
+        again = tuple(Chip.model_validate(chip.model_dump()) for chip in chips)
+        other, where = pattern(lab, target, again, lab.seed + 1), "a new session (the backend is not installed)"
+    r, p = correlation(here, other)
+    return Evidence(p < SURE, f"correlation of the pattern here with that in {where}", r, 1.0, "correlation", p)
+
+
+@check("editing-keeps-the-chip", group="interface")
+def editing_keeps_the_chip(lab: Lab) -> Evidence:
+    """A population that is added after the others does not redraw their pattern."""
+    target, plain = varied(lab), alike(lab).population("a").neuron
+    chips = _chips(lab, target)
+    one = pattern(lab, target, chips, lab.seed)
+    two = pattern(lab, target, chips, lab.seed + 1, [Population(name="later", size=5, neuron=plain)])
+    r, p = correlation(one, two)
+    figure = _figure(one, two, "before", "after a population was added")
+    return Evidence(p < SURE, "correlation of the patterns before and after the edit", r, 1.0, "correlation", p, figure)
+
+
+@check("ideal-is-ideal", group="interface")
+def ideal_is_ideal(lab: Lab) -> Evidence:
+    """On ``ideal()`` neurons that are described alike are alike: no pattern comes back in a second session, and weights
+    are held to rounding."""
+    target = lab.target.ideal()
+    if lab.target.variability:
+        target = varied(lab).ideal()
+    chips = _chips(lab, target)
+    one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
+    r, p = correlation(one, two)
+    quantised = [f for f in compile(alike(lab), target, plugin=lab.backend).report.approximations if f.code == "SAL301"]
+    regular = not one.parts() or all(np.ptp(part) == 0.0 for part in one.parts().values())
+    reason = "correlation of the patterns of two sessions, where there should be none"
+    if quantised:
+        reason = f"ideal() still rounds: {quantised[0].supported}"
+    return Evidence((p > SURE or regular) and not quantised, reason, r, 0.0, "correlation", p)

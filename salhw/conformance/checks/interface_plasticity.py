@@ -1,0 +1,124 @@
+"""When weights change, and how far they may."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from salhw.conformance import rigs
+from salhw.conformance.checks.interface_capabilities import tally
+from salhw.conformance.lab import Lab
+from salhw.conformance.model import Evidence, check
+from salhw.plasticity import PairSTDP
+from salhw.probes import Weights
+from salhw.refusal import number
+from salhw.target import Capability
+
+WEIGHTS = "projections.p.weights"
+PERIOD = 20  # steps of `every T ms`
+
+
+def _declared(lab: Lab, field: str) -> Capability:
+    """What the target's rule declares, if it declares ``field``.
+
+    Raises:
+        Undeclared: it does not.
+    """
+    capability = lab.target.plasticity.get("PairSTDP", {})
+    if field not in capability:
+        raise rigs.missing(f"plasticity.PairSTDP.{field}", "any", [*capability])
+    return capability
+
+
+def _schedules(lab: Lab) -> tuple[str, ...]:
+    entry = _declared(lab, "update")["update"]
+    return entry if isinstance(entry, tuple) else ()
+
+
+def _wanted(lab: Lab, schedule: str) -> PairSTDP:
+    if schedule not in _schedules(lab):
+        raise rigs.missing("plasticity.PairSTDP.update", schedule, _schedules(lab))
+    update = f"every {number(PERIOD * lab.dt)} ms" if schedule == "every" else schedule
+    return rigs.rule(lab, update=update)
+
+
+def _changes(lab: Lab, rule: PairSTDP, pairs: list[int], runs: list[int]) -> list[bool]:
+    """Whether the weight that is read after each of the runs differs from the one before."""
+    with lab.open(rigs.pairing(lab, [rule], pairs)) as session:
+        read = [float(session.get(WEIGHTS).max())]
+        for steps in runs:
+            session.run(steps * lab.dt)
+            read.append(float(session.get(WEIGHTS).max()))
+    return [abs(b - a) > 1e-12 for a, b in pairwise(read)]
+
+
+def _changes_within(lab: Lab, rule: PairSTDP) -> bool:
+    """Whether the weights probe sees a change before a run ends."""
+    every = rigs.within(lab.target.probes["Weights"]["every"], 10 * lab.dt, lab.dt)
+    net = rigs.pairing(lab, [rule], [1], wanted=[Weights("p", every=every)])
+    with lab.open(net) as session:
+        samples = session.run(3 * every + lab.dt).weight_traces["p"].values
+    return bool((samples[0, 1:] != samples[0, 0]).any())
+
+
+def _verdict(expected: list[bool], found: list[bool], when: list[str]) -> Evidence:
+    wrong = [f"{'no ' if e else 'a '}change {text}" for e, f, text in zip(expected, found, when, strict=True) if e != f]
+    right = [f"{'changes' if e else 'does not change'} {text}" for e, text in zip(expected, when, strict=True)]
+    return tally(wrong, len(when), "moments are wrong", "; ".join(right))
+
+
+@check("update-on-spike", group="interface")
+def update_on_spike(lab: Lab) -> Evidence:
+    """``update = "spike"``: the weight has changed in the step after the pair, not earlier, and without waiting for the
+    end of a period or of the run."""
+    rule = _wanted(lab, "spike")
+    found = _changes(lab, rule, [4], [4, 2, 1, 30])
+    expected, when = [False, False, True, False], ["before the pair", "between its spikes", "with it", "later"]
+    if "Weights" in lab.target.probes:
+        found.append(_changes_within(lab, rule))
+        expected.append(True)
+        when.append("within a run")
+    return _verdict(expected, found, when)
+
+
+@check("update-every-period", group="interface")
+def update_every_period(lab: Lab) -> Evidence:
+    """``update = "every T ms"``: the weight changes at the whole multiples of T of the session's time, and neither with
+    the pair nor at the end of a run."""
+    found = _changes(lab, _wanted(lab, "every"), [4, PERIOD + 4], [PERIOD - 1, 1, PERIOD - 1, 1, PERIOD])
+    when = ["before the first T", "at T", "between T and 2 T", "at 2 T", "without pairs"]
+    return _verdict([False, True, False, True, False], found, when)
+
+
+@check("update-at-run-end", group="interface")
+def update_at_run_end(lab: Lab) -> Evidence:
+    """``update = "run end"``: the weight changes after the run in which the pair was, and not within it."""
+    rule = _wanted(lab, "run end")
+    found = _changes(lab, rule, [4, 24], [20, 40, 20])
+    when = ["after the run with the first pair", "after the run with the second", "after a run without"]
+    expected = [True, True, False]
+    if "Weights" in lab.target.probes:
+        found.append(_changes_within(lab, rule))
+        expected.append(False)
+        when.append("within a run")
+    return _verdict(expected, found, when)
+
+
+@check("bounds-clip", group="interface")
+def bounds_clip(lab: Lab) -> Evidence:
+    """Weights driven far beyond either bound end exactly at it; the bounds are not symmetric about zero."""
+    _declared(lab, "bounds")
+    top = 0.5 * min(rigs.strong(lab), 4.0)
+    low = max(rigs.weight_range(lab).min, -0.25 * top)
+    worst, said = 0.0, []
+    for sign in (1.0, -1.0):
+        rule = rigs.rule(lab, learning_rate=0.7 * top, causal=sign, anticausal=sign, bounds=(low, top))
+        if rule.causal.amplitude * sign <= 0 or rule.bounds is None:
+            continue  # the target's windows have one sign only
+        with lab.open(rigs.pairing(lab, [rule], [10, 30, 50, 70])) as session:
+            session.run(100 * lab.dt)
+            reached = float(session.get(WEIGHTS).max())
+        bound = rule.bounds[1 if sign > 0 else 0]
+        worst = max(worst, abs(reached - bound))
+        said.append(f"{reached:g} at the bound {bound:g}")
+    limit = 2 * rigs.resolution(lab)
+    return Evidence(worst <= limit, f"distance from the bound that it was driven to: {', '.join(said)}", worst, limit)

@@ -1,0 +1,68 @@
+"""learning_rate[post, pre]"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw.conformance.circuits import alternatives, schedule
+from salhw.conformance.lab import Lab
+from salhw.conformance.model import Evidence, Figure, check
+from salhw.conformance.statistics import Equivalence
+from salhw.conformance.verdict import by_test
+from salhw.connectivity import Connectivity, Dense, Sparse
+from salhw.fields import FloatArray
+from salhw.network import Network, Population, Projection
+from salhw.neurons import Source
+from salhw.plasticity import ExponentialWindow, PairSTDP
+from salhw.stimuli import SpikeTimes
+
+RATES = np.array([[0.1, 0.5, 0.2], [0.3, 0.05, 0.6], [0.4, 0.15, 0.25]])  # [post, pre]
+LAG = 3  # steps
+
+
+@check("learning-rate-per-synapse", group="dynamics")
+def learning_rate_per_synapse(lab: Lab) -> Evidence:
+    """Every synapse [post, pre] learns at its own rate: three presynaptic neurons spike together, three postsynaptic
+    ones 3 steps later, and each of the nine weights changes in proportion to its learning rate.
+
+    Nothing is random: every change must be within the declared relative error (window).
+    """
+    margin = lab.accuracy("window")
+    post, pre = (index.ravel() for index in np.indices(RATES.shape))
+    forms: dict[str, tuple[Connectivity, FloatArray]] = {
+        "dense": (Dense(values=np.zeros(RATES.shape)), RATES),
+        "sparse": (Sparse(post=post, pre=pre, weight=np.zeros(RATES.size)), RATES.ravel()),
+    }
+    nets = {name: network(lab, weights, rates) for name, (weights, rates) in forms.items()}
+    expected = RATES * np.exp(-LAG / 10.0)
+    worst: tuple[float, str, FloatArray] | None = None
+    for name, net in alternatives(lab, nets).items():
+        with lab.open(net) as session:
+            session.run(50 * lab.dt)
+            measured = session.get("projections.synapses.weights")[0].reshape(RATES.shape)
+        off = np.abs(measured / expected - 1.0)
+        at = np.unravel_index(int(off.argmax()), off.shape)
+        if worst is None or off[at] > worst[0]:
+            worst = float(off[at]), f"change of W[{at[0]}, {at[1]}] ({name})", measured
+    assert worst is not None
+    result = Equivalence(worst[0], 0.0, margin, 0.0 if worst[0] <= margin else 1.0)
+    figure = Figure(
+        "synapse (3 post + pre)", "weight change", [*range(9)],
+        {"declared": [*expected.ravel()], "measured": [*worst[2].ravel()]},
+    )  # fmt: skip
+    hint = "learning rates are taken per neuron, or go to the wrong synapse"
+    return by_test(result, worst[1], hint, unit="relative", figure=figure)
+
+
+def network(lab: Lab, weights: Connectivity, rates: FloatArray) -> Network:
+    """Three sources to three sources."""
+    window = ExponentialWindow(amplitude=1.0, tau=10 * lab.dt)
+    rule = PairSTDP(causal=window, anticausal=window, learning_rate=rates, update=schedule(lab))
+    times = {"pre": 10, "post": 10 + LAG}
+    return Network(
+        name="learning_rates",
+        dt=lab.dt,
+        populations=[Population(name=name, size=3, neuron=Source()) for name in times],
+        projections=[Projection(name="synapses", pre="pre", post="post", weights=weights, plasticity=rule)],
+        stimuli=[SpikeTimes(name, [np.array([step * lab.dt])] * 3) for name, step in times.items()],
+    )

@@ -1,0 +1,122 @@
+"""Three neurons"""
+
+from __future__ import annotations
+
+from math import ceil, isqrt
+
+import numpy as np
+
+from salhw.conformance.circuits import alternatives, copies, declared_range, discretisations, glm, instances, trains
+from salhw.conformance.lab import Lab
+from salhw.conformance.model import Evidence, Figure, check
+from salhw.conformance.statistics import REPLICATES, groups, pairs_needed, total_variation
+from salhw.conformance.verdict import by_test
+from salhw.connectivity import Dense, Sparse
+from salhw.fields import FloatArray, IntArray
+from salhw.kernels import Rectangular
+from salhw.network import Network, Population, Projection
+from salhw.probes import Spikes
+from salhw.theory import spike_probability, states
+
+TAU = 10  # steps: refractory period and PSP
+WEIGHTS = np.array([[0.0, 1.2, -0.8], [0.9, 0.0, 0.5], [-1.0, 0.3, 0.0]])
+BIAS = np.array([-0.4, 0.3, 0.0])
+
+
+def stationary(weights: FloatArray, bias: FloatArray, tau: int, how: str) -> FloatArray:
+    """Exact distribution of the states z of three neurons with rectangular PSPs of tau = tau_ref steps, (8,).
+
+    The chain lives on the ages of their last spikes, 1 .. tau and "older": a neuron of an age below tau is refractory,
+    and its PSP acts up to the age tau. Its stationary vector is found by iterating once more than it takes.
+    """
+    ages = np.stack(np.meshgrid(*[np.arange(1, tau + 2)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    u = bias + (ages <= tau) @ weights.T
+    p = np.where(ages >= tau, spike_probability(u, tau, how), 0.0)
+    choices = states(3).astype(bool)
+    chance = np.prod(np.where(choices[:, None], p, 1 - p), axis=2)  # (choice, chain state)
+    after = np.where(choices[:, None], 1, np.minimum(ages + 1, tau + 1)) - 1
+    index = (after[..., 0] * (tau + 1) + after[..., 1]) * (tau + 1) + after[..., 2]
+    x = np.full(len(ages), 1.0 / len(ages))
+    for _ in range(200 * tau):
+        new = np.bincount(index.ravel(), (chance * x).ravel(), minlength=len(ages))
+        if np.abs(new - x).sum() < 1e-14:
+            break
+        x = new
+    active = (ages <= tau) @ np.array([1, 2, 4])  # ages one step later: z = 1 at the ages 0 .. tau - 1
+    return np.asarray(np.bincount(active, x, minlength=8), dtype=np.float64)
+
+
+@check("state-distribution", group="dynamics")
+def state_distribution(lab: Lab) -> Evidence:
+    """Three GLM neurons with excitatory and inhibitory, asymmetric weights spend the shares of time in their eight
+    states (active for tau_ref after a spike) that the exact discrete chain gives them.
+
+    Passes a target beyond the declared total variation distance (state_total_variation) with at most 1e-4; fails a
+    right one with less than 1e-6.
+    """
+    margin, how = lab.accuracy("state_total_variation"), discretisations(lab)[0]
+    net = alternatives(lab, {name: trios(lab, form) for name, form in forms(lab).items()})
+    name, chosen = next(iter(net.items()))
+    size = chosen.populations[0].size // 3
+    need = pairs_needed(margin, 8) * 1.5 * TAU  # a state is forgotten in less than a refractory period
+    steps = max(20 * TAU, ceil(need / (size * instances(size)))) * lab.scale
+    with lab.open(chosen, instances=instances(size)) as session:
+        session.run(20 * TAU * lab.dt)
+        recording = session.run(steps * lab.dt)
+    each = trains(lab, recording, "trio")
+    counts = np.array([occupancy(each[3 * k : 3 * k + 3], steps) for k in range(len(each) // 3)])
+    expected = stationary(declared_weights(lab), BIAS, TAU, how)
+    sample = groups(counts, REPLICATES)
+    result = total_variation(sample, expected, margin)
+    share = sample / sample.sum() * len(sample)
+    figure = Figure(
+        "state (z0 + 2 z1 + 4 z2)",
+        "share of time",
+        [*range(8)],
+        {"exact": [*expected], "measured": [*share.mean(axis=0)]},
+        {"measured": [*(share.std(axis=0, ddof=1) / np.sqrt(len(share)))]},
+    )
+    hint = "weights, PSPs or refractory periods are wrong"
+    return by_test(result, f"states of three neurons ({name} weights)", hint, unit="total variation", figure=figure)
+
+
+def declared_weights(lab: Lab) -> FloatArray:
+    """WEIGHTS, or what of them the target declares."""
+    low, high = declared_range(lab.target.projections, "weights", -1.0, 1.2)
+    return np.asarray(np.clip(WEIGHTS, low, high), dtype=np.float64)
+
+
+def forms(lab: Lab) -> dict[str, Dense | Sparse]:
+    """Many trios in one population, or a single one where every pair of neurons takes a synapse."""
+    n = copies(lab, 3, synapses=6, most=3 * 256)
+    weights, (post, pre) = declared_weights(lab), np.nonzero(WEIGHTS)
+    shift = 3 * np.arange(n)[:, None]
+    many = Sparse(post=(post + shift).ravel(), pre=(pre + shift).ravel(), weight=np.tile(weights[post, pre], n))
+    few = max(1, min(copies(lab, 3, most=3 * 32), isqrt(lab.target.resources.get("synapses", 10**9)) // 3))
+    return {"sparse": many, "dense": Dense(values=np.kron(np.eye(few), weights))}
+
+
+def trios(lab: Lab, weights: Dense | Sparse) -> Network:
+    """Copies of the three neurons."""
+    size = len(weights.values) // 3 if isinstance(weights, Dense) else (int(weights.post.max()) + 1) // 3
+    return Network(
+        name="trios",
+        dt=lab.dt,
+        populations=[Population(name="trio", size=3 * size, neuron=glm(lab, np.tile(BIAS, size), TAU))],
+        projections=[
+            Projection(name="w", pre="trio", post="trio", weights=weights, kernel=Rectangular(tau_syn=TAU * lab.dt))
+        ],
+        probes=[Spikes("trio")],
+    )
+
+
+def occupancy(each: list[IntArray], steps: int) -> FloatArray:
+    """For how many steps three neurons took each state; the beginning, where an earlier spike may still last, is left
+    out."""
+    code = np.zeros(steps + TAU, dtype=int)
+    for k, train in enumerate(each):
+        edge = np.zeros(steps + TAU + 1, dtype=int)
+        np.add.at(edge, train, 1)
+        np.add.at(edge, train + TAU, -1)
+        code += (np.cumsum(edge)[:-1] > 0) * 2**k
+    return np.bincount(code[TAU:steps], minlength=8).astype(float)

@@ -1,0 +1,73 @@
+"""rate(bias)"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+
+from salhw.conformance.circuits import NEURONS, copies, declared_range, discretisations, glm
+from salhw.conformance.lab import Lab
+from salhw.conformance.model import Evidence, Figure, check
+from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, observations
+from salhw.conformance.verdict import by_test
+from salhw.fields import FloatArray
+from salhw.network import Network, Population
+from salhw.neurons import Discretisation
+from salhw.theory import rate_of_constant_input, spike_probability
+
+TAU_REF = 10
+HINT = "a wrong hazard, refractory period, bias or unit of time"
+
+
+@check("transfer-function", group="dynamics")
+def transfer_function(lab: Lab) -> Evidence:
+    """Without input, a GLM neuron of bias b fires at the rate p / (1 + (tau_ref - 1) p) per step, p being its spike
+    probability: sigmoid(b) / tau_ref for the logistic discretisation. Four biases from -1 to 2, every declared
+    discretisation.
+
+    Passes a target beyond the declared relative error (rate) with at most 1e-4; fails a right one with less than 1e-6.
+    """
+    margin = lab.accuracy("rate")
+    bias = np.linspace(*declared_range(lab.target.neurons.get("GLM", {}), "bias", -1.0, 2.0), 4)
+    worst: tuple[Equivalence, str] | None = None
+    curves: dict[str, list[float]] = {}
+    errors: dict[str, list[float]] = {}
+    for how in discretisations(lab):
+        expected = rate_of_constant_input(bias, TAU_REF, how) / (lab.dt / 1000.0)
+        sample = measured_rates(lab, bias, how, margin)
+        result = equivalent(sample, expected, margin, expected)
+        curves |= {f"theory, {how}": [*expected], f"measured, {how}": [*sample.mean(axis=0)]}
+        errors[f"measured, {how}"] = [*(sample.std(axis=0, ddof=1) / np.sqrt(len(sample)))]
+        if worst is None or result.p_value > worst[0].p_value or result.deviation > worst[0].deviation:
+            worst = result, f"rate at bias {bias[result.worst]:g}, {how}"
+    assert worst is not None
+    figure = Figure("bias", "rate (Hz)", [*bias], curves, errors)
+    return by_test(worst[0], worst[1], HINT, unit="relative", figure=figure)
+
+
+def measured_rates(lab: Lab, bias: FloatArray, how: Discretisation, margin: float) -> FloatArray:
+    """Rates in Hz (replicate, bias): one population per bias, the larger the more spikes the margin takes."""
+    p = spike_probability(bias, TAU_REF, how)
+    interval = TAU_REF - 1 + 1 / p
+    spread = np.sqrt(1 - p) / p / interval  # coefficient of variation: geometric beyond the refractory period
+    need = np.array([observations(margin, s, least=1000) for s in spread]) * interval * lab.scale
+    room = copies(lab, 1, most=NEURONS)
+    size = np.maximum(REPLICATES, np.floor((room - len(bias) * REPLICATES) * need / need.sum())).astype(int)
+    steps = ceil(float((need / size).max()))
+    net = Network(
+        name="transfer",
+        dt=lab.dt,
+        populations=[
+            Population(name=f"bias_{k}", size=n, neuron=glm(lab, float(b), TAU_REF, how))
+            for k, (b, n) in enumerate(zip(bias, size, strict=True))
+        ],
+    )
+    with lab.open(net) as session:
+        session.run(20 * TAU_REF * lab.dt)
+        counts = session.run(steps * lab.dt).counts
+    found = []
+    for k, n in enumerate(size):
+        each = counts[f"bias_{k}"].reshape(-1).astype(float)
+        found.append(groups(each)[:REPLICATES] / (n // REPLICATES))
+    return np.stack(found, axis=1) / (steps * lab.dt / 1000.0)

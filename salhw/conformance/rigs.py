@@ -1,0 +1,293 @@
+"""Small networks that the interface checks share, moved into what a target declares.
+
+Sizes are in steps of ``lab.dt``. Where a target declares no way to build one, compiling it says so (``Undeclared``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.conformance.lab import Lab, Undeclared
+from salhw.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse, shape_of
+from salhw.diagnostics import Diagnostic
+from salhw.fields import FloatArray, Model
+from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.network import Network, Population, Projection
+from salhw.neurons import GLM, LIF, Neuron, Source
+from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow
+from salhw.probes import Probe, Spikes
+from salhw.stimuli import Poisson, SpikeTimes, Stimulus
+from salhw.target import Capability, Range
+
+ON_GRID = ("tau_ref", "tau_syn", "delay", "start", "stop", "every")
+LOW, HIGH = -12.0, 20.0  # a bias that silences a neuron, and an input that makes it spike
+VOLLEYS, APART = 5, 40  # forced spikes per run of a relay, and the steps between them
+RUN = VOLLEYS * APART
+
+M = TypeVar("M", bound=Model)
+
+
+def within(entry: Range | tuple[str, ...], wish: Any, dt: float | None = None) -> Any:
+    """The allowed value nearest to ``wish``; with ``dt``, on the grid."""
+    if isinstance(entry, tuple):
+        return wish if wish in entry else entry[0]
+    value = np.clip(wish, entry.min, entry.max)
+    if dt is not None:
+        steps = np.clip(round(float(value) / dt), math.ceil(entry.min / dt - 1e-9), math.floor(entry.max / dt + 1e-9))
+        value = steps * dt
+    return value if np.ndim(value) else float(value)
+
+
+def fitted(model: type[M], capability: Capability, dt: float, wishes: Mapping[str, Any], **fixed: Any) -> M:
+    """A model as near to the wishes as the capability allows; what it does not declare stays at its default."""
+    given = dict(fixed)
+    for name, entry in capability.items():
+        info = model.model_fields.get(name)
+        if info is None or name in given:
+            continue
+        wish = wishes[name] if name in wishes else info.get_default()
+        if wish is None:
+            continue
+        if name == "update":
+            given[name] = _update(wish, entry, dt)
+        elif name == "bounds":
+            given[name] = tuple(within(entry, bound) for bound in wish)
+        else:
+            given[name] = within(entry, wish, dt if name in ON_GRID else None)
+    for name, info in model.model_fields.items():
+        if info.is_required() and name not in given and name in wishes:
+            given[name] = wishes[name]
+    return model(**given)
+
+
+def schedule(update: str) -> str:
+    """``every`` for ``every T ms``: the name of a schedule in a target file."""
+    return "every" if update.startswith("every") else update
+
+
+def _update(wish: str, entry: Range | tuple[str, ...], dt: float) -> str:
+    """The schedule wished for, or the first that is allowed."""
+    if isinstance(entry, Range) or schedule(wish) in entry:
+        return wish
+    return f"every {20 * dt!r} ms" if entry[0] == "every" else entry[0]
+
+
+def missing(path: str, wanted: str, declared: Sequence[str]) -> Undeclared:
+    """The target lacks every kind that a check could use."""
+    supported = f"supported {', '.join(declared) or 'none'}"
+    return Undeclared([Diagnostic("SAL101", path, wanted, supported)])
+
+
+def neuron(lab: Lab, kinds: Sequence[str] = ("GLM", "LIF"), **wishes: Any) -> Neuron:
+    """The first of ``kinds`` that the target has. By default neutral, and refractory for 10 steps.
+
+    Raises:
+        Undeclared: it has none of them.
+    """
+    models: dict[str, type[GLM] | type[LIF]] = {"GLM": GLM, "LIF": LIF}
+    for kind in kinds:
+        if kind in lab.target.neurons:
+            wishes = {"tau_ref": 10 * lab.dt, "bias": 0.0, "tau_m": 10 * lab.dt} | wishes
+            return fitted(models[kind], lab.target.neurons[kind], lab.dt, wishes)
+    raise missing("neurons", " or ".join(kinds), [*lab.target.neurons])
+
+
+def kernel(lab: Lab) -> Kernel:
+    """The first PSP of 10 steps that the target has.
+
+    Raises:
+        Undeclared: it has none.
+    """
+    models: tuple[type[Rectangular] | type[Exponential] | type[Alpha], ...] = (Rectangular, Exponential, Alpha)
+    for model in models:
+        name = model.__name__
+        if name in lab.target.kernels:
+            tau = 10.0 if model is Rectangular else 3.0
+            wishes = {"tau_syn": round(tau) * lab.dt, "area": None}
+            return fitted(model, lab.target.kernels[name], lab.dt, wishes)
+    raise missing("kernels", "any", [*lab.target.kernels])
+
+
+def rule(
+    lab: Lab, *, learning_rate: float = 0.1, causal: float = 1.0, anticausal: float = 1.0, **wishes: Any
+) -> PairSTDP:
+    """A plasticity rule with windows 10 steps wide.
+
+    Raises:
+        Undeclared: the target has no rule, or no window.
+    """
+    target = lab.target
+    if "PairSTDP" not in target.plasticity:
+        raise missing("plasticity", "PairSTDP", [*target.plasticity])
+    windows: dict[str, type[ExponentialWindow] | type[TriangularWindow]] = {
+        "Exponential": ExponentialWindow, "Triangular": TriangularWindow,
+    }  # fmt: skip
+    for kind, model in windows.items():
+        if kind in target.windows:
+            wide = target.windows[kind]
+            branches = {
+                name: fitted(model, wide, lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt})
+                for name, amplitude in (("causal", causal), ("anticausal", anticausal))
+            }
+            wishes = {"learning_rate": learning_rate, "pairing": "nearest_restricted", "update": "spike"} | wishes
+            return fitted(PairSTDP, target.plasticity["PairSTDP"], lab.dt, wishes, **branches)
+    raise missing("windows", " or ".join(windows), [*target.windows])
+
+
+def weight_range(lab: Lab) -> Range:
+    """What weights may be."""
+    declared = lab.target.projections.get("weights")
+    return declared if isinstance(declared, Range) else Range(min=-1e6, max=1e6)
+
+
+def forms(lab: Lab) -> tuple[str, ...]:
+    """The kinds of connectivity that the target declares."""
+    allowed = lab.target.projections.get("connectivity")
+    return allowed if isinstance(allowed, tuple) else ()
+
+
+def connected(lab: Lab, matrix: FloatArray, *, recurrent: bool = False) -> Connectivity:
+    """Weights W[post, pre] in the first form that the target declares, moved into its range.
+
+    Raises:
+        Undeclared: no form holds them.
+    """
+    allowed = forms(lab)
+    matrix = np.asarray(within(weight_range(lab), matrix), dtype=np.float64)
+    if recurrent:
+        matrix = np.where(np.eye(len(matrix), dtype=np.bool_), 0.0, matrix)
+    synapses = matrix[~np.eye(len(matrix), dtype=np.bool_)] if recurrent else matrix
+    if "Dense" in allowed:
+        return Dense(values=matrix)
+    if "Sparse" in allowed:
+        post, pre = np.nonzero(~np.eye(len(matrix), dtype=np.bool_) if recurrent else np.ones(matrix.shape))
+        return Sparse(post=post, pre=pre, weight=matrix[post, pre])
+    if "AllToAll" in allowed and np.ptp(synapses) == 0.0:
+        return AllToAll(weight=float(synapses.flat[0]))
+    if "OneToOne" in allowed and matrix.shape == (1, 1):
+        return OneToOne(weight=float(matrix[0, 0]))
+    raise missing("projections.connectivity", "Dense or Sparse", allowed)
+
+
+def probes(lab: Lab, *wanted: Probe) -> tuple[Probe, ...]:
+    """Those of the probes that the target has."""
+    return tuple(probe for probe in wanted if probe.kind in lab.target.probes)
+
+
+def forced(population: str, trains: Sequence[npt.ArrayLike], dt: float) -> SpikeTimes:
+    """Forced spikes, in steps."""
+    return SpikeTimes(population, times=[np.asarray(train, dtype=np.float64) * dt for train in trains])
+
+
+def relay(
+    lab: Lab, *, runs: int = 1, weight: float = 0.0, rules: Sequence[PairSTDP] = (), bias: float = LOW
+) -> Network:
+    """Sources ``x`` that all spike in volleys, and two neurons ``y`` that spike only if the weights make them.
+
+    Every RUN steps there are VOLLEYS. There are as many sources as it takes to reach the input HIGH - LOW.
+    """
+    strongest = max(abs(weight_range(lab).max), 1e-9)
+    sources = int(np.clip(np.ceil((HIGH - LOW) / strongest), 1, 64))
+    volleys = 10.0 + APART * np.arange(VOLLEYS * runs)
+    return Network(
+        name="relay",
+        dt=lab.dt,
+        populations=[
+            Population(name="x", size=sources, neuron=Source()),
+            Population(name="y", size=2, neuron=neuron(lab, bias=bias)),
+        ],
+        projections=[
+            Projection(
+                name="p", pre="x", post="y", weights=connected(lab, np.full((2, sources), weight)),
+                kernel=kernel(lab), plasticity=tuple(rules),
+            )
+        ],
+        stimuli=[forced("x", [volleys] * sources, lab.dt)],
+        probes=probes(lab, Spikes("x"), Spikes("y")),
+    )  # fmt: skip
+
+
+def strong(lab: Lab) -> float:
+    """A weight that makes a relay's neurons spike."""
+    return float(min(weight_range(lab).max, HIGH - LOW))
+
+
+def pairing(
+    lab: Lab, rules: Sequence[PairSTDP], pairs: Sequence[int], *, lag: int = 2, weight: float = 0.0,
+    wanted: Sequence[Probe] = (),
+) -> Network:  # fmt: skip
+    """One source ``x`` and one silent neuron ``y``, forced to spike ``lag`` steps after it; pairs at these steps."""
+    x = np.asarray(pairs, dtype=np.float64)
+    return Network(
+        name="pairing",
+        dt=lab.dt,
+        populations=[
+            Population(name="x", size=1, neuron=Source()),
+            Population(name="y", size=1, neuron=neuron(lab, bias=LOW)),
+        ],
+        projections=[
+            Projection(
+                name="p", pre="x", post="y", weights=connected(lab, np.full((1, 1), weight)), kernel=kernel(lab),
+                plasticity=tuple(rules),
+            )
+        ],
+        stimuli=[forced("x", [x], lab.dt), forced("y", [x + lag], lab.dt)],
+        probes=probes(lab, Spikes("x"), Spikes("y"), *wanted),
+    )  # fmt: skip
+
+
+def crowd(
+    lab: Lab, size: int = 4, *, weight: float = 0.0, rules: Sequence[PairSTDP] = (), first: Sequence[Population] = (),
+    then: Sequence[Population] = (), bias: float = 0.0, wanted: Sequence[Probe] = (),
+) -> Network:  # fmt: skip
+    """``size`` noisy neurons ``a``, all alike, each connected to all others; for targets without stochastic neurons,
+    Poisson sources.
+
+    Raises:
+        Undeclared: nothing on the target is random.
+    """
+    stimuli: tuple[Stimulus, ...] = ()
+    projections: tuple[Projection, ...] = ()
+    if "GLM" in lab.target.neurons:
+        population = Population(name="a", size=size, neuron=neuron(lab, ("GLM",), bias=bias))
+        if lab.target.kernels:
+            matrix = np.where(np.eye(size, dtype=np.bool_), 0.0, weight)
+            weights = connected(lab, matrix, recurrent=True)
+            projections = (
+                Projection(name="p", pre="a", post="a", weights=weights, kernel=kernel(lab), plasticity=tuple(rules)),
+            )
+    elif "Poisson" in lab.target.stimuli and "Source" in lab.target.neurons:
+        population = Population(name="a", size=size, neuron=Source())
+        stimuli = (fitted(Poisson, lab.target.stimuli["Poisson"], lab.dt, {"rate": 50.0 / lab.dt}, population="a"),)
+    else:
+        raise missing("neurons", "GLM, or Source with Poisson", [*lab.target.neurons])
+    return Network(
+        name="crowd", dt=lab.dt, populations=[*first, population, *then], projections=projections, stimuli=stimuli,
+        probes=probes(lab, Spikes("a"), *wanted),
+    )  # fmt: skip
+
+
+def per_instance(values: Sequence[float], like: FloatArray) -> FloatArray:
+    """One number per instance in the shape that a session reads and writes."""
+    column = np.asarray(values, dtype=np.float64).reshape((-1,) + (1,) * (like.ndim - 1))
+    return np.broadcast_to(column, like.shape).copy()
+
+
+def weight_shape(net: Network, name: str = "p") -> tuple[int, ...]:
+    """The shape of a projection's weights, without the instance."""
+    p = net.projection(name)
+    return shape_of(p.weights, net.population(p.post).size, net.population(p.pre).size)
+
+
+def resolution(lab: Lab) -> float:
+    """How far a weight may be from the one that was written: half a step where the target has weight bits."""
+    if lab.target.weight_bits is None:
+        return 1e-9
+    from salhw.compile.quantise import levels
+
+    return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)

@@ -1,0 +1,178 @@
+"""The runner: every check on one target, each to an outcome."""
+
+from __future__ import annotations
+
+import pkgutil
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import Any
+
+from salhw.backend import GROUP, Backend, backend, resolve
+from salhw.conformance.known import judged, refuse_unknown
+from salhw.conformance.lab import Lab, Undeclared
+from salhw.conformance.model import REGISTRY, Check, Known, Outcome, Profile
+from salhw.conformance.report import Report
+from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
+from salhw.refusal import nearest
+from salhw.target import Target
+
+NOT_AVAILABLE = ("SAL602", "SAL603")
+"""Codes of a BackendError that says: the simulator or device is not there. The ``fix`` is the install hint."""
+
+
+def catalogue(profile: Profile = "full") -> dict[str, Check]:
+    """Every check of a profile, by name, in the order of the report."""
+    from salhw.conformance import checks as package
+
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
+        import_module(f"{package.__name__}.{module.name}")
+    chosen = {name: check for name, check in REGISTRY.items() if profile in check.profiles}
+    groups = list(dict.fromkeys(check.group for check in chosen.values()))
+    return dict(sorted(chosen.items(), key=lambda item: groups.index(item[1].group)))
+
+
+def laboratory(
+    subject: Backend | str, target: Target | str | None = None, *, profile: Profile = "quick", seed: int = 0
+) -> Lab:
+    """The lab for a target's name, or for a backend (installed or not) and one of its targets.
+
+    Raises:
+        BackendError: no such backend or target, or several targets to choose from.
+    """
+    if isinstance(subject, str):
+        chosen = resolve(subject if target is None else target)
+        return Lab(backend(chosen.backend), chosen, profile, seed)
+    if isinstance(target, Target):
+        return Lab(subject, target, profile, seed)
+    known = subject.targets()
+    name = next(iter(known)) if target is None and len(known) == 1 else target
+    if name is None or name not in known:
+        fix = nearest(name, known, "choose one of these") if name else "say which target"
+        finding = Diagnostic("SAL601", "target", repr(name), f"one of {', '.join(known) or 'none'}", fix)
+        raise BackendError(f"BackendError: backend {subject.name!r} has no target {name!r}", [finding])
+    return Lab(subject, known[name], profile, seed)
+
+
+def run(
+    subject: Backend | str,
+    target: Target | str | None = None,
+    *,
+    profile: Profile = "quick",
+    seed: int = 0,
+    known: Sequence[Known] = (),
+    checks: Iterable[str] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Report:
+    """Run the suite.
+
+    Args:
+        subject: the name of an installed target; or a backend, installed or not.
+        target: which of the backend's targets, if it has several; a Target is taken as it is.
+        known: expected failures.
+        checks: the names of the checks to run; all by default.
+        progress: is called with the share that is done.
+
+    Raises:
+        BackendError: no such backend or target.
+        DescriptionError: ``known`` or ``checks`` name a check that does not exist.
+    """
+    lab = laboratory(subject, target, profile=profile, seed=seed)
+    chosen = _chosen(profile, checks)
+    refuse_unknown(known, _all())
+    expected = {item.check: item for item in known}
+    outcomes = []
+    for k, check in enumerate(chosen):
+        if progress:
+            progress(k / len(chosen))
+        outcomes.append(examine(check, lab, expected.get(check.name)))
+    if progress:
+        progress(1.0)
+    return Report(
+        target=lab.target.name,
+        backend=lab.backend.name,
+        versions=_versions(lab.backend),
+        profile=profile,
+        seed=seed,
+        checks=tuple(outcomes),
+        options=dict(lab.target.options),
+        accuracy=dict(lab.target.accuracy),
+    )
+
+
+def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
+    """One check on one target. Only what the target does not declare is unsupported; any exception is a failure."""
+    began = time.perf_counter()
+    blank = Outcome(check.name, check.group, "fail", "", 0.0, specification=check.specification)
+
+    def ended(**found: Any) -> Outcome:
+        return judged(replace(blank, seconds=time.perf_counter() - began, **found), expected)
+
+    try:
+        evidence = check.run(lab)
+    except Undeclared as missing:
+        return ended(outcome="unsupported", reason=_said(missing.findings))
+    except BackendError as error:
+        if gone := [finding for finding in error.diagnostics if finding.code in NOT_AVAILABLE]:
+            return ended(outcome="unavailable", reason=_said(gone))
+        return ended(reason=_raised(error))
+    except Exception as error:
+        return ended(reason=_raised(error))
+    return ended(
+        outcome="pass" if evidence.passed else "fail",
+        reason=evidence.reason,
+        measured=evidence.measured,
+        declared=evidence.declared,
+        unit=evidence.unit,
+        p_value=evidence.p_value,
+        figure=evidence.figure,
+    )
+
+
+def _said(findings: Sequence[Diagnostic]) -> str:
+    return "; ".join(" ".join(str(finding).replace("\n", ";").split()) for finding in findings)
+
+
+def _raised(error: Exception) -> str:
+    """Type, message and place of an exception, in one line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})" if trace else ""
+    message = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{message if message.startswith(name) else f'{name}: {message}'}{where}"
+
+
+def _all() -> dict[str, Check]:
+    return {**catalogue("quick"), **catalogue("full")}
+
+
+def _chosen(profile: Profile, names: Iterable[str] | None) -> list[Check]:
+    available = catalogue(profile)
+    if names is None:
+        return [*available.values()]
+    wanted = list(names)
+    known = _all()
+    if unknown := [name for name in wanted if name not in known]:
+        findings = [Diagnostic("SAL702", "checks", n, "the name of a check", nearest(n, known)) for n in unknown]
+        raise DescriptionError("DescriptionError: no such check", findings)
+    return [known[name] for name in dict.fromkeys(wanted)]
+
+
+def _versions(plugin: Backend) -> dict[str, str]:
+    """What took part: Python, salhw, numpy, and the distribution that brings the backend."""
+    found = {"python": platform.python_version(), "salhw": "", "numpy": ""}
+    for entry in entry_points(group=GROUP):
+        if entry.name == plugin.name and entry.dist is not None:
+            found.setdefault(entry.dist.name, "")
+    for name in found:
+        if name != "python":
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                found[name] = "not installed"
+    return found

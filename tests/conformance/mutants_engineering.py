@@ -1,0 +1,481 @@
+"""Wrong backends: each is the reference with one realistic bug, and names the check that has to point at it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from salhw import Alpha, Exponential, Network, Recording, Target, Variability
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.compile.lower import Lowering
+from salhw.diagnostics import Diagnostic
+from salhw.paths import addresses
+from salhw.target import Range
+from salhw_reference import ReferenceBackend
+from salhw_reference.session import ReferenceSession
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug; ``caught_by`` are the checks of which one, at least, must fail."""
+
+    name: str
+    factory: Callable[[], ReferenceBackend]
+    caught_by: tuple[str, ...]
+
+
+class Wrong(ReferenceBackend):
+    """The reference, with a bug in how it lowers, in what it opens, or in the session."""
+
+    def __init__(
+        self,
+        *,
+        network: Callable[[Network], Network] | None = None,
+        arguments: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        lowered: Callable[[Network], Lowering] | None = None,
+        session: type[Wrapped] | None = None,
+        target: Callable[[Target], Target] = lambda target: target,
+    ) -> None:
+        self.network, self.arguments, self.lowered, self.session, self.changed = (
+            network, arguments, lowered, session, target,
+        )  # fmt: skip
+
+    def targets(self) -> Mapping[str, Target]:
+        return {name: self.changed(target) for name, target in super().targets().items()}
+
+    def lower(self, net: Network, target: Target) -> Lowering:
+        return self.lowered(net) if self.lowered else super().lower(net, target)
+
+    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Any:
+        given = {"executable": executable, "chips": chips, "ids": ids, "seed": seed}
+        if self.network:
+            given["executable"] = replace(executable, network=self.network(executable.network))
+        if self.arguments:
+            given = self.arguments(given)
+        inner = ReferenceSession(given.pop("executable"), **given)
+        return self.session(inner) if self.session else inner
+
+
+class Wrapped:
+    """A session that hands everything on; bugs override one method."""
+
+    def __init__(self, inner: ReferenceSession) -> None:
+        self.inner = inner
+
+    def run(self, duration: float) -> Recording:
+        return self.inner.run(duration)
+
+    def get(self, path: str) -> Any:
+        return self.inner.get(path)
+
+    def set(self, path: str, value: Any) -> None:
+        self.inner.set(path, value)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+# in the network that runs ---------------------------------------------------------------------------------------------
+
+
+def rules(change: Callable[[Any], Any]) -> Callable[[Network], Network]:
+    """A network whose plasticity rules are changed behind everybody's back."""
+
+    def changed(net: Network) -> Network:
+        return net.replace(
+            projections=[p.replace(plasticity=[change(rule) for rule in p.plasticity]) for p in net.projections]
+        )
+
+    return changed
+
+
+def mirrored(rule: Any) -> Any:
+    return rule if rule.bounds is None else rule.replace(bounds=(-rule.bounds[1], -rule.bounds[0]))
+
+
+def schedule(before: str, after: str) -> Callable[[Network], Network]:
+    return rules(lambda rule: rule.replace(update=after) if rule.update.startswith(before) else rule)
+
+
+def four_bits(net: Network) -> Network:
+    from salhw.compile.quantise import quantise
+
+    target = ReferenceBackend().targets()["reference"]
+    coarse = target.replace(weight_bits=6, projections=target.projections | {"weights": Range(min=-40.0, max=40.0)})
+    return quantise(net, coarse)[0]
+
+
+def alpha_as_exponential(net: Network) -> Lowering:
+    def other(p: Any) -> Any:
+        if not isinstance(p.kernel, Alpha):
+            return p
+        return p.replace(kernel=Exponential(tau_syn=p.kernel.tau_syn, area=p.kernel.area))
+
+    return Lowering(net.replace(projections=[other(p) for p in net.projections]))
+
+
+def refuses_what_it_declares(net: Network) -> Lowering:
+    found = [
+        Diagnostic("SAL103", f"projections.{p.name}.kernel.superposition", "last", "supported sum")
+        for p in net.projections
+        if p.kernel.superposition == "last"
+    ]
+    return Lowering(net, tuple(found))
+
+
+# in what is opened ----------------------------------------------------------------------------------------------------
+
+
+def other(name: str, change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda given: given | {name: change(given)}
+
+
+_count = itertools.count(1)
+
+
+def foreign_chips(given: dict[str, Any]) -> list[Chip]:
+    """A pattern drawn anew each time."""
+    draw = next(_count)
+    return [chip.replace(seed=1000 + draw) for chip in given["chips"]]
+
+
+def noisy_chips(given: dict[str, Any]) -> list[Chip]:
+    """A pattern that nobody asked for."""
+    hidden = {"bias": Variability(mode="absolute", sd=0.5)}
+    return [chip.replace(variability=chip.variability | hidden) for chip in given["chips"]]
+
+
+def from_the_end(given: dict[str, Any]) -> Executable:
+    """Neurons are placed from the chip's other end, so that every addition moves them."""
+    executable: Executable = given["executable"]
+    placement = executable.placement
+    moved = {name: first + 10_000 - placement.used["neurons"] * 7 for name, first in placement.first.items()}
+    return replace(executable, placement=replace(placement, first=moved))
+
+
+def written_into(given: dict[str, Any]) -> Executable:
+    """The network that was handed in serves as scratch space."""
+    executable: Executable = given["executable"]
+    for p in executable.source.projections:
+        values = getattr(p.weights, "values", None)
+        if values is not None:
+            values.flags.writeable = True
+            values += 1e-3 * (values == 0.0) * ~np.eye(*values.shape, dtype=bool)
+            values.flags.writeable = False
+    return executable
+
+
+# in the session -------------------------------------------------------------------------------------------------------
+
+
+class ResetsBetweenRuns(Wrapped):
+    def __init__(self, inner: ReferenceSession) -> None:
+        super().__init__(inner)
+        self.first = {path: inner.get(path) for path in addresses(inner.executable.network) if path.endswith("weights")}
+
+    def run(self, duration: float) -> Recording:
+        recording = self.inner.run(duration)
+        for path, value in self.first.items():
+            self.inner.set(path, value)
+        return recording
+
+
+class StaleWeights(Wrapped):
+    def __init__(self, inner: ReferenceSession) -> None:
+        super().__init__(inner)
+        self.kept = {path: inner.get(path) for path in addresses(inner.executable.network)}
+
+    def get(self, path: str) -> Any:
+        return self.kept[path].copy() if path.endswith(".weights") else self.inner.get(path)
+
+    def set(self, path: str, value: Any) -> None:
+        self.inner.set(path, value)
+        self.kept[path] = self.inner.get(path)
+
+
+class SetIsIgnored(StaleWeights):
+    """``set`` changes what is read, and not what acts."""
+
+    def set(self, path: str, value: Any) -> None:
+        before = self.inner.get(path)
+        self.inner.set(path, value)
+        self.kept[path] = self.inner.get(path)
+        if path.endswith(".weights"):
+            self.inner.set(path, before)
+
+
+class SetForTheFirst(Wrapped):
+    def set(self, path: str, value: Any) -> None:
+        before = self.inner.get(path)
+        self.inner.set(path, value)
+        after = self.inner.get(path)
+        after[1:] = before[1:]
+        self.inner.set(path, after)
+
+
+class LearningRateIsFrozen(Wrapped):
+    def __init__(self, inner: ReferenceSession) -> None:
+        super().__init__(inner)
+        self.kept: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        before = self.inner.get(path)
+        self.inner.set(path, value)
+        if path.endswith("learning_rate"):
+            self.kept[path] = self.inner.get(path)
+            self.inner.set(path, before)
+
+    def get(self, path: str) -> Any:
+        return self.kept.get(path, self.inner.get(path))
+
+
+class BiasNeedsReopening(Wrapped):
+    """Biases are transferred when the chip is configured, once."""
+
+    def __init__(self, inner: ReferenceSession) -> None:
+        super().__init__(inner)
+        self.kept: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        before = self.inner.get(path)
+        self.inner.set(path, value)
+        if path.endswith(".bias"):
+            self.kept[path] = self.inner.get(path)
+            self.inner.set(path, before)
+
+    def get(self, path: str) -> Any:
+        return self.kept.get(path, self.inner.get(path))
+
+
+class SharesItsArrays(Wrapped):
+    """``get`` hands out the session's own memory."""
+
+    def get(self, path: str) -> Any:
+        self.buffers = getattr(self, "buffers", {})
+        if path in self.buffers and path.endswith(".weights"):
+            self.inner.set(path, self.buffers[path])
+        self.buffers[path] = self.inner.get(path)
+        return self.buffers[path]
+
+
+class NeverCloses(Wrapped):
+    def close(self) -> None:
+        pass
+
+
+class SwallowsNonsense(Wrapped):
+    """Rounds durations, and drops writes to paths that it does not know."""
+
+    def run(self, duration: float) -> Recording:
+        dt = self.inner.executable.network.dt
+        return self.inner.run(max(1, round(duration / dt)) * dt)
+
+    def set(self, path: str, value: Any) -> None:
+        if path in addresses(self.inner.executable.network):
+            self.inner.set(path, np.nan_to_num(np.asarray(value)))
+
+
+class Recorded(Wrapped):
+    """A session whose recordings are changed."""
+
+    def changed(self, recording: Recording) -> Recording:
+        raise NotImplementedError
+
+    def run(self, duration: float) -> Recording:
+        return self.changed(super().run(duration))
+
+
+class SpikesOneStepLate(Recorded):
+    def changed(self, recording: Recording) -> Recording:
+        dt = self.inner.executable.network.dt
+        return replace(recording, spikes={n: replace(s, time=s.time + dt) for n, s in recording.spikes.items()})
+
+
+class MembraneOneStepLate(Recorded):
+    def changed(self, recording: Recording) -> Recording:
+        dt = self.inner.executable.network.dt
+        traces = {n: replace(t, time=t.time + dt) for n, t in recording.membrane_traces.items()}
+        return replace(recording, membrane_traces=traces)
+
+
+class WeightsWithoutTheEnd(Recorded):
+    def changed(self, recording: Recording) -> Recording:
+        traces = {n: replace(t, time=t.time[:-1], values=t.values[:, :-1]) for n, t in recording.weight_traces.items()}
+        return replace(recording, weight_traces=traces)
+
+
+class OccupancyFromTheNextStep(Recorded):
+    def changed(self, recording: Recording) -> Recording:
+        def late(name: str, counts: Any) -> Any:
+            spikes = recording.counts[name].sum(axis=1)
+            moved = counts.copy()
+            moved[:, 0] += spikes
+            moved[:, -1] -= np.minimum(spikes, moved[:, -1])
+            return moved
+
+        return replace(recording, occupancy_counts={n: late(n, c) for n, c in recording.occupancy_counts.items()})
+
+
+class LosesTheLastStep(Recorded):
+    def changed(self, recording: Recording) -> Recording:
+        end = recording.start + recording.duration - 1.5 * self.inner.executable.network.dt
+
+        def shortened(s: Any) -> Any:
+            keep = s.time < end
+            return replace(s, instance=s.instance[keep], neuron=s.neuron[keep], time=s.time[keep])
+
+        return replace(recording, spikes={n: shortened(s) for n, s in recording.spikes.items()})
+
+
+class LosesSpikes(Recorded):
+    """A full buffer drops spikes, while the counters go on."""
+
+    def changed(self, recording: Recording) -> Recording:
+        def full(s: Any) -> Any:
+            return replace(s, instance=s.instance[:20], neuron=s.neuron[:20], time=s.time[:20])
+
+        return replace(recording, spikes={n: full(s) for n, s in recording.spikes.items()})
+
+
+class HardwareTime(Recorded):
+    """Says hardware milliseconds, a thousand times fewer, instead of biological ones."""
+
+    def changed(self, recording: Recording) -> Recording:
+        return replace(recording, start=recording.start / 1000.0, duration=recording.duration / 1000.0)
+
+
+class HalfTheTime(Wrapped):
+    """Runs half as long as it says."""
+
+    def run(self, duration: float) -> Recording:
+        dt = self.inner.executable.network.dt
+        half = max(1, round(duration / dt) // 2)
+        recording = self.inner.run(half * dt)
+        said = getattr(self, "said", 0.0)
+        self.said = said + duration
+        return replace(recording, start=said, duration=duration)
+
+
+class StartsAnew(Wrapped):
+    """Loads the network again for each run, with the weights of the last one: what was under way is lost."""
+
+    def __init__(self, inner: ReferenceSession) -> None:
+        super().__init__(inner)
+        self.now = 0.0
+
+    def run(self, duration: float) -> Recording:
+        old = self.inner
+        if self.now:
+            self.inner = ReferenceSession(old.executable, chips=old.chips, ids=old.ids, seed=old.seed + 1)
+            for path in addresses(old.executable.network):
+                self.inner.set(path, old.get(path))
+        recording = self.inner.run(duration)
+        start, self.now = self.now, self.now + duration
+        spikes = {n: replace(s, time=s.time + start, start=start, stop=self.now) for n, s in recording.spikes.items()}
+        return replace(recording, start=start, spikes=spikes)
+
+
+class ShuffledInstances(Recorded):
+    """Counts in the order of sorted ids, whatever was opened."""
+
+    def changed(self, recording: Recording) -> Recording:
+        order = np.argsort(recording.ids)
+        return replace(recording, counts={name: counts[order] for name, counts in recording.counts.items()})
+
+
+class OneForAll(Wrong):
+    """All sessions of a network are one and the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: dict[str, ReferenceSession] = {}
+
+    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Any:
+        key = f"{executable.network.content_hash}{executable.target.content_hash}{chips}{ids}{seed}"
+        if key not in self.loaded or self.loaded[key].closed:
+            self.loaded[key] = ReferenceSession(executable, chips=chips, ids=ids, seed=seed)
+        return self.loaded[key]
+
+
+def exact_batch(target: Target) -> Target:
+    """The reference declares that a batch equals a loop, bit for bit."""
+    return target.replace(accuracy=target.accuracy | {"batch": 0.0})
+
+
+MUTANTS = [
+    Mutant("clipping missing", lambda: Wrong(network=rules(lambda r: r.replace(bounds=None))), ("bounds-clip",)),
+    Mutant("bounds of the wrong sign", lambda: Wrong(network=rules(mirrored)), ("bounds-clip",)),
+    Mutant("every T ms as run end", lambda: Wrong(network=schedule("every", "run end")), ("update-every-period",)),
+    Mutant("run end as spike", lambda: Wrong(network=schedule("run end", "spike")), ("update-at-run-end",)),
+    Mutant("spike as run end", lambda: Wrong(network=schedule("spike", "run end")), ("update-on-spike",)),
+    Mutant("silent quantisation", lambda: Wrong(network=four_bits), ("weights-as-described",)),
+    Mutant("alpha lowered to exponential", lambda: Wrong(lowered=alpha_as_exponential), ("approximations-named",)),
+    Mutant("a declared option refused", lambda: Wrong(lowered=refuses_what_it_declares), ("declared-runs",)),
+    Mutant("seed ignored", lambda: Wrong(arguments=other("seed", lambda g: 0)), ("other-seed-differs",)),
+    Mutant(
+        "seed from the clock", lambda: Wrong(arguments=other("seed", lambda g: next(_count))), ("same-seed-repeats",)
+    ),
+    Mutant(
+        "same random numbers in every instance",
+        lambda: Wrong(arguments=other("ids", lambda g: g["ids"][:1] * len(g["ids"]))),
+        ("instances-have-own-noise",),
+    ),
+    Mutant(
+        "random numbers by position in the batch",
+        lambda: Wrong(arguments=other("ids", lambda g: range(len(g["ids"]))), target=exact_batch),
+        ("batch-equals-loop",),
+    ),
+    Mutant("instances in another order", lambda: Wrong(session=ShuffledInstances), ("instances-keep-their-order",)),
+    Mutant("weights lost between runs", lambda: Wrong(session=ResetsBetweenRuns), ("weights-persist",)),
+    Mutant("read-back of stale weights", lambda: Wrong(session=StaleWeights), ("read-back-is-what-acts",)),
+    Mutant("weights written nowhere", lambda: Wrong(session=SetIsIgnored), ("set-weights-act",)),
+    Mutant("write reaches the first instance only", lambda: Wrong(session=SetForTheFirst), ("get-set-round-trip",)),
+    Mutant("biases written nowhere", lambda: Wrong(session=BiasNeedsReopening), ("set-bias-acts",)),
+    Mutant("learning rates written nowhere", lambda: Wrong(session=LearningRateIsFrozen), ("learning-rate-acts",)),
+    Mutant("input mutated", lambda: Wrong(arguments=other("executable", written_into)), ("input-not-mutated",)),
+    Mutant("get hands out its own memory", lambda: Wrong(session=SharesItsArrays), ("input-not-mutated",)),
+    Mutant("sessions share state", OneForAll, ("sessions-independent",)),
+    Mutant("closed session answers", lambda: Wrong(session=NeverCloses), ("closed-session-refuses",)),
+    Mutant("nonsense swallowed", lambda: Wrong(session=SwallowsNonsense), ("wrong-access-refused",)),
+    Mutant("spikes recorded a step late", lambda: Wrong(session=SpikesOneStepLate), ("spike-times-exact",)),
+    Mutant("last step not recorded", lambda: Wrong(session=LosesTheLastStep), ("spike-times-exact",)),
+    Mutant("full buffer drops spikes", lambda: Wrong(session=LosesSpikes), ("spikes-agree-with-counts",)),
+    Mutant("membrane a step late", lambda: Wrong(session=MembraneOneStepLate), ("membrane-times",)),
+    Mutant("weights probe misses the end", lambda: Wrong(session=WeightsWithoutTheEnd), ("weights-times",)),
+    Mutant(
+        "occupancy from the step after the spike",
+        lambda: Wrong(session=OccupancyFromTheNextStep),
+        ("occupancy-agrees-with-spikes",),
+    ),
+    Mutant("hardware time", lambda: Wrong(session=HardwareTime), ("biological-time",)),
+    Mutant("half the time", lambda: Wrong(session=HalfTheTime), ("biological-time",)),
+    Mutant("refractoriness lost between runs", lambda: Wrong(session=StartsAnew), ("runs-join",)),
+    Mutant("mismatch redrawn per run", lambda: Wrong(arguments=other("chips", foreign_chips)), ("same-chip-repeats",)),
+    Mutant(
+        "every chip the same",
+        lambda: Wrong(arguments=other("chips", lambda g: [g["chips"][0]] * len(g["chips"]))),
+        ("chips-differ",),
+    ),
+    Mutant(
+        "mismatch declared and off",
+        lambda: Wrong(arguments=other("chips", lambda g: [c.replace(variability={}) for c in g["chips"]])),
+        ("mismatch-is-on",),
+    ),
+    Mutant("ideal() still noisy", lambda: Wrong(arguments=other("chips", noisy_chips)), ("ideal-is-ideal",)),
+    Mutant(
+        "editing redraws the chip",
+        lambda: Wrong(arguments=other("executable", from_the_end)),
+        ("editing-keeps-the-chip",),
+    ),
+]

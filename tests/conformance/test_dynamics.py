@@ -1,0 +1,108 @@
+"""The dynamics half of the suite: right on the reference, and it catches wrong backends by the name of the bug."""
+
+from __future__ import annotations
+
+import pytest
+from mutants_dynamics import MUTANTS, Mutant
+
+import salhw
+import salhw_reference
+from salhw.conformance.accuracy import ACCURACY
+from salhw.conformance.lab import Lab, Undeclared
+from salhw.conformance.run import catalogue
+from salhw.target import Range
+
+DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
+
+
+def target(kernel: str) -> salhw.Target:
+    """The reference with one kernel, declaring no more than that kernel has."""
+    full = salhw.target("reference").with_options(kernel=kernel)
+    if kernel != "event-driven":
+        return full
+    return full.replace(
+        kernels={"Rectangular": full.kernels["Rectangular"]},
+        neurons={name: fields for name, fields in full.neurons.items() if name != "LIF"},
+        probes={name: fields for name, fields in full.probes.items() if name != "Membrane"},
+    )
+
+
+@pytest.mark.parametrize("kernel", ["time-driven", "event-driven"])
+@pytest.mark.parametrize("name", DYNAMICS)
+def test_the_reference_passes(name: str, kernel: str) -> None:
+    lab = Lab(salhw_reference.backend, target(kernel), "quick", 1)
+    if kernel == "event-driven" and name in ("lif-intervals", "psp-membrane"):
+        with pytest.raises(Undeclared):
+            DYNAMICS[name].run(lab)
+        return
+    evidence = DYNAMICS[name].run(lab)
+    assert evidence.passed, evidence.reason
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_the_mutant_is_caught(mutant: Mutant) -> None:
+    """Each named check fails, by what it measured: not by an exception, not for want of statistics."""
+    assert mutant.caught_by
+    for name in sorted(mutant.caught_by):
+        evidence = DYNAMICS[name].run(Lab(mutant.factory(), target("auto"), "quick", 1))
+        assert not evidence.passed, f"{name}: {evidence.reason}"
+        if evidence.measured is not None and evidence.declared is not None:
+            assert abs(evidence.measured) > evidence.declared, evidence.reason
+
+
+def test_there_are_enough_mutants_and_no_two_alike() -> None:
+    assert len(MUTANTS) >= 25
+    assert len({m.name for m in MUTANTS}) == len(MUTANTS)
+
+
+def test_every_check_catches_something_or_is_held_by_another() -> None:
+    """No check is idle: each is named by a mutant, or one of the few that several bugs show in at once."""
+    named = set().union(*(m.caught_by for m in MUTANTS))
+    assert set(DYNAMICS) - named <= {"pair-stdd", "state-distribution", "psp-membrane"}
+
+
+def test_every_specification_says_what_it_holds_a_target_to() -> None:
+    for name, check in DYNAMICS.items():
+        text = check.specification
+        assert len(text) > 80, name
+        assert "less than" in text or "random" in text or "Exact" in text, f"{name} states no error rate"
+
+
+def test_the_reference_declares_every_accuracy() -> None:
+    assert set(ACCURACY) <= set(salhw.target("reference").accuracy)
+
+
+def test_an_accuracy_that_is_not_declared_leaves_its_checks_unsupported() -> None:
+    bare = target("auto").replace(accuracy={})
+    with pytest.raises(Undeclared, match=r"SAL701 accuracy\.rate"):
+        DYNAMICS["transfer-function"].run(Lab(salhw_reference.backend, bare))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "psp-delay",
+        "psp-sign",
+        "psp-superposition",
+        "pairing-scheme",
+        "stdp-window-tau",
+        "pair-stdd",
+        "state-distribution",
+        "sal-converges",
+    ],
+)
+def test_a_check_asks_for_no_more_than_is_declared(name: str) -> None:
+    """On 512 neurons with dense, positive weights, without delays, "last", triangular windows and two of the pairings
+    the checks still run, on what is left."""
+    full = target("auto")
+    rule = full.plasticity["PairSTDP"] | {"pairing": ("nearest_restricted",)}
+    small = full.replace(
+        projections={"connectivity": ("Dense",), "weights": Range(min=0.0, max=8.0)},
+        kernels={"Rectangular": {k: v for k, v in full.kernels["Rectangular"].items() if k == "tau_syn"}},
+        windows={"Exponential": full.windows["Exponential"]},
+        plasticity={"PairSTDP": rule},
+        resources={"neurons": 512, "synapses": 20_000},
+        accuracy=full.accuracy | {"sal_gap": 0.5},  # a matrix of synapses for every pair would take half a minute
+    )
+    evidence = DYNAMICS[name].run(Lab(salhw_reference.backend, small, "quick", 1))
+    assert evidence.passed, evidence.reason

@@ -1,0 +1,175 @@
+"""The reference passes every interface check; every wrong backend is caught by the check that points at its bug."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mutants_engineering import MUTANTS, Mutant
+
+import salhw
+from salhw import BackendError, Diagnostic, Target, Variability
+from salhw.compile.pipeline import compile
+from salhw.conformance import catalogue, examples, run
+from salhw.conformance.run import laboratory
+from salhw_reference import ReferenceBackend
+
+REFERENCE = salhw.target("reference")
+INTERFACE = [name for name, check in catalogue("quick").items() if check.group == "interface"]
+ELSEWHERE = "same-chip-in-another-process"
+
+
+def event_driven() -> Target:
+    """What the event-driven kernel alone can do, declared as such."""
+    return REFERENCE.with_options(kernel="event-driven").replace(
+        neurons={name: c for name, c in REFERENCE.neurons.items() if name != "LIF"},
+        kernels={"Rectangular": REFERENCE.kernels["Rectangular"]},
+        probes={name: c for name, c in REFERENCE.probes.items() if name != "Membrane"},
+    )
+
+
+def analogue() -> Target:
+    """The limits of a mixed-signal chip: few bits, narrow ranges, one schedule, mismatch."""
+    return REFERENCE.replace(
+        name="analogue",
+        weight_bits=6,
+        network={"dt": (1.0, 1.0)},
+        projections={"connectivity": ("Dense", "Sparse"), "weights": (-4.0, 4.0)},
+        neurons={name: c for name, c in REFERENCE.neurons.items() if name != "LIF"},
+        kernels={"Exponential": {"tau_syn": (2.0, 20.0)}},
+        plasticity={
+            "PairSTDP": {
+                "pairing": ("nearest_restricted",), "learning_rate": (-1.0, 1.0), "update": ("every",),
+                "bounds": (-4.0, 4.0),
+            }
+        },
+        probes={name: c for name, c in REFERENCE.probes.items() if name in ("Spikes", "Weights")},
+        variability={"weight": Variability(sd=0.2)},
+        resources={"neurons": 512, "synapses": 131_072},
+    )  # fmt: skip
+
+
+TARGETS = {
+    "auto": REFERENCE, "time-driven": REFERENCE.with_options(kernel="time-driven"), "event-driven": event_driven(),
+    "analogue": analogue(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_reference_passes(name: str) -> None:
+    report = run(ReferenceBackend(), TARGETS[name], checks=INTERFACE)
+    assert [(c.name, c.reason) for c in report.checks if c.outcome not in ("pass", "unsupported")] == []
+    if name in ("auto", "time-driven"):
+        assert report.counts == {"pass": len(INTERFACE)}
+
+
+def test_the_same_chip_in_another_process() -> None:
+    outcome = run("reference", checks=[ELSEWHERE])[ELSEWHERE]
+    assert outcome.outcome == "pass", outcome.reason
+    assert "another process" in outcome.reason
+
+
+def test_few_false_alarms() -> None:
+    random = [name for name in INTERFACE if name != ELSEWHERE and not name.startswith(("declared", "undeclared"))]
+    failed = [
+        (seed, outcome.name, outcome.reason)
+        for seed in range(10)
+        for outcome in run("reference", seed=100 + seed, checks=random).checks
+        if outcome.outcome != "pass"
+    ]
+    assert failed == []
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_every_wrong_backend_is_caught(mutant: Mutant) -> None:
+    report = run(mutant.factory(), checks=mutant.caught_by)
+    failed = [c for c in report.checks if c.outcome == "fail"]
+    assert failed, {c.name: c.reason for c in report.checks}
+    # By evidence, not because the wrong backend itself breaks down.
+    assert [c.name for c in failed if c.measured is not None or "Error" not in c.reason]
+
+
+def test_a_wrong_backend_is_not_caught_by_everything() -> None:
+    """A bug in one place leaves the other checks alone, or their names would point nowhere."""
+    (mutant,) = [m for m in MUTANTS if m.name == "clipping missing"]
+    report = run(mutant.factory(), checks=[name for name in INTERFACE if name != ELSEWHERE])
+    assert [c.name for c in report.checks if c.outcome == "fail"] == ["bounds-clip"]
+
+
+def test_mutants_are_many_and_name_existing_checks() -> None:
+    assert len(MUTANTS) >= 14
+    assert len({m.name for m in MUTANTS}) == len(MUTANTS)
+    assert {name for m in MUTANTS for name in m.caught_by} <= set(INTERFACE)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_examples_cover_what_is_declared(name: str) -> None:
+    target = TARGETS[name]
+    lab = laboratory(ReferenceBackend(), target)
+    found = [example.what for example in examples.declared(lab)]
+    for section in examples.SECTIONS:
+        for kind, capability in getattr(target, section).items():
+            assert f"{section}.{kind}" in found
+            for field, entry in capability.items():
+                if isinstance(entry, tuple) and field not in ("arrays", "update"):
+                    assert all(f"{section}.{kind}.{field} = {choice}" in found for choice in entry)
+    refused = {example.what for example in examples.undeclared(lab)}
+    assert {f"{section}.{kind}" for section, kinds in examples.SECTIONS.items() for kind in kinds} <= refused
+
+
+def test_examples_try_the_ends_of_narrow_ranges() -> None:
+    narrow = REFERENCE.replace(
+        neurons={"GLM": REFERENCE.neurons["GLM"] | {"tau_ref": (4.0, 30.0), "bias": (-3.0, 3.0)}}
+    )
+    found = [example.what for example in examples.declared(laboratory(ReferenceBackend(), narrow))]
+    for value in ("tau_ref = 4.0", "tau_ref = 30.0", "bias = -3.0", "bias = 3.0"):
+        assert f"neurons.GLM.{value}" in found
+    refused = {e.what: e.code for e in examples.undeclared(laboratory(ReferenceBackend(), narrow))}
+    assert refused["neurons.GLM.tau_ref = 60.0"] == "SAL104"
+
+
+def test_a_target_that_declares_too_much_falls_short() -> None:
+    """The event-driven kernel has no LIF neurons; a target that says so fails."""
+    report = run("reference", REFERENCE.with_options(kernel="event-driven"), checks=["declared-runs"])
+    assert report["declared-runs"].outcome == "fail"
+    assert "LIF" in report["declared-runs"].reason
+
+
+def test_a_backend_without_its_device_is_unavailable() -> None:
+    class Gone(ReferenceBackend):
+        def open(self, *args: object, **options: object) -> object:  # type: ignore[override]
+            finding = Diagnostic("SAL603", "hxtorch", "", "a chip", "pip install hxtorch, where there is a chip")
+            raise BackendError("BackendError: no device", [finding])
+
+    report = run(Gone(), checks=INTERFACE)
+    assert {c.outcome for c in report.checks} <= {"unavailable", "pass"}
+    assert report["spike-times-exact"].outcome == "unavailable"
+    assert not report.passed
+
+
+def test_resolution_of_a_quantised_target_is_respected() -> None:
+    report = run(ReferenceBackend(), analogue(), checks=["weights-as-described", "get-set-round-trip"])
+    outcome = report["weights-as-described"]
+    assert outcome.outcome == "pass"
+    assert outcome.measured is not None
+    assert 0.01 < outcome.measured <= 4.0 / 62 * 1.001
+
+
+def test_a_declared_batch_is_held_to_the_bit() -> None:
+    target = REFERENCE.replace(accuracy=REFERENCE.accuracy | {"batch": 0.0})
+    outcome = run("reference", target, checks=["batch-equals-loop"])["batch-equals-loop"]
+    assert (outcome.outcome, outcome.measured, outcome.declared) == ("pass", 0.0, 0.0)
+
+
+def test_approximations_may_lie_at_or_above_the_difference() -> None:
+    lab = laboratory(ReferenceBackend(), analogue())
+    net = next(e.net for e in examples.declared(lab) if e.what.startswith("projections.weights"))
+    executable = compile(net.replace(), lab.target, plugin=lab.backend)
+    changed = [*_differences(executable)]
+    assert changed == ["projections.p.weights.values"]
+    assert np.any(executable.network.projection("p").weights.values != net.projection("p").weights.values)
+
+
+def _differences(executable: salhw.Executable) -> list[str]:
+    from salhw.conformance.checks.interface_capabilities import differences
+
+    return [*differences("", executable.source, executable.network)]
