@@ -16,6 +16,7 @@ from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
 from salhw.compile.executable import Report
 from salhw.compile.pipeline import compile
+from salhw.conformance.command import register as register_conformance
 from salhw.connectivity import synapses
 from salhw.diagnostics import explain as explanation_of
 from salhw.diagnostics import explanations
@@ -38,6 +39,9 @@ Net = Annotated[str, typer.Argument(metavar="NET", help="A network file, or a na
 TargetName = Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")]
 TARGET_COLUMNS = ("target", "backend", "neurons", "plasticity", "weights", "capacity", "description")
 Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+
+
+register_conformance(app)
 
 
 def main() -> None:

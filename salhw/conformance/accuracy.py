@@ -14,6 +14,7 @@ ACCURACY: dict[str, str] = {
     "window": "relative error of the weight change by spike pairs (amplitudes, learning rates, pairing)",
     "window_tau": "relative error of the time constant of an STDP window",
     "sal_gap": "difference of reciprocal weights that SAL leaves, and the share of the initial one that it keeps",
+    "batch": "what a batch of instances may differ by from single runs; 0 is bit for bit",
     "sal_sum": "change of the sum of reciprocal weights under SAL, in units of the weights",
 }
 """Name -> meaning. Every number is the margin of an equivalence test: what the target may be off by, at most."""
