@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from types import TracebackType
@@ -26,8 +26,16 @@ GROUP = "salhw.backends"
 class Session(Protocol):
     """An executable loaded and running; a context manager. Several sessions never disturb each other."""
 
-    def run(self, duration: float) -> Recording:
-        """Run ``duration`` ms of biological time, from where the last run ended. Weights persist."""
+    @property
+    def time(self) -> float:
+        """Biological time in ms since the session was opened."""
+        ...
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
+        """Run ``duration`` ms of biological time, from where the last run ended. Weights persist.
+
+        ``progress`` may be called with the share that is done, between 0 and 1. It changes no result.
+        """
         ...
 
     def get(self, path: str) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from salhw.connectivity import shape_of, values
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic, SessionError
-from salhw.fields import FloatArray
+from salhw.fields import FloatArray, in_steps
 from salhw.network import Network
 from salhw.neurons import GLM, LIF
 from salhw.refusal import nearest
@@ -89,3 +89,16 @@ def as_written(address: Address, value: npt.ArrayLike, instances: int) -> FloatA
     if not np.isfinite(array).all():
         raise session_error("SAL403", address.path, "NaN or infinity", "finite numbers", "replace them")
     return array
+
+
+def duration_steps(net: Network, duration: float) -> int:
+    """The steps of a run of ``duration`` ms.
+
+    Raises:
+        SessionError: no whole number of steps, or less than one.
+    """
+    count = in_steps(duration, net.dt)
+    if count is None or count < 1:
+        supported = f"whole multiples of dt = {net.dt:g} ms, at least one"
+        raise session_error("SAL404", "duration", f"{duration:g} ms", supported, "round the duration")
+    return count

@@ -15,12 +15,14 @@ from salhw.kernels import Rectangular
 from salhw.network import Network
 from salhw.neurons import LIF
 from salhw.probes import Membrane
-from salhw.target import Target
+from salhw.target import Target, Variability
 
 if TYPE_CHECKING:
     from salhw.backend import Session
 
 KERNELS = ("auto", "event-driven", "time-driven")
+RELATIVE = ("weight", "causal_amplitude", "anticausal_amplitude")  # applied as a factor, whatever the value
+_NONE = Variability()
 SMALL = 64  # neurons up to which waiting for events beats visiting every neuron at every step
 
 
@@ -35,6 +37,10 @@ class ReferenceBackend:
 
     def lower(self, net: Network, target: Target) -> Lowering:
         """Nothing is approximated; only the kernel is chosen."""
+        absolute = [name for name in RELATIVE if target.variability.get(name, _NONE).mode == "absolute"]
+        if absolute:
+            path, fix = f"target.variability.{absolute[0]}.mode", "mode = 'relative'"
+            return Lowering(net, (Diagnostic("SAL103", path, "absolute", "supported relative", fix),))
         kernel, why = choose_kernel(net, target)
         if kernel:
             return Lowering(net, notes=(f"kernel: {kernel} ({why})",))

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
-from salhw.fields import FloatArray, in_steps
-from salhw.paths import addresses, as_written, described, find, session_error
+from salhw.fields import FloatArray
+from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
 from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
@@ -146,10 +146,7 @@ class ReferenceSession:
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = in_steps(duration, net.dt)
-        if count is None or count <= 0:
-            fix = "round the duration"
-            raise session_error("SAL404", "duration", f"{duration:g} ms", f"whole multiples of dt = {net.dt:g} ms", fix)
+        count = duration_steps(net, duration)
         start = int(self._time[0, 0])
         stop = start + count
         tape = Tape.of(self._program, len(self.ids), start, stop)

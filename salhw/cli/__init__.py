@@ -173,13 +173,11 @@ def run(
 ) -> None:
     """Compile a network, run it, and tell rates and weights; the recording goes to --out."""
     with reported(json):
-        from salhw.demonstration.advance import advance
-
         path = writable(out, force) if out else None
         executable = compile(_network(net), resolve(target))
         with executable.open(instances=instances, seed=seed) as session:
             with progress_bar(f"{executable.source.name} on {target}") as progress:
-                recording = advance(session, duration, progress)
+                recording = session.run(duration, progress=progress)
             names = [projection.name for projection in executable.network.projections]
             weights = {name: _synaptic(executable.network, name, session) for name in names}
         if path:

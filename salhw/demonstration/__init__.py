@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from salhw.demonstration import pairs, sampling, timing
-from salhw.demonstration.advance import Row
+from salhw.demonstration.common import Row
 from salhw.io.description import atomically
 
 TARGET = "reference"

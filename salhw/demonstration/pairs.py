@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.backend import targets
 from salhw.compile.pipeline import compile
-from salhw.demonstration.advance import Grid, Row, advance, grid
+from salhw.demonstration.common import Grid, Row, grid
 from salhw.fields import FloatArray
 from salhw.networks import builder
 from salhw.recording import Recording
@@ -88,7 +88,7 @@ def run(target: str, progress: Callable[[float], None] | None = None) -> Pairs:
         initial = np.zeros((len(STARTS), REPEATS, 2, 2))
         initial[..., 0, 1], initial[..., 1, 0] = np.moveaxis(np.array(STARTS)[:, None], -1, 0)
         session.set("projections.pair.weights", initial.reshape(-1, 2, 2))
-        recording = advance(session, DURATION, progress)
+        recording = session.run(DURATION, progress=progress)
     trace = recording.weight_traces["pair"]
     values = trace.values.reshape(len(STARTS), REPEATS, len(trace.time), 2, 2)
     g = grid(net)

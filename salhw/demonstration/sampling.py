@@ -10,7 +10,7 @@ import numpy as np
 
 from salhw.backend import targets
 from salhw.compile.pipeline import compile
-from salhw.demonstration.advance import Grid, Row, advance, grid
+from salhw.demonstration.common import Grid, Row, grid
 from salhw.demonstration.pairs import LEARNING_RATE, PERIOD, SAMPLE, SIGMAS, gap_spread
 from salhw.fields import FloatArray
 from salhw.networks import builder
@@ -114,15 +114,15 @@ def run(target: str, progress: Callable[[float], None] | None = None) -> Samplin
     shares = _shares(progress, (MEASURE, DURATION, MEASURE, MEASURE))
     with executable.open(seed=SEED) as session:
         session.set(RATE, 0.0)
-        before = advance(session, MEASURE, shares[0])
+        before = session.run(MEASURE, progress=shares[0])
         session.set(RATE, LEARNING_RATE)
-        recording = advance(session, DURATION, shares[1])
+        recording = session.run(DURATION, progress=shares[1])
         session.set(RATE, 0.0)
-        after = advance(session, MEASURE, shares[2])
+        after = session.run(MEASURE, progress=shares[2])
         trace = recording.weight_traces["recurrent"]
         symmetric = 0.5 * (trace.values[0, 0] + trace.values[0, 0].T)
         session.set(WEIGHTS, symmetric)
-        twin = advance(session, MEASURE, shares[3])
+        twin = session.run(MEASURE, progress=shares[3])
     g = grid(net)
     exact = distribution(symmetric, g.bias)
     values = trace.values[0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from salhw.backend import targets
 from salhw.compile.pipeline import compile
-from salhw.demonstration.advance import Row, advance, grid
+from salhw.demonstration.common import Row, grid
 from salhw.fields import FloatArray
 from salhw.networks import builder
 from salhw.recording import SpikeTrains
@@ -98,7 +98,7 @@ def run(
     matrices[:, 0, 1], matrices[:, 1, 0] = np.array([before, after]).T
     with compile(net, targets()[target]).open(instances=2 * INSTANCES, seed=SEED) as session:
         session.set("projections.pair.weights", np.repeat(matrices, INSTANCES, axis=0))
-        recording = advance(session, DURATION, progress)
+        recording = session.run(DURATION, progress=progress)
     g, t_max = grid(net), round(LAG / net.dt)
     hertz = 1000.0 / net.dt
     trains = recording.spikes["neurons"]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import salhw
 from salhw.cli import app
 from salhw.demonstration import pairs, run
-from salhw.demonstration.advance import grid
+from salhw.demonstration.common import grid
 from salhw.networks import builder
 
 SCRIPT = Path(sys.executable).with_name("salhw")

@@ -195,3 +195,9 @@ def test_chips_differ_and_repeat() -> None:
     ideal = salhw.compile(NET, target.ideal())
     with exe.open(chips=target.ideal().sample_chips(1), seed=1) as s, ideal.open(instances=1, seed=1) as nominal:
         assert np.array_equal(s.run(1000.0).counts["a"], nominal.run(1000.0).counts["a"])
+
+
+def test_a_spread_that_cannot_be_a_factor_is_refused() -> None:
+    target = salhw.target("reference").with_variability({"weight": salhw.Variability(mode="absolute", sd=0.1)})
+    with pytest.raises(salhw.UnsupportedNetworkError, match=r"SAL103 target\.variability\.weight\.mode = absolute"):
+        salhw.compile(NET, target)

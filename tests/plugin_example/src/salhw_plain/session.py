@@ -1,16 +1,15 @@
 """Sessions: arrays (instance, neuron) and (instance, synapse), moved forward by one step of dt after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 import salhw
-from salhw.connectivity import synapses, values
-from salhw.consistency import rule_name
-from salhw.fields import FloatArray, in_steps
-from salhw.paths import addresses, as_written, find, session_error
+from salhw.connectivity import synapses
+from salhw.fields import FloatArray
+from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
 from salhw.recording import Trace
 
 Bools = npt.NDArray[np.bool_]
@@ -102,12 +101,8 @@ class PlainSession:
                 here = self.place[p.name]
                 self.odds[here], self.refractory[here] = dt / p.neuron.tau_ref, round(p.neuron.tau_ref / dt)
                 self.logistic[here] = p.neuron.discretisation == "logistic"
-                self.set(f"populations.{p.name}.bias", p.neuron.bias)
-        for q in self.net.projections:
-            size = len(self.place[q.post]), len(self.place[q.pre])
-            self.set(f"projections.{q.name}.weights", values(q.weights, *size, q.pre == q.post))
-            for k, rule in enumerate(q.plasticity):
-                self.set(f"projections.{q.name}.{rule_name(q, k)}.learning_rate", rule.learning_rate)
+        for path, address in self.addresses.items():
+            self.set(path, described(self.net, address))
         longest = max((s.delay + s.length for s in self.projections.values()), default=0)
         self.past = np.zeros((longest + 1, len(ids), n), bool)  # a ring: all spikes that still have something to do
         forced = [x for x in self.net.stimuli if isinstance(x, salhw.SpikeTimes)]
@@ -142,12 +137,13 @@ class PlainSession:
         for side, window in enumerate((s.rules[address.rule].rule.causal, s.rules[address.rule].rule.anticausal)):
             s.rules[address.rule].rate[side] = (new * window.amplitude).reshape(len(new), -1)[:, s.position]
 
-    def run(self, duration: float) -> salhw.Recording:
+    @property
+    def time(self) -> float:
+        return self.step * self.net.dt
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> salhw.Recording:
         self._refuse_closed()
-        net, dt, start, count = self.net, self.net.dt, self.step, in_steps(duration, self.net.dt)
-        if count is None or count < 1:
-            grid = f"whole multiples of dt = {dt:g} ms"
-            raise session_error("SAL404", "duration", f"{duration:g} ms", grid, "round the duration")
+        net, dt, start, count = self.net, self.net.dt, self.step, duration_steps(self.net, duration)
         raster = np.zeros((len(self.ids), count, self.last.shape[1]), bool)
         every = {p.projection: round(p.every / dt) for p in net.probes if isinstance(p, salhw.Weights)}
         samples = {name: {start: self.get(f"projections.{name}.weights")} for name in every}

@@ -1,27 +1,15 @@
-"""What the parts of the demo share: moving a session on with progress, arrays in steps, and a row of the table."""
+"""What the parts of the demo share: a description in steps, and a row of the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from salhw.fields import FloatArray, in_steps
 from salhw.network import Network, tau_ref_of
 
 if TYPE_CHECKING:
-    from salhw.backend import Session
-    from salhw.recording import Recording
-
-
-def advance(session: Session, duration: float, progress: Callable[[float], None] | None = None) -> Recording:
-    """``session.run(duration)``, with ``progress`` where the session can tell it (the protocol does not ask for it)."""
-    run: Any = session.run
-    if progress is not None and "progress" in signature(run).parameters:
-        recording: Recording = run(duration, progress=progress)
-        return recording
-    return session.run(duration)
+    pass
 
 
 @dataclass(frozen=True)
