@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -16,6 +15,7 @@ from salhw.compile.lower import Lowering
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray
 from salhw.network import Network
+from salhw.plugins import broken, installed
 from salhw.recording import Recording
 from salhw.refusal import nearest
 from salhw.target import Target
@@ -90,25 +90,14 @@ def backends() -> Mapping[str, Backend]:
         BackendError: a plug-in that cannot be loaded or does not satisfy the protocol.
     """
     found: dict[str, Backend] = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            plugin = entry.load()
-        except Exception as error:
-            raise _broken(
-                entry.name, entry.value, f"{type(error).__name__}: {error}", "a module that imports"
-            ) from error
+    for name, where, plugin in installed(GROUP, "backend"):
         if not isinstance(plugin, Backend):
             supported = "an object with name, targets(), lower() and open()"
-            raise _broken(entry.name, entry.value, type(plugin).__name__, supported)
+            raise broken("backend", name, where, type(plugin).__name__, supported)
         if plugin.name in found:
-            raise _broken(entry.name, entry.value, f"a second backend called {plugin.name!r}", "names that differ")
+            raise broken("backend", name, where, f"a second backend called {plugin.name!r}", "names that differ")
         found[plugin.name] = plugin
     return found
-
-
-def _broken(name: str, path: str, asked: str, supported: str) -> BackendError:
-    finding = Diagnostic("SAL602", path, asked, supported, "mend or uninstall the package that brings it")
-    return BackendError(f"BackendError: backend {name!r} is broken", [finding])
 
 
 def backend(name: str) -> Backend:
@@ -136,11 +125,13 @@ def targets() -> Mapping[str, Target]:
         try:
             own = plugin.targets()
         except Exception as error:
-            raise _broken(plugin.name, path, f"{type(error).__name__}: {error}", "its targets by name") from error
+            raise broken(
+                "backend", plugin.name, path, f"{type(error).__name__}: {error}", "its targets by name"
+            ) from error
         for name, target in own.items():
             if name in found:
                 asked = f"a second target called {name!r}, which is {found[name].backend!r}'s"
-                raise _broken(plugin.name, path, asked, "names that differ")
+                raise broken("backend", plugin.name, path, asked, "names that differ")
             found[name] = target
     return found
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from inspect import getdoc
 
-from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
+from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.network import Network
+from salhw.plugins import broken, installed
 
 GROUP = "salhw.networks"
 
@@ -23,23 +23,12 @@ def builders() -> Mapping[str, Builder]:
         BackendError: a plug-in that cannot be loaded or is not a function.
     """
     found: dict[str, Builder] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        try:
-            plugin = entry.load()
-        except Exception as error:
-            raise _broken(
-                entry.name, entry.value, f"{type(error).__name__}: {error}", "a module that imports"
-            ) from error
+    for name, where, plugin in installed(GROUP, "network builder"):
         if not callable(plugin):
-            raise _broken(entry.name, entry.value, type(plugin).__name__, "a function that returns a Network")
-        found[entry.name] = plugin
+            supported = "a function that returns a Network"
+            raise broken("network builder", name, where, type(plugin).__name__, supported)
+        found[name] = plugin
     return found
-
-
-def _broken(name: str, where: str, asked: str, supported: str) -> BackendError:
-    fix = "reinstall or remove the package that brings it"
-    finding = Diagnostic("SAL602", where, asked, supported, fix)
-    return BackendError(f"BackendError: network builder {name!r} cannot be used", [finding])
 
 
 def builder(name: str) -> Builder:

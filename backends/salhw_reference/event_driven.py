@@ -53,6 +53,17 @@ def line_length(cells, free):
 
 
 @inlined
+def wait(pending, total, limit):
+    """(steps, hazard left over) until the next candidate spike; ``limit`` steps where none comes before."""
+    if pending >= total * limit:
+        return limit, pending - total * limit
+    ahead = np.int64(pending / total)
+    if ahead * total > pending:  # the division rounded up
+        ahead -= 1
+    return ahead, pending - ahead * total
+
+
+@inlined
 def spikes_of_step(q, i, rng, cells, free, pending):
     """Walk through the cells of one step: (number of spikes, hazard left over)."""
     count = 0
@@ -117,19 +128,12 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
             forced = q[q[FORCED] + 2 * at] if at < q[FORCED_COUNT] else NEVER
             if forced > t:
                 change = min(change, forced)
-                span = total * (change - t)
-                if pending >= span:
-                    pending -= span
-                    count_states(q, i, change - t)
-                    t = change
-                    renew = periodic_update(q, f, i, x, t)
-                    continue
-                ahead = np.int64(pending / total)
-                if ahead * total > pending:  # the division rounded up
-                    ahead -= 1
-                pending -= ahead * total
+                ahead, pending = wait(pending, total, change - t)
                 count_states(q, i, ahead)
                 t += ahead
+                if t == change:
+                    renew = periodic_update(q, f, i, x, t)
+                    continue
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
             count, pending = spikes_of_step(q, i, rng, cells, free, pending)

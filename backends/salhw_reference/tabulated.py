@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.event_driven import line_length, on_grid
+from salhw_reference.event_driven import line_length, on_grid, wait
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.layout import (
     BIAS,
@@ -141,19 +141,12 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                     next_due = due[h]
                 change = min(change, next_due)
             total = line_length(cells[mask], free)
-            span = total * (change - t)
-            if pending >= span:
-                pending -= span
-                count_states(q, i, change - t)
-                t = change
-                renew = periodic_update(q, f, i, x, t)
-                continue
-            ahead = np.int64(pending / total)
-            if ahead * total > pending:  # the division rounded up
-                ahead -= 1
-            pending -= ahead * total
+            ahead, pending = wait(pending, total, change - t)
             count_states(q, i, ahead)
             t += ahead
+            if t == change:
+                renew = periodic_update(q, f, i, x, t)
+                continue
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
             count, pending = spikes_of_step(q, i, rng, cells[mask], free, total, pending)
