@@ -77,7 +77,7 @@ def compile(
 def _unsupported(net: Network, target: Target, findings: Sequence[Diagnostic]) -> UnsupportedNetworkError:
     from salhw.backend import targets
 
-    others = [t.name for t in targets().values() if t.name != target.name and not problems(net, t)]
+    others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
     footer = f"More: salhw explain {findings[0].code}"
     if others:
         footer = f"Also runs on: {', '.join(others)}.   {footer}"
