@@ -31,7 +31,7 @@ from salhw_reference.layout import (
     H,
     N,
 )
-from salhw_reference.learning import next_update, periodic_update
+from salhw_reference.learning import has_periodic, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard, input_of, recompute_inputs
 from salhw_reference.rng import exponential
 
@@ -98,6 +98,7 @@ def forced_spikes(q, i, t, count):
 def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     cells = table[0, 0]
+    periodic = has_periodic(q)
     for b in range(first, last):
         i, x, rng = ints[b], floats[b], rngs[b]
         free = x[q[FREE] : q[FREE] + q[N]]
@@ -113,7 +114,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                 for n in range(q[N]):
                     i[q[TOUCHED] + n] = 1
                 renew = False
-            change = next_update(q, t, until)
+            change = next_update(q, t, until) if periodic else until
             for h in range(q[H]):
                 if i[q[DUE] + h] <= t:
                     act_until(q, f, i, x, h, t)
@@ -132,7 +133,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                 count_states(q, i, ahead)
                 t += ahead
                 if t == change:
-                    renew = periodic_update(q, f, i, x, t)
+                    renew = periodic and periodic_update(q, f, i, x, t)
                     continue
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
@@ -142,5 +143,5 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                 emit(q, f, i, x, out[b], t, count)
             count_states(q, i, 1)
             t += 1
-            renew = periodic_update(q, f, i, x, t)
+            renew = periodic and periodic_update(q, f, i, x, t)
         i[q[TIME]], x[q[PENDING]] = t, pending

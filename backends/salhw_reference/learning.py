@@ -163,6 +163,15 @@ def learn(q, f, i, x, t, count):
                 follow(q, f, i, x, r, side, t, i[spikes + k])
 
 
+@helper
+def has_periodic(q):
+    """Whether any rule updates every T ms."""
+    found = False
+    for r in range(q[R]):
+        found = found or q[q[RULE] + RULE_WIDTH * r + 2] == PERIODIC
+    return found
+
+
 @inlined
 def next_update(q, t, limit):
     """The next time after t at which a periodic rule updates, at most ``limit``."""

@@ -34,7 +34,7 @@ from salhw_reference.layout import (
     H,
     N,
 )
-from salhw_reference.learning import next_update, periodic_update
+from salhw_reference.learning import has_periodic, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
@@ -114,6 +114,7 @@ def spikes_of_step(q, i, rng, cells, free, total, pending):
 def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     inputs, cells = table[0], table[1]
+    periodic = has_periodic(q)
     for b in range(first, last):
         i, x, rng = ints[b], floats[b], rngs[b]
         past = i[q[PAST] : q[PAST] + 2 * (q[RING] + 1)]
@@ -129,7 +130,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
             if renew:  # at the start, and after a periodic update
                 fill(q, f, x, drive, inputs, cells)
                 renew = False
-            change = next_update(q, t, until)
+            change = next_update(q, t, until) if periodic else until
             for h in range(q[H]):
                 next_due = due[h]
                 if next_due <= t:
@@ -145,7 +146,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
             count_states(q, i, ahead)
             t += ahead
             if t == change:
-                renew = periodic_update(q, f, i, x, t)
+                renew = periodic and periodic_update(q, f, i, x, t)
                 continue
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
@@ -153,5 +154,5 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
             emit(q, f, i, x, out[b], t, count)
             count_states(q, i, 1)
             t += 1
-            renew = periodic_update(q, f, i, x, t)
+            renew = periodic and periodic_update(q, f, i, x, t)
         i[q[TIME]], x[q[PENDING]] = t, pending
