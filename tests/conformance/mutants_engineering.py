@@ -224,24 +224,10 @@ class SetForTheFirst(Wrapped):
         self.inner.set(path, after)
 
 
-class LearningRateIsFrozen(Wrapped):
-    def __init__(self, inner: ReferenceSession) -> None:
-        super().__init__(inner)
-        self.kept: dict[str, Any] = {}
+class WritesNowhere(Wrapped):
+    """Values are transferred when the chip is configured, once; what is written later is only shown."""
 
-    def set(self, path: str, value: Any) -> None:
-        before = self.inner.get(path)
-        self.inner.set(path, value)
-        if path.endswith("learning_rate"):
-            self.kept[path] = self.inner.get(path)
-            self.inner.set(path, before)
-
-    def get(self, path: str) -> Any:
-        return self.kept.get(path, self.inner.get(path))
-
-
-class BiasNeedsReopening(Wrapped):
-    """Biases are transferred when the chip is configured, once."""
+    ending = ""
 
     def __init__(self, inner: ReferenceSession) -> None:
         super().__init__(inner)
@@ -250,12 +236,20 @@ class BiasNeedsReopening(Wrapped):
     def set(self, path: str, value: Any) -> None:
         before = self.inner.get(path)
         self.inner.set(path, value)
-        if path.endswith(".bias"):
+        if path.endswith(self.ending):
             self.kept[path] = self.inner.get(path)
             self.inner.set(path, before)
 
     def get(self, path: str) -> Any:
         return self.kept.get(path, self.inner.get(path))
+
+
+class LearningRateIsFrozen(WritesNowhere):
+    ending = ".learning_rate"
+
+
+class BiasNeedsReopening(WritesNowhere):
+    ending = ".bias"
 
 
 class SharesItsArrays(Wrapped):

@@ -1,22 +1,19 @@
-"""compile(): pure passes, every finding at once in the shape that the design fixes, honest rounding, and plug-ins."""
+"""compile(): pure passes, every finding at once in the shape that the design fixes, honest rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unit_examples import everything, networks, pair, stdp
+from unit_examples import everything, networks, pair, stdp, weak
 
 import salhw
 from salhw import (
     GLM,
     AllToAll,
-    BackendError,
     DescriptionError,
     Exponential,
     FileError,
@@ -30,11 +27,8 @@ from salhw import (
     Source,
     Target,
     UnsupportedNetworkError,
-    plugins,
 )
-from salhw import backend as registry
 from salhw.compile.check import check
-from salhw.compile.lower import Lowering
 from salhw.compile.place import place
 from salhw.compile.quantise import levels, quantise
 from salhw.target import Range
@@ -53,21 +47,6 @@ def chip(bits: int | None = 6, low: float = -1.0, high: float = 1.0, **changes: 
     """The reference with a chip's weights."""
     projections = reference().projections | {"weights": Range(min=low, max=high)}
     return reference().replace(name="chip", weight_bits=bits, projections=projections, **changes)
-
-
-def weak() -> Target:
-    """A target that has little: no host learning, one time constant range, few neurons."""
-    data = reference().model_dump()
-    data["name"] = "weak"
-    data["neurons"] = {"GLM": {"arrays": ["bias"], "bias": [-2.0, 2.0], "tau_ref": [5.0, 20.0]}}
-    data["kernels"] = {"Rectangular": {"tau_syn": [5.0, 20.0]}}
-    data["windows"] = {"Exponential": {"amplitude": [-1.0, 1.0], "tau": [2.0, 30.0]}}
-    data["plasticity"] = {
-        "PairSTDP": {"pairing": ["nearest_restricted"], "learning_rate": [0.0, 1.0], "update": ["spike"]}
-    }
-    data["projections"] = {"connectivity": ["Dense"], "weights": [-1.0, 1.0]}
-    data["resources"] = {"neurons": 4, "synapses": 3}
-    return Target.model_validate(data)
 
 
 def findings(net: Network, target: Target) -> dict[str, str]:
@@ -374,96 +353,3 @@ def test_a_target_file_is_refused_with_every_path(tmp_path: Any) -> None:
         path.unlink() if text is None else path.write_text(text)
         with pytest.raises(FileError, match=r"SAL501 .*chip\.toml"):
             Target.from_toml(path)
-
-
-# the registry -------------------------------------------------------------------------------------------------------
-
-
-class Fake:
-    """A plug-in as a third party would write it."""
-
-    name = "fake"
-
-    def __init__(self, own: Any = None) -> None:
-        self.own = own
-
-    def targets(self) -> Any:
-        if isinstance(self.own, Exception):
-            raise self.own
-        return self.own or {"toy": reference().replace(name="toy", backend="fake")}
-
-    def lower(self, net: Network, target: Target) -> Lowering:
-        return Lowering(net, notes=("kernel: none",))
-
-    def open(self, executable: Any, *, chips: Any, ids: Any, seed: int) -> Any:
-        return ("opened", [c.target for c in chips], ids, seed)
-
-
-FAKE: Any = Fake()
-NO_BACKEND = object()
-
-
-@pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Register plug-ins beside the reference."""
-
-    def clear() -> None:
-        registry.backends.cache_clear()
-        registry.targets.cache_clear()
-
-    def add(*values: str) -> None:
-        entries = [EntryPoint("reference", "salhw_reference:backend", registry.GROUP)]
-        entries += [EntryPoint(f"plugin{k}", value, registry.GROUP) for k, value in enumerate(values)]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == registry.GROUP else [])
-        clear()
-
-    yield add
-    monkeypatch.undo()
-    clear()
-
-
-def test_a_plugin_is_found_compiled_for_and_opened(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(f"{__name__}:FAKE")
-    assert sorted(salhw.targets()) == ["reference", "toy"]
-    exe = salhw.compile(pair(), "toy")
-    assert exe.report.notes == ("kernel: none",)
-    assert exe.open(instances=[2, 5], seed=9) == ("opened", ["toy", "toy"], (2, 5), 9)
-    with pytest.raises(UnsupportedNetworkError, match="Also runs on: reference, toy"):
-        salhw.compile(pair(), weak())
-
-
-@pytest.mark.parametrize(
-    ("value", "own", "said"),
-    [
-        ("no_such_module_at_all:backend", None, "ModuleNotFoundError"),
-        (f"{__name__}:NO_BACKEND", None, "object with name, targets"),
-        (f"{__name__}:NO_SUCH_NAME", None, "AttributeError"),
-        (f"{__name__}:FAKE", ValueError("bad TOML"), "ValueError: bad TOML"),
-        (f"{__name__}:FAKE", {"reference": salhw.target("reference")}, "a second target called 'reference'"),
-    ],
-)
-def test_a_broken_plugin_is_a_backend_error(
-    install: Any, monkeypatch: pytest.MonkeyPatch, value: str, own: Any, said: str
-) -> None:
-    monkeypatch.setattr(FAKE, "own", own)
-    install(value)
-    with pytest.raises(BackendError, match=said) as caught:
-        salhw.targets()
-    assert [f.code for f in caught.value.diagnostics] == ["SAL602"]
-
-
-def test_two_plugins_of_one_name_are_a_backend_error(install: Any) -> None:
-    install(f"{__name__}:FAKE", f"{__name__}:FAKE")
-    with pytest.raises(BackendError, match="a second backend called 'fake'"):
-        salhw.targets()
-
-
-def test_an_unknown_target_lists_the_known_ones(install: Any) -> None:
-    install(f"{__name__}:FAKE")
-    with pytest.raises(BackendError) as caught:
-        salhw.compile(pair(), "referense")
-    (finding,) = caught.value.diagnostics
-    assert finding.supported == "one of reference, toy"
-    assert (finding.code, finding.path, finding.fix) == ("SAL601", "target", "did you mean reference?")
-    with pytest.raises(BackendError, match="SAL601 backend = 'gone': one of fake, reference"):
-        salhw.compile(pair(), reference().replace(backend="gone"))

@@ -32,8 +32,10 @@ from salhw import (
     Spikes,
     SpikeTimes,
     StateOccupancy,
+    Target,
     TriangularWindow,
     Weights,
+    target,
 )
 
 
@@ -295,3 +297,21 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for k in range(len(net.probes)):
         field = "projection" if isinstance(net.probes[k], Weights) else "population"
         yield f"probes[{k}].{field}", "SAL009", broken("probes", k, field, to="nowhere")
+
+
+REFERENCE = target("reference")
+
+
+def weak() -> Target:
+    """A target that has little: no host learning, one time constant range, few neurons."""
+    data = REFERENCE.model_dump()
+    data["name"] = "weak"
+    data["neurons"] = {"GLM": {"arrays": ["bias"], "bias": [-2.0, 2.0], "tau_ref": [5.0, 20.0]}}
+    data["kernels"] = {"Rectangular": {"tau_syn": [5.0, 20.0]}}
+    data["windows"] = {"Exponential": {"amplitude": [-1.0, 1.0], "tau": [2.0, 30.0]}}
+    data["plasticity"] = {
+        "PairSTDP": {"pairing": ["nearest_restricted"], "learning_rate": [0.0, 1.0], "update": ["spike"]}
+    }
+    data["projections"] = {"connectivity": ["Dense"], "weights": [-1.0, 1.0]}
+    data["resources"] = {"neurons": 4, "synapses": 3}
+    return Target.model_validate(data)
