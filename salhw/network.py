@@ -87,6 +87,12 @@ class Network(Model):
         """The projection of that name; KeyError if there is none."""
         return {p.name: p for p in self.projections}[name]
 
+    def ends(self, projection: str) -> tuple[int, int, bool]:
+        """(postsynaptic size, presynaptic size, whether both are one population), as ``salhw.connectivity`` wants it;
+        KeyError if there is no such projection."""
+        p = self.projection(projection)
+        return self.population(p.post).size, self.population(p.pre).size, p.pre == p.post
+
     def save(self, path: str | Path) -> Path:
         """Write versioned JSON; arrays above 4096 elements go to an HDF5 file beside it, NAME.HASH.h5.
 

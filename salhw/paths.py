@@ -35,7 +35,7 @@ def addresses(net: Network) -> dict[str, Address]:
         if isinstance(p.neuron, GLM | LIF)
     ]
     for p in net.projections:
-        shape = shape_of(p.weights, net.population(p.post).size, net.population(p.pre).size)
+        shape = shape_of(p.weights, *net.ends(p.name)[:2])
         found.append(Address(f"projections.{p.name}.weights", p.name, "weights", shape))
         for k in range(len(p.plasticity)):
             path = f"projections.{p.name}.{rule_name(p, k)}.learning_rate"
@@ -51,7 +51,7 @@ def described(net: Network, address: Address) -> FloatArray:
     else:
         p = net.projection(address.owner)
         if address.field == "weights":
-            value = values(p.weights, net.population(p.post).size, net.population(p.pre).size, p.pre == p.post)
+            value = values(p.weights, *net.ends(p.name))
         else:
             value = p.plasticity[address.rule].learning_rate
     return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)

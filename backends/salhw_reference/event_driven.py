@@ -64,10 +64,10 @@ def wait(pending, total, limit):
 
 
 @inlined
-def spikes_of_step(q, i, rng, cells, free, pending):
-    """Walk through the cells of one step: (number of spikes, hazard left over)."""
-    count = 0
-    for n in range(len(free)):
+def spikes_of_step(q, i, rng, cells, free, pending, first, count):
+    """Walk through the cells of one step from neuron ``first`` on, where ``count`` have spiked before it: (number of
+    spikes, hazard left over)."""
+    for n in range(first, len(free)):
         cell = cells[n] * free[n]
         if pending < cell:
             i[q[SPIKES] + count] = n
@@ -137,7 +137,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                     continue
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
-            count, pending = spikes_of_step(q, i, rng, cells, free, pending)
+            count, pending = spikes_of_step(q, i, rng, cells, free, pending, 0, 0)
             count = forced_spikes(q, i, t, count)
             if count > 0:
                 emit(q, f, i, x, out[b], t, count)

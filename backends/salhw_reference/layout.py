@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 # Numbers, held in q directly: neurons, projections, rules, heads, ring size - 1, forced spikes, occupancy probes,
-# membrane probes, 1 if all hazards fit a table over PSP states, 1 if some PSP decays, accumulators.
-N, P, R, H, RING, FORCED_COUNT, O, M, TABULATE, FADING, A = range(11)
+# membrane probes, 1 if some PSP decays, accumulators.
+N, P, R, H, RING, FORCED_COUNT, O, M, FADING, A = range(10)
 # Program, integers (q): what q[NAME] + index holds.
 KIND = 11  # (N,) neuron kind
 REF = 12  # (N,) refractory period in steps; 1 for sources

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.connectivity import synapses
+from salhw.connectivity import count, synapses
 from salhw.fields import FloatArray, IntArray
 from salhw.kernels import Alpha, Exponential, Rectangular
 from salhw.network import Network, Population
@@ -47,15 +47,13 @@ def synapse_ranges(net: Network) -> dict[str, tuple[int, int]]:
     """First synapse and one past the last, per projection."""
     first, ranges = 0, {}
     for p in net.projections:
-        count = len(_synapses(net, p.name)[0])
-        ranges[p.name] = (first, first + count)
-        first += count
+        ranges[p.name] = (first, first + count(p.weights, *net.ends(p.name)))
+        first = ranges[p.name][1]
     return ranges
 
 
 def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
-    p = net.projection(name)
-    return synapses(p.weights, net.population(p.post).size, net.population(p.pre).size, p.pre == p.post)
+    return synapses(net.projection(name).weights, *net.ends(name))
 
 
 def steps(time: float, dt: float) -> int:
@@ -270,7 +268,7 @@ def build(net: Network, *, event_driven: bool) -> Program:
     q[at.N], q[at.P], q[at.R], q[at.H] = n, len(arrays[at.KERNEL]), len(rules), len(heads)
     q[at.RING] = (1 << int(np.ceil(np.log2(n * (longest // spacing + 3))))) - 1
     q[at.FORCED_COUNT], q[at.O], q[at.M] = len(arrays[at.FORCED]), len(arrays[at.OCCUPANCY]), len(arrays[at.MEMBRANE])
-    q[at.TABULATE], q[at.FADING] = tabulate, np.any(arrays[at.KERNEL] != RECTANGULAR)
+    q[at.FADING] = np.any(arrays[at.KERNEL] != RECTANGULAR)
     q[at.A] = sum(arrays[at.IN][p, -1] - arrays[at.IN][p, 0] for p in rules[:, 0])
     for name, offset in layout.offsets.items():
         q[name] = offset

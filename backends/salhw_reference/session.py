@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
-from salhw.fields import FloatArray
+from salhw.fields import FloatArray, IntArray
 from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
@@ -62,7 +63,7 @@ class ReferenceSession:
         self._bias, self._weight = self._state.view(at.BIAS), self._state.view(at.WEIGHT)
         for name, (low, high) in self._synapse_ranges.items():
             gain = self._state.view(at.GAIN)[:, low:high]
-            gain[:] = self._on_chip("weight", gain, executable.placement.synapses(net, name))
+            gain[:] = self._on_chip("weight", gain, partial(executable.placement.synapses, net, name))
         self._drives = drives(net)
         self._provenance = {
             "network": net.name,
@@ -81,10 +82,9 @@ class ReferenceSession:
 
     # reading and writing ------------------------------------------------------------------------------------------
 
-    def _positions(self, name: str) -> npt.NDArray[np.int64]:
+    def _positions(self, name: str) -> IntArray:
         net = self.executable.network
-        p = net.projection(name)
-        return synapses(p.weights, net.population(p.post).size, net.population(p.pre).size, p.pre == p.post)[2]
+        return synapses(net.projection(name).weights, *net.ends(name))[2]
 
     def get(self, path: str) -> FloatArray:
         """See Session."""
@@ -107,7 +107,7 @@ class ReferenceSession:
         if address.field == "bias":
             low, high = self._ranges[address.owner]
             self._nominal[path] = np.array(value)
-            place = self.executable.placement.neurons(self.executable.network, address.owner)
+            place = partial(self.executable.placement.neurons, self.executable.network, address.owner)
             self._bias[:, low:high] = self._on_chip("bias", value, place)
             return
         flat = value.reshape(len(self.ids), -1)[:, self._synapses[address.owner]]
@@ -122,17 +122,19 @@ class ReferenceSession:
         names = [(net.projections[k].name, r) for k, r, _ in rules_of(net)]
         first = int(self._program.arrays[at.RULE][names.index((address.owner, address.rule)), 5])
         rule = p.plasticity[address.rule]
-        place = self.executable.placement.synapses(net, address.owner)
+        place = partial(self.executable.placement.synapses, net, address.owner)
         for side, branch in enumerate(("causal", "anticausal")):
             amplitude = getattr(rule, branch).amplitude
             on_synapse = np.broadcast_to(amplitude, address.shape).reshape(-1)[self._synapses[address.owner]]
             factor = self._on_chip(f"{branch}_amplitude", np.ones_like(flat), place)
             state.view(at.RATE)[:, side, first : first + high - low] = flat * on_synapse * factor
 
-    def _on_chip(self, parameter: str, nominal: FloatArray, place: npt.NDArray[np.int64]) -> FloatArray:
+    def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
+        """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""
         if parameter not in self._varied:
             return nominal
-        return np.array([chip.vary(parameter, row, place) for chip, row in zip(self.chips, nominal, strict=True)])
+        where = place()
+        return np.array([chip.vary(parameter, row, where) for chip, row in zip(self.chips, nominal, strict=True)])
 
     # running ------------------------------------------------------------------------------------------------------
 

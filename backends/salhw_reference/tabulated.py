@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.event_driven import line_length, on_grid, wait
+from salhw_reference.event_driven import line_length, on_grid, spikes_of_step, wait
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.layout import (
     BIAS,
@@ -83,9 +83,9 @@ def toggle_until(q, i, x, past, h, t, mask):
 
 
 @inlined
-def spikes_of_step(q, i, rng, cells, free, total, pending):
-    """event_driven.spikes_of_step, looking for the first spike without a branch (it could not be predicted), and for
-    a second one only if the hazard behind the first holds it."""
+def spikes_of_busy_step(q, i, rng, cells, free, total, pending):
+    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
+    predicted), a second one is looked for only if the hazard behind the first holds it."""
     chosen, before, end = 0, 0.0, 0.0
     for n in range(q[N]):
         cell = cells[n] * free[n]
@@ -98,16 +98,7 @@ def spikes_of_step(q, i, rng, cells, free, total, pending):
     pending = on_grid(exponential(rng))
     if pending >= rest:
         return 1, pending - rest
-    count = 1
-    for n in range(chosen + 1, q[N]):
-        cell = cells[n] * free[n]
-        if pending < cell:
-            i[q[SPIKES] + count] = n
-            count += 1
-            pending = on_grid(exponential(rng))
-        else:
-            pending -= cell
-    return count, pending
+    return spikes_of_step(q, i, rng, cells, free, pending, chosen + 1, 1)
 
 
 @compiled
@@ -150,7 +141,7 @@ def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, la
                 continue
             if i[q[USED]] + q[N] > out.shape[2]:
                 break
-            count, pending = spikes_of_step(q, i, rng, cells[mask], free, total, pending)
+            count, pending = spikes_of_busy_step(q, i, rng, cells[mask], free, total, pending)
             emit(q, f, i, x, out[b], t, count)
             count_states(q, i, 1)
             t += 1

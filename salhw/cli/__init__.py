@@ -193,10 +193,8 @@ def run(
 
 def _synaptic(net: Network, name: str, session: Session) -> FloatArray:
     """The weights of a projection's synapses, (instance, synapse): without the empty diagonal of a recurrent one."""
-    p = net.projection(name)
-    n_post, n_pre = net.population(p.post).size, net.population(p.pre).size
     weights = session.get(f"projections.{name}.weights")
-    return weights.reshape(len(weights), -1)[:, synapses(p.weights, n_post, n_pre, p.pre == p.post)[2]]
+    return weights.reshape(len(weights), -1)[:, synapses(net.projection(name).weights, *net.ends(name))[2]]
 
 
 def _run_result(net: Network, report: Report, recording: Recording, weights: dict[str, FloatArray]) -> dict[str, Any]:

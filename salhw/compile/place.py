@@ -29,8 +29,7 @@ class Placement:
         """Locations of a projection's synapses, in the order of ``connectivity.synapses``: the crossing of the
         postsynaptic neuron's column and the presynaptic neuron's row."""
         chosen = net.projection(projection)
-        n_post, n_pre = net.population(chosen.post).size, net.population(chosen.pre).size
-        post, pre, _ = synapses(chosen.weights, n_post, n_pre, chosen.pre == chosen.post)
+        post, pre, _ = synapses(chosen.weights, *net.ends(projection))
         return ((self.first[chosen.post] + post) << 32) + self.first[chosen.pre] + pre
 
 
@@ -40,10 +39,7 @@ def place(net: Network, target: Target) -> tuple[Placement, list[Diagnostic]]:
     size = {p.name: p.size for p in net.populations}
     demand = {
         "neurons": {f"populations.{name}": count for name, count in size.items()},
-        "synapses": {
-            f"projections.{p.name}": count(p.weights, size[p.post], size[p.pre], p.pre == p.post)
-            for p in net.projections
-        },
+        "synapses": {f"projections.{p.name}": count(p.weights, *net.ends(p.name)) for p in net.projections},
     }
     findings = [
         finding

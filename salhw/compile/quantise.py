@@ -46,8 +46,7 @@ def _round(
     if isinstance(weights, Dense) and projection.pre == projection.post:
         np.fill_diagonal(on_grid, 0.0)  # holds no synapses
     error = np.abs(on_grid - exact)
-    n_post, n_pre = net.population(projection.post).size, net.population(projection.pre).size
-    synapses = count(weights, n_post, n_pre, projection.pre == projection.post)
+    synapses = count(weights, *net.ends(projection.name))
     if not synapses or error.max() <= 1e-12:
         return projection, None
     rms = np.sqrt(np.sum(error**2) / (synapses if error.ndim else 1))  # a single number stands for all synapses

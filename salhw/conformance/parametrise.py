@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from salhw.backend import Backend
 from salhw.conformance.known import refuse_unknown
 from salhw.conformance.model import Check, Known, Outcome, Profile
-from salhw.conformance.run import catalogue, examine, laboratory
+from salhw.conformance.run import chosen, examine, laboratory, whole_catalogue
 from salhw.refusal import number
 from salhw.target import Target
 
@@ -81,16 +81,14 @@ def parametrize(
     """A decorator: the test gets ``check``, one item per check; the arguments are those of ``salhw.conformance.run``.
 
     Raises:
-        DescriptionError: ``known`` names a check that does not exist.
+        DescriptionError: ``known`` or ``checks`` name a check that does not exist.
     """
     import pytest
 
-    refuse_unknown(known, catalogue("quick") | catalogue("full"))
+    refuse_unknown(known, whole_catalogue())
     expected = {item.check: item for item in known}
-    names = None if checks is None else set(checks)
     items = [
-        pytest.param(Item(check, subject, target, profile, seed, expected.get(name)), id=name)
-        for name, check in catalogue(profile).items()
-        if names is None or name in names
+        pytest.param(Item(check, subject, target, profile, seed, expected.get(check.name)), id=check.name)
+        for check in chosen(profile, checks)
     ]
     return pytest.mark.parametrize("check", items)

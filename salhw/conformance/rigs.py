@@ -280,8 +280,7 @@ def per_instance(values: Sequence[float], like: FloatArray) -> FloatArray:
 
 def weight_shape(net: Network, name: str = "p") -> tuple[int, ...]:
     """The shape of a projection's weights, without the instance."""
-    p = net.projection(name)
-    return shape_of(p.weights, net.population(p.post).size, net.population(p.pre).size)
+    return shape_of(net.projection(name).weights, *net.ends(name)[:2])
 
 
 def resolution(lab: Lab) -> float:

@@ -30,9 +30,9 @@ def catalogue(profile: Profile = "full") -> dict[str, Check]:
 
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         import_module(f"{package.__name__}.{module.name}")
-    chosen = {name: check for name, check in REGISTRY.items() if profile in check.profiles}
-    groups = list(dict.fromkeys(check.group for check in chosen.values()))
-    return dict(sorted(chosen.items(), key=lambda item: groups.index(item[1].group)))
+    found = {name: check for name, check in REGISTRY.items() if profile in check.profiles}
+    groups = list(dict.fromkeys(check.group for check in found.values()))
+    return dict(sorted(found.items(), key=lambda item: groups.index(item[1].group)))
 
 
 def laboratory(
@@ -44,8 +44,8 @@ def laboratory(
         BackendError: no such backend or target, or several targets to choose from.
     """
     if isinstance(subject, str):
-        chosen = resolve(subject if target is None else target)
-        return Lab(backend(chosen.backend), chosen, profile, seed)
+        found = resolve(subject if target is None else target)
+        return Lab(backend(found.backend), found, profile, seed)
     if isinstance(target, Target):
         return Lab(subject, target, profile, seed)
     known = subject.targets()
@@ -81,13 +81,13 @@ def run(
         DescriptionError: ``known`` or ``checks`` name a check that does not exist.
     """
     lab = laboratory(subject, target, profile=profile, seed=seed)
-    chosen = _chosen(profile, checks)
-    refuse_unknown(known, _all())
+    selected = chosen(profile, checks)
+    refuse_unknown(known, whole_catalogue())
     expected = {item.check: item for item in known}
     outcomes = []
-    for k, check in enumerate(chosen):
+    for k, check in enumerate(selected):
         if progress:
-            progress(k / len(chosen))
+            progress(k / len(selected))
         outcomes.append(examine(check, lab, expected.get(check.name)))
     if progress:
         progress(1.0)
@@ -147,16 +147,22 @@ def _raised(error: Exception) -> str:
     return f"{message if message.startswith(name) else f'{name}: {message}'}{where}"
 
 
-def _all() -> dict[str, Check]:
+def whole_catalogue() -> dict[str, Check]:
+    """Every check of either profile."""
     return {**catalogue("quick"), **catalogue("full")}
 
 
-def _chosen(profile: Profile, names: Iterable[str] | None) -> list[Check]:
+def chosen(profile: Profile, names: Iterable[str] | None) -> list[Check]:
+    """The checks of those names, or all of the profile.
+
+    Raises:
+        DescriptionError: no such check.
+    """
     available = catalogue(profile)
     if names is None:
         return [*available.values()]
     wanted = list(names)
-    known = _all()
+    known = whole_catalogue()
     if unknown := [name for name in wanted if name not in known]:
         findings = [Diagnostic("SAL702", "checks", n, "the name of a check", nearest(n, known)) for n in unknown]
         raise DescriptionError("DescriptionError: no such check", findings)
