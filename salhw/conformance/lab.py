@@ -29,7 +29,7 @@ class Undeclared(Exception):
 
 @dataclass(frozen=True)
 class Lab:
-    """``scale`` is how much of the full statistics a profile takes (quick 1, full 10, say)."""
+    """What every check gets: the backend, its target, how much to measure, and the seed of everything random."""
 
     backend: Backend
     target: Target
