@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +163,7 @@ class ReferenceSession:
             if progress:
                 progress((until - start) / count)
         if self._at_run_end:
-            self._spread(self._finish)
+            self._spread(run_end, self._finish)
         return self._recording(tape, kept, start, stop, time.perf_counter() - began)
 
     def _cuts(self, start: int, stop: int) -> range:
@@ -182,7 +182,7 @@ class ReferenceSession:
             )  # fmt: skip
 
         while True:
-            self._spread(work)
+            self._spread(self._kernel, work)
             tape.take(self._used)
             if np.all(self._time == until):
                 return
@@ -190,11 +190,14 @@ class ReferenceSession:
     def _finish(self, first: int, last: int) -> None:
         run_end(self._program.q, self._program.f, self._state.ints, self._state.floats, first, last)
 
-    def _spread(self, work: Callable[[int, int], None]) -> None:
-        """Share the instances out over threads; each instance is computed the same whoever does it."""
+    def _spread(self, kernel: Any, work: Callable[[int, int], None]) -> None:
+        """Share the instances out over threads; each instance is computed the same whoever does it.
+
+        The call that compiles ``kernel`` is never made by the main thread: a Ctrl-C inside the compiler is lost there.
+        """
         batch = len(self.ids)
         workers = min(threads(), batch) if batch > 1 else 1
-        if workers == 1:
+        if workers == 1 and kernel.signatures:
             work(0, batch)
             return
         if self._pool is None:

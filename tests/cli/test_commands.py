@@ -201,9 +201,15 @@ def test_a_wrong_description_names_the_path(pair: Path) -> None:
     assert re.search(r"populations\.neurons\.(neuron\.)?tau_ref", result.stderr)
 
 
-def test_ctrl_c_ends_with_one_line() -> None:
+@pytest.mark.parametrize("compiled", [True, False], ids=["running", "compiling"])
+def test_ctrl_c_ends_with_one_line(compiled: bool, tmp_path: Path) -> None:
+    """In the simulation, and in numba's compiler (its cache being empty)."""
     process = subprocess.Popen(
-        [SCRIPT, "run", "sampling", "--duration", "1e9"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [SCRIPT, "run", "sampling", "--duration", "1e9"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | ({} if compiled else {"NUMBA_CACHE_DIR": str(tmp_path)}),
     )
     time.sleep(4.0)
     process.send_signal(signal.SIGINT)
