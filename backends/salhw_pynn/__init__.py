@@ -1,0 +1,1 @@
+"""Targets that are reached through PyNN: NEST, and an analog chip emulated on it."""
