@@ -79,13 +79,25 @@ class Chip(Model):
         uniform = ((random[..., 0] << np.uint64(20)) + (random[..., 1] >> np.uint64(12)) + 0.5) * 2.0**-52
         return np.asarray(ndtri(uniform), dtype=np.float64)
 
+    def spread(self, parameter: str) -> float:
+        """The standard deviation of a quantity; 0 for one that is absent."""
+        return self.variability[parameter].sd if parameter in self.variability else 0.0
+
     def vary(self, parameter: str, nominal: npt.ArrayLike, location: npt.ArrayLike) -> FloatArray:
-        """What this chip makes of ``nominal`` at each location: the fixed pattern of ``parameter`` applied."""
+        """What this chip makes of ``nominal`` at each location: the fixed pattern of ``parameter`` applied.
+
+        Of a quantity ``per`` row or column, ``location`` holds synapses (``Placement.synapses``).
+        """
         value = np.asarray(nominal, dtype=np.float64)
         spread = self.variability.get(parameter)
         if spread is None or spread.sd == 0.0:
             return np.broadcast_to(value, np.broadcast_shapes(value.shape, np.shape(location))).copy()
-        x = np.clip(self.standard_normal(parameter, location), -spread.truncate, spread.truncate)
+        place = np.asarray(location).astype(np.uint64)
+        if spread.per == "row":
+            place = place & _LOW
+        elif spread.per == "column":
+            place = place >> _32
+        x = np.clip(self.standard_normal(parameter, place), -spread.truncate, spread.truncate)
         if spread.distribution == "lognormal":
             return value * np.exp(spread.sd * x)
         return value * (1.0 + spread.sd * x) if spread.mode == "relative" else value + spread.sd * x

@@ -49,14 +49,21 @@ Capability = dict[str, Entry]
 differ between neurons or synapses."""
 
 
+NoiseGroup = Literal["mismatch", "trial", "plasticity"]
+
+
 class Variability(Model):
-    """How one quantity differs between the places of a chip (frozen).
+    """How one quantity differs between the places of a chip, or from trial to trial.
 
     Args:
         distribution: ``normal``, or ``lognormal`` (relative only).
         mode: ``relative`` multiplies by 1 + sd x (lognormal: exp(sd x)), ``absolute`` adds sd x; x standard normal.
         sd: the spread.
         truncate: |x| never exceeds this many standard deviations.
+        per: what shares one draw. ``row`` and ``column``: the synapses of a presynaptic or a postsynaptic neuron;
+            ``neuron`` and ``synapse`` (and None) have a draw for each location.
+        group: its switch in ``Target.with_noise``: frozen ``mismatch``, noise from ``trial`` to trial (which the backend
+            draws, as wide as ``Chip.spread`` says), or pattern and noise of the ``plasticity`` circuits.
         source: where the number comes from.
     """
 
@@ -64,6 +71,8 @@ class Variability(Model):
     mode: Literal["relative", "absolute"] = "relative"
     sd: Annotated[float, Field(ge=0)] = 0.0
     truncate: Annotated[float, Field(gt=0)] = 6.0
+    per: Literal["neuron", "synapse", "row", "column"] | None = None
+    group: NoiseGroup = "mismatch"
     source: str = ""
 
     @model_validator(mode="after")
@@ -77,7 +86,8 @@ class Target(Model):
     """One thing to compile for. All of it is data; ``backend`` names the plug-in that knows what to do with it.
 
     ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli`` and ``probes`` map the kinds that the target has
-    to their capabilities; a kind that is absent is not supported. ``speed_up`` is biological over hardware time (None
+    to their capabilities; a kind that is absent is not supported. ``host`` does so for the rules and windows that the
+    computer beside the target works out where a rule allows it (``execution = "host"``) and the target itself cannot. ``speed_up`` is biological over hardware time (None
     for a simulator, which has no fixed one). ``weight_bits`` is None where weights are not quantised; otherwise the
     weights lie on at most ``2**weight_bits`` equidistant levels over ``projections.weights``, zero among them.
     """
@@ -92,6 +102,7 @@ class Target(Model):
     kernels: dict[str, Capability] = Field(default_factory=dict)
     windows: dict[str, Capability] = Field(default_factory=dict)
     plasticity: dict[str, Capability] = Field(default_factory=dict)
+    host: dict[str, Capability] = Field(default_factory=dict)
     stimuli: dict[str, Capability] = Field(default_factory=dict)
     probes: dict[str, Capability] = Field(default_factory=dict)
     resources: dict[str, int] = Field(default_factory=dict)
@@ -141,6 +152,16 @@ class Target(Model):
             for name, change in changes.items()
         }
         return self.replace(variability=self.variability | changed)
+
+    def with_noise(self, *, mismatch: bool = True, trial: bool = True, plasticity: bool = True) -> Target:
+        """The same target with groups of its variability switched off (each ``sd`` of the group becomes 0)."""
+        keep = {"mismatch": mismatch, "trial": trial, "plasticity": plasticity}
+        return self.replace(
+            variability={
+                name: spread if keep[spread.group] else spread.replace(sd=0.0)
+                for name, spread in self.variability.items()
+            }
+        )
 
     def with_options(self, **options: str) -> Target:
         """The same target with backend options changed (``kernel="time-driven"`` on the reference)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
 from salhw.fields import Model
 from salhw.network import Network, Projection
+from salhw.plasticity import PairSTDP
 from salhw.refusal import number, with_unit
 from salhw.target import Capability, Range, Target
 
-_STRUCTURE = {"kind", "name", "population", "projection", "neurons", "times", "causal", "anticausal", "update"}
+_STRUCTURE = {
+    "kind", "name", "population", "projection", "neurons", "times", "causal", "anticausal", "update", "execution",
+}  # fmt: skip
 
 
 def check(net: Network, target: Target) -> list[Diagnostic]:
@@ -57,14 +61,32 @@ def _projection(net: Network, projection: Projection, target: Target) -> Iterato
     yield from _kind(f"{path}.kernel", projection.kernel, target.kernels)
     for k, rule in enumerate(projection.plasticity):
         at = f"{path}.{rule_name(projection, k)}"
-        yield from _kind(at, rule, target.plasticity)
-        if rule.kind in target.plasticity:
-            schedules = target.plasticity[rule.kind].get("update", ())
-            schedule = "every" if rule.period is not None else rule.update
-            if isinstance(schedules, tuple) and schedule not in schedules:
-                yield _unsupported(f"{at}.update", schedule, schedules)
-            for branch in ("causal", "anticausal"):
-                yield from _kind(f"{at}.{branch}", getattr(rule, branch), target.windows)
+        findings = [*_rule(at, rule, target.plasticity, target.windows)]
+        if findings and target.host:
+            beyond = [*_rule(at, rule, target.host, target.host)]
+            if rule.execution == "host":
+                findings = beyond
+            elif not beyond:
+                findings = [replace(f, fix=f'{f.fix}, or execution="host"') for f in findings]
+        yield from findings
+
+
+def on_chip(rule: PairSTDP, target: Target) -> bool:
+    """Whether the target itself learns by this rule, whose network passed ``check``; otherwise its host does."""
+    return not any(_rule("", rule, target.plasticity, target.windows))
+
+
+def _rule(
+    at: str, rule: PairSTDP, rules: Mapping[str, Capability], windows: Mapping[str, Capability]
+) -> Iterator[Diagnostic]:
+    yield from _kind(at, rule, rules)
+    if rule.kind in rules:
+        schedules = rules[rule.kind].get("update", ())
+        schedule = "every" if rule.period is not None else rule.update
+        if isinstance(schedules, tuple) and schedule not in schedules:
+            yield _unsupported(f"{at}.update", schedule, schedules)
+        for branch in ("causal", "anticausal"):
+            yield from _kind(f"{at}.{branch}", getattr(rule, branch), windows)
 
 
 def _unsupported(path: str, asked: str, allowed: tuple[str, ...]) -> Diagnostic:

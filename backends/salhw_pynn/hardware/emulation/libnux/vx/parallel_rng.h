@@ -1,0 +1,1 @@
+#include "../../ppu.h"

@@ -1,0 +1,147 @@
+// Spike-pair plasticity for the plasticity processor of BrainScaleS-2, written by salhw (see $provenance).
+//
+// Every period, for each row: read and reset the correlation sensors, take the reads from the baselines (reads fall),
+// multiply by the factors, round, and add to the weights, which keep $hidden_bits hidden bits here beside the 6-bit codes
+// in the synapse array. A weight is the code of its excitatory synapse minus that of its inhibitory one; the sensors of
+// the excitatory row are the ones that are read.
+//
+// The rule belongs to two projections with the same connections: first the excitatory, then the inhibitory one.
+
+#include "grenade/vx/ppu/neuron_view_handle.h"
+#include "grenade/vx/ppu/synapse_array_view_handle.h"
+#include "grenade/vx/ppu/time.h"
+#include "hate/tuple.h"
+#include "libnux/vx/parallel_rng.h"
+#include "libnux/vx/vector_if.h"
+#include "libnux/vx/vector_row.h"
+#include "libnux/vx/vector_row_math.h"
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+using namespace grenade::vx::ppu;
+using namespace libnux::vx;
+extern volatile PPUOnDLS ppu;
+
+namespace salhw {
+
+constexpr size_t rows = $rows;
+constexpr int drop = $drop;              // bits that rounding removes from a change
+constexpr int coarse = $coarse;            // bits of the stored fraction that stay zero
+constexpr int16_t lowest = $lowest;     // bounds in 1/256 codes
+constexpr int16_t highest = $highest;
+
+// What is particular to a synapse: baselines in 1/128 LSB, factors as fractions; causal branch first.
+struct Synapse
+{
+	uint8_t hemisphere;
+	uint8_t row;
+	uint8_t column;
+	int16_t baseline[2];
+	int16_t factor[2];
+};
+
+constexpr Synapse synapses[] = {
+$synapses
+};
+
+// The same as whole rows, as the vector unit needs them; where there is no synapse, the factors are zero.
+std::array<std::array<VectorRowFracSat16, 2>, rows> baseline;
+std::array<std::array<VectorRowFracSat16, 2>, rows> factor;
+std::array<VectorRowFracSat8, rows> residual;  // hidden bits, in 1/256 codes around the code
+bool ready = false;
+
+inline void initialise()
+{
+	for (size_t row = 0; row < rows; ++row) {
+		for (size_t branch = 0; branch < 2; ++branch) {
+			baseline[row][branch] = VectorRowFracSat16(0);
+			factor[row][branch] = VectorRowFracSat16(0);
+		}
+		residual[row] = VectorRowFracSat8(0);
+	}
+	for (auto const& synapse : synapses) {
+		if (synapse.hemisphere != static_cast<uint32_t>(ppu)) {
+			continue;
+		}
+		for (size_t branch = 0; branch < 2; ++branch) {
+			baseline[synapse.row][branch][synapse.column] = synapse.baseline[branch];
+			factor[synapse.row][branch][synapse.column] = synapse.factor[branch];
+		}
+	}
+$seeding
+	ready = true;
+}
+
+// The fall of a read below its baseline, in 1/128 LSB.
+inline VectorRowFracSat16 amplitude(VectorRowFracSat16 const& base, VectorRowMod8 const& read)
+{
+	return base - (static_cast<VectorRowFracSat16>(static_cast<VectorRowMod16>(read)) << 7);
+}
+
+// Twice the product. A product alone rounds downwards, which would drive the weights; this is odd in a.
+inline VectorRowFracSat16 odd_product(VectorRowFracSat16 const& a, VectorRowFracSat16 const& b)
+{
+	return a * b - (-a) * b;
+}
+
+inline VectorRowFracSat16 rounded(VectorRowFracSat16 const& change)
+{
+$rounding
+}
+
+inline void update(SynapseArrayViewHandle const& excitatory, SynapseArrayViewHandle const& inhibitory, size_t const row)
+{
+	auto const read = excitatory.get_correlation(row, true);
+	auto const change = odd_product(amplitude(baseline[row][0], read.causal), factor[row][0]) +
+	                    odd_product(amplitude(baseline[row][1], read.acausal), factor[row][1]);
+
+	auto const held = static_cast<VectorRowFracSat8>(excitatory.get_weights(row)) -
+	                  static_cast<VectorRowFracSat8>(inhibitory.get_weights(row));
+	auto weight = static_cast<VectorRowFracSat16>(held) + (static_cast<VectorRowFracSat16>(residual[row]) >> 8);
+	weight += rounded(change) << coarse;
+	VectorRowFracSat16 const low(lowest);
+	VectorRowFracSat16 const high(highest);
+	weight = vector_if(weight - high, VectorIfCondition::greater, high, weight);
+	weight = vector_if(weight - low, VectorIfCondition::lesser, low, weight);
+
+	auto const code = static_cast<VectorRowFracSat8>(weight + VectorRowFracSat16(128));
+	residual[row] = static_cast<VectorRowFracSat8>((weight - static_cast<VectorRowFracSat16>(code)) << 8);
+	excitatory.set_weights(static_cast<VectorRowMod8>(saturate_weight(code)), row);
+	inhibitory.set_weights(static_cast<VectorRowMod8>(saturate_weight(-code)), row);
+}
+
+} // namespace salhw
+
+template <size_t N>
+void PLASTICITY_RULE_KERNEL(
+    std::array<SynapseArrayViewHandle, N>& handles, std::array<NeuronViewHandle, 0>& /* neurons */, Recording& recording)
+{
+	static_assert(N % 2 == 0, "an inhibitory projection for each excitatory one");
+	recording.time = now();
+	if (!salhw::ready) {
+		salhw::initialise();
+	}
+	for (size_t i = 0; i < N / 2; ++i) {
+		if (handles[i].hemisphere != ppu) {
+			continue;
+		}
+$refreshing
+		for (size_t row = 0; row < handles[i].rows.size(); ++row) {
+			salhw::update(handles[i], handles[N / 2 + i], row);
+		}
+	}
+	hate::for_each(
+	    [](SynapseArrayViewHandle const& handle, auto& record) {
+		    if (handle.hemisphere != ppu) {
+			    return;
+		    }
+		    for (size_t row = 0; row < handle.rows.size(); ++row) {
+			    auto const weights = handle.get_weights(row);
+			    for (size_t i = 0; i < handle.columns.size(); ++i) {
+				    record[row][i] = weights[handle.columns[i]];
+			    }
+		    }
+	    },
+	    handles, recording.w);
+}

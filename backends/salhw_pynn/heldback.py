@@ -1,0 +1,85 @@
+"""What NEST owes: plastic synapses learn when the next presynaptic spike reaches them, so that between spikes the
+weights that NEST holds lack the latest pairs. Here these are worked out from the spikes.
+
+Times are ticks as the synapse sees them: a presynaptic spike at its stamp plus the axonal delay, a postsynaptic one at
+its stamp plus the dendritic delay; NEST pairs what differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+from numba import njit
+
+from salhw.fields import IntArray
+
+FORGOTTEN = 40.0  # time constants after which a pair adds less than rounding does
+
+
+@dataclass(frozen=True)
+class Trains:
+    """Spikes by cell: those of cell k are ``stamp[first[k] : first[k + 1]]``, in ascending order."""
+
+    first: IntArray
+    stamp: IntArray
+
+    @classmethod
+    def of(cls, cell: IntArray, stamp: IntArray, size: int) -> Trains:
+        """From spikes in any order."""
+        order = np.lexsort((stamp, cell))
+        return cls(np.searchsorted(cell[order], np.arange(size + 1)), stamp[order])
+
+    def counted(self, chosen: IntArray) -> IntArray:
+        """How many of each cell's spikes are ``chosen`` (a truth value per spike)."""
+        return np.diff(np.concatenate([[0], np.cumsum(chosen)])[self.first])
+
+
+@njit(cache=True)
+def owed(
+    pre, post, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first, post_at, seen, begun
+):
+    """Per synapse: what all pairs still add; and of the PSPs that have begun and not ended (spikes ``seen`` to
+    ``begun``), how many there are, and the sum of what has been added when each ends.
+
+    ``causal`` and ``anticausal`` per synapse, ``tau_*`` in ticks; ``seen``: how many spikes of each presynaptic cell
+    have reached the synapse.
+    """
+    change = np.zeros(pre.size)
+    active = np.zeros(pre.size)
+    ended = np.zeros(pre.size)
+    for k in range(pre.size):
+        j, i = pre[k], post[k]
+        low, high = pre_first[j], pre_first[j + 1]
+        now, trace, at = low + seen[j], 0.0, 0
+        if now > low:
+            at = pre_at[now - 1]
+            for m in range(now - 1, low - 1, -1):
+                if at - pre_at[m] > FORGOTTEN * tau_causal:
+                    break
+                trace += exp(-(at - pre_at[m]) / tau_causal)
+        end = post_first[i + 1]
+        n = post_first[i] + np.searchsorted(post_at[post_first[i] : end], at, side="right")
+        total = 0.0
+        while True:
+            spike = pre_at[now] if now < high else -1
+            while n < end and (spike < 0 or post_at[n] <= spike):
+                total += causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
+                n += 1
+            if spike < 0:
+                break
+            for m in range(n - 1, post_first[i] - 1, -1):
+                lag = spike - post_at[m]
+                if lag > FORGOTTEN * tau_anticausal:
+                    break
+                if lag > 0:
+                    total += anticausal[k] * exp(-lag / tau_anticausal)
+            trace = trace * exp(-(spike - at) / tau_causal) + 1.0
+            at = spike
+            if now - low < begun[j]:
+                active[k] += 1.0
+                ended[k] += total
+            now += 1
+        change[k] = total
+    return change, active, ended

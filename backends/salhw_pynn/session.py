@@ -1,0 +1,303 @@
+"""A session of the target ``nest``: a circuit in a NEST process of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.chip import Chip
+from salhw.compile.check import on_chip
+from salhw.compile.executable import Executable
+from salhw.fields import FloatArray, in_steps
+from salhw.host_plasticity import HostRule
+from salhw.neurons import GLM
+from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.recorder import Raster, provenance, recording, sample_steps
+from salhw.recording import Recording, Trace
+from salhw.worker import Worker
+from salhw_pynn.circuit import circuit
+from salhw_pynn.drive import cuts as changes
+from salhw_pynn.drive import drive, drive_of, driven
+from salhw_pynn.weights import History, Weights
+
+ENGINE = "salhw_nest_simulator.engine"
+STRETCH = 2_000_000  # cell-ticks per call, so that progress and Ctrl-C come through
+_idle: list[Worker] = []
+
+
+def _worker() -> Worker:
+    """A NEST process that no open session uses: NEST holds one network at a time."""
+    if _idle:
+        return _idle.pop()
+    sources = {ENGINE.partition(".")[0]: Path(__file__).parent / "simulator"}
+    return Worker(sys.executable, sources=sources, environment={"OMP_WAIT_POLICY": "passive"}, start_limit=120.0)
+
+
+def kernel_seed(seed: int, ids: Sequence[int]) -> int:
+    """The seed of NEST's random numbers. They are shared by all instances of a batch."""
+    return 1 + int(np.random.SeedSequence([seed, *ids]).generate_state(1)[0]) % (2**31 - 2)
+
+
+class NestSession:
+    """See salhw.backend.Session."""
+
+    def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
+        net = executable.network
+        self.executable, self.ids, self.closed = executable, tuple(ids), False
+        self._limit = float(executable.target.options["time_limit"])
+        self._circuit = circuit(net, executable.target, len(ids))
+        self._addresses = addresses(net)
+        self._nominal = {
+            path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
+            for path, a in self._addresses.items()
+        }
+        self._weights = {name: self._held(name) for name in self._circuit.wiring}
+        self._hosted = {name: self._host_rules(name) for name in self._circuit.wiring}
+        self._before = {p.name: [Raster.joined([])] for p in net.populations}
+        self._step = 0
+        self._provenance = provenance(executable, chips, seed, ("PyNN", "nest-simulator"))
+        self._worker = _worker()
+        threads = int(executable.target.options["threads"])
+        try:
+            self._call("open_network", self._circuit.plan.as_data(), kernel_seed(seed, self.ids), threads)
+        except BaseException:
+            _idle.append(self._worker)
+            raise
+        self._starts = self._worker.starts
+
+    def _call(self, function: str, *args: Any) -> Any:
+        return self._worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+
+    def _held(self, name: str) -> Weights:
+        wiring = self._circuit.wiring[name]
+        rates = []
+        for address in self._addresses.values():
+            if (address.owner, address.field) == (name, "learning_rate"):
+                rates.append(self._nominal[address.path].reshape(len(self.ids), -1)[:, wiring.position])
+        return Weights(self._circuit, wiring, rates, self.executable.network.ends(name)[:2])
+
+    def _host_rules(self, name: str) -> dict[int, HostRule]:
+        net, w = self.executable.network, self._circuit.wiring[name]
+        return {
+            k: HostRule(rule, w.post, w.pre, w.position, net.ends(name)[:2], len(self.ids), net.dt)
+            for k, rule in enumerate(w.projection.plasticity)
+            if not on_chip(rule, self.executable.target)
+        }
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def get(self, path: str) -> FloatArray:
+        """See Session. Weights are NEST's, with the pairs that it has not added yet."""
+        self._refuse_closed()
+        address = find(self._addresses, path)
+        if address.field != "weights":
+            return self._nominal[path].copy()
+        flat = np.zeros((len(self.ids), int(np.prod(address.shape))))
+        w = self._weights[address.owner]
+        flat[:, w.wiring.position] = w.read(self._call, self._history())
+        return flat.reshape(len(self.ids), *address.shape)
+
+    def set(self, path: str, value: npt.ArrayLike) -> None:
+        """See Session."""
+        self._refuse_closed()
+        address = find(self._addresses, path)
+        new = np.array(as_written(address, value, len(self.ids)))
+        if address.field == "bias":
+            self._nominal[path] = new
+            self._call("write_cells", {address.owner: self._drive(address.owner, self._step)})
+            return
+        w, history = self._weights[address.owner], self._history()
+        flat = new.reshape(len(self.ids), -1)[:, w.wiring.position]
+        if address.field == "weights":
+            self._write(w, history, flat, w.rates)
+            return
+        self._nominal[path] = new
+        rates = [flat if k == address.rule else rate for k, rate in enumerate(w.rates)]
+        if w.wiring.plastic:
+            self._write(w, history, w.read(self._call, history), rates)
+        else:
+            w.rates = rates
+
+    def _write(self, w: Weights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
+        followed = w.write(self._call, history, weights, rates)
+        post = w.wiring.projection.post
+        if isinstance(self.executable.network.population(post).neuron, GLM) and followed.any():
+            potential = self._call("read_cells", post, "V_m") + followed
+            self._call("write_cells", {post: {"V_m": potential}})
+
+    def _history(self) -> History:
+        plan = self._circuit.plan
+        sizes = {p.name: p.size for p in self.executable.network.populations}
+        joined = {name: Raster.joined(rasters) for name, rasters in self._before.items()}
+        self._before = {name: [raster] for name, raster in joined.items()}
+        return History(
+            self._step,
+            {name: plan.stamp(r.step) for name, r in joined.items()},
+            {name: r.instance * sizes[name] + r.neuron for name, r in joined.items()},
+        )
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Biological time in ms since the session was opened."""
+        return self._step * self.executable.network.dt
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
+        """See Session."""
+        self._refuse_closed()
+        began = time.perf_counter()
+        net = self.executable.network
+        count = duration_steps(net, duration)
+        start, stop = self._step, self._step + count
+        samples = sample_steps(net, start, stop)
+        kept = {start: self._sampled(samples[start])} if samples else {}
+        rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
+        membranes: dict[str, list[dict[str, Any]]] = {name: [] for name in self._circuit.plan.membranes}
+        before = {name: Raster.joined(found) for name, found in self._before.items()}
+        for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
+            self._advance(until, rasters, membranes)
+            self._learn(until, stop, {name: found[-1] for name, found in rasters.items()})
+            if until in samples:
+                kept[until] = self._sampled(samples[until])
+            if progress:
+                progress((until - start) / count)
+        self._learn_at_run_end()
+        wall = time.perf_counter() - began
+        return recording(
+            net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
+            before=before, weights=kept,
+            membranes={name: self._trace(name, found, start, stop) for name, found in membranes.items()},
+            provenance=self._provenance | {"wall_time_s": wall, "biological_time_ms": count * net.dt},
+        )  # fmt: skip
+
+    def _cuts(self, start: int, stop: int) -> frozenset[int]:
+        """The steps inside a run at which it has to stop: stimuli change, the host learns, and progress is told."""
+        net, plan = self.executable.network, self._circuit.plan
+        cells = sum(c.size for c in plan.cells) * plan.per_step
+        cuts = {*range(start, stop, max(1, STRETCH // cells)), *changes(net)}
+        for rules in self._hosted.values():
+            for hosted in rules.values():
+                every = 1 if hosted.rule.update == "spike" else in_steps(hosted.rule.period or 0.0, net.dt)
+                if every:
+                    cuts |= {*range(start - start % every, stop, every)}
+        return frozenset(cut for cut in cuts if start < cut < stop)
+
+    def _advance(
+        self, until: int, rasters: dict[str, list[Raster]], membranes: dict[str, list[dict[str, Any]]]
+    ) -> None:
+        net, plan = self.executable.network, self._circuit.plan
+        settings = {name: self._drive(name, self._step) for name in driven(net)}
+        if self._worker.starts != self._starts:
+            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", "open anew")
+        found = self._call("run", until - self._step, settings)
+        self._step = until
+        for name, spikes in found["spikes"].items():
+            size = net.population(name).size
+            step = (spikes["stamp"] - plan.lead_in) // plan.per_step - 1
+            raster = Raster.joined([Raster(spikes["cell"] // size, spikes["cell"] % size, step)])
+            rasters[name].append(raster)
+            self._before[name].append(raster)
+        for name, values in found["membranes"].items():
+            membranes[name].append(values)
+
+    def _drive(self, population: str, step: int) -> dict[str, FloatArray]:
+        bias = self._nominal[f"populations.{population}.bias"]
+        net, per_step = self.executable.network, self._circuit.plan.per_step
+        return drive(net, population, step, len(self.ids), per_step, bias)
+
+    # the host's part ----------------------------------------------------------------------------------------------
+
+    def _learn(self, until: int, stop: int, rasters: Mapping[str, Raster]) -> None:
+        for name, rules in self._hosted.items():
+            p = self._circuit.wiring[name].projection
+            due = []
+            for k, hosted in rules.items():
+                self._form_pairs(hosted, rasters[p.pre], rasters[p.post])
+                period = in_steps(hosted.rule.period or 0.0, self.executable.network.dt)
+                if hosted.rule.update == "spike" or (period and until % period == 0):
+                    due.append(k)
+            self._apply(name, due)
+
+    def _learn_at_run_end(self) -> None:
+        for name, rules in self._hosted.items():
+            self._apply(name, [k for k, hosted in rules.items() if hosted.rule.update == "run end"])
+
+    def _form_pairs(self, hosted: HostRule, pre: Raster, post: Raster) -> None:
+        n_post, n_pre = hosted.sizes
+        for step in np.union1d(pre.step, post.step):
+            hosted.advance(int(step), self._who(pre, step, n_pre), self._who(post, step, n_post))
+
+    def _who(self, raster: Raster, step: int, size: int) -> npt.NDArray[np.bool_]:
+        spiked = np.zeros((len(self.ids), size), dtype=np.bool_)
+        now = raster.step == step
+        spiked[raster.instance[now], raster.neuron[now]] = True
+        return spiked
+
+    def _apply(self, name: str, due: list[int]) -> None:
+        w, rules = self._weights[name], self._hosted[name]
+        change = sum((w.rates[k] * rules[k].take() for k in due), np.zeros(()))
+        if not np.any(change):
+            return
+        history = self._history()
+        weights = w.read(self._call, history) + change
+        for rule in w.wiring.projection.plasticity:
+            if rule.bounds:
+                weights = np.clip(weights, *rule.bounds)
+        self._write(w, history, weights, w.rates)
+
+    # what was recorded --------------------------------------------------------------------------------------------
+
+    def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
+        return {name: self.get(f"projections.{name}.weights") for name in names}
+
+    def _trace(self, name: str, found: list[dict[str, Any]], start: int, stop: int) -> Trace:
+        """A membrane trace; the last sample is still in NEST's exchange interval, and is what its cells hold."""
+        net, plan = self.executable.network, self._circuit.plan
+        population, every = net.population(name), plan.membranes[name]
+        steps = np.arange(-(-start // every) * every, stop, every)
+        cells = population.size * len(self.ids)
+        values = np.full((len(steps), cells), np.nan)
+        for events in found:
+            step = (events["stamp"] - plan.lead_in) // plan.per_step - 1
+            inside = (step >= start) & (step < stop)
+            values[(step[inside] - steps[0]) // every if len(steps) else [], events["cell"][inside]] = events["value"][
+                inside
+            ]
+        missing = np.flatnonzero(np.isnan(values).any(axis=1))
+        if len(missing):
+            values[missing] = self._call("read_cells", name, "V_m")
+        bias = self._nominal[f"populations.{name}.bias"]
+        potential = values.reshape(len(steps), len(self.ids), population.size).transpose(1, 0, 2)
+        if isinstance(population.neuron, GLM):
+            potential = potential + np.stack([drive_of(net, name, int(k), bias)[0] for k in steps], axis=1)
+        return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(potential))
+
+    # the end ------------------------------------------------------------------------------------------------------
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
+
+    def close(self) -> None:
+        """See Session. The process stays for the next session."""
+        if not self.closed:
+            self.closed = True
+            if self._worker.starts == self._starts and self._worker.pid is not None:
+                self._call("close_network")
+            _idle.append(self._worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,80 @@
+"""Build a network in NEST through PyNN. An exported script holds these functions word for word."""
+
+import warnings
+
+import numpy as np
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # PyNN's search for a compiler, and names that NEST has deprecated
+    import nest
+    import pyNN.nest as sim
+
+
+class ConnectAll(sim.Connector):
+    """PyNN's FromListConnector in one call of NEST instead of one per postsynaptic cell, and in NEST's own units."""
+
+    parameter_names = ()
+
+    def __init__(self, pre, post, weight, delay, **stdp):
+        super().__init__(safe=False)
+        self.pre, self.post, self.weight, self.delay, self.stdp = pre, post, weight, delay, stdp
+
+    def connect(self, projection):
+        size = len(self.pre)
+        columns = {"weight": self.weight, "delay": self.delay} | self.stdp
+        columns = {name: np.broadcast_to(np.asarray(v, dtype=float), (size,)) for name, v in columns.items()}
+        syn_spec = {
+            "synapse_model": projection.nest_synapse_model,
+            "synapse_label": projection.nest_synapse_label,
+            **columns,
+        }
+        first, last = (int(end.all_cells[0]) for end in (projection.pre, projection.post))
+        nest.Connect(self.pre + first, self.post + last, "one_to_one", syn_spec)
+        projection._sources.update((np.unique(self.pre) + first).tolist())
+
+
+def population(name, model, size, **parameters):
+    """Cells of a native NEST model; parameters are one number for all or one per cell."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about parameters that are no numbers, and stay as they are
+        kind = sim.native_cell_type(model)
+    kind.default_parameters = {}  # or PyNN writes all of them, and NEST takes no empty lists
+    kind.uses_parrot = False  # generators drive their cells directly
+    cells = sim.Population(size, kind(), label=name)
+    assign(cells, **parameters)
+    return cells
+
+
+def assign(cells, **parameters):
+    """Set parameters of a population, in NEST's names and units; ``spike_times`` are a list of arrays."""
+    if "spike_times" in parameters:
+        for node, times in zip(cells.node_collection, parameters.pop("spike_times"), strict=True):
+            node.set({"spike_times": [float(t) for t in times], "precise_times": False})
+    if parameters:
+        cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
+
+
+def connect(pre, post, pre_index, post_index, weight, delay):
+    """Static synapses, one per entry; delay in ms."""
+    if len(pre_index):
+        return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay), sim.StaticSynapse())
+    return None
+
+
+def connect_plastic(pre, post, pre_index, post_index, weight, delay, tau_plus, tau_minus, **stdp):
+    """NEST's stdp_synapse (additive, all pairs), with ``lambda``, ``alpha`` and ``Wmax`` per synapse."""
+    if not len(pre_index):
+        return None
+    rule = sim.STDPMechanism(
+        timing_dependence=sim.SpikePairRule(tau_plus=tau_plus, tau_minus=tau_minus, A_plus=1.0, A_minus=1.0),
+        weight_dependence=sim.AdditiveWeightDependence(w_min=0.0, w_max=1.0),
+    )
+    additive = {"mu_plus": 0.0, "mu_minus": 0.0, "tau_plus": tau_plus}
+    return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **additive, **stdp), rule)
+
+
+def record_spikes(cells, delay):
+    """A spike recorder, which counts in NEST's ticks. (What PyNN records lacks the last min_delay of a run.)"""
+    recorder = nest.Create("spike_recorder", params={"time_in_steps": True})
+    nest.Connect(cells.node_collection, recorder, syn_spec={"delay": delay})
+    return recorder

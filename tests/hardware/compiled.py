@@ -1,0 +1,54 @@
+"""C++ against the emulation headers, compiled with g++ and fed with 32-bit integers."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.fields import IntArray
+from salhw_pynn.hardware import kernel, processor
+from salhw_pynn.hardware.program import Program
+
+
+def build(source: Path, binary: Path, *options: str) -> Path:
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]
+    subprocess.run(["g++", *flags, f"-I{kernel.EMULATION}", *options, str(source), "-o", str(binary)], check=True)
+    return binary
+
+
+def execute(binary: Path, words: npt.ArrayLike) -> IntArray:
+    given = np.ascontiguousarray(words, dtype=np.int32).tobytes()
+    out = subprocess.run([str(binary)], input=given, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    return np.frombuffer(out, dtype=np.int32).astype(np.int64)
+
+
+def run_kernel(
+    program: Program, chip: int, code: IntArray, reads: IntArray, folder: Path
+) -> tuple[IntArray, IntArray, IntArray]:
+    """The kernel's codes and residuals after each update, (update, S), and the generators at the end, (256,).
+
+    Args:
+        code: initial codes, (S,).
+        reads: (update, 2, S). All synapses lie on one hemisphere; their rows are 0, 1, ...
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "kernel.h").write_text(kernel.kernel(program, chip))
+    main = kernel.EMULATION / "main.cpp"
+    binary = build(main, folder / "kernel", f'-DKERNEL="{folder / "kernel.h"}"')
+    (hemisphere,) = set(program.column // processor.COLUMNS)
+    column, row = program.column % processor.COLUMNS, np.unique(program.row, return_inverse=True)[1]
+    rows, used = row.max() + 1, np.unique(column)
+
+    def whole(values: IntArray) -> IntArray:
+        """As rows; what lies beside the synapses must not matter."""
+        full = np.random.default_rng(0).integers(0, 63, (*values.shape[:-1], rows, processor.COLUMNS))
+        full[..., row, column] = values
+        return full.reshape(-1)
+
+    head = [hemisphere, rows, len(reads), len(used), *used, *processor.polynomials()]
+    out = execute(binary, np.concatenate([head, whole(code), whole(reads)]))
+    updates = out[: -processor.COLUMNS].reshape(len(reads), 2, rows, processor.COLUMNS)[:, :, row, column]
+    return updates[:, 0], updates[:, 1], out[-processor.COLUMNS :]

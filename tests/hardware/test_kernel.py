@@ -1,0 +1,70 @@
+"""The C++ kernel, compiled with g++ against the emulation headers, gives the emulator's weights bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compiled import run_kernel
+
+from salhw import SAL, AntiHebbian, Hebbian, PairSTDP
+from salhw_pynn.hardware import kernel, program
+from salhw_pynn.hardware.program import Setting
+
+PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
+CASES = [
+    (SAL(0.004, **PERIOD), 8, "stochastic", 1),
+    (SAL(0.004, **PERIOD), 0, "stochastic", 3),
+    (Hebbian(0.02, **PERIOD), 3, "symmetric", 2),
+    (AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)), 8, "symmetric", 1),
+    (SAL(0.0001, **PERIOD), 5, "half_up", 2),
+    (SAL(0.05, **PERIOD), 2, "stochastic", 2),
+]
+
+
+@pytest.mark.parametrize(("rule", "hidden_bits", "rounding", "rows"), CASES)
+def test_the_kernel_does_what_the_emulator_does(
+    rule: PairSTDP, hidden_bits: int, rounding: program.Rounding, rows: int, tmp_path: Path
+) -> None:
+    """Half of the reads are as learning sees them, half anything that a converter can say."""
+    rng = np.random.default_rng([hidden_bits, rows])
+    columns, updates = 60, 120
+    column = np.concatenate([rng.permutation(256)[:columns] for _ in range(rows)])
+    row = np.repeat(rng.permutation(20)[:rows], columns)
+    baseline = rng.uniform(100.0, 220.0, (2, 2, rows * columns))
+    setting = Setting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
+    calibration = rng.uniform(0.6, 1.1, baseline.shape)
+    hemisphere = rows % 2
+    compiled = program.compile_rule(
+        rule, setting, row, column + 256 * hemisphere, baseline, calibration=calibration, seed=[11, 2**31 - 1]
+    )
+    reads = rng.integers(0, 256, (updates, 2, rows * columns))
+    usual = np.rint(baseline[1] + rng.normal(-5.0, 5.0, reads.shape))
+    reads = np.where(rng.random(reads.shape) < 0.5, np.clip(usual, 0, 255).astype(np.int64), reads)
+    code = rng.integers(-63, 64, rows * columns)
+
+    states = [program.initial_state(compiled, code)]
+    for update in reads:
+        states.append(program.run(compiled, np.stack([update, update]), states[-1]))
+    codes, residuals, generators = run_kernel(compiled, 1, code, reads, tmp_path)
+    assert np.array_equal(codes, [state.code[1] for state in states[1:]])
+    assert np.array_equal(residuals, [state.residual[1] for state in states[1:]])
+    if rounding == "stochastic":
+        assert np.array_equal(generators, states[-1].generators[1, hemisphere])
+    moved = np.diff([state.code[1] for state in states], axis=0)
+    assert (moved != 0).sum() > 0 if rule.learning_rate == 0.0001 else (moved != 0).mean() > 0.1
+
+
+def test_the_kernel_speaks_to_the_real_interfaces_and_fits() -> None:
+    """Names of libnux and grenade, in every rounding mode; sizes as the processor's memory counts them."""
+    pre, column = np.arange(32) ^ 1, np.arange(32)
+    for rounding in ("stochastic", "symmetric", "half_up"):
+        setting = Setting(code=0.04, rounding=rounding)
+        compiled = program.compile_rule(SAL(0.004, **PERIOD), setting, 0 * pre, column, np.full((1, 2, 32), 180.0))
+        text = kernel.kernel(compiled)
+        assert "$" not in text
+        assert text.count("PLASTICITY_RULE_KERNEL(") == 1
+        assert ("parallel_rng_rand" in text) == (rounding == "stochastic")
+        assert text.count("{0, 0, ") == 32
+    assert kernel.memory(compiled) == 256 * 9 + 12 * 32 < kernel.PROCESSOR_MEMORY
