@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -73,6 +74,16 @@ class Backend(Protocol):
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """Load an executable: one instance per entry of ``ids`` (and of ``chips``)."""
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """What a backend offers beside, if it can write an executable as a program that runs without salhw."""
+
+    def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
+        """Write the program's files into an empty directory and return them. It runs ``duration`` ms of instance 0 of a
+        session with this seed."""
         ...
 
 

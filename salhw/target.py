@@ -62,8 +62,8 @@ class Variability(Model):
         truncate: |x| never exceeds this many standard deviations.
         per: what shares one draw. ``row`` and ``column``: the synapses of a presynaptic or a postsynaptic neuron;
             ``neuron`` and ``synapse`` (and None) have a draw for each location.
-        group: its switch in ``Target.with_noise``: frozen ``mismatch``, noise from ``trial`` to trial (which the backend
-            draws, as wide as ``Chip.spread`` says), or pattern and noise of the ``plasticity`` circuits.
+        group: its switch in ``Target.with_noise``: frozen ``mismatch``, noise from ``trial`` to trial (which the
+            backend draws, as wide as ``Chip.spread`` says), or pattern and noise of the ``plasticity`` circuits.
         source: where the number comes from.
     """
 
@@ -87,9 +87,10 @@ class Target(Model):
 
     ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli`` and ``probes`` map the kinds that the target has
     to their capabilities; a kind that is absent is not supported. ``host`` does so for the rules and windows that the
-    computer beside the target works out where a rule allows it (``execution = "host"``) and the target itself cannot. ``speed_up`` is biological over hardware time (None
-    for a simulator, which has no fixed one). ``weight_bits`` is None where weights are not quantised; otherwise the
-    weights lie on at most ``2**weight_bits`` equidistant levels over ``projections.weights``, zero among them.
+    computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
+    ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
+    None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels over
+    ``projections.weights``, zero among them.
     """
 
     name: str

@@ -8,6 +8,7 @@ from math import exp
 
 import numpy as np
 
+from salhw.compile.check import on_chip
 from salhw.connectivity import shape_of, synapses
 from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.kernels import Exponential, Rectangular
@@ -19,7 +20,8 @@ from salhw.stimuli import Poisson, SpikeTimes
 from salhw.target import Target
 from salhw_pynn import neurons
 from salhw_pynn.encoding import Encoding, encoding
-from salhw_pynn.pairing import Part, parts, ticks_per_step
+from salhw_pynn.heldback import FORGOTTEN
+from salhw_pynn.pairing import MODELS, Part, parts, ticks_per_step
 from salhw_pynn.plan import Cells, Plan, Synapses
 
 
@@ -110,7 +112,7 @@ def circuit(net: Network, target: Target, instances: int) -> Circuit:
     wiring = {p.name: _wiring(draft, p) for p in net.projections}
     least = min([s.delay for s in draft.synapses] + ([per_step] if per_step > 1 else []), default=per_step)
     clock_start = _clock_start(least, per_step) if per_step > 1 else 1
-    lead_in = per_step * -(-(least + clock_start + 1) // per_step)
+    lead_in = per_step * -(-(least + clock_start + 1 + _phantom(draft)) // per_step)
     _stimuli(draft, lead_in, least)
     if per_step > 1:
         _clock(draft, least, clock_start)
@@ -130,6 +132,17 @@ def circuit(net: Network, target: Target, instances: int) -> Circuit:
         },
     )
     return Circuit(plan, wiring, instances)
+
+
+def _phantom(draft: _Draft) -> int:
+    """Ticks until it is forgotten that NEST's nearest-neighbour synapses take time 0 for a presynaptic spike."""
+    taus = [
+        rule.causal.tau
+        for p in draft.net.projections
+        for rule in p.plasticity
+        if rule.pairing != "all" and on_chip(rule, draft.target)
+    ]
+    return int(FORGOTTEN * max(taus, default=0.0) / draft.tick)
 
 
 def bias_parameters(
@@ -201,7 +214,7 @@ def _wiring(draft: _Draft, p: Projection) -> Wiring:
         for name, (axonal, dendritic), sign in zip(names, ends, (1.0, -1.0), strict=False):
             signed = stdp | {"Wmax": sign * np.asarray(stdp["Wmax"])}
             connect(name, draft.relay(p.pre, axonal), sign * value, dendritic, stdp=signed,
-                    tau_minus=rule.anticausal.tau)  # fmt: skip
+                    model=MODELS[rule.pairing], tau_minus=rule.anticausal.tau)  # fmt: skip
         plastic.append(Plastic(part, held, *names))
     rest = weights if not plastic else np.sum([part.encoding.offset for part in plastic], axis=0)
     on, off = connect(f"{p.name}.on", p.pre, scale * rest, reach), ""

@@ -36,10 +36,45 @@ class Trains:
         return np.diff(np.concatenate([[0], np.cumsum(chosen)])[self.first])
 
 
+ALL, SYMMETRIC, RESTRICTED = range(3)
+SCHEMES = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
+
+
+@njit(cache=True)
+def _trace(spikes, low, now, tau, scheme):
+    """The trace of the spikes ``low`` to ``now`` at the last of them."""
+    if scheme != ALL:
+        return 1.0
+    total = 0.0
+    for m in range(now - 1, low - 1, -1):
+        age = spikes[now - 1] - spikes[m]
+        if age > FORGOTTEN * tau:
+            break
+        total += exp(-age / tau)
+    return total
+
+
+@njit(cache=True)
+def _after(spikes, first, n, spike, since, tau, scheme):
+    """What a presynaptic spike at ``spike`` finds of the postsynaptic ones ``first`` to ``n``; ``since`` is the
+    presynaptic one before it."""
+    total = 0.0
+    for m in range(n - 1, first - 1, -1):
+        lag = spike - spikes[m]
+        if lag > FORGOTTEN * tau or (scheme == RESTRICTED and spikes[m] <= since):
+            break
+        if lag > 0:
+            total += exp(-lag / tau)
+            if scheme != ALL:
+                break
+    return total
+
+
 @njit(cache=True)
 def owed(
-    pre, post, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first, post_at, seen, begun
-):
+    scheme, pre, post, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first, post_at, seen,
+    begun,
+):  # fmt: skip
     """Per synapse: what all pairs still add; and of the PSPs that have begun and not ended (spikes ``seen`` to
     ``begun``), how many there are, and the sum of what has been added when each ends.
 
@@ -55,28 +90,22 @@ def owed(
         now, trace, at = low + seen[j], 0.0, 0
         if now > low:
             at = pre_at[now - 1]
-            for m in range(now - 1, low - 1, -1):
-                if at - pre_at[m] > FORGOTTEN * tau_causal:
-                    break
-                trace += exp(-(at - pre_at[m]) / tau_causal)
-        end = post_first[i + 1]
-        n = post_first[i] + np.searchsorted(post_at[post_first[i] : end], at, side="right")
-        total = 0.0
+            trace = _trace(pre_at, low, now, tau_causal, scheme)
+        first, end = post_first[i], post_first[i + 1]
+        n = first + np.searchsorted(post_at[first:end], at, side="right")
+        total, fresh = 0.0, True
         while True:
             spike = pre_at[now] if now < high else -1
             while n < end and (spike < 0 or post_at[n] <= spike):
-                total += causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
+                if fresh or scheme != RESTRICTED:
+                    total += causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
+                fresh = False
                 n += 1
             if spike < 0:
                 break
-            for m in range(n - 1, post_first[i] - 1, -1):
-                lag = spike - post_at[m]
-                if lag > FORGOTTEN * tau_anticausal:
-                    break
-                if lag > 0:
-                    total += anticausal[k] * exp(-lag / tau_anticausal)
-            trace = trace * exp(-(spike - at) / tau_causal) + 1.0
-            at = spike
+            total += anticausal[k] * _after(post_at, first, n, spike, at, tau_anticausal, scheme)
+            trace = trace * exp(-(spike - at) / tau_causal) + 1.0 if scheme == ALL else 1.0
+            at, fresh = spike, True
             if now - low < begun[j]:
                 active[k] += 1.0
                 ended[k] += total

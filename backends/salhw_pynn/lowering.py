@@ -23,6 +23,7 @@ from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
 from salhw.target import Target
 from salhw_pynn.neurons import MODELS, escape_error
+from salhw_pynn.pairing import MODELS as MODELS_OF
 from salhw_pynn.pairing import cancels, halved, parts, ticks_per_step
 
 TIC = 0.001  # ms: NEST's unit of time
@@ -182,10 +183,13 @@ def _learning(net: Network, target: Target) -> Iterator[Diagnostic]:
                            for w in (rule.causal, rule.anticausal))  # fmt: skip
                 size = f"PSPs keep the weight that they begin with; it changes by up to {step:.2g} per pair"
                 yield _different("SAL313", path, "present weights scale PSPs", size, "a lower learning rate")
+            most = float(np.abs(np.asarray(rule.learning_rate) * np.asarray(rule.causal.amplitude)).max())
             if not cancels(rule) and not halved(net, p, rule):
-                mean = 0.5 * (np.asarray(rule.causal.amplitude) + np.asarray(rule.anticausal.amplitude))
-                size = f"adds nothing instead of {np.abs(mean * np.asarray(rule.learning_rate)).max():.2g}"
+                size = f"such a pair is left out, and those around it are NEST's choice: {most:.2g} at most each"
                 yield _different("SAL323", path, "simultaneous spikes", size, "no bounds, or GLM neurons")
+            elif rule.pairing == "nearest_restricted":
+                size = f"a pair between two coincidences counts a half instead of a quarter: {most / 4:.2g} at most"
+                yield _different("SAL323", path, "simultaneous spikes", size, "a smaller dt, or nearest_symmetric")
 
 
 def _schedule(net: Network, rule: PairSTDP) -> str:
@@ -237,5 +241,6 @@ def _synapses(net: Network, target: Target, p: Projection, per_step: int) -> str
         f"presynaptic spikes {number(part.axonal * tick)} ms late through a relay, dendritic delay "
         f"{number(part.dendritic * tick)} ms" for part in learning
     )  # fmt: skip
+    models = " and ".join(dict.fromkeys(MODELS_OF[p.plasticity[part.rule].pairing] for part in learning))
     half = " (two that learn half each, for simultaneous spikes)" if any(part.share < 1 for part in learning) else ""
-    return f"stdp_synapse{half} beside a static one for weights of either sign{ends}; {relays}"
+    return f"{models}{half} beside a static one for weights of either sign{ends}; {relays}"

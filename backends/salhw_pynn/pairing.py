@@ -22,6 +22,11 @@ from salhw.target import Target
 from salhw_pynn.encoding import Amplitudes
 from salhw_pynn.neurons import latency
 
+MODELS = {
+    "all": "stdp_synapse",
+    "nearest_symmetric": "stdp_nn_symm_synapse",
+    "nearest_restricted": "stdp_nn_restr_synapse",
+}
 TICKS = (1, 2, 4)  # per step: the last is enough for every rule
 
 
@@ -43,8 +48,10 @@ class Part:
 
 
 def cancels(rule: PairSTDP) -> bool:
-    """Whether a coincidence adds nothing, because the branches are equal and opposite."""
-    return bool(np.all(np.asarray(rule.causal.amplitude) == -np.asarray(rule.anticausal.amplitude)))
+    """Whether coincidences change nothing: all pairs count, and the branches are equal and opposite."""
+    return rule.pairing == "all" and bool(
+        np.all(np.asarray(rule.causal.amplitude) == -np.asarray(rule.anticausal.amplitude))
+    )
 
 
 def halved(net: Network, projection: Projection, rule: PairSTDP) -> bool:

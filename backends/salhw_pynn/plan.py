@@ -37,8 +37,8 @@ class Cells:
 class Synapses:
     """Connections ``pre[k]`` -> ``post[k]`` with ``weight[k]`` in NEST's units, all delayed by ``delay`` ticks.
 
-    ``stdp`` holds the parameters of NEST's ``stdp_synapse``, one number or one per connection; ``tau_minus`` belongs to
-    the postsynaptic cells. Without it the synapses are static.
+    ``stdp`` holds the parameters of NEST's plastic ``model``, one number or one per connection; ``tau_minus`` is the
+    postsynaptic cells'. Without it the synapses are static.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Synapses:
     post: IntArray
     weight: FloatArray
     delay: int
+    model: str = "static_synapse"
     stdp: Values = field(default_factory=dict)
     tau_minus: float | None = None
 

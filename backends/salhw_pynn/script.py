@@ -116,7 +116,7 @@ def _projection(s: Synapses, arrays: dict[str, Any], ms: float) -> list[str]:
     if not s.stdp:
         return [f'synapses["{s.name}"] = connect({call})']
     stdp = dict(s.stdp)
-    taus = f"tau_plus={stdp.pop('tau_plus')!r}, tau_minus={s.tau_minus!r}"
+    taus = f"model={s.model!r}, tau_plus={stdp.pop('tau_plus')!r}, tau_minus={s.tau_minus!r}"
     rest = ", ".join(f'"{k}": {_value(f"{s.name}.{k}", v, arrays)}' for k, v in stdp.items())
     return [f'synapses["{s.name}"] = connect_plastic({call}, {taus}, **{{{rest}}})']
 

@@ -63,7 +63,7 @@ class NestSession:
         self._before = {p.name: [Raster.joined([])] for p in net.populations}
         self._step = 0
         self._provenance = provenance(executable, chips, seed, ("PyNN", "nest-simulator"))
-        self._worker = _worker()
+        self._worker, self._starts = _worker(), 0
         threads = int(executable.target.options["threads"])
         try:
             self._call("open_network", self._circuit.plan.as_data(), kernel_seed(seed, self.ids), threads)
@@ -73,6 +73,10 @@ class NestSession:
         self._starts = self._worker.starts
 
     def _call(self, function: str, *args: Any) -> Any:
+        """Call the engine; a process that died took the network with it, and a new one knows nothing of it."""
+        if self._starts and (self._worker.pid is None or self._worker.starts != self._starts):
+            fix = "open the executable again"
+            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", fix)
         return self._worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
 
     def _held(self, name: str) -> Weights:
@@ -195,8 +199,6 @@ class NestSession:
     ) -> None:
         net, plan = self.executable.network, self._circuit.plan
         settings = {name: self._drive(name, self._step) for name in driven(net)}
-        if self._worker.starts != self._starts:
-            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", "open anew")
         found = self._call("run", until - self._step, settings)
         self._step = until
         for name, spikes in found["spikes"].items():

@@ -11,7 +11,7 @@ import numpy as np
 from salhw.connectivity import shape_of
 from salhw.fields import FloatArray, IntArray
 from salhw_pynn.circuit import Circuit, Plastic, Wiring
-from salhw_pynn.heldback import Trains, owed
+from salhw_pynn.heldback import SCHEMES, Trains, owed
 
 Call = Callable[..., Any]
 """Calls a function of ``salhw_pynn.simulator.engine`` by name."""
@@ -84,8 +84,8 @@ class Weights:
         taus = rule.causal.tau / plan.tick, rule.anticausal.tau / plan.tick
         return _Due(
             *owed(
-                self.pre, self.post, causal, anticausal, *taus, pre.first, pre.stamp + part.axonal + half,
-                post.first, post.stamp + part.dendritic + half, seen, begun,
+                SCHEMES[rule.pairing], self.pre, self.post, causal, anticausal, *taus,
+                pre.first, pre.stamp + part.axonal + half, post.first, post.stamp + part.dendritic + half, seen, begun,
             )
         )  # fmt: skip
 
@@ -120,8 +120,8 @@ class Weights:
                 new[name]["weight"] = (sign * w.scale * value).ravel()
                 if end == "off":
                     old = self._due(plastic, self.rates, history, off=True)
-                    was = before / len(w.plastic) - encoding.offset - self._shaped(old.change)
-                    taken += due.active * (value - was).ravel() + due.ended - old.ended
+                    was = -call("read_synapses", [name])[name] / w.scale
+                    taken += due.active * (value.ravel() - was) + due.ended - old.ended
         if not w.plastic:
             for end, sign in signs:
                 new[w.on if end == "on" else w.off] = {"weight": (sign * w.scale * weights).ravel()}

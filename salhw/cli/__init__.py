@@ -12,8 +12,10 @@ import typer
 
 from salhw import __version__
 from salhw.backend import Session, resolve, targets
+from salhw.cli.export import register as register_export
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
+from salhw.cli.setup import register as register_setup
 from salhw.compile.executable import Report
 from salhw.compile.pipeline import compile
 from salhw.conformance.command import register as register_conformance
@@ -42,6 +44,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output file if
 
 
 register_conformance(app)
+register_setup(app)
 
 
 def main() -> None:
@@ -70,6 +73,9 @@ def _network(net: str) -> Network:
     if path.exists() or path.suffix or path.parent != Path():
         return Network.load(path)
     return builder(net)()
+
+
+register_export(app, _network)
 
 
 @app.command()

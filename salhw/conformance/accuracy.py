@@ -12,9 +12,14 @@ ACCURACY: dict[str, str] = {
     "stdd_total_variation": "total variation distance between the lags of nearest spike pairs and the theory's",
     "state_total_variation": "total variation distance between the states of three neurons and the exact distribution",
     "window": "relative error of the weight change by spike pairs (amplitudes, learning rates, pairing)",
+    "coincidence": "error of the weight change by simultaneous spikes, as a share of the amplitude; if it is not "
+    "declared, that of window holds",
     "window_tau": "relative error of the time constant of an STDP window",
     "sal_gap": "difference of reciprocal weights that SAL leaves, and the share of the initial one that it keeps",
     "batch": "what a batch of instances may differ by from single runs; 0 is bit for bit",
+    "held": "largest difference between a written bias or learning rate and what is held; 1e-6 without a declaration",
     "sal_sum": "change of the sum of reciprocal weights under SAL, in units of the weights",
+    "sal_walk": "standard deviation by which that sum wanders where weights are rounded at random, in units of the "
+    "weights per square root of a spike; 0: not at all",
 }
 """Name -> meaning. Every number is the margin of an equivalence test: what the target may be off by, at most."""

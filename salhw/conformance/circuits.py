@@ -19,7 +19,7 @@ from salhw.fields import FloatArray, IntArray
 from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, Discretisation, Source
-from salhw.plasticity import PairSTDP, Window
+from salhw.plasticity import Pairing, PairSTDP, Window
 from salhw.probes import Spikes
 from salhw.recording import Recording
 from salhw.stimuli import SpikeTimes
@@ -46,8 +46,9 @@ def declared_choice(capability: Capability, name: str, default: str) -> tuple[st
 
 
 def discretisations(lab: Lab) -> tuple[Discretisation, ...]:
-    """Those of GLM neurons."""
-    return declared_choice(lab.target.neurons.get("GLM", {}), "discretisation", "logistic")  # type: ignore[return-value]
+    """Those of GLM neurons, the target's own first."""
+    entry = lab.target.neurons.get("GLM", {}).get("discretisation")
+    return entry if isinstance(entry, tuple) else ("logistic",)  # type: ignore[return-value]
 
 
 def alternatives(lab: Lab, candidates: Mapping[str, Network]) -> dict[str, Network]:
@@ -282,6 +283,12 @@ def schedule(lab: Lab) -> str:
     """An update schedule that the target declares; the weights are read after the run, so any will do."""
     allowed = declared_choice(lab.target.plasticity.get("PairSTDP", {}), "update", "spike")
     return "every " + f"{10 * lab.dt:g} ms" if allowed[0] == "every" else allowed[0]
+
+
+def pairing(lab: Lab) -> Pairing:
+    """The pairing scheme of rules where it does not matter: the target's own, which it names first."""
+    entry = lab.target.plasticity.get("PairSTDP", {}).get("pairing")
+    return entry[0] if isinstance(entry, tuple) else "nearest_restricted"  # type: ignore[return-value]
 
 
 def change(lab: Lab, net: Network, steps: int) -> FloatArray:

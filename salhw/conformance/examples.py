@@ -55,7 +55,7 @@ def ordinary(dt: float) -> dict[str, Any]:
     return {
         "bias": 0.0, "tau_ref": 10 * dt, "tau_m": 10 * dt, "v_rest": 0.0, "v_reset": 0.0, "v_thresh": 1.0,
         "discretisation": "logistic", "tau_syn": 10 * dt, "superposition": "sum", "delay": 0.0, "amplitude": 1.0,
-        "tau": 10 * dt, "pairing": "nearest_restricted", "learning_rate": 0.01, "update": "spike", "execution": "chip",
+        "tau": 10 * dt, "pairing": "nearest_restricted", "learning_rate": 0.01, "update": "spike",
         "rate": 20.0 / dt, "start": 0.0, "every": 5 * dt, "state": 1, "weights": 0.5,
     }  # fmt: skip
 
@@ -66,7 +66,7 @@ def other(dt: float) -> dict[str, Any]:
         "bias": 0.5, "tau_ref": 12 * dt, "tau_m": 20 * dt, "v_rest": -0.5, "v_reset": -0.25, "v_thresh": 2.0,
         "discretisation": "exact", "tau_syn": 12 * dt, "area": 5 * dt, "superposition": "last", "delay": 2 * dt,
         "amplitude": 0.5, "tau": 12 * dt, "pairing": "all", "learning_rate": 0.02, "update": "run end",
-        "bounds": (-1.0, 1.0), "execution": "host", "rate": 10.0 / dt, "start": 2 * dt, "stop": 12 * dt,
+        "bounds": (-1.0, 1.0), "rate": 10.0 / dt, "start": 2 * dt, "stop": 12 * dt,
         "every": 7 * dt, "state": 0, "weights": 0.25,
     }  # fmt: skip
 

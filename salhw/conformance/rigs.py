@@ -19,6 +19,7 @@ from salhw.fields import FloatArray, Model
 from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF, Neuron, Source
+from salhw.paths import Address
 from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow
 from salhw.probes import Probe, Spikes
 from salhw.stimuli import Poisson, SpikeTimes, Stimulus
@@ -290,3 +291,15 @@ def resolution(lab: Lab) -> float:
     from salhw.compile.quantise import levels
 
     return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
+
+
+def one_for_all(lab: Lab, net: Network, address: Address) -> bool:
+    """Whether the target holds a single value for all neurons, or synapses, at an address."""
+    if address.field == "weights":
+        return False
+    if address.field == "learning_rate":
+        capability = lab.target.plasticity.get(net.projection(address.owner).plasticity[address.rule].kind, {})
+    else:
+        capability = lab.target.neurons.get(net.population(address.owner).neuron.kind, {})
+    arrays = capability.get("arrays", ())
+    return isinstance(arrays, tuple) and address.field not in arrays

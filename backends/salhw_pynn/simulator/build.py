@@ -61,14 +61,18 @@ def connect(pre, post, pre_index, post_index, weight, delay):
     return None
 
 
-def connect_plastic(pre, post, pre_index, post_index, weight, delay, tau_plus, tau_minus, **stdp):
-    """NEST's stdp_synapse (additive, all pairs), with ``lambda``, ``alpha`` and ``Wmax`` per synapse."""
+def connect_plastic(pre, post, pre_index, post_index, weight, delay, model, tau_plus, tau_minus, **stdp):
+    """NEST's additive STDP with ``lambda``, ``alpha`` and ``Wmax`` per synapse: PyNN's standard mechanism for all pairs
+    (stdp_synapse), NEST's own models for nearest ones."""
     if not len(pre_index):
         return None
-    rule = sim.STDPMechanism(
-        timing_dependence=sim.SpikePairRule(tau_plus=tau_plus, tau_minus=tau_minus, A_plus=1.0, A_minus=1.0),
-        weight_dependence=sim.AdditiveWeightDependence(w_min=0.0, w_max=1.0),
-    )
+    if model == "stdp_synapse":
+        rule = sim.STDPMechanism(
+            timing_dependence=sim.SpikePairRule(tau_plus=tau_plus, tau_minus=tau_minus, A_plus=1.0, A_minus=1.0),
+            weight_dependence=sim.AdditiveWeightDependence(w_min=0.0, w_max=1.0),
+        )
+    else:
+        rule = sim.native_synapse_type(model)(tau_minus=tau_minus)
     additive = {"mu_plus": 0.0, "mu_minus": 0.0, "tau_plus": tau_plus}
     return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **additive, **stdp), rule)
 

@@ -51,7 +51,7 @@ def _projection(s: dict[str, Any], cells: dict[str, Any], tick: float) -> Any:
     ends = cells[s["source"]], cells[s["target"]], s["pre"], s["post"], s["weight"], s["delay"] * tick
     if not s["stdp"]:
         return build.connect(*ends)
-    return build.connect_plastic(*ends, tau_minus=s["tau_minus"], **s["stdp"])
+    return build.connect_plastic(*ends, model=s["model"], tau_minus=s["tau_minus"], **s["stdp"])
 
 
 def _meter(cells: Any, every: int, plan: dict[str, Any]) -> Any:

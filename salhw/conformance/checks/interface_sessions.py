@@ -50,8 +50,9 @@ def weights_persist(lab: Lab) -> Evidence:
 
 @check("get-set-round-trip", group="interface")
 def get_set_round_trip(lab: Lab) -> Evidence:
-    """Every path reads back what was written, per instance and broadcast, to the resolution of the target's weights; a
-    fresh session reads the compiled network."""
+    """Every path reads back what was written, per instance and broadcast, to the resolution of the target's weights and
+    to what it declares for the rest (held); a fresh session reads the compiled network. A field that the target
+    declares to be one number for all is written as one."""
     rules = [rigs.rule(lab)] if "PairSTDP" in lab.target.plasticity else []
     net = rigs.relay(lab, rules=rules)
     executable = lab.compile(net)
@@ -63,7 +64,9 @@ def get_set_round_trip(lab: Lab) -> Evidence:
                 return Evidence(False, f"{path} reads shape {before.shape} instead of {(2, *address.shape)}")
             scale = 0.25 * min(abs(rigs.weight_range(lab).max), 4.0) if address.field == "weights" else 0.5
             ramp = scale * (np.arange(before.size, dtype=np.float64).reshape(before.shape) + 1.0) / before.size
-            limit = rigs.resolution(lab) if address.field == "weights" else 1e-6
+            if rigs.one_for_all(lab, net, address):
+                ramp[:] = 0.5 * scale
+            limit = rigs.resolution(lab) if address.field == "weights" else lab.target.accuracy.get("held", 1e-6)
             for value in (ramp, ramp[0], np.float64(0.25 * scale), before):
                 session.set(path, value)
                 off = float(np.abs(session.get(path) - value).max()) / limit

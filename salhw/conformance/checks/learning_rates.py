@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw.conformance.circuits import alternatives, schedule
+from salhw.conformance.circuits import alternatives, pairing, schedule
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence
@@ -57,7 +57,8 @@ def learning_rate_per_synapse(lab: Lab) -> Evidence:
 def network(lab: Lab, weights: Connectivity, rates: FloatArray) -> Network:
     """Three sources to three sources."""
     window = ExponentialWindow(amplitude=1.0, tau=10 * lab.dt)
-    rule = PairSTDP(causal=window, anticausal=window, learning_rate=rates, update=schedule(lab))
+    options = {"pairing": pairing(lab), "update": schedule(lab)}
+    rule = PairSTDP(causal=window, anticausal=window, learning_rate=rates, **options)
     times = {"pre": 10, "post": 10 + LAG}
     return Network(
         name="learning_rates",

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.conformance.circuits import NEURONS, alternatives, change, declared_choice, forced_pairs, partners, schedule
+from salhw.conformance.circuits import NEURONS, alternatives, change, forced_pairs, pairing, partners, schedule
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence, equivalent
 from salhw.conformance.verdict import by_count, by_test
 from salhw.fields import FloatArray
 from salhw.network import Network
-from salhw.plasticity import ExponentialWindow, Pairing, PairSTDP, TriangularWindow, Window
+from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow, Window
 
 LAGS = np.arange(1, 13, dtype=np.float64)  # steps
 TAU = {"causal": 10, "anticausal": 15}  # steps
@@ -42,9 +42,7 @@ def rule(lab: Lab, kind: str, *, causal: float = -1.0, anticausal: float = 1.0) 
     """A rule with windows of one kind."""
     branches = {"causal": causal, "anticausal": anticausal}
     windows = {name: WINDOWS[kind](amplitude=a, tau=TAU[name] * lab.dt) for name, a in branches.items()}
-    pairings = declared_choice(lab.target.plasticity.get("PairSTDP", {}), "pairing", "nearest_restricted")
-    scheme: Pairing = pairings[0]  # type: ignore[assignment]
-    return PairSTDP(**windows, learning_rate=RATE, pairing=scheme, update=schedule(lab))
+    return PairSTDP(**windows, learning_rate=RATE, pairing=pairing(lab), update=schedule(lab))
 
 
 def forced(lab: Lab, chosen: PairSTDP) -> tuple[Network, int]:

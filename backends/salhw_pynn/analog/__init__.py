@@ -1,0 +1,1 @@
+"""The target ``brainscales2``: an analog chip with hybrid plasticity, emulated on NEST."""

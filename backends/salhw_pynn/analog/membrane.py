@@ -1,0 +1,137 @@
+"""Neurons of the description as leaky integrate-and-fire neurons of the chip, with a chip's fixed pattern.
+
+A GLM neuron is *sampled*: Poisson background of both signs through the synaptic inputs makes the free membrane a random
+process of standard deviation sigma, and its crossings of the threshold stand for the escape rate. sigma is the unit of the
+membrane, its zero is the threshold. All times go with the refractory period, so one set of constants serves all.
+
+The leak is what the chip's calibration makes it with the background on: the mean of the background is in it. Otherwise
+the spread of the gains would spread the biases by more than a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.chip import Chip
+from salhw.fields import FloatArray, IntArray
+from salhw.kernels import Kernel, Rectangular
+from salhw.network import Network, Population
+from salhw.neurons import GLM, LIF
+
+TAU_SYN, TAU_M = 0.5, 0.1
+"""Time constants of synaptic inputs and membrane of a sampling neuron, in refractory periods."""
+EVENTS, EVENT = 50.0, 0.219
+"""Background of either sign: events per refractory period, and the current of one in sigma."""
+RESET = 0.2
+"""From the threshold down to the reset, in sigma."""
+LSB_PER_SIGMA = 25.0
+"""Converter LSB that a sigma takes: with the thresholds at 135 LSB the leaks of biases from -4 to 2.2 lie in 50..160."""
+LSB_PER_GAP = 70.0
+"""Converter LSB from the reset to the threshold of a LIF description, and from leak to threshold where noise is meant."""
+LEAK = (-0.55388, 0.66142, 0.01152, -0.0091, -0.00015, 0.00017)
+"""The leak above the threshold in sigma, a polynomial in the bias (fit.py)."""
+CURRENT = 1.675
+"""The current of a spike in sigma per unit weight of a rectangular PSP as long as the refractory period (fit.py)."""
+
+
+@dataclass(frozen=True)
+class Membranes:
+    """The circuits of one population on B chips, n neurons each; potentials in sigma above the threshold (GLM), or in the
+    description's units (LIF); [0] of ``gain`` and ``tau_syn`` is the excitatory input.
+
+    Args:
+        gain: factor on synaptic currents, (2, B, n).
+        tau_syn: ms, (2, B, n).
+        tau_m: ms, (B, n).
+        leak: offset of the resting potential, (B, n).
+        reset, thresh: (B, n).
+        unit: membrane units per LSB of the converter.
+        event: the background's current per event, and ``rate``: its events per ms, of either sign; 0 without.
+        refractory: ms.
+    """
+
+    gain: FloatArray
+    tau_syn: FloatArray
+    tau_m: FloatArray
+    leak: FloatArray
+    reset: FloatArray
+    thresh: FloatArray
+    unit: float
+    event: float
+    rate: float
+    refractory: float
+
+    @property
+    def sigma(self) -> FloatArray:
+        """Standard deviation of the free membrane in the background, (B, n)."""
+        power = self.gain**2 * self.tau_syn**2 / (2.0 * (self.tau_syn + self.tau_m))
+        return np.asarray(self.event * np.sqrt(self.rate * power.sum(axis=0)))
+
+    def noisy(self, chips: Sequence[Chip], normal: FloatArray) -> FloatArray:
+        """Thresholds of one trial; ``normal``: standard normal numbers, (B, n)."""
+        spread = np.array([chip.spread("threshold_noise") for chip in chips])[:, None]
+        return np.asarray(self.thresh + spread * LSB_PER_GAP * self.unit * normal)
+
+
+def leak(bias: npt.ArrayLike) -> FloatArray:
+    """Leak above the threshold in sigma, for biases of GLM neurons."""
+    return np.polynomial.polynomial.polyval(np.asarray(bias, dtype=np.float64), LEAK)
+
+
+def exponential_of(kernel: Kernel) -> tuple[float, float]:
+    """(time constant in ms, height) of the synaptic current that stands for a PSP: of equal area."""
+    if isinstance(kernel, Rectangular):
+        return TAU_SYN * kernel.tau_syn, kernel.height / TAU_SYN
+    return kernel.tau_syn, kernel.height
+
+
+def strength(net: Network, projection: str) -> float:
+    """The current of one spike per unit weight, in units of the postsynaptic membrane."""
+    p = net.projection(projection)
+    _, height = exponential_of(p.kernel)
+    return height * (CURRENT * TAU_SYN if isinstance(net.population(p.post).neuron, GLM) else 1.0)
+
+
+def membranes(net: Network, population: Population, chips: Sequence[Chip], place: IntArray) -> Membranes:
+    """The circuits of a population of GLM or LIF neurons at the locations ``place`` of ``chips``."""
+    neuron = population.neuron
+    assert isinstance(neuron, GLM | LIF)
+    if isinstance(neuron, GLM):
+        unit, tau_syn, tau_m = 1.0 / LSB_PER_SIGMA, TAU_SYN * neuron.tau_ref, TAU_M * neuron.tau_ref
+        reset, thresh, event, rate = -RESET, 0.0, EVENT, EVENTS / neuron.tau_ref
+        refractory = neuron.tau_ref
+    else:
+        unit, tau_m = (neuron.v_thresh - neuron.v_reset) / LSB_PER_GAP, neuron.tau_m
+        tau_syn = next((exponential_of(p.kernel)[0] for p in net.projections if p.post == population.name), 5.0)
+        reset, thresh, event, rate = neuron.v_reset, neuron.v_thresh, 0.0, 0.0
+        refractory = neuron.tau_ref - 0.5 * net.dt  # the description's spikes wait for the end of a step
+
+    def varied(quantity: str, nominal: float) -> FloatArray:
+        return np.array([chip.vary(quantity, nominal, place) for chip in chips]).reshape(len(chips), len(place))
+
+    thresholds = thresh + unit * varied("v_thresh", 0.0)
+    return Membranes(
+        gain=np.maximum(np.stack([varied("gain_exc", 1.0), varied("gain_inh", 1.0)]), 0.0),
+        tau_syn=np.maximum(np.stack([varied("tau_syn_exc", tau_syn), varied("tau_syn_inh", tau_syn)]), 0.05 * tau_syn),
+        tau_m=np.maximum(varied("tau_m", tau_m), 0.05 * tau_m),
+        leak=unit * varied("v_leak", 0.0),
+        reset=reset + unit * varied("v_reset", 0.0),
+        thresh=thresholds,
+        unit=unit,
+        event=event,
+        rate=rate,
+        refractory=refractory,
+    )
+
+
+def drive(population: Population, cells: Membranes, bias: FloatArray) -> FloatArray:
+    """The constant current that makes the free membrane rest where it has to, (B, n); the resistance is 1."""
+    mean = cells.event * cells.rate * (cells.gain[0] * cells.tau_syn[0] - cells.gain[1] * cells.tau_syn[1])
+    if isinstance(population.neuron, GLM):
+        return np.asarray(leak(bias) + cells.leak - mean)
+    assert isinstance(population.neuron, LIF)
+    return np.asarray(population.neuron.v_rest + cells.leak + bias)

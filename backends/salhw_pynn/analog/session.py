@@ -1,0 +1,284 @@
+"""A session of an emulated analog chip: its neurons in a NEST process, its plasticity beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.diagnostics import UnsupportedNetworkError
+from salhw.fields import FloatArray, IntArray
+from salhw.neurons import GLM, LIF, Source
+from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.recorder import Raster, provenance, recording, sample_steps
+from salhw.recording import Recording
+from salhw.stimuli import SpikeTimes
+from salhw_pynn.analog.circuit import circuit
+from salhw_pynn.analog.hybrid import Learner, code, plastic
+from salhw_pynn.analog.membrane import drive
+from salhw_pynn.analog.placement import rows
+from salhw_pynn.analog.sources import Emitter, forced_steps
+from salhw_pynn.hardware.processor import WEIGHT_MAX
+from salhw_pynn.session import ENGINE, STRETCH, _idle, _worker, kernel_seed
+
+ABOVE = 1e6  # a potential that crosses every threshold
+
+
+class AnalogSession:
+    """See salhw.backend.Session."""
+
+    def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
+        net = executable.network
+        self.executable, self.ids, self.chips, self.closed = executable, tuple(ids), tuple(chips), False
+        self._limit = float(executable.target.options["time_limit"])
+        self._circuit = circuit(net, executable.placement, chips)
+        self._addresses = addresses(net)
+        self._nominal = {
+            path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
+            for path, a in self._addresses.items()
+        }
+        self._entropy = [[int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1, i] for i in self.ids]
+        self._step, self._runs = 0, 0
+        self._emitters = [Emitter(net, p.name, [e[0] for e in self._entropy]) for p in net.populations
+                          if isinstance(p.neuron, Source)]  # fmt: skip
+        self._forced = forced_steps(net, self._circuit.cells)
+        self._last = {name: np.full(made.tau_m.size, -(1 << 40)) for name, made in self._circuit.cells.items()}
+        self._before = {p.name: [Raster.joined([])] for p in net.populations}
+        place = rows(net, executable.placement)
+        self._learners = {
+            name: Learner(
+                executable, name, place, chips, [e[0] for e in self._entropy], self._circuit.plan.tick,
+                self._flat(name, "weights"), self._flat(name, self._rate_field(name)),
+            )
+            for name in plastic(net)
+        }  # fmt: skip
+        self._provenance = provenance(executable, chips, seed, ("PyNN", "nest-simulator"))
+        self._worker = _worker()
+        try:
+            threads = int(executable.target.options["threads"])
+            self._call("open_network", self._circuit.plan.as_data(), kernel_seed(seed, self.ids), threads)
+            self._starts = self._worker.starts
+            for p in net.projections:
+                self._write(p.name, self._grid(self._flat(p.name, "weights")))
+        except BaseException:
+            _idle.append(self._worker)
+            raise
+
+    def _call(self, function: str, *args: Any) -> Any:
+        return self._worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def _rate_field(self, name: str) -> str:
+        return next(a.path for a in self._addresses.values() if (a.owner, a.field) == (name, "learning_rate")).split(
+            f"projections.{name}."
+        )[1]
+
+    def _flat(self, name: str, field: str) -> FloatArray:
+        """What is nominally held, per synapse, (B, S)."""
+        held = self._nominal[f"projections.{name}.{field}"].reshape(len(self.ids), -1)
+        return np.array(held[:, self._circuit.wiring[name].position])
+
+    def _grid(self, weights: FloatArray) -> FloatArray:
+        """The nearest weights that the chip holds."""
+        step = code(self.executable.target)
+        if self.executable.target.weight_bits is None:
+            return np.clip(weights, -WEIGHT_MAX * step, WEIGHT_MAX * step)
+        return np.asarray(np.clip(np.rint(weights / step), -WEIGHT_MAX, WEIGHT_MAX) * step + 0.0)
+
+    def _write(self, name: str, weights: FloatArray) -> None:
+        """Make the emulated chips hold nominal ``weights`` (B, S)."""
+        wiring = self._circuit.wiring[name]
+        full = np.zeros((len(self.ids), int(np.prod(self._addresses[f"projections.{name}.weights"].shape))))
+        full[:, wiring.position] = weights
+        path = f"projections.{name}.weights"
+        self._nominal[path] = full.reshape(self._nominal[path].shape)
+        if self.executable.network.projection(name).post in self._circuit.cells and weights.size:
+            self._call("write_synapses", {name: {"weight": wiring.weights(weights)}})
+
+    def get(self, path: str) -> FloatArray:
+        """See Session. Weights are nominal: what the chip's fixed pattern makes of them is not in them."""
+        self._refuse_closed()
+        return self._nominal[find(self._addresses, path).path].copy()
+
+    def set(self, path: str, value: npt.ArrayLike) -> None:
+        """See Session. Weights are rounded to the chip's codes, and end at its range."""
+        self._refuse_closed()
+        address = find(self._addresses, path)
+        new = np.array(as_written(address, value, len(self.ids)))
+        if address.field == "bias":
+            self._nominal[path] = new
+            self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
+            return
+        flat = new.reshape(len(self.ids), -1)[:, self._circuit.wiring[address.owner].position]
+        if address.field == "learning_rate":
+            try:
+                self._learners[address.owner].teach(flat)
+            except UnsupportedNetworkError as error:
+                f = error.diagnostics[0]
+                raise session_error("SAL403", path, f.asked, f.supported, f.fix) from None
+            self._nominal[path] = new
+        elif address.owner in self._learners:
+            self._write(address.owner, self._learners[address.owner].write(self._grid(flat)))
+        else:
+            self._write(address.owner, self._grid(flat))
+
+    def _drive(self, name: str) -> FloatArray:
+        population = self.executable.network.population(name)
+        return drive(population, self._circuit.cells[name], self._nominal[f"populations.{name}.bias"]).ravel()
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Biological time in ms since the session was opened."""
+        return self._step * self.executable.network.dt
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
+        """See Session. Each run is a trial: thresholds are as noisy as the chip's are from run to run."""
+        self._refuse_closed()
+        began = time.perf_counter()
+        net = self.executable.network
+        count = duration_steps(net, duration)
+        start, stop = self._step, self._step + count
+        samples = sample_steps(net, start, stop)
+        kept = {start: self._sampled(samples[start])} if samples else {}
+        rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
+        before = {name: Raster.joined(found) for name, found in self._before.items()}
+        self._begin(start, stop, rasters)
+        for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
+            self._advance(until, rasters)
+            for name, learner in self._learners.items():
+                if until % learner.period == 0:
+                    self._write(name, learner.update())
+            if until in samples:
+                kept[until] = self._sampled(samples[until])
+            if progress:
+                progress((until - start) / count)
+        self._before = {name: [Raster.joined(found).since(stop - 100_000)] for name, found in rasters.items()}
+        biological = count * net.dt
+        told = {
+            "wall_time_s": time.perf_counter() - began, "biological_time_ms": biological,
+            "hardware_time_ms": biological / (self.executable.target.speed_up or 1.0),
+            "updates": sum(stop // x.period - start // x.period for x in self._learners.values()),
+        }  # fmt: skip
+        return recording(
+            net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
+            before=before, weights=kept, membranes={}, provenance=self._provenance | told,
+        )  # fmt: skip
+
+    def _begin(self, start: int, stop: int, rasters: dict[str, list[Raster]]) -> None:
+        """Thresholds of a new trial, and the spikes of sources in it."""
+        settings: dict[str, dict[str, Any]] = {}
+        for k, (name, made) in enumerate(self._circuit.cells.items()):
+            draws = [np.random.default_rng([e, 2, k, self._runs]).standard_normal(made.tau_m.shape[1])
+                     for e, _ in self._entropy]  # fmt: skip
+            least = made.reset + 1e-3 * made.unit  # a reset above its threshold is one just below it
+            thresh = np.maximum(made.noisy(self.chips, np.array(draws)), least)
+            settings[name] = {"V_th": thresh.ravel(), "I_e": self._drive(name)}
+        tick = self._circuit.plan.tick
+        for emitter in self._emitters:
+            raster = emitter.spikes(start, stop)
+            rasters[emitter.name].append(raster)
+            cell = raster.instance * emitter.size + raster.neuron
+            order = np.lexsort((raster.step, cell))
+            times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
+            ends = np.searchsorted(cell[order], np.arange(1, emitter.size * len(self.ids)))
+            settings[emitter.name] = {"spike_times": np.split(times, ends)}
+        self._alive()
+        self._call("write_cells", settings)
+        self._runs += 1
+
+    def _cuts(self, start: int, stop: int) -> frozenset[int]:
+        """The steps inside a run at which the processor works, and progress is told."""
+        plan = self._circuit.plan
+        cells = sum(c.size for c in plan.cells) * self._circuit.per_step
+        cuts = {*range(start, stop, max(1, STRETCH // cells))}
+        for learner in self._learners.values():
+            cuts |= {*range(start - start % learner.period, stop, learner.period)}
+        return frozenset(cut for cut in cuts if start < cut < stop)
+
+    def _advance(self, until: int, rasters: dict[str, list[Raster]]) -> None:
+        """Run to the beginning of a step; forced spikes come at the last tick of theirs."""
+        first, ticks = self._step, self._now(self._step)
+        found: dict[str, list[tuple[IntArray, IntArray]]] = {name: [] for name in self._circuit.cells}
+        for step in sorted(s for s in self._forced if first <= s < until):
+            self._simulate(self._now(step + 1) - 1 - ticks, found)
+            ticks = self._now(step + 1) - 1
+            for name, cells in self._forced[step].items():
+                self._raise(name, cells, ticks)
+        self._simulate(self._now(until) - ticks, found)
+        self._step = until
+        net, place = self.executable.network, self.executable.placement
+        seen: list[tuple[IntArray, IntArray, IntArray]] = []
+        for p in net.populations:
+            if p.name in found:
+                stamp, cell = (np.concatenate([np.zeros(0, dtype=np.int64), *(f[k] for f in found[p.name])]) for k in (0, 1))
+                raster = Raster(cell // p.size, cell % p.size, self._circuit.step_of(stamp))
+                rasters[p.name].append(raster)
+            else:
+                (whole,) = rasters[p.name]
+                now = (whole.step >= first) & (whole.step < until)
+                raster = Raster(whole.instance[now], whole.neuron[now], whole.step[now])
+                stamp = self._circuit.tick_of(raster.step)
+            seen.append((raster.instance, place.first[p.name] + raster.neuron, stamp))
+        instance, neuron, stamp = (np.concatenate(x) for x in zip(*seen, strict=True))
+        for learner in self._learners.values():
+            learner.see(instance, neuron, stamp)
+
+    def _now(self, step: int) -> int:
+        """Ticks that have passed when ``step`` begins."""
+        return int(self._circuit.tick_of(step)) - self._circuit.per_step
+
+    def _alive(self) -> None:
+        if self._worker.starts != self._starts:
+            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", "open anew")
+
+    def _simulate(self, ticks: int, found: dict[str, list[tuple[IntArray, IntArray]]]) -> None:
+        if not ticks:
+            return
+        self._alive()
+        for name, spikes in self._call("run", ticks, {})["spikes"].items():
+            found[name].append((spikes["stamp"], spikes["cell"]))
+            np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
+
+    def _raise(self, name: str, cells: IntArray, ticks: int) -> None:
+        """Lift the potential of neurons (of one instance) above all thresholds, unless they are refractory."""
+        size = self.executable.network.population(name).size
+        index = (np.arange(len(self.ids))[:, None] * size + cells).ravel()
+        dead = round(self._circuit.cells[name].refractory / self._circuit.plan.tick)
+        index = index[self._last[name][index] + dead <= ticks + 1]
+        potential = self._call("read_cells", name, "V_m")
+        potential[index] = ABOVE
+        self._call("write_cells", {name: {"V_m": potential}})
+
+    def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
+        return {name: self.get(f"projections.{name}.weights") for name in names}
+
+    # the end ------------------------------------------------------------------------------------------------------
+
+    def _refuse_closed(self) -> None:
+        if self.closed:
+            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
+
+    def close(self) -> None:
+        """See Session. The process stays for the next session."""
+        if not self.closed:
+            self.closed = True
+            if self._worker.starts == self._starts and self._worker.pid is not None:
+                self._call("close_network")
+            _idle.append(self._worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

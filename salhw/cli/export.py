@@ -1,0 +1,72 @@
+"""``salhw export``: a network as a program of its target, which runs without salhw."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from salhw.backend import Exporter, targets
+from salhw.cli.report import print_json, reported
+from salhw.compile.executable import Executable
+from salhw.compile.pipeline import compile
+from salhw.diagnostics import BackendError, Diagnostic, file_error
+from salhw.network import Network
+from salhw.paths import duration_steps
+
+
+def write(executable: Executable, out: Path, *, duration: float, seed: int, force: bool = False) -> list[Path]:
+    """Write the program into the folder ``out``, whole or not at all.
+
+    Raises:
+        BackendError: the target's backend writes no programs.
+        FileError: the folder holds something already, and ``force`` is not set; or it cannot be written to.
+        SessionError: a duration that is no whole number of steps.
+    """
+    plugin: Any = executable.plugin
+    if not isinstance(plugin, Exporter):
+        able = sorted(name for name, target in targets().items() if isinstance(_plugin(target.backend), Exporter))
+        supported = f"one of {', '.join(able) or 'none'}"
+        finding = Diagnostic("SAL608", "target", executable.target.name, supported, "choose one of these, or run it")
+        raise BackendError(f"BackendError: target {executable.target.name!r} has no export", [finding])
+    duration_steps(executable.network, duration)
+    if out.exists() and not out.is_dir():
+        raise file_error(out, "a file", "a folder", "another name")
+    if out.is_dir() and any(out.iterdir()) and not force:
+        raise file_error(out, "", "the folder is not empty", "another folder, or --force to replace the files")
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
+        written = plugin.export(executable, Path(folder), duration=duration, seed=seed)
+        return [path.replace(out / path.name) for path in written]
+
+
+def _plugin(name: str) -> object:
+    from salhw.backend import backend
+
+    return backend(name)
+
+
+def register(app: typer.Typer, network: Any) -> None:
+    """Add the command to the command line; ``network`` turns the argument NET into a network."""
+
+    @app.command()
+    def export(
+        net: Annotated[str, typer.Argument(metavar="NET", help="A network file, or a name of `salhw networks`.")],
+        target: Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")],
+        out: Annotated[Path, typer.Option(help="The folder to write to.")],
+        duration: Annotated[float, typer.Option(help="Biological time in ms that the program runs.")] = 10_000.0,
+        seed: Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")] = 0,
+        force: Annotated[bool, typer.Option("--force", help="Replace the files of a folder that has some.")] = False,
+        json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    ) -> None:
+        """Write a network as a program in its target's own language, which runs without salhw."""
+        with reported(json):
+            described: Network = network(net)
+            executable = compile(described, target)
+            files = write(executable, out, duration=duration, seed=seed, force=force)
+            if json:
+                print_json({"files": [str(path) for path in files], "report": executable.report.as_dict()})
+            else:
+                typer.echo(f"{described.name} for {target}, in {out}: {', '.join(path.name for path in files)}")

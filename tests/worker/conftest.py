@@ -1,0 +1,87 @@
+"""Another interpreter, a host that is reached through pipes alone, and a search for what is left of a worker."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from salhw.environments import find_python
+from salhw.worker import Worker
+from salhw.worker.supervisor import processes
+
+HERE = Path(__file__).parent
+
+# Like sshd: talks first, starts the command in a session and an environment of its own, and does not pass signals on.
+SSH = """#!/bin/sh
+while [ $# -gt 1 ]; do shift; done
+echo "Welcome to the host"
+cd /
+env -i PATH=/usr/bin:/bin SALHW_TEST_MARK="$SALHW_TEST_MARK" setsid --wait sh -c "$1"
+"""
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """The other interpreter."""
+    return find_python("3.10")[0]
+
+
+@pytest.fixture
+def mark(monkeypatch: pytest.MonkeyPatch) -> str:
+    """In the environment of every process that the test starts."""
+    value = uuid.uuid4().hex
+    monkeypatch.setenv("SALHW_TEST_MARK", value)
+    return value
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An ``ssh`` that runs the command here."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ssh").write_text(SSH)
+    (folder / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return "somebody@somewhere"
+
+
+@pytest.fixture(params=["local", "ssh"])
+def worker(request: pytest.FixtureRequest, python: str, mark: str) -> Iterator[Worker]:
+    """A worker here, and one behind ssh."""
+    ssh = request.getfixturevalue("host") if request.param == "ssh" else None
+    with Worker(python, sources={"far": HERE / "far"}, ssh=ssh) as worker:
+        yield worker
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that the test started, and that still are."""
+    found = []
+    for pid in processes():
+        try:
+            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def left(mark: str, pids: list[int], memory: list[str], folder: str) -> list[object]:
+    """Everything that is still there of a worker that is gone."""
+    here = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    files = [path for path in [Path(folder), *(Path("/dev/shm") / name for name in memory)] if path.exists()]
+    return [*marked(mark), *here, *files]
+
+
+def within(seconds: float, done: Callable[[], bool]) -> bool:
+    """Whether it comes true in time."""
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True

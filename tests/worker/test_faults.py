@@ -1,0 +1,180 @@
+"""Whatever goes wrong in a worker costs the call, with one clear error within 10 s, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HERE, left, marked, within
+
+from salhw import BackendError
+from salhw.worker import Worker
+
+AT_MOST = 10.0  # s from the fault to the error
+
+
+def later(action: Callable[[], object], seconds: float = 0.3) -> None:
+    threading.Timer(seconds, action).start()
+
+
+def kill(pid: int) -> Any:
+    return lambda: os.kill(pid, signal.SIGKILL)
+
+
+FAULTS: dict[str, tuple[str, tuple[Any, ...], str, list[str]]] = {
+    "hangs": ("far:hang", (), "SAL605", ["no answer within 0.5 s", "in waiting_for_a_spike"]),
+    "stops": ("far:stop_self", (), "SAL605", ["no answer within 0.5 s"]),
+    "crashes": ("far:crash", (), "SAL604", ["signal 11 (SIGSEGV)", "in crash"]),
+    "leaves": ("far:leave", (3,), "SAL604", ["exit status 3", "leaving"]),
+    "is killed": ("far:hang", (), "SAL604", ["signal 9 (SIGKILL)", "about to hang"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("worker", "fault"),
+    [*(("local", fault) for fault in FAULTS), ("ssh", "hangs"), ("ssh", "is killed")],
+    indirect=["worker"],
+)
+def test_a_worker_with_children_and_shared_memory(worker: Worker, mark: str, fault: str) -> None:
+    function, args, code, words = FAULTS[fault]
+    there = worker.call("far:populate", limit=20.0)
+    folder = worker.call("far:about", limit=5.0)["folder"]
+    missing = [name for name in there["memory"] if not (Path("/dev/shm") / name).exists()]
+    assert not missing
+    assert len(set(there["pids"]) & set(marked(mark))) == len(there["pids"]) - 1  # one has no environment at all
+    if fault == "is killed":
+        later(kill(there["pids"][0]))
+    start = time.monotonic()
+    with pytest.raises(BackendError) as caught:
+        worker.call(function, *args, limit=0.5 if code == "SAL605" else 30.0)
+    assert time.monotonic() - start < AT_MOST
+    assert [finding.code for finding in caught.value.diagnostics] == [code]
+    assert caught.value.diagnostics[0].path == function
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert len(str(caught.value).splitlines()) < 25
+    assert left(mark, there["pids"], there["memory"], folder) == []
+    assert worker.call("far:add", "next", 2, limit=5.0) == 2  # a new one works, and knows nothing of the old
+    assert worker.starts == 2
+
+
+def test_an_exception_costs_the_call_alone(worker: Worker) -> None:
+    worker.call("far:add", "program", 1, limit=5.0)
+    with pytest.raises(BackendError) as caught:
+        worker.call("far:fail", 100, limit=5.0)
+    assert [(f.code, f.path, f.asked) for f in caught.value.diagnostics] == [
+        ("SAL606", "far:fail", "ValueError: no such spike")
+    ]
+    text = str(caught.value)
+    assert "KeyError: 'the cause'" in text
+    assert 'raise ValueError("no such spike") from error' in text
+    assert len(text.splitlines()) < 45  # of a hundred frames the last
+    assert worker.call("far:add", "program", 1, limit=5.0) == 2
+    assert worker.starts == 1
+
+
+@pytest.mark.parametrize("function", ["far:nothing", "far.nothing:f", "no_such_package:f"])
+def test_a_function_that_is_not_there(worker: Worker, function: str) -> None:
+    with pytest.raises(BackendError, match=r"SAL606 .*(nothing|no_such_package)"):
+        worker.call(function, limit=5.0)
+    with pytest.raises(BackendError, match="SAL606 sys:exit = SystemExit: 3"):
+        worker.call("sys:exit", 3, limit=5.0)
+    assert worker.starts == 1
+
+
+def test_a_worker_that_reads_nothing_does_not_hold_up_the_sender(python: str, mark: str) -> None:
+    with Worker(python, sources={"far": HERE / "far"}) as worker:
+        worker.call("far:freeze_soon", limit=5.0)
+        time.sleep(0.5)
+        start = time.monotonic()
+        with pytest.raises(BackendError, match="SAL605"):
+            worker.call("far:echo", b"0" * 10_000_000, limit=0.5)
+        assert time.monotonic() - start < AT_MOST
+        assert marked(mark) == []
+
+
+def test_a_worker_that_died_between_two_calls_is_replaced(worker: Worker, mark: str) -> None:
+    worker.call("far:add", "program", 1, limit=5.0)
+    pid = worker.call("os:getpid", limit=5.0)
+    os.kill(pid, signal.SIGKILL)
+    assert within(5.0, lambda: worker.pid is None)
+    assert worker.call("far:add", "program", 1, limit=5.0) == 1
+
+
+def test_a_supervisor_that_is_killed_itself(python: str, mark: str) -> None:
+    with Worker(python, sources={"far": HERE / "far"}) as worker:
+        about = worker.call("far:about", limit=5.0)
+        supervisor = int(Path(f"/proc/{about['pid']}/stat").read_text().rpartition(")")[2].split()[1])
+        later(kill(supervisor))
+        with pytest.raises(BackendError, match=r"supervisor was killed by signal 9 \(SIGKILL\)"):
+            worker.call("far:hang", limit=30.0)
+        assert within(2.0, lambda: left(mark, [about["pid"]], [], about["folder"]) == [])
+        assert worker.call("far:echo", 1, limit=5.0) == 1
+
+
+# The user's process, which is killed, interrupted, or simply ends. argv: what to do, python, folder, ssh.
+USER = """
+import ctypes, json, os, sys, threading
+from pathlib import Path
+from salhw.worker import Worker, shared
+what, python, folder, ssh = sys.argv[1:]
+make = shared if what == "ends" else Worker
+worker = make(python, sources={"far": Path(folder)}, ssh=ssh or None)
+there = worker.call("far:populate", limit=20.0)
+there["folder"] = worker.call("far:about", limit=5.0)["folder"]
+if what == "forks":  # past Python, which would tell the worker: the child holds the pipes of its parent
+    there["fork"] = ctypes.CDLL(None).fork()
+    if not there["fork"]:
+        threading.Event().wait(1000.0)
+print(json.dumps(there), flush=True)
+if what == "thread":
+    threading.Thread(target=worker.call, args=("far:hang",), kwargs={"limit": 1000.0}, daemon=True).start()
+elif what != "ends":
+    worker.call("far:hang", limit=1000.0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "number", "ssh"),
+    [
+        ("killed", signal.SIGKILL, False),
+        ("killed", signal.SIGKILL, True),
+        ("forks", signal.SIGKILL, False),
+        ("interrupted", signal.SIGINT, False),
+        ("ends", 0, False),
+        ("thread", 0, False),
+    ],
+)
+def test_the_user_s_process_ends(
+    request: pytest.FixtureRequest, python: str, mark: str, what: str, number: int, ssh: bool
+) -> None:
+    host = request.getfixturevalue("host") if ssh else ""
+    command = [sys.executable, "-c", USER, what, python, str(HERE / "far"), host]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as user:
+        assert user.stdout is not None
+        assert user.stderr is not None
+        there = json.loads(user.stdout.readline())
+        start = time.monotonic()
+        if number:
+            time.sleep(0.3)
+            user.send_signal(number)
+        status = user.wait(AT_MOST)
+        fork = there.pop("fork", None)
+        patience = AT_MOST if number == signal.SIGKILL else 0.0  # who can clear up does so before it ends
+        assert within(patience, lambda: set(left(mark, there["pids"], there["memory"], there["folder"])) <= {fork})
+        assert time.monotonic() - start < AT_MOST
+        if fork:
+            os.kill(fork, signal.SIGKILL)
+        said = user.stderr.read()
+    assert status == -number
+    assert ("KeyboardInterrupt" in said) == (what == "interrupted")
+    assert "noise" not in said
