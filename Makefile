@@ -18,10 +18,15 @@ $(VENV)/.tested: $(VENV)/.installed
 	$(PIP) --editable '.[dev]'
 	touch $@
 
+# Lava needs a Python 3.10 of its own; the tests of the target loihi2 run in it.
+.PHONY: loihi
+loihi: $(VENV)/.tested
+	$(BIN)/salhw setup loihi
+
 demo: $(VENV)/.installed
 	$(BIN)/salhw demo --out demo
 
-test: $(VENV)/.tested lint
+test: $(VENV)/.tested loihi lint
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/.tested

@@ -89,8 +89,8 @@ class Target(Model):
     to their capabilities; a kind that is absent is not supported. ``host`` does so for the rules and windows that the
     computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
-    None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels over
-    ``projections.weights``, zero among them.
+    None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
+    over ``projections.weights``, zero among them.
     """
 
     name: str

@@ -110,7 +110,9 @@ def circuit(net: Network, target: Target, instances: int) -> Circuit:
     for population in net.populations:
         draft.cells[population.name] = _cells(draft, population)
     wiring = {p.name: _wiring(draft, p) for p in net.projections}
-    least = min([s.delay for s in draft.synapses] + ([per_step] if per_step > 1 else []), default=per_step)
+    watched = any(isinstance(probe, Membrane) for probe in net.probes)  # the last exchange interval is not seen
+    steps = [per_step] if per_step > 1 or watched else []
+    least = min([s.delay for s in draft.synapses] + steps, default=per_step)
     clock_start = _clock_start(least, per_step) if per_step > 1 else 1
     lead_in = per_step * -(-(least + clock_start + 1 + _phantom(draft)) // per_step)
     _stimuli(draft, lead_in, least)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
 from salhw.fields import FloatArray, in_steps
 from salhw.host_plasticity import HostRule
+from salhw.network import tau_ref_of
 from salhw.neurons import GLM
 from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
 from salhw.recorder import Raster, provenance, recording, sample_steps
@@ -25,6 +27,7 @@ from salhw.worker import Worker
 from salhw_pynn.circuit import circuit
 from salhw_pynn.drive import cuts as changes
 from salhw_pynn.drive import drive, drive_of, driven
+from salhw_pynn.heldback import FORGOTTEN
 from salhw_pynn.weights import History, Weights
 
 ENGINE = "salhw_nest_simulator.engine"
@@ -174,6 +177,7 @@ class NestSession:
             if progress:
                 progress((until - start) / count)
         self._learn_at_run_end()
+        self._forget()
         wall = time.perf_counter() - began
         return recording(
             net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
@@ -214,6 +218,20 @@ class NestSession:
         bias = self._nominal[f"populations.{population}.bias"]
         net, per_step = self.executable.network, self._circuit.plan.per_step
         return drive(net, population, step, len(self.ids), per_step, bias)
+
+    def _forget(self) -> None:
+        """Drop spikes that nothing depends on any more. Plastic synapses may owe pairs with spikes long past."""
+        net, plan = self.executable.network, self._circuit.plan
+        plastic = [w.projection for w in self._circuit.wiring.values() if w.plastic]
+        for p in net.populations:
+            if any(p.name in (q.pre, q.post) for q in plastic):
+                continue
+            reach = [in_steps(tau_ref_of(p) or 0.0, net.dt) or 0]
+            for w in self._circuit.wiring.values():
+                decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
+                reach.append(ceil(w.reach / plan.per_step + max(w.length / plan.per_step, decay)))
+            raster = Raster.joined(self._before[p.name])
+            self._before[p.name] = [raster.since(self._step - max(reach))]
 
     # the host's part ----------------------------------------------------------------------------------------------
 
@@ -270,9 +288,7 @@ class NestSession:
         for events in found:
             step = (events["stamp"] - plan.lead_in) // plan.per_step - 1
             inside = (step >= start) & (step < stop)
-            values[(step[inside] - steps[0]) // every if len(steps) else [], events["cell"][inside]] = events["value"][
-                inside
-            ]
+            values[(step[inside] - steps[:1]) // every, events["cell"][inside]] = events["value"][inside]
         missing = np.flatnonzero(np.isnan(values).any(axis=1))
         if len(missing):
             values[missing] = self._call("read_cells", name, "V_m")

@@ -16,7 +16,7 @@ CODE = re.compile(r"SAL[0-9]{3}")
 
 def in_source() -> set[str]:
     """The codes in the source, prose in docstrings included."""
-    files = [file for root in ("salhw", "backends", "networks") for file in (ROOT / root).rglob("*.py")]
+    files = [file for root in ("salhw", "backends", "calibration", "networks") for file in (ROOT / root).rglob("*.py")]
     return {code for file in files for code in CODE.findall(file.read_text(encoding="utf-8"))}
 
 
