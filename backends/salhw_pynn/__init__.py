@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 PACKAGES = {"PyNN": "pyNN", "nest-simulator": "nest"}
 
 
+ANALOG = "brainscales2"
+"""What ``options["emulates"]`` of a target says whose neurons and plasticity are an analog chip's."""
+
+
 class PyNNBackend:
-    """Owns the target ``nest``."""
+    """Owns the targets ``nest`` and ``brainscales2``."""
 
     name = "pynn"
 
@@ -32,6 +36,10 @@ class PyNNBackend:
 
     def lower(self, net: Network, target: Target) -> Lowering:
         """See Backend."""
+        if _analog(target):
+            from salhw_pynn.analog.lowering import lower as lower_analog
+
+            return lower_analog(net, target)
         from salhw_pynn.lowering import lower
 
         return lower(net, target)
@@ -43,15 +51,27 @@ class PyNNBackend:
             BackendError: NEST or PyNN is not installed.
         """
         _refuse_missing()
+        if _analog(executable.target):
+            from salhw_pynn.analog.session import AnalogSession
+
+            return AnalogSession(executable, chips=chips, ids=ids, seed=seed)
         from salhw_pynn.session import NestSession
 
         return NestSession(executable, chips=chips, ids=ids, seed=seed)
 
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
-        """See Exporter: a PyNN script with its arrays."""
+        """See Exporter: a PyNN script with its arrays; for an analog chip also the kernel of its plasticity processor."""
+        if _analog(executable.target):
+            from salhw_pynn.analog.script import export as export_analog
+
+            return export_analog(executable, directory, duration=duration, seed=seed)
         from salhw_pynn.script import export
 
         return export(executable, directory, duration=duration, seed=seed)
+
+
+def _analog(target: Target) -> bool:
+    return target.options.get("emulates") == ANALOG
 
 
 def _refuse_missing() -> None:
@@ -60,13 +80,21 @@ def _refuse_missing() -> None:
     if missing:
         fix = 'pip install "salhw[nest]"'
         finding = Diagnostic("SAL603", "open", " and ".join(missing), "installed packages", fix)
-        raise BackendError("BackendError: the target 'nest' needs NEST and PyNN", [finding])
+        raise BackendError("BackendError: this target needs NEST and PyNN", [finding])
 
 
 @cache
 def _targets() -> Mapping[str, Target]:
     files = sorted((Path(__file__).parent / "targets").glob("*.toml"))
-    return {target.name: target for target in map(Target.from_toml, files)}
+    found = {target.name: target for target in map(Target.from_toml, files)}
+    return {name: _with_profile(target) if _analog(target) else target for name, target in found.items()}
+
+
+def _with_profile(target: Target) -> Target:
+    """The spreads of the noise profile, except for those that the target states itself."""
+    from salhw_pynn.hardware.variability import profile
+
+    return target.replace(variability=profile() | target.variability)
 
 
 backend = PyNNBackend()

@@ -65,6 +65,7 @@ def escape(neuron: GLM, bias: FloatArray, dt: float, per_step: int) -> dict[str,
 def escape_error(neuron: GLM, bias: FloatArray, inputs: FloatArray, dt: float) -> float:
     """Largest relative error of a logistic neuron's firing probability over ``inputs`` (neuron, ...) of its
     potential."""
+    inputs = np.clip(inputs, -FORCE, FORCE)
     hazard = escape(neuron, bias[:, None], dt, 1)
     x = np.exp(bias[:, None] + inputs) * dt / neuron.tau_ref
     wanted = x / (1.0 + x)

@@ -238,3 +238,12 @@ def test_a_bar_appears_on_a_terminal_after_two_seconds_and_vanishes() -> None:
     assert process.returncode == 0
     assert b"sampling on reference" in shown
     assert shown.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in shown  # erased, and the cursor is back
+
+
+def test_export_says_who_can(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["export", "pair", "--target", "reference", "--out", str(out)])
+    assert result.exit_code == 1
+    assert "SAL608 target = reference: one of" in result.output
+    assert "nest" in result.output
+    assert not out.exists()

@@ -1,0 +1,80 @@
+"""Rules worked out beside a target, against the definition of a pair; and recordings made from spikes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import salhw
+from salhw import ExponentialWindow, PairSTDP, TriangularWindow
+from salhw.compile.check import on_chip
+from salhw.conformance.circuits import pairing_sum
+from salhw.host_plasticity import HostRule
+from salhw.networks import builder
+from salhw.recorder import Raster, occupancy, sample_steps
+
+TRAIN = st.sets(st.integers(0, 40), max_size=12)
+WINDOWS = {"exponential": ExponentialWindow, "triangular": TriangularWindow}
+
+
+@pytest.mark.parametrize("pairing", ["all", "nearest_symmetric", "nearest_restricted"])
+@pytest.mark.parametrize("window", WINDOWS)
+@given(pre=TRAIN, post=TRAIN)
+def test_the_host_forms_the_pairs_of_the_definition(window: str, pairing: str, pre: set[int], post: set[int]) -> None:
+    causal, anticausal = WINDOWS[window](amplitude=-1.0, tau=10.0), WINDOWS[window](amplitude=0.7, tau=15.0)
+    rule = PairSTDP(causal, anticausal, pairing=pairing, learning_rate=1.0)
+    one = np.zeros(1, dtype=np.int64)
+    host = HostRule(rule, one, one, one, (1, 1), 1, 1.0)
+    for step in sorted(pre | post):
+        host.advance(step, np.array([[step in pre]]), np.array([[step in post]]))
+    expected = pairing_sum(pre, post, causal, anticausal, pairing, 1.0)
+    assert host.take()[0, 0] == pytest.approx(expected, abs=1e-9)
+    assert host.take()[0, 0] == 0.0
+
+
+def test_amplitudes_go_to_their_synapses_and_instances_stay_apart() -> None:
+    weights = salhw.Sparse(post=[1, 0], pre=[0, 1], weight=[0.0, 0.0])
+    net = salhw.Network(
+        name="n",
+        dt=1.0,
+        populations=[salhw.Population(name=name, size=2, neuron=salhw.Source()) for name in "ab"],
+        projections=[salhw.Projection(name="p", pre="a", post="b", weights=weights)],
+    )
+    post, pre, position = salhw.connectivity.synapses(weights, *net.ends("p"))
+    window = ExponentialWindow(amplitude=[1.0, 2.0], tau=10.0)
+    rule = PairSTDP(window, window.replace(amplitude=0.0), pairing="all", learning_rate=1.0)
+    host = HostRule(rule, post, pre, position, (2, 2), 2, 1.0)
+    host.advance(0, np.array([[True, True], [False, True]]), np.zeros((2, 2), dtype=np.bool_))
+    host.advance(3, np.zeros((2, 2), dtype=np.bool_), np.ones((2, 2), dtype=np.bool_))
+    # in the order of post: synapse 1 (amplitude 2, from neuron 1), synapse 0 (amplitude 1, from neuron 0)
+    np.testing.assert_allclose(host.take(), np.exp(-0.3) * np.array([[2.0, 1.0], [2.0, 0.0]]))
+
+
+def test_a_rule_goes_to_the_host_only_where_it_may_and_must() -> None:
+    target, rule = salhw.target("nest"), salhw.SAL(0.1, pairing="all")
+    assert on_chip(rule, target)
+    assert on_chip(rule.replace(execution="host"), target)  # a permission, not an order
+    window = TriangularWindow(amplitude=1.0, tau=10.0)
+    assert not on_chip(PairSTDP(window, window, learning_rate=0.1, execution="host"), target)
+
+
+@given(
+    trains=st.lists(st.sets(st.integers(-6, 19)), min_size=3, max_size=3),
+    tau_ref=st.integers(1, 6),
+)
+def test_occupancy_counts_the_states_of_every_step(trains: list[set[int]], tau_ref: int) -> None:
+    events = [(neuron, step) for neuron, train in enumerate(trains) for step in train]
+    neuron, step = np.array(events, dtype=np.int64).reshape(-1, 2).T
+    raster = Raster(np.zeros_like(neuron), neuron, step).since(-tau_ref)
+    expected = np.zeros(8, dtype=np.int64)
+    for t in range(20):
+        expected[sum(2**k for k, train in enumerate(trains) if any(0 <= t - s < tau_ref for s in train))] += 1
+    np.testing.assert_array_equal(occupancy(raster, 3, 1, tau_ref, 0, 20)[0], expected)
+
+
+def test_weights_are_sampled_at_the_start_and_at_whole_periods() -> None:
+    net = builder("pair")()
+    net = net.replace(probes=[salhw.Weights("pair", every=10 * net.dt)])
+    assert sample_steps(net, 7, 30) == {step: ["pair"] for step in (7, 10, 20, 30)}
