@@ -241,3 +241,41 @@ def test_lif_delays_are_lengthened_by_name_and_then_exact() -> None:
     found = [salhw.run(net, target=name, duration=400.0).spikes["a"].times(0) for name in ("nest", "reference")]
     assert len(found[0]) > 10
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(("anticausal", "per_step"), [(1.0, 2), (0.0, 4)])
+def test_ticks_within_a_step_change_no_rate(anticausal: float, per_step: int) -> None:
+    """Where NEST runs at a part of the step, sources and neurons still decide once per step: 200 of each for 2 s, the
+    probability per step against its definition, |z| < 5 (false alarm below 1e-6)."""
+    rule = salhw.PairSTDP(
+        salhw.ExponentialWindow(amplitude=-1.0, tau=10.0),
+        salhw.ExponentialWindow(amplitude=anticausal, tau=10.0),
+        pairing="all",
+        learning_rate=0.0,
+    )
+    net = Network(
+        name="ticks",
+        dt=1.0,
+        populations=[
+            Population(name="x", size=200, neuron=Source()),
+            Population(name="a", size=200, neuron=GLM(bias=1.0, tau_ref=4.0, discretisation="exact")),
+        ],
+        projections=[
+            Projection(name="p", pre="x", post="a", weights=salhw.OneToOne(weight=0.0), plasticity=rule)
+        ],
+        stimuli=[salhw.Poisson("x", rate=100.0)],
+        probes=[salhw.Spikes("x"), salhw.Spikes("a")],
+    )  # fmt: skip
+    executable = salhw.compile(net, "nest")
+    assert f"dt / {per_step}" in str(executable.report)
+    with executable.open(seed=6) as session:
+        recording = session.run(2000.0)
+    p = 1.0 - np.exp(-0.1)
+    z = (recording.counts["x"].sum() - 4e5 * p) / np.sqrt(4e5 * p * (1.0 - p))
+    assert abs(z) < 5.0
+    q = 1.0 - np.exp(-np.e / 4.0)  # per step that is not refractory
+    mean, sd = 3.0 + 1.0 / q, np.sqrt(1.0 - q) / q  # of an interval
+    count = recording.counts["a"].sum()
+    assert abs(count - 4e5 / mean) < 5.0 * np.sqrt(4e5 * sd**2 / mean**3) + 200
+    for name in "xa":
+        np.testing.assert_array_equal(recording.spikes[name].time % 1.0, 0.0)
