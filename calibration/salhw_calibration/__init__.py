@@ -1,1 +1,30 @@
-"""Measure what a chip's weights, neurons and correlation sensors really do, and correct for it."""
+"""Measure what a chip's weights and neurons really do, and correct for it. See docs/calibration.md."""
+
+from salhw_calibration.calibrate import Goals, calibrate
+from salhw_calibration.calibration import Calibration
+from salhw_calibration.effective import METHODS, Method, effective_weights
+from salhw_calibration.interneurons import through_interneurons
+from salhw_calibration.measuring import MeasurementError
+from salhw_calibration.neurons import (
+    PostsynapticPotentials,
+    TransferFunctions,
+    postsynaptic_potentials,
+    transfer_functions,
+)
+from salhw_calibration.results import EffectiveWeights
+
+__all__ = [
+    "METHODS",
+    "Calibration",
+    "EffectiveWeights",
+    "Goals",
+    "MeasurementError",
+    "Method",
+    "PostsynapticPotentials",
+    "TransferFunctions",
+    "calibrate",
+    "effective_weights",
+    "postsynaptic_potentials",
+    "through_interneurons",
+    "transfer_functions",
+]

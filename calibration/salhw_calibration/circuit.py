@@ -1,0 +1,233 @@
+"""A network as estimators see it: neurons in one row, a table of synapses, and the distinct PSP traces behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import ceil, exp, log
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.connectivity import synapses
+from salhw.fields import FloatArray, IntArray, in_steps
+from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.network import Network, Projection
+from salhw.neurons import GLM, LIF
+from salhw.stimuli import Clamp, Current, SpikeTimes
+
+Mask = npt.NDArray[np.uint8]
+
+RECTANGULAR, EXPONENTIAL, ALPHA = range(3)
+ECHOES = 2  # the indirect PSP begins within the direct one and is as long; one more for slow interneurons
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The distinct PSP traces, one entry each: that of neuron ``pre``, of one kernel, after one delay.
+
+    ``kind`` counts RECTANGULAR, EXPONENTIAL, ALPHA; ``delay`` and ``length`` (rectangular) are in steps; ``decay`` is
+    exp(-dt / tau_syn), ``height`` the factor on the recursion that makes the trace; ``last``: a new PSP replaces the
+    one before.
+    """
+
+    pre: IntArray
+    kind: IntArray
+    delay: IntArray
+    length: IntArray
+    decay: FloatArray
+    height: FloatArray
+    last: Mask
+
+    def __len__(self) -> int:
+        return len(self.pre)
+
+    def only(self, column: int) -> Columns:
+        """One of them."""
+        k = slice(column, column + 1)
+        return Columns(
+            self.pre[k], self.kind[k], self.delay[k], self.length[k], self.decay[k], self.height[k], self.last[k]
+        )
+
+    def repeated(self, delays: Sequence[IntArray]) -> Columns:
+        """All of them again for each array of delays."""
+        n = len(delays)
+        return Columns(
+            pre=np.tile(self.pre, n),
+            kind=np.tile(self.kind, n),
+            delay=np.concatenate(delays),
+            length=np.tile(self.length, n),
+            decay=np.tile(self.decay, n),
+            height=np.tile(self.height, n),
+            last=np.tile(self.last, n),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """A network flattened: neuron k of a population is ``first[population] + k``.
+
+    Args:
+        post, pre, column, projection, position: one entry per synapse: its ends, its trace in ``columns``, its
+            projection, and where its weight lies in the flattened array that a session reads and writes.
+        glm: whether a neuron is a GLM; ``exact`` whether its discretisation is; ``refractory`` its tau_ref in steps;
+            ``offset`` ln(dt / tau_ref), what the link adds to u (docs/semantics.md). Zero for others.
+        echoes: how often each trace is repeated, each time later by the length of the PSP.
+    """
+
+    net: Network
+    first: Mapping[str, int]
+    size: int
+    post: IntArray
+    pre: IntArray
+    column: IntArray
+    projection: IntArray
+    position: IntArray
+    columns: Columns
+    glm: npt.NDArray[np.bool_]
+    exact: Mask
+    refractory: IntArray
+    offset: FloatArray
+    echoes: int = 0
+
+    @property
+    def distinct(self) -> int:
+        """How many traces there are without their echoes; echo e of trace k is column ``k + e * distinct``."""
+        return len(self.columns) // (1 + self.echoes)
+
+    def slice(self, population: str) -> slice:
+        """The neurons of a population."""
+        return slice(self.first[population], self.first[population] + self.net.population(population).size)
+
+    def kernel(self, synapse: int) -> Kernel:
+        """The PSP of one synapse."""
+        kernel: Kernel = self.net.projections[int(self.projection[synapse])].kernel
+        return kernel
+
+    def matrices(self, values: FloatArray) -> dict[str, FloatArray]:
+        """One number per synapse (..., synapse) -> per projection (..., post, pre), NaN where there is no synapse."""
+        found = {}
+        for k, p in enumerate(self.net.projections):
+            mine = self.projection == k
+            shape = (self.net.population(p.post).size, self.net.population(p.pre).size)
+            full = np.full((*values.shape[:-1], *shape), np.nan)
+            full[..., self.post[mine] - self.first[p.post], self.pre[mine] - self.first[p.pre]] = values[..., mine]
+            found[p.name] = full
+        return found
+
+    def flat(self, matrices: Mapping[str, FloatArray]) -> FloatArray:
+        """The way back: (..., post, pre) per projection -> (..., synapse)."""
+        rows = [
+            matrices[p.name][..., self.post[mine] - self.first[p.post], self.pre[mine] - self.first[p.pre]]
+            for k, p in enumerate(self.net.projections)
+            for mine in [self.projection == k]
+        ]
+        return np.concatenate(rows, axis=-1)
+
+    def per_population(self, values: FloatArray) -> dict[str, FloatArray]:
+        """One number per neuron (..., neuron) -> per population of GLM or LIF neurons."""
+        return {
+            p.name: values[..., self.slice(p.name)] for p in self.net.populations if isinstance(p.neuron, GLM | LIF)
+        }
+
+
+def circuit(net: Network, hidden: Collection[str] = ()) -> Circuit:
+    """Flatten a network. Synapses from or to a ``hidden`` population are left out: whatever runs through it is then
+    part of the effect of the neurons that remain, and comes later, so that traces have echoes."""
+    sizes = [p.size for p in net.populations]
+    first = {p.name: start for p, start in zip(net.populations, accumulate(sizes, initial=0), strict=False)}
+    size = sum(sizes)
+    glm, exact = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.uint8)
+    refractory, offset = np.zeros(size, dtype=np.int64), np.zeros(size)
+    for p in net.populations:
+        mine, neuron = slice(first[p.name], first[p.name] + p.size), p.neuron
+        if isinstance(neuron, GLM | LIF):
+            refractory[mine] = in_steps(neuron.tau_ref, net.dt) or 1
+        if isinstance(neuron, GLM):
+            glm[mine], exact[mine] = True, neuron.discretisation == "exact"
+            offset[mine] = log(net.dt / neuron.tau_ref)
+    table, kinds, posts, owners, places = [], [], [], [], []
+    for k, projection in enumerate(net.projections):
+        if projection.pre in hidden or projection.post in hidden:
+            continue
+        post, pre, position = synapses(projection.weights, *net.ends(projection.name))
+        places.append(position)
+        posts.append(first[projection.post] + post)
+        owners.append(np.full(len(post), k, dtype=np.int64))
+        psp = _psp(projection, net.dt)
+        kinds += [psp] if psp not in kinds else []
+        table.append((first[projection.pre] + pre) * len(net.projections) + kinds.index(psp))
+    distinct, column = np.unique(_joined(table), return_inverse=True)
+    source = distinct // max(1, len(net.projections))
+    psps = [kinds[k] for k in distinct % max(1, len(net.projections))]
+    kind, delay, length, decay, height, last, lasts = (np.array([psp[f] for psp in psps]) for f in range(7))
+    each = Columns(
+        source, kind.astype(np.int64), delay.astype(np.int64), length.astype(np.int64), decay.astype(np.float64),
+        height.astype(np.float64), last.astype(np.uint8),
+    )  # fmt: skip
+    echoes = ECHOES if hidden else 0
+    columns = each.repeated([each.delay + e * lasts.astype(np.int64) for e in range(1 + echoes)])
+    pre = source[column] if len(source) else column
+    return Circuit(
+        net, first, size, _joined(posts), pre, column, _joined(owners), _joined(places), columns,
+        glm, exact, refractory, offset, echoes,
+    )  # fmt: skip
+
+
+def _joined(parts: Iterable[IntArray]) -> IntArray:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+
+
+def _psp(projection: Projection, dt: float) -> tuple[int, int, int, float, float, bool, int]:
+    """kind, delay, length, decay, height, last (see Columns), and the steps after which most of the PSP is over."""
+    kernel = projection.kernel
+    delay = in_steps(projection.delay, dt) or 0
+    last = kernel.superposition == "last"
+    if isinstance(kernel, Rectangular):
+        steps = in_steps(kernel.tau_syn, dt) or 1
+        return RECTANGULAR, delay, steps, 0.0, kernel.height, last, steps
+    height = kernel.height * (dt / kernel.tau_syn if isinstance(kernel, Alpha) else 1.0)
+    kind = ALPHA if isinstance(kernel, Alpha) else EXPONENTIAL
+    assert isinstance(kernel, Alpha | Exponential)
+    return kind, delay, 0, exp(-dt / kernel.tau_syn), height, last, ceil(2.0 * kernel.tau_syn / dt)
+
+
+def deciding(c: Circuit, raster: Mask, neuron: int, begin: int) -> Mask:
+    """At which steps the GLM ``neuron`` draws whether it spikes, (step,): not while it is refractory, held by a clamp,
+    or forced to spike. ``begin``: session step of the raster's first one."""
+    steps = raster.shape[1]
+    spiked = np.concatenate([[0], np.cumsum(raster[neuron], dtype=np.int64)])
+    at = np.arange(steps)
+    free = (
+        spiked[at] == spiked[np.maximum(at - c.refractory[neuron] + 1, 0)]
+    )  # no spike in the tau_ref - 1 steps before
+    for stimulus in c.net.stimuli:
+        k = neuron - c.first[stimulus.population]
+        if not 0 <= k < c.net.population(stimulus.population).size:
+            continue
+        if isinstance(stimulus, SpikeTimes):
+            forced = np.rint(stimulus.times[k] / c.net.dt).astype(np.int64) - begin
+            free[forced[(forced >= 0) & (forced < steps)]] = False
+        elif isinstance(stimulus, Clamp) and (stimulus.neurons is None or k in stimulus.neurons):
+            free[_window(c, stimulus, steps, begin)] = False
+    return np.asarray(free, dtype=np.uint8)
+
+
+def current(c: Circuit, neuron: int, steps: int, begin: int) -> FloatArray | None:
+    """What Current stimuli add to the bias of ``neuron``, (step,); None if there are none."""
+    total = None
+    for stimulus in c.net.stimuli:
+        k = neuron - c.first[stimulus.population]
+        if isinstance(stimulus, Current) and 0 <= k < c.net.population(stimulus.population).size:
+            total = np.zeros(steps) if total is None else total
+            total[_window(c, stimulus, steps, begin)] += np.broadcast_to(
+                stimulus.amplitude, (c.net.population(stimulus.population).size,)
+            )[k]
+    return total
+
+
+def _window(c: Circuit, stimulus: Clamp | Current, steps: int, begin: int) -> slice:
+    start = in_steps(stimulus.start, c.net.dt) or 0
+    stop = begin + steps if stimulus.stop is None else in_steps(stimulus.stop, c.net.dt) or 0
+    return slice(max(0, start - begin), max(0, stop - begin))

@@ -1,0 +1,135 @@
+"""``effective_weights``: every method behind one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.refusal import nearest
+from salhw_calibration.circuit import Circuit
+from salhw_calibration.discontinuity import rdd
+from salhw_calibration.likelihood import likelihood
+from salhw_calibration.measuring import Progress, Record, Rig, State, refused, rig
+from salhw_calibration.membrane import psp
+from salhw_calibration.pairs import stdd
+from salhw_calibration.response import response, stdwi
+from salhw_calibration.results import EffectiveWeights, Estimate, instance_ids
+
+Measure = Callable[[Rig, float], tuple[list[Estimate], Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to measure effective weights. ``measure`` runs the rig, ``duration`` ms per round; ``membranes``: needs a
+    target that records them; ``paths``: can look through interneurons; ``summary`` in a line."""
+
+    measure: Measure
+    summary: str
+    membranes: bool = False
+    paths: bool = False
+
+
+def _once(estimate: Callable[[Circuit, Record], Estimate]) -> Measure:
+    """One run of the network as it is."""
+
+    def measure(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
+        records, provenance = on.run(duration)
+        return [estimate(on.circuit, record) for record in records], provenance
+
+    return measure
+
+
+def _likelihood(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
+    records, provenance = on.run(duration)
+    return [likelihood(on.circuit, record, seed=on.seed) for record in records], provenance
+
+
+METHODS: Mapping[str, Method] = {
+    "likelihood": Method(_likelihood, "maximum likelihood of the spikes, all synapses of a neuron jointly", paths=True),
+    "stdd": Method(stdd, "fit of a pair's spike-timing difference distribution, pair by pair"),
+    "response": Method(_once(response), "firing probability after isolated presynaptic spikes"),
+    "psp": Method(_once(psp), "regression of the membrane on the PSPs", membranes=True),
+    "rdd": Method(_once(rdd), "regression discontinuity at the presynaptic threshold (LIF -> GLM)", membranes=True),
+    "stdwi": Method(_once(stdwi), "spike-timing-dependent weight inference, first order"),
+}
+
+
+def effective_weights(
+    exe: Executable,
+    *,
+    chips: Sequence[Chip] | None = None,
+    instances: int | Sequence[int] | None = None,
+    duration: float,
+    seed: int = 0,
+    method: str = "likelihood",
+    weights: State | None = None,
+    through: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> EffectiveWeights:
+    """Measure what each synapse really does, in the description's units, with standard errors.
+
+    The network of ``exe`` is compiled once more without plasticity for the same target and run for ``duration`` ms, so
+    measuring never learns and ``exe`` and its sessions stay untouched. Its own activity is what is analysed: a synapse
+    whose neurons hardly spike has a large standard error.
+
+    Args:
+        exe: the network on its target.
+        chips, instances: where to measure, one result each; see ``Executable.open``.
+        duration: biological time in ms (per round, with ``stdd``).
+        seed: of the trial-to-trial randomness.
+        method: one of METHODS; docs/calibration.md says what each needs, assumes and costs.
+        weights: what the chips shall hold meanwhile: an open session of ``exe``, whose weights and biases are copied
+            (open it on the same chips), or arrays by projection or path. The description's by default.
+        through: populations of interneurons that count as paths between the others: the result is then the total effect
+            of a neuron, direct and indirect (paper section 2.5), and their own synapses are NaN. Without it every
+            weight is that of the direct synapse alone.
+        progress: called with the share that is done, between 0 and 1.
+
+    Raises:
+        MeasurementError: an unknown method or population, or a method that does not suit the network.
+        UnsupportedNetworkError: the target cannot record what the method needs.
+        SessionError: chips, instances, duration or weights that do not fit.
+    """
+    if method not in METHODS:
+        known = ", ".join(METHODS)
+        raise refused("SAL802", "method", repr(method), f"one of {known}", nearest(method, list(METHODS)))
+    chosen = METHODS[method]
+    if through and not chosen.paths:
+        fix = "leave `through` out, or method='likelihood'"
+        raise refused("SAL802", "through", ", ".join(through), f"nothing, with method={method!r}", fix)
+    with rig(
+        exe, chips=chips, instances=instances, seed=seed, state=weights, through=through,
+        membranes=chosen.membranes, progress=progress,
+    ) as on:  # fmt: skip
+        c, held = on.circuit, on.held()
+        estimates, provenance = chosen.measure(on, duration)
+
+    def each(name: str) -> Any:
+        return np.array([getattr(estimate, name) for estimate in estimates])
+
+    about = {
+        **provenance,
+        "source_hash": exe.source.content_hash,
+        "method": method,
+        "duration_ms": duration,
+        "through": list(through),
+        "versions": {**dict(provenance.get("versions", {})), "scipy": version("scipy")},
+    }
+    return EffectiveWeights(
+        method=method,
+        ids=instance_ids(chips, instances),
+        weights=c.matrices(each("weights")),
+        standard_errors=c.matrices(each("errors")),
+        nominal=c.matrices(held),
+        biases=c.per_population(each("biases")),
+        bias_errors=c.per_population(each("bias_errors")),
+        goodness_of_fit=c.per_population(each("fit")),
+        through=tuple(through),
+        provenance=about,
+    )

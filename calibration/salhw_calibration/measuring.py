@@ -1,0 +1,166 @@
+"""The measuring network, and what it records: everything goes through ``Session``, and nothing learns meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.backend import Session
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.compile.pipeline import compile
+from salhw.diagnostics import Diagnostic, SalhwError
+from salhw.fields import FloatArray, IntArray
+from salhw.network import Network, Projection
+from salhw.neurons import GLM, LIF
+from salhw.paths import addresses
+from salhw.probes import Membrane, Spikes
+from salhw.recording import Recording
+from salhw_calibration.circuit import Circuit, Mask, circuit
+
+State = Mapping[str, npt.ArrayLike] | Session
+Progress = Callable[[float], None]
+
+
+class MeasurementError(SalhwError):
+    """A measurement was asked for something that it cannot do."""
+
+
+def refused(code: str, path: str, asked: str, supported: str, fix: str = "") -> MeasurementError:
+    """The one error of everything that measures."""
+    return MeasurementError("MeasurementError: cannot measure", [Diagnostic(code, path, asked, supported, fix)])
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one instance did in one run: spikes (neuron, step), the session's step at the beginning, and the membranes
+    of the probed populations, (step, neuron)."""
+
+    raster: Mask
+    begin: int
+    membrane: Mapping[str, FloatArray]
+
+    @property
+    def steps(self) -> int:
+        """How many steps the run had."""
+        return int(self.raster.shape[1])
+
+
+def without_plasticity(net: Network, *, membranes: Collection[str] = (), stimuli: bool = True) -> Network:
+    """The network to measure: the same neurons and synapses, so that all of them lie at the same places of a chip, and
+    the same stimuli, or none; no plasticity; spikes of everybody are recorded, and the membranes of some populations at
+    every step."""
+    return net.replace(
+        stimuli=net.stimuli if stimuli else (),
+        projections=tuple(p.replace(plasticity=()) for p in net.projections),
+        probes=(*(Spikes(p.name) for p in net.populations), *(Membrane(name) for name in membranes)),
+    )
+
+
+def path_of(projection: Projection) -> str:
+    """Where a session holds the weights of a projection."""
+    return f"projections.{projection.name}.weights"
+
+
+def state_of(net: Network, session: Session) -> dict[str, FloatArray]:
+    """The biases and weights that a session of ``net`` holds now, by path, (instance, ...)."""
+    return {path: session.get(path) for path, a in addresses(net).items() if a.field in ("bias", "weights")}
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """An open session of the measuring network, and the circuit to analyse it with."""
+
+    session: Session
+    circuit: Circuit
+    instances: int
+    seed: int
+    progress: Progress | None = None
+
+    def run(self, duration: float, share: tuple[float, float] = (0.0, 1.0)) -> tuple[Iterator[Record], dict[str, Any]]:
+        """Run ``duration`` ms: a Record per instance, made when its turn comes, and the provenance. ``share``: the part
+        of the whole measurement that this run is, from and to."""
+
+        def report(done: float) -> None:
+            if self.progress is not None:
+                self.progress(share[0] + done * (share[1] - share[0]))
+
+        recording = self.session.run(duration, progress=report)
+        return (self._record(recording, k) for k in range(self.instances)), dict(recording.provenance)
+
+    def held(self) -> FloatArray:
+        """The weights that the chips hold, (instance, synapse)."""
+        c = self.circuit
+        values = np.zeros((self.instances, len(c.post)))
+        for k, p in enumerate(c.net.projections):
+            mine = c.projection == k
+            if mine.any():
+                values[:, mine] = self.session.get(path_of(p)).reshape(self.instances, -1)[:, c.position[mine]]
+        return values
+
+    def hold(self, values: FloatArray) -> None:
+        """Write weights, (instance, synapse), into the chips."""
+        c = self.circuit
+        for k, p in enumerate(c.net.projections):
+            mine = c.projection == k
+            if mine.any():
+                full = np.array(self.session.get(path_of(p)), order="C")
+                full.reshape(self.instances, -1)[:, c.position[mine]] = values[:, mine]
+                self.session.set(path_of(p), full)
+
+    def _record(self, recording: Recording, instance: int) -> Record:
+        c = self.circuit
+        begin, steps = round(recording.start / c.net.dt), round(recording.duration / c.net.dt)
+        raster = np.zeros((c.size, steps), dtype=np.uint8)
+        for name, train in recording.spikes.items():
+            mine = slice(*np.searchsorted(train.instance, (instance, instance + 1)))
+            at: IntArray = np.rint(train.time[mine] / c.net.dt).astype(np.int64) - begin
+            raster[c.first[name] + train.neuron[mine], at] = 1
+        return Record(
+            raster, begin, {name: trace.values[instance] for name, trace in recording.membrane_traces.items()}
+        )
+
+
+@contextmanager
+def rig(
+    exe: Executable,
+    *,
+    chips: Sequence[Chip] | None,
+    instances: int | Sequence[int] | None,
+    seed: int,
+    state: State | None = None,
+    through: Collection[str] = (),
+    membranes: bool = False,
+    stimuli: bool = True,
+    progress: Progress | None = None,
+) -> Iterator[Rig]:
+    """Compile and open the measuring network of an executable for the same target and backend.
+
+    Args:
+        state: what the chips shall hold: a session of ``exe``, whose weights and biases are read now, or values by
+            path (a projection's bare name stands for its weights); the description's by default.
+        through: populations that are not looked at (see ``effective_weights``).
+
+    Raises:
+        MeasurementError: an unknown name in ``through``, or a path that no measuring network has.
+        SalhwError: whatever compiling, opening and writing refuse.
+    """
+    source = exe.source
+    names = [p.name for p in source.populations]
+    for name in through:
+        if name not in names:
+            raise refused("SAL801", "through", name, f"one of {', '.join(names)}", "name populations")
+    watched = [p.name for p in source.populations if isinstance(p.neuron, GLM | LIF)] if membranes else ()
+    net = without_plasticity(source, membranes=watched, stimuli=stimuli)
+    values = {} if state is None else dict(state) if isinstance(state, Mapping) else state_of(source, state)
+    with compile(net, exe.target, plugin=exe.plugin).open(chips=chips, instances=instances, seed=seed) as session:
+        known = addresses(net)
+        for path, value in values.items():
+            session.set(path if path in known else f"projections.{path}.weights", value)
+        count = len(session.get(next(iter(known)))) if known else 1
+        yield Rig(session, circuit(net, through), count, seed, progress)

@@ -1,0 +1,108 @@
+"""What a measurement of effective weights returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salhw.chip import Chip
+from salhw.fields import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a method says about one instance: per synapse ``weights`` and ``errors`` (standard errors); per neuron
+    ``biases`` and theirs, and ``fit``, the p-value of the goodness of fit. NaN where nothing can be said."""
+
+    weights: FloatArray
+    errors: FloatArray
+    biases: FloatArray
+    bias_errors: FloatArray
+    fit: FloatArray
+
+    @classmethod
+    def unknown(cls, synapses: int, neurons: int) -> Estimate:
+        """All NaN, to be filled in."""
+        return cls(*(np.full(n, np.nan) for n in (synapses, synapses, neurons, neurons, neurons)))
+
+
+def instance_ids(chips: Sequence[Chip] | None, instances: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The ids that ``Executable.open`` gives to chips or instances."""
+    if chips is not None:
+        return tuple(chip.id for chip in chips)
+    if instances is None:
+        return (0,)
+    return tuple(instances) if isinstance(instances, Sequence) else tuple(range(instances))
+
+
+@dataclass(frozen=True, eq=False)
+class EffectiveWeights:
+    """Measured weights, in the description's units (docs/calibration.md).
+
+    Args:
+        method: how they were measured.
+        ids: the instances' (or chips') ids.
+        weights, standard_errors: per projection, (instance, post, pre), dimensionless; NaN where there is no synapse,
+            or where the measurement does not determine its weight.
+        nominal: what the chips held while they were measured, in the same shape.
+        biases, bias_errors: per population, (instance, neuron), dimensionless; NaN where the method does not say.
+        goodness_of_fit: per population, (instance, neuron): p-value of the test that the neuron's spikes follow the
+            fitted model. Small: it does not do what the description says, whatever its weights. NaN if not tested.
+        through: populations whose neurons count as paths, not as sources (paper section 2.5).
+        provenance: target, chips, seeds, versions, the hashes of the network as described and as measured.
+    """
+
+    method: str
+    ids: tuple[int, ...]
+    weights: Mapping[str, FloatArray]
+    standard_errors: Mapping[str, FloatArray]
+    nominal: Mapping[str, FloatArray]
+    biases: Mapping[str, FloatArray] = field(default_factory=dict)
+    bias_errors: Mapping[str, FloatArray] = field(default_factory=dict)
+    goodness_of_fit: Mapping[str, FloatArray] = field(default_factory=dict)
+    through: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def intervals(self, level: float = 0.95) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Lower and upper confidence limits per projection, of normal theory."""
+        from scipy.stats import norm
+
+        half = float(norm.ppf(0.5 + level / 2))
+        return {
+            name: (w - half * self.standard_errors[name], w + half * self.standard_errors[name])
+            for name, w in self.weights.items()
+        }
+
+    def to_xarray(self, projection: str) -> xr.Dataset:
+        """One projection as labelled arrays ``weight``, ``standard_error``, ``nominal`` over instance, post, pre."""
+        import xarray as xr
+
+        dims = ("instance", "post", "pre")
+        values = {"weight": self.weights, "standard_error": self.standard_errors, "nominal": self.nominal}
+        data = {name: (dims, of[projection]) for name, of in values.items()}
+        return xr.Dataset(data, coords={"instance": list(self.ids)}, attrs={"method": self.method})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data, for ``--json``; NaN becomes null."""
+
+        def plain(arrays: Mapping[str, FloatArray]) -> dict[str, Any]:
+            return {name: np.where(np.isfinite(a), a, None).tolist() for name, a in arrays.items()}  # type: ignore[call-overload]  # numpy's stubs know no None
+
+        return {
+            "method": self.method,
+            "ids": list(self.ids),
+            "through": list(self.through),
+            "weights": plain(self.weights),
+            "standard_errors": plain(self.standard_errors),
+            "nominal": plain(self.nominal),
+            "biases": plain(self.biases),
+            "bias_errors": plain(self.bias_errors),
+            "goodness_of_fit": plain(self.goodness_of_fit),
+            "provenance": dict(self.provenance),
+        }
