@@ -113,8 +113,8 @@ def recording(
         elif isinstance(probe, Spikes):
             r, size = rasters[probe.population], net.population(probe.population).size
             ends = start * net.dt, stop * net.dt
-            times = r.step.astype(np.float64) * net.dt
-            spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, times)
+            when = r.step.astype(np.float64) * net.dt
+            spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
         elif isinstance(probe, StateOccupancy):
             population = net.population(probe.population)
             tau_ref = in_steps(tau_ref_of(population) or 0.0, net.dt) or 0

@@ -1,1 +1,94 @@
-"""Loihi 2 through Lava."""
+"""Loihi 2 through Lava: the target ``loihi2``, which runs in a Python 3.10 of its own (docs/loihi.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.compile.lower import Lowering
+from salhw.environments import Environment, is_made
+from salhw.network import Network
+from salhw.target import Target
+
+if TYPE_CHECKING:
+    from salhw.backend import Session
+    from salhw.worker import Worker
+
+HERE = Path(__file__).parent
+environment = Environment.from_toml(HERE / "environment.toml")
+SOURCES = {"salhw_lava_worker": HERE / "worker"}
+
+
+class LavaBackend:
+    """Owns the target ``loihi2``: Lava's fixed-point models. Its ``ideal()`` are the floating-point ones."""
+
+    name = "lava"
+
+    def targets(self) -> Mapping[str, Target]:
+        """See Backend."""
+        return _targets()
+
+    def lower(self, net: Network, target: Target) -> Lowering:
+        """See Backend. Everything that is rounded or later than described is named, with its size."""
+        from salhw_lava.lower import lower
+
+        return lower(net, target)
+
+    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
+        """See Backend. A digital chip has no fixed pattern: ``chips`` are all alike.
+
+        Raises:
+            BackendError: SAL603 there is no Lava.
+        """
+        from salhw_lava.session import LavaSession
+
+        return LavaSession(executable, worker(executable.target), chips=chips, ids=ids, seed=seed)
+
+    def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
+        """Write a folder with a Lava script that runs the network without salhw; see ``salhw_lava.script``."""
+        from salhw_lava.script import export
+
+        return export(executable, directory, duration=duration, seed=seed)
+
+
+def worker(target: Target) -> Worker:
+    """The interpreter that runs a target's programs: the option ``python``, or the environment ``loihi``.
+
+    Raises:
+        BackendError: SAL603 the environment is not set up.
+    """
+    from salhw.diagnostics import BackendError, Diagnostic
+    from salhw.worker import shared
+
+    python, ssh = target.options["python"], target.options["ssh"] or None
+    if ssh and not python:
+        finding = Diagnostic(
+            "SAL603", "target.options.python", "", "an interpreter on the host", "python='/path/on/it'"
+        )
+        raise BackendError("BackendError: which interpreter there?", [finding])
+    if not python:
+        if not is_made(environment):
+            finding = Diagnostic("SAL603", "open", "lava-nc", "an interpreter with Lava", "salhw setup loihi")
+            raise BackendError("BackendError: Lava is not there", [finding])
+        python = str(environment.interpreter)
+    return shared(python, sources=SOURCES, ssh=ssh)
+
+
+@cache
+def _targets() -> Mapping[str, Target]:
+    files = sorted((HERE / "targets").glob("*.toml"))
+    return {target.name: target for target in map(Target.from_toml, files)}
+
+
+def with_weight_exponent(target: Target, exponent: int) -> Target:
+    """``target`` with weights and their steps 2^exponent times as large; see ``salhw_lava.arithmetic``."""
+    from salhw_lava.arithmetic import with_weight_exponent as changed
+
+    return changed(target, exponent)
+
+
+backend = LavaBackend()

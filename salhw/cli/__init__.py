@@ -15,6 +15,7 @@ from salhw.backend import Session, resolve, targets
 from salhw.cli.export import register as register_export
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
+from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.setup import register as register_setup
 from salhw.compile.executable import Report
 from salhw.compile.pipeline import compile
@@ -44,6 +45,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output file if
 
 
 register_conformance(app)
+register_reproduce(app)
 register_setup(app)
 
 

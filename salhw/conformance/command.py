@@ -34,8 +34,12 @@ def conformance(
         typer.Option(help="An earlier JSON report, to stand beside this one in the page; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random in the checks.")] = 0,
+    ideal: Annotated[
+        bool, typer.Option("--ideal", help="The target without variability and quantisation, target.ideal().")
+    ] = False,
 ) -> None:
     """Measure whether a target does what a description says, beside what it declares."""
+    from salhw.backend import resolve
     from salhw.cli.progress import progress_bar
     from salhw.cli.report import SHORT_FALL, print_json, reported
     from salhw.conformance.html import render
@@ -52,8 +56,11 @@ def conformance(
         for path in (Path(json) if json and not alone else None, html):
             if path is not None:
                 _refuse_unwritable(path)
-        with progress_bar(f"conformance of {target}") as progress:
-            report = run(target, profile=profile, seed=seed, known=expected, progress=progress)
+        subject = resolve(target)
+        if ideal:
+            subject = subject.ideal().replace(name=f"{target} (ideal)")
+        with progress_bar(f"conformance of {subject.name}") as progress:
+            report = run(target, subject, profile=profile, seed=seed, known=expected, progress=progress)
         if json and not alone:
             report.save(Path(json))
         if html:

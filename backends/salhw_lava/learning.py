@@ -1,0 +1,125 @@
+"""PairSTDP as microcode of the learning engine: traces, impulses and a sum of products.
+
+A presynaptic spike raises the trace x1, which decays with the causal window; a postsynaptic spike (y0) adds what is
+left of it to the weight, times a power of two: ``y0*x1``. The anti-causal branch is ``x0*y1``. Traces add up, so every
+pair counts: pairing "all". A coincidence reads both traces after their impulses and so counts both branches in full,
+where their mean is wanted; x2, a trace that lasts for a single step, takes the other half off again (``y0*x2``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, exp, floor, log2
+from typing import Any
+
+from salhw_lava.arithmetic import Arithmetic
+
+TRACE = 127  # the largest value of a trace, and so of an impulse: 7 bits
+EXPONENTS = (-7, 8)  # of two
+ACCUMULATOR = 255  # units: the largest change of a weight at a time, 15 bits with 7 behind the point
+LONGEST_EPOCH = 63  # steps: 6 bits
+
+
+class Beyond(Exception):
+    """The engine cannot do this: what was asked, what it can do, how to mend it."""
+
+    def __init__(self, asked: str, supported: str, fix: str) -> None:
+        super().__init__(asked, supported, fix)
+        self.asked, self.supported, self.fix = asked, supported, fix
+
+
+@dataclass(frozen=True)
+class Term:
+    """One product: ``2^exponent`` times an impulse, with a sign; what a spike pair at distance 0 adds, in units."""
+
+    sign: int
+    impulse: float
+    exponent: int
+
+    @property
+    def value(self) -> float:
+        return self.sign * self.impulse * 2.0**self.exponent
+
+
+@dataclass(frozen=True)
+class Microcode:
+    """A rule as the engine runs it. ``causal`` and ``anticausal`` are the achieved changes by a pair at distance 0 in
+    units of weight."""
+
+    terms: Mapping[str, Term]
+    unit: float
+
+    @property
+    def dw(self) -> str:
+        """The sum of products, as Loihi2FLearningRule takes it."""
+        text = ""
+        for product, term in self.terms.items():
+            sign = "-" if term.sign < 0 else "+" if text else ""
+            text += f" {sign} 2^{term.exponent}*{product}" if text else f"{sign}2^{term.exponent}*{product}"
+        return text
+
+    def impulse(self, product: str) -> float:
+        """Of the trace in this product; 0 if there is none."""
+        return self.terms[product].impulse if product in self.terms else 0.0
+
+    def achieved(self, product: str) -> float:
+        """What a pair at distance 0 adds to a weight."""
+        return self.terms[product].value / self.unit if product in self.terms else 0.0
+
+    def as_data(self) -> dict[str, Any]:
+        """What changes with the learning rate: impulses and products."""
+        return {
+            "dw": self.dw,
+            "x1_impulse": self.impulse("y0*x1"),
+            "y1_impulse": self.impulse("x0*y1"),
+            "x2_impulse": self.impulse("y0*x2"),
+        }
+
+
+def microcode(causal: float, anticausal: float, how: Arithmetic, room: tuple[float, float]) -> Microcode:
+    """The rule whose pairs at distance 0 add ``causal`` and ``anticausal`` to a weight.
+
+    Args:
+        room: the largest number of impulses that are on a pre- and on a postsynaptic trace at a time.
+
+    Raises:
+        Beyond: too small or too large for impulses of 7 bits and the powers of two.
+    """
+    wanted = {"y0*x1": (causal, room[0]), "x0*y1": (anticausal, room[1])}
+    terms = {product: _term(value, how, share) for product, (value, share) in wanted.items() if value}
+    surplus = sum(term.value for term in terms.values()) / 2
+    if surplus:
+        terms["y0*x2"] = _term(-surplus / how.unit, how, 1.0)
+    if not terms:
+        terms["y0*x1"] = Term(1, 0.0, 0)
+    return Microcode(terms, how.unit)
+
+
+def _term(value: float, how: Arithmetic, room: float) -> Term:
+    """Impulse and exponent for a change of ``value``: the smallest power of two, and so the finest impulse, that leaves
+    ``room`` impulses within a trace."""
+    sign, units = (1 if value > 0 else -1), abs(value) * how.unit
+    if not how.fixed:
+        return Term(sign, units, 0)
+    largest = floor(TRACE / room + 1e-9)
+    low = EXPONENTS[0]
+    if largest < 1:
+        fix = "a shorter window or refractory periods that are longer"
+        raise Beyond(f"traces of {room:.3g} spikes", f"at most {TRACE} impulses of 1 on a trace", fix)
+    if units > ACCUMULATOR:
+        limit = ACCUMULATOR / how.unit
+        raise Beyond(f"a change of {abs(value):.3g} per pair", f"at most {limit:.3g}", "a smaller learning rate")
+    if units < 0.5 * 2.0**low:
+        limit = 2.0**low / how.unit
+        raise Beyond(f"a change of {abs(value):.3g} per pair", f"at least {limit:.3g}", "a larger learning rate")
+    exponent = max(low, ceil(log2(units / largest) - 1e-9))
+    if exponent > EXPONENTS[1]:
+        raise Beyond(f"{room:.3g} impulses on a trace", f"{TRACE} in all, and 2^{EXPONENTS[1]}", "a shorter window")
+    impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
+    return Term(sign, float(impulse), exponent)
+
+
+def impulses_on_a_trace(shortest_interval: float, tau: float) -> float:
+    """How many impulses a trace holds at most, of a neuron whose spikes are ``shortest_interval`` apart."""
+    return 1.0 / (1.0 - exp(-shortest_interval / tau))

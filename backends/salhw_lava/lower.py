@@ -1,0 +1,307 @@
+"""A network as Loihi 2 will run it: what is rounded, with its size, and what the chip cannot do. Imports no Lava."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import exp, log2, sqrt
+
+import numpy as np
+
+from salhw.compile.lower import Lowering
+from salhw.consistency import rule_name
+from salhw.diagnostics import Diagnostic
+from salhw.fields import FloatArray, in_steps
+from salhw.kernels import Exponential
+from salhw.network import Network, Population, Projection, tau_ref_of
+from salhw.neurons import GLM, LIF, Source
+from salhw.plasticity import PairSTDP
+from salhw.stimuli import Poisson, SpikeTimes
+from salhw.target import Target
+from salhw_lava.arithmetic import (
+    CURRENT,
+    ENTRIES,
+    LARGEST_THRESHOLD,
+    LEAK,
+    PER_ONE,
+    PROBABILITY,
+    Arithmetic,
+    arithmetic,
+    leak,
+    probability,
+    table,
+)
+from salhw_lava.cores import occupied
+from salhw_lava.learning import LONGEST_EPOCH, Beyond, Microcode, impulses_on_a_trace, microcode
+
+EXECUTIONS = ("runtime", "in-process")
+LONGEST_DELAY = 62  # steps
+DECAY = 12  # bits of the decay of an exponential PSP
+FRACTION = 6  # bits that it has beyond those of a weight
+
+
+def lower(net: Network, target: Target) -> Lowering:
+    """See Backend.lower. A pure function."""
+    how = arithmetic(target)
+    findings = [*_options(target, how)]
+    if findings:
+        return Lowering(net, tuple(findings))
+    findings += _forced_membranes(net)
+    populations, projections = [], []
+    for population in net.populations:
+        lowered, found = _population(population, net.dt, how)
+        populations.append(lowered)
+        findings += found
+    for projection in net.projections:
+        plastic, found = _projection(net, projection, how, epoch(target))
+        projections.append(plastic)
+        findings += found
+    lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
+    cores, too_many = occupied(lowered_net)
+    where = (
+        "under Lava's runtime" if target.options["execution"] == "runtime" else "in one process, without the runtime"
+    )
+    arith = "fixed point" if how.fixed else "floating point"
+    notes = (f"Lava's {arith} models, {where}", cores, *_microcodes(lowered_net, how))
+    return Lowering(lowered_net, (*findings, *too_many), notes)
+
+
+def epoch(target: Target) -> int:
+    """Steps per learning epoch; 0 if the option is no number."""
+    text = target.options.get("epoch", "1")
+    return int(text) if text.isdecimal() else 0
+
+
+def _options(target: Target, how: Arithmetic) -> Iterator[Diagnostic]:
+    if not log2(how.unit).is_integer():
+        asked, fix = f"a step of 1/{how.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
+        yield Diagnostic("SAL121", "target.projections.weights", asked, "steps that are powers of two", fix)
+    execution = target.options.get("execution", "runtime")
+    if execution not in EXECUTIONS:
+        supported = f"supported {', '.join(EXECUTIONS)}"
+        yield Diagnostic("SAL103", "target.options.execution", execution, supported, f"execution='{EXECUTIONS[0]}'")
+    if not 1 <= epoch(target) <= LONGEST_EPOCH:
+        text = target.options["epoch"]
+        yield Diagnostic("SAL121", "target.options.epoch", text, f"1..{LONGEST_EPOCH} steps", "epoch='1'")
+
+
+def _approximation(code: str, path: str, asked: str, size: str, fix: str = "") -> Diagnostic:
+    return Diagnostic(code, path, asked, size, fix, severity="approximation")
+
+
+# ---------------------------------------------------------------- neurons
+
+
+def _population(population: Population, dt: float, how: Arithmetic) -> tuple[Population, list[Diagnostic]]:
+    neuron = population.neuron
+    if not how.fixed or isinstance(neuron, Source):
+        return population, []
+    if isinstance(neuron, LIF):
+        return _leaky(population, neuron, dt, how)
+    path, found = f"populations.{population.name}", []
+    exact = np.asarray(neuron.bias, dtype=np.float64)
+    held = how.held(exact) / how.unit
+    if (off := float(np.abs(held - exact).max())) > 1e-12:
+        steps, fix = f"steps of 1/{how.unit:g}", "use multiples of it, or accept it"
+        found.append(_approximation("SAL311", f"{path}.bias", steps, f"moved by at most {off:.2g}", fix))
+        neuron = neuron.replace(bias=held if held.ndim else float(held))
+    off, lowest = _table_error(neuron, dt), _lowest(neuron, dt)
+    size = f"{ENTRIES} entries of 16 bits: off by at most {off:.1g}, none below {lowest:.1g}"
+    found.append(_approximation("SAL314", path, "spike probability per step", size))
+    return population.replace(neuron=neuron), found
+
+
+def _leaky(population: Population, neuron: LIF, dt: float, how: Arithmetic) -> tuple[Population, list[Diagnostic]]:
+    """A LIF population with the biases that Lava's fixed-point LIF holds."""
+    path, units, found = f"populations.{population.name}", leak(neuron, dt, how), []
+    if not 0 < units.vth <= LARGEST_THRESHOLD:
+        asked, fix = f"a threshold of {units.vth:.3g} units", "a shorter tau_m, or potentials in larger units"
+        return population, [Diagnostic("SAL104", f"{path}.v_thresh", asked, f"supported 1..{LARGEST_THRESHOLD}", fix)]
+    exact = np.asarray(neuron.bias, dtype=np.float64)
+    held = units.bias(units.current(exact))
+    if (off := float(np.abs(held - exact).max())) > 1e-12:
+        step = f"steps of {units.bias_step / units.gain:.2g}"
+        found.append(_approximation("SAL311", f"{path}.bias", step, f"moved by at most {off:.2g}"))
+        neuron = neuron.replace(bias=held if held.ndim else float(held))
+    tau = -dt / float(np.log1p(-units.dv / LEAK))
+    size = f"{tau:.4g} ms (a leak of 12 bits); threshold {units.vth * CURRENT / units.scale + neuron.v_reset:.4g}"
+    found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", size))
+    return population.replace(neuron=neuron), found
+
+
+def _table_error(neuron: GLM, dt: float) -> float:
+    """The largest error of a spike probability within the table."""
+    start, entries = table(neuron, dt)
+    exact = probability(neuron, dt)((start + np.arange(ENTRIES)) / PER_ONE)
+    return float(np.abs(entries / PROBABILITY - exact)[1:-1].max())
+
+
+def _lowest(neuron: GLM, dt: float) -> float:
+    """The smallest spike probability in the table; below it there is none."""
+    return float(table(neuron, dt)[1][1]) / PROBABILITY
+
+
+def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
+    """Lava's LIF cannot be made to spike."""
+    for k, stimulus in enumerate(net.stimuli):
+        if isinstance(stimulus, SpikeTimes) and isinstance(net.population(stimulus.population).neuron, LIF):
+            fix = "force spikes of GLM neurons or sources"
+            yield Diagnostic("SAL101", f"stimuli[{k}]", "SpikeTimes of LIF neurons", "supported of GLM, Source", fix)
+
+
+# ---------------------------------------------------------------- projections
+
+
+def _projection(
+    net: Network, projection: Projection, how: Arithmetic, steps: int
+) -> tuple[Projection, list[Diagnostic]]:
+    path, found = f"projections.{projection.name}", []
+    delay = in_steps(projection.delay, net.dt) or 0
+    if delay > LONGEST_DELAY:
+        fix = f"delay <= {LONGEST_DELAY * net.dt:g} ms"
+        found.append(Diagnostic("SAL104", f"{path}.delay", f"{delay} steps", f"at most {LONGEST_DELAY} steps", fix))
+    if how.fixed and isinstance(projection.kernel, Exponential):
+        off = _psp_error(projection.kernel.tau_syn / net.dt, how.unit)
+        size = f"off by at most {off:.2g} of the peak (decay of {DECAY} bits, rounded down at every step)"
+        found.append(_approximation("SAL314", f"{path}.kernel", "exponential PSP", size))
+    if not projection.plasticity:
+        return projection, found
+    try:
+        rule, code = lowered_rule(net, projection, how, steps)
+    except Beyond as beyond:
+        place = f"{path}.{rule_name(projection, 0)}"
+        return projection, [*found, Diagnostic("SAL121", place, beyond.asked, beyond.supported, beyond.fix)]
+    asked = projection.plasticity[0]
+    at = f"{path}.{rule_name(projection, 0)}"
+    error = max(_relative(code.achieved(p), wanted) for p, wanted in wanted_changes(asked).items())
+    if error > 1e-12:
+        achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times a power of two"
+        found.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
+    size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
+    found.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
+    if steps > 1:
+        late = f"at the end of each learning epoch, up to {steps - 1} steps late"
+        found.append(_approximation("SAL315", f"{at}.update", "with the spike", late, "epoch='1'"))
+    return projection.replace(plasticity=(rule,)), found
+
+
+def _relative(value: float, wanted: float) -> float:
+    return abs(value - wanted) / abs(wanted) if wanted else abs(value)
+
+
+def _psp_error(tau: float, unit: float) -> float:
+    """The largest deviation of a fixed-point PSP of weight 1 from its kernel; ``tau`` in steps."""
+    keep = (1 << DECAY) - round((1 << DECAY) * (1.0 - exp(-1.0 / tau)))
+    value, worst = round(unit) << FRACTION, 0.0
+    for k in range(1, round(10 * tau) + 2):
+        value = (value * keep) >> DECAY
+        worst = max(worst, abs((value >> FRACTION) / unit - exp(-k / tau)))
+    return worst
+
+
+def wanted_changes(rule: PairSTDP, rate: float | None = None) -> dict[str, float]:
+    """What a pair at distance 0 is to add to a weight, by product."""
+    eta = float(np.asarray(rule.learning_rate)) if rate is None else rate
+    branches = {"y0*x1": rule.causal, "x0*y1": rule.anticausal}
+    return {product: eta * float(np.asarray(window.amplitude)) for product, window in branches.items()}
+
+
+def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
+    """The rule with what the engine achieves in the place of what was asked, and its microcode.
+
+    Raises:
+        Beyond: the engine cannot do it.
+    """
+    if len(projection.plasticity) > 1:
+        raise Beyond(f"{len(projection.plasticity)} rules", "one rule per synapse", "one rule per projection")
+    if projection.delay:
+        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0")
+    (rule,) = projection.plasticity
+    for window in (rule.causal, rule.anticausal):
+        if steps > window.tau / net.dt:
+            fix = "a shorter epoch"
+            raise Beyond(f"a window of {window.tau:g} ms", f"not shorter than the epoch of {steps} steps", fix)
+    for name in (projection.pre, projection.post):
+        if steps > (gap := shortest_interval(net, name)):
+            raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
+    code = code_for(net, projection, how, wanted_changes(rule))
+    return _with(rule, code), code
+
+
+def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
+    """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
+
+    Raises:
+        Beyond: the engine cannot do it.
+    """
+    rule = projection.plasticity[0]
+    windows = (rule.causal, rule.anticausal)
+    names = (projection.pre, projection.post)
+    room = max(room_on_a_trace(net, name, window.tau) for name, window in zip(names, windows, strict=True))
+    return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
+
+
+def _with(rule: PairSTDP, code: Microcode) -> PairSTDP:
+    """The rule that the microcode is."""
+    anticausal, rate = code.achieved("x0*y1"), achieved_rate(rule, code)
+    wanted = wanted_changes(rule)
+    if all(abs(code.achieved(product) - change) < 1e-12 for product, change in wanted.items()):
+        return rule
+    same = abs(anticausal - rate * float(np.asarray(rule.anticausal.amplitude))) < 1e-12
+    other = rule.anticausal if same else rule.anticausal.replace(amplitude=anticausal / rate)
+    return rule.replace(learning_rate=rate, anticausal=other)
+
+
+def achieved_rate(rule: PairSTDP, code: Microcode) -> float:
+    """The learning rate that the engine achieves on the causal branch, or on the other one if that is nil."""
+    causal, anticausal = (float(np.asarray(window.amplitude)) for window in (rule.causal, rule.anticausal))
+    if causal:
+        return code.achieved("y0*x1") / causal
+    return code.achieved("x0*y1") / anticausal if anticausal else 0.0
+
+
+def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
+    """How plastic projections learn, for the report."""
+    for projection in net.projections:
+        if len(projection.plasticity) == 1 and not projection.delay:
+            try:
+                code = code_for(net, projection, how, wanted_changes(projection.plasticity[0]))
+            except Beyond:
+                continue
+            impulses = f"impulses x1 {code.impulse('y0*x1'):g}, y1 {code.impulse('x0*y1'):g}"
+            yield f"projections.{projection.name}: dw = {code.dw}; {impulses}"
+
+
+# ---------------------------------------------------------------- how often a population spikes
+
+
+def _forced(net: Network, name: str) -> list[FloatArray]:
+    return [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == name for t in s.times if len(t)]
+
+
+def shortest_interval(net: Network, name: str) -> int:
+    """In steps, between two spikes of a neuron of the population."""
+    refractory = tau_ref_of(net.population(name))
+    gaps = [np.diff(t).min() for t in _forced(net, name) if len(t) > 1]
+    if refractory is not None:
+        return 1 if _forced(net, name) else max(1, round(refractory / net.dt))
+    poisson = any(isinstance(s, Poisson) and s.population == name for s in net.stimuli)
+    return 1 if poisson or not gaps else max(1, round(min(gaps) / net.dt))
+
+
+def room_on_a_trace(net: Network, name: str, tau: float) -> float:
+    """How many impulses a trace of time constant ``tau`` ms holds at most. For Poisson sources: with more than six
+    standard deviations beyond the mean, in which case it saturates."""
+    refractory = tau_ref_of(net.population(name))
+    room = impulses_on_a_trace(refractory, tau) if refractory is not None else 0.0
+    largest = 0.0
+    for train in _forced(net, name):
+        trace = 0.0
+        for gap in np.diff(train, prepend=train[0]):
+            trace = trace * exp(-float(gap) / tau) + 1.0
+            largest = max(largest, trace)
+    every = impulses_on_a_trace(net.dt, tau)
+    for stimulus in net.stimuli:
+        if isinstance(stimulus, Poisson) and stimulus.population == name:
+            mean = float(np.max(stimulus.rate)) * tau / 1000.0
+            largest += min(every, 1.0 + mean + 6.0 * sqrt(mean / 2.0))
+    return max(1.0, min(every, room + largest))

@@ -1,0 +1,104 @@
+"""``salhw reproduce FIG``: the experiments that packages bring under the entry point group ``salhw.experiments``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import getdoc
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+import typer
+
+from salhw.cli.progress import progress_bar
+from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.plugins import broken, installed
+from salhw.refusal import nearest
+
+GROUP = "salhw.experiments"
+AGREES = {True: "yes", False: "NO", None: "not judged"}
+
+
+class Experiment(Protocol):
+    """A function that repeats a figure of the paper. The first line of its docstring says what it shows.
+
+    It works through ``salhw.compile`` and ``Session`` alone, keeps finished pieces in ``out`` so that a killed run goes
+    on where it was, leaves the figure and its data there, and returns JSON data: ``title``; ``rows``, each with
+    ``what``, ``paper``, ``measured`` and ``agrees`` (None: not judged at this scale); ``agrees``, False if any row is;
+    ``files``; ``wall_time_s``.
+    """
+
+    def __call__(
+        self, out: Path, *, scale: str, target: str, progress: Callable[[float], None] | None
+    ) -> Mapping[str, Any]: ...
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(reproduce)
+
+
+def experiments() -> Mapping[str, Experiment]:
+    """Every installed experiment by name.
+
+    Raises:
+        BackendError: a plug-in that cannot be loaded or is not a function.
+    """
+    found: dict[str, Any] = {}
+    for name, where, plugin in installed(GROUP, "experiment"):
+        if not callable(plugin):
+            raise broken("experiment", name, where, type(plugin).__name__, "a function, as salhw.cli.reproduce says")
+        found[name] = plugin
+    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))  # fig2 before fig10
+
+
+def reproduce(
+    fig: Annotated[
+        str | None, typer.Argument(metavar="FIG", help="A figure, such as fig4; the list of them if left out.")
+    ] = None,
+    scale: Annotated[
+        Literal["smoke", "default", "paper"],
+        typer.Option(help="Seconds to see that it works; at most half an hour on two cores; all that the paper ran."),
+    ] = "default",
+    target: Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")] = "reference",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figure, data and table, and for finished pieces; by default salhw-FIG."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Repeat a figure of the paper: what the paper says beside what was measured. A killed run goes on where it was."""
+    with reported(json):
+        known = experiments()
+        if fig is None:
+            _list(known, json)
+            return
+        if fig not in known:
+            supported = f"one of {', '.join(known) or 'none: no package brings any'}"
+            finding = Diagnostic("SAL901", "experiment", repr(fig), supported, nearest(fig, known))
+            raise DescriptionError(f"DescriptionError: no experiment {fig!r}", [finding])
+        folder = out or Path(f"salhw-{fig}")
+        with progress_bar(f"{fig} on {target}, {scale}") as progress:
+            result = known[fig](folder, scale=scale, target=target, progress=progress)
+        if json:
+            print_json(dict(result))
+        else:
+            _print(folder, result)
+        if not result["agrees"]:
+            raise typer.Exit(SHORT_FALL)
+
+
+def _list(known: Mapping[str, Experiment], json: bool) -> None:
+    rows = [[name, (getdoc(run) or "").partition("\n")[0]] for name, run in known.items()]
+    if json:
+        print_json([{"name": name, "description": text} for name, text in rows])
+    else:
+        print_table("", ["experiment", "description"], rows)
+
+
+def _print(folder: Path, result: Mapping[str, Any]) -> None:
+    rows = [[row["what"], row["paper"], row["measured"], AGREES[row["agrees"]]] for row in result["rows"]]
+    print_table(result["title"], ["", "paper says", "we measured", "agrees"], rows)
+    reused = result.get("pieces_reused", 0)
+    again = f", {reused} finished piece{'s' if reused > 1 else ''} taken over" if reused else ""
+    typer.echo(f"{result['wall_time_s']:.1f} s{again}. In {folder}: {', '.join(result['files'])}")

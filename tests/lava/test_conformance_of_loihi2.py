@@ -1,0 +1,42 @@
+"""The suite on the fixed- and the floating-point model, in one process; test_trajectories holds that Lava's runtime
+does the same. The two long checks are marked slow: ``salhw conformance loihi2`` runs them, too."""
+
+from __future__ import annotations
+
+import pytest
+from lava_examples import MODELS, in_process
+
+from salhw.conformance import catalogue, parametrize
+from salhw.conformance.parametrise import evidence
+from salhw_lava import backend
+
+LONG = ("sal-converges", "sal-converges-one-sided")
+QUICK = [name for name in catalogue("quick") if name not in LONG]
+MAY_NOT = {  # what the target does not declare: everything else has to run
+    "learning-rate-per-synapse", "psp-area", "update-every-period", "update-at-run-end", "bounds-clip",
+    "mismatch-is-on", "same-chip-repeats", "chips-differ", "same-chip-in-another-process", "editing-keeps-the-chip",
+}  # fmt: skip
+
+
+def holds(check) -> None:  # type: ignore[no-untyped-def]
+    outcome = check.outcome()
+    if check.check.name in MAY_NOT:  # refused, as it has to be
+        assert outcome.outcome == "unsupported", outcome.reason
+    else:
+        assert outcome.outcome == "pass", evidence(outcome)
+
+
+@parametrize(backend, in_process(MODELS["fixed"]), checks=QUICK)
+def test_fixed_point(check) -> None:  # type: ignore[no-untyped-def]
+    holds(check)
+
+
+@parametrize(backend, in_process(MODELS["floating"]), checks=QUICK)
+def test_floating_point(check) -> None:  # type: ignore[no-untyped-def]
+    holds(check)
+
+
+@pytest.mark.slow
+@parametrize(backend, in_process(MODELS["fixed"]), checks=LONG)
+def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
+    check()
