@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, log2, sqrt
+from math import exp, floor, log2, sqrt
 
 import numpy as np
 
 from salhw.compile.lower import Lowering
+from salhw.connectivity import values
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
 from salhw.fields import FloatArray, in_steps
@@ -21,6 +22,7 @@ from salhw_lava.arithmetic import (
     CURRENT,
     ENTRIES,
     LARGEST_THRESHOLD,
+    LARGEST_WEIGHT,
     LEAK,
     PER_ONE,
     PROBABILITY,
@@ -29,6 +31,7 @@ from salhw_lava.arithmetic import (
     leak,
     probability,
     table,
+    with_weight_exponent,
 )
 from salhw_lava.cores import occupied
 from salhw_lava.learning import LONGEST_EPOCH, Beyond, Microcode, impulses_on_a_trace, microcode
@@ -41,6 +44,7 @@ FRACTION = 6  # bits that it has beyond those of a weight
 
 def lower(net: Network, target: Target) -> Lowering:
     """See Backend.lower. A pure function."""
+    target = chosen(net, target)
     how = arithmetic(target)
     findings = [*_options(target, how)]
     if findings:
@@ -61,8 +65,49 @@ def lower(net: Network, target: Target) -> Lowering:
         "under Lava's runtime" if target.options["execution"] == "runtime" else "in one process, without the runtime"
     )
     arith = "fixed point" if how.fixed else "floating point"
-    notes = (f"Lava's {arith} models, {where}", cores, *_microcodes(lowered_net, how))
-    return Lowering(lowered_net, (*findings, *too_many), notes)
+    notes = (f"Lava's {arith} models, {where}", *_steps(how, target), cores, *_microcodes(lowered_net, how))
+    return Lowering(lowered_net, (*findings, *too_many), notes, target)
+
+
+def chosen(net: Network, target: Target) -> Target:
+    """The target with the weight exponent and the learning epoch for this network, where its options say ``auto``.
+
+    The exponent: the smallest, and so the finest steps, with which weights may still double by learning and every
+    learning rate can be had. The epoch: the longest in which no neuron of a plastic projection can spike twice.
+    """
+    learning = [p for p in net.projections if p.plasticity]
+    if target.options.get("epoch") == "auto":
+        gaps = [shortest_interval(net, name) for p in learning for name in (p.pre, p.post)]
+        taus = [floor(w.tau / net.dt) for p in learning for w in (p.plasticity[0].causal, p.plasticity[0].anticausal)]
+        target = target.with_options(epoch=str(max(1, min([LONGEST_EPOCH, *gaps, *taus]) if learning else 1)))
+    if target.options.get("weight_exponent") != "auto" or not arithmetic(target).fixed:
+        return target
+    largest = max((float(np.abs(_weights(net, p)).max(initial=0.0)) for p in net.projections), default=0.0)
+    for exponent in range(-4, 0) if largest else ():
+        finer = with_weight_exponent(target, exponent)
+        how = arithmetic(finer)
+        if 2.0 * largest <= LARGEST_WEIGHT / how.unit and all(_learns(net, p, how) for p in learning):
+            return finer
+    return with_weight_exponent(target, 0)
+
+
+def _weights(net: Network, projection: Projection) -> FloatArray:
+    return values(projection.weights, *net.ends(projection.name))
+
+
+def _learns(net: Network, projection: Projection, how: Arithmetic) -> bool:
+    try:
+        lowered_rule(net, projection, how, 1)
+    except Beyond:
+        return False
+    return True
+
+
+def _steps(how: Arithmetic, target: Target) -> Iterator[str]:
+    """The steps of the weights, for the report."""
+    if how.fixed:
+        largest = LARGEST_WEIGHT / how.unit
+        yield f"weights: up to {largest:.3g} in steps of 1/{how.unit / 2:g}; learning epoch: {epoch(target)} steps"
 
 
 def epoch(target: Target) -> int:
@@ -75,6 +120,10 @@ def _options(target: Target, how: Arithmetic) -> Iterator[Diagnostic]:
     if not log2(how.unit).is_integer():
         asked, fix = f"a step of 1/{how.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
         yield Diagnostic("SAL121", "target.projections.weights", asked, "steps that are powers of two", fix)
+    exponent = target.options.get("weight_exponent", "given")
+    if exponent not in ("given", "auto"):
+        fix = "weight_exponent='auto', or salhw_lava.with_weight_exponent(target, exponent)"
+        yield Diagnostic("SAL103", "target.options.weight_exponent", exponent, "supported given, auto", fix)
     execution = target.options.get("execution", "runtime")
     if execution not in EXECUTIONS:
         supported = f"supported {', '.join(EXECUTIONS)}"

@@ -61,6 +61,7 @@ def compile(
     lowering = plugin.lower(net, target)
     if errors := [f for f in lowering.findings if f.severity == "error"]:
         raise _unsupported(net, target, errors)
+    target = lowering.target or target
     quantised, rounded = quantise(lowering.network, target)
     placement, _ = place(quantised, target)
     report = Report(

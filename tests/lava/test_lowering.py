@@ -138,3 +138,25 @@ def test_only_whole_weight_exponents() -> None:
     odd = LOIHI.replace(projections=LOIHI.projections | {"weights": Range(min=-3.0, max=3.0)})
     with pytest.raises(UnsupportedNetworkError, match="SAL121"):
         salhw.compile(pairs(1), odd, plugin=backend)
+
+
+def test_the_lowering_chooses_weight_exponent_and_epoch_for_the_network() -> None:
+    """Auto: the finest steps in which weights of .4 may double, and the longest epoch without two spikes of a neuron;
+    the wanted learning rate is then met better than with the given steps."""
+    rule = salhw.SAL(learning_rate=0.0011, tau=10.0, pairing="all")
+    net = pairs(3, weights=(0.4, 0.1), rule=rule)
+    given = salhw.compile(net, LOIHI)
+    auto = salhw.compile(net, LOIHI.with_options(weight_exponent="auto", epoch="auto"))
+    assert auto.target.projections["weights"].max == pytest.approx(254 / 64 / 4)
+    assert auto.target.options["epoch"] == "10"
+    assert "weights: up to 0.992 in steps of 1/128; learning epoch: 10 steps" in auto.report.notes
+
+    def off(executable: salhw.Executable) -> float:
+        (p,) = executable.network.projections
+        return abs(float(p.plasticity[0].learning_rate) / 0.0011 - 1.0)
+
+    assert off(auto) < off(given)
+    zero = salhw.compile(pairs(3, weights=(0.0, 0.0)), LOIHI.with_options(weight_exponent="auto"))
+    assert zero.target.projections["weights"].max == LOIHI.projections["weights"].max
+    with pytest.raises(salhw.UnsupportedNetworkError, match="supported given, auto"):
+        salhw.compile(net, LOIHI.with_options(weight_exponent="2"))

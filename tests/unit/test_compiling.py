@@ -82,7 +82,7 @@ def test_an_error_reads_as_the_design_says() -> None:
         "       fix: tau <= 30 ms\n"
         "SAL201 populations.hidden: 6 neurons, 4 available\n"
         "       fix: fewer neurons, or several chips\n"
-        "Also runs on: reference.   More: salhw explain SAL104"
+        "Also runs on: nest, reference.   More: salhw explain SAL104"
     )
 
 

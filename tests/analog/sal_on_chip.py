@@ -1,0 +1,227 @@
+"""SAL on virtual chips: 16 reciprocal pairs on each, 60 s, nominal weights from N(0.5, 0.5). What is left of the
+differences of reciprocal weights, against what mismatch of the sensors predicts.
+
+``python tests/analog/sal_on_chip.py FOLDER [CHIPS [SECONDS]]`` writes the table and the figure.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import salhw
+from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes, Target
+from salhw.connectivity import Sparse
+from salhw.fields import FloatArray
+from salhw_pynn.analog.effective import effective_weights
+from salhw_pynn.hardware import sensor
+from salhw_pynn.hardware.variability import profile
+
+PAIRS, PERIOD, CODE = 16, 200.0, 0.04
+POST = np.arange(2 * PAIRS)
+PRE = POST ^ 1
+RATE = 0.05 * CODE * 2.0  # .05 codes per LSB, 2 LSB per pair
+NET = Network(
+    name="pairs", dt=1.0, populations=[Population(name="n", size=2 * PAIRS, neuron=GLM(bias=0.0, tau_ref=10.0))],
+    projections=[Projection(name="p", pre="n", post="n", weights=Sparse(post=POST, pre=PRE, weight=0.0 * POST),
+                            kernel=Rectangular(tau_syn=10.0), plasticity=SAL(RATE, update=f"every {PERIOD:g} ms"))],
+)  # fmt: skip
+TICK = 0.2  # ms: sensors see spikes between the steps, and whole steps would hide the order of many
+WEIGHTS = "projections.p.weights"
+CHIP = salhw.target("brainscales2")
+SENSORS = [f"{branch}_{quantity}" for branch in sensor.BRANCHES for quantity in ("amplitude", "tau")]
+
+
+def ideal_sensors(target: Target) -> Target:
+    """Offsets and noise of the converters stay."""
+    return target.with_variability(dict.fromkeys(SENSORS, 0.0))
+
+
+UNCALIBRATED = ("tau_syn_exc", "tau_syn_inh", "tau_m")
+"""What the profile spreads more than the target does, which has these as calibration on chip leaves them."""
+
+
+def mismatched_sensors(spread: float) -> Target:
+    """Chips whose sensors alone differ."""
+    return CHIP.with_noise(mismatch=False, trial=False).with_variability(dict.fromkeys(SENSORS, spread))
+
+
+CASES: dict[str, Target] = {
+    "(a) ideal": CHIP.with_noise(mismatch=False, trial=False, plasticity=False),
+    "(a) ideal sensors, converter noise": ideal_sensors(CHIP.with_noise(mismatch=False, trial=False)),
+    "(b) static mismatch": ideal_sensors(CHIP),
+    "(b) static mismatch, taus uncalibrated": ideal_sensors(CHIP).with_variability(
+        {name: profile()[name].sd for name in UNCALIBRATED}
+    ),
+    "(c) sensors .05": mismatched_sensors(0.05),
+    "(c) sensors .1": mismatched_sensors(0.1),
+    "(c) sensors .2": mismatched_sensors(0.2),
+}
+
+
+@dataclass(frozen=True)
+class Course:
+    """Weights over time, (sample, chip, synapse), nominal and effective; what the branches of each pair's sensors
+    differ by, as a log ratio, (chip, pair)."""
+
+    nominal: FloatArray
+    effective: FloatArray
+    imbalance: FloatArray
+    seconds: float
+
+    @staticmethod
+    def gap(weights: FloatArray) -> FloatArray:
+        return np.asarray(weights[..., 0::2] - weights[..., 1::2])
+
+    @staticmethod
+    def mean(weights: FloatArray) -> FloatArray:
+        return np.asarray(weights[..., 0::2] + weights[..., 1::2]) / 2
+
+    def ratio(self, weights: FloatArray) -> float:
+        """The median difference at the end over that at the start."""
+        gap = np.abs(self.gap(weights))
+        return float(np.median(gap[-1]) / np.median(gap[0]))
+
+    @property
+    def growing(self) -> int:
+        """Chips whose mean effective difference has grown."""
+        gap = np.abs(self.gap(self.effective)).mean(axis=2)
+        return int((gap[-1] > gap[0]).sum())
+
+    @property
+    def saturated(self) -> float:
+        """Share of weights at an end of their range."""
+        return float((np.abs(self.nominal[-1]) > 62.5 * CODE).mean())
+
+    @property
+    def drift(self) -> FloatArray:
+        """How far each pair's mean has moved."""
+        return (self.mean(self.effective)[-1] - self.mean(self.effective)[0]).ravel()
+
+
+def learn(target: Target, chips: int, seconds: float, *, start: FloatArray | None = None, samples: int = 12) -> Course:
+    """Runs all chips at once."""
+    executable = salhw.compile(NET, target)
+    chosen = target.sample_chips(chips, seed=1)
+    drawn = np.random.default_rng(3).normal(0.5, 0.5, (chips, 2 * PAIRS)) if start is None else start
+    began, held = time.perf_counter(), []
+    with executable.open(chips=chosen, seed=2) as session:
+        session.set(WEIGHTS, drawn)
+        held.append(session.get(WEIGHTS))
+        for _ in range(samples):
+            session.run(1000.0 * seconds / samples)
+            held.append(session.get(WEIGHTS))
+    nominal = np.array(held)
+    location = executable.placement.synapses(NET, "p")
+    sensors = sensor.of_chips(chosen, PRE, POST, location, neurons=2 * PAIRS, dt=1.0)
+    effective = effective_weights(executable, chosen, "p", nominal)
+    return Course(nominal, effective, imbalance(sensors), time.perf_counter() - began)
+
+
+def imbalance(sensors: sensor.Sensors) -> FloatArray:
+    """The log ratio of the pairs in one order to those in the other at which the sensors of a pair of synapses make both
+    weights change alike. A branch counts amplitude x (tau / 10 ms)^.43, because pairs are closer than tau."""
+    causal, anticausal = (sensors.amplitude * (sensors.tau / 10.0) ** 0.43).swapaxes(0, 1)
+    onto_0, onto_1 = slice(0, None, 2), slice(1, None, 2)
+    return np.asarray(np.log((anticausal[:, onto_0] + causal[:, onto_1]) / (causal[:, onto_0] + anticausal[:, onto_1])))
+
+
+@cache
+def steepness(gap: float = 0.6, seconds: float = 20.0, copies: int = 16) -> tuple[FloatArray, FloatArray]:
+    """(means, log ratio per unit difference): how the order of a pair's spikes depends on W_01 - W_10 on the ideal chip,
+    for fixed weights of these means; ideal sensors count."""
+    means = np.arange(-1.5, 2.01, 0.5)
+    each = np.stack([means + gap / 2, means - gap / 2], axis=1)  # the second half of the pairs the other way round
+    weights = np.concatenate([np.repeat(each, copies, axis=0), np.repeat(each[:, ::-1], copies, axis=0)]).ravel()
+    n = len(weights)
+    post = np.arange(n)
+    (p,) = NET.projections
+    still = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
+    net = NET.replace(dt=TICK, populations=[Population(name="n", size=n, neuron=GLM(tau_ref=10.0))], projections=[still],
+                      probes=[Spikes("n")])  # fmt: skip
+    with salhw.compile(net, CASES["(a) ideal"]).open(seed=4) as session:
+        spikes = session.run(1000.0 * seconds).spikes["n"]
+    chips = CASES["(a) ideal"].sample_chips(1)
+    ideal = sensor.of_chips(chips, post ^ 1, post, 0 * post, neurons=n, dt=TICK, amplitude=1.0, capacity=1e9)
+    charge = sensor.accumulate(ideal, sensor.fresh(ideal), spikes.instance, spikes.neuron, spikes.time / TICK).charge
+    causal = charge[0, 0].reshape(2, len(means), copies, 2).sum(axis=2)
+    log_ratio = np.log(causal[..., 0] / causal[..., 1])
+    return means, (log_ratio[0] - log_ratio[1]) / (2 * gap)
+
+
+def predicted(course: Course) -> FloatArray:
+    """The difference W_01 - W_10 that the sensors' imbalance leaves at the mean that a pair has at the end, (chip, pair)."""
+    return np.asarray(course.imbalance / np.interp(course.mean(course.effective)[-1], *steepness()))
+
+
+def fitted(course: Course) -> tuple[float, float, float]:
+    """(slope, its standard error, r) of the differences that are left (mean of the last quarter) over those predicted;
+    without pairs that have saturated, which look symmetric."""
+    from scipy import stats
+
+    late = len(course.nominal) - len(course.nominal) // 4
+    left = course.gap(course.effective)[late:].mean(axis=0).ravel()
+    free = np.abs(course.nominal[-1]).reshape(-1, 2).max(axis=1) < 62.5 * CODE
+    fit = stats.linregress(predicted(course).ravel()[free], left[free])
+    return float(fit.slope), float(fit.stderr), float(fit.rvalue)
+
+
+def table(courses: dict[str, Course]) -> Iterator[str]:
+    """One row per case."""
+    heads = [
+        "median \\|D\\| (effective), start",
+        "end",
+        "share left",
+        "nominal",
+        "chips that grow",
+        "drift of means, sd",
+    ]
+    yield f"| case | {' | '.join(heads)} | saturated | slope | r |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for name, c in courses.items():
+        gap = [float(np.median(np.abs(c.gap(w)))) for w in (c.effective[0], c.effective[-1])]
+        slope, error, r = fitted(c) if "(c)" in name else (np.nan, np.nan, np.nan)
+        fit = f"{slope:.2f} ± {error:.2f} | {r:.2f}" if "(c)" in name else "– | –"
+        ends = f"{gap[0]:.3f} | {gap[1]:.3f} | {c.ratio(c.effective):.2f} | {c.ratio(c.nominal):.2f} | {c.growing}"
+        yield f"| {name} | {ends} | {c.drift.mean():+.3f}, {c.drift.std():.3f} | {c.saturated:.1%} | {fit} |"
+
+
+def figure(courses: dict[str, Course], seconds: float, path: Path) -> Path:
+    """Differences over time, and what is left over what was predicted."""
+    from matplotlib.figure import Figure
+
+    picture = Figure(figsize=(11, 4), layout="constrained")
+    left, right = picture.subplots(1, 2)
+    for name, course in courses.items():
+        gap = np.median(np.abs(course.gap(course.effective)), axis=(1, 2))
+        left.plot(np.linspace(0, seconds, len(gap)), gap, label=name)
+        if "(c)" in name:
+            end = course.gap(course.effective)[-1]
+            right.plot(predicted(course).ravel(), end.ravel(), ".", ms=2, label=name)
+    left.set(xlabel="biological time (s)", ylabel="median |D|, effective weights", ylim=(0, None))
+    right.axline((0, 0), slope=1, color="k", lw=0.5)
+    right.set(xlabel="predicted D", ylabel="D at the end")
+    left.legend(fontsize=7)
+    right.legend(fontsize=7)
+    picture.savefig(path)
+    return path
+
+
+if __name__ == "__main__":
+    folder, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
+    chips, seconds = round((*given, 50.0)[0]), given[1] if len(given) > 1 else 60.0
+    folder.mkdir(exist_ok=True)
+    found: dict[str, Course] = {}
+    for name, target in CASES.items():
+        found[name] = learn(target, chips, seconds)
+        print(f"{name}: {found[name].seconds:.0f} s", flush=True)
+    print("\n".join(table(found)), flush=True)
+    still = learn(CASES["(a) ideal sensors, converter noise"], chips, seconds, start=np.zeros((chips, 2 * PAIRS)))
+    print(f"from zero: mean code {still.nominal[-1].mean() / CODE:+.3f}, sd {still.nominal[-1].std() / CODE:.2f}")
+    figure(found, seconds, folder / "sal_on_chip.png")

@@ -1,0 +1,169 @@
+"""What the analog chip refuses, what it names, and what it occupies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from analog_examples import CHIP, RATE, pairs
+
+import salhw
+from salhw import (
+    GLM,
+    LIF,
+    SAL,
+    AllToAll,
+    Exponential,
+    Hebbian,
+    Network,
+    Population,
+    Projection,
+    Rectangular,
+    Source,
+    UnsupportedNetworkError,
+)
+from salhw.compile.place import place
+from salhw.diagnostics import Diagnostic
+from salhw_pynn.analog.lowering import psp_error
+from salhw_pynn.analog.placement import rows
+
+W = [0.5, 0.4]
+
+
+def recurrent(size: int, rule: Any = None, population: int | None = None) -> Network:
+    """``size`` neurons, each connected to all others; at the end of a population of silent ones."""
+    return Network(
+        name="all", dt=1.0, populations=[Population(name="n", size=size, neuron=GLM(bias=0.0))],
+        projections=[Projection(name="p", pre="n", post="n", weights=AllToAll(weight=0.2), plasticity=rule)],
+    )  # fmt: skip
+
+
+def refused(net: Network, target: salhw.Target = CHIP) -> list[tuple[str, str]]:
+    with pytest.raises(UnsupportedNetworkError) as caught:
+        salhw.compile(net, target)
+    return [(f.code, f.path) for f in caught.value.diagnostics]
+
+
+def named(net: Network, target: salhw.Target = CHIP) -> dict[str, Diagnostic]:
+    return {f.code: f for f in salhw.compile(net, target).report.approximations}
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        (pairs([3.0, 0.0]), [("SAL104", "projections.p.weights[0]")]),
+        (pairs(W, rule=SAL(0.1, update="every 200 ms")), [("SAL104", "projections.p.plasticity.learning_rate")]),
+        (pairs(W, rule=SAL(RATE)), [("SAL101", "projections.p.plasticity.update")]),
+        (pairs(W, rule=Hebbian(RATE, update="every 200 ms")), [("SAL103", "projections.p.plasticity.pairing")]),
+        (pairs(W, rule=SAL(RATE, tau=40.0, update="every 200 ms")),
+         [("SAL104", f"projections.p.plasticity.{b}.tau") for b in ("causal", "anticausal")]),
+        (pairs(W, kernel=Rectangular(tau_syn=20.0)), [("SAL104", "projections.p.kernel.tau_syn")]),
+        (pairs(W, bias=3.0), [("SAL104", "populations.n.bias")]),
+        (pairs(np.zeros(514)), [("SAL201", "populations.n")]),
+        (recurrent(200), [("SAL201", "projections.p")]),
+        (pairs(W).replace(projections=[pairs(W).projections[0].replace(delay=1.0)]),
+         [("SAL102", "projections.p.delay")]),
+        (pairs(W).replace(projections=[
+            pairs(W).projections[0].replace(plasticity=[SAL(RATE, update="every 200 ms")] * 2)]),
+         [("SAL107", "projections.p.plasticity")]),
+        (Network(name="lif", dt=1.0, populations=[Population(name="n", size=2, neuron=LIF(v_rest=3.0))]),
+         [("SAL104", "populations.n.v_rest")]),
+    ],
+)  # fmt: skip
+def test_what_the_chip_cannot_hold_is_refused(net: Network, expected: list[tuple[str, str]]) -> None:
+    assert refused(net) == expected
+
+
+@pytest.mark.parametrize(("option", "value"), [("rounding", "up"), ("hidden_bits", "9"), ("threads", "0")])
+def test_options_that_mean_nothing_are_refused(option: str, value: str) -> None:
+    assert refused(pairs(W), CHIP.with_options(**{option: value})) == [("SAL103", f"target.options.{option}")]
+
+
+def test_synaptic_inputs_of_lif_neurons_have_one_time_constant() -> None:
+    """A rectangular PSP of 10 ms and an exponential one of 5 ms go together, one of 4 ms does not."""
+
+    def net(tau: float) -> Network:
+        ends = {"pre": "x", "post": "n", "weights": AllToAll(weight=0.5)}
+        return Network(
+            name="lif", dt=1.0, populations=[Population(name="x", size=1, neuron=Source()),
+                                             Population(name="n", size=2, neuron=LIF())],
+            projections=[Projection(name="a", kernel=Rectangular(tau_syn=10.0), **ends),
+                         Projection(name="b", kernel=Exponential(tau_syn=tau), **ends)],
+        )  # fmt: skip
+
+    assert set(named(net(5.0))) == {"SAL332", "SAL301"}
+    assert refused(net(4.0)) == [("SAL107", "projections.b.kernel")]
+
+
+def test_approximations_have_names_and_sizes() -> None:
+    found = named(pairs([0.51, 0.4]))
+    assert set(found) == {"SAL331", "SAL332", "SAL301"}
+    assert "0.25 lies elsewhere" in found["SAL332"].supported
+    assert "at most 0.01," in found["SAL301"].supported
+    many = named(pairs(np.zeros(102)))["SAL333"]
+    assert many.asked == "1.02 million background events per s"
+    assert "SAL333" not in named(pairs(np.zeros(100)))
+    assert "SAL324" in named(pairs(W).replace(stimuli=[salhw.SpikeTimes("n", [[5.0], [7.0]])]))
+
+
+def test_a_psp_error_is_the_area_that_lies_elsewhere() -> None:
+    """A rectangle of 10 ms against exp(-t / 5), area by area: they cross at t = 5 ln 2 and t = 10 (LIF); for the GLM
+    neuron's double exponential by quadrature."""
+    lif = Population(name="n", size=1, neuron=LIF())
+    glm = Population(name="n", size=1, neuron=GLM())
+    p = pairs(W).projections[0]
+    crossing = 5 * np.log(2)
+    assert psp_error(lif, p) == pytest.approx(1 - np.exp(-crossing / 5) - crossing / 10 + np.exp(-2), abs=2e-3)
+    t = np.arange(0.0005, 100.0, 0.001)
+    made = (np.exp(-t / 5) - np.exp(-t)) / 4.0
+    assert psp_error(glm, p) == pytest.approx(0.5 * np.abs(made - (t < 10) / 10).sum() * 0.001, abs=2e-3)
+
+
+def test_a_period_that_is_too_short_is_lengthened_to_what_the_processor_needs() -> None:
+    short = pairs(W, rule=SAL(RATE, update="every 20 ms"))
+    executable = salhw.compile(short, CHIP)
+    assert executable.network.projections[0].plasticity[0].update == "every 60 ms"  # 2 rows of 28 us: 56 ms
+    (finding,) = [f for f in executable.report.approximations if f.code == "SAL334"]
+    assert (finding.path, finding.asked) == ("projections.p.plasticity.update", "every 20 ms")
+    assert "SAL334" not in named(pairs(W, rule=SAL(RATE, update="every 56 ms")))
+    wide = salhw.compile(recurrent(8, SAL(RATE, update="every 100 ms")), CHIP)
+    assert wide.network.projections[0].plasticity[0].update == "every 400 ms"  # 14 rows: 392 ms
+    assert {f.code for f in wide.report.approximations} >= {"SAL334", "SAL203"}
+
+
+def test_both_branches_get_one_time_constant() -> None:
+    rule = SAL(RATE, update="every 200 ms")
+    net = pairs(W, rule=rule.replace(causal=rule.causal.replace(tau=5.0), anticausal=rule.anticausal.replace(tau=20.0)))
+    executable = salhw.compile(net, CHIP)
+    (lowered,) = executable.network.projections[0].plasticity
+    assert (lowered.causal.tau, lowered.anticausal.tau) == (10.0, 10.0)
+    sizes = [f.supported for f in executable.report.approximations if f.code == "SAL335"]
+    assert len(sizes) == 2
+    assert "factor of 2 " in sizes[0]
+
+
+def test_rows_are_counted_by_hemisphere() -> None:
+    def placed(net: Network) -> Any:
+        return rows(net, place(net, CHIP)[0])
+
+    few = placed(pairs(np.zeros(32)))
+    assert (few.used, few.learning, few.background) == ((4, 0), (1, 0), (3, 0))  # 320 events per ms, 125 per driver
+    both = placed(pairs(np.zeros(320)))
+    assert both.learning == (4, 1)  # 256 and 64 sources, 64 labels per row
+    assert both.background == (21, 6)
+    assert placed(recurrent(100, SAL(RATE, update="every 200 ms"))).learning == (99, 0)
+
+
+def test_the_report_tells_hardware_time_and_updates_per_second() -> None:
+    notes = " ".join(salhw.compile(pairs(W), CHIP).report.notes)
+    assert "1 s of biological time takes 1 ms" in notes
+    assert "5 updates per s of biological time, 5 thousand per s of hardware time" in notes
+    assert "busy for 28% of it" in notes
+
+
+def test_a_renamed_copy_is_still_an_analog_chip() -> None:
+    copy = CHIP.replace(name="mine").with_noise(mismatch=False)
+    assert {f.code for f in salhw.compile(pairs(W), copy).report.approximations} >= {"SAL331"}
+    with salhw.compile(pairs(W), copy).open(chips=copy.sample_chips(1)) as session:
+        assert session.run(20.0).provenance["hardware_time_ms"] == pytest.approx(0.02)

@@ -1,0 +1,103 @@
+"""The fixed pattern in the emulated circuits is the profile's, is frozen, and goes with its switch."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from analog_examples import CHIP, pairs
+from scipy import stats
+
+import salhw
+from salhw.fields import FloatArray
+from salhw_pynn.analog.circuit import Circuit, circuit
+from salhw_pynn.analog.effective import effective_weights
+from salhw_pynn.analog.membrane import LSB_PER_GAP, LSB_PER_SIGMA, RESET
+from salhw_pynn.hardware.variability import profile
+
+NET = pairs(np.full(8, 1.0))
+EXE = salhw.compile(NET, CHIP)
+QUANTITIES: dict[str, Callable[[Circuit], FloatArray]] = {
+    "tau_syn_exc": lambda c: c.cells["n"].tau_syn[0] / 5.0,
+    "tau_syn_inh": lambda c: c.cells["n"].tau_syn[1] / 5.0,
+    "gain_exc": lambda c: c.cells["n"].gain[0],
+    "gain_inh": lambda c: c.cells["n"].gain[1],
+    "tau_m": lambda c: c.cells["n"].tau_m / 1.0,
+    "v_leak": lambda c: c.cells["n"].leak * LSB_PER_SIGMA,
+    "v_reset": lambda c: (c.cells["n"].reset + RESET) * LSB_PER_SIGMA,
+    "v_thresh": lambda c: c.cells["n"].thresh * LSB_PER_SIGMA,
+    "weight": lambda c: c.wiring["p"].current[0] / c.cells["n"].gain[0] / 1.4,
+}
+LEVEL = 1e-4 / len(QUANTITIES)  # of a false alarm in all tests of this file together, were the seeds not fixed
+
+
+def made(target: salhw.Target, chips: int = 200) -> Circuit:
+    return circuit(NET, EXE.placement, target.sample_chips(chips, seed=9))
+
+
+@pytest.fixture(scope="module")
+def wafer() -> Circuit:
+    return made(CHIP)
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_what_acts_is_spread_as_the_target_says(wafer: Circuit, name: str) -> None:
+    spread, drawn = CHIP.variability[name], QUANTITIES[name](wafer).ravel()
+    normal = np.log(drawn) if spread.distribution == "lognormal" else drawn - (spread.mode == "relative")
+    assert stats.kstest(normal / spread.sd, "norm").pvalue > LEVEL
+    assert np.allclose(QUANTITIES[name](made(CHIP.with_variability({name: 0.0}), 2)), float(spread.mode == "relative"))
+
+
+def test_thresholds_are_noisy_from_trial_to_trial() -> None:
+    chips = CHIP.sample_chips(3, seed=1)
+    cells = circuit(NET, EXE.placement, chips).cells["n"]
+    noise = (cells.noisy(chips, np.ones((3, 8))) - cells.thresh) * LSB_PER_SIGMA
+    assert np.allclose(noise, 0.031 * LSB_PER_GAP)
+    quiet = CHIP.with_noise(trial=False).sample_chips(3, seed=1)
+    assert np.array_equal(cells.noisy(quiet, np.ones((3, 8))), cells.thresh)
+
+
+def test_the_spreads_are_the_profiles_or_what_calibration_on_chip_leaves() -> None:
+    reduced = {"v_leak": 0.3, "v_reset": 0.2, "v_thresh": 0.35, "tau_m": 0.45, "tau_syn_exc": 0.2, "tau_syn_inh": 0.2}
+    raw = profile()
+    assert set(CHIP.variability) == set(raw)
+    for name, spread in CHIP.variability.items():
+        assert spread.sd == pytest.approx(raw[name].sd * reduced.get(name, 1.0), rel=0.01), name
+        assert (spread.group, spread.per, spread.mode) == (raw[name].group, raw[name].per, raw[name].mode)
+
+
+def digest(chips: int = 3) -> str:
+    c = made(CHIP, chips)
+    return hashlib.sha256(b"".join(q(c).tobytes() for q in QUANTITIES.values())).hexdigest()
+
+
+def test_chips_are_frozen_across_processes_and_independent_of_each_other() -> None:
+    folder = str(__import__("pathlib").Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {folder!r}); import test_pattern; print(test_pattern.digest())"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert out == digest()
+    few, many = made(CHIP, 2), made(CHIP, 5)
+    for q in QUANTITIES.values():
+        assert np.array_equal(q(few)[:2], q(many)[:2])
+        assert not np.array_equal(q(many)[0], q(many)[1])
+
+
+def test_effective_weights_hold_gain_synapse_time_constant_and_noise() -> None:
+    """By hand, and 1 on the ideal chip; a common gain of both inputs cancels."""
+    chips = CHIP.sample_chips(2, seed=9)
+    nominal = np.array([[0.5, -0.5] * 4] * 2)
+    found = effective_weights(EXE, chips, "p", nominal)
+    c = circuit(NET, EXE.placement, chips)
+    m = c.cells["n"]
+    part = np.where(nominal >= 0, 0, 1)
+    gain = np.take_along_axis(m.gain, part[None], 0)[0] * np.take_along_axis(m.tau_syn, part[None], 0)[0] / 5.0
+    power = (m.gain * m.tau_syn) ** 2 / (m.tau_syn + m.tau_m)
+    sigma = np.sqrt(power.sum(axis=0) / (2 * 25.0 / 6.0))
+    varied = c.wiring["p"].current[0] / m.gain[0] / 1.4
+    assert np.allclose(found, nominal * varied * gain / sigma)
+    quiet = CHIP.with_noise(mismatch=False).sample_chips(2)
+    assert np.allclose(effective_weights(EXE, quiet, "p", nominal), nominal)
