@@ -143,7 +143,7 @@ def test_only_whole_weight_exponents() -> None:
 def test_the_lowering_chooses_weight_exponent_and_epoch_for_the_network() -> None:
     """Auto: the finest steps in which weights of .4 may double, and the longest epoch without two spikes of a neuron;
     the wanted learning rate is then met better than with the given steps."""
-    rule = salhw.SAL(learning_rate=0.0011, tau=10.0, pairing="all")
+    rule = salhw.SAL(learning_rate=0.0013, tau=10.0, pairing="all")
     net = pairs(3, weights=(0.4, 0.1), rule=rule)
     given = salhw.compile(net, LOIHI)
     auto = salhw.compile(net, LOIHI.with_options(weight_exponent="auto", epoch="auto"))
@@ -153,7 +153,7 @@ def test_the_lowering_chooses_weight_exponent_and_epoch_for_the_network() -> Non
 
     def off(executable: salhw.Executable) -> float:
         (p,) = executable.network.projections
-        return abs(float(p.plasticity[0].learning_rate) / 0.0011 - 1.0)
+        return abs(float(p.plasticity[0].learning_rate) / 0.0013 - 1.0)
 
     assert off(auto) < off(given)
     zero = salhw.compile(pairs(3, weights=(0.0, 0.0)), LOIHI.with_options(weight_exponent="auto"))
