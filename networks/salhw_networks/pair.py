@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes, Weights
+from salhw.kernels import Kernel
+from salhw.plasticity import Pairing
 
 
 def network(
@@ -16,6 +19,9 @@ def network(
     update: str = "spike",
     sample: float | None = None,
     spikes: bool = True,
+    kernel: Kernel | None = None,
+    pairing: Pairing = "nearest_restricted",
+    execution: Literal["chip", "host"] = "chip",
 ) -> Network:
     """A pair with two-sided SAL; the defaults are Fig 2d's.
 
@@ -27,6 +33,9 @@ def network(
             .03 / 60 = 5e-4 per pair.
         sample: record the weights every so many ms.
         spikes: record every spike.
+        kernel: the PSP; by default rectangular and tau_ref long.
+        pairing: which spike pairs SAL sees.
+        execution: ``host`` lets a target without such a rule work it out outside.
     """
     probes = ([Spikes("neurons")] if spikes else []) + ([Weights("pair", every=sample)] if sample else [])
     return Network(
@@ -39,8 +48,10 @@ def network(
                 pre="neurons",
                 post="neurons",
                 weights=[[0.0, weights[0]], [weights[1], 0.0]],
-                kernel=Rectangular(tau_syn=tau_ref),
-                plasticity=SAL(learning_rate=learning_rate, tau=tau_ref, update=update),
+                kernel=kernel or Rectangular(tau_syn=tau_ref),
+                plasticity=SAL(
+                    learning_rate=learning_rate, tau=tau_ref, update=update, pairing=pairing, execution=execution
+                ),
             )
         ],
         probes=probes,

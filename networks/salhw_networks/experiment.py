@@ -1,0 +1,192 @@
+"""What all experiments share: claims, pieces of work that outlive a kill, and the files that are left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.backend import resolve
+from salhw.io.description import atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Progress = Callable[[float], None]
+Arrays = dict[str, npt.NDArray[Any]]
+
+# Okabe and Ito's colours, which people of every colour vision can tell apart; one per training method, everywhere.
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK, GREY = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#999999",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of the table. ``agrees`` is None where the scale is too small, or the paper too vague, to judge."""
+
+    what: str
+    paper: str
+    measured: str
+    agrees: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.agrees is not None:  # numpy's bool is no JSON data
+            object.__setattr__(self, "agrees", bool(self.agrees))
+
+
+@dataclass
+class Work:
+    """One run of an experiment: where its finished pieces are kept, and how far it is.
+
+    A piece is computed once per set of parameters: it is kept in ``out/pieces`` under a name that holds the digest of
+    ``key``, so that a killed run goes on where it was and other parameters never meet its pieces.
+
+    Args:
+        name: of the experiment; begins the names of its files.
+        out: folder, made if it is not there.
+        key: everything that the results depend on, as JSON data.
+        total: the shares of all pieces together.
+    """
+
+    name: str
+    out: Path
+    target: str
+    key: Mapping[str, Any]
+    total: float
+    progress: Progress | None = None
+    done: float = 0.0
+    reused: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def digest(self) -> str:
+        """Of the parameters, the target as it is declared, the version of salhw and the source of this package."""
+        chosen = resolve(self.target)
+        code = {"salhw": version("salhw"), "source": _source()}
+        content = {"experiment": self.name, "target": chosen.content_hash, **code, **self.key}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def piece(self, name: str, share: float, compute: Callable[[Progress], Arrays]) -> Arrays:
+        """The arrays of the piece ``name``: read if it is finished, else computed and kept.
+
+        Raises:
+            FileError: the folder cannot be written to.
+        """
+        self.out.joinpath("pieces").mkdir(parents=True, exist_ok=True)
+        path = self.out / "pieces" / f"{self.name}-{self.digest}-{name}.h5"
+        found = read(path) if path.exists() else None
+        if found is None:
+            found = compute(lambda part: self._tell(self.done + share * part))
+            write(path, found)
+        else:
+            self.reused += 1
+        self.done += share
+        self._tell(self.done)
+        return found
+
+    def _tell(self, done: float) -> None:
+        if self.progress:
+            self.progress(min(1.0, done / self.total))
+
+    def finish(
+        self, title: str, claims: list[Claim], data: Arrays, draw: Callable[[Figure], None], **more: Any
+    ) -> dict[str, Any]:
+        """Write figure, data, numbers and table beside each other; return what the command line shows."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(layout="constrained")
+        draw(figure)
+        self.out.mkdir(parents=True, exist_ok=True)
+        png, h5, table, numbers = (self.out / f"{self.name}.{suffix}" for suffix in ("png", "h5", "md", "json"))
+        atomically(png, lambda path: figure.savefig(path, format="png", dpi=130))
+        write(h5, data)
+        atomically(table, lambda path: _write_text(path, markdown(title, claims)))
+        content: dict[str, Any] = {
+            "experiment": self.name,
+            "title": title,
+            "target": self.target,
+            "parameters": dict(self.key),
+            "salhw": version("salhw"),
+            "rows": [asdict(claim) for claim in claims],
+            "agrees": not any(claim.agrees is False for claim in claims),
+            "pieces_reused": self.reused,
+            "wall_time_s": round(time.perf_counter() - self.began, 3),
+            "files": [path.name for path in (png, h5, table, numbers)],
+            **more,
+        }
+        atomically(numbers, lambda path: _write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n"))
+        return content
+
+
+@cache
+def _source() -> str:
+    """Digest of all modules here: a piece computed by other code, or with other constants, is another piece."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def markdown(title: str, claims: list[Claim]) -> str:
+    """The claims as a table."""
+    said = {True: "yes", False: "NO", None: "not judged"}
+    rows = [f"| {c.what} | {c.paper} | {c.measured} | {said[c.agrees]} |" for c in claims]
+    return "\n".join([f"# {title}", "", "| | paper says | we measured | agrees |", "|---|---|---|---|", *rows, ""])
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Arrays by name to one HDF5 file, whole or not at all."""
+    import h5py
+
+    def to(temporary: Path) -> None:
+        with h5py.File(temporary, "w") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array)
+
+    atomically(path, to)
+
+
+def read(path: Path) -> Arrays | None:
+    """What ``write`` wrote; None if the file is damaged (a full disk, a foreign file), so that it is made anew."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return {name: np.asarray(file[name][()]) for name in file}
+    except OSError:
+        return None
+
+
+def parts(progress: Progress, count: int) -> list[Progress]:
+    """Callbacks of ``count`` equal steps of one piece of work."""
+
+    def part(k: int) -> Progress:
+        return lambda share: progress((k + share) / count)
+
+    return [part(k) for k in range(count)]
+
+
+def tidy(axes: Axes, title: str = "") -> None:
+    """The look that all panels share."""
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def quartiles(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Median, lower and upper quartile over the first dimension, (3, ...)."""
+    return np.asarray(np.quantile(values, (0.5, 0.25, 0.75), axis=0))

@@ -1,0 +1,182 @@
+"""Sweeps over noise levels and methods of training sampling networks: what Figs 4, 5 and 14 have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salhw.fields import FloatArray
+from salhw.theory import distribution
+from salhw_networks.experiment import Arrays, Progress, Work, parts, quartiles, tidy
+from salhw_networks.training import Cases, Training, asymmetry, divergences, sampled, train
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SEED = 4  # of targets, initial values and simulations
+TRUNCATED = 1.5  # xi is drawn within so many standard deviations (paper section 2.4.1; the number is the code's)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much to run.
+
+    Args:
+        targets, seeds: distributions to learn, and initial values of each: targets * seeds runs per condition.
+        cycles, checks: wake-sleep cycles, and in how many equal parts D_KL is measured after each.
+        measure: ms of sampling per D_KL (its bias by finite sampling is 17 tau_ref / measure for 7 neurons).
+        speed: all learning rates and lambda are multiplied by it, so that one cycle stands for that many. As long as
+            the rates are small the network's course is the same; the sampling noise in the weights is not.
+    """
+
+    targets: int
+    seeds: int
+    cycles: int
+    checks: int
+    measure: float
+    speed: float = 1.0
+
+    @property
+    def runs(self) -> int:
+        """Per condition."""
+        return self.targets * self.seeds
+
+    @property
+    def part(self) -> int:
+        """Cycles between two measurements."""
+        return self.cycles // self.checks
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One curve: a method and how much noise it meets. Rates are per cycle at speed 1 (Table 1)."""
+
+    method: str
+    synaptic: float
+    plastic: float
+    rate: float
+    sal: float = 0.0
+    decay: float = 0.0
+
+
+def truncated_normal(random: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """Standard normal numbers within +-TRUNCATED."""
+    from scipy.special import ndtr, ndtri
+
+    low = float(ndtr(-TRUNCATED))
+    return np.asarray(ndtri(random.uniform(low, 1.0 - low, shape)))
+
+
+def _symmetric(matrix: FloatArray) -> FloatArray:
+    upper = np.triu(matrix, 1)
+    return np.asarray(upper + upper.T)
+
+
+def _start(how: Training, scale: Scale) -> tuple[FloatArray, ...]:
+    """(target, symmetric weights, bias, unit synaptic noise, unit plasticity noise), each (run, ...): the same draws
+    for every condition, so that conditions can be compared run by run."""
+    n, columns = how.size, []
+    for t in range(scale.targets):
+        random = np.random.default_rng([SEED, 0, t])
+        wanted = distribution(
+            _symmetric(random.uniform(-1.0, 1.0, (how.seen, how.seen))), random.uniform(-1.0, 1.0, how.seen)
+        )
+        for s in range(scale.seeds):
+            random = np.random.default_rng([SEED, 1, t, s])
+            weights = _symmetric(random.normal(0.0, 0.2, (n, n)))
+            bias, noise = random.normal(0.0, 0.2, n), random.normal(0.0, 1.0, (n, n))
+            columns.append((wanted, weights, bias, noise * (1.0 - np.eye(n)), truncated_normal(random, (n, n))))
+    return tuple(np.array(column) for column in zip(*columns, strict=True))
+
+
+def cases(how: Training, scale: Scale, conditions: Sequence[Condition]) -> Cases:
+    """All conditions with all runs as one batch: condition by condition, in each run by run."""
+    wanted, weights, bias, noise, xi = _start(how, scale)
+
+    def of(value: float) -> FloatArray:
+        return np.full(scale.runs, scale.speed * value)
+
+    return Cases.joined(
+        [
+            Cases(wanted, weights + c.synaptic * noise, bias, of(c.rate), of(c.sal), of(c.decay), c.plastic * xi)
+            for c in conditions
+        ]
+    )
+
+
+def key(how: Training, scale: Scale, conditions: Sequence[Condition]) -> dict[str, Any]:
+    """Everything that a sweep depends on."""
+    chosen = [asdict(c) for c in conditions]
+    return {"training": asdict(how), "scale": asdict(scale), "conditions": chosen, "seed": SEED}
+
+
+def run(work: Work, how: Training, scale: Scale, conditions: Sequence[Condition]) -> Arrays:
+    """Train everything; a piece of work per check. Each begins with the network at rest and random numbers of its own,
+    so that a resumed sweep gives what an uninterrupted one gives.
+
+    Returns: cycle (check + 1,), those of speed 1 that they stand for; forward D_KL(p || p*), backward D_KL(p* || p),
+        asymmetry, (check + 1, condition, run); weights (2, condition, run, post, pre) before and after, bias alike.
+    """
+    batch = cases(how, scale, conditions)
+    shape = (len(conditions), scale.runs)
+    found = []
+    for k in range(scale.checks + 1):
+
+        def compute(progress: Progress, k: int = k, batch: Cases = batch) -> Arrays:
+            training, measuring = parts(progress, 2)
+            if k:
+                batch = train(how, batch, scale.part, target=work.target, seed=100 * SEED + k, progress=training)
+            p = sampled(how, batch, scale.measure, target=work.target, seed=200 * SEED + k, progress=measuring)
+            forward, backward = divergences(p, batch.target)
+            return {"weights": batch.weights, "bias": batch.bias, "forward": forward, "backward": backward}
+
+        found.append(work.piece(f"{k:04d}", share(scale, k), compute))
+        batch = batch.with_state(found[-1]["weights"], found[-1]["bias"])
+    ends = {name: np.stack([found[0][name], found[-1][name]]) for name in ("weights", "bias")}
+    return {
+        "cycle": scale.speed * scale.part * np.arange(scale.checks + 1),
+        **{name: np.stack([f[name].reshape(shape) for f in found]) for name in ("forward", "backward")},
+        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in found]),
+        **{name: value.reshape(2, *shape, *value.shape[2:]) for name, value in ends.items()},
+    }
+
+
+def share(scale: Scale, check: int) -> float:
+    """Work of one piece, in cycles."""
+    return scale.measure / 10_000.0 + (scale.part if check else 0)
+
+
+def total(scale: Scale) -> float:
+    """Work of a sweep, in cycles."""
+    return sum(share(scale, k) for k in range(scale.checks + 1))
+
+
+# pictures ----------------------------------------------------------------------------------------------------
+
+
+def over_time(axes: Axes, cycle: FloatArray, values: FloatArray, colour: str, label: str) -> None:
+    """Median and quartiles of ``values`` (check, run) over the cycles."""
+    middle, low, high = quartiles(values.T)
+    axes.plot(cycle, middle, color=colour, label=label)
+    axes.fill_between(cycle, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def over_levels(
+    axes: Axes, levels: FloatArray, values: FloatArray, colour: str, label: str, shift: float = 0.0
+) -> None:
+    """Median and quartiles of ``values`` (level, run), moved sideways by ``shift`` so that bars hide no others."""
+    middle, low, high = quartiles(values.T)
+    bars = np.stack([middle - low, high - middle])
+    x = levels + shift
+    axes.errorbar(x, middle, bars, fmt="o-", color=colour, markersize=4, linewidth=1, capsize=2, label=label)
+
+
+def finished(axes: Axes, title: str, x: str, y: str, *, log: bool = True) -> None:
+    """Labels and scales of a panel."""
+    axes.set(xlabel=x, ylabel=y)
+    if log:
+        axes.set_yscale("log")
+    tidy(axes, title)
