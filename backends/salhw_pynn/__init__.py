@@ -60,7 +60,7 @@ class PyNNBackend:
         return NestSession(executable, chips=chips, ids=ids, seed=seed)
 
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
-        """See Exporter: a PyNN script with its arrays; for an analog chip also the kernel of its plasticity processor."""
+        """See Exporter: a PyNN script with its arrays; for an analog chip also the kernels of its plasticity."""
         if _analog(executable.target):
             from salhw_pynn.analog.script import export as export_analog
 

@@ -125,8 +125,8 @@ def learn(target: Target, chips: int, seconds: float, *, start: FloatArray | Non
 
 
 def imbalance(sensors: sensor.Sensors) -> FloatArray:
-    """The log ratio of the pairs in one order to those in the other at which the sensors of a pair of synapses make both
-    weights change alike. A branch counts amplitude x (tau / 10 ms)^.43, because pairs are closer than tau."""
+    """The log ratio of the pairs in one order to those in the other at which the sensors of a pair make
+    both weights change alike. A branch counts amplitude x (tau / 10 ms)^.43, because pairs are closer than tau."""
     causal, anticausal = (sensors.amplitude * (sensors.tau / 10.0) ** 0.43).swapaxes(0, 1)
     onto_0, onto_1 = slice(0, None, 2), slice(1, None, 2)
     return np.asarray(np.log((anticausal[:, onto_0] + causal[:, onto_1]) / (causal[:, onto_0] + anticausal[:, onto_1])))
@@ -134,8 +134,8 @@ def imbalance(sensors: sensor.Sensors) -> FloatArray:
 
 @cache
 def steepness(gap: float = 0.6, seconds: float = 20.0, copies: int = 16) -> tuple[FloatArray, FloatArray]:
-    """(means, log ratio per unit difference): how the order of a pair's spikes depends on W_01 - W_10 on the ideal chip,
-    for fixed weights of these means; ideal sensors count."""
+    """(means, log ratio per unit difference): how the order of a pair's spikes depends on W_01 - W_10 on the ideal
+    chip, for fixed weights of these means; ideal sensors count."""
     means = np.arange(-1.5, 2.01, 0.5)
     each = np.stack([means + gap / 2, means - gap / 2], axis=1)  # the second half of the pairs the other way round
     weights = np.concatenate([np.repeat(each, copies, axis=0), np.repeat(each[:, ::-1], copies, axis=0)]).ravel()
@@ -143,8 +143,8 @@ def steepness(gap: float = 0.6, seconds: float = 20.0, copies: int = 16) -> tupl
     post = np.arange(n)
     (p,) = NET.projections
     still = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
-    net = NET.replace(dt=TICK, populations=[Population(name="n", size=n, neuron=GLM(tau_ref=10.0))], projections=[still],
-                      probes=[Spikes("n")])  # fmt: skip
+    neurons = Population(name="n", size=n, neuron=GLM(tau_ref=10.0))
+    net = NET.replace(dt=TICK, populations=[neurons], projections=[still], probes=[Spikes("n")])
     with salhw.compile(net, CASES["(a) ideal"]).open(seed=4) as session:
         spikes = session.run(1000.0 * seconds).spikes["n"]
     chips = CASES["(a) ideal"].sample_chips(1)
@@ -156,19 +156,19 @@ def steepness(gap: float = 0.6, seconds: float = 20.0, copies: int = 16) -> tupl
 
 
 def predicted(course: Course) -> FloatArray:
-    """The difference W_01 - W_10 that the sensors' imbalance leaves at the mean that a pair has at the end, (chip, pair)."""
+    """The difference W_01 - W_10 that the sensors' imbalance leaves at the pairs' final means, (chip, pair)."""
     return np.asarray(course.imbalance / np.interp(course.mean(course.effective)[-1], *steepness()))
 
 
 def fitted(course: Course) -> tuple[float, float, float]:
-    """(slope, its standard error, r) of the differences that are left (mean of the last quarter) over those predicted;
-    without pairs that have saturated, which look symmetric."""
+    """(slope, its standard error, r) of the differences that are left (mean of the last quarter) over those predicted,
+    for pairs whose mean has stayed within -1..1: beyond, the order of their spikes says little about the weights."""
     from scipy import stats
 
     late = len(course.nominal) - len(course.nominal) // 4
-    left = course.gap(course.effective)[late:].mean(axis=0).ravel()
-    free = np.abs(course.nominal[-1]).reshape(-1, 2).max(axis=1) < 62.5 * CODE
-    fit = stats.linregress(predicted(course).ravel()[free], left[free])
+    left = course.gap(course.effective)[late:].mean(axis=0)
+    inside = np.abs(course.mean(course.effective)[-1]) < 1.0
+    fit = stats.linregress(predicted(course)[inside], left[inside])
     return float(fit.slope), float(fit.stderr), float(fit.rvalue)
 
 
@@ -203,10 +203,11 @@ def figure(courses: dict[str, Course], seconds: float, path: Path) -> Path:
         left.plot(np.linspace(0, seconds, len(gap)), gap, label=name)
         if "(c)" in name:
             end = course.gap(course.effective)[-1]
-            right.plot(predicted(course).ravel(), end.ravel(), ".", ms=2, label=name)
+            inside = np.abs(course.mean(course.effective)[-1]) < 1.0
+            right.plot(predicted(course)[inside], end[inside], ".", ms=2, label=name)
     left.set(xlabel="biological time (s)", ylabel="median |D|, effective weights", ylim=(0, None))
     right.axline((0, 0), slope=1, color="k", lw=0.5)
-    right.set(xlabel="predicted D", ylabel="D at the end")
+    right.set(xlabel="predicted D (pairs with a mean of -1..1)", ylabel="D at the end")
     left.legend(fontsize=7)
     right.legend(fontsize=7)
     picture.savefig(path)

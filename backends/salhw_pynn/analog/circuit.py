@@ -1,4 +1,4 @@
-"""A description on emulated chips as a plan for NEST: one cell per neuron, one synapse per crossing, private background.
+"""A description on emulated chips as a plan for NEST: a cell per neuron, a synapse per crossing, private background.
 
 A signed weight lies on an excitatory and an inhibitory synapse of the chip, of which one is zero; in NEST it is one
 connection, whose sign chooses the input. Spikes of sources are known beforehand: they are generators.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,14 @@ from salhw.compile.place import Placement
 from salhw.connectivity import synapses
 from salhw.fields import FloatArray, IntArray
 from salhw.network import Network, Population
-from salhw.neurons import Source
-from salhw_pynn.analog.membrane import Membranes, membranes, strength
+from salhw.neurons import GLM, LIF, Source
+from salhw.paths import Address, described
+from salhw_pynn.analog.membrane import TAU_M, Membranes, drive, exponential_of, membranes, strength
 from salhw_pynn.lowering import TIC
 from salhw_pynn.plan import Cells, Plan, Synapses
 
-LARGEST_TICK = 0.02
-"""NEST's resolution in refractory periods of sampling neurons: a fifth of their membrane time constant."""
+TICK = 0.2
+"""NEST's resolution at most, in the shortest of the times that matter: of membranes, synapses, refractoriness."""
 SETTLING = 10.0
 """Synaptic time constants before step 0, in which the background settles and nothing spikes."""
 SILENT = 1e9
@@ -32,7 +34,7 @@ SILENT = 1e9
 
 @dataclass(frozen=True)
 class Wiring:
-    """A projection on B chips: ``post``, ``pre``, ``position`` as ``salhw.connectivity.synapses`` gives them, S synapses.
+    """A projection on B chips: S synapses with ``post``, ``pre``, ``position`` of ``salhw.connectivity.synapses``.
 
     ``current``: of one spike per unit weight, in units of the postsynaptic membrane, through the excitatory [0] and the
     inhibitory input, (2, B, S): the chip's gains and synapses are in it.
@@ -69,14 +71,24 @@ class Circuit:
 
 def ticks_per_step(net: Network) -> int | None:
     """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none."""
-    shortest = min((0.1 * p.neuron.tau_ref if p.neuron.kind == "GLM" else p.neuron.tau_m
-                    for p in net.populations if not isinstance(p.neuron, Source)), default=1.0)  # fmt: skip
-    least = int(np.ceil(net.dt / (0.2 * shortest) - 1e-9))
+    shortest = min(
+        (_shortest(net, p) for p in net.populations if not isinstance(p.neuron, Source)), default=net.dt / TICK
+    )
+    least = ceil(net.dt / (TICK * shortest) - 1e-9)
     for per_step in range(max(1, least), 4 * least + 4):
         tics = net.dt / per_step / TIC
         if abs(tics - round(tics)) < 1e-6:
             return per_step
     return None
+
+
+def _shortest(net: Network, population: Population) -> float:
+    neuron = population.neuron
+    assert isinstance(neuron, GLM | LIF)
+    if isinstance(neuron, GLM):
+        return TAU_M * neuron.tau_ref
+    return min([neuron.tau_m, 0.5 * neuron.tau_ref, *(exponential_of(p.kernel)[0] for p in net.projections
+                                                      if p.post == population.name)])  # fmt: skip
 
 
 def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circuit:
@@ -94,7 +106,7 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circui
             continue
         made = membranes(net, population, chips, placement.neurons(net, population.name))
         circuits[population.name] = made
-        cells.append(_neurons(population, made, tick))
+        cells.append(_neurons(net, population, made, tick))
         for part, sign in enumerate((1.0, -1.0) if made.rate else ()):
             name, each = f"{population.name}_background{part}", np.arange(size)
             cells.append(Cells(name, "poisson_generator", 1, {"rate": 1000.0 * made.rate}))
@@ -103,9 +115,12 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circui
     wiring = {}
     for p in net.projections:
         wiring[p.name] = w = _wiring(net, placement, chips, p.name, circuits)
-        ends = [(np.arange(count)[:, None] * net.population(name).size + index).ravel()
-                for name, index in ((p.pre, w.pre), (p.post, w.post))]  # fmt: skip
-        connections.append(Synapses(p.name, p.pre, p.post, *ends, np.zeros(len(ends[0])), 1))
+        pre, post = (
+            (np.arange(count)[:, None] * net.population(name).size + index).ravel()
+            for name, index in ((p.pre, w.pre), (p.post, w.post))
+        )
+        if p.post in circuits:
+            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1))
     longest = max((made.tau_syn.max() for made in circuits.values()), default=net.dt)
     plan = Plan(
         tick=tick,
@@ -120,8 +135,11 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circui
     return Circuit(plan, per_step, circuits, wiring)
 
 
-def _neurons(population: Population, made: Membranes, tick: float) -> Cells:
+def _neurons(net: Network, population: Population, made: Membranes, tick: float) -> Cells:
+    bias = described(net, Address("", population.name, "bias", (population.size,)))
+    before = bias if isinstance(population.neuron, GLM) else np.zeros_like(bias)  # LIF neurons begin at rest
     fixed = {
+        "I_e": drive(population, made, np.broadcast_to(before, made.tau_m.shape), net.dt),
         "tau_m": made.tau_m, "C_m": made.tau_m,  # a resistance of 1
         "tau_syn_ex": made.tau_syn[0], "tau_syn_in": made.tau_syn[1],
         "E_L": np.zeros_like(made.tau_m), "V_m": made.reset, "V_reset": made.reset,
@@ -142,4 +160,3 @@ def _wiring(
     varied = np.array([chip.vary("weight", 1.0, where) for chip in chips]).reshape(shape)
     current = strength(net, name) * np.maximum(varied, 0.0) * circuits[p.post].gain[:, :, post]
     return Wiring(post, pre, position, current)
-

@@ -1,25 +1,32 @@
-"""Hybrid plasticity of one projection on B chips: sensors collect, and every period the processor reads, computes, writes."""
+"""Hybrid plasticity of one projection on B chips: sensors collect, the processor reads and writes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
+from salhw.compile.place import Placement
 from salhw.compile.quantise import levels
 from salhw.connectivity import synapses
+from salhw.diagnostics import Diagnostic
 from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.network import Network
 from salhw.target import Range, Target
-from salhw_pynn.analog.placement import Rows
+from salhw_pynn.analog.placement import Rows, rows
 from salhw_pynn.hardware import program, sensor
+from salhw_pynn.hardware.kernel import PROCESSOR_MEMORY, memory
+from salhw_pynn.hardware.processor import WEIGHT_MAX
 from salhw_pynn.hardware.program import Setting
 
 SENSITIVITY = 2.0
 """LSB per pair at distance 0: with less, the noise of the reads drowns the pairs."""
+BASELINE = 180.0
+"""LSB that a sensor of the ideal chip reads without charge."""
 
 
 def code(target: Target) -> float:
@@ -33,13 +40,31 @@ def setting(target: Target) -> Setting:
     """What sensors and processor of a target are set to."""
     low_high = target.windows["Exponential"]["tau"]
     assert isinstance(low_high, Range)
-    return Setting(code(target), SENSITIVITY, tau=(low_high.min, low_high.max),
-                   hidden_bits=int(target.options["hidden_bits"]), rounding=target.options["rounding"])  # type: ignore[arg-type]
+    rounding: Any = target.options["rounding"]  # one of processor's, or Setting refuses it
+    limits, hidden = (low_high.min, low_high.max), int(target.options["hidden_bits"])
+    return Setting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
+
+
+def nominal_program(
+    net: Network, target: Target, placement: Placement, name: str, seeds: Sequence[int]
+) -> program.Program:
+    """A projection's rule as the processors of chips without mismatch run it, one per seed."""
+    p = net.projection(name)
+    (rule,) = p.plasticity
+    post, _, position = synapses(p.weights, *net.ends(name))
+    rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
+    return program.compile_rule(
+        rule, setting(target), row, placement.first[p.post] + post, np.full((len(seeds), 2, len(post)), BASELINE),
+        learning_rate=rate.ravel()[position] if rate.ndim else rate, seed=np.asarray(seeds),
+    )  # fmt: skip
 
 
 class Learner:
-    """The sensors and the processor's program of one plastic projection. Weights are in units of the description, (B, S)
-    in the order of ``salhw.connectivity.synapses``; neurons are counted through all populations."""
+    """The sensors and the processor's program of one plastic projection.
+
+    Weights are in units of the description, (B, S) in the order of ``salhw.connectivity.synapses``; neurons are counted
+    through all populations.
+    """
 
     def __init__(
         self, executable: Executable, name: str, rows: Rows, chips: Sequence[Chip], seeds: Sequence[int], tick: float,
@@ -56,7 +81,8 @@ class Learner:
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
-            amplitude=self.setting.amplitude, tau=self.rule.causal.tau, capacity=self.setting.capacity,
+            amplitude=self.setting.amplitude, capacity=self.setting.capacity, tau=self.rule.causal.tau,
+            baseline=BASELINE,
         )  # fmt: skip
         self.charge = sensor.fresh(self.sensors)
         self.noise = [np.random.default_rng([int(seed), 1]) for seed in seeds]
@@ -87,7 +113,7 @@ class Learner:
         else:
             new = program.initial_state(self.program, weights / self.setting.code)
             self.state = replace(new, generators=self.state.generators)
-            self.weights = self.setting.code * self.state.code
+            self.weights = self._held()
         return self.weights
 
     def see(self, instance: IntArray, neuron: IntArray, tick: IntArray) -> None:
@@ -101,16 +127,19 @@ class Learner:
         else:
             reads = sensor.read(self.sensors, self.charge, sensor.read_noise(self.sensors, self.noise))
             self.state = program.run(self.program, reads, self.state)
-            self.weights = self.setting.code * self.state.code
+            self.weights = self._held()
         self.charge = sensor.reset(self.charge)
         return self.weights
+
+    def _held(self) -> FloatArray:
+        return np.asarray(self.setting.code * self.state.code, dtype=np.float64)
 
     def _exactly(self) -> FloatArray:
         """Without converter and fixed point, as ``Target.ideal`` wants it."""
         sides = [float(np.asarray(w.amplitude)) for w in (self.rule.causal, self.rule.anticausal)]
         pairs = self.charge.charge / self.setting.amplitude
         low, high = self.rule.bounds or (-np.inf, np.inf)
-        limit = self.setting.code * program.WEIGHT_MAX
+        limit = self.setting.code * WEIGHT_MAX
         new = self.weights + self.rates * (sides[0] * pairs[:, 0] + sides[1] * pairs[:, 1])
         return np.asarray(np.clip(new, max(low, -limit), min(high, limit)))
 
@@ -118,3 +147,12 @@ class Learner:
 def plastic(net: Network) -> list[str]:
     """The projections that learn."""
     return [p.name for p in net.projections if p.plasticity]
+
+
+def too_large(programs: Mapping[str, program.Program]) -> list[Diagnostic]:
+    """Whether the rules of all projections fit a processor's memory."""
+    needed = sum(memory(p) for p in programs.values())
+    if needed < PROCESSOR_MEMORY:
+        return []
+    path, fix = f"projections.{next(iter(programs))}.plasticity", "fewer plastic inputs per neuron"
+    return [Diagnostic("SAL203", path, f"{needed} bytes of data", f"{PROCESSOR_MEMORY} available with the code", fix)]

@@ -1,8 +1,8 @@
 """Neurons of the description as leaky integrate-and-fire neurons of the chip, with a chip's fixed pattern.
 
 A GLM neuron is *sampled*: Poisson background of both signs through the synaptic inputs makes the free membrane a random
-process of standard deviation sigma, and its crossings of the threshold stand for the escape rate. sigma is the unit of the
-membrane, its zero is the threshold. All times go with the refractory period, so one set of constants serves all.
+process of standard deviation sigma, and its crossings of the threshold stand for the escape rate. sigma is the unit of
+the membrane, its zero is the threshold. All times go with the refractory period, so one set of constants serves all.
 
 The leak is what the chip's calibration makes it with the background on: the mean of the background is in it. Otherwise
 the spread of the gains would spread the biases by more than a unit.
@@ -29,19 +29,21 @@ EVENTS, EVENT = 50.0, 0.219
 RESET = 0.2
 """From the threshold down to the reset, in sigma."""
 LSB_PER_SIGMA = 25.0
-"""Converter LSB that a sigma takes: with the thresholds at 135 LSB the leaks of biases from -4 to 2.2 lie in 50..160."""
+"""Converter LSB that a sigma takes: with thresholds at 135 LSB the leaks of biases from -5 to 2.2 lie in 50..160."""
 LSB_PER_GAP = 70.0
-"""Converter LSB from the reset to the threshold of a LIF description, and from leak to threshold where noise is meant."""
+"""Converter LSB from reset to threshold of a LIF description; what noise relative to the threshold is relative to."""
 LEAK = (-0.55388, 0.66142, 0.01152, -0.0091, -0.00015, 0.00017)
 """The leak above the threshold in sigma, a polynomial in the bias (fit.py)."""
-CURRENT = 1.675
+CURRENT = 1.4
 """The current of a spike in sigma per unit weight of a rectangular PSP as long as the refractory period (fit.py)."""
 
 
 @dataclass(frozen=True)
 class Membranes:
-    """The circuits of one population on B chips, n neurons each; potentials in sigma above the threshold (GLM), or in the
-    description's units (LIF); [0] of ``gain`` and ``tau_syn`` is the excitatory input.
+    """The circuits of one population on B chips, n neurons each.
+
+    Potentials are in sigma above the threshold (GLM) or in the description's units (LIF); [0] of ``gain`` and
+    ``tau_syn`` is the excitatory input.
 
     Args:
         gain: factor on synaptic currents, (2, B, n).
@@ -79,7 +81,7 @@ class Membranes:
 
 def leak(bias: npt.ArrayLike) -> FloatArray:
     """Leak above the threshold in sigma, for biases of GLM neurons."""
-    return np.polynomial.polynomial.polyval(np.asarray(bias, dtype=np.float64), LEAK)
+    return np.asarray(np.polynomial.polynomial.polyval(np.asarray(bias, dtype=np.float64), LEAK), dtype=np.float64)
 
 
 def exponential_of(kernel: Kernel) -> tuple[float, float]:
@@ -92,8 +94,9 @@ def exponential_of(kernel: Kernel) -> tuple[float, float]:
 def strength(net: Network, projection: str) -> float:
     """The current of one spike per unit weight, in units of the postsynaptic membrane."""
     p = net.projection(projection)
-    _, height = exponential_of(p.kernel)
-    return height * (CURRENT * TAU_SYN if isinstance(net.population(p.post).neuron, GLM) else 1.0)
+    neuron = net.population(p.post).neuron
+    tau, height = exponential_of(p.kernel)
+    return CURRENT * tau * height / neuron.tau_ref if isinstance(neuron, GLM) else height
 
 
 def membranes(net: Network, population: Population, chips: Sequence[Chip], place: IntArray) -> Membranes:
@@ -128,10 +131,18 @@ def membranes(net: Network, population: Population, chips: Sequence[Chip], place
     )
 
 
-def drive(population: Population, cells: Membranes, bias: FloatArray) -> FloatArray:
+def continuous(neuron: GLM, bias: FloatArray, dt: float) -> FloatArray:
+    """The bias of the ``logistic`` neuron of equal rate, which is that of continuous time whatever dt is."""
+    if neuron.discretisation == "logistic":
+        return bias
+    step = dt / neuron.tau_ref
+    return np.asarray(np.log(np.expm1(np.exp(bias) * step) / step))
+
+
+def drive(population: Population, cells: Membranes, bias: FloatArray, dt: float) -> FloatArray:
     """The constant current that makes the free membrane rest where it has to, (B, n); the resistance is 1."""
     mean = cells.event * cells.rate * (cells.gain[0] * cells.tau_syn[0] - cells.gain[1] * cells.tau_syn[1])
     if isinstance(population.neuron, GLM):
-        return np.asarray(leak(bias) + cells.leak - mean)
+        return np.asarray(leak(continuous(population.neuron, bias, dt)) + cells.leak - mean)
     assert isinstance(population.neuron, LIF)
     return np.asarray(population.neuron.v_rest + cells.leak + bias)

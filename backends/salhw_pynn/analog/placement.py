@@ -1,7 +1,7 @@
 """Which rows of the synapse array a network takes: neuron k of the chip is column k, 256 in each hemisphere.
 
-Rows go in pairs, an excitatory and an inhibitory one, because any weight may be given either sign. A neuron's background
-comes in through a crossing of its own, 12 neurons per row pair: a driver passes one event per 8 ns.
+Rows go in pairs, an excitatory and an inhibitory one, because any weight may be given either sign. The background of a
+neuron comes in through a crossing of its own, 12 neurons per row pair: a driver passes one event per 8 ns.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ GENERATED_EVENTS = 8 * 125.0
 
 @dataclass(frozen=True)
 class Rows:
-    """Row pairs of each projection's synapses in their hemisphere, (S,); how many row pairs a hemisphere uses, how many of
-    them learn, and how many carry background; events per ms of the background."""
+    """Row pairs of each projection's synapses in their hemisphere, (S,); how many row pairs a hemisphere uses, how many
+    of them learn, and how many carry background; events per ms of the background."""
 
     row: dict[str, IntArray]
     used: tuple[int, int]
@@ -50,7 +50,9 @@ def rows(net: Network, placement: Placement) -> Rows:
     total = 0.0
     for hemisphere in (0, 1):
         here = {name: post // COLUMNS == hemisphere for name, (post, _) in ends.items()}
-        joined = [np.concatenate([np.zeros(0, dtype=np.int64), *(ends[n][side][here[n]] for n in ends)]) for side in (0, 1)]
+        joined = [
+            np.concatenate([np.zeros(0, dtype=np.int64), *(ends[n][side][here[n]] for n in ends)]) for side in (0, 1)
+        ]
         row = assign_rows(joined[1], joined[0])
         start, last = 0, 0
         for p in order:

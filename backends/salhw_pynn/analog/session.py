@@ -14,11 +14,10 @@ from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.fields import FloatArray, IntArray
-from salhw.neurons import GLM, LIF, Source
+from salhw.neurons import Source
 from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording
-from salhw.stimuli import SpikeTimes
 from salhw_pynn.analog.circuit import circuit
 from salhw_pynn.analog.hybrid import Learner, code, plastic
 from salhw_pynn.analog.membrane import drive
@@ -28,6 +27,11 @@ from salhw_pynn.hardware.processor import WEIGHT_MAX
 from salhw_pynn.session import ENGINE, STRETCH, _idle, _worker, kernel_seed
 
 ABOVE = 1e6  # a potential that crosses every threshold
+
+
+def entropy(seed: int, ids: Sequence[int]) -> list[int]:
+    """A number for each instance that seeds everything random beside NEST."""
+    return [int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1 for i in ids]
 
 
 class AnalogSession:
@@ -43,9 +47,9 @@ class AnalogSession:
             path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
             for path, a in self._addresses.items()
         }
-        self._entropy = [[int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1, i] for i in self.ids]
+        self._entropy = entropy(seed, self.ids)
         self._step, self._runs = 0, 0
-        self._emitters = [Emitter(net, p.name, [e[0] for e in self._entropy]) for p in net.populations
+        self._emitters = [Emitter(net, p.name, self._entropy) for p in net.populations
                           if isinstance(p.neuron, Source)]  # fmt: skip
         self._forced = forced_steps(net, self._circuit.cells)
         self._last = {name: np.full(made.tau_m.size, -(1 << 40)) for name, made in self._circuit.cells.items()}
@@ -53,8 +57,8 @@ class AnalogSession:
         place = rows(net, executable.placement)
         self._learners = {
             name: Learner(
-                executable, name, place, chips, [e[0] for e in self._entropy], self._circuit.plan.tick,
-                self._flat(name, "weights"), self._flat(name, self._rate_field(name)),
+                executable, name, place, chips, self._entropy, self._circuit.plan.tick,
+                self._flat(name, "weights"), self._flat(name, "learning_rate"),
             )
             for name in plastic(net)
         }  # fmt: skip
@@ -75,14 +79,12 @@ class AnalogSession:
 
     # reading and writing ------------------------------------------------------------------------------------------
 
-    def _rate_field(self, name: str) -> str:
-        return next(a.path for a in self._addresses.values() if (a.owner, a.field) == (name, "learning_rate")).split(
-            f"projections.{name}."
-        )[1]
+    def _path(self, name: str, field: str) -> str:
+        return next(a.path for a in self._addresses.values() if (a.owner, a.field) == (name, field))
 
     def _flat(self, name: str, field: str) -> FloatArray:
         """What is nominally held, per synapse, (B, S)."""
-        held = self._nominal[f"projections.{name}.{field}"].reshape(len(self.ids), -1)
+        held = self._nominal[self._path(name, field)].reshape(len(self.ids), -1)
         return np.array(held[:, self._circuit.wiring[name].position])
 
     def _grid(self, weights: FloatArray) -> FloatArray:
@@ -95,10 +97,8 @@ class AnalogSession:
     def _write(self, name: str, weights: FloatArray) -> None:
         """Make the emulated chips hold nominal ``weights`` (B, S)."""
         wiring = self._circuit.wiring[name]
-        full = np.zeros((len(self.ids), int(np.prod(self._addresses[f"projections.{name}.weights"].shape))))
-        full[:, wiring.position] = weights
-        path = f"projections.{name}.weights"
-        self._nominal[path] = full.reshape(self._nominal[path].shape)
+        held = self._nominal[self._path(name, "weights")]
+        held.reshape(len(self.ids), -1)[:, wiring.position] = weights
         if self.executable.network.projection(name).post in self._circuit.cells and weights.size:
             self._call("write_synapses", {name: {"weight": wiring.weights(weights)}})
 
@@ -131,7 +131,9 @@ class AnalogSession:
 
     def _drive(self, name: str) -> FloatArray:
         population = self.executable.network.population(name)
-        return drive(population, self._circuit.cells[name], self._nominal[f"populations.{name}.bias"]).ravel()
+        return drive(
+            population, self._circuit.cells[name], self._nominal[f"populations.{name}.bias"], self.executable.network.dt
+        ).ravel()
 
     # running ------------------------------------------------------------------------------------------------------
 
@@ -178,7 +180,7 @@ class AnalogSession:
         settings: dict[str, dict[str, Any]] = {}
         for k, (name, made) in enumerate(self._circuit.cells.items()):
             draws = [np.random.default_rng([e, 2, k, self._runs]).standard_normal(made.tau_m.shape[1])
-                     for e, _ in self._entropy]  # fmt: skip
+                     for e in self._entropy]  # fmt: skip
             least = made.reset + 1e-3 * made.unit  # a reset above its threshold is one just below it
             thresh = np.maximum(made.noisy(self.chips, np.array(draws)), least)
             settings[name] = {"V_th": thresh.ravel(), "I_e": self._drive(name)}
@@ -219,7 +221,9 @@ class AnalogSession:
         seen: list[tuple[IntArray, IntArray, IntArray]] = []
         for p in net.populations:
             if p.name in found:
-                stamp, cell = (np.concatenate([np.zeros(0, dtype=np.int64), *(f[k] for f in found[p.name])]) for k in (0, 1))
+                stamp, cell = (
+                    np.concatenate([np.zeros(0, dtype=np.int64), *(f[k] for f in found[p.name])]) for k in (0, 1)
+                )
                 raster = Raster(cell // p.size, cell % p.size, self._circuit.step_of(stamp))
                 rasters[p.name].append(raster)
             else:

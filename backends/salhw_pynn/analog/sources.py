@@ -28,8 +28,8 @@ class Emitter:
         """Those of the steps start..stop - 1; to be asked for in their order."""
         found = [Raster.joined([])]
         everyone = np.arange(len(self.generators))
-        for s in self.given:
-            for neuron, train in enumerate(s.times):
+        for forced in self.given:
+            for neuron, train in enumerate(forced.times):
                 step = np.rint(train / self.dt).astype(np.int64)
                 step = step[(step >= start) & (step < stop)]
                 instance = np.repeat(everyone, len(step))
@@ -44,8 +44,8 @@ class Emitter:
                     end = stop if s.stop is None else in_steps(s.stop, self.dt) or 0
                     hit[: max(0, begin - low)] = False
                     hit[max(0, end - low) :] = False
-                    step, neuron = np.nonzero(hit)
-                    found.append(Raster(np.full_like(step, b), neuron, low + step))
+                    at, who = np.nonzero(hit)
+                    found.append(Raster(np.full_like(at, b), who, low + at))
         return _once(Raster.joined(found))
 
 

@@ -1,0 +1,224 @@
+"""What the analog chip makes of a network: what it refuses, what it approximates, and what is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil, sqrt
+
+import numpy as np
+
+from salhw.compile.lower import Lowering
+from salhw.compile.place import place
+from salhw.consistency import rule_name
+from salhw.diagnostics import Diagnostic
+from salhw.fields import FloatArray
+from salhw.network import Network, Population, Projection
+from salhw.neurons import GLM, LIF, Source
+from salhw.refusal import number
+from salhw.stimuli import SpikeTimes
+from salhw.target import Target
+from salhw_pynn.analog.circuit import ticks_per_step
+from salhw_pynn.analog.hybrid import nominal_program, plastic, setting, too_large
+from salhw_pynn.analog.membrane import LSB_PER_GAP, TAU_M, TAU_SYN, exponential_of
+from salhw_pynn.analog.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
+from salhw_pynn.hardware import program
+from salhw_pynn.hardware.rows import shortest_period
+
+RATE_ERROR, STDD_ERROR = "5 %", ".35"  # tests/analog hold them on the ideal chip
+LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibrated, less a margin
+
+
+def lower(net: Network, target: Target) -> Lowering:
+    """The network as the chip can learn it; what does not go together is refused, what differs is named."""
+    refused = [*_options(target), *_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
+    if refused:
+        return Lowering(net, tuple(refused))
+    placed = rows(net, place(net, target)[0])
+    lowered, changed = _learnable(net, max(placed.learning))
+    refused = [*_array(net, placed), *_programs(lowered, target, max(placed.learning))]
+    if refused:
+        return Lowering(net, tuple(refused))
+    named = [*changed, *_sampled(net), *_shapes(net), *_shared(net, placed), *_losses(net), *_memory(lowered, target)]
+    return Lowering(lowered, tuple(named), tuple(_notes(lowered, target, placed)))
+
+
+def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
+    return Diagnostic("SAL107", path, asked, supported, fix)
+
+
+def _different(code: str, path: str, asked: str, size: str, fix: str) -> Diagnostic:
+    return Diagnostic(code, path, asked, size, fix, severity="approximation")
+
+
+def _options(target: Target) -> Iterator[Diagnostic]:
+    for name in ("threads", "time_limit", "hidden_bits"):
+        value = target.options.get(name, "")
+        good = value.replace(".", "", name == "time_limit").isdigit()
+        if not good or (float(value) <= 0 and name != "hidden_bits") or (name == "hidden_bits" and int(value) > 8):
+            supported = "supported 0..8" if name == "hidden_bits" else "supported a number above 0"
+            yield Diagnostic("SAL103", f"target.options.{name}", value, supported, "choose one")
+    if (rounding := target.options.get("rounding", "")) not in ("stochastic", "symmetric", "half_up"):
+        supported = "supported stochastic, symmetric, half_up"
+        yield Diagnostic("SAL103", "target.options.rounding", rounding, supported, "choose one")
+
+
+def _mixtures(net: Network) -> Iterator[Diagnostic]:
+    """The synaptic inputs of a LIF neuron have one time constant."""
+    for population in net.populations:
+        onto = [p for p in net.projections if p.post == population.name]
+        taus = sorted({exponential_of(p.kernel)[0] for p in onto})
+        if isinstance(population.neuron, LIF) and len(taus) > 1:
+            asked = ", ".join(f"{number(tau)} ms" for tau in taus)
+            supported = "synaptic currents of one time constant on one population (a rectangular PSP: half its length)"
+            yield _together(f"projections.{onto[-1].name}.kernel", asked, supported, "give all of them one kernel")
+
+
+def _rules(net: Network) -> Iterator[Diagnostic]:
+    for p in net.projections:
+        if len(p.plasticity) > 1:
+            path, asked = f"projections.{p.name}.plasticity", f"{len(p.plasticity)} rules"
+            yield _together(path, asked, "one rule on a projection", "leave the others out")
+
+
+def _potentials(net: Network) -> Iterator[Diagnostic]:
+    """The potentials of LIF neurons within the range of the converter, threshold and reset LSB_PER_GAP apart."""
+    for p in net.populations:
+        if isinstance(p.neuron, LIF):
+            lsb = (p.neuron.v_rest - p.neuron.v_reset) * LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset)
+            if not -(LEAKS - 20) <= lsb <= LEAKS:
+                ends = [p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
+                        for x in (-(LEAKS - 20), LEAKS)]  # fmt: skip
+                supported = f"supported {ends[0]:g}..{ends[1]:g} beside this reset and threshold"
+                path = f"populations.{p.name}.v_rest"
+                yield Diagnostic(
+                    "SAL104", path, number(p.neuron.v_rest), supported, "a resting potential nearer to them"
+                )
+
+
+def _grid(net: Network) -> Iterator[Diagnostic]:
+    if ticks_per_step(net) is None:
+        supported = "whole multiples of NEST's 0.001 ms that can be divided into short enough ticks"
+        yield _together("dt", f"{number(net.dt)} ms", supported, "choose another dt, such as 1 ms")
+
+
+def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
+    most = max(placed.used)
+    if most > ROW_PAIRS:
+        fan = max(
+            ((p.name, c) for p in net.projections for c in [_fan_in(net, p)]), key=lambda x: x[1], default=("", 0)
+        )
+        asked = f"{2 * most} rows in one hemisphere ({2 * max(placed.background)} of them for the background)"
+        fix = "fewer inputs per neuron: each takes an excitatory and an inhibitory row"
+        yield Diagnostic("SAL201", f"projections.{fan[0]}", asked, f"{2 * ROW_PAIRS} available", fix)
+
+
+def _fan_in(net: Network, p: Projection) -> int:
+    from salhw.connectivity import synapses
+
+    post, _, _ = synapses(p.weights, *net.ends(p.name))
+    return int(np.bincount(post).max(initial=0))
+
+
+def _learnable(net: Network, row_pairs: int) -> tuple[Network, list[Diagnostic]]:
+    """Rules with one time constant for both branches, and periods that leave the processor its time."""
+    least, findings, projections = shortest_period(row_pairs), [], []
+    for p in net.projections:
+        rules = []
+        for k, rule in enumerate(p.plasticity):
+            path = f"projections.{p.name}.{rule_name(p, k)}"
+            a, b = rule.causal, rule.anticausal
+            if a.tau != b.tau:
+                tau = sqrt(a.tau * b.tau)
+                size = f"both branches have {number(tau)} ms: a factor of {max(a.tau, b.tau) / tau:.3g} off"
+                asked = f"{number(a.tau)} and {number(b.tau)} ms"
+                rule = rule.replace(causal=a.replace(tau=tau), anticausal=b.replace(tau=tau))
+                findings += [_different("SAL335", f"{path}.{side}.tau", asked, size, "make them equal")
+                             for side in ("causal", "anticausal")]  # fmt: skip
+            if rule.period is not None and rule.period < least * (1 - 1e-9):
+                every = f"every {number(rule.period * ceil(least / rule.period - 1e-9))} ms"
+                size = f"{every}: the processor needs {least / 1000:.3g} ms of hardware time for {2 * row_pairs} rows"
+                findings.append(_different("SAL334", f"{path}.update", rule.update, size, f'update = "{every}"'))
+                rule = rule.replace(update=every)
+            rules.append(rule)
+        projections.append(p.replace(plasticity=tuple(rules)) if rules else p)
+    return (net.replace(projections=projections) if findings else net), findings
+
+
+def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnostic]:
+    for p in net.projections:
+        for k, rule in enumerate(p.plasticity):
+            yield from program.findings(rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target), row_pairs)
+
+
+def _memory(net: Network, target: Target) -> list[Diagnostic]:
+    """An emulated processor takes what a real one could not; an export refuses it."""
+    programs = {name: nominal_program(net, target, place(net, target)[0], name, [0]) for name in plastic(net)}
+    return [replace(finding, severity="approximation") for finding in too_large(programs)]
+
+
+def psp_error(population: Population, p: Projection) -> float:
+    """Total variation distance between a PSP and the one realised, both normalised to their areas; a sampling neuron's
+    membrane time constant is in it."""
+    neuron = population.neuron
+    tau = TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(p.kernel)[0]
+    step = 0.01 * min(tau, p.kernel.tau_syn)
+    t = np.arange(1, 6000, dtype=np.float64) * step
+    wanted = p.kernel.shape(t)
+    made: FloatArray = np.exp(-t / tau)
+    if isinstance(neuron, GLM):
+        made = made - np.exp(-t / (TAU_M * neuron.tau_ref))
+    return 0.5 * float(np.abs(wanted / wanted.sum() - made / made.sum()).sum())
+
+
+def _shapes(net: Network) -> Iterator[Diagnostic]:
+    for p in net.projections:
+        post = net.population(p.post)
+        error = 0.0 if isinstance(post.neuron, Source) else psp_error(post, p)
+        if error > 0.01:
+            tau = TAU_SYN * post.neuron.tau_ref if isinstance(post.neuron, GLM) else exponential_of(p.kernel)[0]
+            size = f"an exponential current of {number(tau)} ms with its area, of which {error:.2g} lies elsewhere"
+            asked = f"{p.kernel.kind}, {number(p.kernel.tau_syn)} ms"
+            fix = "accept it: no other PSP keeps LIF sampling near the theory"
+            yield _different("SAL332", f"projections.{p.name}.kernel", asked, size, fix)
+
+
+def _sampled(net: Network) -> Iterator[Diagnostic]:
+    for p in net.populations:
+        if isinstance(p.neuron, GLM):
+            size = (
+                f"a noisy LIF neuron: on the ideal chip rates are off by up to {RATE_ERROR} (no input, |b| <= 1), "
+                f"spike-timing differences by a total variation of {STDD_ERROR} for |W| <= 1; spikes fall between steps"
+            )
+            fix = "run it on nest for the exact law"
+            yield _different("SAL331", f"populations.{p.name}.neuron", "GLM", size, fix)
+
+
+def _shared(net: Network, placed: Rows) -> Iterator[Diagnostic]:
+    if placed.events > GENERATED_EVENTS:
+        noisy = next(p for p in net.populations if isinstance(p.neuron, GLM))
+        asked = f"{placed.events / 1000:.3g} million background events per s"
+        size = f"the chip generates {GENERATED_EVENTS / 1000:g}: on it neurons share events, here they do not"
+        yield _different("SAL333", f"populations.{noisy.name}", asked, size, "fewer neurons")
+
+
+def _losses(net: Network) -> Iterator[Diagnostic]:
+    for k, s in enumerate(net.stimuli):
+        if isinstance(s, SpikeTimes) and not isinstance(net.population(s.population).neuron, Source):
+            size = "one that falls into a refractory period is lost; the chip itself needs a strong synapse for it"
+            fix = "drive a Source population"
+            yield _different("SAL324", f"stimuli[{k}].times", "forced whatever the state", size, fix)
+
+
+def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
+    speed = target.speed_up or 1.0
+    yield f"rows in use: {2 * placed.used[0]} and {2 * placed.used[1]} of {2 * ROW_PAIRS} per hemisphere"
+    yield f"hardware time: 1 s of biological time takes {1000.0 / speed:g} ms"
+    for name in plastic(net):
+        (rule,) = net.projection(name).plasticity
+        assert rule.period is not None
+        busy = shortest_period(max(placed.learning)) / rule.period
+        yield (
+            f"{name}: {1000.0 / rule.period:.3g} updates per s of biological time, {speed / rule.period:.3g} thousand "
+            f"per s of hardware time; the processor is busy for {busy:.0%} of it"
+        )
