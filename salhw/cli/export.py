@@ -39,7 +39,14 @@ def write(executable: Executable, out: Path, *, duration: float, seed: int, forc
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
         written = plugin.export(executable, Path(folder), duration=duration, seed=seed)
-        return [path.replace(out / path.name) for path in written]
+        return [_moved(path, Path(folder), out) for path in written]
+
+
+def _moved(path: Path, folder: Path, out: Path) -> Path:
+    """A file of ``folder`` at its place in ``out``."""
+    place = out / path.relative_to(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return path.replace(place)
 
 
 def _plugin(name: str) -> object:
@@ -66,7 +73,8 @@ def register(app: typer.Typer, network: Any) -> None:
             described: Network = network(net)
             executable = compile(described, target)
             files = write(executable, out, duration=duration, seed=seed, force=force)
+            names = [str(path.relative_to(out)) for path in files]
             if json:
                 print_json({"files": [str(path) for path in files], "report": executable.report.as_dict()})
             else:
-                typer.echo(f"{described.name} for {target}, in {out}: {', '.join(path.name for path in files)}")
+                typer.echo(f"{described.name} for {target}, in {out}: {', '.join(names)}")

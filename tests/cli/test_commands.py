@@ -247,3 +247,16 @@ def test_export_says_who_can(tmp_path: Path) -> None:
     assert "SAL608 target = reference: one of" in result.output
     assert "nest" in result.output
     assert not out.exists()
+
+
+def test_export_keeps_the_folders_of_a_program(tmp_path: Path) -> None:
+    """The Lava script comes with packages, and needs no Lava to be written."""
+    net = builder("sampling")().replace(projections=[])
+    file, out = net.save(tmp_path / "net.json"), tmp_path / "out"
+    result = CliRunner().invoke(app, ["export", str(file), "--target", "loihi2", "--out", str(out), "--json"])
+    assert result.exit_code == 0, result.output
+    files = [Path(name) for name in json.loads(result.output)["files"]]
+    assert all(path.is_file() for path in files)
+    assert {path for path in out.rglob("*") if path.is_file()} == {*files}
+    assert len({path.parent for path in files}) > 1
+    assert out / "run.py" in files
