@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
+from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray, IntArray, in_steps
@@ -31,7 +31,7 @@ OPENING, CALLING = 120.0, 30.0  # s
 PER_STEP, PER_NEURON, PER_SYNAPSE = 0.05, 2e-5, 2e-7  # s per step, and per step and each: ten times what was measured
 
 
-class LavaSession:
+class LavaSession(Closing):
     """See salhw.backend.Session. ``get`` returns what the chip holds: rounded, learned."""
 
     def __init__(
@@ -39,7 +39,7 @@ class LavaSession:
     ) -> None:
         versions = _installed(worker)
         net = self.net = executable.network
-        self.executable, self.worker, self.ids, self.closed = executable, worker, tuple(ids), False
+        self.executable, self.worker, self.ids = executable, worker, tuple(ids)
         self.how, self.plan = arithmetic(executable.target), layout(net)
         self._addresses = addresses(net)
         self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
@@ -228,24 +228,9 @@ class LavaSession:
 
     # the end ------------------------------------------------------------------------------------------------------
 
-    def _refuse_closed(self) -> None:
-        if self.closed:
-            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
-
-    def close(self) -> None:
-        """See Session."""
-        if not self.closed:
-            self.closed = True
-            if self.worker.pid is not None and self.worker.starts == self._start_of_worker:
-                self.worker.call(f"{HOST}:close", self._number, limit=CALLING)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _release(self) -> None:
+        if self.worker.pid is not None and self.worker.starts == self._start_of_worker:
+            self.worker.call(f"{HOST}:close", self._number, limit=CALLING)
 
 
 def _installed(worker: Worker) -> dict[str, str]:

@@ -14,7 +14,7 @@ from salhw.paths import duration_steps
 from salhw_pynn.circuit import Circuit, circuit
 from salhw_pynn.drive import cuts, drive, driven
 from salhw_pynn.plan import Cells, Synapses
-from salhw_pynn.session import kernel_seed
+from salhw_pynn.process import kernel_seed
 
 SCRIPT, ARRAYS, RESULT = "run.py", "network.npz", "result.npz"
 

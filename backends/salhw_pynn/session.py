@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
+from salhw.closing import Closing
 from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
 from salhw.fields import FloatArray, in_steps
 from salhw.host_plasticity import HostRule
 from salhw.network import tau_ref_of
 from salhw.neurons import GLM
-from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.paths import addresses, as_written, described, duration_steps, find
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording, Trace
-from salhw.worker import Worker
 from salhw_pynn.circuit import circuit
 from salhw_pynn.drive import cuts as changes
 from salhw_pynn.drive import drive, drive_of, driven
 from salhw_pynn.heldback import FORGOTTEN
+from salhw_pynn.process import STRETCH, Process
 from salhw_pynn.weights import History, Weights
 
-ENGINE = "salhw_nest_simulator.engine"
-STRETCH = 2_000_000  # cell-ticks per call, so that progress and Ctrl-C come through
-_idle: list[Worker] = []
 
-
-def _worker() -> Worker:
-    """A NEST process that no open session uses: NEST holds one network at a time."""
-    if _idle:
-        return _idle.pop()
-    sources = {ENGINE.partition(".")[0]: Path(__file__).parent / "simulator"}
-    return Worker(sys.executable, sources=sources, environment={"OMP_WAIT_POLICY": "passive"}, start_limit=120.0)
-
-
-def kernel_seed(seed: int, ids: Sequence[int]) -> int:
-    """The seed of NEST's random numbers. They are shared by all instances of a batch."""
-    return 1 + int(np.random.SeedSequence([seed, *ids]).generate_state(1)[0]) % (2**31 - 2)
-
-
-class NestSession:
+class NestSession(Closing):
     """See salhw.backend.Session."""
 
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net = executable.network
-        self.executable, self.ids, self.closed = executable, tuple(ids), False
-        self._limit = float(executable.target.options["time_limit"])
+        self.executable, self.ids = executable, tuple(ids)
         self._circuit = circuit(net, executable.target, len(ids))
         self._addresses = addresses(net)
         self._nominal = {
@@ -66,21 +46,8 @@ class NestSession:
         self._before = {p.name: [Raster.joined([])] for p in net.populations}
         self._step = 0
         self._provenance = provenance(executable, chips, seed, ("PyNN", "nest-simulator"))
-        self._worker, self._starts = _worker(), 0
-        threads = int(executable.target.options["threads"])
-        try:
-            self._call("open_network", self._circuit.plan.as_data(), kernel_seed(seed, self.ids), threads)
-        except BaseException:
-            _idle.append(self._worker)
-            raise
-        self._starts = self._worker.starts
-
-    def _call(self, function: str, *args: Any) -> Any:
-        """Call the engine; a process that died took the network with it, and a new one knows nothing of it."""
-        if self._starts and (self._worker.pid is None or self._worker.starts != self._starts):
-            fix = "open the executable again"
-            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", fix)
-        return self._worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+        self._process = Process(executable, self._circuit.plan, self.ids, seed)
+        self._call = self._process.call
 
     def _held(self, name: str) -> Weights:
         wiring = self._circuit.wiring[name]
@@ -171,7 +138,7 @@ class NestSession:
         before = {name: Raster.joined(found) for name, found in self._before.items()}
         for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
             self._advance(until, rasters, membranes)
-            self._learn(until, stop, {name: found[-1] for name, found in rasters.items()})
+            self._learn(until, {name: found[-1] for name, found in rasters.items()})
             if until in samples:
                 kept[until] = self._sampled(samples[until])
             if progress:
@@ -235,7 +202,7 @@ class NestSession:
 
     # the host's part ----------------------------------------------------------------------------------------------
 
-    def _learn(self, until: int, stop: int, rasters: Mapping[str, Raster]) -> None:
+    def _learn(self, until: int, rasters: Mapping[str, Raster]) -> None:
         for name, rules in self._hosted.items():
             p = self._circuit.wiring[name].projection
             due = []
@@ -300,22 +267,5 @@ class NestSession:
 
     # the end ------------------------------------------------------------------------------------------------------
 
-    def _refuse_closed(self) -> None:
-        if self.closed:
-            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
-
-    def close(self) -> None:
-        """See Session. The process stays for the next session."""
-        if not self.closed:
-            self.closed = True
-            if self._worker.starts == self._starts and self._worker.pid is not None:
-                self._call("close_network")
-            _idle.append(self._worker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _release(self) -> None:
+        self._process.close()

@@ -11,7 +11,9 @@ import numpy as np
 from salhw.connectivity import shape_of
 from salhw.fields import FloatArray, IntArray
 from salhw_pynn.circuit import Circuit, Plastic, Wiring
+from salhw_pynn.encoding import Amplitudes
 from salhw_pynn.heldback import SCHEMES, Trains, owed
+from salhw_pynn.pairing import Part
 
 Call = Callable[..., Any]
 """Calls a function of ``salhw_pynn.simulator.engine`` by name."""
@@ -70,13 +72,16 @@ class Weights:
     def _shaped(self, values: FloatArray) -> FloatArray:
         return values.reshape(self.instances, -1)
 
+    def _amplitudes(self, part: Part) -> Amplitudes:
+        """Per synapse of an instance."""
+        rule = self.wiring.projection.plasticity[part.rule]
+        causal, anticausal = part.amplitudes(rule, self.plan.tick, self.shape)
+        return causal.ravel()[self.wiring.position], anticausal.ravel()[self.wiring.position]
+
     def _due(self, plastic: Plastic, rates: list[FloatArray], history: History, *, off: bool) -> _Due:
         p, part, plan = self.wiring.projection, plastic.part, self.plan
         rule, half = p.plasticity[part.rule], self.wiring.length // 2 if off else 0
-        causal, anticausal = (
-            (rates[part.rule] * np.broadcast_to(a, self.shape).ravel()[self.wiring.position]).ravel()
-            for a in part.amplitudes(rule, plan.tick, self.shape)
-        )
+        causal, anticausal = ((rates[part.rule] * a).ravel() for a in self._amplitudes(part))
         pre = Trains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
         post = Trains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
         seen = pre.counted(plan.delivered(pre.stamp + part.axonal + half, history.steps))
@@ -105,12 +110,7 @@ class Weights:
         taken = np.zeros(len(self.post))  # by the off events of the PSPs under way, after minus before
         for plastic in w.plastic:
             encoding, rule = plastic.encoding, plastic.part.rule
-            shape = self.shape
-            amplitudes = [
-                np.broadcast_to(a, shape).ravel()[w.position]
-                for a in plastic.part.amplitudes(w.projection.plasticity[rule], self.plan.tick, shape)
-            ]
-            learning = encoding.parameters(rates[rule], (amplitudes[0], amplitudes[1]))
+            learning = encoding.parameters(rates[rule], self._amplitudes(plastic.part))
             share = weights / len(w.plastic)
             for end, sign in signs:
                 name = plastic.on if end == "on" else plastic.off

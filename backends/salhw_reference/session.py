@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
+from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
 from salhw.fields import FloatArray, IntArray
-from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.paths import addresses, as_written, described, duration_steps, find
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
 from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
@@ -37,13 +37,12 @@ def threads() -> int:
     return int(os.environ.get("SALHW_THREADS", 0)) or len(os.sched_getaffinity(0))
 
 
-class ReferenceSession:
+class ReferenceSession(Closing):
     """See salhw.backend.Session. ``get`` returns nominal values; a chip's fixed pattern acts behind them."""
 
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net = executable.network
         self.executable, self.ids, self.seed, self.chips = executable, tuple(ids), seed, tuple(chips)
-        self.closed = False
         kernel, _ = choose_kernel(net, executable.target)
         self._program = build(net, event_driven=kernel == "event-driven")
         by_event = tabulated.run if self._program.tabulate else event_driven.run
@@ -260,21 +259,7 @@ class ReferenceSession:
 
     # the end ------------------------------------------------------------------------------------------------------
 
-    def _refuse_closed(self) -> None:
-        if self.closed:
-            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
-
-    def close(self) -> None:
-        """See Session."""
-        self.closed = True
+    def _release(self) -> None:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

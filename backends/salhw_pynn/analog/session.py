@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
+from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.fields import FloatArray, IntArray
@@ -24,7 +24,7 @@ from salhw_pynn.analog.membrane import drive
 from salhw_pynn.analog.placement import rows
 from salhw_pynn.analog.sources import Emitter, forced_steps
 from salhw_pynn.hardware.processor import WEIGHT_MAX
-from salhw_pynn.session import ENGINE, STRETCH, _idle, _worker, kernel_seed
+from salhw_pynn.process import STRETCH, Process
 
 ABOVE = 1e6  # a potential that crosses every threshold
 
@@ -34,13 +34,12 @@ def entropy(seed: int, ids: Sequence[int]) -> list[int]:
     return [int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1 for i in ids]
 
 
-class AnalogSession:
+class AnalogSession(Closing):
     """See salhw.backend.Session."""
 
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net = executable.network
-        self.executable, self.ids, self.chips, self.closed = executable, tuple(ids), tuple(chips), False
-        self._limit = float(executable.target.options["time_limit"])
+        self.executable, self.ids, self.chips = executable, tuple(ids), tuple(chips)
         self._circuit = circuit(net, executable.placement, chips)
         self._addresses = addresses(net)
         self._nominal = {
@@ -63,19 +62,14 @@ class AnalogSession:
             for name in plastic(net)
         }  # fmt: skip
         self._provenance = provenance(executable, chips, seed, ("PyNN", "nest-simulator"))
-        self._worker = _worker()
+        self._process = Process(executable, self._circuit.plan, self.ids, seed)
+        self._call = self._process.call
         try:
-            threads = int(executable.target.options["threads"])
-            self._call("open_network", self._circuit.plan.as_data(), kernel_seed(seed, self.ids), threads)
-            self._starts = self._worker.starts
             for p in net.projections:
                 self._write(p.name, self._grid(self._flat(p.name, "weights")))
         except BaseException:
-            _idle.append(self._worker)
+            self._process.close()
             raise
-
-    def _call(self, function: str, *args: Any) -> Any:
-        return self._worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -193,7 +187,6 @@ class AnalogSession:
             times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
             ends = np.searchsorted(cell[order], np.arange(1, emitter.size * len(self.ids)))
             settings[emitter.name] = {"spike_times": np.split(times, ends)}
-        self._alive()
         self._call("write_cells", settings)
         self._runs += 1
 
@@ -240,14 +233,9 @@ class AnalogSession:
         """Ticks that have passed when ``step`` begins."""
         return int(self._circuit.tick_of(step)) - self._circuit.per_step
 
-    def _alive(self) -> None:
-        if self._worker.starts != self._starts:
-            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", "open anew")
-
     def _simulate(self, ticks: int, found: dict[str, list[tuple[IntArray, IntArray]]]) -> None:
         if not ticks:
             return
-        self._alive()
         for name, spikes in self._call("run", ticks, {})["spikes"].items():
             found[name].append((spikes["stamp"], spikes["cell"]))
             np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
@@ -267,22 +255,5 @@ class AnalogSession:
 
     # the end ------------------------------------------------------------------------------------------------------
 
-    def _refuse_closed(self) -> None:
-        if self.closed:
-            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
-
-    def close(self) -> None:
-        """See Session. The process stays for the next session."""
-        if not self.closed:
-            self.closed = True
-            if self._worker.starts == self._starts and self._worker.pid is not None:
-                self._call("close_network")
-            _idle.append(self._worker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _release(self) -> None:
+        self._process.close()

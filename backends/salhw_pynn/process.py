@@ -1,0 +1,73 @@
+"""NEST processes: one for each open session, because NEST holds one network at a time; later sessions reuse them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salhw.compile.executable import Executable
+from salhw.paths import session_error
+from salhw.worker import Worker
+from salhw_pynn.plan import Plan
+
+ENGINE = "salhw_nest_simulator.engine"
+STRETCH = 2_000_000  # cell-ticks per call, so that progress and Ctrl-C come through
+_idle: list[Worker] = []
+
+
+def _worker() -> Worker:
+    if _idle:
+        return _idle.pop()
+    sources = {ENGINE.partition(".")[0]: Path(__file__).parent / "simulator"}
+    return Worker(sys.executable, sources=sources, environment={"OMP_WAIT_POLICY": "passive"}, start_limit=120.0)
+
+
+def kernel_seed(seed: int, ids: Sequence[int]) -> int:
+    """The seed of NEST's random numbers. They are shared by all instances of a batch."""
+    return 1 + int(np.random.SeedSequence([seed, *ids]).generate_state(1)[0]) % (2**31 - 2)
+
+
+class Process:
+    """A NEST process with a plan's network in it.
+
+    Raises:
+        BackendError: NEST refuses the network, or the process died.
+    """
+
+    def __init__(self, executable: Executable, plan: Plan, ids: Sequence[int], seed: int) -> None:
+        options = executable.target.options
+        self.worker, self._limit = _worker(), float(options["time_limit"])
+        arguments = plan.as_data(), kernel_seed(seed, ids), int(options["threads"])
+        try:
+            self.worker.call(f"{ENGINE}:open_network", *arguments, limit=self._limit)
+        except BaseException:
+            _idle.append(self.worker)
+            raise
+        self._starts = self.worker.starts
+
+    @property
+    def alive(self) -> bool:
+        """Whether the network is still there: a process that died took it along, and a new one knows nothing of it."""
+        return self.worker.pid is not None and self.worker.starts == self._starts
+
+    def call(self, function: str, *args: Any) -> Any:
+        """Call a function of the engine.
+
+        Raises:
+            SessionError: SAL406 the network is gone.
+            BackendError: what NEST says, or the time limit.
+        """
+        if not self.alive:
+            fix = "open the executable again"
+            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", fix)
+        return self.worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+
+    def close(self) -> None:
+        """Forget the network, and keep the process for the next session."""
+        if self.alive:
+            self.call("close_network")
+        _idle.append(self.worker)
