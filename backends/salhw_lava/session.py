@@ -20,7 +20,7 @@ from salhw.paths import Address, addresses, as_written, described, duration_step
 from salhw.probes import Membrane
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording, Trace
-from salhw.worker import Worker
+from salhw.worker import Tenure, Worker
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Leak, arithmetic, leak
 from salhw_lava.learning import Beyond
 from salhw_lava.lower import achieved_rate, code_for, wanted_changes
@@ -39,7 +39,7 @@ class LavaSession(Closing):
     ) -> None:
         versions = _installed(worker)
         net = self.net = executable.network
-        self.executable, self.worker, self.ids = executable, worker, tuple(ids)
+        self.executable, self.ids = executable, tuple(ids)
         self.how, self.plan = arithmetic(executable.target), layout(net)
         self._addresses = addresses(net)
         self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
@@ -49,8 +49,8 @@ class LavaSession(Closing):
         self._patience = PER_STEP + (PER_NEURON * self.plan.size + PER_SYNAPSE * synapses) * len(self.ids)
         self._step = 0
         self._before = {p.name: Raster.joined([]) for p in net.populations}
-        self._number = int(self.worker.call(f"{HOST}:open_program", made, limit=OPENING))
-        self._start_of_worker = self.worker.starts
+        self._number = int(worker.call(f"{HOST}:open_program", made, limit=OPENING))
+        self._tenure = Tenure(worker)
         silent = [p["name"] for p in made["plastic"] if not p["learns"]]
         for name in silent:
             self._call("write", f"{name}.learns", False)
@@ -71,10 +71,7 @@ class LavaSession(Closing):
         Raises:
             BackendError: what the worker raises; SAL604 if it died, and the program with it.
         """
-        if self.worker.pid is None or self.worker.starts != self._start_of_worker:
-            finding = Diagnostic("SAL604", "session", "", "its worker has ended", "open the executable again")
-            raise BackendError("BackendError: the session is lost", [finding])
-        return self.worker.call(f"{HOST}:{function}", self._number, *args, limit=limit)
+        return self._tenure.call(f"{HOST}:{function}", self._number, *args, limit=limit)
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -229,8 +226,8 @@ class LavaSession(Closing):
     # the end ------------------------------------------------------------------------------------------------------
 
     def _release(self) -> None:
-        if self.worker.pid is not None and self.worker.starts == self._start_of_worker:
-            self.worker.call(f"{HOST}:close", self._number, limit=CALLING)
+        if self._tenure.alive:
+            self._call("close")
 
 
 def _installed(worker: Worker) -> dict[str, str]:

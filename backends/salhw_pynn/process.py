@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from salhw.compile.executable import Executable
-from salhw.paths import session_error
-from salhw.worker import Worker
+from salhw.worker import Tenure, Worker
 from salhw_pynn.plan import Plan
 
 ENGINE = "salhw_nest_simulator.engine"
@@ -40,34 +39,25 @@ class Process:
 
     def __init__(self, executable: Executable, plan: Plan, ids: Sequence[int], seed: int) -> None:
         options = executable.target.options
-        self.worker, self._limit = _worker(), float(options["time_limit"])
+        worker, self._limit = _worker(), float(options["time_limit"])
         arguments = plan.as_data(), kernel_seed(seed, ids), int(options["threads"])
         try:
-            self.worker.call(f"{ENGINE}:open_network", *arguments, limit=self._limit)
+            worker.call(f"{ENGINE}:open_network", *arguments, limit=self._limit)
         except BaseException:
-            _idle.append(self.worker)
+            _idle.append(worker)
             raise
-        self._starts = self.worker.starts
-
-    @property
-    def alive(self) -> bool:
-        """Whether the network is still there: a process that died took it along, and a new one knows nothing of it."""
-        return self.worker.pid is not None and self.worker.starts == self._starts
+        self.tenure = Tenure(worker)
 
     def call(self, function: str, *args: Any) -> Any:
         """Call a function of the engine.
 
         Raises:
-            SessionError: SAL406 the network is gone.
-            BackendError: what NEST says, or the time limit.
+            BackendError: SAL604 the network is gone; what NEST says; the time limit.
         """
-        if not self.alive:
-            fix = "open the executable again"
-            raise session_error("SAL406", "session", "its NEST process has ended", "a process that lives", fix)
-        return self.worker.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+        return self.tenure.call(f"{ENGINE}:{function}", *args, limit=self._limit)
 
     def close(self) -> None:
         """Forget the network, and keep the process for the next session."""
-        if self.alive:
+        if self.tenure.alive:
             self.call("close_network")
-        _idle.append(self.worker)
+        _idle.append(self.tenure.worker)

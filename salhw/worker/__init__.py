@@ -200,6 +200,31 @@ class Worker:
             self._link = None
 
 
+class Tenure:
+    """What a worker's functions keep for one session, from now on: it is gone with the process that holds it, and a
+    worker that was started anew knows nothing of it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self._start = worker.starts
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is still the same."""
+        return self.worker.pid is not None and self.worker.starts == self._start
+
+    def call(self, function: str, /, *args: Any, limit: float) -> Any:
+        """See Worker.call.
+
+        Raises:
+            BackendError: SAL604 the process has ended; those of Worker.call.
+        """
+        if not self.alive:
+            finding = Diagnostic("SAL604", "session", "", "its worker has ended", "open the executable again")
+            raise BackendError("BackendError: the session is lost", [finding])
+        return self.worker.call(function, *args, limit=limit)
+
+
 def _untold(function: str, why: str) -> BackendError:
     supported = "None, bool, int, float, str, bytes, list, tuple, dict[str], arrays; below 2 GiB"
     finding = Diagnostic("SAL607", function, why, supported, "send numbers, text or arrays; smaller pieces")
