@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from salhw.backend import Backend, Session, resolve, targets
+from salhw.calibrated import Calibration
 from salhw.chip import Chip
 from salhw.compile.executable import Executable, Report
 from salhw.compile.pipeline import compile, problems
 from salhw.connectivity import AllToAll, Dense, OneToOne, Sparse
 from salhw.diagnostics import (
     BackendError,
+    CalibrationError,
     DescriptionError,
     Diagnostic,
     FileError,
@@ -57,7 +59,7 @@ def run(
     seed: int = 0,
     instances: int | Sequence[int] | None = None,
     chips: Sequence[Chip] | None = None,
-    calibration: Any = None,
+    calibration: Calibration | None = None,
 ) -> Recording:
     """Compile, open, run ``duration`` ms, close: the one-liner. See ``compile`` and ``Executable.open``."""
     with compile(net, target, calibration=calibration).open(instances=instances, chips=chips, seed=seed) as session:
@@ -73,6 +75,8 @@ __all__ = [
     "AntiHebbian",
     "Backend",
     "BackendError",
+    "Calibration",
+    "CalibrationError",
     "Chip",
     "Clamp",
     "Current",

@@ -70,6 +70,10 @@ class SessionError(SalhwError):
     """A session was asked for something that it cannot do."""
 
 
+class CalibrationError(SalhwError):
+    """A calibration does not hold for the target, the chips or the places where it is to be used."""
+
+
 class BackendError(SalhwError):
     """A backend or target is unknown, broken or not installed."""
 

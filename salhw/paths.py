@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,24 +13,33 @@ from salhw.connectivity import shape_of, values
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.fields import FloatArray, in_steps
-from salhw.network import Network
+from salhw.network import Network, Projection
 from salhw.neurons import GLM, LIF
 from salhw.refusal import nearest
+
+if TYPE_CHECKING:
+    from salhw.target import Target
+
+BRANCHES = ("causal", "anticausal")
+"""Of the window of a rule."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """One array of a session: ``shape`` without the instance dimension; ``rule`` counts a projection's rules."""
+    """One array of a session: ``shape`` without the instance dimension; ``rule`` counts a projection's rules, and
+    ``branch`` is the one that an amplitude belongs to."""
 
     path: str
     owner: str
     field: str
     shape: tuple[int, ...]
     rule: int = 0
+    branch: str = ""
 
 
-def addresses(net: Network) -> dict[str, Address]:
-    """Everything that a session of ``net`` can get and set: biases, weights, learning rates."""
+def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
+    """Everything that a session of ``net`` can get and set: biases, weights, learning rates; and the amplitudes of
+    windows that the ``target`` declares ``settable``."""
     found = [
         Address(f"populations.{p.name}.bias", p.name, "bias", (p.size,))
         for p in net.populations
@@ -38,9 +49,22 @@ def addresses(net: Network) -> dict[str, Address]:
         shape = shape_of(p.weights, *net.ends(p.name)[:2])
         found.append(Address(f"projections.{p.name}.weights", p.name, "weights", shape))
         for k in range(len(p.plasticity)):
-            path = f"projections.{p.name}.{rule_name(p, k)}.learning_rate"
-            found.append(Address(path, p.name, "learning_rate", shape, k))
+            at = f"projections.{p.name}.{rule_name(p, k)}"
+            found.append(Address(f"{at}.learning_rate", p.name, "learning_rate", shape, k))
+            found += [
+                Address(f"{at}.{branch}.amplitude", p.name, "amplitude", shape, k, branch)
+                for branch in _settable(p, k, target)
+            ]
     return {address.path: address for address in found}
+
+
+def _settable(p: Projection, rule: int, target: Target | None) -> Iterator[str]:
+    """The branches of a rule whose amplitudes a session of ``target`` can change."""
+    for branch in BRANCHES if target else ():
+        assert target is not None
+        fields = target.windows.get(getattr(p.plasticity[rule], branch).kind, {}).get("settable", ())
+        if isinstance(fields, tuple) and "amplitude" in fields:
+            yield branch
 
 
 def described(net: Network, address: Address) -> FloatArray:
@@ -52,6 +76,8 @@ def described(net: Network, address: Address) -> FloatArray:
         p = net.projection(address.owner)
         if address.field == "weights":
             value = values(p.weights, *net.ends(p.name))
+        elif address.field == "amplitude":
+            value = getattr(p.plasticity[address.rule], address.branch).amplitude
         else:
             value = p.plasticity[address.rule].learning_rate
     return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)

@@ -46,7 +46,7 @@ def _entry(value: Any) -> Range | tuple[str, ...]:
 Entry = Annotated[Range | tuple[str, ...], BeforeValidator(_entry)]
 Capability = dict[str, Entry]
 """Field name -> what it may be. A field that is absent may only have its default; ``arrays`` lists the fields that may
-differ between neurons or synapses."""
+differ between neurons or synapses, ``settable`` those of windows that a session can change."""
 
 
 NoiseGroup = Literal["mismatch", "trial", "plasticity"]
@@ -64,6 +64,8 @@ class Variability(Model):
             ``neuron`` and ``synapse`` (and None) have a draw for each location.
         group: its switch in ``Target.with_noise``: frozen ``mismatch``, noise from ``trial`` to trial (which the
             backend draws, as wide as ``Chip.spread`` says), or pattern and noise of the ``plasticity`` circuits.
+        compensated: what on the target measures it and takes it off again, if something does: it is drawn, and nothing
+            that a session does shows it.
         source: where the number comes from.
     """
 
@@ -73,6 +75,7 @@ class Variability(Model):
     truncate: Annotated[float, Field(gt=0)] = 6.0
     per: Literal["neuron", "synapse", "row", "column"] | None = None
     group: NoiseGroup = "mismatch"
+    compensated: str = ""
     source: str = ""
 
     @model_validator(mode="after")
@@ -90,7 +93,9 @@ class Target(Model):
     computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
-    over ``projections.weights``, zero among them.
+    over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
+    network, by name: see ``on``. ``accuracy`` has the margins that the conformance suite holds it to,
+    of chips that differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
 
     name: str
@@ -108,8 +113,10 @@ class Target(Model):
     probes: dict[str, Capability] = Field(default_factory=dict)
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
+    weight_scales: dict[str, float] = Field(default_factory=dict)
     variability: dict[str, Variability] = Field(default_factory=dict)
     accuracy: dict[str, float] = Field(default_factory=dict)
+    ideal_accuracy: dict[str, float] = Field(default_factory=dict)
     options: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
@@ -128,9 +135,24 @@ class Target(Model):
             ) from None
         return cls.model_validate(data)
 
+    def on(self, projection: str) -> Target:
+        """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
+        steps between weights, are those declared times its ``weight_scales``."""
+        scale = self.weight_scales.get(projection, 1.0)
+        if scale == 1.0:
+            return self
+
+        def scaled(capability: Capability, *fields: str) -> Capability:
+            ranges = {name: capability.get(name) for name in fields}
+            narrow = {n: Range(min=r.min * scale, max=r.max * scale) for n, r in ranges.items() if isinstance(r, Range)}
+            return {**capability, **narrow}
+
+        rules = {kind: scaled(rule, "learning_rate", "bounds") for kind, rule in self.plasticity.items()}
+        return self.replace(projections=scaled(self.projections, "weights"), plasticity=rules, weight_scales={})
+
     def ideal(self) -> Target:
-        """The same target without variability and quantisation."""
-        return self.replace(variability={}, weight_bits=None)
+        """The same target without variability and quantisation, held to ``ideal_accuracy`` as well."""
+        return self.replace(variability={}, weight_bits=None, accuracy=self.accuracy | self.ideal_accuracy)
 
     def with_variability(self, changes: Mapping[str, Variability | float]) -> Target:
         """The same target with other spreads; a bare number changes the ``sd`` only.

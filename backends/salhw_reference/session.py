@@ -17,8 +17,9 @@ from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
+from salhw.consistency import rule_name
 from salhw.fields import FloatArray, IntArray
-from salhw.paths import addresses, as_written, described, duration_steps, find
+from salhw.paths import BRANCHES, Address, addresses, as_written, described, duration_steps, find
 from salhw.probes import Spikes, StateOccupancy, Weights
 from salhw.recording import Recording, SpikeTrains, Trace
 from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
@@ -47,7 +48,7 @@ class ReferenceSession(Closing):
         self._program = build(net, event_driven=kernel == "event-driven")
         by_event = tabulated.run if self._program.tabulate else event_driven.run
         self._kernel = by_event if kernel == "event-driven" else time_driven.run
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._nominal = {
             path: np.broadcast_to(described(net, address), (len(ids), *address.shape))
             for path, address in self._addresses.items()
@@ -76,8 +77,9 @@ class ReferenceSession(Closing):
         }
         self._at_run_end = bool(np.any(self._program.arrays[at.RULE][:, 2] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
-        for path in self._addresses:
-            self._write(path, self._nominal[path])
+        for path, address in self._addresses.items():
+            if address.field != "amplitude":  # these are written with the learning rates
+                self._write(path, self._nominal[path])
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -120,13 +122,22 @@ class ReferenceSession(Closing):
         p = net.projection(address.owner)
         names = [(net.projections[k].name, r) for k, r, _ in rules_of(net)]
         first = int(self._program.arrays[at.RULE][names.index((address.owner, address.rule)), 5])
-        rule = p.plasticity[address.rule]
         place = partial(self.executable.placement.synapses, net, address.owner)
-        for side, branch in enumerate(("causal", "anticausal")):
-            amplitude = getattr(rule, branch).amplitude
-            on_synapse = np.broadcast_to(amplitude, address.shape).reshape(-1)[self._synapses[address.owner]]
+        stem = f"projections.{address.owner}.{rule_name(p, address.rule)}"
+        rate = self._on_synapses(self._addresses[f"{stem}.learning_rate"])
+        for side, branch in enumerate(BRANCHES):
+            amplitude = self._on_synapses(
+                Address(f"{stem}.{branch}.amplitude", address.owner, "amplitude", address.shape, address.rule, branch)
+            )
             factor = self._on_chip(f"{branch}_amplitude", np.ones_like(flat), place)
-            state.view(at.RATE)[:, side, first : first + high - low] = flat * on_synapse * factor
+            state.view(at.RATE)[:, side, first : first + high - low] = rate * amplitude * factor
+
+    def _on_synapses(self, address: Address) -> FloatArray:
+        """What is nominally held at an address of a rule, (instance, synapse)."""
+        shape = (len(self.ids), *address.shape)
+        held = self._nominal.get(address.path)
+        whole = np.broadcast_to(described(self.executable.network, address) if held is None else held, shape)
+        return whole.reshape(len(self.ids), -1)[:, self._synapses[address.owner]]
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""

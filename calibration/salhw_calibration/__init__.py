@@ -3,6 +3,7 @@
 from salhw_calibration.calibrate import Goals, calibrate
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.effective import METHODS, Method, effective_weights
+from salhw_calibration.efficacy import calibrate_sensors
 from salhw_calibration.interneurons import through_interneurons
 from salhw_calibration.measuring import MeasurementError
 from salhw_calibration.neurons import (
@@ -12,18 +13,24 @@ from salhw_calibration.neurons import (
     transfer_functions,
 )
 from salhw_calibration.results import EffectiveWeights
+from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
 
 __all__ = [
     "METHODS",
     "Calibration",
+    "CorrelationSensors",
     "EffectiveWeights",
     "Goals",
+    "Lags",
     "MeasurementError",
     "Method",
     "PostsynapticPotentials",
     "TransferFunctions",
     "calibrate",
+    "calibrate_sensors",
+    "correlation_sensors",
     "effective_weights",
+    "own_lags",
     "postsynaptic_potentials",
     "through_interneurons",
     "transfer_functions",

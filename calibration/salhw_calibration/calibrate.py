@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,39 +10,48 @@ import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.pipeline import compile
-from salhw.connectivity import values
-from salhw.fields import FloatArray
+from salhw.connectivity import shape_of, synapses, values
+from salhw.fields import FloatArray, IntArray
 from salhw.network import Network
 from salhw.neurons import GLM
 from salhw.target import Range, Target
-from salhw_calibration.calibration import Calibration
+from salhw_calibration.calibration import Calibration, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
-from salhw_calibration.measuring import Progress, refused, without_plasticity
-from salhw_calibration.neurons import transfer_functions
+from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
+from salhw_calibration.measuring import Progress, path_of, refused, without_plasticity
+from salhw_calibration.neurons import TransferFunctions, transfer_functions
 
-LARGEST = 1.0  # probing weight
+LARGEST = 1.5  # probing weight
+DIFFERENT = 1e-3  # p-value below which gains of the two signs are two
 INPUT = 5.0  # largest root of the sum of squares of a neuron's probing weights
 
 
 @dataclass(frozen=True)
 class Goals:
-    """When to stop: the spread, over a chip, of the relative error of weights and of the error of biases."""
+    """When to stop: the spread, over a chip, of the relative error of weights and of the error of biases. Sensors are
+    measured once: theirs is what success means."""
 
     weight: float = 0.05
     bias: float = 0.05
+    sensor: float = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """Effective and held ``weights`` (chip, synapse), ``biases`` (chip, neuron), with standard errors."""
+    """What probing weights were found to do: effective over ``wanted`` weights (synapse,), which are NaN where nothing
+    was probed, and the gains that follow (chip, synapse); with standard errors."""
 
+    wanted: FloatArray
     weights: FloatArray
     errors: FloatArray
-    held: FloatArray
-    biases: FloatArray
-    bias_errors: FloatArray
+    gains: FloatArray
+    gain_errors: FloatArray
     provenance: Mapping[str, Any]
+
+    def signed(self, values: FloatArray) -> FloatArray:
+        """(chip, synapse) -> (chip, synapse, sign), NaN for the sign that was not probed."""
+        return np.stack([np.where(self.wanted > 0.0, values, np.nan), np.where(self.wanted < 0.0, values, np.nan)], -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +73,23 @@ class _Mean:
             return np.asarray(self.total / self.precision)
 
 
+@dataclass(frozen=True, eq=False)
+class _Neurons:
+    """What is known of the neurons' transfer functions, (chip, neuron)."""
+
+    offset: _Mean
+    slope: _Mean
+
+    def plus(self, swept: TransferFunctions, names: Sequence[str]) -> _Neurons:
+        """One more sweep, made with what is known corrected: what was found is of ``(b - offset) / slope``."""
+        offset, slope = np.nan_to_num(self.offset.value), usable(self.slope.value)
+        left, error = _all(swept.offset, names), _all(swept.offset_errors, names)
+        factor, factor_error = _all(swept.slope, names), _all(swept.slope_errors, names)
+        return _Neurons(
+            self.offset.plus(left + factor * offset, error), self.slope.plus(factor * slope, factor_error * slope)
+        )
+
+
 def calibrate(
     target: Target,
     chips: Sequence[Chip],
@@ -71,20 +97,26 @@ def calibrate(
     *,
     goals: Goals = Goals(),
     duration: float = 100_000.0,
-    rounds: int = 3,
+    rounds: int = 2,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Calibration:
     """Measure the gain of every synapse and the transfer function of every neuron that ``net`` uses, chip by chip.
 
-    Neurons first (a sweep of the bias). Then, up to ``rounds`` times or until the goals are met, probing weights of
-    both signs are written, corrected by what is known so far, and effective weights and biases are measured by
-    likelihood; all measurements of a quantity are averaged by their precision. A last measurement, with random numbers
-    of its own, says what is left. Every chip has its own corrections: nothing is shared.
+    Neurons first (a sweep of the bias), whose corrections hold from then on. Then, up to ``rounds`` times or until the
+    goals are met, the neurons are swept once more, probing weights are written, corrected by what is known so far, and
+    effective weights are measured by likelihood; all measurements of a quantity are averaged by their precision. Each
+    synapse is probed with either sign, because analog chips have an input for each; gains of the two signs that do not
+    differ significantly are taken for one. Synapses from lower to higher neurons are probed apart from the others:
+    without loops a neuron's past reaches it by no synapse, and what it remembers itself, being no perfect GLM, is not
+    taken for their weights. A last measurement, with random numbers of its own, says what is left. Every chip has its
+    own corrections: nothing is shared.
 
     Args:
-        net: says which places of the chips to calibrate; its weights, biases and stimuli do not matter.
-        duration: biological time in ms of each measurement.
+        net: says which places of the chips to calibrate. Where it learns, and sessions can change the amplitudes of
+            windows, the correlation sensors come last; they are equalised for the pairs that it makes with its weights,
+            biases and stimuli, which otherwise do not matter.
+        duration: biological time in ms of each part of a measurement: the neurons, and two signs in two directions.
 
     Raises:
         MeasurementError: a network without GLM neurons; no chips, or chips of different wafers.
@@ -92,79 +124,141 @@ def calibrate(
     """
     if len({chip.seed for chip in chips}) != 1:
         raise refused("SAL811", "chips", f"{len(chips)} chips", "at least one, all of one wafer", "one wafer at a time")
-    probing = _probing(net, target)
-    exe = compile(probing, target)
+    signs = _signs(target)
+    exe = compile(_probing(net, len(signs) > 1), target)
+    probing = exe.network
     c = circuit(probing)
     names = [p.name for p in probing.populations if isinstance(p.neuron, GLM)]
     places = np.concatenate([exe.placement.synapses(probing, p.name) for p in probing.projections])
     cells = np.concatenate([exe.placement.neurons(probing, name) for name in names])
+    flat = np.concatenate([
+        values(p.weights, *probing.ends(p.name)).ravel()[synapses(p.weights, *probing.ends(p.name))[2]]
+        for p in probing.projections
+    ])  # fmt: skip
+    ways = [way for way in (c.pre < c.post, c.pre > c.post) if way.any()]
+    patterns = [np.where(way, sign * flat, np.nan) for way in ways for sign in signs]
+    learns = corrigible(net, target)
+    runs = 1 + len(patterns)  # of a measurement: the neurons alone come first
+    parts = 1 + runs * (rounds + 2) + (LEARNING if learns else 0)
 
     def part(k: int) -> Progress | None:
-        return None if progress is None else lambda done: progress((k + done) / (rounds + 3))
+        return None if progress is None else lambda done: progress((k + done) / parts)
 
-    def measure(k: int, corrections: Calibration) -> _Measured:
-        state = corrections.settings(exe, chips)
-        found = effective_weights(exe, chips=chips, duration=duration, seed=seed + k, weights=state, progress=part(k))
-        weights, errors, held = (c.flat(m) for m in (found.weights, found.standard_errors, found.nominal))
-        biases, bias_errors = (_all(m, names) for m in (found.biases, found.bias_errors))
-        return _Measured(weights, errors, held, biases, bias_errors, found.provenance)
+    def corrections(gain: FloatArray, neurons: _Neurons) -> Calibration:
+        return _calibration(target, chips, places, cells, gain, neurons.offset.value, neurons.slope.value)
 
-    swept = transfer_functions(exe, chips=chips, duration=duration / 5.0, seed=seed, progress=part(0))
-    slope = _all(swept.slope, names)
-    one, zero = np.ones((len(chips), 1)), np.zeros((len(chips), 1))
-    untouched = _calibration(target, chips, places, cells, one, zero, one)
-    before = measure(1, untouched)
-    wanted = before.held[:1]  # written as it is
-    none = np.zeros((len(chips), len(places))), np.zeros((len(chips), len(cells)))
-    gain = _Mean(none[0], none[0]).plus(before.weights / before.held, before.errors / np.abs(before.held))
-    offset = _Mean(none[1], none[1]).plus(_all(swept.offset, names), _all(swept.offset_errors, names))
+    def sweep(run: int, by: Calibration | None) -> TransferFunctions:
+        corrected = exe if by is None else replace(exe, calibration=by)
+        return transfer_functions(corrected, chips=chips, duration=duration / 5.0, seed=seed + run, progress=part(run))
+
+    def measure(k: int, gain: FloatArray, by: Calibration) -> tuple[TransferFunctions, list[_Measured]]:
+        """The ``k``-th time, with a calibration ``by`` these gains; once for each pattern."""
+        corrected, first, found = replace(exe, calibration=by), 1 + k * runs, []
+        swept = sweep(first, by)
+        for run, wanted in enumerate(patterns, first + 1):
+            f = effective_weights(
+                corrected, chips=chips, duration=duration, seed=seed + run, progress=part(run),
+                weights=_by_path(probing, np.nan_to_num(wanted)),
+            )  # fmt: skip
+            weights, errors, nominal = (c.flat(m) for m in (f.weights, f.standard_errors, f.nominal))
+            known = usable(np.where(wanted > 0.0, gain[..., 0], gain[..., 1]))
+            known = known / np.where(np.isnan(wanted), np.nan, nominal)
+            found.append(_Measured(
+                wanted, weights / wanted, errors / np.abs(wanted), weights * known, errors * np.abs(known), f.provenance
+            ))  # fmt: skip
+        return swept, found
+
+    shape = (len(chips), len(places), 2)
+    nothing = np.zeros((len(chips), len(cells)))
+    nobody = _Mean(nothing, nothing)
+    raw = sweep(0, None)
+    neurons = _Neurons(nobody, nobody).plus(raw, names)
+    unity = np.ones(shape)
+    swept, before = measure(0, unity, corrections(unity, neurons))
+    neurons = neurons.plus(swept, names)
+    gains = _Mean(np.zeros(shape), np.zeros(shape))
+    for m in before:
+        gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
     done = 0
     for done in range(1, rounds + 1):
-        corrections = _calibration(target, chips, places, cells, gain.value, offset.value, slope)
-        found = measure(1 + done, corrections)
-        if np.all(_spread(found.weights / wanted - 1.0, found.errors / np.abs(wanted)) <= goals.weight) and np.all(
-            _spread(found.biases, found.bias_errors) <= goals.bias
-        ):
+        swept, found = measure(done, _pooled(gains), corrections(_pooled(gains), neurons))
+        if np.all(_weight_spread(found) <= goals.weight) and np.all(_bias_spread(swept, names) <= goals.bias):
             break
-        gain = gain.plus(found.weights / found.held, found.errors / np.abs(found.held))
-        # Told (0 - offset) / slope, it acts as if its offset were larger by what is left.
-        offset = offset.plus(np.nan_to_num(offset.value) + found.biases, found.bias_errors)
-    corrections = _calibration(target, chips, places, cells, gain.value, offset.value, slope)
-    after = measure(rounds + 2, corrections)
-    left, error = after.weights / wanted - 1.0, after.errors / np.abs(wanted)
-    return replace(
-        corrections,
-        weight_success=_within(left, error, goals.weight),
-        bias_success=_within(after.biases, after.bias_errors, goals.bias),
+        neurons = neurons.plus(swept, names)
+        for m in found:
+            gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
+    result = corrections(_pooled(gains), neurons)
+    swept, after = measure(rounds + 1, _pooled(gains), result)
+    calibrated = replace(
+        result,
+        weight_success=_sorted(
+            _every(np.isnan(m.wanted) | _within(m.weights - 1.0, m.errors, goals.weight) for m in after), places
+        ),
+        bias_success=_sorted(_within(_all(swept.offset, names), _all(swept.offset_errors, names), goals.bias), cells),
         spread={
-            "weight before": _spread(before.weights / wanted - 1.0, before.errors / np.abs(wanted)),
-            "weight after": _spread(left, error),
-            "bias before": _spread(before.biases, before.bias_errors),
-            "bias after": _spread(after.biases, after.bias_errors),
+            "weight before": _weight_spread(before),
+            "weight after": _weight_spread(after),
+            "bias before": _bias_spread(raw, names),
+            "bias after": _bias_spread(swept, names),
         },
-        provenance={**after.provenance, "rounds": done, "goal_weight": goals.weight, "goal_bias": goals.bias},
+        provenance={**after[-1].provenance, "rounds": done, "goal_weight": goals.weight, "goal_bias": goals.bias},
     )
+    if not learns:
+        return calibrated
+    return calibrate_sensors(
+        target, chips, net, calibration=calibrated, goal=goals.sensor, duration=duration, seed=seed + parts,
+        progress=None if progress is None else lambda done: progress(1.0 - LEARNING * (1.0 - done) / parts),
+    )  # fmt: skip
 
 
 def _calibration(
     target: Target,
     chips: Sequence[Chip],
-    places: Any,
-    cells: Any,
+    places: IntArray,
+    cells: IntArray,
     gain: FloatArray,
     offset: FloatArray,
     slope: FloatArray,
 ) -> Calibration:
     """Without a verdict yet; places in ascending order."""
-    first, second = np.argsort(places), np.argsort(cells)
-    shapes = (len(chips), len(places)), (len(chips), len(cells))
-    gain = np.broadcast_to(gain, shapes[0])[:, first]
-    offset = np.broadcast_to(offset, shapes[1])[:, second]
-    slope = np.broadcast_to(slope, shapes[1])[:, second]
+    gain, offset, slope = _sorted(gain, places), _sorted(offset, cells), _sorted(slope, cells)
     return Calibration(
-        target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), places[first], cells[second],
-        gain, offset, slope, np.isfinite(gain), np.isfinite(offset), {},
+        target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), np.sort(places),
+        np.sort(cells), gain, offset, slope, np.full(gain.shape, np.nan), np.asarray(np.isfinite(gain).any(axis=2)),
+        np.isfinite(offset), np.zeros(gain.shape[:2], dtype=np.bool_), {},
     )  # fmt: skip
+
+
+def _every(of: Iterable[Any]) -> Any:
+    return np.all(list(of), axis=0)
+
+
+def _sorted(values: Any, places: IntArray) -> Any:
+    """(chip, place, ...) in ascending order of the places."""
+    return values[:, np.argsort(places)]
+
+
+def _pooled(gains: _Mean) -> FloatArray:
+    """Gains (chip, synapse, sign): one for both signs where nowhere on these chips the two differ significantly."""
+    from scipy.stats import chi2
+
+    both = np.all(gains.precision > 0.0, axis=2)
+    if not both.any():
+        return gains.value
+    variance = (1.0 / gains.precision[both]).sum(axis=1)
+    statistic = float((np.diff(gains.value[both], axis=1)[:, 0] ** 2 / variance).sum())
+    if statistic > chi2.isf(DIFFERENT, int(both.sum())):
+        return gains.value
+    pooled = _Mean(gains.total.sum(axis=2, keepdims=True), gains.precision.sum(axis=2, keepdims=True)).value
+    return np.broadcast_to(pooled, gains.total.shape)
+
+
+def _weight_spread(found: Sequence[_Measured]) -> FloatArray:
+    return _spread(*(np.concatenate(a, axis=1) for a in ([m.weights - 1.0 for m in found], [m.errors for m in found])))
+
+
+def _bias_spread(swept: TransferFunctions, names: Sequence[str]) -> FloatArray:
+    return _spread(_all(swept.offset, names), _all(swept.offset_errors, names))
 
 
 def _all(of: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:
@@ -185,25 +279,39 @@ def _within(deviation: FloatArray, error: FloatArray, goal: float) -> Any:
     return known & (np.abs(np.where(known, deviation, 0.0)) <= 3.0 * np.hypot(goal, np.where(known, error, 0.0)))
 
 
-def _probing(net: Network, target: Target) -> Network:
-    """The same places with weights large enough to be measured, of alternating signs if the target has both, and biases
-    of zero; no stimuli, unless sources need them to spike."""
+def _signs(target: Target) -> tuple[float, ...]:
+    """Of the weights that the target has."""
+    limits = target.projections.get("weights")
+    if not isinstance(limits, Range) or limits.min < 0.0 < limits.max:
+        return (1.0, -1.0)
+    return (1.0,) if limits.max > 0.0 else (-1.0,)
+
+
+def _by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
+    """Weights (synapse,) of all projections, by path."""
+    found, first = {}, 0
+    for p in net.projections:
+        position = synapses(p.weights, *net.ends(p.name))[2]
+        full = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
+        full.reshape(-1)[position] = flat[first : first + len(position)]
+        found[path_of(p)], first = full, first + len(position)
+    return found
+
+
+def _probing(net: Network, both: bool) -> Network:
+    """The same places with weights large enough to be measured, of alternating signs if the target has ``both``, and
+    biases of zero; no stimuli, unless sources need them to spike."""
     if not any(isinstance(p.neuron, GLM) for p in net.populations):
         raise refused(
             "SAL803", "populations", "no GLM neurons", "GLM neurons", "calibrate with a network that has some"
         )
-    limits = target.projections.get("weights")
-    low, high = (limits.min, limits.max) if isinstance(limits, Range) else (-LARGEST, LARGEST)
     projections = []
     for p in net.projections:
-        shape = values(p.weights, *net.ends(p.name)).shape
-        size = min(LARGEST, INPUT / np.sqrt(net.population(p.pre).size))
-        even = np.indices(shape).sum(axis=0) % 2 == 0
-        weight = np.clip(np.where(even, size, -size), low, high)
-        weight[weight == 0.0] = size if high > 0.0 else -size
-        if p.pre == p.post and len(shape) == 2:
-            np.fill_diagonal(weight, 0.0)
-        fresh = weight if len(shape) == 2 else p.weights.replace(weight=weight)
+        post, pre, position = synapses(p.weights, *net.ends(p.name))
+        weight = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
+        size = min(LARGEST, INPUT / np.sqrt(np.bincount(post).max(initial=1)))
+        weight.reshape(-1)[position] = np.where((post + pre) % 2 == 0, size, -size) if both else size
+        fresh = weight if weight.ndim == 2 else p.weights.replace(weight=weight)
         projections.append(p.replace(weights=fresh))
     populations = [
         p.replace(neuron=p.neuron.replace(bias=0.0)) if isinstance(p.neuron, GLM) else p for p in net.populations

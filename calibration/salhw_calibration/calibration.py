@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from salhw.chip import Chip
+from salhw.calibrated import Map
 from salhw.compile.executable import Executable
-from salhw.connectivity import synapses, values
-from salhw.diagnostics import file_error
+from salhw.connectivity import synapses
+from salhw.diagnostics import CalibrationError, Diagnostic, file_error
 from salhw.fields import FloatArray, IntArray
 from salhw.io.description import atomically
 from salhw.neurons import GLM
-from salhw.target import Range
-from salhw_calibration.measuring import refused
+from salhw.paths import BRANCHES, Address, addresses
 
-FORMAT, VERSION = "salhw.calibration", 1
+Bools = npt.NDArray[np.bool_]
+FORMAT, VERSION = "salhw.calibration", 2
+LEAST = 0.1  # gain or slope: what is weaker, or acts the other way round, cannot be corrected
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +34,15 @@ class Calibration:
         target, target_hash: the target's name and content hash; of another one it is stale.
         wafer, ids: which chips.
         synapses, neurons: the places that were measured.
-        gain: (chip, synapse): effective over written weight; NaN: unknown, taken as 1.
+        gain: (chip, synapse, sign): effective over written weight, of positive weights and of negative ones (analog
+            chips have an input for each); NaN: unknown, taken as 1.
         offset, slope: (chip, neuron): a neuron that is told b acts as ``offset + slope * b``; NaN: 0 and 1.
-        weight_success, bias_success: the same shapes: measured, correctable, and within the goal afterwards.
-        spread: per quantity and "before" or "after", (chip,): the spread of the relative error of weights and of the
-            error of biases, without the noise of measuring it.
+        efficacy: (chip, synapse, branch), causal first: what a synapse's correlation sensors make of pairs over what
+            they should (``CorrelationSensors.efficacy``); NaN where nothing learns, or unknown: 1.
+        weight_success (chip, synapse), bias_success (chip, neuron), sensor_success (chip, synapse): measured,
+            correctable, and within the goal afterwards.
+        spread: per quantity and "before" or "after", (chip,): the spread of the relative error of weights and of
+            efficacies and of the error of biases, without the noise of measuring it.
         provenance: how it was measured.
     """
 
@@ -49,8 +55,10 @@ class Calibration:
     gain: FloatArray
     offset: FloatArray
     slope: FloatArray
-    weight_success: FloatArray
-    bias_success: FloatArray
+    efficacy: FloatArray
+    weight_success: Bools
+    bias_success: Bools
+    sensor_success: Bools
     spread: Mapping[str, FloatArray]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,6 +73,12 @@ class Calibration:
         return np.asarray(self.bias_success.mean(axis=1))
 
     @property
+    def sensor_yield(self) -> FloatArray:
+        """The share of each chip's synapses that learn whose sensors were calibrated with success."""
+        learns = np.isfinite(self.efficacy).any(axis=(0, 2))
+        return np.asarray(self.sensor_success[:, learns].mean(axis=1))
+
+    @property
     def content_hash(self) -> str:
         """sha256 over everything but the provenance."""
         sink = hashlib.sha256(f"{self.target}/{self.target_hash}/{self.wafer}/{self.ids}".encode())
@@ -72,45 +86,57 @@ class Calibration:
             sink.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return sink.hexdigest()
 
-    def settings(self, exe: Executable, chips: Sequence[Chip]) -> dict[str, FloatArray]:
-        """What to write into a session of ``exe`` on these ``chips``, by path, (chip, ...), so that they do what the
-        description says. Weights end at the target's limits.
+    @property
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Per quantity: the share that was calibrated with success, and the spread before and after, r.m.s. over the
+        chips."""
+
+        def of(name: str, success: Bools) -> dict[str, float]:
+            spread = {when: float(np.sqrt(np.mean(self.spread[f"{name} {when}"] ** 2))) for when in ("before", "after")}
+            return {"yield": float(success.mean()), **spread}
+
+        learns = np.isfinite(self.efficacy).any(axis=(0, 2))
+        found = {
+            "weight": self.weight_success,
+            "bias": self.bias_success,
+            "sensor": self.sensor_success[:, learns],
+        }
+        told = {name: success for name, success in found.items() if success.size and f"{name} after" in self.spread}
+        return {name: of(name, success) for name, success in told.items()}
+
+    def maps(self, executable: Executable, ids: Sequence[int]) -> dict[str, Map]:
+        """What to write into a session of ``executable`` on the chips ``ids``, by path; see ``salhw.Calibration``.
+
+        Learning rates are divided by the mean gain of both signs, where the target has one for each synapse, and the
+        amplitudes of windows by the efficacy of their branch.
 
         Raises:
-            MeasurementError: measured on another target or on other chips, or not at the places that the network has.
+            CalibrationError: not measured at the places that the network takes.
         """
-        rows = self._rows(exe, chips)
-        net, written = exe.source, {}
-        for p in net.populations:
-            if isinstance(p.neuron, GLM):
-                at = self._places(self.neurons, exe.placement.neurons(net, p.name), f"populations.{p.name}")
-                offset, slope = (a[np.ix_(rows, at)] for a in (self.offset, self.slope))
-                bias = np.broadcast_to(p.neuron.bias, (p.size,))
-                written[f"populations.{p.name}.bias"] = (bias - np.nan_to_num(offset)) / np.nan_to_num(slope, nan=1.0)
-        limits = exe.target.projections.get("weights")
-        for q in net.projections:
-            at = self._places(self.synapses, exe.placement.synapses(net, q.name), f"projections.{q.name}")
-            nominal = np.array(values(q.weights, *net.ends(q.name)))
-            full = np.repeat(nominal[None], len(rows), axis=0)
-            position = synapses(q.weights, *net.ends(q.name))[2]
-            flat = full.reshape(len(rows), -1)
-            flat[:, position] /= np.nan_to_num(self.gain[np.ix_(rows, at)], nan=1.0)
-            if isinstance(limits, Range):
-                np.clip(full, limits.min, limits.max, out=full)
-            written[f"projections.{q.name}.weights"] = full
-        return written
-
-    def _rows(self, exe: Executable, chips: Sequence[Chip]) -> IntArray:
-        if exe.target.content_hash != self.target_hash:
-            supported = f"the target {self.target!r} as it was when it was measured"
-            raise refused("SAL811", "calibration.target", exe.target.name, supported, "calibrate again")
-        known = {(self.wafer, identity): k for k, identity in enumerate(self.ids)}
-        for chip in chips:
-            if (chip.seed, chip.id) not in known or chip.target != self.target:
-                supported = f"chips {', '.join(map(str, self.ids))} of wafer {self.wafer}"
-                raise refused("SAL811", "calibration.chips", f"chip {chip.id} of wafer {chip.seed}", supported,
-                              "calibrate that chip")  # fmt: skip
-        return np.array([known[chip.seed, chip.id] for chip in chips], dtype=np.int64)
+        rows = np.array([self.ids.index(identity) for identity in ids], dtype=np.int64)
+        net, found = executable.source, {}
+        for path, address in addresses(net, executable.target).items():
+            if address.field == "bias" and isinstance(net.population(address.owner).neuron, GLM):
+                at = self._places(
+                    self.neurons, executable.placement.neurons(net, address.owner), f"populations.{address.owner}"
+                )
+                slope, offset = (a[np.ix_(rows, at)] for a in (self.slope, self.offset))
+                found[path] = Map(usable(slope), np.nan_to_num(offset), usable(slope))
+            elif address.field in ("weights", "amplitude") or (
+                address.field == "learning_rate" and _each(executable, address)
+            ):
+                p = net.projection(address.owner)
+                at = self._places(self.synapses, executable.placement.synapses(net, p.name), f"projections.{p.name}")
+                above, below = usable(np.moveaxis(self.gain[np.ix_(rows, at)], 2, 0))
+                if address.field == "learning_rate":
+                    above = below = (above + below) / 2.0
+                elif address.field == "amplitude":
+                    above = below = usable(self.efficacy[..., BRANCHES.index(address.branch)][np.ix_(rows, at)])
+                full = np.ones((2, len(rows), int(np.prod(address.shape, dtype=np.int64))))
+                full[:, :, synapses(p.weights, *net.ends(p.name))[2]] = above, below
+                above, below = full.reshape(2, len(rows), *address.shape)
+                found[path] = Map(above, np.zeros_like(above), below)
+        return found
 
     @staticmethod
     def _places(known: IntArray, wanted: IntArray, path: str) -> IntArray:
@@ -118,7 +144,8 @@ class Calibration:
         if len(wanted) and (not len(known) or np.any(known[at] != wanted)):
             missing = len(wanted) if not len(known) else int(np.sum(known[at] != wanted))
             fix = "calibrate with this network, or one that holds it"
-            raise refused("SAL812", path, f"{missing} places", "places that were measured", fix)
+            finding = Diagnostic("SAL812", path, f"{missing} places", "places that were measured", fix)
+            raise CalibrationError("CalibrationError: measured elsewhere on the chip", [finding])
         return at
 
     def save(self, path: str | Path) -> Path:
@@ -176,7 +203,22 @@ class Calibration:
         return found
 
 
-_NAMES = ("synapses", "neurons", "gain", "offset", "slope", "weight_success", "bias_success")
+_NAMES = (
+    "synapses", "neurons", "gain", "offset", "slope", "efficacy", "weight_success", "bias_success", "sensor_success",
+)  # fmt: skip
+
+
+def usable(factor: FloatArray) -> FloatArray:
+    """Factors to divide by: 1 for what is unknown or too small."""
+    return np.where(factor >= LEAST, factor, 1.0)
+
+
+def _each(executable: Executable, address: Address) -> bool:
+    """Whether the target has a learning rate for each synapse, and learns by the rule itself."""
+    kind = executable.source.projection(address.owner).plasticity[address.rule].kind
+    target = executable.target
+    arrays = target.plasticity.get(kind, target.host.get(kind, {})).get("arrays", ())
+    return isinstance(arrays, tuple) and "learning_rate" in arrays
 
 
 def _arrays(c: Calibration) -> dict[str, Any]:

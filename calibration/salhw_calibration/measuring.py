@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,12 @@ def without_plasticity(net: Network, *, membranes: Collection[str] = (), stimuli
         projections=tuple(p.replace(plasticity=()) for p in net.projections),
         probes=(*(Spikes(p.name) for p in net.populations), *(Membrane(name) for name in membranes)),
     )
+
+
+def realised(net: Network, lowered: Network) -> Network:
+    """A network with the PSPs that its target gives it: their shapes and delays are not what is measured."""
+    made = zip(net.projections, lowered.projections, strict=True)
+    return net.replace(projections=[p.replace(kernel=q.kernel, delay=q.delay) for p, q in made])
 
 
 def path_of(projection: Projection) -> str:
@@ -139,7 +145,7 @@ def rig(
     stimuli: bool = True,
     progress: Progress | None = None,
 ) -> Iterator[Rig]:
-    """Compile and open the measuring network of an executable for the same target and backend.
+    """Compile and open the measuring network of an executable for the same target and backend, with its calibration.
 
     Args:
         state: what the chips shall hold: a session of ``exe``, whose weights and biases are read now, or values by
@@ -158,9 +164,10 @@ def rig(
     watched = [p.name for p in source.populations if isinstance(p.neuron, GLM | LIF)] if membranes else ()
     net = without_plasticity(source, membranes=watched, stimuli=stimuli)
     values = {} if state is None else dict(state) if isinstance(state, Mapping) else state_of(source, state)
-    with compile(net, exe.target, plugin=exe.plugin).open(chips=chips, instances=instances, seed=seed) as session:
+    measuring = replace(compile(net, exe.target, plugin=exe.plugin), calibration=exe.calibration)
+    with measuring.open(chips=chips, instances=instances, seed=seed) as session:
         known = addresses(net)
         for path, value in values.items():
             session.set(path if path in known else f"projections.{path}.weights", value)
         count = len(session.get(next(iter(known)))) if known else 1
-        yield Rig(session, circuit(net, through), count, seed, progress)
+        yield Rig(session, circuit(realised(net, measuring.network), through), count, seed, progress)

@@ -15,7 +15,7 @@ from salhw.kernels import Rectangular
 from salhw.neurons import GLM
 from salhw_calibration.circuit import circuit, deciding
 from salhw_calibration.likelihood import likelihood, maximum
-from salhw_calibration.measuring import Progress, Record, State, refused, rig
+from salhw_calibration.measuring import Progress, Record, State, realised, refused, rig
 from salhw_calibration.response import two_coefficients
 from salhw_calibration.results import instance_ids
 
@@ -163,7 +163,7 @@ def postsynaptic_potentials(
 
 def _profile(exe: Executable, record: Record) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Scale of the time constants and its error (neuron,), weights and their errors (synapse,), of one instance."""
-    net = exe.source
+    net = realised(exe.source, exe.network)
 
     def scaled(factor: float) -> Any:
         changed = []

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from salhw.io.description import atomically
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from salhw.target import Target
 
 Progress = Callable[[float], None]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -52,6 +55,8 @@ class Work:
     A piece is computed once per set of parameters: it is kept in ``out/pieces`` under a name that holds the digest of
     ``key``, so that a killed run goes on where it was and other parameters never meet its pieces.
 
+    Threads may work at several pieces at once; ``stopped`` ends them at their next word of progress.
+
     Args:
         name: of the experiment; begins the names of its files.
         out: folder, made if it is not there.
@@ -61,12 +66,14 @@ class Work:
 
     name: str
     out: Path
-    target: str
+    target: Target | str
     key: Mapping[str, Any]
     total: float
     progress: Progress | None = None
-    done: float = 0.0
+    done: dict[str, float] = field(default_factory=dict)
     reused: int = 0
+    stopped: bool = False
+    lock: Lock = field(default_factory=Lock)
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -87,17 +94,20 @@ class Work:
         path = self.out / "pieces" / f"{self.name}-{self.digest}-{name}.h5"
         found = read(path) if path.exists() else None
         if found is None:
-            found = compute(lambda part: self._tell(self.done + share * part))
+            found = compute(lambda part: self._tell(name, share * part))
             write(path, found)
         else:
             self.reused += 1
-        self.done += share
-        self._tell(self.done)
+        self._tell(name, share)
         return found
 
-    def _tell(self, done: float) -> None:
-        if self.progress:
-            self.progress(min(1.0, done / self.total))
+    def _tell(self, piece: str, done: float) -> None:
+        with self.lock:
+            if self.stopped:
+                raise InterruptedError(f"{self.name} was stopped")
+            self.done[piece] = done
+            if self.progress:
+                self.progress(min(1.0, sum(self.done.values()) / self.total))
 
     def finish(
         self, title: str, claims: list[Claim], data: Arrays, draw: Callable[[Figure], None], **more: Any
@@ -115,7 +125,7 @@ class Work:
         content: dict[str, Any] = {
             "experiment": self.name,
             "title": title,
-            "target": self.target,
+            "target": resolve(self.target).name,
             "parameters": dict(self.key),
             "salhw": version("salhw"),
             "rows": [asdict(claim) for claim in claims],

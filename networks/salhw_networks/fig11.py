@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TAU_REF, STEPS, T_MAX = 10.0, 25, 600  # ms; steps per tau_ref; steps
 BIAS, WEIGHTS = (0.0, 1.0), (0.5, -0.5)
-EPSILON = {"paper": 0.005, "code": 0.05}
+VARIANTS = {"paper": 0.005, "code": 0.05}  # the perturbation of both weights
 MEASURED = 0.5  # the change that a target's spikes can show in minutes
 SEED = 11
 TITLE = "Fig 11: the fixed point of SAL is stable"
@@ -46,14 +46,14 @@ def experiment(
     *,
     scale: str = "default",
     target: str = "reference",
-    variant: str = "paper",
+    variant: Literal["paper", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The fixed point of SAL is stable: a stronger weight brings its causal pairs forward."""
     size = SCALES[scale]
     work = Work("fig11", out, target, {"scale": asdict(size), "variant": variant, "seed": SEED}, 2.0, progress)
     data = {
-        **work.piece("exact", 1.0, partial(exact, EPSILON[variant])),
+        **work.piece("exact", 1.0, partial(exact, VARIANTS[variant])),
         **work.piece("measured", 1.0, partial(measured, target, size)),
     }
     return work.finish(TITLE, judge(data), data, partial(draw, data=data), scale=scale, variant=variant)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def experiment(
     *,
     scale: str = "default",
     target: str = "reference",
-    variant: str = "paper",
+    variant: Literal["paper", "code", "long"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Kolen-Pollack's trade-off: more decay, less asymmetry, but a worse D_KL."""

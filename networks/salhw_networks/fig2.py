@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def experiment(
     *,
     scale: str = "default",
     target: str = "reference",
-    variant: str = "paper",
+    variant: Literal["paper", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The principle of SAL: timing differences, a pair that aligns, the phase plane."""

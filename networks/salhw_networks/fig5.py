@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def experiment(
     *,
     scale: str = "default",
     target: str = "reference",
-    variant: str = "paper",
+    variant: Literal["paper", "text", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Plasticity noise in sampling networks: SAL holds the weights together, Kolen-Pollack does not."""

@@ -29,9 +29,10 @@ from salhw import (
     WakeSleep,
     compile,
 )
-from salhw.backend import Session
+from salhw.backend import Session, resolve
 from salhw.fields import FloatArray
 from salhw.plasticity import Pairing
+from salhw.target import Range
 from salhw.theory import states
 from salhw_networks.experiment import Progress
 
@@ -216,16 +217,18 @@ def train(
     with _opened(description(how), cases, target, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
-        cycle = _cycle(how, cases, session, random)
+        cycle = _cycle(how, cases, session, resolve(target), random)
         for k in range(cycles):
-            cycle()
+            cases = cycle(cases)
             if progress:
                 progress((k + 1) / cycles)
-        return cases.with_state(session.get(WEIGHTS), session.get(BIAS))
+        return cases
 
 
-def _cycle(how: Training, cases: Cases, session: Session, random: np.random.Generator) -> Callable[[], None]:
-    """One cycle as a function without arguments; what does not change from cycle to cycle is worked out here."""
+def _cycle(
+    how: Training, cases: Cases, session: Session, target: Target, random: np.random.Generator
+) -> Callable[[Cases], Cases]:
+    """One cycle as a function of the cases; what does not change from cycle to cycle is worked out here."""
     per_pair = how.tau_ref / how.sleep
     spiking = how.rule == "spike"
     eta, decay = cases.rate[:, None, None], cases.decay[:, None, None]
@@ -238,6 +241,7 @@ def _cycle(how: Training, cases: Cases, session: Session, random: np.random.Gene
     any_sal = bool(cases.sal.any())
     computed = wake_moments(cases.target, cases.weights, cases.bias, how.seen) if how.seen == n else None
     cumulated = np.cumsum(cases.target, axis=1)
+    w_limits, b_limits = _limits(how, target.projections["weights"]), _limits(how, target.neurons["GLM"]["bias"])
     held: dict[str, float] = {}
 
     def learn(wake_sleep: float, aligning: float) -> None:
@@ -276,25 +280,34 @@ def _cycle(how: Training, cases: Cases, session: Session, random: np.random.Gene
         session.set(BIAS, bias)
         return first, second
 
-    def cycle() -> None:
-        before, bias = session.get(WEIGHTS), session.get(BIAS)
+    def cycle(now: Cases) -> Cases:
+        before, bias = now.weights, now.bias
+        finer = before - session.get(WEIGHTS)  # than the chip's steps: kept here, so that small changes add up
         learn(1.0, float(how.sal_phase == "sleep" and any_sal))
         asleep, asleep_pairs = run(how.sleep)
         if how.sal_phase == "own" and any_sal:
             learn(0.0, 1.0)
             session.run(how.sleep)
         awake, awake_pairs = wake(bias, before)
-        weights = session.get(WEIGHTS) - decay * before
+        weights = session.get(WEIGHTS) + finer - decay * before
         if awake_pairs is not None:
             weights += in_wake * awake_pairs
         if asleep_pairs is not None:
             weights -= noisy * asleep_pairs
         bias = bias + cases.rate[:, None] * (awake - asleep)
-        limit = np.inf if how.bounds is None else how.bounds
-        session.set(WEIGHTS, np.clip(_hollow(weights), -limit, limit))
-        session.set(BIAS, np.clip(bias, -limit, limit))
+        after = now.with_state(np.clip(_hollow(weights), *w_limits), np.clip(bias, *b_limits))
+        session.set(WEIGHTS, after.weights)
+        session.set(BIAS, after.bias)
+        return after
 
     return cycle
+
+
+def _limits(how: Training, declared: Range | tuple[str, ...]) -> tuple[float, float]:
+    """What a target declares for weights or biases, within ``bounds``."""
+    assert isinstance(declared, Range)
+    bound = np.inf if how.bounds is None else how.bounds
+    return max(declared.min, -bound), min(declared.max, bound)
 
 
 def sampled(

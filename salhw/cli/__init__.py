@@ -13,6 +13,8 @@ import typer
 from salhw import __version__
 from salhw.backend import Session, resolve, targets
 from salhw.cli.export import register as register_export
+from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
+from salhw.cli.measure import register as register_measure
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
 from salhw.cli.reproduce import register as register_reproduce
@@ -78,6 +80,7 @@ def _network(net: str) -> Network:
 
 
 register_export(app, _network)
+register_measure(app, _network)
 
 
 @app.command()
@@ -158,10 +161,10 @@ def target_row(entry: dict[str, Any]) -> list[str]:
 
 
 @app.command()
-def check(net: Net, target: TargetName = "reference", json: Json = False) -> None:
+def check(net: Net, target: TargetName = "reference", calibration: CalibrationFile = None, json: Json = False) -> None:
     """Say whether a target can hold a network: the compile report, or everything that stands against it."""
     with reported(json):
-        report = compile(_network(net), target).report
+        report = compile(_network(net), target, calibration=loaded(calibration)).report
         if json:
             print_json(report.as_dict())
         else:
@@ -174,7 +177,11 @@ def run(
     duration: Annotated[float, typer.Option(help="Biological time in ms.")],
     target: TargetName = "reference",
     seed: Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")] = 0,
-    instances: Annotated[int, typer.Option(min=1, help="Independent copies to run as one batch.")] = 1,
+    instances: Annotated[int | None, typer.Option(min=1, help="Independent copies to run as one batch.")] = None,
+    chip: OneChip = None,
+    chips: SomeChips = None,
+    wafer: Wafer = 0,
+    calibration: CalibrationFile = None,
     out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording.")] = None,
     force: Force = False,
     json: Json = False,
@@ -182,8 +189,9 @@ def run(
     """Compile a network, run it, and tell rates and weights; the recording goes to --out."""
     with reported(json):
         path = writable(out, force) if out else None
-        executable = compile(_network(net), resolve(target))
-        with executable.open(instances=instances, seed=seed) as session:
+        executable = compile(_network(net), resolve(target), calibration=loaded(calibration))
+        picked = chosen(executable.target, chip, chips, wafer)
+        with executable.open(instances=instances, chips=picked, seed=seed) as session:
             with progress_bar(f"{executable.source.name} on {target}") as progress:
                 recording = session.run(duration, progress=progress)
             names = [projection.name for projection in executable.network.projections]

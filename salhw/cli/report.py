@@ -17,6 +17,7 @@ from rich.table import Table
 
 from salhw.diagnostics import (
     BackendError,
+    CalibrationError,
     Diagnostic,
     FileError,
     SalhwError,
@@ -26,6 +27,7 @@ from salhw.diagnostics import (
 )
 
 SHORT_FALL, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+SHORT = (UnsupportedNetworkError, BackendError, SessionError, CalibrationError)
 PIPE_WIDTH = 118  # columns where there is no terminal that could tell
 
 
@@ -52,7 +54,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 def status_of(error: SalhwError) -> int:
     """1 where the network or the backend falls short, 2 where the command was used wrongly."""
-    return SHORT_FALL if isinstance(error, UnsupportedNetworkError | BackendError | SessionError) else WRONG_USAGE
+    return SHORT_FALL if isinstance(error, SHORT) else WRONG_USAGE
 
 
 @contextmanager

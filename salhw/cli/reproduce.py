@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import getdoc
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, get_args, get_type_hints
 
 import typer
 
@@ -25,11 +25,12 @@ class Experiment(Protocol):
     It works through ``salhw.compile`` and ``Session`` alone, keeps finished pieces in ``out`` so that a killed run goes
     on where it was, leaves the figure and its data there, and returns JSON data: ``title``; ``rows``, each with
     ``what``, ``paper``, ``measured`` and ``agrees`` (None: not judged at this scale); ``agrees``, False if any row is;
-    ``files``; ``wall_time_s``.
+    ``files``; ``wall_time_s``. If it has variants it takes one more argument, ``variant``, whose annotation names them:
+    ``variant: Literal["paper", "code"] = "paper"``.
     """
 
     def __call__(
-        self, out: Path, *, scale: str, target: str, progress: Callable[[float], None] | None
+        self, out: Path, *, scale: str, target: str, progress: Callable[[float], None] | None, **variant: Any
     ) -> Mapping[str, Any]: ...
 
 
@@ -52,6 +53,12 @@ def experiments() -> Mapping[str, Experiment]:
     return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))  # fig2 before fig10
 
 
+def variants(experiment: Callable[..., Any]) -> tuple[str, ...]:
+    """The names that the annotation of an experiment's ``variant`` lists; none if it has no such argument."""
+    hint = get_type_hints(experiment).get("variant")
+    return tuple(name for part in (hint, *get_args(hint)) for name in get_args(part) if isinstance(name, str))
+
+
 def reproduce(
     fig: Annotated[
         str | None, typer.Argument(metavar="FIG", help="A figure, such as fig4; the list of them if left out.")
@@ -61,6 +68,10 @@ def reproduce(
         typer.Option(help="Seconds to see that it works; at most half an hour on two cores; all that the paper ran."),
     ] = "default",
     target: Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")] = "reference",
+    variant: Annotated[
+        str | None,
+        typer.Option(help="Where paper and authors' code differ, or for a target; `salhw reproduce` lists them."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for figure, data and table, and for finished pieces; by default salhw-FIG."),
@@ -77,9 +88,10 @@ def reproduce(
             supported = f"one of {', '.join(known) or 'none: no package brings any'}"
             finding = Diagnostic("SAL901", "experiment", repr(fig), supported, nearest(fig, known))
             raise DescriptionError(f"DescriptionError: no experiment {fig!r}", [finding])
+        chosen = _chosen(fig, variants(known[fig]), variant)
         folder = out or Path(f"salhw-{fig}")
         with progress_bar(f"{fig} on {target}, {scale}") as progress:
-            result = known[fig](folder, scale=scale, target=target, progress=progress)
+            result = known[fig](folder, scale=scale, target=target, progress=progress, **chosen)
         if json:
             print_json(dict(result))
         else:
@@ -89,11 +101,23 @@ def reproduce(
 
 
 def _list(known: Mapping[str, Experiment], json: bool) -> None:
-    rows = [[name, (getdoc(run) or "").partition("\n")[0]] for name, run in known.items()]
+    rows = [(name, (getdoc(run) or "").partition("\n")[0], variants(run)) for name, run in known.items()]
     if json:
-        print_json([{"name": name, "description": text} for name, text in rows])
+        print_json([{"name": name, "description": text, "variants": list(names)} for name, text, names in rows])
     else:
-        print_table("", ["experiment", "description"], rows)
+        shown = [[name, text, ", ".join(names)] for name, text, names in rows]
+        print_table("", ["experiment", "description", "variants"], shown)
+
+
+def _chosen(fig: str, known: tuple[str, ...], variant: str | None) -> dict[str, str]:
+    """The argument that picks the variant: none for the experiment's own choice."""
+    if variant is None:
+        return {}
+    if variant not in known:
+        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no variants"
+        finding = Diagnostic("SAL902", "variant", repr(variant), supported, nearest(variant, known, "leave it out"))
+        raise DescriptionError(f"DescriptionError: {fig} has no variant {variant!r}", [finding])
+    return {"variant": variant}
 
 
 def _print(folder: Path, result: Mapping[str, Any]) -> None:

@@ -85,8 +85,22 @@ def _rule(
         schedule = "every" if rule.period is not None else rule.update
         if isinstance(schedules, tuple) and schedule not in schedules:
             yield _unsupported(f"{at}.update", schedule, schedules)
+        elif rule.period is not None:
+            yield from _period(f"{at}.update", rule.update, rule.period, rules[rule.kind].get("every"))
         for branch in ("causal", "anticausal"):
             yield from _kind(f"{at}.{branch}", getattr(rule, branch), windows)
+
+
+def _period(path: str, asked: str, period: float, entry: Range | tuple[str, ...] | None) -> Iterator[Diagnostic]:
+    if isinstance(entry, Range) and not entry.min <= period <= entry.max:
+        nearest = number(entry.min if period < entry.min else entry.max)
+        yield Diagnostic(
+            "SAL104",
+            path,
+            asked,
+            f"supported every {number(entry.min)}..{number(entry.max)} ms",
+            f'update = "every {nearest} ms"',
+        )
 
 
 def _unsupported(path: str, asked: str, allowed: tuple[str, ...]) -> Diagnostic:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import index
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from salhw.calibrated import Calibration, as_lines, check_chips, opened
 from salhw.chip import Chip
 from salhw.compile.place import Placement
 from salhw.diagnostics import Diagnostic, SessionError
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network."""
+    """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network,
+    ``calibration`` what a calibration changes (``salhw.calibrated.effect``), None without one."""
 
     network: str
     target: str
@@ -27,6 +29,7 @@ class Report:
     notes: tuple[str, ...] = ()
     used: dict[str, int] = field(default_factory=dict)
     available: dict[str, int] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         amount = [
@@ -34,6 +37,7 @@ class Report:
             for name, count in self.used.items()
         ]
         lines = [f"{self.network} on {self.target}: {', '.join(amount)}", *(f"  {note}" for note in self.notes)]
+        lines += [f"  {line}" for line in as_lines(self.calibration)] if self.calibration else []
         lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
         return "\n".join(lines)
 
@@ -46,12 +50,17 @@ class Report:
             "available": self.available,
             "notes": list(self.notes),
             "approximations": [item.as_dict() for item in self.approximations],
+            "calibration": self.calibration,
         }
 
 
 @dataclass(frozen=True)
 class Executable:
-    """``network`` is the lowered one, ``source`` the description as given, ``plugin`` the backend that runs it."""
+    """``network`` is the lowered one, ``source`` the description as given, ``plugin`` the backend that runs it.
+
+    With a ``calibration``, sessions are open for its chips only. They speak the description's units: what is written
+    is corrected on its way to the chip, learning rates included, and what is read or recorded on its way back.
+    """
 
     network: Network
     source: Network
@@ -59,6 +68,7 @@ class Executable:
     placement: Placement
     report: Report
     plugin: Backend
+    calibration: Calibration | None = None
 
     def open(
         self, *, instances: int | Sequence[int] | None = None, chips: Sequence[Chip] | None = None, seed: int = 0
@@ -75,10 +85,14 @@ class Executable:
         Raises:
             SessionError: both or neither usable: instances and chips together, none at all, ids repeated, or chips of
                 another target.
+            CalibrationError: chips that the calibration was not measured on.
         """
         ids = self._ids(instances, chips)
         chips = tuple(chips) if chips is not None else self.target.sample_chips(1) * len(ids)
-        return self.plugin.open(self, chips=chips, ids=ids, seed=seed)
+        if self.calibration is None:
+            return self.plugin.open(self, chips=chips, ids=ids, seed=seed)
+        check_chips(self.calibration, chips)
+        return opened(self, self.calibration, chips, self.plugin.open(self, chips=chips, ids=ids, seed=seed))
 
     def _ids(self, instances: int | Sequence[int] | None, chips: Sequence[Chip] | None) -> tuple[int, ...]:
         if chips is not None:

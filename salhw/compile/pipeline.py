@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from salhw.calibrated import Calibration, check_target, effect
 from salhw.compile.check import check
 from salhw.compile.executable import Executable, Report
 from salhw.compile.place import place
@@ -34,26 +36,26 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
 
 
 def compile(
-    net: Network, target: Target | str, *, calibration: None = None, plugin: Backend | None = None
+    net: Network, target: Target | str, *, calibration: Calibration | None = None, plugin: Backend | None = None
 ) -> Executable:
     """Lower a network to a target: check, lower, quantise, place.
 
     Args:
         target: a Target or the name of one.
-        calibration: measured corrections for one chip; no target takes one yet.
+        calibration: measured corrections, with which the executable's sessions open on the chips that they were
+            measured on; the report says what they change.
         plugin: a backend that is not installed, to be used instead of the registered one called ``target.backend``.
 
     Raises:
         UnsupportedNetworkError: with every reason, and the targets that would take the network.
+        CalibrationError: measured on another target, or not at the places that the network takes.
         BackendError: no such target.
     """
     from salhw.backend import backend, resolve
 
     target = resolve(target)
     if calibration is not None:
-        asked = type(calibration).__name__
-        finding = Diagnostic("SAL106", "calibration", asked, "none: this target takes no calibration", "leave it out")
-        raise _unsupported(net, target, [finding])
+        check_target(calibration, target)
     findings = [*check(net, target), *place(net, target)[1]]
     if findings:
         raise _unsupported(net, target, findings)
@@ -72,7 +74,18 @@ def compile(
         used=placement.used,
         available=target.resources,
     )
-    return Executable(quantised, net, target, placement, report, plugin)
+    executable = Executable(quantised, net, target, placement, report, plugin)
+    return executable if calibration is None else calibrated(executable, calibration)
+
+
+def calibrated(executable: Executable, calibration: Calibration) -> Executable:
+    """The same executable with a calibration of its target.
+
+    Raises:
+        CalibrationError: measured not at the places that the network takes.
+    """
+    report = replace(executable.report, calibration=effect(executable, calibration))
+    return replace(executable, report=report, calibration=calibration)
 
 
 def _unsupported(net: Network, target: Target, findings: Sequence[Diagnostic]) -> UnsupportedNetworkError:

@@ -15,11 +15,9 @@ from salhw.target import Range, Target
 def quantise(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
     """Weights on the target's grid; a finding per projection that moved, with the largest and the rms error over its
     synapses. Unquantised targets get the network as it is."""
-    weight_range = target.projections.get("weights")
-    if target.weight_bits is None or not isinstance(weight_range, Range):
+    if target.weight_bits is None or not isinstance(target.projections.get("weights"), Range):
         return net, []
-    step, low, high = levels(weight_range, target.weight_bits)
-    rounded = [_round(net, projection, step, low, high) for projection in net.projections]
+    rounded = [_round(net, projection, *_levels_on(target, projection.name)) for projection in net.projections]
     findings = [finding for _, finding in rounded if finding is not None]
     return (net.replace(projections=tuple(p for p, _ in rounded)) if findings else net), findings
 
@@ -34,6 +32,13 @@ def levels(weight_range: Range, bits: int) -> tuple[float, int, int]:
     symmetric = weight_range.min == -weight_range.max
     step = (weight_range.max - weight_range.min) / (2**bits - (2 if symmetric else 1))
     return step, ceil(weight_range.min / step - 1e-9), floor(weight_range.max / step + 1e-9)
+
+
+def _levels_on(target: Target, projection: str) -> tuple[float, int, int]:
+    weight_range = target.on(projection).projections["weights"]
+    assert isinstance(weight_range, Range)
+    assert target.weight_bits is not None
+    return levels(weight_range, target.weight_bits)
 
 
 def _round(

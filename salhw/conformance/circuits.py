@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.lab import Lab, Undeclared
+from salhw.conformance.lab import CHIPS, Lab, Undeclared, settled
 from salhw.conformance.statistics import REPLICATES
 from salhw.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse
 from salhw.fields import FloatArray, IntArray
@@ -75,6 +75,12 @@ def copies(lab: Lab, neurons: int, synapses: int = 0, most: int = NEURONS) -> in
 def instances(size: int, wanted: int = REPLICATES) -> int:
     """How many instances make up for too few copies in a network."""
     return -(-max(wanted, REPLICATES) // size)
+
+
+def on_chips(lab: Lab, most: int) -> tuple[int, int]:
+    """(copies of something per network at most, instances at least) where ``most`` copies are enough: where chips
+    differ, the copies lie on many chips."""
+    return (max(1, 4 * most // CHIPS), CHIPS) if lab.varies else (most, 1)
 
 
 def partners(lab: Lab, projections: int, most: int) -> int:
@@ -282,7 +288,7 @@ def forced_pairs(
 def schedule(lab: Lab) -> str:
     """An update schedule that the target declares; the weights are read after the run, so any will do."""
     allowed = declared_choice(lab.target.plasticity.get("PairSTDP", {}), "update", "spike")
-    return "every " + f"{10 * lab.dt:g} ms" if allowed[0] == "every" else allowed[0]
+    return f"every {lab.period(10) * lab.dt:g} ms" if allowed[0] == "every" else allowed[0]
 
 
 def pairing(lab: Lab) -> Pairing:
@@ -294,10 +300,10 @@ def pairing(lab: Lab) -> Pairing:
 def change(lab: Lab, net: Network, steps: int) -> FloatArray:
     """What a run of that many steps adds to the weights of ``synapses``, one number per synapse."""
     size = net.population("pre").size
-    whole = -(-steps // 10) * 10  # so that an update every 10 steps comes last
-    with lab.open(net) as session:
+    executable = lab.compile(net)
+    with executable.open(seed=lab.seed) as session:
         before = on_diagonal(session.get("projections.synapses.weights"), size)
-        session.run(whole * lab.dt)
+        session.run(settled(executable, steps) * lab.dt)
         after = on_diagonal(session.get("projections.synapses.weights"), size)
     return np.asarray(after[0] - before[0], dtype=np.float64)
 

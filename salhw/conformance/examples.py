@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, get_args
 
 import numpy as np
@@ -200,7 +201,7 @@ def _allowed(lab: Lab, field: str, entry: Range | tuple[str, ...]) -> list[Any]:
     """Every choice; of a range, an ordinary value and the ends that are within FACTOR of it."""
     dt = lab.dt
     if isinstance(entry, tuple):
-        return [SCHEDULES.get(name, name).format(repr(10 * dt)) for name in entry]
+        return [SCHEDULES.get(name, name).format(repr(lab.period(10) * dt)) for name in entry]
     usual = other(dt).get(field)
     if usual is None:
         return []
@@ -253,6 +254,9 @@ def undeclared(lab: Lab) -> Iterator[Example]:
                 continue
             for value, code in _beyond(lab, field, entry, model):
                 yield from _changed(f"{path}.{field}", base, section, field, value, target, code)
+            if field == "update" and isinstance(periods := capability.get("every"), Range):
+                too_short = SCHEDULES["every"].format(repr(ceil(periods.min / dt - 1.0) * dt))
+                yield from _changed(f"{path}.every", base, section, field, too_short, target, "SAL104")
             one_for_all = field in ("bias", "amplitude", "learning_rate", "rate") and isinstance(entry, Range)
             if one_for_all and field not in _names(capability.get("arrays")):
                 array = _array(lab, section, field, entry)
@@ -278,7 +282,7 @@ def _beyond(lab: Lab, field: str, entry: Range | tuple[str, ...], model: type[Mo
     if isinstance(entry, tuple):
         for name in SCHEDULES if field == "update" else get_args(model.model_fields[field].annotation):
             if isinstance(name, str) and name not in entry:
-                choice = SCHEDULES.get(name, name).format(repr(10 * lab.dt))
+                choice = SCHEDULES.get(name, name).format(repr(lab.period(10) * lab.dt))
                 yield choice, "SAL101" if field == "update" else "SAL103"
         return
     for value in (entry.max + max(1.0, abs(entry.max)), entry.min - max(1.0, abs(entry.min))):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil, floor
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from salhw.compile.place import place
 from salhw.conformance.model import Profile
 from salhw.diagnostics import Diagnostic
 from salhw.network import Network
-from salhw.target import Range, Target
+from salhw.target import NoiseGroup, Range, Target
+
+CHIPS = 64
+"""What a mean over chips is taken over: at least, so that their scatter gives a standard error."""
 
 
 class Undeclared(Exception):
@@ -46,6 +50,23 @@ class Lab:
         """The time step that checks use: 1 ms, or the nearest that the target declares."""
         allowed = self.target.network.get("dt")
         return float(np.clip(1.0, allowed.min, allowed.max)) if isinstance(allowed, Range) else 1.0
+
+    def period(self, steps: int) -> int:
+        """The period of ``every T ms`` nearest to ``steps`` that the target's rule declares (``every``), in steps."""
+        allowed = self.target.plasticity.get("PairSTDP", {}).get("every")
+        if not isinstance(allowed, Range):
+            return steps
+        return int(np.clip(steps, ceil(allowed.min / self.dt - 1e-9), floor(allowed.max / self.dt + 1e-9)))
+
+    @property
+    def varies(self) -> bool:
+        """Whether the target's chips differ, or its trials."""
+        return any(spread.sd > 0.0 for spread in self.target.variability.values())
+
+    def without(self, *groups: NoiseGroup) -> Lab:
+        """The same lab with groups of the target's variability switched off."""
+        off: dict[str, bool] = dict.fromkeys(groups, False)
+        return replace(self, target=self.target.with_noise(**off))
 
     def accuracy(self, name: str) -> float:
         """The target's declared accuracy.
@@ -86,3 +107,25 @@ class Lab:
             Undeclared: see ``compile``.
         """  # fmt: skip
         return self.compile(net).open(instances=instances, chips=chips, seed=self.seed if seed is None else seed)
+
+    def open_many(self, net: Network, instances: int) -> Session:
+        """``instances`` of a network or more, for means: where chips differ, on as many chips, at least CHIPS. What
+        single chips deviate by is their variability; an accuracy is what the mean over chips keeps.
+
+        Raises:
+            Undeclared: see ``compile``.
+        """
+        if not self.varies:
+            return self.open(net, instances=instances)
+        return self.open(net, chips=self.target.sample_chips(max(CHIPS, instances), seed=self.seed + 1))
+
+
+def settled(executable: Executable, steps: int) -> int:
+    """A number of steps, ``steps`` or more, after which everything that was to be learned before has been: where
+    weights change every so often, it ends with an update."""
+    for p in executable.network.projections:
+        for rule in p.plasticity:
+            if rule.period is not None:
+                each = round(rule.period / executable.network.dt)
+                steps = -(-steps // each) * each
+    return steps

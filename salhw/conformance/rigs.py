@@ -22,6 +22,7 @@ from salhw.neurons import GLM, LIF, Neuron, Source
 from salhw.paths import Address
 from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow
 from salhw.probes import Probe, Spikes
+from salhw.refusal import number
 from salhw.stimuli import Poisson, SpikeTimes, Stimulus
 from salhw.target import Capability, Range
 
@@ -55,7 +56,7 @@ def fitted(model: type[M], capability: Capability, dt: float, wishes: Mapping[st
         if wish is None:
             continue
         if name == "update":
-            given[name] = _update(wish, entry, dt)
+            given[name] = _update(wish, entry, capability.get("every"), dt)
         elif name == "bounds":
             given[name] = tuple(within(entry, bound) for bound in wish)
         else:
@@ -71,11 +72,14 @@ def schedule(update: str) -> str:
     return "every" if update.startswith("every") else update
 
 
-def _update(wish: str, entry: Range | tuple[str, ...], dt: float) -> str:
-    """The schedule wished for, or the first that is allowed."""
-    if isinstance(entry, Range) or schedule(wish) in entry:
-        return wish
-    return f"every {20 * dt!r} ms" if entry[0] == "every" else entry[0]
+def _update(wish: str, entry: Range | tuple[str, ...], periods: Range | tuple[str, ...] | None, dt: float) -> str:
+    """The schedule wished for, or the first that is allowed; its period within what is declared."""
+    if not isinstance(entry, Range) and schedule(wish) not in entry:
+        wish = f"every {20 * dt!r} ms" if entry[0] == "every" else entry[0]
+    if schedule(wish) == "every" and isinstance(periods, Range):
+        period = within(periods, float(wish.split()[1]), dt)
+        return f"every {number(period)} ms"
+    return wish
 
 
 def missing(path: str, wanted: str, declared: Sequence[str]) -> Undeclared:
@@ -273,6 +277,13 @@ def crowd(
     )  # fmt: skip
 
 
+def per_pair(lab: Lab, rule: PairSTDP) -> float:
+    """How far one pair of ``pairing`` moves a weight, by the causal branch."""
+    window = rule.causal
+    size = np.abs(np.asarray(rule.learning_rate) * np.asarray(window.amplitude) * window.shape(np.array([2 * lab.dt])))
+    return max(float(size.min()), 1e-12)
+
+
 def per_instance(values: Sequence[float], like: FloatArray) -> FloatArray:
     """One number per instance in the shape that a session reads and writes."""
     column = np.asarray(values, dtype=np.float64).reshape((-1,) + (1,) * (like.ndim - 1))
@@ -293,13 +304,19 @@ def resolution(lab: Lab) -> float:
     return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
 
 
+def capability_of(lab: Lab, net: Network, address: Address) -> Capability:
+    """What the target declares for the model that holds an address's field."""
+    if address.field == "weights":
+        return lab.target.projections
+    if address.field == "bias":
+        return lab.target.neurons.get(net.population(address.owner).neuron.kind, {})
+    rule = net.projection(address.owner).plasticity[address.rule]
+    if address.field == "amplitude":
+        return lab.target.windows.get(getattr(rule, address.branch).kind, {})
+    return lab.target.plasticity.get(rule.kind, {})
+
+
 def one_for_all(lab: Lab, net: Network, address: Address) -> bool:
     """Whether the target holds a single value for all neurons, or synapses, at an address."""
-    if address.field == "weights":
-        return False
-    if address.field == "learning_rate":
-        capability = lab.target.plasticity.get(net.projection(address.owner).plasticity[address.rule].kind, {})
-    else:
-        capability = lab.target.neurons.get(net.population(address.owner).neuron.kind, {})
-    arrays = capability.get("arrays", ())
-    return isinstance(arrays, tuple) and address.field not in arrays
+    arrays = capability_of(lab, net, address).get("arrays", ())
+    return address.field != "weights" and isinstance(arrays, tuple) and address.field not in arrays

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import salhw
-import salhw_pynn.analog
 from salhw import GLM, SAL, Exponential, Network, PairSTDP, Population, Projection, Rectangular, Spikes
 from salhw.connectivity import Sparse
 
 CHIP = salhw.target("brainscales2")
 QUIET = CHIP.with_noise(mismatch=False, trial=False, plasticity=False)
 """Without noise, with the chip's bits."""
-FOLDER = Path(salhw_pynn.analog.__file__).parent
-IDEAL = CHIP.ideal().replace(accuracy=tomllib.loads((FOLDER / "ideal.toml").read_text()))
+IDEAL = CHIP.ideal()
 RATE = 0.05 * 0.04 * 2.0  # .05 codes per LSB, 2 LSB per pair
 DEFAULT: Any = object()
 

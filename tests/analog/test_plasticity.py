@@ -109,6 +109,32 @@ def test_learning_rates_act_per_instance_and_beyond_the_processor_are_refused() 
     assert changed[2] == pytest.approx(2 * changed[1], abs=0.04)
 
 
+@pytest.mark.parametrize("target", [QUIET, IDEAL], ids=["bits", "ideal"])
+def test_amplitudes_act_per_instance_and_branch(target: salhw.Target) -> None:
+    """What the five causal and the four anti-causal pairs change is amplitude times learning rate of each; the
+    processor's factors hold the product."""
+    paths = [f"projections.p.plasticity.{branch}.amplitude" for branch in ("causal", "anticausal")]
+    rule = SAL(0.04, update="every 100 ms")
+    pair_sums = np.array([5 * np.exp(-0.2), 4 * np.exp(-1.3)])
+    sides = np.array([[-1.8, 1.0], [1.5, 0.0], [0.0, 0.5]])
+    with salhw.compile(learning(rule, target, probe=False), target).open(instances=3) as session:
+        for path, side in zip(paths, sides.T, strict=True):
+            session.set(path, side.reshape(3, 1, 1))
+            assert session.get(path).ravel().tolist() == side.tolist()
+        if target is QUIET:
+            with pytest.raises(SessionError, match=r"SAL403 projections\.p\.plasticity\.causal\.amplitude"):
+                session.set(paths[0], 2.5)
+            with pytest.raises(SessionError, match="SAL403"):
+                session.set("projections.p.plasticity.learning_rate", 0.079)
+            assert session.get(paths[0]).ravel().tolist() == sides[:, 0].tolist()
+        session.run(100.0)
+        changed = session.get(WEIGHTS).ravel()
+    resolution = (
+        0.5 * 0.04 + 0.04 * np.abs(sides).sum(axis=1) * 0.25 if target is QUIET else 1e-9
+    )  # a code, an LSB each
+    assert np.all(np.abs(changed - 0.04 * sides @ pair_sums) <= resolution)
+
+
 def test_chips_learn_by_their_own_sensors() -> None:
     """What a chip's sensors make of the same spikes is frozen: again in another session, on another chip otherwise."""
     rule = SAL(0.078, update="every 100 ms")

@@ -46,9 +46,11 @@ def test_fifty_chips_align(name: str, share: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if "(c)" in name])
 def test_sensor_mismatch_leaves_what_is_predicted(name: str) -> None:
-    slope, _, r = fitted(learn(CASES[name], 50, 60.0))
-    assert slope == pytest.approx(1.0, abs=0.2)
-    assert r >= 0.7
+    course = learn(CASES[name], 50, 60.0)
+    for derived in (False, True):
+        slope, _, r = fitted(course, derived=derived)
+        assert slope == pytest.approx(1.0, abs=0.2)
+        assert r >= 0.7
 
 
 @pytest.mark.slow

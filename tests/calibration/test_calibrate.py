@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -10,9 +11,10 @@ import pytest
 from calibration_examples import compiled, recurrent
 
 import salhw
-from salhw import GLM, Network, Poisson, Population, Projection, Source, Sparse
+from salhw import GLM, CalibrationError, Network, Poisson, Population, Projection, Source, Sparse
 from salhw.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
+from salhw_calibration.calibrate import _Mean, _pooled
 
 TARGET = salhw.target("reference").with_variability({"weight": 0.2, "bias": 0.3})
 CHIPS = TARGET.sample_chips(5, seed=3)
@@ -22,7 +24,16 @@ OFF = ~np.eye(6, dtype=bool)
 
 @pytest.fixture(scope="module")
 def measured() -> Calibration:
-    return calibrate(TARGET, CHIPS[:4], NET, duration=150_000.0, seed=1)
+    return calibrate(TARGET, CHIPS[:4], NET, duration=75_000.0, seed=1)
+
+
+def written(net: Network, calibration: Calibration | None, chips: Sequence[salhw.Chip]) -> dict[str, FloatArray]:
+    """What the chips hold, as a session without calibration would tell it, (chip, ...)."""
+    exe = salhw.compile(net, TARGET, calibration=calibration)
+    maps = calibration.maps(exe, [c.id for c in chips]) if calibration else {}
+    with exe.open(chips=chips) as session:
+        held = {path: session.get(path) for path in ("projections.p.weights", "populations.a.bias")}
+    return {path: maps[path].written(value) if path in maps else value for path, value in held.items()}
 
 
 def truth(exe: salhw.Executable, chips: tuple[salhw.Chip, ...], settings: dict[str, FloatArray]) -> list[FloatArray]:
@@ -36,11 +47,7 @@ def truth(exe: salhw.Executable, chips: tuple[salhw.Chip, ...], settings: dict[s
 
 def test_calibrated_chips_do_what_the_description_says(measured: Calibration) -> None:
     exe, chips = compiled(NET, TARGET), CHIPS[:4]
-    nominal = {
-        "projections.p.weights": np.broadcast_to(NET.projections[0].weights.values, (4, 6, 6)),
-        "populations.a.bias": np.broadcast_to(NET.populations[0].neuron.bias, (4, 6)),
-    }
-    before, after = truth(exe, chips, nominal), truth(exe, chips, measured.settings(exe, chips))
+    before, after = (truth(exe, chips, written(NET, known, chips)) for known in (None, measured))
     # By the standard errors of four measurements the spread should fall to about .035 and .015.
     for k, ratio in ((0, 0.3), (1, 0.15)):
         assert np.all(after[k].std(axis=1) < ratio * before[k].std(axis=1) + 0.01)
@@ -52,34 +59,33 @@ def test_calibrated_chips_do_what_the_description_says(measured: Calibration) ->
 
 
 def test_calibrating_one_chip_never_helps_another(measured: Calibration) -> None:
-    exe = compiled(NET, TARGET)
-    with pytest.raises(MeasurementError, match=r"SAL811 calibration.chips = chip 4 of wafer 3: chips 0, 1, 2, 3 of"):
-        measured.settings(exe, CHIPS[4:])
-    with pytest.raises(MeasurementError, match="chip 0 of wafer 0"):
-        measured.settings(exe, TARGET.sample_chips(1))
+    exe = salhw.compile(NET, TARGET, calibration=measured)
+    with pytest.raises(CalibrationError, match=r"SAL811 calibration.chips = chip 4 of wafer 3: chips 0, 1, 2, 3 of"):
+        exe.open(chips=CHIPS[4:])
+    with pytest.raises(CalibrationError, match="chip 0 of wafer 0"):
+        exe.open(chips=TARGET.sample_chips(1))
     # And if somebody did it all the same, it would add the two patterns: sqrt(2) times the spread.
-    settings = measured.settings(exe, [CHIPS[3]])
-    weights, _ = truth(exe, (CHIPS[4],), settings)
+    weights, _ = truth(exe, (CHIPS[4],), written(NET, measured, [CHIPS[3]]))
     assert weights.std() > 1.1 * 0.2
 
 
 def test_a_stale_calibration_is_refused(measured: Calibration) -> None:
     other = TARGET.with_variability({"weight": 0.1})
-    with pytest.raises(MeasurementError, match=r"SAL811 calibration\.target"):
-        measured.settings(compiled(NET, other), CHIPS[:1])
+    with pytest.raises(CalibrationError, match=r"SAL811 calibration\.target"):
+        salhw.compile(NET, other, calibration=measured)
 
 
 def test_other_networks_at_the_same_places_profit_and_others_are_refused(measured: Calibration) -> None:
     smaller = recurrent(4, seed=9)
-    settings = measured.settings(compiled(smaller, TARGET), CHIPS[:1])
+    settings = written(smaller, measured, CHIPS[:1])
     exe = compiled(smaller, TARGET)
     off = ~np.eye(4, dtype=bool)
     acting = CHIPS[0].vary(
         "weight", settings["projections.p.weights"][0][off], exe.placement.synapses(exe.network, "p")
     )
     assert np.std(acting / smaller.projections[0].weights.values[off] - 1.0) < 0.08
-    with pytest.raises(MeasurementError, match=r"SAL812 populations\.a = 1 places"):
-        measured.settings(compiled(recurrent(7), TARGET), CHIPS[:1])
+    with pytest.raises(CalibrationError, match=r"SAL812 populations\.a = 1 places"):
+        salhw.compile(recurrent(7), TARGET, calibration=measured)
 
 
 def test_it_survives_a_file_that_nobody_changed(measured: Calibration, tmp_path: Path) -> None:
@@ -87,9 +93,8 @@ def test_it_survives_a_file_that_nobody_changed(measured: Calibration, tmp_path:
     assert measured.content_hash[:16] in path.name
     again = Calibration.load(path)
     assert again.content_hash == measured.content_hash
-    exe = compiled(NET, TARGET)
-    for name, value in measured.settings(exe, CHIPS[:4]).items():
-        np.testing.assert_array_equal(again.settings(exe, CHIPS[:4])[name], value)
+    for name, value in written(NET, measured, CHIPS[:4]).items():
+        np.testing.assert_array_equal(written(NET, again, CHIPS[:4])[name], value)
     with h5py.File(path, "r+") as file:
         file["gain"][0, 0] += 0.01
     with pytest.raises(salhw.FileError, match="nobody changed"):
@@ -116,17 +121,44 @@ def test_sources_and_sparse_synapses_are_calibrated_too() -> None:
     found = calibrate(TARGET, chips, net, goals=Goals(0.2, 0.2), duration=100_000.0, progress=seen.append)
     assert seen == sorted(seen)
     assert found.provenance["rounds"] == 1  # the goals are wide
-    exe = compiled(net, TARGET)
-    settings = found.settings(exe, chips)
-    with exe.open(chips=chips) as session:
-        for path, value in settings.items():
-            session.set(path, value)
-        measured = effective_weights(exe, chips=chips, duration=100_000.0, seed=5, weights=session)
+    exe = salhw.compile(net, TARGET, calibration=found)
+    measured = effective_weights(exe, chips=chips, duration=100_000.0, seed=5)
     nominal = net.projections[0].weights.weight
+    np.testing.assert_allclose(measured.nominal["p"][:, post, pre], np.broadcast_to(nominal, (2, len(post))))
     z = (measured.weights["p"][:, post, pre] - nominal) / np.hypot(
         measured.standard_errors["p"][:, post, pre], 0.1 * nominal
     )
     assert np.abs(z).max() < 5.0
+
+
+def test_what_a_calibrated_session_holds_is_measured_in_units_of_the_description(measured: Calibration) -> None:
+    exe = salhw.compile(NET, TARGET, calibration=measured)
+    told = exe.report.as_dict()["calibration"]
+    assert isinstance(told, dict)
+    assert told["hash"] == measured.content_hash
+    assert told["measured"]["weight"]["yield"] == measured.weight_success.mean()
+    with exe.open(chips=CHIPS[1:3]) as session:
+        session.set("projections.p.weights", 0.5)
+        session.set("populations.a.bias", -0.25)
+        found = effective_weights(exe, chips=CHIPS[1:3], duration=100_000.0, seed=9, weights=session)
+    np.testing.assert_allclose(found.nominal["p"][:, OFF], 0.5)
+    # 60 weights with standard errors of about .03, and errors of the calibration of 3.5 % and .015.
+    z = (found.weights["p"][:, OFF] - 0.5) / np.hypot(found.standard_errors["p"][:, OFF], 0.035 * 0.5)
+    assert 0.7 < z.std() < 1.3  # chi squared with 60 degrees: beyond with a probability of 1e-3
+    assert abs(z.mean()) < 5.0 / np.sqrt(60)
+    assert np.abs(found.biases["a"] + 0.25).max() < 5.0 * np.hypot(found.bias_errors["a"], 0.02).max()
+
+
+def test_gains_of_either_sign_are_told_apart_where_they_differ() -> None:
+    random = np.random.default_rng(4)
+    same = random.normal(1.0, 0.2, (3, 40, 1)) + random.normal(0.0, 0.02, (3, 40, 2))
+    precision = np.full((3, 40, 2), 0.02**-2.0)
+    pooled = _pooled(_Mean(same * precision, precision))
+    np.testing.assert_allclose(pooled, np.broadcast_to(same.mean(axis=2, keepdims=True), same.shape))
+    apart = same + random.normal(0.0, 0.1, (3, 40, 2))
+    np.testing.assert_array_equal(_pooled(_Mean(apart * precision, precision)), apart * precision / precision)
+    one = np.where([True, False], precision, 0.0)
+    assert np.isnan(_pooled(_Mean(apart * one, one))[..., 1]).all()
 
 
 def test_nothing_to_calibrate_is_refused() -> None:

@@ -194,7 +194,7 @@ class ResetsBetweenRuns(Wrapped):
 class StaleWeights(Wrapped):
     def __init__(self, inner: ReferenceSession) -> None:
         super().__init__(inner)
-        self.kept = {path: inner.get(path) for path in addresses(inner.executable.network)}
+        self.kept = {path: inner.get(path) for path in addresses(inner.executable.network, inner.executable.target)}
 
     def get(self, path: str) -> Any:
         return self.kept[path].copy() if path.endswith(".weights") else self.inner.get(path)
@@ -248,6 +248,10 @@ class LearningRateIsFrozen(WritesNowhere):
     ending = ".learning_rate"
 
 
+class AmplitudeIsFrozen(WritesNowhere):
+    ending = ".amplitude"
+
+
 class BiasNeedsReopening(WritesNowhere):
     ending = ".bias"
 
@@ -276,7 +280,7 @@ class SwallowsNonsense(Wrapped):
         return self.inner.run(max(1, round(duration / dt)) * dt)
 
     def set(self, path: str, value: Any) -> None:
-        if path in addresses(self.inner.executable.network):
+        if path in addresses(self.inner.executable.network, self.inner.executable.target):
             self.inner.set(path, np.nan_to_num(np.asarray(value)))
 
 
@@ -437,6 +441,7 @@ MUTANTS = [
     Mutant("write reaches the first instance only", lambda: Wrong(session=SetForTheFirst), ("get-set-round-trip",)),
     Mutant("biases written nowhere", lambda: Wrong(session=BiasNeedsReopening), ("set-bias-acts",)),
     Mutant("learning rates written nowhere", lambda: Wrong(session=LearningRateIsFrozen), ("learning-rate-acts",)),
+    Mutant("amplitudes written nowhere", lambda: Wrong(session=AmplitudeIsFrozen), ("amplitude-acts",)),
     Mutant("input mutated", lambda: Wrong(arguments=other("executable", written_into)), ("input-not-mutated",)),
     Mutant("get hands out its own memory", lambda: Wrong(session=SharesItsArrays), ("input-not-mutated",)),
     Mutant("sessions share state", OneForAll, ("sessions-independent",)),

@@ -38,8 +38,8 @@ def analogue() -> Target:
         kernels={"Exponential": {"tau_syn": (2.0, 20.0)}},
         plasticity={
             "PairSTDP": {
-                "pairing": ("nearest_restricted",), "learning_rate": (-1.0, 1.0), "update": ("every",),
-                "bounds": (-4.0, 4.0),
+                "pairing": ("nearest_restricted",), "learning_rate": (-0.1, 0.1), "update": ("every",),
+                "every": (33.0, 1e6), "bounds": (-4.0, 4.0),
             }
         },
         probes={name: c for name, c in REFERENCE.probes.items() if name in ("Spikes", "Weights")},
@@ -88,6 +88,15 @@ def test_every_wrong_backend_is_caught(mutant: Mutant) -> None:
     assert [c.name for c in failed if c.measured is not None or "Error" not in c.reason]
 
 
+def test_what_is_compensated_must_not_show() -> None:
+    """A weight that varies by .2 with and without the claim that something takes that off again."""
+    for claim in ("", "weights are trimmed on chip"):
+        target = REFERENCE.with_variability({"weight": Variability(sd=0.2, compensated=claim)})
+        outcome = run(ReferenceBackend(), target, checks=["mismatch-is-on"])["mismatch-is-on"]
+        assert (outcome.outcome == "pass") is not bool(claim), outcome.reason
+    assert "weight declared as compensated" in outcome.reason
+
+
 def test_a_wrong_backend_is_not_caught_by_everything() -> None:
     """A bug in one place leaves the other checks alone, or their names would point nowhere."""
     (mutant,) = [m for m in MUTANTS if m.name == "clipping missing"]
@@ -110,7 +119,7 @@ def test_examples_cover_what_is_declared(name: str) -> None:
         for kind, capability in getattr(target, section).items():
             assert f"{section}.{kind}" in found
             for field, entry in capability.items():
-                if isinstance(entry, tuple) and field not in ("arrays", "update"):
+                if isinstance(entry, tuple) and field not in ("arrays", "settable", "update"):
                     assert all(f"{section}.{kind}.{field} = {choice}" in found for choice in entry)
     refused = {example.what for example in examples.undeclared(lab)}
     assert {f"{section}.{kind}" for section, kinds in examples.SECTIONS.items() for kind in kinds} <= refused

@@ -34,10 +34,11 @@ def test_the_kernel_does_what_the_emulator_does(
     row = np.repeat(rng.permutation(20)[:rows], columns)
     baseline = rng.uniform(100.0, 220.0, (2, 2, rows * columns))
     setting = Setting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
-    calibration = rng.uniform(0.6, 1.1, baseline.shape)
+    signs = np.array([[float(np.asarray(w.amplitude))] for w in (rule.causal, rule.anticausal)])
+    amplitudes = signs * rng.uniform(0.6, 1.1, baseline.shape)
     hemisphere = rows % 2
     compiled = program.compile_rule(
-        rule, setting, row, column + 256 * hemisphere, baseline, calibration=calibration, seed=[11, 2**31 - 1]
+        rule, setting, row, column + 256 * hemisphere, baseline, amplitudes=amplitudes, seed=[11, 2**31 - 1]
     )
     reads = rng.integers(0, 256, (updates, 2, rows * columns))
     usual = np.rint(baseline[1] + rng.normal(-5.0, 5.0, reads.shape))

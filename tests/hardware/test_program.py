@@ -59,8 +59,9 @@ def test_a_change_is_the_rule_to_the_resolution(
 
 def test_factors_are_signed_calibrated_and_as_fine_as_they_can_be() -> None:
     calibration = np.random.default_rng(0).uniform(0.5, 1.5, (3, 2, 256))
-    p = compiled(SAL(0.004, **PERIOD), chips=3, calibration=calibration)
-    expected = 0.05 * np.array([-1.0, 1.0])[:, None] * calibration
+    amplitudes = np.array([-1.0, 1.0])[:, None] * calibration
+    p = compiled(SAL(0.004, **PERIOD), chips=3, amplitudes=amplitudes)
+    expected = 0.05 * amplitudes
     assert np.allclose(program.codes_per_lsb(p), expected, rtol=0, atol=0.5 * 2.0 ** -(15 + p.guard))
     assert np.abs(p.factor).max() * 2 > 2**15 or p.guard == 8 or 0.075 * 150 * 2 ** (9 + p.guard) >= 2**15
     assert np.allclose(program.codes_per_lsb(compiled(Hebbian(0.004, **PERIOD)))[0, :, 0], [0.05, -0.05], rtol=1e-4)
@@ -197,7 +198,7 @@ def test_what_the_processor_cannot_do_is_found_all_at_once() -> None:
     ]  # fmt: skip
     triangular = WakeSleepRule(0.001, **PERIOD)
     assert found(triangular)[:2] == [("SAL101", "p.plasticity.causal"), ("SAL101", "p.plasticity.anticausal")]
-    with pytest.raises(UnsupportedNetworkError, match="SAL104 calibration"):
-        compiled(SAL(0.07, **PERIOD), calibration=1.2)
+    with pytest.raises(UnsupportedNetworkError, match="SAL104 learning_rate"):
+        compiled(SAL(0.07, **PERIOD), amplitudes=1.2)
     with pytest.raises(DescriptionError, match=r"SAL005 hidden_bits = 9: 0\.\.8\n.*\nSAL005 rounding = 'up'"):
         Setting(code=0.04, hidden_bits=9, rounding="up")  # type: ignore[arg-type]

@@ -121,6 +121,9 @@ def test_the_command_lists_runs_and_resumes(tmp_path: Path) -> None:
         "fig2", "fig4", "fig5", "fig9", "fig10", "fig11", "fig13", "fig14",
     ]  # fmt: skip
     assert all(len(entry["description"]) > 20 for entry in listed)
+    variants = {entry["name"]: entry["variants"] for entry in listed}
+    for name, module in {name: import_module(f"salhw_networks.{name}") for name in variants}.items():
+        assert set(variants[name]) == set(getattr(module, "VARIANTS", ())), name
     first = invoke("fig11", "--scale", "smoke", "--out", tmp_path)
     assert first.exit_code == 0, first.output
     assert "paper says" in first.stdout
@@ -128,6 +131,8 @@ def test_the_command_lists_runs_and_resumes(tmp_path: Path) -> None:
     again = json.loads(invoke("fig11", "--scale", "smoke", "--out", tmp_path, "--json").stdout)
     assert again["pieces_reused"] == 2
     assert {"fig11.png", "fig11.h5", "fig11.md", "fig11.json"} == set(again["files"])
+    other = json.loads(invoke("fig11", "--scale", "smoke", "--out", tmp_path, "--json", "--variant", "code").stdout)
+    assert (again["variant"], other["variant"], other["pieces_reused"]) == ("paper", "code", 0)
 
 
 @pytest.mark.usefixtures("installed")
@@ -139,6 +144,11 @@ def test_the_command_refuses(tmp_path: Path) -> None:
     assert finding["code"] == "SAL901"
     assert "fig4" in finding["supported"]
     assert invoke("fig4", "--scale", "huge").exit_code == 2
+    misspelt, needless = (invoke(fig, "--variant", "cod", "--json") for fig in ("fig9", "fig13"))
+    for refused, supported in ((misspelt, "one of paper, code"), (needless, "none: fig13 has no variants")):
+        assert refused.exit_code == 2
+        (finding,) = json.loads(refused.stdout)["diagnostics"]
+        assert (finding["code"], finding["supported"]) == ("SAL902", supported)
     assert invoke("fig4", "--target", "no such").exit_code == 1
     assert list(tmp_path.iterdir()) == []
 

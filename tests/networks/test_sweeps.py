@@ -17,7 +17,7 @@ from scipy.stats import ttest_1samp
 
 from salhw_networks import fig4, fig5, fig14, sweep
 from salhw_networks.experiment import Work
-from salhw_networks.fig4 import by_level, worse
+from salhw_networks.fig4 import worse
 from salhw_networks.sweep import Scale
 from salhw_networks.training import Training
 
@@ -84,23 +84,33 @@ def test_fig_4_asymmetry(synaptic: Any) -> None:
 
 @pytest.fixture(scope="module")
 def plastic(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """200 cycles that stand for 20,000, plasticity noise 0 and .05 in the sleep phase."""
-    scale = Scale(targets=3, seeds=2, cycles=200, checks=1, measure=200_000.0, speed=100.0)
-    return swept(tmp_path_factory.mktemp("fig5"), fig5.VARIANTS["paper"], scale, fig5.conditions((0.0, 0.05)))
+    """{(method, noise): (D_KL, asymmetry) before and after}, eight runs each: 200 cycles that stand for 50,000,
+    plasticity noise 0 and .05 in the sleep phase."""
+    wanted = [("none", 0.0), ("KP", 0.0), ("none", 0.05), ("SAL", 0.05), ("KP", 0.05)]
+    scale = Scale(targets=4, seeds=2, cycles=200, checks=1, measure=200_000.0, speed=250.0)
+    chosen = [c for c in fig5.conditions() if (c.method, c.plastic) in wanted]
+    data = swept(tmp_path_factory.mktemp("fig5"), fig5.VARIANTS["paper"], scale, chosen)
+    return {(c.method, c.plastic): (data["forward"][:, k], data["asymmetry"][:, k]) for k, c in enumerate(chosen)}
 
 
 def test_fig_5_sal_holds_the_asymmetry(plastic: Any) -> None:
-    """Without symmetrisation the asymmetry grows, with SAL it falls, in every run, to below a quarter; at noise 0
-    wake-sleep keeps it to rounding. D_KL: SAL better than nothing, KP worse than SAL; without noise in the windows KP
-    is worse than nothing. In all six runs each (p = .016)."""
-    a, d = (by_level(plastic[name], 2) for name in ("asymmetry", "forward"))
-    assert (a["none"][1, 1] > 1.2 * a["none"][0, 1]).all()
-    assert (a["SAL"][1] < 0.6 * a["SAL"][0]).all()
-    assert (a["SAL"][1, 1] < 0.25 * a["none"][1, 1]).all()
-    np.testing.assert_allclose(a["none"][1, 0], a["none"][0, 0], rtol=1e-8)
-    assert worse(d["none"][-1, 1], d["SAL"][-1, 1]) < LEVEL
-    assert worse(d["KP"][-1, 1], d["SAL"][-1, 1]) < LEVEL
-    assert worse(d["KP"][-1, 0], d["none"][-1, 0]) < LEVEL
+    """In every run: without symmetrisation the asymmetry grows (in 24 other runs by a factor of 2.6 at least), with SAL
+    it falls, to below a quarter of the former (there: .05 at most). At noise 0 wake-sleep keeps it to rounding."""
+    nothing, sal, quiet = (plastic[key][1] for key in (("none", 0.05), ("SAL", 0.05), ("none", 0.0)))
+    assert (nothing[1] > 1.2 * nothing[0]).all()
+    assert (sal[1] < sal[0]).all()
+    assert (sal[1] < 0.25 * nothing[1]).all()
+    np.testing.assert_allclose(quiet[1], quiet[0], rtol=1e-8)
+
+
+def test_fig_5_d_kl(plastic: Any) -> None:
+    """At noise .05 nothing and KP are worse than SAL, without noise in the windows KP is worse than nothing. Mean log
+    ratios of D_KL in 24 other runs .53, .80 and 1.4, standard deviations .32, .55 and .35: with eight runs Wilcoxon's
+    test has a power of .98, .96 and above .999."""
+    d = {key: value[0][1] for key, value in plastic.items()}
+    assert worse(d["none", 0.05], d["SAL", 0.05]) < LEVEL
+    assert worse(d["KP", 0.05], d["SAL", 0.05]) < LEVEL
+    assert worse(d["KP", 0.0], d["none", 0.0]) < LEVEL
 
 
 def test_fig_14_more_decay_leaves_less_asymmetry(tmp_path: Path) -> None:

@@ -133,6 +133,32 @@ def test_what_is_written_is_read_and_acts(kernel: str) -> None:
         assert np.array_equal(s.get("populations.a.bias"), [[-60.0] * 4, [60.0] * 4])
 
 
+@pytest.mark.parametrize("update", ["spike", "every 30 ms"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_written_amplitudes_act_like_described_ones(kernel: str, update: str) -> None:
+    """Per instance, branch and synapse; learning rates that are written later leave them alone."""
+    drawn = np.random.default_rng(2).normal(0.0, 1.0, (2, 2, 4, 4))
+    plain = rule("all", update, "exponential")
+    with session(recurrent([plain]), kernel, instances=2, seed=1) as s:
+        for side, branch in enumerate(("causal", "anticausal")):
+            path = f"projections.p.plasticity.{branch}.amplitude"
+            assert np.all(s.get(path) == getattr(plain, branch).amplitude)
+            s.set(path, drawn[:, side])
+            assert np.array_equal(s.get(path), drawn[:, side])
+        s.set("projections.p.plasticity.learning_rate", 0.02)
+        s.run(200.0)
+        written = s.get("projections.p.weights")
+    for k in range(2):
+        windows = {
+            branch: getattr(plain, branch).replace(amplitude=drawn[k, side])
+            for side, branch in enumerate(("causal", "anticausal"))
+        }
+        described = plain.replace(**windows, learning_rate=0.02)
+        with session(recurrent([described]), kernel, instances=[k], seed=1) as s:
+            s.run(200.0)
+            assert np.array_equal(s.get("projections.p.weights")[0], written[k])
+
+
 def test_weights_written_under_way_act_on_psps_under_way() -> None:
     net = recurrent([], probes=[salhw.Membrane("a")])
     with session(net, seed=1) as s:

@@ -151,11 +151,6 @@ def test_a_lowering_may_refuse_as_well() -> None:
     assert [f.path for f in salhw.problems(pair(), target)] == ["target.options.kernel"]
 
 
-def test_a_calibration_is_refused_where_there_is_none() -> None:
-    with pytest.raises(UnsupportedNetworkError, match="SAL106 calibration"):
-        salhw.compile(pair(), "reference", calibration=object())  # type: ignore[arg-type]
-
-
 # quantise -----------------------------------------------------------------------------------------------------------
 
 

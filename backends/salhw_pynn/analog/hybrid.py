@@ -54,7 +54,8 @@ def nominal_program(
     post, _, position = synapses(p.weights, *net.ends(name))
     rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
     return program.compile_rule(
-        rule, setting(target), row, placement.first[p.post] + post, np.full((len(seeds), 2, len(post)), BASELINE),
+        rule, setting(target.on(name)), row, placement.first[p.post] + post,
+        np.full((len(seeds), 2, len(post)), BASELINE),
         learning_rate=rate.ravel()[position] if rate.ndim else rate, seed=np.asarray(seeds),
     )  # fmt: skip
 
@@ -62,13 +63,13 @@ def nominal_program(
 class Learner:
     """The sensors and the processor's program of one plastic projection.
 
-    Weights are in units of the description, (B, S) in the order of ``salhw.connectivity.synapses``; neurons are counted
-    through all populations.
+    Weights are in units of the description, (B, S) in the order of ``salhw.connectivity.synapses``, amplitudes
+    (B, 2, S); neurons are counted through all populations.
     """
 
     def __init__(
         self, executable: Executable, name: str, rows: Rows, chips: Sequence[Chip], seeds: Sequence[int], tick: float,
-        weights: FloatArray, rates: FloatArray,
+        weights: FloatArray, rates: FloatArray, amplitudes: FloatArray,
     ) -> None:  # fmt: skip
         net, place, target = executable.network, executable.placement, executable.target
         p = net.projection(name)
@@ -77,7 +78,7 @@ class Learner:
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
         self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
-        self.setting = setting(target)
+        self.setting = setting(target.on(name))
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
@@ -87,32 +88,33 @@ class Learner:
         self.charge = sensor.fresh(self.sensors)
         self.noise = [np.random.default_rng([int(seed), 1]) for seed in seeds]
         self.baseline, self.baseline_reads = sensor.measured_baseline(self.sensors, self.noise)
-        self.program = self._compiled(rates)
-        self.rates = rates
+        self.rates, self.amplitudes = rates, amplitudes
+        self.program = self._compiled(rates, amplitudes)
         self.state = program.initial_state(self.program, weights / self.setting.code)
         self.weights = weights
 
-    def _compiled(self, rates: FloatArray) -> program.Program:
+    def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.Program:
         return program.compile_rule(
-            self.rule, self.setting, self.row, self.column, self.baseline, learning_rate=rates, seed=self.seeds
-        )
+            self.rule, self.setting, self.row, self.column, self.baseline, learning_rate=rates, amplitudes=amplitudes,
+            seed=self.seeds,
+        )  # fmt: skip
 
-    def teach(self, rates: FloatArray) -> None:
-        """Learn with ``rates`` (B, S) from now on.
+    def teach(self, rates: FloatArray, amplitudes: FloatArray) -> None:
+        """Learn with ``rates`` (B, S) and ``amplitudes`` (B, 2, S) from now on.
 
         Raises:
             UnsupportedNetworkError: beyond what the processor's factors hold.
         """
-        self.program = self._compiled(rates)
-        self.rates = rates
+        self.program = self._compiled(rates, amplitudes)
+        self.rates, self.amplitudes = rates, amplitudes
 
     def write(self, weights: FloatArray) -> FloatArray:
-        """Weights that the host writes, as they are then held; nothing stays hidden."""
+        """Weights that the host writes, as they are then held. Hidden bits lie in the processor's memory and stay."""
         if self.exact:
             self.weights = weights
         else:
             new = program.initial_state(self.program, weights / self.setting.code)
-            self.state = replace(new, generators=self.state.generators)
+            self.state = replace(self.state, code=new.code)
             self.weights = self._held()
         return self.weights
 
@@ -136,11 +138,10 @@ class Learner:
 
     def _exactly(self) -> FloatArray:
         """Without converter and fixed point, as ``Target.ideal`` wants it."""
-        sides = [float(np.asarray(w.amplitude)) for w in (self.rule.causal, self.rule.anticausal)]
         pairs = self.charge.charge / self.setting.amplitude
         low, high = self.rule.bounds or (-np.inf, np.inf)
         limit = self.setting.code * WEIGHT_MAX
-        new = self.weights + self.rates * (sides[0] * pairs[:, 0] + sides[1] * pairs[:, 1])
+        new = self.weights + self.rates * (self.amplitudes * pairs).sum(axis=1)
         return np.asarray(np.clip(new, max(low, -limit), min(high, limit)))
 
 

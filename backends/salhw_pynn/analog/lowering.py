@@ -10,22 +10,25 @@ import numpy as np
 
 from salhw.compile.lower import Lowering
 from salhw.compile.place import place
+from salhw.connectivity import Dense
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
 from salhw.fields import FloatArray
+from salhw.kernels import Exponential
 from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF, Source
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
-from salhw.target import Target
+from salhw.target import Range, Target
 from salhw_pynn.analog.circuit import ticks_per_step
-from salhw_pynn.analog.hybrid import nominal_program, plastic, setting, too_large
+from salhw_pynn.analog.hybrid import code, nominal_program, plastic, setting, too_large
 from salhw_pynn.analog.membrane import LSB_PER_GAP, TAU_M, TAU_SYN, exponential_of
 from salhw_pynn.analog.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
 from salhw_pynn.hardware import program
 from salhw_pynn.hardware.rows import shortest_period
 
 RATE_ERROR, STDD_ERROR = "5 %", ".35"  # tests/analog hold them on the ideal chip
+FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
 LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibrated, less a margin
 
 
@@ -34,13 +37,65 @@ def lower(net: Network, target: Target) -> Lowering:
     refused = [*_options(target), *_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
     if refused:
         return Lowering(net, tuple(refused))
+    asked, target = target, scaled(net, target)
     placed = rows(net, place(net, target)[0])
     lowered, changed = _learnable(net, max(placed.learning))
     refused = [*_array(net, placed), *_programs(lowered, target, max(placed.learning))]
     if refused:
         return Lowering(net, tuple(refused))
     named = [*changed, *_sampled(net), *_shapes(net), *_shared(net, placed), *_losses(net), *_memory(lowered, target)]
-    return Lowering(lowered, tuple(named), tuple(_notes(lowered, target, placed)))
+    notes = tuple(_notes(lowered, target, placed))
+    return Lowering(_realised(lowered), tuple(named), notes, None if target == asked else target)
+
+
+def scaled(net: Network, target: Target) -> Target:
+    """The target with the weight of a code chosen for each projection, where its options say ``auto``: the finest of
+    .04, .02, .01 and .005 with which 63 codes hold all weights and bounds, and one code per LSB all learning rates. A
+    rule without bounds keeps the whole range.
+
+    Projections onto one population share it: on the chip it is the bias of the converters that the synapses of a
+    neuron have in common.
+    """
+    if target.options.get("weight_scale") != "auto" or target.weight_bits is None:
+        return target
+    scales: dict[str, float] = {}
+    for population in net.populations:
+        onto = [p for p in net.projections if p.post == population.name]
+        names = [p.name for p in onto]
+        for finer in FINER:
+            narrow = target.replace(weight_scales=dict.fromkeys(names, 1.0 / finer))
+            if all(_fits(p, narrow.on(p.name)) for p in onto):
+                scales |= narrow.weight_scales
+                break
+    return target.replace(weight_scales=scales)
+
+
+def _fits(p: Projection, target: Target) -> bool:
+    """Whether the ranges hold the weights, bounds and learning rates of a projection."""
+    limits, rates = target.projections["weights"], target.plasticity["PairSTDP"]["learning_rate"]
+    assert isinstance(limits, Range)
+    assert isinstance(rates, Range)
+    given = np.asarray(p.weights.values if isinstance(p.weights, Dense) else p.weights.weight)
+    largest, fastest = float(np.abs(given).max(initial=0.0)), 0.0
+    for rule in p.plasticity:
+        largest = max(largest, *(abs(bound) for bound in rule.bounds or (np.inf,)))
+        sides = max(float(np.abs(w.amplitude).max()) for w in (rule.causal, rule.anticausal))
+        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max()))
+    return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
+
+
+def _realised(net: Network) -> Network:
+    """The same network with the PSPs that the chip makes, whose areas are those described."""
+
+    def made(p: Projection) -> Projection:
+        neuron = net.population(p.post).neuron
+        if isinstance(neuron, Source):
+            return p
+        tau, height = exponential_of(p.kernel)
+        own = TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else tau
+        return p.replace(kernel=Exponential(tau_syn=own, area=tau * height))
+
+    return net.replace(projections=[made(p) for p in net.projections])
 
 
 def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
@@ -61,6 +116,8 @@ def _options(target: Target) -> Iterator[Diagnostic]:
     if (rounding := target.options.get("rounding", "")) not in ("stochastic", "symmetric", "half_up"):
         supported = "supported stochastic, symmetric, half_up"
         yield Diagnostic("SAL103", "target.options.rounding", rounding, supported, "choose one")
+    if (scale := target.options.get("weight_scale", "fixed")) not in ("fixed", "auto"):
+        yield Diagnostic("SAL103", "target.options.weight_scale", scale, "supported fixed, auto", "choose one")
 
 
 def _mixtures(net: Network) -> Iterator[Diagnostic]:
@@ -148,7 +205,9 @@ def _learnable(net: Network, row_pairs: int) -> tuple[Network, list[Diagnostic]]
 def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnostic]:
     for p in net.projections:
         for k, rule in enumerate(p.plasticity):
-            yield from program.findings(rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target), row_pairs)
+            yield from program.findings(
+                rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target.on(p.name)), row_pairs
+            )
 
 
 def _memory(net: Network, target: Target) -> list[Diagnostic]:
@@ -212,6 +271,10 @@ def _losses(net: Network) -> Iterator[Diagnostic]:
 
 def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
     speed = target.speed_up or 1.0
+    if target.weight_bits is not None and target.options.get("weight_scale") == "auto":
+        for p in net.projections:
+            step = code(target.on(p.name))
+            yield f"{p.name}: a weight code is {number(step)}, the range ends at {number(63 * step)}"
     yield f"rows in use: {2 * placed.used[0]} and {2 * placed.used[1]} of {2 * ROW_PAIRS} per hemisphere"
     yield f"hardware time: 1 s of biological time takes {1000.0 / speed:g} ms"
     for name in plastic(net):

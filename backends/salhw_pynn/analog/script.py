@@ -111,11 +111,17 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
         else:
             arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p).items()}
     for q in net.projections:
-        w, step = wiring[q.name], code(executable.target)
+        w, step = wiring[q.name], code(executable.target.on(q.name))
         shape = (len(w.position),) if q.weights.kind in ("Sparse", "OneToOne") else net.ends(q.name)[:2]
         weights = described(net, Address("", q.name, "weights", shape)).ravel()[w.position]
         arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": _codes(weights, step)}
     return arrays
+
+
+def _code_onto(executable: Executable, population: str) -> float:
+    """The weight of one code of the synapses of a population, which all have the same."""
+    onto = [q.name for q in executable.network.projections if q.post == population]
+    return code(executable.target.on(onto[0]) if onto else executable.target)
 
 
 def _codes(weights: FloatArray, step: float) -> IntArray:
@@ -148,7 +154,7 @@ def _lines(executable: Executable, duration: float) -> list[str]:
         lines.append(f'populations["{p.name}"] = neurons("{p.name}", {p.size}, {words})')
         if isinstance(p.neuron, GLM):
             rate = 1000.0 * EVENTS / p.neuron.tau_ref * speed
-            weight = round(EVENT / (CURRENT * code(executable.target)))
+            weight = round(EVENT / (CURRENT * _code_onto(executable, p.name)))
             words = f"rate={rate:g}, weight={weight}, at_most={PER_GENERATOR}"
             lines.append(f'background(populations["{p.name}"], {words})')
     lines += ["", "projections = {}"]
@@ -183,7 +189,8 @@ def _readme(executable: Executable, duration: float) -> str:
     for p in net.populations:
         if not isinstance(p.neuron, Source):
             ends = {name: f"{v.min():g}..{v.max():g}" for name, v in potentials(net, p).items()}
-            targets.append(f"| `{p.name}` | {ends['v_rest']} | {ends['v_reset']} | {ends['v_thresh']} |")
+            lift = f"{CURRENT * _code_onto(executable, p.name) * LSB_PER_SIGMA:.2f}"
+            targets.append(f"| `{p.name}` | {ends['v_rest']} | {ends['v_reset']} | {ends['v_thresh']} | {lift} |")
     learned = []
     for name in plastic(net):
         (rule,) = net.projection(name).plasticity
@@ -198,7 +205,6 @@ def _readme(executable: Executable, duration: float) -> str:
         biological=f"{duration:g}",
         targets="\n".join(targets),
         learned="\n".join(learned) or "  - nothing learns",
-        code=f"{CURRENT * code(executable.target) * LSB_PER_SIGMA:.2f}",
         rows=f"{2 * placed.used[0]} and {2 * placed.used[1]}",
         unit=f"1/{LSB}",
         report="\n".join(f"    {line}" for line in str(executable.report).splitlines()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from salhw.compile.executable import Executable
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.fields import FloatArray, IntArray
 from salhw.neurons import Source
-from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.paths import (
+    BRANCHES,
+    Address,
+    addresses,
+    as_written,
+    described,
+    duration_steps,
+    find,
+    session_error,
+)
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording
 from salhw_pynn.analog.circuit import circuit
@@ -41,7 +51,7 @@ class AnalogSession(Closing):
         net = executable.network
         self.executable, self.ids, self.chips = executable, tuple(ids), tuple(chips)
         self._circuit = circuit(net, executable.placement, chips)
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._nominal = {
             path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
             for path, a in self._addresses.items()
@@ -57,7 +67,7 @@ class AnalogSession(Closing):
         self._learners = {
             name: Learner(
                 executable, name, place, chips, self._entropy, self._circuit.plan.tick,
-                self._flat(name, "weights"), self._flat(name, "learning_rate"),
+                self._flat(name, "weights"), self._flat(name, "learning_rate"), self._amplitudes(name),
             )
             for name in plastic(net)
         }  # fmt: skip
@@ -66,24 +76,35 @@ class AnalogSession(Closing):
         self._call = self._process.call
         try:
             for p in net.projections:
-                self._write(p.name, self._grid(self._flat(p.name, "weights")))
+                self._write(p.name, self._grid(p.name, self._flat(p.name, "weights")))
         except BaseException:
             self._process.close()
             raise
 
     # reading and writing ------------------------------------------------------------------------------------------
 
-    def _path(self, name: str, field: str) -> str:
-        return next(a.path for a in self._addresses.values() if (a.owner, a.field) == (name, field))
+    def _address(self, name: str, field: str) -> Address:
+        return next(a for a in self._addresses.values() if (a.owner, a.field) == (name, field))
+
+    def _on_synapses(self, address: Address) -> FloatArray:
+        """What is nominally held, per synapse, (B, S)."""
+        whole = self._nominal.get(address.path, described(self.executable.network, address)[None])
+        flat = np.broadcast_to(whole, (len(self.ids), *address.shape)).reshape(len(self.ids), -1)
+        return np.array(flat[:, self._circuit.wiring[address.owner].position])
 
     def _flat(self, name: str, field: str) -> FloatArray:
-        """What is nominally held, per synapse, (B, S)."""
-        held = self._nominal[self._path(name, field)].reshape(len(self.ids), -1)
-        return np.array(held[:, self._circuit.wiring[name].position])
+        return self._on_synapses(self._address(name, field))
 
-    def _grid(self, weights: FloatArray) -> FloatArray:
+    def _amplitudes(self, name: str) -> FloatArray:
+        """Of both branches, (B, 2, S)."""
+        rate = self._address(name, "learning_rate")
+        stem = rate.path.removesuffix("learning_rate")
+        each = [replace(rate, path=f"{stem}{b}.amplitude", field="amplitude", branch=b) for b in BRANCHES]
+        return np.stack([self._on_synapses(address) for address in each], axis=1)
+
+    def _grid(self, name: str, weights: FloatArray) -> FloatArray:
         """The nearest weights that the chip holds."""
-        step = code(self.executable.target)
+        step = code(self.executable.target.on(name))
         if self.executable.target.weight_bits is None:
             return np.clip(weights, -WEIGHT_MAX * step, WEIGHT_MAX * step)
         return np.asarray(np.clip(np.rint(weights / step), -WEIGHT_MAX, WEIGHT_MAX) * step + 0.0)
@@ -91,7 +112,7 @@ class AnalogSession(Closing):
     def _write(self, name: str, weights: FloatArray) -> None:
         """Make the emulated chips hold nominal ``weights`` (B, S)."""
         wiring = self._circuit.wiring[name]
-        held = self._nominal[self._path(name, "weights")]
+        held = self._nominal[self._address(name, "weights").path]
         held.reshape(len(self.ids), -1)[:, wiring.position] = weights
         if self.executable.network.projection(name).post in self._circuit.cells and weights.size:
             self._call("write_synapses", {name: {"weight": wiring.weights(weights)}})
@@ -111,17 +132,22 @@ class AnalogSession(Closing):
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
             return
         flat = new.reshape(len(self.ids), -1)[:, self._circuit.wiring[address.owner].position]
-        if address.field == "learning_rate":
-            try:
-                self._learners[address.owner].teach(flat)
-            except UnsupportedNetworkError as error:
-                f = error.diagnostics[0]
-                raise session_error("SAL403", path, f.asked, f.supported, f.fix) from None
-            self._nominal[path] = new
+        if address.field in ("learning_rate", "amplitude"):
+            self._teach(address, new)
         elif address.owner in self._learners:
-            self._write(address.owner, self._learners[address.owner].write(self._grid(flat)))
+            self._write(address.owner, self._learners[address.owner].write(self._grid(address.owner, flat)))
         else:
-            self._write(address.owner, self._grid(flat))
+            self._write(address.owner, self._grid(address.owner, flat))
+
+    def _teach(self, address: Address, new: FloatArray) -> None:
+        before, self._nominal[address.path] = self._nominal[address.path], new
+        try:
+            learner = self._learners[address.owner]
+            learner.teach(self._flat(address.owner, "learning_rate"), self._amplitudes(address.owner))
+        except UnsupportedNetworkError as error:
+            self._nominal[address.path] = before
+            f = error.diagnostics[0]
+            raise session_error("SAL403", address.path, f.asked, f.supported, f.fix) from None
 
     def _drive(self, name: str) -> FloatArray:
         population = self.executable.network.population(name)

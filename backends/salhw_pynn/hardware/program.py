@@ -159,7 +159,7 @@ def compile_rule(
     baseline: npt.ArrayLike,
     *,
     learning_rate: npt.ArrayLike | None = None,
-    calibration: npt.ArrayLike = 1.0,
+    amplitudes: npt.ArrayLike | None = None,
     seed: npt.ArrayLike = 0,
 ) -> Program:
     """A rule without ``findings`` as a program.
@@ -168,23 +168,25 @@ def compile_rule(
         row, column: physical place of each synapse, (S,).
         baseline: read without charge in LSB, (B, 2, S) (``sensor.measured_baseline``).
         learning_rate: one number, (S,), or (B, S); the rule's if absent.
-        calibration: factors on the branches, broadcast to (B, 2, S), such as nominal over measured amplitude.
+        amplitudes: of the branches, broadcast to (B, 2, S); the rule's if absent. Calibrated ones are the rule's over
+            what the sensors make of them.
         seed: of the random generators, one number per chip or one for all (then chip b has seed + b).
 
     Raises:
-        UnsupportedNetworkError: learning rate and calibration together exceed what a factor holds.
+        UnsupportedNetworkError: learning rate times amplitude exceeds what a factor holds.
     """
     base = np.asarray(baseline, dtype=np.float64)
     chips, _, synapses = base.shape
     eta = np.broadcast_to(rule.learning_rate if learning_rate is None else learning_rate, (chips, synapses))
-    windows = np.array([np.broadcast_to(window.amplitude, synapses) for window in _windows(rule)])
-    per_lsb: FloatArray = eta[:, None, :] * windows * calibration / (setting.code * setting.amplitude)
+    described = np.array([np.broadcast_to(window.amplitude, synapses) for window in _windows(rule)])
+    sides: FloatArray = described if amplitudes is None else np.asarray(amplitudes, dtype=np.float64)
+    per_lsb: FloatArray = eta[:, None, :] * sides / (setting.code * setting.amplitude)
     largest = float(np.abs(per_lsb).max(initial=0.0))
     if largest >= 1.0 - 2.0**-16:
         finding = Diagnostic(
             "SAL104",
-            "calibration",
-            f"{largest:.3g} codes per LSB",
+            "learning_rate",
+            f"{largest:.3g} codes per LSB, learning rate times amplitude",
             "less than 1, as a factor holds",
             "learn more slowly",
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 import numpy as np
 
 from salhw.backend import Session
 from salhw.conformance import rigs
-from salhw.conformance.lab import Lab
+from salhw.conformance.lab import Lab, settled
 from salhw.conformance.model import Evidence, check
 from salhw.diagnostics import BackendError, SalhwError, SessionError
 from salhw.fields import FloatArray, IntArray
@@ -26,7 +27,8 @@ def answered(recording: Recording) -> FloatArray:
 @check("weights-persist", group="interface")
 def weights_persist(lab: Lab) -> Evidence:
     """Weights that were written, and weights that were learned, are the same after a run in which nothing changes
-    them."""
+    them. The noise of plasticity circuits is off."""
+    lab = lab.without("plasticity")
     quiet = rigs.relay(lab, runs=3)
     with lab.open(quiet, instances=2) as session:
         session.set(WEIGHTS, rigs.per_instance([0.5 * rigs.strong(lab), rigs.strong(lab)], session.get(WEIGHTS)))
@@ -36,10 +38,11 @@ def weights_persist(lab: Lab) -> Evidence:
             written.append(session.get(WEIGHTS))
     lost = float(max(np.abs(w - written[0]).max() for w in written))
     if "PairSTDP" in lab.target.plasticity:
-        with lab.open(rigs.pairing(lab, [rigs.rule(lab)], [10, 30])) as session:
+        executable = lab.compile(rigs.pairing(lab, [rigs.rule(lab)], [10, 30]))
+        with executable.open(seed=lab.seed) as session:
             learned = []
-            for steps in (60, 60, 60):
-                session.run(steps * lab.dt)
+            for _ in range(3):
+                session.run(settled(executable, 60) * lab.dt)
                 learned.append(session.get(WEIGHTS))
         lost = max(lost, *(float(np.abs(w - learned[0]).max()) for w in learned))
     limit = 2 * rigs.resolution(lab)
@@ -58,11 +61,13 @@ def get_set_round_trip(lab: Lab) -> Evidence:
     executable = lab.compile(net)
     worst, where = 0.0, "every path"
     with executable.open(instances=2, seed=lab.seed) as session:
-        for path, address in addresses(executable.network).items():
+        for path, address in addresses(executable.network, lab.target).items():
             before = session.get(path)
             if before.shape != (2, *address.shape):
                 return Evidence(False, f"{path} reads shape {before.shape} instead of {(2, *address.shape)}")
             scale = 0.25 * min(abs(rigs.weight_range(lab).max), 4.0) if address.field == "weights" else 0.5
+            if (entry := rigs.capability_of(lab, net, address).get(address.field)) is not None:
+                scale = rigs.within(entry, scale)
             ramp = scale * (np.arange(before.size, dtype=np.float64).reshape(before.shape) + 1.0) / before.size
             if rigs.one_for_all(lab, net, address):
                 ramp[:] = 0.5 * scale
@@ -117,16 +122,21 @@ def read_back_is_what_acts(lab: Lab) -> Evidence:
     """Learned weights are read back as they act: forced pairs raise the weight from zero until a presynaptic spike
     alone makes the neuron spike, and ``get`` reads that weight."""
     top = rigs.strong(lab)
-    net = rigs.relay(lab, runs=3, rules=[rigs.rule(lab, learning_rate=top, bounds=(0.0, top))])
-    step = rigs.APART * lab.dt
-    trains = [10.0 + np.arange(rigs.VOLLEYS) * rigs.APART + rigs.RUN + 2] * 2
-    net = net.replace(stimuli=[*net.stimuli, rigs.forced("y", trains, lab.dt)])
+    rule = rigs.rule(lab, learning_rate=top, bounds=(0.0, top))
+    runs = ceil(1.5 * top / rigs.per_pair(lab, rule) / rigs.VOLLEYS)
+    plain = rigs.relay(lab, runs=runs, rules=[rule])
+    first = settled(lab.compile(plain), rigs.RUN)
+    last = settled(lab.compile(plain), first + runs * rigs.RUN)  # the pairs are in between
+    volleys = 10.0 + rigs.APART * np.arange((last + rigs.RUN) // rigs.APART)
+    paired = volleys[(volleys > first) & (volleys < first + runs * rigs.RUN)] + 2
+    net = rigs.relay(lab, runs=ceil(last / rigs.RUN) + 1, rules=[rule])
+    net = net.replace(stimuli=[*net.stimuli, rigs.forced("y", [paired] * 2, lab.dt)])
     with lab.open(net) as session:
-        before = answered(session.run(rigs.VOLLEYS * step))
-        session.run(rigs.VOLLEYS * step)
+        before = answered(session.run(rigs.RUN * lab.dt))
+        session.run((last - rigs.RUN) * lab.dt)
         read = float(session.get(WEIGHTS).min())
         session.set("projections.p.plasticity.learning_rate", 0.0)
-        after = answered(session.run(rigs.VOLLEYS * step))
+        after = answered(session.run(rigs.RUN * lab.dt))
     acts = float(after.min()) >= 0.6 and float(before.max()) <= 0.4
     reason = (
         f"learned weight as read, over the one that acts (volleys answered: {before.max():.0%}, then {after.min():.0%})"
@@ -147,6 +157,25 @@ def learning_rate_acts(lab: Lab) -> Evidence:
     share = float(abs(change[0]) / max(abs(change[1]), 1e-12))
     passed = abs(change[1]) > rigs.resolution(lab) and share <= 0.01
     return Evidence(passed, "weight change at learning rate zero over that at the described rate", share, 0.01)
+
+
+@check("amplitude-acts", group="interface")
+def amplitude_acts(lab: Lab) -> Evidence:
+    """The amplitude of a window that is written is the one that acts, in each instance by its own: a branch at zero
+    learns nothing. The noise of plasticity circuits is off."""
+    lab = lab.without("plasticity")
+    executable = lab.compile(rigs.pairing(lab, [rigs.rule(lab, anticausal=0.0)], [10, 30]))
+    path = "projections.p.plasticity.causal.amplitude"
+    if path not in addresses(executable.network, lab.target):
+        raise rigs.missing("windows.settable", "amplitude", ())
+    with executable.open(instances=2, seed=lab.seed) as session:
+        amplitude = session.get(path)
+        session.set(path, rigs.per_instance([0.0, 1.0], amplitude) * amplitude)
+        session.run(settled(executable, 60) * lab.dt)
+        change = session.get(WEIGHTS).reshape(2, -1)[:, 0]
+    share = float(abs(change[0]) / max(abs(change[1]), 1e-12))
+    passed = abs(change[1]) > rigs.resolution(lab) and share <= 0.01
+    return Evidence(passed, "weight change at amplitude zero over that at the described one", share, 0.01)
 
 
 @check("same-seed-repeats", group="interface")
@@ -270,7 +299,7 @@ def sessions_independent(lab: Lab) -> Evidence:
         except (SessionError, BackendError) as refusal:
             return Evidence(True, f"a second session is refused: {refusal.headline}", 0.0, 0.0, "flaws")
         with second:
-            paths = [*addresses(executable.network)]
+            paths = [*addresses(executable.network, lab.target)]
             held = {path: first.get(path) for path in paths}
             for path in paths:
                 second.set(path, 0.125)

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.conformance.circuits import NEURONS, alternatives, change, forced_pairs, pairing, partners, schedule
+from salhw.conformance.circuits import (
+    NEURONS,
+    alternatives,
+    change,
+    declared_range,
+    forced_pairs,
+    pairing,
+    partners,
+    schedule,
+)
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence, equivalent
@@ -18,7 +27,7 @@ from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow, Wind
 LAGS = np.arange(1, 13, dtype=np.float64)  # steps
 TAU = {"causal": 10, "anticausal": 15}  # steps
 AMPLITUDE = {"causal": -1.0, "anticausal": 1.0}
-RATE = 0.5
+RATE = 0.5  # or the largest that the target declares
 REPLICATES = 32  # synapses per lag, so that noise of the target is told from error
 WINDOWS: dict[str, type[ExponentialWindow] | type[TriangularWindow]] = {
     "Exponential": ExponentialWindow,
@@ -38,11 +47,16 @@ class Branch:
     tau: FloatArray
 
 
+def rate(lab: Lab) -> float:
+    """The learning rate of the rules."""
+    return declared_range(lab.target.plasticity.get("PairSTDP", {}), "learning_rate", 0.0, RATE)[1]
+
+
 def rule(lab: Lab, kind: str, *, causal: float = -1.0, anticausal: float = 1.0) -> PairSTDP:
     """A rule with windows of one kind."""
     branches = {"causal": causal, "anticausal": anticausal}
     windows = {name: WINDOWS[kind](amplitude=a, tau=TAU[name] * lab.dt) for name, a in branches.items()}
-    return PairSTDP(**windows, learning_rate=RATE, pairing=pairing(lab), update=schedule(lab))
+    return PairSTDP(**windows, learning_rate=rate(lab), pairing=pairing(lab), update=schedule(lab))
 
 
 def forced(lab: Lab, chosen: PairSTDP) -> tuple[Network, int]:
@@ -59,7 +73,7 @@ def measured(lab: Lab) -> list[Branch]:
     made = {kind: forced(lab, chosen) for kind, chosen in rules.items()}
     found = []
     for kind in alternatives(lab, {kind: net for kind, (net, _) in made.items()}):
-        changes = change(lab, *made[kind]).reshape(-1, 2, len(LAGS)) / RATE
+        changes = change(lab, *made[kind]).reshape(-1, 2, len(LAGS)) / rate(lab)
         for k, name in enumerate(("causal", "anticausal")):
             window = getattr(rules[kind], name)
             sample = changes[:, k]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
 
 from salhw.conformance.circuits import NEURONS, copies, declared_range, discretisations, glm
-from salhw.conformance.lab import Lab
+from salhw.conformance.lab import CHIPS, Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, observations
 from salhw.conformance.verdict import by_test
-from salhw.fields import FloatArray
+from salhw.fields import FloatArray, IntArray
 from salhw.network import Network, Population
 from salhw.neurons import Discretisation
 from salhw.theory import rate_of_constant_input, spike_probability
 
 TAU_REF = 10
+PILOT = 8  # neurons of each bias and chip, whose scatter says how many it takes
 HINT = "a wrong hazard, refractory period, bias or unit of time"
 
 
@@ -24,7 +26,7 @@ HINT = "a wrong hazard, refractory period, bias or unit of time"
 def transfer_function(lab: Lab) -> Evidence:
     """Without input, a GLM neuron of bias b fires at the rate p / (1 + (tau_ref - 1) p) per step, p being its spike
     probability: sigmoid(b) / tau_ref for the logistic discretisation. Four biases from -1 to 2, every declared
-    discretisation.
+    discretisation; the mean over neurons, and over chips where they differ.
 
     Passes a target beyond the declared relative error (rate) with at most 1e-4; fails a right one with less than 1e-6.
     """
@@ -47,27 +49,39 @@ def transfer_function(lab: Lab) -> Evidence:
 
 
 def measured_rates(lab: Lab, bias: FloatArray, how: Discretisation, margin: float) -> FloatArray:
-    """Rates in Hz (replicate, bias): one population per bias, the larger the more spikes the margin takes."""
-    p = spike_probability(bias, TAU_REF, how)
-    interval = TAU_REF - 1 + 1 / p
-    spread = np.sqrt(1 - p) / p / interval  # coefficient of variation: geometric beyond the refractory period
-    need = np.array([observations(margin, s, least=1000) for s in spread]) * interval * lab.scale
+    """Rates in Hz (replicate, bias): one population per bias, the larger the more spikes the margin takes, or the more
+    neurons where these differ."""
     room = copies(lab, 1, most=NEURONS)
-    size = np.maximum(REPLICATES, np.floor((room - len(bias) * REPLICATES) * need / need.sum())).astype(int)
-    steps = ceil(float((need / size).max()))
+    if lab.varies:
+        instances, steps = CHIPS * lab.scale, 50 * TAU_REF
+        pilot = counted(lab, bias, how, [PILOT] * len(bias), CHIPS, steps)
+        need = np.array([observations(margin, float(c.std() / max(c.mean(), 1e-9))) for c in pilot]) / CHIPS
+        size = np.ceil(need * min(1.0, (room - len(bias)) / need.sum())).astype(int)
+    else:
+        p = spike_probability(bias, TAU_REF, how)
+        interval = TAU_REF - 1 + 1 / p
+        spread = np.sqrt(1 - p) / p / interval  # coefficient of variation: geometric beyond the refractory period
+        need = np.array([observations(margin, s, least=1000) for s in spread]) * interval * lab.scale
+        size = np.maximum(REPLICATES, np.floor((room - len(bias) * REPLICATES) * need / need.sum())).astype(int)
+        instances, steps = 1, ceil(float((need / size).max()))
+    found = [groups(c.reshape(-1).astype(float)) / (c.size // REPLICATES)
+             for c in counted(lab, bias, how, size, instances, steps)]  # fmt: skip
+    return np.stack([each[:REPLICATES] for each in found], axis=1) / (steps * lab.dt / 1000.0)
+
+
+def counted(
+    lab: Lab, bias: FloatArray, how: Discretisation, size: Sequence[int] | IntArray, instances: int, steps: int
+) -> list[IntArray]:
+    """The spikes of ``size[k]`` neurons of bias k, (instance, neuron) each."""
     net = Network(
         name="transfer",
         dt=lab.dt,
         populations=[
-            Population(name=f"bias_{k}", size=n, neuron=glm(lab, float(b), TAU_REF, how))
+            Population(name=f"bias_{k}", size=int(n), neuron=glm(lab, float(b), TAU_REF, how))
             for k, (b, n) in enumerate(zip(bias, size, strict=True))
         ],
     )
-    with lab.open(net) as session:
+    with lab.open_many(net, instances) as session:
         session.run(20 * TAU_REF * lab.dt)
         counts = session.run(steps * lab.dt).counts
-    found = []
-    for k, n in enumerate(size):
-        each = counts[f"bias_{k}"].reshape(-1).astype(float)
-        found.append(groups(each)[:REPLICATES] / (n // REPLICATES))
-    return np.stack(found, axis=1) / (steps * lab.dt / 1000.0)
+    return [counts[f"bias_{k}"] for k in range(len(bias))]

@@ -1,0 +1,122 @@
+"""The part of ``calibrate`` that makes all synapses of a chip learn alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from salhw.chip import Chip
+from salhw.compile.executable import Executable
+from salhw.compile.pipeline import compile
+from salhw.fields import FloatArray, IntArray
+from salhw.network import Network
+from salhw.neurons import GLM
+from salhw.paths import addresses
+from salhw.target import Target
+from salhw_calibration.calibration import Calibration, usable
+from salhw_calibration.circuit import circuit
+from salhw_calibration.measuring import Progress, refused
+from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
+
+LEARNING = 2  # measurements of sensors: before and after
+SHARE = 0.1  # of the duration, for the network's own lags
+
+
+def corrigible(net: Network, target: Target) -> bool:
+    """Whether something learns whose amplitudes a session can change, by one rule, so that it can be measured."""
+    settable = any(address.field == "amplitude" for address in addresses(net, target).values())
+    return settable and all(len(p.plasticity) < 2 for p in net.projections)
+
+
+def calibrate_sensors(
+    target: Target,
+    chips: Sequence[Chip],
+    net: Network,
+    *,
+    calibration: Calibration | None = None,
+    goal: float = 0.05,
+    duration: float = 100_000.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Measure the correlation sensors of every plastic synapse of ``net``, and what their correction leaves.
+
+    An amplitude can be corrected, a time constant cannot. What is made equal is therefore what the pairs of the
+    network's own activity add up to (``CorrelationSensors.efficacy``): on these chips, with the weights and biases that
+    ``net`` describes, both branches and all synapses together; lags up to five time constants alike if it is silent.
+
+    Args:
+        calibration: of weights and biases of the same chips, at the places of ``net``; it holds while sensors are
+            measured, and is part of the result. None: they stay uncorrected.
+        goal: the relative error of an efficacy that counts as success, up to three times.
+        duration: biological time in ms of each of the two measurements.
+
+    Raises:
+        MeasurementError: no chips, or chips of different wafers; no plastic projection, or one with several rules.
+        CalibrationError: a calibration of another target, of other chips, or of other places.
+        SessionError: learning rates that, corrected, are beyond what the target holds.
+    """
+    exe = compile(net, target, calibration=calibration)
+    calibration = calibration or _untouched(exe, chips)
+
+    def measure(k: int, corrected: Calibration) -> CorrelationSensors:
+        told = None if progress is None else lambda done: progress((k + done) / LEARNING)
+        on = replace(exe, calibration=corrected)
+        return correlation_sensors(on, chips=chips, duration=duration, seed=seed + 100 * k, progress=told)
+
+    lags = own_lags(exe, chips=chips, duration=SHARE * duration, seed=seed + 99)
+    for name in [name for name, found in lags.items() if not found.share.any()]:
+        any_lag = np.linspace(0.0, 5.0 * net.projection(name).plasticity[0].causal.tau, 500)
+        lags[name] = Lags(any_lag, np.ones_like(any_lag))
+    before, before_error = _by_place(exe, calibration, measure(0, calibration), lags)
+    corrected = replace(calibration, efficacy=before)
+    after, after_error = _by_place(exe, calibration, measure(1, corrected), lags)
+    wrong = np.abs(after - 1.0) > 3.0 * np.hypot(goal, after_error)
+    success = np.isfinite(after) & np.isfinite(before) & (usable(before) == before) & ~wrong
+    spread = {"sensor before": _spread(before, before_error), "sensor after": _spread(after, after_error)}
+    return replace(
+        corrected,
+        sensor_success=success.all(axis=2),
+        spread={**calibration.spread, **spread},
+        provenance={**calibration.provenance, "goal_sensor": goal},
+    )
+
+
+def _untouched(exe: Executable, chips: Sequence[Chip]) -> Calibration:
+    """Nothing is known yet of the places that a network takes."""
+    if len({chip.seed for chip in chips}) != 1:
+        raise refused("SAL811", "chips", f"{len(chips)} chips", "at least one, all of one wafer", "one wafer at a time")
+    net, target, place = exe.source, exe.target, exe.placement
+    none = np.zeros(0, dtype=np.int64)
+    places = np.sort(np.concatenate([none, *(place.synapses(net, p.name) for p in net.projections)]))
+    names = [p.name for p in net.populations if isinstance(p.neuron, GLM)]
+    cells = np.sort(np.concatenate([none, *(place.neurons(net, name) for name in names)]))
+    synapse, neuron = np.full((len(chips), len(places), 2), np.nan), np.full((len(chips), len(cells)), np.nan)
+    never, nobody = np.zeros(synapse.shape[:2], dtype=np.bool_), np.zeros(neuron.shape, dtype=np.bool_)
+    return Calibration(
+        target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), places, cells,
+        synapse, neuron, neuron, synapse, never, nobody, never, {},
+    )  # fmt: skip
+
+
+def _by_place(
+    exe: Executable, calibration: Calibration, sensors: CorrelationSensors, lags: dict[str, Lags]
+) -> tuple[FloatArray, FloatArray]:
+    """Efficacies and their standard errors, (chip, synapse, branch) by the places of a calibration."""
+    c, found = circuit(exe.source), np.full((2, *calibration.efficacy.shape), np.nan)
+    for k, p in enumerate(exe.source.projections):
+        if p.name in lags:
+            mine = np.flatnonzero(c.projection == k)
+            post, pre = c.post[mine] - c.first[p.post], c.pre[mine] - c.first[p.pre]
+            at: IntArray = np.searchsorted(calibration.synapses, exe.placement.synapses(exe.source, p.name))
+            for which, values in enumerate(sensors.efficacy(p.name, lags[p.name])):
+                found[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
+    return found[0], found[1]
+
+
+def _spread(efficacy: FloatArray, error: FloatArray) -> FloatArray:
+    """(chip,): root mean square deviation from 1, less what measuring alone makes of it."""
+    square = np.nanmean((efficacy - 1.0) ** 2 - error**2, axis=(1, 2))
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))

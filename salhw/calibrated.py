@@ -1,0 +1,254 @@
+"""Sessions on calibrated chips: they speak the description's units and write what makes the chip do as described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.chip import Chip
+from salhw.connectivity import synapses
+from salhw.diagnostics import CalibrationError, Diagnostic
+from salhw.fields import FloatArray
+from salhw.network import Network
+from salhw.paths import Address, addresses, as_written, described, find
+from salhw.recording import Recording, Trace
+from salhw.target import Range, Target
+
+if TYPE_CHECKING:
+    from salhw.backend import Session
+    from salhw.compile.executable import Executable
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """What to write for a described value, element by element: ``(value - shift) / scale``, or ``(value - shift) /
+    below`` for values below the shift. Arrays (instance, *shape of the path); scales are positive."""
+
+    scale: FloatArray
+    shift: FloatArray
+    below: FloatArray
+
+    def written(self, value: FloatArray) -> FloatArray:
+        """What to write so that the chip does ``value``."""
+        return np.asarray((value - self.shift) / np.where(value < self.shift, self.below, self.scale))
+
+    def does(self, written: FloatArray) -> FloatArray:
+        """What the chip does that holds ``written``."""
+        return np.asarray(self.shift + written * np.where(written < 0.0, self.below, self.scale))
+
+
+class Calibration(Protocol):
+    """Measured corrections for some chips of one target; whoever measures chips implements it."""
+
+    @property
+    def target(self) -> str:
+        """The target's name."""
+        ...
+
+    @property
+    def target_hash(self) -> str:
+        """Its content hash: of another target with that name the calibration is stale."""
+        ...
+
+    @property
+    def wafer(self) -> int:
+        """The wafer (``Chip.seed``) of the chips."""
+        ...
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The chips."""
+        ...
+
+    @property
+    def content_hash(self) -> str:
+        """Names it in reports and recordings."""
+        ...
+
+    @property
+    def summary(self) -> Mapping[str, Mapping[str, float]]:
+        """Per calibrated quantity: its ``yield`` (share) and its spread ``before`` and ``after``."""
+        ...
+
+    def maps(self, executable: Executable, ids: Sequence[int]) -> Mapping[str, Map]:
+        """The corrections of ``executable`` on these chips, by path of a session; paths without stay as they are.
+
+        Raises:
+            CalibrationError: places of the chip that were not measured (SAL812).
+        """
+        ...
+
+
+def check_target(calibration: Calibration, target: Target) -> None:
+    """Refuse a calibration of another target.
+
+    Raises:
+        CalibrationError: SAL811.
+    """
+    if (calibration.target, calibration.target_hash) != (target.name, target.content_hash):
+        supported = f"the target {calibration.target!r} as it was when it was measured"
+        finding = Diagnostic("SAL811", "calibration.target", target.name, supported, "calibrate again")
+        raise CalibrationError("CalibrationError: measured on another target", [finding])
+
+
+def check_chips(calibration: Calibration, chips: Sequence[Chip]) -> None:
+    """Refuse chips that were not measured.
+
+    Raises:
+        CalibrationError: SAL811.
+    """
+    known = {(calibration.target, calibration.wafer, identity) for identity in calibration.ids}
+    for chip in chips:
+        if (chip.target, chip.seed, chip.id) not in known:
+            supported = f"chips {', '.join(map(str, calibration.ids))} of wafer {calibration.wafer}"
+            asked = f"chip {chip.id} of wafer {chip.seed}"
+            finding = Diagnostic("SAL811", "calibration.chips", asked, supported, "calibrate that chip")
+            raise CalibrationError("CalibrationError: measured on other chips", [finding])
+
+
+def opened(executable: Executable, calibration: Calibration, chips: Sequence[Chip], session: Session) -> Session:
+    """A session of ``executable`` on ``chips``, which were measured, as one that speaks the description's units; the
+    chips then hold what the description says. ``session`` is closed if that fails."""
+    try:
+        maps = calibration.maps(executable, [chip.id for chip in chips])
+        found = CalibratedSession(session, executable, maps, len(chips), calibration.content_hash)
+        known = addresses(executable.source, executable.target)
+        for path in maps:
+            found.set(path, described(executable.source, known[path]))
+    except BaseException:
+        session.close()
+        raise
+    return found
+
+
+class CalibratedSession:
+    """See salhw.backend.Session: ``session`` behind the ``maps``, whose content hash recordings name."""
+
+    def __init__(
+        self, session: Session, executable: Executable, maps: Mapping[str, Map], instances: int, name: str
+    ) -> None:
+        self._session, self._executable, self._maps = session, executable, maps
+        self._instances, self._name = instances, name
+        self._addresses = addresses(executable.source, executable.target)
+
+    @property
+    def time(self) -> float:
+        """Biological time in ms since the session was opened."""
+        return self._session.time
+
+    def get(self, path: str) -> FloatArray:
+        """See Session: what the chip does, by what is known of it."""
+        held = self._session.get(path)
+        return self._maps[path].does(held) if path in self._maps else held
+
+    def set(self, path: str, value: npt.ArrayLike) -> None:
+        """See Session. A correction ends at the target's limits."""
+        if path in self._maps:
+            address = find(self._addresses, path)
+            wanted = as_written(address, value, self._instances)
+            value = limited(self._executable, address, wanted, self._maps[path].written(wanted))
+        self._session.set(path, value)
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
+        """See Session. Recorded weights are in the description's units, too."""
+        recording = self._session.run(duration, progress=progress)
+        traces = {name: self._mapped(name, trace) for name, trace in recording.weight_traces.items()}
+        told = {**recording.provenance, "calibration": self._name}
+        return replace(recording, weight_traces=traces, provenance=told)
+
+    def _mapped(self, projection: str, trace: Trace) -> Trace:
+        chosen = self._maps.get(f"projections.{projection}.weights")
+        if chosen is None:
+            return trace
+        per_sample = Map(*(array[:, None] for array in (chosen.scale, chosen.shift, chosen.below)))
+        return replace(trace, values=per_sample.does(trace.values))
+
+    def close(self) -> None:
+        """See Session."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def limited(executable: Executable, address: Address, wanted: FloatArray, corrected: FloatArray) -> FloatArray:
+    """Corrected values within what the target declares; a described value outside of it is the session's affair."""
+    allowed = _limits(executable.source, executable.target, address)
+    if allowed is None:
+        return corrected
+    return np.clip(corrected, np.minimum(allowed.min, wanted), np.maximum(allowed.max, wanted))
+
+
+def _limits(net: Network, target: Target, address: Address) -> Range | None:
+    if address.field == "bias":
+        entry = target.neurons[net.population(address.owner).neuron.kind].get("bias")
+    elif address.field == "weights":
+        entry = target.on(address.owner).projections.get("weights")
+    elif address.field == "learning_rate":
+        kind = net.projection(address.owner).plasticity[address.rule].kind
+        entry = target.on(address.owner).plasticity.get(kind, target.host.get(kind, {})).get("learning_rate")
+    else:
+        entry = None
+    return entry if isinstance(entry, Range) else None
+
+
+def effect(executable: Executable, calibration: Calibration) -> dict[str, Any]:
+    """What a calibration makes of the values that ``executable`` describes, for its report: over all of its chips, per
+    field the largest and the rms correction of what is written, and how many values end at the target's limits.
+
+    Raises:
+        CalibrationError: places that were not measured.
+    """
+    net, known = executable.source, addresses(executable.source, executable.target)
+    moved: dict[str, list[FloatArray]] = {}
+    ended: dict[str, int] = {}
+    for path, correction in calibration.maps(executable, calibration.ids).items():
+        address = known[path]
+        wanted = described(net, address)[None]
+        free = correction.written(wanted)
+        written = limited(executable, address, wanted, free)
+        change = (written - wanted).reshape(len(calibration.ids), -1)
+        if address.field != "bias":  # the diagonal of a recurrent matrix holds no synapses
+            p = net.projection(address.owner)
+            change = change[:, synapses(p.weights, *net.ends(p.name))[2]]
+        moved.setdefault(address.field, []).append(change.ravel())
+        ended[address.field] = ended.get(address.field, 0) + int(np.sum(written != free))
+    corrections = {name: np.concatenate(changes) for name, changes in moved.items()}
+    return {
+        "hash": calibration.content_hash,
+        "wafer": calibration.wafer,
+        "chips": list(calibration.ids),
+        "measured": {name: dict(entry) for name, entry in calibration.summary.items()},
+        "corrections": {
+            name: {
+                "largest": float(np.abs(change).max(initial=0.0)),
+                "rms": float(np.sqrt(np.mean(change**2))) if change.size else 0.0,
+                "at_limits": ended[name],
+            }
+            for name, change in corrections.items()
+        },
+    }
+
+
+def as_lines(told: Mapping[str, Any]) -> list[str]:
+    """``effect`` in words."""
+    count = len(told["chips"])
+    lines = [f"calibration {told['hash'][:16]} of {count} chip{'s' if count > 1 else ''} of wafer {told['wafer']}"]
+    for name, entry in told["measured"].items():
+        spread = f"spread {entry['after']:.3g} after {entry['before']:.3g}"
+        lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}")
+    for name, entry in told["corrections"].items():
+        limits = f", {entry['at_limits']} at the target's limits" if entry["at_limits"] else ""
+        what = name.replace("_", " ")
+        lines.append(f"  {what} corrected by at most {entry['largest']:.3g}, {entry['rms']:.3g} rms{limits}")
+    return lines

@@ -1,0 +1,167 @@
+"""``salhw measure`` and ``salhw calibrate``: what a package brings under the entry point group ``salhw.measuring``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+import typer
+
+from salhw.backend import resolve
+from salhw.calibrated import Calibration
+from salhw.chip import Chip
+from salhw.cli.progress import progress_bar
+from salhw.cli.report import print_json, print_table, reported
+from salhw.compile.pipeline import compile
+from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
+from salhw.network import Network
+from salhw.plugins import broken, installed
+from salhw.refusal import nearest
+from salhw.target import Target
+
+GROUP = "salhw.measuring"
+
+OneChip = Annotated[int | None, typer.Option("--chip", min=0, help="One chip.")]
+SomeChips = Annotated[str | None, typer.Option("--chips", metavar="A:B", help="Chips A to B - 1, an instance each.")]
+Wafer = Annotated[int, typer.Option("--wafer", help="Of which wafer the chips are.")]
+CalibrationFile = Annotated[
+    Path | None, typer.Option("--calibration", help="A file of `salhw calibrate`, for the chips that it was made with.")
+]
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """What the entry point leads to (a module, say). Everything is measured through ``Session`` alone.
+
+    A measurement, by name in ``measurements``, takes an executable and ``chips``, ``duration`` in ms, ``seed``,
+    ``method``, a folder ``out`` and ``progress``; ``calibrate`` target, chips, network, and the same without a method.
+    Both leave files in ``out`` and return ``title``, ``columns`` and ``rows`` (text) of a table, the ``files``, and
+    ``data``, everything as JSON. ``load`` reads a file that ``calibrate`` has left.
+    """
+
+    measurements: Mapping[str, Callable[..., Mapping[str, Any]]]
+
+    def calibrate(self, target: Target, chips: Sequence[Chip], net: Network, **options: Any) -> Mapping[str, Any]:
+        """Measure and correct."""
+        ...
+
+    def load(self, path: Path) -> Calibration:
+        """Read a calibration."""
+        ...
+
+
+def measuring() -> Measuring:
+    """The first package that measures.
+
+    Raises:
+        BackendError: there is none, or it is broken.
+    """
+    for name, where, plugin in installed(GROUP, "measuring package"):
+        if not isinstance(plugin, Measuring):
+            supported = "an object with measurements, calibrate() and load()"
+            raise broken("measuring package", name, where, type(plugin).__name__, supported)
+        return plugin
+    finding = Diagnostic("SAL821", "calibration", "", "no installed package measures chips", "install salhw as a whole")
+    raise BackendError("BackendError: nothing measures", [finding])
+
+
+def loaded(path: Path | None) -> Calibration | None:
+    """The calibration in a file; None without one."""
+    return None if path is None else measuring().load(path)
+
+
+def chosen(target: Target, chip: int | None, chips: str | None, wafer: int) -> tuple[Chip, ...] | None:
+    """The chips that the options name; None if they name none.
+
+    Raises:
+        DescriptionError: both, or no range.
+    """
+    if chip is not None and chips is not None:
+        raise _no_range("chip", f"{chip}", "one chip or a range of them")
+    if chip is not None:
+        return target.sample_chips(chip + 1, wafer)[chip:]
+    if chips is None:
+        return target.sample_chips(1, wafer) if wafer else None
+    first, colon, last = chips.partition(":")
+    if not (colon and first.isdigit() and last.isdigit() and int(first) < int(last)):
+        raise _no_range("chips", chips, "A:B with whole numbers A < B")
+    return target.sample_chips(int(last), wafer)[int(first) :]
+
+
+def _no_range(path: str, asked: str, supported: str) -> DescriptionError:
+    finding = Diagnostic("SAL822", path, asked, supported, "write --chip 3 or --chips 0:20")
+    return DescriptionError("DescriptionError: which chips?", [finding])
+
+
+def _answer(result: Mapping[str, Any], out: Path, json: bool) -> None:
+    if json:
+        print_json({**result["data"], "files": [str(out / name) for name in result["files"]]})
+        return
+    print_table(result["title"], result["columns"], result["rows"], numbers=range(1, len(result["columns"])))
+    typer.echo(f"In {out}: {', '.join(result['files'])}")
+
+
+Net = Annotated[str, typer.Argument(metavar="NET", help="A network file, or a name that `salhw networks` lists.")]
+TargetName = Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")]
+Duration = Annotated[float, typer.Option(help="Biological time in ms of each measurement.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
+    """Add the commands to the command line; ``network`` turns the argument NET into a network."""
+
+    @app.command()
+    def measure(
+        what: Annotated[str, typer.Argument(metavar="WHAT", help="What to measure: weights.")],
+        net: Net,
+        target: TargetName = "reference",
+        chip: OneChip = None,
+        chips: SomeChips = None,
+        wafer: Wafer = 0,
+        duration: Duration = 100_000.0,
+        method: Annotated[
+            str | None, typer.Option(help="How, where there are several ways; the recommended one by default.")
+        ] = None,
+        calibration: CalibrationFile = None,
+        seed: Seed = 0,
+        out: Annotated[Path, typer.Option(help="Folder for numbers and pictures.")] = Path("salhw-measure"),
+        json: Json = False,
+    ) -> None:
+        """Measure what a network's synapses do on a target, with standard errors, beside what they should do."""
+        with reported(json):
+            known = measuring().measurements
+            if what not in known:
+                supported, fix = f"one of {', '.join(known)}", nearest(what, known)
+                finding = Diagnostic("SAL821", "measure", repr(what), supported, fix)
+                raise DescriptionError(f"DescriptionError: cannot measure {what!r}", [finding])
+            executable = compile(network(net), resolve(target), calibration=loaded(calibration))
+            picked = chosen(executable.target, chip, chips, wafer)
+            with progress_bar(f"{what} of {executable.source.name} on {target}") as progress:
+                result = known[what](
+                    executable, chips=picked, duration=duration, seed=seed, method=method, out=out, progress=progress
+                )
+            _answer(result, out, json)
+
+    @app.command()
+    def calibrate(
+        net: Net,
+        out: Annotated[Path, typer.Option(help="Folder for the calibration and its picture.")],
+        target: TargetName = "reference",
+        chip: OneChip = None,
+        chips: SomeChips = None,
+        wafer: Wafer = 0,
+        duration: Duration = 100_000.0,
+        seed: Seed = 0,
+        json: Json = False,
+    ) -> None:
+        """Measure chips at the places that a network takes, and save what makes them do what it describes."""
+        with reported(json):
+            described, on = network(net), resolve(target)
+            picked = chosen(on, chip, chips, wafer) or on.sample_chips(1, wafer)
+            with progress_bar(f"calibrating {len(picked)} chips of {target}") as progress:
+                result = measuring().calibrate(
+                    on, picked, described, duration=duration, seed=seed, out=out, progress=progress
+                )
+            _answer(result, out, json)
