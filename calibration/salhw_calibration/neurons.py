@@ -13,6 +13,7 @@ from salhw.compile.executable import Executable
 from salhw.fields import FloatArray
 from salhw.kernels import Rectangular
 from salhw.neurons import GLM
+from salhw.paths import duration_steps
 from salhw_calibration.circuit import circuit, deciding
 from salhw_calibration.likelihood import likelihood, maximum
 from salhw_calibration.measuring import Progress, Record, State, realised, refused, rig
@@ -20,6 +21,7 @@ from salhw_calibration.response import two_coefficients
 from salhw_calibration.results import instance_ids
 
 LEVELS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # biases of a sweep: activities of 12 to 88 %
+TRIALS = 10  # runs per level: what a target draws anew for each run, such as noise of thresholds, averages out
 SCALES = (0.4, 0.6, 0.75, 0.9, 1.0, 1.1, 1.3, 1.7, 2.5)  # of the time constant, at which the likelihood is looked at
 
 
@@ -53,7 +55,8 @@ def transfer_functions(
     levels: Sequence[float] = LEVELS,
     progress: Progress | None = None,
 ) -> TransferFunctions:
-    """Sweep the bias of all GLM neurons at once, with all synapses at zero and no stimuli, ``duration`` ms per level.
+    """Sweep the bias of all GLM neurons at once, with all synapses at zero and no stimuli, ``duration`` ms per level in
+    TRIALS runs.
 
     Offset and slope come from a binomial regression of the spikes per decision, with the link of the neuron's
     discretisation.
@@ -74,26 +77,32 @@ def transfer_functions(
         c = on.circuit
         on.hold(np.zeros((on.instances, len(c.post))))
         n, y = np.zeros((2, on.instances, c.size, len(levels)))
+        steps = duration_steps(c.net, duration)
+        trials = int(np.clip(steps // (20 * c.refractory.max()), 1, TRIALS))
+        parts = np.diff(np.linspace(0, steps, trials + 1).astype(np.int64))
+        seen = steps - trials * c.refractory  # the first steps of a run follow spikes of the one before
         shortest = np.full((on.instances, c.size), np.inf)
         provenance: Mapping[str, Any] = {}
         for k, level in enumerate(levels):
             for name in names:
                 on.session.set(f"populations.{name}.bias", level)
-            records, provenance = on.run(duration, (k / len(levels), (k + 1) / len(levels)))
-            for instance, record in enumerate(records):
-                for i in np.flatnonzero(c.glm):
-                    train, decided = record.raster[i], deciding(c, record.raster, int(i), record.begin)
-                    n[instance, i, k] = decided.sum(dtype=np.int64)
-                    y[instance, i, k] = (train & decided).sum(dtype=np.int64)
-                    gaps = np.diff(np.flatnonzero(train)).astype(np.float64)
-                    shortest[instance, i] = min(shortest[instance, i], gaps.min(initial=np.inf))
-    steps = round(duration / c.net.dt)
+            for j, part in enumerate(parts):
+                share = (k + np.array([j, j + 1]) / len(parts)) / len(levels)
+                records, provenance = on.run(part * c.net.dt, (share[0], share[1]))
+                for instance, record in enumerate(records):
+                    for i in np.flatnonzero(c.glm):
+                        train, decided = record.raster[i], deciding(c, record.raster, int(i), record.begin)
+                        decided[: c.refractory[i]] = 0
+                        n[instance, i, k] += decided.sum(dtype=np.int64)
+                        y[instance, i, k] += (train & decided).sum(dtype=np.int64)
+                        gaps = np.diff(np.flatnonzero(train)).astype(np.float64)
+                        shortest[instance, i] = min(shortest[instance, i], gaps.min(initial=np.inf))
     flat = (on.instances * c.size, len(levels))
     exact = np.tile(c.exact != 0, on.instances)
     coefficients, errors = two_coefficients(n.reshape(flat), y.reshape(flat), np.array(levels, dtype=float), exact)
     shape = (on.instances, c.size)
     refractory = np.where(np.isfinite(shortest), shortest, np.nan) * c.net.dt
-    rates = np.moveaxis(y, 2, 1) * (1000.0 / (steps * c.net.dt))
+    rates = np.moveaxis(y, 2, 1) * (1000.0 / (np.maximum(seen, 1) * c.net.dt))
 
     def glm(values: FloatArray) -> dict[str, FloatArray]:
         return {name: values[..., c.slice(name)] for name in names}
