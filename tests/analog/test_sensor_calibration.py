@@ -82,7 +82,7 @@ def test_fifty_chips_align_with_calibrated_sensors(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "tau"), zip(TARGETS, (0.98, 0.945), strict=True))
+@pytest.mark.parametrize(("name", "tau"), [*zip(TARGETS, (0.98, 0.945), strict=True)])
 def test_intervals_of_sixteen_chips_hold_the_truth(name: str, tau: float) -> None:
     """1024 intervals of each quantity: 93 to 97 % are 2.9 standard deviations of a binomial to either side (.3 %).
     Where neurons differ, many make fewer pairs: time constants correlate .956 with the truth, +- .003."""
