@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
+from salhw.closing import Closing
 from salhw.connectivity import synapses
 from salhw.diagnostics import CalibrationError, Diagnostic
 from salhw.fields import FloatArray
@@ -126,7 +126,7 @@ def opened(executable: Executable, calibration: Calibration, chips: Sequence[Chi
     return found
 
 
-class CalibratedSession:
+class CalibratedSession(Closing):
     """See salhw.backend.Session: ``session`` behind the ``maps``, whose content hash recordings name."""
 
     def __init__(
@@ -168,17 +168,8 @@ class CalibratedSession:
         per_sample = Map(*(array[:, None] for array in (chosen.scale, chosen.shift, chosen.below)))
         return replace(trace, values=per_sample.does(trace.values))
 
-    def close(self) -> None:
-        """See Session."""
+    def _release(self) -> None:
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def limited(executable: Executable, address: Address, wanted: FloatArray, corrected: FloatArray) -> FloatArray:
