@@ -111,6 +111,18 @@ def check_chips(calibration: Calibration, chips: Sequence[Chip]) -> None:
             raise CalibrationError("CalibrationError: measured on other chips", [finding])
 
 
+def refuse_calibrated(executable: Executable) -> None:
+    """To be called by exporters: a program that runs without salhw has nobody who corrects what it writes.
+
+    Raises:
+        CalibrationError: SAL608.
+    """
+    if executable.calibration is not None:
+        asked, supported = executable.calibration.content_hash[:16], "none: an export writes what is described"
+        finding = Diagnostic("SAL608", "calibration", asked, supported, "compile without the calibration")
+        raise CalibrationError("CalibrationError: a calibrated network cannot be exported", [finding])
+
+
 def opened(executable: Executable, calibration: Calibration, chips: Sequence[Chip], session: Session) -> Session:
     """A session of ``executable`` on ``chips``, which were measured, as one that speaks the description's units; the
     chips then hold what the description says. ``session`` is closed if that fails."""

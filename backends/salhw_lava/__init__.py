@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from salhw.calibrated import refuse_calibrated
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
@@ -52,6 +53,7 @@ class LavaBackend:
         """Write a folder with a Lava script that runs the network without salhw; see ``salhw_lava.script``."""
         from salhw_lava.script import export
 
+        refuse_calibrated(executable)
         return export(executable, directory, duration=duration, seed=seed)
 
 

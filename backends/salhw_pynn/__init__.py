@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from salhw.calibrated import refuse_calibrated
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
@@ -61,6 +62,7 @@ class PyNNBackend:
 
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
         """See Exporter: a PyNN script with its arrays; for an analog chip also the kernels of its plasticity."""
+        refuse_calibrated(executable)
         if _analog(executable.target):
             from salhw_pynn.analog.script import export as export_analog
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import salhw
 from salhw import GLM, SAL, CalibrationError, Executable, Network, Population, Projection, Spikes, Target, Weights
+from salhw.backend import Exporter
 from salhw.calibrated import Map
 from salhw.fields import FloatArray
 from salhw.paths import addresses
@@ -168,3 +170,14 @@ def test_what_does_not_fit_is_refused_as_always() -> None:
             session.get("nothing")
     with pytest.raises(salhw.SessionError, match="SAL405"):
         session.run(10.0)
+
+
+@pytest.mark.parametrize("name", ["nest", "brainscales2", "loihi2"])
+def test_an_export_does_not_drop_a_calibration(name: str, tmp_path: Path) -> None:
+    target = salhw.target(name)
+    still = NET.replace(projections=[NET.projections[0].replace(plasticity=())], probes=[Spikes("n")])
+    executable = replace(salhw.compile(still, target), calibration=Known(target.name, target.content_hash))
+    assert isinstance(executable.plugin, Exporter)
+    with pytest.raises(CalibrationError, match="SAL608 calibration"):
+        executable.plugin.export(executable, tmp_path, duration=10.0, seed=0)
+    assert not any(tmp_path.iterdir())
