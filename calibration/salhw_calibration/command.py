@@ -11,7 +11,9 @@ import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
-from salhw.network import Network
+from salhw.kernels import Rectangular
+from salhw.network import Network, Population, Projection
+from salhw.neurons import GLM
 from salhw.target import Target
 from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibrate import calibrate as measured_and_corrected
@@ -68,18 +70,31 @@ def _row(exe: Executable, found: EffectiveWeights, name: str) -> list[str]:
 measurements = {"weights": weights}
 
 
+def first_neurons(size: int = 16) -> Network:
+    """The first neurons of a chip, all to all: what is calibrated where nobody says which network will run."""
+    neurons = Population(name="neurons", size=size, neuron=GLM(bias=0.0, tau_ref=10.0))
+    everything = Projection(
+        name="recurrent",
+        pre="neurons",
+        post="neurons",
+        weights=np.zeros((size, size)),
+        kernel=Rectangular(tau_syn=10.0),
+    )
+    return Network(name="first_neurons", dt=1.0, populations=[neurons], projections=[everything])
+
+
 def calibrate(
     target: Target,
     chips: Sequence[Chip],
-    net: Network,
+    net: Network | None,
     *,
     duration: float,
     seed: int,
     out: Path,
     progress: Progress | None,
 ) -> Mapping[str, Any]:
-    """Measure and correct chips for a network, and save the calibration."""
-    goals = Goals()
+    """Measure and correct chips for a network (by default ``first_neurons``), and save the calibration."""
+    goals, net = Goals(), net or first_neurons()
     found = measured_and_corrected(target, chips, net, goals=goals, duration=duration, seed=seed, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     path = found.save(out)

@@ -42,8 +42,10 @@ class Measuring(Protocol):
 
     measurements: Mapping[str, Callable[..., Mapping[str, Any]]]
 
-    def calibrate(self, target: Target, chips: Sequence[Chip], net: Network, **options: Any) -> Mapping[str, Any]:
-        """Measure and correct."""
+    def calibrate(
+        self, target: Target, chips: Sequence[Chip], net: Network | None, **options: Any
+    ) -> Mapping[str, Any]:
+        """Measure and correct the places that ``net`` takes; None: the first neurons and the synapses between them."""
         ...
 
     def load(self, path: Path) -> Calibration:
@@ -146,8 +148,11 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
 
     @app.command()
     def calibrate(
-        net: Net,
         out: Annotated[Path, typer.Option(help="Folder for the calibration and its picture.")],
+        net: Annotated[
+            str | None,
+            typer.Argument(metavar="[NET]", help="Whose places; by default those of the first neurons, all to all."),
+        ] = None,
         target: TargetName = "reference",
         chip: OneChip = None,
         chips: SomeChips = None,
@@ -158,7 +163,7 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
     ) -> None:
         """Measure chips at the places that a network takes, and save what makes them do what it describes."""
         with reported(json):
-            described, on = network(net), resolve(target)
+            described, on = None if net is None else network(net), resolve(target)
             picked = chosen(on, chip, chips, wafer) or on.sample_chips(1, wafer)
             with progress_bar(f"calibrating {len(picked)} chips of {target}") as progress:
                 result = measuring().calibrate(

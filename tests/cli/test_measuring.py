@@ -81,6 +81,14 @@ def test_a_calibration_is_made_saved_and_used(net: str, tmp_path: Path) -> None:
     assert "SAL811 calibration.target = nest" in stale.stderr
 
 
+def test_without_a_network_the_first_neurons_are_calibrated(tmp_path: Path) -> None:
+    told = ran("calibrate", "--chips", "1:3", "--duration", "500", "--out", str(tmp_path), "--json")
+    assert json.loads(told.stdout)["chips"] == [1, 2]
+    (file,) = tmp_path.glob("*.h5")
+    found = Calibration.load(file)
+    assert (len(found.neurons), len(found.synapses)) == (16, 240)
+
+
 def test_what_nobody_can_do_is_refused(net: str, tmp_path: Path) -> None:
     out = ["--out", str(tmp_path)]
     assert "SAL821 measure = 'weihgts': one of weights" in ran("measure", "weihgts", net, *out, status=2).stderr
