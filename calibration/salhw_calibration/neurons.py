@@ -14,6 +14,7 @@ from salhw.fields import FloatArray
 from salhw.kernels import Rectangular
 from salhw.neurons import GLM
 from salhw.paths import duration_steps
+from salhw.target import Range, Target
 from salhw_calibration.circuit import circuit, deciding
 from salhw_calibration.likelihood import likelihood, maximum
 from salhw_calibration.measuring import Progress, Record, State, realised, refused, rig
@@ -21,6 +22,7 @@ from salhw_calibration.response import two_coefficients
 from salhw_calibration.results import instance_ids
 
 LEVELS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # biases of a sweep: activities of 12 to 88 %
+ROOM = 1.0  # what the correction of a bias may take
 TRIALS = 10  # runs per level: what a target draws anew for each run, such as noise of thresholds, averages out
 SCALES = (0.4, 0.6, 0.75, 0.9, 1.0, 1.1, 1.3, 1.7, 2.5)  # of the time constant, at which the likelihood is looked at
 
@@ -52,14 +54,15 @@ def transfer_functions(
     instances: int | Sequence[int] | None = None,
     duration: float,
     seed: int = 0,
-    levels: Sequence[float] = LEVELS,
+    levels: Sequence[float] | None = None,
     progress: Progress | None = None,
 ) -> TransferFunctions:
     """Sweep the bias of all GLM neurons at once, with all synapses at zero and no stimuli, ``duration`` ms per level in
     TRIALS runs.
 
-    Offset and slope come from a binomial regression of the spikes per decision, with the link of the neuron's
-    discretisation.
+    ``levels`` are LEVELS by default, without those so near to the limits of the target's bias that corrections of it
+    would end there. Offset and slope come from a binomial regression of the spikes per decision, with the link of the
+    neuron's discretisation.
 
     Raises:
         MeasurementError: no GLM neurons, or fewer than two levels.
@@ -68,6 +71,7 @@ def transfer_functions(
     names = [p.name for p in exe.source.populations if isinstance(p.neuron, GLM)]
     if not names:
         raise refused("SAL803", "populations", "no GLM neurons", "GLM neurons", "measure a network that has some")
+    levels = reachable(exe.target) if levels is None else levels
     if len(set(levels)) < 2:
         raise refused("SAL803", "levels", str(tuple(levels)), "at least two different ones", "add levels")
     state = {f"populations.{name}.bias": float(levels[0]) for name in names}
@@ -118,6 +122,15 @@ def transfer_functions(
         rates=glm(rates),
         provenance={**provenance, "source_hash": exe.source.content_hash, "duration_ms": duration},
     )
+
+
+def reachable(target: Target) -> tuple[float, ...]:
+    """The LEVELS that leave corrections room within the bias that a target declares; all of them if too few do."""
+    limits = target.neurons.get("GLM", {}).get("bias")
+    if not isinstance(limits, Range):
+        return LEVELS
+    found = tuple(level for level in LEVELS if limits.min + ROOM <= level <= limits.max - ROOM)
+    return found if len(found) > 1 else LEVELS
 
 
 @dataclass(frozen=True, eq=False)

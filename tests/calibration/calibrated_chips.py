@@ -94,6 +94,7 @@ def main(folder: Path, count: int = 20, seconds: float = 100.0, size: int = 8, c
         print(f"  neurons {name}: offset {t.offset['n'].std():.3f} (error {noise[0]:.3f}), "
               f"slope {t.slope['n'].std():.3f} (error {noise[1]:.3f})")  # fmt: skip
         print(f"    per chip {np.round(t.offset['n'].std(axis=1), 3)}")
+        print(f"    slopes per chip {np.round(t.slope['n'].std(axis=1), 3)}")
 
 
 if __name__ == "__main__":
