@@ -15,7 +15,7 @@ from salhw.fields import FloatArray, IntArray
 from salhw.network import Network
 from salhw.neurons import GLM
 from salhw.target import Range, Target
-from salhw_calibration.calibration import Calibration, usable
+from salhw_calibration.calibration import Calibration, of_one_wafer, spread, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
@@ -122,8 +122,7 @@ def calibrate(
         MeasurementError: a network without GLM neurons; no chips, or chips of different wafers.
         UnsupportedNetworkError: the target cannot hold the network, or record spikes.
     """
-    if len({chip.seed for chip in chips}) != 1:
-        raise refused("SAL811", "chips", f"{len(chips)} chips", "at least one, all of one wafer", "one wafer at a time")
+    of_one_wafer(chips)
     signs = _signs(target)
     exe = compile(_probing(net, len(signs) > 1), target)
     probing = exe.network
@@ -254,23 +253,15 @@ def _pooled(gains: _Mean) -> FloatArray:
 
 
 def _weight_spread(found: Sequence[_Measured]) -> FloatArray:
-    return _spread(*(np.concatenate(a, axis=1) for a in ([m.weights - 1.0 for m in found], [m.errors for m in found])))
+    return spread(*(np.concatenate(a, axis=1) for a in ([m.weights - 1.0 for m in found], [m.errors for m in found])))
 
 
 def _bias_spread(swept: TransferFunctions, names: Sequence[str]) -> FloatArray:
-    return _spread(_all(swept.offset, names), _all(swept.offset_errors, names))
+    return spread(_all(swept.offset, names), _all(swept.offset_errors, names))
 
 
 def _all(of: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:
     return np.concatenate([of[name] for name in names], axis=1)
-
-
-def _spread(deviation: FloatArray, error: FloatArray) -> FloatArray:
-    """(chip,): root mean square deviation of what was measured, less what measuring alone makes of it."""
-    known = np.isfinite(deviation) & np.isfinite(error)
-    square = np.where(known, deviation, 0.0) ** 2 - np.where(known, error, 0.0) ** 2
-    mean = square.sum(axis=1) / np.maximum(1, known.sum(axis=1))
-    return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
 
 
 def _within(deviation: FloatArray, error: FloatArray, goal: float) -> Any:

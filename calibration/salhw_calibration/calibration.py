@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.calibrated import Map
+from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
 from salhw.diagnostics import CalibrationError, Diagnostic, file_error
@@ -20,6 +21,7 @@ from salhw.fields import FloatArray, IntArray
 from salhw.io.description import atomically
 from salhw.neurons import GLM
 from salhw.paths import BRANCHES, Address, addresses
+from salhw_calibration.measuring import refused
 
 Bools = npt.NDArray[np.bool_]
 FORMAT, VERSION = "salhw.calibration", 2
@@ -75,8 +77,12 @@ class Calibration:
     @property
     def sensor_yield(self) -> FloatArray:
         """The share of each chip's synapses that learn whose sensors were calibrated with success."""
-        learns = np.isfinite(self.efficacy).any(axis=(0, 2))
-        return np.asarray(self.sensor_success[:, learns].mean(axis=1))
+        return np.asarray(self.sensor_success[:, self._learns].mean(axis=1))
+
+    @property
+    def _learns(self) -> Bools:
+        """(synapse,): whether something is known of its sensors."""
+        return np.asarray(np.isfinite(self.efficacy).any(axis=(0, 2)))
 
     @property
     def content_hash(self) -> str:
@@ -95,12 +101,8 @@ class Calibration:
             spread = {when: float(np.sqrt(np.mean(self.spread[f"{name} {when}"] ** 2))) for when in ("before", "after")}
             return {"yield": float(success.mean()), **spread}
 
-        learns = np.isfinite(self.efficacy).any(axis=(0, 2))
-        found = {
-            "weight": self.weight_success,
-            "bias": self.bias_success,
-            "sensor": self.sensor_success[:, learns],
-        }
+        sensors = self.sensor_success[:, self._learns]
+        found = {"weight": self.weight_success, "bias": self.bias_success, "sensor": sensors}
         told = {name: success for name, success in found.items() if success.size and f"{name} after" in self.spread}
         return {name: of(name, success) for name, success in told.items()}
 
@@ -206,6 +208,24 @@ class Calibration:
 _NAMES = (
     "synapses", "neurons", "gain", "offset", "slope", "efficacy", "weight_success", "bias_success", "sensor_success",
 )  # fmt: skip
+
+
+def spread(deviation: FloatArray, error: FloatArray) -> FloatArray:
+    """(chip,): root mean square of the (chip, quantity) that were measured, less what measuring alone makes of it."""
+    known = np.isfinite(deviation) & np.isfinite(error)
+    square = np.where(known, deviation, 0.0) ** 2 - np.where(known, error, 0.0) ** 2
+    mean = square.sum(axis=1) / np.maximum(1, known.sum(axis=1))
+    return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
+
+
+def of_one_wafer(chips: Sequence[Chip]) -> None:
+    """What a calibration is of.
+
+    Raises:
+        MeasurementError: no chips, or chips of different wafers.
+    """
+    if len({chip.seed for chip in chips}) != 1:
+        raise refused("SAL811", "chips", f"{len(chips)} chips", "at least one, all of one wafer", "one wafer at a time")
 
 
 def usable(factor: FloatArray) -> FloatArray:

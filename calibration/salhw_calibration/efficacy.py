@@ -15,9 +15,9 @@ from salhw.network import Network
 from salhw.neurons import GLM
 from salhw.paths import addresses
 from salhw.target import Target
-from salhw_calibration.calibration import Calibration, usable
+from salhw_calibration.calibration import Calibration, of_one_wafer, spread, usable
 from salhw_calibration.circuit import circuit
-from salhw_calibration.measuring import Progress, refused
+from salhw_calibration.measuring import Progress
 from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
 
 LEARNING = 2  # measurements of sensors: before and after
@@ -75,19 +75,21 @@ def calibrate_sensors(
     after, after_error = _by_place(exe, calibration, measure(1, corrected), lags)
     wrong = np.abs(after - 1.0) > 3.0 * np.hypot(goal, after_error)
     success = np.isfinite(after) & np.isfinite(before) & (usable(before) == before) & ~wrong
-    spread = {"sensor before": _spread(before, before_error), "sensor after": _spread(after, after_error)}
+    spreads = {
+        f"sensor {when}": spread((found - 1.0).reshape(len(chips), -1), error.reshape(len(chips), -1))
+        for when, found, error in (("before", before, before_error), ("after", after, after_error))
+    }
     return replace(
         corrected,
         sensor_success=success.all(axis=2),
-        spread={**calibration.spread, **spread},
+        spread={**calibration.spread, **spreads},
         provenance={**calibration.provenance, "goal_sensor": goal},
     )
 
 
 def _untouched(exe: Executable, chips: Sequence[Chip]) -> Calibration:
     """Nothing is known yet of the places that a network takes."""
-    if len({chip.seed for chip in chips}) != 1:
-        raise refused("SAL811", "chips", f"{len(chips)} chips", "at least one, all of one wafer", "one wafer at a time")
+    of_one_wafer(chips)
     net, target, place = exe.source, exe.target, exe.placement
     none = np.zeros(0, dtype=np.int64)
     places = np.sort(np.concatenate([none, *(place.synapses(net, p.name) for p in net.projections)]))
@@ -114,9 +116,3 @@ def _by_place(
             for which, values in enumerate(sensors.efficacy(p.name, lags[p.name])):
                 found[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
     return found[0], found[1]
-
-
-def _spread(efficacy: FloatArray, error: FloatArray) -> FloatArray:
-    """(chip,): root mean square deviation from 1, less what measuring alone makes of it."""
-    square = np.nanmean((efficacy - 1.0) ** 2 - error**2, axis=(1, 2))
-    return np.asarray(np.sqrt(np.maximum(square, 0.0)))

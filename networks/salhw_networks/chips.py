@@ -231,7 +231,7 @@ def questions(data: Arrays, chosen: Sequence[Curve], scale: Scale) -> list[Claim
     claims.append(Claim("baseline: D_KL before and after", "-", began))
     for noise in dict.fromkeys(c.noise for c in chosen[1:]):
         none = d[noise, "none"]
-        lost = _lower(base, none)
+        lost = sweep.worse(none, base)
         claims.append(
             Claim(
                 f"{noise}: D_KL without symmetrisation, over the baseline's",
@@ -241,7 +241,7 @@ def questions(data: Arrays, chosen: Sequence[Curve], scale: Scale) -> list[Claim
         )
         for label in dict.fromkeys(c.label for c in chosen if c.noise == noise and c.label != "none"):
             row = d[noise, label]
-            helps, harms = _lower(row, none), _lower(none, row)
+            helps, harms = sweep.worse(none, row), sweep.worse(row, none)
             judged = "SAL" in label and scale.runs >= ENOUGH and lost < LEVEL
             left = np.median(e[noise, label][1]) / np.median(e[noise, "none"][1])
             claims.append(
@@ -254,12 +254,6 @@ def questions(data: Arrays, chosen: Sequence[Curve], scale: Scale) -> list[Claim
                 )
             )
     return claims
-
-
-def _lower(first: FloatArray, second: FloatArray) -> float:
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(np.log(first), np.log(second), alternative="less").pvalue)
 
 
 def _ratio(first: FloatArray, second: FloatArray) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from salhw.fields import FloatArray
 from salhw_networks import sweep
 from salhw_networks.experiment import BLUE, ORANGE, Arrays, Claim, Progress, Work, quartiles
-from salhw_networks.fig4 import RATE, SAL, worse
+from salhw_networks.fig4 import RATE, SAL
 from salhw_networks.sweep import Condition, Scale
 from salhw_networks.training import Training
 
@@ -86,8 +86,8 @@ def judge(data: Arrays, scale: Scale) -> list[Claim]:
     d, a, lowest = table(data["forward"][-1]), table(data["asymmetry"][-1]), best(data)
     middle = np.median(a, axis=2)
     monotone = bool((np.diff(middle[:2, :-1], axis=1) < 0).all())
-    beaten = [worse(d[k, DECAYS.index(lowest[k])], d[k, -1]) for k in range(4)]
-    too_much = [worse(d[k, len(DECAYS) - 1], d[k, DECAYS.index(lowest[k])]) for k in range(4)]
+    beaten = [sweep.worse(d[k, DECAYS.index(lowest[k])], d[k, -1]) for k in range(4)]
+    too_much = [sweep.worse(d[k, len(DECAYS) - 1], d[k, DECAYS.index(lowest[k])]) for k in range(4)]
     return [
         Claim("more decay, less asymmetry (synaptic noise)", "better symmetrisation", str(monotone).lower(), monotone),
         Claim(

@@ -106,13 +106,6 @@ def ratio_of_medians(first: FloatArray, second: FloatArray) -> float:
     return float(np.median(first) / np.median(second))
 
 
-def worse(first: FloatArray, second: FloatArray) -> float:
-    """One-sided p-value (Wilcoxon's signed ranks, run by run) of ``first`` being no larger than ``second``."""
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(np.log(first), np.log(second), alternative="greater").pvalue)
-
-
 def kolen_pollack_error(data: Arrays, levels: int, decay: float, cycles: int) -> float:
     """Largest relative deviation of KP's final asymmetry from initial * (1 - lambda)^2n."""
     found = by_level(data["asymmetry"], levels)["KP"]
@@ -129,7 +122,7 @@ def judge(data: Arrays, scale: Scale, levels: FloatArray) -> list[Claim]:
     at = {level: int(np.argmin(np.abs(levels - level))) for level in (0.2, 0.4, 0.8)}
     noisy = levels > 0
     ratios = [ratio_of_medians(row, d["baseline"][0]) for row in d["SAL"][noisy]]
-    small = [worse(d["KP"][k], d["none"][k]) for k in np.flatnonzero(levels < 0.4)]
+    small = [sweep.worse(d["KP"][k], d["none"][k]) for k in np.flatnonzero(levels < 0.4)]
     high = at[0.8]
     left = np.median(a["SAL"][-1][noisy] / a["SAL"][0][noisy])
     error = kolen_pollack_error(data, len(levels), scale.speed * DECAY, scale.cycles)
@@ -155,14 +148,14 @@ def judge(data: Arrays, scale: Scale, levels: FloatArray) -> list[Claim]:
         Claim(
             "D_KL without symmetrisation against SAL at .8",
             "higher",
-            f"p = {worse(d['none'][high], d['SAL'][high]):.1g}",
-            bool(worse(d["none"][high], d["SAL"][high]) < 0.05) if enough else None,
+            f"p = {sweep.worse(d['none'][high], d['SAL'][high]):.1g}",
+            bool(sweep.worse(d["none"][high], d["SAL"][high]) < 0.05) if enough else None,
         ),
         Claim(
             "D_KL with Kolen-Pollack against SAL at .8",
             "higher",
-            f"p = {worse(d['KP'][high], d['SAL'][high]):.1g}",
-            bool(worse(d["KP"][high], d["SAL"][high]) < 0.05) if enough else None,
+            f"p = {sweep.worse(d['KP'][high], d['SAL'][high]):.1g}",
+            bool(sweep.worse(d["KP"][high], d["SAL"][high]) < 0.05) if enough else None,
         ),
         Claim(
             "share of the asymmetry that SAL leaves (median)",

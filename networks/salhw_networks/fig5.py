@@ -17,7 +17,7 @@ import numpy as np
 from salhw.fields import FloatArray
 from salhw_networks import sweep
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.fig4 import by_level, draw, ratio_of_medians, worse
+from salhw_networks.fig4 import by_level, draw, ratio_of_medians
 from salhw_networks.sweep import Condition, Scale
 from salhw_networks.training import Training
 
@@ -71,8 +71,8 @@ def judge(data: Arrays, scale: Scale, levels: FloatArray) -> list[Claim]:
     start = float(np.median(data["asymmetry"][0]))
     none, sal, kp = (np.median(a[m], axis=1) for m in ("none", "SAL", "KP"))
     ratios = [ratio_of_medians(row, d["baseline"][0]) for row in d["SAL"]]
-    against_none = [worse(d["KP"][k], d["none"][k]) for k in range(len(levels))]
-    helps = worse(d["none"][-1], d["SAL"][-1])
+    against_none = [sweep.worse(d["KP"][k], d["none"][k]) for k in range(len(levels))]
+    helps = sweep.worse(d["none"][-1], d["SAL"][-1])
 
     def judged(good: bool) -> bool | None:
         return bool(good) if enough else None

@@ -154,6 +154,13 @@ def total(scale: Scale) -> float:
     return sum(share(scale, k) for k in range(scale.checks + 1))
 
 
+def worse(first: FloatArray, second: FloatArray) -> float:
+    """One-sided p-value (Wilcoxon's signed ranks, run by run) of ``first`` being no larger than ``second``."""
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(np.log(first), np.log(second), alternative="greater").pvalue)
+
+
 # pictures ----------------------------------------------------------------------------------------------------
 
 

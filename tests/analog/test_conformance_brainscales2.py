@@ -14,22 +14,22 @@ TWICE = {"ideal-is-ideal", "same-chip-repeats"}  # held by the ideal chip's run,
 
 
 @parametrize(backend, IDEAL, checks=QUICK)
-def test_ideal_chip(check) -> None:  # type: ignore[no-untyped-def]
+def test_ideal_chip(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()
 
 
 @parametrize(backend, CHIP, checks=[name for name in QUICK if name not in TWICE])
-def test_noisy_chips(check) -> None:  # type: ignore[no-untyped-def]
+def test_noisy_chips(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()
 
 
 @pytest.mark.slow
 @parametrize(backend, IDEAL, checks=sorted(LONG - {"mismatch-is-on"}))
-def test_ideal_chip_long(check) -> None:  # type: ignore[no-untyped-def]
+def test_ideal_chip_long(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()
 
 
 @pytest.mark.slow
 @parametrize(backend, CHIP, checks=["mismatch-is-on", "transfer-function", *sorted(TWICE)])
-def test_noisy_chips_long(check) -> None:  # type: ignore[no-untyped-def]
+def test_noisy_chips_long(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()

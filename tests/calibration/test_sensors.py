@@ -48,7 +48,7 @@ def test_pairs_are_those_of_the_rule(pairing: str) -> None:
     random, tau = np.random.default_rng(1), 6.0
     trains = [np.flatnonzero(random.random(400) < rate) for rate in (0.2, 0.3)]
     assert len(np.intersect1d(*trains)) > 10
-    found = spike_pairs(trains[0], trains[1], pairing, 200)  # type: ignore[arg-type]
+    found = spike_pairs(trains[0], trains[1], pairing, 200)  # type: ignore[arg-type]  # a parameter is any text
     for side, branch in enumerate(BRANCHES):
         amplitudes = {f"{b}": rule(tau=tau).causal.replace(amplitude=float(b == branch)) for b in BRANCHES}
         one = HostRule(rule(pairing).replace(**amplitudes), *np.zeros((3, 1), dtype=np.int64), (1, 1), 1, 1.0)
@@ -137,7 +137,7 @@ def test_calibrated_synapses_learn_alike_on_their_chips_only(tmp_path: Path) -> 
     assert again.content_hash == made.content_hash
     calibrated = salhw.compile(net, TARGET, calibration=again)
     assert "amplitude corrected by at most" in str(calibrated.report)
-    assert calibrated.report.as_dict()["calibration"]["measured"]["sensor"]["yield"] == 1.0  # type: ignore[index]
+    assert calibrated.report.as_dict()["calibration"]["measured"]["sensor"]["yield"] == 1.0  # type: ignore[index]  # nested data
     with calibrated.open(chips=CHIPS[1:2], seed=4) as session:
         np.testing.assert_allclose(session.get("projections.p.plasticity.causal.amplitude"), -1.0)
         spikes = session.run(2_000.0)

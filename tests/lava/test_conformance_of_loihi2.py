@@ -19,7 +19,7 @@ MAY_NOT = {  # what the target does not declare: everything else has to run
 }  # fmt: skip
 
 
-def holds(check) -> None:  # type: ignore[no-untyped-def]
+def holds(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     outcome = check.outcome()
     if check.check.name in MAY_NOT:  # refused, as it has to be
         assert outcome.outcome == "unsupported", outcome.reason
@@ -28,16 +28,16 @@ def holds(check) -> None:  # type: ignore[no-untyped-def]
 
 
 @parametrize(backend, in_process(MODELS["fixed"]), checks=QUICK)
-def test_fixed_point(check) -> None:  # type: ignore[no-untyped-def]
+def test_fixed_point(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     holds(check)
 
 
 @parametrize(backend, in_process(MODELS["floating"]), checks=QUICK)
-def test_floating_point(check) -> None:  # type: ignore[no-untyped-def]
+def test_floating_point(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     holds(check)
 
 
 @pytest.mark.slow
 @parametrize(backend, in_process(MODELS["fixed"]), checks=LONG)
-def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
+def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()

@@ -17,8 +17,7 @@ from scipy.stats import ttest_1samp
 
 from salhw_networks import fig4, fig5, fig14, sweep
 from salhw_networks.experiment import Work
-from salhw_networks.fig4 import worse
-from salhw_networks.sweep import Scale
+from salhw_networks.sweep import Scale, worse
 from salhw_networks.training import Training
 
 LEVEL = 0.05

@@ -16,7 +16,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.fields import FloatArray
 from salhw.kernels import Exponential
 from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF, Source
+from salhw.neurons import GLM, LIF, Neuron, Source
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
 from salhw.target import Range, Target
@@ -92,8 +92,7 @@ def _realised(net: Network) -> Network:
         if isinstance(neuron, Source):
             return p
         tau, height = exponential_of(p.kernel)
-        own = TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else tau
-        return p.replace(kernel=Exponential(tau_syn=own, area=tau * height))
+        return p.replace(kernel=Exponential(tau_syn=current_tau(neuron, p), area=tau * height))
 
     return net.replace(projections=[made(p) for p in net.projections])
 
@@ -216,11 +215,16 @@ def _memory(net: Network, target: Target) -> list[Diagnostic]:
     return [replace(finding, severity="approximation") for finding in too_large(programs)]
 
 
+def current_tau(neuron: Neuron, p: Projection) -> float:
+    """Time constant in ms of the synaptic current by which a PSP is made onto ``neuron``."""
+    return TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(p.kernel)[0]
+
+
 def psp_error(population: Population, p: Projection) -> float:
     """Total variation distance between a PSP and the one realised, both normalised to their areas; a sampling neuron's
     membrane time constant is in it."""
     neuron = population.neuron
-    tau = TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(p.kernel)[0]
+    tau = current_tau(neuron, p)
     step = 0.01 * min(tau, p.kernel.tau_syn)
     t = np.arange(1, 6000, dtype=np.float64) * step
     wanted = p.kernel.shape(t)
@@ -235,8 +239,8 @@ def _shapes(net: Network) -> Iterator[Diagnostic]:
         post = net.population(p.post)
         error = 0.0 if isinstance(post.neuron, Source) else psp_error(post, p)
         if error > 0.01:
-            tau = TAU_SYN * post.neuron.tau_ref if isinstance(post.neuron, GLM) else exponential_of(p.kernel)[0]
-            size = f"an exponential current of {number(tau)} ms with its area, of which {error:.2g} lies elsewhere"
+            tau = number(current_tau(post.neuron, p))
+            size = f"an exponential current of {tau} ms with its area, of which {error:.2g} lies elsewhere"
             asked = f"{p.kernel.kind}, {number(p.kernel.tau_syn)} ms"
             fix = "accept it: no other PSP keeps LIF sampling near the theory"
             yield _different("SAL332", f"projections.{p.name}.kernel", asked, size, fix)

@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from salhw.chip import Chip
 from salhw.fields import FloatArray, IntArray
+from salhw.paths import BRANCHES
 
-BRANCHES = ("causal", "anticausal")
 NEVER = -(1 << 40)
 READ_MAX = 255
 
