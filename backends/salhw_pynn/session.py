@@ -170,7 +170,7 @@ class NestSession(Closing):
     ) -> None:
         net, plan = self.executable.network, self._circuit.plan
         settings = {name: self._drive(name, self._step) for name in driven(net)}
-        found = self._call("run", until - self._step, settings)
+        found = self._call("run", until - self._step, settings, {}, 0.0)
         self._step = until
         for name, spikes in found["spikes"].items():
             size = net.population(name).size

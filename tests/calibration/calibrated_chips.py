@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +18,16 @@ import salhw
 from salhw import GLM, Chip, Network, Population, Projection, Rectangular, Target
 from salhw.connectivity import Sparse
 from salhw.fields import FloatArray
-from salhw_calibration import Calibration, Goals, calibrate, transfer_functions
-from salhw_pynn.analog.effective import effective_weights
+from salhw_calibration import Calibration, Goals, calibrate, effective_weights, transfer_functions
+from salhw_pynn.analog import effective
 
 CHIP = salhw.target("brainscales2")
 GAINS = ("weight", "gain_exc", "gain_inh")
 CASES = {"all": CHIP, "gains": CHIP.with_variability({n: 0.0 for n in CHIP.variability if n not in GAINS})}
 CODE = 0.04
+FLOOR = CODE / np.sqrt(12.0)  # what rounding to 6 bits leaves at a weight of 1
 TRIMMED = 0.05  # of either end
+WEIGHTS = "projections.p.weights"
 
 
 def pairs(count: int, weight: float = 1.0) -> Network:
@@ -38,10 +41,15 @@ def pairs(count: int, weight: float = 1.0) -> Network:
 
 
 def spread(values: FloatArray) -> FloatArray:
-    """Trimmed relative spread of each row."""
-    low, high = (np.quantile(values, q, axis=1, keepdims=True) for q in (TRIMMED, 1.0 - TRIMMED))
+    """Trimmed standard deviation over the last axis."""
+    low, high = (np.quantile(values, q, axis=-1, keepdims=True) for q in (TRIMMED, 1.0 - TRIMMED))
     kept = np.where((values >= low) & (values <= high), values, np.nan)
-    return np.asarray(np.nanstd(kept, axis=1) / np.abs(np.nanmean(kept, axis=1)))
+    return np.asarray(np.nanstd(kept, axis=-1))
+
+
+def relative(values: FloatArray) -> FloatArray:
+    """Trimmed spread over the mean."""
+    return np.asarray(spread(values) / np.abs(values.mean(axis=-1)))
 
 
 @dataclass(frozen=True)
@@ -59,42 +67,115 @@ def outcome(target: Target, chips: tuple[Chip, ...], calibration: Calibration, w
     net = pairs(len(calibration.synapses) // 2, weight)
     exe = salhw.compile(net, target)
     flat = np.full((len(chips), len(calibration.synapses)), weight)
-    true = effective_weights(exe, chips, "p", flat) / weight
-    written = calibration.maps(exe, calibration.ids)["projections.p.weights"].written(flat)
+    true = effective.effective_weights(exe, chips, "p", flat) / weight
+    written = calibration.maps(exe, calibration.ids)[WEIGHTS].written(flat)
     codes = np.clip(np.rint(written / CODE), -63, 63) * CODE
-    after = effective_weights(exe, chips, "p", codes)
-    return Outcome(true, calibration.gain[..., 0 if weight > 0 else 1], spread(true), spread(after))
+    after = effective.effective_weights(exe, chips, "p", codes)
+    return Outcome(true, calibration.gain[..., 0 if weight > 0 else 1], relative(true), relative(after))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Spreads (chip,) of one quantity that was measured again and again: as its mean shows it, and without what the
+    scatter from one time to the next adds to it."""
+
+    shown: FloatArray
+    true: FloatArray
+
+    @classmethod
+    def of(cls, again: FloatArray) -> Measured:
+        """``again``: (time, chip, ..., quantity); root mean square over the axes between."""
+        mean, times = again.mean(axis=0), len(again)
+        size = np.abs(mean.mean(axis=-1, keepdims=True))
+        # x_k - mean scatters as the mean does, times sqrt(times - 1)
+        noise = (spread((again - mean) / size) ** 2).mean(axis=(0, 1)) / (times - 1)
+        square = spread(mean / size) ** 2
+        between = tuple(range(1, square.ndim))
+        return cls(
+            np.sqrt(square.mean(axis=between)), np.sqrt(np.maximum(square - noise, 0.0).mean(axis=between))
+        )  # fmt: skip
+
+
+def neurons(exe: salhw.Executable, chips: tuple[Chip, ...], times: int) -> dict[str, Measured]:
+    """Transfer functions: how far neurons told 0 are from it (plus 1, because Measured is relative), how much they make
+    of a difference, and their rates at all levels."""
+    swept = [transfer_functions(exe, chips=chips, duration=20_000.0, seed=900 + k) for k in range(times)]
+    return {
+        "bias": Measured.of(np.stack([s.offset["n"] - s.offset["n"].mean(axis=1, keepdims=True) + 1.0 for s in swept])),
+        "slope": Measured.of(np.stack([s.slope["n"] for s in swept])),
+        "rates": Measured.of(np.stack([s.rates["n"] for s in swept])),
+    }
+
+
+def weights(exe: salhw.Executable, chips: tuple[Chip, ...], times: int, seconds: float) -> dict[str, Measured]:
+    """Effective weights of +1, of -1, and of both, over what was described; no loops while they are measured."""
+    (p,) = exe.source.projections
+    post, pre = p.weights.post, p.weights.pre
+    found = {sign: np.zeros((times, len(chips), len(post))) for sign in (1.0, -1.0)}
+    for k in range(times):
+        for part, (sign, up) in enumerate([(s, d) for s in found for d in (True, False)]):
+            way = (pre < post) == up
+            f = effective_weights(
+                exe, chips=chips, duration=1000.0 * seconds, seed=700 + 10 * k + part,
+                weights={WEIGHTS: np.where(way, sign, 0.0)},
+            )  # fmt: skip
+            found[sign][k][:, way] = f.weights["p"][:, post[way], pre[way]] / sign
+    return {
+        "W = +1": Measured.of(found[1.0]),
+        "W = -1": Measured.of(found[-1.0]),
+        "both signs": Measured.of(np.concatenate([found[1.0], found[-1.0]], axis=-1)),
+    }
+
+
+def table(before: dict[str, Measured], after: dict[str, Measured]) -> Iterator[str]:
+    """Rows: median spreads without noise and as shown, and how many chips come below .3 by either."""
+    for name, b in before.items():
+        a = after[name]
+        floor = FLOOR if name.startswith(("W", "both")) else 0.0
+        good = [int(((y < 0.3 * b.true) | (y < floor)).sum()) for y in (a.true, a.shown)]
+        yield (
+            f"| {name} | {np.median(b.true):.3f} | {np.median(a.true):.3f} | {good[0]} of {len(b.true)} | "
+            f"{np.median(a.shown):.3f} | {good[1]} |"
+        )
+
+
+def truth(target: Target, chips: tuple[Chip, ...], calibration: Calibration) -> Iterator[str]:
+    """Rows: found gains against true ones, and true spreads."""
+    for weight in (1.0, -1.0):
+        o = outcome(target, chips, calibration, weight)
+        r = np.corrcoef(o.true.ravel(), o.found.ravel())[0, 1]
+        slope = np.polyfit(o.true.ravel(), o.found.ravel(), 1)[0]
+        good = int(((o.after < 0.3 * o.before) | (o.after < FLOOR)).sum())
+        yield (
+            f"| {weight:+g} | {r:.3f} | {slope:.2f} | {o.found.mean():.2f} | {np.median(o.before):.3f} | "
+            f"{np.median(o.after):.3f} | {good} of {len(chips)} |"
+        )
 
 
 def main(folder: Path, count: int = 20, seconds: float = 100.0, size: int = 8, case: str = "all") -> None:
     target = CASES[case]
-    chips, began = target.sample_chips(count, seed=1), time.process_time()
-    calibration = calibrate(target, chips, pairs(size), goals=Goals(0.0, 0.0), duration=1000.0 * seconds, seed=1)
-    calibration.save(folder)
-    print(f"{case}, {count} chips of {2 * size} neurons, {seconds:g} s: {time.process_time() - began:.0f} s here")
-    for quantity in ("weight", "bias"):
-        share = calibration.spread[f"{quantity} after"] / calibration.spread[f"{quantity} before"]
-        print(f"  measured {quantity} spread: share {np.median(share):.2f}, below .3 on {np.mean(share < 0.3):.0%}")
+    chips, clock = target.sample_chips(count, seed=1), time.process_time
+    began = clock()
+    kept = folder / f"{case}-{count}-{seconds:g}-{size}.h5"
+    if not kept.is_file():
+        calibrate(target, chips, pairs(size), goals=Goals(0.0, 0.0), duration=1000.0 * seconds, seed=1).save(
+            folder
+        ).rename(kept)
+    calibration = Calibration.load(kept)
+    print(f"{case}, {count} chips of {2 * size} neurons, {seconds:g} s: {clock() - began:.0f} s here")
     for name, value in calibration.spread.items():
-        print(f"  measured {name}: {np.sqrt(np.mean(value**2)):.4f}, chips {np.round(value, 3)}")
+        print(f"  measured {name}: {np.sqrt(np.mean(value**2)):.4f}")
     print(f"  yield: weights {calibration.weight_yield.mean():.3f}, biases {calibration.bias_yield.mean():.3f}")
-    for weight in (1.0, -1.0):
-        o = outcome(target, chips, calibration, weight)
-        slope = np.polyfit(o.true.ravel(), o.found.ravel(), 1)
-        r = np.corrcoef(o.true.ravel(), o.found.ravel())[0, 1]
-        share = o.after / o.before
-        good = np.mean((share < 0.3) | (o.after < CODE / np.sqrt(12.0)))
-        print(f"  W = {weight:+g}: r {r:.3f}, slope {slope[0]:.2f} + {slope[1]:.2f}, mean gain {o.found.mean():.2f};")
-        print(f"    true spread {np.median(o.before):.3f} -> {np.median(o.after):.3f}, share {np.median(share):.2f}")
-        print(f"    chips below .3 or the floor: {good:.0%}")
-    for name, given in (("before", None), ("after", calibration)):
-        exe = salhw.compile(pairs(size), target, calibration=given)
-        t = transfer_functions(exe, chips=chips, duration=20_000.0, seed=99)
-        noise = np.sqrt(np.mean(t.offset_errors["n"] ** 2)), np.sqrt(np.mean(t.slope_errors["n"] ** 2))
-        print(f"  neurons {name}: offset {t.offset['n'].std():.3f} (error {noise[0]:.3f}), "
-              f"slope {t.slope['n'].std():.3f} (error {noise[1]:.3f})")  # fmt: skip
-        print(f"    per chip {np.round(t.offset['n'].std(axis=1), 3)}")
-        print(f"    slopes per chip {np.round(t.slope['n'].std(axis=1), 3)}")
+    print("| W | r | slope | mean gain | true before | after | below .3 |\n|---|---|---|---|---|---|---|")
+    print("\n".join(truth(target, chips, calibration)), flush=True)
+    given = [salhw.compile(pairs(size), target, calibration=by) for by in (None, calibration)]
+    kinds: list[Callable[[salhw.Executable, int], dict[str, Measured]]] = [
+        lambda exe, times: neurons(exe, chips, times),
+        lambda exe, times: weights(exe, chips, times, 60.0),
+    ]
+    print("| | before | after | below .3 | after, with noise | below .3 |\n|---|---|---|---|---|---|")
+    for kind in kinds:
+        print("\n".join(table(kind(given[0], 2), kind(given[1], 5))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Effective weights on digital targets agree with nominal ones within what these declare."""
+"""Digital targets: weights and windows are the described ones, within what these declare."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from calibration_examples import recurrent
 
 import salhw
-from salhw import Target
+from salhw import SAL, Target
 from salhw.fields import FloatArray
-from salhw_calibration import EffectiveWeights, effective_weights
+from salhw_calibration import EffectiveWeights, correlation_sensors, effective_weights
 
 NEST = salhw.target("nest")
 LOIHI = salhw.target("loihi2").with_options(execution="in-process")
@@ -37,3 +37,23 @@ def test_effective_weights_are_the_nominal_ones_within_the_declared_accuracy(tar
     spread = np.sqrt(np.sum((error * nominal) ** 2)) / np.sum(nominal**2)
     assert abs(slope - 1.0) < target.accuracy["psp_shape"] + 4.0 * spread
     assert 4.0 * spread < 0.08  # so that PSPs of four fifths of their height on nest, or three quarters, would be seen
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_sensors_of_nest_are_exact(forced: bool) -> None:
+    rule = SAL(learning_rate=0.01, tau=8.0, pairing="all", update="spike")
+    found = correlation_sensors(salhw.compile(recurrent(4, plasticity=rule), NEST), duration=4000.0, forced=forced)
+    np.testing.assert_allclose(found.amplitude["p"][0][:, OFF], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(found.tau["p"][0][:, OFF], 8.0, rtol=1e-6)
+
+
+def test_sensors_of_loihi_are_the_windows_within_the_declared_accuracy() -> None:
+    """Traces and weights are whole numbers there, so that synapses scatter. Means of 12 are beyond 5.9 standard errors
+    with a probability of 1e-4 (Student's t)."""
+    rule = SAL(learning_rate=0.0625, tau=8.0, pairing="all", update="spike")
+    found = correlation_sensors(salhw.compile(recurrent(4, plasticity=rule), LOIHI), duration=20_000.0, seed=3)
+    for value, described, accuracy in ((found.amplitude, 1.0, "window"), (found.tau, 8.0, "window_tau")):
+        for branch in value["p"][0][:, OFF] / described:
+            error = branch.std(ddof=1) / np.sqrt(branch.size)
+            assert abs(branch.mean() - 1.0) < LOIHI.accuracy[accuracy] + 5.9 * error
+            assert error < 0.025

@@ -9,7 +9,7 @@ import pytest
 from calibration_examples import compiled, recurrent
 
 import salhw
-from salhw import SAL, PairSTDP, TriangularWindow
+from salhw import SAL, Current, PairSTDP, Poisson, Population, Source, TriangularWindow
 from salhw.fields import FloatArray
 from salhw.host_plasticity import HostRule
 from salhw.paths import BRANCHES
@@ -61,12 +61,13 @@ def test_pairs_are_those_of_the_rule(pairing: str) -> None:
         assert np.all(np.isin(pairs.at, np.union1d(*trains)))
 
 
+@pytest.mark.parametrize("forced", [True, False])
 @pytest.mark.parametrize("update", ["every 100 ms", "spike", "run end"])
 @pytest.mark.parametrize("pairing", PAIRINGS)
-def test_exact_updates_give_exact_sensors(pairing: str, update: str) -> None:
+def test_exact_updates_give_exact_sensors(pairing: str, update: str, forced: bool) -> None:
     """``all`` forgets pairs that are 20 time constants apart, 2e-9 each."""
     exe = compiled(recurrent(SIZE, plasticity=rule(pairing, update)), TARGET)
-    found = correlation_sensors(exe, chips=CHIPS, duration=20_000.0, seed=3)
+    found = correlation_sensors(exe, chips=CHIPS, duration=20_000.0, seed=3, forced=forced)
     assert found.amplitude["p"].shape == (3, 2, SIZE, SIZE)
     assert np.isnan(found.amplitude["p"][:, :, ~OFF]).all()
     np.testing.assert_allclose(found.amplitude["p"][:, :, OFF], truth(exe), rtol=1e-7)
@@ -82,6 +83,27 @@ def test_triangular_windows_are_measured_too() -> None:
     found = correlation_sensors(exe, chips=CHIPS, duration=20_000.0)
     np.testing.assert_allclose(found.amplitude["p"][:, :, OFF], truth(exe), rtol=1e-6)
     np.testing.assert_allclose(found.tau["p"][:, :, OFF], 9.0, rtol=1e-6)
+
+
+def test_sources_are_forced_too_and_nothing_else_drives_them() -> None:
+    """Sources that nobody else makes spike; what the description's own stimuli would add is left out."""
+    learns = recurrent(SIZE).projections[0].replace(pre="s", weights=np.ones((SIZE, 2)), plasticity=rule())
+    net = recurrent(SIZE).replace(
+        populations=[*recurrent(SIZE).populations, Population(name="s", size=2, neuron=Source())],
+        projections=[learns], stimuli=[Poisson("s", 500.0), Current("a", 50.0)],
+    )  # fmt: skip
+    exe = compiled(net, TARGET)
+    found = correlation_sensors(exe, chips=CHIPS, duration=20_000.0)
+    np.testing.assert_allclose(found.amplitude["p"].reshape(3, 2, -1), truth(exe), rtol=1e-7)
+
+
+def test_targets_that_force_nothing_are_measured_from_spontaneous_spikes() -> None:
+    deaf = TARGET.replace(stimuli={})
+    exe = compiled(recurrent(SIZE, plasticity=rule()), deaf)
+    found = correlation_sensors(exe, chips=deaf.sample_chips(3, seed=2), duration=20_000.0)
+    np.testing.assert_allclose(found.amplitude["p"][:, :, OFF], truth(exe), rtol=1e-7)
+    with pytest.raises(salhw.UnsupportedNetworkError, match=r"stimuli\[0\]"):
+        correlation_sensors(exe, duration=20_000.0, forced=True)
 
 
 def test_efficacy_is_the_integral_over_lags_and_its_error_follows_both_errors() -> None:

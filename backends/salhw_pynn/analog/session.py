@@ -229,12 +229,12 @@ class AnalogSession(Closing):
         """Run to the beginning of a step; forced spikes come at the last tick of theirs."""
         first, ticks = self._step, self._now(self._step)
         found: dict[str, list[tuple[IntArray, IntArray]]] = {name: [] for name in self._circuit.cells}
+        raised: dict[str, IntArray] = {}
         for step in sorted(s for s in self._forced if first <= s < until):
-            self._simulate(self._now(step + 1) - 1 - ticks, found)
+            self._simulate(self._now(step + 1) - 1 - ticks, raised, found)
             ticks = self._now(step + 1) - 1
-            for name, cells in self._forced[step].items():
-                self._raise(name, cells, ticks)
-        self._simulate(self._now(until) - ticks, found)
+            raised = {name: self._ready(name, cells, ticks) for name, cells in self._forced[step].items()}
+        self._simulate(self._now(until) - ticks, raised, found)
         self._step = until
         net, place = self.executable.network, self.executable.placement
         seen: list[tuple[IntArray, IntArray, IntArray]] = []
@@ -259,22 +259,22 @@ class AnalogSession(Closing):
         """Ticks that have passed when ``step`` begins."""
         return int(self._circuit.tick_of(step)) - self._circuit.per_step
 
-    def _simulate(self, ticks: int, found: dict[str, list[tuple[IntArray, IntArray]]]) -> None:
+    def _simulate(
+        self, ticks: int, raised: dict[str, IntArray], found: dict[str, list[tuple[IntArray, IntArray]]]
+    ) -> None:
+        """Run after ``raised`` cells were lifted above all thresholds."""
         if not ticks:
             return
-        for name, spikes in self._call("run", ticks, {})["spikes"].items():
+        for name, spikes in self._call("run", ticks, {}, raised, ABOVE)["spikes"].items():
             found[name].append((spikes["stamp"], spikes["cell"]))
             np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
 
-    def _raise(self, name: str, cells: IntArray, ticks: int) -> None:
-        """Lift the potential of neurons (of one instance) above all thresholds, unless they are refractory."""
+    def _ready(self, name: str, cells: IntArray, ticks: int) -> IntArray:
+        """Neurons (of one instance) in the batch that are not refractory, ascending."""
         size = self.executable.network.population(name).size
         index = (np.arange(len(self.ids))[:, None] * size + cells).ravel()
         dead = round(self._circuit.cells[name].refractory / self._circuit.plan.tick)
-        index = index[self._last[name][index] + dead <= ticks + 1]
-        potential = self._call("read_cells", name, "V_m")
-        potential[index] = ABOVE
-        self._call("write_cells", {name: {"V_m": potential}})
+        return np.asarray(index[self._last[name][index] + dead <= ticks + 1])
 
     def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
         return {name: self.get(f"projections.{name}.weights") for name in names}

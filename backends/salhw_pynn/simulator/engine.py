@@ -64,12 +64,15 @@ def _meter(cells: Any, every: int, plan: dict[str, Any]) -> Any:
     return meter
 
 
-def run(steps: int, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Assign ``settings`` (cells -> parameters), run, and return what was recorded: per population ``stamp`` (ticks)
-    and ``cell``; of membranes ``stamp``, ``cell`` and ``value``."""
+def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any], potential: float) -> dict[str, Any]:
+    """Assign ``settings`` (cells -> parameters), raise some cells (indices that ascend) to a potential, run, and return
+    what was recorded: per population ``stamp`` (ticks) and ``cell``; of membranes ``stamp``, ``cell`` and ``value``."""
     plan, cells = _network["plan"], _network["cells"]
     for name, parameters in settings.items():
         build.assign(cells[name], **parameters)
+    for name, index in raised.items():
+        if len(index):
+            cells[name].node_collection[index.tolist()].set({"V_m": potential})
     nest.Simulate(steps * plan["per_step"] * plan["tick"])
     _network["now"] += steps
     found: dict[str, Any] = {"spikes": {}, "membranes": {}}
