@@ -52,11 +52,11 @@ class Recovered:
 
 
 def recover(
-    target: Target, chips: int, seconds: float, seed: int = 5
+    target: Target, chips: int, seconds: float, seed: int = 5, forced: bool = True
 ) -> tuple[dict[str, Recovered], CorrelationSensors]:
     """Sensors measured through a session beside the fixed pattern that was drawn."""
     executable, chosen = salhw.compile(NET, target), target.sample_chips(chips, seed=WAFER)
-    found = correlation_sensors(executable, chips=chosen, duration=1000.0 * seconds, seed=seed)
+    found = correlation_sensors(executable, chips=chosen, duration=1000.0 * seconds, seed=seed, forced=forced)
     place = executable.placement.synapses(NET, "p")
     drawn = sensor.of_chips(chosen, PRE, POST, place, neurons=2 * PAIRS, dt=1.0, amplitude=1.0)
     truth = {"amplitude": drawn.amplitude, "tau": drawn.tau}
