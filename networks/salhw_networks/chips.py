@@ -41,7 +41,7 @@ from salhw_networks.experiment import (
     quartiles,
 )
 from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import BIAS, WEIGHTS, Training, asymmetry, description, divergences, sampled, train
+from salhw_networks.training import BIAS, WEIGHTS, Cases, Training, asymmetry, description
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,24 +173,14 @@ def _trained(
     chips: Sequence[Chip] | None,
     name: str,
 ) -> Arrays:
-    batch, shape, found = sweep.cases(how, scale, conditions), (len(conditions), scale.runs), []
-    for k in range(scale.checks + 1):
+    def effective(batch: Cases) -> Arrays:
+        return {"effective": measured(how, batch.weights, batch.bias, 0.5 * scale.measure, target, chips or ())}
 
-        def compute(progress: Progress, k: int = k, batch: Any = batch) -> Arrays:
-            if k:
-                part = scale.part / sweep.share(scale, k)
-                batch = train(
-                    how, batch, scale.part, target=target, seed=100 * sweep.SEED + k, chips=chips,
-                    progress=lambda done: progress(part * done),
-                )  # fmt: skip
-            p = sampled(how, batch, scale.measure, target=target, seed=200 * sweep.SEED + k, chips=chips)
-            kept = {"weights": batch.weights, "bias": batch.bias, "forward": divergences(p, batch.target)[0]}
-            if chips and k in (0, scale.checks):
-                kept["effective"] = measured(how, batch.weights, batch.bias, 0.5 * scale.measure, target, chips)
-            return kept
-
-        found.append(work.piece(f"{name}-{k:04d}", len(batch) * sweep.share(scale, k), compute))
-        batch = batch.with_state(found[-1]["weights"], found[-1]["bias"])
+    shape = (len(conditions), scale.runs)
+    found = sweep.trained(
+        work, how, scale, conditions, target, chips=chips, name=f"{name}-", size=len(conditions) * scale.runs,
+        ends=effective if chips else None,
+    )  # fmt: skip
     ends = [f["effective"] if chips else f["weights"] for f in (found[0], found[-1])]
     return {
         "forward": np.stack([f["forward"].reshape(shape) for f in found]),

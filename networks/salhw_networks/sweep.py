@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from salhw.chip import Chip
 from salhw.fields import FloatArray
+from salhw.target import Target
 from salhw.theory import distribution
 from salhw_networks.experiment import Arrays, Progress, Work, parts, quartiles, tidy
 from salhw_networks.training import Cases, Training, asymmetry, divergences, sampled, train
@@ -114,27 +116,13 @@ def key(how: Training, scale: Scale, conditions: Sequence[Condition]) -> dict[st
 
 
 def run(work: Work, how: Training, scale: Scale, conditions: Sequence[Condition]) -> Arrays:
-    """Train everything; a piece of work per check. Each begins with the network at rest and random numbers of its own,
-    so that a resumed sweep gives what an uninterrupted one gives.
+    """Train everything as one batch.
 
     Returns: cycle (check + 1,), those of speed 1 that they stand for; forward D_KL(p || p*), backward D_KL(p* || p),
         asymmetry, (check + 1, condition, run); weights (2, condition, run, post, pre) before and after, bias alike.
     """
-    batch = cases(how, scale, conditions)
     shape = (len(conditions), scale.runs)
-    found = []
-    for k in range(scale.checks + 1):
-
-        def compute(progress: Progress, k: int = k, batch: Cases = batch) -> Arrays:
-            training, measuring = parts(progress, 2)
-            if k:
-                batch = train(how, batch, scale.part, target=work.target, seed=100 * SEED + k, progress=training)
-            p = sampled(how, batch, scale.measure, target=work.target, seed=200 * SEED + k, progress=measuring)
-            forward, backward = divergences(p, batch.target)
-            return {"weights": batch.weights, "bias": batch.bias, "forward": forward, "backward": backward}
-
-        found.append(work.piece(f"{k:04d}", share(scale, k), compute))
-        batch = batch.with_state(found[-1]["weights"], found[-1]["bias"])
+    found = trained(work, how, scale, conditions, work.target)
     ends = {name: np.stack([found[0][name], found[-1][name]]) for name in ("weights", "bias")}
     return {
         "cycle": scale.speed * scale.part * np.arange(scale.checks + 1),
@@ -142,6 +130,47 @@ def run(work: Work, how: Training, scale: Scale, conditions: Sequence[Condition]
         "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in found]),
         **{name: value.reshape(2, *shape, *value.shape[2:]) for name, value in ends.items()},
     }
+
+
+def trained(
+    work: Work,
+    how: Training,
+    scale: Scale,
+    conditions: Sequence[Condition],
+    target: Target | str,
+    *,
+    chips: Sequence[Chip] | None = None,
+    name: str = "",
+    size: int = 1,
+    ends: Callable[[Cases], Arrays] | None = None,
+) -> list[Arrays]:
+    """One after the other, pieces of work that begin with ``name``: what each check found, and weights and biases then.
+    Each begins with the network at rest and random numbers of its own, so that a resumed sweep gives what an
+    uninterrupted one gives.
+
+    Args:
+        size: how much work one piece is, in units of ``share``.
+        ends: what else to find out at the beginning and at the end.
+    """
+    batch, found = cases(how, scale, conditions), list[Arrays]()
+    for k in range(scale.checks + 1):
+
+        def compute(progress: Progress, k: int = k, batch: Cases = batch) -> Arrays:
+            training, measuring = parts(progress, 2)
+            if k:
+                batch = train(
+                    how, batch, scale.part, target=target, seed=100 * SEED + k, chips=chips, progress=training
+                )  # fmt: skip
+            p = sampled(
+                how, batch, scale.measure, target=target, seed=200 * SEED + k, chips=chips, progress=measuring
+            )  # fmt: skip
+            forward, backward = divergences(p, batch.target)
+            more = ends(batch) if ends and k in (0, scale.checks) else {}
+            return {"weights": batch.weights, "bias": batch.bias, "forward": forward, "backward": backward, **more}
+
+        found.append(work.piece(f"{name}{k:04d}", size * share(scale, k), compute))
+        batch = batch.with_state(found[-1]["weights"], found[-1]["bias"])
+    return found
 
 
 def share(scale: Scale, check: int) -> float:
