@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.pipeline import compile
-from salhw.connectivity import shape_of, synapses, values
+from salhw.connectivity import synapses, values
 from salhw.fields import FloatArray, IntArray
 from salhw.network import Network
 from salhw.neurons import GLM
-from salhw.target import Range, Target
+from salhw.target import Target
 from salhw_calibration.calibration import Calibration, of_one_wafer, spread, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
-from salhw_calibration.measuring import Progress, path_of, refused, without_plasticity
+from salhw_calibration.measuring import Progress
 from salhw_calibration.neurons import TransferFunctions, transfer_functions
+from salhw_calibration.probing import by_path, first_neurons, probing_network, signs_of
 
-LARGEST = 1.5  # probing weight
 DIFFERENT = 1e-3  # p-value below which gains of the two signs are two
-INPUT = 5.0  # largest root of the sum of squares of a neuron's probing weights
 
 
 @dataclass(frozen=True)
 class Goals:
-    """When to stop: the spread, over a chip, of the relative error of weights and of the error of biases. Sensors are
-    measured once: theirs is what success means."""
+    """When to stop: the spread, over a chip, of the relative error of weights, of the error of biases, and of the
+    relative error of what differences between biases make. Sensors are measured once: theirs is what success means."""
 
     weight: float = 0.05
     bias: float = 0.05
+    slope: float = 0.05
     sensor: float = 0.05
 
 
@@ -47,11 +47,14 @@ class _Measured:
     errors: FloatArray
     gains: FloatArray
     gain_errors: FloatArray
-    provenance: Mapping[str, Any]
 
     def signed(self, values: FloatArray) -> FloatArray:
         """(chip, synapse) -> (chip, synapse, sign), NaN for the sign that was not probed."""
         return np.stack([np.where(self.wanted > 0.0, values, np.nan), np.where(self.wanted < 0.0, values, np.nan)], -1)
+
+    def within(self, goal: float) -> Any:
+        """(chip, synapse): as wanted, or not probed."""
+        return np.isnan(self.wanted) | _within(self.weights - 1.0, self.errors, goal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +96,9 @@ class _Neurons:
 def calibrate(
     target: Target,
     chips: Sequence[Chip],
-    net: Network,
-    *,
     goals: Goals = Goals(),
+    *,
+    net: Network | None = None,
     duration: float = 100_000.0,
     rounds: int = 2,
     seed: int = 0,
@@ -113,9 +116,10 @@ def calibrate(
     own corrections: nothing is shared.
 
     Args:
-        net: says which places of the chips to calibrate. Where it learns, and sessions can change the amplitudes of
-            windows, the correlation sensors come last; they are equalised for the pairs that it makes with its weights,
-            biases and stimuli, which otherwise do not matter.
+        goals: spreads at which to stop, and by which success is judged.
+        net: says which places of the chips to calibrate; by default the first 16 neurons, all to all. Where it learns,
+            and sessions can change the amplitudes of windows, the correlation sensors come last; they are equalised for
+            the pairs that it makes with its weights, biases and stimuli, which otherwise do not matter.
         duration: biological time in ms of each part of a measurement: the neurons, and two signs in two directions.
 
     Raises:
@@ -123,17 +127,19 @@ def calibrate(
         UnsupportedNetworkError: the target cannot hold the network, or record spikes.
     """
     of_one_wafer(chips)
-    signs = _signs(target)
-    exe = compile(_probing(net, len(signs) > 1), target)
+    net = net or first_neurons()
+    signs = signs_of(target)
+    exe = compile(probing_network(net, len(signs) > 1), target)
     probing = exe.network
     c = circuit(probing)
     names = [p.name for p in probing.populations if isinstance(p.neuron, GLM)]
-    places = np.concatenate([exe.placement.synapses(probing, p.name) for p in probing.projections])
+    none = np.zeros(0, dtype=np.int64)
+    places = np.concatenate([none, *(exe.placement.synapses(probing, p.name) for p in probing.projections)])
     cells = np.concatenate([exe.placement.neurons(probing, name) for name in names])
-    flat = np.concatenate([
+    flat = np.concatenate([none, *(
         values(p.weights, *probing.ends(p.name)).ravel()[synapses(p.weights, *probing.ends(p.name))[2]]
         for p in probing.projections
-    ])  # fmt: skip
+    )])  # fmt: skip
     ways = [way for way in (c.pre < c.post, c.pre > c.post) if way.any()]
     patterns = [np.where(way, sign * flat, np.nan) for way in ways for sign in signs]
     learns = corrigible(net, target)
@@ -157,13 +163,13 @@ def calibrate(
         for run, wanted in enumerate(patterns, first + 1):
             f = effective_weights(
                 corrected, chips=chips, duration=duration, seed=seed + run, progress=part(run),
-                weights=_by_path(probing, np.nan_to_num(wanted)),
+                weights=by_path(probing, np.nan_to_num(wanted)),
             )  # fmt: skip
             weights, errors, nominal = (c.flat(m) for m in (f.weights, f.standard_errors, f.nominal))
             known = usable(np.where(wanted > 0.0, gain[..., 0], gain[..., 1]))
             known = known / np.where(np.isnan(wanted), np.nan, nominal)
             found.append(_Measured(
-                wanted, weights / wanted, errors / np.abs(wanted), weights * known, errors * np.abs(known), f.provenance
+                wanted, weights / wanted, errors / np.abs(wanted), weights * known, errors * np.abs(known),
             ))  # fmt: skip
         return swept, found
 
@@ -181,26 +187,32 @@ def calibrate(
     done = 0
     for done in range(1, rounds + 1):
         swept, found = measure(done, _pooled(gains), corrections(_pooled(gains), neurons))
-        if np.all(_weight_spread(found) <= goals.weight) and np.all(_bias_spread(swept, names) <= goals.bias):
+        left = {"weight": _weight_spread(found, chips), **_neuron_spreads(swept, names)}
+        if all(np.all(of_chip <= getattr(goals, name)) for name, of_chip in left.items()):
             break
         neurons = neurons.plus(swept, names)
         for m in found:
             gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
     result = corrections(_pooled(gains), neurons)
     swept, after = measure(rounds + 1, _pooled(gains), result)
+    spreads = {
+        "before": {"weight": _weight_spread(before, chips), **_neuron_spreads(raw, names)},
+        "after": {"weight": _weight_spread(after, chips), **_neuron_spreads(swept, names)},
+    }
     calibrated = replace(
         result,
-        weight_success=_sorted(
-            _every(np.isnan(m.wanted) | _within(m.weights - 1.0, m.errors, goals.weight) for m in after), places
-        ),
-        bias_success=_sorted(_within(_all(swept.offset, names), _all(swept.offset_errors, names), goals.bias), cells),
-        spread={
-            "weight before": _weight_spread(before),
-            "weight after": _weight_spread(after),
-            "bias before": _bias_spread(raw, names),
-            "bias after": _bias_spread(swept, names),
+        weight_success=result.weight_success & np.all([_sorted(m.within(goals.weight), places) for m in after], axis=0),
+        **{
+            f"{name}_success": _sorted(_within(*of_neurons, getattr(goals, name)), cells)
+            for name, of_neurons in _deviations(swept, names).items()
         },
-        provenance={**after[-1].provenance, "rounds": done, "goal_weight": goals.weight, "goal_bias": goals.bias},
+        spread={f"{name} {when}": of_chip for when, found in spreads.items() for name, of_chip in found.items()},
+        provenance={
+            **swept.provenance,
+            "duration_ms": duration,
+            "rounds": done,
+            **{f"goal_{name}": goal for name, goal in asdict(goals).items()},
+        },
     )
     if not learns:
         return calibrated
@@ -224,12 +236,8 @@ def _calibration(
     return Calibration(
         target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), np.sort(places),
         np.sort(cells), gain, offset, slope, np.full(gain.shape, np.nan), np.asarray(np.isfinite(gain).any(axis=2)),
-        np.isfinite(offset), np.zeros(gain.shape[:2], dtype=np.bool_), {},
+        np.isfinite(offset), np.isfinite(slope), np.zeros(gain.shape[:2], dtype=np.bool_), {},
     )  # fmt: skip
-
-
-def _every(of: Iterable[Any]) -> Any:
-    return np.all(list(of), axis=0)
 
 
 def _sorted(values: Any, places: IntArray) -> Any:
@@ -252,12 +260,22 @@ def _pooled(gains: _Mean) -> FloatArray:
     return np.broadcast_to(pooled, gains.total.shape)
 
 
-def _weight_spread(found: Sequence[_Measured]) -> FloatArray:
-    return spread(*(np.concatenate(a, axis=1) for a in ([m.weights - 1.0 for m in found], [m.errors for m in found])))
+def _weight_spread(found: Sequence[_Measured], chips: Sequence[Chip]) -> FloatArray:
+    nothing = np.zeros((len(chips), 0))  # a network without synapses
+    parts = ([m.weights - 1.0 for m in found], [m.errors for m in found])
+    return spread(*(np.concatenate([nothing, *part], axis=1) for part in parts))
 
 
-def _bias_spread(swept: TransferFunctions, names: Sequence[str]) -> FloatArray:
-    return spread(_all(swept.offset, names), _all(swept.offset_errors, names))
+def _deviations(swept: TransferFunctions, names: Sequence[str]) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """How far transfer functions are from the described one, and standard errors, (chip, neuron), by quantity."""
+    return {
+        "bias": (_all(swept.offset, names), _all(swept.offset_errors, names)),
+        "slope": (_all(swept.slope, names) - 1.0, _all(swept.slope_errors, names)),
+    }
+
+
+def _neuron_spreads(swept: TransferFunctions, names: Sequence[str]) -> dict[str, FloatArray]:
+    return {name: spread(*of_neurons) for name, of_neurons in _deviations(swept, names).items()}
 
 
 def _all(of: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:
@@ -268,45 +286,3 @@ def _within(deviation: FloatArray, error: FloatArray, goal: float) -> Any:
     """Measured, and not significantly beyond three times the goal."""
     known = np.isfinite(deviation) & np.isfinite(error)
     return known & (np.abs(np.where(known, deviation, 0.0)) <= 3.0 * np.hypot(goal, np.where(known, error, 0.0)))
-
-
-def _signs(target: Target) -> tuple[float, ...]:
-    """Of the weights that the target has."""
-    limits = target.projections.get("weights")
-    if not isinstance(limits, Range) or limits.min < 0.0 < limits.max:
-        return (1.0, -1.0)
-    return (1.0,) if limits.max > 0.0 else (-1.0,)
-
-
-def _by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
-    """Weights (synapse,) of all projections, by path."""
-    found, first = {}, 0
-    for p in net.projections:
-        position = synapses(p.weights, *net.ends(p.name))[2]
-        full = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
-        full.reshape(-1)[position] = flat[first : first + len(position)]
-        found[path_of(p)], first = full, first + len(position)
-    return found
-
-
-def _probing(net: Network, both: bool) -> Network:
-    """The same places with weights large enough to be measured, of alternating signs if the target has ``both``, and
-    biases of zero; no stimuli, unless sources need them to spike."""
-    if not any(isinstance(p.neuron, GLM) for p in net.populations):
-        raise refused(
-            "SAL803", "populations", "no GLM neurons", "GLM neurons", "calibrate with a network that has some"
-        )
-    projections = []
-    for p in net.projections:
-        post, pre, position = synapses(p.weights, *net.ends(p.name))
-        weight = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
-        size = min(LARGEST, INPUT / np.sqrt(np.bincount(post).max(initial=1)))
-        weight.reshape(-1)[position] = np.where((post + pre) % 2 == 0, size, -size) if both else size
-        fresh = weight if weight.ndim == 2 else p.weights.replace(weight=weight)
-        projections.append(p.replace(weights=fresh))
-    populations = [
-        p.replace(neuron=p.neuron.replace(bias=0.0)) if isinstance(p.neuron, GLM) else p for p in net.populations
-    ]  # fmt: skip
-    sources = {p.name for p in net.populations if not isinstance(p.neuron, GLM)}
-    stimuli = tuple(s for s in net.stimuli if s.population in sources)
-    return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli))

@@ -24,7 +24,7 @@ from salhw.paths import BRANCHES, Address, addresses
 from salhw_calibration.measuring import refused
 
 Bools = npt.NDArray[np.bool_]
-FORMAT, VERSION = "salhw.calibration", 2
+FORMAT, VERSION = "salhw.calibration", 3
 LEAST = 0.1  # gain or slope: what is weaker, or acts the other way round, cannot be corrected
 
 
@@ -41,9 +41,9 @@ class Calibration:
         offset, slope: (chip, neuron): a neuron that is told b acts as ``offset + slope * b``; NaN: 0 and 1.
         efficacy: (chip, synapse, branch), causal first: what a synapse's correlation sensors make of pairs over what
             they should (``CorrelationSensors.efficacy``); NaN where nothing learns, or unknown: 1.
-        weight_success (chip, synapse), bias_success (chip, neuron), sensor_success (chip, synapse): measured,
-            correctable, and within the goal afterwards.
-        spread: per quantity and "before" or "after", (chip,): the spread of the relative error of weights and of
+        weight_success (chip, synapse), bias_success and slope_success (chip, neuron), sensor_success (chip, synapse):
+            measured, correctable, and within the goal afterwards.
+        spread: per quantity and "before" or "after", (chip,): the spread of the relative error of weights, slopes and
             efficacies and of the error of biases, without the noise of measuring it.
         provenance: how it was measured.
     """
@@ -60,6 +60,7 @@ class Calibration:
     efficacy: FloatArray
     weight_success: Bools
     bias_success: Bools
+    slope_success: Bools
     sensor_success: Bools
     spread: Mapping[str, FloatArray]
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -71,8 +72,13 @@ class Calibration:
 
     @property
     def bias_yield(self) -> FloatArray:
-        """The share of each chip's neurons that were calibrated with success."""
+        """The share of each chip's neurons whose bias was calibrated with success."""
         return np.asarray(self.bias_success.mean(axis=1))
+
+    @property
+    def slope_yield(self) -> FloatArray:
+        """The share of each chip's neurons for which a difference of biases was."""
+        return np.asarray(self.slope_success.mean(axis=1))
 
     @property
     def sensor_yield(self) -> FloatArray:
@@ -102,7 +108,9 @@ class Calibration:
             return {"yield": float(success.mean()), **spread}
 
         sensors = self.sensor_success[:, self._learns]
-        found = {"weight": self.weight_success, "bias": self.bias_success, "sensor": sensors}
+        found = {
+            "weight": self.weight_success, "bias": self.bias_success, "slope": self.slope_success, "sensor": sensors
+        }  # fmt: skip
         told = {name: success for name, success in found.items() if success.size and f"{name} after" in self.spread}
         return {name: of(name, success) for name, success in told.items()}
 
@@ -206,7 +214,8 @@ class Calibration:
 
 
 _NAMES = (
-    "synapses", "neurons", "gain", "offset", "slope", "efficacy", "weight_success", "bias_success", "sensor_success",
+    "synapses", "neurons", "gain", "offset", "slope", "efficacy", "weight_success", "bias_success", "slope_success",
+    "sensor_success",
 )  # fmt: skip
 
 

@@ -11,9 +11,7 @@ import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
-from salhw.kernels import Rectangular
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM
+from salhw.network import Network
 from salhw.target import Target
 from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibrate import calibrate as measured_and_corrected
@@ -21,6 +19,7 @@ from salhw_calibration.calibration import Calibration
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.measuring import Progress
 from salhw_calibration.plots import nominal_and_measured, residuals
+from salhw_calibration.probing import first_neurons
 from salhw_calibration.results import EffectiveWeights
 
 COLUMNS = ("projection", "synapses", "measured", "slope", "rms error", "median s.e.", "beyond 2 s.e.", "fits")
@@ -70,19 +69,6 @@ def _row(exe: Executable, found: EffectiveWeights, name: str) -> list[str]:
 measurements = {"weights": weights}
 
 
-def first_neurons(size: int = 16) -> Network:
-    """The first neurons of a chip, all to all: what is calibrated where nobody says which network will run."""
-    neurons = Population(name="neurons", size=size, neuron=GLM(bias=0.0, tau_ref=10.0))
-    everything = Projection(
-        name="recurrent",
-        pre="neurons",
-        post="neurons",
-        weights=np.zeros((size, size)),
-        kernel=Rectangular(tau_syn=10.0),
-    )
-    return Network(name="first_neurons", dt=1.0, populations=[neurons], projections=[everything])
-
-
 def calibrate(
     target: Target,
     chips: Sequence[Chip],
@@ -95,7 +81,7 @@ def calibrate(
 ) -> Mapping[str, Any]:
     """Measure and correct chips for a network (by default ``first_neurons``), and save the calibration."""
     goals, net = Goals(), net or first_neurons()
-    found = measured_and_corrected(target, chips, net, goals=goals, duration=duration, seed=seed, progress=progress)
+    found = measured_and_corrected(target, chips, goals, net=net, duration=duration, seed=seed, progress=progress)
     out.mkdir(parents=True, exist_ok=True)
     path = found.save(out)
     residuals(found, goals, out / "residuals.png")

@@ -99,7 +99,7 @@ def _untouched(exe: Executable, chips: Sequence[Chip]) -> Calibration:
     never, nobody = np.zeros(synapse.shape[:2], dtype=np.bool_), np.zeros(neuron.shape, dtype=np.bool_)
     return Calibration(
         target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), places, cells,
-        synapse, neuron, neuron, synapse, never, nobody, never, {},
+        synapse, neuron, neuron, synapse, never, nobody, nobody, never, {},
     )  # fmt: skip
 
 

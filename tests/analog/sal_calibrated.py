@@ -188,7 +188,7 @@ def both_stage(folder: Path, chips: int, measured: float, seconds: float) -> Non
             measure().save(path)
         return Calibration.load(path)
 
-    weights = kept("weights", lambda: calibrate(target, chosen, fixed, duration=1e3 * measured, rounds=1, seed=21))
+    weights = kept("weights", lambda: calibrate(target, chosen, net=fixed, duration=1e3 * measured, rounds=1, seed=21))
     print(weights.summary, flush=True)
     whole = kept("whole", lambda: calibrate_sensors(
         target, chosen, NET, calibration=weights, duration=1e3 * measured, seed=11,

@@ -158,7 +158,7 @@ def main(folder: Path, count: int = 20, seconds: float = 100.0, size: int = 8, c
     began = clock()
     kept = folder / f"{case}-{count}-{seconds:g}-{size}.h5"
     if not kept.is_file():
-        calibrate(target, chips, pairs(size), goals=Goals(0.0, 0.0), duration=1000.0 * seconds, seed=1).save(
+        calibrate(target, chips, Goals(0.0, 0.0), net=pairs(size), duration=1000.0 * seconds, seed=1).save(
             folder
         ).rename(kept)
     calibration = Calibration.load(kept)

@@ -24,7 +24,7 @@ OFF = ~np.eye(6, dtype=bool)
 
 @pytest.fixture(scope="module")
 def measured() -> Calibration:
-    return calibrate(TARGET, CHIPS[:4], NET, duration=75_000.0, seed=1)
+    return calibrate(TARGET, CHIPS[:4], net=NET, duration=75_000.0, seed=1)
 
 
 def written(net: Network, calibration: Calibration | None, chips: Sequence[salhw.Chip]) -> dict[str, FloatArray]:
@@ -118,7 +118,7 @@ def test_sources_and_sparse_synapses_are_calibrated_too() -> None:
     )
     chips = TARGET.sample_chips(2)
     seen: list[float] = []
-    found = calibrate(TARGET, chips, net, goals=Goals(0.2, 0.2), duration=100_000.0, progress=seen.append)
+    found = calibrate(TARGET, chips, Goals(0.2, 0.2, 0.2), net=net, duration=100_000.0, progress=seen.append)
     assert seen == sorted(seen)
     assert found.provenance["rounds"] == 1  # the goals are wide
     exe = salhw.compile(net, TARGET, calibration=found)
@@ -163,8 +163,26 @@ def test_gains_of_either_sign_are_told_apart_where_they_differ() -> None:
 
 def test_nothing_to_calibrate_is_refused() -> None:
     with pytest.raises(MeasurementError, match="SAL811 chips"):
-        calibrate(TARGET, [], NET)
+        calibrate(TARGET, [], net=NET)
+    still = Network(name="s", dt=1.0, populations=[Population(name="s", size=1, neuron=Source())])
     with pytest.raises(MeasurementError, match="SAL803"):
-        calibrate(
-            TARGET, CHIPS[:1], Network(name="s", dt=1.0, populations=[Population(name="s", size=1, neuron=Source())])
-        )
+        calibrate(TARGET, CHIPS[:1], net=still)
+
+
+def test_neurons_without_synapses_are_calibrated() -> None:
+    net = Network(name="n", dt=1.0, populations=[Population(name="a", size=6, neuron=GLM())])
+    found = calibrate(TARGET, CHIPS[:2], net=net, duration=50_000.0)
+    assert set(found.summary) == {"bias", "slope"}
+    # By the standard errors of four sweeps of 10 s per level .02 should be left of .3.
+    assert np.all(found.spread["bias after"] < 0.05)
+    assert found.bias_success.all()
+    assert found.slope_yield.tolist() == [1.0, 1.0]
+
+
+def test_without_a_network_the_first_neurons_are_calibrated() -> None:
+    found = calibrate(TARGET, CHIPS[:1], Goals(1.0, 1.0, 1.0), duration=2_000.0, rounds=1)
+    assert found.bias_success.shape == (1, 16)
+    assert found.weight_success.shape == (1, 240)
+    few = recurrent(6)
+    places = compiled(few, TARGET).placement.neurons(few, "a")
+    assert set(places) <= set(found.neurons)

@@ -174,17 +174,16 @@ def test_calibrated_synapses_learn_alike_on_their_chips_only(tmp_path: Path) -> 
 def test_calibrating_a_network_that_learns_includes_its_sensors() -> None:
     target = TARGET.with_variability({"weight": 0.2})
     net, seen = recurrent(3, plasticity=rule()), list[float]()
-    made = calibrate(
-        target, CHIPS[:1], net, goals=Goals(0.2, 0.2), duration=20_000.0, rounds=1, progress=seen.append
-    )  # fmt: skip
+    goals = Goals(0.2, 0.2, 0.2)
+    made = calibrate(target, CHIPS[:1], goals, net=net, duration=20_000.0, rounds=1, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1.0)
-    assert set(made.summary) == {"weight", "bias", "sensor"}
+    assert set(made.summary) == {"weight", "bias", "slope", "sensor"}
     assert made.summary["sensor"]["after"] < 1e-6
     for rules in ((), [rule(), rule()]):
         other = recurrent(3, plasticity=rules)
-        still = calibrate(target, CHIPS[:1], other, goals=Goals(0.2, 0.2), duration=20_000.0, rounds=1)
-        assert set(still.summary) == {"weight", "bias"}
+        still = calibrate(target, CHIPS[:1], goals, net=other, duration=20_000.0, rounds=1)
+        assert set(still.summary) == {"weight", "bias", "slope"}
 
 
 def test_a_silent_network_has_no_lags_to_prefer() -> None:

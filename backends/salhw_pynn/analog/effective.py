@@ -18,20 +18,25 @@ def effective_weights(
 ) -> FloatArray:
     """Nominal weights (..., B, S), as a session holds them, times what the chips make of them.
 
-    The measure is the height of a PSP on the membrane; for a GLM neuron over the standard deviation of its membrane,
-    because the activation function is as wide as that. 1 on an ideal chip. The synapses are in the order of
+    For a GLM neuron the measure is what a PSP is on the membrane over the standard deviation of the membrane, because
+    the activation function is as wide as that: the height of an excitatory one, which makes spikes come early, and the
+    area of an inhibitory one, which keeps them away as long as it lasts. (Measured gains on chips of which nothing but
+    time constants differs go with tau_syn to the power of .4 and 1.0, docs/calibration.md; height and area do with .25
+    and 1.) For a LIF neuron it is the height. 1 on an ideal chip. The synapses are in the order of
     ``salhw.connectivity.synapses``.
     """
     net = executable.network
     made = circuit(net, executable.placement, chips)
     ideal = circuit(net, executable.placement, [chip.replace(variability={}) for chip in chips])
     post = net.projection(projection).post
+    stochastic = isinstance(net.population(post).neuron, GLM)
     factors = []
     for chosen in (made, ideal):
         cells, wiring = chosen.cells[post], chosen.wiring[projection]
-        sigma = cells.sigma if isinstance(net.population(post).neuron, GLM) else np.ones_like(cells.tau_m)
         ratio = cells.tau_m / cells.tau_syn
-        height = np.exp(-np.log(ratio) * ratio / (ratio - 1.0 + 1e-12))  # of a difference of two exponentials
-        factors.append(wiring.current * height[:, :, wiring.post] / sigma[:, wiring.post])
+        shape = np.exp(-np.log(ratio) * ratio / (ratio - 1.0 + 1e-12))  # height of a difference of two exponentials
+        if stochastic:
+            shape = np.stack([shape[0], cells.tau_syn[1]]) / cells.sigma
+        factors.append(wiring.current * shape[:, :, wiring.post])
     factor = factors[0] / factors[1]
     return np.asarray(nominal * np.where(nominal >= 0, factor[0], factor[1]))

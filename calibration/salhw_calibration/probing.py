@@ -1,0 +1,71 @@
+"""What ``calibrate`` writes into chips to measure them: a network at the same places that is easy to measure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw.connectivity import shape_of, synapses
+from salhw.fields import FloatArray
+from salhw.kernels import Rectangular
+from salhw.network import Network, Population, Projection
+from salhw.neurons import GLM
+from salhw.target import Range, Target
+from salhw_calibration.measuring import path_of, refused, without_plasticity
+
+LARGEST = 1.5  # probing weight
+INPUT = 5.0  # largest root of the sum of squares of a neuron's probing weights
+
+
+def first_neurons(size: int = 16) -> Network:
+    """The first neurons of a chip, all to all: what is calibrated where nobody says which network will run."""
+    neurons = Population(name="neurons", size=size, neuron=GLM(bias=0.0, tau_ref=10.0))
+    everything = Projection(
+        name="recurrent",
+        pre="neurons",
+        post="neurons",
+        weights=np.zeros((size, size)),
+        kernel=Rectangular(tau_syn=10.0),
+    )
+    return Network(name="first_neurons", dt=1.0, populations=[neurons], projections=[everything])
+
+
+def signs_of(target: Target) -> tuple[float, ...]:
+    """Of the weights that the target has."""
+    limits = target.projections.get("weights")
+    if not isinstance(limits, Range) or limits.min < 0.0 < limits.max:
+        return (1.0, -1.0)
+    return (1.0,) if limits.max > 0.0 else (-1.0,)
+
+
+def by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
+    """Weights (synapse,) of all projections, by path."""
+    found, first = {}, 0
+    for p in net.projections:
+        position = synapses(p.weights, *net.ends(p.name))[2]
+        full = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
+        full.reshape(-1)[position] = flat[first : first + len(position)]
+        found[path_of(p)], first = full, first + len(position)
+    return found
+
+
+def probing_network(net: Network, both: bool) -> Network:
+    """The same places with weights large enough to be measured, of alternating signs if the target has ``both``, and
+    biases of zero; no stimuli, unless sources need them to spike."""
+    if not any(isinstance(p.neuron, GLM) for p in net.populations):
+        raise refused(
+            "SAL803", "populations", "no GLM neurons", "GLM neurons", "calibrate with a network that has some"
+        )
+    projections = []
+    for p in net.projections:
+        post, pre, position = synapses(p.weights, *net.ends(p.name))
+        weight = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
+        size = min(LARGEST, INPUT / np.sqrt(np.bincount(post).max(initial=1)))
+        weight.reshape(-1)[position] = np.where((post + pre) % 2 == 0, size, -size) if both else size
+        fresh = weight if weight.ndim == 2 else p.weights.replace(weight=weight)
+        projections.append(p.replace(weights=fresh))
+    populations = [
+        p.replace(neuron=p.neuron.replace(bias=0.0)) if isinstance(p.neuron, GLM) else p for p in net.populations
+    ]  # fmt: skip
+    sources = {p.name for p in net.populations if not isinstance(p.neuron, GLM)}
+    stimuli = tuple(s for s in net.stimuli if s.population in sources)
+    return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli))
