@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
@@ -17,56 +16,62 @@ from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibrate import calibrate as measured_and_corrected
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.effective import effective_weights
-from salhw_calibration.measuring import Progress
-from salhw_calibration.plots import nominal_and_measured, residuals
+from salhw_calibration.measuring import Progress, refused
+from salhw_calibration.neurons import TransferFunctions, transfer_functions
+from salhw_calibration.plots import amplitudes_and_taus, nominal_and_measured, offsets_and_slopes, residuals
 from salhw_calibration.probing import first_neurons
-from salhw_calibration.results import EffectiveWeights
+from salhw_calibration.results import EffectiveWeights, as_plain
+from salhw_calibration.sensors import CorrelationSensors, correlation_sensors
+from salhw_calibration.tables import Table, of_neurons, of_sensors, of_weights
 
-COLUMNS = ("projection", "synapses", "measured", "slope", "rms error", "median s.e.", "beyond 2 s.e.", "fits")
 
-
-def weights(
-    exe: Executable,
-    *,
-    chips: Sequence[Chip] | None,
-    duration: float,
-    seed: int,
-    method: str | None,
-    out: Path,
-    progress: Progress | None,
-) -> Mapping[str, Any]:
+def weights(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
     """Effective weights of every synapse, with standard errors."""
-    found = effective_weights(
-        exe, chips=chips, duration=duration, seed=seed, method=method or "likelihood", progress=progress
-    )
+    found = effective_weights(exe, method=method or "likelihood", **options)
+    picture = partial(nominal_and_measured, found)
+    return _left("weights", exe, found, of_weights(exe, found), picture, out, found.method)
+
+
+def neurons(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
+    """Transfer functions and refractory periods of GLM neurons."""
+    _one_way(method)
+    found = transfer_functions(exe, **options)
+    return _left("neurons", exe, found, of_neurons(found), partial(offsets_and_slopes, found), out)
+
+
+def sensors(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
+    """Correlation sensors of every synapse that learns."""
+    _one_way(method)
+    found = correlation_sensors(exe, **options)
+    return _left("sensors", exe, found, of_sensors(exe, found), partial(amplitudes_and_taus, found), out)
+
+
+measurements = {"weights": weights, "neurons": neurons, "sensors": sensors}
+
+
+def _one_way(method: str | None) -> None:
+    if method is not None:
+        raise refused("SAL802", "method", repr(method), "one method, without a name", "leave --method out")
+
+
+def _left(
+    what: str,
+    exe: Executable,
+    found: EffectiveWeights | TransferFunctions | CorrelationSensors,
+    table: Table,
+    draw: Callable[[Path], Path],
+    out: Path,
+    *how: str,
+) -> Mapping[str, Any]:
+    """Numbers and picture in ``out``, and what the command line tells."""
     out.mkdir(parents=True, exist_ok=True)
-    data = found.as_dict()
-    (out / "weights.json").write_text(json.dumps(data, indent=1, default=str), encoding="utf-8")
-    nominal_and_measured(found, out / "weights.png")
-    rows = [_row(exe, found, name) for name in found.weights]
-    chosen = ", ".join(map(str, found.ids))
-    title = f"{exe.source.name} on {exe.target.name}, chips {chosen}, {found.method}, {duration:g} ms"
-    return {"title": title, "columns": COLUMNS, "rows": rows, "files": ["weights.json", "weights.png"], "data": data}
-
-
-def _row(exe: Executable, found: EffectiveWeights, name: str) -> list[str]:
-    nominal, weight, error = (of[name] for of in (found.nominal, found.weights, found.standard_errors))
-    synapse, known = np.isfinite(nominal), np.isfinite(weight) & np.isfinite(error)
-    if not known.any():
-        return [name, f"{synapse.sum()}", "0", *["–"] * 5]
-    x, y, e = nominal[known], weight[known], error[known]
-    slope = f"{x @ y / (x @ x):.3f}" if x.any() else "–"
-    fit = found.goodness_of_fit.get(exe.source.projection(name).post, np.full(1, np.nan))
-    tested = np.isfinite(fit)
-    fits = f"{np.mean(fit[tested] > 0.01):.0%}" if tested.any() else "–"
-    rms = np.sqrt(np.mean((y - x) ** 2))
-    beyond = np.mean(np.abs(y - x) > 2.0 * e)
-    return [
-        name, f"{synapse.sum()}", f"{known.sum()}", slope, f"{rms:.3g}", f"{np.median(e):.3g}", f"{beyond:.0%}", fits
-    ]  # fmt: skip
-
-
-measurements = {"weights": weights}
+    data = as_plain(found)
+    (out / f"{what}.json").write_text(json.dumps(data, indent=1, default=str), encoding="utf-8")
+    draw(out / f"{what}.png")
+    chosen, duration = ", ".join(map(str, found.ids)), found.provenance["duration_ms"]
+    title = ", ".join([f"{exe.source.name} on {exe.target.name}", f"chips {chosen}", *how, f"{duration:g} ms"])
+    columns, rows = table
+    return {"title": title, "columns": columns, "rows": rows, "files": [f"{what}.json", f"{what}.png"], "data": data}
 
 
 def calibrate(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from salhw.fields import FloatArray
+from salhw.paths import BRANCHES
 from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibration import Calibration
+from salhw_calibration.neurons import TransferFunctions
 from salhw_calibration.results import EffectiveWeights
+from salhw_calibration.sensors import CorrelationSensors
 
 
 def nominal_and_measured(measured: EffectiveWeights, path: str | Path, *, level: float = 0.95) -> Path:
@@ -45,6 +51,66 @@ def _scatter(panel: Any, measured: EffectiveWeights, name: str, interval: tuple[
     panel.set(xlabel="nominal weight", ylabel="measured weight", title=name)
     if 1 < len(measured.ids) <= 5:
         panel.legend(title="instance", fontsize=7, title_fontsize=7, frameon=False)
+
+
+def offsets_and_slopes(measured: TransferFunctions, path: str | Path) -> Path:
+    """Draw the transfer function of every GLM neuron, slope over offset with standard errors, a panel per population;
+    save it to ``path`` and return it."""
+    drawn = {
+        name: [_Cloud("", offset, measured.offset_errors[name], measured.slope[name], measured.slope_errors[name])]
+        for name, offset in measured.offset.items()
+    }
+    return _clouds(measured.provenance, drawn, dict.fromkeys(drawn, ((0.0, 1.0),)), ("offset", "slope"), path)
+
+
+def amplitudes_and_taus(measured: CorrelationSensors, path: str | Path) -> Path:
+    """Draw the correlation sensors of every synapse, amplitude over time constant with standard errors, a panel per
+    projection; save it to ``path`` and return it."""
+    drawn, nominal = {}, {}
+    for name, tau in measured.tau.items():
+        rest = (measured.tau_errors[name], measured.amplitude[name], measured.amplitude_errors[name])
+        drawn[name] = [_Cloud(b, *(part[:, k] for part in (tau, *rest))) for k, b in enumerate(BRANCHES)]
+        nominal[name] = [(window.tau, 1.0) for window in measured.windows[name]]
+    return _clouds(measured.provenance, drawn, nominal, ("tau, ms", "amplitude over described"), path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cloud:
+    """Points with standard errors in both directions, arrays of one shape."""
+
+    label: str
+    x: FloatArray
+    x_errors: FloatArray
+    y: FloatArray
+    y_errors: FloatArray
+
+
+def _clouds(
+    provenance: Mapping[str, Any],
+    drawn: Mapping[str, Sequence[_Cloud]],
+    nominal: Mapping[str, Sequence[tuple[float, float]]],
+    labels: tuple[str, str],
+    path: str | Path,
+) -> Path:
+    """A panel for each name, with crosses where the description is."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.4 * max(1, len(drawn)) + 0.4, 3.4), layout="constrained")
+    for panel, name in zip(np.ravel(figure.subplots(1, max(1, len(drawn)), squeeze=False)), drawn, strict=False):
+        for k, cloud in enumerate(drawn[name]):
+            known = np.isfinite(cloud.x) & np.isfinite(cloud.y)
+            x, x_errors, y, y_errors = (a[known] for a in (cloud.x, cloud.x_errors, cloud.y, cloud.y_errors))
+            panel.errorbar(
+                x, y, y_errors, x_errors, fmt=".", markersize=4, elinewidth=0.6, alpha=0.7, color=f"C{k}",
+                label=cloud.label or None,
+            )  # fmt: skip
+        for described in set(nominal[name]):
+            panel.plot(*described, "+", color="k", markersize=14, markeredgewidth=1.5, zorder=3, label="described")
+        panel.set(xlabel=labels[0], ylabel=labels[1], title=name)
+        panel.legend(fontsize=7, frameon=False)
+    figure.suptitle(str(provenance.get("target", "")), fontsize=10)
+    figure.savefig(path, dpi=150)
+    return Path(path)
 
 
 def residuals(calibration: Calibration, goals: Goals, path: str | Path) -> Path:

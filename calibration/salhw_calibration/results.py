@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from salhw.chip import Chip
-from salhw.fields import FloatArray
+from salhw.fields import FloatArray, Model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,6 +39,21 @@ def instance_ids(chips: Sequence[Chip] | None, instances: int | Sequence[int] | 
     if instances is None:
         return (0,)
     return tuple(instances) if isinstance(instances, Sequence) else tuple(range(instances))
+
+
+def as_plain(result: Any) -> dict[str, Any]:
+    """The fields of a result as plain data, for JSON: arrays as lists, in which NaN becomes null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: plain(each) for name, each in value.items()}
+        if isinstance(value, np.ndarray):
+            return np.where(np.isfinite(value), value, None).tolist()  # type: ignore[call-overload]  # numpy's stubs know no None
+        if isinstance(value, Model):
+            return value.model_dump(mode="json")
+        return [plain(each) for each in value] if isinstance(value, tuple) else value
+
+    return {field.name: plain(getattr(result, field.name)) for field in fields(result)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +105,4 @@ class EffectiveWeights:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain data, for ``--json``; NaN becomes null."""
-
-        def plain(arrays: Mapping[str, FloatArray]) -> dict[str, Any]:
-            return {name: np.where(np.isfinite(a), a, None).tolist() for name, a in arrays.items()}  # type: ignore[call-overload]  # numpy's stubs know no None
-
-        return {
-            "method": self.method,
-            "ids": list(self.ids),
-            "through": list(self.through),
-            "weights": plain(self.weights),
-            "standard_errors": plain(self.standard_errors),
-            "nominal": plain(self.nominal),
-            "biases": plain(self.biases),
-            "bias_errors": plain(self.bias_errors),
-            "goodness_of_fit": plain(self.goodness_of_fit),
-            "provenance": dict(self.provenance),
-        }
+        return as_plain(self)

@@ -116,7 +116,7 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
 
     @app.command()
     def measure(
-        what: Annotated[str, typer.Argument(metavar="WHAT", help="What to measure: weights.")],
+        what: Annotated[str, typer.Argument(metavar="WHAT", help="What to measure: weights, neurons or sensors.")],
         net: Net,
         target: TargetName = "reference",
         chip: OneChip = None,
@@ -131,7 +131,7 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
         out: Annotated[Path, typer.Option(help="Folder for numbers and pictures.")] = Path("salhw-measure"),
         json: Json = False,
     ) -> None:
-        """Measure what a network's synapses do on a target, with standard errors, beside what they should do."""
+        """Measure what a network's synapses, neurons or correlation sensors do on a target, with standard errors."""
         with reported(json):
             known = measuring().measurements
             if what not in known:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import salhw
-from salhw import GLM, Network, Population, Projection
+from salhw import GLM, SAL, Network, Population, Projection
 from salhw.cli import app
 from salhw_calibration import Calibration
 
@@ -98,3 +98,34 @@ def test_what_nobody_can_do_is_refused(net: str, tmp_path: Path) -> None:
     assert "SAL501" in ran("check", net, "--calibration", str(tmp_path / "none.h5"), status=2).stderr
     short = ran("measure", "weights", net, "--duration", "0.5", *out, "--json", status=1)
     assert json.loads(short.stdout)["diagnostics"][0]["code"] == "SAL404"
+
+
+def test_neurons_and_sensors_are_measured_as_weights_are(tmp_path: Path) -> None:
+    described = Network(
+        name="two",
+        dt=1.0,
+        populations=[Population(name="n", size=2, neuron=GLM(bias=-0.3))],
+        projections=[
+            Projection(
+                name="p", pre="n", post="n", weights=[[0.0, 0.5], [0.2, 0.0]],
+                plasticity=SAL(learning_rate=0.01, tau=8.0),
+            )
+        ],
+    )  # fmt: skip
+    file, out = str(described.save(tmp_path / "two.json")), tmp_path / "measured"
+    given = [file, "--chips", "0:2", "--duration", "20000", "--out", str(out)]
+    assert "two on reference, chips 0, 1, 20000 ms" in ran("measure", "neurons", *given).stdout
+    neurons = json.loads(ran("measure", "neurons", *given, "--json").stdout)
+    offset, error = (np.array(neurons[name]["n"]) for name in ("offset", "offset_errors"))
+    assert np.abs(offset / error).max() < 5.0  # of four standard normal numbers
+    assert neurons["refractory_period"]["n"] == [[10.0, 10.0]] * 2
+    assert "anticausal" in ran("measure", "sensors", *given).stdout
+    sensors = json.loads(ran("measure", "sensors", *given, "--json").stdout)
+    tau = np.array(sensors["tau"]["p"], dtype=float)
+    np.testing.assert_allclose(tau[:, :, [0, 1], [1, 0]], 8.0, rtol=1e-6)
+    assert np.isnan(tau[:, :, [0, 1], [0, 1]]).all()
+    for name in ("neurons", "sensors"):
+        assert (out / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert json.loads((out / f"{name}.json").read_text())["ids"] == [0, 1]
+    refused = ran("measure", "neurons", *given, "--method", "psp", status=2)
+    assert "SAL802 method = 'psp'" in refused.stderr

@@ -1,0 +1,78 @@
+"""Tables of measurements, a row for each thing measured, all chips together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw.compile.executable import Executable
+from salhw.connectivity import count
+from salhw.fields import FloatArray
+from salhw.paths import BRANCHES
+from salhw_calibration.neurons import TransferFunctions
+from salhw_calibration.results import EffectiveWeights
+from salhw_calibration.sensors import CorrelationSensors
+
+Table = tuple[tuple[str, ...], list[list[str]]]
+"""Names of columns, and rows."""
+NONE = "–"
+
+
+def of_weights(exe: Executable, found: EffectiveWeights) -> Table:
+    """A row for each projection; beside nominal weights."""
+    columns = ("projection", "synapses", "measured", "slope", "rms error", "median s.e.", "beyond 2 s.e.", "fits")
+    return columns, [_weights(exe, found, name) for name in found.weights]
+
+
+def _weights(exe: Executable, found: EffectiveWeights, name: str) -> list[str]:
+    nominal, weight, error = (of[name] for of in (found.nominal, found.weights, found.standard_errors))
+    synapse, known = np.isfinite(nominal), np.isfinite(weight) & np.isfinite(error)
+    if not known.any():
+        return [name, f"{synapse.sum()}", "0", *[NONE] * 5]
+    x, y, e = nominal[known], weight[known], error[known]
+    slope = f"{x @ y / (x @ x):.3f}" if x.any() else NONE
+    fit = found.goodness_of_fit.get(exe.source.projection(name).post, np.full(1, np.nan))
+    tested = np.isfinite(fit)
+    fits = f"{np.mean(fit[tested] > 0.01):.0%}" if tested.any() else NONE
+    rms = np.sqrt(np.mean((y - x) ** 2))
+    beyond = np.mean(np.abs(y - x) > 2.0 * e)
+    return [
+        name, f"{synapse.sum()}", f"{known.sum()}", slope, f"{rms:.3g}", f"{np.median(e):.3g}", f"{beyond:.0%}", fits
+    ]  # fmt: skip
+
+
+def of_neurons(found: TransferFunctions) -> Table:
+    """A row for each population of GLM neurons: means and standard deviations over neurons."""
+    columns = ("population", "neurons", "measured", "offset", "median s.e.", "slope", "median s.e.", "tau_ref, ms")
+    rows = []
+    for name, offset in found.offset.items():
+        known = np.isfinite(offset) & np.isfinite(found.slope[name])
+        quantities = ((offset, found.offset_errors[name]), (found.slope[name], found.slope_errors[name]))
+        fitted = [text for value, error in quantities for text in _fitted(value[known], error[known])]
+        seen = np.unique(found.refractory_period[name][np.isfinite(found.refractory_period[name])])
+        refractory = "..".join(f"{period:g}" for period in seen[sorted({0, len(seen) - 1})]) if len(seen) else NONE
+        rows.append([name, f"{known.size}", f"{known.sum()}", *fitted, refractory])
+    return columns, rows
+
+
+def of_sensors(exe: Executable, found: CorrelationSensors) -> Table:
+    """A row for each branch of each projection that learns: means and standard deviations over synapses."""
+    columns = (
+        "projection", "branch", "synapses", "measured", "amplitude", "median s.e.", "tau, ms", "median s.e.", "noise",
+    )  # fmt: skip
+    rows = []
+    for name, amplitude in found.amplitude.items():
+        synapses = len(amplitude) * count(exe.source.projection(name).weights, *exe.source.ends(name))
+        for b, branch in enumerate(BRANCHES):
+            known = np.isfinite(amplitude[:, b])
+            quantities = ((amplitude, found.amplitude_errors[name]), (found.tau[name], found.tau_errors[name]))
+            fitted = [text for value, error in quantities for text in _fitted(value[:, b][known], error[:, b][known])]
+            noise = f"{np.median(found.noise[name][:, b][known]):.3g}" if known.any() else NONE
+            rows.append([name, branch, f"{synapses}", f"{known.sum()}", *fitted, noise])
+    return columns, rows
+
+
+def _fitted(value: FloatArray, error: FloatArray) -> list[str]:
+    """Mean and standard deviation, and the median standard error."""
+    if not value.size:
+        return [NONE, NONE]
+    return [f"{value.mean():.3g} ± {value.std():.2g}", f"{np.median(error):.2g}"]
