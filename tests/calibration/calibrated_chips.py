@@ -1,7 +1,8 @@
 """Emulated analog chips before and after calibration: reciprocal pairs, what is measured against what the chips are.
 
-``python tests/calibration/calibrated_chips.py FOLDER [CHIPS [SECONDS [PAIRS [all|gains]]]]`` prints the tables of
-docs/calibration.md and saves the calibration. ``gains``: nothing but synaptic gains and weights is mismatched.
+``python tests/calibration/calibrated_chips.py FOLDER [CHIPS [SECONDS [PAIRS [all|gains|taus]]]]`` prints the tables of
+docs/calibration.md and saves the calibration. ``gains``: nothing but synaptic gains and weights is mismatched;
+``taus``: nothing but time constants, by .2.
 """
 
 from __future__ import annotations
@@ -20,10 +21,18 @@ from salhw.connectivity import Sparse
 from salhw.fields import FloatArray
 from salhw_calibration import Calibration, Goals, calibrate, effective_weights, transfer_functions
 from salhw_pynn.analog import effective
+from salhw_pynn.analog.circuit import circuit
 
 CHIP = salhw.target("brainscales2")
 GAINS = ("weight", "gain_exc", "gain_inh")
-CASES = {"all": CHIP, "gains": CHIP.with_variability({n: 0.0 for n in CHIP.variability if n not in GAINS})}
+TAUS = ("tau_syn_exc", "tau_syn_inh", "tau_m")
+
+
+def _alone(*names: str) -> Target:
+    return CHIP.with_variability({n: 0.0 for n in CHIP.variability if n not in names})
+
+
+CASES = {"all": CHIP, "gains": _alone(*GAINS), "taus": _alone(*TAUS).with_variability(dict.fromkeys(TAUS, 0.2))}
 CODE = 0.04
 FLOOR = CODE / np.sqrt(12.0)  # what rounding to 6 bits leaves at a weight of 1
 TRIMMED = 0.05  # of either end
@@ -72,6 +81,16 @@ def outcome(target: Target, chips: tuple[Chip, ...], calibration: Calibration, w
     codes = np.clip(np.rint(written / CODE), -63, 63) * CODE
     after = effective.effective_weights(exe, chips, "p", codes)
     return Outcome(true, calibration.gain[..., 0 if weight > 0 else 1], relative(true), relative(after))
+
+
+def powers(target: Target, chips: tuple[Chip, ...], calibration: Calibration, weight: float) -> FloatArray:
+    """The powers of the synaptic time constant, the membrane's and sigma with which the found gains go."""
+    exe, sign = salhw.compile(pairs(len(calibration.synapses) // 2), target), 0 if weight > 0 else 1
+    made = circuit(exe.network, exe.placement, chips)
+    cells, post = made.cells["n"], made.wiring["p"].post
+    logs = [np.log(part[:, post]).ravel() for part in (cells.tau_syn[sign], cells.tau_m, cells.sigma)]
+    design = np.stack([*logs, np.ones(len(logs[0]))], axis=1)
+    return np.asarray(np.linalg.lstsq(design, np.log(calibration.gain[..., sign]).ravel())[0][:3])
 
 
 @dataclass(frozen=True)
@@ -168,6 +187,10 @@ def main(folder: Path, count: int = 20, seconds: float = 100.0, size: int = 8, c
     print(f"  yield: weights {calibration.weight_yield.mean():.3f}, biases {calibration.bias_yield.mean():.3f}")
     print("| W | r | slope | mean gain | true before | after | below .3 |\n|---|---|---|---|---|---|---|")
     print("\n".join(truth(target, chips, calibration)), flush=True)
+    if case == "taus":
+        for weight in (1.0, -1.0):
+            print(f"{weight:+g}: powers of tau_syn, tau_m, sigma", powers(target, chips, calibration, weight).round(2))
+        return
     given = [salhw.compile(pairs(size), target, calibration=by) for by in (None, calibration)]
     kinds: list[Callable[[salhw.Executable, int], dict[str, Measured]]] = [
         lambda exe, times: neurons(exe, chips, times),
