@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,26 @@ from salhw_calibration.sensors import CorrelationSensors
 def nominal_and_measured(measured: EffectiveWeights, path: str | Path, *, level: float = 0.95) -> Path:
     """Draw the measured over the nominal weight of every synapse, a panel per projection, with confidence intervals;
     save it to ``path`` (the suffix says as what) and return it."""
+    names = [name for name, w in measured.weights.items() if np.isfinite(w).any()]
+    intervals = measured.intervals(level)
+    where = f"{measured.provenance.get('target', '')}, {measured.method}"
+    title = f"{where}, through {', '.join(measured.through)}" if measured.through else where
+    with _panels(names, title, path) as panels:
+        for name, panel in panels.items():
+            _scatter(panel, measured, name, intervals[name])
+    return Path(path)
+
+
+@contextmanager
+def _panels(names: Sequence[str], title: str, path: str | Path) -> Iterator[dict[str, Any]]:
+    """A picture with a panel for each name, which is saved at the end."""
     from matplotlib.figure import Figure
 
-    names = [name for name, w in measured.weights.items() if np.isfinite(w).any()]
-    figure = Figure(figsize=(3.4 * max(1, len(names)) + 0.4, 3.6), layout="constrained")
-    intervals = measured.intervals(level)
-    for panel, name in zip(np.ravel(figure.subplots(1, max(1, len(names)), squeeze=False)), names, strict=False):
-        _scatter(panel, measured, name, intervals[name])
-    where = f"{measured.provenance.get('target', '')}, {measured.method}"
-    figure.suptitle(f"{where}, through {', '.join(measured.through)}" if measured.through else where, fontsize=10)
+    figure = Figure(figsize=(3.4 * max(1, len(names)) + 0.4, 3.5), layout="constrained")
+    drawn = np.ravel(figure.subplots(1, max(1, len(names)), squeeze=False))
+    yield dict(zip(names, drawn, strict=False))
+    figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=150)
-    return Path(path)
 
 
 def _scatter(panel: Any, measured: EffectiveWeights, name: str, interval: tuple[Any, Any]) -> None:
@@ -93,46 +103,40 @@ def _clouds(
     path: str | Path,
 ) -> Path:
     """A panel for each name, with crosses where the description is."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.4 * max(1, len(drawn)) + 0.4, 3.4), layout="constrained")
-    for panel, name in zip(np.ravel(figure.subplots(1, max(1, len(drawn)), squeeze=False)), drawn, strict=False):
-        for k, cloud in enumerate(drawn[name]):
-            known = np.isfinite(cloud.x) & np.isfinite(cloud.y)
-            x, x_errors, y, y_errors = (a[known] for a in (cloud.x, cloud.x_errors, cloud.y, cloud.y_errors))
-            panel.errorbar(
-                x, y, y_errors, x_errors, fmt=".", markersize=4, elinewidth=0.6, alpha=0.7, color=f"C{k}",
-                label=cloud.label or None,
-            )  # fmt: skip
-        for described in set(nominal[name]):
-            panel.plot(*described, "+", color="k", markersize=14, markeredgewidth=1.5, zorder=3, label="described")
-        panel.set(xlabel=labels[0], ylabel=labels[1], title=name)
-        panel.legend(fontsize=7, frameon=False)
-    figure.suptitle(str(provenance.get("target", "")), fontsize=10)
-    figure.savefig(path, dpi=150)
+    with _panels(list(drawn), str(provenance.get("target", "")), path) as panels:
+        for name, panel in panels.items():
+            for k, cloud in enumerate(drawn[name]):
+                known = np.isfinite(cloud.x) & np.isfinite(cloud.y)
+                x, x_errors, y, y_errors = (a[known] for a in (cloud.x, cloud.x_errors, cloud.y, cloud.y_errors))
+                panel.errorbar(
+                    x, y, y_errors, x_errors, fmt=".", markersize=4, elinewidth=0.6, alpha=0.7, color=f"C{k}",
+                    label=cloud.label or None,
+                )  # fmt: skip
+            for described in set(nominal[name]):
+                panel.plot(*described, "+", color="k", markersize=14, markeredgewidth=1.5, zorder=3, label="described")
+                around = 0.1 * np.maximum(1.0, np.abs(described))  # exact targets leave nothing else to scale by
+                panel.update_datalim([described - around, described + around])
+            panel.autoscale_view()
+            panel.set(xlabel=labels[0], ylabel=labels[1], title=name)
+            panel.legend(fontsize=7, frameon=False)
     return Path(path)
 
 
 def residuals(calibration: Calibration, goals: Goals, path: str | Path) -> Path:
     """Draw the spread that is left of each quantity, before and after, chip by chip; save it to ``path`` and return
     it."""
-    from matplotlib.figure import Figure
-
-    names = list(calibration.summary)
-    figure = Figure(figsize=(3.4 * max(1, len(names)) + 0.4, 3.2), layout="constrained")
-    for panel, name in zip(np.ravel(figure.subplots(1, max(1, len(names)), squeeze=False)), names, strict=False):
-        at = np.arange(len(calibration.ids))
-        before, after = (calibration.spread[f"{name} {when}"] for when in ("before", "after"))
-        panel.vlines(at, after, before, color="0.8", linewidth=1.0, zorder=0)
-        panel.plot(at, before, "o", color="C3", markersize=4, label="before")
-        panel.plot(at, after, "o", color="C0", markersize=4, label="after")
-        panel.axhline(getattr(goals, name), color="0.5", linewidth=0.8, linestyle=":", label="goal")
-        shown = at[:: max(1, len(at) // 10)]
-        panel.set_xticks(shown, [str(calibration.ids[k]) for k in shown])
-        panel.set(xlabel="chip", ylabel=f"spread of residuals, {name}", ylim=(0.0, None))
-        success = calibration.summary[name]["yield"]
-        panel.set_title(f"{name}: {success:.1%} calibrated", fontsize=9)
-        panel.legend(fontsize=7, frameon=False)
-    figure.suptitle(f"{calibration.target}, wafer {calibration.wafer}", fontsize=10)
-    figure.savefig(path, dpi=150)
+    at = np.arange(len(calibration.ids))
+    shown = at[:: max(1, len(at) // 10)]
+    title = f"{calibration.target}, wafer {calibration.wafer}"
+    with _panels(list(calibration.summary), title, path) as panels:
+        for name, panel in panels.items():
+            before, after = (calibration.spread[f"{name} {when}"] for when in ("before", "after"))
+            panel.vlines(at, after, before, color="0.8", linewidth=1.0, zorder=0)
+            panel.plot(at, before, "o", color="C3", markersize=4, label="before")
+            panel.plot(at, after, "o", color="C0", markersize=4, label="after")
+            panel.axhline(getattr(goals, name), color="0.5", linewidth=0.8, linestyle=":", label="goal")
+            panel.set_xticks(shown, [str(calibration.ids[k]) for k in shown])
+            panel.set(xlabel="chip", ylabel=f"spread of residuals, {name}", ylim=(0.0, None))
+            panel.set_title(f"{name}: {calibration.summary[name]['yield']:.1%} calibrated", fontsize=9)
+            panel.legend(fontsize=7, frameon=False)
     return Path(path)
