@@ -23,7 +23,7 @@ from salhw_calibration.measuring import Progress
 from salhw_calibration.neurons import TransferFunctions, transfer_functions
 from salhw_calibration.probing import by_path, first_neurons, probing_network, signs_of
 
-DIFFERENT = 1e-3  # p-value below which gains of the two signs are two
+DIFFERENT = 1e-3  # p-value below which gains of the two signs are two, and anything is corrected at all
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,15 @@ class _Mean:
         with np.errstate(invalid="ignore"):
             return np.asarray(self.total / self.precision)
 
+    def unless(self, nominal: float) -> FloatArray:
+        """``value``, or ``nominal`` everywhere if all that was measured is compatible with it: a target that does what
+        it is told shall not get the errors of measuring."""
+        known = self.precision > 0.0
+        squares = np.where(known, (self.value - nominal) ** 2 * self.precision, 0.0)
+        if _significant(squares.sum(), int(known.sum())):
+            return self.value
+        return np.where(known, nominal, np.nan)
+
 
 @dataclass(frozen=True, eq=False)
 class _Neurons:
@@ -83,9 +92,15 @@ class _Neurons:
     offset: _Mean
     slope: _Mean
 
+    @property
+    def corrections(self) -> tuple[FloatArray, FloatArray]:
+        """Offset and slope to correct by."""
+        return self.offset.unless(0.0), self.slope.unless(1.0)
+
     def plus(self, swept: TransferFunctions, names: Sequence[str]) -> _Neurons:
         """One more sweep, made with what is known corrected: what was found is of ``(b - offset) / slope``."""
-        offset, slope = np.nan_to_num(self.offset.value), usable(self.slope.value)
+        known, factors = self.corrections
+        offset, slope = np.nan_to_num(known), usable(factors)
         left, error = _all(swept.offset, names), _all(swept.offset_errors, names)
         factor, factor_error = _all(swept.slope, names), _all(swept.slope_errors, names)
         return _Neurons(
@@ -108,7 +123,8 @@ def calibrate(
 
     Neurons first (a sweep of the bias), whose corrections hold from then on. Then, up to ``rounds`` times or until the
     goals are met, the neurons are swept once more, probing weights are written, corrected by what is known so far, and
-    effective weights are measured by likelihood; all measurements of a quantity are averaged by their precision. Each
+    effective weights are measured by likelihood; all measurements of a quantity are averaged by their precision, and
+    nothing is corrected of a quantity that nowhere on these chips differs significantly from what is described. Each
     synapse is probed with either sign, because analog chips have an input for each; gains of the two signs that do not
     differ significantly are taken for one. Synapses from lower to higher neurons are probed apart from the others:
     without loops a neuron's past reaches it by no synapse, and what it remembers itself, being no perfect GLM, is not
@@ -150,7 +166,7 @@ def calibrate(
         return None if progress is None else lambda done: progress((k + done) / parts)
 
     def corrections(gain: FloatArray, neurons: _Neurons) -> Calibration:
-        return _calibration(target, chips, places, cells, gain, neurons.offset.value, neurons.slope.value)
+        return _calibration(target, chips, places, cells, gain, *neurons.corrections)
 
     def sweep(run: int, by: Calibration | None) -> TransferFunctions:
         corrected = exe if by is None else replace(exe, calibration=by)
@@ -245,19 +261,23 @@ def _sorted(values: Any, places: IntArray) -> Any:
     return values[:, np.argsort(places)]
 
 
-def _pooled(gains: _Mean) -> FloatArray:
-    """Gains (chip, synapse, sign): one for both signs where nowhere on these chips the two differ significantly."""
+def _significant(statistic: float, freedom: int) -> bool:
+    """Whether a chi squared is too large for chance."""
     from scipy.stats import chi2
 
+    return bool(freedom and statistic > chi2.isf(DIFFERENT, freedom))
+
+
+def _pooled(gains: _Mean) -> FloatArray:
+    """Gains (chip, synapse, sign): one for both signs where nowhere on these chips the two differ significantly; 1 if
+    they do not differ from it."""
     both = np.all(gains.precision > 0.0, axis=2)
-    if not both.any():
-        return gains.value
     variance = (1.0 / gains.precision[both]).sum(axis=1)
     statistic = float((np.diff(gains.value[both], axis=1)[:, 0] ** 2 / variance).sum())
-    if statistic > chi2.isf(DIFFERENT, int(both.sum())):
-        return gains.value
-    pooled = _Mean(gains.total.sum(axis=2, keepdims=True), gains.precision.sum(axis=2, keepdims=True)).value
-    return np.broadcast_to(pooled, gains.total.shape)
+    if not both.any() or _significant(statistic, int(both.sum())):
+        return gains.unless(1.0)
+    pooled = _Mean(gains.total.sum(axis=2, keepdims=True), gains.precision.sum(axis=2, keepdims=True))
+    return np.broadcast_to(pooled.unless(1.0), gains.total.shape)
 
 
 def _weight_spread(found: Sequence[_Measured], chips: Sequence[Chip]) -> FloatArray:

@@ -157,8 +157,22 @@ def test_gains_of_either_sign_are_told_apart_where_they_differ() -> None:
     np.testing.assert_allclose(pooled, np.broadcast_to(same.mean(axis=2, keepdims=True), same.shape))
     apart = same + random.normal(0.0, 0.1, (3, 40, 2))
     np.testing.assert_array_equal(_pooled(_Mean(apart * precision, precision)), apart * precision / precision)
+    alike = random.normal(1.0, 0.02, (3, 40, 2))
+    np.testing.assert_array_equal(_pooled(_Mean(alike * precision, precision)), np.ones_like(alike))
     one = np.where([True, False], precision, 0.0)
     assert np.isnan(_pooled(_Mean(apart * one, one))[..., 1]).all()
+
+
+def test_a_target_that_does_what_it_is_told_is_left_alone() -> None:
+    """Each of the three quantities is taken for different by chance with a probability of 1e-3; the seed is fixed."""
+    exact = salhw.target("reference")
+    found = calibrate(exact, exact.sample_chips(2), net=NET, duration=10_000.0, rounds=1, seed=2)
+    assert np.all(found.gain == 1.0)
+    assert np.all(found.offset == 0.0)
+    assert np.all(found.slope == 1.0)
+    told = salhw.compile(NET, exact, calibration=found).report.as_dict()["calibration"]
+    assert isinstance(told, dict)
+    assert {name: of["largest"] for name, of in told["corrections"].items()} == {"weights": 0.0, "bias": 0.0}
 
 
 def test_nothing_to_calibrate_is_refused() -> None:
