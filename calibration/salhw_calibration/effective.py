@@ -11,6 +11,7 @@ import numpy as np
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
+from salhw.neurons import GLM, LIF
 from salhw.refusal import nearest
 from salhw_calibration.circuit import Circuit
 from salhw_calibration.discontinuity import rdd
@@ -50,12 +51,20 @@ def _likelihood(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, 
     return [likelihood(on.circuit, record, seed=on.seed) for record in records], provenance
 
 
+def _rdd(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
+    net = on.circuit.net
+    ends = [(net.population(p.pre).neuron, net.population(p.post).neuron) for p in net.projections]
+    if not any(isinstance(pre, LIF) and isinstance(post, GLM) for pre, post in ends):
+        raise refused("SAL802", "method", "rdd", "synapses from LIF to GLM neurons", "method='likelihood'")
+    return _once(rdd)(on, duration)
+
+
 METHODS: Mapping[str, Method] = {
     "likelihood": Method(_likelihood, "maximum likelihood of the spikes, all synapses of a neuron jointly", paths=True),
     "stdd": Method(stdd, "fit of a pair's spike-timing difference distribution, pair by pair"),
     "response": Method(_once(response), "firing probability after isolated presynaptic spikes"),
     "psp": Method(_once(psp), "regression of the membrane on the PSPs", membranes=True),
-    "rdd": Method(_once(rdd), "regression discontinuity at the presynaptic threshold (LIF -> GLM)", membranes=True),
+    "rdd": Method(_rdd, "regression discontinuity at the presynaptic threshold (LIF -> GLM)", membranes=True),
     "stdwi": Method(_once(stdwi), "spike-timing-dependent weight inference, first order"),
 }
 

@@ -169,6 +169,8 @@ def test_what_cannot_be_measured_is_refused_with_the_reason() -> None:
         effective_weights(exe, duration=1_000.0, method="stdd", through=["a"])
     with pytest.raises(MeasurementError, match="SAL802 method = stdd"):
         effective_weights(compiled(driven(0.0)), duration=1_000.0, method="stdd")
+    with pytest.raises(MeasurementError, match="SAL802 method = rdd: synapses from LIF to GLM neurons"):
+        effective_weights(exe, duration=1_000.0, method="rdd")
     with pytest.raises(salhw.SessionError, match="SAL404"):
         effective_weights(exe, duration=1_000.3)
     with pytest.raises(salhw.SessionError, match="SAL402"):
@@ -182,12 +184,15 @@ def test_every_method_reports_progress_and_reads_as_plain_data(method: str) -> N
     import json
 
     seen: list[float] = []
-    measured = effective_weights(compiled(PAIR), duration=4_000.0, method=method, progress=seen.append)
+    net = driven(0.5) if method == "rdd" else PAIR
+    measured = effective_weights(compiled(net), duration=4_000.0, method=method, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1.0)
     data = json.loads(json.dumps(measured.as_dict()))
     assert data["method"] == method
-    assert data["weights"]["p"][0][0][0] is None
+    assert None in next(iter(data["weights"].values()))[0][0]
+    for name, weights in measured.weights.items():
+        np.testing.assert_array_equal(np.array(data["weights"][name], dtype=float), weights)
     dataset = measured.to_xarray("p")
     assert dataset.weight.dims == ("instance", "post", "pre")
 
