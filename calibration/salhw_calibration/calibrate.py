@@ -11,11 +11,11 @@ import numpy as np
 from salhw.chip import Chip
 from salhw.compile.pipeline import compile
 from salhw.connectivity import synapses, values
-from salhw.fields import FloatArray, IntArray
+from salhw.fields import FloatArray
 from salhw.network import Network
 from salhw.neurons import GLM
 from salhw.target import Target
-from salhw_calibration.calibration import Calibration, of_one_wafer, spread, usable
+from salhw_calibration.calibration import Calibration, in_order, of_one_wafer, places_of, spread, unjudged, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
@@ -149,10 +149,8 @@ def calibrate(
     probing = exe.network
     c = circuit(probing)
     names = [p.name for p in probing.populations if isinstance(p.neuron, GLM)]
-    none = np.zeros(0, dtype=np.int64)
-    places = np.concatenate([none, *(exe.placement.synapses(probing, p.name) for p in probing.projections)])
-    cells = np.concatenate([exe.placement.neurons(probing, name) for name in names])
-    flat = np.concatenate([none, *(
+    places, cells = places_of(exe)
+    flat = np.concatenate([np.zeros(0), *(
         values(p.weights, *probing.ends(p.name)).ravel()[synapses(p.weights, *probing.ends(p.name))[2]]
         for p in probing.projections
     )])  # fmt: skip
@@ -165,15 +163,13 @@ def calibrate(
     def part(k: int) -> Progress | None:
         return None if progress is None else lambda done: progress((k + done) / parts)
 
-    def corrections(gain: FloatArray, neurons: _Neurons) -> Calibration:
-        return _calibration(target, chips, places, cells, gain, *neurons.corrections)
-
     def sweep(run: int, by: Calibration | None) -> TransferFunctions:
         corrected = exe if by is None else replace(exe, calibration=by)
         return transfer_functions(corrected, chips=chips, duration=duration / 5.0, seed=seed + run, progress=part(run))
 
-    def measure(k: int, gain: FloatArray, by: Calibration) -> tuple[TransferFunctions, list[_Measured]]:
-        """The ``k``-th time, with a calibration ``by`` these gains; once for each pattern."""
+    def measure(k: int, gain: FloatArray, neurons: _Neurons) -> tuple[TransferFunctions, list[_Measured]]:
+        """The ``k``-th time, with these gains and transfer functions corrected; once for each pattern."""
+        by = unjudged(target, exe, chips, gain, *neurons.corrections)
         corrected, first, found = replace(exe, calibration=by), 1 + k * runs, []
         swept = sweep(first, by)
         for run, wanted in enumerate(patterns, first + 1):
@@ -194,32 +190,29 @@ def calibrate(
     nobody = _Mean(nothing, nothing)
     raw = sweep(0, None)
     neurons = _Neurons(nobody, nobody).plus(raw, names)
-    unity = np.ones(shape)
-    swept, before = measure(0, unity, corrections(unity, neurons))
+    swept, before = measure(0, np.ones(shape), neurons)
     neurons = neurons.plus(swept, names)
-    gains = _Mean(np.zeros(shape), np.zeros(shape))
-    for m in before:
-        gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
+    gains = _added(_Mean(np.zeros(shape), np.zeros(shape)), before)
     done = 0
     for done in range(1, rounds + 1):
-        swept, found = measure(done, _pooled(gains), corrections(_pooled(gains), neurons))
+        swept, found = measure(done, _pooled(gains), neurons)
         left = {"weight": _weight_spread(found, chips), **_neuron_spreads(swept, names)}
         if all(np.all(of_chip <= getattr(goals, name)) for name, of_chip in left.items()):
             break
-        neurons = neurons.plus(swept, names)
-        for m in found:
-            gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
-    result = corrections(_pooled(gains), neurons)
-    swept, after = measure(rounds + 1, _pooled(gains), result)
+        neurons, gains = neurons.plus(swept, names), _added(gains, found)
+    gain = _pooled(gains)
+    result = unjudged(target, exe, chips, gain, *neurons.corrections)
+    swept, after = measure(rounds + 1, gain, neurons)
     spreads = {
         "before": {"weight": _weight_spread(before, chips), **_neuron_spreads(raw, names)},
         "after": {"weight": _weight_spread(after, chips), **_neuron_spreads(swept, names)},
     }
     calibrated = replace(
         result,
-        weight_success=result.weight_success & np.all([_sorted(m.within(goals.weight), places) for m in after], axis=0),
+        weight_success=result.weight_success
+        & np.all([in_order(m.within(goals.weight), places) for m in after], axis=0),
         **{
-            f"{name}_success": _sorted(_within(*of_neurons, getattr(goals, name)), cells)
+            f"{name}_success": in_order(_within(*of_neurons, getattr(goals, name)), cells)
             for name, of_neurons in _deviations(swept, names).items()
         },
         spread={f"{name} {when}": of_chip for when, found in spreads.items() for name, of_chip in found.items()},
@@ -238,34 +231,17 @@ def calibrate(
     )  # fmt: skip
 
 
-def _calibration(
-    target: Target,
-    chips: Sequence[Chip],
-    places: IntArray,
-    cells: IntArray,
-    gain: FloatArray,
-    offset: FloatArray,
-    slope: FloatArray,
-) -> Calibration:
-    """Without a verdict yet; places in ascending order."""
-    gain, offset, slope = _sorted(gain, places), _sorted(offset, cells), _sorted(slope, cells)
-    return Calibration(
-        target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), np.sort(places),
-        np.sort(cells), gain, offset, slope, np.full(gain.shape, np.nan), np.asarray(np.isfinite(gain).any(axis=2)),
-        np.isfinite(offset), np.isfinite(slope), np.zeros(gain.shape[:2], dtype=np.bool_), {},
-    )  # fmt: skip
-
-
-def _sorted(values: Any, places: IntArray) -> Any:
-    """(chip, place, ...) in ascending order of the places."""
-    return values[:, np.argsort(places)]
-
-
 def _significant(statistic: float, freedom: int) -> bool:
     """Whether a chi squared is too large for chance."""
     from scipy.stats import chi2
 
     return bool(freedom and statistic > chi2.isf(DIFFERENT, freedom))
+
+
+def _added(gains: _Mean, found: Sequence[_Measured]) -> _Mean:
+    for m in found:
+        gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
+    return gains
 
 
 def _pooled(gains: _Mean) -> FloatArray:

@@ -21,6 +21,7 @@ from salhw.fields import FloatArray, IntArray
 from salhw.io.description import atomically
 from salhw.neurons import GLM
 from salhw.paths import BRANCHES, Address, addresses
+from salhw.target import Target
 from salhw_calibration.measuring import refused
 
 Bools = npt.NDArray[np.bool_]
@@ -211,6 +212,51 @@ class Calibration:
         if found.content_hash != expected:
             raise file_error(path, "", "a calibration that nobody changed", "calibrate again")
         return found
+
+
+def unjudged(
+    target: Target,
+    exe: Executable,
+    chips: Sequence[Chip],
+    gain: FloatArray | None = None,
+    offset: FloatArray | None = None,
+    slope: FloatArray | None = None,
+) -> Calibration:
+    """What is known (None: nothing) of the places that a network takes, in the order of ``places_of``; no verdict yet.
+    ``target`` is what ``exe`` was compiled for: lowering may have chosen its options.
+
+    Raises:
+        MeasurementError: no chips, or chips of different wafers.
+    """
+    of_one_wafer(chips)
+    synapses, neurons = places_of(exe)
+    nothing = np.full((len(chips), len(synapses), 2), np.nan)
+    gain = nothing if gain is None else in_order(gain, synapses)
+    offset, slope = (
+        np.full((len(chips), len(neurons)), np.nan) if known is None else in_order(known, neurons)
+        for known in (offset, slope)
+    )
+    ids = tuple(chip.id for chip in chips)
+    return Calibration(
+        target.name, target.content_hash, chips[0].seed, ids, np.sort(synapses), np.sort(neurons),
+        gain, offset, slope, nothing, np.asarray(np.isfinite(gain).any(axis=2)), np.isfinite(offset),
+        np.isfinite(slope), np.zeros(gain.shape[:2], dtype=np.bool_), {},
+    )  # fmt: skip
+
+
+def places_of(exe: Executable) -> tuple[IntArray, IntArray]:
+    """The physical places of all synapses, and of all GLM neurons, in the order of the network."""
+    net, placement, none = exe.network, exe.placement, np.zeros(0, dtype=np.int64)
+    glm = [p.name for p in net.populations if isinstance(p.neuron, GLM)]
+    return (
+        np.concatenate([none, *(placement.synapses(net, p.name) for p in net.projections)]),
+        np.concatenate([none, *(placement.neurons(net, name) for name in glm)]),
+    )
+
+
+def in_order(values: Any, places: IntArray) -> Any:
+    """(chip, place, ...) in ascending order of the places."""
+    return values[:, np.argsort(places)]
 
 
 _NAMES = (

@@ -12,10 +12,9 @@ from salhw.compile.executable import Executable
 from salhw.compile.pipeline import compile
 from salhw.fields import FloatArray, IntArray
 from salhw.network import Network
-from salhw.neurons import GLM
 from salhw.paths import addresses
 from salhw.target import Target
-from salhw_calibration.calibration import Calibration, of_one_wafer, spread, usable
+from salhw_calibration.calibration import Calibration, spread, unjudged, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.measuring import Progress
 from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
@@ -59,7 +58,7 @@ def calibrate_sensors(
         SessionError: learning rates that, corrected, are beyond what the target holds.
     """
     exe = compile(net, target, calibration=calibration)
-    calibration = calibration or _untouched(exe, chips)
+    calibration = calibration or unjudged(target, exe, chips)
 
     def measure(k: int, corrected: Calibration) -> CorrelationSensors:
         told = None if progress is None else lambda done: progress((k + done) / LEARNING)
@@ -85,22 +84,6 @@ def calibrate_sensors(
         spread={**calibration.spread, **spreads},
         provenance={**calibration.provenance, "goal_sensor": goal},
     )
-
-
-def _untouched(exe: Executable, chips: Sequence[Chip]) -> Calibration:
-    """Nothing is known yet of the places that a network takes."""
-    of_one_wafer(chips)
-    net, target, place = exe.source, exe.target, exe.placement
-    none = np.zeros(0, dtype=np.int64)
-    places = np.sort(np.concatenate([none, *(place.synapses(net, p.name) for p in net.projections)]))
-    names = [p.name for p in net.populations if isinstance(p.neuron, GLM)]
-    cells = np.sort(np.concatenate([none, *(place.neurons(net, name) for name in names)]))
-    synapse, neuron = np.full((len(chips), len(places), 2), np.nan), np.full((len(chips), len(cells)), np.nan)
-    never, nobody = np.zeros(synapse.shape[:2], dtype=np.bool_), np.zeros(neuron.shape, dtype=np.bool_)
-    return Calibration(
-        target.name, target.content_hash, chips[0].seed, tuple(chip.id for chip in chips), places, cells,
-        synapse, neuron, neuron, synapse, never, nobody, nobody, never, {},
-    )  # fmt: skip
 
 
 def _by_place(

@@ -15,6 +15,7 @@ from salhw import GLM, CalibrationError, Network, Poisson, Population, Projectio
 from salhw.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
 from salhw_calibration.calibrate import _Mean, _pooled
+from salhw_calibration.calibration import unjudged
 
 TARGET = salhw.target("reference").with_variability({"weight": 0.2, "bias": 0.3})
 CHIPS = TARGET.sample_chips(5, seed=3)
@@ -173,6 +174,16 @@ def test_a_target_that_does_what_it_is_told_is_left_alone() -> None:
     told = salhw.compile(NET, exact, calibration=found).report.as_dict()["calibration"]
     assert isinstance(told, dict)
     assert {name: of["largest"] for name, of in told["corrections"].items()} == {"weights": 0.0, "bias": 0.0}
+
+
+def test_calibrations_are_of_the_target_that_was_asked_for() -> None:
+    """Not of the one whose options the lowering has chosen, which no description is ever compiled for."""
+    target = salhw.target("brainscales2").with_options(weight_scale="auto")
+    net = recurrent(2, sd=0.1)
+    exe = salhw.compile(net, target)
+    assert exe.target.content_hash != target.content_hash
+    nothing = unjudged(target, exe, target.sample_chips(1))
+    assert salhw.compile(net, target, calibration=nothing).calibration is nothing
 
 
 def test_nothing_to_calibrate_is_refused() -> None:
