@@ -84,7 +84,7 @@ def measured() -> dict[str, Any]:
     """Everything, by name."""
     found: dict[str, Any] = {name: digests(net, target) for name, net, target in cases()}
     for name in FORMS:
-        for check in conformance(form(name).backend, form(name)).as_dict()["checks"]:
+        for check in conformance(form(name).backend, form(name)).as_json()["checks"]:
             found[f"{name}: {check['name']}"] = figures(check)
     return found
 
