@@ -10,7 +10,10 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, SalhwError, SessionError
 from salhw.refusal import as_whole, nearest, one_of, shown
@@ -57,6 +60,12 @@ def checked_seed(value: object, path: str = "seed") -> int:
     return whole(path, value, 0, MAX_SEED, code="SAL401", kind=SessionError)
 
 
+def _listed(value: object) -> TypeGuard[Iterable[object]]:
+    """Whether a value is a list of others, of any kind; text is not, nor is an array of no dimension."""
+    plain = isinstance(value, str | bytes | Mapping) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    return isinstance(value, Iterable) and not plain
+
+
 def checked_ids(value: object, path: str) -> tuple[int, ...]:
     """The ids of instances or chips, or their number: 0, 1, ...; all different, at least one.
 
@@ -65,7 +74,7 @@ def checked_ids(value: object, path: str) -> tuple[int, ...]:
     """
     if (count := as_whole(value)) is not None:
         return tuple(range(whole(path, count, 1, 2**31 - 1, code="SAL401", kind=SessionError)))
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if not _listed(value):
         supported = "a number of instances, or their ids"
         raise wrong(path, shown(value), supported, "give whole numbers", code="SAL401", kind=SessionError)
     ids = tuple(whole(f"{path}[{k}]", i, 0, MAX_ID, code="SAL401", kind=SessionError) for k, i in enumerate(value))
@@ -104,7 +113,8 @@ def checked_duration(value: object, dt: float) -> int:
     limit = f"whole multiples of dt = {dt:g} ms, at least one and at most 2^53"
     asked = f"{duration:g} ms" if math.isfinite(duration) else shown(value)
     if not 0.5 <= steps <= 2.0**53 or abs(steps - round(steps)) >= 1e-6:
-        raise wrong("duration", asked, limit, "round the duration", code="SAL404", kind=SessionError)
+        near = max(1, round(min(max(steps, 1.0), 2.0**53))) * dt if steps == steps else dt
+        raise wrong("duration", asked, limit, f"duration = {near:.10g} ms", code="SAL404", kind=SessionError)
     return round(steps)
 
 
@@ -118,6 +128,21 @@ def checked_progress(value: Callable[[float], None] | None) -> Callable[[float],
         supported = "a function of one number, or None"
         raise wrong("progress", shown(value), supported, "give a function", kind=SessionError)
     return value
+
+
+def numbers(path: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """An array of numbers.
+
+    Raises:
+        DescriptionError: it is none.
+    """
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):  # lists of unequal lengths
+        array = np.zeros(0, dtype=object)
+    if array.dtype.kind not in "iuf":
+        raise wrong(path, shown(value), "a number, or an array of them", "give numbers")
+    return array.astype(np.float64, copy=False)
 
 
 def instance_of(path: str, value: object, cls: type[T], fix: str, *, kind: type[SalhwError] | None = None) -> T:
@@ -161,11 +186,12 @@ def as_path(path: object) -> Path:
     if isinstance(path, str | os.PathLike) and not isinstance(path, bytes):
         found = os.fspath(path)
         try:
-            if isinstance(found, str) and "\0" not in found and os.fsencode(found):
+            longest = max(map(len, os.fsencode(found).split(os.fsencode(os.sep))))
+            if isinstance(found, str) and found and "\0" not in found and longest <= 255 and len(found) < 4096:
                 return Path(found)
         except UnicodeEncodeError:
             pass
-    finding = Diagnostic("SAL501", "path", shown(path), "the path of a file", "give its name as text")
+    finding = Diagnostic("SAL501", "path", shown(path), "the path of a file", "give its name, at most 255 bytes long")
     raise FileError("FileError: cannot use this as a path", [finding])
 
 
@@ -184,9 +210,7 @@ def sequence_of(path: str, value: object, cls: type[T], *, kind: type[SalhwError
         SalhwError: of ``kind`` (DescriptionError by default).
     """
     name = cls.__name__
-    if isinstance(value, str | bytes | Mapping | cls) or not isinstance(value, Iterable):
+    if isinstance(value, cls) or not _listed(value):
         raise wrong(path, described(value), f"a list of {name}", f"give a list of {name}", kind=kind)
-    found = tuple(value)
-    for k, item in enumerate(found):
-        instance_of(f"{path}[{k}]", item, cls, f"give a list of {name}", kind=kind)
-    return found
+    fix = f"give a list of {name}"
+    return tuple(instance_of(f"{path}[{k}]", item, cls, fix, kind=kind) for k, item in enumerate(value))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import described as what
+from salhw.arguments import wrong
 from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.connectivity import synapses
@@ -87,8 +89,13 @@ def check_target(calibration: Calibration, target: Target) -> None:
     """Refuse a calibration of another target.
 
     Raises:
-        CalibrationError: SAL811.
+        CalibrationError: SAL811; what is no calibration.
     """
+    if not all(
+        hasattr(calibration, name) for name in ("target", "target_hash", "wafer", "ids", "content_hash", "maps")
+    ):
+        supported, fix = "a calibration", "give what salhw_calibration.calibrate returned, or Calibration.load reads"
+        raise wrong("calibration", what(calibration), supported, fix, kind=CalibrationError)
     if (calibration.target, calibration.target_hash) != (target.name, target.content_hash):
         supported = f"the target {calibration.target!r} as it was when it was measured"
         finding = Diagnostic("SAL811", "calibration.target", target.name, supported, "calibrate again")

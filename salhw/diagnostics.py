@@ -92,6 +92,10 @@ class DescriptionError(SalhwError, ValueError):
     """The description contradicts itself or holds a value that means nothing."""
 
 
+class UnknownNameError(DescriptionError, KeyError):
+    """A population, projection or probe that is not there was asked for by its name."""
+
+
 class UnsupportedNetworkError(SalhwError):
     """The target cannot hold the network; every reason is listed."""
 
@@ -140,8 +144,10 @@ def explain(code: str) -> Explanation:
         DescriptionError: no such code.
     """
     known = explanations()
-    if code.upper() not in known:
-        finding = Diagnostic("SAL001", "code", code, f"one of {', '.join(known)}", "copy the code from the message")
+    if not isinstance(code, str) or code.upper() not in known:
+        asked = code if isinstance(code, str) else f"a {type(code).__name__}"
+        supported = f"a code such as {next(iter(known))}; `salhw explain` lists all {len(known)}"
+        finding = Diagnostic("SAL001", "code", asked, supported, "copy the code from the message")
         raise DescriptionError("unknown code", [finding])
     return known[code.upper()]
 

@@ -169,7 +169,7 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
     if kind == "finite_number":
         return Diagnostic("SAL004", path, shown(value), "a finite number", "replace NaN or infinity")
     if kind == "literal_error":
-        return Diagnostic("SAL005", path, asked, context["expected"], nearest(str(value), _quoted(context["expected"])))
+        return Diagnostic("SAL005", path, asked, context["expected"], nearest(value, _quoted(context["expected"])))
     if kind == "string_pattern_mismatch":
         supported = "letters, digits and _, beginning with a letter"
         return Diagnostic("SAL005", path, asked, supported, "choose such a name")
@@ -197,7 +197,9 @@ def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, DescriptionError):  # a validator that found several problems at once
             findings.extend(cause.diagnostics)
-        elif not (item["type"] == "too_short" and item["input"]):  # pydantic does not count the items that are wrong
+        elif not (
+            item["type"] == "too_short" and len(item["input"])
+        ):  # pydantic does not count the items that are wrong
             findings.append(_diagnostic(dict(item), data, cls))
     name = data.get("name") if isinstance(data, Mapping) else None
     owner = f"{cls.__name__} {shown(name)}" if isinstance(name, str) else cls.__name__
