@@ -146,8 +146,7 @@ def explain(code: str) -> Explanation:
     known = explanations()
     if not isinstance(code, str) or code.upper() not in known:
         asked = code if isinstance(code, str) else f"a {type(code).__name__}"
-        supported = f"a code such as {next(iter(known))}; `salhw explain` lists all {len(known)}"
-        finding = Diagnostic("SAL001", "code", asked, supported, "copy the code from the message")
+        finding = Diagnostic("SAL001", "code", asked, f"one of {', '.join(known)}", "copy the code from the message")
         raise DescriptionError("unknown code", [finding])
     return known[code.upper()]
 

@@ -209,7 +209,7 @@ Indices = Annotated[IntArray, ArrayOf((1,), np.int64)]
 
 
 def in_steps(time: float, dt: float) -> int | None:
-    """``time`` as a whole number of steps of ``dt`` (both in ms), or None if it is off the grid by 1e-6 steps, or beyond
-    2^53, where every number is a whole one."""
+    """``time`` as a whole number of steps of ``dt`` (both in ms), or None if it is off the grid by 1e-6 steps, or
+    beyond 2^53, where every number is a whole one."""
     steps = time / dt
     return round(steps) if math.isfinite(steps) and abs(steps) <= 2.0**53 and abs(steps - round(steps)) < 1e-6 else None

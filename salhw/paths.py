@@ -61,7 +61,8 @@ def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
             found.append(Address(f"{at}.learning_rate", p.name, "learning_rate", shape, k, **limits))
             for branch in _settable(p, k, target):
                 window = getattr(p.plasticity[k], branch).kind
-                limits = _limits({} if here is None else here.windows[window], "amplitude", here) | hollow
+                declared = {} if here is None else here.windows[window]
+                limits = _limits(declared, "amplitude", here) | _limits(declared, "written_amplitude", here) | hollow
                 found.append(Address(f"{at}.{branch}.amplitude", p.name, "amplitude", shape, k, branch, **limits))
     return {address.path: address for address in found}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from operator import index
 from typing import Any, get_args
 
@@ -40,6 +42,8 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+MOST = 1000
+"""So many findings of one description are worded; of a list of a million wrong entries nobody reads more."""
 
 
 def shown(value: object) -> str:
@@ -95,6 +99,9 @@ def nearest(word: object, known: Iterable[str], otherwise: str = "check the spel
     return f"did you mean {close[0]}?" if close else otherwise
 
 
+_PLAIN = re.compile(r"[\w$]+")
+
+
 def _path(loc: Sequence[int | str], data: Any) -> str:
     """``populations.hidden.bias`` from pydantic's location, in the words of ``salhw.paths``.
 
@@ -115,7 +122,7 @@ def _path(loc: Sequence[int | str], data: Any) -> str:
             continue
         data = data.get(key) if isinstance(data, Mapping) else getattr(data, key, data)
         if not (key == "neuron" and not last) and not (key == "values" and before == "weights"):
-            path += f".{key}"
+            path += f".{key}" if _PLAIN.fullmatch(key) else f"[{shown(key)}]"
         before = key
     return path.lstrip(".")
 
@@ -193,7 +200,8 @@ def _quoted(choices: str) -> list[str]:
 def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -> DescriptionError:
     """pydantic's findings about ``data`` for a ``cls`` as one error with all diagnostics."""
     findings: list[Diagnostic] = []
-    for item in error.errors():
+    beyond = max(0, error.error_count() - MOST)
+    for item in islice(error.errors(include_url=False), MOST):
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, DescriptionError):  # a validator that found several problems at once
             findings.extend(cause.diagnostics)
@@ -203,4 +211,5 @@ def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -
             findings.append(_diagnostic(dict(item), data, cls))
     name = data.get("name") if isinstance(data, Mapping) else None
     owner = f"{cls.__name__} {shown(name)}" if isinstance(name, str) else cls.__name__
-    return DescriptionError(f"DescriptionError: {owner} is refused ({counted('problem', findings)})", findings)
+    total = counted("problem", range(len(findings) + beyond))
+    return DescriptionError(f"DescriptionError: {owner} is refused ({total})", findings)

@@ -48,7 +48,8 @@ def _entry(value: Any) -> Range | tuple[str, ...]:
 Entry = Annotated[Range | tuple[str, ...], BeforeValidator(_entry)]
 Capability = dict[str, Entry]
 """Field name -> what it may be. A field that is absent may only have its default; ``arrays`` lists the fields that may
-differ between neurons or synapses, ``settable`` those of windows that a session can change."""
+differ between neurons or synapses, ``settable`` those of windows that a session can change,
+and ``written_amplitude`` how far, if not as far as described."""
 
 
 def _option(name: str, value: object) -> str:
