@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,14 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     findings = [*check(net, target), *place(net, target)[1]]
     if not findings:
         lowering = (plugin or backend(target.backend)).lower(net, target)
-        findings = [f for f in lowering.findings if f.severity == "error"]
+        findings = _errors(lowering.findings)
+        if not findings:
+            findings = _errors(quantise(lowering.network, lowering.target or target)[1])
     return findings
+
+
+def _errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [finding for finding in findings if finding.severity == "error"]
 
 
 def compile(
@@ -68,10 +74,12 @@ def compile(
         raise _unsupported(net, target, findings)
     plugin = plugin or backend(target.backend)
     lowering = plugin.lower(net, target)
-    if errors := [f for f in lowering.findings if f.severity == "error"]:
+    if errors := _errors(lowering.findings):
         raise _unsupported(net, target, errors)
     target = lowering.target or target
     quantised, rounded = quantise(lowering.network, target)
+    if errors := _errors(rounded):
+        raise _unsupported(net, target, errors)
     placement, _ = place(quantised, target)
     report = Report(
         network=net.name,
