@@ -149,7 +149,7 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise file_error(path, "", f"a file with format {FORMAT!r}", "write it with Network.save")
     if document.get("version") != VERSION:
-        asked = f"version {document.get('version')}"
+        asked = shortened(f"version {shown(document.get('version'))}")
         raise file_error(path, asked, f"version {VERSION}", "upgrade salhw")
     return document
 
