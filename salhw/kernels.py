@@ -42,7 +42,7 @@ class _Kernel(Model):
         """kappa(dt), kappa(2 dt), ...: entry m is what a spike at step t adds per unit weight to the input at step
         t + 1 + m (plus delay)."""
         whole("steps", steps, 0, 2**40)
-        if numbers("dt", dt).ndim:
+        if numbers("dt", dt).ndim or not 0.0 < dt < np.inf:
             raise wrong("dt", shown(dt), "a number of ms", "give one number")
         return self.shape(np.arange(1, steps + 1, dtype=np.float64) * dt)
 

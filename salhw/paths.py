@@ -141,7 +141,7 @@ def find(known: Mapping[str, Address], path: str) -> Address:
             "SAL402", "path", shown(path), "the path of an array, as text", f"as in {next(iter(known), '')!r}"
         )
     if path not in known:
-        raise session_error("SAL402", path, "", one_of(known), nearest(path, known, "choose one of these"))
+        raise session_error("SAL402", path or "''", "", one_of(known), nearest(path, known, "choose one of these"))
     return known[path]
 
 
