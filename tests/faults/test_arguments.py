@@ -62,7 +62,8 @@ CHIP = REF.sample_chips(1)[0]
 TARGETS = salhw.targets()
 WRONG: list[Any] = [
     None, 3, -1, 1.5, float("nan"), float("inf"), "nope", b"x", "", True, [], {}, (), [1, "a"], {"a": 1}, object(),
-    np.array([1, 2]), np.array("x"), 10**400, 10**5000, int, np.int64(3), "\ud800", "x\0y", "a" * 100_000,
+    np.array([1, 2]), np.array("x"), 10**400, 10**5000, int, np.int64(3), "\ud800", "²", "9" * 5000, "-1", "x\0y",
+    "a" * 100_000,
     [[1], [1, 2]], 1j, np.float32(2.5), {1: 2}, set(), Ellipsis, lambda: 0,
 ]  # fmt: skip
 Act = Callable[[Any], object]
