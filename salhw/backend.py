@@ -18,7 +18,7 @@ from salhw.fields import FloatArray
 from salhw.network import Network
 from salhw.plugins import broken, installed
 from salhw.recording import Recording
-from salhw.refusal import nearest
+from salhw.refusal import nearest, one_of, shown
 from salhw.target import Target
 
 GROUP = "salhw.backends"
@@ -87,10 +87,10 @@ class Exporter(Protocol):
         ...
 
 
-def _unknown(what: str, name: str, known: Sequence[str], fix: str) -> BackendError:
-    supported = f"one of {', '.join(sorted(known)) or 'none'}"
-    finding = Diagnostic("SAL601", what, repr(name), supported, nearest(str(name), known, fix))
-    return BackendError(f"BackendError: no {what} {name!r}", [finding])
+def _unknown(what: str, name: object, known: Sequence[str], fix: str) -> BackendError:
+    asked = shown(name)
+    finding = Diagnostic("SAL601", what, asked, one_of(sorted(known)), nearest(name, known, fix))
+    return BackendError(f"BackendError: no {what} {asked}", [finding])
 
 
 @cache
@@ -118,7 +118,7 @@ def backend(name: str) -> Backend:
         BackendError: not installed.
     """
     known = backends()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise _unknown("backend", name, list(known), "install the package that brings it")
     return known[name]
 
@@ -156,6 +156,6 @@ def resolve(target: Target | str) -> Target:
     if isinstance(target, Target):
         return target
     known = targets()
-    if target not in known:
+    if not isinstance(target, str) or target not in known:
         raise _unknown("target", target, list(known), "see `salhw targets`")
     return known[target]

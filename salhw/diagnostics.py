@@ -10,6 +10,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 Severity = Literal["error", "approximation", "warning"]
+LENGTH = 80
+"""At most so many characters of a user's value are told."""
+TOLD = 30
+"""Of an error's findings so many are written out; ``diagnostics`` holds all."""
+
+
+def shortened(text: str, length: int = LENGTH) -> str:
+    """``text`` without its middle where it is too long."""
+    if len(text) <= length:
+        return text
+    tail = (length - 3) // 3
+    return f"{text[: length - 3 - tail]}...{text[-tail:]}"
+
+
+def _printable(text: str) -> str:
+    """``text`` that every terminal and file takes: control characters and halves of characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True)
@@ -27,6 +46,14 @@ class Diagnostic:
     supported: str
     fix: str = ""
     severity: Severity = "error"
+
+    def __post_init__(self) -> None:
+        """What users wrote may be of any length and hold anything; a message is short, and can be printed."""
+        users = self.code[:4] in ("SAL0", "SAL1", "SAL4")
+        for name in ("path", "asked", "supported", "fix"):
+            text = str(getattr(self, name))
+            length = {"path": 2 * LENGTH, "asked": LENGTH}.get(name, 10 * LENGTH)
+            object.__setattr__(self, name, _printable(shortened(text, length) if users else text))
 
     def __str__(self) -> str:
         if self.code.startswith("SAL2"):  # resources: so much is wanted, so much is there; the path holds no value
@@ -55,11 +82,18 @@ class SalhwError(Exception):
         return type(self), (self.headline, self.diagnostics, self.footer)
 
     def __str__(self) -> str:
-        return "\n".join([self.headline, *map(str, self.diagnostics), *([self.footer] if self.footer else [])])
+        more = len(self.diagnostics) - TOLD
+        rest = [f"... and {counted('problem', range(more))} more"] if more > 0 else []
+        lines = [*map(str, self.diagnostics[:TOLD]), *rest, *([self.footer] if self.footer else [])]
+        return "\n".join([_printable(self.headline), *lines])
 
 
 class DescriptionError(SalhwError, ValueError):
     """The description contradicts itself or holds a value that means nothing."""
+
+
+class UnknownNameError(DescriptionError, KeyError):
+    """A population, projection or probe that is not there was asked for by its name."""
 
 
 class UnsupportedNetworkError(SalhwError):
@@ -110,8 +144,9 @@ def explain(code: str) -> Explanation:
         DescriptionError: no such code.
     """
     known = explanations()
-    if code.upper() not in known:
-        finding = Diagnostic("SAL001", "code", code, f"one of {', '.join(known)}", "copy the code from the message")
+    if not isinstance(code, str) or code.upper() not in known:
+        asked = code if isinstance(code, str) else f"a {type(code).__name__}"
+        finding = Diagnostic("SAL001", "code", asked, f"one of {', '.join(known)}", "copy the code from the message")
         raise DescriptionError("unknown code", [finding])
     return known[code.upper()]
 

@@ -41,7 +41,7 @@ class LavaSession(Closing):
         net = self.net = executable.network
         self.executable, self.ids = executable, tuple(ids)
         self.how, self.plan = arithmetic(executable.target), layout(net)
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
         made = program(executable, self.ids, seed)
         self._most, self._watched = made["steps"], made["watched"] // len(self.ids)
@@ -107,7 +107,7 @@ class LavaSession(Closing):
         """See Session. All synapses of a projection learn at one rate; instances may have it or none."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = as_written(address, value, len(self.ids))
+        new = as_written(address, value, len(self.ids), self.get)
         if address.field == "learning_rate":
             self._set_rate(address, new)
         elif address.field == "bias":
@@ -161,7 +161,7 @@ class LavaSession(Closing):
         """See Session."""
         self._refuse_closed()
         began = time.perf_counter()
-        start, count = self._step, duration_steps(self.net, duration)
+        start, count = self._step, duration_steps(self.net, duration, progress)
         stop = start + count
         samples = sample_steps(self.net, start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}

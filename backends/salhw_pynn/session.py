@@ -36,7 +36,7 @@ class NestSession(Closing):
         net = executable.network
         self.executable, self.ids = executable, tuple(ids)
         self._circuit = circuit(net, executable.target, len(ids))
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._nominal = {
             path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
             for path, a in self._addresses.items()
@@ -82,7 +82,7 @@ class NestSession(Closing):
         """See Session."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = np.array(as_written(address, value, len(self.ids)))
+        new = np.array(as_written(address, value, len(self.ids), self.get))
         if address.field == "bias":
             self._nominal[path] = new
             self._call("write_cells", {address.owner: self._drive(address.owner, self._step)})
@@ -129,7 +129,7 @@ class NestSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}

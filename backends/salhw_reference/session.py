@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import threads as allowed_threads
 from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.compile.executable import Executable
@@ -35,7 +36,7 @@ STRETCH = 50_000_000  # neuron-steps per kernel call, so that progress and Ctrl-
 
 def threads() -> int:
     """Cores to use: the environment's SALHW_THREADS, or all that this process may use. Never changes a result."""
-    return int(os.environ.get("SALHW_THREADS", 0)) or len(os.sched_getaffinity(0))
+    return allowed_threads(len(os.sched_getaffinity(0)))
 
 
 class ReferenceSession(Closing):
@@ -101,7 +102,7 @@ class ReferenceSession(Closing):
     def set(self, path: str, value: npt.ArrayLike) -> None:
         """See Session."""
         self._refuse_closed()
-        self._write(path, as_written(find(self._addresses, path), value, len(self.ids)))
+        self._write(path, as_written(find(self._addresses, path), value, len(self.ids), self.get))
 
     def _write(self, path: str, value: FloatArray) -> None:
         address, state = self._addresses[path], self._state
@@ -158,7 +159,7 @@ class ReferenceSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start = int(self._time[0, 0])
         stop = start + count
         tape = Tape.of(self._program, len(self.ids), start, stop)

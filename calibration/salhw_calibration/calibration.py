@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import as_path
 from salhw.calibrated import Map
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
@@ -167,7 +168,7 @@ class Calibration:
         """
         import h5py
 
-        path = Path(path)
+        path = as_path(path)
         path = path / f"{self.target}-{self.content_hash[:16]}.h5" if path.is_dir() else path
 
         def write(temporary: Path) -> None:
@@ -191,7 +192,7 @@ class Calibration:
         """
         import h5py
 
-        path = Path(path)
+        path = as_path(path)
         if not path.is_file() or not h5py.is_hdf5(path):
             raise file_error(path, "", "an existing calibration file", "check the path")
         try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 
+from salhw.arguments import number_in
 from salhw.backend import resolve
 from salhw.calibrated import Calibration
 from salhw.chip import Chip
@@ -86,7 +87,7 @@ def chosen(target: Target, chip: int | None, chips: str | None, wafer: int) -> t
     if chips is None:
         return target.sample_chips(1, wafer) if wafer else None
     first, colon, last = chips.partition(":")
-    if not (colon and first.isdigit() and last.isdigit() and int(first) < int(last)):
+    if not (colon and number_in(first, whole=True) < number_in(last, whole=True)):
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
     return target.sample_chips(int(last), wafer)[int(first) :]
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from salhw.diagnostics import FileError, file_error
+from salhw.diagnostics import FileError, file_error, shortened
 from salhw.network import Network
+from salhw.refusal import shown
 
 FORMAT, VERSION = "salhw.network", 1
 LARGE = 4096  # elements; above it JSON text becomes slow and unreadable
@@ -112,20 +113,21 @@ def _arrays_of(path: Path) -> set[str]:
 
 def _restore(value: Any, path: Path) -> Any:
     if isinstance(value, dict) and "$array" in value:
-        name, _, key = str(value["$array"]).partition("#")
-        return _read_array(path, name, key, value.get("sha256"))
+        return _read_array(path, value["$array"], value.get("sha256"))
     if isinstance(value, dict):
         return {k: _restore(v, path) for k, v in value.items()}
     return [_restore(v, path) for v in value] if isinstance(value, list) else value
 
 
-def _read_array(path: Path, name: str, key: str, digest: Any) -> np.ndarray[Any, Any]:
+def _read_array(path: Path, reference: Any, digest: Any) -> np.ndarray[Any, Any]:
     import h5py
 
-    beside = path.parent / Path(name).name
-    if not name or Path(name).name != name or not beside.is_file():
+    name, _, key = reference.partition("#") if isinstance(reference, str) else ("", "", "")
+    plain = re.fullmatch(r"[^/\\\0]{1,200}", name) and not re.search("[\ud800-\udfff]", name)
+    beside = path.parent / name if plain else path
+    if not plain or not beside.is_file():
         fix = "keep the .json and the .h5 together"
-        raise file_error(path, f"arrays in {name!r}", "a file beside it", fix)
+        raise file_error(path, shortened(f"arrays in {shown(reference)}"), "a file beside it", fix)
     try:
         with h5py.File(beside, "r") as file:
             array = np.asarray(file[key][()])
@@ -147,11 +149,14 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise file_error(path, "", f"a file with format {FORMAT!r}", "write it with Network.save")
     if document.get("version") != VERSION:
-        asked = f"version {document.get('version')}"
+        asked = shortened(f"version {shown(document.get('version'))}")
         raise file_error(path, asked, f"version {VERSION}", "upgrade salhw")
     return document
 
 
 def load(path: Path) -> Network:
     """See Network.load."""
-    return Network.model_validate(_restore(_document(path).get("network"), path))
+    try:
+        return Network.model_validate(_restore(_document(path).get("network"), path))
+    except RecursionError:
+        raise file_error(path, "", "tables and lists that are less deeply nested", "save the network again") from None

@@ -241,6 +241,10 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
                 good &= isinstance(value, str) and re.search(wanted, value) is not None
             case "minimum":
                 good &= not isinstance(value, int | float) or value >= wanted
+            case "maximum":
+                good &= not isinstance(value, int | float) or value <= wanted
+            case "maxLength":
+                good &= not isinstance(value, str) or len(value) <= wanted
             case "exclusiveMinimum":
                 good &= not isinstance(value, int | float) or value > wanted
             case "minItems" | "maxItems":

@@ -34,14 +34,14 @@ from salhw_pynn.analog.membrane import drive
 from salhw_pynn.analog.placement import rows
 from salhw_pynn.analog.sources import Emitter, forced_steps
 from salhw_pynn.hardware.processor import WEIGHT_MAX
-from salhw_pynn.process import STRETCH, Process
+from salhw_pynn.process import STRETCH, Process, seeded
 
 ABOVE = 1e6  # a potential that crosses every threshold
 
 
 def entropy(seed: int, ids: Sequence[int]) -> list[int]:
     """A number for each instance that seeds everything random beside NEST."""
-    return [int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1 for i in ids]
+    return [int(seeded(seed, [i]).generate_state(1)[0]) >> 1 for i in ids]
 
 
 class AnalogSession(Closing):
@@ -126,7 +126,7 @@ class AnalogSession(Closing):
         """See Session. Weights are rounded to the chip's codes, and end at its range."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = np.array(as_written(address, value, len(self.ids)))
+        new = np.array(as_written(address, value, len(self.ids), self.get))
         if address.field == "bias":
             self._nominal[path] = new
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
@@ -167,7 +167,7 @@ class AnalogSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
