@@ -190,8 +190,15 @@ class Target(Model):
         """The same target with backend options changed (``kernel="time-driven"`` on the reference)."""
         return self.replace(options=self.options | options)
 
-    def sample_chips(self, count: int, seed: int = 0) -> tuple[Chip, ...]:
-        """``count`` virtual chips, ids 0..count - 1 of the wafer ``seed``; the same call gives the same chips."""
-        from salhw.chip import Chip
+    def sample_chips(self, count: int, seed: int = 0, *, first: int = 0) -> tuple[Chip, ...]:
+        """``count`` virtual chips, ids ``first``.. of the wafer ``seed``; the same call gives the same chips.
 
-        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in range(count))
+        Raises:
+            SessionError: SAL221 more than fit into memory.
+        """
+        from salhw.chip import Chip
+        from salhw.memory import CHIP, Memory, refuse_instances
+
+        refuse_instances(Memory(0, CHIP), None, range(count))
+        ids = range(first, first + count)
+        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)

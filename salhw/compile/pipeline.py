@@ -12,6 +12,7 @@ from salhw.compile.executable import Executable, Report
 from salhw.compile.place import place
 from salhw.compile.quantise import quantise
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError, counted
+from salhw.memory import Memory, assumed, too_large
 from salhw.network import Network
 from salhw.target import Target
 
@@ -28,9 +29,10 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     from salhw.backend import backend, resolve
 
     target = resolve(target)
-    findings = [*check(net, target), *place(net, target)[1]]
+    plugin = plugin or backend(target.backend)
+    findings = _before_lowering(net, target, plugin)[0]
     if not findings:
-        lowering = (plugin or backend(target.backend)).lower(net, target)
+        lowering = plugin.lower(net, target)
         findings = [f for f in lowering.findings if f.severity == "error"]
     return findings
 
@@ -56,10 +58,10 @@ def compile(
     target = resolve(target)
     if calibration is not None:
         check_target(calibration, target)
-    findings = [*check(net, target), *place(net, target)[1]]
+    plugin = plugin or backend(target.backend)
+    findings, memory = _before_lowering(net, target, plugin)
     if findings:
         raise _unsupported(net, target, findings)
-    plugin = plugin or backend(target.backend)
     lowering = plugin.lower(net, target)
     if errors := [f for f in lowering.findings if f.severity == "error"]:
         raise _unsupported(net, target, errors)
@@ -73,9 +75,20 @@ def compile(
         notes=lowering.notes,
         used=placement.used,
         available=target.resources,
+        memory=memory,
     )
     executable = Executable(quantised, net, target, placement, report, plugin)
     return executable if calibration is None else calibrated(executable, calibration)
+
+
+def _before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
+    """What is wrong with a network whatever the backend makes of it, and the memory that a session takes: lowering may
+    take as much, so that what does not fit is refused before."""
+    from salhw.backend import Weighing
+
+    memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+    findings = [*check(net, target), *place(net, target)[1]]
+    return findings or too_large(net, memory), memory
 
 
 def calibrated(executable: Executable, calibration: Calibration) -> Executable:
