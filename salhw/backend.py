@@ -15,6 +15,7 @@ from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray
+from salhw.memory import Memory
 from salhw.network import Network
 from salhw.plugins import broken, installed
 from salhw.recording import Recording
@@ -84,6 +85,16 @@ class Exporter(Protocol):
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
         """Write the program's files into an empty directory and return them. It runs ``duration`` ms of instance 0 of a
         session with this seed."""
+        ...
+
+
+@runtime_checkable
+class Weighing(Protocol):
+    """What a backend offers beside, if it knows how much memory its sessions take; others are taken to need a lot."""
+
+    def memory(self, net: Network, target: Target) -> Memory:
+        """What sessions of a network take of this machine, processes that they start included. Asked before ``lower``,
+        so that it must neither list synapses nor rely on what was checked."""
         ...
 
 

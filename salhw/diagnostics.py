@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from salhw.recording import Recording
 
 Severity = Literal["error", "approximation", "warning"]
 LENGTH = 80
@@ -101,7 +104,10 @@ class UnsupportedNetworkError(SalhwError):
 
 
 class SessionError(SalhwError):
-    """A session was asked for something that it cannot do."""
+    """A session was asked for something that it cannot do. If that ended a run before its time, ``recording`` holds
+    what was recorded until then."""
+
+    recording: Recording | None = None
 
 
 class CalibrationError(SalhwError):

@@ -224,14 +224,18 @@ class Target(Model):
         self._refuse_unknown("target.options", options, self.options, "has no such option")
         return self.replace(options=self.options | {name: _option(name, value) for name, value in options.items()})
 
-    def sample_chips(self, count: int, seed: int = 0) -> tuple[Chip, ...]:
-        """``count`` virtual chips, ids 0..count - 1 of the wafer ``seed``; the same call gives the same chips.
+    def sample_chips(self, count: int, seed: int = 0, *, first: int = 0) -> tuple[Chip, ...]:
+        """``count`` virtual chips, ids ``first``.. of the wafer ``seed``; the same call gives the same chips.
 
         Raises:
-            SessionError: no whole number of chips; no wafer.
+            SessionError: SAL401 no whole number of chips; no wafer. SAL221 more than fit into memory.
         """
         from salhw.chip import Chip
+        from salhw.memory import CHIP, Memory, refuse_instances
 
-        count = whole("count", count, 0, 2**31 - 1, code="SAL401", kind=SessionError)
+        count = whole("count", count, 0, 2**63 - 1, code="SAL401", kind=SessionError)
+        first = whole("first", first, 0, MAX_ID, code="SAL401", kind=SessionError)
         seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
-        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in range(count))
+        refuse_instances(Memory(0, CHIP), count)
+        ids = range(first, first + count)
+        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
+from collections.abc import Callable
 from inspect import getdoc
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,18 +15,19 @@ import typer
 from salhw import __version__
 from salhw.backend import Session, resolve, targets
 from salhw.cli.export import register as register_export
+from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
 from salhw.cli.progress import progress_bar
-from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
+from salhw.cli.report import INTERRUPTED, SHORT_FALL, print_json, print_table, reported, writable
 from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.setup import register as register_setup
 from salhw.compile.executable import Report
 from salhw.compile.pipeline import compile
 from salhw.conformance.command import register as register_conformance
 from salhw.connectivity import synapses
+from salhw.diagnostics import SessionError, explanations
 from salhw.diagnostics import explain as explanation_of
-from salhw.diagnostics import explanations
 from salhw.fields import FloatArray
 from salhw.network import Network
 from salhw.networks import Builder, builder, builders, summary
@@ -53,7 +56,13 @@ register_setup(app)
 
 def main() -> None:
     """The entry point of the ``salhw`` script."""
-    app()
+    watch()
+    try:
+        app()
+    except SystemExit:
+        if interrupted():  # also where the command line was still being read
+            sys.exit(INTERRUPTED)
+        raise
 
 
 def _version(asked: bool) -> None:
@@ -190,10 +199,10 @@ def run(
     with reported(json):
         path = writable(out, force) if out else None
         executable = compile(_network(net), resolve(target), calibration=loaded(calibration))
-        picked = chosen(executable.target, chip, chips, wafer)
+        picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
         with executable.open(instances=instances, chips=picked, seed=seed) as session:
             with progress_bar(f"{executable.source.name} on {target}") as progress:
-                recording = session.run(duration, progress=progress)
+                recording = _run_or_kept(session, duration, progress, path)
             names = [projection.name for projection in executable.network.projections]
             weights = {name: _synaptic(executable.network, name, session) for name in names}
         if path:
@@ -205,6 +214,20 @@ def run(
             _print_run(result)
             if path:
                 typer.echo(f"The recording is in {path}.")
+
+
+def _run_or_kept(
+    session: Session, duration: float, progress: Callable[[float], None] | None, path: Path | None
+) -> Recording:
+    """What a run records; what it has recorded goes to ``path``, too, if it ends before its time."""
+    try:
+        return session.run(duration, progress=progress)
+    except SessionError as error:
+        if error.recording is None or path is None:
+            raise
+        error.recording.save(path)
+        footer = f"What was recorded until then, {error.recording.duration:g} ms, is in {path}."
+        raise SessionError(error.headline, error.diagnostics, footer) from None
 
 
 def _synaptic(net: Network, name: str, session: Session) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol, runtime_checkable
 
@@ -16,6 +17,7 @@ from salhw.cli.progress import progress_bar
 from salhw.cli.report import print_json, print_table, reported
 from salhw.compile.pipeline import compile
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
+from salhw.memory import CHIP, NOTHING, Memory, refuse_instances
 from salhw.network import Network
 from salhw.plugins import broken, installed
 from salhw.refusal import nearest
@@ -74,22 +76,26 @@ def loaded(path: Path | None) -> Calibration | None:
     return None if path is None else measuring().load(path)
 
 
-def chosen(target: Target, chip: int | None, chips: str | None, wafer: int) -> tuple[Chip, ...] | None:
-    """The chips that the options name; None if they name none.
+def chosen(
+    target: Target, chip: int | None, chips: str | None, wafer: int, memory: Memory = NOTHING
+) -> tuple[Chip, ...] | None:
+    """The chips that the options name; None if they name none. ``memory`` is what a session with them takes.
 
     Raises:
         DescriptionError: both, or no range.
+        SessionError: SAL221 more than fit into memory.
     """
     if chip is not None and chips is not None:
         raise _no_range("chip", f"{chip}", "one chip or a range of them")
     if chip is not None:
-        return target.sample_chips(chip + 1, wafer)[chip:]
+        return target.sample_chips(1, wafer, first=chip)
     if chips is None:
         return target.sample_chips(1, wafer) if wafer else None
     first, colon, last = chips.partition(":")
     if not (colon and number_in(first, whole=True) < number_in(last, whole=True)):
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
-    return target.sample_chips(int(last), wafer)[int(first) :]
+    refuse_instances(replace(memory, each=memory.each + CHIP), None, range(int(first), int(last)))
+    return target.sample_chips(int(last) - int(first), wafer, first=int(first))
 
 
 def _no_range(path: str, asked: str, supported: str) -> DescriptionError:
@@ -140,7 +146,7 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
                 finding = Diagnostic("SAL821", "measure", repr(what), supported, fix)
                 raise DescriptionError(f"DescriptionError: cannot measure {what!r}", [finding])
             executable = compile(network(net), resolve(target), calibration=loaded(calibration))
-            picked = chosen(executable.target, chip, chips, wafer)
+            picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
             with progress_bar(f"{what} of {executable.source.name} on {target}") as progress:
                 result = known[what](
                     executable, chips=picked, duration=duration, seed=seed, method=method, out=out, progress=progress

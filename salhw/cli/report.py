@@ -25,7 +25,9 @@ from salhw.diagnostics import (
     UnsupportedNetworkError,
     file_error,
 )
+from salhw.memory import amount, available
 
+SAID = "Interrupted; nothing more is written."
 SHORT_FALL, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 SHORT = (UnsupportedNetworkError, BackendError, SessionError, CalibrationError)
 PIPE_WIDTH = 118  # columns where there is no terminal that could tell
@@ -76,8 +78,15 @@ def reported(as_json: bool) -> Iterator[None]:
         finding = Diagnostic("SAL501", where, "", reason, "check the path, its permissions and the space on the disk")
         _print_error(FileError("FileError: cannot read or write", [finding]), as_json)
         raise typer.Exit(WRONG_USAGE) from None
+    except MemoryError as error:
+        supported = f"memory ran out; {amount(available())} available now"
+        finding = Diagnostic(
+            "SAL221", "memory", str(error) or "more", supported, "a smaller network, or fewer at a time"
+        )
+        _print_error(SessionError("SessionError: the machine's memory is too small", [finding]), as_json)
+        raise typer.Exit(SHORT_FALL) from None
     except KeyboardInterrupt:
-        typer.echo("Interrupted; nothing more is written.", err=True)
+        typer.echo(SAID, err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -11,6 +11,7 @@ from salhw.calibrated import Calibration, as_lines, check_chips, opened
 from salhw.chip import Chip
 from salhw.compile.place import Placement
 from salhw.diagnostics import Diagnostic, SessionError
+from salhw.memory import NOTHING, Memory, refuse_instances
 from salhw.network import Network
 from salhw.target import Target
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Report:
     """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network,
-    ``calibration`` what a calibration changes (``salhw.calibrated.effect``), None without one."""
+    ``calibration`` what a calibration changes (``salhw.calibrated.effect``), None without one; ``memory`` is what a
+    session takes of this machine's."""
 
     network: str
     target: str
@@ -30,13 +32,15 @@ class Report:
     used: dict[str, int] = field(default_factory=dict)
     available: dict[str, int] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
+    memory: Memory = NOTHING
 
     def __str__(self) -> str:
         amount = [
             f"{count:,} of {self.available[name]:,} {name}" if name in self.available else f"{count:,} {name}"
             for name, count in self.used.items()
         ]
-        lines = [f"{self.network} on {self.target}: {', '.join(amount)}", *(f"  {note}" for note in self.notes)]
+        lines = [f"{self.network} on {self.target}: {', '.join(amount)}", f"  {self.memory}"]
+        lines += [f"  {note}" for note in self.notes]
         lines += [f"  {line}" for line in as_lines(self.calibration)] if self.calibration else []
         lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
         return "\n".join(lines)
@@ -51,6 +55,7 @@ class Report:
             "notes": list(self.notes),
             "approximations": [item.as_dict() for item in self.approximations],
             "calibration": self.calibration,
+            "memory": {"bytes": self.memory.once, "bytes_per_instance": self.memory.each},
         }
 
 
@@ -83,11 +88,12 @@ class Executable:
             seed: of the trial-to-trial randomness; the fixed pattern belongs to the chips.
 
         Raises:
-            SessionError: a seed that is none; instances and chips together, none at all, ids repeated or negative;
-                chips of another target.
+            SessionError: SAL221 more than the machine's memory holds; SAL401 a seed that is none; instances and chips
+                together, none at all, ids repeated or negative; chips of another target.
             CalibrationError: chips that the calibration was not measured on.
         """
         seed = checked_seed(seed)
+        refuse_instances(self.report.memory, instances, chips)
         ids, chips = self._ids(instances, chips)
         if self.calibration is None:
             return self.plugin.open(self, chips=chips, ids=ids, seed=seed)

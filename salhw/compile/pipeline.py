@@ -13,6 +13,7 @@ from salhw.compile.executable import Executable, Report
 from salhw.compile.place import place
 from salhw.compile.quantise import quantise
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, counted
+from salhw.memory import Memory, assumed, too_large
 from salhw.network import Network
 from salhw.target import Target
 
@@ -31,10 +32,10 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
 
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
-    plugin = _plugin(plugin)
-    findings = [*check(net, target), *place(net, target)[1]]
+    plugin = _plugin(plugin) or backend(target.backend)
+    findings = _before_lowering(net, target, plugin)[0]
     if not findings:
-        lowering = (plugin or backend(target.backend)).lower(net, target)
+        lowering = plugin.lower(net, target)
         findings = _errors(lowering.findings)
         if not findings:
             findings = _errors(quantise(lowering.network, lowering.target or target)[1])
@@ -66,13 +67,12 @@ def compile(
 
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
-    plugin = _plugin(plugin)
     if calibration is not None:
         check_target(calibration, target)
-    findings = [*check(net, target), *place(net, target)[1]]
+    plugin = _plugin(plugin) or backend(target.backend)
+    findings, memory = _before_lowering(net, target, plugin)
     if findings:
         raise _unsupported(net, target, findings)
-    plugin = plugin or backend(target.backend)
     lowering = plugin.lower(net, target)
     if errors := _errors(lowering.findings):
         raise _unsupported(net, target, errors)
@@ -88,6 +88,7 @@ def compile(
         notes=lowering.notes,
         used=placement.used,
         available=target.resources,
+        memory=memory,
     )
     executable = Executable(quantised, net, target, placement, report, plugin)
     return executable if calibration is None else calibrated(executable, calibration)
@@ -105,6 +106,16 @@ def _plugin(plugin: Backend | None) -> Backend | None:
         supported = "an object with name, targets(), lower() and open()"
         raise wrong("plugin", described(plugin), supported, "give a backend", code="SAL602", kind=BackendError)
     return plugin
+
+
+def _before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
+    """What is wrong with a network whatever the backend makes of it, and the memory that a session takes: lowering may
+    take as much, so that what does not fit is refused before."""
+    from salhw.backend import Weighing
+
+    memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+    findings = [*check(net, target), *place(net, target)[1]]
+    return findings or too_large(net, memory), memory
 
 
 def calibrated(executable: Executable, calibration: Calibration) -> Executable:
