@@ -18,7 +18,7 @@ from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
 from salhw.diagnostics import CalibrationError, Diagnostic, file_error
 from salhw.fields import FloatArray, IntArray
-from salhw.io.description import atomically
+from salhw.io import hdf5
 from salhw.neurons import GLM
 from salhw.paths import BRANCHES, Address, addresses
 from salhw.target import Target
@@ -165,22 +165,18 @@ class Calibration:
         Raises:
             FileError: the place cannot be written to.
         """
-        import h5py
-
         path = Path(path)
         path = path / f"{self.target}-{self.content_hash[:16]}.h5" if path.is_dir() else path
 
-        def write(temporary: Path) -> None:
-            with h5py.File(temporary, "w") as file:
-                file.attrs.update(format=FORMAT, version=VERSION, sha256=self.content_hash)
-                file.attrs.update(target=self.target, target_hash=self.target_hash, wafer=self.wafer)
-                file.create_dataset("ids", data=np.array(self.ids, dtype=np.int64))
-                file.create_dataset("provenance", data=json.dumps(dict(self.provenance), default=str))
-                for name, array in _arrays(self).items():
-                    file.create_dataset(name, data=array)
+        def fill(file: Any) -> None:
+            file.attrs.update(format=FORMAT, version=VERSION, sha256=self.content_hash)
+            file.attrs.update(target=self.target, target_hash=self.target_hash, wafer=self.wafer)
+            file.create_dataset("ids", data=np.array(self.ids, dtype=np.int64))
+            file.create_dataset("provenance", data=json.dumps(dict(self.provenance), default=str))
+            for name, array in _arrays(self).items():
+                file.create_dataset(name, data=array)
 
-        atomically(path, write)
-        return path
+        return hdf5.write(path, fill)
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
@@ -189,26 +185,34 @@ class Calibration:
         Raises:
             FileError: no such file, not a calibration, or changed since it was written.
         """
-        import h5py
-
         path = Path(path)
-        if not path.is_file() or not h5py.is_hdf5(path):
-            raise file_error(path, "", "an existing calibration file", "check the path")
-        try:
-            with h5py.File(path, "r") as file:
-                if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
-                    raise file_error(path, str(file.attrs.get("format")), f"{FORMAT} {VERSION}", "calibrate again")
-                spread = {name: data[()] for name, data in file["spread"].items()}
-                arrays = {name: file[name][()] for name in _NAMES}
-                about = json.loads(file["provenance"][()])
-                ids = tuple(int(i) for i in file["ids"][()])
-                target, target_hash = str(file.attrs["target"]), str(file.attrs["target_hash"])
-                found = cls(
-                    target, target_hash, int(file.attrs["wafer"]), ids, **arrays, spread=spread, provenance=about
-                )  # fmt: skip
-                expected = file.attrs["sha256"]
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise file_error(path, "", f"an undamaged calibration; {error}", "calibrate again") from None
+        with hdf5.reading(path, "an undamaged calibration", "calibrate again") as file:
+            if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
+                asked = f"{file.attrs.get('format')} {file.attrs.get('version')}"[:80]
+                raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")
+            ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
+            spread = {name: hdf5.array(file["spread"], name, "f", (len(ids),)) for name in file["spread"]}
+            synapses, neurons = (hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons"))
+            per_synapse, per_neuron = (len(ids), len(synapses)), (len(ids), len(neurons))
+            found = cls(
+                str(file.attrs["target"]),
+                str(file.attrs["target_hash"]),
+                int(file.attrs["wafer"]),
+                ids,
+                synapses,
+                neurons,
+                *(hdf5.array(file, name, "f", shape) for name, shape in (
+                    ("gain", (*per_synapse, 2)), ("offset", per_neuron), ("slope", per_neuron),
+                    ("efficacy", (*per_synapse, 2)),
+                )),
+                *(hdf5.array(file, name, "b", shape) for name, shape in (
+                    ("weight_success", per_synapse), ("bias_success", per_neuron), ("slope_success", per_neuron),
+                    ("sensor_success", per_synapse),
+                )),
+                spread=spread,
+                provenance=dict(json.loads(file["provenance"][()])),
+            )  # fmt: skip
+            expected = file.attrs["sha256"]
         if found.content_hash != expected:
             raise file_error(path, "", "a calibration that nobody changed", "calibrate again")
         return found

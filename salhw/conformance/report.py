@@ -12,6 +12,7 @@ from typing import Any
 
 from salhw.conformance.model import Figure, Outcome, Profile
 from salhw.diagnostics import file_error
+from salhw.io.files import write_json
 
 GOOD = ("pass", "known", "unsupported")
 _LEFT_OUT = ("figure",)
@@ -69,14 +70,13 @@ class Report:
         outcomes = tuple(Outcome(**entry, figure=figures.get(entry["name"])) for entry in document["checks"])
         return cls(**{f.name: document[f.name] for f in fields(cls) if f.name != "checks"}, checks=outcomes)
 
-    def save(self, path: Path) -> Path:
-        """Write ``as_json`` to a file.
+    def save(self, path: Path, *, new: bool = False) -> Path:
+        """Write ``as_json`` to a file; with ``new`` one that is there is kept, and this one refused.
 
         Raises:
-            OSError: the place cannot be written to.
+            FileError: the place cannot be written to.
         """
-        path.write_text(json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        return path
+        return write_json(path, self.as_json(), new=new)
 
     @classmethod
     def load(cls, path: Path) -> Report:
