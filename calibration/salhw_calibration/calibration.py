@@ -192,25 +192,11 @@ class Calibration:
                 raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")
             ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
             spread = {name: hdf5.array(file["spread"], name, "f", (len(ids),)) for name in file["spread"]}
-            synapses, neurons = (hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons"))
-            per_synapse, per_neuron = (len(ids), len(synapses)), (len(ids), len(neurons))
+            places = {name: hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons")}
+            measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
             found = cls(
-                str(file.attrs["target"]),
-                str(file.attrs["target_hash"]),
-                int(file.attrs["wafer"]),
-                ids,
-                synapses,
-                neurons,
-                *(hdf5.array(file, name, "f", shape) for name, shape in (
-                    ("gain", (*per_synapse, 2)), ("offset", per_neuron), ("slope", per_neuron),
-                    ("efficacy", (*per_synapse, 2)),
-                )),
-                *(hdf5.array(file, name, "b", shape) for name, shape in (
-                    ("weight_success", per_synapse), ("bias_success", per_neuron), ("slope_success", per_neuron),
-                    ("sensor_success", per_synapse),
-                )),
-                spread=spread,
-                provenance=dict(json.loads(file["provenance"][()])),
+                str(file.attrs["target"]), str(file.attrs["target_hash"]), int(file.attrs["wafer"]), ids,
+                **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
             )  # fmt: skip
             expected = file.attrs["sha256"]
         if found.content_hash != expected:
@@ -267,6 +253,13 @@ _NAMES = (
     "synapses", "neurons", "gain", "offset", "slope", "efficacy", "weight_success", "bias_success", "slope_success",
     "sensor_success",
 )  # fmt: skip
+
+
+def _form(name: str, chips: int, places: Mapping[str, IntArray]) -> tuple[str, tuple[int, ...]]:
+    """Of one of ``_NAMES`` beyond the places: numpy's letter of its type, and its shape."""
+    of_neurons = name in ("offset", "slope", "bias_success", "slope_success")
+    shape = (chips, len(places["neurons" if of_neurons else "synapses"]))
+    return "b" if name.endswith("success") else "f", shape if name not in ("gain", "efficacy") else (*shape, 2)
 
 
 def spread(deviation: FloatArray, error: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ from salhw.demonstration.common import Row
 from salhw.io.files import folder, write_json
 
 TARGET = "reference"
+FILES = ("weights.png", "stdd.png", "pairs.h5", "sampling.h5", "summary.json")
 Progress = Callable[[float], None]
 _SHARES = (0.3, 0.2, 0.5)  # of the wall time, per part
 
@@ -55,7 +56,7 @@ def run(out: Path, progress: Progress | None = None) -> dict[str, Any]:
         "sampling": network.as_dict(),
         "stdd": spikes.as_dict(),
         "wall_time_s": round(time.perf_counter() - began, 3),
-        "files": ["weights.png", "stdd.png", "pairs.h5", "sampling.h5", "summary.json"],
+        "files": list(FILES),
     }
     write_json(out / "summary.json", content)
     return content

@@ -1,8 +1,8 @@
 """The one way in which salhw writes a file: whole, or not at all.
 
-The content is made in memory first, because HDF5 and matplotlib cannot be trusted with a full disk (HDF5 ends the process
-when its last flush fails). It then goes into a temporary neighbour, to the disk, and takes the file's name in one step:
-whatever goes wrong before leaves the old file as it was, no other file, and what was to be saved in memory.
+The content is made in memory first, because HDF5 and matplotlib cannot be trusted with a full disk (HDF5 ends the
+process when its last flush fails). It then goes into a temporary neighbour, to the disk, and takes the file's name in
+one step: whatever goes wrong before leaves the old file as it was, no other file, and what was to be saved in memory.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A program of its own that reads an HDF5 file from one end to the other, to see whether that can be done at all.
 
-Damaged HDF5 files make its library loop for ever (deaf to Ctrl-C), crash, or ask for any amount of memory. So a file that is
-not known to be as salhw wrote it is read here first, in a process with limits; what comes through is safe to read. It
-imports nothing of salhw, to begin fast, and says on stdout what is wrong: nothing, if all is well.
+Damaged HDF5 files make its library loop for ever (deaf to Ctrl-C), crash, or ask for any amount of memory. So a file
+that is not known to be as salhw wrote it is read here first, in a process with limits; what comes through is safe to
+read. It imports nothing of salhw, to begin fast, and says on stdout what is wrong: nothing, if all is well.
 
 Whoever reads the file afterwards must read in the same way: data sets whole, by their plain names.
 """
@@ -34,12 +34,8 @@ def bind(size: int) -> None:
     except ImportError:  # Windows
         return
     data, seconds = limits(size)
-    wanted = (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, MEMORY + 2 * (data - FREE)),
-        (resource.RLIMIT_CORE, 0),
-    )
-    for what, most in wanted:
+    memory = MEMORY + 2 * (data - FREE)
+    for what, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(what)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         try:

@@ -1,8 +1,8 @@
 """HDF5 files: written whole, with a stamp over their content, and read in bounded time and memory whatever they hold.
 
-The stamp is in HDF5's user block, the first bytes of a file, which are the user's. A file whose stamp is right is as it was
-written, and is read at once. Any other (of an earlier salhw, of another program, damaged) is first read by a process
-with limits, ``salhw.io.guard``.
+The stamp is in HDF5's user block, the first bytes of a file, which are the user's. A file whose stamp is right is as it
+was written, and is read at once. Any other (of an earlier salhw, of another program, damaged) is first read by a
+process with limits, ``salhw.io.guard``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from salhw.io.files import is_file, write_bytes
 BLOCK, SIGNATURE = 512, b"\x89HDF\r\n\x1a\n"
 STAMP = b"salhw sha256 "
 PATIENCE = 30.0
-"""Seconds that the guard may take by the clock, on a machine that has much else to do, beyond its seconds of computing."""
+"""Seconds by the clock that the guard may take beyond its seconds of computing, on a machine with much else to do."""
 SAID = 160
 """Characters of what others say about a file that a message repeats."""
 

@@ -104,6 +104,6 @@ def _spikes(entry: Any, ids: tuple[int, ...]) -> SpikeTrains:
     time = hdf5.array(entry, "time", "f", (None,))
     instance, neuron = (hdf5.array(entry, key, "iu", time.shape) for key in ("instance", "neuron"))
     for index, many in ((instance, len(ids)), (neuron, size)):
-        if len(index) and not (0 <= index.min() and index.max() < many):
+        if len(index) and (index.min() < 0 or index.max() >= many):
             raise ValueError(f"{entry.name} has spikes of neurons or instances that are not there")
     return SpikeTrains(ids, size, start, stop, instance, neuron, time)

@@ -63,7 +63,7 @@ def test_a_calibration_is_made_saved_and_used(net: str, tmp_path: Path) -> None:
     assert "three on reference, 2 chips of wafer 0" in told.stdout
     (file,) = out.glob("*.h5")
     assert file.name in told.stdout
-    assert (out / "residuals.png").read_bytes()[:4] == b"\x89PNG"
+    assert file.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
     found = Calibration.load(file)
     assert found.ids == (0, 1)
     given = ["--calibration", str(file)]
