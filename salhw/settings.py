@@ -51,7 +51,9 @@ def _meanings(doc: str) -> dict[str, str]:
     """Names and texts below ``Args:``; several names may share a text."""
     _, _, below = doc.partition("Args:\n")
     entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {5,}\S.*)*)", below.partition("\n\n")[0], re.M)
-    return {name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")}
+    return {
+        name.strip(): " ".join(text.replace("``", "`").split()) for names, text in entries for name in names.split(",")
+    }
 
 
 def built(name: str, given: Sequence[str] = ()) -> Network:

@@ -186,7 +186,7 @@ class Calibration:
             FileError: no such file, not a calibration, or changed since it was written.
         """
         path = Path(path)
-        with hdf5.reading(path, "an undamaged calibration", "calibrate again") as file:
+        with hdf5.reading(path, "an undamaged calibration", "calibrate again", verified=True) as file:
             if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
                 asked = f"{file.attrs.get('format')} {file.attrs.get('version')}"[:80]
                 raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")

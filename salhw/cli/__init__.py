@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -322,7 +324,8 @@ def _print_network(name: str, build: Builder, net: Network) -> None:
     print_table("", ["setting", "default", "meaning"], rows)
     if rows:
         example = next((item for item in settings(build) if item.default not in ("", "null")), settings(build)[0])
-        print_wrapped(f"Change one with --set, as in: salhw run {name} --set {example.name}={example.default}", width())
+        change = shlex.quote(f"{example.name}={example.default}")
+        typer.echo(f"Change one with --set, as in: salhw check {name} --set {change}")
 
 
 @app.command()
@@ -350,10 +353,8 @@ def _print_codes(json: bool) -> None:
     if json:
         print_json([{"code": e.code, "title": e.title, "topic": topics()[e.code]} for e in known])
         return
-    rows: list[list[str]] = []
-    sections, before = {}, ""
-    for entry in sorted(known, key=lambda e: e.code):
-        if topics()[entry.code] != before:
-            before = sections[len(rows)] = topics()[entry.code]
-        rows.append([entry.code, entry.title])
-    print_table("", ["code", "title"], rows, sections=sections)
+    ordered = sorted(known, key=lambda entry: entry.code)
+    told = [topics()[entry.code] for entry in ordered]
+    new = [topic if topic != before else "" for before, topic in pairwise(["", *told])]
+    rows = [[topic, entry.code, entry.title] for topic, entry in zip(new, ordered, strict=True)]
+    print_table("", ["topic", "code", "title"], rows)

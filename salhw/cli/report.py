@@ -36,7 +36,8 @@ def width() -> int:
     asked = os.environ.get("COLUMNS", "")
     if asked.isdecimal() and 0 < int(asked) < 10_000:
         return max(int(asked), NARROWEST)
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    seen = sys.stdout is not None and sys.stdout.isatty()  # None: closed
+    return shutil.get_terminal_size().columns if seen else PIPE_WIDTH
 
 
 def console() -> Console:
@@ -87,20 +88,18 @@ def _print_records(
     lines = [title] if title else []
     for k, row in enumerate(rows):
         lines += ["", sections[k]] if k in sections else []
-        told = [f"{name}: {cell.plain}" if name else cell.plain for name, cell in zip(columns, row, strict=True)]
-        lines += ["", told[0], *(f"  {text}" for text in told[1:] if not text.endswith(": "))]
+        told = [(name, cell.plain) for name, cell in zip(columns, row, strict=True) if cell.plain.strip()]
+        texts = [f"{name}: {text}" if name else text for name, text in told]
+        lines += ["", *texts[:1], *(f"  {text}" for text in texts[1:])]
     for line in lines if title or sections else lines[1:]:
-        print_wrapped(line, out.width)
+        indent = " " * (len(line) - len(line.lstrip()))
+        print_wrapped(line, out.width, f"{indent}  ")
 
 
-def print_wrapped(text: str, columns: int) -> None:
-    """Lines of at most so many columns, no word cut."""
-    indent = " " * (len(text) - len(text.lstrip()))
-    typer.echo(
-        textwrap.fill(
-            text, columns, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
-        )
-    )  # fmt: skip
+def print_wrapped(text: str, columns: int, indent: str = "") -> None:
+    """Lines of at most so many columns, no word cut; all but the first are indented."""
+    options = {"break_long_words": False, "break_on_hyphens": False, "subsequent_indent": indent}
+    typer.echo(textwrap.fill(text, columns, **options))  # type: ignore[arg-type]  # mypy takes one type for all
 
 
 def status_of(error: SalhwError) -> int:

@@ -107,7 +107,7 @@ def _read_arrays(value: Any, path: Path) -> dict[str, np.ndarray[Any, Any]]:
     found = {}
     for name, digests in wanted.items():
         beside = path.parent / name
-        with hdf5.reading(beside, "a readable array", "save the network again") as file:
+        with hdf5.reading(beside, "a readable array", "save the network again", verified=True) as file:
             arrays = {key: np.asarray(file[key][()]) for key in digests}
         for key, array in arrays.items():
             if _digest(array) != digests[key]:
