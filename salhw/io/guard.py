@@ -9,7 +9,9 @@ Whoever reads the file afterwards must read in the same way: data sets whole, by
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from typing import Any
 
 MEMORY = 700 << 20
@@ -18,8 +20,8 @@ FREE, RATIO = 200 << 20, 20
 """Bytes that data may have in any case, and beyond that for each byte of the file. gzip reaches 1000, and so do bombs;
 what salhw writes carries a stamp and needs no guard."""
 DEPTH = 6
-TIME = 3
-"""Seconds of computing, and one more for each 20 MB of the file."""
+TIME = 1
+"""Seconds of computing that reading may take, and one more for each 20 MB of the file; the system counts in seconds."""
 
 
 def limits(size: int) -> tuple[int, int]:
@@ -34,7 +36,7 @@ def bind(size: int) -> None:
     except ImportError:  # Windows
         return
     data, seconds = limits(size)
-    memory = MEMORY + 2 * (data - FREE)
+    memory, seconds = MEMORY + 2 * (data - FREE), math.ceil(time.process_time()) + seconds
     for what, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(what)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -117,9 +119,9 @@ def main(path: str) -> str:
     import os
 
     size = os.path.getsize(path)  # noqa: PTH202
-    bind(size)
     import h5py
 
+    bind(size)
     try:
         with h5py.File(path, "r") as file:
             Walk(size).group(file)
