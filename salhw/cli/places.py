@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated
 
@@ -61,22 +61,25 @@ def saved(save: Callable[[Path], Path], path: Path) -> Path:
     try:
         return save(path)
     except FileError as error:
-        for other in (_free(path), _free(Path(tempfile.gettempdir()) / path.name)):
-            with suppress(FileError):
-                kept = save(other)
-                found = [replace(item, fix=f"it is in {kept}; {item.fix}") for item in error.diagnostics]
-                raise _Kept(error.headline, found, error.footer) from None
-        raise
+        kept = _kept(save, path)
+        if kept is None:
+            raise
+        found = [replace(item, fix=f"it is in {kept}; {item.fix}") for item in error.diagnostics]
+        raise FileError(error.headline, found, error.footer) from None
 
 
-class _Kept(FileError):
-    """Not suppressed with the errors of other places."""
+def _kept(save: Callable[[Path], Path], path: Path) -> Path | None:
+    """Where else it could be saved."""
+    for other in (path, Path(tempfile.gettempdir()) / path.name):
+        with suppress(FileError):
+            return save(_free(other))
+    return None
 
 
 def _free(path: Path) -> Path:
-    """``run-2.h5``, or the first number that is free."""
-    names = (path.with_stem(f"{path.stem}-{k}") for k in count(2))
-    return next(name for name in names if not os.path.lexists(name))
+    """``run.h5``, or the first of ``run-2.h5``, ``run-3.h5``.. that is free."""
+    others = (path.with_stem(f"{path.stem}-{k}") for k in count(2))
+    return next(name for name in chain([path], others) if not os.path.lexists(name))
 
 
 @contextmanager

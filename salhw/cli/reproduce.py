@@ -86,6 +86,9 @@ def reproduce(
     with reported(json):
         known = experiments()
         if fig is None:
+            for option, value in (("--out", out), ("--variant", variant)):
+                if value is not None:
+                    raise typer.BadParameter("needs the name of a figure", param_hint=f"'{option}'")
             _list(known, json)
             return
         if fig not in known:
