@@ -12,7 +12,7 @@ from typing import Any
 
 from salhw.conformance.model import Figure, Outcome, Profile
 from salhw.diagnostics import file_error
-from salhw.io.files import write_json
+from salhw.io.files import is_file, write_json
 
 GOOD = ("pass", "known", "unsupported")
 _LEFT_OUT = ("figure",)
@@ -85,10 +85,14 @@ class Report:
         Raises:
             FileError: no such file, or not a report.
         """
+        if not is_file(path):
+            raise file_error(path, "", "an existing file", "check the path")
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"
+            found = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            found.as_json()
+            return found
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"[:200]
             raise file_error(path, "", supported, "run the suite again") from None
 
 

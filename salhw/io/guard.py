@@ -9,9 +9,8 @@ Whoever reads the file afterwards must read in the same way: data sets whole, by
 
 from __future__ import annotations
 
-import math
+import signal
 import sys
-import time
 from typing import Any
 
 MEMORY = 700 << 20
@@ -20,13 +19,13 @@ FREE, RATIO = 200 << 20, 20
 """Bytes that data may have in any case, and beyond that for each byte of the file. gzip reaches 1000, and so do bombs;
 what salhw writes carries a stamp and needs no guard."""
 DEPTH = 6
-TIME = 1
-"""Seconds of computing that reading may take, and one more for each 20 MB of the file; the system counts in seconds."""
+TIME, SPEED = 0.5, 20_000_000
+"""Seconds of computing that reading may take, and bytes of the file for each second more."""
 
 
-def limits(size: int) -> tuple[int, int]:
+def limits(size: int) -> tuple[int, float]:
     """Bytes of data and seconds of computing that a file of ``size`` bytes may take."""
-    return FREE + RATIO * size, TIME + size // 20_000_000
+    return FREE + RATIO * size, TIME + size / SPEED
 
 
 def bind(size: int) -> None:
@@ -36,8 +35,8 @@ def bind(size: int) -> None:
     except ImportError:  # Windows
         return
     data, seconds = limits(size)
-    memory, seconds = MEMORY + 2 * (data - FREE), math.ceil(time.process_time()) + seconds
-    for what, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process, wherever that is
+    for what, most in ((resource.RLIMIT_AS, MEMORY + 2 * (data - FREE)), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(what)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         try:

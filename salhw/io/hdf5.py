@@ -112,7 +112,7 @@ def guarded(path: Path, what: str, again: str) -> None:
     if done.stdout:
         raise _damaged(path, what, done.stdout.decode(errors="replace"), again)
     if done.returncode:
-        reason = f"reading it crashes, or does not end within {seconds} s of computing"
+        reason = f"reading it crashes, or does not end within {seconds:.1f} s of computing"
         raise _damaged(path, what, reason, again)
 
 

@@ -226,7 +226,7 @@ EDITS: list[Callable[[h5py.File, str, np.random.Generator], Any]] = [
     _instead(lambda file, name: None),
     _instead(lambda file, name: file.create_dataset(name, shape=(1 << 40,), dtype="f8", chunks=(1 << 20,))),
     _instead(lambda file, name: file.create_dataset(name, shape=(30_000, 30_000), dtype="f8")),
-    _instead(lambda file, name: file.create_dataset(name, data=np.zeros(1 << 26, dtype="i1"), compression="gzip")),
+    _instead(lambda file, name: file.create_dataset(name, data=np.zeros(1 << 24, dtype="i1"), compression="gzip")),
     _instead(lambda file, name: file.create_dataset(name, data=np.zeros(0))),
     _instead(lambda file, name: file.create_dataset(name, data="text")),
     _instead(lambda file, name: file.create_dataset(name, data=b"\xff\xfe")),
