@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen
 from salhw.cli.measure import register as register_measure
 from salhw.cli.places import Force, saved, writable, writing_into
 from salhw.cli.progress import progress_bar
-from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped, reported, width
+from salhw.cli.report import SHORT_FALL, columns_asked, print_json, print_table, print_wrapped, reported, width
 from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
@@ -62,6 +63,8 @@ register_setup(app)
 
 def main() -> None:
     """The entry point of the ``salhw`` script."""
+    if columns_asked() is None:
+        os.environ.pop("COLUMNS", None)  # 0, say: help would be laid out for it
     with standard_streams():
         app()
 
@@ -325,7 +328,8 @@ def _print_network(name: str, build: Builder, net: Network) -> None:
     if rows:
         example = next((item for item in settings(build) if item.default not in ("", "null")), settings(build)[0])
         change = shlex.quote(f"{example.name}={example.default}")
-        typer.echo(f"Change one with --set, as in: salhw check {name} --set {change}")
+        print_wrapped("Change one with --set, as in:", width())
+        typer.echo(f"  salhw check {name} --set {change}")
 
 
 @app.command()

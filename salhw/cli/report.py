@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -29,13 +30,19 @@ or without meaning) or where it was to be written: 2."""
 UNKNOWN_NAME = "SAL601"  # the one of SAL60x that is the user's
 PIPE_WIDTH = 118  # columns where there is no terminal that could tell
 NARROWEST = 20
+WORD = 240  # letters of one word of an error: longer paths and names lose their middle
+
+
+def columns_asked() -> int | None:
+    """The columns that the environment names, if that is a width at all."""
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 5 and int(asked) else None
 
 
 def width() -> int:
     """Columns to print in."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and 0 < int(asked) < 10_000:
-        return max(int(asked), NARROWEST)
+    if asked := columns_asked():
+        return max(asked, NARROWEST)
     seen = sys.stdout is not None and sys.stdout.isatty()  # None: closed
     return shutil.get_terminal_size().columns if seen else PIPE_WIDTH
 
@@ -139,4 +146,5 @@ def _print_error(error: SalhwError, as_json: bool) -> None:
     if as_json:
         print_json({"error": error.headline, "diagnostics": [item.as_dict() for item in error.diagnostics]})
     else:
-        typer.echo(str(error), err=True)
+        text = re.sub(rf"\S{{{WORD},}}", lambda word: f"{word[0][: WORD // 2]}...{word[0][-WORD // 4 :]}", str(error))
+        typer.echo(text, err=True)
