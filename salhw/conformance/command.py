@@ -46,7 +46,6 @@ def conformance(
     from salhw.cli.report import SHORT_FALL, print_json, reported
     from salhw.conformance.html import render
     from salhw.conformance.known import load
-    from salhw.conformance.report import Report
     from salhw.conformance.run import run
     from salhw.io.files import write_text
 
@@ -55,7 +54,7 @@ def conformance(
         expected = load(known) if known else ()
         if beside and html is None:
             raise typer.BadParameter("is for the page: give --html as well", param_hint="'--beside'")
-        others = [Report.load(path) for path in beside or []]
+        others = [_shown_report(path) for path in beside or []]
         data = writable(Path(json), force, ".json") if json and not alone else None
         page = writable(html, force, ".html", ".htm") if html else None
         subject = resolve(target)
@@ -76,6 +75,25 @@ def conformance(
                 typer.echo(f"The report is in {written}.")
         if not report.passed:
             raise typer.Exit(SHORT_FALL)
+
+
+def _shown_report(path: Path) -> Report:
+    """An earlier report, if a page can be made of it: asked before the work begins.
+
+    Raises:
+        FileError: it holds something else.
+    """
+    from salhw.conformance.html import render
+    from salhw.conformance.report import Report
+    from salhw.diagnostics import file_error
+
+    report = Report.load(path)
+    try:
+        render([report])
+    except Exception as error:  # any type may stand anywhere in a file
+        supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"[:200]
+        raise file_error(path, "", supported, "run the suite again") from None
+    return report
 
 
 def shown(outcome: Outcome) -> tuple[str, str]:

@@ -26,7 +26,7 @@ import typer.main
 from salhw.cli import app
 from salhw.cli import main as salhw_main
 
-SLOW, LARGE, PATIENCE = 5.0, 1 << 30, 60.0  # s of computing, bytes, s by the clock
+SLOW, LARGE, PATIENCE = 5.0, 1 << 30, 120.0  # s of computing, bytes, s by the clock
 NUMBERS = (
     "", " ", "x", "-1", "-0", "0", "1.5", "nan", "inf", "-inf", "1e400", "1e-320", "1e14", "0x10", "1_000", "٣", "1,5",
     "9" * 25, "9" * 400, "1e309", "--", "None", "true", "[]", "400ms",
@@ -164,7 +164,7 @@ def called(words: list[str], folder: Path) -> Call:
             for number, log in enumerate(logs, 1):
                 os.dup2(os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
             signal.alarm(int(PATIENCE))
-            resource.setrlimit(resource.RLIMIT_CPU, (int(PATIENCE), int(PATIENCE)))
+            resource.setrlimit(resource.RLIMIT_CPU, (2 * int(SLOW), 100))
             resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
             sys.argv = ["salhw", *words]
             status: Any = 0

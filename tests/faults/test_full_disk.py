@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -74,6 +75,32 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "arrays": lambda place: files.write_arrays(place.with_suffix(".npz"), {"a": salhw.recording.np.arange(99)}),
     "experiment": finished,
 }
+
+
+ROOT = Path(__file__).parents[2]
+ELSEWHERE = {
+    "salhw/io/files.py": "the one way",
+    "salhw/io/hdf5.py": "into memory",
+    "salhw/environments.py": "a virtual environment, which is made anew if it is not whole",
+    "salhw/worker/remote.py": "sources of a worker, on the other side",
+    "backends/salhw_lava/script.py": "into a folder that `salhw export` puts into place as a whole",
+    "backends/salhw_pynn/script.py": "the same",
+    "backends/salhw_pynn/analog/script.py": "the same",
+}
+"""Where files are written beside ``salhw.io.files``, and why."""
+
+
+WRITING = re.compile(
+    r"(?<!files)(?<!hdf5)\.(write_text|write_bytes|savefig|savez|tofile)\(|(open|File)\([^)]*[\"'](w|a|x|wb|ab|xb|r\+)[\"']"
+)
+
+
+def test_everything_else_writes_through_one_piece_of_code() -> None:
+    """A new writer is found here."""
+    sources = [path for top in ("salhw", "backends", "calibration", "networks") for path in (ROOT / top).rglob("*.py")]
+    found = {str(path.relative_to(ROOT)) for path in sources if WRITING.search(path.read_text())}
+    assert found <= {*ELSEWHERE}
+    assert "salhw/io/hdf5.py" in found
 
 
 def contents(folder: Path) -> dict[str, bytes]:
