@@ -143,6 +143,25 @@ def explanations() -> dict[str, Explanation]:
         return {code: Explanation(code, **entry) for code, entry in tomllib.load(file).items()}
 
 
+TOPICS = {
+    "SAL0": "The description",
+    "SAL1": "What a target supports",
+    "SAL2": "What a target has room for",
+    "SAL3": "Approximations",
+    "SAL4": "Sessions",
+    "SAL5": "Files",
+    "SAL6": "Backends",
+    "SAL7": "Conformance",
+    "SAL8": "Measuring and calibrating",
+    "SAL9": "Experiments",
+}
+
+
+def topics() -> dict[str, str]:
+    """The topic of every code."""
+    return {code: TOPICS[code[:4]] for code in explanations()}
+
+
 def explain(code: str) -> Explanation:
     """The explanation of one code.
 
