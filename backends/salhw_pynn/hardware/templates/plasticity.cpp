@@ -23,7 +23,9 @@ using namespace grenade::vx::ppu;
 using namespace libnux::vx;
 extern volatile PPUOnDLS ppu;
 
+// The kernels of several rules are linked into one program: nothing of this one may be seen by the others.
 namespace salhw {
+namespace {
 
 constexpr size_t rows = $rows;
 constexpr int drop = $drop;              // bits that rounding removes from a change
@@ -111,6 +113,7 @@ inline void update(SynapseArrayViewHandle const& excitatory, SynapseArrayViewHan
 	inhibitory.set_weights(static_cast<VectorRowMod8>(saturate_weight(-code)), row);
 }
 
+} // namespace
 } // namespace salhw
 
 template <size_t N>
