@@ -1,9 +1,9 @@
 """A stand-in for pynn_brainscales.brainscales2: it takes what the real one takes, and raises where the real one does.
 
-What may be called, and how, is ``brainscales2_signatures.json``: names, parameters and rules as read in the sources that
-each entry names. Populations, connectors and parameters are PyNN's own, on which the real software stands too; what is
-added here are its rules about signs, delays, connectors, plasticity rules and the chip's resources. Nothing is computed:
-every neuron spikes as ``spikes`` says, and synapses read what ``Chip`` is told.
+What may be called, and how, is ``brainscales2_signatures.json``: names, parameters and rules as read in the sources
+that each entry names. Populations, connectors and parameters are PyNN's own, on which the real software stands too;
+added here are its rules about signs, delays, connectors, plasticity rules and the chip's resources. Nothing is
+computed: neurons spike as ``spikes`` says, sensors read what ``read`` says, and weights grow by one per update.
 """
 
 from __future__ import annotations
@@ -289,9 +289,7 @@ class Projection(pyNN.common.Projection):  # type: ignore[misc]
     def __len__(self) -> int:
         return len(self.connections)
 
-    def _convergent_connect(
-        self, pre: Any, post: int, location_selector: Any = None, **parameters: Any
-    ) -> None:
+    def _convergent_connect(self, pre: Any, post: int, location_selector: Any = None, **parameters: Any) -> None:
         for j in pre:  # what is not one number is indexed by the source, not by its place in ``pre``
             own = {name: value if isinstance(value, float) else value[j] for name, value in parameters.items()}
             self.connections.append(Connection(self, j, post, **own))

@@ -243,8 +243,8 @@ def test_what_no_program_can_do_is_refused(tmp_path: Path) -> None:
         (net([n, x], [projection("p", "n", "n", [[0, 1], [1, 0]]), projection("q", "x", "n", np.eye(2), psp=half)]),
          r"SAL107 projections\.q\.kernel"),
         (net([lif("l", bias=[-20.0, 20.0])]), r"SAL104 populations\.l\.bias"),
-        (net([glm("n", 0.0, 8)], [projection("p", "n", "n", AllToAll(weight=0.1), sal(period=600.0))]),
-         r"SAL203 projections\.p\.plasticity"),
+        (net([glm("n", 0.0, 9)], [projection("p", "n", "n", AllToAll(weight=0.1), sal(period=600.0))]),
+         r"SAL203 projections\.p\.plasticity: 10816 bytes of data, 10240 available"),
     ):  # fmt: skip
         with pytest.raises(UnsupportedNetworkError, match=finding):
             exported(described_net, tmp_path)
@@ -318,7 +318,9 @@ def test_the_stand_in_raises_where_the_real_interface_does(
     (tmp_path / "run.py").write_text(f"{HEAD}\nlearn('a', 1)\n{text}\n")
     with pytest.raises(error):
         execute(tmp_path, monkeypatch)
-    (tmp_path / "run.py").write_text(f"{HEAD}\nlearn('a', 1)\nlearn('b', 2)\nlink('inhibitory', -1)\npynn.run(9)\npynn.end()\n")
+    (tmp_path / "run.py").write_text(
+        f"{HEAD}\nlearn('a', 1)\nlearn('b', 2)\nlink('inhibitory', -1)\npynn.run(9)\npynn.end()\n"
+    )
     execute(tmp_path, monkeypatch)
 
 

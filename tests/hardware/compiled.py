@@ -12,7 +12,6 @@ from salhw.fields import IntArray
 from salhw_pynn.hardware import kernel, processor
 from salhw_pynn.hardware.program import Program
 
-
 HERE = Path(__file__).parent
 
 
@@ -58,8 +57,8 @@ def run_kernel(
 
 
 def run_two(programs: tuple[Program, Program], codes: IntArray, reads: IntArray, folder: Path) -> IntArray:
-    """The codes after each update (update, rule, column) of two kernels in one program, as the real software links them:
-    each a source of its own. Their synapses are one row of the same columns each; ``reads``: (update, rule, 2, column).
+    """The codes after each update (update, rule, column) of two kernels in one program, each a source of its own, as
+    the real software links them. Their synapses are one row of the same columns each; ``reads``: (update, rule, 2, column).
     """
     objects = []
     for number, program in enumerate(programs):

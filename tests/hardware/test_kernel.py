@@ -68,15 +68,19 @@ def test_the_kernel_speaks_to_the_real_interfaces_and_fits() -> None:
         assert text.count("PLASTICITY_RULE_KERNEL(") == 1
         assert ("parallel_rng_rand" in text) == (rounding == "stochastic")
         assert text.count("{0, 0, ") == 32
-    assert kernel.memory(compiled) == 256 * 9 + 12 * 32 < kernel.PROCESSOR_MEMORY
+    assert kernel.memory(compiled) == 256 * 5 + 8 * 32 < kernel.PROCESSOR_MEMORY
+    rates = np.linspace(0.001, 0.004, 32)  # factors of their own take room
+    baseline = np.full((1, 2, 32), 180.0)
+    compiled = program.compile_rule(SAL(0.004, **PERIOD), setting, 0 * pre, column, baseline, learning_rate=rates)
+    assert kernel.memory(compiled) == 256 * 9 + 12 * 32
 
 
 def test_kernels_of_two_rules_are_linked_and_keep_to_themselves(tmp_path: Path) -> None:
     """Two plastic projections: each kernel is a source of its own, and all are linked into one program.
 
-    A global that both define clashes; an inline function that both define is taken from one of them, in silence. So both
-    are compiled as the real software does it, linked, run in turn, and each must learn as if it were alone. The rules
-    differ in everything: rounding, hidden bits, bounds, factors, baselines.
+    A global that both define clashes; an inline function that both define is taken from one of them, in silence. So
+    both are compiled as the real software does it, linked, run in turn, and each must learn as if it were alone. The
+    rules differ in everything: rounding, hidden bits, bounds, factors, baselines.
     """
     rng, columns, updates = np.random.default_rng(6), 40, 30
     column, row = np.arange(columns), np.zeros(columns, dtype=np.int64)
