@@ -58,7 +58,9 @@ def run_kernel(
 
 def run_two(programs: tuple[Program, Program], codes: IntArray, reads: IntArray, folder: Path) -> IntArray:
     """The codes after each update (update, rule, column) of two kernels in one program, each a source of its own, as
-    the real software links them. Their synapses are one row of the same columns each; ``reads``: (update, rule, 2, column).
+    the real software links them.
+
+    The synapses of each are one row of the same columns; ``reads``: (update, rule, 2, column).
     """
     objects = []
     for number, program in enumerate(programs):

@@ -37,7 +37,7 @@ from salhw_pynn.analog.membrane import (
 from salhw_pynn.analog.placement import rows
 from salhw_pynn.analog.session import entropy
 from salhw_pynn.analog.sources import Emitter
-from salhw_pynn.hardware.kernel import kernel
+from salhw_pynn.hardware.kernel import MEMORY, kernel, memory
 from salhw_pynn.hardware.program import LSB
 
 SCRIPT, ARRAYS, README = "run.py", "network.npz", "README.md"
@@ -75,7 +75,8 @@ def export(executable: Executable, directory: Path, *, duration: float, seed: in
     script, data, readme = directory / SCRIPT, directory / ARRAYS, directory / README
     script.write_text("\n".join(_lines(executable, steps)) + "\n", encoding="utf-8")
     np.savez(data, **arrays)
-    readme.write_text(_readme(executable, steps), encoding="utf-8")
+    data_bytes = sum(memory(program) for program in kernels.values())
+    readme.write_text(_readme(executable, steps, data_bytes), encoding="utf-8")
     return [script, data, *written, readme]
 
 
@@ -288,32 +289,56 @@ def _lines(executable: Executable, steps: int) -> list[str]:
     ]
 
 
-def _readme(executable: Executable, steps: int) -> str:
+def _readme(executable: Executable, steps: int, data: int) -> str:
+    """``data``: bytes of the kernels' data."""
     net, speed = executable.network, executable.target.speed_up or 1.0
-    duration = steps * net.dt
     placed = rows(net, executable.placement)
-    targets = []
-    for p in net.populations:
-        if not isinstance(p.neuron, Source):
-            ends = {name: f"{v.min():g}..{v.max():g}" for name, v in potentials(net, p).items()}
-            gap = LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset) if isinstance(p.neuron, LIF) else LSB_PER_SIGMA
-            lift = f"{gap * _current(executable, p.name):.2f}"
-            targets.append(f"| `{p.name}` | {ends['v_rest']} | {ends['v_reset']} | {ends['v_thresh']} | {lift} |")
-    learned = []
-    for name in plastic(net):
-        (rule,) = net.projection(name).plasticity
-        learned.append(
-            f"  - `{name}`: {SENSITIVITY:g} LSB per pair at distance 0 and {1000 * rule.causal.tau / speed:g} us on "
-            f"both branches; an update every {1000 * (rule.period or 0.0) / speed:g} us"
-        )
+    rules = {name: net.projection(name).plasticity[0] for name in plastic(net)}
+    learned = [
+        f"  - `{name}`: {SENSITIVITY:g} LSB per pair at distance 0 and {1000 * rule.causal.tau / speed:g} us on "
+        f"both branches; an update every {1000 * (rule.period or 0.0) / speed:g} us"
+        for name, rule in rules.items()
+    ]
     text = Template(files("salhw_pynn.analog").joinpath("templates/README.md.txt").read_text(encoding="utf-8"))
     return text.substitute(
         name=net.name,
-        duration=f"{duration / speed:g}",
-        biological=f"{duration:g}",
-        targets="\n".join(targets),
+        duration=f"{steps * net.dt / speed:g}",
+        biological=f"{steps * net.dt:g}",
+        targets="\n".join(_targets(executable)),
         learned="\n".join(learned) or "  - nothing learns",
         rows=f"{2 * placed.used[0]} and {2 * placed.used[1]}",
         unit=f"1/{LSB}",
+        events=_events(executable),
+        memory=data,
+        limit=MEMORY,
+        sensitivity=f"{SENSITIVITY:.1f}",
+        tau=min((rule.causal.tau for rule in rules.values()), default=10.0) / speed / 1000.0,
         report="\n".join(f"    {line}" for line in str(executable.report).splitlines()),
     )
+
+
+def _targets(executable: Executable) -> list[str]:
+    """Lines of the README's table of what is calibrated."""
+    net, lines = executable.network, []
+    for p in net.populations:
+        if not isinstance(p.neuron, Source):
+            ends = [f"{v.min():g}..{v.max():g}" for v in potentials(net, p).values()]
+            unit = LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset) if isinstance(p.neuron, LIF) else LSB_PER_SIGMA
+            lines.append(f"| `{p.name}` | {' | '.join(ends)} | {unit * _current(executable, p.name):.2f} |")
+    return lines
+
+
+def _events(executable: Executable) -> str:
+    """What the generators make of the background that was wanted."""
+    parts = []
+    for p in executable.network.populations:
+        if isinstance(p.neuron, GLM):
+            _, _, made = generator(p.neuron.tau_ref, executable.target.speed_up or 1.0)
+            wanted = 1000.0 * EVENTS / p.neuron.tau_ref * (executable.target.speed_up or 1.0)
+            event = _event(executable, p.name)
+            size = 100.0 * (max(1, round(event)) / event - 1.0)
+            parts.append(
+                f"  - `{p.name}`: {made / 1e6:.4g} MHz of either sign, {wanted / 1e6:.4g} wanted; events are larger "
+                f"by {size:.2g} %"
+            )
+    return "\n".join(parts) or "  - no population here has a background"
