@@ -198,6 +198,10 @@ def check_background(executable: Executable, chip: real.Chip) -> None:
             assert real.SpikeSourcePoissonOnChip.rate(population) == pytest.approx(5e6, rel=0.005)
     assert len(set(seeds)) == len(seeds)
     heard: dict[tuple[str, int, str], int] = {}
+    events = {  # .219 sigma; a weight of 1 is 1.4 sigma for a PSP of 10 ms, a code a weight of .04
+        p.name: max(1, round(0.219 / (1.4 * 0.04 * _area(executable, p.name) / 10.0)))
+        for p in executable.network.populations
+    }
     for p in chip.projections:
         if isinstance(p.pre.celltype, real.SpikeSourcePoissonOnChip):
             whole = getattr(p.post, "grandparent", p.post)
@@ -205,12 +209,15 @@ def check_background(executable: Executable, chip: real.Chip) -> None:
                 neuron = int(p.post.index_in_grandparent([c.postsynaptic_index])[0])
                 heard[whole.label, neuron, p.receptor_type] = heard.get((whole.label, neuron, p.receptor_type), 0) + 1
                 assert (c.weight > 0) == (p.receptor_type == "excitatory")
-                if all(
-                    isinstance(q.kernel, Exponential) and q.kernel.tau_syn == 5 for q in executable.network.projections
-                ):
-                    assert abs(c.weight) == 4  # .219 / (1.4 * .04) = 3.9
+                assert abs(c.weight) == events[whole.label]
     glms = [p for p in executable.network.populations if isinstance(p.neuron, GLM)]
     assert heard == {(p.name, k, r): 1 for p in glms for k in range(p.size) for r in ("excitatory", "inhibitory")}
+
+
+def _area(executable: Executable, population: str) -> float:
+    """Of the PSPs onto a population, in ms."""
+    kernels = [q.kernel for q in executable.source.projections if q.post == population]
+    return next((k.tau_syn if k.area is None else k.area for k in kernels), 10.0)
 
 
 def test_random_networks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,3 +375,21 @@ def test_every_signature_names_its_source() -> None:
         assert len(entry["commit"]) == 40
         assert entry["file"]
         assert entry["line"] > 0
+
+
+def test_the_fixes_of_refused_biases_are_accepted(tmp_path: Path) -> None:
+    """The range that is named is exported at both of its ends, whatever the neuron's potentials."""
+    rng, refused = np.random.default_rng(8), 0
+    for k in range(20):
+        rest, gap = rng.uniform(-80.0, 100.0) / 70.0, rng.uniform(0.5, 20.0)
+        options = {"v_reset": -gap, "v_thresh": 0.0, "v_rest": gap * (rest - 1.0), "tau_m": 10.0}
+        try:
+            exported(net([lif("l", bias=rng.uniform(-20.0, 20.0, 2), **options)]), tmp_path)
+        except UnsupportedNetworkError as error:
+            (finding,) = error.diagnostics
+            low, high = (float(x) for x in finding.fix.removeprefix("biases of ").split(".."))
+            (tmp_path / f"{k}").mkdir()
+            ends = np.clip([low, high], -20.0, 20.0)
+            exported(net([lif("l", bias=ends, **options)]), tmp_path / f"{k}")
+            refused += 1
+    assert refused > 5

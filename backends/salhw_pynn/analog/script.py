@@ -170,11 +170,8 @@ def _out_of_range(net: Network) -> list[Diagnostic]:
                 supported = f"supported {LEAK_LSB[0]:g}..{LEAK_LSB[1]:g}"
                 fix = "biases nearer to 0"
                 if isinstance(p.neuron, LIF):  # with the reset at 60 LSB, or 140 if the neurons rest below it
-                    lsb, below = (
-                        LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset),
-                        p.neuron.v_rest - p.neuron.v_reset,
-                    )
-                    ends = [x / lsb - below for x in ((-9.0, 99.0) if below >= 0 else (-89.0, 19.0))]
+                    gap, below = p.neuron.v_thresh - p.neuron.v_reset, p.neuron.v_rest - p.neuron.v_reset
+                    ends = [x * gap / LSB_PER_GAP - below for x in ((-9, 99) if below >= 0 else (-89, 19))]
                     fix = f"biases of {ends[0]:.3g}..{ends[1]:.3g}"
                 found.append(Diagnostic("SAL104", f"populations.{p.name}.bias", asked, supported, fix))
     return found
