@@ -65,6 +65,14 @@ def test_script_arrays_and_readme(tmp_path: Path) -> None:
     assert "$" not in readme + text
     assert "| `n` |" in readme
     assert "2 LSB per pair at distance 0 and 10 us" in readme
+    assert "`n`: 5.005 MHz of either sign, 5 wanted" in readme  # 164 / 256 of 125 MHz, for 16 sources
+    assert "1e-05  # LSB per pair, s" in readme
+    named = (  # what is known to differ on a chip, and what there is to do about it
+        "python run.py baselines", "read - 128", "placed_connections", "Row pairs", "order of its handles",
+        "neuronPermutation", "no network of more than 32 GLM neurons", "Filled mailbox ram region", "i_synin_gm_E",
+        "correlation_target", "v_res_meas", "calibration_cache=[]", "Rounding", "Random numbers", "last update",
+    )  # fmt: skip
+    assert [words for words in named if words not in readme] == []
 
 
 def test_the_exported_kernel_learns_as_the_emulator_does(tmp_path: Path) -> None:
@@ -92,6 +100,18 @@ def test_lif_potentials_keep_their_proportions() -> None:
     found = potentials(Network(name="lif", dt=1.0, populations=[population]), population)
     assert found["v_thresh"][0] - found["v_reset"][0] == 70.0
     assert found["v_rest"][0] - found["v_reset"][0] == pytest.approx(5.3 * 3.5, abs=0.5)
+
+
+def test_lif_potentials_lie_where_they_can_be_calibrated() -> None:
+    """Rest, reset and threshold within 50..160 and 50..220 LSB, and as far from each other as described: 3.5 LSB per unit
+    of potential here. Biases of 0 and 20 reach from a rest 5 below the reset to one 15 above it."""
+    neuron = salhw.LIF(bias=[0.0, 20.0], v_rest=-75.0, v_reset=-70.0, v_thresh=-50.0)
+    population = Population(name="n", size=2, neuron=neuron)
+    found = potentials(Network(name="lif", dt=1.0, populations=[population]), population)
+    assert np.allclose(found["v_rest"] - found["v_reset"], [-17.5, 52.5], atol=0.5)
+    assert np.allclose(found["v_thresh"] - found["v_reset"], 70.0)
+    for name, (low, high) in {"v_rest": (50, 160), "v_reset": (50, 160), "v_thresh": (50, 220)}.items():
+        assert low <= found[name].min() <= found[name].max() <= high, name
 
 
 def test_what_a_real_chip_cannot_do_is_refused(tmp_path: Path) -> None:

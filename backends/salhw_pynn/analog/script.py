@@ -148,15 +148,16 @@ def _unlike(executable: Executable) -> list[Diagnostic]:
     """Projections onto one population whose weights mean different currents: its codes all mean the same."""
     net, found = executable.network, []
     for p in net.populations:
-        onto = [q for q in net.projections if q.post == p.name]
-        lifts = {} if isinstance(p.neuron, Source) else {q.name: strength(net, q.name) for q in onto}
-        for name, lift in lifts.items():
-            if abs(lift - lifts[onto[0].name]) > 1e-9 * abs(lift):
-                asked = f"PSPs of {lift / lifts[onto[0].name]:.3g} times the area of those of {onto[0].name}"
-                fix = "the same area for both, and weights that make up for it"
-                found.append(
-                    Diagnostic("SAL107", f"projections.{name}.kernel", asked, "one area onto a population", fix)
+        onto = [] if isinstance(p.neuron, Source) else [q.name for q in net.projections if q.post == p.name]
+        for name in onto[1:]:
+            ratio = _currents(net, name) / _currents(net, onto[0])
+            if not np.allclose(ratio, 1.0, rtol=1e-9):
+                asked, supported = (
+                    f"PSPs of {ratio[0]:.3g} times the area of those of {onto[0]}",
+                    "one area onto a population",
                 )
+                fix = "the same area for both, and weights that make up for it"
+                found.append(Diagnostic("SAL107", f"projections.{name}.kernel", asked, supported, fix))
     return found
 
 
@@ -219,18 +220,25 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
     return arrays
 
 
-def _current(executable: Executable, population: str) -> float:
-    """The current of one weight code onto a population, in units of its membrane: the same for all its synapses."""
+def _currents(net: Network, projection: str) -> FloatArray:
+    """The currents of a spike per unit weight through the excitatory and the inhibitory input, (2,)."""
+    return np.broadcast_to(np.asarray(strength(net, projection), dtype=np.float64), 2)
+
+
+def _current(executable: Executable, population: str) -> FloatArray:
+    """The currents of one weight code onto a population, excitatory and inhibitory, in units of its membrane: the same
+    for all its synapses, (2,)."""
     net = executable.network
     onto = [q.name for q in net.projections if q.post == population]
     if not onto:
-        return CURRENT * code(executable.target)
-    return strength(net, onto[0]) * code(executable.target.on(onto[0]))
+        return np.full(2, CURRENT * code(executable.target))
+    return _currents(net, onto[0]) * code(executable.target.on(onto[0]))
 
 
-def _event(executable: Executable, population: str) -> float:
-    """The weight code of a background event, not rounded."""
-    return EVENT / _current(executable, population)
+def _events(executable: Executable, population: str) -> tuple[FloatArray, IntArray]:
+    """The weight codes of background events of both signs: those wanted, and whole ones."""
+    wanted = EVENT / _current(executable, population)
+    return wanted, np.maximum(1, np.rint(wanted)).astype(np.int64)
 
 
 def _codes(weights: FloatArray, step: float) -> IntArray:
@@ -270,8 +278,8 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         lines.append(f'populations["{p.name}"] = neurons("{p.name}", {p.size}, {words})')
         if isinstance(p.neuron, GLM):
             at_once, rate, _ = generator(p.neuron.tau_ref, speed)
-            weight = max(1, round(_event(executable, p.name)))
-            lines.append(f'background(populations["{p.name}"], rate={rate!r}, weight={weight}, at_once={at_once})')
+            weights = tuple(_events(executable, p.name)[1].tolist())
+            lines.append(f'background(populations["{p.name}"], rate={rate!r}, weights={weights}, at_once={at_once})')
     lines += ["", "projections = {}"]
     for q in net.projections:
         call = f'"{q.name}", populations["{q.pre}"], populations["{q.post}"]'
@@ -313,7 +321,7 @@ def _readme(executable: Executable, steps: int, data: int) -> str:
         learned="\n".join(learned) or "  - nothing learns",
         rows=f"{2 * placed.used[0]} and {2 * placed.used[1]}",
         unit=f"1/{LSB}",
-        events=_events(executable),
+        events=_generated(executable),
         memory=data,
         limit=MEMORY,
         sensitivity=f"{SENSITIVITY:.1f}",
@@ -329,21 +337,22 @@ def _targets(executable: Executable) -> list[str]:
         if not isinstance(p.neuron, Source):
             ends = [f"{v.min():g}..{v.max():g}" for v in potentials(net, p).values()]
             unit = LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset) if isinstance(p.neuron, LIF) else LSB_PER_SIGMA
-            lines.append(f"| `{p.name}` | {' | '.join(ends)} | {unit * _current(executable, p.name):.2f} |")
+            lifts = [f"{unit * current:.2f}" for current in _current(executable, p.name)]
+            lines.append(f"| `{p.name}` | {' | '.join([*ends, *lifts])} |")
     return lines
 
 
-def _events(executable: Executable) -> str:
+def _generated(executable: Executable) -> str:
     """What the generators make of the background that was wanted."""
     parts = []
     for p in executable.network.populations:
         if isinstance(p.neuron, GLM):
             _, _, made = generator(p.neuron.tau_ref, executable.target.speed_up or 1.0)
-            wanted = 1000.0 * EVENTS / p.neuron.tau_ref * (executable.target.speed_up or 1.0)
-            event = _event(executable, p.name)
-            size = 100.0 * (max(1, round(event)) / event - 1.0)
+            rate = 1000.0 * EVENTS / p.neuron.tau_ref * (executable.target.speed_up or 1.0)
+            wanted, whole = _events(executable, p.name)
+            off = " and ".join(f"{x:+.2g} %" for x in 100.0 * (whole / wanted - 1.0))
             parts.append(
-                f"  - `{p.name}`: {made / 1e6:.4g} MHz of either sign, {wanted / 1e6:.4g} wanted; events are larger "
-                f"by {size:.2g} %"
+                f"  - `{p.name}`: {made / 1e6:.4g} MHz of either sign, {rate / 1e6:.4g} wanted; excitatory and "
+                f"inhibitory events are {off} off"
             )
     return "\n".join(parts) or "  - no population here has a background"
