@@ -103,8 +103,8 @@ def test_lif_potentials_keep_their_proportions() -> None:
 
 
 def test_lif_potentials_lie_where_they_can_be_calibrated() -> None:
-    """Rest, reset and threshold within 50..160 and 50..220 LSB, as far from each other as described: 3.5 LSB per unit of
-    potential here. Biases of 0 and 20 reach from a rest 5 below the reset to one 15 above it."""
+    """Rest, reset and threshold within 50..160 and 50..220 LSB, as far from each other as described: 3.5 LSB per unit
+    of potential here. Biases of 0 and 20 reach from a rest 5 below the reset to one 15 above it."""
     neuron = salhw.LIF(bias=[0.0, 20.0], v_rest=-75.0, v_reset=-70.0, v_thresh=-50.0)
     population = Population(name="n", size=2, neuron=neuron)
     found = potentials(Network(name="lif", dt=1.0, populations=[population]), population)

@@ -38,6 +38,7 @@ from salhw import (
 from salhw.compile.executable import Executable
 from salhw.connectivity import AllToAll, OneToOne, Sparse, synapses
 from salhw.paths import Address, described
+from salhw_pynn.analog.circuit import circuit
 from salhw_pynn.analog.hybrid import code, nominal_program
 from salhw_pynn.analog.script import export, generator
 from salhw_pynn.analog.session import entropy
@@ -198,10 +199,6 @@ def check_background(executable: Executable, chip: real.Chip) -> None:
             assert real.SpikeSourcePoissonOnChip.rate(population) == pytest.approx(5e6, rel=0.005)
     assert len(set(seeds)) == len(seeds)
     heard: dict[tuple[str, int, str], int] = {}
-    events = {  # .219 sigma; a weight of 1 is 1.4 sigma for a PSP of 10 ms, a code a weight of .04
-        p.name: max(1, round(0.219 / (1.4 * 0.04 * _area(executable, p.name) / 10.0)))
-        for p in executable.network.populations
-    }
     for p in chip.projections:
         if isinstance(p.pre.celltype, real.SpikeSourcePoissonOnChip):
             whole = getattr(p.post, "grandparent", p.post)
@@ -209,15 +206,20 @@ def check_background(executable: Executable, chip: real.Chip) -> None:
                 neuron = int(p.post.index_in_grandparent([c.postsynaptic_index])[0])
                 heard[whole.label, neuron, p.receptor_type] = heard.get((whole.label, neuron, p.receptor_type), 0) + 1
                 assert (c.weight > 0) == (p.receptor_type == "excitatory")
-                assert abs(c.weight) == events[whole.label]
+                assert abs(c.weight) == max(1, round(_event(executable, whole.label, c.weight > 0)))
     glms = [p for p in executable.network.populations if isinstance(p.neuron, GLM)]
     assert heard == {(p.name, k, r): 1 for p in glms for k in range(p.size) for r in ("excitatory", "inhibitory")}
 
 
-def _area(executable: Executable, population: str) -> float:
-    """Of the PSPs onto a population, in ms."""
-    kernels = [q.kernel for q in executable.source.projections if q.post == population]
-    return next((k.tau_syn if k.area is None else k.area for k in kernels), 10.0)
+def _event(executable: Executable, population: str, excitatory: bool) -> float:
+    """A background event in weight codes, as the emulator's circuit has them; .219 / (1.4 * .04) without synapses."""
+    net = executable.network
+    made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
+    for q in net.projections:
+        if q.post == population and len(made.wiring[q.name].post):
+            step = code(executable.target.on(q.name))
+            return made.cells[population].event / (step * made.wiring[q.name].current[0 if excitatory else 1, 0, 0])
+    return 0.219 / (1.4 * 0.04)
 
 
 def test_random_networks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

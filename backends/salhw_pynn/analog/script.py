@@ -92,7 +92,7 @@ def _learning(net: Network, steps: int) -> dict[str, tuple[int, int]]:
     for name in plastic(net):
         projection = net.projection(name)
         period = in_steps(projection.plasticity[0].period or 0.0, net.dt) or 0
-        if steps >= period and len(synapses(projection.weights, *net.ends(name))[0]):
+        if steps >= period and _synapses(net, name):
             found[name] = period, steps // period
     return found
 
@@ -148,7 +148,7 @@ def _unlike(executable: Executable) -> list[Diagnostic]:
     """Projections onto one population whose weights mean different currents: its codes all mean the same."""
     net, found = executable.network, []
     for p in net.populations:
-        onto = [] if isinstance(p.neuron, Source) else [q.name for q in net.projections if q.post == p.name]
+        onto = [] if isinstance(p.neuron, Source) else _onto(net, p.name)
         for name in onto[1:]:
             ratio = _currents(net, name) / _currents(net, onto[0])
             if not np.allclose(ratio, 1.0, rtol=1e-9):
@@ -220,6 +220,15 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
     return arrays
 
 
+def _onto(net: Network, population: str) -> list[str]:
+    """The projections that bring synapses to a population."""
+    return [q.name for q in net.projections if q.post == population and _synapses(net, q.name)]
+
+
+def _synapses(net: Network, projection: str) -> int:
+    return len(synapses(net.projection(projection).weights, *net.ends(projection))[0])
+
+
 def _currents(net: Network, projection: str) -> FloatArray:
     """The currents of a spike per unit weight through the excitatory and the inhibitory input, (2,)."""
     return np.broadcast_to(np.asarray(strength(net, projection), dtype=np.float64), 2)
@@ -229,7 +238,7 @@ def _current(executable: Executable, population: str) -> FloatArray:
     """The currents of one weight code onto a population, excitatory and inhibitory, in units of its membrane: the same
     for all its synapses, (2,)."""
     net = executable.network
-    onto = [q.name for q in net.projections if q.post == population]
+    onto = _onto(net, population)
     if not onto:
         return np.full(2, CURRENT * code(executable.target))
     return _currents(net, onto[0]) * code(executable.target.on(onto[0]))
