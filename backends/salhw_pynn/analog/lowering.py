@@ -80,8 +80,8 @@ def _fits(p: Projection, target: Target) -> bool:
     largest, fastest = float(np.abs(given).max(initial=0.0)), 0.0
     for rule in p.plasticity:
         largest = max(largest, *(abs(bound) for bound in rule.bounds or (np.inf,)))
-        sides = max(float(np.abs(w.amplitude).max()) for w in (rule.causal, rule.anticausal))
-        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max()))
+        sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
+        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max(initial=0.0)))
     return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
 
 
