@@ -173,22 +173,31 @@ def too_large(net: Network, memory: Memory) -> list[Diagnostic]:
     return [Diagnostic("SAL221", path, asked, f"{amount(there)} available on this machine", fix)]
 
 
-def refuse_instances(memory: Memory, instances: object, chips: object = None) -> None:
-    """Refuse a session of so many instances (a number, or ids) or chips, before anything is made of them.
+def refuse_instances(memory: Memory, asked: object, path: str = "instances") -> None:
+    """Refuse a session of so many instances or chips (a number, or something of that length), before anything is made
+    of them.
 
     Raises:
-        SessionError: SAL221 they do not fit. Arguments that are no number and have no length are left to others.
+        SessionError: SAL221 they do not fit. What is no number and has no length is left to others.
     """
-    path, asked = ("instances", instances) if chips is None else ("chips", chips)
-    many = len(asked) if isinstance(asked, Sized) else asked if isinstance(asked, int | np.integer) else 1
-    need = memory.of(int(many))
+    many = _how_many(asked)
+    need = memory.of(many)
     if need <= RESERVE or need <= (there := available()):
         return
     fit = _rounded(0.9 * (there - memory.once) / memory.each) if memory.each else 0
     fix = f"at most {fit:,} at a time" if fit else "a smaller or sparser network, or a machine with more memory"
-    each = f"{amount(memory.of(int(many)))} of memory ({memory})"
-    finding = Diagnostic("SAL221", path, f"{int(many):,}, {each}", f"{amount(there)} available on this machine", fix)
+    each = f"{amount(need)} of memory ({memory})"
+    finding = Diagnostic("SAL221", path, f"{many:,}, {each}", f"{amount(there)} available on this machine", fix)
     raise SessionError("SessionError: the machine's memory is too small", [finding])
+
+
+def _how_many(asked: object) -> int:
+    if isinstance(asked, int | np.integer):
+        return int(asked)
+    try:
+        return len(asked) if isinstance(asked, Sized) else 1
+    except OverflowError:  # of a range
+        return UNKNOWN
 
 
 def _rounded(value: float) -> int:

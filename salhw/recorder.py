@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from importlib.metadata import version
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -43,23 +44,31 @@ class Raster:
 
 @dataclass(frozen=True)
 class Samples:
-    """The steps of a run at which weights are sampled: its start, and whole multiples of the probes' periods."""
+    """The steps of a run at which weights are sampled: its start, and whole multiples of the probes' periods.
+    ``samples[step]`` are the projections that are sampled at a step, none at most of them."""
 
     start: int
     stop: int
     periods: tuple[tuple[str, int], ...]
 
-    def at(self, step: int) -> list[str]:
-        """The projections that are sampled at a step; empty if it is none of a sample."""
+    def __getitem__(self, step: int) -> list[str]:
         return [name for name, every in self.periods if step in (self.start, step // every * every)]
+
+    def __contains__(self, step: int) -> bool:
+        return bool(self[step])
+
+    def __bool__(self) -> bool:
+        return bool(self.periods)
+
+    def __iter__(self) -> Iterator[int]:
+        """All of them in their order."""
+        yield from (self.start,) if self.periods else ()
+        each = (range((self.start // every + 1) * every, self.stop + 1, every) for _, every in self.periods)
+        yield from (step for step, _ in groupby(merge(*each)))
 
     def after(self, step: int) -> int:
         """The next sample later than ``step``, or the end of the run."""
         return min([self.stop, *((step // every + 1) * every for _, every in self.periods)])
-
-    def later(self) -> Iterator[int]:
-        """Those after the start, in their order, perhaps the same several times."""
-        return merge(*(range((self.start // every + 1) * every, self.stop + 1, every) for _, every in self.periods))
 
 
 def sample_steps(net: Network, start: int, stop: int) -> Samples:

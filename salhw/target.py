@@ -236,6 +236,6 @@ class Target(Model):
         count = whole("count", count, 0, 2**63 - 1, code="SAL401", kind=SessionError)
         first = whole("first", first, 0, MAX_ID, code="SAL401", kind=SessionError)
         seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
-        refuse_instances(Memory(0, CHIP), count)
+        refuse_instances(Memory(0, CHIP), count, "chips")
         ids = range(first, first + count)
         return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)

@@ -166,7 +166,7 @@ class LavaSession(Closing):
         stop = start + count
         samples = sample_steps(self.net, start, stop)
         room = Room(self.net, self.executable.report.memory, len(self.ids), start, stop)
-        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
+        kept = {start: self._sampled(samples[start])} if samples else {}
         spikes, membrane, recorded = [], [], 0
         while self._step < stop:
             steps = min(self._most, samples.after(self._step) - self._step)
@@ -176,7 +176,7 @@ class LavaSession(Closing):
             membrane.append(found["membrane"])
             self._step += steps
             recorded += len(found["step"])
-            if due := samples.at(self._step):
+            if due := samples[self._step]:
                 kept[self._step] = self._sampled(due)
             if progress:
                 progress((self._step - start) / count)

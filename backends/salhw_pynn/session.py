@@ -134,16 +134,16 @@ class NestSession(Closing):
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
-        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
+        kept = {start: self._sampled(samples[start])} if samples else {}
         rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
         membranes: dict[str, list[dict[str, Any]]] = {name: [] for name in self._circuit.plan.membranes}
         before = {name: Raster.joined(found) for name, found in self._before.items()}
         recorded = 0
-        for until in stops(start, stop, *self._cuts(start, stop), samples.later()):
+        for until in stops(start, stop, *self._cuts(start, stop), samples):
             self._advance(until, rasters, membranes)
             recorded += sum(len(found[-1].step) for found in rasters.values())
             self._learn(until, {name: found[-1] for name, found in rasters.items()})
-            if due := samples.at(until):
+            if due := samples[until]:
                 kept[until] = self._sampled(due)
             if progress:
                 progress((until - start) / count)

@@ -170,10 +170,10 @@ class ReferenceSession(Closing):
         self._count[:] = 0
         self._occupied[:] = 0
         samples = sample_steps(net, start, stop)
-        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
-        for until in stops(start, stop, self._drives.cuts(start, stop), self._stretches(start), samples.later()):
+        kept = {start: self._sampled(samples[start])} if samples else {}
+        for until in stops(start, stop, self._drives.cuts(start, stop), self._stretches(start), samples):
             self._advance(tape, until)
-            if due := samples.at(until):
+            if due := samples[until]:
                 kept[until] = self._sampled(due)
             if progress:
                 progress((until - start) / count)

@@ -292,7 +292,10 @@ def _run_result(net: Network, report: Report, recording: Recording, weights: dic
     }
 
 
-def _range(values: FloatArray) -> dict[str, float]:
+def _range(values: FloatArray) -> dict[str, float] | None:
+    """None of nothing, as of a projection without synapses."""
+    if not values.size:
+        return None
     return {"mean": float(values.mean()), "min": float(values.min()), "max": float(values.max())}
 
 
@@ -305,8 +308,8 @@ def _print_run(result: dict[str, Any]) -> None:
     print_table(title, ["quantity", "mean", "lowest", "highest"], rows, numbers=(1, 2, 3))
 
 
-def _three(entry: dict[str, float], form: str) -> list[str]:
-    return [format(entry[key], form) for key in ("mean", "min", "max")]
+def _three(entry: dict[str, float] | None, form: str) -> list[str]:
+    return ["none", "", ""] if entry is None else [format(entry[key], form) for key in ("mean", "min", "max")]
 
 
 @app.command("networks")

@@ -96,8 +96,9 @@ def chosen(
     first, colon, last = chips.partition(":")
     if not (colon and number_in(first, whole=True) < number_in(last, whole=True)):
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
-    refuse_instances(replace(memory, each=memory.each + CHIP), None, range(int(first), int(last)))
-    return target.sample_chips(int(last) - int(first), wafer, first=int(first))
+    many = int(last) - int(first)
+    refuse_instances(replace(memory, each=memory.each + CHIP), many, "chips")
+    return target.sample_chips(many, wafer, first=int(first))
 
 
 def _no_range(path: str, asked: str, supported: str) -> DescriptionError:

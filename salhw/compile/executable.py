@@ -93,7 +93,8 @@ class Executable:
             CalibrationError: chips that the calibration was not measured on.
         """
         seed = checked_seed(seed)
-        refuse_instances(self.report.memory, instances, chips)
+        asked, path = (instances, "instances") if chips is None else (chips, "chips")
+        refuse_instances(self.report.memory, asked, path)
         ids, chips = self._ids(instances, chips)
         if self.calibration is None:
             return self.plugin.open(self, chips=chips, ids=ids, seed=seed)

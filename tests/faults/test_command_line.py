@@ -323,6 +323,17 @@ def test_terminals_without_letters_colours_or_width(environment: dict[str, str])
 # what commands tell ---------------------------------------------------------------------------------------------------
 
 
+def test_a_run_of_a_network_with_an_empty_projection(tmp_path: Path) -> None:
+    """It has no weights to tell: null in JSON, a word in the table."""
+    from salhw import GLM, Network, Population, Projection, Sparse
+
+    neurons = Population(name="a", size=2, neuron=GLM(bias=0.0))
+    empty = Projection(name="p", pre="a", post="a", weights=Sparse(post=[], pre=[], weight=[]))
+    file = Network(name="n", dt=1.0, populations=[neurons], projections=[empty]).save(tmp_path / "n.json")
+    assert json.loads(invoke("run", file, "--duration", "100", "--json").stdout)["weights"] == {"p": None}
+    assert "none" in invoke("run", file, "--duration", "100").stdout
+
+
 def test_codes_are_listed_by_topic() -> None:
     lines = invoke("explain").stdout.splitlines()
     topics = [line.split("│")[1].strip() for line in lines if line.startswith("│")]

@@ -173,12 +173,12 @@ class AnalogSession(Closing):
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
-        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
+        kept = {start: self._sampled(samples[start])} if samples else {}
         rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
         before = {name: Raster.joined(found) for name, found in self._before.items()}
         self._begin()
         known, recorded = start, 0  # the spikes of sources are known until then
-        for until in stops(start, stop, *self._cuts(start, stop), samples.later()):
+        for until in stops(start, stop, *self._cuts(start, stop), samples):
             if self._step == known:
                 known = min(stop, known + AHEAD)
                 self._emit(self._step, known, rasters)
@@ -187,7 +187,7 @@ class AnalogSession(Closing):
             for name, learner in self._learners.items():
                 if until % learner.period == 0:
                     self._write(name, learner.update())
-            if due := samples.at(until):
+            if due := samples[until]:
                 kept[until] = self._sampled(due)
             if progress:
                 progress((until - start) / count)
