@@ -1,0 +1,112 @@
+"""What ``check`` passes can be opened, run, read, written and closed: random networks over the declared ranges.
+
+The right value is that nothing is refused any more: an executable is a promise. Run by hand with more networks:
+``python tests/faults/test_what_check_passes_opens.py TARGET COUNT [FIRST_SEED]``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+
+import numpy as np
+import pytest
+from fault_targets import form
+from random_networks import random_network
+
+import salhw
+from salhw import Network, Target
+from salhw.compile.executable import Executable
+
+COUNTS = {
+    "reference": 40,
+    "reference time-driven": 15,
+    "nest": 10,
+    "brainscales2": 10,
+    "loihi2": 20,
+    "loihi2 ideal": 10,
+}
+"""As many as a few seconds allow; the full numbers are run by hand."""
+
+
+def exercise(executable: Executable) -> None:
+    """Everything that a session can do, a few steps long."""
+    net, ids = executable.source, (0, 3)
+    with executable.open(instances=ids, seed=2) as session:
+        whole = [session.run(k * net.dt) for k in (1, 6, 2)]
+        for path, at in salhw_addresses(executable).items():
+            held = session.get(path)
+            assert held.shape == (len(ids), *at), path
+            assert np.isfinite(held).all(), path
+            session.set(path, held)
+            again = session.get(path)
+            assert np.allclose(again, held, rtol=1e-6, atol=1e-6), path
+        whole.append(session.run(5 * net.dt))
+        assert session.time == pytest.approx(14 * net.dt)
+    for part in whole:
+        check_recording(net, part, len(ids))
+
+
+def salhw_addresses(executable: Executable) -> dict[str, tuple[int, ...]]:
+    from salhw.paths import addresses
+
+    return {path: address.shape for path, address in addresses(executable.source, executable.target).items()}
+
+
+def check_recording(net: Network, recording: salhw.Recording, instances: int) -> None:
+    for p in net.populations:
+        assert recording.counts[p.name].shape == (instances, p.size)
+    for probe in net.probes:
+        if isinstance(probe, salhw.Membrane):
+            assert np.isfinite(recording.membrane_traces[probe.population].values).all()
+        elif isinstance(probe, salhw.Weights):
+            assert np.isfinite(recording.weight_traces[probe.projection].values).all()
+        elif isinstance(probe, salhw.StateOccupancy):
+            steps = round(recording.duration / net.dt)
+            assert (recording.occupancy_counts[probe.population].sum(axis=1) == steps).all()
+        else:
+            trains = recording.spikes[probe.population]
+            assert len(trains.time) == recording.counts[probe.population].sum()
+
+
+def passing(target: Target, seeds: range) -> list[tuple[int, Network]]:
+    """Those of the networks of these seeds that the target takes."""
+    drawn = [(seed, random_network(target, np.random.default_rng(seed))) for seed in seeds]
+    return [(seed, net) for seed, net in drawn if not salhw.problems(net, target)]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_what_check_passes_opens_runs_reads_writes_and_closes(name: str) -> None:
+    target = form(name)
+    networks = passing(target, range(3 * COUNTS[name]))[: COUNTS[name]]
+    assert len(networks) > COUNTS[name] // 2  # or the test shows little
+    for seed, net in networks:
+        try:
+            exercise(salhw.compile(net, target))
+        except Exception as error:
+            raise AssertionError(f"the network of seed {seed}") from error
+
+
+if __name__ == "__main__":
+    chosen, count = form(sys.argv[1]), int(sys.argv[2])
+    first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    opened = wrong = drawn = 0
+    slowest = 0.0
+    for seed in range(first, first + 20 * count):
+        if opened == count:
+            break
+        drawn += 1
+        net = random_network(chosen, np.random.default_rng(seed))
+        try:
+            if salhw.problems(net, chosen):
+                continue
+            opened += 1
+            began = time.perf_counter()
+            exercise(salhw.compile(net, chosen))
+            slowest = max(slowest, time.perf_counter() - began)
+        except Exception:
+            wrong += 1
+            last = traceback.format_exc().strip().splitlines()
+            print(f"seed {seed}:", *last[-4:], sep="\n  ", flush=True)
+    print(f"{sys.argv[1]}: {drawn} drawn, {opened} passed check, {wrong} of them failed; slowest {slowest:.1f} s")
