@@ -46,5 +46,6 @@ def encoding(rule: PairSTDP, amplitudes: Amplitudes, learning_rate: FloatArray) 
     if rule.bounds is None:
         return Encoding(np.full(size, -ROOM), np.full(size, 2.0 * ROOM))
     low, high = rule.bounds
-    weakens = learning_rate * np.where(amplitudes[0] != 0.0, amplitudes[0], -amplitudes[1]) < 0.0
+    amplitude = np.where(amplitudes[0] != 0.0, amplitudes[0], -amplitudes[1])
+    weakens = np.where(learning_rate == 0.0, 1.0, learning_rate) * amplitude < 0.0  # one that is off may come on
     return Encoding(np.where(weakens, high, low), np.where(weakens, low - high, high - low))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -14,19 +15,53 @@ from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
-from salhw.fields import FloatArray, in_steps
+from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.host_plasticity import HostRule
 from salhw.network import tau_ref_of
-from salhw.neurons import GLM
-from salhw.paths import addresses, as_written, described, duration_steps, find
+from salhw.neurons import GLM, LIF
+from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.probes import Membrane
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording, Trace
-from salhw_pynn.circuit import circuit
+from salhw.refusal import number
+from salhw_pynn.circuit import before, circuit, noise_of
 from salhw_pynn.drive import cuts as changes
-from salhw_pynn.drive import drive, drive_of, driven
+from salhw_pynn.drive import drive, drive_of, driven, forced_at
 from salhw_pynn.heldback import FORGOTTEN
+from salhw_pynn.inputs import jump, strength_of
+from salhw_pynn.neurons import next_potential
+from salhw_pynn.plan import Meter, Plan
 from salhw_pynn.process import STRETCH, Process
 from salhw_pynn.weights import History, Weights
+
+
+@dataclass
+class Tape:
+    """What a run has recorded so far: spikes by population, and what NEST's meters returned, run by run of NEST."""
+
+    rasters: dict[str, list[Raster]]
+    sampled: dict[str, list[dict[str, Any]]]
+
+    def samples(self, plan: Plan, meter: Meter, steps: IntArray, shape: tuple[int, int], quantity: str) -> FloatArray:
+        """A quantity at ``steps``, (instance, time, neuron). NEST has not given the last step's potential to the meter
+        yet: it is what the cells hold."""
+        values = np.full((len(steps), shape[0] * shape[1]), np.nan)
+        for events in self.sampled[meter.name]:
+            if quantity == "V_m" and not meter.early and len(steps):
+                values[steps == events["last"]] = events["now"]
+            step = (events["stamp"] + meter.early - plan.lead_in) // plan.per_step - 1
+            place = np.searchsorted(steps, step)
+            inside = np.isin(step, steps)
+            values[place[inside], events["cell"][inside]] = events[quantity][inside]
+        return np.ascontiguousarray(values.reshape(len(steps), *shape).transpose(1, 0, 2))
+
+
+def spiked(spikes: Raster, steps: IntArray, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Whether there was a spike at each of the steps, (instance, time, neuron)."""
+    found = np.zeros((shape[0], len(steps), shape[1]), dtype=np.bool_)
+    inside = np.isin(spikes.step, steps)
+    found[spikes.instance[inside], np.searchsorted(steps, spikes.step[inside]), spikes.neuron[inside]] = True
+    return found
 
 
 class NestSession(Closing):
@@ -133,25 +168,53 @@ class NestSession(Closing):
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
-        rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
-        membranes: dict[str, list[dict[str, Any]]] = {name: [] for name in self._circuit.plan.membranes}
-        before = {name: Raster.joined(found) for name, found in self._before.items()}
-        for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
-            self._advance(until, rasters, membranes)
-            self._learn(until, {name: found[-1] for name, found in rasters.items()})
-            if until in samples:
-                kept[until] = self._sampled(samples[until])
-            if progress:
-                progress((until - start) / count)
-        self._learn_at_run_end()
+        tape = Tape({p.name: [] for p in net.populations}, {m.name: [] for m in self._circuit.plan.meters})
+        earlier = {name: Raster.joined(found) for name, found in self._before.items()}
+
+        def recorded() -> Recording:
+            told = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": (self._step - start) * net.dt}
+            spikes = {name: Raster.joined(found) for name, found in tape.rasters.items()}
+            membranes = {
+                probe.population: self._trace(probe.population, tape, spikes[probe.population], start)
+                for probe in net.probes if isinstance(probe, Membrane)
+            }  # fmt: skip
+            return recording(
+                net, self.ids, start, self._step, spikes, before=earlier, weights=kept, membranes=membranes,
+                provenance=self._provenance | told,
+            )  # fmt: skip
+
+        try:
+            for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
+                self._advance(until, tape)
+                self._learn(until, {name: found[-1] for name, found in tape.rasters.items()})
+                if until in samples:
+                    kept[until] = self._sampled(samples[until])
+                if progress:
+                    progress((until - start) / count)
+            self._learn_at_run_end()
+            self._refuse_unheld()
+        except BaseException as error:
+            if self._step > start:
+                error.recording = recorded()  # type: ignore[attr-defined]
+                error.add_note(f"What was recorded up to {number(self.time)} ms is this error's attribute `recording`.")
+            raise
         self._forget()
-        wall = time.perf_counter() - began
-        return recording(
-            net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
-            before=before, weights=kept,
-            membranes={name: self._trace(name, found, start, stop) for name, found in membranes.items()},
-            provenance=self._provenance | {"wall_time_s": wall, "biological_time_ms": count * net.dt},
-        )  # fmt: skip
+        return recorded()
+
+    def _refuse_unheld(self) -> None:
+        """Weights without bounds live in a range of NEST's; a rule that drove them to its end is not silently clipped.
+
+        Raises:
+            SessionError: SAL403 with the first such projection.
+        """
+        for name, w in self._weights.items():
+            if w.may_leave(self._before):
+                found = w.read(self._call, self._history())
+                if w.left(found):
+                    supported = f"weights without bounds of up to {number(w.room)} in size"
+                    fix = "a lower learning rate, or bounds"
+                    asked = number(float(np.abs(found).max()))
+                    raise session_error("SAL403", f"projections.{name}.weights", asked, supported, fix)
 
     def _cuts(self, start: int, stop: int) -> frozenset[int]:
         """The steps inside a run at which it has to stop: stimuli change, the host learns, and progress is told."""
@@ -165,9 +228,7 @@ class NestSession(Closing):
                     cuts |= {*range(start - start % every, stop, every)}
         return frozenset(cut for cut in cuts if start < cut < stop)
 
-    def _advance(
-        self, until: int, rasters: dict[str, list[Raster]], membranes: dict[str, list[dict[str, Any]]]
-    ) -> None:
+    def _advance(self, until: int, tape: Tape) -> None:
         net, plan = self.executable.network, self._circuit.plan
         settings = {name: self._drive(name, self._step) for name in driven(net)}
         found = self._call("run", until - self._step, settings, {}, 0.0)
@@ -176,15 +237,15 @@ class NestSession(Closing):
             size = net.population(name).size
             step = (spikes["stamp"] - plan.lead_in) // plan.per_step - 1
             raster = Raster.joined([Raster(spikes["cell"] // size, spikes["cell"] % size, step)])
-            rasters[name].append(raster)
+            tape.rasters[name].append(raster)
             self._before[name].append(raster)
         for name, values in found["membranes"].items():
-            membranes[name].append(values)
+            tape.sampled[name].append(values | {"last": until - 1})
 
     def _drive(self, population: str, step: int) -> dict[str, FloatArray]:
         bias = self._nominal[f"populations.{population}.bias"]
-        net, per_step = self.executable.network, self._circuit.plan.per_step
-        return drive(net, population, step, len(self.ids), per_step, bias)
+        executable, per_step = self.executable, self._circuit.plan.per_step
+        return drive(executable.network, executable.target, population, step, len(self.ids), per_step, bias)
 
     def _forget(self) -> None:
         """Drop spikes that nothing depends on any more. Plastic synapses may owe pairs with spikes long past."""
@@ -245,25 +306,31 @@ class NestSession(Closing):
     def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
         return {name: self.get(f"projections.{name}.weights") for name in names}
 
-    def _trace(self, name: str, found: list[dict[str, Any]], start: int, stop: int) -> Trace:
-        """A membrane trace; the last sample is still in NEST's exchange interval, and is what its cells hold."""
+    def _trace(self, name: str, tape: Tape, spikes: Raster, start: int) -> Trace:
+        """A membrane trace of the steps since ``start``: the potential that entered the decision, without what this
+        backend adds to it."""
         net, plan = self.executable.network, self._circuit.plan
-        population, every = net.population(name), plan.membranes[name]
-        steps = np.arange(-(-start // every) * every, stop, every)
-        cells = population.size * len(self.ids)
-        values = np.full((len(steps), cells), np.nan)
-        for events in found:
-            step = (events["stamp"] - plan.lead_in) // plan.per_step - 1
-            inside = (step >= start) & (step < stop)
-            values[(step[inside] - steps[:1]) // every, events["cell"][inside]] = events["value"][inside]
-        missing = np.flatnonzero(np.isnan(values).any(axis=1))
-        if len(missing):
-            values[missing] = self._call("read_cells", name, "V_m")
+        population = net.population(name)
+        shape = len(self.ids), population.size
+        meter = next(m for m in plan.meters if m.name == name)
+        steps = np.arange(-(-start // meter.every) * meter.every, self._step, meter.every)
+        values = tape.samples(plan, meter, steps, shape, "V_m")
         bias = self._nominal[f"populations.{name}.bias"]
-        potential = values.reshape(len(steps), len(self.ids), population.size).transpose(1, 0, 2)
+        drives = [drive_of(net, name, int(k), bias)[0] for k in steps]
+        drive = np.stack(drives, axis=1) if drives else np.zeros_like(values)
+        forced = forced_at(net, name, steps)
         if isinstance(population.neuron, GLM):
-            potential = potential + np.stack([drive_of(net, name, int(k), bias)[0] for k in steps], axis=1)
-        return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(potential))
+            if bare := next((m for m in plan.meters if m.name == noise_of(name)), None):
+                values = values - tape.samples(plan, bare, steps, shape, "V_m")
+            lift = strength_of(net, self.executable.target, population)
+            values = values - lift * forced + drive
+        elif isinstance(population.neuron, LIF):
+            early = next(m for m in plan.meters if m.name == before(name))
+            was, *currents = (tape.samples(plan, early, steps, shape, q) for q in early.quantities)
+            current = sum(currents) - forced * jump(net, population, plan.tick)
+            crossed = next_potential(population.neuron, self._circuit.tau_syn(name), plan.tick, was, current, drive)
+            values = np.where(spiked(spikes, steps, shape), crossed, values)
+        return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(values))
 
     # the end ------------------------------------------------------------------------------------------------------
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import expm1
 from typing import Any
 
 import numpy as np
 
 from salhw.connectivity import shape_of
 from salhw.fields import FloatArray, IntArray
+from salhw.recorder import Raster
 from salhw_pynn.circuit import Circuit, Plastic, Wiring
-from salhw_pynn.encoding import Amplitudes
+from salhw_pynn.encoding import ROOM, TINY, Amplitudes
 from salhw_pynn.heldback import SCHEMES, Trains, owed
 from salhw_pynn.pairing import Part
 
@@ -30,12 +32,21 @@ class History:
 
 @dataclass(frozen=True)
 class _Due:
-    """Per synapse of a plastic part (all instances): the pairs still to be added, and the same at the ends of the PSPs
-    under way."""
+    """What the pairs to come make of the values that NEST holds (see ``heldback.owed``), per synapse of all
+    instances."""
 
     change: FloatArray
-    active: FloatArray
+    low: FloatArray
+    high: FloatArray
     ended: FloatArray
+
+    def after(self, held: FloatArray) -> FloatArray:
+        """The values once they are added."""
+        return np.minimum(self.high, np.maximum(self.low, held + self.change))
+
+    def until(self, wanted: FloatArray) -> FloatArray:
+        """The values, TINY at least, that become ``wanted``, or what is nearest to that."""
+        return np.maximum(np.clip(wanted, self.low, self.high) - self.change, TINY)
 
 
 class Weights:
@@ -51,6 +62,7 @@ class Weights:
         self.pre = (each * n_pre + wiring.pre).ravel()
         self.cells = (n_post * circuit.instances, n_pre * circuit.instances)
         self.shape = shape_of(wiring.projection.weights, n_post, n_pre)
+        self._spikes, self._spare = 0, 0.0  # of both populations, when it was last asked; see may_leave
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -59,13 +71,12 @@ class Weights:
         w = self.wiring
         if not w.plastic:
             return np.asarray(self._shaped(call("read_synapses", [w.on])[w.on]) / w.scale)
-        held = call("read_synapses", [part.on for part in w.plastic])
-        values = [
-            self._shaped(held[part.on]) / w.scale + part.encoding.offset
-            + self._shaped(self._due(part, self.rates, history, off=False).change)
-            for part in w.plastic
-        ]  # fmt: skip
-        total = np.sum(values, axis=0)
+        values = call("read_synapses", [part.on for part in w.plastic])
+        total = np.zeros((self.instances, len(w.post)))
+        for part in w.plastic:
+            held = np.abs(values[part.on]) / abs(w.scale)
+            after = self._due(part, self.rates, history, held, off=False).after(held)
+            total += part.encoding.offset + np.sign(part.encoding.reach) * self._shaped(after)
         bounds = w.projection.plasticity[w.plastic[0].part.rule].bounds
         return np.clip(total, *bounds) if bounds else np.asarray(total)
 
@@ -78,21 +89,50 @@ class Weights:
         causal, anticausal = part.amplitudes(rule, self.plan.tick, self.shape)
         return causal.ravel()[self.wiring.position], anticausal.ravel()[self.wiring.position]
 
-    def _due(self, plastic: Plastic, rates: list[FloatArray], history: History, *, off: bool) -> _Due:
+    def _due(self, plastic: Plastic, rates: list[FloatArray], history: History, held: FloatArray, *, off: bool) -> _Due:
         p, part, plan = self.wiring.projection, plastic.part, self.plan
         rule, half = p.plasticity[part.rule], self.wiring.length // 2 if off else 0
-        causal, anticausal = ((rates[part.rule] * a).ravel() for a in self._amplitudes(part))
+        towards = np.sign(plastic.encoding.reach)
+        causal, anticausal = ((rates[part.rule] * a * towards).ravel() for a in self._amplitudes(part))
         pre = Trains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
         post = Trains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
         seen = pre.counted(plan.delivered(pre.stamp + part.axonal + half, history.steps))
         begun = pre.counted(plan.delivered(pre.stamp + part.axonal, history.steps))
         taus = rule.causal.tau / plan.tick, rule.anticausal.tau / plan.tick
+        reach = np.tile(np.abs(plastic.encoding.reach), self.instances)
         return _Due(
             *owed(
-                SCHEMES[rule.pairing], self.pre, self.post, causal, anticausal, *taus,
+                SCHEMES[rule.pairing], self.pre, self.post, held, reach, causal, anticausal, *taus,
                 pre.first, pre.stamp + part.axonal + half, post.first, post.stamp + part.dendritic + half, seen, begun,
             )
         )  # fmt: skip
+
+    # the end of the room ------------------------------------------------------------------------------------------
+
+    room = ROOM * (1.0 - 1e-9)
+
+    def may_leave(self, spikes: Mapping[str, Sequence[Raster]]) -> bool:
+        """Whether rules without bounds could have driven a weight to the end of NEST's range since this was asked: a
+        spike changes a weight by the largest trace at most."""
+        p = self.wiring.projection
+        rules = [(r, self.rates[k]) for k, r in enumerate(p.plasticity) if r.bounds is None]
+        if not self.wiring.plastic or not rules or not len(self.post):
+            return False
+        count = sum(len(r.step) for name in (p.pre, p.post) for r in spikes[name])
+        most = 0.0
+        for rule, rate in rules:
+            for window in (rule.causal, rule.anticausal):
+                trace = 1.0 if rule.pairing != "all" else 1.0 / -expm1(-self.plan.tick / window.tau)
+                most = max(most, float(np.abs(rate).max() * np.abs(window.amplitude).max()) * trace)
+        if (count - self._spikes) * most < self._spare:
+            return False
+        self._spikes = count
+        return True
+
+    def left(self, weights: FloatArray) -> bool:
+        """Whether one of them is at the end of the range; if not, how far it is to the nearest is remembered."""
+        self._spare = ROOM - float(np.abs(weights).max())
+        return self._spare < 1e-6
 
     # writing ------------------------------------------------------------------------------------------------------
 
@@ -111,17 +151,18 @@ class Weights:
         for plastic in w.plastic:
             encoding, rule = plastic.encoding, plastic.part.rule
             learning = encoding.parameters(rates[rule], self._amplitudes(plastic.part))
-            share = weights / len(w.plastic)
+            towards = np.sign(encoding.reach)
+            wanted = ((weights / len(w.plastic) - encoding.offset) * towards).ravel()
             for end, sign in signs:
-                name = plastic.on if end == "on" else plastic.off
-                due = self._due(plastic, rates, history, off=end == "off")
-                value = encoding.values(share - self._shaped(due.change))
+                name, off = (plastic.on, False) if end == "on" else (plastic.off, True)
+                held = self._due(plastic, rates, history, wanted, off=off).until(wanted)
                 new[name] = {key: v.ravel() for key, v in learning.items()}
-                new[name]["weight"] = (sign * w.scale * value).ravel()
-                if end == "off":
-                    old = self._due(plastic, self.rates, history, off=True)
-                    was = -call("read_synapses", [name])[name] / w.scale
-                    taken += due.active * (value.ravel() - was) + due.ended - old.ended
+                new[name]["weight"] = (sign * w.scale * towards * self._shaped(held)).ravel()
+                if off:
+                    was = np.abs(call("read_synapses", [name])[name]) / abs(w.scale)
+                    ends = self._due(plastic, rates, history, held, off=True).ended
+                    change = ends - self._due(plastic, self.rates, history, was, off=True).ended
+                    taken += (towards * self._shaped(change)).ravel()
         if not w.plastic:
             for end, sign in signs:
                 new[w.on if end == "on" else w.off] = {"weight": (sign * w.scale * weights).ravel()}
