@@ -73,14 +73,14 @@ def _after(spikes, first, n, spike, since, tau, scheme):
 @njit(cache=True)
 def owed(
     scheme, pre, post, held, reach, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first,
-    post_at, seen, begun,
+    post_at, since, seen, begun,
 ):  # fmt: skip
     """What the pairs that NEST has not added yet make of each synapse's value v, which it holds: the steps that it will
     take, each clipped as it clips them, after a causal pair at ``reach`` and after an anti-causal one at 0. Together
     they are ``min(high, max(low, v + change))``.
 
     ``held`` (v), ``causal`` and ``anticausal`` per synapse, ``tau_*`` in ticks; ``seen``: how many spikes of each
-    presynaptic cell have reached the synapse.
+    presynaptic cell have reached the synapse; pairs whose later spike comes at ``since`` or before are left out.
 
     Returns:
         change, low, high, and ``ended``: of the PSPs that have begun and not ended (spikes ``seen`` to ``begun``), the
@@ -102,7 +102,7 @@ def owed(
         while True:
             spike = pre_at[now] if now < stop else -1
             while n < end and (spike < 0 or post_at[n] <= spike):
-                if fresh or scheme != RESTRICTED:
+                if post_at[n] > since and (fresh or scheme != RESTRICTED):
                     step = causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
                     total, least, most = total + step, min(least + step, reach[k]), min(most + step, reach[k])
                 fresh = False

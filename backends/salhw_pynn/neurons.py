@@ -20,9 +20,9 @@ FASTEST = 600.0  # steps in units of a LIF neuron's time constant, beyond which 
 TRIGGER = 1e9  # what makes a source spike, far above any weight
 
 # Random steps of a logistic neuron's potential, and how many of each a step has in the mean. The logistic law is the
-# exact one averaged over hazards with an exponential distribution: 1 / (1 + x) = E[exp(-x Y)]. Here Y is exp(-K) over its
-# mean, K a sum of Poisson numbers times these sizes. The sizes are whole, so that adding and taking away again is exact;
-# the rates minimise the largest relative error of both probabilities, to spike and not to.
+# exact one averaged over hazards with an exponential distribution: 1 / (1 + x) = E[exp(-x Y)]. Here Y is exp(-K) over
+# its mean, K a sum of Poisson numbers times these sizes. The sizes are whole, so that adding and taking away again is
+# exact; the rates minimise the largest relative error of both probabilities, to spike and not to.
 NOISE = {-1: 0.08592, 1: 1.199076, 3: 0.027745, 5: 0.004233}
 
 

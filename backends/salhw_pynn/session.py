@@ -134,8 +134,20 @@ class NestSession(Closing):
         else:
             w.rates = rates
 
+    def _settling(self) -> list[int]:
+        """The next steps at which written weights have to be written again."""
+        return [step for w in self._weights.values() if (step := w.settle_at(self._step))]
+
+    def _settle(self) -> None:
+        for w in self._weights.values():
+            if w.due_to_settle(self._step):
+                self._follow(w, w.settle(self._call, self._history()))
+
     def _write(self, w: Weights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
-        followed = w.write(self._call, history, weights, rates)
+        self._follow(w, w.write(self._call, history, weights, rates))
+
+    def _follow(self, w: Weights, followed: FloatArray) -> None:
+        """Let the potentials follow a written weight."""
         post = w.wiring.projection.post
         if isinstance(self.executable.network.population(post).neuron, GLM) and followed.any():
             potential = self._call("read_cells", post, "V_m") + followed
@@ -184,9 +196,12 @@ class NestSession(Closing):
             )  # fmt: skip
 
         try:
-            for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
+            stops = sorted({*self._cuts(start, stop), *samples, stop} - {start})
+            while self._step < stop:
+                until = min([next(s for s in stops if s > self._step), *self._settling()])
                 self._advance(until, tape)
                 self._learn(until, {name: found[-1] for name, found in tape.rasters.items()})
+                self._settle()
                 if until in samples:
                     kept[until] = self._sampled(samples[until])
                 if progress:

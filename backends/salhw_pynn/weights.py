@@ -45,8 +45,12 @@ class _Due:
         return np.minimum(self.high, np.maximum(self.low, held + self.change))
 
     def until(self, wanted: FloatArray) -> FloatArray:
-        """The values, TINY at least, that become ``wanted``, or what is nearest to that."""
-        return np.maximum(np.clip(wanted, self.low, self.high) - self.change, TINY)
+        """The values, TINY at least, that become ``wanted``."""
+        return np.maximum(wanted - self.change, TINY)
+
+    def reachable(self, wanted: FloatArray) -> FloatArray:
+        """``wanted``, or the nearest that any value becomes."""
+        return np.clip(wanted, self.after(np.full_like(wanted, TINY)), self.high)
 
 
 class Weights:
@@ -62,6 +66,8 @@ class Weights:
         self.pre = (each * n_pre + wiring.pre).ravel()
         self.cells = (n_post * circuit.instances, n_pre * circuit.instances)
         self.shape = shape_of(wiring.projection.weights, n_post, n_pre)
+        self._beside = np.zeros((circuit.instances, len(wiring.post)))
+        self._written, self._written_at, self._first_written = self._beside, 0, 0
         self._spikes, self._spare = 0, 0.0  # of both populations, when it was last asked; see may_leave
 
     # reading ------------------------------------------------------------------------------------------------------
@@ -77,6 +83,12 @@ class Weights:
             held = np.abs(values[part.on]) / abs(w.scale)
             after = self._due(part, self.rates, history, held, off=False).after(held)
             total += part.encoding.offset + np.sign(part.encoding.reach) * self._shaped(after)
+        if self.unsettled:
+            (part,) = w.plastic
+            towards = np.sign(part.encoding.reach)
+            held = ((self._written - part.encoding.offset) * towards).ravel()
+            after = self._due(part, self.rates, history, held, off=False, since=self._written_at).after(held)
+            total = np.where(self._beside == 0.0, total, part.encoding.offset + towards * self._shaped(after))
         bounds = w.projection.plasticity[w.plastic[0].part.rule].bounds
         return np.clip(total, *bounds) if bounds else np.asarray(total)
 
@@ -89,7 +101,17 @@ class Weights:
         causal, anticausal = part.amplitudes(rule, self.plan.tick, self.shape)
         return causal.ravel()[self.wiring.position], anticausal.ravel()[self.wiring.position]
 
-    def _due(self, plastic: Plastic, rates: list[FloatArray], history: History, held: FloatArray, *, off: bool) -> _Due:
+    def _due(
+        self,
+        plastic: Plastic,
+        rates: list[FloatArray],
+        history: History,
+        held: FloatArray,
+        *,
+        off: bool,
+        since: int | None = None,
+    ) -> _Due:
+        """What NEST has still to add; or all pairs from the step ``since`` on."""
         p, part, plan = self.wiring.projection, plastic.part, self.plan
         rule, half = p.plasticity[part.rule], self.wiring.length // 2 if off else 0
         towards = np.sign(plastic.encoding.reach)
@@ -98,12 +120,17 @@ class Weights:
         post = Trains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
         seen = pre.counted(plan.delivered(pre.stamp + part.axonal + half, history.steps))
         begun = pre.counted(plan.delivered(pre.stamp + part.axonal, history.steps))
+        past = -1
+        if since is not None:
+            seen = pre.counted(pre.stamp < plan.stamp(since))
+            past = plan.stamp(since) + part.dendritic - 1
         taus = rule.causal.tau / plan.tick, rule.anticausal.tau / plan.tick
         reach = np.tile(np.abs(plastic.encoding.reach), self.instances)
         return _Due(
             *owed(
                 SCHEMES[rule.pairing], self.pre, self.post, held, reach, causal, anticausal, *taus,
-                pre.first, pre.stamp + part.axonal + half, post.first, post.stamp + part.dendritic + half, seen, begun,
+                pre.first, pre.stamp + part.axonal + half, post.first, post.stamp + part.dendritic + half, past, seen,
+                begun,
             )
         )  # fmt: skip
 
@@ -153,6 +180,13 @@ class Weights:
             learning = encoding.parameters(rates[rule], self._amplitudes(plastic.part))
             towards = np.sign(encoding.reach)
             wanted = ((weights / len(w.plastic) - encoding.offset) * towards).ravel()
+            if w.projection.plasticity[rule].bounds:
+                # what the pairs to come make unreachable stands beside, in the static synapse, until they have come
+                goal = self._due(plastic, rates, history, wanted, off=bool(w.length)).reachable(wanted)
+                missing = np.where(np.abs(wanted - goal) > 1e-12, wanted - goal, 0.0)
+                taken += self._aside(history, towards * self._shaped(missing), encoding.offset, new)
+                wanted = wanted - missing
+                self._written, self._written_at = weights.copy(), history.steps
             for end, sign in signs:
                 name, off = (plastic.on, False) if end == "on" else (plastic.off, True)
                 held = self._due(plastic, rates, history, wanted, off=off).until(wanted)
@@ -166,16 +200,59 @@ class Weights:
         if not w.plastic:
             for end, sign in signs:
                 new[w.on if end == "on" else w.off] = {"weight": (sign * w.scale * weights).ravel()}
-        self.rates = rates
+        self.rates, self._first_written = rates, history.steps
         call("write_synapses", new)
         return self._followed(history, (weights - before).ravel(), taken)
+
+    def _aside(
+        self, history: History, beside: FloatArray, offset: FloatArray, new: dict[str, dict[str, FloatArray]]
+    ) -> FloatArray:
+        """Put ``beside`` (instance, synapse) into the static synapses, with ``offset``; what the PSPs under way end
+        with, after minus before."""
+        w = self.wiring
+        change, self._beside = (beside - self._beside).ravel(), beside
+        if not change.any():
+            return np.zeros(len(self.post))
+        for name, sign in ((w.on, 1.0), (w.off, -1.0)):
+            if name:
+                new[name] = {"weight": (sign * w.scale * (offset + beside)).ravel()}
+        return change * self._under_way(history) if w.length else np.zeros(len(self.post))
+
+    def _under_way(self, history: History) -> FloatArray:
+        """How many rectangular PSPs of each static synapse have begun and not ended."""
+        w, plan = self.wiring, self.plan
+        pre = Trains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
+        begun = pre.counted(plan.delivered(pre.stamp, history.steps))
+        ended = pre.counted(plan.delivered(pre.stamp + w.length, history.steps))
+        return np.asarray((begun - ended)[self.pre], dtype=np.float64)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a written weight is partly beside the synapse that learns; then it is written again later."""
+        return bool(self._beside.any())
+
+    def settle_at(self, steps: int) -> int | None:
+        """The next step, after ``steps``, at which it is: the first, second, fourth ... after it was written, however
+        time is divided into runs."""
+        return self._first_written + 2 ** (steps - self._first_written).bit_length() if self.unsettled else None
+
+    def due_to_settle(self, steps: int) -> bool:
+        """Whether this is one of the steps of ``settle_at``."""
+        age = steps - self._first_written
+        return self.unsettled and age > 0 and age & (age - 1) == 0
+
+    def settle(self, call: Call, history: History) -> FloatArray:
+        """Write what is held again, after which less of it stands beside; see ``write``."""
+        first = self._first_written
+        followed = self.write(call, history, self.read(call, history), self.rates)
+        self._first_written = first
+        return followed
 
     def _followed(self, history: History, change: FloatArray, taken: FloatArray) -> FloatArray:
         w, plan = self.wiring, self.plan
         pre = Trains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
         if w.length and not w.plastic:
-            begun = pre.counted(plan.delivered(pre.stamp, history.steps))
-            taken = change * (begun - pre.counted(plan.delivered(pre.stamp + w.length, history.steps)))[self.pre]
+            taken = change * self._under_way(history)
         elif not w.length:
             now = plan.lead_in + plan.per_step * history.steps
             age = (now - pre.stamp - w.reach) * plan.tick
