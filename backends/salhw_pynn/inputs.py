@@ -58,7 +58,7 @@ def jump(net: Network, population: Population, tick: float) -> float:
     """The current that lifts a LIF neuron above its threshold within a tick, from wherever it may be."""
     neuron = population.neuron
     decay = -np.expm1(-tick / neuron.tau_m)  # type: ignore[union-attr]
-    currents = sum(float(np.abs(s.amplitude).max()) for s in net.stimuli
+    currents = sum(float(np.abs(s.amplitude).max(initial=0.0)) for s in net.stimuli
                    if isinstance(s, Current) and s.population == population.name)  # fmt: skip
     driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())  # type: ignore[union-attr]
     span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), driven, 1.0)  # type: ignore[union-attr]

@@ -15,12 +15,13 @@ from salhw.fields import in_steps
 from salhw.kernels import Exponential, Rectangular
 from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF, Source
-from salhw.paths import Address, described
-from salhw.plasticity import PairSTDP
+from salhw.paths import BRANCHES, Address, described
+from salhw.plasticity import PairSTDP, Window
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
 from salhw.target import Range, Target
-from salhw_pynn.circuit import noisy
+from salhw_pynn.circuit import circuit, noisy
+from salhw_pynn.heldback import FORGOTTEN
 from salhw_pynn.inputs import extent
 from salhw_pynn.neurons import FASTEST, MODELS, escape_error, latency, noise_error
 from salhw_pynn.pairing import MODELS as MODELS_OF
@@ -29,14 +30,21 @@ from salhw_pynn.pairing import TICKS, Need, cancels, halved, needs, parts, ticks
 TIC = 0.001  # ms: NEST's unit of time
 LOGISTIC = ("noise", "approximate", "refuse")
 WIDE = 500.0  # bounds that no weight of a description reaches
-LONGEST = 2**20  # ticks: the longest delay, for which every neuron keeps room in memory
+LONGEST = 2**18  # ticks: the longest delay, for which every neuron keeps room in memory
+WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NEST shifts at each: some seconds
 ROOM = 8 * 2**30  # bytes of this room, for all neurons together
 
 
 def lower(net: Network, target: Target) -> Lowering:
     """The network as it is; what does not go together is refused, what differs is named."""
     net, delayed = _delayed(net, target)
-    refused = [*_options(target), *_mixtures(net), *_rules(net, target), *_forced(net), *_membrane_constants(net)]
+    refused = [
+        *_options(target),
+        *_mixtures(net, target),
+        *_rules(net, target),
+        *_forced(net),
+        *_membranes(net),
+    ]
     if not refused:
         refused = [*_grid(net, target)]
     if not refused:
@@ -69,22 +77,25 @@ def _kernel(p: Projection) -> str:
     )
 
 
-def _mixtures(net: Network) -> Iterator[Diagnostic]:
+def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
     """A NEST neuron has one PSP: rectangular, or exponential with one time constant."""
     for population in net.populations:
         onto = [p for p in net.projections if p.post == population.name]
         shapes = [("rectangular", 0.0) if isinstance(p.kernel, Rectangular) else ("exponential", p.kernel.tau_syn)
                   for p in onto]  # fmt: skip
-        if isinstance(population.neuron, Source):
+        if isinstance(population.neuron, Source) or not onto:
             continue
+        model, chosen = onto[0], shapes[0]
+        if isinstance(population.neuron, LIF) and any(parts(net, target, p, 1) for p in onto):  # see _rules
+            model, chosen = next(((p, s) for p, s in zip(onto, shapes, strict=True) if s[1]), (model, chosen))
         for p, shape in zip(onto, shapes, strict=True):
-            if shape != shapes[0]:
+            if shape != chosen:
                 asked = ", ".join(f"{kind} {number(tau)} ms" if tau else kind for kind, tau in sorted({*shapes}))
                 supported = "rectangular PSPs only, or exponential ones of one time constant, on one population"
-                yield _together(f"projections.{p.name}.kernel", asked, supported, f"kernel = {_kernel(onto[0])}")
+                yield _together(f"projections.{p.name}.kernel", asked, supported, f"kernel = {_kernel(model)}")
 
 
-def _membrane_constants(net: Network) -> Iterator[Diagnostic]:
+def _membranes(net: Network) -> Iterator[Diagnostic]:
     """NEST gives a current to a LIF neuron at the beginning of a step, and the neuron has to remember it to its end."""
     for p in net.projections:
         neuron = net.population(p.post).neuron
@@ -216,8 +227,27 @@ def _undivided(net: Network, why: str, need: Need, owner: Population | Projectio
 
 
 def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
-    """Every neuron of NEST keeps room for the longest delay, to which the length of a rectangular PSP adds."""
+    """Every neuron of NEST keeps room for the longest delay, to which the length of a rectangular PSP adds; and a
+    nearest-neighbour synapse has to forget the spike that NEST gives it at time 0."""
     per_step = ticks_per_step(net, target) or 1
+    longest = max((s.delay for s in circuit(net, target, 1).plan.synapses), default=1)
+    tau = float(f"{0.99 * WAITED / (FORGOTTEN * (longest + 1000)) * net.dt / per_step:.3g}")
+    for p in net.projections:
+        for k, rule in enumerate(p.plasticity):
+            if rule.pairing != "all" and on_chip(rule, target) and rule.causal.tau > tau:
+                path, limit = f"projections.{p.name}.{rule_name(p, k)}.causal.tau", f"{number(tau)} ms"
+                supported = (
+                    f"nearest pairs of up to {limit} here, of which NEST has to wait {number(FORGOTTEN)} at first"
+                )
+                yield _together(path, f"{number(rule.causal.tau)} ms", supported, f"tau <= {limit}")
+        shift = max((abs(x.axonal - x.dendritic) for x in parts(net, target, p, per_step)), default=0)
+        least = float(f"{1.01 * shift * net.dt / per_step / FASTEST:.3g}")
+        for k, rule in enumerate(p.plasticity):
+            for branch in BRANCHES:
+                window = getattr(rule, branch)
+                if window.tau < least and on_chip(rule, target):
+                    path, limit = f"projections.{p.name}.{rule_name(p, k)}.{branch}.tau", f"{number(least)} ms"
+                    yield _together(path, f"{number(window.tau)} ms", f">= {limit} at this step", f"tau >= {limit}")
     size = sum(p.size for p in net.populations)
     most = min(LONGEST, int(ROOM / (16.0 * 4.0 * size))) // per_step  # two numbers a tick; relays are as many again
     for p in net.projections:
@@ -277,18 +307,27 @@ def _learning(net: Network, target: Target) -> Iterator[Diagnostic]:
                     "SAL322", f"{path}.execution", "host", size, "a rule that NEST has, where speed counts"
                 )
                 continue
-            if isinstance(net.population(p.post).neuron, GLM):
-                step = max(float(np.abs(np.asarray(rule.learning_rate) * np.asarray(w.amplitude)).max())
-                           for w in (rule.causal, rule.anticausal))  # fmt: skip
+            step = max(_largest(rule, rule.causal), _largest(rule, rule.anticausal))
+            if not isinstance(net.population(p.post).neuron, Source):
                 size = f"PSPs keep the weight that they begin with; it changes by up to {step:.2g} per pair"
                 yield _different("SAL313", path, "present weights scale PSPs", size, "a lower learning rate")
-            most = float(np.abs(np.asarray(rule.learning_rate) * np.asarray(rule.causal.amplitude)).max())
+            if rule.bounds:
+                size = f"at a bound, where spikes coincide, NEST clips after each branch: up to {step:.2g} per pair"
+                if np.any(np.asarray(rule.causal.amplitude) * np.asarray(rule.anticausal.amplitude) > 0.0):
+                    size += "; anti-causal pairs make a PSP larger than the bound by as much, which is never read"
+                yield _different("SAL327", f"{path}.bounds", "clipped once a step", size, "a lower learning rate")
+            most = _largest(rule, rule.causal)
             if not cancels(rule) and not halved(net, p, rule):
                 size = f"such a pair is left out, and those around it are NEST's choice: {most:.2g} at most each"
                 yield _different("SAL323", path, "simultaneous spikes", size, "no bounds, or GLM neurons")
             elif rule.pairing == "nearest_restricted":
                 size = f"a pair between two coincidences counts a half instead of a quarter: {most / 4:.2g} at most"
                 yield _different("SAL323", path, "simultaneous spikes", size, "a smaller dt, or nearest_symmetric")
+
+
+def _largest(rule: PairSTDP, window: Window) -> float:
+    """The largest change of a weight by a pair."""
+    return float(np.abs(np.asarray(rule.learning_rate) * np.asarray(window.amplitude)).max(initial=0.0))
 
 
 def _schedule(net: Network, rule: PairSTDP) -> str:
@@ -317,6 +356,8 @@ def _notes(net: Network, target: Target) -> Iterator[str]:
         yield f"{population.name}: {population.size} {MODELS[population.neuron.kind]}"
     for p in net.projections:
         yield f"{p.name}: {_synapses(net, target, p, per_step)}"
+        if isinstance(net.population(p.post).neuron, LIF):
+            yield f"{p.name}: PSPs under way keep the weight that they began with when a session writes another"
     if per_step > 1:
         yield f"NEST's resolution is dt / {per_step} = {number(net.dt / per_step)} ms, to split delays evenly"
         yield "a clock (a parrot neuron) lets neurons spike at whole steps only"

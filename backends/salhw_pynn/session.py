@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, expm1
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.host_plasticity import HostRule
 from salhw.network import tau_ref_of
 from salhw.neurons import GLM, LIF
-from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
 from salhw.probes import Membrane
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording, Trace
 from salhw.refusal import number
+from salhw.stimuli import SpikeTimes
 from salhw_pynn.circuit import before, circuit, noise_of
 from salhw_pynn.drive import cuts as changes
 from salhw_pynn.drive import drive, drive_of, driven, forced_at
@@ -119,6 +120,7 @@ class NestSession(Closing):
         address = find(self._addresses, path)
         new = np.array(as_written(address, value, len(self.ids)))
         if address.field == "bias":
+            self._refuse_unforced(address, new)
             self._nominal[path] = new
             self._call("write_cells", {address.owner: self._drive(address.owner, self._step)})
             return
@@ -127,12 +129,29 @@ class NestSession(Closing):
         if address.field == "weights":
             self._write(w, history, flat, w.rates)
             return
+        if not w.keeps_direction(address.rule, flat):
+            supported, fix = "the sign it is described with, beside bounds", "describe amplitudes of the other sign"
+            raise session_error("SAL403", path, "another sign", supported, fix)
         self._nominal[path] = new
         rates = [flat if k == address.rule else rate for k, rate in enumerate(w.rates)]
         if w.wiring.plastic:
             self._write(w, history, w.read(self._call, history), rates)
         else:
             w.rates = rates
+
+    def _refuse_unforced(self, address: Address, bias: FloatArray) -> None:
+        """A bias under which the forced spikes of LIF neurons, as they are built, would not be forced any more."""
+        net = self.executable.network
+        population = net.population(address.owner)
+        forced = any(isinstance(s, SpikeTimes) and s.population == population.name for s in net.stimuli)
+        if not (forced and isinstance(population.neuron, LIF)):
+            return
+        tick = self._circuit.plan.tick
+        limit = -0.25 * expm1(-tick / population.neuron.tau_m) * jump(net, population, tick)
+        if np.abs(bias).max() > limit:
+            supported = f"up to {number(limit)} in size, which forced spikes overcome"
+            fix = "describe the bias that is to come, or leave out the forced spikes"
+            raise session_error("SAL403", address.path, number(float(np.abs(bias).max())), supported, fix)
 
     def _settling(self) -> list[int]:
         """The next steps at which written weights have to be written again."""

@@ -134,6 +134,15 @@ class Weights:
             )
         )  # fmt: skip
 
+    def keeps_direction(self, rule: int, rates: FloatArray) -> bool:
+        """Whether synapses with bounds, which NEST clips at one end for each branch, can learn at these rates."""
+        for plastic in self.wiring.plastic:
+            if plastic.part.rule == rule and self.wiring.projection.plasticity[rule].bounds:
+                causal, anticausal = self._amplitudes(plastic.part)
+                towards = rates * np.where(causal != 0.0, causal, -anticausal) * np.sign(plastic.encoding.reach)
+                return not np.any(towards < 0.0)
+        return True
+
     # the end of the room ------------------------------------------------------------------------------------------
 
     room = ROOM * (1.0 - 1e-9)
@@ -150,7 +159,7 @@ class Weights:
         for rule, rate in rules:
             for window in (rule.causal, rule.anticausal):
                 trace = 1.0 if rule.pairing != "all" else 1.0 / -expm1(-self.plan.tick / window.tau)
-                most = max(most, float(np.abs(rate).max() * np.abs(window.amplitude).max()) * trace)
+                most = max(most, float(np.abs(rate).max() * np.abs(window.amplitude).max(initial=0.0)) * trace)
         if (count - self._spikes) * most < self._spare:
             return False
         self._spikes = count
