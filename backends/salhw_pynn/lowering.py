@@ -20,7 +20,7 @@ from salhw.plasticity import PairSTDP, Window
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
 from salhw.target import Range, Target
-from salhw_pynn.circuit import circuit, noisy
+from salhw_pynn.circuit import noisy
 from salhw_pynn.heldback import FORGOTTEN
 from salhw_pynn.inputs import extent
 from salhw_pynn.neurons import FASTEST, MODELS, escape_error, latency, noise_error
@@ -226,11 +226,17 @@ def _undivided(net: Network, why: str, need: Need, owner: Population | Projectio
     return _together(f"{path}.kernel.tau_syn", f"{number(owner.kernel.tau_syn)} ms", supported, fix)
 
 
+def _reach(net: Network, p: Projection) -> tuple[int, int]:
+    """Steps until a PSP begins, and for which a rectangular one lasts."""
+    length = in_steps(p.kernel.tau_syn, net.dt) or 0 if isinstance(p.kernel, Rectangular) else 0
+    return latency(net.population(p.post), net.dt, p.delay), length
+
+
 def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
     """Every neuron of NEST keeps room for the longest delay, to which the length of a rectangular PSP adds; and a
     nearest-neighbour synapse has to forget the spike that NEST gives it at time 0."""
     per_step = ticks_per_step(net, target) or 1
-    longest = max((s.delay for s in circuit(net, target, 1).plan.synapses), default=1)
+    longest = max((per_step * sum(_reach(net, p)) for p in net.projections), default=1)
     tau = float(f"{0.99 * WAITED / (FORGOTTEN * (longest + 1000)) * net.dt / per_step:.3g}")
     for p in net.projections:
         for k, rule in enumerate(p.plasticity):
@@ -252,8 +258,8 @@ def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
     most = min(LONGEST, int(ROOM / (16.0 * 4.0 * size))) // per_step  # two numbers a tick; relays are as many again
     for p in net.projections:
         path, fixed = f"projections.{p.name}", latency(net.population(p.post), net.dt, 0.0)
-        delay = in_steps(p.delay, net.dt) or 0
-        length = in_steps(p.kernel.tau_syn, net.dt) or 0 if isinstance(p.kernel, Rectangular) else 0
+        reach, length = _reach(net, p)
+        delay = reach - fixed
         supported = (
             f"a delay and a rectangular PSP of {number(most * net.dt)} ms together, of which NEST keeps all steps"
         )
