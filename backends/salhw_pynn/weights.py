@@ -13,7 +13,7 @@ from salhw.connectivity import shape_of
 from salhw.fields import FloatArray, IntArray
 from salhw.recorder import Raster
 from salhw_pynn.circuit import Circuit, Plastic, Wiring
-from salhw_pynn.encoding import ROOM, TINY, Amplitudes
+from salhw_pynn.encoding import TINY, Amplitudes
 from salhw_pynn.heldback import SCHEMES, Trains, owed
 from salhw_pynn.pairing import Part
 
@@ -145,7 +145,12 @@ class Weights:
 
     # the end of the room ------------------------------------------------------------------------------------------
 
-    room = ROOM * (1.0 - 1e-9)
+    @property
+    def room(self) -> float:
+        """How large a weight without bounds can be: the parts that learn a rule together share it."""
+        return min(float(part.encoding.reach.max(initial=0.0)) / 2.0 for part in self.wiring.plastic) * len(
+            self.wiring.plastic
+        )
 
     def may_leave(self, spikes: Mapping[str, Sequence[Raster]]) -> bool:
         """Whether rules without bounds could have driven a weight to the end of NEST's range since this was asked: a
@@ -167,8 +172,8 @@ class Weights:
 
     def left(self, weights: FloatArray) -> bool:
         """Whether one of them is at the end of the range; if not, how far it is to the nearest is remembered."""
-        self._spare = ROOM - float(np.abs(weights).max())
-        return self._spare < 1e-6
+        self._spare = self.room - float(np.abs(weights).max(initial=0.0))
+        return self._spare < 1e-6 * self.room
 
     # writing ------------------------------------------------------------------------------------------------------
 
