@@ -24,7 +24,7 @@ loihi: $(VENV)/.tested
 	$(BIN)/salhw setup loihi
 
 demo: $(VENV)/.installed
-	$(BIN)/salhw demo --out demo
+	$(BIN)/salhw demo --out demo --force
 
 test: $(VENV)/.tested loihi lint
 	$(BIN)/python -m pytest

@@ -113,7 +113,7 @@ def _steps(how: Arithmetic, target: Target) -> Iterator[str]:
 def epoch(target: Target) -> int:
     """Steps per learning epoch; 0 if the option is no number."""
     text = target.options.get("epoch", "1")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _options(target: Target, how: Arithmetic) -> Iterator[Diagnostic]:

@@ -14,6 +14,7 @@ from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray, IntArray, in_steps
+from salhw.memory import Room
 from salhw.network import tau_ref_of
 from salhw.neurons import LIF
 from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
@@ -41,7 +42,7 @@ class LavaSession(Closing):
         net = self.net = executable.network
         self.executable, self.ids = executable, tuple(ids)
         self.how, self.plan = arithmetic(executable.target), layout(net)
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
         made = program(executable, self.ids, seed)
         self._most, self._watched = made["steps"], made["watched"] // len(self.ids)
@@ -107,7 +108,7 @@ class LavaSession(Closing):
         """See Session. All synapses of a projection learn at one rate; instances may have it or none."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = as_written(address, value, len(self.ids))
+        new = as_written(address, value, len(self.ids), self.get)
         if address.field == "learning_rate":
             self._set_rate(address, new)
         elif address.field == "bias":
@@ -161,31 +162,34 @@ class LavaSession(Closing):
         """See Session."""
         self._refuse_closed()
         began = time.perf_counter()
-        start, count = self._step, duration_steps(self.net, duration)
+        start, count = self._step, duration_steps(self.net, duration, progress)
         stop = start + count
         samples = sample_steps(self.net, start, stop)
-        kept = {start: self._sampled(samples[start])} if samples else {}
-        spikes, membrane = [], []
+        room = Room(self.net, self.executable.report.memory, len(self.ids), start, stop)
+        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
+        spikes, membrane, recorded = [], [], 0
         while self._step < stop:
-            due = min((step for step in samples if step > self._step), default=stop)
-            steps = min(self._most, due - self._step, stop - self._step)
+            steps = min(self._most, samples.after(self._step) - self._step)
             limit = CALLING + steps * self._patience
             found = self._call("run", int(steps), limit=limit)
             spikes.append((found["step"].astype(np.int64) + self._step, found["neuron"].astype(np.int64)))
             membrane.append(found["membrane"])
             self._step += steps
-            if self._step in samples:
-                kept[self._step] = self._sampled(samples[self._step])
+            recorded += len(found["step"])
+            if due := samples.at(self._step):
+                kept[self._step] = self._sampled(due)
             if progress:
                 progress((self._step - start) / count)
+            if self._step < stop and room.full(recorded):
+                stop = self._step
         step, neuron = (np.concatenate(parts) for parts in zip(*spikes, strict=True))
         rasters = {p.name: self._raster(p.name, step, neuron) for p in self.net.populations}
         before, self._before = self._before, self._late(rasters)
-        wall = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": count * self.net.dt}
-        return recording(
+        wall = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": (stop - start) * self.net.dt}
+        return room.checked(recording(
             self.net, self.ids, start, stop, rasters, before=before, weights=kept,
             membranes=self._traces(start, stop, np.concatenate(membrane)), provenance=self._provenance | wall,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
         return {name: self.get(f"projections.{name}.weights") for name in names}

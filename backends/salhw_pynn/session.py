@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, expm1
 from typing import Any
@@ -17,11 +17,12 @@ from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
 from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.host_plasticity import HostRule
+from salhw.memory import Room
 from salhw.network import tau_ref_of
 from salhw.neurons import GLM, LIF
 from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
 from salhw.probes import Membrane
-from salhw.recorder import Raster, provenance, recording, sample_steps
+from salhw.recorder import Raster, provenance, recording, sample_steps, stops
 from salhw.recording import Recording, Trace
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
@@ -72,7 +73,7 @@ class NestSession(Closing):
         net = executable.network
         self.executable, self.ids = executable, tuple(ids)
         self._circuit = circuit(net, executable.target, len(ids))
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._nominal = {
             path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
             for path, a in self._addresses.items()
@@ -118,7 +119,7 @@ class NestSession(Closing):
         """See Session."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = np.array(as_written(address, value, len(self.ids)))
+        new = np.array(as_written(address, value, len(self.ids), self.get))
         if address.field == "bias":
             self._refuse_unforced(address, new)
             self._nominal[path] = new
@@ -195,10 +196,11 @@ class NestSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
-        kept = {start: self._sampled(samples[start])} if samples else {}
+        room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
+        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
         tape = Tape({p.name: [] for p in net.populations}, {m.name: [] for m in self._circuit.plan.meters})
         earlier = {name: Raster.joined(found) for name, found in self._before.items()}
 
@@ -214,17 +216,20 @@ class NestSession(Closing):
                 provenance=self._provenance | told,
             )  # fmt: skip
 
+        spiked = 0
         try:
-            stops = sorted({*self._cuts(start, stop), *samples, stop} - {start})
-            while self._step < stop:
-                until = min([next(s for s in stops if s > self._step), *self._settling()])
-                self._advance(until, tape)
-                self._learn(until, {name: found[-1] for name, found in tape.rasters.items()})
-                self._settle()
-                if until in samples:
-                    kept[until] = self._sampled(samples[until])
+            for until in stops(start, stop, *self._cuts(start, stop), samples.later()):
+                while self._step < until:
+                    self._advance(min([until, *self._settling()]), tape)
+                    spiked += sum(len(found[-1].step) for found in tape.rasters.values())
+                    self._learn(self._step, {name: found[-1] for name, found in tape.rasters.items()})
+                    self._settle()
+                if due := samples.at(until):
+                    kept[until] = self._sampled(due)
                 if progress:
                     progress((until - start) / count)
+                if until < stop and room.full(spiked):
+                    break
             self._learn_at_run_end()
             self._refuse_unheld()
         except BaseException as error:
@@ -233,7 +238,7 @@ class NestSession(Closing):
                 error.add_note(f"What was recorded up to {number(self.time)} ms is this error's attribute `recording`.")
             raise
         self._forget()
-        return recorded()
+        return room.checked(recorded())
 
     def _refuse_unheld(self) -> None:
         """Weights without bounds live in a range of NEST's; a rule that drove them to its end is not silently clipped.
@@ -250,17 +255,17 @@ class NestSession(Closing):
                     asked = number(float(np.abs(found).max()))
                     raise session_error("SAL403", f"projections.{name}.weights", asked, supported, fix)
 
-    def _cuts(self, start: int, stop: int) -> frozenset[int]:
+    def _cuts(self, start: int, stop: int) -> Iterator[Iterable[int]]:
         """The steps inside a run at which it has to stop: stimuli change, the host learns, and progress is told."""
         net, plan = self.executable.network, self._circuit.plan
         cells = sum(c.size for c in plan.cells) * plan.per_step
-        cuts = {*range(start, stop, max(1, STRETCH // cells)), *changes(net)}
+        yield range(start, stop, max(1, STRETCH // cells))
+        yield sorted(changes(net))
         for rules in self._hosted.values():
             for hosted in rules.values():
                 every = 1 if hosted.rule.update == "spike" else in_steps(hosted.rule.period or 0.0, net.dt)
                 if every:
-                    cuts |= {*range(start - start % every, stop, every)}
-        return frozenset(cut for cut in cuts if start < cut < stop)
+                    yield range(start - start % every, stop, every)
 
     def _advance(self, until: int, tape: Tape) -> None:
         net, plan = self.executable.network, self._circuit.plan

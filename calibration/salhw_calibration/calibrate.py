@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from salhw.arguments import checked_duration, checked_progress, checked_seed, instance_of, sequence_of, whole
+from salhw.backend import resolve
 from salhw.chip import Chip
 from salhw.compile.pipeline import compile
 from salhw.connectivity import synapses, values
@@ -19,7 +21,7 @@ from salhw_calibration.calibration import Calibration, in_order, of_one_wafer, p
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
-from salhw_calibration.measuring import Progress
+from salhw_calibration.measuring import MeasurementError, Progress
 from salhw_calibration.neurons import TransferFunctions, transfer_functions
 from salhw_calibration.probing import by_path, first_neurons, probing_network, signs_of
 
@@ -142,8 +144,16 @@ def calibrate(
         MeasurementError: a network without GLM neurons; no chips, or chips of different wafers.
         UnsupportedNetworkError: the target cannot hold the network, or record spikes.
     """
+    target, goals = (
+        resolve(target),
+        instance_of("goals", goals, Goals, "as in Goals(weight=.05)", kind=MeasurementError),
+    )
+    chips = sequence_of("chips", chips, Chip, kind=MeasurementError)
     of_one_wafer(chips)
-    net = net or first_neurons()
+    net = first_neurons() if net is None else instance_of("net", net, Network, "give a Network", kind=MeasurementError)
+    checked_duration(duration, net.dt)
+    checked_progress(progress)
+    rounds, seed = whole("rounds", rounds, 0, 100, kind=MeasurementError), checked_seed(seed)
     signs = signs_of(target)
     exe = compile(probing_network(net, len(signs) > 1), target)
     probing = exe.network

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import as_path
 from salhw.calibrated import Map
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
 from salhw.diagnostics import CalibrationError, Diagnostic, file_error
 from salhw.fields import FloatArray, IntArray
-from salhw.io.description import atomically
+from salhw.io import hdf5
 from salhw.neurons import GLM
 from salhw.paths import BRANCHES, Address, addresses
 from salhw.target import Target
@@ -165,22 +166,18 @@ class Calibration:
         Raises:
             FileError: the place cannot be written to.
         """
-        import h5py
-
-        path = Path(path)
+        path = as_path(path)
         path = path / f"{self.target}-{self.content_hash[:16]}.h5" if path.is_dir() else path
 
-        def write(temporary: Path) -> None:
-            with h5py.File(temporary, "w") as file:
-                file.attrs.update(format=FORMAT, version=VERSION, sha256=self.content_hash)
-                file.attrs.update(target=self.target, target_hash=self.target_hash, wafer=self.wafer)
-                file.create_dataset("ids", data=np.array(self.ids, dtype=np.int64))
-                file.create_dataset("provenance", data=json.dumps(dict(self.provenance), default=str))
-                for name, array in _arrays(self).items():
-                    file.create_dataset(name, data=array)
+        def fill(file: Any) -> None:
+            file.attrs.update(format=FORMAT, version=VERSION, sha256=self.content_hash)
+            file.attrs.update(target=self.target, target_hash=self.target_hash, wafer=self.wafer)
+            file.create_dataset("ids", data=np.array(self.ids, dtype=np.int64))
+            file.create_dataset("provenance", data=json.dumps(dict(self.provenance), default=str))
+            for name, array in _arrays(self).items():
+                file.create_dataset(name, data=array)
 
-        atomically(path, write)
-        return path
+        return hdf5.write(path, fill)
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
@@ -189,26 +186,20 @@ class Calibration:
         Raises:
             FileError: no such file, not a calibration, or changed since it was written.
         """
-        import h5py
-
-        path = Path(path)
-        if not path.is_file() or not h5py.is_hdf5(path):
-            raise file_error(path, "", "an existing calibration file", "check the path")
-        try:
-            with h5py.File(path, "r") as file:
-                if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
-                    raise file_error(path, str(file.attrs.get("format")), f"{FORMAT} {VERSION}", "calibrate again")
-                spread = {name: data[()] for name, data in file["spread"].items()}
-                arrays = {name: file[name][()] for name in _NAMES}
-                about = json.loads(file["provenance"][()])
-                ids = tuple(int(i) for i in file["ids"][()])
-                target, target_hash = str(file.attrs["target"]), str(file.attrs["target_hash"])
-                found = cls(
-                    target, target_hash, int(file.attrs["wafer"]), ids, **arrays, spread=spread, provenance=about
-                )  # fmt: skip
-                expected = file.attrs["sha256"]
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise file_error(path, "", f"an undamaged calibration; {error}", "calibrate again") from None
+        path = as_path(path)
+        with hdf5.reading(path, "an undamaged calibration", "calibrate again", verified=True) as file:
+            if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
+                asked = f"{file.attrs.get('format')} {file.attrs.get('version')}"[:80]
+                raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")
+            ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
+            spread = {name: hdf5.array(file["spread"], name, "f", (len(ids),)) for name in file["spread"]}
+            places = {name: hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons")}
+            measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
+            found = cls(
+                str(file.attrs["target"]), str(file.attrs["target_hash"]), int(file.attrs["wafer"]), ids,
+                **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
+            )  # fmt: skip
+            expected = file.attrs["sha256"]
         if found.content_hash != expected:
             raise file_error(path, "", "a calibration that nobody changed", "calibrate again")
         return found
@@ -263,6 +254,13 @@ _NAMES = (
     "synapses", "neurons", "gain", "offset", "slope", "efficacy", "weight_success", "bias_success", "slope_success",
     "sensor_success",
 )  # fmt: skip
+
+
+def _form(name: str, chips: int, places: Mapping[str, IntArray]) -> tuple[str, tuple[int, ...]]:
+    """Of one of ``_NAMES`` beyond the places: numpy's letter of its type, and its shape."""
+    of_neurons = name in ("offset", "slope", "bias_success", "slope_success")
+    shape = (chips, len(places["neurons" if of_neurons else "synapses"]))
+    return "b" if name.endswith("success") else "f", shape if name not in ("gain", "efficacy") else (*shape, 2)
 
 
 def spread(deviation: FloatArray, error: FloatArray) -> FloatArray:

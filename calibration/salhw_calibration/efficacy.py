@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from salhw.arguments import sequence_of
+from salhw.backend import resolve
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.pipeline import compile
@@ -16,7 +18,7 @@ from salhw.paths import addresses
 from salhw.target import Target
 from salhw_calibration.calibration import Calibration, spread, unjudged, usable
 from salhw_calibration.circuit import circuit
-from salhw_calibration.measuring import Progress
+from salhw_calibration.measuring import MeasurementError, Progress, refuse_wrong
 from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
 
 LEARNING = 2  # measurements of sensors: before and after
@@ -57,7 +59,10 @@ def calibrate_sensors(
         CalibrationError: a calibration of another target, of other chips, or of other places.
         SessionError: learning rates that, corrected, are beyond what the target holds.
     """
+    chips = sequence_of("chips", chips, Chip, kind=MeasurementError)
     exe = compile(net, target, calibration=calibration)
+    target = resolve(target)
+    refuse_wrong(exe, duration, progress, seed=seed, on_grid=False)
     calibration = calibration or unjudged(target, exe, chips)
 
     def measure(k: int, corrected: Calibration) -> CorrelationSensors:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from salhw.fields import FloatArray
+from salhw.io.files import write_figure
 from salhw.paths import BRANCHES
 from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibration import Calibration
@@ -41,7 +42,7 @@ def _panels(names: Sequence[str], title: str, path: str | Path) -> Iterator[dict
     drawn = np.ravel(figure.subplots(1, max(1, len(names)), squeeze=False))
     yield dict(zip(names, drawn, strict=False))
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=150)
+    write_figure(Path(path), figure, dpi=150)
 
 
 def _scatter(panel: Any, measured: EffectiveWeights, name: str, interval: tuple[Any, Any]) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from salhw.arguments import checked_ids, known_name
 from salhw.chip import Chip
 from salhw.fields import FloatArray, Model
+from salhw_calibration.measuring import MeasurementError, level_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,9 +38,7 @@ def instance_ids(chips: Sequence[Chip] | None, instances: int | Sequence[int] | 
     """The ids that ``Executable.open`` gives to chips or instances."""
     if chips is not None:
         return tuple(chip.id for chip in chips)
-    if instances is None:
-        return (0,)
-    return tuple(instances) if isinstance(instances, Sequence) else tuple(range(instances))
+    return checked_ids(1 if instances is None else instances, "instances")
 
 
 def as_plain(result: Any) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class EffectiveWeights:
         """Lower and upper confidence limits per projection, of normal theory."""
         from scipy.stats import norm
 
-        half = float(norm.ppf(0.5 + level / 2))
+        half = float(norm.ppf(0.5 + level_of(level) / 2))
         return {
             name: (w - half * self.standard_errors[name], w + half * self.standard_errors[name])
             for name, w in self.weights.items()
@@ -98,6 +98,7 @@ class EffectiveWeights:
         """One projection as labelled arrays ``weight``, ``standard_error``, ``nominal`` over instance, post, pre."""
         import xarray as xr
 
+        known_name("projection", projection, self.weights, kind=MeasurementError)
         dims = ("instance", "post", "pre")
         values = {"weight": self.weights, "standard_error": self.standard_errors, "nominal": self.nominal}
         data = {name: (dims, of[projection]) for name, of in values.items()}

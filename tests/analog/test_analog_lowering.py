@@ -184,8 +184,10 @@ def test_the_weight_of_a_code_goes_with_the_projection_where_asked() -> None:
     executable = salhw.compile(still, auto)
     assert "p: a weight code is 0.01, the range ends at 0.63" in str(executable.report)
     with executable.open() as session:
-        session.set("projections.p.weights", [0.123, 0.9])
+        session.set("projections.p.weights", [0.123, 0.63])
         assert session.get("projections.p.weights")[0] == pytest.approx([0.12, 0.63])
+        with pytest.raises(salhw.SessionError, match=r"weights\[1\] = 0\.9: -0\.63\.\.0\.63"):
+            session.set("projections.p.weights", [0.123, 0.9])
     assert refused(still, CHIP.with_options(weight_scale="all")) == [("SAL103", "target.options.weight_scale")]
 
 

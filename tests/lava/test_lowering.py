@@ -110,7 +110,7 @@ def test_one_learning_rate_for_all_synapses_of_a_projection() -> None:
         before = session.get(path)
         with pytest.raises(salhw.SessionError, match="one learning rate"):
             session.set(path, np.array([[0.1, 0.2, 0.1, 0.1]] * 2))
-        with pytest.raises(salhw.SessionError, match="at most"):
+        with pytest.raises(salhw.SessionError, match="the range of loihi2"):
             session.set(path, 100.0)
         assert np.array_equal(session.get(path), before)
         session.set(path, np.array([[0.1] * 4, [0.0] * 4]))
