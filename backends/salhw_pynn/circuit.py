@@ -21,8 +21,9 @@ from salhw.target import Target
 from salhw_pynn import neurons
 from salhw_pynn.encoding import Encoding, encoding
 from salhw_pynn.heldback import FORGOTTEN
+from salhw_pynn.inputs import jump, strength_of
 from salhw_pynn.pairing import MODELS, Part, parts, ticks_per_step
-from salhw_pynn.plan import Cells, Plan, Synapses
+from salhw_pynn.plan import Cells, Meter, Plan, Synapses
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Circuit:
     wiring: dict[str, Wiring]
     instances: int
 
+    def tau_syn(self, population: str) -> float:
+        """The time constant in ms of the synaptic currents of a LIF population."""
+        (cells,) = (c for c in self.plan.cells if c.name == population)
+        return float(cells.parameters["tau_syn_ex"])
+
 
 @dataclass
 class _Draft:
@@ -86,6 +92,9 @@ class _Draft:
     def everywhere(self, index: IntArray, size: int) -> IntArray:
         """Neurons of one instance -> of all of them."""
         return np.asarray((np.arange(self.instances)[:, None] * size + index).ravel())
+
+    def noisy(self, population: Population) -> bool:
+        return noisy(self.net, self.target, population)
 
     def tiled(self, values: FloatArray | float, size: int) -> FloatArray:
         """Values of one instance -> of all of them."""
@@ -110,12 +119,13 @@ def circuit(net: Network, target: Target, instances: int) -> Circuit:
     for population in net.populations:
         draft.cells[population.name] = _cells(draft, population)
     wiring = {p.name: _wiring(draft, p) for p in net.projections}
-    watched = any(isinstance(probe, Membrane) for probe in net.probes)  # the last exchange interval is not seen
-    steps = [per_step] if per_step > 1 or watched else []
+    meters = _meters(draft)  # they do not see the last exchange interval
+    steps = [per_step] if per_step > 1 or meters else []
     least = min([s.delay for s in draft.synapses] + steps, default=per_step)
     clock_start = _clock_start(least, per_step) if per_step > 1 else 1
     lead_in = per_step * -(-(least + clock_start + 1 + _phantom(draft)) // per_step)
     _stimuli(draft, lead_in, least)
+    _noise(draft, least)
     if per_step > 1:
         _clock(draft, least, clock_start)
     plan = Plan(
@@ -127,11 +137,7 @@ def circuit(net: Network, target: Target, instances: int) -> Circuit:
         cells=tuple(draft.cells.values()),
         synapses=tuple(draft.synapses),
         recorded=tuple(p.name for p in net.populations),
-        membranes={
-            probe.population: in_steps(probe.every or net.dt, net.dt) or 1
-            for probe in net.probes
-            if isinstance(probe, Membrane)
-        },
+        meters=meters,
     )
     return Circuit(plan, wiring, instances)
 
@@ -147,18 +153,21 @@ def _phantom(draft: _Draft) -> int:
     return int(FORGOTTEN * max(taus, default=0.0) / draft.tick)
 
 
+def noisy(net: Network, target: Target, population: Population) -> bool:
+    """Whether the potential of a population gets the noise that makes its neurons logistic ones."""
+    neuron = population.neuron
+    return isinstance(neuron, GLM) and neuron.discretisation == "logistic" and target.options["logistic"] == "noise"
+
+
 def bias_parameters(
-    population: Population, bias: FloatArray, dt: float, per_step: int, state: IntArray | None = None
+    net: Network, target: Target, population: Population, bias: FloatArray, per_step: int, state: IntArray | None = None
 ) -> dict[str, FloatArray]:
     """What NEST holds for biases (neuron, of all instances); ``state`` 1 and 0 where a clamp holds, else -1."""
     if isinstance(population.neuron, LIF):
         return {"I_e": bias}
     assert isinstance(population.neuron, GLM)
-    escape = neurons.escape(population.neuron, bias, dt, per_step)
-    if state is not None:
-        escape["c_2"] = np.where(state < 0, escape["c_2"], np.where(state == 1, neurons.SURE, neurons.NEVER))
-        escape["c_3"] = np.where(state < 0, escape["c_3"], 1.0)
-    return escape
+    escape = neurons.escape(population.neuron, bias, net.dt, per_step, noisy(net, target, population))
+    return escape if state is None else neurons.clamped(state, escape, strength_of(net, target, population))
 
 
 def _cells(draft: _Draft, population: Population) -> Cells:
@@ -172,8 +181,8 @@ def _cells(draft: _Draft, population: Population) -> Cells:
         if p.post == population.name and isinstance(p.kernel, Exponential)
     }
     fixed = neurons.held(neuron, taus.pop() if taus else None) | neurons.refractory(neuron, draft.tick)
-    bias = described(draft.net, Address("", population.name, "bias", (population.size,)))
-    active = bias_parameters(population, draft.tiled(bias, population.size), draft.net.dt, draft.per_step)
+    bias = draft.tiled(described(draft.net, Address("", population.name, "bias", (population.size,))), population.size)
+    active = bias_parameters(draft.net, draft.target, population, bias, draft.per_step)
     silent = {"c_2": 0.0} if isinstance(neuron, GLM) else {"I_e": 0.0}
     return Cells(population.name, model, size, fixed | silent, active)
 
@@ -231,6 +240,33 @@ def _shape(net: Network, p: Projection) -> tuple[int, ...]:
     return shape_of(p.weights, *net.ends(p.name)[:2])
 
 
+def noise_of(population: str) -> str:
+    """The name of what is the noise of a population, and nothing else."""
+    return f"{population}_noise"
+
+
+def before(population: str) -> str:
+    """The name of the meter that shows LIF neurons a tick before they decide."""
+    return f"{population}_before"
+
+
+def _meters(draft: _Draft) -> tuple[Meter, ...]:
+    """What is sampled for Membrane probes. NEST shows a LIF neuron after its reset: what crossed the threshold follows
+    from the tick before."""
+    found: list[Meter] = []
+    for probe in draft.net.probes:
+        if not isinstance(probe, Membrane):
+            continue
+        population = draft.net.population(probe.population)
+        name, every = population.name, in_steps(probe.every or draft.net.dt, draft.net.dt) or 1
+        found.append(Meter(name, name, every))
+        if isinstance(population.neuron, LIF):
+            found.append(Meter(before(name), name, every, ("V_m", "I_syn_ex", "I_syn_in"), early=1))
+        elif draft.noisy(population):
+            found.append(Meter(noise_of(name), noise_of(name), every))
+    return tuple(found)
+
+
 def _stimuli(draft: _Draft, lead_in: int, least: int) -> None:
     """Generators for sources, forced spikes; clamps and currents are set while running."""
     for k, stimulus in enumerate(draft.net.stimuli):
@@ -264,6 +300,32 @@ def _stimuli(draft: _Draft, lead_in: int, least: int) -> None:
             )
 
 
+def _noise(draft: _Draft, least: int) -> None:
+    """Random steps of the potential of logistic neurons, taken away again a tick later; where the membrane is sampled,
+    cells that have them and nothing else, to subtract."""
+    sampled = {m.cells for m in _meters(draft)}
+    for population in draft.net.populations:
+        if not draft.noisy(population):
+            continue
+        size = population.size * draft.instances
+        each = np.arange(size)
+        cells = draft.cells[population.name]
+        targets = [population.name]
+        if (bare := noise_of(population.name)) in sampled:
+            draft.cells[bare] = Cells(bare, cells.model, size, cells.parameters)
+            targets.append(bare)
+        decay = exp(-draft.tick / _psp_tau(draft, population))
+        for k, (step, rate) in enumerate(neurons.NOISE.items()):
+            source, relay = f"{bare}{k}", f"{bare}{k}_relay"
+            draft.cells[source] = Cells(source, "poisson_generator", 1, {"rate": 1000.0 * rate / draft.tick})
+            draft.cells[relay] = Cells(relay, "parrot_neuron", size, {})
+            draft.synapses.append(Synapses(f"{relay}.input", source, relay, 0 * each, each, np.ones(size), least))
+            for name in targets:
+                for weight, delay in ((-step, least), (step * decay, least + 1)):
+                    weights = np.full(size, float(weight))
+                    draft.synapses.append(Synapses(f"{relay}.{name}{delay}", relay, name, each, each, weights, delay))
+
+
 def _pulses(draft: _Draft, population: Population, least: int) -> list[tuple[float, int]]:
     """(weight, delay) of what forces a spike: up, and back again a tick later."""
     neuron = population.neuron
@@ -271,10 +333,10 @@ def _pulses(draft: _Draft, population: Population, least: int) -> list[tuple[flo
         return [(neurons.TRIGGER, least)]
     decay = exp(-draft.tick / _psp_tau(draft, population))
     if isinstance(neuron, GLM):
-        return [(neurons.FORCE, least), (-neurons.FORCE * decay, least + 1)]
-    span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), 1.0)
-    jump = 2.0 ** np.ceil(np.log2(1e3 * span / -np.expm1(-draft.tick / neuron.tau_m)))
-    return [(float(jump), least), (-float(jump) * decay, least + 1)]
+        lift = strength_of(draft.net, draft.target, population)
+    else:
+        lift = jump(draft.net, population, draft.tick)
+    return [(lift, least), (-lift * decay, least + 1)]
 
 
 def _psp_tau(draft: _Draft, population: Population) -> float:
@@ -302,7 +364,8 @@ def _clock(draft: _Draft, least: int, start: int) -> None:
         pulses: Sequence[tuple[float, int]] = [(-1e3 * neurons.TRIGGER, least + k) for k in between]
         if isinstance(population.neuron, GLM):
             decay = exp(-(draft.per_step - 1) * draft.tick / _psp_tau(draft, population))
-            pulses = [(-neurons.QUIET, least), (neurons.QUIET * decay, least + draft.per_step - 1)]
+            quiet = strength_of(draft.net, draft.target, population)
+            pulses = [(-quiet, least), (quiet * decay, least + draft.per_step - 1)]
         size = population.size * draft.instances
         for n, (weight, delay) in enumerate(pulses):
             draft.synapses.append(

@@ -8,7 +8,8 @@ from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.network import Network
 from salhw.neurons import GLM
 from salhw.paths import Address, described
-from salhw.stimuli import Clamp, Current
+from salhw.stimuli import Clamp, Current, SpikeTimes
+from salhw.target import Target
 from salhw_pynn.circuit import bias_parameters
 
 
@@ -40,7 +41,7 @@ def drive_of(net: Network, population: str, step: int, bias: FloatArray) -> tupl
 
 
 def drive(
-    net: Network, population: str, step: int, instances: int, per_step: int, bias: FloatArray | None
+    net: Network, target: Target, population: str, step: int, instances: int, per_step: int, bias: FloatArray | None
 ) -> dict[str, FloatArray]:
     """NEST's parameters for a population at a step; ``bias`` (instance, neuron), or None for the description's."""
     p = net.population(population)
@@ -49,4 +50,14 @@ def drive(
         bias = np.array(np.broadcast_to(nominal, (instances, p.size)))
     total, state = drive_of(net, population, step, bias)
     clamped = state.ravel() if isinstance(p.neuron, GLM) and (state >= 0).any() else None
-    return bias_parameters(p, total.ravel(), net.dt, per_step, clamped)
+    return bias_parameters(net, target, p, total.ravel(), per_step, clamped)
+
+
+def forced_at(net: Network, population: str, steps: IntArray) -> FloatArray:
+    """1 where a neuron is forced to spike at one of ``steps``, else 0, (time, neuron)."""
+    found = np.zeros((len(steps), net.population(population).size))
+    for s in net.stimuli:
+        if isinstance(s, SpikeTimes) and s.population == population:
+            for neuron, train in enumerate(s.times):
+                found[np.isin(steps, np.rint(train / net.dt).astype(np.int64)), neuron] += 1.0
+    return found

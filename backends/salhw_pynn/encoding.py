@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, log2
 
 import numpy as np
 
 from salhw.fields import FloatArray
 from salhw.plasticity import PairSTDP
 
-ROOM = 1024.0  # unbounded weights live in -ROOM..ROOM: far beyond any that mean something, and a power of two
+ROOM = 1024.0, 512.0  # unbounded weights live in a range of that size to either side, or of so many of the largest step
 TINY = 1e-150  # stands for zero: of a causal amplitude, because NEST gives the anti-causal one in units of it
 
 
@@ -44,7 +45,10 @@ def encoding(rule: PairSTDP, amplitudes: Amplitudes, learning_rate: FloatArray) 
     """How the synapses of a rule are encoded."""
     size = learning_rate.size
     if rule.bounds is None:
-        return Encoding(np.full(size, -ROOM), np.full(size, 2.0 * ROOM))
+        largest = max((float(np.abs(learning_rate * a).max(initial=0.0)) for a in amplitudes), default=0.0)
+        room = 2.0 ** ceil(log2(max(ROOM[0], ROOM[1] * largest)))  # a power of two: no rounding on the way
+        return Encoding(np.full(size, -room), np.full(size, 2.0 * room))
     low, high = rule.bounds
-    weakens = learning_rate * np.where(amplitudes[0] != 0.0, amplitudes[0], -amplitudes[1]) < 0.0
+    amplitude = np.where(amplitudes[0] != 0.0, amplitudes[0], -amplitudes[1])
+    weakens = np.where(learning_rate == 0.0, 1.0, learning_rate) * amplitude < 0.0  # one that is off may come on
     return Encoding(np.where(weakens, high, low), np.where(weakens, low - high, high - low))

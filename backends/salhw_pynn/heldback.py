@@ -72,43 +72,49 @@ def _after(spikes, first, n, spike, since, tau, scheme):
 
 @cached()
 def owed(
-    scheme, pre, post, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first, post_at, seen,
-    begun,
+    scheme, pre, post, held, reach, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first,
+    post_at, since, seen, begun,
 ):  # fmt: skip
-    """Per synapse: what all pairs still add; and of the PSPs that have begun and not ended (spikes ``seen`` to
-    ``begun``), how many there are, and the sum of what has been added when each ends.
+    """What the pairs that NEST has not added yet make of each synapse's value v, which it holds: the steps that it will
+    take, each clipped as it clips them, after a causal pair at ``reach`` and after an anti-causal one at 0. Together
+    they are ``min(high, max(low, v + change))``.
 
-    ``causal`` and ``anticausal`` per synapse, ``tau_*`` in ticks; ``seen``: how many spikes of each presynaptic cell
-    have reached the synapse.
+    ``held`` (v), ``causal`` and ``anticausal`` per synapse, ``tau_*`` in ticks; ``seen``: how many spikes of each
+    presynaptic cell have reached the synapse; pairs whose later spike comes at ``since`` or before are left out.
+
+    Returns:
+        change, low, high, and ``ended``: of the PSPs that have begun and not ended (spikes ``seen`` to ``begun``), the
+        sum of the values at which they end; all per synapse.
     """
     change = np.zeros(pre.size)
-    active = np.zeros(pre.size)
+    low, high = np.full(pre.size, -np.inf), np.full(pre.size, np.inf)
     ended = np.zeros(pre.size)
     for k in range(pre.size):
-        j, i = pre[k], post[k]
-        low, high = pre_first[j], pre_first[j + 1]
-        now, trace, at = low + seen[j], 0.0, 0
-        if now > low:
+        j, i, least, most = pre[k], post[k], -np.inf, np.inf
+        begin, stop = pre_first[j], pre_first[j + 1]
+        now, trace, at = begin + seen[j], 0.0, 0
+        if now > begin:
             at = pre_at[now - 1]
-            trace = _trace(pre_at, low, now, tau_causal, scheme)
+            trace = _trace(pre_at, begin, now, tau_causal, scheme)
         first, end = post_first[i], post_first[i + 1]
         n = first + np.searchsorted(post_at[first:end], at, side="right")
         total, fresh = 0.0, True
         while True:
-            spike = pre_at[now] if now < high else -1
+            spike = pre_at[now] if now < stop else -1
             while n < end and (spike < 0 or post_at[n] <= spike):
-                if fresh or scheme != RESTRICTED:
-                    total += causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
+                if post_at[n] > since and (fresh or scheme != RESTRICTED):
+                    step = causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
+                    total, least, most = total + step, min(least + step, reach[k]), min(most + step, reach[k])
                 fresh = False
                 n += 1
             if spike < 0:
                 break
-            total += anticausal[k] * _after(post_at, first, n, spike, at, tau_anticausal, scheme)
+            step = anticausal[k] * _after(post_at, first, n, spike, at, tau_anticausal, scheme)
+            total, least, most = total + step, max(least + step, 0.0), max(most + step, 0.0)
             trace = trace * exp(-(spike - at) / tau_causal) + 1.0 if scheme == ALL else 1.0
             at, fresh = spike, True
-            if now - low < begun[j]:
-                active[k] += 1.0
-                ended[k] += total
+            if now - begin < begun[j]:
+                ended[k] += min(most, max(least, held[k] + total))
             now += 1
-        change[k] = total
-    return change, active, ended
+        change[k], low[k], high[k] = total, least, most
+    return change, low, high, ended

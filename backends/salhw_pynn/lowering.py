@@ -10,35 +10,49 @@ import numpy as np
 from salhw.arguments import MAX_THREADS, number_in
 from salhw.compile.check import on_chip
 from salhw.compile.lower import Lowering
-from salhw.connectivity import shape_of, synapses
 from salhw.consistency import rule_name
-from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray, in_steps
-from salhw.kernels import Rectangular
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.fields import in_steps
+from salhw.kernels import Exponential, Rectangular
 from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF
-from salhw.paths import Address, described
-from salhw.plasticity import PairSTDP
-from salhw.probes import Membrane
+from salhw.neurons import GLM, LIF, Source
+from salhw.paths import BRANCHES, Address, described
+from salhw.plasticity import PairSTDP, Window
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
-from salhw.target import Target
-from salhw_pynn.neurons import MODELS, escape_error
+from salhw.target import Range, Target
+from salhw_pynn.circuit import noisy
+from salhw_pynn.heldback import FORGOTTEN
+from salhw_pynn.inputs import extent
+from salhw_pynn.neurons import FASTEST, MODELS, escape_error, latency, noise_error
 from salhw_pynn.pairing import MODELS as MODELS_OF
-from salhw_pynn.pairing import cancels, halved, parts, ticks_per_step
+from salhw_pynn.pairing import TICKS, Need, cancels, halved, needs, parts, ticks_per_step
 
 TIC = 0.001  # ms: NEST's unit of time
+LOGISTIC = ("noise", "approximate", "refuse")
+WIDE = 500.0  # bounds that no weight of a description reaches
+LONGEST = 2**18  # ticks: the longest delay, for which every neuron keeps room in memory
+WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NEST shifts at each: some seconds
+ROOM = 8 * 2**30  # bytes of this room, for all neurons together
 
 
 def lower(net: Network, target: Target) -> Lowering:
     """The network as it is; what does not go together is refused, what differs is named."""
     net, delayed = _delayed(net, target)
-    refused = [*_options(target), *_mixtures(net), *_rules(net, target), *_forced(net)]
+    refused = [
+        *_options(target),
+        *_mixtures(net, target),
+        *_rules(net, target),
+        *_forced(net),
+        *_membranes(net),
+    ]
     if not refused:
         refused = [*_grid(net, target)]
+    if not refused:
+        refused = [*_length(net, target)]
     if refused:
         return Lowering(net, tuple(refused))
-    different = [*delayed, *_discretisations(net, target), *_learning(net, target), *_losses(net), *_membranes(net)]
+    different = [*delayed, *_discretisations(net, target), *_learning(net, target), *_losses(net)]
     return Lowering(net, tuple(different), tuple(_notes(net, target)))
 
 
@@ -48,8 +62,9 @@ def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
 
 def _options(target: Target) -> Iterator[Diagnostic]:
     how = target.options.get("logistic", "")
-    if how not in ("approximate", "refuse"):
-        yield Diagnostic("SAL103", "target.options.logistic", how, "supported approximate, refuse", "choose one")
+    if how not in LOGISTIC:
+        supported = f"supported {', '.join(LOGISTIC)}"
+        yield Diagnostic("SAL103", "target.options.logistic", how, supported, "choose one")
     for name, what in (("threads", f"a whole number 1..{MAX_THREADS}"), ("time_limit", "seconds")):
         value = target.options.get(name, "")
         found = number_in(value, whole=name == "threads")
@@ -57,16 +72,41 @@ def _options(target: Target) -> Iterator[Diagnostic]:
             yield Diagnostic("SAL103", f"target.options.{name}", value, f"supported {what}", "choose one")
 
 
-def _mixtures(net: Network) -> Iterator[Diagnostic]:
+def _kernel(p: Projection) -> str:
+    k = p.kernel
+    return (
+        f"Rectangular(tau_syn={k.tau_syn!r})" if isinstance(k, Rectangular) else f"Exponential(tau_syn={k.tau_syn!r})"
+    )
+
+
+def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
     """A NEST neuron has one PSP: rectangular, or exponential with one time constant."""
     for population in net.populations:
         onto = [p for p in net.projections if p.post == population.name]
-        shapes = {("rectangular", 0.0) if isinstance(p.kernel, Rectangular) else ("exponential", p.kernel.tau_syn)
-                  for p in onto}  # fmt: skip
-        if len(shapes) > 1 and isinstance(population.neuron, GLM | LIF):
-            asked = ", ".join(f"{kind} {number(tau)} ms" if tau else kind for kind, tau in sorted(shapes))
-            supported = "rectangular PSPs only, or exponential ones of one time constant, on one population"
-            yield _together(f"projections.{onto[-1].name}.kernel", asked, supported, "give all of them one kernel")
+        shapes = [("rectangular", 0.0) if isinstance(p.kernel, Rectangular) else ("exponential", p.kernel.tau_syn)
+                  for p in onto]  # fmt: skip
+        if isinstance(population.neuron, Source) or not onto:
+            continue
+        model, chosen = onto[0], shapes[0]
+        if isinstance(population.neuron, LIF) and any(parts(net, target, p, 1) for p in onto):  # see _rules
+            model, chosen = next(((p, s) for p, s in zip(onto, shapes, strict=True) if s[1]), (model, chosen))
+        for p, shape in zip(onto, shapes, strict=True):
+            if shape != chosen:
+                asked = ", ".join(f"{kind} {number(tau)} ms" if tau else kind for kind, tau in sorted({*shapes}))
+                supported = "rectangular PSPs only, or exponential ones of one time constant, on one population"
+                yield _together(f"projections.{p.name}.kernel", asked, supported, f"kernel = {_kernel(model)}")
+
+
+def _membranes(net: Network) -> Iterator[Diagnostic]:
+    """NEST gives a current to a LIF neuron at the beginning of a step, and the neuron has to remember it to its end."""
+    for p in net.projections:
+        neuron = net.population(p.post).neuron
+        if isinstance(neuron, LIF) and isinstance(p.kernel, Exponential) and net.dt / neuron.tau_m > FASTEST:
+            least = net.dt / FASTEST
+            asked, path = f"{number(neuron.tau_m)} ms", f"populations.{p.post}.tau_m"
+            yield _together(
+                path, asked, f">= dt / {number(FASTEST)} under exponential PSPs", f"tau_m >= {least:.6g} ms"
+            )
 
 
 def _delayed(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
@@ -88,23 +128,28 @@ def _rules(net: Network, target: Target) -> Iterator[Diagnostic]:
         learns = isinstance(net.population(p.post).neuron, LIF) and parts(net, target, p, 1)
         if learns and isinstance(p.kernel, Rectangular):
             supported = "exponential PSPs for plastic synapses onto LIF neurons"
-            yield _together(f"projections.{p.name}.kernel", "Rectangular", supported, "Exponential, or GLM neurons")
+            fix = f"kernel = Exponential(tau_syn={p.kernel.tau_syn!r}), or GLM neurons"
+            yield _together(f"projections.{p.name}.kernel", "Rectangular", supported, fix)
     for population in net.populations:
-        taus = {rule.anticausal.tau for p in net.projections if p.post == population.name for rule in p.plasticity
-                if on_chip(rule, target)}  # fmt: skip
-        if len(taus) > 1:
-            asked = ", ".join(f"{number(tau)} ms" for tau in sorted(taus))
-            path = f"populations.{population.name}"
-            supported = "one time constant of anti-causal windows onto one population"
-            yield _together(path, asked, supported, 'give all rules one, or execution="host"')
+        rules = [(p, k, rule) for p in net.projections if p.post == population.name
+                 for k, rule in enumerate(p.plasticity) if on_chip(rule, target)]  # fmt: skip
+        for p, k, rule in rules:
+            first = rules[0][2].anticausal.tau
+            if rule.anticausal.tau != first:
+                path = f"projections.{p.name}.{rule_name(p, k)}.anticausal.tau"
+                supported = f"one time constant of anti-causal windows onto {population.name}, {number(first)} ms"
+                yield _together(path, f"{number(rule.anticausal.tau)} ms", supported, f"tau = {first!r} ms")
     for p in net.projections:
-        on = [rule for rule in p.plasticity if on_chip(rule, target)]
-        if len(p.plasticity) > 1 and any(rule.bounds for rule in on):
-            path, supported = f"projections.{p.name}.plasticity", "bounds on a projection with one rule"
-            yield _together(path, "bounds on one of several rules", supported, "leave them out, or one rule")
-        elif len(on) < len(p.plasticity) and on:
-            path, supported = f"projections.{p.name}.plasticity", "rules that are all NEST's or all the host's"
-            yield _together(path, "some of either", supported, 'execution="host" and another update or pairing for all')
+        on = [k for k, rule in enumerate(p.plasticity) if on_chip(rule, target)]
+        for k, rule in enumerate(p.plasticity) if len(p.plasticity) > 1 and on else ():
+            path = f"projections.{p.name}.{rule_name(p, k)}"
+            if len(on) == len(p.plasticity) and rule.bounds:
+                supported = "bounds on a projection with one rule"
+                yield _together(f"{path}.bounds", "of one of several rules", supported, "bounds = None, or one rule")
+            elif len(on) < len(p.plasticity) and k in on:
+                supported = "rules that are all NEST's or all the host's"
+                fix = 'leave it out, or another update and execution="host" for all'
+                yield _together(path, "some of either", supported, fix)
 
 
 def _forced(net: Network) -> Iterator[Diagnostic]:
@@ -113,43 +158,123 @@ def _forced(net: Network) -> Iterator[Diagnostic]:
             continue
         for i, train in enumerate(s.times):
             for n in np.flatnonzero(np.diff(train) < neuron.tau_ref - 1e-9 * net.dt)[:1] + 1:
-                asked = f"{number(train[n] - train[n - 1])} ms after the one before"
+                asked = f"times[{i}][{n}] is {number(train[n] - train[n - 1])} ms after the one before"
                 supported = f"forced spikes at least tau_ref = {number(neuron.tau_ref)} ms apart"
-                yield _together(f"stimuli[{k}].times[{i}][{n}]", asked, supported, "drive a Source population")
+                fix = "leave it out, or drive a Source population"
+                yield _together(f"stimuli[{k}]", asked, supported, fix)
 
 
 def _grid(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """The ticks that a step is divided into: whole multiples of NEST's unit of time, and LIF neurons take one only."""
     per_step = ticks_per_step(net, target)
-    if per_step is None:
-        yield _together("projections", "these delays", "delays that NEST can pair spikes with", "longer delays")
+    assert per_step is not None  # TICKS has enough for every rule
+    leaky = next((p.name for p in net.populations if isinstance(p.neuron, LIF)), "")
+    possible = [k for k in TICKS if _on_tics(net.dt / k) and (k == 1 or not leaky)]
+    if per_step in possible:
         return
-    if per_step > 1:
-        for p in net.populations:
-            if isinstance(p.neuron, LIF):
-                asked, path = f"LIF neurons with a step of {per_step} ticks", f"populations.{p.name}.neuron"
-                supported = "GLM neurons beside rules and delays that need ticks within a step"
-                yield _together(path, asked, supported, "a delay of an odd number of steps for plastic projections")
-    tick = net.dt / per_step / TIC
-    if abs(tick - round(tick)) > 1e-6:
-        supported = f"whole multiples of {number(TIC * per_step)} ms for this network"
-        yield _together("dt", f"{number(net.dt)} ms", supported, "choose another dt")
+    if not leaky and (dt := _other_step(net, target, per_step)):
+        supported = (
+            f"whole multiples of {number(TIC * per_step)} ms for this network, whose steps have {per_step} ticks"
+        )
+        yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {number(dt)} ms")
+    elif not possible:
+        dt = _other_step(net, target, 1)
+        fix = f"dt = {number(dt)} ms" if dt else "another dt, and times that it divides"
+        yield _together("dt", f"{number(net.dt)} ms", f"whole multiples of {number(TIC)} ms", fix)
+    else:
+        why = f"beside the LIF neurons of {leaky}" if leaky else f"with dt = {number(net.dt)} ms"
+        yield from (_undivided(net, why, *need) for need in needs(net, target, possible[-1]))
+
+
+def _on_tics(tick: float) -> bool:
+    return abs(tick / TIC - round(tick / TIC)) < 1e-6 and round(tick / TIC) > 0
+
+
+def _other_step(net: Network, target: Target, per_step: int) -> float | None:
+    """The shortest whole multiple of the network's step that NEST can divide and that all times are multiples of."""
+    allowed = target.network.get("dt")
+    for k in range(1, 33):
+        dt = float(number(net.dt * k))
+        if _on_tics(dt / per_step) and isinstance(allowed, Range) and allowed.min <= dt <= allowed.max:
+            try:
+                net.replace(dt=dt)
+            except DescriptionError:
+                continue
+            return dt
+    return None
+
+
+def _undivided(net: Network, why: str, need: Need, owner: Population | Projection) -> Diagnostic:
+    """What has to change where steps cannot be divided into enough ticks."""
+    if isinstance(owner, Population):
+        least = f"{number(2.0 * net.dt)} ms"
+        path = f"populations.{owner.name}.tau_ref"
+        return _together(path, f"{number(net.dt)} ms", f">= 2 dt = {least} {why}", f"tau_ref >= {least}")
+    path = f"projections.{owner.name}"
+    if need == "halves":
+        supported = f"rules with bounds, or over all pairs with equal and opposite branches, {why}"
+        k = next(k for k, rule in enumerate(owner.plasticity) if halved(net, owner, rule))
+        at, several = f"{path}.{rule_name(owner, k)}", len(owner.plasticity) > 1
+        fix = "leave it out" if several else f"bounds = [{-WIDE}, {WIDE}]"
+        return _together(at if several else f"{at}.bounds", "no bounds", supported, fix)
+    if need == "delay":
+        steps = (in_steps(owner.delay, net.dt) or 0) + 1
+        supported = f"another parity of delays of plastic projections {why}"
+        fix = f"delay = {number(steps * net.dt)} ms"
+        return _together(f"{path}.delay", f"{number(owner.delay)} ms", supported, fix)
+    steps = (in_steps(owner.kernel.tau_syn, net.dt) or 0) + 1
+    supported = f"an even number of steps for rectangular PSPs of plastic projections {why}"
+    fix = f"tau_syn = {number(steps * net.dt)} ms"
+    return _together(f"{path}.kernel.tau_syn", f"{number(owner.kernel.tau_syn)} ms", supported, fix)
+
+
+def _reach(net: Network, p: Projection) -> tuple[int, int]:
+    """Steps until a PSP begins, and for which a rectangular one lasts."""
+    length = in_steps(p.kernel.tau_syn, net.dt) or 0 if isinstance(p.kernel, Rectangular) else 0
+    return latency(net.population(p.post), net.dt, p.delay), length
+
+
+def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """Every neuron of NEST keeps room for the longest delay, to which the length of a rectangular PSP adds; and a
+    nearest-neighbour synapse has to forget the spike that NEST gives it at time 0."""
+    per_step = ticks_per_step(net, target) or 1
+    longest = max((per_step * sum(_reach(net, p)) for p in net.projections), default=1)
+    tau = float(f"{0.99 * WAITED / (FORGOTTEN * (longest + 1000)) * net.dt / per_step:.3g}")
+    for p in net.projections:
+        for k, rule in enumerate(p.plasticity):
+            if rule.pairing != "all" and on_chip(rule, target) and rule.causal.tau > tau:
+                path, limit = f"projections.{p.name}.{rule_name(p, k)}.causal.tau", f"{number(tau)} ms"
+                supported = (
+                    f"nearest pairs of up to {limit} here, of which NEST has to wait {number(FORGOTTEN)} at first"
+                )
+                yield _together(path, f"{number(rule.causal.tau)} ms", supported, f"tau <= {limit}")
+        shift = max((abs(x.axonal - x.dendritic) for x in parts(net, target, p, per_step)), default=0)
+        least = float(f"{1.01 * shift * net.dt / per_step / FASTEST:.3g}")
+        for k, rule in enumerate(p.plasticity):
+            for branch in BRANCHES:
+                window = getattr(rule, branch)
+                if window.tau < least and on_chip(rule, target):
+                    path, limit = f"projections.{p.name}.{rule_name(p, k)}.{branch}.tau", f"{number(least)} ms"
+                    yield _together(path, f"{number(window.tau)} ms", f">= {limit} at this step", f"tau >= {limit}")
+    size = sum(p.size for p in net.populations)
+    most = min(LONGEST, int(ROOM / (16.0 * 4.0 * size))) // per_step  # two numbers a tick; relays are as many again
+    for p in net.projections:
+        path, fixed = f"projections.{p.name}", latency(net.population(p.post), net.dt, 0.0)
+        reach, length = _reach(net, p)
+        delay = reach - fixed
+        supported = (
+            f"a delay and a rectangular PSP of {number(most * net.dt)} ms together, of which NEST keeps all steps"
+        )
+        if delay > most // 2:
+            limit = f"delay <= {number(most // 2 * net.dt)} ms"
+            yield _together(f"{path}.delay", f"{number(p.delay)} ms", supported, limit)
+        elif delay + fixed + length > most:
+            limit = f"tau_syn <= {number((most - delay - fixed) * net.dt)} ms"
+            yield _together(f"{path}.kernel.tau_syn", f"{number(p.kernel.tau_syn)} ms", supported, limit)
 
 
 def _different(code: str, path: str, asked: str, size: str, fix: str) -> Diagnostic:
     return Diagnostic(code, path, asked, size, fix, severity="approximation")
-
-
-def _inputs(net: Network, population: Population) -> FloatArray:
-    """Least and greatest potential that one PSP of each synapse makes, and zero, (neuron, 3)."""
-    low, high = np.zeros(population.size), np.zeros(population.size)
-    for p in net.projections:
-        if p.post == population.name:
-            post, _, position = synapses(p.weights, *net.ends(p.name))
-            shape = shape_of(p.weights, *net.ends(p.name)[:2])
-            w = described(net, Address("", p.name, "weights", shape)).ravel()[position] * p.kernel.height
-            np.add.at(low, post, np.minimum(w, 0.0))
-            np.add.at(high, post, np.maximum(w, 0.0))
-    return np.stack([low, np.zeros_like(low), high], axis=1)
 
 
 def _discretisations(net: Network, target: Target) -> Iterator[Diagnostic]:
@@ -160,14 +285,24 @@ def _discretisations(net: Network, target: Target) -> Iterator[Diagnostic]:
         if target.options["logistic"] == "refuse":
             yield Diagnostic("SAL103", path, "logistic", "supported exact", 'discretisation="exact"')
             continue
+        if noisy(net, target, p):
+            size = (
+                "NEST's hazard with noise on the potential, which makes it logistic; at any input the probability to "
+                f"spike is off by up to {noise_error():.2g} of itself, up to one of .98 that not to spike, too"
+            )
+            yield _different("SAL321", path, "logistic", size, 'discretisation="exact"')
+            continue
         bias = described(net, Address("", p.name, "bias", (p.size,)))
-        inputs = _inputs(net, p)
-        error = escape_error(p.neuron, bias, inputs, net.dt)
+        sizes = []
+        for overlapping in (False, True):
+            inputs = extent(net, p, overlapping)
+            error = escape_error(p.neuron, bias, inputs, net.dt)
+            sizes.append(f"{number(inputs.min())}..{number(inputs.max())} off by up to {error:.2g} of itself")
         size = (
-            f"NEST's hazard, equal at the bias; over inputs of {number(inputs.min())}..{number(inputs.max())} the "
-            f"probability to spike is off by up to {error:.2g} of itself"
+            f"NEST's hazard, equal at the bias; the probability to spike is over inputs of {sizes[0]}, and where PSPs "
+            f"overlap as much as they can, over {sizes[1]}"
         )
-        yield _different("SAL321", path, "logistic", size, 'discretisation="exact", or a smaller dt')
+        yield _different("SAL321", path, "logistic", size, 'discretisation="exact", or logistic="noise"')
 
 
 def _learning(net: Network, target: Target) -> Iterator[Diagnostic]:
@@ -180,18 +315,27 @@ def _learning(net: Network, target: Target) -> Iterator[Diagnostic]:
                     "SAL322", f"{path}.execution", "host", size, "a rule that NEST has, where speed counts"
                 )
                 continue
-            if isinstance(net.population(p.post).neuron, GLM):
-                step = max(float(np.abs(np.asarray(rule.learning_rate) * np.asarray(w.amplitude)).max())
-                           for w in (rule.causal, rule.anticausal))  # fmt: skip
+            step = max(_largest(rule, rule.causal), _largest(rule, rule.anticausal))
+            if not isinstance(net.population(p.post).neuron, Source):
                 size = f"PSPs keep the weight that they begin with; it changes by up to {step:.2g} per pair"
                 yield _different("SAL313", path, "present weights scale PSPs", size, "a lower learning rate")
-            most = float(np.abs(np.asarray(rule.learning_rate) * np.asarray(rule.causal.amplitude)).max())
+            if rule.bounds:
+                size = f"at a bound, where spikes coincide, NEST clips after each branch: up to {step:.2g} per pair"
+                if np.any(np.asarray(rule.causal.amplitude) * np.asarray(rule.anticausal.amplitude) > 0.0):
+                    size += "; anti-causal pairs make a PSP larger than the bound by as much, which is never read"
+                yield _different("SAL327", f"{path}.bounds", "clipped once a step", size, "a lower learning rate")
+            most = _largest(rule, rule.causal)
             if not cancels(rule) and not halved(net, p, rule):
                 size = f"such a pair is left out, and those around it are NEST's choice: {most:.2g} at most each"
                 yield _different("SAL323", path, "simultaneous spikes", size, "no bounds, or GLM neurons")
             elif rule.pairing == "nearest_restricted":
                 size = f"a pair between two coincidences counts a half instead of a quarter: {most / 4:.2g} at most"
                 yield _different("SAL323", path, "simultaneous spikes", size, "a smaller dt, or nearest_symmetric")
+
+
+def _largest(rule: PairSTDP, window: Window) -> float:
+    """The largest change of a weight by a pair."""
+    return float(np.abs(np.asarray(rule.learning_rate) * np.asarray(window.amplitude)).max(initial=0.0))
 
 
 def _schedule(net: Network, rule: PairSTDP) -> str:
@@ -214,19 +358,14 @@ def _losses(net: Network) -> Iterator[Diagnostic]:
         )
 
 
-def _membranes(net: Network) -> Iterator[Diagnostic]:
-    for k, probe in enumerate(net.probes):
-        if isinstance(probe, Membrane) and isinstance(net.population(probe.population).neuron, LIF):
-            size = "v_reset instead of the potential that crossed the threshold, at the steps of spikes"
-            yield _different("SAL325", f"probes[{k}]", "the potential that decides", size, "leave these steps out")
-
-
 def _notes(net: Network, target: Target) -> Iterator[str]:
     per_step = ticks_per_step(net, target) or 1
     for population in net.populations:
         yield f"{population.name}: {population.size} {MODELS[population.neuron.kind]}"
     for p in net.projections:
         yield f"{p.name}: {_synapses(net, target, p, per_step)}"
+        if isinstance(net.population(p.post).neuron, LIF):
+            yield f"{p.name}: PSPs under way keep the weight that they began with when a session writes another"
     if per_step > 1:
         yield f"NEST's resolution is dt / {per_step} = {number(net.dt / per_step)} ms, to split delays evenly"
         yield "a clock (a parrot neuron) lets neurons spike at whole steps only"

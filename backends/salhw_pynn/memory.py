@@ -7,7 +7,9 @@ from salhw.kernels import Rectangular
 from salhw.memory import Memory
 from salhw.network import Network
 from salhw.neurons import GLM
+from salhw.probes import Membrane
 from salhw.stimuli import Poisson, SpikeTimes
+from salhw_pynn.neurons import NOISE
 
 PROCESS = 157_000_000  # Python with PyNN and NEST
 CELL, RELAY = 37_000, 12_000  # a neuron or generator; a parrot neuron, which delays spikes
@@ -22,6 +24,12 @@ def memory(net: Network, *, analog: bool) -> Memory:
     cells = CELL * sum(p.size for p in net.populations)
     cells += sum(CELL * net.population(s.population).size for s in net.stimuli if isinstance(s, Poisson | SpikeTimes))
     connections, largest = 0, 0
+    for population in () if analog else net.populations:
+        neuron, size = population.neuron, population.size
+        if isinstance(neuron, GLM) and neuron.discretisation == "logistic":  # a relay for each source of noise
+            sampled = any(isinstance(probe, Membrane) and probe.population == population.name for probe in net.probes)
+            cells += size * (RELAY * len(NOISE) + CELL * sampled)
+            connections += CONNECTION * size * len(NOISE) * (3 + 2 * sampled)
     for p in net.projections:
         n_post, n_pre, recurrent = net.ends(p.name)
         synapses = count(p.weights, n_post, n_pre, recurrent)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from math import exp, expm1
+from math import ceil, exp, expm1, log2
 
 import numpy as np
 
-from salhw.fields import FloatArray, in_steps
+from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.kernels import Kernel, Rectangular
 from salhw.network import Population
 from salhw.neurons import GLM, LIF, Neuron
 
 FOREVER = 1e300  # ms: the time constant of a perfect integrator
 MODELS = {"GLM": "pp_psc_delta", "LIF": "iaf_psc_exp", "Source": "iaf_psc_delta"}
-SURE, NEVER = 1e40, 1e-150  # Hz per Hz: a hazard that fires at once, and one that never does but for a forced spike
-FORCE = 512.0  # what forces a GLM neuron to spike: exp(FORCE) NEVER is still sure; a power of two, so that adding and
-# taking it away again rounds the potential to 1e-13 once, not again and again
-QUIET = 1024.0  # what keeps it from spiking between the steps
+SURE = 690.0  # the logarithm of a hazard that numbers still hold; minus this, of one that never fires
+STRENGTH = 1024.0, 2.0**22  # what forces a GLM neuron to spike, or keeps it from that: at least, and at most
+UNSEEN = 1e-200  # the height of a PSP that is over before its first step; its weight can still be read
+FASTEST = 600.0  # steps in units of a LIF neuron's time constant, beyond which no current of NEST moves it by its end
 TRIGGER = 1e9  # what makes a source spike, far above any weight
+
+# Random steps of a logistic neuron's potential, and how many of each a step has in the mean. The logistic law is the
+# exact one averaged over hazards with an exponential distribution: 1 / (1 + x) = E[exp(-x Y)]. Here Y is exp(-K) over
+# its mean, K a sum of Poisson numbers times these sizes. The sizes are whole, so that adding and taking away again is
+# exact; the rates minimise the largest relative error of both probabilities, to spike and not to.
+NOISE = {-1: 0.08592, 1: 1.199076, 3: 0.027745, 5: 0.004233}
 
 
 def held(neuron: GLM | LIF, tau_syn: float | None) -> dict[str, float]:
@@ -48,29 +54,70 @@ def source(tick: float) -> dict[str, float]:
     }  # fmt: skip
 
 
-def escape(neuron: GLM, bias: FloatArray, dt: float, per_step: int) -> dict[str, FloatArray]:
+def escape(neuron: GLM, bias: FloatArray, dt: float, per_step: int, noisy: bool) -> dict[str, FloatArray]:
     """The hazard ``c_2 exp(c_3 V)`` in Hz of neurons with these biases, at the one tick of a step at which they decide.
 
-    ``logistic`` is not among NEST's: it gets the hazard whose probability per step, 1 - exp(-hazard), has the value and
-    the slope of x / (1 + x) at the bias.
+    ``logistic`` is not among NEST's. Neurons whose potential is ``noisy`` (NOISE) get the mean hazard, which the noise
+    turns into the logistic law; others the hazard whose probability per step, 1 - exp(-hazard), has the value and the
+    slope of x / (1 + x) at the bias.
     """
     x = np.exp(bias) * dt / neuron.tau_ref
     hazard, slope = x, np.ones_like(x)
-    if neuron.discretisation == "logistic":
+    if noisy:
+        hazard = x * exp(-sum(rate * expm1(-size) for size, rate in NOISE.items()))
+    elif neuron.discretisation == "logistic":
         hazard = np.log1p(x)
-        slope = x / ((1.0 + x) * hazard)
+        slope = np.where(x > 1e-12, x / ((1.0 + x) * np.where(x > 0.0, hazard, 1.0)), 1.0)
     return {"c_2": hazard * (1000.0 * per_step / dt), "c_3": slope}
 
 
 def escape_error(neuron: GLM, bias: FloatArray, inputs: FloatArray, dt: float) -> float:
-    """Largest relative error of a logistic neuron's firing probability over ``inputs`` (neuron, ...) of its
-    potential."""
-    inputs = np.clip(inputs, -FORCE, FORCE)
-    hazard = escape(neuron, bias[:, None], dt, 1)
+    """Largest relative error of the firing probability of a logistic neuron without noise over ``inputs`` (neuron, ...)
+    of its potential, which rises or falls monotonously from the bias on."""
+    inputs = np.clip(inputs, -300.0, 300.0)
+    hazard = escape(neuron, bias[:, None], dt, 1, False)
     x = np.exp(bias[:, None] + inputs) * dt / neuron.tau_ref
     wanted = x / (1.0 + x)
-    got = -np.expm1(-hazard["c_2"] * (dt / 1000.0) * np.exp(hazard["c_3"] * inputs))
+    got = -np.expm1(-hazard["c_2"] * (dt / 1000.0) * np.exp(np.minimum(hazard["c_3"] * inputs, 300.0)))
     return float(np.abs(got / wanted - 1.0).max(initial=0.0))
+
+
+def noise_error() -> float:
+    """Largest relative error of the firing probability of a logistic neuron with noise, whatever its potential; up to a
+    probability of .98 that of not firing is off by no more."""
+    x = np.exp(np.linspace(-12.0, 12.0, 481))
+    level, chance = _levels()
+    got = -np.expm1(-x[:, None] * np.exp(-level)) @ chance
+    off = np.abs(got * (1.0 + x) / x - 1.0), np.abs((1.0 - got) * (1.0 + x) - 1.0)[x < np.exp(4.0)]
+    return float(max(o.max() for o in off))
+
+
+def _levels() -> tuple[FloatArray, FloatArray]:
+    """The values of the noise, so that the mean of exp(-value) is 1, and their probabilities."""
+    size = 128
+    value = (np.arange(size) + size // 4) % size - size // 4
+    spectrum = sum(rate * (np.exp(-2j * np.pi * jump * np.arange(size) / size) - 1.0) for jump, rate in NOISE.items())
+    chance = np.fft.ifft(np.exp(spectrum)).real
+    value, chance = value[chance > 1e-13], chance[chance > 1e-13]
+    return np.asarray(value + np.log(chance @ np.exp(-value)), dtype=np.float64), chance
+
+
+def strength(inputs: float) -> float:
+    """What is added to the potential of a GLM neuron to force a spike, or taken from it to prevent one, where
+    ``inputs`` are the largest it can have: four times that. A power of two, so that adding it and taking it away again
+    rounds the potential once (to 1e-9 at most), not again and again."""
+    least, most = STRENGTH
+    return float(np.clip(2.0 ** ceil(log2(4.0 * max(inputs, 1.0))), least, most))
+
+
+def clamped(state: IntArray, escaping: dict[str, FloatArray], force: float) -> dict[str, FloatArray]:
+    """The hazard of neurons that a clamp holds in ``state`` 1 or 0 (-1: free), of populations with this ``strength``:
+    sure or impossible at any potential of up to a quarter of it, and the other way round where it was added or taken
+    away, as forced spikes and the clock do."""
+    return {
+        "c_2": np.where(state < 0, escaping["c_2"], np.where(state == 1, np.exp(SURE), np.exp(-SURE))),
+        "c_3": np.where(state < 0, escaping["c_3"], 2.0 * SURE / force),
+    }
 
 
 def psp_scale(neuron: Neuron, kernel: Kernel, dt: float) -> float:
@@ -83,13 +130,26 @@ def psp_scale(neuron: Neuron, kernel: Kernel, dt: float) -> float:
         return kernel.height
     first = kernel.height * exp(-dt / kernel.tau_syn)
     if not isinstance(neuron, LIF):
-        return first
+        return max(first, UNSEEN)
     fast, slow = kernel.tau_syn, neuron.tau_m
     if abs(fast / slow - 1.0) < 1e-9:
         integral = dt / slow * exp(-dt / slow)
     else:  # (exp(-dt/slow) - exp(-dt/fast)) fast / (slow - fast), without cancellation
         integral = exp(-dt / slow) * -expm1(-dt * (1.0 / fast - 1.0 / slow)) * fast / (slow - fast)
-    return first * -expm1(-dt / slow) / integral
+    return max(first * -expm1(-dt / slow) / integral, UNSEEN)
+
+
+def next_potential(
+    neuron: LIF, tau_syn: float, tick: float, before: FloatArray, current: FloatArray, drive: FloatArray
+) -> FloatArray:
+    """The potential of a LIF neuron of NEST after a tick: from what it was, the synaptic current and the bias."""
+    slow, fast = neuron.tau_m, tau_syn
+    if abs(fast / slow - 1.0) < 1e-9:
+        share = tick / slow * exp(-tick / slow)
+    else:  # see psp_scale
+        share = exp(-tick / slow) * -expm1(-tick * (1.0 / fast - 1.0 / slow)) / (slow / fast - 1.0)
+    rest = neuron.v_rest
+    return rest + (before - rest) * exp(-tick / slow) + share * current - expm1(-tick / slow) * drive
 
 
 def latency(population: Population, dt: float, delay: float) -> int:

@@ -8,14 +8,16 @@ one of which sees the presynaptic spike of a coincidence first, and one the post
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from salhw.compile.check import on_chip
 from salhw.fields import in_steps
 from salhw.kernels import Rectangular
-from salhw.network import Network, Projection
+from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF
 from salhw.plasticity import PairSTDP
 from salhw.target import Target
@@ -74,25 +76,28 @@ def parts(net: Network, target: Target, projection: Projection, per_step: int) -
     return tuple(found)
 
 
-def fits(net: Network, target: Target, per_step: int) -> bool:
-    """Whether all delays are whole ticks."""
+Need = Literal["refractory", "halves", "delay", "length"]
+"""Why a network needs several ticks per step: a neuron with the shortest refractory period; or a projection whose rule
+takes two synapses, with a delay or a rectangular PSP that cannot be halved."""
+
+
+def needs(net: Network, target: Target, per_step: int) -> Iterator[tuple[Need, Population | Projection]]:
+    """What does not go into ``per_step`` ticks per step."""
     for population in net.populations:
         if isinstance(population.neuron, GLM) and per_step * (in_steps(population.neuron.tau_ref, net.dt) or 1) < 2:
-            return False  # NEST lets a neuron without dead time spike several times per tick
+            yield "refractory", population  # NEST lets a neuron without dead time spike several times per tick
     for projection in net.projections:
         total = per_step * latency(net.population(projection.post), net.dt, projection.delay)
-        for part in parts(net, target, projection, per_step):
-            shift = abs(part.axonal - part.dendritic)
-            if part.axonal + part.dendritic != total or min(part.axonal, part.dendritic) < 1:
-                return False
-            if shift >= per_step:
-                return False
-            length = in_steps(projection.kernel.tau_syn, net.dt)
-            if isinstance(projection.kernel, Rectangular) and length is not None and per_step * length % 2:
-                return False
-    return True
+        learning = parts(net, target, projection, per_step)
+        if any(abs(part.axonal - part.dendritic) >= per_step for part in learning):
+            yield "halves", projection
+        elif any(p.axonal + p.dendritic != total or min(p.axonal, p.dendritic) < 1 for p in learning):
+            yield "delay", projection
+        length = in_steps(projection.kernel.tau_syn, net.dt)
+        if learning and isinstance(projection.kernel, Rectangular) and length is not None and per_step * length % 2:
+            yield "length", projection
 
 
 def ticks_per_step(net: Network, target: Target) -> int | None:
     """The fewest ticks per step with which the network can be run; None if there is no such number."""
-    return next((k for k in TICKS if fits(net, target, k)), None)
+    return next((k for k in TICKS if not any(needs(net, target, k))), None)

@@ -54,6 +54,18 @@ class Synapses:
 
 
 @dataclass(frozen=True)
+class Meter:
+    """What is sampled of cells, every so many steps: NEST's names of it, at the tick at which the step is decided, or
+    ``early`` ticks before."""
+
+    name: str
+    cells: str
+    every: int
+    quantities: tuple[str, ...] = ("V_m",)
+    early: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole NEST network.
 
@@ -62,7 +74,7 @@ class Plan:
         lead_in: ticks before step 0, in which nothing spikes: step t is NEST's tick lead_in + per_step (t + 1).
         min_delay: in ticks; NEST exchanges spikes at its whole multiples.
         recorded: cells whose spikes are recorded.
-        membranes: cells whose membrane is recorded -> every so many steps.
+        meters: what is sampled of membranes.
     """
 
     tick: float
@@ -73,7 +85,7 @@ class Plan:
     cells: tuple[Cells, ...]
     synapses: tuple[Synapses, ...]
     recorded: tuple[str, ...]
-    membranes: Mapping[str, int] = field(default_factory=dict)
+    meters: tuple[Meter, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Dictionaries, lists, numbers and arrays."""
@@ -81,6 +93,7 @@ class Plan:
             "cells": [vars(c) for c in self.cells],
             "synapses": [vars(s) for s in self.synapses],
             "recorded": [*self.recorded],
+            "meters": [vars(m) | {"quantities": [*m.quantities]} for m in self.meters],
         }
 
     def stamp(self, step: IntArray | int) -> Any:

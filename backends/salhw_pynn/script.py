@@ -106,7 +106,7 @@ def _run(executable: Executable, made: Circuit, arrays: dict[str, Any], steps: i
     lines = []
     for start, stop in pairwise(edges):
         for name in driven(net):
-            values = drive(net, name, start, 1, plan.per_step, None)
+            values = drive(net, executable.target, name, start, 1, plan.per_step, None)
             lines.append(f'assign(cells["{name}"], {_keywords(f"{name}.{start}", values, arrays)})')
         lines.append(f"sim.run({(stop - start) * net.dt!r})")
     return lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import ceil
+from dataclasses import dataclass
+from math import ceil, expm1
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,55 @@ from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
-from salhw.fields import FloatArray, in_steps
+from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.host_plasticity import HostRule
 from salhw.memory import Room
 from salhw.network import tau_ref_of
-from salhw.neurons import GLM
-from salhw.paths import addresses, as_written, described, duration_steps, find
+from salhw.neurons import GLM, LIF
+from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
+from salhw.probes import Membrane
 from salhw.recorder import Raster, provenance, recording, sample_steps, stops
 from salhw.recording import Recording, Trace
-from salhw_pynn.circuit import circuit
+from salhw.refusal import number
+from salhw.stimuli import SpikeTimes
+from salhw_pynn.circuit import before, circuit, noise_of
 from salhw_pynn.drive import cuts as changes
-from salhw_pynn.drive import drive, drive_of, driven
+from salhw_pynn.drive import drive, drive_of, driven, forced_at
 from salhw_pynn.heldback import FORGOTTEN
+from salhw_pynn.inputs import jump, strength_of
+from salhw_pynn.neurons import next_potential
+from salhw_pynn.plan import Meter, Plan
 from salhw_pynn.process import STRETCH, Process
 from salhw_pynn.weights import History, Weights
+
+
+@dataclass
+class Tape:
+    """What a run has recorded so far: spikes by population, and what NEST's meters returned, run by run of NEST."""
+
+    rasters: dict[str, list[Raster]]
+    sampled: dict[str, list[dict[str, Any]]]
+
+    def samples(self, plan: Plan, meter: Meter, steps: IntArray, shape: tuple[int, int], quantity: str) -> FloatArray:
+        """A quantity at ``steps``, (instance, time, neuron). NEST has not given the last step's potential to the meter
+        yet: it is what the cells hold."""
+        values = np.full((len(steps), shape[0] * shape[1]), np.nan)
+        for events in self.sampled[meter.name]:
+            if quantity == "V_m" and not meter.early and len(steps):
+                values[steps == events["last"]] = events["now"]
+            step = (events["stamp"] + meter.early - plan.lead_in) // plan.per_step - 1
+            place = np.searchsorted(steps, step)
+            inside = np.isin(step, steps)
+            values[place[inside], events["cell"][inside]] = events[quantity][inside]
+        return np.ascontiguousarray(values.reshape(len(steps), *shape).transpose(1, 0, 2))
+
+
+def spiked(spikes: Raster, steps: IntArray, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Whether there was a spike at each of the steps, (instance, time, neuron)."""
+    found = np.zeros((shape[0], len(steps), shape[1]), dtype=np.bool_)
+    inside = np.isin(spikes.step, steps)
+    found[spikes.instance[inside], np.searchsorted(steps, spikes.step[inside]), spikes.neuron[inside]] = True
+    return found
 
 
 class NestSession(Closing):
@@ -85,6 +121,7 @@ class NestSession(Closing):
         address = find(self._addresses, path)
         new = np.array(as_written(address, value, len(self.ids), self.get))
         if address.field == "bias":
+            self._refuse_unforced(address, new)
             self._nominal[path] = new
             self._call("write_cells", {address.owner: self._drive(address.owner, self._step)})
             return
@@ -93,6 +130,9 @@ class NestSession(Closing):
         if address.field == "weights":
             self._write(w, history, flat, w.rates)
             return
+        if not w.keeps_direction(address.rule, flat):
+            supported, fix = "the sign it is described with, beside bounds", "describe amplitudes of the other sign"
+            raise session_error("SAL403", path, "another sign", supported, fix)
         self._nominal[path] = new
         rates = [flat if k == address.rule else rate for k, rate in enumerate(w.rates)]
         if w.wiring.plastic:
@@ -100,8 +140,34 @@ class NestSession(Closing):
         else:
             w.rates = rates
 
+    def _refuse_unforced(self, address: Address, bias: FloatArray) -> None:
+        """A bias under which the forced spikes of LIF neurons, as they are built, would not be forced any more."""
+        net = self.executable.network
+        population = net.population(address.owner)
+        forced = any(isinstance(s, SpikeTimes) and s.population == population.name for s in net.stimuli)
+        if not (forced and isinstance(population.neuron, LIF)):
+            return
+        tick = self._circuit.plan.tick
+        limit = -0.25 * expm1(-tick / population.neuron.tau_m) * jump(net, population, tick)
+        if np.abs(bias).max() > limit:
+            supported = f"up to {number(limit)} in size, which forced spikes overcome"
+            fix = "describe the bias that is to come, or leave out the forced spikes"
+            raise session_error("SAL403", address.path, number(float(np.abs(bias).max())), supported, fix)
+
+    def _settling(self) -> list[int]:
+        """The next steps at which written weights have to be written again."""
+        return [step for w in self._weights.values() if (step := w.settle_at(self._step))]
+
+    def _settle(self) -> None:
+        for w in self._weights.values():
+            if w.due_to_settle(self._step):
+                self._follow(w, w.settle(self._call, self._history()))
+
     def _write(self, w: Weights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
-        followed = w.write(self._call, history, weights, rates)
+        self._follow(w, w.write(self._call, history, weights, rates))
+
+    def _follow(self, w: Weights, followed: FloatArray) -> None:
+        """Let the potentials follow a written weight."""
         post = w.wiring.projection.post
         if isinstance(self.executable.network.population(post).neuron, GLM) and followed.any():
             potential = self._call("read_cells", post, "V_m") + followed
@@ -134,31 +200,60 @@ class NestSession(Closing):
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
-        kept = {start: self._sampled(samples[start])} if samples else {}
-        rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
-        membranes: dict[str, list[dict[str, Any]]] = {name: [] for name in self._circuit.plan.membranes}
-        before = {name: Raster.joined(found) for name, found in self._before.items()}
-        recorded = 0
-        for until in stops(start, stop, *self._cuts(start, stop), samples):
-            self._advance(until, rasters, membranes)
-            recorded += sum(len(found[-1].step) for found in rasters.values())
-            self._learn(until, {name: found[-1] for name, found in rasters.items()})
-            if due := samples[until]:
-                kept[until] = self._sampled(due)
-            if progress:
-                progress((until - start) / count)
-            if until < stop and room.full(recorded):
-                stop = until
-                break
-        self._learn_at_run_end()
+        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
+        tape = Tape({p.name: [] for p in net.populations}, {m.name: [] for m in self._circuit.plan.meters})
+        earlier = {name: Raster.joined(found) for name, found in self._before.items()}
+
+        def recorded() -> Recording:
+            told = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": (self._step - start) * net.dt}
+            spikes = {name: Raster.joined(found) for name, found in tape.rasters.items()}
+            membranes = {
+                probe.population: self._trace(probe.population, tape, spikes[probe.population], start)
+                for probe in net.probes if isinstance(probe, Membrane)
+            }  # fmt: skip
+            return recording(
+                net, self.ids, start, self._step, spikes, before=earlier, weights=kept, membranes=membranes,
+                provenance=self._provenance | told,
+            )  # fmt: skip
+
+        spiked = 0
+        try:
+            for until in stops(start, stop, *self._cuts(start, stop), samples):
+                while self._step < until:
+                    self._advance(min([until, *self._settling()]), tape)
+                    spiked += sum(len(found[-1].step) for found in tape.rasters.values())
+                    self._learn(self._step, {name: found[-1] for name, found in tape.rasters.items()})
+                    self._settle()
+                if due := samples[until]:
+                    kept[until] = self._sampled(due)
+                if progress:
+                    progress((until - start) / count)
+                if until < stop and room.full(spiked):
+                    break
+            self._learn_at_run_end()
+            self._refuse_unheld()
+        except BaseException as error:
+            if self._step > start:
+                error.recording = recorded()  # type: ignore[attr-defined]
+                error.add_note(f"What was recorded up to {number(self.time)} ms is this error's attribute `recording`.")
+            raise
         self._forget()
-        wall = time.perf_counter() - began
-        return room.checked(recording(
-            net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
-            before=before, weights=kept,
-            membranes={name: self._trace(name, found, start, stop) for name, found in membranes.items()},
-            provenance=self._provenance | {"wall_time_s": wall, "biological_time_ms": (stop - start) * net.dt},
-        ))  # fmt: skip
+        return room.checked(recorded())
+
+    def _refuse_unheld(self) -> None:
+        """Weights without bounds live in a range of NEST's; a rule that drove them to its end is not silently clipped.
+
+        Raises:
+            SessionError: SAL403 with the first such projection.
+        """
+        for name, w in self._weights.items():
+            if w.may_leave(self._before):
+                found = w.read(self._call, self._history())
+                if w.left(found):
+                    supported = f"weights without bounds of up to {number(w.room)} in size"
+                    fix = "a lower learning rate, or bounds"
+                    asked = number(float(np.abs(found).max()))
+                    raise session_error("SAL403", f"projections.{name}.weights", asked, supported, fix)
 
     def _cuts(self, start: int, stop: int) -> Iterator[Iterable[int]]:
         """The steps inside a run at which it has to stop: stimuli change, the host learns, and progress is told."""
@@ -172,9 +267,7 @@ class NestSession(Closing):
                 if every:
                     yield range(start - start % every, stop, every)
 
-    def _advance(
-        self, until: int, rasters: dict[str, list[Raster]], membranes: dict[str, list[dict[str, Any]]]
-    ) -> None:
+    def _advance(self, until: int, tape: Tape) -> None:
         net, plan = self.executable.network, self._circuit.plan
         settings = {name: self._drive(name, self._step) for name in driven(net)}
         found = self._call("run", until - self._step, settings, {}, 0.0)
@@ -183,15 +276,15 @@ class NestSession(Closing):
             size = net.population(name).size
             step = (spikes["stamp"] - plan.lead_in) // plan.per_step - 1
             raster = Raster.joined([Raster(spikes["cell"] // size, spikes["cell"] % size, step)])
-            rasters[name].append(raster)
+            tape.rasters[name].append(raster)
             self._before[name].append(raster)
         for name, values in found["membranes"].items():
-            membranes[name].append(values)
+            tape.sampled[name].append(values | {"last": until - 1})
 
     def _drive(self, population: str, step: int) -> dict[str, FloatArray]:
         bias = self._nominal[f"populations.{population}.bias"]
-        net, per_step = self.executable.network, self._circuit.plan.per_step
-        return drive(net, population, step, len(self.ids), per_step, bias)
+        executable, per_step = self.executable, self._circuit.plan.per_step
+        return drive(executable.network, executable.target, population, step, len(self.ids), per_step, bias)
 
     def _forget(self) -> None:
         """Drop spikes that nothing depends on any more. Plastic synapses may owe pairs with spikes long past."""
@@ -252,25 +345,31 @@ class NestSession(Closing):
     def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
         return {name: self.get(f"projections.{name}.weights") for name in names}
 
-    def _trace(self, name: str, found: list[dict[str, Any]], start: int, stop: int) -> Trace:
-        """A membrane trace; the last sample is still in NEST's exchange interval, and is what its cells hold."""
+    def _trace(self, name: str, tape: Tape, spikes: Raster, start: int) -> Trace:
+        """A membrane trace of the steps since ``start``: the potential that entered the decision, without what this
+        backend adds to it."""
         net, plan = self.executable.network, self._circuit.plan
-        population, every = net.population(name), plan.membranes[name]
-        steps = np.arange(-(-start // every) * every, stop, every)
-        cells = population.size * len(self.ids)
-        values = np.full((len(steps), cells), np.nan)
-        for events in found:
-            step = (events["stamp"] - plan.lead_in) // plan.per_step - 1
-            inside = (step >= start) & (step < stop)
-            values[(step[inside] - steps[:1]) // every, events["cell"][inside]] = events["value"][inside]
-        missing = np.flatnonzero(np.isnan(values).any(axis=1))
-        if len(missing):
-            values[missing] = self._call("read_cells", name, "V_m")
+        population = net.population(name)
+        shape = len(self.ids), population.size
+        meter = next(m for m in plan.meters if m.name == name)
+        steps = np.arange(-(-start // meter.every) * meter.every, self._step, meter.every)
+        values = tape.samples(plan, meter, steps, shape, "V_m")
         bias = self._nominal[f"populations.{name}.bias"]
-        potential = values.reshape(len(steps), len(self.ids), population.size).transpose(1, 0, 2)
+        drives = [drive_of(net, name, int(k), bias)[0] for k in steps]
+        drive = np.stack(drives, axis=1) if drives else np.zeros_like(values)
+        forced = forced_at(net, name, steps)
         if isinstance(population.neuron, GLM):
-            potential = potential + np.stack([drive_of(net, name, int(k), bias)[0] for k in steps], axis=1)
-        return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(potential))
+            if bare := next((m for m in plan.meters if m.name == noise_of(name)), None):
+                values = values - tape.samples(plan, bare, steps, shape, "V_m")
+            lift = strength_of(net, self.executable.target, population)
+            values = values - lift * forced + drive
+        elif isinstance(population.neuron, LIF):
+            early = next(m for m in plan.meters if m.name == before(name))
+            was, *currents = (tape.samples(plan, early, steps, shape, q) for q in early.quantities)
+            current = sum(currents) - forced * jump(net, population, plan.tick)
+            crossed = next_potential(population.neuron, self._circuit.tau_syn(name), plan.tick, was, current, drive)
+            values = np.where(spiked(spikes, steps, shape), crossed, values)
+        return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(values))
 
     # the end ------------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,8 @@ def connect_plastic(pre, post, pre_index, post_index, weight, delay, model, tau_
             weight_dependence=sim.AdditiveWeightDependence(w_min=0.0, w_max=1.0),
         )
     else:
-        rule = sim.native_synapse_type(model)(tau_minus=tau_minus)
+        # the model's own delay, 1 ms, may lie outside of what the network has, and NEST then refuses to copy it
+        rule = sim.native_synapse_type(model)(tau_minus=tau_minus, delay=sim.get_min_delay())
     additive = {"mu_plus": 0.0, "mu_minus": 0.0, "tau_plus": tau_plus}
     return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **additive, **stdp), rule)
 

@@ -30,7 +30,7 @@ def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
     projections = {s["name"]: _projection(s, cells, tick) for s in plan["synapses"]}
     shortest = plan["min_delay"] * tick
     recorders = {name: build.record_spikes(cells[name], shortest) for name in plan["recorded"]}
-    meters = {name: _meter(cells[name], every, plan) for name, every in plan["membranes"].items()}
+    meters = {m["name"]: _meter(m, cells[m["cells"]], plan) for m in plan["meters"]}
     nest.Simulate(plan["lead_in"] * tick)
     for c in plan["cells"]:
         if c["active"]:
@@ -54,19 +54,20 @@ def _projection(s: dict[str, Any], cells: dict[str, Any], tick: float) -> Any:
     return build.connect_plastic(*ends, model=s["model"], tau_minus=s["tau_minus"], **s["stdp"])
 
 
-def _meter(cells: Any, every: int, plan: dict[str, Any]) -> Any:
-    """A multimeter at the ticks at which every so many steps are decided."""
-    tick, period = plan["tick"], every * plan["per_step"]
-    first = (plan["lead_in"] + plan["per_step"]) % period
+def _meter(m: dict[str, Any], cells: Any, plan: dict[str, Any]) -> Any:
+    """A multimeter at the ticks at which every so many steps are decided, or some ticks before."""
+    tick, period = plan["tick"], m["every"] * plan["per_step"]
+    first = (plan["lead_in"] + plan["per_step"] - m["early"]) % period
     times = {"interval": period * tick, "offset": first * tick, "time_in_steps": True}
-    meter = nest.Create("multimeter", params={"record_from": ["V_m"], **times})
+    meter = nest.Create("multimeter", params={"record_from": m["quantities"], **times})
     nest.Connect(meter, cells.node_collection, syn_spec={"delay": plan["min_delay"] * tick})
     return meter
 
 
 def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any], potential: float) -> dict[str, Any]:
     """Assign ``settings`` (cells -> parameters), raise some cells (indices that ascend) to a potential, run, and return
-    what was recorded: per population ``stamp`` (ticks) and ``cell``; of membranes ``stamp``, ``cell`` and ``value``."""
+    what was recorded: per population ``stamp`` (ticks) and ``cell``; per meter ``stamp``, ``cell``, what it samples,
+    and ``now``: the potential that its cells have at the end, which NEST has not given to the meter yet."""
     plan, cells = _network["plan"], _network["cells"]
     for name, parameters in settings.items():
         build.assign(cells[name], **parameters)
@@ -78,24 +79,27 @@ def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any],
     found: dict[str, Any] = {"spikes": {}, "membranes": {}}
     for name, recorder in _network["recorders"].items():
         found["spikes"][name] = _events(recorder, cells[name])
-    for name, meter in _network["meters"].items():
-        found["membranes"][name] = _events(meter, cells[name], "V_m")
+    for m in plan["meters"]:
+        sampled = _events(_network["meters"][m["name"]], cells[m["cells"]], m["quantities"])
+        found["membranes"][m["name"]] = sampled | {"now": read_cells(m["cells"], "V_m")}
     return found
 
 
-def _events(recorder: Any, cells: Any, value: str = "") -> dict[str, Any]:
+def _events(recorder: Any, cells: Any, quantities: Any = ()) -> dict[str, Any]:
     events = recorder.events
     recorder.n_events = 0
     found = {
         "stamp": np.asarray(events["times"], dtype=np.int64),
         "cell": np.asarray(events["senders"], dtype=np.int64) - int(cells.all_cells[0]),
     }
-    return found | ({"value": np.asarray(events[value])} if value else {})
+    return found | {name: np.asarray(events[name]) for name in quantities}
 
 
 def _handle(name: str) -> tuple[Any, Any]:
     """The connections of a projection, and the order that sorts them as the plan does. Taken after the lead-in,
     because NEST moves connections when it first simulates."""
+    if _network["projections"][name] is None:
+        return None, np.zeros(0, dtype=np.int64)
     if name not in _network["handles"]:
         projection = _network["projections"][name]
         connections = nest.GetConnections(
@@ -115,7 +119,7 @@ def read_synapses(names: list[str]) -> dict[str, Any]:
     read = {}
     for name in names:
         connections, order = _handle(name)
-        read[name] = np.atleast_1d(connections.get("weight"))[order]
+        read[name] = np.atleast_1d(connections.get("weight"))[order] if len(order) else np.zeros(0)
     return read
 
 
@@ -128,7 +132,8 @@ def write_synapses(values: dict[str, dict[str, Any]]) -> None:
             column = np.empty(len(order))
             column[order] = array
             columns[key] = column.tolist()
-        connections.set(columns)
+        if len(order):
+            connections.set(columns)
 
 
 def read_cells(name: str, parameter: str) -> Any:

@@ -1,0 +1,65 @@
+"""How large the input of a neuron can become: what the sizes in reports and the strength of forced spikes rest on."""
+
+from __future__ import annotations
+
+from math import ceil, expm1
+
+import numpy as np
+
+from salhw.connectivity import shape_of, synapses
+from salhw.fields import FloatArray
+from salhw.kernels import Rectangular
+from salhw.network import Network, Population, Projection, tau_ref_of
+from salhw.paths import Address, described
+from salhw.stimuli import Current
+from salhw.target import Range, Target
+from salhw_pynn import neurons
+
+
+def overlap(net: Network, p: Projection) -> float:
+    """How many times the height of its PSP one synapse can give at once, if its neuron spikes as often as it can."""
+    interval = tau_ref_of(net.population(p.pre)) or net.dt
+    if isinstance(p.kernel, Rectangular):
+        return float(ceil(p.kernel.tau_syn / interval - 1e-9))
+    return 1.0 / -expm1(-interval / p.kernel.tau_syn)
+
+
+def extent(net: Network, population: Population, overlapping: bool) -> FloatArray:
+    """Least and greatest potential that the described synapses give, and none, (neuron, 3): with one PSP of each, or
+    with as many as can overlap."""
+    low, high = np.zeros(population.size), np.zeros(population.size)
+    for p in net.projections:
+        if p.post == population.name:
+            post, _, position = synapses(p.weights, *net.ends(p.name))
+            shape = shape_of(p.weights, *net.ends(p.name)[:2])
+            w = described(net, Address("", p.name, "weights", shape)).ravel()[position] * p.kernel.height
+            w = w * (overlap(net, p) if overlapping else 1.0)
+            np.add.at(low, post, np.minimum(w, 0.0))
+            np.add.at(high, post, np.maximum(w, 0.0))
+    return np.stack([low, np.zeros_like(low), high], axis=1)
+
+
+def strength_of(net: Network, target: Target, population: Population) -> float:
+    """See ``neurons.strength``: for all weights that a session can write."""
+    allowed = target.projections.get("weights")
+    largest = max(abs(allowed.min), abs(allowed.max)) if isinstance(allowed, Range) else 0.0
+    total = 0.0
+    for p in net.projections:
+        if p.post == population.name:
+            post, _, position = synapses(p.weights, *net.ends(p.name))
+            weights = described(net, Address("", p.name, "weights", shape_of(p.weights, *net.ends(p.name)[:2])))
+            bounds = [abs(bound) for rule in p.plasticity for bound in rule.bounds or ()]
+            most = max([largest, *bounds, *np.abs(weights.ravel()[position])])
+            total += most * p.kernel.height * overlap(net, p) * int(np.bincount(post, minlength=1).max())
+    return neurons.strength(total)
+
+
+def jump(net: Network, population: Population, tick: float) -> float:
+    """The current that lifts a LIF neuron above its threshold within a tick, from wherever it may be."""
+    neuron = population.neuron
+    decay = -np.expm1(-tick / neuron.tau_m)  # type: ignore[union-attr]
+    currents = sum(float(np.abs(s.amplitude).max(initial=0.0)) for s in net.stimuli
+                   if isinstance(s, Current) and s.population == population.name)  # fmt: skip
+    driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())  # type: ignore[union-attr]
+    span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), driven, 1.0)  # type: ignore[union-attr]
+    return float(2.0 ** np.ceil(np.log2(1e3 * span / decay)))
