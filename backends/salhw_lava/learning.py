@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, exp, floor, log2
+from math import ceil, exp, floor, log2, sqrt
 from typing import Any
+
+import numpy as np
 
 from salhw_lava.arithmetic import Arithmetic
 
@@ -40,6 +42,11 @@ class Term:
     @property
     def value(self) -> float:
         return self.sign * self.impulse * 2.0**self.exponent
+
+    @property
+    def step(self) -> float:
+        """What a step of the trace is in the weight."""
+        return 2.0**self.exponent
 
 
 @dataclass(frozen=True)
@@ -123,3 +130,22 @@ def _term(value: float, how: Arithmetic, room: float) -> Term:
 def impulses_on_a_trace(shortest_interval: float, tau: float) -> float:
     """How many impulses a trace holds at most, of a neuron whose spikes are ``shortest_interval`` apart."""
     return 1.0 / (1.0 - exp(-shortest_interval / tau))
+
+
+def scatter(impulse: float, steps: float, tau: float) -> float:
+    """Standard deviation of a trace of ``impulse`` after ``steps``, in its own steps: each step of time multiplies it
+    by exp(-1 / tau) and rounds it up or down at random, so that the mean is right. Beyond 1000 steps at most one unit
+    is lost at a time: units that decay on their own."""
+    if steps > 1000:
+        left = exp(-steps / tau)
+        return sqrt(impulse * left * (1.0 - left))
+    keep, values = exp(-1.0 / tau), np.arange(int(impulse) + 1)
+    low = np.floor(values * keep + 1e-12).astype(int)
+    up = values * keep - low
+    odds = np.zeros(int(impulse) + 1)
+    odds[int(impulse)] = 1.0
+    target, share = np.concatenate([low, np.minimum(low + 1, int(impulse))]), np.concatenate([1.0 - up, up])
+    for _ in range(round(steps)):
+        odds = np.bincount(target, np.tile(odds, 2) * share, len(odds)).astype(np.float64)
+    mean = float(odds @ values)
+    return sqrt(max(0.0, float(odds @ values**2) - mean**2))

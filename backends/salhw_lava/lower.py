@@ -19,27 +19,22 @@ from salhw.plasticity import PairSTDP
 from salhw.stimuli import Poisson, SpikeTimes
 from salhw.target import Target
 from salhw_lava.arithmetic import (
-    CURRENT,
     ENTRIES,
-    LARGEST_THRESHOLD,
     LARGEST_WEIGHT,
-    LEAK,
-    PER_ONE,
-    PROBABILITY,
+    LOIHI_1_INPUT,
     Arithmetic,
     arithmetic,
-    leak,
-    probability,
-    table,
+    psp_error,
+    table_error,
     with_weight_exponent,
 )
 from salhw_lava.cores import occupied
-from salhw_lava.learning import LONGEST_EPOCH, Beyond, Microcode, impulses_on_a_trace, microcode
+from salhw_lava.learning import LONGEST_EPOCH, Beyond, Microcode, impulses_on_a_trace, microcode, scatter
+from salhw_lava.reach import at_once
+from salhw_lava.words import Leak, Potential, word
 
 EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
-DECAY = 12  # bits of the decay of an exponential PSP
-FRACTION = 6  # bits that it has beyond those of a weight
 
 
 def lower(net: Network, target: Target) -> Lowering:
@@ -50,13 +45,13 @@ def lower(net: Network, target: Target) -> Lowering:
     if findings:
         return Lowering(net, tuple(findings))
     findings += _forced_membranes(net)
-    populations, projections = [], []
+    populations, projections, held = [], [], {}
     for population in net.populations:
-        lowered, found = _population(population, net.dt, how)
+        lowered, found, held[population.name] = _population(net, population, how)
         populations.append(lowered)
         findings += found
     for projection in net.projections:
-        plastic, found = _projection(net, projection, how, epoch(target))
+        plastic, found = _projection(net, projection, how, epoch(target), held[projection.post])
         projections.append(plastic)
         findings += found
     lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
@@ -65,7 +60,8 @@ def lower(net: Network, target: Target) -> Lowering:
         "under Lava's runtime" if target.options["execution"] == "runtime" else "in one process, without the runtime"
     )
     arith = "fixed point" if how.fixed else "floating point"
-    notes = (f"Lava's {arith} models, {where}", *_steps(how, target), cores, *_microcodes(lowered_net, how))
+    held_in = (*_steps(how, target), *_widths(net, how))
+    notes = (f"Lava's {arith} models, {where}", *held_in, cores, *_microcodes(lowered_net, how))
     return Lowering(lowered_net, (*findings, *too_many), notes, target)
 
 
@@ -110,6 +106,16 @@ def _steps(how: Arithmetic, target: Target) -> Iterator[str]:
         yield f"weights: up to {largest:.3g} in steps of 1/{how.unit / 2:g}; learning epoch: {epoch(target)} steps"
 
 
+def _widths(net: Network, how: Arithmetic) -> Iterator[str]:
+    """Where more may arrive in a step than Loihi 1 adds up, for the report."""
+    most = max((at_once(net, p.name, how) for p in net.populations), default=0.0) if how.fixed else 0.0
+    if most > LOIHI_1_INPUT:
+        yield (
+            f"up to {most / how.unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
+            f"up to {LOIHI_1_INPUT / how.unit:.4g} (unverified: Loihi 2's limit is not public)"
+        )
+
+
 def epoch(target: Target) -> int:
     """Steps per learning epoch; 0 if the option is no number."""
     text = target.options.get("epoch", "1")
@@ -140,53 +146,46 @@ def _approximation(code: str, path: str, asked: str, size: str, fix: str = "") -
 # ---------------------------------------------------------------- neurons
 
 
-def _population(population: Population, dt: float, how: Arithmetic) -> tuple[Population, list[Diagnostic]]:
-    neuron = population.neuron
+def _population(
+    net: Network, population: Population, how: Arithmetic
+) -> tuple[Population, list[Diagnostic], Potential | Leak | None]:
+    """A population with the biases that the chip holds, what that costs, and how its potentials lie in words."""
+    neuron, path = population.neuron, f"populations.{population.name}"
     if not how.fixed or isinstance(neuron, Source):
-        return population, []
-    if isinstance(neuron, LIF):
-        return _leaky(population, neuron, dt, how)
-    path, found = f"populations.{population.name}", []
-    exact = np.asarray(neuron.bias, dtype=np.float64)
-    held = how.held(exact) / how.unit
-    if (off := float(np.abs(held - exact).max())) > 1e-12:
-        steps, fix = f"steps of 1/{how.unit:g}", "use multiples of it, or accept it"
-        found.append(_approximation("SAL311", f"{path}.bias", steps, f"moved by at most {off:.2g}", fix))
-        neuron = neuron.replace(bias=held if held.ndim else float(held))
-    off, lowest = _table_error(neuron, dt), _lowest(neuron, dt)
-    size = f"{ENTRIES} entries of 16 bits: off by at most {off:.1g}, none below {lowest:.1g}"
-    found.append(_approximation("SAL314", path, "spike probability per step", size))
-    return population.replace(neuron=neuron), found
+        return population, [], None
+    try:
+        held = word(net, population, how)
+    except Beyond as beyond:
+        return population, [Diagnostic("SAL104", path, beyond.asked, beyond.supported, beyond.fix)], None
+    exact, found = np.asarray(neuron.bias, dtype=np.float64), []
+    if isinstance(held, Leak):
+        step, biases = 1.0 / held.gain, held.bias(held.current(exact))
+    else:
+        step, biases = 1.0 / how.per_bias, how.biases(exact) / how.per_bias
+    if (off := float(np.abs(biases - exact).max())) > 1e-12:
+        fix = "use multiples of it, or accept it"
+        size = f"moved by at most {off:.2g}" + (f" (a rate by {off:.1%})" if isinstance(neuron, GLM) else "")
+        found.append(_approximation("SAL311", f"{path}.bias", f"steps of 1/{1.0 / step:g}", size, fix))
+        neuron = neuron.replace(bias=biases if biases.ndim else float(biases))
+    if isinstance(neuron, GLM):
+        off, lowest = table_error(neuron, net.dt)
+        size = f"{ENTRIES} entries of 48 bits: off by at most {off:.1g} of itself, none below {lowest:.1g}"
+        found.append(_approximation("SAL314", path, "spike probability per step", size))
+    elif isinstance(held, Leak):
+        found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", _leak_size(neuron, net.dt, held)))
+    return population.replace(neuron=neuron), found, held
 
 
-def _leaky(population: Population, neuron: LIF, dt: float, how: Arithmetic) -> tuple[Population, list[Diagnostic]]:
-    """A LIF population with the biases that Lava's fixed-point LIF holds."""
-    path, units, found = f"populations.{population.name}", leak(neuron, dt, how), []
-    if not 0 < units.vth <= LARGEST_THRESHOLD:
-        asked, fix = f"a threshold of {units.vth:.3g} units", "a shorter tau_m, or potentials in larger units"
-        return population, [Diagnostic("SAL104", f"{path}.v_thresh", asked, f"supported 1..{LARGEST_THRESHOLD}", fix)]
-    exact = np.asarray(neuron.bias, dtype=np.float64)
-    held = units.bias(units.current(exact))
-    if (off := float(np.abs(held - exact).max())) > 1e-12:
-        step = f"steps of {units.bias_step / units.gain:.2g}"
-        found.append(_approximation("SAL311", f"{path}.bias", step, f"moved by at most {off:.2g}"))
-        neuron = neuron.replace(bias=held if held.ndim else float(held))
-    tau = -dt / float(np.log1p(-units.dv / LEAK))
-    size = f"{tau:.4g} ms (a leak of 12 bits); threshold {units.vth * CURRENT / units.scale + neuron.v_reset:.4g}"
-    found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", size))
-    return population.replace(neuron=neuron), found
-
-
-def _table_error(neuron: GLM, dt: float) -> float:
-    """The largest error of a spike probability within the table."""
-    start, entries = table(neuron, dt)
-    exact = probability(neuron, dt)((start + np.arange(ENTRIES)) / PER_ONE)
-    return float(np.abs(entries / PROBABILITY - exact)[1:-1].max())
-
-
-def _lowest(neuron: GLM, dt: float) -> float:
-    """The smallest spike probability in the table; below it there is none."""
-    return float(table(neuron, dt)[1][1]) / PROBABILITY
+def _leak_size(neuron: LIF, dt: float, held: Leak) -> str:
+    """What fixed point makes of a LIF population."""
+    share = held.dv / 2.0**held.leak_bits
+    tau = -dt / float(np.log1p(-share))
+    off = held.threshold - neuron.v_thresh
+    moved = max(0.5 * 2.0**held.vth_shift, abs(off * held.scale)) / held.scale
+    return (
+        f"{tau:.6g} ms (a leak of 12 bits), v_thresh off by {moved:.1g}, drive in steps of {1.0 / held.gain:.2g}, of "
+        f"which up to one is lost (a membrane of 24 bits, rounded toward v_reset at every step)"
+    )
 
 
 def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
@@ -201,18 +200,19 @@ def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
 
 
 def _projection(
-    net: Network, projection: Projection, how: Arithmetic, steps: int
+    net: Network, projection: Projection, how: Arithmetic, steps: int, held: Potential | Leak | None
 ) -> tuple[Projection, list[Diagnostic]]:
     path, found = f"projections.{projection.name}", []
     delay = in_steps(projection.delay, net.dt) or 0
     if delay > LONGEST_DELAY:
         fix = f"delay <= {LONGEST_DELAY * net.dt:g} ms"
         found.append(Diagnostic("SAL104", f"{path}.delay", f"{delay} steps", f"at most {LONGEST_DELAY} steps", fix))
-    if how.fixed and isinstance(projection.kernel, Exponential):
-        off = _psp_error(projection.kernel.tau_syn / net.dt, how.unit)
-        size = f"off by at most {off:.2g} of the peak (decay of {DECAY} bits, rounded down at every step)"
+    if held is not None and isinstance(projection.kernel, Exponential):
+        size = _psp_size(net, projection, how, held)
         found.append(_approximation("SAL314", f"{path}.kernel", "exponential PSP", size))
     if not projection.plasticity:
+        lasts = "off by what session.set changes, until they end; as described if weights are not written"
+        found.append(_approximation("SAL313", path, "PSPs under way have the present weight", lasts))
         return projection, found
     try:
         rule, code = lowered_rule(net, projection, how, steps)
@@ -225,6 +225,8 @@ def _projection(
     if error > 1e-12:
         achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times a power of two"
         found.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
+    if how.fixed:
+        found.append(_approximation("SAL314", at, "weight changes", _learning_size(net, rule, code, how)))
     size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
     found.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
     if steps > 1:
@@ -233,18 +235,50 @@ def _projection(
     return projection.replace(plasticity=(rule,)), found
 
 
+def _psp_size(net: Network, projection: Projection, how: Arithmetic, held: Potential | Leak) -> str:
+    """How far exponential PSPs are from their kernel: by the decay, and by what potentials have behind the point. The
+    latter counts for a small weight's peak."""
+    tau = projection.kernel.tau_syn / net.dt
+    share, steps = psp_error(tau)
+    bits = held.bits if isinstance(held, Potential) else round(log2(held.gain))
+    weights = np.abs(how.held(_weights(net, projection), 2))
+    least = 1.0 if projection.plasticity else float(weights[weights > 0].min(initial=LARGEST_WEIGHT))
+    rounding = steps / how.unit + 2.0 ** -(bits + 1)
+    off = (share + rounding * how.unit / least) * exp(1.0 / tau)
+    return (
+        f"off by at most {off:.2g} of the peak of the smallest weight, {least / how.unit:.3g} (decay of 15 bits, the sum "
+        f"of PSPs in steps of 2^-{bits})"
+    )
+
+
+def _learning_size(net: Network, rule: PairSTDP, code: Microcode, how: Arithmetic) -> str:
+    """What rounding at random makes of one pair's change, and where weights end."""
+    sizes = []
+    for product, window in (("y0*x1", rule.causal), ("x0*y1", rule.anticausal)):
+        if impulse := code.impulse(product):
+            half = 0.5 * window.tau
+            mean = abs(code.terms[product].value) * exp(-0.5)
+            off = scatter(impulse, half / net.dt, window.tau / net.dt) * code.terms[product].step
+            sizes.append((sqrt(off**2 + _rounding(mean, off)) / mean, off / mean, half))
+    if not sizes:
+        return f"none; weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
+    total, traces, half = max(sizes)
+    return (
+        f"rounded at random: one pair's, {half:.3g} ms apart, scatters by {total:.1%} of itself, {traces:.1%} by "
+        f"traces of 7 bits, the rest by weights in steps of 1/{how.unit:g}; without a drift, but weights end at "
+        f"{LARGEST_WEIGHT / how.unit:.3g}"
+    )
+
+
+def _rounding(mean: float, scatters: float) -> float:
+    """The variance of rounding a change to whole steps, up or down at random: f (1 - f) with f what is left over; the
+    largest, 1/4, as far as the change itself scatters over more than a step."""
+    left = mean % 1.0
+    return 0.25 if scatters > 0.25 else left * (1.0 - left)
+
+
 def _relative(value: float, wanted: float) -> float:
     return abs(value - wanted) / abs(wanted) if wanted else abs(value)
-
-
-def _psp_error(tau: float, unit: float) -> float:
-    """The largest deviation of a fixed-point PSP of weight 1 from its kernel; ``tau`` in steps."""
-    keep = (1 << DECAY) - round((1 << DECAY) * (1.0 - exp(-1.0 / tau)))
-    value, worst = round(unit) << FRACTION, 0.0
-    for k in range(1, round(10 * tau) + 2):
-        value = (value * keep) >> DECAY
-        worst = max(worst, abs((value >> FRACTION) / unit - exp(-k / tau)))
-    return worst
 
 
 def wanted_changes(rule: PairSTDP, rate: float | None = None) -> dict[str, float]:
