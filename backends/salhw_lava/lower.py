@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, floor, log2, sqrt
+from math import ceil, exp, floor, log2, log10, sqrt
 
 import numpy as np
 
@@ -164,12 +164,14 @@ def _population(
         step, biases = 1.0 / how.per_bias, how.biases(exact) / how.per_bias
     if (off := float(np.abs(biases - exact).max())) > 1e-12:
         fix = "use multiples of it, or accept it"
-        size = f"moved by at most {off:.2g}" + (f" (a rate by {off:.1%})" if isinstance(neuron, GLM) else "")
+        size = f"moved by at most {_up(off)}" + (
+            f" (a rate by {_up(100.0 * off)} %)" if isinstance(neuron, GLM) else ""
+        )
         found.append(_approximation("SAL311", f"{path}.bias", f"steps of 1/{1.0 / step:g}", size, fix))
         neuron = neuron.replace(bias=biases if biases.ndim else float(biases))
     if isinstance(neuron, GLM):
         off, lowest = table_error(neuron, net.dt)
-        size = f"{ENTRIES} entries of 48 bits: off by at most {off:.1g} of itself, none below {lowest:.1g}"
+        size = f"{ENTRIES} entries of 48 bits: off by at most {_up(off)} of itself, none below {_up(lowest)}"
         found.append(_approximation("SAL314", path, "spike probability per step", size))
     elif isinstance(held, Leak):
         found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", _leak_size(neuron, net.dt, held)))
@@ -183,7 +185,7 @@ def _leak_size(neuron: LIF, dt: float, held: Leak) -> str:
     off = held.threshold - neuron.v_thresh
     moved = max(0.5 * 2.0**held.vth_shift, abs(off * held.scale)) / held.scale
     return (
-        f"{tau:.6g} ms (a leak of 12 bits), v_thresh off by {moved:.1g}, drive in steps of {1.0 / held.gain:.2g}, of "
+        f"{tau:.6g} ms (a leak of 12 bits), v_thresh off by {_up(moved)}, drive in steps of {_up(1.0 / held.gain)}, of "
         f"which up to one is lost (a membrane of 24 bits, rounded toward v_reset at every step)"
     )
 
@@ -237,18 +239,28 @@ def _projection(
 
 def _psp_size(net: Network, projection: Projection, how: Arithmetic, held: Potential | Leak) -> str:
     """How far exponential PSPs are from their kernel: by the decay, and by what potentials have behind the point. The
-    latter counts for a small weight's peak."""
+    latter counts most for the smallest weight; of a LIF neuron the PSP in its membrane is meant."""
     tau = projection.kernel.tau_syn / net.dt
-    share, steps = psp_error(tau)
-    bits = held.bits if isinstance(held, Potential) else round(log2(held.gain))
+    share, lost = psp_error(tau)
     weights = np.abs(how.held(_weights(net, projection), 2))
     least = 1.0 if projection.plasticity else float(weights[weights > 0].min(initial=LARGEST_WEIGHT))
-    rounding = steps / how.unit + 2.0 ** -(bits + 1)
-    off = (share + rounding * how.unit / least) * exp(1.0 / tau)
+    least /= how.unit
+    if isinstance(held, Potential):
+        peak, bits, rounding = exp(-1.0 / tau), held.bits, 2.0 ** -(held.bits + 1)
+    else:
+        peak, bits, rounding = held.psp_peak(tau), round(log2(held.gain)), 1.5 / held.gain + 1.0 / held.scale
+        share *= held.gain / held.scale * min(tau + 1.0, held.scale / held.gain)
+    off = share + (rounding + lost / how.unit) / least
     return (
-        f"off by at most {off:.2g} of the peak of the smallest weight, {least / how.unit:.3g} (decay of 15 bits, the sum "
-        f"of PSPs in steps of 2^-{bits})"
+        f"off by at most {_up(off / peak) if off < peak else '1'} of the peak of the smallest weight, {least:.3g} "
+        f"(decay of 15 bits, PSPs in steps of 2^-{bits})"
     )
+
+
+def _up(value: float) -> str:
+    """Two digits, rounded up: a size that is reported is not exceeded."""
+    digits = 1 - floor(log10(value)) if value > 0 else 0
+    return f"{ceil(value * 10.0**digits) / 10.0**digits:.2g}"
 
 
 def _learning_size(net: Network, rule: PairSTDP, code: Microcode, how: Arithmetic) -> str:

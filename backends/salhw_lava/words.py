@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, expm1, log1p, log2, nextafter
+from math import ceil, exp, expm1, log1p, log2, nextafter
 
 import numpy as np
 
@@ -81,6 +81,15 @@ class Leak:
     def bias(self, current: FloatArray) -> FloatArray:
         """The bias that a current is."""
         return np.asarray(current, dtype=np.float64) / self.gain - self.offset
+
+    def psp_peak(self, tau: float) -> float:
+        """The peak in the membrane of an exponential PSP of ``tau`` steps and weight 1."""
+        share = self.gain / self.scale
+        arriving, staying = exp(-1.0 / tau), (1.0 - share) * (1.0 - 1e-7)
+        if arriving == staying:
+            staying *= 1.0 - 1e-7
+        steps = np.unique(np.rint(np.geomspace(1.0, 10.0 * max(tau, 1.0 / share), 200)))
+        return float(share * arriving * np.max((arriving**steps - staying**steps) / (arriving - staying)))
 
     def beyond(self, bias: FloatArray, inputs: Reach, spare: float = 1.0) -> Beyond | None:
         """What does not fit, if anything: a membrane, or a current."""
