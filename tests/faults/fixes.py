@@ -1,0 +1,121 @@
+"""Do what a diagnostic's fix says, as a user would who reads it: the first of its alternatives, at its path."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import numpy as np
+
+from salhw import Network
+from salhw.diagnostics import Diagnostic
+
+
+class NotFollowed(Exception):
+    """A fix that tells no change of the description."""
+
+
+def follow(net: Network, finding: Diagnostic) -> Network:
+    """The network after the fix.
+
+    Raises:
+        NotFollowed: the fix cannot be followed without guessing.
+        DescriptionError: it leads to a network that means nothing.
+    """
+    data = _plain(net.model_dump())
+    parent, key = _locate(data, finding.path)
+    fix = finding.fix.partition(", or ")[0]
+    if fix.startswith("leave it out"):
+        del parent[key]
+    elif match := re.fullmatch(r"leave (\w+) at its default", fix):
+        parent, name = _beside(parent, key, match[1])
+        del parent[name]
+    elif match := re.fullmatch(r"(\w+) (<=|>=) (\S+)(?: ms| Hz)?", fix):
+        parent, name = _beside(parent, key, match[1])
+        bound = np.minimum if match[2] == "<=" else np.maximum
+        _assign(parent, name, lambda held: bound(np.asarray(held, dtype=float), float(match[3])).tolist())
+    elif match := re.fullmatch(r"(\w+) ?= ?(.+?)(?: ms| Hz)?", fix):
+        parent, name = _beside(parent, key, match[1])
+        _assign(parent, name, lambda _: _value(match[2]))
+    elif fix == "give a single number":
+        _assign(parent, key, lambda held: float(np.ravel(held)[0]) if np.size(held) else 0.01)
+    elif fix.startswith("choose one of these"):
+        chosen = finding.supported.removeprefix("supported ").split(", ")[0]
+        if isinstance(parent[key], dict) and "kind" in parent[key]:
+            kept = {k: v for k, v in parent[key].items() if k in ("tau", "amplitude", "tau_syn", "tau_ref", "bias")}
+            parent[key] = {"kind": chosen} | (kept if key != "neuron" else {})
+        else:
+            parent[key] = chosen
+    else:
+        raise NotFollowed(f"{finding.path}: {finding.fix}")
+    return Network.model_validate(data)
+
+
+def _value(text: str) -> Any:
+    """A Python literal, or a kind with its fields: ``Exponential(tau_syn=10)``."""
+    if match := re.fullmatch(r"(\w+)\((.*)\)", text):
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        return {"kind": match[1]} | {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    return ast.literal_eval(text)
+
+
+def _plain(value: Any) -> Any:
+    """Lists that can be changed instead of tuples and arrays."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _locate(data: Any, path: str) -> tuple[Any, Any]:
+    """The container and the key of what a path names; the index of one number of an array is left out."""
+    at: Any = data
+    parent, key = at, ""
+    for part in re.findall(r"\w+|\[\d+\]", path):
+        if part.startswith("["):
+            number = int(part[1:-1])
+            if isinstance(at, list) and number < len(at) and isinstance(at[number], dict):
+                parent, key, at = at, number, at[number]
+            continue
+        if isinstance(at, list):
+            named = [k for k, item in enumerate(at) if isinstance(item, dict) and item.get("name") == part]
+            if named:
+                parent, key, at = at, named[0], at[named[0]]
+                continue
+            parent, key, at = at, 0, at[0]  # the only rule of a projection
+        if isinstance(at, dict) and part not in at and "neuron" in at:
+            at = at["neuron"]
+        parent, key, at = at, part, at.get(part)
+    return parent, key
+
+
+def _beside(parent: Any, key: Any, name: str) -> tuple[Any, str]:
+    """Where ``name`` is, seen from the place that a path names: this place, beside it, or in it."""
+    if key == name or (isinstance(parent, list) and not isinstance(parent[key], dict)):
+        return parent, key
+    held = parent[key]
+    inner = held[0] if isinstance(held, list) and len(held) == 1 and isinstance(held[0], dict) else held
+    if isinstance(inner, dict):
+        if name in inner:
+            return inner, name
+        if "neuron" in inner and name in inner["neuron"]:
+            return inner["neuron"], name
+    if isinstance(parent, dict) and name in parent:
+        return parent, name
+    raise NotFollowed(f"no {name} at {key}")
+
+
+def _assign(parent: Any, name: str, change: Any) -> None:
+    held = parent[name]
+    if isinstance(held, dict) and "values" in held:  # weights
+        held["values"] = change(held["values"])
+        if "kind" in held and np.ndim(held["values"]) == 2:
+            values = np.asarray(held["values"])
+            held["values"] = values.tolist()
+    elif isinstance(held, dict) and "weight" in held:
+        held["weight"] = change(held["weight"])
+    else:
+        parent[name] = change(held)

@@ -1,0 +1,61 @@
+"""Every fix, when followed, is accepted: networks that targets refuse become networks that they take.
+
+Random networks, a part of which lies beyond what the target declares. The first alternative of each fix is followed; a
+fix that cannot be followed, leads to an invalid description, or has to be followed for ever, is wrong. Run by hand with
+more networks: ``python tests/faults/test_fixes.py TARGET COUNT [FIRST_SEED]``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from fault_targets import form
+from fixes import NotFollowed, follow
+from random_networks import random_network
+
+import salhw
+from salhw import DescriptionError, Network, Target
+
+COUNTS = {"reference": 60, "nest": 60, "brainscales2": 60, "loihi2": 60, "loihi2 ideal": 30}
+ROUNDS = 200
+
+
+def mended(net: Network, target: Target) -> tuple[Network, int]:
+    """The network after all fixes, and how many were followed."""
+    for count in range(ROUNDS):
+        findings = salhw.problems(net, target)
+        if not findings:
+            return net, count
+        finding = findings[0]
+        try:
+            net = follow(net, finding)
+        except DescriptionError as error:
+            raise AssertionError(f"{finding}\n  leads to {error}") from error
+        except NotFollowed as error:
+            raise AssertionError(f"cannot be followed: {finding}") from error
+    raise AssertionError(f"still refused after {ROUNDS} fixes: {finding}")
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_every_fix_is_accepted(name: str) -> None:
+    target, followed = form(name), 0
+    for seed in range(COUNTS[name]):
+        net = random_network(target, np.random.default_rng(seed), beyond=0.1)
+        followed += mended(net, target)[1]
+    assert followed > COUNTS[name] // 4  # or the test shows little
+
+
+if __name__ == "__main__":
+    chosen, count = form(sys.argv[1]), int(sys.argv[2])
+    first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    wrong = followed = 0
+    for seed in range(first, first + count):
+        net = random_network(chosen, np.random.default_rng(seed), beyond=0.1)
+        try:
+            followed += mended(net, chosen)[1]
+        except Exception as error:
+            wrong += 1
+            print(f"seed {seed}: {type(error).__name__} {str(error)[:400]}", flush=True)
+    print(f"{sys.argv[1]}: {count} networks, {followed} fixes followed, {wrong} networks not mended")
