@@ -10,25 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, exp, floor, log2, sqrt
+from math import ceil, exp, floor, log2, log10, sqrt
 from typing import Any
 
 import numpy as np
 
+from salhw.diagnostics import Diagnostic
 from salhw_lava.arithmetic import Arithmetic
 
 TRACE = 127  # the largest value of a trace, and so of an impulse: 7 bits
-EXPONENTS = (-7, 8)  # of two
+EXPONENTS = (-7, 7)  # of two; 8 would be beyond the accumulator with an impulse of 1
 ACCUMULATOR = 255  # units: the largest change of a weight at a time, 15 bits with 7 behind the point
 LONGEST_EPOCH = 63  # steps: 6 bits
 
 
 class Beyond(Exception):
-    """The engine cannot do this: what was asked, what it can do, how to mend it."""
+    """The chip cannot do this: what was asked, what it can do, how to mend it, and the field that the fix is about;
+    ``factor``: how many times as large the learning rate has to be."""
 
-    def __init__(self, asked: str, supported: str, fix: str) -> None:
-        super().__init__(asked, supported, fix)
-        self.asked, self.supported, self.fix = asked, supported, fix
+    def __init__(self, asked: str, supported: str, fix: str, at: str = "", factor: float = 0.0) -> None:
+        super().__init__(asked, supported, fix, at, factor)
+        self.asked, self.supported, self.fix, self.at, self.factor = asked, supported, fix, at, factor
+
+    def found(self, code: str, path: str) -> Diagnostic:
+        """The finding about what lies at ``path``, or elsewhere if ``at`` is a whole path."""
+        place = self.at if self.at.startswith("projections.") else f"{path}.{self.at}".rstrip(".")
+        return Diagnostic(code, place, self.asked, self.supported, self.fix)
 
 
 @dataclass(frozen=True)
@@ -111,18 +118,18 @@ def _term(value: float, how: Arithmetic, room: float) -> Term:
         return Term(sign, units, 0)
     largest = floor(TRACE / room + 1e-9)
     low = EXPONENTS[0]
-    if largest < 1:
-        fix = "a shorter window or refractory periods that are longer"
-        raise Beyond(f"traces of {room:.3g} spikes", f"at most {TRACE} impulses of 1 on a trace", fix)
+    asked = f"a change of {abs(value):.3g} per pair"
     if units > ACCUMULATOR:
-        limit = ACCUMULATOR / how.unit
-        raise Beyond(f"a change of {abs(value):.3g} per pair", f"at most {limit:.3g}", "a smaller learning rate")
+        supported = f"at most {ACCUMULATOR / how.unit:.3g}"
+        raise Beyond(asked, supported, "a smaller learning rate", "learning_rate", 0.999 * ACCUMULATOR / units)
     if units < 0.5 * 2.0**low:
-        limit = 2.0**low / how.unit
-        raise Beyond(f"a change of {abs(value):.3g} per pair", f"at least {limit:.3g}", "a larger learning rate")
+        supported = f"at least {2.0**low / how.unit:.3g}"
+        raise Beyond(asked, supported, "a larger learning rate", "learning_rate", 2.0**low / units)
     exponent = max(low, ceil(log2(units / largest) - 1e-9))
     if exponent > EXPONENTS[1]:
-        raise Beyond(f"{room:.3g} impulses on a trace", f"{TRACE} in all, and 2^{EXPONENTS[1]}", "a shorter window")
+        supported = f"{TRACE} impulses of 1 on a trace, times 2^{EXPONENTS[1]} at most"
+        factor = 0.99 * largest * 2.0 ** EXPONENTS[1] / units
+        raise Beyond(f"{asked} of {room:.3g} spikes", supported, "a smaller learning rate", "learning_rate", factor)
     impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
     return Term(sign, float(impulse), exponent)
 
@@ -149,3 +156,9 @@ def scatter(impulse: float, steps: float, tau: float) -> float:
         odds = np.bincount(target, np.tile(odds, 2) * share, len(odds)).astype(np.float64)
     mean = float(odds @ values)
     return sqrt(max(0.0, float(odds @ values**2) - mean**2))
+
+
+def rounded_down(value: float) -> str:
+    """Three digits, for a limit that is to be kept."""
+    digits = 2 - floor(log10(value))
+    return f"{floor(value * 10.0**digits) / 10.0**digits:.12g}"

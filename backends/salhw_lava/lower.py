@@ -29,9 +29,18 @@ from salhw_lava.arithmetic import (
     with_weight_exponent,
 )
 from salhw_lava.cores import occupied
-from salhw_lava.learning import LONGEST_EPOCH, Beyond, Microcode, impulses_on_a_trace, microcode, scatter
+from salhw_lava.learning import (
+    LONGEST_EPOCH,
+    TRACE,
+    Beyond,
+    Microcode,
+    impulses_on_a_trace,
+    microcode,
+    rounded_down,
+    scatter,
+)
 from salhw_lava.reach import at_once
-from salhw_lava.words import Leak, Potential, word
+from salhw_lava.words import Leak, Potential, shorter_psps, word
 
 EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
@@ -156,7 +165,10 @@ def _population(
     try:
         held = word(net, population, how)
     except Beyond as beyond:
-        return population, [Diagnostic("SAL104", path, beyond.asked, beyond.supported, beyond.fix)], None
+        if not beyond.at:
+            beyond.at, limit = shorter_psps(net, population, how)
+            beyond.fix = f"{limit}, or {beyond.fix}" if limit else beyond.fix
+        return population, [beyond.found("SAL104", path)], None
     exact, found = np.asarray(neuron.bias, dtype=np.float64), []
     if isinstance(held, Leak):
         step, biases = 1.0 / held.gain, held.bias(held.current(exact))
@@ -219,8 +231,8 @@ def _projection(
     try:
         rule, code = lowered_rule(net, projection, how, steps)
     except Beyond as beyond:
-        place = f"{path}.{rule_name(projection, 0)}"
-        return projection, [*found, Diagnostic("SAL121", place, beyond.asked, beyond.supported, beyond.fix)]
+        place = path if beyond.at in ("plasticity", "delay") else f"{path}.{rule_name(projection, 0)}"
+        return projection, [*found, beyond.found("SAL121", place)]
     asked = projection.plasticity[0]
     at = f"{path}.{rule_name(projection, 0)}"
     error = max(_relative(code.achieved(p), wanted) for p, wanted in wanted_changes(asked).items())
@@ -307,14 +319,18 @@ def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: i
         Beyond: the engine cannot do it.
     """
     if len(projection.plasticity) > 1:
-        raise Beyond(f"{len(projection.plasticity)} rules", "one rule per synapse", "one rule per projection")
+        raise Beyond(
+            f"{len(projection.plasticity)} rules", "one rule per synapse", "one rule per projection", "plasticity"
+        )
     if projection.delay:
-        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0")
+        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
     (rule,) = projection.plasticity
-    for window in (rule.causal, rule.anticausal):
-        if steps > window.tau / net.dt:
-            fix = "a shorter epoch"
-            raise Beyond(f"a window of {window.tau:g} ms", f"not shorter than the epoch of {steps} steps", fix)
+    for branch in ("causal", "anticausal"):
+        tau = getattr(rule, branch).tau
+        if steps > 1 and steps > tau / net.dt:
+            fix = f"tau >= {steps * net.dt:g} ms, or a shorter epoch"
+            supported = f"not shorter than the epoch of {steps} steps"
+            raise Beyond(f"a window of {tau:g} ms", supported, fix, f"{branch}.tau")
     for name in (projection.pre, projection.post):
         if steps > (gap := shortest_interval(net, name)):
             raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
@@ -329,10 +345,46 @@ def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict
         Beyond: the engine cannot do it.
     """
     rule = projection.plasticity[0]
-    windows = (rule.causal, rule.anticausal)
-    names = (projection.pre, projection.post)
-    room = max(room_on_a_trace(net, name, window.tau) for name, window in zip(names, windows, strict=True))
-    return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
+    rooms = {}
+    for branch, name in (("causal", projection.pre), ("anticausal", projection.post)):
+        tau = getattr(rule, branch).tau
+        rooms[branch] = room_on_a_trace(net, name, tau)
+        if how.fixed and rooms[branch] > TRACE:
+            fix = f"tau <= {_longest_window(net, name, tau)} ms"
+            supported = f"at most {TRACE} impulses of 1 on a trace"
+            raise Beyond(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
+    room = max(rooms.values())
+    try:
+        return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
+    except Beyond as beyond:
+        raise _other_rate(beyond, rule, wanted, how, room) from None
+
+
+def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float) -> Beyond:
+    """The same with the learning rate that the engine can do, if it does for both branches and is none that the target
+    refuses; or without the branch that is too small."""
+    scaled = [beyond.factor * change for change in wanted.values()]
+    rate = float(np.asarray(rule.learning_rate)) * beyond.factor
+    try:
+        microcode(scaled[0], scaled[1], how, (room, room))
+        possible = abs(rate) <= LARGEST_WEIGHT / how.unit
+    except Beyond:
+        possible = False
+    if not possible:
+        weak = min((name for name in wanted if wanted[name]), key=lambda name: abs(wanted[name]))
+        branch = "causal" if weak == "y0*x1" else "anticausal"
+        return Beyond(beyond.asked, beyond.supported, "amplitude = 0", f"{branch}.amplitude")
+    sign = ">=" if (beyond.factor > 1.0) == (rate > 0.0) else "<="
+    return Beyond(beyond.asked, beyond.supported, f"learning_rate {sign} {rate:.4g}", beyond.at)
+
+
+def _longest_window(net: Network, name: str, tau: float) -> str:
+    """The largest time constant, below ``tau``, of whose trace the spikes of a population leave enough room."""
+    low, high = 1e-3 * net.dt, tau
+    for _ in range(60):
+        middle = sqrt(low * high)
+        low, high = (middle, high) if room_on_a_trace(net, name, middle) <= 0.999 * TRACE else (low, middle)
+    return rounded_down(low)
 
 
 def _with(rule: PairSTDP, code: Microcode) -> PairSTDP:

@@ -123,7 +123,8 @@ class LavaSession(Closing):
             flat = new.reshape(len(self.ids), -1)
             post = self.net.projection(address.owner).post
             written = self._written | {address.owner: flat}
-            self._refuse_beyond(path, post, self.get(f"populations.{post}.bias"), written)
+            if post in self._words:
+                self._refuse_beyond(path, post, self.get(f"populations.{post}.bias"), written)
             self._written = written
             self._set_weights(address.owner, flat)
 
@@ -156,7 +157,7 @@ class LavaSession(Closing):
         position = self.plan.wiring[address.owner].position
         each = rates.reshape(len(self.ids), -1)[:, position]
         wanted = np.unique(each[each != 0.0])
-        if len(wanted) > 1 or np.any(np.ptp(each, axis=1) > 0):
+        if len(wanted) > 1 or np.any(each != each[:, :1]):
             asked, fix = f"{len(np.unique(each))} learning rates", "one number, or zero for some instances"
             raise session_error("SAL403", address.path, asked, "one learning rate for all synapses", fix)
         held = 0.0

@@ -13,14 +13,15 @@ from salhw.fields import FloatArray
 from salhw.network import Network, Population
 from salhw.neurons import GLM, LIF
 from salhw_lava.arithmetic import FINEST, WORD, Arithmetic
-from salhw_lava.learning import Beyond
-from salhw_lava.reach import Reach, reach
+from salhw_lava.learning import Beyond, rounded_down
+from salhw_lava.reach import Reach, of_projection, reach
 
 SPARE = 2.0  # biases and inputs may grow by this factor at the expense of the last bit, while bits are left
 CURRENT = range(12, 5, -1)  # bits behind the point of a LIF neuron's current; more where the threshold is below 1
 MOST = 18
 LEAK = 12  # bits of a leak's mantissa
 MANTISSA = (1 << 17) - 1  # of a threshold
+SHORTEST = 0.1  # ms: tau_m as the target declares it
 SMALLEST_THRESHOLD = 32  # steps of the membrane
 
 
@@ -40,7 +41,7 @@ class Potential:
         most = float(np.max(np.maximum(bias + inputs.high, -(bias + inputs.low)), initial=0.0))
         if most <= self.largest:
             return None
-        fix = f"inputs that add up to {self.largest / most:.2g} times as much at most: fewer synapses, or weaker ones"
+        fix = f"inputs that add up to {0.98 * self.largest / most:.2g} times as much"
         return Beyond(f"a potential of up to {most:.6g}", f"at most {self.largest:.6g}, a word of 24 bits", fix)
 
 
@@ -154,6 +155,32 @@ def _potential(bias: FloatArray, inputs: Reach, how: Arithmetic) -> Potential:
     return Potential(least)
 
 
+def shorter_psps(net: Network, population: Population, how: Arithmetic) -> tuple[str, str]:
+    """For a refusal: up to which tau_syn of the projection that adds most a population's potentials fit, and where;
+    nothing if none is short enough."""
+    inputs = [p for p in net.projections if p.post == population.name]
+    if not inputs:
+        return "", ""
+    worst = max(inputs, key=lambda p: of_projection(net, p, how).most)
+
+    def fits(steps: int) -> bool:
+        kernel = worst.kernel.replace(tau_syn=steps * net.dt)
+        others = [p if p.name != worst.name else p.replace(kernel=kernel) for p in net.projections]
+        try:
+            word(net.replace(projections=others), population, how)
+        except Beyond as beyond:
+            return bool(beyond.at)  # another field stands in the way, and has a fix of its own
+        return True
+
+    low, high = 1, max(1, round(worst.kernel.tau_syn / net.dt))
+    if not fits(low):
+        return "", ""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return f"projections.{worst.name}.kernel.tau_syn", f"tau_syn <= {low * net.dt:.12g} ms"
+
+
 def floating_leak(neuron: LIF, dt: float) -> Leak:
     """How Lava's floating-point LIF does a population."""
     share, offset = float(-expm1(-dt / neuron.tau_m)), neuron.v_rest - neuron.v_reset
@@ -191,7 +218,7 @@ def _leak(neuron: LIF, dt: float, bias: FloatArray, inputs: Reach, how: Arithmet
     if found.vth * 2**found.vth_shift < SMALLEST_THRESHOLD:
         lowest = found.reset + 1.1 * SMALLEST_THRESHOLD / found.scale
         asked = f"a threshold {found.height:.3g} above reset beside potentials of up to {WORD / found.scale:.3g}"
-        raise Beyond(asked, f"{SMALLEST_THRESHOLD} steps of 2^-23 of these", f"v_thresh >= {lowest:.4g}")
+        raise Beyond(asked, f"{SMALLEST_THRESHOLD} steps of 2^-23 of these", f"v_thresh >= {lowest:.4g}", "v_thresh")
     return found
 
 
@@ -204,7 +231,6 @@ def _too_slow(leak: Leak, dt: float, bias: FloatArray, inputs: Reach) -> Beyond:
     supported = (
         f"at most {WORD / leak.scale:.4g} with this tau_m: words of 24 bits, {bits} of a current behind the point"
     )
-    if share >= 1.0 or inputs.most * leak.gain > WORD:
+    if share >= -expm1(-dt / SHORTEST) or inputs.most * leak.gain > WORD:
         return Beyond(asked, supported, "fewer synapses, or weaker ones")
-    longest = float(f"{-dt / log1p(-share):.3g}") * (1.0 - 1e-2)
-    return Beyond(asked, supported, f"tau_m <= {longest:.3g} ms, or weaker inputs")
+    return Beyond(asked, supported, f"tau_m <= {rounded_down(-dt / log1p(-share))} ms", "tau_m")
