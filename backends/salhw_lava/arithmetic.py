@@ -14,7 +14,6 @@ from salhw.neurons import GLM
 from salhw.target import Range, Target
 
 LARGEST_WEIGHT = 254  # units; static weights are even
-LARGEST_LEARNED = 256  # units: those that learn take every number from -256 to 255
 WORD = (1 << 23) - 1  # 24 bits, sign included: potentials, currents and what arrives in a step, in Lava as on the chip
 LOIHI_1_INPUT = (1 << 15) - 1  # what may arrive in a step on Loihi 1; Loihi 2's limit is not public
 PER_ONE = 64  # entries of a table of spike probabilities to a potential of 1

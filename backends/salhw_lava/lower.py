@@ -206,7 +206,7 @@ def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
     """Lava's LIF cannot be made to spike."""
     for k, stimulus in enumerate(net.stimuli):
         if isinstance(stimulus, SpikeTimes) and isinstance(net.population(stimulus.population).neuron, LIF):
-            fix = "force spikes of GLM neurons or sources"
+            fix = "leave it out, or force spikes of GLM neurons or sources"
             yield Diagnostic("SAL101", f"stimuli[{k}]", "SpikeTimes of LIF neurons", "supported of GLM, Source", fix)
 
 
@@ -231,7 +231,7 @@ def _projection(
     try:
         rule, code = lowered_rule(net, projection, how, steps)
     except Beyond as beyond:
-        place = path if beyond.at in ("plasticity", "delay") else f"{path}.{rule_name(projection, 0)}"
+        place = path if beyond.at == "delay" or len(projection.plasticity) > 1 else f"{path}.{rule_name(projection, 0)}"
         return projection, [*found, beyond.found("SAL121", place)]
     asked = projection.plasticity[0]
     at = f"{path}.{rule_name(projection, 0)}"
@@ -319,9 +319,8 @@ def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: i
         Beyond: the engine cannot do it.
     """
     if len(projection.plasticity) > 1:
-        raise Beyond(
-            f"{len(projection.plasticity)} rules", "one rule per synapse", "one rule per projection", "plasticity"
-        )
+        asked, last = f"{len(projection.plasticity)} rules", len(projection.plasticity) - 1
+        raise Beyond(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
     if projection.delay:
         raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
     (rule,) = projection.plasticity

@@ -13,7 +13,7 @@ from salhw.fields import FloatArray
 from salhw.kernels import Kernel, Rectangular
 from salhw.network import Network, Projection, tau_ref_of
 from salhw.stimuli import Poisson, SpikeTimes
-from salhw_lava.arithmetic import LARGEST_LEARNED, Arithmetic
+from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def of_projection(net: Network, projection: Projection, how: Arithmetic, written
     overlap = overlapping(net, projection.pre, projection.kernel)[pre]
     size = net.population(projection.post).size
     if projection.plasticity:
-        learned = np.bincount(post, overlap, size) * LARGEST_LEARNED / how.unit
+        learned = np.bincount(post, overlap, size) * LARGEST_WEIGHT / how.unit
         return Reach(-learned, learned)
     flat = values(projection.weights, *net.ends(projection.name)).reshape(1, -1) if written is None else written
     weight = how.held(flat[:, position], 2) / how.unit
@@ -64,7 +64,7 @@ def at_once(net: Network, population: str, how: Arithmetic) -> float:
     for projection in (p for p in net.projections if p.post == population):
         post, _, position = synapses(projection.weights, *net.ends(projection.name))
         flat = np.abs(values(projection.weights, *net.ends(projection.name)).reshape(-1)[position])
-        each = np.full(len(post), float(LARGEST_LEARNED)) if projection.plasticity else np.abs(how.held(flat, 2))
+        each = np.full(len(post), float(LARGEST_WEIGHT)) if projection.plasticity else np.abs(how.held(flat, 2))
         most += float(np.bincount(post, each, 1).max(initial=0.0))
     return most
 

@@ -157,18 +157,21 @@ class LavaSession(Closing):
         position = self.plan.wiring[address.owner].position
         each = rates.reshape(len(self.ids), -1)[:, position]
         wanted = np.unique(each[each != 0.0])
+        rule = projection.plasticity[0]
+        if not each.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
+            self._rates[address.path] = rates.copy()
+            return
         if len(wanted) > 1 or np.any(each != each[:, :1]):
             asked, fix = f"{len(np.unique(each))} learning rates", "one number, or zero for some instances"
             raise session_error("SAL403", address.path, asked, "one learning rate for all synapses", fix)
         held = 0.0
         if len(wanted):
             try:
-                changes = wanted_changes(projection.plasticity[0], float(wanted[0]))
-                code = code_for(self.net, projection, self.how, changes)
+                code = code_for(self.net, projection, self.how, wanted_changes(rule, float(wanted[0])))
             except Beyond as beyond:
                 raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
             self._call("write_rule", address.owner, code.as_data())
-            held = achieved_rate(projection.plasticity[0], code)
+            held = achieved_rate(rule, code)
         self._call("write", f"{address.owner}.learns", (each != 0.0).reshape(-1))
         self._rates[address.path] = np.where(rates != 0.0, held, 0.0)
 

@@ -157,8 +157,8 @@ def _potential(bias: FloatArray, inputs: Reach, how: Arithmetic) -> Potential:
 
 def shorter_psps(net: Network, population: Population, how: Arithmetic) -> tuple[str, str]:
     """For a refusal: up to which tau_syn of the projection that adds most a population's potentials fit, and where;
-    nothing if none is short enough."""
-    inputs = [p for p in net.projections if p.post == population.name]
+    nothing if it is as short as can be."""
+    inputs = [p for p in net.projections if p.post == population.name and p.kernel.tau_syn > net.dt]
     if not inputs:
         return "", ""
     worst = max(inputs, key=lambda p: of_projection(net, p, how).most)
@@ -173,9 +173,9 @@ def shorter_psps(net: Network, population: Population, how: Arithmetic) -> tuple
         return True
 
     low, high = 1, max(1, round(worst.kernel.tau_syn / net.dt))
-    if not fits(low):
+    if low == high:
         return "", ""
-    while high - low > 1:
+    while high - low > 1 and fits(low):  # if none fits, the others' have to be shorter, too
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return f"projections.{worst.name}.kernel.tau_syn", f"tau_syn <= {low * net.dt:.12g} ms"

@@ -93,12 +93,12 @@ REFUSED = {
         ),
         {}, "SAL101", "GLM, Source",
     ),
-    "a threshold beyond 17 bits": (
+    "a membrane beyond 24 bits": (
         salhw.Network(
             name="n", dt=0.1,
-            populations=[salhw.Population(name="a", size=1, neuron=salhw.LIF(tau_m=1000.0, v_thresh=5.0))],
+            populations=[salhw.Population(name="a", size=1, neuron=salhw.LIF(tau_m=10000.0, v_thresh=5.0))],
         ),
-        {}, "SAL104", "131071",
+        {}, "SAL104", "24 bits",
     ),
     "an execution that there is not": (pairs(1), {"execution": "cloud"}, "SAL103", "runtime, in-process"),
 }  # fmt: skip
