@@ -22,6 +22,7 @@ TRACE = 127  # the largest value of a trace, and so of an impulse: 7 bits
 EXPONENTS = (-7, 7)  # of two; 8 would be beyond the accumulator with an impulse of 1
 ACCUMULATOR = 255  # units: the largest change of a weight at a time, 15 bits with 7 behind the point
 LONGEST_EPOCH = 63  # steps: 6 bits
+COARSE = 0.01  # relative error of a change from which on a second product is worth its cost
 
 
 class Beyond(Exception):
@@ -40,20 +41,21 @@ class Beyond(Exception):
 
 @dataclass(frozen=True)
 class Term:
-    """One product: ``2^exponent`` times an impulse, with a sign; what a spike pair at distance 0 adds, in units."""
+    """Products of one trace: an impulse times a factor, with a sign; what a spike pair at distance 0 adds, in units.
+    The factor is a sum of ``parts``, (mantissa of 3 bits, exponent of two), a product of the engine each."""
 
     sign: int
     impulse: float
-    exponent: int
+    parts: tuple[tuple[int, int], ...]
 
     @property
     def value(self) -> float:
-        return self.sign * self.impulse * 2.0**self.exponent
+        return self.sign * self.impulse * self.factor
 
     @property
-    def step(self) -> float:
+    def factor(self) -> float:
         """What a step of the trace is in the weight."""
-        return 2.0**self.exponent
+        return sum(mantissa * 2.0**exponent for mantissa, exponent in self.parts)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,10 @@ class Microcode:
         """The sum of products, as Loihi2FLearningRule takes it."""
         text = ""
         for product, term in self.terms.items():
-            sign = "-" if term.sign < 0 else "+" if text else ""
-            text += f" {sign} 2^{term.exponent}*{product}" if text else f"{sign}2^{term.exponent}*{product}"
+            for mantissa, exponent in term.parts:
+                sign = "-" if term.sign < 0 else "+" if text else ""
+                scale = f"{mantissa}*2^{exponent}" if mantissa > 1 else f"2^{exponent}"
+                text += f" {sign} {scale}*{product}" if text else f"{sign}{scale}*{product}"
         return text
 
     def impulse(self, product: str) -> float:
@@ -103,19 +107,19 @@ def microcode(causal: float, anticausal: float, how: Arithmetic, room: tuple[flo
     wanted = {"y0*x1": (causal, room[0]), "x0*y1": (anticausal, room[1])}
     terms = {product: _term(value, how, share) for product, (value, share) in wanted.items() if value}
     surplus = sum(term.value for term in terms.values()) / 2
-    if surplus:
+    if surplus and not (how.fixed and abs(surplus) < 0.5 * 2.0 ** EXPONENTS[0]):  # less than half of the finest step
         terms["y0*x2"] = _term(-surplus / how.unit, how, 1.0)
     if not terms:
-        terms["y0*x1"] = Term(1, 0.0, 0)
+        terms["y0*x1"] = Term(1, 0.0, ((1, 0),))
     return Microcode(terms, how.unit)
 
 
 def _term(value: float, how: Arithmetic, room: float) -> Term:
-    """Impulse and exponent for a change of ``value``: the smallest power of two, and so the finest impulse, that leaves
-    ``room`` impulses within a trace."""
+    """Impulse and factor for a change of ``value``: the smallest power of two, and so the finest impulse, that leaves
+    ``room`` impulses within a trace; where that is coarse, the largest impulse and a factor of 6 bits."""
     sign, units = (1 if value > 0 else -1), abs(value) * how.unit
     if not how.fixed:
-        return Term(sign, units, 0)
+        return Term(sign, units, ((1, 0),))
     largest = floor(TRACE / room + 1e-9)
     low = EXPONENTS[0]
     asked = f"a change of {abs(value):.3g} per pair"
@@ -131,7 +135,25 @@ def _term(value: float, how: Arithmetic, room: float) -> Term:
         factor = 0.99 * largest * 2.0 ** EXPONENTS[1] / units
         raise Beyond(f"{asked} of {room:.3g} spikes", supported, "a smaller learning rate", "learning_rate", factor)
     impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
-    return Term(sign, float(impulse), exponent)
+    term = Term(sign, float(impulse), ((1, exponent),))
+    finer = _factored(sign, units, min(largest, TRACE))
+    return finer if _off(finer, units) < _off(term, units) and _off(term, units) > COARSE else term
+
+
+def _factored(sign: int, units: float, impulse: int) -> Term:
+    """With two products: a factor of 6 bits, as far as the smallest exponent allows."""
+    factor = units / impulse
+    exponent = max(EXPONENTS[0], floor(log2(factor)) - 5)
+    bits = min(63, round(factor / 2.0**exponent))
+    if exponent + 3 > EXPONENTS[1]:
+        return Term(sign, 0.0, ((1, 0),))
+    parts = [(part, at) for part, at in ((bits >> 3, exponent + 3), (bits & 7, exponent)) if part]
+    return Term(sign, float(impulse), tuple(parts))
+
+
+def _off(term: Term, units: float) -> float:
+    """Relative error of a term."""
+    return abs(abs(term.value) / units - 1.0)
 
 
 def impulses_on_a_trace(shortest_interval: float, tau: float) -> float:

@@ -30,6 +30,7 @@ from salhw_lava.arithmetic import (
 )
 from salhw_lava.cores import occupied
 from salhw_lava.learning import (
+    EXPONENTS,
     LONGEST_EPOCH,
     TRACE,
     Beyond,
@@ -44,6 +45,7 @@ from salhw_lava.words import Leak, Potential, shorter_psps, word
 
 EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
+WINDOW = 0.04  # relative error of a pair's change from which on a rule is refused: .05 is declared, scatter included
 
 
 def lower(net: Network, target: Target) -> Lowering:
@@ -237,7 +239,7 @@ def _projection(
     at = f"{path}.{rule_name(projection, 0)}"
     error = max(_relative(code.achieved(p), wanted) for p, wanted in wanted_changes(asked).items())
     if error > 1e-12:
-        achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times a power of two"
+        achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times factors of up to 6"
         found.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
     if how.fixed:
         found.append(_approximation("SAL314", at, "weight changes", _learning_size(net, rule, code, how)))
@@ -282,7 +284,7 @@ def _learning_size(net: Network, rule: PairSTDP, code: Microcode, how: Arithmeti
         if impulse := code.impulse(product):
             half = 0.5 * window.tau
             mean = abs(code.terms[product].value) * exp(-0.5)
-            off = scatter(impulse, half / net.dt, window.tau / net.dt) * code.terms[product].step
+            off = scatter(impulse, half / net.dt, window.tau / net.dt) * code.terms[product].factor
             sizes.append((sqrt(off**2 + _rounding(mean, off)) / mean, off / mean, half))
     if not sizes:
         return f"none; weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
@@ -337,6 +339,27 @@ def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: i
     return _with(rule, code), code
 
 
+def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) -> None:
+    """The target promises the accuracy of a window.
+
+    Raises:
+        Beyond: the smallest steps of the engine are too large for what pairs are to add.
+    """
+    off = {product: code.achieved(product) / change for product, change in wanted.items() if change}
+    if all(abs(ratio - 1.0) <= WINDOW for ratio in off.values()):
+        return
+    worst = max(off, key=lambda product: abs(off[product] - 1.0))
+    asked = f"a change of {abs(wanted[worst]):.3g} per pair"
+    supported = f"steps of {2.0 ** EXPONENTS[0] / code.unit:.3g}, which are off by {abs(off[worst] - 1.0):.0%}"
+    branch = "causal" if worst == "y0*x1" else "anticausal"
+    amplitude = float(np.asarray(getattr(rule, branch).amplitude))
+    if max(off.values()) - min(off.values()) < 1e-9:
+        rate = wanted[worst] / amplitude * off[worst]
+        raise Beyond(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
+    amplitude *= off[worst]
+    raise Beyond(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
+
+
 def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
     """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
 
@@ -354,9 +377,11 @@ def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict
             raise Beyond(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
     room = max(rooms.values())
     try:
-        return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
+        code = microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
     except Beyond as beyond:
         raise _other_rate(beyond, rule, wanted, how, room) from None
+    _refuse_coarse(rule, wanted, code)
+    return code
 
 
 def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float) -> Beyond:

@@ -30,7 +30,8 @@ def test_impulses_are_fine_whatever_the_learning_rate(change: float, sign: int, 
     term = code.terms["y0*x1"]
     assert 1 <= term.impulse <= TRACE / room
     assert term.impulse == int(term.impulse)
-    assert -7 <= term.exponent <= 8
+    assert all(-7 <= exponent <= 7 and 1 <= mantissa <= 7 for mantissa, exponent in term.parts)
+    assert len(term.parts) <= 2
     assert abs(code.achieved("y0*x1") - sign * change) <= max(0.5 / (TRACE / room // 2) * change, 2.0**-8 / 64)
     assert code.achieved("x0*y1") == -code.achieved("y0*x1")
     assert "y0*x2" not in code.terms  # opposite branches cancel in a coincidence
