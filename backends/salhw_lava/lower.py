@@ -35,6 +35,7 @@ from salhw_lava.learning import (
     TRACE,
     Beyond,
     Microcode,
+    Term,
     impulses_on_a_trace,
     microcode,
     rounded_down,
@@ -279,21 +280,24 @@ def _up(value: float) -> str:
 
 def _learning_size(net: Network, rule: PairSTDP, code: Microcode, how: Arithmetic) -> str:
     """What rounding at random makes of one pair's change, and where weights end."""
-    sizes = []
-    for product, window in (("y0*x1", rule.causal), ("x0*y1", rule.anticausal)):
-        if impulse := code.impulse(product):
-            half = 0.5 * window.tau
-            mean = abs(code.terms[product].value) * exp(-0.5)
-            off = scatter(impulse, half / net.dt, window.tau / net.dt) * code.terms[product].factor
-            sizes.append((sqrt(off**2 + _rounding(mean, off)) / mean, off / mean, half))
-    if not sizes:
-        return f"none; weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
-    total, traces, half = max(sizes)
+    branches = [(code.terms[p], w) for p, w in (("y0*x1", rule.causal), ("x0*y1", rule.anticausal)) if p in code.terms]
+    branches = [(term, window) for term, window in branches if term.impulse]
+    ends = f"weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
+    if not branches:
+        return f"none; {ends}"
+    near, far = (max(_scatter(term, window.tau / net.dt, share) for term, window in branches) for share in (0.5, 1.0))
     return (
-        f"rounded at random: one pair's, {half:.3g} ms apart, scatters by {total:.1%} of itself, {traces:.1%} by "
-        f"traces of 7 bits, the rest by weights in steps of 1/{how.unit:g}; without a drift, but weights end at "
-        f"{LARGEST_WEIGHT / how.unit:.3g}"
+        f"rounded at random: one pair's scatters by {near[0]:.0%} of itself at half a time constant ({near[1]:.0%} by "
+        f"traces of 7 bits, the rest by weights in steps of 1/{how.unit:g}), by {far[0]:.0%} at one; without a drift, "
+        f"but {ends}"
     )
+
+
+def _scatter(term: Term, tau: float, distance: float) -> tuple[float, float]:
+    """(by how much of itself the change of a pair ``distance`` time constants apart scatters, what of it traces do)."""
+    mean = abs(term.value) * exp(-distance)
+    off = scatter(term.impulse, distance * tau, tau) * term.factor
+    return sqrt(off**2 + _rounding(mean, off)) / mean, off / mean
 
 
 def _rounding(mean: float, scatters: float) -> float:
