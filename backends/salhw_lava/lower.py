@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, exp, floor, log2, log10, sqrt
+from math import ceil, exp, floor, log2, log10
 
 import numpy as np
 
 from salhw.compile.lower import Lowering
-from salhw.connectivity import values
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray, in_steps
+from salhw.fields import in_steps
 from salhw.kernels import Exponential
-from salhw.network import Network, Population, Projection, tau_ref_of
+from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF, Source
-from salhw.plasticity import PairSTDP
-from salhw.stimuli import Poisson, SpikeTimes
+from salhw.stimuli import SpikeTimes
 from salhw.target import Target
 from salhw_lava.arithmetic import (
     ENTRIES,
@@ -30,23 +28,15 @@ from salhw_lava.arithmetic import (
 )
 from salhw_lava.cores import occupied
 from salhw_lava.learning import (
-    EXPONENTS,
     LONGEST_EPOCH,
-    TRACE,
     Beyond,
-    Microcode,
-    Term,
-    impulses_on_a_trace,
-    microcode,
-    rounded_down,
-    scatter,
 )
-from salhw_lava.reach import at_once
+from salhw_lava.reach import at_once, own_weights
+from salhw_lava.rules import code_for, learning_size, lowered_rule, shortest_interval, wanted_changes
 from salhw_lava.words import Leak, Potential, shorter_psps, word
 
 EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
-WINDOW = 0.04  # relative error of a pair's change from which on a rule is refused: .05 is declared, scatter included
 
 
 def lower(net: Network, target: Target) -> Lowering:
@@ -90,17 +80,13 @@ def chosen(net: Network, target: Target) -> Target:
         target = target.with_options(epoch=str(max(1, min([LONGEST_EPOCH, *gaps, *taus]) if learning else 1)))
     if target.options.get("weight_exponent") != "auto" or not arithmetic(target).fixed:
         return target
-    largest = max((float(np.abs(_weights(net, p)).max(initial=0.0)) for p in net.projections), default=0.0)
+    largest = max((float(np.abs(own_weights(p)).max(initial=0.0)) for p in net.projections), default=0.0)
     for exponent in range(-4, 0) if largest else ():
         finer = with_weight_exponent(target, exponent)
         how = arithmetic(finer)
         if 2.0 * largest <= LARGEST_WEIGHT / how.unit and all(_learns(net, p, how) for p in learning):
             return finer
     return with_weight_exponent(target, 0)
-
-
-def _weights(net: Network, projection: Projection) -> FloatArray:
-    return values(projection.weights, *net.ends(projection.name))
 
 
 def _learns(net: Network, projection: Projection, how: Arithmetic) -> bool:
@@ -243,7 +229,7 @@ def _projection(
         achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times factors of up to 6"
         found.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
     if how.fixed:
-        found.append(_approximation("SAL314", at, "weight changes", _learning_size(net, rule, code, how)))
+        found.append(_approximation("SAL314", at, "weight changes", learning_size(rule, net.dt, code, how)))
     size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
     found.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
     if steps > 1:
@@ -257,7 +243,7 @@ def _psp_size(net: Network, projection: Projection, how: Arithmetic, held: Poten
     latter counts most for the smallest weight; of a LIF neuron the PSP in its membrane is meant."""
     tau = projection.kernel.tau_syn / net.dt
     share, lost = psp_error(tau)
-    weights = np.abs(how.held(_weights(net, projection), 2))
+    weights = np.abs(how.held(own_weights(projection), 2))
     least = 1.0 if projection.plasticity else float(weights[weights > 0].min(initial=LARGEST_WEIGHT))
     least /= how.unit
     if isinstance(held, Potential):
@@ -278,160 +264,8 @@ def _up(value: float) -> str:
     return f"{ceil(value * 10.0**digits) / 10.0**digits:.2g}"
 
 
-def _learning_size(net: Network, rule: PairSTDP, code: Microcode, how: Arithmetic) -> str:
-    """What rounding at random makes of one pair's change, and where weights end."""
-    branches = [(code.terms[p], w) for p, w in (("y0*x1", rule.causal), ("x0*y1", rule.anticausal)) if p in code.terms]
-    branches = [(term, window) for term, window in branches if term.impulse]
-    ends = f"weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
-    if not branches:
-        return f"none; {ends}"
-    near, far = (max(_scatter(term, window.tau / net.dt, share) for term, window in branches) for share in (0.5, 1.0))
-    return (
-        f"rounded at random: one pair's scatters by {near[0]:.0%} of itself at half a time constant ({near[1]:.0%} by "
-        f"traces of 7 bits, the rest by weights in steps of 1/{how.unit:g}), by {far[0]:.0%} at one; without a drift, "
-        f"but {ends}"
-    )
-
-
-def _scatter(term: Term, tau: float, distance: float) -> tuple[float, float]:
-    """(by how much of itself the change of a pair ``distance`` time constants apart scatters, what of it traces do)."""
-    mean = abs(term.value) * exp(-distance)
-    off = scatter(term.impulse, distance * tau, tau) * term.factor
-    return sqrt(off**2 + _rounding(mean, off)) / mean, off / mean
-
-
-def _rounding(mean: float, scatters: float) -> float:
-    """The variance of rounding a change to whole steps, up or down at random: f (1 - f) with f what is left over; the
-    largest, 1/4, as far as the change itself scatters over more than a step."""
-    left = mean % 1.0
-    return 0.25 if scatters > 0.25 else left * (1.0 - left)
-
-
 def _relative(value: float, wanted: float) -> float:
     return abs(value - wanted) / abs(wanted) if wanted else abs(value)
-
-
-def wanted_changes(rule: PairSTDP, rate: float | None = None) -> dict[str, float]:
-    """What a pair at distance 0 is to add to a weight, by product."""
-    eta = float(np.asarray(rule.learning_rate)) if rate is None else rate
-    branches = {"y0*x1": rule.causal, "x0*y1": rule.anticausal}
-    return {product: eta * float(np.asarray(window.amplitude)) for product, window in branches.items()}
-
-
-def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
-    """The rule with what the engine achieves in the place of what was asked, and its microcode.
-
-    Raises:
-        Beyond: the engine cannot do it.
-    """
-    if len(projection.plasticity) > 1:
-        asked, last = f"{len(projection.plasticity)} rules", len(projection.plasticity) - 1
-        raise Beyond(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
-    if projection.delay:
-        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
-    (rule,) = projection.plasticity
-    for branch in ("causal", "anticausal"):
-        tau = getattr(rule, branch).tau
-        if steps > 1 and steps > tau / net.dt:
-            fix = f"tau >= {steps * net.dt:g} ms, or a shorter epoch"
-            supported = f"not shorter than the epoch of {steps} steps"
-            raise Beyond(f"a window of {tau:g} ms", supported, fix, f"{branch}.tau")
-    for name in (projection.pre, projection.post):
-        if steps > (gap := shortest_interval(net, name)):
-            raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
-    code = code_for(net, projection, how, wanted_changes(rule))
-    return _with(rule, code), code
-
-
-def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) -> None:
-    """The target promises the accuracy of a window.
-
-    Raises:
-        Beyond: the smallest steps of the engine are too large for what pairs are to add.
-    """
-    off = {product: code.achieved(product) / change for product, change in wanted.items() if change}
-    if all(abs(ratio - 1.0) <= WINDOW for ratio in off.values()):
-        return
-    worst = max(off, key=lambda product: abs(off[product] - 1.0))
-    asked = f"a change of {abs(wanted[worst]):.3g} per pair"
-    supported = f"steps of {2.0 ** EXPONENTS[0] / code.unit:.3g}, which are off by {abs(off[worst] - 1.0):.0%}"
-    branch = "causal" if worst == "y0*x1" else "anticausal"
-    amplitude = float(np.asarray(getattr(rule, branch).amplitude))
-    if max(off.values()) - min(off.values()) < 1e-9:
-        rate = wanted[worst] / amplitude * off[worst]
-        raise Beyond(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
-    amplitude *= off[worst]
-    raise Beyond(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
-
-
-def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
-    """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
-
-    Raises:
-        Beyond: the engine cannot do it.
-    """
-    rule = projection.plasticity[0]
-    rooms = {}
-    for branch, name in (("causal", projection.pre), ("anticausal", projection.post)):
-        tau = getattr(rule, branch).tau
-        rooms[branch] = room_on_a_trace(net, name, tau)
-        if how.fixed and rooms[branch] > TRACE:
-            fix = f"tau <= {_longest_window(net, name, tau)} ms"
-            supported = f"at most {TRACE} impulses of 1 on a trace"
-            raise Beyond(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
-    room = max(rooms.values())
-    try:
-        code = microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
-    except Beyond as beyond:
-        raise _other_rate(beyond, rule, wanted, how, room) from None
-    _refuse_coarse(rule, wanted, code)
-    return code
-
-
-def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float) -> Beyond:
-    """The same with the learning rate that the engine can do, if it does for both branches and is none that the target
-    refuses; or without the branch that is too small."""
-    scaled = [beyond.factor * change for change in wanted.values()]
-    rate = float(np.asarray(rule.learning_rate)) * beyond.factor
-    try:
-        microcode(scaled[0], scaled[1], how, (room, room))
-        possible = abs(rate) <= LARGEST_WEIGHT / how.unit
-    except Beyond:
-        possible = False
-    if not possible:
-        weak = min((name for name in wanted if wanted[name]), key=lambda name: abs(wanted[name]))
-        branch = "causal" if weak == "y0*x1" else "anticausal"
-        return Beyond(beyond.asked, beyond.supported, "amplitude = 0", f"{branch}.amplitude")
-    sign = ">=" if (beyond.factor > 1.0) == (rate > 0.0) else "<="
-    return Beyond(beyond.asked, beyond.supported, f"learning_rate {sign} {rate:.4g}", beyond.at)
-
-
-def _longest_window(net: Network, name: str, tau: float) -> str:
-    """The largest time constant, below ``tau``, of whose trace the spikes of a population leave enough room."""
-    low, high = 1e-3 * net.dt, tau
-    for _ in range(60):
-        middle = sqrt(low * high)
-        low, high = (middle, high) if room_on_a_trace(net, name, middle) <= 0.999 * TRACE else (low, middle)
-    return rounded_down(low)
-
-
-def _with(rule: PairSTDP, code: Microcode) -> PairSTDP:
-    """The rule that the microcode is."""
-    anticausal, rate = code.achieved("x0*y1"), achieved_rate(rule, code)
-    wanted = wanted_changes(rule)
-    if all(abs(code.achieved(product) - change) < 1e-12 for product, change in wanted.items()):
-        return rule
-    same = abs(anticausal - rate * float(np.asarray(rule.anticausal.amplitude))) < 1e-12
-    other = rule.anticausal if same else rule.anticausal.replace(amplitude=anticausal / rate)
-    return rule.replace(learning_rate=rate, anticausal=other)
-
-
-def achieved_rate(rule: PairSTDP, code: Microcode) -> float:
-    """The learning rate that the engine achieves on the causal branch, or on the other one if that is nil."""
-    causal, anticausal = (float(np.asarray(window.amplitude)) for window in (rule.causal, rule.anticausal))
-    if causal:
-        return code.achieved("y0*x1") / causal
-    return code.achieved("x0*y1") / anticausal if anticausal else 0.0
 
 
 def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
@@ -444,39 +278,3 @@ def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
                 continue
             impulses = f"impulses x1 {code.impulse('y0*x1'):g}, y1 {code.impulse('x0*y1'):g}"
             yield f"projections.{projection.name}: dw = {code.dw}; {impulses}"
-
-
-# ---------------------------------------------------------------- how often a population spikes
-
-
-def _forced(net: Network, name: str) -> list[FloatArray]:
-    return [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == name for t in s.times if len(t)]
-
-
-def shortest_interval(net: Network, name: str) -> int:
-    """In steps, between two spikes of a neuron of the population."""
-    refractory = tau_ref_of(net.population(name))
-    gaps = [np.diff(t).min() for t in _forced(net, name) if len(t) > 1]
-    if refractory is not None:
-        return 1 if _forced(net, name) else max(1, round(refractory / net.dt))
-    poisson = any(isinstance(s, Poisson) and s.population == name for s in net.stimuli)
-    return 1 if poisson or not gaps else max(1, round(min(gaps) / net.dt))
-
-
-def room_on_a_trace(net: Network, name: str, tau: float) -> float:
-    """How many impulses a trace of time constant ``tau`` ms holds at most. For Poisson sources: with more than six
-    standard deviations beyond the mean, in which case it saturates."""
-    refractory = tau_ref_of(net.population(name))
-    room = impulses_on_a_trace(refractory, tau) if refractory is not None else 0.0
-    largest = 0.0
-    for train in _forced(net, name):
-        trace = 0.0
-        for gap in np.diff(train, prepend=train[0]):
-            trace = trace * exp(-float(gap) / tau) + 1.0
-            largest = max(largest, trace)
-    every = impulses_on_a_trace(net.dt, tau)
-    for stimulus in net.stimuli:
-        if isinstance(stimulus, Poisson) and stimulus.population == name:
-            mean = float(np.max(stimulus.rate)) * tau / 1000.0
-            largest += min(every, 1.0 + mean + 6.0 * sqrt(mean / 2.0))
-    return max(1.0, min(every, room + largest))

@@ -21,7 +21,8 @@ from salhw.neurons import GLM, LIF
 from salhw.probes import Membrane
 from salhw.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import ENTRIES, PER_ONE, Arithmetic, arithmetic, decay, table
-from salhw_lava.lower import epoch, lowered_rule, wanted_changes
+from salhw_lava.lower import epoch
+from salhw_lava.rules import lowered_rule, wanted_changes
 from salhw_lava.words import Leak, Potential, Words, words
 
 MEMORY = 32_000_000  # bytes of spikes and potentials that a run records before it reports

@@ -8,7 +8,7 @@ from math import ceil, exp
 
 import numpy as np
 
-from salhw.connectivity import synapses, values
+from salhw.connectivity import Dense, OneToOne, Sparse, synapses
 from salhw.fields import FloatArray
 from salhw.kernels import Kernel, Rectangular
 from salhw.network import Network, Projection, tau_ref_of
@@ -46,26 +46,47 @@ def reach(net: Network, population: str, how: Arithmetic, written: Mapping[str, 
 def of_projection(net: Network, projection: Projection, how: Arithmetic, written: FloatArray | None = None) -> Reach:
     """What one projection adds: each synapse with its weight, if it learns with the largest that there is, times the
     PSPs of its neuron that may overlap."""
-    post, pre, position = synapses(projection.weights, *net.ends(projection.name))
-    overlap = overlapping(net, projection.pre, projection.kernel)[pre]
-    size = net.population(projection.post).size
+    overlap = overlapping(net, projection.pre, projection.kernel)
     if projection.plasticity:
-        learned = np.bincount(post, overlap, size) * LARGEST_WEIGHT / how.unit
+        learned = _summed(net, projection, np.asarray(LARGEST_WEIGHT / how.unit), overlap)
         return Reach(-learned, learned)
-    flat = values(projection.weights, *net.ends(projection.name)).reshape(1, -1) if written is None else written
-    weight = how.held(flat[:, position], 2) / how.unit
-    low, high = np.minimum(weight, 0.0).min(axis=0), np.maximum(weight, 0.0).max(axis=0)
-    return Reach(*(np.bincount(post, ends * overlap, size).astype(np.float64) for ends in (low, high)))
+    weight = own_weights(projection) if written is None else written
+    held = how.held(weight, 2) / how.unit
+    low, high = np.minimum(held, 0.0), np.maximum(held, 0.0)
+    if written is not None:
+        low, high = low.min(axis=0), high.max(axis=0)
+    return Reach(*(_summed(net, projection, ends, overlap) for ends in (low, high)))
+
+
+def own_weights(projection: Projection) -> FloatArray:
+    """The weights as they are described: one number, or one per synapse (of a matrix, per entry)."""
+    weights = projection.weights
+    return np.asarray(weights.values if isinstance(weights, Dense) else weights.weight, dtype=np.float64)
+
+
+def _summed(net: Network, projection: Projection, weight: FloatArray, per_neuron: FloatArray) -> FloatArray:
+    """Per postsynaptic neuron: the sum over its synapses of weight times a number of the presynaptic neuron. A single
+    weight takes no list of synapses, of which there may be 10^8."""
+    n_post, n_pre, recurrent = net.ends(projection.name)
+    if isinstance(projection.weights, Sparse | OneToOne):
+        post, pre, position = synapses(projection.weights, n_post, n_pre, recurrent)
+        each = np.broadcast_to(weight, (len(post),))[position]
+        return np.bincount(post, each * per_neuron[pre], n_post).astype(np.float64)
+    if weight.ndim == 0:
+        return np.asarray(weight * (per_neuron.sum() - (per_neuron if recurrent else np.zeros(n_post))))
+    matrix = weight.reshape(n_post, n_pre)
+    total: FloatArray = matrix @ per_neuron
+    return total - matrix.diagonal() * per_neuron if recurrent else total
 
 
 def at_once(net: Network, population: str, how: Arithmetic) -> float:
-    """The largest sum of weights that may arrive at a neuron's input in one step, in steps of the weights."""
+    """The largest sum of weights that may arrive at a neuron in one step, in steps of the weights."""
     most = 0.0
     for projection in (p for p in net.projections if p.post == population):
-        post, _, position = synapses(projection.weights, *net.ends(projection.name))
-        flat = np.abs(values(projection.weights, *net.ends(projection.name)).reshape(-1)[position])
-        each = np.full(len(post), float(LARGEST_WEIGHT)) if projection.plasticity else np.abs(how.held(flat, 2))
-        most += float(np.bincount(post, each, 1).max(initial=0.0))
+        largest = np.asarray(float(LARGEST_WEIGHT))
+        weight = largest if projection.plasticity else np.abs(how.held(own_weights(projection), 2))
+        ones = np.ones(net.population(projection.pre).size)
+        most += float(_summed(net, projection, weight, ones).max(initial=0.0))
     return most
 
 

@@ -22,9 +22,9 @@ from salhw.recording import Recording, Trace
 from salhw.worker import Tenure, Worker
 from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
 from salhw_lava.learning import Beyond
-from salhw_lava.lower import achieved_rate, code_for, wanted_changes
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
+from salhw_lava.rules import achieved_rate, code_for, wanted_changes
 from salhw_lava.words import Leak, words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"

@@ -179,8 +179,8 @@ def expected_early(p: float, r: int, steps: int) -> float:
 def test_the_scatter_of_learning_is_named_and_true(dt: float, tau_ref: float, rate: float, share: float) -> None:
     """One pair half a time constant, or one, apart: over 2000 instances the mean of the change is rate exp(-share)
     within its standard error and the declared error of a window; its standard deviation is the reported one within 15 %
-    (by chance alone 10 standard errors, which are 1 / sqrt(2 n)), and leaves room for the rounding of a weight, whose variance is
-    given as the largest one where the traces scatter."""
+    (by chance alone 10 standard errors, which are 1 / sqrt(2 n)). That leaves room for the rounding of a weight, whose
+    variance is given as the largest one where the traces scatter."""
     rule = PairSTDP(
         causal=ExponentialWindow(amplitude=1.0, tau=10.0), anticausal=ExponentialWindow(amplitude=-1.0, tau=10.0),
         pairing="all", learning_rate=rate,
@@ -204,8 +204,8 @@ def test_the_scatter_of_learning_is_named_and_true(dt: float, tau_ref: float, ra
 
 @pytest.mark.parametrize("target", [QUICK, QUICK.ideal()], ids=["fixed", "floating"])
 def test_static_weights_that_are_written_during_a_psp_are_named(target: salhw.Target) -> None:
-    """In the description the present weight scales PSPs that are under way; here they keep what they had, and the report
-    says so of static projections, too: the size is what is written, until the PSP ends."""
+    """In the description the present weight scales PSPs that are under way; here they keep what they had, and the
+    report says so of static projections, too: the size is what is written, until the PSP ends."""
     net = one_psp(1.0, 1.0, Rectangular(10.0), GLM(bias=-40.0, tau_ref=1.0))
     executable = salhw.compile(net, target)
     assert "session.set" in finding(executable, "projections.an", "SAL313").supported
