@@ -67,55 +67,65 @@ def marginals(states: FloatArray, three: tuple[int, ...]) -> FloatArray:
 
 @dataclass(frozen=True)
 class Deviation:
-    """The largest total variation between the states of three neurons, and the largest relative deviation of a rate;
-    with each the standard error by which sampling alone moves it."""
+    """The largest total variation between the states of three neurons and the description's; the largest relative
+    deviation of a neuron's rate from the description's, and from that with the weights and biases that the report says
+    are held. With each the standard error by which sampling alone moves it."""
 
-    states: float
-    states_error: float
-    rate: float
-    rate_error: float
+    states: tuple[float, float]
+    described: tuple[float, float]
+    held: tuple[float, float]
 
 
 def deviation(net: Network, target: Target, instances: int, steps: int) -> Deviation:
-    here, there = (measured(net, which, instances, steps) for which in (target, "reference"))
+    held = salhw.compile(net, target).network
+    chip, there, rounded = (
+        measured(which, where, instances, steps)
+        for which, where in ((net, target), (net, "reference"), (held, "reference"))
+    )
     worst = (0.0, 0.0)
     for three in combinations(range(NEURONS), 3):
-        one, two = marginals(here.states, three), marginals(there.states, three)
+        one, two = marginals(chip.states, three), marginals(there.states, three)
         error = np.sqrt((one.var(axis=0) + two.var(axis=0)) / instances)
         worst = max(worst, (0.5 * float(np.abs(one.mean(axis=0) - two.mean(axis=0)).sum()), 0.5 * float(error.sum())))
-    rates = here.counts.mean(axis=0) / there.counts.mean(axis=0) - 1.0
-    spread = [m.counts.std(axis=0) / m.counts.mean(axis=0) / np.sqrt(instances) for m in (here, there)]
-    most = int(np.abs(rates).argmax())
-    return Deviation(*worst, float(rates[most]), float(np.hypot(*spread)[most]))
+    return Deviation(worst, rates(chip, there), rates(chip, rounded))
+
+
+def rates(one: Measured, two: Measured) -> tuple[float, float]:
+    """The relative difference of the rate that stands out most beyond its standard error."""
+    off = one.counts.mean(axis=0) / two.counts.mean(axis=0) - 1.0
+    spread = np.hypot(*(m.counts.std(axis=0) / m.counts.mean(axis=0) / np.sqrt(len(m.counts)) for m in (one, two)))
+    most = int((np.abs(off) - 2.0 * spread).argmax())
+    return float(off[most]), float(spread[most])
 
 
 def holds(found: Deviation, target: Target) -> None:
-    """Within what is declared, and four standard errors more: beyond them by chance in one of 10,000 cases."""
-    assert found.states <= target.accuracy["state_total_variation"] + 4 * found.states_error, found
-    assert abs(found.rate) <= target.accuracy["rate"] + 4 * found.rate_error, found
+    """Within what is declared, and four standard errors more: beyond them by chance in one of 10,000 cases. Rates are
+    those of the weights that are held: their rounding by up to 1/64 each is another finding of the report."""
+    off, error = found.states
+    assert off <= target.accuracy["state_total_variation"] + 4 * error, found
+    off, error = found.held
+    assert abs(off) <= target.accuracy["rate"] + 4 * error, found
 
 
 @pytest.mark.parametrize("seed", [1, 8])
 def test_declared_accuracies_hold_elsewhere(seed: int) -> None:
-    holds(deviation(network(seed), QUICK, 300, 600), QUICK)
+    holds(deviation(network(seed), QUICK, 300, 500), QUICK)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", POINTS)
 def test_declared_accuracies_hold_at_twenty_points(seed: int) -> None:
-    """Two minutes for all of them."""
+    """Three minutes for all of them."""
     holds(deviation(network(seed), QUICK, 1000, 2000), QUICK)
 
 
 if __name__ == "__main__":
-    print("| dt | steps of tau_ref | discretisation | states | rate |\n|---|---|---|---|---|")
+    print("| dt | tau_ref / dt | link | states of three | rates | with rounded weights |\n|---|---|---|---|---|---|")
     for seed in POINTS:
         net = network(seed)
         (population,) = net.populations
         assert isinstance(population.neuron, GLM)
-        off = deviation(net, QUICK, 1000, 2000)
-        print(
-            f"| {net.dt:g} | {population.neuron.tau_ref / net.dt:.0f} | {population.neuron.discretisation} | "
-            f"{off.states:.4f} ± {off.states_error:.4f} | {off.rate:+.4f} ± {off.rate_error:.4f} |",
-            flush=True,
-        )
+        off = deviation(net, QUICK, 1500, 2000)
+        row = [f"{net.dt:g}", f"{population.neuron.tau_ref / net.dt:.0f}", population.neuron.discretisation]
+        row += [f"{size:+.3f} ± {error:.3f}" for size, error in (off.states, off.described, off.held)]
+        print("|", " | ".join(row), "|", flush=True)
