@@ -137,7 +137,9 @@ def _term(value: float, how: Arithmetic, room: float) -> Term:
     impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
     term = Term(sign, float(impulse), ((1, exponent),))
     finer = _factored(sign, units, min(largest, TRACE))
-    return finer if _off(finer, units) < _off(term, units) and _off(term, units) > COARSE else term
+    off, finer_off = _off(term, units), _off(finer, units)
+    # What was achieved before is achieved again, by the same products: lowering twice is lowering once.
+    return finer if finer_off < off and (off > COARSE or finer_off < 1e-12) else term
 
 
 def _factored(sign: int, units: float, impulse: int) -> Term:

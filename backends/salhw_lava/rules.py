@@ -54,12 +54,14 @@ def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: i
     for name in (projection.pre, projection.post):
         if steps > (gap := shortest_interval(net, name)):
             raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
-    code = code_for(net, projection, how, wanted_changes(rule))
+    wanted = wanted_changes(rule)
+    code = code_for(net, projection, how, wanted)
+    _refuse_coarse(rule, wanted, code)
     return _with(rule, code), code
 
 
 def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) -> None:
-    """The target promises the accuracy of a window.
+    """The target promises the accuracy of a window. What a session writes may be rounded further: it can be read.
 
     Raises:
         Beyond: the smallest steps of the engine are too large for what pairs are to add.
@@ -96,11 +98,9 @@ def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict
             raise Beyond(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
     room = max(rooms.values())
     try:
-        code = microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
+        return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
     except Beyond as beyond:
         raise _other_rate(beyond, rule, wanted, how, room) from None
-    _refuse_coarse(rule, wanted, code)
-    return code
 
 
 def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float) -> Beyond:
