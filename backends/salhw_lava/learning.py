@@ -146,7 +146,7 @@ def _factored(sign: int, units: float, impulse: int) -> Term:
     """With two products: a factor of 6 bits, as far as the smallest exponent allows."""
     factor = units / impulse
     exponent = max(EXPONENTS[0], floor(log2(factor)) - 5)
-    bits = min(63, round(factor / 2.0**exponent))
+    bits = min(63, round(factor / 2.0**exponent), floor(ACCUMULATOR / impulse / 2.0**exponent))
     if exponent + 3 > EXPONENTS[1]:
         return Term(sign, 0.0, ((1, 0),))
     parts = [(part, at) for part, at in ((bits >> 3, exponent + 3), (bits & 7, exponent)) if part]

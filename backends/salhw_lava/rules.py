@@ -23,6 +23,7 @@ from salhw_lava.learning import (
     scatter,
 )
 
+LARGEST_RATE = 3.96875  # as the target declares it
 WINDOW = 0.04  # relative error of a pair's change from which on a rule is refused: .05 is declared, scatter included
 
 
@@ -74,8 +75,8 @@ def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) ->
     supported = f"steps of {2.0 ** EXPONENTS[0] / code.unit:.3g}, which are off by {abs(off[worst] - 1.0):.0%}"
     branch = "causal" if worst == "y0*x1" else "anticausal"
     amplitude = float(np.asarray(getattr(rule, branch).amplitude))
-    if max(off.values()) - min(off.values()) < 1e-9:
-        rate = wanted[worst] / amplitude * off[worst]
+    rate = wanted[worst] / amplitude * off[worst]
+    if max(off.values()) - min(off.values()) < 1e-9 and abs(rate) <= LARGEST_RATE:
         raise Beyond(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
     amplitude *= off[worst]
     raise Beyond(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
@@ -110,7 +111,7 @@ def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: A
     rate = float(np.asarray(rule.learning_rate)) * beyond.factor
     try:
         microcode(scaled[0], scaled[1], how, (room, room))
-        possible = abs(rate) <= LARGEST_WEIGHT / how.unit
+        possible = abs(rate) <= LARGEST_RATE
     except Beyond:
         possible = False
     if not possible:

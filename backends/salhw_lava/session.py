@@ -24,7 +24,7 @@ from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
 from salhw_lava.learning import Beyond
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
-from salhw_lava.rules import achieved_rate, code_for, wanted_changes
+from salhw_lava.rules import LARGEST_RATE, achieved_rate, code_for, wanted_changes
 from salhw_lava.words import Leak, words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
@@ -45,7 +45,8 @@ class LavaSession(Closing):
         self._words = words(executable.source, self.how)
         self._written: dict[str, FloatArray] = {}
         self._addresses = addresses(net)
-        self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
+        rates = [path for path, address in self._addresses.items() if address.field == "learning_rate"]
+        self._rates = {path: self._in_range(self._full(self._addresses[path])) for path in rates}
         made = program(executable, self.ids, seed)
         self._most, self._watched = made["steps"], made["watched"] // len(self.ids)
         synapses = sum(len(wiring.post) for wiring in self.plan.wiring.values())
@@ -173,7 +174,11 @@ class LavaSession(Closing):
             self._call("write_rule", address.owner, code.as_data())
             held = achieved_rate(rule, code)
         self._call("write", f"{address.owner}.learns", (each != 0.0).reshape(-1))
-        self._rates[address.path] = np.where(rates != 0.0, held, 0.0)
+        self._rates[address.path] = self._in_range(np.where(rates != 0.0, held, 0.0))
+
+    def _in_range(self, rates: FloatArray) -> FloatArray:
+        """Learning rates as they can be written: what is achieved may lie a step beyond the largest."""
+        return np.clip(rates, -LARGEST_RATE, LARGEST_RATE) if self.how.fixed else rates
 
     # running ------------------------------------------------------------------------------------------------------
 
