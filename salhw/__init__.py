@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from salhw.arguments import checked_duration
 from salhw.backend import Backend, Session, resolve, targets
 from salhw.calibrated import Calibration
 from salhw.chip import Chip
@@ -18,6 +19,7 @@ from salhw.diagnostics import (
     FileError,
     SalhwError,
     SessionError,
+    UnknownNameError,
     UnsupportedNetworkError,
     explain,
 )
@@ -62,7 +64,9 @@ def run(
     calibration: Calibration | None = None,
 ) -> Recording:
     """Compile, open, run ``duration`` ms, close: the one-liner. See ``compile`` and ``Executable.open``."""
-    with compile(net, target, calibration=calibration).open(instances=instances, chips=chips, seed=seed) as session:
+    executable = compile(net, target, calibration=calibration)
+    checked_duration(duration, net.dt)  # before a simulator starts
+    with executable.open(instances=instances, chips=chips, seed=seed) as session:
         return session.run(duration)
 
 
@@ -109,6 +113,7 @@ __all__ = [
     "StateOccupancy",
     "Target",
     "TriangularWindow",
+    "UnknownNameError",
     "UnsupportedNetworkError",
     "Variability",
     "WakeSleep",

@@ -15,10 +15,11 @@ from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray
+from salhw.memory import Memory
 from salhw.network import Network
 from salhw.plugins import broken, installed
 from salhw.recording import Recording
-from salhw.refusal import nearest
+from salhw.refusal import nearest, one_of, shown
 from salhw.target import Target
 
 GROUP = "salhw.backends"
@@ -87,10 +88,20 @@ class Exporter(Protocol):
         ...
 
 
-def _unknown(what: str, name: str, known: Sequence[str], fix: str) -> BackendError:
-    supported = f"one of {', '.join(sorted(known)) or 'none'}"
-    finding = Diagnostic("SAL601", what, repr(name), supported, nearest(str(name), known, fix))
-    return BackendError(f"BackendError: no {what} {name!r}", [finding])
+@runtime_checkable
+class Weighing(Protocol):
+    """What a backend offers beside, if it knows how much memory its sessions take; others are taken to need a lot."""
+
+    def memory(self, net: Network, target: Target) -> Memory:
+        """What sessions of a network take of this machine, processes that they start included. Asked before ``lower``,
+        so that it must neither list synapses nor rely on what was checked."""
+        ...
+
+
+def _unknown(what: str, name: object, known: Sequence[str], fix: str) -> BackendError:
+    asked = shown(name)
+    finding = Diagnostic("SAL601", what, asked, one_of(sorted(known)), nearest(name, known, fix))
+    return BackendError(f"BackendError: no {what} {asked}", [finding])
 
 
 @cache
@@ -118,7 +129,7 @@ def backend(name: str) -> Backend:
         BackendError: not installed.
     """
     known = backends()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise _unknown("backend", name, list(known), "install the package that brings it")
     return known[name]
 
@@ -156,6 +167,6 @@ def resolve(target: Target | str) -> Target:
     if isinstance(target, Target):
         return target
     known = targets()
-    if target not in known:
+    if not isinstance(target, str) or target not in known:
         raise _unknown("target", target, list(known), "see `salhw targets`")
     return known[target]

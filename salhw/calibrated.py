@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import described as what
+from salhw.arguments import wrong
 from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.connectivity import synapses
 from salhw.diagnostics import CalibrationError, Diagnostic
 from salhw.fields import FloatArray
-from salhw.network import Network
-from salhw.paths import Address, addresses, as_written, described, find
+from salhw.paths import Address, addresses, as_numbers, described, find, refuse_outside
 from salhw.recording import Recording, Trace
-from salhw.target import Range, Target
+from salhw.target import Target
 
 if TYPE_CHECKING:
     from salhw.backend import Session
@@ -71,8 +72,9 @@ class Calibration(Protocol):
         ...
 
     @property
-    def summary(self) -> Mapping[str, Mapping[str, float]]:
-        """Per calibrated quantity: its ``yield`` (share) and its spread ``before`` and ``after``."""
+    def summary(self) -> Mapping[str, Mapping[str, Any]]:
+        """Per calibrated quantity: its ``yield`` (share) and its spread ``before`` and ``after``; and a ``verdict`` in
+        words, where there is one: whether its goal is met, or that nobody can know yet."""
         ...
 
     def maps(self, executable: Executable, ids: Sequence[int]) -> Mapping[str, Map]:
@@ -88,8 +90,13 @@ def check_target(calibration: Calibration, target: Target) -> None:
     """Refuse a calibration of another target.
 
     Raises:
-        CalibrationError: SAL811.
+        CalibrationError: SAL811; what is no calibration.
     """
+    if not all(
+        hasattr(calibration, name) for name in ("target", "target_hash", "wafer", "ids", "content_hash", "maps")
+    ):
+        supported, fix = "a calibration", "give what salhw_calibration.calibrate returned, or Calibration.load reads"
+        raise wrong("calibration", what(calibration), supported, fix, kind=CalibrationError)
     if (calibration.target, calibration.target_hash) != (target.name, target.content_hash):
         supported = f"the target {calibration.target!r} as it was when it was measured"
         finding = Diagnostic("SAL811", "calibration.target", target.name, supported, "calibrate again")
@@ -146,6 +153,7 @@ class CalibratedSession(Closing):
     ) -> None:
         self._session, self._executable, self._maps = session, executable, maps
         self._instances, self._name = instances, name
+        self._ended: dict[str, int] = {}
         self._addresses = addresses(executable.source, executable.target)
 
     @property
@@ -159,18 +167,37 @@ class CalibratedSession(Closing):
         return self._maps[path].does(held) if path in self._maps else held
 
     def set(self, path: str, value: npt.ArrayLike) -> None:
-        """See Session. A correction ends at the target's limits."""
-        if path in self._maps:
-            address = find(self._addresses, path)
-            wanted = as_written(address, value, self._instances)
-            value = limited(self._executable, address, wanted, self._maps[path].written(wanted))
-        self._session.set(path, value)
+        """See Session. What may be written is in the description's units, too: all that is described, and all that the
+        chip can do. A correction ends at the target's limits; ``get`` then reads what the chip does, and recordings
+        count such values, as ``calibration_at_limits``."""
+        if path not in self._maps:
+            self._session.set(path, value)
+            return
+        address, correction = find(self._addresses, path), self._maps[path]
+        wanted = as_numbers(address, value, self._instances)
+        self._refuse_beyond(address, value, wanted)
+        free = correction.written(wanted)
+        corrected = limited(address, free)
+        self._session.set(path, corrected)
+        self._ended[path] = int(np.sum(corrected != free))
+
+    def _refuse_beyond(self, address: Address, value: npt.ArrayLike, wanted: FloatArray) -> None:
+        if address.allowed is None:
+            return
+        low, high = (
+            pick(end, self._maps[address.path].does(np.full(wanted.shape, end)))
+            for pick, end in ((np.minimum, address.allowed.min), (np.maximum, address.allowed.max))
+        )
+        if np.any((wanted < low) | (wanted > high)):
+            now = self.get(address.path)
+            refuse_outside(address, value, wanted, np.minimum(low, now), np.maximum(high, now))
 
     def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
         """See Session. Recorded weights are in the description's units, too."""
         recording = self._session.run(duration, progress=progress)
         traces = {name: self._mapped(name, trace) for name, trace in recording.weight_traces.items()}
-        told = {**recording.provenance, "calibration": self._name}
+        ended = {path: count for path, count in self._ended.items() if count}
+        told = {**recording.provenance, "calibration": self._name, "calibration_at_limits": ended}
         return replace(recording, weight_traces=traces, provenance=told)
 
     def _mapped(self, projection: str, trace: Trace) -> Trace:
@@ -184,25 +211,10 @@ class CalibratedSession(Closing):
         self._session.close()
 
 
-def limited(executable: Executable, address: Address, wanted: FloatArray, corrected: FloatArray) -> FloatArray:
-    """Corrected values within what the target declares; a described value outside of it is the session's affair."""
-    allowed = _limits(executable.source, executable.target, address)
-    if allowed is None:
-        return corrected
-    return np.clip(corrected, np.minimum(allowed.min, wanted), np.maximum(allowed.max, wanted))
-
-
-def _limits(net: Network, target: Target, address: Address) -> Range | None:
-    if address.field == "bias":
-        entry = target.neurons[net.population(address.owner).neuron.kind].get("bias")
-    elif address.field == "weights":
-        entry = target.on(address.owner).projections.get("weights")
-    elif address.field == "learning_rate":
-        kind = net.projection(address.owner).plasticity[address.rule].kind
-        entry = target.on(address.owner).plasticity.get(kind, target.host.get(kind, {})).get("learning_rate")
-    else:
-        entry = None
-    return entry if isinstance(entry, Range) else None
+def limited(address: Address, corrected: FloatArray) -> FloatArray:
+    """Corrected values within what a session may be written."""
+    allowed = address.allowed
+    return corrected if allowed is None else np.clip(corrected, allowed.min, allowed.max)
 
 
 def effect(executable: Executable, calibration: Calibration) -> dict[str, Any]:
@@ -219,7 +231,7 @@ def effect(executable: Executable, calibration: Calibration) -> dict[str, Any]:
         address = known[path]
         wanted = described(net, address)[None]
         free = correction.written(wanted)
-        written = limited(executable, address, wanted, free)
+        written = limited(address, free)
         change = (written - wanted).reshape(len(calibration.ids), -1)
         if address.field != "bias":  # the diagonal of a recurrent matrix holds no synapses
             p = net.projection(address.owner)
@@ -249,7 +261,8 @@ def as_lines(told: Mapping[str, Any]) -> list[str]:
     lines = [f"calibration {told['hash'][:16]} of {count} chip{'s' if count > 1 else ''} of wafer {told['wafer']}"]
     for name, entry in told["measured"].items():
         spread = f"spread {entry['after']:.3g} after {entry['before']:.3g}"
-        lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}")
+        verdict = f", {entry['verdict']}" if entry.get("verdict") else ""
+        lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}{verdict}")
     for name, entry in told["corrections"].items():
         limits = f", {entry['at_limits']} at the target's limits" if entry["at_limits"] else ""
         what = name.replace("_", " ")

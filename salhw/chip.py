@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from salhw.fields import FloatArray, Model
+from salhw.arguments import MAX_ID, instance_of, numbers, wrong
+from salhw.fields import FloatArray, Model, NotText
+from salhw.refusal import shown
 from salhw.target import Variability
 
 _ROUNDS = 10
@@ -49,6 +51,16 @@ def philox4x32(counter: Words, key: tuple[int, int]) -> Words:
     return np.stack([a, b, c, d], axis=-1)
 
 
+def _places(location: npt.ArrayLike) -> Words:
+    try:
+        place = np.asarray(location)
+    except ValueError:  # lists of unequal lengths
+        place = np.zeros(1)
+    if place.dtype.kind not in "iu" and place.size:
+        raise wrong("location", shown(location), "whole numbers 0..2^64 - 1", "give Placement.neurons or .synapses")
+    return place.astype(np.uint64)
+
+
 class Chip(Model):
     """A physical or virtual instance of a target.
 
@@ -58,8 +70,8 @@ class Chip(Model):
         variability: the spread of each quantity; one that is absent does not vary.
     """
 
-    id: Annotated[int, Field(ge=0)]
-    seed: int = 0
+    id: Annotated[int, Field(ge=0, le=MAX_ID), NotText]
+    seed: Annotated[int, Field(ge=0, le=MAX_ID), NotText] = 0
     target: str
     variability: dict[str, Variability] = Field(default_factory=dict)
 
@@ -67,8 +79,9 @@ class Chip(Model):
         """A standard normal number for each location (integers 0..2**64-1; one per neuron, synapse, row ...)."""
         from scipy.special import ndtri  # here, because importing it takes as long as the rest of salhw
 
-        place = np.asarray(location).astype(np.uint64)
-        name = int.from_bytes(hashlib.sha256(parameter.encode()).digest()[:8], "little")
+        place = _places(location)
+        instance_of("parameter", parameter, str, "give the name of a quantity")
+        name = int.from_bytes(hashlib.sha256(parameter.encode("utf-8", "backslashreplace")).digest()[:8], "little")
         words = np.stack(
             [place & _LOW, place >> _32, np.full_like(place, name & 0xFFFFFFFF), np.full_like(place, name >> 32)],
             axis=-1,
@@ -81,6 +94,7 @@ class Chip(Model):
 
     def spread(self, parameter: str) -> float:
         """The standard deviation of a quantity; 0 for one that is absent."""
+        instance_of("parameter", parameter, str, "give the name of a quantity")
         return self.variability[parameter].sd if parameter in self.variability else 0.0
 
     def vary(self, parameter: str, nominal: npt.ArrayLike, location: npt.ArrayLike) -> FloatArray:
@@ -88,11 +102,12 @@ class Chip(Model):
 
         Of a quantity ``per`` row or column, ``location`` holds synapses (``Placement.synapses``).
         """
-        value = np.asarray(nominal, dtype=np.float64)
+        value = numbers("nominal", nominal)
+        instance_of("parameter", parameter, str, "give the name of a quantity")
         spread = self.variability.get(parameter)
         if spread is None or spread.sd == 0.0:
-            return np.broadcast_to(value, np.broadcast_shapes(value.shape, np.shape(location))).copy()
-        place = np.asarray(location).astype(np.uint64)
+            return np.broadcast_to(value, np.broadcast_shapes(value.shape, _places(location).shape)).copy()
+        place = _places(location)
         if spread.per == "row":
             place = place & _LOW
         elif spread.per == "column":

@@ -8,14 +8,15 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.connectivity import Dense, OneToOne, Sparse, shape_of
 from salhw.diagnostics import Diagnostic
-from salhw.fields import in_steps
+from salhw.fields import FloatArray, in_steps
 from salhw.kernels import Rectangular
 from salhw.neurons import GLM, LIF, Source
 from salhw.probes import Membrane, StateOccupancy, Weights
-from salhw.refusal import nearest, number
+from salhw.refusal import nearest, number, one_of, shown
 from salhw.stimuli import Clamp, Current, Poisson, SpikeTimes
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from salhw.network import Network, Population, Projection
 
 MAX_STATE_NEURONS = 16
+MOST_STEPS = 2.0**53  # beyond, every number is a whole one
 
 
 def problems(net: Network) -> list[Diagnostic]:
@@ -43,16 +45,24 @@ def _on_grid(path: str, time: float | None, net: Network, least: int = 1) -> Ite
         return
     steps = in_steps(time, net.dt)
     if steps is None or steps < least:
-        near = sorted({max(least, floor(time / net.dt)), max(least, ceil(time / net.dt))})
+        there = min(time / net.dt, MOST_STEPS)
+        near = sorted({max(least, floor(there)), max(least, ceil(there))})
         fix = f"choose {' or '.join(number(k * net.dt) for k in near)} ms, or another dt"
         supported = f"whole multiples of dt = {number(net.dt)} ms"
         yield Diagnostic("SAL008", path, f"{number(time)} ms", supported, fix)
 
 
+def _whole_steps(times: FloatArray, dt: float) -> npt.NDArray[np.bool_]:
+    """``in_steps`` of many."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = times / dt
+        return np.asarray((np.abs(steps - np.rint(steps)) < 1e-6) & (steps <= MOST_STEPS))
+
+
 def _known(path: str, name: str, names: list[str]) -> Iterator[Diagnostic]:
     if name not in names:
-        supported = f"one of {', '.join(names)}" if names else "nothing: there are none"
-        yield Diagnostic("SAL009", path, repr(name), supported, nearest(name, names, "check the spelling, or add it"))
+        fix = nearest(name, names, "check the spelling, or add it")
+        yield Diagnostic("SAL009", path, shown(name), one_of(names), fix)
 
 
 def _shape(path: str, value: Any, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
@@ -168,7 +178,7 @@ def _stimuli(net: Network) -> Iterator[Diagnostic]:
                     "SAL003", f"{path}.times", asked, expected, "an empty list for a neuron without spikes"
                 )
             for i, train in enumerate(stimulus.times):
-                for k in np.flatnonzero(np.abs(train / net.dt - np.rint(train / net.dt)) >= 1e-6)[:1]:
+                for k in np.flatnonzero(~_whole_steps(train, net.dt))[:1]:
                     yield from _on_grid(f"{path}.times[{i}][{k}]", float(train[k]), net, least=0)
             continue
         yield from _on_grid(f"{path}.start", stimulus.start, net, least=0)
@@ -178,12 +188,13 @@ def _stimuli(net: Network) -> Iterator[Diagnostic]:
         elif isinstance(stimulus, Current):
             yield from _shape(f"{path}.amplitude", stimulus.amplitude, (population.size,))
         else:
-            neurons = np.arange(population.size) if stimulus.neurons is None else stimulus.neurons
+            neurons = np.zeros(0, dtype=np.int64) if stimulus.neurons is None else stimulus.neurons
             for k in np.flatnonzero((neurons < 0) | (neurons >= population.size))[:1]:
                 fix = f"{population.name} has {population.size} neurons, counted from 0"
                 supported = f"0..{population.size - 1}"
                 yield Diagnostic("SAL003", f"{path}.neurons[{k}]", str(neurons[k]), supported, fix)
-            yield from _shape(f"{path}.state", stimulus.state, neurons.shape)
+            held = population.size if stimulus.neurons is None else len(neurons)
+            yield from _shape(f"{path}.state", stimulus.state, (held,))
 
 
 def _probes(net: Network) -> Iterator[Diagnostic]:

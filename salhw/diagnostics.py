@@ -7,9 +7,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from salhw.recording import Recording
 
 Severity = Literal["error", "approximation", "warning"]
+LENGTH = 80
+"""At most so many characters of a user's value are told."""
+TOLD = 30
+"""Of an error's findings so many are written out; ``diagnostics`` holds all."""
+
+
+def shortened(text: str, length: int = LENGTH) -> str:
+    """``text`` without its middle where it is too long."""
+    if len(text) <= length:
+        return text
+    tail = (length - 3) // 3
+    return f"{text[: length - 3 - tail]}...{text[-tail:]}"
+
+
+def _printable(text: str) -> str:
+    """``text`` that every terminal and file takes: control characters and halves of characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True)
@@ -27,6 +49,14 @@ class Diagnostic:
     supported: str
     fix: str = ""
     severity: Severity = "error"
+
+    def __post_init__(self) -> None:
+        """What users wrote may be of any length and hold anything; a message is short, and can be printed."""
+        users = self.code[:4] in ("SAL0", "SAL1", "SAL4")
+        for name in ("path", "asked", "supported", "fix"):
+            text = str(getattr(self, name))
+            length = {"path": 2 * LENGTH, "asked": LENGTH}.get(name, 10 * LENGTH)
+            object.__setattr__(self, name, _printable(shortened(text, length) if users else text))
 
     def __str__(self) -> str:
         if self.code.startswith("SAL2"):  # resources: so much is wanted, so much is there; the path holds no value
@@ -55,11 +85,18 @@ class SalhwError(Exception):
         return type(self), (self.headline, self.diagnostics, self.footer)
 
     def __str__(self) -> str:
-        return "\n".join([self.headline, *map(str, self.diagnostics), *([self.footer] if self.footer else [])])
+        more = len(self.diagnostics) - TOLD
+        rest = [f"... and {counted('problem', range(more))} more"] if more > 0 else []
+        lines = [*map(str, self.diagnostics[:TOLD]), *rest, *([self.footer] if self.footer else [])]
+        return "\n".join([_printable(self.headline), *lines])
 
 
 class DescriptionError(SalhwError, ValueError):
     """The description contradicts itself or holds a value that means nothing."""
+
+
+class UnknownNameError(DescriptionError, KeyError):
+    """A population, projection or probe that is not there was asked for by its name."""
 
 
 class UnsupportedNetworkError(SalhwError):
@@ -67,7 +104,10 @@ class UnsupportedNetworkError(SalhwError):
 
 
 class SessionError(SalhwError):
-    """A session was asked for something that it cannot do."""
+    """A session was asked for something that it cannot do. If that ended a run before its time, ``recording`` holds
+    what was recorded until then."""
+
+    recording: Recording | None = None
 
 
 class CalibrationError(SalhwError):
@@ -103,6 +143,25 @@ def explanations() -> dict[str, Explanation]:
         return {code: Explanation(code, **entry) for code, entry in tomllib.load(file).items()}
 
 
+TOPICS = {
+    "SAL0": "The description",
+    "SAL1": "What a target supports",
+    "SAL2": "What a target has room for",
+    "SAL3": "Approximations",
+    "SAL4": "Sessions",
+    "SAL5": "Files",
+    "SAL6": "Backends",
+    "SAL7": "Conformance",
+    "SAL8": "Measuring and calibrating",
+    "SAL9": "Experiments",
+}
+
+
+def topics() -> dict[str, str]:
+    """The topic of every code."""
+    return {code: TOPICS[code[:4]] for code in explanations()}
+
+
 def explain(code: str) -> Explanation:
     """The explanation of one code.
 
@@ -110,8 +169,9 @@ def explain(code: str) -> Explanation:
         DescriptionError: no such code.
     """
     known = explanations()
-    if code.upper() not in known:
-        finding = Diagnostic("SAL001", "code", code, f"one of {', '.join(known)}", "copy the code from the message")
+    if not isinstance(code, str) or code.upper() not in known:
+        asked = code if isinstance(code, str) else f"a {type(code).__name__}"
+        finding = Diagnostic("SAL001", "code", asked, f"one of {', '.join(known)}", "copy the code from the message")
         raise DescriptionError("unknown code", [finding])
     return known[code.upper()]
 

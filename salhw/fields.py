@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from salhw.refusal import description_error, refuse
+from salhw.refusal import description_error, refuse, shown
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -24,8 +24,8 @@ IntArray = npt.NDArray[np.int64]
 
 
 def _not_text(value: Any) -> Any:
-    if isinstance(value, str | bytes | bool):  # which pydantic would turn into a number
-        raise refuse("SAL001", repr(value)[:60], "a number", "give a number")
+    if isinstance(value, str | bytes | bool | np.bool_):  # which pydantic would turn into a number
+        raise refuse("SAL001", shown(value), "a number", "give a number")
     return value
 
 
@@ -176,9 +176,9 @@ class ArrayOf:
             array = np.asarray(value)
         except ValueError:
             fix = "make the rows equally long"
-            raise refuse("SAL003", repr(value)[:60], f"{shapes}; the rows have unequal lengths", fix) from None
+            raise refuse("SAL003", shown(value), f"{shapes}; the rows have unequal lengths", fix) from None
         if array.dtype.kind not in "iuf":
-            raise refuse("SAL001", repr(value)[:60], f"{shapes}, of numbers", "give numbers")
+            raise refuse("SAL001", shown(value), f"{shapes}, of numbers", "give numbers")
         if array.ndim not in self.ndims:
             raise refuse("SAL003", f"shape {array.shape}", shapes, "reshape it")
         self._refuse_where(~np.isfinite(array), array, "SAL004", "finite numbers", "replace NaN and infinity")
@@ -209,6 +209,7 @@ Indices = Annotated[IntArray, ArrayOf((1,), np.int64)]
 
 
 def in_steps(time: float, dt: float) -> int | None:
-    """``time`` as a whole number of steps of ``dt`` (both in ms), or None if it is off the grid by 1e-6 steps."""
+    """``time`` as a whole number of steps of ``dt`` (both in ms), or None if it is off the grid by 1e-6 steps, or
+    beyond 2^53, where every number is a whole one."""
     steps = time / dt
-    return round(steps) if math.isfinite(steps) and abs(steps - round(steps)) < 1e-6 else None
+    return round(steps) if math.isfinite(steps) and abs(steps) <= 2.0**53 and abs(steps - round(steps)) < 1e-6 else None

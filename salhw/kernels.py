@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from salhw.arguments import numbers, whole, wrong
 from salhw.fields import FloatArray, Model
 from salhw.neurons import Milliseconds
+from salhw.refusal import shown
 
 Superposition = Literal["sum", "last"]
 
@@ -39,6 +41,9 @@ class _Kernel(Model):
     def sample(self, dt: float, steps: int) -> FloatArray:
         """kappa(dt), kappa(2 dt), ...: entry m is what a spike at step t adds per unit weight to the input at step
         t + 1 + m (plus delay)."""
+        whole("steps", steps, 0, 2**40)
+        if numbers("dt", dt).ndim or not 0.0 < dt < np.inf:
+            raise wrong("dt", shown(dt), "a number of ms", "give one number")
         return self.shape(np.arange(1, steps + 1, dtype=np.float64) * dt)
 
 
@@ -48,7 +53,7 @@ class Rectangular(_Kernel):
     kind: Literal["Rectangular"] = "Rectangular"
 
     def shape(self, s: FloatArray) -> FloatArray:
-        return np.where(s < self.tau_syn * (1 + 1e-9), self.height, 0.0)
+        return np.where(numbers("s", s) < self.tau_syn * (1 + 1e-9), self.height, 0.0)
 
 
 class Exponential(_Kernel):
@@ -57,7 +62,7 @@ class Exponential(_Kernel):
     kind: Literal["Exponential"] = "Exponential"
 
     def shape(self, s: FloatArray) -> FloatArray:
-        return self.height * np.exp(-s / self.tau_syn)
+        return self.height * np.exp(-numbers("s", s) / self.tau_syn)
 
 
 class Alpha(_Kernel):
@@ -66,7 +71,8 @@ class Alpha(_Kernel):
     kind: Literal["Alpha"] = "Alpha"
 
     def shape(self, s: FloatArray) -> FloatArray:
-        return self.height * (s / self.tau_syn) * np.exp(-s / self.tau_syn)
+        age = numbers("s", s) / self.tau_syn
+        return self.height * age * np.exp(-age)
 
 
 Kernel = Annotated[Rectangular | Exponential | Alpha, Field(discriminator="kind")]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from salhw.arguments import as_path, known_name
 from salhw.connectivity import Connectivity
-from salhw.diagnostics import DescriptionError
+from salhw.diagnostics import LENGTH, DescriptionError, UnknownNameError
 from salhw.fields import Model, NotText
 from salhw.kernels import Kernel, Rectangular
 from salhw.neurons import GLM, LIF, Milliseconds, Neuron
@@ -17,7 +18,9 @@ from salhw.plasticity import PlasticityRule
 from salhw.probes import Probe
 from salhw.stimuli import NonNegative, Stimulus
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+T = TypeVar("T")
+MAX_SIZE = 2**31 - 1  # neurons of a population, so that a pair of them fits 64 bits
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=LENGTH)]
 
 
 def _as_tuple(value: Any) -> Any:
@@ -31,7 +34,7 @@ class Population(Model):
     """``size`` neurons of one model, called ``name`` in every path."""
 
     name: Name
-    size: Annotated[int, Field(ge=1), NotText]
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE), NotText]
     neuron: Neuron
 
 
@@ -80,16 +83,27 @@ class Network(Model):
         return self
 
     def population(self, name: str) -> Population:
-        """The population of that name; KeyError if there is none."""
-        return {p.name: p for p in self.populations}[name]
+        """The population of that name.
+
+        Raises:
+            UnknownNameError: there is none; a KeyError.
+        """
+        return _named("population", name, {p.name: p for p in self.populations})
 
     def projection(self, name: str) -> Projection:
-        """The projection of that name; KeyError if there is none."""
-        return {p.name: p for p in self.projections}[name]
+        """The projection of that name.
+
+        Raises:
+            UnknownNameError: there is none; a KeyError.
+        """
+        return _named("projection", name, {p.name: p for p in self.projections})
 
     def ends(self, projection: str) -> tuple[int, int, bool]:
-        """(postsynaptic size, presynaptic size, whether both are one population), as ``salhw.connectivity`` wants it;
-        KeyError if there is no such projection."""
+        """(postsynaptic size, presynaptic size, whether both are one population), as ``salhw.connectivity`` wants it.
+
+        Raises:
+            UnknownNameError: there is no such projection; a KeyError.
+        """
         p = self.projection(projection)
         return self.population(p.post).size, self.population(p.pre).size, p.pre == p.post
 
@@ -101,7 +115,7 @@ class Network(Model):
         """
         from salhw.io.description import save
 
-        return save(self, Path(path))
+        return save(self, as_path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Network:
@@ -113,13 +127,17 @@ class Network(Model):
         """
         from salhw.io.description import load
 
-        return load(Path(path))
+        return load(as_path(path))
 
     @classmethod
     def json_schema(cls) -> str:
         """The JSON Schema of the ``network`` part of a saved file."""
         draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
         return json.dumps(draft | cls.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def _named(what: str, name: str, known: dict[str, T]) -> T:
+    return known[known_name(what, name, known, kind=UnknownNameError)]
 
 
 def tau_ref_of(population: Population) -> float | None:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from salhw.arguments import numbers
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.fields import FloatArray, Model, Number, PerSynapse
 from salhw.neurons import Milliseconds
-from salhw.refusal import refuse
+from salhw.refusal import refuse, shown
 
 Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
 _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
@@ -26,7 +27,7 @@ class ExponentialWindow(Model):
 
     def shape(self, lag: FloatArray) -> FloatArray:
         """The window without its amplitude at lags |dt| in ms."""
-        return np.exp(-lag / self.tau)
+        return np.exp(-numbers("lag", lag) / self.tau)
 
 
 class TriangularWindow(Model):
@@ -38,7 +39,7 @@ class TriangularWindow(Model):
 
     def shape(self, lag: FloatArray) -> FloatArray:
         """The window without its amplitude at lags |dt| in ms."""
-        return np.maximum(0.0, 1.0 - lag / self.tau)
+        return np.maximum(0.0, 1.0 - numbers("lag", lag) / self.tau)
 
 
 Window = Annotated[ExponentialWindow | TriangularWindow, Field(discriminator="kind")]
@@ -77,7 +78,9 @@ class PairSTDP(Model):
     def _known_update(cls, value: str) -> str:
         match = _EVERY.fullmatch(value)
         if value not in ("spike", "run end") and not (match and 0 < float(match[1]) < float("inf")):
-            raise refuse("SAL005", repr(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'")
+            raise refuse(
+                "SAL005", shown(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'"
+            )
         return value
 
     @model_validator(mode="after")
@@ -137,8 +140,8 @@ def WakeSleep(
     Raises:
         DescriptionError: a phase that is neither.
     """
-    if phase not in ("wake", "sleep"):
-        finding = Diagnostic("SAL005", "phase", repr(phase), "'wake' or 'sleep'", "choose one of these")
+    if not isinstance(phase, str) or phase not in ("wake", "sleep"):
+        finding = Diagnostic("SAL005", "phase", shown(phase), "'wake' or 'sleep'", "choose one of these")
         raise DescriptionError("DescriptionError: WakeSleep is refused (1 problem)", [finding])
     window = TriangularWindow(amplitude=1.0 if phase == "wake" else -1.0, tau=tau_ref)
     return PairSTDP(causal=window, anticausal=window, learning_rate=learning_rate, **{"pairing": "all", **options})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from importlib.metadata import version
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -40,16 +42,50 @@ class Raster:
         return Raster(self.instance[late], self.neuron[late], self.step[late])
 
 
-def sample_steps(net: Network, start: int, stop: int) -> dict[int, list[str]]:
-    """The steps of a run at which weights are sampled, and of which projections: its start, and whole multiples of the
-    probe's period."""
-    chosen: dict[int, list[str]] = {}
-    for probe in net.probes:
-        if isinstance(probe, Weights):
-            every = in_steps(probe.every, net.dt) or 1
-            for step in {start, *range(-(-start // every) * every, stop + 1, every)}:
-                chosen.setdefault(step, []).append(probe.projection)
-    return chosen
+@dataclass(frozen=True)
+class Samples:
+    """The steps of a run at which weights are sampled: its start, and whole multiples of the probes' periods.
+    ``samples[step]`` are the projections that are sampled at a step, none at most of them."""
+
+    start: int
+    stop: int
+    periods: tuple[tuple[str, int], ...]
+
+    def __getitem__(self, step: int) -> list[str]:
+        return [name for name, every in self.periods if step in (self.start, step // every * every)]
+
+    def __contains__(self, step: int) -> bool:
+        return bool(self[step])
+
+    def __bool__(self) -> bool:
+        return bool(self.periods)
+
+    def __iter__(self) -> Iterator[int]:
+        """All of them in their order."""
+        yield from (self.start,) if self.periods else ()
+        each = (range((self.start // every + 1) * every, self.stop + 1, every) for _, every in self.periods)
+        yield from (step for step, _ in groupby(merge(*each)))
+
+    def after(self, step: int) -> int:
+        """The next sample later than ``step``, or the end of the run."""
+        return min([self.stop, *((step // every + 1) * every for _, every in self.periods)])
+
+
+def sample_steps(net: Network, start: int, stop: int) -> Samples:
+    """The samples of a run."""
+    probes = [probe for probe in net.probes if isinstance(probe, Weights)]
+    return Samples(start, stop, tuple((p.projection, in_steps(p.every, net.dt) or 1) for p in probes))
+
+
+def stops(start: int, stop: int, *cuts: Iterable[int]) -> Iterator[int]:
+    """The steps after ``start`` at which a run has to stop, each once and in order, ``stop`` the last of them; each of
+    ``cuts`` ascends. Never more than one of them exists at a time: a long run has more than fit into memory."""
+    for step in merge(*cuts, (stop,)):
+        if start < step:
+            yield step
+            start = step
+        if step == stop:
+            return
 
 
 def provenance(executable: Executable, chips: Sequence[Chip], seed: int, packages: Sequence[str]) -> dict[str, Any]:
@@ -72,11 +108,17 @@ def occupancy(raster: Raster, size: int, instances: int, tau_ref: int, start: in
     counts = np.zeros((instances, 2**size), dtype=np.int64)
     for k in range(instances):
         mine = raster.instance == k
-        change = np.zeros((stop - start + 1, size), dtype=np.int64)
-        for edge, sign in ((raster.step[mine], 1), (raster.step[mine] + tau_ref, -1)):
-            np.add.at(change, (np.clip(edge, start, stop) - start, raster.neuron[mine]), sign)
-        states = (np.cumsum(change[:-1], axis=0) > 0) @ (1 << np.arange(size))
-        counts[k] = np.bincount(states, minlength=2**size)
+        # The steps at which a neuron's state begins (up) or ends (down), and how long what follows lasts: a run of any
+        # length takes as much memory as its spikes do.
+        step = np.clip(np.concatenate([raster.step[mine], raster.step[mine] + tau_ref]), start, stop)
+        sign = np.repeat([1, -1], np.count_nonzero(mine))
+        order = np.argsort(step, kind="stable")
+        code = np.zeros(len(step) + 1, dtype=np.int64)
+        for neuron in range(size):
+            own = np.tile(raster.neuron[mine] == neuron, 2)[order]
+            code[1:] += (np.cumsum(sign[order] * own) > 0).astype(np.int64) << neuron
+        lasts = np.diff(np.concatenate([[start], step[order], [stop]]))
+        np.add.at(counts[k], code, lasts)
     return counts
 
 

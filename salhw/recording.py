@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import as_path, known_name, whole
+from salhw.diagnostics import SessionError, UnknownNameError
 from salhw.fields import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import neo
     import xarray as xr
+
+
+V = TypeVar("V")
+_TABLES = {
+    "counts": "", "spikes": "Spikes", "membrane_traces": "Membrane", "weight_traces": "",
+    "occupancy_counts": "StateOccupancy",
+}  # fmt: skip
+
+
+class _Named(dict[str, V]):
+    """What was recorded, by name. A name that is not there is an error which says what is."""
+
+    def __init__(self, what: str, entries: Mapping[str, V], probe: str = "", populations: Iterable[str] = ()) -> None:
+        super().__init__(entries)
+        self.what, self.probe, self.populations = what, probe, frozenset(populations)
+
+    def __getitem__(self, name: str) -> V:
+        unseen = isinstance(name, str) and name in self.populations
+        fix = f"add {self.probe}({name!r}) to the network's probes" if unseen else "record it: add a probe"
+        return super().__getitem__(known_name(self.what, name, self, kind=UnknownNameError, fix=fix))
 
 
 @dataclass(frozen=True)
@@ -37,7 +59,13 @@ class SpikeTrains:
         return len(self.time)
 
     def times(self, neuron: int, instance: int = 0) -> FloatArray:
-        """The spike times in ms of one neuron of the instance at position ``instance``."""
+        """The spike times in ms of one neuron of the instance at position ``instance``.
+
+        Raises:
+            SessionError: there is no such neuron or instance.
+        """
+        neuron = whole("neuron", neuron, 0, self.size - 1, code="SAL003", kind=SessionError)
+        instance = whole("instance", instance, 0, len(self.ids) - 1, code="SAL003", kind=SessionError)
         low, high = np.searchsorted(self.instance, (instance, instance + 1))
         mine: FloatArray = self.time[low:high][self.neuron[low:high] == neuron]
         return mine
@@ -90,43 +118,66 @@ class Recording:
     occupancy_counts: Mapping[str, IntArray] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """The tables as such that name what they have."""
+        for name, probe in _TABLES.items():
+            table = _Named(f"recording.{name}", getattr(self, name), probe, self.counts if probe else ())
+            object.__setattr__(self, name, table)
+
     @property
     def rates(self) -> dict[str, xr.DataArray]:
         """Mean rate in Hz per population, dimensions (instance, neuron)."""
-        return {
-            name: self._label(count * (1000.0 / self.duration), ("neuron",), "rate", "Hz")
-            for name, count in self.counts.items()
-        }
+        return _Named(
+            "recording.rates",
+            {
+                name: self._label(count * (1000.0 / self.duration), ("neuron",), "rate", "Hz")
+                for name, count in self.counts.items()
+            },
+        )
 
     @property
     def membrane(self) -> dict[str, xr.DataArray]:
         """Membrane potential per population, dimensions (instance, time, neuron)."""
-        return {
-            name: self._label(trace.values, ("time", "neuron"), "membrane", "", trace.time)
-            for name, trace in self.membrane_traces.items()
-        }
+        return _Named(
+            "recording.membrane",
+            {
+                name: self._label(trace.values, ("time", "neuron"), "membrane", "", trace.time)
+                for name, trace in self.membrane_traces.items()
+            },
+            "Membrane",
+            self.counts,
+        )
 
     @property
     def weights(self) -> dict[str, xr.DataArray]:
         """Weights over time per projection, dimensions (instance, time, post, pre), or (instance, time, synapse)."""
-        return {
-            name: self._label(
-                trace.values,
-                ("time", "post", "pre") if trace.values.ndim == 4 else ("time", "synapse"),
-                "weights",
-                "",
-                trace.time,
-            )
-            for name, trace in self.weight_traces.items()
-        }
+        return _Named(
+            "recording.weights",
+            {
+                name: self._label(
+                    trace.values,
+                    ("time", "post", "pre") if trace.values.ndim == 4 else ("time", "synapse"),
+                    "weights",
+                    "",
+                    trace.time,
+                )
+                for name, trace in self.weight_traces.items()
+            },
+            "Weights",
+        )
 
     @property
     def state_occupancy(self) -> dict[str, xr.DataArray]:
         """Share of time in each network state per population, dimensions (instance, state)."""
-        return {
-            name: self._label(count / count.sum(axis=1, keepdims=True), ("state",), "state_occupancy", "")
-            for name, count in self.occupancy_counts.items()
-        }
+        return _Named(
+            "recording.state_occupancy",
+            {
+                name: self._label(count / count.sum(axis=1, keepdims=True), ("state",), "state_occupancy", "")
+                for name, count in self.occupancy_counts.items()
+            },
+            "StateOccupancy",
+            self.counts,
+        )
 
     def _label(
         self, values: npt.NDArray[Any], dims: tuple[str, ...], name: str, units: str, time: FloatArray | None = None
@@ -147,7 +198,7 @@ class Recording:
         """
         from salhw.io.recording_file import save
 
-        return save(self, Path(path))
+        return save(self, as_path(path))
 
     @classmethod
     def load(cls, path: str | Path) -> Recording:
@@ -158,4 +209,4 @@ class Recording:
         """
         from salhw.io.recording_file import load
 
-        return load(Path(path))
+        return load(as_path(path))

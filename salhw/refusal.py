@@ -2,19 +2,70 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from operator import index
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from salhw.diagnostics import DescriptionError, Diagnostic, counted
+from salhw.diagnostics import LENGTH, DescriptionError, Diagnostic, counted, shortened
 
 
 def refuse(code: str, asked: object, supported: str, fix: str = "", at: str = "") -> PydanticCustomError:
     """The error that a validator raises; ``at`` extends the path (``[3]``, ``weights.values``)."""
-    context = {"asked": str(asked), "supported": supported, "fix": fix, "at": at}
+    context = {"asked": asked if isinstance(asked, str) else shown(asked), "supported": supported, "fix": fix, "at": at}
     return PydanticCustomError(code, "{asked}: {supported}", context)
+
+
+class _Short(reprlib.Repr):
+    """Python's own abbreviation, which looks at no more of a value than it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 4, LENGTH, LENGTH
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxarray = 12
+
+    def repr_int(self, value: int, level: int) -> str:
+        """Python refuses to write numbers of thousands of digits."""
+        bits = value.bit_length()
+        return repr(value) if bits < 200 else f"a whole number of about {int(bits * 0.30103) + 1} digits"
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        return repr(value[:LENGTH])
+
+    def repr_ndarray(self, value: Any, level: int) -> str:
+        return f"an array of shape {value.shape}" if value.size > 12 else " ".join(repr(value).split())
+
+
+_SHORT = _Short()
+MOST = 1000
+"""So many findings of one description are worded; of a list of a million wrong entries nobody reads more."""
+
+
+def shown(value: object) -> str:
+    """A value as a message tells it: as Python writes it, and never longer than ``LENGTH``."""
+    return shortened(_SHORT.repr(value))
+
+
+def as_whole(value: object) -> int | None:
+    """A whole number that is written as one, numpy's included; None for all else, bools among it."""
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return None
+    try:
+        return index(value)  # type: ignore[arg-type]  # which is the question
+    except TypeError:
+        return None
+
+
+def one_of(names: Iterable[str]) -> str:
+    """``one of a, b, c``; of many, the first."""
+    known = [shortened(name, 40) for name in names]
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"one of {', '.join(known[:12])}{more}" if known else "nothing: there are none"
 
 
 UNITS = dict.fromkeys(
@@ -31,15 +82,24 @@ def with_unit(path: str, text: str) -> str:
 
 def number(value: float) -> str:
     """A number as a person writes it: ten digits, no trailing zeros."""
-    return f"{value:.10g}"
+    try:
+        return f"{value:.10g}"
+    except OverflowError:  # a whole number beyond what a float holds
+        return shown(value)
 
 
-def nearest(word: str, known: Iterable[str], otherwise: str = "check the spelling") -> str:
+def nearest(word: object, known: Iterable[str], otherwise: str = "check the spelling") -> str:
     """A fix for a misspelt name."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), n=1)
+    if not isinstance(word, str) or len(word) > 2 * LENGTH:  # nobody misspells like this, and comparing takes time
+        return otherwise
+    short = [name for name in known if len(name) <= 2 * LENGTH]
+    close = get_close_matches(word, short[:2000], n=1)
     return f"did you mean {close[0]}?" if close else otherwise
+
+
+_PLAIN = re.compile(r"[\w$]+")
 
 
 def _path(loc: Sequence[int | str], data: Any) -> str:
@@ -62,7 +122,7 @@ def _path(loc: Sequence[int | str], data: Any) -> str:
             continue
         data = data.get(key) if isinstance(data, Mapping) else getattr(data, key, data)
         if not (key == "neuron" and not last) and not (key == "values" and before == "weights"):
-            path += f".{key}"
+            path += f".{key}" if _PLAIN.fullmatch(key) else f"[{shown(key)}]"
         before = key
     return path.lstrip(".")
 
@@ -108,15 +168,15 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
         known = [name for model in models for name in model.model_fields]
         return Diagnostic("SAL002", path, "", f"unknown field of {names}", nearest(field, known, "leave it out"))
     path = path or cls.__name__
-    asked = with_unit(path, number(value)) if type(value) in (int, float) else repr(value)[:60]
+    asked = with_unit(path, number(value)) if type(value) in (int, float) else shown(value)
     if kind in _LIMITS:
         sign, key = _LIMITS[kind]
         limit = with_unit(path, f"{sign} {number(context[key])}")
         return Diagnostic("SAL005", path, asked, limit, f"choose {field} {limit}")
     if kind == "finite_number":
-        return Diagnostic("SAL004", path, repr(value), "a finite number", "replace NaN or infinity")
+        return Diagnostic("SAL004", path, shown(value), "a finite number", "replace NaN or infinity")
     if kind == "literal_error":
-        return Diagnostic("SAL005", path, asked, context["expected"], nearest(str(value), _quoted(context["expected"])))
+        return Diagnostic("SAL005", path, asked, context["expected"], nearest(value, _quoted(context["expected"])))
     if kind == "string_pattern_mismatch":
         supported = "letters, digits and _, beginning with a letter"
         return Diagnostic("SAL005", path, asked, supported, "choose such a name")
@@ -140,12 +200,16 @@ def _quoted(choices: str) -> list[str]:
 def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -> DescriptionError:
     """pydantic's findings about ``data`` for a ``cls`` as one error with all diagnostics."""
     findings: list[Diagnostic] = []
-    for item in error.errors():
+    beyond = max(0, error.error_count() - MOST)
+    for item in islice(error.errors(include_url=False), MOST):
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, DescriptionError):  # a validator that found several problems at once
             findings.extend(cause.diagnostics)
-        elif not (item["type"] == "too_short" and item["input"]):  # pydantic does not count the items that are wrong
+        elif not (
+            item["type"] == "too_short" and len(item["input"])
+        ):  # pydantic does not count the items that are wrong
             findings.append(_diagnostic(dict(item), data, cls))
     name = data.get("name") if isinstance(data, Mapping) else None
-    owner = f"{cls.__name__} {name!r}" if isinstance(name, str) else cls.__name__
-    return DescriptionError(f"DescriptionError: {owner} is refused ({counted('problem', findings)})", findings)
+    owner = f"{cls.__name__} {shown(name)}" if isinstance(name, str) else cls.__name__
+    total = counted("problem", range(len(findings) + beyond))
+    return DescriptionError(f"DescriptionError: {owner} is refused ({total})", findings)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from salhw.diagnostics import DescriptionError, Diagnostic, file_error
+from salhw.arguments import MAX_ID, as_path, described, instance_of, whole, wrong
+from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, file_error
 from salhw.fields import Model
-from salhw.refusal import nearest, refuse
+from salhw.refusal import as_whole, nearest, number, one_of, refuse, shown
 
 if TYPE_CHECKING:
     from salhw.chip import Chip
@@ -40,13 +42,26 @@ def _entry(value: Any) -> Range | tuple[str, ...]:
         if len(value) == 2 and all(isinstance(v, int | float) and isfinite(v) for v in value) and value[0] <= value[1]:
             return Range(min=value[0], max=value[1])
     supported = "a range [low, high] with low <= high, or a list of names"
-    raise refuse("SAL001", repr(value)[:60], supported, "write it as one of these")
+    raise refuse("SAL001", shown(value), supported, "write it as one of these")
 
 
 Entry = Annotated[Range | tuple[str, ...], BeforeValidator(_entry)]
 Capability = dict[str, Entry]
 """Field name -> what it may be. A field that is absent may only have its default; ``arrays`` lists the fields that may
-differ between neurons or synapses, ``settable`` those of windows that a session can change."""
+differ between neurons or synapses, ``settable`` those of windows that a session can change,
+and ``written_amplitude`` how far, if not as far as described."""
+
+
+def _option(name: str, value: object) -> str:
+    """An option as a target file has it: text."""
+    if isinstance(value, str):
+        return value
+    count = as_whole(value)
+    if count is None and isinstance(value, float | np.floating) and isfinite(value):
+        return number(float(value))
+    if count is None:
+        raise wrong(f"target.options.{name}", shown(value), "text or a number", "give text or a number")
+    return shown(count)
 
 
 NoiseGroup = Literal["mismatch", "trial", "plasticity"]
@@ -127,9 +142,10 @@ class Target(Model):
             FileError: no such file, or not TOML.
             DescriptionError: with the path of every wrong entry.
         """
+        path = as_path(path)
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise file_error(
                 path, "", f"a TOML file; {error}", "check the path, or install the package again"
             ) from None
@@ -138,7 +154,7 @@ class Target(Model):
     def on(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
         steps between weights, are those declared times its ``weight_scales``."""
-        scale = self.weight_scales.get(projection, 1.0)
+        scale = self.weight_scales.get(instance_of("projection", projection, str, "give its name"), 1.0)
         if scale == 1.0:
             return self
 
@@ -158,27 +174,39 @@ class Target(Model):
         """The same target with other spreads; a bare number changes the ``sd`` only.
 
         Raises:
-            DescriptionError: a quantity that the target does not vary.
+            DescriptionError: a quantity that the target does not vary, or a spread that is none.
         """
-        unknown = [name for name in changes if name not in self.variability]
-        if unknown:
-            supported = f"one of {', '.join(self.variability) or 'none'}"
-            findings = [
-                Diagnostic(
-                    "SAL009", f"variability.{name}", name, supported, nearest(name, self.variability, "leave it out")
-                )
-                for name in unknown
-            ]
-            raise DescriptionError(f"DescriptionError: target {self.name!r} does not vary this", findings)
+        if not isinstance(changes, Mapping):
+            raise wrong("variability", described(changes), "quantities and their spreads", 'as in {"weight": 0.2}')
+        self._refuse_unknown("variability", changes, self.variability, "does not vary this")
         changed = {
-            name: change if isinstance(change, Variability) else self.variability[name].replace(sd=float(change))
+            name: change if isinstance(change, Variability) else self.variability[name].replace(sd=change)
             for name, change in changes.items()
         }
         return self.replace(variability=self.variability | changed)
 
-    def with_noise(self, *, mismatch: bool = True, trial: bool = True, plasticity: bool = True) -> Target:
-        """The same target with groups of its variability switched off (each ``sd`` of the group becomes 0)."""
+    def _refuse_unknown(self, what: str, given: Iterable[object], known: Iterable[str], headline: str) -> None:
+        known = list(known)
+        findings = [
+            Diagnostic("SAL009", f"{what}.{name}", shown(name), one_of(known), nearest(name, known, "leave it out"))
+            for name in (name if isinstance(name, str) else shown(name) for name in given)
+            if name not in known
+        ]
+        if findings:
+            raise DescriptionError(f"DescriptionError: target {self.name!r} {headline}", findings)
+
+    def with_noise(
+        self, *, mismatch: bool = True, trial: bool = True, plasticity: bool = True, **others: bool
+    ) -> Target:
+        """The same target with groups of its variability switched off (each ``sd`` of the group becomes 0).
+
+        Raises:
+            DescriptionError: ``others``, which are no groups; a value that is neither True nor False.
+        """
         keep = {"mismatch": mismatch, "trial": trial, "plasticity": plasticity}
+        self._refuse_unknown("noise", others, keep, "has no such group")
+        for group, on in keep.items():
+            instance_of(f"noise.{group}", on, bool, "give True or False")
         return self.replace(
             variability={
                 name: spread if keep[spread.group] else spread.replace(sd=0.0)
@@ -186,12 +214,28 @@ class Target(Model):
             }
         )
 
-    def with_options(self, **options: str) -> Target:
-        """The same target with backend options changed (``kernel="time-driven"`` on the reference)."""
-        return self.replace(options=self.options | options)
+    def with_options(self, **options: str | float) -> Target:
+        """The same target with backend options changed (``kernel="time-driven"`` on the reference). Numbers may be
+        given as such.
 
-    def sample_chips(self, count: int, seed: int = 0) -> tuple[Chip, ...]:
-        """``count`` virtual chips, ids 0..count - 1 of the wafer ``seed``; the same call gives the same chips."""
+        Raises:
+            DescriptionError: an option that the target does not have, or a value that is neither text nor a number.
+        """
+        self._refuse_unknown("target.options", options, self.options, "has no such option")
+        return self.replace(options=self.options | {name: _option(name, value) for name, value in options.items()})
+
+    def sample_chips(self, count: int, seed: int = 0, *, first: int = 0) -> tuple[Chip, ...]:
+        """``count`` virtual chips, ids ``first``.. of the wafer ``seed``; the same call gives the same chips.
+
+        Raises:
+            SessionError: SAL401 no whole number of chips; no wafer. SAL221 more than fit into memory.
+        """
         from salhw.chip import Chip
+        from salhw.memory import CHIP, Memory, refuse_instances
 
-        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in range(count))
+        count = whole("count", count, 0, 2**63 - 1, code="SAL401", kind=SessionError)
+        first = whole("first", first, 0, MAX_ID, code="SAL401", kind=SessionError)
+        seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
+        refuse_instances(Memory(0, CHIP), count, "chips")
+        ids = range(first, first + count)
+        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)

@@ -12,7 +12,9 @@ from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.environments import Environment, is_made
+from salhw.memory import Memory, sizes
 from salhw.network import Network
+from salhw.neurons import LIF
 from salhw.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 environment = Environment.from_toml(HERE / "environment.toml")
 SOURCES = {"salhw_lava_worker": HERE / "worker"}
+
+
+WORKER, RUNTIME, PROCESS = 60_000_000, 98_000_000, 6_000_000  # bytes: Python with Lava, its runtime, a further process
+RECORDED = 16_000_000  # bytes of what a run records before it reports, at most twice that
 
 
 class LavaBackend:
@@ -38,6 +44,20 @@ class LavaBackend:
         from salhw_lava.lower import lower
 
         return lower(net, target)
+
+    def memory(self, net: Network, target: Target) -> Memory:
+        """See Weighing; bytes as measured by benchmarks/memory.py. Lava runs a process for the neurons, one for static
+        synapses, one for each population of LIF neurons and each plastic projection; on another host they cost
+        nothing here."""
+        neurons, static, plastic = sizes(net)
+        processes = PROCESS * (sum(bool(p.plasticity) for p in net.projections)
+                               + sum(isinstance(p.neuron, LIF) for p in net.populations))  # fmt: skip
+        runtime = WORKER if target.options["execution"] == "in-process" else RUNTIME + processes
+        return Memory(
+            once=0 if target.options["ssh"] else runtime + RECORDED,
+            each=2_000 + 300 * neurons + 125 * static + 225 * plastic,
+            every_step=True,
+        )
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend. A digital chip has no fixed pattern: ``chips`` are all alike.

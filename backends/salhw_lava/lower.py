@@ -117,7 +117,7 @@ def _widths(net: Network, how: Arithmetic) -> Iterator[str]:
 def epoch(target: Target) -> int:
     """Steps per learning epoch; 0 if the option is no number."""
     text = target.options.get("epoch", "1")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _options(target: Target, how: Arithmetic) -> Iterator[Diagnostic]:

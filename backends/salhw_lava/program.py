@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from salhw.arguments import folded
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses, values
 from salhw.fields import FloatArray, IntArray
@@ -84,7 +85,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
     how, plan, copies = arithmetic(target), layout(net), len(ids)
     held = words(executable.source, how)
     inputs = max(1, copies * plan.input_count)
-    common = {"ids": [int(k) for k in ids], "seed": seed % 2**64, "neurons": copies * plan.size, "inputs": inputs}
+    common = {"ids": [int(k) for k in ids], "seed": folded(seed, 64), "neurons": copies * plan.size, "inputs": inputs}
     watched = _watched(net, plan)
     row_bytes = copies * (plan.size + 8 * len(watched))
     static = [w for w in plan.wiring.values() if w.first is not None]

@@ -14,6 +14,7 @@ from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray, IntArray, in_steps
+from salhw.memory import Room
 from salhw.network import tau_ref_of
 from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
 from salhw.probes import Membrane
@@ -24,7 +25,7 @@ from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
 from salhw_lava.learning import Beyond
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
-from salhw_lava.rules import LARGEST_RATE, achieved_rate, code_for, wanted_changes
+from salhw_lava.rules import achieved_rate, code_for, wanted_changes
 from salhw_lava.words import Leak, words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
@@ -44,9 +45,8 @@ class LavaSession(Closing):
         self.how, self.plan = arithmetic(executable.target), layout(net)
         self._words = words(executable.source, self.how)
         self._written: dict[str, FloatArray] = {}
-        self._addresses = addresses(net)
-        rates = [path for path, address in self._addresses.items() if address.field == "learning_rate"]
-        self._rates = {path: self._in_range(self._full(self._addresses[path])) for path in rates}
+        self._addresses = addresses(net, executable.target)
+        self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
         made = program(executable, self.ids, seed)
         self._most, self._watched = made["steps"], made["watched"] // len(self.ids)
         synapses = sum(len(wiring.post) for wiring in self.plan.wiring.values())
@@ -111,7 +111,7 @@ class LavaSession(Closing):
         """See Session. All synapses of a projection learn at one rate; instances may have it or none."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = as_written(address, value, len(self.ids))
+        new = as_written(address, value, len(self.ids), self.get)
         if address.field == "learning_rate":
             self._set_rate(address, new)
         elif address.field == "bias":
@@ -174,11 +174,7 @@ class LavaSession(Closing):
             self._call("write_rule", address.owner, code.as_data())
             held = achieved_rate(rule, code)
         self._call("write", f"{address.owner}.learns", (each != 0.0).reshape(-1))
-        self._rates[address.path] = self._in_range(np.where(rates != 0.0, held, 0.0))
-
-    def _in_range(self, rates: FloatArray) -> FloatArray:
-        """Learning rates as they can be written: what is achieved may lie a step beyond the largest."""
-        return np.clip(rates, -LARGEST_RATE, LARGEST_RATE) if self.how.fixed else rates
+        self._rates[address.path] = np.where(rates != 0.0, held, 0.0)
 
     # running ------------------------------------------------------------------------------------------------------
 
@@ -191,31 +187,34 @@ class LavaSession(Closing):
         """See Session."""
         self._refuse_closed()
         began = time.perf_counter()
-        start, count = self._step, duration_steps(self.net, duration)
+        start, count = self._step, duration_steps(self.net, duration, progress)
         stop = start + count
         samples = sample_steps(self.net, start, stop)
+        room = Room(self.net, self.executable.report.memory, len(self.ids), start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
-        spikes, membrane = [], []
+        spikes, membrane, recorded = [], [], 0
         while self._step < stop:
-            due = min((step for step in samples if step > self._step), default=stop)
-            steps = min(self._most, due - self._step, stop - self._step)
+            steps = min(self._most, samples.after(self._step) - self._step)
             limit = CALLING + steps * self._patience
             found = self._call("run", int(steps), limit=limit)
             spikes.append((found["step"].astype(np.int64) + self._step, found["neuron"].astype(np.int64)))
             membrane.append(found["membrane"])
             self._step += steps
-            if self._step in samples:
-                kept[self._step] = self._sampled(samples[self._step])
+            recorded += len(found["step"])
+            if due := samples[self._step]:
+                kept[self._step] = self._sampled(due)
             if progress:
                 progress((self._step - start) / count)
+            if self._step < stop and room.full(recorded):
+                stop = self._step
         step, neuron = (np.concatenate(parts) for parts in zip(*spikes, strict=True))
         rasters = {p.name: self._raster(p.name, step, neuron) for p in self.net.populations}
         before, self._before = self._before, self._late(rasters)
-        wall = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": count * self.net.dt}
-        return recording(
+        wall = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": (stop - start) * self.net.dt}
+        return room.checked(recording(
             self.net, self.ids, start, stop, rasters, before=before, weights=kept,
             membranes=self._traces(start, stop, np.concatenate(membrane)), provenance=self._provenance | wall,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
         return {name: self.get(f"projections.{name}.weights") for name in names}

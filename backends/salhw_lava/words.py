@@ -21,7 +21,7 @@ CURRENT = range(12, 5, -1)  # bits behind the point of a LIF neuron's current; m
 MOST = 18
 LEAK = 12  # bits of a leak's mantissa
 MANTISSA = (1 << 17) - 1  # of a threshold
-SHORTEST, LARGEST_BIAS = 0.1, 100.0  # tau_m in ms and biases as the target declares them
+SHORTEST = 0.1  # ms: tau_m as the target declares it
 SMALLEST_THRESHOLD = 32  # steps of the membrane
 
 
@@ -77,11 +77,7 @@ class Leak:
     def current(self, bias: FloatArray) -> FloatArray:
         """What the chip adds to the membrane in every step."""
         exact = self.gain * (np.asarray(bias, dtype=np.float64) + self.offset)
-        if not self.fixed:
-            return exact
-        steps = np.rint(exact)
-        outside = np.abs(self.bias(steps)) > LARGEST_BIAS  # what is held can be written again
-        return np.where(outside, steps - np.sign(bias), steps)
+        return np.rint(exact) if self.fixed else exact
 
     def bias(self, current: FloatArray) -> FloatArray:
         """The bias that a current is."""

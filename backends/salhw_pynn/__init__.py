@@ -13,6 +13,7 @@ from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.diagnostics import BackendError, Diagnostic
+from salhw.memory import Memory
 from salhw.network import Network
 from salhw.target import Target
 
@@ -44,6 +45,12 @@ class PyNNBackend:
         from salhw_pynn.lowering import lower
 
         return lower(net, target)
+
+    def memory(self, net: Network, target: Target) -> Memory:
+        """See Weighing."""
+        from salhw_pynn.memory import memory
+
+        return memory(net, analog=_analog(target))
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import exp
 
 import numpy as np
-from numba import njit
 
 from salhw.fields import IntArray
+from salhw.jit import cached
 
 FORGOTTEN = 40.0  # time constants after which a pair adds less than rounding does
 
@@ -40,7 +40,7 @@ ALL, SYMMETRIC, RESTRICTED = range(3)
 SCHEMES = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 
 
-@njit(cache=True)
+@cached()
 def _trace(spikes, low, now, tau, scheme):
     """The trace of the spikes ``low`` to ``now`` at the last of them."""
     if scheme != ALL:
@@ -54,7 +54,7 @@ def _trace(spikes, low, now, tau, scheme):
     return total
 
 
-@njit(cache=True)
+@cached()
 def _after(spikes, first, n, spike, since, tau, scheme):
     """What a presynaptic spike at ``spike`` finds of the postsynaptic ones ``first`` to ``n``; ``since`` is the
     presynaptic one before it."""
@@ -70,7 +70,7 @@ def _after(spikes, first, n, spike, since, tau, scheme):
     return total
 
 
-@njit(cache=True)
+@cached()
 def owed(
     scheme, pre, post, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first, post_at, seen,
     begun,

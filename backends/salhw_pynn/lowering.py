@@ -7,6 +7,7 @@ from math import ceil
 
 import numpy as np
 
+from salhw.arguments import MAX_THREADS, number_in
 from salhw.compile.check import on_chip
 from salhw.compile.lower import Lowering
 from salhw.connectivity import shape_of, synapses
@@ -49,9 +50,10 @@ def _options(target: Target) -> Iterator[Diagnostic]:
     how = target.options.get("logistic", "")
     if how not in ("approximate", "refuse"):
         yield Diagnostic("SAL103", "target.options.logistic", how, "supported approximate, refuse", "choose one")
-    for name, what in (("threads", "a whole number from 1 on"), ("time_limit", "seconds")):
+    for name, what in (("threads", f"a whole number 1..{MAX_THREADS}"), ("time_limit", "seconds")):
         value = target.options.get(name, "")
-        if not value.replace(".", "", name == "time_limit").isdigit() or float(value) <= 0:
+        found = number_in(value, whole=name == "threads")
+        if not 0 < found <= (MAX_THREADS if name == "threads" else np.inf):
             yield Diagnostic("SAL103", f"target.options.{name}", value, f"supported {what}", "choose one")
 
 

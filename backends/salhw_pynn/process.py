@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from salhw.arguments import folded
 from salhw.compile.executable import Executable
 from salhw.worker import Tenure, Worker
 from salhw_pynn.plan import Plan
@@ -26,8 +27,13 @@ def _worker() -> Worker:
 
 
 def kernel_seed(seed: int, ids: Sequence[int]) -> int:
-    """The seed of NEST's random numbers. They are shared by all instances of a batch."""
-    return 1 + int(np.random.SeedSequence([seed, *ids]).generate_state(1)[0]) % (2**31 - 2)
+    """The seed of NEST's random numbers, which has 31 bits. They are shared by all instances of a batch."""
+    return 1 + int(seeded(seed, ids).generate_state(1)[0]) % (2**31 - 2)
+
+
+def seeded(seed: int, ids: Sequence[int]) -> np.random.SeedSequence:
+    """numpy would write a number of more than 32 bits as several, which may be another seed's and id's."""
+    return np.random.SeedSequence([folded(number, 32) for number in (seed, *ids)])
 
 
 class Process:

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
+from salhw.consistency import rule_name
+from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.paths import duration_steps
 from salhw_pynn.circuit import Circuit, circuit
 from salhw_pynn.drive import cuts, drive, driven
@@ -20,7 +23,14 @@ SCRIPT, ARRAYS, RESULT = "run.py", "network.npz", "result.npz"
 
 
 def export(executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
-    """Write the script and its arrays; what it runs is instance 0 of a session with this seed."""
+    """Write the script and its arrays; what it runs is instance 0 of a session with this seed.
+
+    Raises:
+        UnsupportedNetworkError: rules that the host works out: a script runs NEST alone.
+    """
+    if hosted := _hosted(executable):
+        headline = f"UnsupportedNetworkError: {executable.network.name!r} cannot be exported to NEST"
+        raise UnsupportedNetworkError(headline, hosted)
     made = circuit(executable.network, executable.target, 1)
     arrays: dict[str, Any] = {}
     text = "\n".join(_lines(executable, made, arrays, duration_steps(executable.network, duration), seed))
@@ -28,6 +38,17 @@ def export(executable: Executable, directory: Path, *, duration: float, seed: in
     np.savez(data, **arrays)
     script.write_text(text + "\n", encoding="utf-8")
     return [script, data]
+
+
+def _hosted(executable: Executable) -> list[Diagnostic]:
+    asked, supported = "a rule that the host works out", "supported rules that NEST works out, in a script"
+    fix = 'a rule that NEST has, without execution="host"; or run it here'
+    return [
+        Diagnostic("SAL101", f"projections.{p.name}.{rule_name(p, k)}", asked, supported, fix)
+        for p in executable.network.projections
+        for k, rule in enumerate(p.plasticity)
+        if not on_chip(rule, executable.target)
+    ]
 
 
 def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -16,10 +16,11 @@ from salhw.compile.check import on_chip
 from salhw.compile.executable import Executable
 from salhw.fields import FloatArray, in_steps
 from salhw.host_plasticity import HostRule
+from salhw.memory import Room
 from salhw.network import tau_ref_of
 from salhw.neurons import GLM
 from salhw.paths import addresses, as_written, described, duration_steps, find
-from salhw.recorder import Raster, provenance, recording, sample_steps
+from salhw.recorder import Raster, provenance, recording, sample_steps, stops
 from salhw.recording import Recording, Trace
 from salhw_pynn.circuit import circuit
 from salhw_pynn.drive import cuts as changes
@@ -36,7 +37,7 @@ class NestSession(Closing):
         net = executable.network
         self.executable, self.ids = executable, tuple(ids)
         self._circuit = circuit(net, executable.target, len(ids))
-        self._addresses = addresses(net)
+        self._addresses = addresses(net, executable.target)
         self._nominal = {
             path: np.array(np.broadcast_to(described(net, a), (len(ids), *a.shape)))
             for path, a in self._addresses.items()
@@ -82,7 +83,7 @@ class NestSession(Closing):
         """See Session."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = np.array(as_written(address, value, len(self.ids)))
+        new = np.array(as_written(address, value, len(self.ids), self.get))
         if address.field == "bias":
             self._nominal[path] = new
             self._call("write_cells", {address.owner: self._drive(address.owner, self._step)})
@@ -129,41 +130,47 @@ class NestSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
+        room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
         rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
         membranes: dict[str, list[dict[str, Any]]] = {name: [] for name in self._circuit.plan.membranes}
         before = {name: Raster.joined(found) for name, found in self._before.items()}
-        for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
+        recorded = 0
+        for until in stops(start, stop, *self._cuts(start, stop), samples):
             self._advance(until, rasters, membranes)
+            recorded += sum(len(found[-1].step) for found in rasters.values())
             self._learn(until, {name: found[-1] for name, found in rasters.items()})
-            if until in samples:
-                kept[until] = self._sampled(samples[until])
+            if due := samples[until]:
+                kept[until] = self._sampled(due)
             if progress:
                 progress((until - start) / count)
+            if until < stop and room.full(recorded):
+                stop = until
+                break
         self._learn_at_run_end()
         self._forget()
         wall = time.perf_counter() - began
-        return recording(
+        return room.checked(recording(
             net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
             before=before, weights=kept,
             membranes={name: self._trace(name, found, start, stop) for name, found in membranes.items()},
-            provenance=self._provenance | {"wall_time_s": wall, "biological_time_ms": count * net.dt},
-        )  # fmt: skip
+            provenance=self._provenance | {"wall_time_s": wall, "biological_time_ms": (stop - start) * net.dt},
+        ))  # fmt: skip
 
-    def _cuts(self, start: int, stop: int) -> frozenset[int]:
+    def _cuts(self, start: int, stop: int) -> Iterator[Iterable[int]]:
         """The steps inside a run at which it has to stop: stimuli change, the host learns, and progress is told."""
         net, plan = self.executable.network, self._circuit.plan
         cells = sum(c.size for c in plan.cells) * plan.per_step
-        cuts = {*range(start, stop, max(1, STRETCH // cells)), *changes(net)}
+        yield range(start, stop, max(1, STRETCH // cells))
+        yield sorted(changes(net))
         for rules in self._hosted.values():
             for hosted in rules.values():
                 every = 1 if hosted.rule.update == "spike" else in_steps(hosted.rule.period or 0.0, net.dt)
                 if every:
-                    cuts |= {*range(start - start % every, stop, every)}
-        return frozenset(cut for cut in cuts if start < cut < stop)
+                    yield range(start - start % every, stop, every)
 
     def _advance(
         self, until: int, rasters: dict[str, list[Raster]], membranes: dict[str, list[dict[str, Any]]]

@@ -12,6 +12,7 @@ from salhw.compile.executable import Executable
 from salhw.compile.lower import Lowering
 from salhw.diagnostics import Diagnostic
 from salhw.kernels import Rectangular
+from salhw.memory import Memory, sizes
 from salhw.network import Network
 from salhw.neurons import LIF
 from salhw.probes import Membrane
@@ -47,6 +48,16 @@ class ReferenceBackend:
         wanted = target.options["kernel"]
         fix = f"kernel='{KERNELS[-1]}' or 'auto'"
         return Lowering(net, (Diagnostic("SAL103", "target.options.kernel", wanted, f"supported {why}", fix),))
+
+    def memory(self, net: Network, target: Target) -> Memory:
+        """See Weighing; bytes as measured by benchmarks/memory.py."""
+        neurons, static, plastic = sizes(net)
+        return Memory(
+            once=80 * neurons + 122 * static + 157 * plastic,
+            each=2000 + 850 * neurons + 24 * static + 91 * plastic,
+            sample=9,
+            every_spike=False,
+        )
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend."""

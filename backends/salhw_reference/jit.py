@@ -12,6 +12,8 @@ from typing import Any
 
 from numba import njit
 
+from salhw.jit import cached
+
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 
 helper = njit(**_OPTIONS)
@@ -23,7 +25,9 @@ reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_OPTIONS)
 def compiled(function: Callable[..., Any]) -> Any:
     """An entry point, cached on disk. numba would only notice changes of the file that it stands in; a kernel is made
     of all files of this package."""
-    dispatcher = njit(cache=True, **_OPTIONS)(function)
+    dispatcher = cached(**_OPTIONS)(function)
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    dispatcher._cache._cache_file._source_stamp = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
+    file = getattr(dispatcher._cache, "_cache_file", None)  # None where nothing can be cached
+    if file is not None:
+        file._source_stamp = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
     return dispatcher

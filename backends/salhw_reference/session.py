@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import threads as allowed_threads
 from salhw.chip import Chip
 from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.connectivity import synapses
 from salhw.consistency import rule_name
 from salhw.fields import FloatArray, IntArray
+from salhw.memory import Room
 from salhw.paths import BRANCHES, Address, addresses, as_written, described, duration_steps, find
 from salhw.probes import Spikes, StateOccupancy, Weights
+from salhw.recorder import sample_steps, stops
 from salhw.recording import Recording, SpikeTrains, Trace
 from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
 from salhw_reference import layout as at
@@ -30,12 +33,13 @@ from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, ste
 from salhw_reference.state import initial
 from salhw_reference.tape import Tape
 
-STRETCH = 50_000_000  # neuron-steps per kernel call, so that progress and Ctrl-C come through
+STRETCH = 1_000_000  # neuron-steps of the first call of a kernel
+LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
 
 
 def threads() -> int:
     """Cores to use: the environment's SALHW_THREADS, or all that this process may use. Never changes a result."""
-    return int(os.environ.get("SALHW_THREADS", 0)) or len(os.sched_getaffinity(0))
+    return allowed_threads(len(os.sched_getaffinity(0)))
 
 
 class ReferenceSession(Closing):
@@ -101,7 +105,7 @@ class ReferenceSession(Closing):
     def set(self, path: str, value: npt.ArrayLike) -> None:
         """See Session."""
         self._refuse_closed()
-        self._write(path, as_written(find(self._addresses, path), value, len(self.ids)))
+        self._write(path, as_written(find(self._addresses, path), value, len(self.ids), self.get))
 
     def _write(self, path: str, value: FloatArray) -> None:
         address, state = self._addresses[path], self._state
@@ -158,27 +162,37 @@ class ReferenceSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start = int(self._time[0, 0])
         stop = start + count
+        room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
         tape = Tape.of(self._program, len(self.ids), start, stop)
         self._count[:] = 0
         self._occupied[:] = 0
-        samples = self._samples(start, stop)
+        samples = sample_steps(net, start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
-        for until in sorted({*self._drives.cuts(start, stop), *self._cuts(start, stop), *samples, stop} - {start}):
+        for until in stops(start, stop, self._drives.cuts(start, stop), self._stretches(start), samples):
             self._advance(tape, until)
-            if until in samples:
-                kept[until] = self._sampled(samples[until])
+            if due := samples[until]:
+                kept[until] = self._sampled(due)
             if progress:
                 progress((until - start) / count)
+            if until < stop and room.full(tape.length):
+                stop = until
+                break
         if self._at_run_end:
             self._spread(run_end, self._finish)
-        return self._recording(tape, kept, start, stop, time.perf_counter() - began)
+        return room.checked(self._recording(tape, kept, start, stop, time.perf_counter() - began))
 
-    def _cuts(self, start: int, stop: int) -> range:
+    def _stretches(self, start: int) -> Iterator[int]:
+        """Steps at which a kernel returns, as far apart as it gets in LONGEST s: where it does changes no result."""
         stretch = max(1, STRETCH // (int(self._program.q[at.N]) * len(self.ids)))
-        return range(start + stretch, stop, stretch)
+        while True:
+            began = time.perf_counter()
+            start += stretch
+            yield start
+            pace = LONGEST / max(time.perf_counter() - began, 1e-6)  # of the stretch before
+            stretch = max(1, int(stretch * min(max(pace, 0.1), 2.0)))
 
     def _advance(self, tape: Tape, until: int) -> None:
         p, state, drive = self._program, self._state, self._drives.at(int(self._time[0, 0]))
@@ -215,16 +229,6 @@ class ReferenceSession(Closing):
         # More shares than threads, because instances differ in cost.
         edges = np.linspace(0, batch, min(batch, 4 * workers) + 1).astype(int)
         list(self._pool.map(work, edges[:-1].tolist(), edges[1:].tolist()))
-
-    def _samples(self, start: int, stop: int) -> dict[int, list[str]]:
-        """The steps at which weights are sampled, and of which projections; the start of the run is always one."""
-        chosen: dict[int, list[str]] = {}
-        for probe in self.executable.network.probes:
-            if isinstance(probe, Weights):
-                every = steps(probe.every, self.executable.network.dt)
-                for step in {start, *range(-(-start // every) * every, stop + 1, every)}:
-                    chosen.setdefault(step, []).append(probe.projection)
-        return chosen
 
     def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
         return {name: self.get(f"projections.{name}.weights") for name in names}

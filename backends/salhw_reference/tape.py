@@ -11,6 +11,8 @@ from salhw_reference import layout as at
 from salhw_reference.program import Program
 
 ROOM = 65_536  # spikes per instance between two emptyings
+ALL = 4_000_000  # of all instances, where this is less, but never less than FEW for one
+FEW = 64
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,18 @@ class Tape:
     @classmethod
     def of(cls, program: Program, batch: int, start: int, stop: int) -> Tape:
         """A tape for the steps start..stop-1."""
-        room = int(program.q[at.N]) + min(ROOM, program.recorded * (stop - start))
+        room = int(program.q[at.N]) + min(ROOM, max(FEW, ALL // batch), program.recorded * (stop - start))
         if not program.q[at.M]:
             return cls(np.empty((batch, 2, room), np.int64), np.zeros((batch, 0, 0)), np.zeros(0, np.int64))
         low, high, every = (program.arrays[at.MEMBRANE][:, k] for k in range(3))
         origin, end = -(-start // every), -(-stop // every)
         samples = (batch, int((end - origin).max()), int((high - low).sum()))
         return cls(np.empty((batch, 2, room), np.int64), np.zeros(samples), origin)
+
+    @property
+    def length(self) -> int:
+        """How many spikes were taken."""
+        return sum(len(step) for _, _, step in self.pieces)
 
     def take(self, used: IntArray) -> None:
         """Keep what the kernel wrote, ``used`` (instance, 1) spikes, and make room."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
+from salhw.io.files import folder, write_json
 from salhw.network import Network
 from salhw.target import Target
 from salhw_calibration.calibrate import Goals
@@ -22,7 +23,8 @@ from salhw_calibration.plots import amplitudes_and_taus, nominal_and_measured, o
 from salhw_calibration.probing import first_neurons
 from salhw_calibration.results import EffectiveWeights, as_plain
 from salhw_calibration.sensors import CorrelationSensors, correlation_sensors
-from salhw_calibration.tables import Table, of_neurons, of_sensors, of_weights
+from salhw_calibration.tables import Table, of_neurons, of_sensors, of_verdicts, of_weights
+from salhw_calibration.verdict import headline
 
 
 def weights(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
@@ -64,9 +66,8 @@ def _left(
     *how: str,
 ) -> Mapping[str, Any]:
     """Numbers and picture in ``out``, and what the command line tells."""
-    out.mkdir(parents=True, exist_ok=True)
     data = as_plain(found)
-    (out / f"{what}.json").write_text(json.dumps(data, indent=1, default=str), encoding="utf-8")
+    write_json(folder(out) / f"{what}.json", data, default=str)
     draw(out / f"{what}.png")
     chosen, duration = ", ".join(map(str, found.ids)), found.provenance["duration_ms"]
     title = ", ".join([f"{exe.source.name} on {exe.target.name}", f"chips {chosen}", *how, f"{duration:g} ms"])
@@ -87,24 +88,22 @@ def calibrate(
     """Measure and correct chips for a network (by default ``first_neurons``), and save the calibration."""
     goals, net = Goals(), net or first_neurons()
     found = measured_and_corrected(target, chips, goals, net=net, duration=duration, seed=seed, progress=progress)
-    out.mkdir(parents=True, exist_ok=True)
-    path = found.save(out)
-    residuals(found, goals, out / "residuals.png")
-    rows = [
-        [name, f"{told['yield']:.1%}", f"{told['before']:.3g}", f"{told['after']:.3g}", f"{getattr(goals, name):g}"]
-        for name, told in found.summary.items()
-    ]
+    path = found.save(folder(out))
+    residuals(found, goals, path.with_suffix(".png"))  # beside those of other calibrations in the same folder
+    many = f"{len(chips)} chip{'s' * (len(chips) > 1)} of wafer {found.wafer}"
     return {
-        "title": f"{net.name} on {target.name}, {len(chips)} chips of wafer {found.wafer}",
-        "columns": ("quantity", "calibrated", "spread before", "after", "goal"),
-        "rows": rows,
-        "files": [path.name, "residuals.png"],
+        "title": f"{net.name} on {target.name}, {many}: {headline(found.verdicts)}",
+        "columns": ("quantity", "calibrated", "spread before", "after", "goal", "verdict"),
+        "rows": of_verdicts(found),
+        "files": [path.name, path.with_suffix(".png").name],
         "data": {
             "hash": found.content_hash,
             "wafer": found.wafer,
             "chips": list(found.ids),
             "measured": found.summary,
             "spread": {name: value.tolist() for name, value in found.spread.items()},
+            "headline": headline(found.verdicts),
+            "verdicts": {name: as_plain(v) | {"words": v.words} for name, v in found.verdicts.items()},
             "provenance": json.loads(json.dumps(dict(found.provenance), default=str)),
         },
     }

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from salhw.arguments import known_name
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.neurons import GLM, LIF
-from salhw.refusal import nearest
 from salhw_calibration.circuit import Circuit
 from salhw_calibration.discontinuity import rdd
 from salhw_calibration.likelihood import likelihood
-from salhw_calibration.measuring import Progress, Record, Rig, State, refused, rig
+from salhw_calibration.measuring import MeasurementError, Progress, Record, Rig, State, refuse_wrong, refused, rig
 from salhw_calibration.membrane import psp
 from salhw_calibration.pairs import stdd
 from salhw_calibration.response import response, stdwi
@@ -105,9 +105,8 @@ def effective_weights(
         UnsupportedNetworkError: the target cannot record what the method needs.
         SessionError: chips, instances, duration or weights that do not fit.
     """
-    if method not in METHODS:
-        known = ", ".join(METHODS)
-        raise refused("SAL802", "method", repr(method), f"one of {known}", nearest(method, list(METHODS)))
+    known_name("method", method, METHODS, code="SAL802", kind=MeasurementError)
+    refuse_wrong(exe, duration, progress, through, seed)
     chosen = METHODS[method]
     if through and not chosen.paths:
         fix = "leave `through` out, or method='likelihood'"

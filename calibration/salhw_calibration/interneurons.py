@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import numbers, wrong
 from salhw.fields import FloatArray
+from salhw.refusal import shown
 
 
 def through_interneurons(
@@ -28,11 +30,11 @@ def through_interneurons(
     Returns:
         W_eff, in the arguments' broadcast shape.
     Raises:
-        ValueError: an activity outside (0, 1].
+        DescriptionError: what is no number, or an activity outside (0, 1].
     """
-    r = np.asarray(activity, dtype=np.float64)
+    r = numbers("activity", activity)
     if not np.all((r > 0.0) & (r <= 1.0)):
-        raise ValueError(f"activity = {activity!r}: must be a rate times tau_ref, in (0, 1]")
-    drive = np.asarray(to_interneuron, dtype=np.float64) * r + np.asarray(bias, dtype=np.float64)
+        raise wrong("activity", shown(activity), "must be a rate times tau_ref, in (0, 1]", "divide by 1000 Hz")
+    drive = numbers("to_interneuron", to_interneuron) * r + numbers("bias", bias)
     relay = 1.0 / (1.0 + np.exp(-drive))
-    return np.asarray(direct, dtype=np.float64) + np.asarray(from_interneuron, dtype=np.float64) * relay / r
+    return np.asarray(numbers("direct", direct) + numbers("from_interneuron", from_interneuron) * relay / r)

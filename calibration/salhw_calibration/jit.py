@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from salhw.fields import FloatArray, IntArray
+from salhw.jit import cached
 from salhw_calibration.circuit import ALPHA, RECTANGULAR, Columns, Mask
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True}
+_OPTIONS: dict[str, Any] = {"nogil": True}
 
 
-@njit(**_OPTIONS)
+@cached(**_OPTIONS)
 def _trace(
     spikes: Mask, kind: int, delay: int, length: int, decay: float, height: float, last: int, carry: FloatArray,
     begin: int, out: FloatArray,
@@ -44,7 +44,7 @@ def _trace(
     carry[0], carry[1] = e, a
 
 
-@njit(**_OPTIONS)
+@cached(**_OPTIONS)
 def _traces(
     raster: Mask, pre: IntArray, kind: IntArray, delay: IntArray, length: IntArray, decay: FloatArray,
     height: FloatArray, last: Mask, carry: FloatArray, begin: int, out: FloatArray,
@@ -64,7 +64,7 @@ def traces(raster: Mask, columns: Columns, carry: FloatArray, begin: int, out: F
     _traces(raster, c.pre, c.kind, c.delay, c.length, c.decay, c.height, c.last, carry, begin, out)
 
 
-@njit(**_OPTIONS)
+@cached(**_OPTIONS)
 def score(
     eta: FloatArray, spikes: Mask, deciding: Mask, exact: Mask, residual: FloatArray, weight: FloatArray,
     value: FloatArray,
@@ -96,7 +96,7 @@ def score(
 _SUMS: dict[str, Any] = {"fastmath": {"reassoc", "contract"}, **_OPTIONS}  # sums in any order
 
 
-@njit(**_SUMS)
+@cached(**_SUMS)
 def add_product(beta: FloatArray, block: FloatArray, out: FloatArray) -> None:
     """Add beta (n, column) times block (column, step) to ``out``, (n, step).
 
@@ -117,7 +117,7 @@ def add_product(beta: FloatArray, block: FloatArray, out: FloatArray) -> None:
                 sums[t] += w0 * x0[t]
 
 
-@njit(**_SUMS)
+@cached(**_SUMS)
 def add_moments(residual: FloatArray, block: FloatArray, out: FloatArray) -> None:
     """Add residual (n, step) times the transposed block (column, step) to ``out``, (n, column)."""
     whole = block.shape[0] - block.shape[0] % 4
@@ -141,7 +141,7 @@ def add_moments(residual: FloatArray, block: FloatArray, out: FloatArray) -> Non
             out[i, k] += a0
 
 
-@njit(**_SUMS)
+@cached(**_SUMS)
 def add_gram(block: FloatArray, rows: IntArray, weight: FloatArray, room: npt.NDArray[Any], out: FloatArray) -> None:
     """Add sum_t weight[t] block[rows[k], t] block[rows[l], t] to the lower triangle of ``out``, (n, n).
 
@@ -182,7 +182,7 @@ def add_gram(block: FloatArray, rows: IntArray, weight: FloatArray, room: npt.ND
                     out[i + k, j + l] += sums[l]
 
 
-@njit(**_OPTIONS)
+@cached(**_OPTIONS)
 def rescaled(
     eta: FloatArray, spikes: Mask, deciding: Mask, exact: int, uniform: FloatArray, carry: FloatArray, out: FloatArray,
     used: int,
@@ -209,7 +209,7 @@ def rescaled(
     return used
 
 
-@njit(**_OPTIONS)
+@cached(**_OPTIONS)
 def ages(spikes: Mask, delay: int, horizon: int, out: IntArray) -> None:
     """Which PSP age each step sees: 1..horizon since the last arrival, if the one before was over by then; 0 where no
     PSP is under way (the last arrival is older than ``horizon``); -1 where two overlap, and where nothing is known."""
@@ -230,7 +230,7 @@ def ages(spikes: Mask, delay: int, horizon: int, out: IntArray) -> None:
             out[t] = -1 if 0 <= before <= horizon + last or (before < 0 and t <= horizon + last) else last
 
 
-@njit(**_OPTIONS)
+@cached(**_OPTIONS)
 def tally(age: IntArray, spikes: Mask, deciding: Mask, count: FloatArray) -> None:
     """Add up decisions (row 0) and spikes (row 1) of one neuron at each PSP age of another."""
     for t in range(age.size):

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import threads
 from salhw.fields import FloatArray, IntArray
 from salhw_calibration.circuit import Circuit, Mask, current, deciding
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
 
-WORKERS = int(os.environ.get("SALHW_THREADS", 0)) or len(os.sched_getaffinity(0))  # never changes a result
 BLOCK = 4096  # steps: a block of 100 traces fits the cache
 ROUNDS = 60  # of scoring at most; it takes five to ten
 TOLERANCE = 1e-9  # of a step in any coefficient, at the end
@@ -82,8 +82,9 @@ class Regression:
     ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
         """Log likelihood (post,), its gradient (post, K + 1) and Fisher information (post, K + 1, K + 1), if asked, at
         the coefficients ``beta`` (all posts, K + 1) for the neurons ``of``."""
-        shares = [_Share(self, part, information) for part in np.array_split(of, min(WORKERS, max(1, len(of))))]
-        with ThreadPoolExecutor(WORKERS) as pool:
+        workers = threads(len(os.sched_getaffinity(0)))  # never changes a result
+        shares = [_Share(self, part, information) for part in np.array_split(of, min(workers, max(1, len(of))))]
+        with ThreadPoolExecutor(workers) as pool:
             for where, block in self.blocks(steps):
                 list(pool.map(lambda share: share.add(beta, where, block), shares))  # noqa: B023  # waits for all
         value, gradient = (np.concatenate([getattr(s, name) for s in shares]) for name in ("value", "gradient"))

@@ -10,6 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.arguments import (
+    checked_duration,
+    checked_progress,
+    checked_seed,
+    described,
+    instance_of,
+    known_name,
+    numbers,
+    sequence_of,
+    wrong,
+)  # fmt: skip
 from salhw.backend import Session
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
@@ -21,6 +32,7 @@ from salhw.neurons import GLM, LIF
 from salhw.paths import addresses
 from salhw.probes import Membrane, Spikes
 from salhw.recording import Recording
+from salhw.refusal import shown
 from salhw_calibration.circuit import Circuit, Mask, circuit
 
 State = Mapping[str, npt.ArrayLike] | Session
@@ -34,6 +46,44 @@ class MeasurementError(SalhwError):
 def refused(code: str, path: str, asked: str, supported: str, fix: str = "") -> MeasurementError:
     """The one error of everything that measures."""
     return MeasurementError("MeasurementError: cannot measure", [Diagnostic(code, path, asked, supported, fix)])
+
+
+def refuse_wrong(
+    exe: Executable,
+    duration: float,
+    progress: Progress | None = None,
+    through: Sequence[str] = (),
+    seed: int = 0,
+    on_grid: bool = True,
+) -> None:
+    """What all measurements are given, before any of them begins. A duration that is divided into rounded parts need
+    not be ``on_grid``.
+
+    Raises:
+        MeasurementError: no executable, or ``through`` that is no list of names.
+        SessionError: a duration, a seed or a ``progress`` that is none.
+    """
+    fix = "give what salhw.compile returned"
+    dt = instance_of("exe", exe, Executable, fix, kind=MeasurementError).network.dt
+    if on_grid or numbers("duration", duration).ndim or not dt <= duration < np.inf:
+        checked_duration(duration, dt)
+    checked_progress(progress)
+    checked_seed(seed)
+    names = [p.name for p in exe.source.populations]
+    for name in sequence_of("through", through, str, kind=MeasurementError):
+        known_name("through", name, names, code="SAL801", kind=MeasurementError, fix="name populations")
+
+
+def level_of(value: float) -> float:
+    """A confidence level.
+
+    Raises:
+        MeasurementError: not between 0 and 1.
+    """
+    given = numbers("level", value)
+    if given.ndim or not 0.0 < given < 1.0:
+        raise wrong("level", shown(value), "a number between 0 and 1", "as in .95", kind=MeasurementError)
+    return float(given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,16 +203,15 @@ def rig(
         through: populations that are not looked at (see ``effective_weights``).
 
     Raises:
-        MeasurementError: an unknown name in ``through``, or a path that no measuring network has.
+        MeasurementError: a ``state`` that is none.
         SalhwError: whatever compiling, opening and writing refuse.
     """
     source = exe.source
-    names = [p.name for p in source.populations]
-    for name in through:
-        if name not in names:
-            raise refused("SAL801", "through", name, f"one of {', '.join(names)}", "name populations")
     watched = [p.name for p in source.populations if isinstance(p.neuron, GLM | LIF)] if membranes else ()
     net = without_plasticity(source, membranes=watched, stimuli=stimuli)
+    if state is not None and not isinstance(state, Mapping) and not hasattr(state, "get"):
+        supported, fix = "an open session, or arrays by projection or path", "as in {'pair': weights}"
+        raise wrong("weights", described(state), supported, fix, kind=MeasurementError)
     values = {} if state is None else dict(state) if isinstance(state, Mapping) else state_of(source, state)
     measuring = replace(compile(net, exe.target, plugin=exe.plugin), calibration=exe.calibration)
     with measuring.open(chips=chips, instances=instances, seed=seed) as session:

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from salhw.arguments import numbers
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.fields import FloatArray
 from salhw.kernels import Rectangular
 from salhw.neurons import GLM
 from salhw.paths import duration_steps
+from salhw.refusal import shown
 from salhw.target import Range, Target
 from salhw_calibration.circuit import circuit, deciding
 from salhw_calibration.likelihood import likelihood, maximum
-from salhw_calibration.measuring import Progress, Record, State, realised, refused, rig
+from salhw_calibration.measuring import Progress, Record, State, realised, refuse_wrong, refused, rig
 from salhw_calibration.response import two_coefficients
 from salhw_calibration.results import instance_ids
 
@@ -68,12 +70,13 @@ def transfer_functions(
         MeasurementError: no GLM neurons, or fewer than two levels.
         SessionError: chips, instances or duration that do not fit; levels that the session refuses.
     """
+    refuse_wrong(exe, duration, progress, seed=seed)
     names = [p.name for p in exe.source.populations if isinstance(p.neuron, GLM)]
     if not names:
         raise refused("SAL803", "populations", "no GLM neurons", "GLM neurons", "measure a network that has some")
-    levels = reachable(exe.target) if levels is None else levels
+    levels = reachable(exe.target) if levels is None else tuple(numbers("levels", levels).ravel().tolist())
     if len(set(levels)) < 2:
-        raise refused("SAL803", "levels", str(tuple(levels)), "at least two different ones", "add levels")
+        raise refused("SAL803", "levels", shown(levels), "at least two different ones", "add levels")
     state = {f"populations.{name}.bias": float(levels[0]) for name in names}
     with rig(
         exe, chips=chips, instances=instances, seed=seed, state=state, stimuli=False, progress=progress
@@ -163,6 +166,7 @@ def postsynaptic_potentials(
     The height of the PSP per unit weight is kept, so that amplitude is what ``weights`` says. Rectangular PSPs are as
     long as whole steps, which limits their resolution. Arguments and errors as in ``effective_weights``.
     """
+    refuse_wrong(exe, duration, progress, seed=seed)
     with rig(
         exe, chips=chips, instances=instances, seed=seed, state=weights, progress=progress
     ) as on:  # fmt: skip

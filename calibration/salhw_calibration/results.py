@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from salhw.arguments import checked_ids, known_name
 from salhw.chip import Chip
 from salhw.fields import FloatArray, Model
+from salhw_calibration.measuring import MeasurementError, level_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,13 +38,11 @@ def instance_ids(chips: Sequence[Chip] | None, instances: int | Sequence[int] | 
     """The ids that ``Executable.open`` gives to chips or instances."""
     if chips is not None:
         return tuple(chip.id for chip in chips)
-    if instances is None:
-        return (0,)
-    return tuple(instances) if isinstance(instances, Sequence) else tuple(range(instances))
+    return checked_ids(1 if instances is None else instances, "instances")
 
 
 def as_plain(result: Any) -> dict[str, Any]:
-    """The fields of a result as plain data, for JSON: arrays as lists, in which NaN becomes null."""
+    """The fields of a result as plain data, for JSON: arrays as lists; NaN and infinity become null."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -51,6 +51,10 @@ def as_plain(result: Any) -> dict[str, Any]:
             return np.where(np.isfinite(value), value, None).tolist()  # type: ignore[call-overload]  # numpy's stubs know no None
         if isinstance(value, Model):
             return value.model_dump(mode="json")
+        if is_dataclass(value):
+            return as_plain(value)
+        if isinstance(value, float) and not np.isfinite(value):
+            return None
         return [plain(each) for each in value] if isinstance(value, tuple) else value
 
     return {field.name: plain(getattr(result, field.name)) for field in fields(result)}
@@ -88,7 +92,7 @@ class EffectiveWeights:
         """Lower and upper confidence limits per projection, of normal theory."""
         from scipy.stats import norm
 
-        half = float(norm.ppf(0.5 + level / 2))
+        half = float(norm.ppf(0.5 + level_of(level) / 2))
         return {
             name: (w - half * self.standard_errors[name], w + half * self.standard_errors[name])
             for name, w in self.weights.items()
@@ -98,6 +102,7 @@ class EffectiveWeights:
         """One projection as labelled arrays ``weight``, ``standard_error``, ``nominal`` over instance, post, pre."""
         import xarray as xr
 
+        known_name("projection", projection, self.weights, kind=MeasurementError)
         dims = ("instance", "post", "pre")
         values = {"weight": self.weights, "standard_error": self.standard_errors, "nominal": self.nominal}
         data = {name: (dims, of[projection]) for name, of in values.items()}

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from salhw.arguments import instance_of, known_name
 from salhw.chip import Chip
 from salhw.compile.executable import Executable
 from salhw.fields import FloatArray
 from salhw.paths import BRANCHES
 from salhw.plasticity import Window
-from salhw_calibration.measuring import Progress
+from salhw_calibration.measuring import MeasurementError, Progress, level_of, refuse_wrong
 from salhw_calibration.pair_fit import Fit, Listed, Trains, fit, listed, of_projection, shape_and_slope
 from salhw_calibration.results import instance_ids
 from salhw_calibration.sensor_plan import Block, Plan, block
@@ -64,7 +65,8 @@ class CorrelationSensors:
         estimated from the same updates."""
         from scipy.stats import t
 
-        return np.asarray(t.ppf(0.5 + level / 2, np.maximum(self.freedom[projection], 1.0)))
+        known_name("projection", projection, self.freedom, kind=MeasurementError)
+        return np.asarray(t.ppf(0.5 + level_of(level) / 2, np.maximum(self.freedom[projection], 1.0)))
 
     def efficacy(self, projection: str, lags: Lags) -> tuple[FloatArray, FloatArray]:
         """What pairs with these lags add up to, over what they should, and its standard error, (instance, branch, post,
@@ -73,6 +75,8 @@ class CorrelationSensors:
         The one number by which an amplitude can be corrected, because the time constant of a sensor is what it is: with
         the amplitude divided by it, all synapses and branches make the same of these pairs.
         """
+        known_name("projection", projection, self.amplitude, kind=MeasurementError)
+        instance_of("lags", lags, Lags, "give what own_lags returned", kind=MeasurementError)
         value, error = np.full((2, *self.amplitude[projection].shape), np.nan)
         for b, window in enumerate(self.windows[projection]):
             amplitude, tau = self.amplitude[projection][:, b], self.tau[projection][:, b]
@@ -107,6 +111,7 @@ def own_lags(
     Raises:
         MeasurementError: no plastic projection, or one with several rules.
     """
+    refuse_wrong(exe, duration, seed=seed, on_grid=False)
     plan, found = Plan.of(exe), {}
     with plan.compiled().open(chips=chips, seed=seed) as session:
         trains = Trains(plan.circuit, [session.run(plan.whole(duration))])
@@ -151,6 +156,7 @@ def correlation_sensors(
             them though that was asked for.
         SessionError: chips, instances or duration that do not fit.
     """
+    refuse_wrong(exe, duration, progress, seed=seed, on_grid=False)
     plan = Plan.of(exe, "SpikeTimes" in exe.target.stimuli if forced is None else forced)
     places: dict[str, Any] = {"chips": chips, "instances": instances}
     rates = plan.pilot(places, PILOT * duration, seed)

@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.backend import resolve
-from salhw.io.description import atomically
+from salhw.diagnostics import FileError
+from salhw.io import hdf5
+from salhw.io.files import folder, write_figure, write_json, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,8 +92,7 @@ class Work:
         Raises:
             FileError: the folder cannot be written to.
         """
-        self.out.joinpath("pieces").mkdir(parents=True, exist_ok=True)
-        path = self.out / "pieces" / f"{self.name}-{self.digest}-{name}.h5"
+        path = folder(self.out / "pieces") / f"{self.name}-{self.digest}-{name}.h5"
         found = read(path) if path.exists() else None
         if found is None:
             found = compute(lambda part: self._tell(name, share * part))
@@ -117,11 +118,10 @@ class Work:
 
         figure = Figure(layout="constrained")
         draw(figure)
-        self.out.mkdir(parents=True, exist_ok=True)
-        png, h5, table, numbers = (self.out / f"{self.name}.{suffix}" for suffix in ("png", "h5", "md", "json"))
-        atomically(png, lambda path: figure.savefig(path, format="png", dpi=130))
+        png, h5, table, numbers = (folder(self.out) / f"{self.name}.{suffix}" for suffix in ("png", "h5", "md", "json"))
+        write_figure(png, figure, dpi=130)
         write(h5, data)
-        atomically(table, lambda path: _write_text(path, markdown(title, claims)))
+        write_text(table, markdown(title, claims))
         content: dict[str, Any] = {
             "experiment": self.name,
             "title": title,
@@ -135,7 +135,7 @@ class Work:
             "files": [path.name for path in (png, h5, table, numbers)],
             **more,
         }
-        atomically(numbers, lambda path: _write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n"))
+        write_json(numbers, content)
         return content
 
 
@@ -153,30 +153,22 @@ def markdown(title: str, claims: list[Claim]) -> str:
     return "\n".join([f"# {title}", "", "| | paper says | we measured | agrees |", "|---|---|---|---|", *rows, ""])
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
 def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Arrays by name to one HDF5 file, whole or not at all."""
-    import h5py
 
-    def to(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            for name, array in arrays.items():
-                file.create_dataset(name, data=array)
+    def fill(file: Any) -> None:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
 
-    atomically(path, to)
+    hdf5.write(path, fill)
 
 
 def read(path: Path) -> Arrays | None:
     """What ``write`` wrote; None if the file is damaged (a full disk, a foreign file), so that it is made anew."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5.reading(path, "a finished piece", "compute it again") as file:
             return {name: np.asarray(file[name][()]) for name in file}
-    except OSError:
+    except FileError:
         return None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from inspect import getdoc
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,23 +16,42 @@ import typer
 from salhw import __version__
 from salhw.backend import Session, resolve, targets
 from salhw.cli.export import register as register_export
+from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
+from salhw.cli.places import Force, saved, writable, writing_into
 from salhw.cli.progress import progress_bar
-from salhw.cli.report import SHORT_FALL, print_json, print_table, reported, writable
+from salhw.cli.report import (
+    INTERRUPTED,
+    SHORT_FALL,
+    columns_asked,
+    print_json,
+    print_table,
+    print_wrapped,
+    reported,
+    width,
+)
 from salhw.cli.reproduce import register as register_reproduce
+from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
+from salhw.cli.streams import standard_streams
 from salhw.compile.executable import Report
 from salhw.compile.pipeline import compile
 from salhw.conformance.command import register as register_conformance
 from salhw.connectivity import synapses
+from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, explanations, topics
 from salhw.diagnostics import explain as explanation_of
-from salhw.diagnostics import explanations
 from salhw.fields import FloatArray
+from salhw.io.description import save as save_network
+from salhw.io.files import is_file
+from salhw.io.recording_file import save as save_recording
 from salhw.network import Network
 from salhw.networks import Builder, builder, builders, summary
 from salhw.recording import Recording
+from salhw.settings import built, settings
 from salhw.target import Target
+
+HELP_WIDTH = 70  # columns below which help in frames would be cut into pieces
 
 app = typer.Typer(
     name="salhw",
@@ -37,13 +59,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if width() >= HELP_WIDTH else None,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Net = Annotated[str, typer.Argument(metavar="NET", help="A network file, or a name that `salhw networks` lists.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")]
 TARGET_COLUMNS = ("target", "backend", "neurons", "plasticity", "weights", "capacity", "description")
-Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
 
 
 register_conformance(app)
@@ -53,7 +75,16 @@ register_setup(app)
 
 def main() -> None:
     """The entry point of the ``salhw`` script."""
-    app()
+    watch()
+    if columns_asked() is None:
+        os.environ.pop("COLUMNS", None)  # 0, say: help would be laid out for it
+    try:
+        with standard_streams():
+            app()
+    except SystemExit:
+        if interrupted():  # also where the command line was still being read
+            sys.exit(INTERRUPTED)
+        raise
 
 
 def _version(asked: bool) -> None:
@@ -71,12 +102,19 @@ def _options(
     """Describe a plastic spiking network once, run it on any target, measure how far the target is from it."""
 
 
-def _network(net: str) -> Network:
-    """A network from a file, or from the builder of that name with its defaults."""
+def _network(net: str, given: list[str] | None = None) -> Network:
+    """A network from a file, or from the builder of that name with its defaults but for what is ``given``.
+
+    Raises:
+        SalhwError: no such file or builder; settings for a file.
+    """
     path = Path(net)
-    if path.exists() or path.suffix or path.parent != Path():
-        return Network.load(path)
-    return builder(net)()
+    if not (is_file(path) or path.suffix or path.parent != Path()):
+        return built(net, given or ())
+    if given:
+        finding = Diagnostic("SAL009", "--set", given[0][:80], "for installed networks only", "change the file itself")
+        raise DescriptionError(f"DescriptionError: {net[:80]} is a file", [finding])
+    return Network.load(path)
 
 
 register_export(app, _network)
@@ -86,13 +124,15 @@ register_measure(app, _network)
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Directory for the figures, recordings and numbers.")] = Path("salhw-demo"),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Watch SAL make reciprocal weights equal: a batch of pairs and a sampling network, held against theory."""
     with reported(json):
+        from salhw.demonstration import FILES
         from salhw.demonstration import run as run_demo
 
-        with progress_bar("salhw demo") as progress:
+        with writing_into(out, FILES, force), progress_bar("salhw demo") as progress:
             result = run_demo(out, progress)
         if json:
             print_json(result)
@@ -161,10 +201,16 @@ def target_row(entry: dict[str, Any]) -> list[str]:
 
 
 @app.command()
-def check(net: Net, target: TargetName = "reference", calibration: CalibrationFile = None, json: Json = False) -> None:
+def check(
+    net: Net,
+    target: TargetName = "reference",
+    calibration: CalibrationFile = None,
+    given: Settings = None,
+    json: Json = False,
+) -> None:
     """Say whether a target can hold a network: the compile report, or everything that stands against it."""
     with reported(json):
-        report = compile(_network(net), target, calibration=loaded(calibration)).report
+        report = compile(_network(net, given), target, calibration=loaded(calibration)).report
         if json:
             print_json(report.as_dict())
         else:
@@ -182,29 +228,47 @@ def run(
     chips: SomeChips = None,
     wafer: Wafer = 0,
     calibration: CalibrationFile = None,
+    given: Settings = None,
     out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording.")] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Compile a network, run it, and tell rates and weights; the recording goes to --out."""
     with reported(json):
-        path = writable(out, force) if out else None
-        executable = compile(_network(net), resolve(target), calibration=loaded(calibration))
-        picked = chosen(executable.target, chip, chips, wafer)
+        path = writable(out, force, ".h5", ".hdf5") if out else None
+        executable = compile(_network(net, given), resolve(target), calibration=loaded(calibration))
+        picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
         with executable.open(instances=instances, chips=picked, seed=seed) as session:
             with progress_bar(f"{executable.source.name} on {target}") as progress:
-                recording = session.run(duration, progress=progress)
+                recording = _run_or_kept(session, duration, progress, path, new=not force)
             names = [projection.name for projection in executable.network.projections]
             weights = {name: _synaptic(executable.network, name, session) for name in names}
         if path:
-            recording.save(path)
+            saved(lambda place: save_recording(recording, place, new=not force), path)
         result = _run_result(executable.network, executable.report, recording, weights)
         if json:
             print_json(result | {"out": str(path) if path else None})
         else:
             _print_run(result)
             if path:
-                typer.echo(f"The recording is in {path}.")
+                typer.echo(f"The recording is in {path}; salhw.Recording.load({str(path)!r}) reads it.")
+            else:
+                typer.echo("The recording was not saved: --out FILE.h5 does.")
+
+
+def _run_or_kept(
+    session: Session, duration: float, progress: Callable[[float], None] | None, path: Path | None, *, new: bool
+) -> Recording:
+    """What a run records; what it has recorded goes to ``path``, too, if it ends before its time."""
+    try:
+        return session.run(duration, progress=progress)
+    except SessionError as error:
+        kept = error.recording
+        if kept is None or path is None:
+            raise
+        saved(lambda place: save_recording(kept, place, new=new), path)
+        footer = f"What was recorded until then, {kept.duration:g} ms, is in {path}."
+        raise SessionError(error.headline, error.diagnostics, footer) from None
 
 
 def _synaptic(net: Network, name: str, session: Session) -> FloatArray:
@@ -228,7 +292,10 @@ def _run_result(net: Network, report: Report, recording: Recording, weights: dic
     }
 
 
-def _range(values: FloatArray) -> dict[str, float]:
+def _range(values: FloatArray) -> dict[str, float] | None:
+    """None of nothing, as of a projection without synapses."""
+    if not values.size:
+        return None
     return {"mean": float(values.mean()), "min": float(values.min()), "max": float(values.max())}
 
 
@@ -241,32 +308,38 @@ def _print_run(result: dict[str, Any]) -> None:
     print_table(title, ["quantity", "mean", "lowest", "highest"], rows, numbers=(1, 2, 3))
 
 
-def _three(entry: dict[str, float], form: str) -> list[str]:
-    return [format(entry[key], form) for key in ("mean", "min", "max")]
+def _three(entry: dict[str, float] | None, form: str) -> list[str]:
+    return ["none", "", ""] if entry is None else [format(entry[key], form) for key in ("mean", "min", "max")]
 
 
 @app.command("networks")
 def list_networks(
     name: Annotated[str | None, typer.Argument(help="One network, in detail.")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for its description, with the default arguments.")] = None,
+    given: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for its description.")] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """List the installed networks, or show one, or write its description to a file."""
+    """List the installed networks, or show one and what can be set in it, or write its description to a file."""
     with reported(json):
         if name is None:
-            if out is not None:
-                raise typer.BadParameter("needs the name of a network", param_hint="'--out'")
+            for option, value in (("--out", out), ("--set", given)):
+                if value:
+                    raise typer.BadParameter("needs the name of a network", param_hint=f"'{option}'")
             _print_networks(json)
             return
         build = builder(name)
-        path = build().save(writable(out, force)) if out else None
+        place = writable(out, force, ".json") if out else None
+        net = built(name, given or ())
+        if place:
+            save_network(net, place, new=not force)
         if json:
-            print_json({"name": name, "description": summary(build), "out": str(path) if path else None})
-        elif path:
-            typer.echo(f"{name} is described in {path}.")
+            can = [vars(item) for item in settings(build)]
+            print_json({"name": name, "description": summary(build), "settings": can, "out": str(out) if out else None})
+        elif place:
+            typer.echo(f"{name} is described in {place}.")
         else:
-            _print_network(name, build)
+            _print_network(name, build, net)
 
 
 def _print_networks(json: bool) -> None:
@@ -277,14 +350,22 @@ def _print_networks(json: bool) -> None:
         print_table("", ["network", "description"], [[*entry.values()] for entry in known])
 
 
-def _print_network(name: str, build: Builder) -> None:
-    net = build()
-    typer.echo(f"{name}: {getdoc(build) or ''}\n")
+def _print_network(name: str, build: Builder, net: Network) -> None:
+    print_wrapped(f"{name}: {summary(build)}", width())
+    typer.echo()
     for population in net.populations:
-        typer.echo(f"population {population.name}: {population.size} {population.neuron.kind}")
+        print_wrapped(f"population {population.name}: {population.size} {population.neuron.kind}", width())
     for p in net.projections:
         rules = ", ".join(rule.kind for rule in p.plasticity) or "none"
-        typer.echo(f"projection {p.name}: {p.pre} -> {p.post}, {p.kernel.kind} PSP, plasticity: {rules}")
+        print_wrapped(f"projection {p.name}: {p.pre} -> {p.post}, {p.kernel.kind} PSP, plasticity: {rules}", width())
+    typer.echo()
+    rows = [[item.name, item.default, item.meaning] for item in settings(build)]
+    print_table("", ["setting", "default", "meaning"], rows)
+    if rows:
+        example = next((item for item in settings(build) if item.default not in ("", "null")), settings(build)[0])
+        change = shlex.quote(f"{example.name}={example.default}")
+        print_wrapped("Change one with --set, as in:", width())
+        typer.echo(f"  salhw check {name} --set {change}")
 
 
 @app.command()
@@ -292,18 +373,28 @@ def explain(
     code: Annotated[str | None, typer.Argument(help="A code such as SAL104; all of them if left out.")] = None,
     json: Json = False,
 ) -> None:
-    """Say what a diagnostic's code means and what to do."""
+    """Say what a diagnostic's code means and what to do; without a code, list them all by topic."""
     with reported(json):
         if code is None:
-            known = [{"code": e.code, "title": e.title} for e in explanations().values()]
-            if json:
-                print_json(known)
-            else:
-                print_table("", ["code", "title"], [[*entry.values()] for entry in known])
+            _print_codes(json)
             return
         found = explanation_of(code)
         if json:
             print_json({"code": found.code, "title": found.title, "text": found.text})
-        else:
-            typer.echo(f"{found.code}  {found.title}\n")
-            typer.echo("\n\n".join(textwrap.fill(part, 100) for part in found.text.strip().split("\n\n")))
+            return
+        print_wrapped(f"{found.code}  {found.title}", width())
+        for part in found.text.strip().split("\n\n"):
+            typer.echo()
+            print_wrapped(part, min(width(), 100))
+
+
+def _print_codes(json: bool) -> None:
+    known = list(explanations().values())
+    if json:
+        print_json([{"code": e.code, "title": e.title, "topic": topics()[e.code]} for e in known])
+        return
+    ordered = sorted(known, key=lambda entry: entry.code)
+    told = [topics()[entry.code] for entry in ordered]
+    new = [topic if topic != before else "" for before, topic in pairwise(["", *told])]
+    rows = [[topic, entry.code, entry.title] for topic, entry in zip(new, ordered, strict=True)]
+    print_table("", ["topic", "code", "title"], rows)

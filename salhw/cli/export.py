@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from salhw.backend import Exporter, targets
+from salhw.cli.places import Force, writing_into
 from salhw.cli.report import print_json, reported
+from salhw.cli.settings import Settings
 from salhw.compile.executable import Executable
 from salhw.compile.pipeline import compile
 from salhw.diagnostics import BackendError, Diagnostic, file_error
+from salhw.io.files import unwritable
 from salhw.network import Network
 from salhw.paths import duration_steps
 
@@ -32,14 +37,23 @@ def write(executable: Executable, out: Path, *, duration: float, seed: int, forc
         finding = Diagnostic("SAL608", "target", executable.target.name, supported, "choose one of these, or run it")
         raise BackendError(f"BackendError: target {executable.target.name!r} has no export", [finding])
     duration_steps(executable.network, duration)
-    if out.exists() and not out.is_dir():
-        raise file_error(out, "a file", "a folder", "another name")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise file_error(out, "", "the folder is not empty", "another folder, or --force to replace the files")
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
-        written = plugin.export(executable, Path(folder), duration=duration, seed=seed)
-        return [_moved(path, Path(folder), out) for path in written]
+    with writing_into(out):
+        if any(out.iterdir()) and not force:
+            raise file_error(out, "", "the folder is not empty", "another folder, or --force to replace the files")
+        try:
+            with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
+                written = plugin.export(executable, Path(folder), duration=duration, seed=seed)
+                for path in written:
+                    _to_disk(path)
+                return [_moved(path, Path(folder), out) for path in written]
+        except OSError as error:
+            raise unwritable(out, error) from error
+
+
+def _to_disk(path: Path) -> None:
+    """A disk may say only now that it is full."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _moved(path: Path, folder: Path, out: Path) -> Path:
@@ -47,6 +61,11 @@ def _moved(path: Path, folder: Path, out: Path) -> Path:
     place = out / path.relative_to(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
     return path.replace(place)
+
+
+def how_to_run(files: list[Path]) -> str | None:
+    """The command line that runs what was written; None if no file of it is called ``run.py``."""
+    return next((f"python {shlex.quote(str(path))}" for path in files if path.name == "run.py"), None)
 
 
 def _plugin(name: str) -> object:
@@ -65,16 +84,23 @@ def register(app: typer.Typer, network: Any) -> None:
         out: Annotated[Path, typer.Option(help="The folder to write to.")],
         duration: Annotated[float, typer.Option(help="Biological time in ms that the program runs.")] = 10_000.0,
         seed: Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")] = 0,
-        force: Annotated[bool, typer.Option("--force", help="Replace the files of a folder that has some.")] = False,
+        given: Settings = None,
+        force: Force = False,
         json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     ) -> None:
         """Write a network as a program in its target's own language, which runs without salhw."""
         with reported(json):
-            described: Network = network(net)
+            described: Network = network(net, given)
             executable = compile(described, target)
             files = write(executable, out, duration=duration, seed=seed, force=force)
             names = [str(path.relative_to(out)) for path in files]
+            runs = how_to_run(files)
             if json:
-                print_json({"files": [str(path) for path in files], "report": executable.report.as_dict()})
-            else:
-                typer.echo(f"{described.name} for {target}, in {out}: {', '.join(names)}")
+                report = executable.report.as_dict()
+                print_json({"files": [str(path) for path in files], "run": runs, "report": report})
+                return
+            typer.echo(f"{described.name} for {target}, in {out}: {', '.join(names)}")
+            if runs:
+                readme = next((name for name in names if name.startswith("README")), None)
+                needs = f"{out / readme} says" if readme else "its first lines say"
+                typer.echo(f"Run it with: {runs}   ({needs} what it needs; salhw it does not)")

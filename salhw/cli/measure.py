@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 
+from salhw.arguments import number_in
 from salhw.backend import resolve
 from salhw.calibrated import Calibration
 from salhw.chip import Chip
+from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import print_json, print_table, reported
+from salhw.cli.settings import Settings
 from salhw.compile.pipeline import compile
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
+from salhw.memory import CHIP, NOTHING, Memory, refuse_instances
 from salhw.network import Network
 from salhw.plugins import broken, installed
 from salhw.refusal import nearest
@@ -73,22 +78,27 @@ def loaded(path: Path | None) -> Calibration | None:
     return None if path is None else measuring().load(path)
 
 
-def chosen(target: Target, chip: int | None, chips: str | None, wafer: int) -> tuple[Chip, ...] | None:
-    """The chips that the options name; None if they name none.
+def chosen(
+    target: Target, chip: int | None, chips: str | None, wafer: int, memory: Memory = NOTHING
+) -> tuple[Chip, ...] | None:
+    """The chips that the options name; None if they name none. ``memory`` is what a session with them takes.
 
     Raises:
         DescriptionError: both, or no range.
+        SessionError: SAL221 more than fit into memory.
     """
     if chip is not None and chips is not None:
         raise _no_range("chip", f"{chip}", "one chip or a range of them")
     if chip is not None:
-        return target.sample_chips(chip + 1, wafer)[chip:]
+        return target.sample_chips(1, wafer, first=chip)
     if chips is None:
         return target.sample_chips(1, wafer) if wafer else None
     first, colon, last = chips.partition(":")
-    if not (colon and first.isdigit() and last.isdigit() and int(first) < int(last)):
+    if not (colon and number_in(first, whole=True) < number_in(last, whole=True)):
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
-    return target.sample_chips(int(last), wafer)[int(first) :]
+    many = int(last) - int(first)
+    refuse_instances(replace(memory, each=memory.each + CHIP), many, "chips")
+    return target.sample_chips(many, wafer, first=int(first))
 
 
 def _no_range(path: str, asked: str, supported: str) -> DescriptionError:
@@ -111,7 +121,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
+def register(app: typer.Typer, network: Callable[[str, list[str] | None], Network]) -> None:
     """Add the commands to the command line; ``network`` turns the argument NET into a network."""
 
     @app.command()
@@ -129,6 +139,8 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
         calibration: CalibrationFile = None,
         seed: Seed = 0,
         out: Annotated[Path, typer.Option(help="Folder for numbers and pictures.")] = Path("salhw-measure"),
+        given: Settings = None,
+        force: Force = False,
         json: Json = False,
     ) -> None:
         """Measure what a network's synapses, neurons or correlation sensors do on a target, with standard errors."""
@@ -138,9 +150,10 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
                 supported, fix = f"one of {', '.join(known)}", nearest(what, known)
                 finding = Diagnostic("SAL821", "measure", repr(what), supported, fix)
                 raise DescriptionError(f"DescriptionError: cannot measure {what!r}", [finding])
-            executable = compile(network(net), resolve(target), calibration=loaded(calibration))
-            picked = chosen(executable.target, chip, chips, wafer)
-            with progress_bar(f"{what} of {executable.source.name} on {target}") as progress:
+            executable = compile(network(net, given), resolve(target), calibration=loaded(calibration))
+            picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
+            bar = progress_bar(f"{what} of {executable.source.name} on {target}")
+            with writing_into(out, (f"{what}.json", f"{what}.png"), force), bar as progress:
                 result = known[what](
                     executable, chips=picked, duration=duration, seed=seed, method=method, out=out, progress=progress
                 )
@@ -159,13 +172,14 @@ def register(app: typer.Typer, network: Callable[[str], Network]) -> None:
         wafer: Wafer = 0,
         duration: Duration = 100_000.0,
         seed: Seed = 0,
+        given: Settings = None,
         json: Json = False,
     ) -> None:
         """Measure chips at the places that a network takes, and save what makes them do what it describes."""
         with reported(json):
-            described, on = None if net is None else network(net), resolve(target)
+            described, on = None if net is None else network(net, given), resolve(target)
             picked = chosen(on, chip, chips, wafer) or on.sample_chips(1, wafer)
-            with progress_bar(f"calibrating {len(picked)} chips of {target}") as progress:
+            with writing_into(out), progress_bar(f"calibrating {len(picked)} chips of {target}") as progress:
                 result = measuring().calibrate(
                     on, picked, described, duration=duration, seed=seed, out=out, progress=progress
                 )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from inspect import getdoc
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, get_args, get_type_hints
 
 import typer
 
+from salhw.backend import resolve
+from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
 from salhw.diagnostics import DescriptionError, Diagnostic
@@ -76,12 +79,16 @@ def reproduce(
         Path | None,
         typer.Option(help="Folder for figure, data and table, and for finished pieces; by default salhw-FIG."),
     ] = None,
+    force: Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Repeat a figure of the paper: what the paper says beside what was measured. A killed run goes on where it was."""
     with reported(json):
         known = experiments()
         if fig is None:
+            for option, value in (("--out", out), ("--variant", variant)):
+                if value is not None:
+                    raise typer.BadParameter("needs the name of a figure", param_hint=f"'{option}'")
             _list(known, json)
             return
         if fig not in known:
@@ -90,7 +97,11 @@ def reproduce(
             raise DescriptionError(f"DescriptionError: no experiment {fig!r}", [finding])
         chosen = _chosen(fig, variants(known[fig]), variant)
         folder = out or Path(f"salhw-{fig}")
-        with progress_bar(f"{fig} on {target}, {scale}") as progress:
+        wanted = {"target": resolve(target).name, "scale": scale, **chosen}
+        with (
+            writing_into(folder, _others(folder, fig, wanted), force),
+            progress_bar(f"{fig} on {target}, {scale}") as progress,
+        ):
             result = known[fig](folder, scale=scale, target=target, progress=progress, **chosen)
         if json:
             print_json(dict(result))
@@ -98,6 +109,17 @@ def reproduce(
             _print(folder, result)
         if not result["agrees"]:
             raise typer.Exit(SHORT_FALL)
+
+
+def _others(folder: Path, fig: str, wanted: Mapping[str, str]) -> list[str]:
+    """The file of an earlier result in the folder that is no repetition of this one: of another target, say."""
+    numbers = folder / f"{fig}.json"
+    try:
+        earlier = loads(numbers.read_text(encoding="utf-8"))
+        same = all(earlier.get(key, value) == value for key, value in wanted.items())
+    except (OSError, ValueError, AttributeError, RecursionError):
+        same = False
+    return [] if same else [numbers.name]
 
 
 def _list(known: Mapping[str, Experiment], json: bool) -> None:

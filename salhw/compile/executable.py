@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import index
 from typing import TYPE_CHECKING, Any
 
+from salhw.arguments import checked_ids, checked_seed, sequence_of
 from salhw.calibrated import Calibration, as_lines, check_chips, opened
 from salhw.chip import Chip
 from salhw.compile.place import Placement
 from salhw.diagnostics import Diagnostic, SessionError
+from salhw.memory import NOTHING, Memory, refuse_instances
 from salhw.network import Network
 from salhw.target import Target
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Report:
     """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network,
-    ``calibration`` what a calibration changes (``salhw.calibrated.effect``), None without one."""
+    ``calibration`` what a calibration changes (``salhw.calibrated.effect``), None without one; ``memory`` is what a
+    session takes of this machine's."""
 
     network: str
     target: str
@@ -30,13 +32,15 @@ class Report:
     used: dict[str, int] = field(default_factory=dict)
     available: dict[str, int] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
+    memory: Memory = NOTHING
 
     def __str__(self) -> str:
         amount = [
             f"{count:,} of {self.available[name]:,} {name}" if name in self.available else f"{count:,} {name}"
             for name, count in self.used.items()
         ]
-        lines = [f"{self.network} on {self.target}: {', '.join(amount)}", *(f"  {note}" for note in self.notes)]
+        lines = [f"{self.network} on {self.target}: {', '.join(amount)}", f"  {self.memory}"]
+        lines += [f"  {note}" for note in self.notes]
         lines += [f"  {line}" for line in as_lines(self.calibration)] if self.calibration else []
         lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
         return "\n".join(lines)
@@ -51,6 +55,7 @@ class Report:
             "notes": list(self.notes),
             "approximations": [item.as_dict() for item in self.approximations],
             "calibration": self.calibration,
+            "memory": {"bytes": self.memory.once, "bytes_per_instance": self.memory.each},
         }
 
 
@@ -83,44 +88,38 @@ class Executable:
             seed: of the trial-to-trial randomness; the fixed pattern belongs to the chips.
 
         Raises:
-            SessionError: both or neither usable: instances and chips together, none at all, ids repeated, or chips of
-                another target.
+            SessionError: SAL221 more than the machine's memory holds; SAL401 a seed that is none; instances and chips
+                together, none at all, ids repeated or negative; chips of another target.
             CalibrationError: chips that the calibration was not measured on.
         """
-        ids = self._ids(instances, chips)
-        chips = tuple(chips) if chips is not None else self.target.sample_chips(1) * len(ids)
+        seed = checked_seed(seed)
+        asked, path = (instances, "instances") if chips is None else (chips, "chips")
+        refuse_instances(self.report.memory, asked, path)
+        ids, chips = self._ids(instances, chips)
         if self.calibration is None:
             return self.plugin.open(self, chips=chips, ids=ids, seed=seed)
         check_chips(self.calibration, chips)
         return opened(self, self.calibration, chips, self.plugin.open(self, chips=chips, ids=ids, seed=seed))
 
-    def _ids(self, instances: int | Sequence[int] | None, chips: Sequence[Chip] | None) -> tuple[int, ...]:
-        if chips is not None:
-            foreign = [chip for chip in chips if chip.target != self.target.name]
-            if instances is not None:
-                raise _refused("instances", "chips as well", "instances or chips", "leave one out")
-            if foreign:
-                raise _refused(
-                    "chips",
-                    f"chips of {foreign[0].target!r}",
-                    f"chips of {self.target.name!r}",
-                    "take target.sample_chips",
-                )
-            ids = tuple(chip.id for chip in chips)
-        elif instances is None:
-            ids = (0,)
-        else:
-            try:
-                ids = (
-                    tuple(map(index, instances)) if isinstance(instances, Iterable) else tuple(range(index(instances)))
-                )
-            except TypeError:
-                supported = "a number of instances, or their ids"
-                raise _refused("instances", repr(instances)[:40], supported, "give whole numbers") from None
-        if not ids or min(ids) < 0 or len(set(ids)) != len(ids):
-            path, fix = ("chips" if chips is not None else "instances"), "open at least one, and each only once"
-            raise _refused(path, str(ids)[:40], "different ids >= 0, at least one", fix)
-        return ids
+    def _ids(
+        self, instances: int | Sequence[int] | None, chips: Sequence[Chip] | None
+    ) -> tuple[tuple[int, ...], tuple[Chip, ...]]:
+        """The instances' ids, and the chip of each."""
+        if chips is None:
+            ids = checked_ids(1 if instances is None else instances, "instances")
+            return ids, self.target.sample_chips(1) * len(ids)
+        if instances is not None:
+            raise _refused("instances", "chips as well", "instances or chips", "leave one out")
+        try:
+            given = sequence_of("chips", chips, Chip, kind=SessionError)
+        except SessionError as error:
+            finding = error.diagnostics[0]
+            raise _refused(finding.path, finding.asked, "chips of this target", "take target.sample_chips") from None
+        foreign = [chip for chip in given if chip.target != self.target.name]
+        if foreign:
+            supported = f"chips of {self.target.name!r}"
+            raise _refused("chips", f"chips of {foreign[0].target!r}", supported, "take target.sample_chips")
+        return checked_ids([chip.id for chip in given], "chips"), given
 
 
 def _refused(path: str, asked: str, supported: str, fix: str = "") -> SessionError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from salhw.arguments import described, instance_of, wrong
 from salhw.calibrated import Calibration, check_target, effect
 from salhw.compile.check import check
 from salhw.compile.executable import Executable, Report
 from salhw.compile.place import place
 from salhw.compile.quantise import quantise
-from salhw.diagnostics import Diagnostic, UnsupportedNetworkError, counted
+from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, counted
+from salhw.memory import Memory, assumed, too_large
 from salhw.network import Network
 from salhw.target import Target
 
@@ -23,16 +25,25 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     """Every reason why ``target`` cannot hold ``net``; empty if it can. ``target`` and ``plugin`` as in ``compile``.
 
     Raises:
+        DescriptionError: what was given is no network.
         BackendError: no such target.
     """
     from salhw.backend import backend, resolve
 
+    instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
-    findings = [*check(net, target), *place(net, target)[1]]
+    plugin = _plugin(plugin) or backend(target.backend)
+    findings = _before_lowering(net, target, plugin)[0]
     if not findings:
-        lowering = (plugin or backend(target.backend)).lower(net, target)
-        findings = [f for f in lowering.findings if f.severity == "error"]
+        lowering = plugin.lower(net, target)
+        findings = _errors(lowering.findings)
+        if not findings:
+            findings = _errors(quantise(lowering.network, lowering.target or target)[1])
     return findings
+
+
+def _errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [finding for finding in findings if finding.severity == "error"]
 
 
 def compile(
@@ -47,24 +58,28 @@ def compile(
         plugin: a backend that is not installed, to be used instead of the registered one called ``target.backend``.
 
     Raises:
+        DescriptionError: what was given is no network.
         UnsupportedNetworkError: with every reason, and the targets that would take the network.
         CalibrationError: measured on another target, or not at the places that the network takes.
         BackendError: no such target.
     """
     from salhw.backend import backend, resolve
 
+    instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
     if calibration is not None:
         check_target(calibration, target)
-    findings = [*check(net, target), *place(net, target)[1]]
+    plugin = _plugin(plugin) or backend(target.backend)
+    findings, memory = _before_lowering(net, target, plugin)
     if findings:
         raise _unsupported(net, target, findings)
-    plugin = plugin or backend(target.backend)
     lowering = plugin.lower(net, target)
-    if errors := [f for f in lowering.findings if f.severity == "error"]:
+    if errors := _errors(lowering.findings):
         raise _unsupported(net, target, errors)
     target = lowering.target or target
     quantised, rounded = quantise(lowering.network, target)
+    if errors := _errors(rounded):
+        raise _unsupported(net, target, errors)
     placement, _ = place(quantised, target)
     report = Report(
         network=net.name,
@@ -73,9 +88,34 @@ def compile(
         notes=lowering.notes,
         used=placement.used,
         available=target.resources,
+        memory=memory,
     )
     executable = Executable(quantised, net, target, placement, report, plugin)
     return executable if calibration is None else calibrated(executable, calibration)
+
+
+def _plugin(plugin: Backend | None) -> Backend | None:
+    """A backend that was handed in.
+
+    Raises:
+        BackendError: it is none.
+    """
+    from salhw.backend import Backend
+
+    if plugin is not None and not isinstance(plugin, Backend):
+        supported = "an object with name, targets(), lower() and open()"
+        raise wrong("plugin", described(plugin), supported, "give a backend", code="SAL602", kind=BackendError)
+    return plugin
+
+
+def _before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
+    """What is wrong with a network whatever the backend makes of it, and the memory that a session takes: lowering may
+    take as much, so that what does not fit is refused before."""
+    from salhw.backend import Weighing
+
+    memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+    findings = [*check(net, target), *place(net, target)[1]]
+    return findings or too_large(net, memory), memory
 
 
 def calibrated(executable: Executable, calibration: Calibration) -> Executable:

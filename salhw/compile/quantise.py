@@ -9,12 +9,14 @@ import numpy as np
 from salhw.connectivity import Dense, count
 from salhw.diagnostics import Diagnostic
 from salhw.network import Network, Projection
+from salhw.refusal import number
 from salhw.target import Range, Target
 
 
 def quantise(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
-    """Weights on the target's grid; a finding per projection that moved, with the largest and the rms error over its
-    synapses. Unquantised targets get the network as it is."""
+    """Weights on the target's grid, and within the bounds of their rules; a finding per projection that moved, with the
+    largest and the rms error over its synapses, or an error where no weight of the grid is within the bounds.
+    Unquantised targets get the network as it is."""
     if target.weight_bits is None or not isinstance(target.projections.get("weights"), Range):
         return net, []
     rounded = [_round(net, projection, *_levels_on(target, projection.name)) for projection in net.projections]
@@ -45,9 +47,18 @@ def _round(
     net: Network, projection: Projection, step: float, low: int, high: int
 ) -> tuple[Projection, Diagnostic | None]:
     weights = projection.weights
+    bounds = [rule.bounds for rule in projection.plasticity if rule.bounds is not None]
+    least, most = max((b[0] for b in bounds), default=-np.inf), min((b[1] for b in bounds), default=np.inf)
+    if bounds:
+        low, high = max(low, ceil(least / step - 1e-9)), min(high, floor(most / step + 1e-9))
+    if low > high:
+        path, asked = f"projections.{projection.name}.plasticity.bounds", f"{number(least)}..{number(most)}"
+        supported = f"bounds with a multiple of {step:.3g} between them"
+        return projection, Diagnostic("SAL104", path, asked, supported, "widen the bounds")
     field = "values" if isinstance(weights, Dense) else "weight"
     exact = np.asarray(getattr(weights, field))
     on_grid = np.clip(np.rint(exact / step), low, high) * step + 0.0  # + 0.0, or small negative weights become -0.0
+    on_grid = np.clip(on_grid, least, most)  # which a multiple of a step may miss by rounding
     if isinstance(weights, Dense) and projection.pre == projection.post:
         np.fill_diagonal(on_grid, 0.0)  # holds no synapses
     error = np.abs(on_grid - exact)

@@ -33,6 +33,7 @@ def conformance(
         list[Path] | None,
         typer.Option(help="An earlier JSON report, to stand beside this one in the page; repeatable."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random in the checks.")] = 0,
     ideal: Annotated[
         bool, typer.Option("--ideal", help="The target without variability and quantisation, target.ideal().")
@@ -40,53 +41,59 @@ def conformance(
 ) -> None:
     """Measure whether a target does what a description says, beside what it declares."""
     from salhw.backend import resolve
+    from salhw.cli.places import saved, writable
     from salhw.cli.progress import progress_bar
     from salhw.cli.report import SHORT_FALL, print_json, reported
     from salhw.conformance.html import render
     from salhw.conformance.known import load
-    from salhw.conformance.report import Report
     from salhw.conformance.run import run
+    from salhw.io.files import write_text
 
     alone = json == "-"
     with reported(alone):
         expected = load(known) if known else ()
         if beside and html is None:
             raise typer.BadParameter("is for the page: give --html as well", param_hint="'--beside'")
-        others = [Report.load(path) for path in beside or []]
-        for path in (Path(json) if json and not alone else None, html):
-            if path is not None:
-                _refuse_unwritable(path)
+        others = [_shown_report(path) for path in beside or []]
+        data = writable(Path(json), force, ".json") if json and not alone else None
+        page = writable(html, force, ".html", ".htm") if html else None
         subject = resolve(target)
         if ideal:
             subject = subject.ideal().replace(name=f"{target} (ideal)")
         with progress_bar(f"conformance of {subject.name}") as progress:
             report = run(target, subject, profile=profile, seed=seed, known=expected, progress=progress)
-        if json and not alone:
-            report.save(Path(json))
-        if html:
-            html.write_text(render([report, *others]), encoding="utf-8")
+        if data:
+            saved(lambda path: report.save(path, new=not force), data)
+        if page:
+            text = render([report, *others])
+            saved(lambda path: write_text(path, text, new=not force), page)
         if alone:
             print_json(report.as_json())
         else:
             _print(report)
-            for written in filter(None, (json, html)):
+            for written in filter(None, (data, page)):
                 typer.echo(f"The report is in {written}.")
         if not report.passed:
             raise typer.Exit(SHORT_FALL)
 
 
-def _refuse_unwritable(path: Path) -> None:
-    """Ask before the work begins.
+def _shown_report(path: Path) -> Report:
+    """An earlier report, if a page can be made of it: asked before the work begins.
 
     Raises:
-        FileError: the directory does not exist, or it is one itself.
+        FileError: it holds something else.
     """
+    from salhw.conformance.html import render
+    from salhw.conformance.report import Report
     from salhw.diagnostics import file_error
 
-    if path.is_dir():
-        raise file_error(path, "a directory", "the name of a file")
-    if not path.parent.is_dir():
-        raise file_error(path, "", f"there is no directory {path.parent}", "create it first")
+    report = Report.load(path)
+    try:
+        render([report])
+    except Exception as error:  # any type may stand anywhere in a file
+        supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"[:200]
+        raise file_error(path, "", supported, "run the suite again") from None
+    return report
 
 
 def shown(outcome: Outcome) -> tuple[str, str]:
@@ -99,31 +106,22 @@ def shown(outcome: Outcome) -> tuple[str, str]:
 
 
 def _print(report: Report) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    from salhw.cli.report import console
+    from salhw.cli.report import console, print_table
 
-    title = f"{report.target}: {report.profile} profile, seed {report.seed}"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("check", overflow="fold")
-    table.add_column("outcome")
-    table.add_column("measured", justify="right")
-    table.add_column("declared", justify="right")
-    table.add_column("p", justify="right")
-    table.add_column("s", justify="right")
-    group = ""
+    rows: list[list[str | Text]] = []
+    sections, group = {}, ""
     for outcome in report.checks:
         if outcome.group != group:
-            group = outcome.group
-            table.add_section()
-            table.add_row(Text(group, style="italic"))
-        measured, declared = shown(outcome)
+            group = sections[len(rows)] = outcome.group
         p = "" if outcome.p_value is None else f"{outcome.p_value:.1g}"
         verdict = Text(outcome.outcome, style=STYLES[outcome.outcome])
-        table.add_row(Text(outcome.name), verdict, measured, declared, p, f"{outcome.seconds:.2f}")
+        rows.append([outcome.name, verdict, *shown(outcome), p, f"{outcome.seconds:.2f}"])
+    title = f"{report.target}: {report.profile} profile, seed {report.seed}"
+    columns = ("check", "outcome", "measured", "declared", "p", "s")
+    print_table(title, columns, rows, numbers=(2, 3, 4, 5), sections=sections)
     out = console()
-    out.print(table)
     for outcome in report.checks:
         if outcome.outcome != "pass":
             out.print(Text.assemble((outcome.outcome, STYLES[outcome.outcome]), f" {outcome.name}: {outcome.reason}"))

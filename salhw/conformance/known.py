@@ -16,6 +16,7 @@ from typing import Any
 
 from salhw.conformance.model import Known, Outcome
 from salhw.diagnostics import DescriptionError, Diagnostic, counted, file_error
+from salhw.io.files import is_file
 from salhw.refusal import nearest, number
 
 _FIELDS = {field.name for field in fields(Known)}
@@ -28,9 +29,11 @@ def load(path: Path) -> tuple[Known, ...]:
         FileError: no such file, or not TOML.
         DescriptionError: with every entry that is wrong.
     """
+    if not is_file(path):  # a device may be read without end
+        raise file_error(path, "", "an existing file", "check the path")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise file_error(path, "", f"a TOML file; {error}", "check the path and the syntax") from None
     entries = data.get("known", [])
     findings = [

@@ -12,6 +12,7 @@ from typing import Any
 
 from salhw.conformance.model import Figure, Outcome, Profile
 from salhw.diagnostics import file_error
+from salhw.io.files import is_file, write_json
 
 GOOD = ("pass", "known", "unsupported")
 _LEFT_OUT = ("figure",)
@@ -69,14 +70,13 @@ class Report:
         outcomes = tuple(Outcome(**entry, figure=figures.get(entry["name"])) for entry in document["checks"])
         return cls(**{f.name: document[f.name] for f in fields(cls) if f.name != "checks"}, checks=outcomes)
 
-    def save(self, path: Path) -> Path:
-        """Write ``as_json`` to a file.
+    def save(self, path: Path, *, new: bool = False) -> Path:
+        """Write ``as_json`` to a file; with ``new`` one that is there is kept, and this one refused.
 
         Raises:
-            OSError: the place cannot be written to.
+            FileError: the place cannot be written to.
         """
-        path.write_text(json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        return path
+        return write_json(path, self.as_json(), new=new)
 
     @classmethod
     def load(cls, path: Path) -> Report:
@@ -85,10 +85,14 @@ class Report:
         Raises:
             FileError: no such file, or not a report.
         """
+        if not is_file(path):
+            raise file_error(path, "", "an existing file", "check the path")
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"
+            found = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            found.as_json()
+            return found
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"[:200]
             raise file_error(path, "", supported, "run the suite again") from None
 
 

@@ -6,7 +6,6 @@ against exact results of ``salhw.theory``; every tolerance is derived there, not
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,9 +14,10 @@ from typing import Any
 
 from salhw.demonstration import pairs, sampling, timing
 from salhw.demonstration.common import Row
-from salhw.io.description import atomically
+from salhw.io.files import folder, write_json
 
 TARGET = "reference"
+FILES = ("weights.png", "stdd.png", "pairs.h5", "sampling.h5", "summary.json")
 Progress = Callable[[float], None]
 _SHARES = (0.3, 0.2, 0.5)  # of the wall time, per part
 
@@ -31,11 +31,10 @@ def run(out: Path, progress: Progress | None = None) -> dict[str, Any]:
         The content of summary.json; ``converged`` says whether every row of ``rows`` is within its tolerance.
 
     Raises:
-        SalhwError: from compiling or running.
-        OSError: ``out`` cannot be written.
+        SalhwError: from compiling or running; ``out`` cannot be written.
     """
     began = time.perf_counter()
-    out.mkdir(parents=True, exist_ok=True)
+    folder(out)
     parts = _parts(progress)
     pair = pairs.run(TARGET, parts[0])
     spikes = timing.run(TARGET, pairs.FIG_2D, pair.end_of(0), parts[1])
@@ -57,15 +56,10 @@ def run(out: Path, progress: Progress | None = None) -> dict[str, Any]:
         "sampling": network.as_dict(),
         "stdd": spikes.as_dict(),
         "wall_time_s": round(time.perf_counter() - began, 3),
-        "files": ["weights.png", "stdd.png", "pairs.h5", "sampling.h5", "summary.json"],
+        "files": list(FILES),
     }
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    atomically(out / "summary.json", lambda path: _write(path, text))
+    write_json(out / "summary.json", content)
     return content
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _parts(progress: Progress | None) -> list[Progress | None]:

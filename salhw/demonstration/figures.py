@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from salhw.demonstration.pairs import REPEATS, STARTS, Pairs
 from salhw.demonstration.sampling import Sampling
 from salhw.demonstration.timing import LABELS, Timing
-from salhw.io.description import atomically
+from salhw.io.files import write_figure
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, YELLOW, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#999999"
@@ -20,7 +20,7 @@ W01, W10 = "$W_{01}$ (from neuron 1 to 0)", "$W_{10}$ (from neuron 0 to 1)"
 
 
 def _save(figure: Figure, path: Path) -> None:
-    atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=130))
+    write_figure(path, figure, dpi=130)
 
 
 def _tidy(axes: Axes, title: str) -> None:

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from salhw.diagnostics import FileError, file_error
+from salhw.diagnostics import FileError, file_error, shortened
+from salhw.io import hdf5
+from salhw.io.files import is_file, write_text
 from salhw.network import Network
+from salhw.refusal import shown
 
 FORMAT, VERSION = "salhw.network", 1
 LARGE = 4096  # elements; above it JSON text becomes slow and unreadable
-
-
-def atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Write to a temporary neighbour and rename, so that a crash leaves the old file or the new one.
-
-    Raises:
-        FileError: the folder is missing or may not be written to.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise file_error(path, "", f"a place to write to; {error}", "create the folder, or choose another") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _digest(array: np.ndarray[Any, Any]) -> str:
@@ -63,16 +48,16 @@ def _named(value: Any, file: str) -> Any:
     return [_named(v, file) for v in value] if isinstance(value, list) else value
 
 
-def _references(value: Any) -> set[str]:
-    """The names of the array files that JSON data refers to."""
+def _references(value: Any) -> dict[str, Any]:
+    """The arrays that JSON data refers to, ``FILE#KEY``, each with its digest."""
     if isinstance(value, dict) and "$array" in value:
-        return {str(value["$array"]).partition("#")[0]}
+        return {str(value["$array"]): value.get("sha256")}
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return {name for part in parts for name in _references(part)}
+    return {name: digest for part in parts for name, digest in _references(part).items()}
 
 
-def save(net: Network, path: Path) -> Path:
-    """See Network.save.
+def save(net: Network, path: Path, *, new: bool = False) -> Path:
+    """See Network.save. With ``new`` a description that is there is kept, and this one refused.
 
     The array file is named after its content, so that new arrays never replace those of the old description before the
     new description is in place.
@@ -82,20 +67,21 @@ def save(net: Network, path: Path) -> Path:
     name = f"{path.stem}.{hashlib.sha256(''.join(sorted(large)).encode()).hexdigest()[:12]}.h5"
     text = json.dumps({"format": FORMAT, "version": VERSION, "network": _named(data, name)}, indent=1) + "\n"
     outdated = _arrays_of(path) - {name}
+    beside = path.with_name(name)
+    fresh = bool(large) and not beside.exists()
     if large:
-        import h5py
 
-        def write_arrays(temporary: Path) -> None:
-            with h5py.File(temporary, "w") as file:
-                for digest, array in large.items():
-                    file.create_dataset(digest, data=array, compression="gzip")
+        def fill(file: Any) -> None:
+            for digest, array in large.items():
+                file.create_dataset(digest, data=array, compression="gzip")
 
-        atomically(path.with_name(name), write_arrays)
-
-    def write_text(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    atomically(path, write_text)
+        hdf5.write(beside, fill)
+    try:
+        write_text(path, text, new=new)
+    except BaseException:
+        if fresh and name not in _arrays_of(path):  # arrays of no description
+            beside.unlink(missing_ok=True)
+        raise
     for old in outdated:
         path.with_name(old).unlink(missing_ok=True)
     return path
@@ -104,41 +90,46 @@ def save(net: Network, path: Path) -> Path:
 def _arrays_of(path: Path) -> set[str]:
     """The array files, named as ``save`` names them, of the description at ``path``; none if there is no such."""
     try:
-        names = _references(_document(path)["network"])
-    except (FileError, KeyError):
+        names = {name.partition("#")[0] for name in _references(_document(path)["network"])}
+    except (FileError, KeyError, RecursionError):
         return set()
     return {name for name in names if re.fullmatch(rf"{re.escape(path.stem)}\.[0-9a-f]{{12}}\.h5", name)}
 
 
-def _restore(value: Any, path: Path) -> Any:
+def _read_arrays(value: Any, path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Every array that JSON data refers to, by its reference; each file is opened once."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for reference, digest in _references(value).items():
+        name, _, key = reference.partition("#")
+        if not name or Path(name).name != name or not is_file(path.parent / name):
+            fix = "keep the .json and the .h5 together"
+            raise file_error(path, f"arrays in {name[:80]!r}", "a file beside it", fix)
+        wanted.setdefault(name, {})[key] = digest
+    found = {}
+    for name, digests in wanted.items():
+        beside = path.parent / name
+        with hdf5.reading(beside, "a readable array", "save the network again", verified=True) as file:
+            arrays = {key: np.asarray(file[key][()]) for key in digests}
+        for key, array in arrays.items():
+            if _digest(array) != digests[key]:
+                supported = "the array that was saved; this one differs"
+                raise file_error(beside, key[:80], supported, "save the network again")
+            found[f"{name}#{key}"] = array
+    return found
+
+
+def _restore(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """JSON data with the arrays in the places of their references."""
     if isinstance(value, dict) and "$array" in value:
-        name, _, key = str(value["$array"]).partition("#")
-        return _read_array(path, name, key, value.get("sha256"))
+        return arrays[str(value["$array"])]
     if isinstance(value, dict):
-        return {k: _restore(v, path) for k, v in value.items()}
-    return [_restore(v, path) for v in value] if isinstance(value, list) else value
-
-
-def _read_array(path: Path, name: str, key: str, digest: Any) -> np.ndarray[Any, Any]:
-    import h5py
-
-    beside = path.parent / Path(name).name
-    if not name or Path(name).name != name or not beside.is_file():
-        fix = "keep the .json and the .h5 together"
-        raise file_error(path, f"arrays in {name!r}", "a file beside it", fix)
-    try:
-        with h5py.File(beside, "r") as file:
-            array = np.asarray(file[key][()])
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise file_error(beside, key, f"a readable array; {error}", "save the network again") from None
-    if _digest(array) != digest:
-        raise file_error(beside, key, "the array that was saved; this one differs", "save the network again")
-    return array
+        return {k: _restore(v, arrays) for k, v in value.items()}
+    return [_restore(v, arrays) for v in value] if isinstance(value, list) else value
 
 
 def _document(path: Path) -> dict[str, Any]:
     """The JSON of a saved network, its format and version checked."""
-    if not path.is_file():
+    if not is_file(path):
         raise file_error(path, "", "an existing file", "check the path")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -147,11 +138,16 @@ def _document(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise file_error(path, "", f"a file with format {FORMAT!r}", "write it with Network.save")
     if document.get("version") != VERSION:
-        asked = f"version {document.get('version')}"
+        asked = shortened(f"version {shown(document.get('version'))}")
         raise file_error(path, asked, f"version {VERSION}", "upgrade salhw")
     return document
 
 
 def load(path: Path) -> Network:
     """See Network.load."""
-    return Network.model_validate(_restore(_document(path).get("network"), path))
+    value = _document(path).get("network")
+    try:
+        value = _restore(value, _read_arrays(value, path))
+    except RecursionError:
+        raise file_error(path, "", "JSON; it is nested too deeply", "save the network again") from None
+    return Network.model_validate(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,37 +11,34 @@ from typing import Any
 import numpy as np
 
 from salhw.diagnostics import file_error
-from salhw.io.description import atomically
+from salhw.io import hdf5
 from salhw.recording import Recording, SpikeTrains, Trace
 
 FORMAT, VERSION = "salhw.recording", 1
 
 
-def save(recording: Recording, path: Path) -> Path:
-    """See Recording.save."""
-    import h5py
+def save(recording: Recording, path: Path, *, new: bool = False) -> Path:
+    """See Recording.save. With ``new`` a file that is there is kept, and the recording refused."""
 
-    def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
-            file.attrs.update(format=FORMAT, version=VERSION, start=recording.start, duration=recording.duration)
-            # Data sets, because an attribute holds 64 KB only, less than the ids of a large batch need.
-            file.create_dataset("ids", data=np.array(recording.ids, np.int64))
-            file.create_dataset("provenance", data=json.dumps(dict(recording.provenance), default=_plain))
-            for group, arrays in (("counts", recording.counts), ("occupancy", recording.occupancy_counts)):
-                for name, array in arrays.items():
-                    file.create_dataset(f"{group}/{name}", data=array)
-            for group, traces in (("membrane", recording.membrane_traces), ("weights", recording.weight_traces)):
-                for name, trace in traces.items():
-                    file.create_dataset(f"{group}/{name}/time", data=trace.time)
-                    file.create_dataset(f"{group}/{name}/values", data=trace.values, compression="gzip")
-            for name, spikes in recording.spikes.items():
-                entry = file.create_group(f"spikes/{name}")
-                entry.attrs.update(size=spikes.size, start=spikes.start, stop=spikes.stop)
-                for key in ("instance", "neuron", "time"):
-                    entry.create_dataset(key, data=getattr(spikes, key), compression="gzip")
+    def fill(file: Any) -> None:
+        file.attrs.update(format=FORMAT, version=VERSION, start=recording.start, duration=recording.duration)
+        # Data sets, because an attribute holds 64 KB only, less than the ids of a large batch need.
+        file.create_dataset("ids", data=np.array(recording.ids, np.int64))
+        file.create_dataset("provenance", data=json.dumps(dict(recording.provenance), default=_plain))
+        for group, arrays in (("counts", recording.counts), ("occupancy", recording.occupancy_counts)):
+            for name, array in arrays.items():
+                file.create_dataset(f"{group}/{name}", data=array)
+        for group, traces in (("membrane", recording.membrane_traces), ("weights", recording.weight_traces)):
+            for name, trace in traces.items():
+                file.create_dataset(f"{group}/{name}/time", data=trace.time)
+                file.create_dataset(f"{group}/{name}/values", data=trace.values, compression="gzip")
+        for name, spikes in recording.spikes.items():
+            entry = file.create_group(f"spikes/{name}")
+            entry.attrs.update(size=spikes.size, start=spikes.start, stop=spikes.stop)
+            for key in ("instance", "neuron", "time"):
+                entry.create_dataset(key, data=getattr(spikes, key), compression="gzip")
 
-    atomically(path, write)
-    return path
+    return hdf5.write(path, fill, new=new)
 
 
 def _plain(value: Any) -> Any:
@@ -50,48 +48,62 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"provenance holds a {type(value).__name__}, which JSON has not")
 
 
-def _traces(file: Mapping[str, Any], group: str) -> dict[str, Trace]:
-    return {name: Trace(entry["time"][()], entry["values"][()]) for name, entry in file.get(group, {}).items()}
-
-
 def load(path: Path) -> Recording:
     """See Recording.load."""
-    import h5py
-
-    if not path.is_file():
-        raise file_error(path, "", "an existing file", "check the path")
-    if not h5py.is_hdf5(path):
-        raise file_error(path, "", "an HDF5 file", "write it with Recording.save")
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
-                asked = f"{file.attrs.get('format')} {file.attrs.get('version')}"
-                raise file_error(path, asked, f"{FORMAT} {VERSION}", "upgrade salhw, or record again")
-            return _read(file)
-    except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise file_error(path, "", f"an undamaged recording; {error}", "record again") from None
+    with hdf5.reading(path, "an undamaged recording", "record again") as file:
+        if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
+            asked = f"{file.attrs.get('format')} {file.attrs.get('version')}"[:80]
+            raise file_error(path, asked, f"{FORMAT} {VERSION}", "upgrade salhw, or record again")
+        return _read(file)
 
 
 def _read(file: Any) -> Recording:
-    ids = tuple(int(i) for i in file["ids"][()])
-    spikes = {
-        name: SpikeTrains(
-            ids,
-            int(entry.attrs["size"]),
-            float(entry.attrs["start"]),
-            float(entry.attrs["stop"]),
-            *(entry[key][()] for key in ("instance", "neuron", "time")),
-        )
-        for name, entry in file.get("spikes", {}).items()
-    }
+    """The recording in an open file.
+
+    Raises:
+        Exception: of any kind, where the file holds something else.
+    """
+    ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
+    provenance = json.loads(file["provenance"][()])
+    if not isinstance(provenance, dict):
+        raise ValueError("the provenance is no table")
+    start, duration = (float(file.attrs[name]) for name in ("start", "duration"))
+    if not (math.isfinite(start) and math.isfinite(duration)):
+        raise ValueError(f"it runs from {start} ms for {duration} ms")
     return Recording(
         ids=ids,
-        start=float(file.attrs["start"]),
-        duration=float(file.attrs["duration"]),
-        counts={name: data[()] for name, data in file.get("counts", {}).items()},
-        spikes=spikes,
-        membrane_traces=_traces(file, "membrane"),
-        weight_traces=_traces(file, "weights"),
-        occupancy_counts={name: data[()] for name, data in file.get("occupancy", {}).items()},
-        provenance=json.loads(file["provenance"][()]),
+        start=start,
+        duration=duration,
+        counts=_counts(file, "counts", len(ids)),
+        spikes={name: _spikes(entry, ids) for name, entry in file.get("spikes", {}).items()},
+        membrane_traces=_traces(file, "membrane", len(ids), (3,)),
+        weight_traces=_traces(file, "weights", len(ids), (3, 4)),
+        occupancy_counts=_counts(file, "occupancy", len(ids)),
+        provenance=provenance,
     )
+
+
+def _counts(file: Any, group: str, instances: int) -> Mapping[str, Any]:
+    return {name: hdf5.array(file[group], name, "iu", (instances, None)) for name in file.get(group, ())}
+
+
+def _traces(file: Any, group: str, instances: int, dimensions: tuple[int, ...]) -> dict[str, Trace]:
+    found = {}
+    for name, entry in file.get(group, {}).items():
+        time = hdf5.array(entry, "time", "f", (None,))
+        rest = (None,) * (entry["values"].ndim - 2)
+        values = hdf5.array(entry, "values", "f", (instances, len(time), *rest))
+        if values.ndim not in dimensions:
+            raise ValueError(f"{group}/{name} has {values.ndim} dimensions")
+        found[name] = Trace(time, values)
+    return found
+
+
+def _spikes(entry: Any, ids: tuple[int, ...]) -> SpikeTrains:
+    size, start, stop = int(entry.attrs["size"]), float(entry.attrs["start"]), float(entry.attrs["stop"])
+    time = hdf5.array(entry, "time", "f", (None,))
+    instance, neuron = (hdf5.array(entry, key, "iu", time.shape) for key in ("instance", "neuron"))
+    for index, many in ((instance, len(ids)), (neuron, size)):
+        if len(index) and (index.min() < 0 or index.max() >= many):
+            raise ValueError(f"{entry.name} has spikes of neurons or instances that are not there")
+    return SpikeTrains(ids, size, start, stop, instance, neuron, time)

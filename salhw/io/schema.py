@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from salhw.io.description import atomically
+from salhw.io.files import write_text
 from salhw.network import Network
 
 PATH = Path("docs") / "network.schema.json"
@@ -17,12 +17,7 @@ def write(path: Path = PATH) -> Path:
     Raises:
         FileError: the place cannot be written to.
     """
-
-    def write_text(temporary: Path) -> None:
-        temporary.write_text(Network.json_schema(), encoding="utf-8")
-
-    atomically(path, write_text)
-    return path
+    return write_text(path, Network.json_schema())
 
 
 if __name__ == "__main__":

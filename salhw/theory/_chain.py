@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from salhw.jit import cached
 
 from ._checks import FloatArray
 
 
-@numba.njit(cache=True, nogil=True)
+@cached(nogil=True)
 def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple[FloatArray, FloatArray, bool]:
     """Nearest-neighbour pair rates and spike rates of the two-neuron chain (paper Eqs 14-20).
 

@@ -94,6 +94,10 @@ class Worker:
                 or the result cannot travel.
             ValueError: the limit is not positive, or ``function`` lacks its colon.
         """
+        return self._call(function, args, limit, None)
+
+    def _call(self, function: str, args: tuple[Any, ...], limit: float, start: int | None) -> Any:
+        """See ``call``; with ``start`` only of the process that was the so-manieth to start."""
         if not limit > 0 or math.isnan(limit):
             raise ValueError(f"limit must be positive, not {limit}")
         if ":" not in function:
@@ -103,25 +107,38 @@ class Worker:
         except TypeError as error:
             raise _untold(function, str(error)) from None
         with self._lock:
-            link = self._running()
-            try:
-                reply = link.request(message, limit)
-            except (Ended, OutOfTime) as error:
-                self._end(at_once=True)
-                raise self._lost(function, link, None if isinstance(error, Ended) else limit) from None
-            except Untold as error:
-                raise _untold(function, str(error)) from None
-            except BaseException:  # Ctrl-C: nobody knows what it is at
-                self._end(at_once=True)
-                raise
+            reply = self._asked(function, message, limit, start)
+            if reply[0] == "homeless":  # it has begun nothing: whoever needs no certain process gets another
+                self._end(at_once=False)
+                reply = self._asked(function, message, limit, start)
         if reply[0] == "result":
             return decode(reply[1])
         if reply[0] == "untold":
             raise _untold(function, reply[1])
-        kind, text, trace = reply[1:]
+        kind, text, trace = reply[1:] if reply[0] == "error" else ("FileNotFoundError", "its folder vanished", "")
         finding = Diagnostic("SAL606", function, f"{kind}: {text}", "no exception", "see the traceback below")
         footer = f"In the worker ({self._where}):\n{trace}"
         raise BackendError("BackendError: an exception in the worker", [finding], footer)
+
+    def _asked(self, function: str, message: object, limit: float, start: int | None) -> tuple[Any, ...]:
+        if start is not None and (self.pid is None or self.starts != start):
+            if self.starts == start and (link := self._link) is not None:  # it died between two calls
+                self._end(at_once=True)
+                raise self._lost("session", link, None)
+            finding = Diagnostic("SAL604", "session", "", "its worker has ended", "open the executable again")
+            raise BackendError("BackendError: the session is lost", [finding])
+        link = self._running()
+        try:
+            return link.request(message, limit)
+        except (Ended, OutOfTime) as error:
+            # What has ended is not asked to: its supervisor would take the request for the cause.
+            self._end(at_once=isinstance(error, OutOfTime))
+            raise self._lost(function, link, None if isinstance(error, Ended) else limit) from None
+        except Untold as error:
+            raise _untold(function, str(error)) from None
+        except BaseException:  # Ctrl-C: nobody knows what it is at
+            self._end(at_once=True)
+            raise
 
     def close(self) -> None:
         """End the process; a call that another thread waits for ends with SAL604. A later call starts a new one."""
@@ -161,7 +178,7 @@ class Worker:
         try:
             link.prepare(self.sources, self.environment, self.start_limit)
         except (Ended, OutOfTime) as error:
-            self._end(at_once=True)
+            self._end(at_once=isinstance(error, OutOfTime))
             raise self._lost("start", link, None if isinstance(error, Ended) else self.start_limit) from None
         except BaseException:
             self._end(at_once=True)
@@ -219,10 +236,7 @@ class Tenure:
         Raises:
             BackendError: SAL604 the process has ended; those of Worker.call.
         """
-        if not self.alive:
-            finding = Diagnostic("SAL604", "session", "", "its worker has ended", "open the executable again")
-            raise BackendError("BackendError: the session is lost", [finding])
-        return self.worker.call(function, *args, limit=limit)
+        return self.worker._call(function, args, limit, self._start)
 
 
 def _untold(function: str, why: str) -> BackendError:

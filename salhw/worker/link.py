@@ -23,8 +23,9 @@ from execnet.gateway_io import popen_bootstrapline
 
 from salhw.worker import remote, supervisor
 
-PATIENCE = 6.0  # s for a supervisor to clear up, which takes it 5 at most
+PATIENCE = 8.0  # s for a supervisor to clear up, which takes it 7 at most
 TAIL = 16_384  # bytes of what the worker printed that are kept
+SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")  # a host may vanish
 NOT_FOR_OTHERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__")
 
 
@@ -63,7 +64,7 @@ class Link:
     def __init__(self, python: str, ssh: str | None) -> None:
         command = [python, "-u", "-c", Path(supervisor.__file__).read_text(encoding="utf-8")]
         if ssh is not None:
-            command = ["ssh", "-T", "-o", "BatchMode=yes", *shlex.split(ssh), shlex.join(command)]
+            command = ["ssh", "-T", *SSH_OPTIONS, *shlex.split(ssh), shlex.join(command)]
         self.local = ssh is None
         self.pid: int | None = None
         self.closed = False  # by somebody who wanted it to end
@@ -134,25 +135,43 @@ class Link:
         try:
             with self._limited(limit):  # a worker that hangs does not read either
                 self._channel.send(message)
-            reply: tuple[Any, ...] = self._channel.receive(max(end - time.monotonic(), 0.0) if limit < 1e9 else None)
-        except execnet.TimeoutError:
-            raise OutOfTime from None
+            return self._received(end)
         except (OSError, EOFError, execnet.RemoteError) as error:
             raise self._over(error) from None
         except (struct.error, execnet.DumpError) as error:  # nothing was sent
             raise Untold("2 GiB or more" if isinstance(error, struct.error) else str(error)) from None
-        return reply
+
+    def _received(self, end: float) -> tuple[Any, ...]:
+        """The answer, waited for until ``end``. A pipe says by itself that nobody holds its other side any more, but
+        what a killed supervisor left may still do so."""
+        while True:
+            left = max(end - time.monotonic(), 0.0)
+            try:
+                reply: tuple[Any, ...] = self._channel.receive(min(left, 1.0))
+                return reply
+            except execnet.TimeoutError:
+                if self.process.poll() is not None:
+                    raise EOFError from None
+                if left <= 1.0:
+                    raise OutOfTime from None
 
     def _limited(self, limit: float) -> _Alarm:
         return _Alarm(limit, self._stop_in_time)
 
     def _stop_in_time(self) -> None:
         self._out_of_time = True
-        self.process.terminate()
+        self._terminate()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(PATIENCE)
             return
         self.process.kill()
+
+    def _terminate(self) -> None:
+        """Ask the supervisor to end everything; it may have been stopped."""
+        self.process.terminate()
+        if self.local:
+            with suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGCONT)
 
     def _over(self, error: Exception) -> Exception:
         if isinstance(error, execnet.RemoteError):  # in the far side's own loop, before it could answer
@@ -162,14 +181,14 @@ class Link:
     def end(self, at_once: bool) -> None:
         """End it and wait until everything of it is gone; ``at_once`` if it may be busy. Harmless if repeated."""
         if at_once and self.local:
-            self.process.terminate()
+            self._terminate()
         elif self._channel is not None:
             with suppress(OSError, EOFError):
                 self._channel.send(None)
         assert self.process.stdin is not None
         with suppress(OSError, ValueError):
             self.process.stdin.close()
-        for last_resort in (self.process.terminate, self.process.kill):
+        for last_resort in (self._terminate, self.process.kill):
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(PATIENCE)
                 break
@@ -181,11 +200,15 @@ class Link:
         self._reader.join(1.0)
 
     def _sweep(self) -> None:
-        """In place of a supervisor that was killed itself."""
-        if self.pid:
-            session = [pid for pid, (_, session) in supervisor.processes().items() if session == self.pid]
-            supervisor.send(session, signal.SIGKILL)
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """In place of a supervisor that was killed itself: what is of the worker's session, or inherited its folder."""
+        if not self.pid:
+            return
+        mark = f"TMPDIR={self._folder}\0".encode()
+        for pid, (_, session) in supervisor.processes().items():
+            with suppress(OSError):
+                if session == self.pid or mark in Path(f"/proc/{pid}/environ").read_bytes():
+                    supervisor.send([pid], signal.SIGKILL)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def fate(self) -> str:
         """How it ended, after ``end``."""
@@ -194,6 +217,8 @@ class Link:
             return f"its supervisor was killed by {_signal(-status)}"
         if status == 255 and not self.local:
             return "ssh ended with exit status 255: no connection, or no such host"
+        if status == 128 + signal.SIGKILL:
+            return f"it was killed by {_signal(status - 128)}, perhaps because memory ran out"
         return f"it was killed by {_signal(status - 128)}" if status > 128 else f"it ended with exit status {status}"
 
     def last_words(self, lines: int = 12) -> str:

@@ -123,7 +123,11 @@ def _told(error: BaseException) -> str:
 
 
 def serve(channel: Any) -> None:
-    """Answer one request after the other until None comes; the first message brings the sources."""
+    """Answer one request after the other until None comes; the first message brings the sources.
+
+    Without its folder, which somebody may have tidied up, nothing here works: then it says so and begins nothing.
+    """
+    folder = Path.cwd()
     prepare()
     install(channel.receive())
     channel.send("ready")
@@ -131,7 +135,7 @@ def serve(channel: Any) -> None:
         request = channel.receive()
         if request is None:
             return
-        reply = answer(*request)
+        reply = answer(*request) if folder.is_dir() else ("homeless",)
         try:
             channel.send(reply)
         except (OSError, EOFError):

@@ -5,11 +5,14 @@ shared with the sender, who starts it as ``python -c SOURCE`` and writes one lin
 inherits stdin, stdout and stderr. The supervisor ends, and the worker's whole tree with it, when the worker does, when
 the sender closes stdin or dies, or on SIGTERM. Its exit status is the worker's, 128 + n for signal n.
 
-What belongs to the worker is known, not guessed. Processes: on Linux the supervisor is the reaper of its orphans, so
-that all descendants stay below it, whatever session they moved to; elsewhere it is the process group. Shared memory:
-the whole tree reports what it creates to one resource tracker (the standard library's own), started here and outside
-the worker's session; when the last process of the tree is gone, however it died, the tracker unlinks what is left.
-Files: the worker's temporary directory is a folder that is removed at the end.
+It is two processes, so that one of them is there to clear up when the other is killed: the supervisor proper, and above
+it a keeper that ends as the supervisor does, by the same signal if it was killed.
+
+What belongs to the worker is known, not guessed. Processes: on Linux both are reapers of their orphans, so that all
+descendants stay below them, whatever session they moved to; elsewhere it is the process group. Shared memory: the whole
+tree reports what it creates to one resource tracker (the standard library's own), started here and outside the worker's
+session; when the last process of the tree is gone, however it died, the tracker unlinks what is left. Files: the
+worker's temporary directory is a folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ LEAVING, TERMINATING, DYING, TRACKING = (
     2.0,
     2.0,
 )  # s of patience with each; only the first two are ever used up
+LONGEST_PLACE = 50  # bytes
+ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SET_PARENT_DEATH_SIGNAL, SET_SUBREAPER = 1, 36  # options of Linux's prctl
 
 
@@ -70,27 +75,69 @@ def prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-class Supervisor:
-    """One worker: its process, the tracker of its shared memory, its folder."""
+def short_place() -> str:
+    """Where temporary files go, or /tmp if that is too long: sockets in the worker's folder (multiprocessing makes
+    some) have names of 107 bytes at most."""
+    place = tempfile.gettempdir()
+    return "/tmp" if len(os.fsencode(place)) > LONGEST_PLACE and os.access("/tmp", os.W_OK | os.X_OK) else place
 
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+
+def wait(patience: float, done: Callable[[], bool]) -> bool:
+    """Whether it comes true within so many s."""
+    end = time.monotonic() + patience
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class Reaper:
+    """A process that inherits its descendants' orphans, and collects the statuses of all that end below it."""
+
+    def __init__(self) -> None:
         self.statuses: dict[int, int] = {}  # by process id, of all that were reaped
-        self.asked = False  # to end at once
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._ask)
         prctl(SET_SUBREAPER, 1)
-        self.sender = os.getppid()
-        self.folder = tempfile.mkdtemp(prefix="salhw-worker-")
-        names, self.names = os.pipe()  # of shared memory: the tree writes, the tracker reads
-        code = f"from multiprocessing.resource_tracker import main; main({names})"
-        self.tracker = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[names],
-        ).pid
-        os.close(names)
+
+    def gone(self, pid: int) -> bool:
+        """Whether a child has ended."""
+        with contextlib.suppress(ChildProcessError):  # there are no children any more
+            while True:
+                reaped, status = os.waitpid(-1, os.WNOHANG)
+                if not reaped:
+                    break
+                self.statuses[reaped] = status
+        return pid in self.statuses
+
+    def tree(self, leader: int, tracker: int) -> list[int]:
+        """What is below this process but the tracker; where there is no /proc, the process group of ``leader``."""
+        gone = self.gone(leader)
+        if sys.platform == "linux":
+            return descendants(os.getpid(), without=tracker)
+        try:
+            os.killpg(leader, 0)
+        except OSError:
+            return [] if gone else [leader]
+        return [-leader]
+
+    def killed(self, leader: int, tracker: int) -> bool:
+        """Again until nothing is left, because what is about to die may still start something."""
+        tree = self.tree(leader, tracker)
+        send(tree, signal.SIGKILL)
+        return not tree
+
+
+class Supervisor(Reaper):
+    """The one that starts the worker; ``names`` is the pipe to the tracker of its shared memory."""
+
+    def __init__(
+        self, command: list[str], environment: dict[str, str], keeper: int, folder: str, names: int, tracker: int
+    ) -> None:
+        super().__init__()
+        self.keeper, self.folder, self.names, self.tracker = keeper, folder, names, tracker
+        self.asked = False  # to end at once
+        for number in ASKING:
+            signal.signal(number, self._ask)
         own = {"TMPDIR": self.folder, "SALHW_WORKER_TRACKER": str(self.names)}
         self.worker = subprocess.Popen(
             [sys.executable, *command],
@@ -108,53 +155,71 @@ class Supervisor:
         """Wait until it is over, clear up, and return the exit status; 0 if it did not end by itself."""
         hangup = select.poll()
         hangup.register(0, getattr(select, "POLLRDHUP", 0))
-        while not self.asked and not self._gone(self.worker):
-            if hangup.poll(200) or os.getppid() != self.sender:  # ms; a fork of the sender may keep stdin open
-                self._wait(LEAVING, lambda: self.asked or self._gone(self.worker))
+        while not self.gone(self.worker) and not self.asked:  # in this order: who is dead was not stopped by us
+            if hangup.poll(200) or os.getppid() != self.keeper:  # ms
+                wait(LEAVING, lambda: self.asked or self.gone(self.worker))
                 break
         status = self.statuses.get(self.worker, 0)
-        send(self._tree(), signal.SIGTERM)
-        self._wait(TERMINATING, lambda: not self._tree())
-        self._wait(DYING, self._killed)
+        send(self.tree(self.worker, self.tracker), signal.SIGTERM)
+        wait(TERMINATING, lambda: not self.tree(self.worker, self.tracker))
+        wait(DYING, lambda: self.killed(self.worker, self.tracker))
         os.close(self.names)
-        if not self._wait(TRACKING, lambda: self._gone(self.tracker)):
-            send([self.tracker], signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
         return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
-    def _gone(self, pid: int) -> bool:
-        with contextlib.suppress(ChildProcessError):  # there are no children any more
-            while True:
-                reaped, status = os.waitpid(-1, os.WNOHANG)
-                if not reaped:
-                    break
-                self.statuses[reaped] = status
-        return pid in self.statuses
 
-    def _tree(self) -> list[int]:
-        gone = self._gone(self.worker)
-        if sys.platform == "linux":
-            return descendants(os.getpid(), without=self.tracker)
-        try:
-            os.killpg(self.worker, 0)
-        except OSError:
-            return [] if gone else [self.worker]
-        return [-self.worker]
+class Keeper(Reaper):
+    """The process above the supervisor: makes what is to be cleared up, and clears up what the supervisor has left."""
 
-    def _killed(self) -> bool:
-        """Again until nothing is left, because what is about to die may still start something."""
-        tree = self._tree()
-        send(tree, signal.SIGKILL)
-        return not tree
+    def __init__(self) -> None:
+        super().__init__()
+        self.sender = os.getppid()
+        self.asked = False  # to end at once
+        for number in ASKING:
+            signal.signal(number, self._ask)
+        self.folder = tempfile.mkdtemp(prefix="salhw-worker-", dir=short_place())
+        names, self.names = os.pipe()  # of shared memory: the tree writes, the tracker reads
+        code = f"from multiprocessing.resource_tracker import main; main({names})"
+        self.tracker = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[names],
+        ).pid
+        os.close(names)
 
-    @staticmethod
-    def _wait(patience: float, done: Callable[[], bool]) -> bool:
-        end = time.monotonic() + patience
-        while not done():
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.02)
-        return True
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+    def keep(self, supervisor: int, alive: int) -> int:
+        """Wait for the supervisor, whose end closes the pipe ``alive``, and return its exit status."""
+        os.close(self.names)
+        silence()
+        ended = select.poll()
+        ended.register(alive, 0)
+        while not ended.poll(20 if self.asked else 200):  # ms
+            if self.asked or os.getppid() != self.sender:  # a fork of the sender may keep stdin open
+                send([supervisor], signal.SIGTERM)
+                send([supervisor], signal.SIGCONT)  # it may have been stopped
+        wait(DYING, lambda: self.gone(supervisor))
+        wait(DYING, lambda: self.killed(supervisor, self.tracker))
+        if not wait(TRACKING, lambda: self.gone(self.tracker)):
+            send([self.tracker], signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        status = self.statuses.get(supervisor, 0)
+        if os.WIFSIGNALED(status):
+            with contextlib.suppress(OSError):  # SIGKILL has no handler
+                signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+            os.kill(os.getpid(), os.WTERMSIG(status))
+        return os.WEXITSTATUS(status)
+
+
+def silence() -> None:
+    """Let go of stdout, whose end says that the worker is gone."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def main() -> None:
@@ -166,10 +231,19 @@ def main() -> None:
             return
         line += byte
     settings = json.loads(line)
-    supervisor = Supervisor(settings["command"], settings["environment"])
+    keeper, above = Keeper(), os.getpid()
+    alive, ours = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(ours)
+        sys.exit(keeper.keep(child, alive))
+    os.close(alive)
+    supervisor = Supervisor(
+        settings["command"], settings["environment"], above, keeper.folder, keeper.names, keeper.tracker
+    )
     about = {"pid": supervisor.worker, "folder": supervisor.folder}
     os.write(1, b"salhw-worker " + json.dumps(about).encode() + b"\n")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    silence()
     sys.exit(supervisor.run())
 
 

@@ -41,7 +41,7 @@ def test_measured_weights_are_told_with_errors_and_drawn(net: str, tmp_path: Pat
     assert "three on reference, chips 1, 2, likelihood" in told.stdout
     assert (out / "weights.png").read_bytes()[:4] == b"\x89PNG"
     again = ran("measure", "weights", net, "--chips", "1:3", "--wafer", "4", "--duration", "50000", "--out", str(out),
-                "--json")  # fmt: skip
+                "--force", "--json")  # fmt: skip
     data = json.loads(again.stdout)
     assert data["ids"] == [1, 2]
     assert data["provenance"]["wafer"] == 4
@@ -53,7 +53,7 @@ def test_measured_weights_are_told_with_errors_and_drawn(net: str, tmp_path: Pat
     assert np.abs((weights - nominal) / errors).max() < 5.0  # of 12 standard normal numbers: one in 100,000
     assert errors.max() < 0.1
     other = ran("measure", "weights", net, "--chip", "1", "--method", "stdd", "--duration", "20000", "--out", str(out),
-                "--json")  # fmt: skip
+                "--force", "--json")  # fmt: skip
     assert json.loads(other.stdout)["method"] == "stdd"
 
 
@@ -63,7 +63,7 @@ def test_a_calibration_is_made_saved_and_used(net: str, tmp_path: Path) -> None:
     assert "three on reference, 2 chips of wafer 0" in told.stdout
     (file,) = out.glob("*.h5")
     assert file.name in told.stdout
-    assert (out / "residuals.png").read_bytes()[:4] == b"\x89PNG"
+    assert file.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
     found = Calibration.load(file)
     assert found.ids == (0, 1)
     given = ["--calibration", str(file)]
@@ -96,7 +96,7 @@ def test_what_nobody_can_do_is_refused(net: str, tmp_path: Path) -> None:
     assert "SAL822 chips = 3:1" in ran("calibrate", net, "--chips", "3:1", *out, status=2).stderr
     assert "SAL822 chip = 1" in ran("run", net, "--duration", "1", "--chip", "1", "--chips", "1:2", status=2).stderr
     assert "SAL501" in ran("check", net, "--calibration", str(tmp_path / "none.h5"), status=2).stderr
-    short = ran("measure", "weights", net, "--duration", "0.5", *out, "--json", status=1)
+    short = ran("measure", "weights", net, "--duration", "0.5", *out, "--json", status=2)
     assert json.loads(short.stdout)["diagnostics"][0]["code"] == "SAL404"
 
 
@@ -113,7 +113,7 @@ def test_neurons_and_sensors_are_measured_as_weights_are(tmp_path: Path) -> None
         ],
     )  # fmt: skip
     file, out = str(described.save(tmp_path / "two.json")), tmp_path / "measured"
-    given = [file, "--chips", "0:2", "--duration", "20000", "--out", str(out)]
+    given = [file, "--chips", "0:2", "--duration", "20000", "--out", str(out), "--force"]
     assert "two on reference, chips 0, 1, 20000 ms" in ran("measure", "neurons", *given).stdout
     neurons = json.loads(ran("measure", "neurons", *given, "--json").stdout)
     offset, error = (np.array(neurons[name]["n"]) for name in ("offset", "offset_errors"))

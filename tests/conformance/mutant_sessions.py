@@ -142,6 +142,15 @@ class SwallowsNonsense(Wrapped):
             self.inner.set(path, np.nan_to_num(np.asarray(value)))
 
 
+class ClipsInSilence(Wrapped):
+    """Values end at the range, as they do in many a device's registers."""
+
+    def set(self, path: str, value: Any) -> None:
+        known = addresses(self.inner.executable.network, self.inner.executable.target)
+        allowed = known[path].allowed if path in known else None
+        self.inner.set(path, value if allowed is None else np.clip(value, allowed.min, allowed.max))
+
+
 class Recorded(Wrapped):
     """A session whose recordings are changed."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from mutant_sessions import (
     AmplitudeIsFrozen,
     BiasNeedsReopening,
+    ClipsInSilence,
     HalfTheTime,
     HardwareTime,
     LearningRateIsFrozen,
@@ -228,6 +229,7 @@ MUTANTS = [
     Mutant("sessions share state", OneForAll, ("sessions-independent",)),
     Mutant("closed session answers", lambda: Wrong(session=NeverCloses), ("closed-session-refuses",)),
     Mutant("nonsense swallowed", lambda: Wrong(session=SwallowsNonsense), ("wrong-access-refused",)),
+    Mutant("values clipped in silence", lambda: Wrong(session=ClipsInSilence), ("out-of-range-refused",)),
     Mutant("spikes recorded a step late", lambda: Wrong(session=SpikesOneStepLate), ("spike-times-exact",)),
     Mutant("last step not recorded", lambda: Wrong(session=LosesTheLastStep), ("spike-times-exact",)),
     Mutant("full buffer drops spikes", lambda: Wrong(session=LosesSpikes), ("spikes-agree-with-counts",)),

@@ -12,6 +12,8 @@ from salhw.fields import IntArray
 from salhw_pynn.hardware import kernel, processor
 from salhw_pynn.hardware.program import Program
 
+HERE = Path(__file__).parent
+
 
 def build(source: Path, binary: Path, *options: str) -> Path:
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]
@@ -52,3 +54,21 @@ def run_kernel(
     out = execute(binary, np.concatenate([head, whole(code), whole(reads)]))
     updates = out[: -processor.COLUMNS].reshape(len(reads), 2, rows, processor.COLUMNS)[:, :, row, column]
     return updates[:, 0], updates[:, 1], out[-processor.COLUMNS :]
+
+
+def run_two(programs: tuple[Program, Program], codes: IntArray, reads: IntArray, folder: Path) -> IntArray:
+    """The codes after each update (update, rule, column) of two kernels in one program, each a source of its own, as
+    the real software links them.
+
+    The synapses of each are one row of the same columns; ``reads``: (update, rule, 2, column).
+    """
+    objects = []
+    for number, program in enumerate(programs):
+        text = folder / f"kernel_{number}.h"
+        text.write_text(kernel.kernel(program))
+        names = [f'-DKERNEL="{text}"', f"-DPLASTICITY_RULE_KERNEL=plasticity_rule_kernel_{number}"]
+        rule = f"-DRULE=plasticity_rule_{number}"
+        objects.append(str(build(HERE / "rule.cpp", folder / f"rule_{number}.o", "-c", rule, *names)))
+    binary = build(HERE / "two_rules.cpp", folder / "two_rules", *objects)
+    head = [codes.shape[1], len(reads), *processor.polynomials()]
+    return execute(binary, np.concatenate([head, codes.ravel(), reads.ravel()])).reshape(-1, *codes.shape)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiled import run_kernel
+from compiled import run_kernel, run_two
 
 from salhw import SAL, AntiHebbian, Hebbian, PairSTDP
 from salhw_pynn.hardware import kernel, program
@@ -68,4 +68,38 @@ def test_the_kernel_speaks_to_the_real_interfaces_and_fits() -> None:
         assert text.count("PLASTICITY_RULE_KERNEL(") == 1
         assert ("parallel_rng_rand" in text) == (rounding == "stochastic")
         assert text.count("{0, 0, ") == 32
-    assert kernel.memory(compiled) == 256 * 9 + 12 * 32 < kernel.PROCESSOR_MEMORY
+    assert kernel.memory(compiled) == 256 * 5 + 8 * 32 < kernel.PROCESSOR_MEMORY
+    rates = np.linspace(0.001, 0.004, 32)  # factors of their own take room
+    baseline = np.full((1, 2, 32), 180.0)
+    compiled = program.compile_rule(SAL(0.004, **PERIOD), setting, 0 * pre, column, baseline, learning_rate=rates)
+    assert kernel.memory(compiled) == 256 * 9 + 12 * 32
+
+
+def test_kernels_of_two_rules_are_linked_and_keep_to_themselves(tmp_path: Path) -> None:
+    """Two plastic projections: each kernel is a source of its own, and all are linked into one program.
+
+    A global that both define clashes; an inline function that both define is taken from one of them, in silence. So
+    both are compiled as the real software does it, linked, run in turn, and each must learn as if it were alone. The
+    rules differ in everything: rounding, hidden bits, bounds, factors, baselines.
+    """
+    rng, columns, updates = np.random.default_rng(6), 40, 30
+    column, row = np.arange(columns), np.zeros(columns, dtype=np.int64)
+    cases = [
+        (SAL(0.004, **PERIOD), Setting(code=0.04, hidden_bits=8, rounding="symmetric")),
+        (AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)), Setting(code=0.04, hidden_bits=3, rounding="half_up")),
+    ]
+    programs = [
+        program.compile_rule(rule, setting, row, column, rng.uniform(170.0, 190.0, (1, 2, columns)))
+        for rule, setting in cases
+    ]
+    codes, reads = rng.integers(-60, 61, (2, columns)), rng.integers(150, 200, (updates, 2, 2, columns))
+    alone = []
+    for k, p in enumerate(programs):
+        states = [program.initial_state(p, codes[k])]
+        for read in reads[:, k]:
+            states.append(program.run(p, read[None], states[-1]))
+        alone.append([state.code[0] for state in states[1:]])
+    together = run_two((programs[0], programs[1]), codes, reads, tmp_path)
+    assert np.array_equal(together[:, 0], alone[0])
+    assert np.array_equal(together[:, 1], alone[1])
+    assert not np.array_equal(alone[0][-1], codes[0])

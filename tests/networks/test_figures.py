@@ -131,7 +131,9 @@ def test_the_command_lists_runs_and_resumes(tmp_path: Path) -> None:
     again = json.loads(invoke("fig11", "--scale", "smoke", "--out", tmp_path, "--json").stdout)
     assert again["pieces_reused"] == 2
     assert {"fig11.png", "fig11.h5", "fig11.md", "fig11.json"} == set(again["files"])
-    other = json.loads(invoke("fig11", "--scale", "smoke", "--out", tmp_path, "--json", "--variant", "code").stdout)
+    other = json.loads(
+        invoke("fig11", "--scale", "smoke", "--out", tmp_path, "--json", "--variant", "code", "--force").stdout
+    )
     assert (again["variant"], other["variant"], other["pieces_reused"]) == ("paper", "code", 0)
 
 
@@ -149,7 +151,7 @@ def test_the_command_refuses(tmp_path: Path) -> None:
         assert refused.exit_code == 2
         (finding,) = json.loads(refused.stdout)["diagnostics"]
         assert (finding["code"], finding["supported"]) == ("SAL902", supported)
-    assert invoke("fig4", "--target", "no such").exit_code == 1
+    assert invoke("fig4", "--target", "no such").exit_code == 2
     assert list(tmp_path.iterdir()) == []
 
 

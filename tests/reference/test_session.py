@@ -199,6 +199,7 @@ def test_progress_changes_nothing_and_ends_at_one(monkeypatch: pytest.MonkeyPatc
     with session(NET, "event-driven", seed=1) as s:
         quiet = everything(s.run(500.0))
     monkeypatch.setattr(module, "STRETCH", 100)
+    monkeypatch.setattr(module, "LONGEST", 0.0)  # s: every stretch was too long
     shares: list[float] = []
     with session(NET, "event-driven", seed=1) as s:
         watched = everything(s.run(500.0, progress=shares.append))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from conftest import HERE, left, marked, within
 
 from salhw import BackendError
-from salhw.worker import Worker
+from salhw.worker import Tenure, Worker
 
 AT_MOST = 10.0  # s from the fault to the error
 
@@ -109,15 +111,51 @@ def test_a_worker_that_died_between_two_calls_is_replaced(worker: Worker, mark: 
     assert worker.call("far:add", "program", 1, limit=5.0) == 1
 
 
-def test_a_supervisor_that_is_killed_itself(python: str, mark: str) -> None:
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("which", ["supervisor", "keeper", "both"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_supervisor_that_is_killed_or_stopped_itself(python: str, mark: str, which: str, number: int) -> None:
+    """Two processes look after a worker, the keeper above the supervisor: whichever is killed, the call ends at once
+    with who was killed, and everything that the worker started is gone. Whichever is stopped, the time limit holds.
+
+    Only if both are killed at the same time, what has left the worker's session and its environment is out of reach.
+    """
     with Worker(python, sources={"far": HERE / "far"}) as worker:
-        about = worker.call("far:about", limit=5.0)
-        supervisor = int(Path(f"/proc/{about['pid']}/stat").read_text().rpartition(")")[2].split()[1])
-        later(kill(supervisor))
-        with pytest.raises(BackendError, match=r"supervisor was killed by signal 9 \(SIGKILL\)"):
-            worker.call("far:hang", limit=30.0)
-        assert within(2.0, lambda: left(mark, [about["pid"]], [], about["folder"]) == [])
+        there = worker.call("far:populate", limit=20.0)
+        folder = worker.call("far:about", limit=5.0)["folder"]
+        supervisor = parent(there["pids"][0])
+        victims = {"supervisor": [supervisor], "keeper": [parent(supervisor)]}
+        chosen = victims.get(which, victims["keeper"] + victims["supervisor"])
+        later(lambda: [os.kill(pid, number) for pid in chosen])
+        stopped = number == signal.SIGSTOP
+        start = time.monotonic()
+        said = "SAL605" if stopped else r"supervisor was killed by signal 9 \(SIGKILL\)"
+        with pytest.raises(BackendError, match=said):
+            worker.call("far:hang", limit=0.8 if stopped else 30.0)
+        assert time.monotonic() - start < AT_MOST
+        lost = set(there["pids"][4:]) if which == "both" and not stopped else set()  # of other sessions
+        assert within(AT_MOST, lambda: set(left(mark, there["pids"], there["memory"], folder)) <= lost)
+        for pid in lost:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert worker.call("far:echo", 1, limit=5.0) == 1
+
+
+def test_a_worker_whose_folder_vanished_is_replaced(worker: Worker, mark: str) -> None:
+    """Somebody tidied /tmp up. Who keeps nothing in the worker gets another, and does not notice; a session is lost."""
+    worker.call("far:add", "program", 1, limit=5.0)
+    lease = Tenure(worker)
+    shutil.rmtree(worker.call("far:about", limit=5.0)["folder"])
+    with pytest.raises(BackendError, match="SAL604 session"):
+        lease.call("far:add", "program", 1, limit=5.0)
+    assert worker.call("far:add", "program", 1, limit=5.0) == 1
+    shutil.rmtree(worker.call("far:about", limit=5.0)["folder"])
+    assert worker.call("far:add", "program", 1, limit=5.0) == 1
+    assert worker.starts == 3
+    assert len(marked(mark)) <= 8  # of the one worker that is left, two of them ssh's
 
 
 # The user's process, which is killed, interrupted, or simply ends. argv: what to do, python, folder, ssh.

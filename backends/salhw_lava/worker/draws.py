@@ -15,13 +15,13 @@ class Draws:
     """Uniform numbers in [0, 1), ``size`` per instance and step, instance after instance.
 
     Args:
-        seed, ids: the session's seed and the instances' ids; nothing else enters.
+        seed, ids: the session's seed (64 bits) and the instances' ids; nothing else enters.
         stream: one of the purposes; a rule adds its own number to the last three.
     """
 
     def __init__(self, seed: int, ids: list[int], size: int, stream: int, rule: int = 0) -> None:
         self.rngs = [
-            np.random.Generator(np.random.Philox(key=(seed % 2**64 << 64) + identity, counter=[0, 0, rule, stream]))
+            np.random.Generator(np.random.Philox(key=(seed << 64) + identity, counter=[0, 0, rule, stream]))
             for identity in ids
         ]
         self.size, self.rows = size, max(1, BLOCK // max(1, size * len(ids)))

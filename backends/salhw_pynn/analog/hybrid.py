@@ -156,4 +156,6 @@ def too_large(programs: Mapping[str, program.Program]) -> list[Diagnostic]:
     if needed < PROCESSOR_MEMORY:
         return []
     path, fix = f"projections.{next(iter(programs))}.plasticity", "fewer plastic inputs per neuron"
-    return [Diagnostic("SAL203", path, f"{needed} bytes of data", f"{PROCESSOR_MEMORY} available with the code", fix)]
+    return [
+        Diagnostic("SAL203", path, f"{needed} bytes of data", f"{PROCESSOR_MEMORY} available beside the stack", fix)
+    ]

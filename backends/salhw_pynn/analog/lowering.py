@@ -8,6 +8,7 @@ from math import ceil, sqrt
 
 import numpy as np
 
+from salhw.arguments import MAX_THREADS, number_in
 from salhw.compile.lower import Lowering
 from salhw.compile.place import place
 from salhw.connectivity import Dense
@@ -79,8 +80,8 @@ def _fits(p: Projection, target: Target) -> bool:
     largest, fastest = float(np.abs(given).max(initial=0.0)), 0.0
     for rule in p.plasticity:
         largest = max(largest, *(abs(bound) for bound in rule.bounds or (np.inf,)))
-        sides = max(float(np.abs(w.amplitude).max()) for w in (rule.causal, rule.anticausal))
-        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max()))
+        sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
+        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max(initial=0.0)))
     return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
 
 
@@ -108,9 +109,11 @@ def _different(code: str, path: str, asked: str, size: str, fix: str) -> Diagnos
 def _options(target: Target) -> Iterator[Diagnostic]:
     for name in ("threads", "time_limit", "hidden_bits"):
         value = target.options.get(name, "")
-        good = value.replace(".", "", name == "time_limit").isdigit()
-        if not good or (float(value) <= 0 and name != "hidden_bits") or (name == "hidden_bits" and int(value) > 8):
+        found = number_in(value, whole=name != "time_limit")
+        most = {"hidden_bits": 8, "threads": MAX_THREADS}.get(name, np.inf)
+        if not found <= most or (found <= 0 and name != "hidden_bits"):
             supported = "supported 0..8" if name == "hidden_bits" else "supported a number above 0"
+            supported += f", at most {MAX_THREADS}" if name == "threads" else ""
             yield Diagnostic("SAL103", f"target.options.{name}", value, supported, "choose one")
     if (rounding := target.options.get("rounding", "")) not in ("stochastic", "symmetric", "half_up"):
         supported = "supported stochastic, symmetric, half_up"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from salhw.closing import Closing
 from salhw.compile.executable import Executable
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.fields import FloatArray, IntArray
+from salhw.memory import Room
 from salhw.neurons import Source
 from salhw.paths import (
     BRANCHES,
@@ -26,7 +27,7 @@ from salhw.paths import (
     find,
     session_error,
 )
-from salhw.recorder import Raster, provenance, recording, sample_steps
+from salhw.recorder import Raster, provenance, recording, sample_steps, stops
 from salhw.recording import Recording
 from salhw_pynn.analog.circuit import circuit
 from salhw_pynn.analog.hybrid import Learner, code, plastic
@@ -34,14 +35,15 @@ from salhw_pynn.analog.membrane import drive
 from salhw_pynn.analog.placement import rows
 from salhw_pynn.analog.sources import Emitter, forced_steps
 from salhw_pynn.hardware.processor import WEIGHT_MAX
-from salhw_pynn.process import STRETCH, Process
+from salhw_pynn.process import STRETCH, Process, seeded
 
+AHEAD = 20_000  # steps for which the spikes of sources are drawn at a time
 ABOVE = 1e6  # a potential that crosses every threshold
 
 
 def entropy(seed: int, ids: Sequence[int]) -> list[int]:
     """A number for each instance that seeds everything random beside NEST."""
-    return [int(np.random.SeedSequence([seed, i]).generate_state(1)[0]) >> 1 for i in ids]
+    return [int(seeded(seed, [i]).generate_state(1)[0]) >> 1 for i in ids]
 
 
 class AnalogSession(Closing):
@@ -126,7 +128,7 @@ class AnalogSession(Closing):
         """See Session. Weights are rounded to the chip's codes, and end at its range."""
         self._refuse_closed()
         address = find(self._addresses, path)
-        new = np.array(as_written(address, value, len(self.ids)))
+        new = np.array(as_written(address, value, len(self.ids), self.get))
         if address.field == "bias":
             self._nominal[path] = new
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
@@ -167,36 +169,45 @@ class AnalogSession(Closing):
         self._refuse_closed()
         began = time.perf_counter()
         net = self.executable.network
-        count = duration_steps(net, duration)
+        count = duration_steps(net, duration, progress)
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
+        room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
         kept = {start: self._sampled(samples[start])} if samples else {}
         rasters: dict[str, list[Raster]] = {p.name: [] for p in net.populations}
         before = {name: Raster.joined(found) for name, found in self._before.items()}
-        self._begin(start, stop, rasters)
-        for until in sorted({*self._cuts(start, stop), *samples, stop} - {start}):
+        self._begin()
+        known, recorded = start, 0  # the spikes of sources are known until then
+        for until in stops(start, stop, *self._cuts(start, stop), samples):
+            if self._step == known:
+                known = min(stop, known + AHEAD)
+                self._emit(self._step, known, rasters)
             self._advance(until, rasters)
+            recorded = sum(len(raster.step) for found in rasters.values() for raster in found)
             for name, learner in self._learners.items():
                 if until % learner.period == 0:
                     self._write(name, learner.update())
-            if until in samples:
-                kept[until] = self._sampled(samples[until])
+            if due := samples[until]:
+                kept[until] = self._sampled(due)
             if progress:
                 progress((until - start) / count)
+            if until < stop and until == known and room.full(recorded):
+                stop = until
+                break
         self._before = {name: [Raster.joined(found).since(stop - 100_000)] for name, found in rasters.items()}
-        biological = count * net.dt
+        biological = (stop - start) * net.dt
         told = {
             "wall_time_s": time.perf_counter() - began, "biological_time_ms": biological,
             "hardware_time_ms": biological / (self.executable.target.speed_up or 1.0),
             "updates": sum(stop // x.period - start // x.period for x in self._learners.values()),
         }  # fmt: skip
-        return recording(
+        return room.checked(recording(
             net, self.ids, start, stop, {name: Raster.joined(found) for name, found in rasters.items()},
             before=before, weights=kept, membranes={}, provenance=self._provenance | told,
-        )  # fmt: skip
+        ))  # fmt: skip
 
-    def _begin(self, start: int, stop: int, rasters: dict[str, list[Raster]]) -> None:
-        """Thresholds of a new trial, and the spikes of sources in it."""
+    def _begin(self) -> None:
+        """Thresholds of a new trial."""
         settings: dict[str, dict[str, Any]] = {}
         for k, (name, made) in enumerate(self._circuit.cells.items()):
             draws = [np.random.default_rng([e, 2, k, self._runs]).standard_normal(made.tau_m.shape[1])
@@ -204,6 +215,12 @@ class AnalogSession(Closing):
             least = made.reset + 1e-3 * made.unit  # a reset above its threshold is one just below it
             thresh = np.maximum(made.noisy(self.chips, np.array(draws)), least)
             settings[name] = {"V_th": thresh.ravel(), "I_e": self._drive(name)}
+        self._call("write_cells", settings)
+        self._runs += 1
+
+    def _emit(self, start: int, stop: int, rasters: dict[str, list[Raster]]) -> None:
+        """Give NEST the spikes of sources in some of a run's steps."""
+        settings: dict[str, dict[str, Any]] = {}
         tick = self._circuit.plan.tick
         for emitter in self._emitters:
             raster = emitter.spikes(start, stop)
@@ -213,17 +230,17 @@ class AnalogSession(Closing):
             times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
             ends = np.searchsorted(cell[order], np.arange(1, emitter.size * len(self.ids)))
             settings[emitter.name] = {"spike_times": np.split(times, ends)}
-        self._call("write_cells", settings)
-        self._runs += 1
+        if settings:
+            self._call("write_cells", settings)
 
-    def _cuts(self, start: int, stop: int) -> frozenset[int]:
-        """The steps inside a run at which the processor works, and progress is told."""
+    def _cuts(self, start: int, stop: int) -> Iterator[Iterable[int]]:
+        """The steps inside a run at which the processor works, sources are told their spikes, and progress is told."""
         plan = self._circuit.plan
         cells = sum(c.size for c in plan.cells) * self._circuit.per_step
-        cuts = {*range(start, stop, max(1, STRETCH // cells))}
+        yield range(start, stop, max(1, STRETCH // cells))
+        yield range(start, stop, AHEAD)
         for learner in self._learners.values():
-            cuts |= {*range(start - start % learner.period, stop, learner.period)}
-        return frozenset(cut for cut in cuts if start < cut < stop)
+            yield range(start - start % learner.period, stop, learner.period)
 
     def _advance(self, until: int, rasters: dict[str, list[Raster]]) -> None:
         """Run to the beginning of a step; forced spikes come at the last tick of theirs."""
@@ -246,7 +263,7 @@ class AnalogSession(Closing):
                 raster = Raster(cell // p.size, cell % p.size, self._circuit.step_of(stamp))
                 rasters[p.name].append(raster)
             else:
-                (whole,) = rasters[p.name]
+                whole = rasters[p.name][-1]
                 now = (whole.step >= first) & (whole.step < until)
                 raster = Raster(whole.instance[now], whole.neuron[now], whole.step[now])
                 stamp = self._circuit.tick_of(raster.step)

@@ -176,9 +176,9 @@ def draw(state: IntArray, count: int) -> tuple[IntArray, IntArray]:
 
 @cache
 def _compiled() -> Callable[..., Any]:
-    from numba import njit
+    from salhw.jit import cached
 
-    compiled: Callable[..., Any] = njit(cache=True, nogil=True)(_draw)
+    compiled: Callable[..., Any] = cached(nogil=True)(_draw)
     return compiled
 
 

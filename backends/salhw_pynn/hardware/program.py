@@ -140,7 +140,7 @@ def findings(rule: PairSTDP, path: str, setting: Setting, rows: int) -> list[Dia
         asked, supported = f"an update every {rule.period:g} ms", f"{shortest:g} ms needed for {2 * rows} rows"
         fix = f"update='every {shortest:g} ms', or fewer inputs per neuron"
         found.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
-    largest = max(float(np.abs(rule.learning_rate * window.amplitude).max()) for window in _windows(rule))
+    largest = max(float(np.abs(rule.learning_rate * window.amplitude).max(initial=0.0)) for window in _windows(rule))
     if largest >= setting.code * setting.amplitude:
         supported = f"less than {setting.code * setting.amplitude:g}, one code per LSB"
         found.append(Diagnostic("SAL104", f"{path}.learning_rate", f"{largest:g}", supported, "learn more slowly"))

@@ -186,9 +186,9 @@ def _by_neuron(end: IntArray, neurons: int) -> tuple[IntArray, IntArray]:
 
 @cache
 def _compiled() -> Callable[..., Any]:
-    from numba import njit
+    from salhw.jit import cached
 
-    compiled: Callable[..., Any] = njit(cache=True, nogil=True)(_accumulate)
+    compiled: Callable[..., Any] = cached(nogil=True)(_accumulate)
     return compiled
 
 

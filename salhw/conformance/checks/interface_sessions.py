@@ -332,7 +332,7 @@ def closed_session_refuses(lab: Lab) -> Evidence:
         "run": lambda: session.run(10 * lab.dt), "get": lambda: session.get(WEIGHTS),
         "set": lambda: session.set(WEIGHTS, 0.0),
     }  # fmt: skip
-    flaws = [f"{name}: {said}" for name, act in acts.items() if (said := _refusal(act, "SAL405"))]
+    flaws = [f"{name}: {said}" for name, act in acts.items() if (said := refusal(act, "SAL405"))]
     return Evidence(not flaws, "; ".join(flaws) or "run, get and set are refused", float(len(flaws)), 0.0, "flaws")
 
 
@@ -351,7 +351,7 @@ def wrong_access_refused(lab: Lab) -> Evidence:
             "a negative duration": ("SAL404", lambda: session.run(-lab.dt)),
             "half a step": ("SAL404", lambda: session.run(1.5 * lab.dt)),
         }
-        flaws = [f"{name}: {said}" for name, (code, act) in acts.items() if (said := _refusal(act, code))]
+        flaws = [f"{name}: {said}" for name, (code, act) in acts.items() if (said := refusal(act, code))]
         if not np.array_equal(before, session.get(WEIGHTS)):
             flaws.append("a refused write changed the weights")
         if session.run(10 * lab.dt).start != 0.0:
@@ -359,7 +359,7 @@ def wrong_access_refused(lab: Lab) -> Evidence:
     return Evidence(not flaws, "; ".join(flaws) or f"all {len(acts)} are refused", float(len(flaws)), 0.0, "flaws")
 
 
-def _refusal(act: Callable[[], object], code: str) -> str:
+def refusal(act: Callable[[], object], code: str) -> str:
     """What is wrong with a refusal; empty if it is as it should be."""
     try:
         act()

@@ -23,7 +23,9 @@ using namespace grenade::vx::ppu;
 using namespace libnux::vx;
 extern volatile PPUOnDLS ppu;
 
+// The kernels of several rules are linked into one program: nothing of this one may be seen by the others.
 namespace salhw {
+namespace {
 
 constexpr size_t rows = $rows;
 constexpr int drop = $drop;              // bits that rounding removes from a change
@@ -31,23 +33,22 @@ constexpr int coarse = $coarse;            // bits of the stored fraction that s
 constexpr int16_t lowest = $lowest;     // bounds in 1/256 codes
 constexpr int16_t highest = $highest;
 
-// What is particular to a synapse: baselines in 1/128 LSB, factors as fractions; causal branch first.
+// What is particular to a synapse: baselines in 1/128 LSB$factors_too; causal branch first.
 struct Synapse
 {
 	uint8_t hemisphere;
 	uint8_t row;
 	uint8_t column;
-	int16_t baseline[2];
-	int16_t factor[2];
+	int16_t baseline[2];$factor_field
 };
 
 constexpr Synapse synapses[] = {
 $synapses
 };
 
-// The same as whole rows, as the vector unit needs them; where there is no synapse, the factors are zero.
+// The same as whole rows, as the vector unit needs them; zero where there is no synapse.
 std::array<std::array<VectorRowFracSat16, 2>, rows> baseline;
-std::array<std::array<VectorRowFracSat16, 2>, rows> factor;
+$factor_rows
 std::array<VectorRowFracSat8, rows> residual;  // hidden bits, in 1/256 codes around the code
 bool ready = false;
 
@@ -55,8 +56,7 @@ inline void initialise()
 {
 	for (size_t row = 0; row < rows; ++row) {
 		for (size_t branch = 0; branch < 2; ++branch) {
-			baseline[row][branch] = VectorRowFracSat16(0);
-			factor[row][branch] = VectorRowFracSat16(0);
+			baseline[row][branch] = VectorRowFracSat16(0);$factor_clearing
 		}
 		residual[row] = VectorRowFracSat8(0);
 	}
@@ -65,8 +65,7 @@ inline void initialise()
 			continue;
 		}
 		for (size_t branch = 0; branch < 2; ++branch) {
-			baseline[synapse.row][branch][synapse.column] = synapse.baseline[branch];
-			factor[synapse.row][branch][synapse.column] = synapse.factor[branch];
+			baseline[synapse.row][branch][synapse.column] = synapse.baseline[branch];$factor_setting
 		}
 	}
 $seeding
@@ -85,6 +84,13 @@ inline VectorRowFracSat16 odd_product(VectorRowFracSat16 const& a, VectorRowFrac
 	return a * b - (-a) * b;
 }
 
+// What the pairs of a branch change, in 2^-$change_bits codes; nothing where there is no synapse.
+inline VectorRowFracSat16 changed(size_t const row, size_t const branch, VectorRowMod8 const& read)
+{
+	auto const& base = baseline[row][branch];
+$factor_product
+}
+
 inline VectorRowFracSat16 rounded(VectorRowFracSat16 const& change)
 {
 $rounding
@@ -93,8 +99,7 @@ $rounding
 inline void update(SynapseArrayViewHandle const& excitatory, SynapseArrayViewHandle const& inhibitory, size_t const row)
 {
 	auto const read = excitatory.get_correlation(row, true);
-	auto const change = odd_product(amplitude(baseline[row][0], read.causal), factor[row][0]) +
-	                    odd_product(amplitude(baseline[row][1], read.acausal), factor[row][1]);
+	auto const change = changed(row, 0, read.causal) + changed(row, 1, read.acausal);
 
 	auto const held = static_cast<VectorRowFracSat8>(excitatory.get_weights(row)) -
 	                  static_cast<VectorRowFracSat8>(inhibitory.get_weights(row));
@@ -111,6 +116,7 @@ inline void update(SynapseArrayViewHandle const& excitatory, SynapseArrayViewHan
 	inhibitory.set_weights(static_cast<VectorRowMod8>(saturate_weight(-code)), row);
 }
 
+} // namespace
 } // namespace salhw
 
 template <size_t N>

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 import salhw
+from salhw.arguments import folded
 from salhw.connectivity import synapses
 from salhw.fields import FloatArray
 from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
@@ -89,10 +90,10 @@ class PlainSession:
     def __init__(self, exe: salhw.Executable, chips: Sequence[salhw.Chip], ids: Sequence[int], seed: int) -> None:
         self.net, self.chips, self.ids, self.step, self.closed = exe.network, chips, tuple(ids), 0, False
         self.provenance = {"network_hash": exe.source.content_hash, "target": exe.target.name, "seed": seed}
-        self.rngs = [np.random.Generator(np.random.Philox(key=(seed % 2**64 << 64) + identity)) for identity in ids]
+        self.rngs = [np.random.Generator(np.random.Philox(key=(folded(seed, 64) << 64) + identity)) for identity in ids]
         self.place = {p.name: exe.placement.neurons(self.net, p.name) for p in self.net.populations}
         self.projections = {p.name: Synapses(exe, p, chips) for p in self.net.projections}
-        self.addresses, self.written = addresses(self.net), dict[str, FloatArray]()
+        self.addresses, self.written = addresses(self.net, exe.target), dict[str, FloatArray]()
         n, dt = sum(p.size for p in self.net.populations), self.net.dt
         self.bias, self.last = np.zeros((len(ids), n)), np.full((len(ids), n), -np.inf)
         self.odds, self.refractory, self.logistic = np.zeros(n), np.zeros(n), np.zeros(n, bool)
@@ -125,7 +126,7 @@ class PlainSession:
     def set(self, path: str, value: npt.ArrayLike) -> None:
         self._refuse_closed()
         address = find(self.addresses, path)
-        new = self.written[path] = as_written(address, value, len(self.ids)).copy()
+        new = self.written[path] = as_written(address, value, len(self.ids), self.get).copy()
         if address.field == "bias":
             here = self.place[address.owner]
             self.bias[:, here] = [chip.vary("bias", row, here) for chip, row in zip(self.chips, new, strict=True)]
@@ -143,7 +144,7 @@ class PlainSession:
 
     def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> salhw.Recording:
         self._refuse_closed()
-        net, dt, start, count = self.net, self.net.dt, self.step, duration_steps(self.net, duration)
+        net, dt, start, count = self.net, self.net.dt, self.step, duration_steps(self.net, duration, progress)
         raster = np.zeros((len(self.ids), count, self.last.shape[1]), bool)
         every = {p.projection: round(p.every / dt) for p in net.probes if isinstance(p, salhw.Weights)}
         samples = {name: {start: self.get(f"projections.{name}.weights")} for name in every}

@@ -1,0 +1,97 @@
+"""Ctrl-C ends every command in time, with one line and status 130, and nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from salhw import GLM, AllToAll, Exponential, Network, Population, Projection
+from salhw.worker.supervisor import descendants
+
+AT_MOST = 8.0  # s: two on a machine that has nothing else to do
+SAID = "Interrupted; nothing more is written.\n"
+
+
+def within(seconds: float, done: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def busy(pid: int) -> float:
+    """s of a processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("psm_*")}
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """A pair that may run for ever, because it records nothing."""
+    p = Projection(name="p", pre="a", post="a", weights=AllToAll(weight=0.5), kernel=Exponential(tau_syn=10.0))
+    pair = Population(name="a", size=2, neuron=GLM(bias=-1.0, tau_ref=10.0))
+    return Network(name="n", dt=1.0, populations=[pair], projections=[p]).save(tmp_path / "n.json")
+
+
+def working(pid: int, target: str) -> bool:
+    """Whether the command is long past its start: in its worker, if it has one."""
+    if target.startswith("reference"):
+        return busy(pid) > 1.5
+    return any(busy(below) > 0.7 for below in descendants(pid, without=0))
+
+
+@pytest.mark.parametrize("target", ["reference", "reference --instances 40", "nest", "loihi2"])
+def test_a_run_without_end(net: Path, tmp_path: Path, target: str) -> None:
+    scratch = Path(tempfile.mkdtemp(dir="/tmp"))  # a short name, or Lava's worker goes elsewhere
+    before = memory()
+    command = [str(Path(sys.executable).parent / "salhw"), "run", str(net), "--target", *target.split(), "--duration"]
+    command += ["1e14" if target.startswith("reference") else "1e8", "--out", str(tmp_path / "r.h5")]
+    pipe, env = subprocess.PIPE, os.environ | {"TMPDIR": str(scratch)}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True) as process:
+        assert within(60.0, lambda: working(process.pid, target))
+        mine = descendants(process.pid, without=0)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=AT_MOST)
+    assert process.returncode == 130
+    assert (out, err) == ("", SAID)
+    assert within(AT_MOST, lambda: not [pid for pid in mine if Path(f"/proc/{pid}").exists()])
+    assert within(AT_MOST, lambda: not [*scratch.iterdir()])
+    scratch.rmdir()
+    assert not (tmp_path / "r.h5").exists()
+    # Shared memory has no owner: that of other tests, which run beside this one, vanishes by itself.
+    assert within(AT_MOST, lambda: memory() <= before)
+
+
+# A call into a library that returns after minutes: Python's own handler would wait for it.
+DEAF = """
+import hashlib
+from salhw.cli.interrupt import watch
+watch()
+print("begun", flush=True)
+hashlib.pbkdf2_hmac("sha256", b"x", b"y", 1_000_000_000)
+"""
+
+
+def test_a_library_that_is_busy() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=AT_MOST)
+    assert process.returncode == 130
+    assert err == SAID
