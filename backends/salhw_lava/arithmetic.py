@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import exp, expm1, log2
 
 import numpy as np
 
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.fields import FloatArray, IntArray
-from salhw.neurons import GLM, LIF
+from salhw.neurons import GLM
 from salhw.target import Range, Target
 
 LARGEST_WEIGHT = 254  # units; static weights are even
-ENTRIES, PER_ONE = 1024, 64  # table of spike probabilities: potentials from 8 below to 8 above the middle
-PROBABILITY = 1 << 16
+WORD = (1 << 23) - 1  # 24 bits, sign included: potentials, currents and what arrives in a step, in Lava as on the chip
+LOIHI_1_INPUT = (1 << 15) - 1  # what may arrive in a step on Loihi 1; Loihi 2's limit is not public
+PER_ONE = 64  # entries of a table of spike probabilities to a potential of 1
+BELOW, ABOVE = 28, 8  # how far it reaches from where a neuron spikes in every second step
+ENTRIES = (BELOW + ABOVE) * PER_ONE
+PROBABILITY = 1 << 48  # two random numbers of 24 bits
+FRACTION = 24  # bits behind the point of an exponential PSP: a second word
+DECAY = 15  # bits of the mantissa of its decay
+FINEST = 8  # bits of a potential at most, beyond those of a bias
 IN_STEPS, ROUNDED = ("held", "sal_walk"), ("membrane", "window", "window_tau")  # accuracies that follow the steps
 
 
@@ -29,10 +37,25 @@ class Arithmetic:
     def model(self) -> str:
         return "fixed" if self.fixed else "floating"
 
+    @property
+    def per_bias(self) -> float:
+        """What a bias of 1 is on the chip: that of a weight, but never in coarser steps than the table's."""
+        return max(self.unit, float(PER_ONE)) if self.fixed else 1.0
+
+    @property
+    def bits(self) -> int:
+        """Of a weight, behind the point."""
+        return round(log2(self.unit))
+
     def held(self, values: FloatArray, step: int = 1) -> FloatArray:
         """Numbers on the chip, in its units: whole multiples of ``step`` in fixed point."""
         scaled = np.asarray(values, dtype=np.float64) * self.unit
         return np.rint(scaled / step) * step if self.fixed else scaled
+
+    def biases(self, values: FloatArray) -> FloatArray:
+        """Biases of GLM neurons on the chip."""
+        scaled = np.asarray(values, dtype=np.float64) * self.per_bias
+        return np.rint(scaled) if self.fixed else scaled
 
 
 def arithmetic(target: Target) -> Arithmetic:
@@ -75,59 +98,38 @@ def probability(neuron: GLM, dt: float) -> Callable[[FloatArray], FloatArray]:
 
 
 def table(neuron: GLM, dt: float) -> tuple[int, IntArray]:
-    """(potential of the first entry in 1/64, probabilities in 2^-16): a neuron below the table never spikes, one above
-    it always does."""
-    start = round(PER_ONE * float(np.log(neuron.tau_ref / dt))) - ENTRIES // 2
+    """(potential of the first entry in 1/64, probabilities in 2^-48): a neuron below the table never spikes, one above
+    it always does; between two entries the probability is a straight line."""
+    start = round(PER_ONE * float(np.log(neuron.tau_ref / dt))) - BELOW * PER_ONE
     entries = np.rint(PROBABILITY * probability(neuron, dt)((start + np.arange(ENTRIES)) / PER_ONE)).astype(np.int64)
     entries[0], entries[-1] = 0, PROBABILITY
     return start, entries
 
 
-@dataclass(frozen=True)
-class Leak:
-    """A LIF population in the units of Lava's LIF, whose membrane is reset to zero: ``v = (1 - dv) v + PSPs + bias``.
-
-    ``scale`` is the chip's unit over that of the description's v; ``gain`` turns a bias into a current per step, in
-    steps of ``bias_step``; ``du``, ``dv`` and ``vth`` are Lava's parameters, ``start`` the membrane at rest.
-    """
-
-    scale: float
-    gain: float
-    bias_step: float
-    offset: float
-    reset: float
-    du: float
-    dv: float
-    vth: float
-    start: float
-
-    def current(self, bias: FloatArray) -> FloatArray:
-        """What the chip adds to the membrane in every step."""
-        exact = self.gain * (np.asarray(bias, dtype=np.float64) + self.offset)
-        return np.rint(exact / self.bias_step) * self.bias_step if self.bias_step else exact
-
-    def bias(self, current: FloatArray) -> FloatArray:
-        """The bias that a current is."""
-        return np.asarray(current, dtype=np.float64) / self.gain - self.offset
+def table_error(neuron: GLM, dt: float) -> tuple[float, float]:
+    """(largest relative error of a spike probability within the table, the smallest one that it has)."""
+    start, entries = table(neuron, dt)
+    course = probability(neuron, dt)
+    at = (start + np.arange(1, ENTRIES - 1)) / PER_ONE
+    middle = at[:-1] + 0.5 / PER_ONE
+    held = entries[1:-1] / PROBABILITY
+    straight = (held[:-1] + held[1:]) / 2
+    errors = [np.abs(held / course(at) - 1.0), np.abs(straight / course(middle) - 1.0)]
+    return float(max(e.max() for e in errors)), float(held[0])
 
 
-LARGEST_THRESHOLD = (1 << 17) - 1
-CURRENT = 1 << 6  # Lava's fixed-point LIF shifts synaptic input and the threshold by 6 bits
-LEAK = 1 << 12  # and counts leaks in 2^-12
-MANTISSA = 4095  # of a bias: 12 bits and a sign, times a power of two up to 2^7
+def decay(tau: float) -> tuple[int, int]:
+    """(mantissa, shift) of the share that an exponential PSP of ``tau`` steps loses in a step: mantissa 2^-shift."""
+    share, shift = -expm1(-1.0 / tau), DECAY
+    while share * 2.0**shift < 2 ** (DECAY - 1):
+        shift += 1
+    return round(share * 2.0**shift), shift
 
 
-def leak(neuron: LIF, dt: float, how: Arithmetic) -> Leak:
-    """How Lava's LIF does a population. ``offset`` moves ``reset`` to zero."""
-    share, offset = float(-np.expm1(-dt / neuron.tau_m)), neuron.v_rest - neuron.v_reset
-    height = neuron.v_thresh - neuron.v_reset
-    if not how.fixed:
-        vth = float(np.nextafter(height / share, 0.0)) * (1.0 - 1e-12)  # Lava spikes above the threshold, we from it on
-        return Leak(1.0 / share, 1.0, 0.0, offset, neuron.v_reset, 1.0, share, vth, offset / share)
-    dv = max(1, round(LEAK * share))
-    gain = how.unit * CURRENT
-    scale = gain * LEAK / dv
-    largest = gain * max(8.0, 2.0 * float(np.abs(np.asarray(neuron.bias) + offset).max()))
-    exponent = max(0, int(np.ceil(np.log2(largest / MANTISSA))))
-    vth = round(height * scale / CURRENT - 0.5)
-    return Leak(scale, gain, float(1 << exponent), offset, neuron.v_reset, LEAK - 1, dv, vth, round(offset * scale))
+def psp_error(tau: float) -> tuple[float, float]:
+    """How far a decaying PSP of ``tau`` steps is from its kernel: (a share of the weight, an amount in steps of the
+    weights), the latter from rounding up what is lost in each step."""
+    mantissa, shift = decay(tau)
+    keep, steps = 1.0 - mantissa * 2.0**-shift, np.array([1.0, *np.geomspace(1.0, 4.0, 13) * max(1.0, tau)])
+    off = np.abs(keep**steps - np.exp(-steps / tau))
+    return float(off.max()), 1.0 / (1.0 - exp(-1.0 / tau)) * 2.0**-FRACTION

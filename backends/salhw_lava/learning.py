@@ -10,36 +10,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, exp, floor, log2
+from math import ceil, exp, floor, log2, log10, sqrt
 from typing import Any
 
+import numpy as np
+
+from salhw.diagnostics import Diagnostic
 from salhw_lava.arithmetic import Arithmetic
 
 TRACE = 127  # the largest value of a trace, and so of an impulse: 7 bits
-EXPONENTS = (-7, 8)  # of two
+EXPONENTS = (-7, 7)  # of two; 8 would be beyond the accumulator with an impulse of 1
 ACCUMULATOR = 255  # units: the largest change of a weight at a time, 15 bits with 7 behind the point
 LONGEST_EPOCH = 63  # steps: 6 bits
+COARSE = 0.01  # relative error of a change from which on a second product is worth its cost
 
 
 class Beyond(Exception):
-    """The engine cannot do this: what was asked, what it can do, how to mend it."""
+    """The chip cannot do this: what was asked, what it can do, how to mend it, and the field that the fix is about;
+    ``factor``: how many times as large the learning rate has to be."""
 
-    def __init__(self, asked: str, supported: str, fix: str) -> None:
-        super().__init__(asked, supported, fix)
-        self.asked, self.supported, self.fix = asked, supported, fix
+    def __init__(self, asked: str, supported: str, fix: str, at: str = "", factor: float = 0.0) -> None:
+        super().__init__(asked, supported, fix, at, factor)
+        self.asked, self.supported, self.fix, self.at, self.factor = asked, supported, fix, at, factor
+
+    def found(self, code: str, path: str) -> Diagnostic:
+        """The finding about what lies at ``path``, or elsewhere if ``at`` is a whole path."""
+        place = self.at if self.at.startswith("projections.") else f"{path}.{self.at}".rstrip(".")
+        return Diagnostic(code, place, self.asked, self.supported, self.fix)
 
 
 @dataclass(frozen=True)
 class Term:
-    """One product: ``2^exponent`` times an impulse, with a sign; what a spike pair at distance 0 adds, in units."""
+    """Products of one trace: an impulse times a factor, with a sign; what a spike pair at distance 0 adds, in units.
+    The factor is a sum of ``parts``, (mantissa of 3 bits, exponent of two), a product of the engine each."""
 
     sign: int
     impulse: float
-    exponent: int
+    parts: tuple[tuple[int, int], ...]
 
     @property
     def value(self) -> float:
-        return self.sign * self.impulse * 2.0**self.exponent
+        return self.sign * self.impulse * self.factor
+
+    @property
+    def factor(self) -> float:
+        """What a step of the trace is in the weight."""
+        return sum(mantissa * 2.0**exponent for mantissa, exponent in self.parts)
 
 
 @dataclass(frozen=True)
@@ -55,8 +71,10 @@ class Microcode:
         """The sum of products, as Loihi2FLearningRule takes it."""
         text = ""
         for product, term in self.terms.items():
-            sign = "-" if term.sign < 0 else "+" if text else ""
-            text += f" {sign} 2^{term.exponent}*{product}" if text else f"{sign}2^{term.exponent}*{product}"
+            for mantissa, exponent in term.parts:
+                sign = "-" if term.sign < 0 else "+" if text else ""
+                scale = f"{mantissa}*2^{exponent}" if mantissa > 1 else f"2^{exponent}"
+                text += f" {sign} {scale}*{product}" if text else f"{sign}{scale}*{product}"
         return text
 
     def impulse(self, product: str) -> float:
@@ -89,37 +107,82 @@ def microcode(causal: float, anticausal: float, how: Arithmetic, room: tuple[flo
     wanted = {"y0*x1": (causal, room[0]), "x0*y1": (anticausal, room[1])}
     terms = {product: _term(value, how, share) for product, (value, share) in wanted.items() if value}
     surplus = sum(term.value for term in terms.values()) / 2
-    if surplus:
+    if surplus and not (how.fixed and abs(surplus) < 0.5 * 2.0 ** EXPONENTS[0]):  # less than half of the finest step
         terms["y0*x2"] = _term(-surplus / how.unit, how, 1.0)
     if not terms:
-        terms["y0*x1"] = Term(1, 0.0, 0)
+        terms["y0*x1"] = Term(1, 0.0, ((1, 0),))
     return Microcode(terms, how.unit)
 
 
 def _term(value: float, how: Arithmetic, room: float) -> Term:
-    """Impulse and exponent for a change of ``value``: the smallest power of two, and so the finest impulse, that leaves
-    ``room`` impulses within a trace."""
+    """Impulse and factor for a change of ``value``: the smallest power of two, and so the finest impulse, that leaves
+    ``room`` impulses within a trace; where that is coarse, the largest impulse and a factor of 6 bits."""
     sign, units = (1 if value > 0 else -1), abs(value) * how.unit
     if not how.fixed:
-        return Term(sign, units, 0)
+        return Term(sign, units, ((1, 0),))
     largest = floor(TRACE / room + 1e-9)
     low = EXPONENTS[0]
-    if largest < 1:
-        fix = "a shorter window or refractory periods that are longer"
-        raise Beyond(f"traces of {room:.3g} spikes", f"at most {TRACE} impulses of 1 on a trace", fix)
+    asked = f"a change of {abs(value):.3g} per pair"
     if units > ACCUMULATOR:
-        limit = ACCUMULATOR / how.unit
-        raise Beyond(f"a change of {abs(value):.3g} per pair", f"at most {limit:.3g}", "a smaller learning rate")
+        supported = f"at most {ACCUMULATOR / how.unit:.3g}"
+        raise Beyond(asked, supported, "a smaller learning rate", "learning_rate", 0.999 * ACCUMULATOR / units)
     if units < 0.5 * 2.0**low:
-        limit = 2.0**low / how.unit
-        raise Beyond(f"a change of {abs(value):.3g} per pair", f"at least {limit:.3g}", "a larger learning rate")
+        supported = f"at least {2.0**low / how.unit:.3g}"
+        raise Beyond(asked, supported, "a larger learning rate", "learning_rate", 2.0**low / units)
     exponent = max(low, ceil(log2(units / largest) - 1e-9))
     if exponent > EXPONENTS[1]:
-        raise Beyond(f"{room:.3g} impulses on a trace", f"{TRACE} in all, and 2^{EXPONENTS[1]}", "a shorter window")
+        supported = f"{TRACE} impulses of 1 on a trace, times 2^{EXPONENTS[1]} at most"
+        factor = 0.99 * largest * 2.0 ** EXPONENTS[1] / units
+        raise Beyond(f"{asked} of {room:.3g} spikes", supported, "a smaller learning rate", "learning_rate", factor)
     impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
-    return Term(sign, float(impulse), exponent)
+    term = Term(sign, float(impulse), ((1, exponent),))
+    finer = _factored(sign, units, min(largest, TRACE))
+    off, finer_off = _off(term, units), _off(finer, units)
+    # What was achieved before is achieved again, by the same products: lowering twice is lowering once.
+    return finer if finer_off < off and (off > COARSE or finer_off < 1e-12) else term
+
+
+def _factored(sign: int, units: float, impulse: int) -> Term:
+    """With two products: a factor of 6 bits, as far as the smallest exponent allows."""
+    factor = units / impulse
+    exponent = max(EXPONENTS[0], floor(log2(factor)) - 5)
+    bits = min(63, round(factor / 2.0**exponent), floor(ACCUMULATOR / impulse / 2.0**exponent))
+    if exponent + 3 > EXPONENTS[1]:
+        return Term(sign, 0.0, ((1, 0),))
+    parts = [(part, at) for part, at in ((bits >> 3, exponent + 3), (bits & 7, exponent)) if part]
+    return Term(sign, float(impulse), tuple(parts))
+
+
+def _off(term: Term, units: float) -> float:
+    """Relative error of a term."""
+    return abs(abs(term.value) / units - 1.0)
 
 
 def impulses_on_a_trace(shortest_interval: float, tau: float) -> float:
     """How many impulses a trace holds at most, of a neuron whose spikes are ``shortest_interval`` apart."""
     return 1.0 / (1.0 - exp(-shortest_interval / tau))
+
+
+def scatter(impulse: float, steps: float, tau: float) -> float:
+    """Standard deviation of a trace of ``impulse`` after ``steps``, in its own steps: each step of time multiplies it
+    by exp(-1 / tau) and rounds it up or down at random, so that the mean is right. Beyond 1000 steps at most one unit
+    is lost at a time: units that decay on their own."""
+    if steps > 1000:
+        left = exp(-steps / tau)
+        return sqrt(impulse * left * (1.0 - left))
+    keep, values = exp(-1.0 / tau), np.arange(int(impulse) + 1)
+    low = np.floor(values * keep + 1e-12).astype(int)
+    up = values * keep - low
+    odds = np.zeros(int(impulse) + 1)
+    odds[int(impulse)] = 1.0
+    target, share = np.concatenate([low, np.minimum(low + 1, int(impulse))]), np.concatenate([1.0 - up, up])
+    for _ in range(round(steps)):
+        odds = np.bincount(target, np.tile(odds, 2) * share, len(odds)).astype(np.float64)
+    mean = float(odds @ values)
+    return sqrt(max(0.0, float(odds @ values**2) - mean**2))
+
+
+def rounded_down(value: float) -> str:
+    """Three digits, for a limit that is to be kept."""
+    digits = 2 - floor(log10(value))
+    return f"{floor(value * 10.0**digits) / 10.0**digits:.12g}"

@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, floor, log2, sqrt
+from math import ceil, exp, floor, log2, log10
 
 import numpy as np
 
 from salhw.compile.lower import Lowering
-from salhw.connectivity import values
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray, in_steps
+from salhw.fields import in_steps
 from salhw.kernels import Exponential
-from salhw.network import Network, Population, Projection, tau_ref_of
+from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF, Source
-from salhw.plasticity import PairSTDP
-from salhw.stimuli import Poisson, SpikeTimes
+from salhw.stimuli import SpikeTimes
 from salhw.target import Target
 from salhw_lava.arithmetic import (
-    CURRENT,
     ENTRIES,
-    LARGEST_THRESHOLD,
     LARGEST_WEIGHT,
-    LEAK,
-    PER_ONE,
-    PROBABILITY,
+    LOIHI_1_INPUT,
     Arithmetic,
     arithmetic,
-    leak,
-    probability,
-    table,
+    psp_error,
+    table_error,
     with_weight_exponent,
 )
 from salhw_lava.cores import occupied
-from salhw_lava.learning import LONGEST_EPOCH, Beyond, Microcode, impulses_on_a_trace, microcode
+from salhw_lava.learning import (
+    LONGEST_EPOCH,
+    Beyond,
+)
+from salhw_lava.reach import at_once, own_weights
+from salhw_lava.rules import code_for, learning_size, lowered_rule, shortest_interval, wanted_changes
+from salhw_lava.words import Leak, Potential, shorter_psps, word
 
 EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
-DECAY = 12  # bits of the decay of an exponential PSP
-FRACTION = 6  # bits that it has beyond those of a weight
 
 
 def lower(net: Network, target: Target) -> Lowering:
@@ -50,13 +47,13 @@ def lower(net: Network, target: Target) -> Lowering:
     if findings:
         return Lowering(net, tuple(findings))
     findings += _forced_membranes(net)
-    populations, projections = [], []
+    populations, projections, held = [], [], {}
     for population in net.populations:
-        lowered, found = _population(population, net.dt, how)
+        lowered, found, held[population.name] = _population(net, population, how)
         populations.append(lowered)
         findings += found
     for projection in net.projections:
-        plastic, found = _projection(net, projection, how, epoch(target))
+        plastic, found = _projection(net, projection, how, epoch(target), held[projection.post])
         projections.append(plastic)
         findings += found
     lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
@@ -65,7 +62,8 @@ def lower(net: Network, target: Target) -> Lowering:
         "under Lava's runtime" if target.options["execution"] == "runtime" else "in one process, without the runtime"
     )
     arith = "fixed point" if how.fixed else "floating point"
-    notes = (f"Lava's {arith} models, {where}", *_steps(how, target), cores, *_microcodes(lowered_net, how))
+    held_in = (*_steps(how, target), *_widths(net, how))
+    notes = (f"Lava's {arith} models, {where}", *held_in, cores, *_microcodes(lowered_net, how))
     return Lowering(lowered_net, (*findings, *too_many), notes, target)
 
 
@@ -82,17 +80,13 @@ def chosen(net: Network, target: Target) -> Target:
         target = target.with_options(epoch=str(max(1, min([LONGEST_EPOCH, *gaps, *taus]) if learning else 1)))
     if target.options.get("weight_exponent") != "auto" or not arithmetic(target).fixed:
         return target
-    largest = max((float(np.abs(_weights(net, p)).max(initial=0.0)) for p in net.projections), default=0.0)
+    largest = max((float(np.abs(own_weights(p)).max(initial=0.0)) for p in net.projections), default=0.0)
     for exponent in range(-4, 0) if largest else ():
         finer = with_weight_exponent(target, exponent)
         how = arithmetic(finer)
         if 2.0 * largest <= LARGEST_WEIGHT / how.unit and all(_learns(net, p, how) for p in learning):
             return finer
     return with_weight_exponent(target, 0)
-
-
-def _weights(net: Network, projection: Projection) -> FloatArray:
-    return values(projection.weights, *net.ends(projection.name))
 
 
 def _learns(net: Network, projection: Projection, how: Arithmetic) -> bool:
@@ -108,6 +102,16 @@ def _steps(how: Arithmetic, target: Target) -> Iterator[str]:
     if how.fixed:
         largest = LARGEST_WEIGHT / how.unit
         yield f"weights: up to {largest:.3g} in steps of 1/{how.unit / 2:g}; learning epoch: {epoch(target)} steps"
+
+
+def _widths(net: Network, how: Arithmetic) -> Iterator[str]:
+    """Where more may arrive in a step than Loihi 1 adds up, for the report."""
+    most = max((at_once(net, p.name, how) for p in net.populations), default=0.0) if how.fixed else 0.0
+    if most > LOIHI_1_INPUT:
+        yield (
+            f"up to {most / how.unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
+            f"up to {LOIHI_1_INPUT / how.unit:.4g} (unverified: Loihi 2's limit is not public)"
+        )
 
 
 def epoch(target: Target) -> int:
@@ -140,60 +144,58 @@ def _approximation(code: str, path: str, asked: str, size: str, fix: str = "") -
 # ---------------------------------------------------------------- neurons
 
 
-def _population(population: Population, dt: float, how: Arithmetic) -> tuple[Population, list[Diagnostic]]:
-    neuron = population.neuron
+def _population(
+    net: Network, population: Population, how: Arithmetic
+) -> tuple[Population, list[Diagnostic], Potential | Leak | None]:
+    """A population with the biases that the chip holds, what that costs, and how its potentials lie in words."""
+    neuron, path = population.neuron, f"populations.{population.name}"
     if not how.fixed or isinstance(neuron, Source):
-        return population, []
-    if isinstance(neuron, LIF):
-        return _leaky(population, neuron, dt, how)
-    path, found = f"populations.{population.name}", []
-    exact = np.asarray(neuron.bias, dtype=np.float64)
-    held = how.held(exact) / how.unit
-    if (off := float(np.abs(held - exact).max())) > 1e-12:
-        steps, fix = f"steps of 1/{how.unit:g}", "use multiples of it, or accept it"
-        found.append(_approximation("SAL311", f"{path}.bias", steps, f"moved by at most {off:.2g}", fix))
-        neuron = neuron.replace(bias=held if held.ndim else float(held))
-    off, lowest = _table_error(neuron, dt), _lowest(neuron, dt)
-    size = f"{ENTRIES} entries of 16 bits: off by at most {off:.1g}, none below {lowest:.1g}"
-    found.append(_approximation("SAL314", path, "spike probability per step", size))
-    return population.replace(neuron=neuron), found
+        return population, [], None
+    try:
+        held = word(net, population, how)
+    except Beyond as beyond:
+        if not beyond.at:
+            beyond.at, limit = shorter_psps(net, population, how)
+            beyond.fix = f"{limit}, or {beyond.fix}" if limit else beyond.fix
+        return population, [beyond.found("SAL104", path)], None
+    exact, found = np.asarray(neuron.bias, dtype=np.float64), []
+    if isinstance(held, Leak):
+        step, biases = 1.0 / held.gain, held.bias(held.current(exact))
+    else:
+        step, biases = 1.0 / how.per_bias, how.biases(exact) / how.per_bias
+    if (off := float(np.abs(biases - exact).max())) > 1e-12:
+        fix = "use multiples of it, or accept it"
+        size = f"moved by at most {_up(off)}" + (
+            f" (a rate by {_up(100.0 * off)} %)" if isinstance(neuron, GLM) else ""
+        )
+        found.append(_approximation("SAL311", f"{path}.bias", f"steps of 1/{1.0 / step:g}", size, fix))
+        neuron = neuron.replace(bias=biases if biases.ndim else float(biases))
+    if isinstance(neuron, GLM):
+        off, lowest = table_error(neuron, net.dt)
+        size = f"{ENTRIES} entries of 48 bits: off by at most {_up(off)} of itself, none below {_up(lowest)}"
+        found.append(_approximation("SAL314", path, "spike probability per step", size))
+    elif isinstance(held, Leak):
+        found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", _leak_size(neuron, net.dt, held)))
+    return population.replace(neuron=neuron), found, held
 
 
-def _leaky(population: Population, neuron: LIF, dt: float, how: Arithmetic) -> tuple[Population, list[Diagnostic]]:
-    """A LIF population with the biases that Lava's fixed-point LIF holds."""
-    path, units, found = f"populations.{population.name}", leak(neuron, dt, how), []
-    if not 0 < units.vth <= LARGEST_THRESHOLD:
-        asked, fix = f"a threshold of {units.vth:.3g} units", "a shorter tau_m, or potentials in larger units"
-        return population, [Diagnostic("SAL104", f"{path}.v_thresh", asked, f"supported 1..{LARGEST_THRESHOLD}", fix)]
-    exact = np.asarray(neuron.bias, dtype=np.float64)
-    held = units.bias(units.current(exact))
-    if (off := float(np.abs(held - exact).max())) > 1e-12:
-        step = f"steps of {units.bias_step / units.gain:.2g}"
-        found.append(_approximation("SAL311", f"{path}.bias", step, f"moved by at most {off:.2g}"))
-        neuron = neuron.replace(bias=held if held.ndim else float(held))
-    tau = -dt / float(np.log1p(-units.dv / LEAK))
-    size = f"{tau:.4g} ms (a leak of 12 bits); threshold {units.vth * CURRENT / units.scale + neuron.v_reset:.4g}"
-    found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", size))
-    return population.replace(neuron=neuron), found
-
-
-def _table_error(neuron: GLM, dt: float) -> float:
-    """The largest error of a spike probability within the table."""
-    start, entries = table(neuron, dt)
-    exact = probability(neuron, dt)((start + np.arange(ENTRIES)) / PER_ONE)
-    return float(np.abs(entries / PROBABILITY - exact)[1:-1].max())
-
-
-def _lowest(neuron: GLM, dt: float) -> float:
-    """The smallest spike probability in the table; below it there is none."""
-    return float(table(neuron, dt)[1][1]) / PROBABILITY
+def _leak_size(neuron: LIF, dt: float, held: Leak) -> str:
+    """What fixed point makes of a LIF population."""
+    share = held.dv / 2.0**held.leak_bits
+    tau = -dt / float(np.log1p(-share))
+    off = held.threshold - neuron.v_thresh
+    moved = max(0.5 * 2.0**held.vth_shift, abs(off * held.scale)) / held.scale
+    return (
+        f"{tau:.6g} ms (a leak of 12 bits), v_thresh off by {_up(moved)}, drive in steps of {_up(1.0 / held.gain)}, of "
+        f"which up to one is lost (a membrane of 24 bits, rounded toward v_reset at every step)"
+    )
 
 
 def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
     """Lava's LIF cannot be made to spike."""
     for k, stimulus in enumerate(net.stimuli):
         if isinstance(stimulus, SpikeTimes) and isinstance(net.population(stimulus.population).neuron, LIF):
-            fix = "force spikes of GLM neurons or sources"
+            fix = "leave it out, or force spikes of GLM neurons or sources"
             yield Diagnostic("SAL101", f"stimuli[{k}]", "SpikeTimes of LIF neurons", "supported of GLM, Source", fix)
 
 
@@ -201,30 +203,33 @@ def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
 
 
 def _projection(
-    net: Network, projection: Projection, how: Arithmetic, steps: int
+    net: Network, projection: Projection, how: Arithmetic, steps: int, held: Potential | Leak | None
 ) -> tuple[Projection, list[Diagnostic]]:
     path, found = f"projections.{projection.name}", []
     delay = in_steps(projection.delay, net.dt) or 0
     if delay > LONGEST_DELAY:
         fix = f"delay <= {LONGEST_DELAY * net.dt:g} ms"
         found.append(Diagnostic("SAL104", f"{path}.delay", f"{delay} steps", f"at most {LONGEST_DELAY} steps", fix))
-    if how.fixed and isinstance(projection.kernel, Exponential):
-        off = _psp_error(projection.kernel.tau_syn / net.dt, how.unit)
-        size = f"off by at most {off:.2g} of the peak (decay of {DECAY} bits, rounded down at every step)"
+    if held is not None and isinstance(projection.kernel, Exponential):
+        size = _psp_size(net, projection, how, held)
         found.append(_approximation("SAL314", f"{path}.kernel", "exponential PSP", size))
     if not projection.plasticity:
+        lasts = "off by what session.set changes, until they end; as described if weights are not written"
+        found.append(_approximation("SAL313", path, "PSPs under way have the present weight", lasts))
         return projection, found
     try:
         rule, code = lowered_rule(net, projection, how, steps)
     except Beyond as beyond:
-        place = f"{path}.{rule_name(projection, 0)}"
-        return projection, [*found, Diagnostic("SAL121", place, beyond.asked, beyond.supported, beyond.fix)]
+        place = path if beyond.at == "delay" or len(projection.plasticity) > 1 else f"{path}.{rule_name(projection, 0)}"
+        return projection, [*found, beyond.found("SAL121", place)]
     asked = projection.plasticity[0]
     at = f"{path}.{rule_name(projection, 0)}"
     error = max(_relative(code.achieved(p), wanted) for p, wanted in wanted_changes(asked).items())
     if error > 1e-12:
-        achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times a power of two"
+        achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times factors of up to 6"
         found.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
+    if how.fixed:
+        found.append(_approximation("SAL314", at, "weight changes", learning_size(rule, net.dt, code, how)))
     size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
     found.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
     if steps > 1:
@@ -233,79 +238,34 @@ def _projection(
     return projection.replace(plasticity=(rule,)), found
 
 
+def _psp_size(net: Network, projection: Projection, how: Arithmetic, held: Potential | Leak) -> str:
+    """How far exponential PSPs are from their kernel: by the decay, and by what potentials have behind the point. The
+    latter counts most for the smallest weight; of a LIF neuron the PSP in its membrane is meant."""
+    tau = projection.kernel.tau_syn / net.dt
+    share, lost = psp_error(tau)
+    weights = np.abs(how.held(own_weights(projection), 2))
+    least = 1.0 if projection.plasticity else float(weights[weights > 0].min(initial=LARGEST_WEIGHT))
+    least /= how.unit
+    if isinstance(held, Potential):
+        peak, bits, rounding = exp(-1.0 / tau), held.bits, 2.0 ** -(held.bits + 1)
+    else:
+        peak, bits, rounding = held.psp_peak(tau), round(log2(held.gain)), 1.5 / held.gain + 1.0 / held.scale
+        share *= held.gain / held.scale * min(tau + 1.0, held.scale / held.gain)
+    off = share + (rounding + lost / how.unit) / least
+    return (
+        f"off by at most {_up(off / peak) if off < peak else '1'} of the peak of the smallest weight, {least:.3g} "
+        f"(decay of 15 bits, PSPs in steps of 2^-{bits})"
+    )
+
+
+def _up(value: float) -> str:
+    """Two digits, rounded up: a size that is reported is not exceeded."""
+    digits = 1 - floor(log10(value)) if value > 0 else 0
+    return f"{ceil(value * 10.0**digits) / 10.0**digits:.2g}"
+
+
 def _relative(value: float, wanted: float) -> float:
     return abs(value - wanted) / abs(wanted) if wanted else abs(value)
-
-
-def _psp_error(tau: float, unit: float) -> float:
-    """The largest deviation of a fixed-point PSP of weight 1 from its kernel; ``tau`` in steps."""
-    keep = (1 << DECAY) - round((1 << DECAY) * (1.0 - exp(-1.0 / tau)))
-    value, worst = round(unit) << FRACTION, 0.0
-    for k in range(1, round(10 * tau) + 2):
-        value = (value * keep) >> DECAY
-        worst = max(worst, abs((value >> FRACTION) / unit - exp(-k / tau)))
-    return worst
-
-
-def wanted_changes(rule: PairSTDP, rate: float | None = None) -> dict[str, float]:
-    """What a pair at distance 0 is to add to a weight, by product."""
-    eta = float(np.asarray(rule.learning_rate)) if rate is None else rate
-    branches = {"y0*x1": rule.causal, "x0*y1": rule.anticausal}
-    return {product: eta * float(np.asarray(window.amplitude)) for product, window in branches.items()}
-
-
-def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
-    """The rule with what the engine achieves in the place of what was asked, and its microcode.
-
-    Raises:
-        Beyond: the engine cannot do it.
-    """
-    if len(projection.plasticity) > 1:
-        raise Beyond(f"{len(projection.plasticity)} rules", "one rule per synapse", "one rule per projection")
-    if projection.delay:
-        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0")
-    (rule,) = projection.plasticity
-    for window in (rule.causal, rule.anticausal):
-        if steps > window.tau / net.dt:
-            fix = "a shorter epoch"
-            raise Beyond(f"a window of {window.tau:g} ms", f"not shorter than the epoch of {steps} steps", fix)
-    for name in (projection.pre, projection.post):
-        if steps > (gap := shortest_interval(net, name)):
-            raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
-    code = code_for(net, projection, how, wanted_changes(rule))
-    return _with(rule, code), code
-
-
-def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
-    """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
-
-    Raises:
-        Beyond: the engine cannot do it.
-    """
-    rule = projection.plasticity[0]
-    windows = (rule.causal, rule.anticausal)
-    names = (projection.pre, projection.post)
-    room = max(room_on_a_trace(net, name, window.tau) for name, window in zip(names, windows, strict=True))
-    return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
-
-
-def _with(rule: PairSTDP, code: Microcode) -> PairSTDP:
-    """The rule that the microcode is."""
-    anticausal, rate = code.achieved("x0*y1"), achieved_rate(rule, code)
-    wanted = wanted_changes(rule)
-    if all(abs(code.achieved(product) - change) < 1e-12 for product, change in wanted.items()):
-        return rule
-    same = abs(anticausal - rate * float(np.asarray(rule.anticausal.amplitude))) < 1e-12
-    other = rule.anticausal if same else rule.anticausal.replace(amplitude=anticausal / rate)
-    return rule.replace(learning_rate=rate, anticausal=other)
-
-
-def achieved_rate(rule: PairSTDP, code: Microcode) -> float:
-    """The learning rate that the engine achieves on the causal branch, or on the other one if that is nil."""
-    causal, anticausal = (float(np.asarray(window.amplitude)) for window in (rule.causal, rule.anticausal))
-    if causal:
-        return code.achieved("y0*x1") / causal
-    return code.achieved("x0*y1") / anticausal if anticausal else 0.0
 
 
 def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
@@ -318,39 +278,3 @@ def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
                 continue
             impulses = f"impulses x1 {code.impulse('y0*x1'):g}, y1 {code.impulse('x0*y1'):g}"
             yield f"projections.{projection.name}: dw = {code.dw}; {impulses}"
-
-
-# ---------------------------------------------------------------- how often a population spikes
-
-
-def _forced(net: Network, name: str) -> list[FloatArray]:
-    return [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == name for t in s.times if len(t)]
-
-
-def shortest_interval(net: Network, name: str) -> int:
-    """In steps, between two spikes of a neuron of the population."""
-    refractory = tau_ref_of(net.population(name))
-    gaps = [np.diff(t).min() for t in _forced(net, name) if len(t) > 1]
-    if refractory is not None:
-        return 1 if _forced(net, name) else max(1, round(refractory / net.dt))
-    poisson = any(isinstance(s, Poisson) and s.population == name for s in net.stimuli)
-    return 1 if poisson or not gaps else max(1, round(min(gaps) / net.dt))
-
-
-def room_on_a_trace(net: Network, name: str, tau: float) -> float:
-    """How many impulses a trace of time constant ``tau`` ms holds at most. For Poisson sources: with more than six
-    standard deviations beyond the mean, in which case it saturates."""
-    refractory = tau_ref_of(net.population(name))
-    room = impulses_on_a_trace(refractory, tau) if refractory is not None else 0.0
-    largest = 0.0
-    for train in _forced(net, name):
-        trace = 0.0
-        for gap in np.diff(train, prepend=train[0]):
-            trace = trace * exp(-float(gap) / tau) + 1.0
-            largest = max(largest, trace)
-    every = impulses_on_a_trace(net.dt, tau)
-    for stimulus in net.stimuli:
-        if isinstance(stimulus, Poisson) and stimulus.population == name:
-            mean = float(np.max(stimulus.rate)) * tau / 1000.0
-            largest += min(every, 1.0 + mean + 6.0 * sqrt(mean / 2.0))
-    return max(1.0, min(every, room + largest))

@@ -21,8 +21,10 @@ from salhw.network import Network, Projection
 from salhw.neurons import GLM, LIF
 from salhw.probes import Membrane
 from salhw.stimuli import Poisson, SpikeTimes
-from salhw_lava.arithmetic import ENTRIES, PER_ONE, Arithmetic, arithmetic, leak, table
-from salhw_lava.lower import DECAY, epoch, lowered_rule, wanted_changes
+from salhw_lava.arithmetic import ENTRIES, PER_ONE, Arithmetic, arithmetic, decay, table
+from salhw_lava.lower import epoch
+from salhw_lava.rules import lowered_rule, wanted_changes
+from salhw_lava.words import Leak, Potential, Words, words
 
 MEMORY = 32_000_000  # bytes of spikes and potentials that a run records before it reports
 LONGEST = 5000  # steps
@@ -81,6 +83,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
     """Everything that the worker needs. See the processes for what each entry means."""
     net, target = executable.network, executable.target
     how, plan, copies = arithmetic(target), layout(net), len(ids)
+    held = words(executable.source, how)
     inputs = max(1, copies * plan.input_count)
     common = {"ids": [int(k) for k in ids], "seed": folded(seed, 64), "neurons": copies * plan.size, "inputs": inputs}
     watched = _watched(net, plan)
@@ -93,11 +96,11 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
         "execution": target.options["execution"],
         "steps": int(np.clip(MEMORY // row_bytes, 1, LONGEST)),
         "watched": copies * len(watched),
-        "neurons": _neurons(net, plan, how, copies) | common | _records(net, plan, copies, None),
+        "neurons": _neurons(net, plan, how, held, copies) | common | _records(net, plan, copies, None),
         "leaky": [
-            _leaky(p.neuron, net.dt, how) | _records(net, plan, copies, p.name)
+            _leaky(leak, round(p.neuron.tau_ref / net.dt), how) | _records(net, plan, copies, p.name)
             for p in net.populations
-            if isinstance(p.neuron, LIF)
+            if isinstance(p.neuron, LIF) and isinstance(leak := held[p.name], Leak)
         ],
         "static": common
         | {
@@ -157,30 +160,32 @@ def _records(net: Network, plan: Layout, copies: int, population: str | None) ->
     }
 
 
-def _leaky(neuron: LIF, dt: float, how: Arithmetic) -> dict[str, Any]:
+def _leaky(leak: Leak, refractory: int, how: Arithmetic) -> dict[str, Any]:
     """A LIF population's parameters for Lava."""
-    found, kind = leak(neuron, dt, how), int if how.fixed else float
-    values = {"du": found.du, "dv": found.dv, "vth": found.vth, "v": found.start}
-    return {name: kind(value) for name, value in values.items()} | {"refractory": round(neuron.tau_ref / dt) - 1}
+    kind = int if how.fixed else float
+    values = {"du": leak.du, "dv": leak.dv, "vth": leak.vth, "v": leak.start}
+    shifts = {"leak_bits": leak.leak_bits, "vth_shift": leak.vth_shift, "current_bits": leak.current_bits}
+    return {name: kind(value) for name, value in values.items()} | shifts | {"refractory": refractory - 1}
 
 
-def _neurons(net: Network, plan: Layout, how: Arithmetic, copies: int) -> dict[str, Any]:
+def _neurons(net: Network, plan: Layout, how: Arithmetic, held: Words, copies: int) -> dict[str, Any]:
     n, dt = plan.size, net.dt
     bias, refractory, odds, logistic = np.zeros(n), np.zeros(n, np.int64), np.zeros(n), np.ones(n, np.bool_)
     tables, starts, rows = [np.zeros(ENTRIES, np.int64)], np.zeros(n, np.int64), np.zeros(n, np.int64)
+    bits = np.full(n, round(np.log2(PER_ONE)))
     for p in net.populations:
         here = plan.neurons(net, p.name)
-        if isinstance(p.neuron, GLM):
-            bias[here] = how.held(np.asarray(p.neuron.bias, dtype=np.float64))
+        if isinstance(p.neuron, GLM) and isinstance(potential := held[p.name], Potential):
+            bias[here] = how.biases(np.asarray(p.neuron.bias, dtype=np.float64))
             refractory[here] = round(p.neuron.tau_ref / dt)
             odds[here], logistic[here] = dt / p.neuron.tau_ref, p.neuron.discretisation == "logistic"
             starts[here], entries = table(p.neuron, dt)
             rows[here] = len(tables)
             tables.append(entries)
-        elif isinstance(p.neuron, LIF):
-            bias[here] = leak(p.neuron, dt, how).current(np.asarray(p.neuron.bias))
+            bits[here] = potential.bits
+        elif isinstance(p.neuron, LIF) and isinstance(leak := held[p.name], Leak):
+            bias[here] = leak.current(np.asarray(p.neuron.bias))
     post = [plan.first[name] + np.arange(net.population(name).size) for name, _ in plan.inputs]
-    length, decay = _psps(net, plan, how)
     shift = np.arange(copies)[:, None]
     found = {
         "bias": np.tile(bias, copies).astype(np.int32 if how.fixed else np.float64),
@@ -190,23 +195,34 @@ def _neurons(net: Network, plan: Layout, how: Arithmetic, copies: int) -> dict[s
         "table": np.stack(tables),
         "table_start": np.tile(starts, copies),
         "table_row": np.tile(rows, copies),
-        "table_shift": round(np.log2(how.unit / PER_ONE)) if how.fixed else 0,
+        "bits": np.tile(bits, copies),
+        "bias_shift": np.tile(np.maximum(0, bits - round(np.log2(how.per_bias))), copies),
+        "psp_bits": np.tile(bits - (how.bits if how.fixed else 0), copies),
         "input_post": _spread(post, n, shift) if post else np.zeros(1, np.int64),
-        "input_length": np.tile(length, copies) if post else np.ones(1, np.int64),
-        "input_decay": np.tile(decay, copies) if post else np.zeros(1, decay.dtype),
     }
-    return found | _stimuli(net, plan, copies)
+    psps = _psps(net, plan, how)
+    psps = {name: np.tile(values, copies) if post else values[:1] for name, values in psps.items()}
+    return found | psps | _stimuli(net, plan, copies)
 
 
-def _psps(net: Network, plan: Layout, how: Arithmetic) -> tuple[IntArray, Any]:
-    """Per input: steps of a rectangular PSP, or 0; and the factor by which an exponential one decays."""
-    length, decay = [], []
-    for name, kernel in plan.inputs:
-        size, rectangular = net.population(name).size, isinstance(kernel, Rectangular)
-        length.append(np.full(size, round(kernel.tau_syn / net.dt) if rectangular else 0, np.int64))
-        keep = float(np.exp(-net.dt / kernel.tau_syn))
-        decay.append(np.full(size, (1 << DECAY) - round((1 << DECAY) * (1.0 - keep)) if how.fixed else keep))
-    return _joined(length).astype(np.int64), _joined(decay).astype(np.int64 if how.fixed else np.float64)
+def _psps(net: Network, plan: Layout, how: Arithmetic) -> dict[str, Any]:
+    """Per input: steps of a rectangular PSP, or 0; and what an exponential one keeps, or in fixed point loses, in a
+    step. Where there are no inputs, those of one that nothing arrives at."""
+    columns = []
+    for name, kernel in plan.inputs or (("", Rectangular(tau_syn=net.dt)),):
+        tau = kernel.tau_syn / net.dt
+        rectangular = isinstance(kernel, Rectangular)
+        mantissa, shift = (0, 0) if rectangular else decay(tau)
+        keep = 1.0 if rectangular else float(np.exp(-1.0 / tau))
+        one = (round(tau) if rectangular else 0, mantissa if how.fixed else keep, shift)
+        columns.append(np.tile(np.array(one)[:, None], net.population(name).size if name else 1))
+    length, lost, shifts = np.concatenate(columns, axis=1)
+    kind = np.int64 if how.fixed else np.float64
+    return {
+        "input_length": length.astype(np.int64),
+        "input_decay": lost.astype(kind),
+        "input_shift": shifts.astype(np.int64),
+    }
 
 
 def _stimuli(net: Network, plan: Layout, copies: int) -> dict[str, Any]:

@@ -16,16 +16,17 @@ from salhw.diagnostics import BackendError, Diagnostic
 from salhw.fields import FloatArray, IntArray, in_steps
 from salhw.memory import Room
 from salhw.network import tau_ref_of
-from salhw.neurons import LIF
 from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
 from salhw.probes import Membrane
 from salhw.recorder import Raster, provenance, recording, sample_steps
 from salhw.recording import Recording, Trace
 from salhw.worker import Tenure, Worker
-from salhw_lava.arithmetic import LARGEST_WEIGHT, Leak, arithmetic, leak
+from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
 from salhw_lava.learning import Beyond
-from salhw_lava.lower import achieved_rate, code_for, wanted_changes
 from salhw_lava.program import layout, program
+from salhw_lava.reach import reach
+from salhw_lava.rules import achieved_rate, code_for, wanted_changes
+from salhw_lava.words import Leak, words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
 OPENING, CALLING = 120.0, 30.0  # s
@@ -42,6 +43,8 @@ class LavaSession(Closing):
         net = self.net = executable.network
         self.executable, self.ids = executable, tuple(ids)
         self.how, self.plan = arithmetic(executable.target), layout(net)
+        self._words = words(executable.source, self.how)
+        self._written: dict[str, FloatArray] = {}
         self._addresses = addresses(net, executable.target)
         self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
         made = program(executable, self.ids, seed)
@@ -86,15 +89,15 @@ class LavaSession(Closing):
             here = self.plan.neurons(self.net, address.owner)
             held: FloatArray = self._call("read", "bias").reshape(len(self.ids), -1)[:, here]
             lif = self._leak(address.owner)
-            return lif.bias(held) if lif else held / self.how.unit
+            return lif.bias(held) if lif else held / self.how.per_bias
         flat = np.zeros((len(self.ids), int(np.prod(address.shape))))
         flat[:, self.plan.wiring[address.owner].position] = self._synapses(address.owner) / self.how.unit
         return flat.reshape(len(self.ids), *address.shape)
 
     def _leak(self, population: str) -> Leak | None:
         """The units of a LIF population; None for others."""
-        neuron = self.net.population(population).neuron
-        return leak(neuron, self.net.dt, self.how) if isinstance(neuron, LIF) else None
+        held = self._words.get(population)
+        return held if isinstance(held, Leak) else None
 
     def _synapses(self, name: str) -> Any:
         """The weights of a projection in the chip's units, (instance, synapse)."""
@@ -112,12 +115,31 @@ class LavaSession(Closing):
         if address.field == "learning_rate":
             self._set_rate(address, new)
         elif address.field == "bias":
+            self._refuse_beyond(path, address.owner, new, self._written)
             held = self._call("read", "bias").reshape(len(self.ids), -1)
             lif = self._leak(address.owner)
-            held[:, self.plan.neurons(self.net, address.owner)] = lif.current(new) if lif else self.how.held(new)
+            held[:, self.plan.neurons(self.net, address.owner)] = lif.current(new) if lif else self.how.biases(new)
             self._call("write", "bias", held.reshape(-1))
         else:
-            self._set_weights(address.owner, new.reshape(len(self.ids), -1))
+            flat = new.reshape(len(self.ids), -1)
+            post = self.net.projection(address.owner).post
+            written = self._written | {address.owner: flat}
+            if post in self._words:
+                self._refuse_beyond(path, post, self.get(f"populations.{post}.bias"), written)
+            self._written = written
+            self._set_weights(address.owner, flat)
+
+    def _refuse_beyond(self, path: str, population: str, bias: FloatArray, written: dict[str, FloatArray]) -> None:
+        """Nothing is written with which a potential might outgrow its word.
+
+        Raises:
+            SessionError: SAL403 it might.
+        """
+        if not self.how.fixed:
+            return
+        beyond = self._words[population].beyond(bias, reach(self.net, population, self.how, written))
+        if beyond:
+            raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
 
     def _set_weights(self, name: str, flat: FloatArray) -> None:
         wiring = self.plan.wiring[name]
@@ -136,18 +158,21 @@ class LavaSession(Closing):
         position = self.plan.wiring[address.owner].position
         each = rates.reshape(len(self.ids), -1)[:, position]
         wanted = np.unique(each[each != 0.0])
-        if len(wanted) > 1 or np.any(np.ptp(each, axis=1) > 0):
+        rule = projection.plasticity[0]
+        if not each.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
+            self._rates[address.path] = rates.copy()
+            return
+        if len(wanted) > 1 or np.any(each != each[:, :1]):
             asked, fix = f"{len(np.unique(each))} learning rates", "one number, or zero for some instances"
             raise session_error("SAL403", address.path, asked, "one learning rate for all synapses", fix)
         held = 0.0
         if len(wanted):
             try:
-                changes = wanted_changes(projection.plasticity[0], float(wanted[0]))
-                code = code_for(self.net, projection, self.how, changes)
+                code = code_for(self.net, projection, self.how, wanted_changes(rule, float(wanted[0])))
             except Beyond as beyond:
                 raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
             self._call("write_rule", address.owner, code.as_data())
-            held = achieved_rate(projection.plasticity[0], code)
+            held = achieved_rate(rule, code)
         self._call("write", f"{address.owner}.learns", (each != 0.0).reshape(-1))
         self._rates[address.path] = np.where(rates != 0.0, held, 0.0)
 
@@ -221,7 +246,7 @@ class LavaSession(Closing):
             rows = np.arange(first, end) * every - start
             seen = membrane.reshape(stop - start, len(self.ids), self._watched)[rows, :, column : column + size]
             lif, values = self._leak(probe.population), np.ascontiguousarray(seen.swapaxes(0, 1))
-            values = values / lif.scale + lif.reset if lif else values / self.how.unit
+            values = values / lif.scale + lif.reset if lif else values / self.how.per_bias
             times = np.arange(first, end, dtype=np.float64) * (every * self.net.dt)
             potentials[probe.population] = Trace(times, values)
             column += size

@@ -11,7 +11,7 @@ import salhw
 from salhw import SAL, Target
 from salhw_lava import backend
 from salhw_lava.arithmetic import arithmetic
-from salhw_lava.lower import code_for, wanted_changes
+from salhw_lava.rules import code_for, wanted_changes
 
 PAIRS, STEPS = 24, 10_000
 

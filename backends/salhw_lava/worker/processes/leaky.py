@@ -56,9 +56,9 @@ class _Leaky:
     def now(self) -> int:
         return self.time_step - 1
 
-    def current(self, arrived: np.ndarray) -> np.ndarray:
+    def current(self, arrived: np.ndarray, bits: int = 0) -> np.ndarray:
         """The PSPs of this population's neurons."""
-        return np.where(self.mine, self.psps.per_neuron(self.now, arrived), 0)
+        return np.where(self.mine, self.psps.per_neuron(self.now, arrived, bits), 0)
 
     def spiking_activation(self) -> np.ndarray:
         spikes, row = super().spiking_activation() & self.mine, self.now - int(self.on_board["clock"][0])
@@ -83,7 +83,11 @@ class LeakyFloat(_Leaky, PyLifRefractoryModelFloat):
 
 @implements(proc=Leaky, protocol=LoihiProtocol)
 class LeakyFixed(_Leaky, PyLifModelBitAcc):
-    """Lava's bit-accurate model, which has no refractory period: the membrane is held at zero for its length."""
+    """Lava's bit-accurate model, which has no refractory period: the membrane is held at zero for its length.
+
+    Lava's leak of 12 bits and its threshold of 17 are mantissas here: a power of two of the population goes with each.
+    The current comes from the PSPs in the membrane's units, fractions of a weight's step included.
+    """
 
     implements_process = None
     kind = np.int64
@@ -91,12 +95,19 @@ class LeakyFixed(_Leaky, PyLifModelBitAcc):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     refractory_period_end: np.ndarray = LavaPyType(np.ndarray, int)
 
+    def __init__(self, proc_params) -> None:
+        super().__init__(proc_params)
+        self.act_shift, self.vth_shift = 0, self.p["vth_shift"]
+        self.decay_shift = self.p["leak_bits"]
+        self.decay_unity = 1 << self.decay_shift
+        self.ds_offset = self.decay_unity - self.p["du"]  # the current lasts for the step
+
     def scale_bias(self) -> None:
         self.effective_bias = np.where(self.mine, self.on_board["bias"], 0)
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
         held = self.refractory_period_end >= self.time_step
-        super().subthr_dynamics(self.current(activation_in))
+        super().subthr_dynamics(self.current(activation_in, self.p["current_bits"]))
         self.v[held] = 0
 
     def reset_voltage(self, spike_vector: np.ndarray) -> None:

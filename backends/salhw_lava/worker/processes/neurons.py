@@ -20,6 +20,8 @@ from salhw_lava_worker import board
 from salhw_lava_worker.draws import NEURONS, Draws
 from salhw_lava_worker.processes.psps import Psps
 
+TABLE_BITS, RANDOM_BITS = 6, 48
+
 
 class Neurons(AbstractProcess):
     """Stochastic neurons with rectangular and exponential PSPs, and sources.
@@ -60,7 +62,7 @@ class _Model(PyLoihiProcessModel):
         """Receive, decide, send, record."""
         now, p = self.time_step - 1, self.p
         arrived = self.a_in.recv()
-        u = self.on_board["bias"] + self.psps.per_neuron(now, arrived)
+        u = self.potential(now, arrived)
         self.countdown = np.maximum(self.countdown - 1, 0)
         uniform = self.draws.next()
         spikes = (self.countdown == 0) & self.decide(u, uniform)
@@ -77,7 +79,7 @@ class _Model(PyLoihiProcessModel):
         row = now - int(self.on_board["clock"][0])
         self.on_board["raster"][row, p["own"]] = spikes[p["own"]]
         if len(p["watched"]):
-            self.on_board["membrane"][row, p["columns"]] = u[p["watched"]]
+            self.on_board["membrane"][row, p["columns"]] = (u * self.in_units)[p["watched"]]
         self.on_board["clock"][1] = now + 1
 
 
@@ -92,6 +94,11 @@ class NeuronsFloat(_Model):
     bias: np.ndarray = LavaPyType(np.ndarray, float)
     countdown: np.ndarray = LavaPyType(np.ndarray, int)
 
+    in_units = 1.0
+
+    def potential(self, now: int, arrived: np.ndarray) -> np.ndarray:
+        return self.on_board["bias"] + self.psps.per_neuron(now, arrived)
+
     def decide(self, u: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         x = np.exp(np.minimum(u, 500.0)) * self.p["odds"]
         return uniform < np.where(self.p["logistic"], x / (1.0 + x), -np.expm1(-x))
@@ -101,17 +108,33 @@ class NeuronsFloat(_Model):
 @requires(CPU)
 @tag("fixed_pt")
 class NeuronsFixed(_Model):
-    """Fixed point, as a neuro-core's microcode would do it: integers, a table of spike probabilities, and the upper 16
-    bits of a random number. A source's spikes come from outside the chip, and keep their probability."""
+    """Fixed point, as a neuro-core's microcode would do it. A potential is a word of 24 bits, ``bits`` of them behind
+    the point. Its spike probability is read from a table in steps of 1/64, the course between two entries being a
+    straight line, and held against 48 bits of random numbers. A source's spikes come from outside the chip, and keep
+    their probability."""
 
     kind = np.int64
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=16)
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, bool)
     bias: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    countdown: np.ndarray = LavaPyType(np.ndarray, int, precision=16)
+    countdown: np.ndarray = LavaPyType(np.ndarray, int, precision=24)
+
+    def __init__(self, proc_params) -> None:
+        super().__init__(proc_params)
+        p = self.p
+        self.in_units = 1.0 / (1 << p["bias_shift"])
+        self.between = p["bits"] - TABLE_BITS  # bits of a potential between two entries
+        self.lowest = p["table_start"] << self.between
+        self.length = np.int64(p["table"].shape[1] - 1) << self.between
+
+    def potential(self, now: int, arrived: np.ndarray) -> np.ndarray:
+        shifted = self.on_board["bias"].astype(np.int64) << self.p["bias_shift"]
+        return shifted + self.psps.per_neuron(now, arrived, self.p["psp_bits"])
 
     def decide(self, u: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-        table, shift = self.p["table"], self.p["table_shift"]
-        fine = u >> shift if shift >= 0 else u << -shift
-        entry = np.clip(fine - self.p["table_start"], 0, table.shape[1] - 1)
-        return (uniform * 65536.0).astype(np.int64) < table[self.p["table_row"], entry]
+        table, row = self.p["table"], self.p["table_row"]
+        place = np.clip(u - self.lowest, 0, self.length)
+        entry = place >> self.between
+        low, high = table[row, entry], table[row, np.minimum(entry + 1, table.shape[1] - 1)]
+        rise = ((high - low) * (place - (entry << self.between))) >> self.between
+        return (uniform * 2.0**RANDOM_BITS).astype(np.int64) < low + rise

@@ -20,6 +20,8 @@ from lava.utils.weightutils import SignMode
 from salhw_lava_worker import board
 from salhw_lava_worker.draws import POST_TRACES, PRE_TRACES, WEIGHTS, Draws
 
+LARGEST = 254  # the largest weight in fixed point; those of static synapses are even
+
 
 class StaticSynapses(AbstractProcess):
     """A list of synapses with delays: ``a_out[row]`` gets the weight of every synapse whose neuron ``pre`` spiked."""
@@ -207,6 +209,10 @@ class PlasticFixed(_Plastic, LearningConnectionModelBitApproximate, PyLoihiProce
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=16)
     weights: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
+
+    def _saturate_synaptic_variable(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Lava lets weights with a sign go from -256 to 255; here they end where those that are written do."""
+        return np.clip(super()._saturate_synaptic_variable(name, values), -LARGEST, LARGEST)
 
     def _init_randoms(self) -> None:
         p, copies = self.p, len(self.p["ids"])

@@ -1,0 +1,215 @@
+"""Plasticity rules as the learning engine will run them: their microcode, or what the engine cannot do and the fix."""
+
+from __future__ import annotations
+
+from math import exp, sqrt
+
+import numpy as np
+
+from salhw.fields import FloatArray
+from salhw.network import Network, Projection, tau_ref_of
+from salhw.plasticity import PairSTDP
+from salhw.stimuli import Poisson, SpikeTimes
+from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
+from salhw_lava.learning import (
+    EXPONENTS,
+    TRACE,
+    Beyond,
+    Microcode,
+    Term,
+    impulses_on_a_trace,
+    microcode,
+    rounded_down,
+    scatter,
+)
+
+LARGEST_RATE = 3.96875  # as the target declares it
+WINDOW = 0.04  # relative error of a pair's change from which on a rule is refused: .05 is declared, scatter included
+
+
+def wanted_changes(rule: PairSTDP, rate: float | None = None) -> dict[str, float]:
+    """What a pair at distance 0 is to add to a weight, by product."""
+    eta = float(np.asarray(rule.learning_rate)) if rate is None else rate
+    branches = {"y0*x1": rule.causal, "x0*y1": rule.anticausal}
+    return {product: eta * float(np.asarray(window.amplitude)) for product, window in branches.items()}
+
+
+def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
+    """The rule with what the engine achieves in the place of what was asked, and its microcode.
+
+    Raises:
+        Beyond: the engine cannot do it.
+    """
+    if len(projection.plasticity) > 1:
+        asked, last = f"{len(projection.plasticity)} rules", len(projection.plasticity) - 1
+        raise Beyond(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
+    if projection.delay:
+        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
+    (rule,) = projection.plasticity
+    for branch in ("causal", "anticausal"):
+        tau = getattr(rule, branch).tau
+        if steps > 1 and steps > tau / net.dt:
+            fix = f"tau >= {steps * net.dt:g} ms, or a shorter epoch"
+            supported = f"not shorter than the epoch of {steps} steps"
+            raise Beyond(f"a window of {tau:g} ms", supported, fix, f"{branch}.tau")
+    for name in (projection.pre, projection.post):
+        if steps > (gap := shortest_interval(net, name)):
+            raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
+    wanted = wanted_changes(rule)
+    code = code_for(net, projection, how, wanted)
+    _refuse_coarse(rule, wanted, code)
+    return _with(rule, code), code
+
+
+def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) -> None:
+    """The target promises the accuracy of a window. What a session writes may be rounded further: it can be read.
+
+    Raises:
+        Beyond: the smallest steps of the engine are too large for what pairs are to add.
+    """
+    off = {product: code.achieved(product) / change for product, change in wanted.items() if change}
+    if all(abs(ratio - 1.0) <= WINDOW for ratio in off.values()):
+        return
+    worst = max(off, key=lambda product: abs(off[product] - 1.0))
+    asked = f"a change of {abs(wanted[worst]):.3g} per pair"
+    supported = f"steps of {2.0 ** EXPONENTS[0] / code.unit:.3g}, which are off by {abs(off[worst] - 1.0):.0%}"
+    branch = "causal" if worst == "y0*x1" else "anticausal"
+    amplitude = float(np.asarray(getattr(rule, branch).amplitude))
+    rate = wanted[worst] / amplitude * off[worst]
+    if max(off.values()) - min(off.values()) < 1e-9 and abs(rate) <= LARGEST_RATE:
+        raise Beyond(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
+    amplitude *= off[worst]
+    raise Beyond(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
+
+
+def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
+    """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
+
+    Raises:
+        Beyond: the engine cannot do it.
+    """
+    rule = projection.plasticity[0]
+    rooms = {}
+    for branch, name in (("causal", projection.pre), ("anticausal", projection.post)):
+        tau = getattr(rule, branch).tau
+        rooms[branch] = room_on_a_trace(net, name, tau)
+        if how.fixed and rooms[branch] > TRACE:
+            fix = f"tau <= {_longest_window(net, name, tau)} ms"
+            supported = f"at most {TRACE} impulses of 1 on a trace"
+            raise Beyond(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
+    room = max(rooms.values())
+    try:
+        return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
+    except Beyond as beyond:
+        raise _other_rate(beyond, rule, wanted, how, room) from None
+
+
+def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float) -> Beyond:
+    """The same with the learning rate that the engine can do, if it does for both branches and is none that the target
+    refuses; or without the branch that is too small."""
+    scaled = [beyond.factor * change for change in wanted.values()]
+    rate = float(np.asarray(rule.learning_rate)) * beyond.factor
+    try:
+        microcode(scaled[0], scaled[1], how, (room, room))
+        possible = abs(rate) <= LARGEST_RATE
+    except Beyond:
+        possible = False
+    if not possible:
+        weak = min((name for name in wanted if wanted[name]), key=lambda name: abs(wanted[name]))
+        branch = "causal" if weak == "y0*x1" else "anticausal"
+        return Beyond(beyond.asked, beyond.supported, "amplitude = 0", f"{branch}.amplitude")
+    sign = ">=" if (beyond.factor > 1.0) == (rate > 0.0) else "<="
+    return Beyond(beyond.asked, beyond.supported, f"learning_rate {sign} {rate:.4g}", beyond.at)
+
+
+def _longest_window(net: Network, name: str, tau: float) -> str:
+    """The largest time constant, below ``tau``, of whose trace the spikes of a population leave enough room."""
+    low, high = 1e-3 * net.dt, tau
+    for _ in range(60):
+        middle = sqrt(low * high)
+        low, high = (middle, high) if room_on_a_trace(net, name, middle) <= 0.999 * TRACE else (low, middle)
+    return rounded_down(low)
+
+
+def _with(rule: PairSTDP, code: Microcode) -> PairSTDP:
+    """The rule that the microcode is."""
+    anticausal, rate = code.achieved("x0*y1"), achieved_rate(rule, code)
+    wanted = wanted_changes(rule)
+    if all(abs(code.achieved(product) - change) < 1e-12 for product, change in wanted.items()):
+        return rule
+    same = abs(anticausal - rate * float(np.asarray(rule.anticausal.amplitude))) < 1e-12
+    other = rule.anticausal if same else rule.anticausal.replace(amplitude=anticausal / rate)
+    return rule.replace(learning_rate=rate, anticausal=other)
+
+
+def achieved_rate(rule: PairSTDP, code: Microcode) -> float:
+    """The learning rate that the engine achieves on the causal branch, or on the other one if that is nil."""
+    causal, anticausal = (float(np.asarray(window.amplitude)) for window in (rule.causal, rule.anticausal))
+    if causal:
+        return code.achieved("y0*x1") / causal
+    return code.achieved("x0*y1") / anticausal if anticausal else 0.0
+
+
+def learning_size(rule: PairSTDP, dt: float, code: Microcode, how: Arithmetic) -> str:
+    """What rounding at random makes of one pair's change, and where weights end."""
+    branches = [(code.terms[p], w) for p, w in (("y0*x1", rule.causal), ("x0*y1", rule.anticausal)) if p in code.terms]
+    branches = [(term, window) for term, window in branches if term.impulse]
+    ends = f"weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
+    if not branches:
+        return f"none; {ends}"
+    near, far = (max(_scatter(term, window.tau / dt, share) for term, window in branches) for share in (0.5, 1.0))
+    return (
+        f"rounded at random: one pair's scatters by {near[0]:.0%} of itself at half a time constant ({near[1]:.0%} by "
+        f"traces of 7 bits, the rest by weights in steps of 1/{how.unit:g}), by {far[0]:.0%} at one; without a drift, "
+        f"but {ends}"
+    )
+
+
+def _scatter(term: Term, tau: float, distance: float) -> tuple[float, float]:
+    """(by how much of itself the change of a pair ``distance`` time constants apart scatters, what of it traces do)."""
+    mean = abs(term.value) * exp(-distance)
+    off = scatter(term.impulse, distance * tau, tau) * term.factor
+    return sqrt(off**2 + _rounding(mean, off)) / mean, off / mean
+
+
+def _rounding(mean: float, scatters: float) -> float:
+    """The variance of rounding a change to whole steps, up or down at random: f (1 - f) with f what is left over; the
+    largest, 1/4, as far as the change itself scatters over more than a step."""
+    left = mean % 1.0
+    return 0.25 if scatters > 0.25 else left * (1.0 - left)
+
+
+# ---------------------------------------------------------------- how often a population spikes
+
+
+def _forced(net: Network, name: str) -> list[FloatArray]:
+    return [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == name for t in s.times if len(t)]
+
+
+def shortest_interval(net: Network, name: str) -> int:
+    """In steps, between two spikes of a neuron of the population."""
+    refractory = tau_ref_of(net.population(name))
+    gaps = [np.diff(t).min() for t in _forced(net, name) if len(t) > 1]
+    if refractory is not None:
+        return 1 if _forced(net, name) else max(1, round(refractory / net.dt))
+    poisson = any(isinstance(s, Poisson) and s.population == name for s in net.stimuli)
+    return 1 if poisson or not gaps else max(1, round(min(gaps) / net.dt))
+
+
+def room_on_a_trace(net: Network, name: str, tau: float) -> float:
+    """How many impulses a trace of time constant ``tau`` ms holds at most. For Poisson sources: with more than six
+    standard deviations beyond the mean, in which case it saturates."""
+    refractory = tau_ref_of(net.population(name))
+    room = impulses_on_a_trace(refractory, tau) if refractory is not None else 0.0
+    largest = 0.0
+    for train in _forced(net, name):
+        trace = 0.0
+        for gap in np.diff(train, prepend=train[0]):
+            trace = trace * exp(-float(gap) / tau) + 1.0
+            largest = max(largest, trace)
+    every = impulses_on_a_trace(net.dt, tau)
+    for stimulus in net.stimuli:
+        if isinstance(stimulus, Poisson) and stimulus.population == name:
+            mean = float(np.max(stimulus.rate)) * tau / 1000.0
+            largest += min(every, 1.0 + mean + 6.0 * sqrt(mean / 2.0))
+    return max(1.0, min(every, room + largest))
