@@ -200,7 +200,7 @@ class NestSession(Closing):
         start, stop = self._step, self._step + count
         samples = sample_steps(net, start, stop)
         room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
-        kept = {start: self._sampled(samples.at(start))} if samples.periods else {}
+        kept = {start: self._sampled(samples[start])} if samples else {}
         tape = Tape({p.name: [] for p in net.populations}, {m.name: [] for m in self._circuit.plan.meters})
         earlier = {name: Raster.joined(found) for name, found in self._before.items()}
 
