@@ -1,10 +1,14 @@
-"""The arrows of the design: wings import the core, never each other; the core imports no wing; no circles."""
+"""The arrows of the design: wings import the core, never each other; the core imports no wing; no circles. And what no
+linter asks: files of a length to read, nothing pickled, no name that means two things to Python 3.12 and 3.13."""
 
 from __future__ import annotations
 
 import ast
 import graphlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 WINGS = {p.name for folder in ("backends", "calibration", "networks") for p in (ROOT / folder).glob("salhw_*")}
@@ -74,3 +78,93 @@ def test_no_file_is_pickled_or_evaluated() -> None:
         called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         assert not called & {"eval", "exec"}, name
         assert "pickle" not in imported([n for n in ast.walk(tree) if isinstance(n, ast.stmt)], set(FILES)), name
+
+
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+def uses(node: ast.AST, comprehended: frozenset[str] = frozenset()) -> Iterator[tuple[str, str | None]]:
+    """What one function does with names: "comprehends" them, has them as its "own" variables, or "reads" them where
+    no comprehension has made them its variables. Functions inside it count for themselves."""
+
+    def each(nodes: Iterable[ast.AST], inside: frozenset[str] = comprehended) -> Iterator[tuple[str, str | None]]:
+        for each_node in nodes:
+            yield from uses(each_node, inside)
+
+    match node:
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            variables = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+            yield from (("comprehends", name) for name in variables)
+            first, *parts = [part for g in node.generators for part in (g.iter, *g.ifs)]
+            parts += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+            yield from uses(first, comprehended)  # the outermost iterable is read outside
+            yield from each(parts, comprehended | variables)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield "own", node.name
+            yield from each(node.decorator_list)
+        case ast.Lambda():
+            return
+        case ast.Name(id=name, ctx=ast.Load()):
+            if name not in comprehended:
+                yield "reads", name
+        case ast.Name(id=name) | ast.arg(arg=name):
+            yield "own", name
+        case ast.alias():
+            yield "own", node.asname or node.name.partition(".")[0]
+        case ast.ExceptHandler(name=name) | ast.MatchAs(name=name) | ast.MatchStar(name=name):
+            yield "own", name
+            yield from each(ast.iter_child_nodes(node))
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            yield from (("elsewhere", name) for name in names)
+        case _:
+            yield from each(ast.iter_child_nodes(node))
+
+
+def names_of_two_meanings(tree: ast.AST) -> list[tuple[int, str]]:
+    """Line of the function and the name: the variable of a comprehension of it, and read in it as a builtin, or as a
+    variable of the module or of a function around it.
+
+    From 3.12 on comprehensions are inlined (PEP 709), and a name is then one thing in the whole function: 3.12.0 and
+    3.12.1 raise UnboundLocalError where another comprehension reads it, 3.13.0 does for variables of a function around.
+    """
+    found = []
+    for function in ast.walk(tree):
+        if isinstance(function, FUNCTION):
+            body = function.body if isinstance(function.body, list) else [function.body]
+            told = [use for part in (function.args, *body) for use in uses(part)]
+            names = {what: {name for kind, name in told if kind == what and name} for what in dict(told)}
+            mine = names.get("own", set()) - names.get("elsewhere", set())
+            both = names.get("comprehends", set()) & names.get("reads", set()) - mine
+            found += [(function.lineno, name) for name in sorted(both)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("def f(p):\n return {n: sum for n, sum in p}, [sum(x) for x in p]", "sum"),
+        ("n = 3\ndef f(p):\n return [n for n in p], [n + x for x in p]", "n"),
+        ("def o(n):\n def f(p):\n  return [n for n in p], [n + x for x in p]\n return f", "n"),
+        ("def f(p):\n return [z for z in {sum for sum in p}], [[sum(x) for x in p] for y in p]", "sum"),
+        ("n = 5\ndef f(p):\n return [(lambda: n) for n in p], [n + x for x in p]", "n"),
+        ("n = 5\ndef f(p):\n global n\n return [n for n in p], [n + x for x in p]", "n"),
+        ("f = lambda p: ([sum for sum in p], [sum(x) for x in p])", "sum"),
+        ("def f(p):\n n = 3\n return [n for n in p], [n + x for x in p]", None),
+        ("def f(n):\n return [n for n in [1]], [n + x for x in [1]]", None),
+        ("def f(p):\n return [n for n in p], [n for n in p if n]", None),
+        ("def f(p):\n def n(): ...\n return [n for n in p], [n() for x in p]", None),
+        ("def f(p):\n return [sum for sum in p]\ndef g(p):\n return sum(p)", None),
+    ],
+)
+def test_names_of_two_meanings_are_found(source: str, name: str | None) -> None:
+    """The first seven are wrong; all but the sixth raise UnboundLocalError in 3.12.1. In the others the name is local
+    to the function, or to every comprehension that reads it, which all versions get right."""
+    assert [found for _, found in names_of_two_meanings(ast.parse(source))] == ([name] if name else [])
+
+
+def test_no_name_means_two_things_in_one_function() -> None:
+    everything = [p for folder in ("tests", "benchmarks") for p in (ROOT / folder).rglob("*.py")] + list(FILES.values())
+    found = {
+        str(p.relative_to(ROOT)): two for p in everything if (two := names_of_two_meanings(ast.parse(p.read_text())))
+    }
+    assert found == {}

@@ -38,7 +38,7 @@ def place(net: Network, target: Target) -> tuple[Placement, list[Diagnostic]]:
     population or projection that does not fit beside those before it."""
     size = {p.name: p.size for p in net.populations}
     demand = {
-        "neurons": {f"populations.{name}": count for name, count in size.items()},
+        "neurons": {f"populations.{name}": neurons for name, neurons in size.items()},
         "synapses": {f"projections.{p.name}": count(p.weights, *net.ends(p.name)) for p in net.projections},
     }
     findings = [
