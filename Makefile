@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test slow benchmark lint clean
+.PHONY: demo test pythons slow benchmark lint clean
 
 $(VENV)/.python: Makefile
 	$(PYTHON) -m venv $(VENV)
@@ -26,8 +26,13 @@ loihi: $(VENV)/.tested
 demo: $(VENV)/.installed
 	$(BIN)/salhw demo --out demo --force
 
+# A worker for each core; the tests of one file share what they compute, so a file goes to one worker.
 test: $(VENV)/.tested loihi lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# The wheel in each Python that is promised and that this machine has; nox tells which are missing.
+pythons: $(VENV)/.tested loihi
+	$(BIN)/nox --session pythons
 
 slow: $(VENV)/.tested
 	$(BIN)/python -m pytest -m slow
@@ -41,4 +46,4 @@ lint: $(VENV)/.tested
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .nox demo build dist .pytest_cache .mypy_cache .ruff_cache

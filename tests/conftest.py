@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: Ctrl-C would do nothing
 # in any test that sends one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Workers of pytest-xdist share the cores: each computes on one, and so does what it starts. No result depends on it.
+# This is read before any test imports numpy. Their parent's readline left them the size of a terminal.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for name in ("SALHW_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)

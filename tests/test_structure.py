@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import graphlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     parts = parts[1:] if parts[0] in ("backends", "calibration", "networks") else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """What is in a file; every test looks at all of them."""
+    return ast.parse(path.read_text())
 
 
 def at_import(tree: ast.Module) -> list[ast.stmt]:
@@ -48,7 +55,7 @@ def test_wings_import_the_core_only() -> None:
     wrong = []
     for name, path in FILES.items():
         home = name.partition(".")[0]
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         everywhere = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
         for other in {i.partition(".")[0] for i in imported(everywhere, set(FILES))} & WINGS:
             measuring = home == "salhw_networks" and other == "salhw_calibration"
@@ -61,7 +68,7 @@ def test_wings_import_the_core_only() -> None:
 def test_no_circles() -> None:
     graph = {}
     for name, path in FILES.items():
-        reached = imported(at_import(ast.parse(path.read_text())), set(FILES)) & set(FILES)
+        reached = imported(at_import(parsed(path)), set(FILES)) & set(FILES)
         graph[name] = reached - {name}
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
     assert len(order) >= len(FILES)
@@ -74,7 +81,7 @@ def test_files_can_be_read_in_a_sitting() -> None:
 
 def test_no_file_is_pickled_or_evaluated() -> None:
     for name, path in FILES.items():
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         assert not called & {"eval", "exec"}, name
         assert "pickle" not in imported([n for n in ast.walk(tree) if isinstance(n, ast.stmt)], set(FILES)), name
@@ -164,7 +171,5 @@ def test_names_of_two_meanings_are_found(source: str, name: str | None) -> None:
 
 def test_no_name_means_two_things_in_one_function() -> None:
     everything = [p for folder in ("tests", "benchmarks") for p in (ROOT / folder).rglob("*.py")] + list(FILES.values())
-    found = {
-        str(p.relative_to(ROOT)): two for p in everything if (two := names_of_two_meanings(ast.parse(p.read_text())))
-    }
+    found = {str(p.relative_to(ROOT)): two for p in everything if (two := names_of_two_meanings(parsed(p)))}
     assert found == {}

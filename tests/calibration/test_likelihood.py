@@ -68,6 +68,17 @@ def test_intervals_cover_and_there_is_no_bias() -> None:
     assert 0.93 < found < 0.97
 
 
+def test_thread_count_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads share the neurons, and what is summed over steps for one neuron is summed by one thread."""
+    found = []
+    for count in (1, 2, 5):
+        monkeypatch.setattr("salhw_calibration.likelihood.WORKERS", count)
+        found.append(effective_weights(compiled(recurrent(7)), instances=2, duration=20_000.0, seed=1))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.weights["p"], found[0].weights["p"])
+        np.testing.assert_array_equal(other.standard_errors["p"], found[0].standard_errors["p"])
+
+
 @pytest.mark.parametrize("discretisation", ["logistic", "exact"])
 @pytest.mark.parametrize(
     "kernel", [Rectangular(tau_syn=10.0), Exponential(tau_syn=6.0)], ids=["rectangular", "exponential"]

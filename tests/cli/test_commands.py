@@ -61,9 +61,11 @@ def test_targets() -> None:
 def test_targets_take_less_than_a_second_and_import_nothing_heavy() -> None:
     took = []
     for _ in range(3):
-        began = time.perf_counter()
-        subprocess.run([SCRIPT, "targets"], check=True, capture_output=True)
-        took.append(time.perf_counter() - began)
+        with subprocess.Popen([SCRIPT, "targets"], stdout=subprocess.DEVNULL) as process:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        took.append(used.ru_utime + used.ru_stime)  # of processors: other tests share the machine
     assert statistics.median(took) < 1.0
     heavy = ("numba", "matplotlib", "h5py", "xarray", "scipy", "neo", "pandas")
     code = f"import sys, salhw.cli as c; c.targets(); sys.exit(', '.join(m for m in {heavy} if m in sys.modules))"
@@ -201,9 +203,17 @@ def test_a_wrong_description_names_the_path(pair: Path) -> None:
     assert re.search(r"populations\.neurons\.(neuron\.)?tau_ref", result.stderr)
 
 
+def processor_time(pid: int) -> float:
+    """Seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize("compiled", [True, False], ids=["running", "compiling"])
 def test_ctrl_c_ends_with_one_line(compiled: bool, tmp_path: Path) -> None:
     """In the simulation, and in numba's compiler (its cache being empty)."""
+    if compiled:
+        subprocess.run([SCRIPT, "run", "sampling", "--duration", "1000"], check=True, capture_output=True, cwd=tmp_path)
     process = subprocess.Popen(
         [SCRIPT, "run", "sampling", "--duration", "1e9"],
         stdout=subprocess.PIPE,
@@ -211,9 +221,14 @@ def test_ctrl_c_ends_with_one_line(compiled: bool, tmp_path: Path) -> None:
         text=True,
         env=os.environ | ({} if compiled else {"NUMBA_CACHE_DIR": str(tmp_path)}),
     )
-    time.sleep(4.0)
+    # Imports take about one second of processor time. A kernel calls functions: once the first of them is in the cache,
+    # the kernel itself is being compiled.
+    while process.poll() is None:
+        if processor_time(process.pid) > 4.0 if compiled else any(tmp_path.rglob("*.nbi")):
+            break
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err.strip() == "Interrupted; nothing more is written."
 

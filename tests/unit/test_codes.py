@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -10,13 +11,13 @@ import pytest
 import salhw
 from salhw.diagnostics import counted, explanations
 
-ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"SAL[0-9]{3}")
 
 
 def in_source() -> set[str]:
-    """The codes in the source, prose in docstrings included."""
-    files = [file for root in ("salhw", "backends", "calibration", "networks") for file in (ROOT / root).rglob("*.py")]
+    """The codes in the source as it is installed, prose in docstrings included."""
+    packages = [Path(m.module_finder.path, m.name) for m in pkgutil.iter_modules() if m.name.startswith("salhw")]
+    files = [file for package in packages for file in package.rglob("*.py")]
     return {code for file in files for code in CODE.findall(file.read_text(encoding="utf-8"))}
 
 
