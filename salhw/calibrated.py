@@ -72,8 +72,9 @@ class Calibration(Protocol):
         ...
 
     @property
-    def summary(self) -> Mapping[str, Mapping[str, float]]:
-        """Per calibrated quantity: its ``yield`` (share) and its spread ``before`` and ``after``."""
+    def summary(self) -> Mapping[str, Mapping[str, Any]]:
+        """Per calibrated quantity: its ``yield`` (share) and its spread ``before`` and ``after``; and a ``verdict`` in
+        words, where there is one: whether its goal is met, or that nobody can know yet."""
         ...
 
     def maps(self, executable: Executable, ids: Sequence[int]) -> Mapping[str, Map]:
@@ -260,7 +261,8 @@ def as_lines(told: Mapping[str, Any]) -> list[str]:
     lines = [f"calibration {told['hash'][:16]} of {count} chip{'s' if count > 1 else ''} of wafer {told['wafer']}"]
     for name, entry in told["measured"].items():
         spread = f"spread {entry['after']:.3g} after {entry['before']:.3g}"
-        lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}")
+        verdict = f", {entry['verdict']}" if entry.get("verdict") else ""
+        lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}{verdict}")
     for name, entry in told["corrections"].items():
         limits = f", {entry['at_limits']} at the target's limits" if entry["at_limits"] else ""
         what = name.replace("_", " ")

@@ -14,6 +14,7 @@ from salhw_calibration.neurons import (
 )
 from salhw_calibration.results import EffectiveWeights
 from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
+from salhw_calibration.verdict import Verdict, Worse
 
 __all__ = [
     "METHODS",
@@ -26,6 +27,8 @@ __all__ = [
     "Method",
     "PostsynapticPotentials",
     "TransferFunctions",
+    "Verdict",
+    "Worse",
     "calibrate",
     "calibrate_sensors",
     "correlation_sensors",

@@ -17,13 +17,14 @@ from salhw.fields import FloatArray
 from salhw.network import Network
 from salhw.neurons import GLM
 from salhw.target import Target
-from salhw_calibration.calibration import Calibration, in_order, of_one_wafer, places_of, spread, unjudged, usable
+from salhw_calibration.calibration import Calibration, deviations, in_order, of_one_wafer, places_of, unjudged, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
 from salhw_calibration.measuring import MeasurementError, Progress
 from salhw_calibration.neurons import TransferFunctions, transfer_functions
 from salhw_calibration.probing import by_path, first_neurons, probing_network, signs_of
+from salhw_calibration.verdict import Deviations
 
 DIFFERENT = 1e-3  # p-value below which gains of the two signs are two, and anything is corrected at all
 
@@ -206,17 +207,14 @@ def calibrate(
     done = 0
     for done in range(1, rounds + 1):
         swept, found = measure(done, _pooled(gains), neurons)
-        left = {"weight": _weight_spread(found, chips), **_neuron_spreads(swept, names)}
-        if all(np.all(of_chip <= getattr(goals, name)) for name, of_chip in left.items()):
+        left = _left(found, swept, names, chips)
+        if all(np.all(of_chips.spread <= getattr(goals, name)) for name, of_chips in left.items()):
             break
         neurons, gains = neurons.plus(swept, names), _added(gains, found)
     gain = _pooled(gains)
     result = unjudged(target, exe, chips, gain, *neurons.corrections)
     swept, after = measure(rounds + 1, gain, neurons)
-    spreads = {
-        "before": {"weight": _weight_spread(before, chips), **_neuron_spreads(raw, names)},
-        "after": {"weight": _weight_spread(after, chips), **_neuron_spreads(swept, names)},
-    }
+    ends = {"before": _left(before, raw, names, chips), "after": _left(after, swept, names, chips)}
     calibrated = replace(
         result,
         weight_success=result.weight_success
@@ -225,7 +223,7 @@ def calibrate(
             f"{name}_success": in_order(_within(*of_neurons, getattr(goals, name)), cells)
             for name, of_neurons in _deviations(swept, names).items()
         },
-        spread={f"{name} {when}": of_chip for when, found in spreads.items() for name, of_chip in found.items()},
+        **deviations({f"{name} {when}": of_chips for when, left in ends.items() for name, of_chips in left.items()}),
         provenance={
             **swept.provenance,
             "duration_ms": duration,
@@ -266,10 +264,15 @@ def _pooled(gains: _Mean) -> FloatArray:
     return np.broadcast_to(pooled.unless(1.0), gains.total.shape)
 
 
-def _weight_spread(found: Sequence[_Measured], chips: Sequence[Chip]) -> FloatArray:
+def _left(
+    found: Sequence[_Measured], swept: TransferFunctions, names: Sequence[str], chips: Sequence[Chip]
+) -> dict[str, Deviations]:
+    """What is left of each quantity."""
     nothing = np.zeros((len(chips), 0))  # a network without synapses
     parts = ([m.weights - 1.0 for m in found], [m.errors for m in found])
-    return spread(*(np.concatenate([nothing, *part], axis=1) for part in parts))
+    weights = (np.concatenate([nothing, *part], axis=1) for part in parts)
+    of_neurons = {name: Deviations.of(*both) for name, both in _deviations(swept, names).items()}
+    return {"weight": Deviations.of(*weights), **of_neurons}
 
 
 def _deviations(swept: TransferFunctions, names: Sequence[str]) -> dict[str, tuple[FloatArray, FloatArray]]:
@@ -278,10 +281,6 @@ def _deviations(swept: TransferFunctions, names: Sequence[str]) -> dict[str, tup
         "bias": (_all(swept.offset, names), _all(swept.offset_errors, names)),
         "slope": (_all(swept.slope, names) - 1.0, _all(swept.slope_errors, names)),
     }
-
-
-def _neuron_spreads(swept: TransferFunctions, names: Sequence[str]) -> dict[str, FloatArray]:
-    return {name: spread(*of_neurons) for name, of_neurons in _deviations(swept, names).items()}
 
 
 def _all(of: Mapping[str, FloatArray], names: Sequence[str]) -> FloatArray:

@@ -24,6 +24,7 @@ from salhw.neurons import GLM
 from salhw.paths import BRANCHES, Address, addresses
 from salhw.target import Target
 from salhw_calibration.measuring import refused
+from salhw_calibration.verdict import Deviations, Verdict, judged
 
 Bools = npt.NDArray[np.bool_]
 FORMAT, VERSION = "salhw.calibration", 3
@@ -48,6 +49,8 @@ class Calibration:
         spread: per quantity and "before" or "after", (chip,): the spread of the relative error of weights, slopes and
             efficacies and of the error of biases, without the noise of measuring it.
         provenance: how it was measured.
+        moments: what ``spread`` and ``verdicts`` follow from, (chip, 3) by the same names, see ``Deviations``; empty in
+            calibrations that were saved before there were verdicts.
     """
 
     target: str
@@ -66,6 +69,7 @@ class Calibration:
     sensor_success: Bools
     spread: Mapping[str, FloatArray]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    moments: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def weight_yield(self) -> FloatArray:
@@ -93,6 +97,15 @@ class Calibration:
         return np.asarray(np.isfinite(self.efficacy).any(axis=(0, 2)))
 
     @property
+    def _success(self) -> dict[str, Bools]:
+        """The masks of the quantities that there are at these places."""
+        sensors = self.sensor_success[:, self._learns]
+        found = {
+            "weight": self.weight_success, "bias": self.bias_success, "slope": self.slope_success, "sensor": sensors
+        }  # fmt: skip
+        return {name: success for name, success in found.items() if success.size}
+
+    @property
     def content_hash(self) -> str:
         """sha256 over everything but the provenance."""
         sink = hashlib.sha256(f"{self.target}/{self.target_hash}/{self.wafer}/{self.ids}".encode())
@@ -101,20 +114,31 @@ class Calibration:
         return sink.hexdigest()
 
     @property
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Per quantity: the share that was calibrated with success, and the spread before and after, r.m.s. over the
-        chips."""
-
-        def of(name: str, success: Bools) -> dict[str, float]:
-            spread = {when: float(np.sqrt(np.mean(self.spread[f"{name} {when}"] ** 2))) for when in ("before", "after")}
-            return {"yield": float(success.mean()), **spread}
-
-        sensors = self.sensor_success[:, self._learns]
-        found = {
-            "weight": self.weight_success, "bias": self.bias_success, "slope": self.slope_success, "sensor": sensors
+    def verdicts(self) -> dict[str, Verdict]:
+        """Per quantity: whether its goal is met, whether the recording was long enough to know, and which chips got
+        worse."""
+        told = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in self.provenance]
+        return {
+            name: judged(
+                name, *(Deviations.from_array(self.moments[f"{name} {when}"]) for when in ("before", "after")),
+                goal=about[f"goal_{name}"], duration=about.get("duration_ms", np.nan),
+                ids=self.ids, of=len(told),
+            )
+            for name in told
         }  # fmt: skip
-        told = {name: success for name, success in found.items() if success.size and f"{name} after" in self.spread}
-        return {name: of(name, success) for name, success in told.items()}
+
+    @property
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Per quantity: the share that was calibrated with success, the spread before and after, r.m.s. over the
+        chips, and the verdict in words."""
+        verdicts = self.verdicts
+
+        def of(name: str, success: Bools) -> dict[str, Any]:
+            spread = {when: float(np.sqrt(np.mean(self.spread[f"{name} {when}"] ** 2))) for when in ("before", "after")}
+            verdict = {"verdict": verdicts[name].words} if name in verdicts else {}
+            return {"yield": float(success.mean()), **spread, **verdict}
+
+        return {name: of(name, success) for name, success in self._success.items() if f"{name} after" in self.spread}
 
     def maps(self, executable: Executable, ids: Sequence[int]) -> dict[str, Map]:
         """What to write into a session of ``executable`` on the chips ``ids``, by path; see ``salhw.Calibration``.
@@ -193,11 +217,15 @@ class Calibration:
                 raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")
             ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
             spread = {name: hdf5.array(file["spread"], name, "f", (len(ids),)) for name in file["spread"]}
+            moments = {
+                name: hdf5.array(file["moments"], name, "f", (len(ids), 3)) for name in file.get("moments", ())
+            }
             places = {name: hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons")}
             measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
             found = cls(
                 str(file.attrs["target"]), str(file.attrs["target_hash"]), int(file.attrs["wafer"]), ids,
                 **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
+                moments=moments,
             )  # fmt: skip
             expected = file.attrs["sha256"]
         if found.content_hash != expected:
@@ -263,14 +291,6 @@ def _form(name: str, chips: int, places: Mapping[str, IntArray]) -> tuple[str, t
     return "b" if name.endswith("success") else "f", shape if name not in ("gain", "efficacy") else (*shape, 2)
 
 
-def spread(deviation: FloatArray, error: FloatArray) -> FloatArray:
-    """(chip,): root mean square of the (chip, quantity) that were measured, less what measuring alone makes of it."""
-    known = np.isfinite(deviation) & np.isfinite(error)
-    square = np.where(known, deviation, 0.0) ** 2 - np.where(known, error, 0.0) ** 2
-    mean = square.sum(axis=1) / np.maximum(1, known.sum(axis=1))
-    return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
-
-
 def of_one_wafer(chips: Sequence[Chip]) -> None:
     """What a calibration is of.
 
@@ -295,4 +315,14 @@ def _each(executable: Executable, address: Address) -> bool:
 
 
 def _arrays(c: Calibration) -> dict[str, Any]:
-    return {name: getattr(c, name) for name in _NAMES} | {f"spread/{name}": a for name, a in c.spread.items()}
+    groups = {"spread": c.spread, "moments": c.moments}
+    found = {f"{group}/{name}": array for group, of in groups.items() for name, array in of.items()}
+    return {name: getattr(c, name) for name in _NAMES} | found
+
+
+def deviations(found: Mapping[str, Deviations]) -> dict[str, Any]:
+    """``spread`` and ``moments`` of a calibration, by quantity and "before" or "after"."""
+    return {
+        "spread": {name: of_chips.spread for name, of_chips in found.items()},
+        "moments": {name: of_chips.array for name, of_chips in found.items()},
+    }

@@ -23,7 +23,8 @@ from salhw_calibration.plots import amplitudes_and_taus, nominal_and_measured, o
 from salhw_calibration.probing import first_neurons
 from salhw_calibration.results import EffectiveWeights, as_plain
 from salhw_calibration.sensors import CorrelationSensors, correlation_sensors
-from salhw_calibration.tables import Table, of_neurons, of_sensors, of_weights
+from salhw_calibration.tables import Table, of_neurons, of_sensors, of_verdicts, of_weights
+from salhw_calibration.verdict import headline
 
 
 def weights(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
@@ -89,14 +90,11 @@ def calibrate(
     found = measured_and_corrected(target, chips, goals, net=net, duration=duration, seed=seed, progress=progress)
     path = found.save(folder(out))
     residuals(found, goals, path.with_suffix(".png"))  # beside those of other calibrations in the same folder
-    rows = [
-        [name, f"{told['yield']:.1%}", f"{told['before']:.3g}", f"{told['after']:.3g}", f"{getattr(goals, name):g}"]
-        for name, told in found.summary.items()
-    ]
+    many = f"{len(chips)} chip{'s' * (len(chips) > 1)} of wafer {found.wafer}"
     return {
-        "title": f"{net.name} on {target.name}, {len(chips)} chips of wafer {found.wafer}",
-        "columns": ("quantity", "calibrated", "spread before", "after", "goal"),
-        "rows": rows,
+        "title": f"{net.name} on {target.name}, {many}: {headline(found.verdicts)}",
+        "columns": ("quantity", "calibrated", "spread before", "after", "goal", "verdict"),
+        "rows": of_verdicts(found),
         "files": [path.name, path.with_suffix(".png").name],
         "data": {
             "hash": found.content_hash,
@@ -104,6 +102,8 @@ def calibrate(
             "chips": list(found.ids),
             "measured": found.summary,
             "spread": {name: value.tolist() for name, value in found.spread.items()},
+            "headline": headline(found.verdicts),
+            "verdicts": {name: as_plain(v) | {"words": v.words} for name, v in found.verdicts.items()},
             "provenance": json.loads(json.dumps(dict(found.provenance), default=str)),
         },
     }

@@ -16,10 +16,11 @@ from salhw.fields import FloatArray, IntArray
 from salhw.network import Network
 from salhw.paths import addresses
 from salhw.target import Target
-from salhw_calibration.calibration import Calibration, spread, unjudged, usable
+from salhw_calibration.calibration import Calibration, deviations, unjudged, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.measuring import MeasurementError, Progress, refuse_wrong
 from salhw_calibration.sensors import CorrelationSensors, Lags, correlation_sensors, own_lags
+from salhw_calibration.verdict import Deviations
 
 LEARNING = 2  # measurements of sensors: before and after
 SHARE = 0.1  # of the duration, for the network's own lags
@@ -79,15 +80,17 @@ def calibrate_sensors(
     after, after_error = _by_place(exe, calibration, measure(1, corrected), lags)
     wrong = np.abs(after - 1.0) > 3.0 * np.hypot(goal, after_error)
     success = np.isfinite(after) & np.isfinite(before) & (usable(before) == before) & ~wrong
-    spreads = {
-        f"sensor {when}": spread((found - 1.0).reshape(len(chips), -1), error.reshape(len(chips), -1))
+    left = {
+        f"sensor {when}": Deviations.of((found - 1.0).reshape(len(chips), -1), error.reshape(len(chips), -1))
         for when, found, error in (("before", before, before_error), ("after", after, after_error))
     }
+    told = deviations(left)
     return replace(
         corrected,
         sensor_success=success.all(axis=2),
-        spread={**calibration.spread, **spreads},
-        provenance={**calibration.provenance, "goal_sensor": goal},
+        spread={**calibration.spread, **told["spread"]},
+        moments={**calibration.moments, **told["moments"]},
+        provenance={"duration_ms": duration, **calibration.provenance, "goal_sensor": goal},
     )
 
 

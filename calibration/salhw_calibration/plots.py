@@ -18,6 +18,7 @@ from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions
 from salhw_calibration.results import EffectiveWeights
 from salhw_calibration.sensors import CorrelationSensors
+from salhw_calibration.verdict import SHOWN, Deviations
 
 
 def nominal_and_measured(measured: EffectiveWeights, path: str | Path, *, level: float = 0.95) -> Path:
@@ -124,20 +125,27 @@ def _clouds(
 
 
 def residuals(calibration: Calibration, goals: Goals, path: str | Path) -> Path:
-    """Draw the spread that is left of each quantity, before and after, chip by chip; save it to ``path`` and return
-    it."""
-    at = np.arange(len(calibration.ids))
+    """Draw the spread of each quantity before calibration, and what is left of it, chip by chip, with 95 % intervals
+    and the verdict; save it to ``path`` and return it."""
+    at, verdicts = np.arange(len(calibration.ids)), calibration.verdicts
     shown = at[:: max(1, len(at) // 10)]
     title = f"{calibration.target}, wafer {calibration.wafer}"
-    with _panels(list(calibration.summary), title, path) as panels:
+    with _panels(list(calibration.verdicts), title, path) as panels:
         for name, panel in panels.items():
             before, after = (calibration.spread[f"{name} {when}"] for when in ("before", "after"))
             panel.vlines(at, after, before, color="0.8", linewidth=1.0, zorder=0)
-            panel.plot(at, before, "o", color="C3", markersize=4, label="before")
-            panel.plot(at, after, "o", color="C0", markersize=4, label="after")
+            for when, value, colour in (("before", before, "C3"), ("after", after, "C0")):
+                low, high = Deviations.from_array(calibration.moments[f"{name} {when}"]).limits((1.0 - SHOWN) / 2.0)
+                ends = np.nan_to_num(np.maximum([value - low, high - value], 0.0))
+                panel.errorbar(at, value, ends, fmt="o", color=colour, markersize=4, elinewidth=0.6, label=when)
+            worse = [calibration.ids.index(found.chip) for found in verdicts[name].worse]
+            if worse:
+                panel.plot(at[worse], after[worse], "o", color="k", markersize=9, fillstyle="none", label="got worse")
             panel.axhline(getattr(goals, name), color="0.5", linewidth=0.8, linestyle=":", label="goal")
             panel.set_xticks(shown, [str(calibration.ids[k]) for k in shown])
-            panel.set(xlabel="chip", ylabel=f"spread of residuals, {name}", ylim=(0.0, None))
-            panel.set_title(f"{name}: {calibration.summary[name]['yield']:.1%} calibrated", fontsize=9)
+            top = 1.2 * max(np.max(before), np.max(after), getattr(goals, name))  # limits may be far above
+            panel.set(xlabel="chip", ylabel=f"spread of residuals, {name}", ylim=(0.0, top))
+            share = f", {calibration.summary[name]['yield']:.1%} calibrated" if verdicts[name].known else ""
+            panel.set_title(f"{name}: {verdicts[name].word}{share}", fontsize=9)
             panel.legend(fontsize=7, frameon=False)
     return Path(path)

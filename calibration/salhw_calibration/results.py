@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def instance_ids(chips: Sequence[Chip] | None, instances: int | Sequence[int] | 
 
 
 def as_plain(result: Any) -> dict[str, Any]:
-    """The fields of a result as plain data, for JSON: arrays as lists, in which NaN becomes null."""
+    """The fields of a result as plain data, for JSON: arrays as lists; NaN and infinity become null."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -51,6 +51,10 @@ def as_plain(result: Any) -> dict[str, Any]:
             return np.where(np.isfinite(value), value, None).tolist()  # type: ignore[call-overload]  # numpy's stubs know no None
         if isinstance(value, Model):
             return value.model_dump(mode="json")
+        if is_dataclass(value):
+            return as_plain(value)
+        if isinstance(value, float) and not np.isfinite(value):
+            return None
         return [plain(each) for each in value] if isinstance(value, tuple) else value
 
     return {field.name: plain(getattr(result, field.name)) for field in fields(result)}

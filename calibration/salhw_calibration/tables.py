@@ -8,6 +8,7 @@ from salhw.compile.executable import Executable
 from salhw.connectivity import count
 from salhw.fields import FloatArray
 from salhw.paths import BRANCHES
+from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions
 from salhw_calibration.results import EffectiveWeights
 from salhw_calibration.sensors import CorrelationSensors
@@ -69,6 +70,25 @@ def of_sensors(exe: Executable, found: CorrelationSensors) -> Table:
             noise = f"{np.median(found.noise[name][:, b][known]):.3g}" if known.any() else NONE
             rows.append([name, branch, f"{synapses}", f"{known.sum()}", *fitted, noise])
     return columns, rows
+
+
+def of_verdicts(found: Calibration) -> list[list[str]]:
+    """A row for each calibrated quantity, and behind it one for each chip that got worse, with 95 % intervals."""
+    rows = []
+    for name, verdict in found.verdicts.items():
+        told = found.summary[name]
+        share, before = f"{told['yield']:.1%}" if verdict.known else "not known", f"{told['before']:.3g}"
+        after = _between(told["after"], verdict.interval)
+        rows.append([name, share, before, after, f"{verdict.goal:g}", verdict.words])
+        for worse in verdict.worse:
+            ends = _between(worse.before, worse.before_interval), _between(worse.after, worse.after_interval)
+            rows.append([f"{name} of chip {worse.chip}", "", *ends, f"{verdict.goal:g}", "got worse"])
+    return rows
+
+
+def _between(value: float, ends: tuple[float, float]) -> str:
+    """A spread, and the interval that it lies in."""
+    return f"{value:.3g} ({ends[0]:.2g}..{ends[1]:.2g})" if np.isfinite(ends[1]) else NONE
 
 
 def _fitted(value: FloatArray, error: FloatArray) -> list[str]:
