@@ -117,7 +117,8 @@ class Calibration:
     def verdicts(self) -> dict[str, Verdict]:
         """Per quantity: whether its goal is met, whether the recording was long enough to know, and which chips got
         worse."""
-        told = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in self.provenance]
+        about = {name: value for name, value in self.provenance.items() if isinstance(value, int | float)}
+        told = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in about]
         return {
             name: judged(
                 name, *(Deviations.from_array(self.moments[f"{name} {when}"]) for when in ("before", "after")),
@@ -217,9 +218,7 @@ class Calibration:
                 raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")
             ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
             spread = {name: hdf5.array(file["spread"], name, "f", (len(ids),)) for name in file["spread"]}
-            moments = {
-                name: hdf5.array(file["moments"], name, "f", (len(ids), 3)) for name in file.get("moments", ())
-            }
+            moments = {name: hdf5.array(file["moments"], name, "f", (len(ids), 3)) for name in file.get("moments", ())}
             places = {name: hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons")}
             measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
             found = cls(
