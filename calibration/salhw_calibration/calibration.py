@@ -117,11 +117,12 @@ class Calibration:
     def verdicts(self) -> dict[str, Verdict]:
         """Per quantity: whether its goal is met, whether the recording was long enough to know, and which chips got
         worse."""
-        told = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in self.provenance]
+        about = {name: value for name, value in self.provenance.items() if isinstance(value, int | float)}
+        told = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in about]
         return {
             name: judged(
                 name, *(Deviations.from_array(self.moments[f"{name} {when}"]) for when in ("before", "after")),
-                goal=float(self.provenance[f"goal_{name}"]), duration=float(self.provenance["duration_ms"]),
+                goal=about[f"goal_{name}"], duration=about.get("duration_ms", np.nan),
                 ids=self.ids, of=len(told),
             )
             for name in told
@@ -217,14 +218,13 @@ class Calibration:
                 raise file_error(path, asked, f"{FORMAT} {VERSION}", "calibrate again")
             ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
             spread = {name: hdf5.array(file["spread"], name, "f", (len(ids),)) for name in file["spread"]}
-            held = file.get("moments", {})  # none in files of an older salhw
-            moments = {name: hdf5.array(held, name, "f", (len(ids), 3)) for name in held}
+            moments = {name: hdf5.array(file["moments"], name, "f", (len(ids), 3)) for name in file.get("moments", ())}
             places = {name: hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons")}
             measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
             found = cls(
                 str(file.attrs["target"]), str(file.attrs["target_hash"]), int(file.attrs["wafer"]), ids,
-                **places, **measured, spread=spread, moments=moments,
-                provenance=dict(json.loads(file["provenance"][()])),
+                **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
+                moments=moments,
             )  # fmt: skip
             expected = file.attrs["sha256"]
         if found.content_hash != expected:
