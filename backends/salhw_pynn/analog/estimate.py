@@ -29,6 +29,7 @@ from salhw_pynn.analog.membrane import (
     TAU_SYN,
     continuous,
     leak,
+    realised,
     sensitivity,
     strength,
 )
@@ -157,7 +158,7 @@ class _Description:
             p.name: np.full(shape[p.name], p.neuron.v_rest) for p in net.populations if isinstance(p.neuron, LIF)
         }
         self.chance = {
-            p.name: -np.expm1(-_rate(net, p) * self.dt / 1000.0)
+            p.name: -np.expm1(-driven_rate(net, p) * self.dt / 1000.0)
             for p in net.populations
             if isinstance(p.neuron, Source)
         }
@@ -220,16 +221,17 @@ class _Chip(_Description):
         self.current = {p.name: np.zeros((copies, p.size), dtype=np.float32) for p in glm}
         self.dead = {p.name: np.zeros((copies, p.size), dtype=np.int32) for p in glm}
         self.leaks = {p.name: self._leak(p) for p in glm}
-        self.synapses = [(p, self._currents(p)) for p in net.projections if p.post in self.v]
+        made = realised(net)
+        self.synapses = [(p, self._currents(p, made)) for p in net.projections if p.post in self.v]
 
     def _leak(self, p: Population) -> npt.NDArray[np.float32]:
         """What a tick adds to the potential by the leak."""
         assert isinstance(p.neuron, GLM)
         return ((1.0 - self.keep) * leak(continuous(p.neuron, self.bias[p.name], self.net.dt))).astype(np.float32)
 
-    def _currents(self, p: Projection) -> FloatArray:
+    def _currents(self, p: Projection, made: Network) -> FloatArray:
         post, matrix = self.net.population(p.post), _matrix(self.net, p)
-        excitatory, inhibitory = strength(self.net, p.name)
+        excitatory, inhibitory = strength(made, p.name)
         by_bias = sensitivity(post, np.broadcast_to(self.bias[p.post], post.size), self.net.dt)
         return np.asarray(matrix * np.where(matrix >= 0, excitatory, inhibitory) * by_bias[:, None])
 
@@ -283,7 +285,7 @@ def _bias(net: Network, p: Population) -> FloatArray:
     )
 
 
-def _rate(net: Network, p: Population) -> FloatArray:
+def driven_rate(net: Network, p: Population) -> FloatArray:
     """Mean rates of sources in Hz while they are driven."""
     rate = np.zeros(p.size)
     for s in net.stimuli:

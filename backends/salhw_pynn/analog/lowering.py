@@ -15,16 +15,16 @@ from salhw.connectivity import Dense
 from salhw.consistency import rule_name
 from salhw.diagnostics import Diagnostic
 from salhw.fields import FloatArray
-from salhw.kernels import Exponential
 from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF, Neuron, Source
+from salhw.neurons import GLM, LIF, Source
+from salhw.plasticity import PairSTDP
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
 from salhw.target import Range, Target
 from salhw_pynn.analog.circuit import ticks_per_step
-from salhw_pynn.analog.estimate import rate_errors
+from salhw_pynn.analog.estimate import driven_rate, rate_errors
 from salhw_pynn.analog.hybrid import code, nominal_program, plastic, setting, too_large
-from salhw_pynn.analog.membrane import LSB_PER_GAP, TAU_M, TAU_SYN, exponential_of, lif_refractory
+from salhw_pynn.analog.membrane import LSB_PER_GAP, TAU_M, current_tau, exponential_of, lif_refractory, realised
 from salhw_pynn.analog.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
 from salhw_pynn.hardware import program
 from salhw_pynn.hardware.rows import shortest_period
@@ -52,10 +52,10 @@ def lower(net: Network, target: Target) -> Lowering:
     tick = net.dt / (ticks_per_step(net) or 1)
     named = [
         *changed, *_sampled(net), *_intervals(net, tick), *_shapes(net, tick), *_shared(net, placed), *_losses(net),
-        *_memory(lowered, target),
+        *_memory(lowered, target), *_learned(lowered, target),
     ]  # fmt: skip
     notes = tuple(_notes(lowered, target, placed))
-    return Lowering(_realised(lowered), tuple(named), notes, None if target == asked else target)
+    return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
 
 
 def scaled(net: Network, target: Target) -> Target:
@@ -92,19 +92,6 @@ def _fits(p: Projection, target: Target) -> bool:
         sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
         fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max(initial=0.0)))
     return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
-
-
-def _realised(net: Network) -> Network:
-    """The same network with the PSPs that the chip makes, whose areas are those described."""
-
-    def made(p: Projection) -> Projection:
-        neuron = net.population(p.post).neuron
-        if isinstance(neuron, Source):
-            return p
-        tau, height = exponential_of(p.kernel)
-        return p.replace(kernel=Exponential(tau_syn=current_tau(neuron, p), area=tau * height))
-
-    return net.replace(projections=[made(p) for p in net.projections])
 
 
 def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
@@ -227,16 +214,59 @@ def _memory(net: Network, target: Target) -> list[Diagnostic]:
     return [replace(finding, severity="approximation") for finding in too_large(programs)]
 
 
-def current_tau(neuron: Neuron, p: Projection) -> float:
-    """Time constant in ms of the synaptic current by which a PSP is made onto ``neuron``."""
-    return TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(p.kernel)[0]
+def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """What reads and rounding add to weights at each update, and what a full sensor leaves out."""
+    for p in (net.projection(name) for name in plastic(net)):
+        (rule,), held = p.plasticity, setting(target.on(p.name))
+        assert rule.period is not None
+        path = f"projections.{p.name}.plasticity"
+        if target.weight_bits is not None and (noise := _scatter(rule, held, target)):
+            size = (
+                f"each update adds a scatter of up to {noise:.2g} to a weight (reads of whole LSB with their noise, "
+                f"rounding), {noise * sqrt(1000.0 / rule.period):.2g} per square root of a second"
+            )
+            asked, fix = f"exact, every {number(rule.period)} ms", "a lower learning rate, or a longer period"
+            yield _different("SAL337", f"{path}.learning_rate", asked, size, fix)
+        most, room = _most_pairs(net, p, rule.period), held.capacity / held.amplitude
+        if most > room:
+            size = (
+                f"a branch of a sensor counts up to {room:.0f} pairs at distance 0 per update, up to {most:.0f} can "
+                f"fall into one: up to {1.0 - room / most:.0%} of a change is lost"
+            )
+            longest = rule.period * room / most
+            fix = f'update = "every {number(net.dt * int(longest / net.dt))} ms"'
+            yield _different("SAL338", f"{path}.update", rule.update, size, fix)
+
+
+def _scatter(rule: PairSTDP, held: program.Setting, target: Target) -> float:
+    """Standard deviation of what an update adds beside the pairs, in units of the weights: two reads, each with noise
+    and rounded to whole LSB, and the rounding of the change to the finest bit that is kept."""
+    noise = target.variability.get("read_noise")
+    read = sqrt((noise.sd if noise else 0.0) ** 2 + 1.0 / 12.0) / held.amplitude
+    rate = np.abs(np.asarray(rule.learning_rate)).max(initial=0.0)
+    sides = sqrt(sum(float(np.abs(w.amplitude).max(initial=0.0)) ** 2 for w in (rule.causal, rule.anticausal)))
+    return float(np.hypot(rate * sides * read, 0.5 * held.code * 0.5**held.hidden_bits)) if rate else 0.0
+
+
+def _most_pairs(net: Network, p: Projection, period: float) -> float:
+    """The most pairs of a synapse in a period: a spike of either neuron makes one at most, and shortest intervals are
+    refractory periods, of driven sources what their rates allow."""
+    spikes = []
+    for end in (p.pre, p.post):
+        population = net.population(end)
+        if isinstance(population.neuron, Source):
+            per_ms = min(1.0 / net.dt, float(driven_rate(net, population).max(initial=0.0)) / 1000.0)
+        else:
+            per_ms = 1.0 / population.neuron.tau_ref
+        spikes.append(period * per_ms)
+    return min(spikes)
 
 
 def psp_error(population: Population, p: Projection, dt: float, tick: float) -> float:
     """Total variation distance between a PSP and the one realised, both normalised to their areas: the first is
     constant over each step of ``dt``, the second begins a tick later; a sampling neuron's membrane is in it."""
     neuron = population.neuron
-    tau = current_tau(neuron, p)
+    tau = current_tau(neuron, p.kernel)
     step = 0.01 * min(tau, p.kernel.tau_syn, dt)
     t = (np.arange(ceil(12.0 * (max(tau, p.kernel.tau_syn) + dt) / step)) + 0.5) * step
     wanted = p.kernel.shape(np.ceil(t / dt) * dt * (1 - 1e-12))
@@ -252,7 +282,7 @@ def _shapes(net: Network, tick: float) -> Iterator[Diagnostic]:
         post = net.population(p.post)
         error = 0.0 if isinstance(post.neuron, Source) else psp_error(post, p, net.dt, tick)
         if error > 0.01:
-            tau = number(current_tau(post.neuron, p))
+            tau = number(current_tau(post.neuron, p.kernel))
             size = f"an exponential current of {tau} ms with its area, of which {error:.2g} lies elsewhere"
             asked = f"{p.kernel.kind}, {number(p.kernel.tau_syn)} ms"
             fix = "accept it: no other PSP keeps LIF sampling near the theory"
@@ -297,7 +327,7 @@ def _intervals(net: Network, tick: float) -> Iterator[Diagnostic]:
     """LIF neurons cross their thresholds at any tick, the description's at the end of a step."""
     for p in net.populations:
         if isinstance(p.neuron, LIF) and (error := interval_error(net, p, p.neuron, tick)) > 1e-9:
-            size = f"spikes wait for no step's end, intervals are off by up to {error:.2g} of their length"
+            size = f"spikes wait for no step's end, intervals are off by up to {error:.3g} of their length"
             asked = f"a grid of {number(net.dt)} ms"
             yield _different("SAL336", f"populations.{p.name}.neuron", asked, size, "a smaller dt, or no GLM neurons")
 

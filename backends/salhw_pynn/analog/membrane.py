@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from salhw.chip import Chip
 from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Kernel, Rectangular
-from salhw.network import Network, Population
-from salhw.neurons import GLM, LIF
+from salhw.kernels import Exponential, Kernel, Rectangular
+from salhw.network import Network, Population, Projection
+from salhw.neurons import GLM, LIF, Neuron, Source
 
 TAU_SYN, TAU_M = 0.5, 0.1
 """Time constants of synaptic inputs and membrane of a sampling neuron, in refractory periods."""
@@ -118,14 +118,32 @@ def exponential_of(kernel: Kernel) -> tuple[float, float]:
     return kernel.tau_syn, kernel.height
 
 
+def current_tau(neuron: Neuron, kernel: Kernel) -> float:
+    """Time constant in ms of the synaptic current by which a PSP is made onto ``neuron``."""
+    return TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(kernel)[0]
+
+
+def realised(net: Network) -> Network:
+    """The same network with the PSPs that the chip makes: decaying currents of the areas that those described have on
+    their grid."""
+
+    def made(p: Projection) -> Projection:
+        neuron = net.population(p.post).neuron
+        if isinstance(neuron, Source):
+            return p
+        area = described_area(p.kernel, net.dt)
+        return p.replace(kernel=Exponential(tau_syn=current_tau(neuron, p.kernel), area=area))
+
+    return net.replace(projections=[made(p) for p in net.projections])
+
+
 def strength(net: Network, projection: str) -> tuple[float, float]:
     """The current of one spike per unit weight through the excitatory and the inhibitory input, in units of the
-    postsynaptic membrane."""
+    postsynaptic membrane, in a network whose PSPs are ``realised``."""
     p = net.projection(projection)
-    neuron, area = net.population(p.post).neuron, described_area(p.kernel, net.dt)
+    neuron, (tau, height) = net.population(p.post).neuron, exponential_of(p.kernel)
     if isinstance(neuron, GLM):
-        return CURRENT * area / neuron.tau_ref, INHIBITORY * area / neuron.tau_ref
-    height = area / exponential_of(p.kernel)[0]
+        return CURRENT * tau * height / neuron.tau_ref, INHIBITORY * tau * height / neuron.tau_ref
     return height, height
 
 
