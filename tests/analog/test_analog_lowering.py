@@ -67,7 +67,7 @@ def named(net: Network, target: salhw.Target = CHIP) -> dict[str, Diagnostic]:
          [("SAL102", "projections.p.delay")]),
         (pairs(W).replace(projections=[
             pairs(W).projections[0].replace(plasticity=[SAL(RATE, update="every 200 ms")] * 2)]),
-         [("SAL107", "projections.p.plasticity")]),
+         [("SAL107", "projections.p.plasticity[1]")]),
         (Network(name="lif", dt=1.0, populations=[Population(name="n", size=2, neuron=LIF(v_rest=3.0))]),
          [("SAL104", "populations.n.v_rest")]),
     ],

@@ -72,28 +72,28 @@ class Circuit:
         return np.asarray((tick - self.plan.lead_in - 1) // self.per_step)
 
 
-def ticks_per_step(net: Network) -> int | None:
-    """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none."""
-    shortest = min(
-        (_shortest(net, p) for p in net.populations if not isinstance(p.neuron, Source)), default=net.dt / TICK
-    )
-    least = max(1, ceil(net.dt / (TICK * shortest) - 1e-9))
+def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
+    """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none. ``dt``:
+    another one than the network's."""
+    step = dt or net.dt
+    shortest = min(_shortest(net, p, step) for p in net.populations)
+    least = max(1, ceil(step / (TICK * shortest) - 1e-9))
     candidates: list[int] = [*range(least, 4 * least + 4)]
     if any(isinstance(p.neuron, LIF) for p in net.populations):  # half a step is whole ticks more only if they are odd
         candidates.sort(key=lambda k: k if k % 2 else k + 2.5)
     for per_step in candidates:
-        tics = net.dt / per_step / TIC
+        tics = step / per_step / TIC
         if abs(tics - round(tics)) < 1e-6:
             return per_step
     return None
 
 
-def _shortest(net: Network, population: Population) -> float:
+def _shortest(net: Network, population: Population, dt: float) -> float:
     """What ticks have to be short against. Membranes are integrated exactly; PSPs begin a tick late."""
     if isinstance(population.neuron, GLM):
         return TAU_M * population.neuron.tau_ref
     onto = (exponential_of(p.kernel)[0] for p in net.projections if p.post == population.name)
-    return min((LATE * tau for tau in onto), default=net.dt / TICK)
+    return min((LATE * tau for tau in onto if isinstance(population.neuron, LIF)), default=dt / TICK)
 
 
 def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circuit:

@@ -1,7 +1,7 @@
 """How the constants LEAK, CURRENT, INHIBITORY and BELOW of ``membrane`` are found, on the ideal chip.
 
-The leak makes neurons without input right, the others are a compromise: in networks of five neurons with weights up to 2
-and biases from -3 to 2.2 they leave the least error of the rates, while pairs at a bias of 0 stay as they are.
+The leak makes neurons without input right, the others are a compromise: in networks of five neurons with weights up to
+2 and biases from -3 to 2.2 they leave the least error of the rates, while pairs at a bias of 0 stay as they are.
 
 
 ``python -m salhw_pynn.analog.fit`` repeats it in a few minutes.

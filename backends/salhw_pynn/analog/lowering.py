@@ -122,18 +122,21 @@ def _mixtures(net: Network) -> Iterator[Diagnostic]:
     """The synaptic inputs of a LIF neuron have one time constant."""
     for population in net.populations:
         onto = [p for p in net.projections if p.post == population.name]
-        taus = sorted({exponential_of(p.kernel)[0] for p in onto})
-        if isinstance(population.neuron, LIF) and len(taus) > 1:
-            asked = ", ".join(f"{number(tau)} ms" for tau in taus)
+        taus = [exponential_of(p.kernel)[0] for p in onto]
+        if isinstance(population.neuron, LIF) and len(set(taus)) > 1:
+            other = next(p for p, tau in zip(onto, taus, strict=True) if tau != taus[0])
+            asked = ", ".join(f"{number(tau)} ms" for tau in sorted(set(taus)))
             supported = "synaptic currents of one time constant on one population (a rectangular PSP: half its length)"
-            yield _together(f"projections.{onto[-1].name}.kernel", asked, supported, "give all of them one kernel")
+            first = onto[0].kernel
+            fix = f"kernel = {first.kind}(tau_syn={first.tau_syn!r}), or a population of their own"
+            yield _together(f"projections.{other.name}.kernel", asked, supported, fix)
 
 
 def _rules(net: Network) -> Iterator[Diagnostic]:
     for p in net.projections:
-        if len(p.plasticity) > 1:
-            path, asked = f"projections.{p.name}.plasticity", f"{len(p.plasticity)} rules"
-            yield _together(path, asked, "one rule on a projection", "leave the others out")
+        for k in range(1, len(p.plasticity)):
+            path, asked = f"projections.{p.name}.{rule_name(p, k)}", f"{len(p.plasticity)} rules"
+            yield _together(path, asked, "one rule on a projection", "leave it out")
 
 
 def _potentials(net: Network) -> Iterator[Diagnostic]:
@@ -142,19 +145,20 @@ def _potentials(net: Network) -> Iterator[Diagnostic]:
         if isinstance(p.neuron, LIF):
             lsb = (p.neuron.v_rest - p.neuron.v_reset) * LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset)
             if not -(LEAKS - 20) <= lsb <= LEAKS:
-                ends = [p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
-                        for x in (-(LEAKS - 20), LEAKS)]  # fmt: skip
-                supported = f"supported {ends[0]:g}..{ends[1]:g} beside this reset and threshold"
-                path = f"populations.{p.name}.v_rest"
-                yield Diagnostic(
-                    "SAL104", path, number(p.neuron.v_rest), supported, "a resting potential nearer to them"
+                low, high = (
+                    p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
+                    for x in (-(LEAKS - 20) + 1e-3, LEAKS - 1e-3)
                 )
+                supported = f"supported {low:g}..{high:g} beside this reset and threshold"
+                fix = f"v_rest >= {number(low)}" if lsb < 0 else f"v_rest <= {number(high)}"
+                yield Diagnostic("SAL104", f"populations.{p.name}.v_rest", number(p.neuron.v_rest), supported, fix)
 
 
 def _grid(net: Network) -> Iterator[Diagnostic]:
     if ticks_per_step(net) is None:
         supported = "whole multiples of NEST's 0.001 ms that can be divided into short enough ticks"
-        yield _together("dt", f"{number(net.dt)} ms", supported, "choose another dt, such as 1 ms")
+        good = next(k / 1000 for k in range(round(net.dt * 1000), 0, -1) if ticks_per_step(net, k / 1000))
+        yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {good!r} ms")
 
 
 def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
