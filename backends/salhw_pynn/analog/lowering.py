@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import ceil, sqrt
+from math import ceil, floor, sqrt
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from salhw.compile.lower import Lowering
 from salhw.compile.place import place
 from salhw.connectivity import Dense
 from salhw.consistency import rule_name
-from salhw.diagnostics import Diagnostic
+from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.fields import FloatArray
 from salhw.network import Network, Population, Projection
 from salhw.neurons import GLM, LIF, Source
@@ -35,6 +35,8 @@ STDD_ERROR = ((0.0, 0.5, 1.0, 1.5, 2.0, 2.52), (0.08, 0.15, 0.36, 0.56, 0.67, 0.
 """Largest |W| between sampling neurons, and the largest total variation of the spike-timing differences of pairs and
 networks with it: measured on the ideal chip (docs)."""
 FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
+STEPS = (1.25, 1.0, 0.8, 0.625, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.08, 0.05, 0.04, 0.025, 0.02)
+"""Time steps in ms that are proposed: whole ones fit into 10 ms."""
 LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibrated, less a margin
 
 
@@ -157,8 +159,18 @@ def _potentials(net: Network) -> Iterator[Diagnostic]:
 def _grid(net: Network) -> Iterator[Diagnostic]:
     if ticks_per_step(net) is None:
         supported = "whole multiples of NEST's 0.001 ms that can be divided into short enough ticks"
-        good = next(k / 1000 for k in range(round(net.dt * 1000), 0, -1) if ticks_per_step(net, k / 1000))
-        yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {good!r} ms")
+        good = [dt for dt in (*STEPS, floor(net.dt * 1000) / 1000) if dt < net.dt and ticks_per_step(net, dt)]
+        chosen = next((dt for dt in good if _on_grid(net, dt)), good[-1])
+        yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {chosen!r} ms")
+
+
+def _on_grid(net: Network, dt: float) -> bool:
+    """Whether all times of the description are whole multiples of ``dt``."""
+    try:
+        net.replace(dt=dt)
+    except DescriptionError:
+        return False
+    return True
 
 
 def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
