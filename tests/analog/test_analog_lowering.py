@@ -93,13 +93,13 @@ def test_synaptic_inputs_of_lif_neurons_have_one_time_constant() -> None:
                          Projection(name="b", kernel=Exponential(tau_syn=tau), **ends)],
         )  # fmt: skip
 
-    assert set(named(net(5.0))) == {"SAL332", "SAL301", "SAL336"}
+    assert set(named(net(5.0))) == {"SAL313", "SAL332", "SAL301", "SAL336"}
     assert refused(net(4.0)) == [("SAL107", "projections.b.kernel")]
 
 
 def test_approximations_have_names_and_sizes() -> None:
     found = named(pairs([0.51, 0.4]))
-    assert set(found) == {"SAL331", "SAL332", "SAL301", "SAL337"}
+    assert set(found) == {"SAL331", "SAL332", "SAL301", "SAL337", "SAL313"}
     assert "0.25 lies elsewhere" in found["SAL332"].supported
     assert "at most 0.01," in found["SAL301"].supported
     many = named(pairs(np.zeros(102)))["SAL333"]

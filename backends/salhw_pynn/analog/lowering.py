@@ -54,7 +54,7 @@ def lower(net: Network, target: Target) -> Lowering:
     tick = net.dt / (ticks_per_step(net) or 1)
     named = [
         *changed, *_sampled(net), *_intervals(net, tick), *_shapes(net, tick), *_shared(net, placed), *_losses(net),
-        *_memory(lowered, target), *_learned(lowered, target),
+        *_memory(lowered, target), *_learned(lowered, target), *_kept(lowered, target),
     ]  # fmt: skip
     notes = tuple(_notes(lowered, target, placed))
     return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
@@ -254,6 +254,22 @@ def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
             yield _different("SAL338", f"{path}.update", rule.update, size, fix)
 
 
+def _kept(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """A spike's current has the weight that the synapse had then."""
+    for p in net.projections:
+        if isinstance(net.population(p.post).neuron, Source) or not _fan_in(net, p):
+            continue
+        size = "off by what session.set changes, until they end; as described if weights are not written"
+        for rule in p.plasticity:
+            held = setting(target.on(p.name))
+            sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
+            rate = float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
+            pairs = min(_most_pairs(net, p, rule.period or 0.0), held.capacity / held.amplitude)
+            size = f"off by what an update changes, {rate * sides * pairs:.2g} at most, until they end"
+        asked = "PSPs under way have the present weight"
+        yield _different("SAL313", f"projections.{p.name}", asked, size, "accept it, or write weights between spikes")
+
+
 def _scatter(rule: PairSTDP, held: program.Setting, target: Target) -> float:
     """Standard deviation of what an update adds beside the pairs, in units of the weights: two reads, each with noise
     and rounded to whole LSB, and the rounding of the change to the finest bit that is kept."""
@@ -297,7 +313,7 @@ def _shapes(net: Network, tick: float) -> Iterator[Diagnostic]:
     for p in net.projections:
         post = net.population(p.post)
         error = 0.0 if isinstance(post.neuron, Source) else psp_error(post, p, net.dt, tick)
-        if error > 0.01:
+        if error > 1e-4:
             tau = number(current_tau(post.neuron, p.kernel))
             size = f"an exponential current of {tau} ms with its area, of which {error:.2g} lies elsewhere"
             asked = f"{p.kernel.kind}, {number(p.kernel.tau_syn)} ms"
