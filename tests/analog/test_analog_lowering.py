@@ -26,8 +26,8 @@ from salhw import (
 from salhw.compile.place import place
 from salhw.diagnostics import Diagnostic
 from salhw_pynn.analog.hybrid import code
-from salhw_pynn.analog.lowering import psp_error
 from salhw_pynn.analog.placement import rows
+from salhw_pynn.analog.sizes import psp_error
 
 W = [0.5, 0.4]
 

@@ -23,8 +23,8 @@ from salhw import (
 )
 from salhw.diagnostics import Diagnostic
 from salhw_pynn.analog.estimate import rate_errors
-from salhw_pynn.analog.lowering import interval_error
 from salhw_pynn.analog.membrane import described_area
+from salhw_pynn.analog.sizes import interval_error
 
 
 def named(net: Network, target: salhw.Target) -> dict[str, Diagnostic]:
