@@ -4,13 +4,17 @@ checks that need it unsupported."""
 from __future__ import annotations
 
 ACCURACY: dict[str, str] = {
-    "rate": "relative error of a neuron's firing rate at constant bias",
+    "rate": "relative error of a neuron's firing rate, in a network or alone",
+    "rate_alone": "the same of a neuron without input, of a bias of -1 or more; if it is not declared, that of rate "
+    "holds",
     "poisson_rate": "relative error of a Poisson source's rate",
     "psp_shape": "largest deviation of a PSP, measured by firing probabilities, as a share of its peak",
     "membrane": "largest deviation of a PSP, read from the membrane potential, as a share of its peak",
     "correlation": "largest correlation coefficient (per step) between two unconnected neurons",
     "stdd_total_variation": "total variation distance between the lags of nearest spike pairs and the theory's",
-    "state_total_variation": "total variation distance between the states of three neurons and the exact distribution",
+    "pair_stdd": "the same of a pair without other input, of weights from -1 to 1; if it is not declared, that of "
+    "stdd_total_variation holds",
+    "state_total_variation": "total variation distance between the states of a few neurons and the exact distribution",
     "window": "relative error of the weight change by spike pairs (amplitudes, learning rates, pairing)",
     "coincidence": "error of the weight change by simultaneous spikes, as a share of the amplitude; if it is not "
     "declared, that of window holds",

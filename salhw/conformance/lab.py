@@ -79,6 +79,14 @@ class Lab:
             raise Undeclared([finding])
         return self.target.accuracy[name]
 
+    def finer_accuracy(self, name: str, whole: str) -> float:
+        """The accuracy that is declared for a part of what ``whole`` holds for, or that of ``whole``.
+
+        Raises:
+            Undeclared: its TOML states neither.
+        """
+        return self.target.accuracy[name] if name in self.target.accuracy else self.accuracy(whole)
+
     def undeclared(self, net: Network) -> list[Diagnostic]:
         """What the target's declared capabilities or resources lack for the network; empty if it must run."""
         return [*check(net, self.target), *place(net, self.target)[1]]

@@ -26,8 +26,8 @@ from salhw import (
 from salhw.compile.place import place
 from salhw.diagnostics import Diagnostic
 from salhw_pynn.analog.hybrid import code
-from salhw_pynn.analog.lowering import psp_error
 from salhw_pynn.analog.placement import rows
+from salhw_pynn.analog.sizes import psp_error
 
 W = [0.5, 0.4]
 
@@ -67,7 +67,7 @@ def named(net: Network, target: salhw.Target = CHIP) -> dict[str, Diagnostic]:
          [("SAL102", "projections.p.delay")]),
         (pairs(W).replace(projections=[
             pairs(W).projections[0].replace(plasticity=[SAL(RATE, update="every 200 ms")] * 2)]),
-         [("SAL107", "projections.p.plasticity")]),
+         [("SAL107", "projections.p.plasticity[1]")]),
         (Network(name="lif", dt=1.0, populations=[Population(name="n", size=2, neuron=LIF(v_rest=3.0))]),
          [("SAL104", "populations.n.v_rest")]),
     ],
@@ -93,13 +93,13 @@ def test_synaptic_inputs_of_lif_neurons_have_one_time_constant() -> None:
                          Projection(name="b", kernel=Exponential(tau_syn=tau), **ends)],
         )  # fmt: skip
 
-    assert set(named(net(5.0))) == {"SAL332", "SAL301"}
+    assert set(named(net(5.0))) == {"SAL313", "SAL332", "SAL301", "SAL336"}
     assert refused(net(4.0)) == [("SAL107", "projections.b.kernel")]
 
 
 def test_approximations_have_names_and_sizes() -> None:
     found = named(pairs([0.51, 0.4]))
-    assert set(found) == {"SAL331", "SAL332", "SAL301"}
+    assert set(found) == {"SAL331", "SAL332", "SAL301", "SAL337", "SAL313"}
     assert "0.25 lies elsewhere" in found["SAL332"].supported
     assert "at most 0.01," in found["SAL301"].supported
     many = named(pairs(np.zeros(102)))["SAL333"]
@@ -115,10 +115,12 @@ def test_a_psp_error_is_the_area_that_lies_elsewhere() -> None:
     glm = Population(name="n", size=1, neuron=GLM())
     p = pairs(W).projections[0]
     crossing = 5 * np.log(2)
-    assert psp_error(lif, p) == pytest.approx(1 - np.exp(-crossing / 5) - crossing / 10 + np.exp(-2), abs=2e-3)
+    assert psp_error(lif, p, 1e-2, 1e-4) == pytest.approx(
+        1 - np.exp(-crossing / 5) - crossing / 10 + np.exp(-2), abs=2e-3
+    )
     t = np.arange(0.0005, 100.0, 0.001)
     made = (np.exp(-t / 5) - np.exp(-t)) / 4.0
-    assert psp_error(glm, p) == pytest.approx(0.5 * np.abs(made - (t < 10) / 10).sum() * 0.001, abs=2e-3)
+    assert psp_error(glm, p, 1e-2, 1e-4) == pytest.approx(0.5 * np.abs(made - (t < 10) / 10).sum() * 0.001, abs=2e-3)
 
 
 def test_a_period_that_is_too_short_is_lengthened_to_what_the_processor_needs() -> None:

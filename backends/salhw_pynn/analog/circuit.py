@@ -26,6 +26,8 @@ from salhw_pynn.plan import Cells, Plan, Synapses
 
 TICK = 0.2
 """NEST's resolution at most, in the shortest of the times that matter: of membranes, synapses, refractoriness."""
+LATE = 0.25
+"""Of the time constant of a LIF neuron's synaptic current, TICK of which its PSPs may be late."""
 SETTLING = 10.0
 """Synaptic time constants before step 0, in which the background settles and nothing spikes."""
 SILENT = 1e9
@@ -37,7 +39,7 @@ class Wiring:
     """A projection on B chips: S synapses with ``post``, ``pre``, ``position`` of ``salhw.connectivity.synapses``.
 
     ``current``: of one spike per unit weight, in units of the postsynaptic membrane, through the excitatory [0] and the
-    inhibitory input, (2, B, S): the chip's gains and synapses are in it.
+    inhibitory input, (2, B, S): the chip's gains and synapses are in it, the neurons' ``sensitivity`` is not.
     """
 
     post: IntArray
@@ -45,9 +47,10 @@ class Wiring:
     position: IntArray
     current: FloatArray
 
-    def weights(self, nominal: FloatArray) -> FloatArray:
-        """NEST's weights (all synapses of all chips) for (B, S) weights of the description."""
-        return np.asarray(nominal * np.where(nominal >= 0, *self.current)).ravel()
+    def weights(self, nominal: FloatArray, sensitivity: FloatArray) -> FloatArray:
+        """NEST's weights (all synapses of all chips) for (B, S) weights of the description onto neurons of this
+        ``sensitivity``, (B, n)."""
+        return np.asarray(nominal * np.where(nominal >= 0, *self.current) * sensitivity[:, self.post]).ravel()
 
 
 @dataclass(frozen=True)
@@ -69,26 +72,28 @@ class Circuit:
         return np.asarray((tick - self.plan.lead_in - 1) // self.per_step)
 
 
-def ticks_per_step(net: Network) -> int | None:
-    """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none."""
-    shortest = min(
-        (_shortest(net, p) for p in net.populations if not isinstance(p.neuron, Source)), default=net.dt / TICK
-    )
-    least = ceil(net.dt / (TICK * shortest) - 1e-9)
-    for per_step in range(max(1, least), 4 * least + 4):
-        tics = net.dt / per_step / TIC
+def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
+    """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none. ``dt``:
+    another one than the network's."""
+    step = dt or net.dt
+    shortest = min(_shortest(net, p, step) for p in net.populations)
+    least = max(1, ceil(step / (TICK * shortest) - 1e-9))
+    candidates: list[int] = [*range(least, 4 * least + 4)]
+    if any(isinstance(p.neuron, LIF) for p in net.populations):  # half a step is whole ticks more only if they are odd
+        candidates.sort(key=lambda k: k if k % 2 else k + 2.5)
+    for per_step in candidates:
+        tics = step / per_step / TIC
         if abs(tics - round(tics)) < 1e-6:
             return per_step
     return None
 
 
-def _shortest(net: Network, population: Population) -> float:
-    neuron = population.neuron
-    assert isinstance(neuron, GLM | LIF)
-    if isinstance(neuron, GLM):
-        return TAU_M * neuron.tau_ref
-    return min([neuron.tau_m, 0.5 * neuron.tau_ref, *(exponential_of(p.kernel)[0] for p in net.projections
-                                                      if p.post == population.name)])  # fmt: skip
+def _shortest(net: Network, population: Population, dt: float) -> float:
+    """What ticks have to be short against. Membranes are integrated exactly; PSPs begin a tick late."""
+    if isinstance(population.neuron, GLM):
+        return TAU_M * population.neuron.tau_ref
+    onto = (exponential_of(p.kernel)[0] for p in net.projections if p.post == population.name)
+    return min((LATE * tau for tau in onto if isinstance(population.neuron, LIF)), default=dt / TICK)
 
 
 def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circuit:
@@ -104,7 +109,7 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circui
         if isinstance(population.neuron, Source):
             cells.append(Cells(population.name, "spike_generator", size, {}))
             continue
-        made = membranes(net, population, chips, placement.neurons(net, population.name))
+        made = membranes(net, population, chips, placement.neurons(net, population.name), tick)
         circuits[population.name] = made
         cells.append(_neurons(net, population, made, tick))
         for part, sign in enumerate((1.0, -1.0) if made.rate else ()):
@@ -142,11 +147,16 @@ def _neurons(net: Network, population: Population, made: Membranes, tick: float)
         "I_e": drive(population, made, np.broadcast_to(before, made.tau_m.shape), net.dt),
         "tau_m": made.tau_m, "C_m": made.tau_m,  # a resistance of 1
         "tau_syn_ex": made.tau_syn[0], "tau_syn_in": made.tau_syn[1],
-        "E_L": np.zeros_like(made.tau_m), "V_m": made.reset, "V_reset": made.reset,
+        "E_L": np.zeros_like(made.tau_m), "V_m": _rest(population, made), "V_reset": made.reset,
         "t_ref": np.full_like(made.tau_m, tick * round(made.refractory / tick) - tick),
         "V_th": np.full_like(made.tau_m, SILENT),
     }  # fmt: skip
     return Cells(population.name, "iaf_psc_exp", made.tau_m.size, {name: v.ravel() for name, v in fixed.items()})
+
+
+def _rest(population: Population, made: Membranes) -> FloatArray:
+    """Where the potential begins: LIF neurons at rest, sampling ones anywhere, as the lead-in forgets it."""
+    return population.neuron.v_rest + made.leak if isinstance(population.neuron, LIF) else made.reset
 
 
 def _wiring(
@@ -158,5 +168,6 @@ def _wiring(
     if p.post not in circuits:  # a source: no membrane
         return Wiring(post, pre, position, np.zeros((2, *shape)))
     varied = np.array([chip.vary("weight", 1.0, where) for chip in chips]).reshape(shape)
-    current = strength(net, name) * np.maximum(varied, 0.0) * circuits[p.post].gain[:, :, post]
+    each = np.array(strength(net, name))[:, None, None]
+    current = each * np.maximum(varied, 0.0) * circuits[p.post].gain[:, :, post]
     return Wiring(post, pre, position, current)

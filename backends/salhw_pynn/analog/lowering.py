@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import ceil, sqrt
+from math import ceil, floor, sqrt
 
 import numpy as np
 
@@ -13,23 +13,23 @@ from salhw.compile.lower import Lowering
 from salhw.compile.place import place
 from salhw.connectivity import Dense
 from salhw.consistency import rule_name
-from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray
-from salhw.kernels import Exponential
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF, Neuron, Source
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.network import Network, Projection
+from salhw.neurons import GLM, LIF, Source
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
 from salhw.target import Range, Target
 from salhw_pynn.analog.circuit import ticks_per_step
 from salhw_pynn.analog.hybrid import code, nominal_program, plastic, setting, too_large
-from salhw_pynn.analog.membrane import LSB_PER_GAP, TAU_M, TAU_SYN, exponential_of
+from salhw_pynn.analog.membrane import LSB_PER_GAP, exponential_of, realised
 from salhw_pynn.analog.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
+from salhw_pynn.analog.sizes import different, sizes
 from salhw_pynn.hardware import program
 from salhw_pynn.hardware.rows import shortest_period
 
-RATE_ERROR, STDD_ERROR = "5 %", ".35"  # tests/analog hold them on the ideal chip
 FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
+STEPS = (1.25, 1.0, 0.8, 0.625, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.08, 0.05, 0.04, 0.025, 0.02)
+"""Time steps in ms that are proposed: whole ones fit into 10 ms."""
 LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibrated, less a margin
 
 
@@ -44,9 +44,12 @@ def lower(net: Network, target: Target) -> Lowering:
     refused = [*_array(net, placed), *_programs(lowered, target, max(placed.learning))]
     if refused:
         return Lowering(net, tuple(refused))
-    named = [*changed, *_sampled(net), *_shapes(net), *_shared(net, placed), *_losses(net), *_memory(lowered, target)]
+    tick = net.dt / (ticks_per_step(net) or 1)
+    named = [
+        *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(lowered, target)
+    ]  # fmt: skip
     notes = tuple(_notes(lowered, target, placed))
-    return Lowering(_realised(lowered), tuple(named), notes, None if target == asked else target)
+    return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
 
 
 def scaled(net: Network, target: Target) -> Target:
@@ -85,25 +88,8 @@ def _fits(p: Projection, target: Target) -> bool:
     return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
 
 
-def _realised(net: Network) -> Network:
-    """The same network with the PSPs that the chip makes, whose areas are those described."""
-
-    def made(p: Projection) -> Projection:
-        neuron = net.population(p.post).neuron
-        if isinstance(neuron, Source):
-            return p
-        tau, height = exponential_of(p.kernel)
-        return p.replace(kernel=Exponential(tau_syn=current_tau(neuron, p), area=tau * height))
-
-    return net.replace(projections=[made(p) for p in net.projections])
-
-
 def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
     return Diagnostic("SAL107", path, asked, supported, fix)
-
-
-def _different(code: str, path: str, asked: str, size: str, fix: str) -> Diagnostic:
-    return Diagnostic(code, path, asked, size, fix, severity="approximation")
 
 
 def _options(target: Target) -> Iterator[Diagnostic]:
@@ -126,18 +112,21 @@ def _mixtures(net: Network) -> Iterator[Diagnostic]:
     """The synaptic inputs of a LIF neuron have one time constant."""
     for population in net.populations:
         onto = [p for p in net.projections if p.post == population.name]
-        taus = sorted({exponential_of(p.kernel)[0] for p in onto})
-        if isinstance(population.neuron, LIF) and len(taus) > 1:
-            asked = ", ".join(f"{number(tau)} ms" for tau in taus)
+        taus = [exponential_of(p.kernel)[0] for p in onto]
+        if isinstance(population.neuron, LIF) and len(set(taus)) > 1:
+            other = next(p for p, tau in zip(onto, taus, strict=True) if tau != taus[0])
+            asked = ", ".join(f"{number(tau)} ms" for tau in sorted(set(taus)))
             supported = "synaptic currents of one time constant on one population (a rectangular PSP: half its length)"
-            yield _together(f"projections.{onto[-1].name}.kernel", asked, supported, "give all of them one kernel")
+            first = onto[0].kernel
+            fix = f"kernel = {first.kind}(tau_syn={first.tau_syn!r}), or a population of their own"
+            yield _together(f"projections.{other.name}.kernel", asked, supported, fix)
 
 
 def _rules(net: Network) -> Iterator[Diagnostic]:
     for p in net.projections:
-        if len(p.plasticity) > 1:
-            path, asked = f"projections.{p.name}.plasticity", f"{len(p.plasticity)} rules"
-            yield _together(path, asked, "one rule on a projection", "leave the others out")
+        for k in range(1, len(p.plasticity)):
+            path, asked = f"projections.{p.name}.{rule_name(p, k)}", f"{len(p.plasticity)} rules"
+            yield _together(path, asked, "one rule on a projection", "leave it out")
 
 
 def _potentials(net: Network) -> Iterator[Diagnostic]:
@@ -146,19 +135,30 @@ def _potentials(net: Network) -> Iterator[Diagnostic]:
         if isinstance(p.neuron, LIF):
             lsb = (p.neuron.v_rest - p.neuron.v_reset) * LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset)
             if not -(LEAKS - 20) <= lsb <= LEAKS:
-                ends = [p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
-                        for x in (-(LEAKS - 20), LEAKS)]  # fmt: skip
-                supported = f"supported {ends[0]:g}..{ends[1]:g} beside this reset and threshold"
-                path = f"populations.{p.name}.v_rest"
-                yield Diagnostic(
-                    "SAL104", path, number(p.neuron.v_rest), supported, "a resting potential nearer to them"
+                low, high = (
+                    p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
+                    for x in (-(LEAKS - 20) + 1e-3, LEAKS - 1e-3)
                 )
+                supported = f"supported {low:g}..{high:g} beside this reset and threshold"
+                fix = f"v_rest >= {number(low)}" if lsb < 0 else f"v_rest <= {number(high)}"
+                yield Diagnostic("SAL104", f"populations.{p.name}.v_rest", number(p.neuron.v_rest), supported, fix)
 
 
 def _grid(net: Network) -> Iterator[Diagnostic]:
     if ticks_per_step(net) is None:
         supported = "whole multiples of NEST's 0.001 ms that can be divided into short enough ticks"
-        yield _together("dt", f"{number(net.dt)} ms", supported, "choose another dt, such as 1 ms")
+        good = [dt for dt in (*STEPS, floor(net.dt * 1000) / 1000) if dt < net.dt and ticks_per_step(net, dt)]
+        chosen = next((dt for dt in good if _on_grid(net, dt)), good[-1])
+        yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {chosen!r} ms")
+
+
+def _on_grid(net: Network, dt: float) -> bool:
+    """Whether all times of the description are whole multiples of ``dt``."""
+    try:
+        net.replace(dt=dt)
+    except DescriptionError:
+        return False
+    return True
 
 
 def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
@@ -192,12 +192,12 @@ def _learnable(net: Network, row_pairs: int) -> tuple[Network, list[Diagnostic]]
                 size = f"both branches have {number(tau)} ms: a factor of {max(a.tau, b.tau) / tau:.3g} off"
                 asked = f"{number(a.tau)} and {number(b.tau)} ms"
                 rule = rule.replace(causal=a.replace(tau=tau), anticausal=b.replace(tau=tau))
-                findings += [_different("SAL335", f"{path}.{side}.tau", asked, size, "make them equal")
+                findings += [different("SAL335", f"{path}.{side}.tau", asked, size, "make them equal")
                              for side in ("causal", "anticausal")]  # fmt: skip
             if rule.period is not None and rule.period < least * (1 - 1e-9):
                 every = f"every {number(rule.period * ceil(least / rule.period - 1e-9))} ms"
                 size = f"{every}: the processor needs {least / 1000:.3g} ms of hardware time for {2 * row_pairs} rows"
-                findings.append(_different("SAL334", f"{path}.update", rule.update, size, f'update = "{every}"'))
+                findings.append(different("SAL334", f"{path}.update", rule.update, size, f'update = "{every}"'))
                 rule = rule.replace(update=every)
             rules.append(rule)
         projections.append(p.replace(plasticity=tuple(rules)) if rules else p)
@@ -218,54 +218,12 @@ def _memory(net: Network, target: Target) -> list[Diagnostic]:
     return [replace(finding, severity="approximation") for finding in too_large(programs)]
 
 
-def current_tau(neuron: Neuron, p: Projection) -> float:
-    """Time constant in ms of the synaptic current by which a PSP is made onto ``neuron``."""
-    return TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(p.kernel)[0]
-
-
-def psp_error(population: Population, p: Projection) -> float:
-    """Total variation distance between a PSP and the one realised, both normalised to their areas; a sampling neuron's
-    membrane time constant is in it."""
-    neuron = population.neuron
-    tau = current_tau(neuron, p)
-    step = 0.01 * min(tau, p.kernel.tau_syn)
-    t = np.arange(1, 6000, dtype=np.float64) * step
-    wanted = p.kernel.shape(t)
-    made: FloatArray = np.exp(-t / tau)
-    if isinstance(neuron, GLM):
-        made = made - np.exp(-t / (TAU_M * neuron.tau_ref))
-    return 0.5 * float(np.abs(wanted / wanted.sum() - made / made.sum()).sum())
-
-
-def _shapes(net: Network) -> Iterator[Diagnostic]:
-    for p in net.projections:
-        post = net.population(p.post)
-        error = 0.0 if isinstance(post.neuron, Source) else psp_error(post, p)
-        if error > 0.01:
-            tau = number(current_tau(post.neuron, p))
-            size = f"an exponential current of {tau} ms with its area, of which {error:.2g} lies elsewhere"
-            asked = f"{p.kernel.kind}, {number(p.kernel.tau_syn)} ms"
-            fix = "accept it: no other PSP keeps LIF sampling near the theory"
-            yield _different("SAL332", f"projections.{p.name}.kernel", asked, size, fix)
-
-
-def _sampled(net: Network) -> Iterator[Diagnostic]:
-    for p in net.populations:
-        if isinstance(p.neuron, GLM):
-            size = (
-                f"a noisy LIF neuron: on the ideal chip rates are off by up to {RATE_ERROR} (no input, |b| <= 1), "
-                f"spike-timing differences by a total variation of {STDD_ERROR} for |W| <= 1; spikes fall between steps"
-            )
-            fix = "run it on nest for the exact law"
-            yield _different("SAL331", f"populations.{p.name}.neuron", "GLM", size, fix)
-
-
 def _shared(net: Network, placed: Rows) -> Iterator[Diagnostic]:
     if placed.events > GENERATED_EVENTS:
         noisy = next(p for p in net.populations if isinstance(p.neuron, GLM))
         asked = f"{placed.events / 1000:.3g} million background events per s"
         size = f"the chip generates {GENERATED_EVENTS / 1000:g}: on it neurons share events, here they do not"
-        yield _different("SAL333", f"populations.{noisy.name}", asked, size, "fewer neurons")
+        yield different("SAL333", f"populations.{noisy.name}", asked, size, "fewer neurons")
 
 
 def _losses(net: Network) -> Iterator[Diagnostic]:
@@ -273,7 +231,7 @@ def _losses(net: Network) -> Iterator[Diagnostic]:
         if isinstance(s, SpikeTimes) and not isinstance(net.population(s.population).neuron, Source):
             size = "one that falls into a refractory period is lost; the chip itself needs a strong synapse for it"
             fix = "drive a Source population"
-            yield _different("SAL324", f"stimuli[{k}].times", "forced whatever the state", size, fix)
+            yield different("SAL324", f"stimuli[{k}].times", "forced whatever the state", size, fix)
 
 
 def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:

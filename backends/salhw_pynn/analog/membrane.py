@@ -6,21 +6,26 @@ the membrane, its zero is the threshold. All times go with the refractory period
 
 The leak is what the chip's calibration makes it with the background on: the mean of the background is in it. Otherwise
 the spread of the gains would spread the biases by more than a unit.
+
+The rate goes with the leak as a Gaussian tail does, with the bias as an exponential: the lower the bias, the fewer
+sigma a unit of input is worth. So a neuron's synaptic inputs are set as strong as its bias asks for (``sensitivity``),
+which each neuron's can be on the chip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.chip import Chip
 from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Kernel, Rectangular
-from salhw.network import Network, Population
-from salhw.neurons import GLM, LIF
+from salhw.kernels import Exponential, Kernel, Rectangular
+from salhw.network import Network, Population, Projection
+from salhw.neurons import GLM, LIF, Neuron, Source
 
 TAU_SYN, TAU_M = 0.5, 0.1
 """Time constants of synaptic inputs and membrane of a sampling neuron, in refractory periods."""
@@ -32,10 +37,15 @@ LSB_PER_SIGMA = 25.0
 """Converter LSB that a sigma takes: with thresholds at 135 LSB the leaks of biases from -5 to 2.2 lie in 50..160."""
 LSB_PER_GAP = 70.0
 """Converter LSB from reset to threshold of a LIF description; what noise relative to the threshold is relative to."""
-LEAK = (-0.55388, 0.66142, 0.01152, -0.0091, -0.00015, 0.00017)
+LEAK = (-0.555788, 0.662001, 0.013589, -0.01007, -0.000623, 0.000295, 0.000036)
 """The leak above the threshold in sigma, a polynomial in the bias (fit.py)."""
-CURRENT = 1.4
-"""The current of a spike in sigma per unit weight of a rectangular PSP as long as the refractory period (fit.py)."""
+CURRENT, INHIBITORY = 1.4, 1.5
+"""The current of a spike in sigma per unit weight of either sign, of a rectangular PSP as long as the refractory
+period, onto a neuron whose ``sensitivity`` is 1 (fit.py)."""
+BELOW = 0.5
+"""How far below its bias the activation function's slope makes a neuron's sensitivity (fit.py)."""
+STEEP = (-4.0, 2.5)
+"""Biases between which that slope is known."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,23 @@ def leak(bias: npt.ArrayLike) -> FloatArray:
     return np.asarray(np.polynomial.polynomial.polyval(np.asarray(bias, dtype=np.float64), LEAK), dtype=np.float64)
 
 
+def sensitivity(population: Population, bias: FloatArray, dt: float) -> FloatArray:
+    """What multiplies the synaptic currents of neurons of these biases, shaped like them: how fast the leak goes with
+    the bias of a GLM neuron, 1 for a LIF neuron."""
+    if not isinstance(population.neuron, GLM):
+        return np.ones_like(bias)
+    at = np.clip(continuous(population.neuron, bias, dt) - BELOW, *STEEP)
+    slope = np.polynomial.polynomial.polyder(LEAK)
+    return np.asarray(np.polynomial.polynomial.polyval(at, slope) / slope[0], dtype=np.float64)
+
+
+def described_area(kernel: Kernel, dt: float) -> float:
+    """The area in ms of a PSP as the description has it: constant over each step."""
+    if isinstance(kernel, Rectangular):
+        return kernel.tau_syn * kernel.height
+    return kernel.height * dt / float(np.expm1(dt / kernel.tau_syn))
+
+
 def exponential_of(kernel: Kernel) -> tuple[float, float]:
     """(time constant in ms, height) of the synaptic current that stands for a PSP: of equal area."""
     if isinstance(kernel, Rectangular):
@@ -91,16 +118,38 @@ def exponential_of(kernel: Kernel) -> tuple[float, float]:
     return kernel.tau_syn, kernel.height
 
 
-def strength(net: Network, projection: str) -> float:
-    """The current of one spike per unit weight, in units of the postsynaptic membrane."""
+def current_tau(neuron: Neuron, kernel: Kernel) -> float:
+    """Time constant in ms of the synaptic current by which a PSP is made onto ``neuron``."""
+    return TAU_SYN * neuron.tau_ref if isinstance(neuron, GLM) else exponential_of(kernel)[0]
+
+
+def realised(net: Network) -> Network:
+    """The same network with the PSPs that the chip makes: decaying currents of the areas that those described have on
+    their grid."""
+
+    def made(p: Projection) -> Projection:
+        neuron = net.population(p.post).neuron
+        if isinstance(neuron, Source):
+            return p
+        area = described_area(p.kernel, net.dt)
+        return p.replace(kernel=Exponential(tau_syn=current_tau(neuron, p.kernel), area=area))
+
+    return net.replace(projections=[made(p) for p in net.projections])
+
+
+def strength(net: Network, projection: str) -> tuple[float, float]:
+    """The current of one spike per unit weight through the excitatory and the inhibitory input, in units of the
+    postsynaptic membrane, in a network whose PSPs are ``realised``."""
     p = net.projection(projection)
-    neuron = net.population(p.post).neuron
-    tau, height = exponential_of(p.kernel)
-    return CURRENT * tau * height / neuron.tau_ref if isinstance(neuron, GLM) else height
+    neuron, (tau, height) = net.population(p.post).neuron, exponential_of(p.kernel)
+    if isinstance(neuron, GLM):
+        return CURRENT * tau * height / neuron.tau_ref, INHIBITORY * tau * height / neuron.tau_ref
+    return height, height
 
 
-def membranes(net: Network, population: Population, chips: Sequence[Chip], place: IntArray) -> Membranes:
-    """The circuits of a population of GLM or LIF neurons at the locations ``place`` of ``chips``."""
+def membranes(net: Network, population: Population, chips: Sequence[Chip], place: IntArray, tick: float) -> Membranes:
+    """The circuits of a population of GLM or LIF neurons at the locations ``place`` of ``chips``; ``tick`` in ms is
+    NEST's."""
     neuron = population.neuron
     assert isinstance(neuron, GLM | LIF)
     if isinstance(neuron, GLM):
@@ -111,7 +160,7 @@ def membranes(net: Network, population: Population, chips: Sequence[Chip], place
         unit, tau_m = (neuron.v_thresh - neuron.v_reset) / LSB_PER_GAP, neuron.tau_m
         tau_syn = next((exponential_of(p.kernel)[0] for p in net.projections if p.post == population.name), 5.0)
         reset, thresh, event, rate = neuron.v_reset, neuron.v_thresh, 0.0, 0.0
-        refractory = neuron.tau_ref - 0.5 * net.dt  # the description's spikes wait for the end of a step
+        refractory = lif_refractory(neuron, net.dt, tick)
 
     def varied(quantity: str, nominal: float) -> FloatArray:
         return np.array([chip.vary(quantity, nominal, place) for chip in chips]).reshape(len(chips), len(place))
@@ -129,6 +178,12 @@ def membranes(net: Network, population: Population, chips: Sequence[Chip], place
         rate=rate,
         refractory=refractory,
     )
+
+
+def lif_refractory(neuron: LIF, dt: float, tick: float) -> float:
+    """A LIF neuron's refractory period in ms, whole ticks: the description's spikes wait for the end of a step, NEST's
+    for that of a tick, which is half the difference earlier on average."""
+    return max(1, floor((neuron.tau_ref - 0.5 * (dt - tick)) / tick + 0.5 + 1e-9)) * tick
 
 
 def continuous(neuron: GLM, bias: FloatArray, dt: float) -> FloatArray:

@@ -31,7 +31,7 @@ from salhw.recorder import Raster, provenance, recording, sample_steps, stops
 from salhw.recording import Recording
 from salhw_pynn.analog.circuit import circuit
 from salhw_pynn.analog.hybrid import Learner, code, plastic
-from salhw_pynn.analog.membrane import drive
+from salhw_pynn.analog.membrane import drive, sensitivity
 from salhw_pynn.analog.placement import rows
 from salhw_pynn.analog.sources import Emitter, forced_steps
 from salhw_pynn.hardware.processor import WEIGHT_MAX
@@ -116,8 +116,19 @@ class AnalogSession(Closing):
         wiring = self._circuit.wiring[name]
         held = self._nominal[self._address(name, "weights").path]
         held.reshape(len(self.ids), -1)[:, wiring.position] = weights
-        if self.executable.network.projection(name).post in self._circuit.cells and weights.size:
-            self._call("write_synapses", {name: {"weight": wiring.weights(weights)}})
+        self._send([name])
+
+    def _send(self, names: Sequence[str]) -> None:
+        """Tell NEST the weights of these projections, as strong as the present biases of their neurons ask for."""
+        net, currents = self.executable.network, {}
+        for name in names:
+            population = net.population(net.projection(name).post)
+            if population.name in self._circuit.cells and len(self._circuit.wiring[name].post):
+                by_bias = sensitivity(population, self._nominal[f"populations.{population.name}.bias"], net.dt)
+                held = self._on_synapses(self._address(name, "weights"))
+                currents[name] = {"weight": self._circuit.wiring[name].weights(held, by_bias)}
+        if currents:
+            self._call("write_synapses", currents)
 
     def get(self, path: str) -> FloatArray:
         """See Session. Weights are nominal: what the chip's fixed pattern makes of them is not in them."""
@@ -132,6 +143,7 @@ class AnalogSession(Closing):
         if address.field == "bias":
             self._nominal[path] = new
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
+            self._send([p.name for p in self.executable.network.projections if p.post == address.owner])
             return
         flat = new.reshape(len(self.ids), -1)[:, self._circuit.wiring[address.owner].position]
         if address.field in ("learning_rate", "amplitude"):

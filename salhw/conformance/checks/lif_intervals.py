@@ -24,10 +24,10 @@ def lif_intervals(lab: Lab) -> Evidence:
     tau_ref.
 
     Nothing is random, as the target's variability is off; the mean interval must be within the declared relative error
-    (rate).
+    (rate_alone, or rate).
     """
     lab = lab.without("mismatch", "trial")
-    margin, drive = lab.accuracy("rate"), np.array(DRIVE)
+    margin, drive = lab.finer_accuracy("rate_alone", "rate"), np.array(DRIVE)
     net = Network(
         name="lif",
         dt=lab.dt,

@@ -34,10 +34,10 @@ def pair_stdd(lab: Lab) -> Evidence:
     of the theory (paper Eqs 14-20): nearest pairs at every lag up to 30 steps, for every declared kernel. PSPs are as
     long as tau_ref, or replaced by the next one. Where chips differ, the mean over chips is held to it.
 
-    Passes a target beyond the declared total variation distance (stdd_total_variation) with at most 1e-4; fails a right
-    one with less than 1e-6.
+    Passes a target beyond the declared total variation distance (pair_stdd, or stdd_total_variation) with at most 1e-4;
+    fails a right one with less than 1e-6.
     """
-    margin, how = lab.accuracy("stdd_total_variation"), discretisations(lab)[0]
+    margin, how = lab.finer_accuracy("pair_stdd", "stdd_total_variation"), discretisations(lab)[0]
     most, chips = on_chips(lab, 256)
     size = partners(lab, 2, most=most)
     batch = max(chips, instances(size))

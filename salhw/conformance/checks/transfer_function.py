@@ -30,7 +30,7 @@ def transfer_function(lab: Lab) -> Evidence:
 
     Passes a target beyond the declared relative error (rate) with at most 1e-4; fails a right one with less than 1e-6.
     """
-    margin = lab.accuracy("rate")
+    margin = lab.finer_accuracy("rate_alone", "rate")
     bias = np.linspace(*declared_range(lab.target.neurons.get("GLM", {}), "bias", -1.0, 2.0), 4)
     worst: tuple[Equivalence, str] | None = None
     curves: dict[str, list[float]] = {}
