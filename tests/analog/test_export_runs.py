@@ -40,6 +40,7 @@ from salhw.connectivity import AllToAll, OneToOne, Sparse, synapses
 from salhw.paths import Address, described
 from salhw_pynn.analog.circuit import circuit
 from salhw_pynn.analog.hybrid import code, nominal_program
+from salhw_pynn.analog.membrane import sensitivity
 from salhw_pynn.analog.script import export, generator
 from salhw_pynn.analog.session import entropy
 from salhw_pynn.hardware import kernel
@@ -212,14 +213,22 @@ def check_background(executable: Executable, chip: real.Chip) -> None:
 
 
 def _event(executable: Executable, population: str, excitatory: bool) -> float:
-    """A background event in weight codes, as the emulator's circuit has them; .219 / (1.4 * .04) without synapses."""
+    """A background event in weight codes, as the emulator's circuit has them, on average over the neurons, whose codes
+    act as their biases ask for; .219 / (1.4 * .04) without synapses."""
     net = executable.network
+    whole = net.population(population)
+    bias = np.broadcast_to(np.asarray(whole.neuron.bias, dtype=float), whole.size)
+    inverse = float(np.mean(1.0 / sensitivity(whole, bias, net.dt)))
     made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
     for q in net.projections:
         if q.post == population and len(made.wiring[q.name].post):
             step = code(executable.target.on(q.name))
-            return made.cells[population].event / (step * made.wiring[q.name].current[0 if excitatory else 1, 0, 0])
-    return 0.219 / (1.4 * 0.04)
+            return (
+                inverse
+                * made.cells[population].event
+                / (step * made.wiring[q.name].current[0 if excitatory else 1, 0, 0])
+            )
+    return inverse * 0.219 / (1.4 * 0.04)
 
 
 def test_random_networks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from salhw_pynn.analog.membrane import (
     RESET,
     continuous,
     leak,
+    sensitivity,
     strength,
 )
 from salhw_pynn.analog.placement import rows
@@ -244,10 +245,18 @@ def _current(executable: Executable, population: str) -> FloatArray:
     return _currents(net, onto[0]) * code(executable.target.on(onto[0]))
 
 
-def _events(executable: Executable, population: str) -> tuple[FloatArray, IntArray]:
-    """The weight codes of background events of both signs: those wanted, and whole ones."""
-    wanted = EVENT / _current(executable, population)
-    return wanted, np.maximum(1, np.rint(wanted)).astype(np.int64)
+def _strengths(executable: Executable, population: Population) -> FloatArray:
+    """The currents of one weight code onto each neuron, excitatory and inhibitory, (2, neuron)."""
+    net = executable.network
+    bias = described(net, Address("", population.name, "bias", (population.size,)))
+    return _current(executable, population.name)[:, None] * sensitivity(population, bias, net.dt)
+
+
+def _events(executable: Executable, population: Population) -> tuple[FloatArray, IntArray]:
+    """The weight codes of background events of both signs: those that each neuron wants, (2, neuron), and the whole
+    ones that all of them get, (2,)."""
+    wanted = EVENT / _strengths(executable, population)
+    return wanted, np.maximum(1, np.rint(wanted.mean(axis=1))).astype(np.int64)
 
 
 def _codes(weights: FloatArray, step: float) -> IntArray:
@@ -287,7 +296,7 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         lines.append(f'populations["{p.name}"] = neurons("{p.name}", {p.size}, {words})')
         if isinstance(p.neuron, GLM):
             at_once, rate, _ = generator(p.neuron.tau_ref, speed)
-            weights = tuple(_events(executable, p.name)[1].tolist())
+            weights = tuple(_events(executable, p)[1].tolist())
             lines.append(f'background(populations["{p.name}"], rate={rate!r}, weights={weights}, at_once={at_once})')
     lines += ["", "projections = {}"]
     for q in net.projections:
@@ -346,7 +355,7 @@ def _targets(executable: Executable) -> list[str]:
         if not isinstance(p.neuron, Source):
             ends = [f"{v.min():g}..{v.max():g}" for v in potentials(net, p).values()]
             unit = LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset) if isinstance(p.neuron, LIF) else LSB_PER_SIGMA
-            lifts = [f"{unit * current:.2f}" for current in _current(executable, p.name)]
+            lifts = [f"{unit * x.min():.2f}..{unit * x.max():.2f}" for x in _strengths(executable, p)]
             lines.append(f"| `{p.name}` | {' | '.join([*ends, *lifts])} |")
     return lines
 
@@ -358,8 +367,11 @@ def _generated(executable: Executable) -> str:
         if isinstance(p.neuron, GLM):
             _, _, made = generator(p.neuron.tau_ref, executable.target.speed_up or 1.0)
             rate = 1000.0 * EVENTS / p.neuron.tau_ref * (executable.target.speed_up or 1.0)
-            wanted, whole = _events(executable, p.name)
-            off = " and ".join(f"{x:+.2g} %" for x in 100.0 * (whole / wanted - 1.0))
+            wanted, whole = _events(executable, p)
+            off = " and ".join(
+                f"{x.min():+.2g} %" if np.ptp(x) < 0.1 else f"{x.min():+.2g} to {x.max():+.2g} %"
+                for x in 100.0 * (whole[:, None] / wanted - 1.0)
+            )
             parts.append(
                 f"  - `{p.name}`: {made / 1e6:.4g} MHz of either sign, {rate / 1e6:.4g} wanted; excitatory and "
                 f"inhibitory events are {off} off"
