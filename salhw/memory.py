@@ -193,11 +193,13 @@ def refuse_instances(memory: Memory, asked: object, path: str = "instances") -> 
 
 def _how_many(asked: object) -> int:
     if isinstance(asked, int | np.integer):
-        return int(asked)
+        return min(int(asked), UNKNOWN)  # floats hold no number of hundreds of digits
     try:
         return len(asked) if isinstance(asked, Sized) else 1
     except OverflowError:  # of a range
         return UNKNOWN
+    except TypeError:  # of an array without a dimension
+        return 1
 
 
 def _rounded(value: float) -> int:
