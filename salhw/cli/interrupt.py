@@ -13,7 +13,7 @@ import sys
 import threading
 from types import FrameType
 
-from salhw.cli.report import INTERRUPTED, SAID
+from salhw.cli.report import INTERRUPTED, say_interrupted
 
 GRACE = 1.2  # s for the main thread to clear up
 _heard = threading.Event()
@@ -55,5 +55,5 @@ def _listen(hears: int) -> None:
 def _leave() -> None:
     if sys.stderr.isatty():
         os.write(2, b"\x1b[?25h")  # a progress bar has hidden the cursor
-    os.write(2, f"{SAID}\n".encode())
+    say_interrupted()
     os._exit(INTERRUPTED)

@@ -8,8 +8,9 @@ import re
 import shutil
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -23,7 +24,6 @@ from salhw.cli.streams import STDOUT, WRONG_USAGE
 from salhw.diagnostics import Diagnostic, FileError, SalhwError, SessionError
 from salhw.memory import amount, available
 
-SAID = "Interrupted; nothing more is written."
 SHORT_FALL, INTERRUPTED = 1, 130
 FALLS_SHORT = ("SAL1", "SAL2", "SAL3", "SAL402", "SAL403", "SAL405", "SAL411", "SAL60", "SAL701", "SAL803", "SAL804",
                "SAL81")  # fmt: skip
@@ -120,6 +120,16 @@ def status_of(error: SalhwError) -> int:
     return WRONG_USAGE if usage or not codes else SHORT_FALL
 
 
+def say_interrupted() -> None:
+    """The one line of a command that Ctrl-C ended, once: two threads may come to it."""
+    if _interrupted.acquire(blocking=False):
+        with suppress(OSError):
+            os.write(2, b"Interrupted; nothing more is written.\n")
+
+
+_interrupted = threading.Lock()
+
+
 @contextmanager
 def reported(as_json: bool) -> Iterator[None]:
     """Turn every expected error into its diagnostic and an exit status, and Ctrl-C into one line.
@@ -148,7 +158,7 @@ def reported(as_json: bool) -> Iterator[None]:
         _print_error(SessionError("SessionError: the machine's memory is too small", [finding]), as_json)
         raise typer.Exit(SHORT_FALL) from None
     except KeyboardInterrupt:
-        typer.echo(SAID, err=True)
+        say_interrupted()
         raise typer.Exit(INTERRUPTED) from None
 
 
