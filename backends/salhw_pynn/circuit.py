@@ -182,8 +182,12 @@ def _cells(draft: _Draft, population: Population) -> Cells:
     }
     fixed = neurons.held(neuron, taus.pop() if taus else None) | neurons.refractory(neuron, draft.tick)
     bias = draft.tiled(described(draft.net, Address("", population.name, "bias", (population.size,))), population.size)
-    active = bias_parameters(draft.net, draft.target, population, bias, draft.per_step)
-    silent = {"c_2": 0.0} if isinstance(neuron, GLM) else {"I_e": 0.0}
+    active: dict[str, float | FloatArray] = {
+        **bias_parameters(draft.net, draft.target, population, bias, draft.per_step)
+    }
+    if isinstance(neuron, LIF):  # one that rests above its threshold is silent in the lead-in, too
+        active = active | {"V_th": fixed["V_th"]}
+    silent = {"c_2": 0.0} if isinstance(neuron, GLM) else {"I_e": 0.0, "V_th": neurons.UNREACHED}
     return Cells(population.name, model, size, fixed | silent, active)
 
 

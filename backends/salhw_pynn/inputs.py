@@ -41,11 +41,12 @@ def extent(net: Network, population: Population, overlapping: bool) -> FloatArra
 
 def strength_of(net: Network, target: Target, population: Population) -> float:
     """See ``neurons.strength``: for all weights that a session can write."""
-    allowed = target.projections.get("weights")
-    largest = max(abs(allowed.min), abs(allowed.max)) if isinstance(allowed, Range) else 0.0
+    written, learned = target.projections.get("weights"), target.plasticity.get("PairSTDP", {}).get("bounds")
     total = 0.0
     for p in net.projections:
         if p.post == population.name:
+            ranges = [r for r in (written, learned if p.plasticity else None) if isinstance(r, Range)]
+            largest = max((abs(end) for r in ranges for end in (r.min, r.max)), default=0.0)
             post, _, position = synapses(p.weights, *net.ends(p.name))
             weights = described(net, Address("", p.name, "weights", shape_of(p.weights, *net.ends(p.name)[:2])))
             bounds = [abs(bound) for rule in p.plasticity for bound in rule.bounds or ()]

@@ -218,11 +218,13 @@ def _undivided(net: Network, why: str, need: Need, owner: Population | Projectio
         fix = "leave it out" if several else f"bounds = [{-WIDE}, {WIDE}]"
         return _together(at if several else f"{at}.bounds", "no bounds", supported, fix)
     if need == "delay":
-        steps = (in_steps(owner.delay, net.dt) or 0) + 1
+        steps = in_steps(owner.delay, net.dt) or 0
+        steps += 1 if steps < 2 else -1
         supported = f"another parity of delays of plastic projections {why}"
         fix = f"delay = {number(steps * net.dt)} ms"
         return _together(f"{path}.delay", f"{number(owner.delay)} ms", supported, fix)
-    steps = (in_steps(owner.kernel.tau_syn, net.dt) or 0) + 1
+    steps = in_steps(owner.kernel.tau_syn, net.dt) or 0
+    steps += 1 if steps < 2 else -1
     supported = f"an even number of steps for rectangular PSPs of plastic projections {why}"
     fix = f"tau_syn = {number(steps * net.dt)} ms"
     return _together(f"{path}.kernel.tau_syn", f"{number(owner.kernel.tau_syn)} ms", supported, fix)

@@ -15,6 +15,7 @@ FOREVER = 1e300  # ms: the time constant of a perfect integrator
 MODELS = {"GLM": "pp_psc_delta", "LIF": "iaf_psc_exp", "Source": "iaf_psc_delta"}
 SURE = 690.0  # the logarithm of a hazard that numbers still hold; minus this, of one that never fires
 STRENGTH = 1024.0, 2.0**22  # what forces a GLM neuron to spike, or keeps it from that: at least, and at most
+UNREACHED = 1e100  # a threshold that nothing reaches
 UNSEEN = 1e-200  # the height of a PSP that is over before its first step; its weight can still be read
 FASTEST = 600.0  # steps in units of a LIF neuron's time constant, beyond which no current of NEST moves it by its end
 TRIGGER = 1e9  # what makes a source spike, far above any weight

@@ -156,3 +156,21 @@ def test_a_step_that_cannot_be_divided_is_named_with_what_needs_it() -> None:
     (p,) = net.projections
     changed = net.replace(projections=[p.replace(plasticity=rule.replace(bounds=(-500.0, 500.0)))])
     assert salhw.problems(changed, salhw.target("nest")) == []
+
+
+def test_neurons_that_rest_above_their_threshold_begin_with_the_first_step() -> None:
+    """They spike at step 0 and every tau_ref after; what NEST does before step 0 has no spike, no PSP and no pair: the
+    weights are the reference's at every step."""
+    lif = salhw.LIF(bias=0.0, tau_m=20.0, tau_ref=3.0, v_rest=5.0, v_thresh=1.0, v_reset=0.0)
+    rule = SAL(0.1, pairing="all")
+    net = Network(
+        "restless", 1.0, [Population("x", 2, Source()), Population("l", 2, lif)],
+        [Projection("p", "x", "l", salhw.AllToAll(0.5), kernel=Exponential(tau_syn=4.0), delay=2.0, plasticity=rule)],
+        stimuli=[salhw.SpikeTimes("x", [[2.0, 10.0], [5.0, 14.0]])], probes=[salhw.Spikes("l")],
+    )  # fmt: skip
+    with salhw.compile(net, "nest").open() as one, salhw.compile(net, "reference").open() as other:
+        for _ in range(20):
+            spikes = [session.run(1.0).spikes["l"] for session in (one, other)]
+            np.testing.assert_array_equal(spikes[0].time, spikes[1].time)
+            weights = [session.get("projections.p.weights") for session in (one, other)]
+            np.testing.assert_allclose(*weights, atol=1e-9)
