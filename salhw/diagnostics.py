@@ -124,7 +124,9 @@ class FileError(SalhwError, ValueError):
 
 def file_error(path: Path, asked: str, supported: str, fix: str = "") -> FileError:
     """The one error of everything that reads and writes files."""
-    return FileError(f"FileError: cannot use {path.name}", [Diagnostic("SAL501", str(path), asked, supported, fix)])
+    return FileError(
+        f"FileError: cannot use {path.name}", [Diagnostic("SAL501", str(path), shortened(asked), supported, fix)]
+    )
 
 
 @dataclass(frozen=True)
