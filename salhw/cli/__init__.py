@@ -75,11 +75,11 @@ register_setup(app)
 
 def main() -> None:
     """The entry point of the ``salhw`` script."""
-    watch()
     if columns_asked() is None:
         os.environ.pop("COLUMNS", None)  # 0, say: help would be laid out for it
     try:
         with standard_streams():
+            watch()  # later than that: its pipe would get the number of a stream that is closed
             app()
     except SystemExit:
         if interrupted():  # also where the command line was still being read
