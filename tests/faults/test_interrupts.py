@@ -97,7 +97,9 @@ def test_a_library_that_is_busy() -> None:
     with subprocess.Popen([sys.executable, "-c", DEAF], stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
+        before = busy(process.pid)
         try:
+            assert within(60.0, lambda: busy(process.pid) > before + 0.2)  # inside the library
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=AT_MOST)
         finally:
