@@ -135,6 +135,7 @@ def measured(target: str, name: str) -> tuple[int, int]:
 
         while not select.select([process.stdout], [], [], 0.01)[0]:
             most = max(most, pss(process.pid))
+        assert process.stdout.readline() == "done\n"
     return int(estimated), most - before
 
 

@@ -54,7 +54,7 @@ class ReferenceBackend:
         neurons, static, plastic = sizes(net)
         return Memory(
             once=80 * neurons + 122 * static + 157 * plastic,
-            each=2000 + 850 * neurons + 24 * static + 91 * plastic,
+            each=1600 + 850 * neurons + 24 * static + 91 * plastic,
             sample=9,
             every_spike=False,
         )
