@@ -17,6 +17,7 @@ from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.fields import Model
 from salhw.kernels import Rectangular
 from salhw.network import Network, Projection
+from salhw.neurons import LIF
 from salhw.plasticity import PairSTDP
 from salhw.refusal import number, with_unit
 from salhw.target import Capability, Range, Target
@@ -73,9 +74,24 @@ def _populations(net: Network, target: Target) -> Iterator[Diagnostic]:
     for population in net.populations:
         path, neuron = f"populations.{population.name}", population.neuron
         if neuron.kind in target.neurons:
-            yield from _fields(path, neuron, target.neurons[neuron.kind], _STRUCTURE, net.dt)
+            capability = target.neurons[neuron.kind]
+            for finding in _fields(path, neuron, capability, _STRUCTURE, net.dt):
+                yield _below_threshold(finding, neuron, capability) if isinstance(neuron, LIF) else finding
         else:
             yield _unsupported(f"{path}.neuron", neuron.kind, tuple(target.neurons))
+
+
+def _below_threshold(finding: Diagnostic, neuron: LIF, capability: Capability) -> Diagnostic:
+    """A fix that moves one of reset and threshold over the other moves that one first."""
+    field, entry = finding.path.rpartition(".")[2], capability.get(finding.path.rpartition(".")[2])
+    if field not in ("v_reset", "v_thresh") or not isinstance(entry, Range):
+        return finding
+    gap = min(neuron.v_thresh - neuron.v_reset, (entry.max - entry.min) / 2)
+    if field == "v_reset" and neuron.v_thresh <= entry.min:
+        return replace(finding, fix=f"v_thresh >= {number(entry.min + gap)}, then {finding.fix}")
+    if field == "v_thresh" and neuron.v_reset >= entry.max:
+        return replace(finding, fix=f"v_reset <= {number(entry.max - gap)}, then {finding.fix}")
+    return finding
 
 
 def _projection(net: Network, projection: Projection, target: Target) -> Iterator[Diagnostic]:

@@ -1,4 +1,4 @@
-"""Do what a diagnostic's fix says, as a user would who reads it: the first of its alternatives, at its path."""
+"""Do what a diagnostic's fix says, as a user would who reads it: the first of its alternatives and steps, at its path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     """
     data = _plain(net.model_dump())
     parent, key = _locate(data, finding.path)
-    fix = finding.fix.partition(", or ")[0]
+    fix = finding.fix.partition(", or ")[0].partition(", then ")[0]
     if fix.startswith("leave it out"):
         del parent[key]
     elif match := re.fullmatch(r"leave (\w+) at its default", fix):
