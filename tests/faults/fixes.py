@@ -1,4 +1,4 @@
-"""Do what a diagnostic's fix says, as a user would who reads it: the first of its alternatives and steps, at its path."""
+"""Do what a fix says, as a user would who reads it: the first of its alternatives and steps, at its path."""
 
 from __future__ import annotations
 
