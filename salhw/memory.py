@@ -247,7 +247,7 @@ def _rate(net: Network, p: Population) -> float:
     total = np.zeros(p.size)
     for s in own:
         if isinstance(s, Poisson) and s.stop is None:
-            total += np.asarray(s.rate) / 1000.0
+            total += -np.expm1(-np.asarray(s.rate) * net.dt / 1000.0) / net.dt  # at most one spike per step
         elif isinstance(s, Current):
             total += s.amplitude if s.stop is None else np.minimum(s.amplitude, 0.0)
     if isinstance(p.neuron, GLM):
@@ -255,7 +255,7 @@ def _rate(net: Network, p: Population) -> float:
         return float(np.sum(1.0 / waits))
     if isinstance(p.neuron, LIF):
         return float(np.sum(_lif_rate(p.neuron, p.neuron.v_rest + p.neuron.bias + total)))
-    return float(np.sum(total))
+    return float(np.sum(np.minimum(total, 1.0 / net.dt)))
 
 
 def _lif_rate(neuron: LIF, end: FloatArray) -> FloatArray:

@@ -37,7 +37,7 @@ from salhw.theory import states
 from salhw_networks.experiment import Progress
 
 WEIGHTS, BIAS = "projections.recurrent.weights", "populations.neurons.bias"
-CLAMP = 30.0  # bias that holds a neuron in a state: firing as soon as it can with 1 - 5e-12, else with 2e-15 per step
+CLAMP = 30.0  # bias that holds a neuron in a state (where a target has it): firing with 1 - 5e-12, or 2e-15 per step
 BURN_IN = 20.0  # refractory periods before states are counted: a new state takes a quarter of one
 
 
@@ -214,10 +214,15 @@ def train(
         UnsupportedNetworkError: the target cannot hold the network.
     """
     random = np.random.default_rng([seed, 0x57A6E])
+    declared = resolve(target)
+    w_range, b_range = declared.projections["weights"], declared.neurons["GLM"]["bias"]
+    w_limits, b_limits = _limits(how, w_range), _limits(how, b_range)
+    clamped = np.clip((-CLAMP, CLAMP), *_limits(replace(how, bounds=None), b_range))
+    cases = cases.with_state(np.clip(cases.weights, *w_limits), np.clip(cases.bias, *b_limits))
     with _opened(description(how), cases, target, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
-        cycle = _cycle(how, cases, session, resolve(target), random)
+        cycle = _cycle(how, cases, session, (w_limits, b_limits), clamped, random)
         for k in range(cycles):
             cases = cycle(cases)
             if progress:
@@ -226,7 +231,12 @@ def train(
 
 
 def _cycle(
-    how: Training, cases: Cases, session: Session, target: Target, random: np.random.Generator
+    how: Training,
+    cases: Cases,
+    session: Session,
+    limits: tuple[tuple[float, float], tuple[float, float]],
+    clamped: FloatArray,
+    random: np.random.Generator,
 ) -> Callable[[Cases], Cases]:
     """One cycle as a function of the cases; what does not change from cycle to cycle is worked out here."""
     per_pair = how.tau_ref / how.sleep
@@ -241,7 +251,7 @@ def _cycle(
     any_sal = bool(cases.sal.any())
     computed = wake_moments(cases.target, cases.weights, cases.bias, how.seen) if how.seen == n else None
     cumulated = np.cumsum(cases.target, axis=1)
-    w_limits, b_limits = _limits(how, target.projections["weights"]), _limits(how, target.neurons["GLM"]["bias"])
+    w_limits, b_limits = limits
     held: dict[str, float] = {}
 
     def learn(wake_sleep: float, aligning: float) -> None:
@@ -268,8 +278,8 @@ def _cycle(
         first, second = np.zeros_like(bias), None if spiking else np.zeros_like(weights)
         drawn = (random.random((len(cases), how.patterns))[:, :, None] > cumulated[:, None, :-1]).sum(axis=2)
         for k in range(how.patterns):
-            shown = 2.0 * z[drawn[:, k], : how.seen] - 1.0
-            session.set(BIAS, np.concatenate([CLAMP * shown, bias[:, how.seen :]], axis=1))
+            shown = clamped[z[drawn[:, k], : how.seen].astype(int)]
+            session.set(BIAS, np.concatenate([shown, bias[:, how.seen :]], axis=1))
             learn(0.0, 0.0)
             session.run(how.tau_ref)  # until the spikes of the pattern before are over
             learn(-1.0, 0.0)

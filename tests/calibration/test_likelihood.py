@@ -72,7 +72,7 @@ def test_thread_count_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads share the neurons, and what is summed over steps for one neuron is summed by one thread."""
     found = []
     for count in (1, 2, 5):
-        monkeypatch.setattr("salhw_calibration.likelihood.WORKERS", count)
+        monkeypatch.setenv("SALHW_THREADS", str(count))
         found.append(effective_weights(compiled(recurrent(7)), instances=2, duration=20_000.0, seed=1))
     for other in found[1:]:
         np.testing.assert_array_equal(other.weights["p"], found[0].weights["p"])

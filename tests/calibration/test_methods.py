@@ -163,7 +163,7 @@ def test_what_cannot_be_measured_is_refused_with_the_reason() -> None:
     exe = compiled(PAIR)
     with pytest.raises(MeasurementError, match=r"SAL802 method = 'likelyhood'.*one of likelihood, stdd"):
         effective_weights(exe, duration=1_000.0, method="likelyhood")
-    with pytest.raises(MeasurementError, match="SAL801 through = I: one of a"):
+    with pytest.raises(MeasurementError, match="SAL801 through = 'I': one of a"):
         effective_weights(exe, duration=1_000.0, through=["I"])
     with pytest.raises(MeasurementError, match="SAL802 through = a"):
         effective_weights(exe, duration=1_000.0, method="stdd", through=["a"])

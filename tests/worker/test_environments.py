@@ -174,7 +174,7 @@ def test_setup_lists_explains_and_forces(declare: Any, monkeypatch: pytest.Monke
     assert not leftover.exists()
     assert "empty" in runner.invoke(app, ["setup"]).output
     unknown = runner.invoke(app, ["setup", "emtpy"])
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 2
     assert "did you mean empty?" in unknown.output
 
 
