@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from math import ceil, floor
 from typing import Any
 
@@ -55,13 +55,16 @@ def _network(net: Network, target: Target) -> Iterator[Diagnostic]:
 
 
 def _other_step(net: Network, steps: Range) -> str:
-    """The step in the range, nearest to the network's, that all its times are whole multiples of; none if there is
-    none."""
+    """The step in the range, nearest to the network's, that all its times are whole multiples of, as far as it is
+    written (a third of a step is not); none if there is none."""
     if net.dt > steps.max:
-        dt = net.dt / ceil(net.dt / steps.max - 1e-9)
-        return f"dt = {number(dt)} ms" if dt >= steps.min else ""
-    for k in islice(range(ceil(steps.min / net.dt - 1e-9), floor(steps.max / net.dt + 1e-9) + 1), 64):
-        dt = float(number(k * net.dt))
+        candidates = (net.dt / k for k in count(ceil(net.dt / steps.max - 1e-9)))
+    else:
+        candidates = (k * net.dt for k in count(ceil(steps.min / net.dt - 1e-9)))
+    for candidate in islice(candidates, 64):
+        dt = float(number(candidate))
+        if not steps.min <= dt <= steps.max:
+            return ""
         try:
             net.replace(dt=dt)
         except DescriptionError:
