@@ -51,9 +51,13 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
+        from salhw_reference.program import LONGEST_TABLE, reach, rules_of
+
         neurons, static, plastic = sizes(net)
+        windows = [reach(w, net.dt) for _, _, rule in rules_of(net) for w in (rule.causal, rule.anticausal)]
+        table = sum(last for last in windows if last <= LONGEST_TABLE)
         return Memory(
-            once=80 * neurons + 122 * static + 157 * plastic,
+            once=80 * neurons + 122 * static + 157 * plastic + 16 * table,
             each=1600 + 850 * neurons + 24 * static + 91 * plastic,
             sample=9,
             every_spike=False,

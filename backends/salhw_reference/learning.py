@@ -41,7 +41,28 @@ from salhw_reference.layout import (
     N,
     R,
 )
-from salhw_reference.program import BY_COUNT, BY_TABLE, BY_TRACE, ON_SPIKE, PERIODIC, RESTRICTED, RUN_END
+from salhw_reference.program import (
+    BY_COUNT,
+    BY_TABLE,
+    BY_TRACE,
+    EXPONENTIALLY,
+    ON_SPIKE,
+    PERIODIC,
+    RESTRICTED,
+    RUN_END,
+)
+
+
+@inlined
+def faded(q, f, r, side, lag):
+    """A branch's window at a lag in steps: from its table, or worked out where that would be too long."""
+    branch = q[RULE] + RULE_WIDTH * r + BRANCH + 3 * side
+    if q[branch + 1] >= 0:
+        return f[q[TABLE] + q[branch + 1] + min(lag, q[branch + 2])]
+    if lag >= q[branch + 2]:
+        return 0.0
+    ratio = lag / f[q[WINDOW_LENGTH] + 2 * r + side]
+    return np.exp(-ratio) if q[branch + 1] == EXPONENTIALLY else 1.0 - ratio
 
 
 @inlined
@@ -58,7 +79,7 @@ def window_sum(q, f, i, x, r, side, t, self, partner, together):
         recent = q[RECENT] + 2 * ((2 * r + side) * q[N] + partner)
         value = i[recent] * (1.0 - t / length) + i[recent + 1] / length
     else:
-        value = f[q[TABLE] + q[branch + 1] + min(t - latest, q[branch + 2])]
+        value = faded(q, f, r, side, t - latest)
         if q[branch] == BY_TRACE:
             value *= x[q[TRACE] + (2 * r + side) * q[N] + partner]
     if q[rule + 1] == RESTRICTED:
@@ -116,7 +137,7 @@ def collect(q, f, i, x, r, side, t, n, several):
         ptr, partners = q[OUT], q[OUT_POST]
     ptr += q[rule] * (q[N] + 1) + n
     sums = q[PAIRS] + side * q[A] + q[rule + 5] - q[rule + 4]
-    if q[branch] == BY_TABLE and not several:
+    if q[branch] == BY_TABLE and q[branch + 1] >= 0 and not several:
         own = i[q[LAST] + n] if q[rule + 1] == RESTRICTED else -NEVER
         # Unsigned, or numba would look at every index whether it counts from the end.
         first, end, last = np.uint64(q[TABLE] + q[branch + 1]), q[branch + 2], np.uint64(q[LAST])
@@ -137,8 +158,7 @@ def follow(q, f, i, x, r, side, t, n):
     branch = q[RULE] + RULE_WIDTH * r + BRANCH + 3 * side
     here = (2 * r + side) * q[N] + n
     if q[branch] == BY_TRACE:
-        faded = f[q[TABLE] + q[branch + 1] + min(t - i[q[LAST] + n], q[branch + 2])]
-        x[q[TRACE] + here] = 1.0 + x[q[TRACE] + here] * faded
+        x[q[TRACE] + here] = 1.0 + x[q[TRACE] + here] * faded(q, f, r, side, t - i[q[LAST] + n])
     elif q[branch] == BY_COUNT:
         i[q[RECENT] + 2 * here] += 1
         i[q[RECENT] + 2 * here + 1] += t

@@ -19,7 +19,7 @@ from salhw.fields import FloatArray, IntArray
 from salhw.kernels import Alpha, Exponential, Rectangular
 from salhw.network import Network, Population
 from salhw.neurons import GLM, LIF
-from salhw.plasticity import ExponentialWindow, PairSTDP
+from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow, Window
 from salhw.probes import Membrane, Spikes, StateOccupancy
 from salhw.stimuli import SpikeTimes
 from salhw_reference import layout as at
@@ -31,6 +31,9 @@ ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
 NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
+LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
+EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
+WITHOUT_TABLE = {ExponentialWindow: EXPONENTIALLY, TriangularWindow: LINEARLY}
 
 TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
 
@@ -143,6 +146,12 @@ def _symmetric(net: Network, name: str) -> bool:
     return net.projection(name).pre == net.projection(name).post and np.array_equal(post[order], pre)
 
 
+def reach(window: Window, dt: float) -> int:
+    """The steps after which a window counts as 0."""
+    lasts = NEGLIGIBLE if isinstance(window, ExponentialWindow) else 1.0
+    return int(np.ceil(lasts * window.tau / dt))
+
+
 def _rules(net: Network) -> dict[int, Any]:
     ranges = synapse_ranges(net)
     rule, window = [], []
@@ -157,9 +166,12 @@ def _rules(net: Network) -> dict[int, Any]:
         accumulator += high - low
         for w, partner in ((r.causal, p.pre), (r.anticausal, p.post)):
             exponential = isinstance(w, ExponentialWindow)
-            last = int(np.ceil((NEGLIGIBLE if exponential else 1.0) * w.tau / net.dt))
+            last = reach(w, net.dt)
             alone = not exponential and last <= _smallest_interval(net, partner)
             mode = BY_TABLE if r.pairing != "all" or alone else BY_TRACE if exponential else BY_COUNT
+            if last > LONGEST_TABLE:
+                row += [mode, WITHOUT_TABLE[type(w)], last]
+                continue
             shape = w.shape(np.arange(last + 1, dtype=np.float64) * net.dt)
             shape[-1] = 0.0
             row += [mode, used, last]

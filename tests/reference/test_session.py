@@ -5,13 +5,28 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from test_exact import KERNELS, recurrent, rule, session
 
 import salhw
-from salhw import SAL, SessionError, StateOccupancy, Weights
+from salhw import (
+    SAL,
+    AllToAll,
+    ExponentialWindow,
+    Network,
+    PairSTDP,
+    Population,
+    Projection,
+    SessionError,
+    Source,
+    SpikeTimes,
+    StateOccupancy,
+    TriangularWindow,
+    Weights,
+)
 
 NET = recurrent(
     [SAL(learning_rate=0.01, update="every 50 ms")], probes=[StateOccupancy("a"), Weights("p", every=100.0)]
@@ -228,3 +243,26 @@ def test_a_spread_that_cannot_be_a_factor_is_refused() -> None:
     target = salhw.target("reference").with_variability({"weight": salhw.Variability(mode="absolute", sd=0.1)})
     with pytest.raises(salhw.UnsupportedNetworkError, match=r"SAL103 target\.variability\.weight\.mode = absolute"):
         salhw.compile(NET, target)
+
+
+@pytest.mark.parametrize("pairing", ["all", "nearest_symmetric", "nearest_restricted"])
+@pytest.mark.parametrize("window", [ExponentialWindow(tau=40.0), TriangularWindow(tau=40.0)], ids=["exp", "triangle"])
+@pytest.mark.parametrize("update", ["spike", "every 16 ms"])
+def test_long_windows_are_worked_out_as_tables_hold_them(
+    monkeypatch: pytest.MonkeyPatch, pairing: Any, window: Any, update: str
+) -> None:
+    """A window of more steps than a table may have is worked out at each pair: the same weights to rounding."""
+    times = [np.unique(np.random.default_rng(k).integers(0, 600, 40)).astype(float) for k in range(4)]
+    rule = PairSTDP(window, window.replace(amplitude=-0.7), pairing, 0.01, update)
+    net = Network(
+        "long", 1.0, [Population("a", 4, Source())], [Projection("aa", "a", "a", AllToAll(0.5), plasticity=rule)],
+        [SpikeTimes("a", times)],
+    )  # fmt: skip
+    found = []
+    for longest in (10**6, 0):
+        monkeypatch.setattr("salhw_reference.program.LONGEST_TABLE", longest)
+        with salhw.compile(net, "reference").open() as session:
+            session.run(700.0)
+            found.append(session.get("projections.aa.weights"))
+    assert np.abs(found[0] - 0.5).max() > 0.01
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-12)
