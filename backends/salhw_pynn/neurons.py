@@ -135,9 +135,16 @@ def psp_scale(neuron: Neuron, kernel: Kernel, dt: float) -> float:
     fast, slow = kernel.tau_syn, neuron.tau_m
     if abs(fast / slow - 1.0) < 1e-9:
         integral = dt / slow * exp(-dt / slow)
-    else:  # (exp(-dt/slow) - exp(-dt/fast)) fast / (slow - fast), without cancellation
-        integral = exp(-dt / slow) * -expm1(-dt * (1.0 / fast - 1.0 / slow)) * fast / (slow - fast)
+    else:
+        integral = _between(dt, slow, fast) * fast / (slow - fast)
     return max(first * -expm1(-dt / slow) / integral, UNSEEN)
+
+
+def _between(t: float, slow: float, fast: float) -> float:
+    """exp(-t / slow) - exp(-t / fast), without cancellation and whichever of them is the slower one."""
+    if fast > slow:
+        return -_between(t, fast, slow)
+    return exp(-t / slow) * -expm1(-t * (1.0 / fast - 1.0 / slow))
 
 
 def next_potential(
@@ -147,8 +154,8 @@ def next_potential(
     slow, fast = neuron.tau_m, tau_syn
     if abs(fast / slow - 1.0) < 1e-9:
         share = tick / slow * exp(-tick / slow)
-    else:  # see psp_scale
-        share = exp(-tick / slow) * -expm1(-tick * (1.0 / fast - 1.0 / slow)) / (slow / fast - 1.0)
+    else:
+        share = _between(tick, slow, fast) / (slow / fast - 1.0)
     rest = neuron.v_rest
     return rest + (before - rest) * exp(-tick / slow) + share * current - expm1(-tick / slow) * drive
 

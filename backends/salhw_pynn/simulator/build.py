@@ -1,5 +1,6 @@
 """Build a network in NEST through PyNN. An exported script holds these functions word for word."""
 
+import math
 import warnings
 
 import numpy as np
@@ -8,6 +9,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # PyNN's search for a compiler, and names that NEST has deprecated
     import nest
     import pyNN.nest as sim
+
+
+def upwards(ms):
+    """A time that NEST, which cuts off, does not take for a tick less: .119 ms are 118.99999999999999 units."""
+    return math.nextafter(ms, math.inf)
 
 
 class ConnectAll(sim.Connector):

@@ -19,8 +19,8 @@ def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
     tick = plan["tick"]
     sim.setup(
         timestep=tick,
-        min_delay=plan["min_delay"] * tick,
-        max_delay=plan["max_delay"] * tick,
+        min_delay=build.upwards(plan["min_delay"] * tick),
+        max_delay=build.upwards(plan["max_delay"] * tick),
         spike_precision="on_grid",
         rng_seed=seed,
         threads=threads,
