@@ -45,6 +45,7 @@ class Memory:
         spike, sample: more for each spike and each sample of a membrane that a run keeps, until its recording is made.
         every_spike: whether spikes are kept that no probe asks for.
         every_step: whether membranes are kept at every step, whatever the probe asks for.
+        longest: path and size in ms of the time on which most of it depends, if it does: what it takes goes with it.
     """
 
     once: int
@@ -53,6 +54,7 @@ class Memory:
     sample: int = 64
     every_spike: bool = True
     every_step: bool = False
+    longest: tuple[str, float] | None = None
 
     def of(self, instances: int) -> int:
         """Of that many instances."""
@@ -164,6 +166,12 @@ def too_large(net: Network, memory: Memory) -> list[Diagnostic]:
     need, there = memory.of(1), available()
     if need <= there:
         return []
+    if memory.longest is not None:
+        path, time = memory.longest
+        most = _rounded(0.2 * there / need * time / net.dt) * net.dt
+        asked = f"{number(time)} ms, for which spikes are kept: {amount(need)} of memory"
+        fix = f"{path.rpartition('.')[2]} <= {number(most)} ms"
+        return [Diagnostic("SAL221", path, asked, f"{amount(there)} available on this machine", fix)]
     items = {f"populations.{p.name}": (p.size, "neurons") for p in net.populations}
     items |= {f"projections.{p.name}": (count(p.weights, *net.ends(p.name)), "synapses") for p in net.projections}
     path = max(items, key=lambda name: items[name][0])

@@ -51,16 +51,19 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
-        from salhw_reference.program import LONGEST_TABLE, reach, rules_of
+        from salhw_reference.program import LONGEST_TABLE, horizons, reach, ring, rules_of
 
         neurons, static, plastic = sizes(net)
         windows = [reach(w, net.dt) for _, _, rule in rules_of(net) for w in (rule.causal, rule.anticausal)]
         table = sum(last for last in windows if last <= LONGEST_TABLE)
+        longest, path = max(horizons(net), default=(1, ""))
+        past, rest = 16 * ring(net, longest), 1600 + 850 * neurons + 24 * static + 91 * plastic
         return Memory(
-            once=80 * neurons + 122 * static + 157 * plastic + 16 * table,
-            each=1600 + 850 * neurons + 24 * static + 91 * plastic,
+            once=80 * neurons + 122 * static + 157 * plastic + 16 * table + 2 * past,
+            each=rest + past,
             sample=9,
             every_spike=False,
+            longest=(path, longest * net.dt) if past > rest else None,
         )
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:

@@ -8,13 +8,16 @@ the list is in the order of its events, too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
 
 from salhw.connectivity import count, synapses
+from salhw.consistency import rule_name
 from salhw.fields import FloatArray, IntArray
 from salhw.kernels import Alpha, Exponential, Rectangular
 from salhw.network import Network, Population
@@ -187,6 +190,32 @@ def _rules(net: Network) -> dict[int, Any]:
     }
 
 
+def horizons(net: Network) -> Iterator[tuple[int, str]]:
+    """For how many steps a spike has something to do, and the path of the time that says so: refractory periods, delays
+    with the PSPs that end after them, triangular windows over all pairs."""
+    for population in net.populations:
+        if isinstance(population.neuron, GLM | LIF):
+            yield _neuron(population, net.dt)[1], f"populations.{population.name}.tau_ref"
+    for p in net.projections:
+        delay = 1 + steps(p.delay, net.dt)
+        psp = steps(p.kernel.tau_syn, net.dt) if isinstance(p.kernel, Rectangular) else 0
+        yield delay + psp, f"projections.{p.name}.{'delay' if delay > psp else 'kernel.tau_syn'}"
+    for k, number, rule in rules_of(net):
+        p = net.projections[k]
+        for side, w, partner in (("causal", rule.causal, p.pre), ("anticausal", rule.anticausal, p.post)):
+            last = reach(w, net.dt)
+            counted = rule.pairing == "all" and last > _smallest_interval(net, partner)
+            if counted and not isinstance(w, ExponentialWindow):
+                yield last, f"projections.{p.name}.{rule_name(p, number)}.{side}.tau"
+
+
+def ring(net: Network, longest: int) -> int:
+    """How many past spikes are kept at most, as many as ``longest`` steps can have; a power of two."""
+    forced = any(isinstance(s, SpikeTimes) and any(len(train) for train in s.times) for s in net.stimuli)
+    spacing = 1 if forced else min(_neuron(p, net.dt)[1] for p in net.populations)
+    return 1 << ceil(log2(sum(p.size for p in net.populations) * (longest // spacing + 3)))
+
+
 def _heads(net: Network, arrays: dict[int, Any]) -> IntArray:
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
@@ -275,10 +304,9 @@ def build(net: Network, *, event_driven: bool) -> Program:
     tabulate = event_driven and _fits_table(net, arrays)
     rules, heads = arrays[at.RULE], arrays[at.HEAD]
     n = len(arrays[at.KIND])
-    longest = int(heads[:, 0].max(initial=1))
-    spacing = 1 if len(arrays[at.FORCED]) else int(arrays[at.REF].min())
+    longest = max((last for last, _ in horizons(net)), default=1)
     q[at.N], q[at.P], q[at.R], q[at.H] = n, len(arrays[at.KERNEL]), len(rules), len(heads)
-    q[at.RING] = (1 << int(np.ceil(np.log2(n * (longest // spacing + 3))))) - 1
+    q[at.RING] = ring(net, longest) - 1
     q[at.FORCED_COUNT], q[at.O], q[at.M] = len(arrays[at.FORCED]), len(arrays[at.OCCUPANCY]), len(arrays[at.MEMBRANE])
     q[at.FADING] = np.any(arrays[at.KERNEL] != RECTANGULAR)
     q[at.A] = sum(arrays[at.IN][p, -1] - arrays[at.IN][p, 0] for p in rules[:, 0])

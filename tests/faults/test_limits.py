@@ -12,7 +12,18 @@ import pytest
 from fault_targets import form, on
 
 import salhw
-from salhw import GLM, AllToAll, Exponential, Network, Population, Projection, Spikes, UnsupportedNetworkError, Weights
+from salhw import (
+    GLM,
+    AllToAll,
+    Exponential,
+    Network,
+    Population,
+    Projection,
+    Rectangular,
+    Spikes,
+    UnsupportedNetworkError,
+    Weights,
+)
 from salhw import memory as module
 from salhw.memory import Memory, Room, amount, available, exact, expected_spikes
 
@@ -184,3 +195,21 @@ def test_reports_say_more_for_more(name: str) -> None:
     small, large = (salhw.compile(network(n), form(name)).report.memory for n in (2, 200))
     assert large.each > small.each
     assert large.once >= small.once
+
+
+def test_long_delays_of_the_reference_count_as_memory() -> None:
+    """Spikes are kept for as long as they have something to do: a million steps of two neurons that may spike at each
+    are 2^21 entries of 16 bytes per instance, and while a session is opened twice more."""
+    net = Network(
+        "late", 0.001, [Population("a", 2, GLM(tau_ref=0.001))],
+        [Projection("aa", "a", "a", AllToAll(0.1), kernel=Rectangular(0.001), delay=1000.0)],
+    )  # fmt: skip
+    executable = salhw.compile(net, "reference")
+    entries = 16 * 2**21
+    assert 5 * entries <= executable.report.memory.of(3) <= 5.1 * entries
+    with executable.open(instances=3) as session:
+        assert session._state.ints.nbytes == pytest.approx(3 * entries, rel=0.01)  # type: ignore[attr-defined]
+    (finding,) = salhw.problems(net.replace(projections=[net.projections[0].replace(delay=1e6)]), "reference")
+    assert (finding.code, finding.path) == ("SAL221", "projections.aa.delay")
+    most = float(finding.fix.split()[2])
+    assert not salhw.problems(net.replace(projections=[net.projections[0].replace(delay=most)]), "reference")
