@@ -259,7 +259,7 @@ def _rate(net: Network, p: Population) -> float:
         elif isinstance(s, Current):
             total += s.amplitude if s.stop is None else np.minimum(s.amplitude, 0.0)
     if isinstance(p.neuron, GLM):
-        waits = p.neuron.tau_ref * (1.0 + np.exp(np.minimum(-(p.neuron.bias + total), 700.0)))
+        waits = p.neuron.tau_ref * (1.0 + np.exp(np.minimum(-(p.neuron.bias + total), 500.0)))
         return float(np.sum(1.0 / waits))
     if isinstance(p.neuron, LIF):
         return float(np.sum(_lif_rate(p.neuron, p.neuron.v_rest + p.neuron.bias + total)))

@@ -45,7 +45,7 @@ from salhw.target import Capability, Range
 
 EVERYTHING = salhw.target("reference")
 """The target that declares every kind."""
-STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.4, 0.5, 1.0, 2.0, 2.5, 5.0)
+STEPS = (0.004, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.4, 0.5, 1.0, 2.0, 2.5, 5.0, 0.119, 0.57, 25.0)
 LONGEST = 200_000  # steps: longer times take minutes, which is a matter of its own
 
 
