@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 
-from salhw.arguments import number_in
 from salhw.backend import resolve
 from salhw.calibrated import Calibration
 from salhw.chip import Chip
@@ -93,12 +93,12 @@ def chosen(
         return target.sample_chips(1, wafer, first=chip)
     if chips is None:
         return target.sample_chips(1, wafer) if wafer else None
-    first, colon, last = chips.partition(":")
-    if not (colon and number_in(first, whole=True) < number_in(last, whole=True)):
+    ends = re.fullmatch("([0-9]{1,18}):([0-9]{1,18})", chips)
+    first, last = (int(end) for end in ends.groups()) if ends else (0, 0)
+    if first >= last:
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
-    many = int(last) - int(first)
-    refuse_instances(replace(memory, each=memory.each + CHIP), many, "chips")
-    return target.sample_chips(many, wafer, first=int(first))
+    refuse_instances(replace(memory, each=memory.each + CHIP), last - first, "chips")
+    return target.sample_chips(last - first, wafer, first=first)
 
 
 def _no_range(path: str, asked: str, supported: str) -> DescriptionError:
