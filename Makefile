@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test pythons slow benchmark lint clean
+.PHONY: demo test quick pythons slow benchmark lint clean
 
 $(VENV)/.python: Makefile
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ demo: $(VENV)/.installed
 # A worker for each core; the tests of one file share what they compute, so a file goes to one worker.
 test: $(VENV)/.tested loihi lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# What most changes need, in about half a minute.
+quick: $(VENV)/.tested
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/unit tests/theory tests/reference tests/test_structure.py
 
 # The wheel in each Python that is promised and that this machine has; nox tells which are missing.
 pythons: $(VENV)/.tested loihi

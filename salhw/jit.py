@@ -20,7 +20,8 @@ def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         except (RuntimeError, OSError):  # "no locator available": no folder that may be written
             _tell()
             return njit(**options)(function)
-        _guard(dispatcher._cache)
+        if hasattr(dispatcher, "_cache"):  # not with NUMBA_DISABLE_JIT, where it is the function itself
+            _guard(dispatcher._cache)
         return dispatcher
 
     return decorate

@@ -27,7 +27,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     of all files of this package."""
     dispatcher = cached(**_OPTIONS)(function)
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    file = getattr(dispatcher._cache, "_cache_file", None)  # None where nothing can be cached
+    file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # None where nothing can be cached
     if file is not None:
         file._source_stamp = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
     return dispatcher

@@ -221,7 +221,7 @@ class ReferenceSession(Closing):
         """
         batch = len(self.ids)
         workers = min(threads(), batch) if batch > 1 else 1
-        if workers == 1 and kernel.signatures:
+        if workers == 1 and getattr(kernel, "signatures", True):
             work(0, batch)
             return
         if self._pool is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -266,3 +267,19 @@ def test_long_windows_are_worked_out_as_tables_hold_them(
             found.append(session.get("projections.aa.weights"))
     assert np.abs(found[0] - 0.5).max() > 0.01
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-12)
+
+
+def test_the_kernels_run_as_plain_python(tmp_path: Path) -> None:
+    """NUMBA_DISABLE_JIT=1 makes them plain Python, for a debugger: slow, and the same spikes."""
+    program = (
+        "import numpy as np, sys, salhw; from salhw_networks.pair import network\n"
+        "r = salhw.run(network(), duration=400.0, seed=3); np.save(sys.argv[1], r.spikes['neurons'].time)"
+    )
+    found = []
+    for k, off in enumerate(("0", "1")):
+        file = tmp_path / f"{k}.npy"
+        command = [sys.executable, "-W", "ignore", "-c", program, str(file)]
+        subprocess.run(command, check=True, env={**os.environ, "NUMBA_DISABLE_JIT": off})
+        found.append(np.load(file))
+    assert len(found[0]) > 10
+    assert np.array_equal(*found)
