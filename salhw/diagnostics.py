@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Severity = Literal["error", "approximation", "warning"]
 LENGTH = 80
 """At most so many characters of a user's value are told."""
-TOLD = 30
+TOLD = 25
 """Of an error's findings so many are written out; ``diagnostics`` holds all."""
 
 

@@ -152,7 +152,7 @@ def _symmetric(net: Network, name: str) -> bool:
 def reach(window: Window, dt: float) -> int:
     """The steps after which a window counts as 0."""
     lasts = NEGLIGIBLE if isinstance(window, ExponentialWindow) else 1.0
-    return int(np.ceil(lasts * window.tau / dt))
+    return ceil(min(lasts * window.tau / dt, 2.0**62))  # checked later, where it is too long
 
 
 def _rules(net: Network) -> dict[int, Any]:

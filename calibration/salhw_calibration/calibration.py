@@ -226,8 +226,10 @@ class Calibration:
                 **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
                 moments=moments,
             )  # fmt: skip
-            expected = file.attrs["sha256"]
-        if found.content_hash != expected:
+            unchanged = found.content_hash == str(
+                file.attrs["sha256"]
+            )  # here: a name may have letters that there are not
+        if not unchanged:
             raise file_error(path, "", "a calibration that nobody changed", "calibrate again")
         return found
 

@@ -168,3 +168,14 @@ def test_the_guard_names_what_is_wrong_and_lets_good_files_pass(tmp_path: Path) 
     kept = replace(fuzz.recording())
     arrays = [kept.counts["a"], kept.membrane_traces["a"].values, kept.weight_traces["p"].values, kept.spikes["a"].time]
     assert used > sum(array.nbytes for array in arrays)
+
+
+@pytest.mark.parametrize("attribute", ["target", "target_hash", "sha256", "wafer"])
+def test_letters_that_there_are_not_in_a_calibration(attribute: str, tmp_path: Path) -> None:
+    """A byte that is no UTF-8 becomes a letter that cannot be written, or hashed: one SAL501."""
+    kind = next(k for k in fuzz.kinds(tmp_path) if k.name == "calibration without stamp")
+    kind.place.write_bytes(kind.content)
+    with h5py.File(kind.place, "r+") as file:
+        file.attrs[attribute] = b"brainscales2\x80"
+    outcome = fuzz.tried(kind, kind.place.read_bytes(), attribute, None)
+    assert outcome.fault == ""

@@ -213,3 +213,15 @@ def test_long_delays_of_the_reference_count_as_memory() -> None:
     assert (finding.code, finding.path) == ("SAL221", "projections.aa.delay")
     most = float(finding.fix.split()[2])
     assert not salhw.problems(net.replace(projections=[net.projections[0].replace(delay=most)]), "reference")
+
+
+@on()
+@pytest.mark.parametrize("dt", [1e-300, 1e-6, 1.0])
+def test_a_window_of_any_length_is_taken_or_refused(target: salhw.Target, dt: float) -> None:
+    """A time constant of 1e308 ms is no whole number of any step, and no range has it: one error, no overflow."""
+    rule = salhw.SAL(0.01, tau=1e308)
+    net = Network(
+        "long", dt, [Population("a", 2, GLM(tau_ref=dt))],
+        [Projection("aa", "a", "a", AllToAll(0.1), kernel=Rectangular(dt), plasticity=rule)],
+    )  # fmt: skip
+    assert salhw.problems(net, target)
