@@ -7,26 +7,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from salhw import GLM, AllToAll, Exponential, Network, Population, Projection
-from salhw.worker.supervisor import descendants
+from salhw.worker.supervisor import descendants, wait
 
 AT_MOST = 15.0  # s: two on a machine that has nothing else to do
 SAID = "Interrupted; nothing more is written.\n"
-
-
-def within(seconds: float, done: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def busy(pid: int) -> float:
@@ -66,7 +55,7 @@ def test_a_run_without_end(net: Path, tmp_path: Path, target: str) -> None:
     pipe, env = subprocess.PIPE, os.environ | {"TMPDIR": str(scratch)}
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True) as process:
         try:
-            assert within(120.0, lambda: working(process.pid, target) or process.poll() is not None)
+            assert wait(120.0, lambda: working(process.pid, target) or process.poll() is not None)
             mine = descendants(process.pid, without=0)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=AT_MOST)
@@ -74,12 +63,12 @@ def test_a_run_without_end(net: Path, tmp_path: Path, target: str) -> None:
             process.kill()  # or a failure would wait for it
     assert process.returncode == 130
     assert (out, err) == ("", SAID)
-    assert within(AT_MOST, lambda: not [pid for pid in mine if Path(f"/proc/{pid}").exists()])
-    assert within(AT_MOST, lambda: not [*scratch.iterdir()])
+    assert wait(AT_MOST, lambda: not [pid for pid in mine if Path(f"/proc/{pid}").exists()])
+    assert wait(AT_MOST, lambda: not [*scratch.iterdir()])
     scratch.rmdir()
     assert not (tmp_path / "r.h5").exists()
     # Shared memory has no owner: that of other tests, which run beside this one, vanishes by itself.
-    assert within(AT_MOST, lambda: memory() <= before)
+    assert wait(AT_MOST, lambda: memory() <= before)
 
 
 # A call into a library that returns after minutes: Python's own handler would wait for it.
@@ -99,7 +88,7 @@ def test_a_library_that_is_busy() -> None:
         assert process.stdout.readline() == "begun\n"
         before = busy(process.pid)
         try:
-            assert within(60.0, lambda: busy(process.pid) > before + 0.2)  # inside the library
+            assert wait(60.0, lambda: busy(process.pid) > before + 0.2)  # inside the library
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=AT_MOST)
         finally:

@@ -11,7 +11,6 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 import salhw
 from salhw import GLM, AllToAll, Exponential, Network, Population, Projection
 from salhw.worker import Worker
-from salhw.worker.supervisor import descendants
+from salhw.worker.supervisor import descendants, wait
 
 AT_MOST = 10.0  # s from the fault to the error
 SYNAPSES = Projection(name="p", pre="a", post="a", weights=AllToAll(weight=0.5), kernel=Exponential(tau_syn=10.0))
@@ -28,19 +27,8 @@ PAIR = Network(
     name="n",
     dt=1.0,
     populations=[Population(name="a", size=2, neuron=GLM(bias=-1.0, tau_ref=10.0))],
-    projections=[
-        Projection(name="p", pre="a", post="a", weights=AllToAll(weight=0.5), kernel=Exponential(tau_syn=10.0))
-    ],
+    projections=[SYNAPSES],
 )
-
-
-def within(seconds: float, done: Callable[[], bool]) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def worker_of(session: Any) -> Worker:
@@ -89,9 +77,9 @@ def test_killed_during_a_run(executable: salhw.Executable, who: str) -> None:
         said = "it was" if who == "worker" else "its supervisor was"
         assert f"{said} killed by signal 9 (SIGKILL)" in str(caught.value)
         assert ("perhaps because memory ran out" in str(caught.value)) == (who == "worker")
-        assert within(AT_MOST, lambda: not [p for p in everybody if Path(f"/proc/{p}").exists()])
-        assert within(AT_MOST, lambda: not Path(folder).exists())
-        assert within(AT_MOST, lambda: not [path for path in memory if path.exists()])
+        assert wait(AT_MOST, lambda: not [p for p in everybody if Path(f"/proc/{p}").exists()])
+        assert wait(AT_MOST, lambda: not Path(folder).exists())
+        assert wait(AT_MOST, lambda: not [path for path in memory if path.exists()])
         with pytest.raises(salhw.BackendError, match="SAL604"):
             session.run(20.0)
     assert works(executable)

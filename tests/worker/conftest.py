@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,13 +74,3 @@ def left(mark: str, pids: list[int], memory: list[str], folder: str) -> list[obj
     here = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     files = [path for path in [Path(folder), *(Path("/dev/shm") / name for name in memory)] if path.exists()]
     return [*marked(mark), *here, *files]
-
-
-def within(seconds: float, done: Callable[[], bool]) -> bool:
-    """Whether it comes true in time."""
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True

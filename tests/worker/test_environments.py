@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import marked, within
+from conftest import marked
 from typer.testing import CliRunner
 
 from salhw import BackendError, DescriptionError, FileError
@@ -22,6 +22,7 @@ from salhw import environments as registry
 from salhw.cli import app
 from salhw.environments import Environment, find_python, home, interpreter, is_made, make
 from salhw.worker import Worker
+from salhw.worker.supervisor import wait
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 EMPTY = Environment(name="empty", python=VERSION, imports=("json",))
@@ -203,7 +204,7 @@ def test_killed_half_way_and_run_again(tmp_path: Path, mark: str) -> None:
     )
     python = script(tmp_path / "slow", slow)
     maker = subprocess.Popen([sys.executable, "-c", MAKE, VERSION, str(python)])
-    assert within(20.0, (tmp_path / "begun").exists)
+    assert wait(20.0, (tmp_path / "begun").exists)
     maker.send_signal(signal.SIGKILL)
     assert maker.wait() == -signal.SIGKILL
     assert not is_made(EMPTY)

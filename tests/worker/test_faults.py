@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HERE, left, marked, within
+from conftest import HERE, left, marked
 
 from salhw import BackendError
 from salhw.worker import Tenure, Worker
+from salhw.worker.supervisor import wait
 
 AT_MOST = 10.0  # s from the fault to the error
 
@@ -107,7 +108,7 @@ def test_a_worker_that_died_between_two_calls_is_replaced(worker: Worker, mark: 
     worker.call("far:add", "program", 1, limit=5.0)
     pid = worker.call("os:getpid", limit=5.0)
     os.kill(pid, signal.SIGKILL)
-    assert within(5.0, lambda: worker.pid is None)
+    assert wait(5.0, lambda: worker.pid is None)
     assert worker.call("far:add", "program", 1, limit=5.0) == 1
 
 
@@ -137,7 +138,7 @@ def test_a_supervisor_that_is_killed_or_stopped_itself(python: str, mark: str, w
             worker.call("far:hang", limit=0.8 if stopped else 30.0)
         assert time.monotonic() - start < AT_MOST
         lost = set(there["pids"][4:]) if which == "both" and not stopped else set()  # of other sessions
-        assert within(AT_MOST, lambda: set(left(mark, there["pids"], there["memory"], folder)) <= lost)
+        assert wait(AT_MOST, lambda: set(left(mark, there["pids"], there["memory"], folder)) <= lost)
         for pid in lost:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -208,7 +209,7 @@ def test_the_user_s_process_ends(
         status = user.wait(AT_MOST)
         fork = there.pop("fork", None)
         patience = AT_MOST if number == signal.SIGKILL else 0.0  # who can clear up does so before it ends
-        assert within(patience, lambda: set(left(mark, there["pids"], there["memory"], there["folder"])) <= {fork})
+        assert wait(patience, lambda: set(left(mark, there["pids"], there["memory"], there["folder"])) <= {fork})
         assert time.monotonic() - start < AT_MOST
         if fork:
             os.kill(fork, signal.SIGKILL)
