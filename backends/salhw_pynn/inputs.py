@@ -6,11 +6,11 @@ from math import ceil, expm1
 
 import numpy as np
 
-from salhw.connectivity import shape_of, synapses
-from salhw.fields import FloatArray
+from salhw.connectivity import synapses, values
+from salhw.fields import FloatArray, IntArray
 from salhw.kernels import Rectangular
 from salhw.network import Network, Population, Projection, tau_ref_of
-from salhw.paths import Address, described
+from salhw.neurons import LIF
 from salhw.stimuli import Current
 from salhw.target import Range, Target
 from salhw_pynn import neurons
@@ -24,15 +24,20 @@ def overlap(net: Network, p: Projection) -> float:
     return 1.0 / -expm1(-interval / p.kernel.tau_syn)
 
 
+def weights(net: Network, p: Projection) -> tuple[IntArray, FloatArray]:
+    """(post, weight) of each described synapse."""
+    post, _, position = synapses(p.weights, *net.ends(p.name))
+    return post, values(p.weights, *net.ends(p.name)).ravel()[position]
+
+
 def extent(net: Network, population: Population, overlapping: bool) -> FloatArray:
     """Least and greatest potential that the described synapses give, and none, (neuron, 3): with one PSP of each, or
     with as many as can overlap."""
     low, high = np.zeros(population.size), np.zeros(population.size)
     for p in net.projections:
         if p.post == population.name:
-            post, _, position = synapses(p.weights, *net.ends(p.name))
-            shape = shape_of(p.weights, *net.ends(p.name)[:2])
-            w = described(net, Address("", p.name, "weights", shape)).ravel()[position] * p.kernel.height
+            post, w = weights(net, p)
+            w = w * p.kernel.height
             w = w * (overlap(net, p) if overlapping else 1.0)
             np.add.at(low, post, np.minimum(w, 0.0))
             np.add.at(high, post, np.maximum(w, 0.0))
@@ -47,10 +52,9 @@ def strength_of(net: Network, target: Target, population: Population) -> float:
         if p.post == population.name:
             ranges = [r for r in (written, learned if p.plasticity else None) if isinstance(r, Range)]
             largest = max((abs(end) for r in ranges for end in (r.min, r.max)), default=0.0)
-            post, _, position = synapses(p.weights, *net.ends(p.name))
-            weights = described(net, Address("", p.name, "weights", shape_of(p.weights, *net.ends(p.name)[:2])))
+            post, w = weights(net, p)
             bounds = [abs(bound) for rule in p.plasticity for bound in rule.bounds or ()]
-            most = max([largest, *bounds, *np.abs(weights.ravel()[position])])
+            most = max([largest, *bounds, *np.abs(w)])
             total += most * p.kernel.height * overlap(net, p) * int(np.bincount(post, minlength=1).max())
     return neurons.strength(total)
 
@@ -58,9 +62,10 @@ def strength_of(net: Network, target: Target, population: Population) -> float:
 def jump(net: Network, population: Population, tick: float) -> float:
     """The current that lifts a LIF neuron above its threshold within a tick, from wherever it may be."""
     neuron = population.neuron
-    decay = -np.expm1(-tick / neuron.tau_m)  # type: ignore[union-attr]
+    assert isinstance(neuron, LIF)
+    decay = -np.expm1(-tick / neuron.tau_m)
     currents = sum(float(np.abs(s.amplitude).max(initial=0.0)) for s in net.stimuli
                    if isinstance(s, Current) and s.population == population.name)  # fmt: skip
-    driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())  # type: ignore[union-attr]
-    span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), driven, 1.0)  # type: ignore[union-attr]
+    driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())
+    span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), driven, 1.0)
     return float(2.0 ** np.ceil(np.log2(1e3 * span / decay)))

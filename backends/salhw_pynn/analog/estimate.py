@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from salhw.connectivity import synapses
+from salhw.connectivity import synapses, values
 from salhw.fields import FloatArray
 from salhw.kernels import Kernel, Rectangular
 from salhw.network import Network, Population, Projection
@@ -102,11 +102,10 @@ def _counted(network: _Description, driven: set[str], tau_ref: float) -> dict[st
 
 def _matrix(net: Network, p: Projection) -> FloatArray:
     """Its weights, (post, pre)."""
-    n_post, n_pre, _ = ends = net.ends(p.name)
+    ends = net.ends(p.name)
     post, pre, position = synapses(p.weights, *ends)
-    shape = (len(position),) if p.weights.kind in ("Sparse", "OneToOne") else (n_post, n_pre)
-    held = np.zeros((n_post, n_pre))
-    held[post, pre] = described(net, Address("", p.name, "weights", shape)).ravel()[position]
+    held = np.zeros(ends[:2])
+    held[post, pre] = values(p.weights, *ends).ravel()[position]
     return held
 
 
@@ -280,9 +279,7 @@ def _differences(mean: float) -> npt.NDArray[np.float32]:
 
 
 def _bias(net: Network, p: Population) -> FloatArray:
-    return (
-        described(net, Address("", p.name, "bias", (p.size,))) if isinstance(p.neuron, GLM | LIF) else np.zeros(p.size)
-    )
+    return described(net, Address("", p.name, "bias", (p.size,)))
 
 
 def driven_rate(net: Network, p: Population) -> FloatArray:
