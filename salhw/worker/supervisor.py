@@ -93,11 +93,18 @@ def wait(patience: float, done: Callable[[], bool]) -> bool:
 
 
 class Reaper:
-    """A process that inherits its descendants' orphans, and collects the statuses of all that end below it."""
+    """A process that inherits its descendants' orphans, collects the statuses of all that end below it, and is asked to
+    end by signals."""
 
     def __init__(self) -> None:
         self.statuses: dict[int, int] = {}  # by process id, of all that were reaped
         prctl(SET_SUBREAPER, 1)
+        self.asked = False  # to end at once
+        for number in ASKING:
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
 
     def gone(self, pid: int) -> bool:
         """Whether a child has ended."""
@@ -135,9 +142,6 @@ class Supervisor(Reaper):
     ) -> None:
         super().__init__()
         self.keeper, self.folder, self.names, self.tracker = keeper, folder, names, tracker
-        self.asked = False  # to end at once
-        for number in ASKING:
-            signal.signal(number, self._ask)
         own = {"TMPDIR": self.folder, "SALHW_WORKER_TRACKER": str(self.names)}
         self.worker = subprocess.Popen(
             [sys.executable, *command],
@@ -147,9 +151,6 @@ class Supervisor(Reaper):
             start_new_session=True,
             preexec_fn=lambda: prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),
         ).pid
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
 
     def run(self) -> int:
         """Wait until it is over, clear up, and return the exit status; 0 if it did not end by itself."""
@@ -174,9 +175,6 @@ class Keeper(Reaper):
     def __init__(self) -> None:
         super().__init__()
         self.sender = os.getppid()
-        self.asked = False  # to end at once
-        for number in ASKING:
-            signal.signal(number, self._ask)
         self.folder = tempfile.mkdtemp(prefix="salhw-worker-", dir=short_place())
         names, self.names = os.pipe()  # of shared memory: the tree writes, the tracker reads
         code = f"from multiprocessing.resource_tracker import main; main({names})"
@@ -188,9 +186,6 @@ class Keeper(Reaper):
             pass_fds=[names],
         ).pid
         os.close(names)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
 
     def keep(self, supervisor: int, alive: int) -> int:
         """Wait for the supervisor, whose end closes the pipe ``alive``, and return its exit status."""
