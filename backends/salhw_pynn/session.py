@@ -216,19 +216,19 @@ class NestSession(Closing):
                 provenance=self._provenance | told,
             )  # fmt: skip
 
-        spiked = 0
+        n_spikes = 0
         try:
             for until in stops(start, stop, *self._cuts(start, stop), samples):
                 while self._step < until:
                     self._advance(min([until, *self._settling()]), tape)
-                    spiked += sum(len(found[-1].step) for found in tape.rasters.values())
+                    n_spikes += sum(len(found[-1].step) for found in tape.rasters.values())
                     self._learn(self._step, {name: found[-1] for name, found in tape.rasters.items()})
                     self._settle()
                 if due := samples[until]:
                     kept[until] = self._sampled(due)
                 if progress:
                     progress((until - start) / count)
-                if until < stop and room.full(spiked):
+                if until < stop and room.full(n_spikes):
                     break
             self._learn_at_run_end()
             self._refuse_unheld()
