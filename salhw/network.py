@@ -143,3 +143,12 @@ def _named(what: str, name: str, known: dict[str, T]) -> T:
 def tau_ref_of(population: Population) -> float | None:
     """The refractory period in ms; None for sources."""
     return population.neuron.tau_ref if isinstance(population.neuron, GLM | LIF) else None
+
+
+def takes_step(net: Network, dt: float) -> bool:
+    """Whether the network can be described in steps of ``dt`` ms: whether all its times are whole multiples of it."""
+    try:
+        net.replace(dt=dt)
+    except DescriptionError:
+        return False
+    return True

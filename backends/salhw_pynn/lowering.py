@@ -11,10 +11,10 @@ from salhw.arguments import MAX_THREADS, number_in
 from salhw.compile.check import on_chip
 from salhw.compile.lower import Lowering
 from salhw.consistency import rule_name
-from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.diagnostics import Diagnostic
 from salhw.fields import in_steps
 from salhw.kernels import Exponential, Rectangular
-from salhw.network import Network, Population, Projection
+from salhw.network import Network, Population, Projection, takes_step
 from salhw.neurons import GLM, LIF, Source
 from salhw.paths import BRANCHES, Address, described
 from salhw.plasticity import PairSTDP, Window
@@ -195,11 +195,8 @@ def _other_step(net: Network, target: Target, per_step: int) -> float | None:
     allowed = target.network.get("dt")
     for k in range(1, 33):
         dt = float(number(net.dt * k))
-        if _on_tics(dt / per_step) and isinstance(allowed, Range) and allowed.min <= dt <= allowed.max:
-            try:
-                net.replace(dt=dt)
-            except DescriptionError:
-                continue
+        within = isinstance(allowed, Range) and allowed.min <= dt <= allowed.max
+        if within and _on_tics(dt / per_step) and takes_step(net, dt):
             return dt
     return None
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from salhw.connectivity import Dense
 from salhw.consistency import rule_name
-from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.diagnostics import Diagnostic
 from salhw.fields import Model
 from salhw.kernels import Rectangular
-from salhw.network import Network, Projection
+from salhw.network import Network, Projection, takes_step
 from salhw.neurons import LIF
 from salhw.plasticity import PairSTDP
 from salhw.refusal import number, with_unit
@@ -65,11 +65,8 @@ def _other_step(net: Network, steps: Range) -> str:
         dt = float(number(candidate))
         if not steps.min <= dt <= steps.max:
             return ""
-        try:
-            net.replace(dt=dt)
-        except DescriptionError:
-            continue
-        return f"dt = {number(dt)} ms"
+        if takes_step(net, dt):
+            return f"dt = {number(dt)} ms"
     return ""
 
 

@@ -13,8 +13,8 @@ from salhw.compile.lower import Lowering
 from salhw.compile.place import place
 from salhw.connectivity import Dense
 from salhw.consistency import rule_name
-from salhw.diagnostics import DescriptionError, Diagnostic
-from salhw.network import Network, Projection
+from salhw.diagnostics import Diagnostic
+from salhw.network import Network, Projection, takes_step
 from salhw.neurons import GLM, LIF, Source
 from salhw.refusal import number
 from salhw.stimuli import SpikeTimes
@@ -148,17 +148,8 @@ def _grid(net: Network) -> Iterator[Diagnostic]:
     if ticks_per_step(net) is None:
         supported = "whole multiples of NEST's 0.001 ms that can be divided into short enough ticks"
         good = [dt for dt in (*STEPS, floor(net.dt * 1000) / 1000) if dt < net.dt and ticks_per_step(net, dt)]
-        chosen = next((dt for dt in good if _on_grid(net, dt)), good[-1])
+        chosen = next((dt for dt in good if takes_step(net, dt)), good[-1])
         yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {chosen!r} ms")
-
-
-def _on_grid(net: Network, dt: float) -> bool:
-    """Whether all times of the description are whole multiples of ``dt``."""
-    try:
-        net.replace(dt=dt)
-    except DescriptionError:
-        return False
-    return True
 
 
 def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
