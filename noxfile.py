@@ -9,7 +9,7 @@ from pathlib import Path
 import nox
 
 from salhw.diagnostics import BackendError
-from salhw.environments import find_python
+from salhw.worker.environments import find_python
 
 ROOT = Path(__file__).parent
 VERSIONS = ("3.11", "3.12", "3.13")

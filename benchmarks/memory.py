@@ -26,8 +26,8 @@ from salhw import (
     Sparse,
     Spikes,
 )
-from salhw.connectivity import Connectivity
-from salhw.kernels import Kernel
+from salhw.description.connectivity import Connectivity
+from salhw.description.kernels import Kernel
 
 TARGETS = ("reference", "nest", "brainscales2", "loihi2")
 
@@ -103,7 +103,7 @@ def child(target: str, name: str) -> None:
     with salhw.compile(networks(target)["pair"][0], form(target)).open() as session:  # imports, compiled code
         session.run(8.0 * net.dt)
     if target in ("nest", "brainscales2"):
-        from salhw_pynn import process
+        from salhw_nest import process
 
         for worker in process._idle:
             worker.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from salhw.arguments import checked_duration
-from salhw.backend import Backend, Session, resolve, targets
-from salhw.calibrated import Calibration
-from salhw.chip import Chip
-from salhw.compile.executable import Executable, Report
-from salhw.compile.pipeline import compile, problems
-from salhw.connectivity import AllToAll, Dense, OneToOne, Sparse
+from salhw.compiler.pipeline import compile, problems
+from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
+from salhw.description.kernels import Alpha, Exponential, Rectangular
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, WakeSleep
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import (
     BackendError,
     CalibrationError,
@@ -23,14 +25,15 @@ from salhw.diagnostics import (
     UnsupportedNetworkError,
     explain,
 )
-from salhw.kernels import Alpha, Exponential, Rectangular
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF, Source
-from salhw.plasticity import SAL, AntiHebbian, ExponentialWindow, Hebbian, PairSTDP, TriangularWindow, WakeSleep
-from salhw.probes import Membrane, Spikes, StateOccupancy, Weights
-from salhw.recording import Recording, SpikeTrains
-from salhw.stimuli import Clamp, Current, Poisson, SpikeTimes
-from salhw.target import Target, Variability
+from salhw.diagnostics.arguments import checked_duration
+from salhw.registry import resolve, targets
+from salhw.session.backend import Backend, Session
+from salhw.session.calibration import Calibration
+from salhw.session.executable import Executable, Report
+from salhw.session.recording import Recording, SpikeTrains
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw.substrate.variability import Variability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

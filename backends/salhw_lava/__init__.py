@@ -7,18 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from salhw.calibrated import refuse_calibrated
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.compile.lower import Lowering
-from salhw.environments import Environment, is_made
-from salhw.memory import Memory, sizes
-from salhw.network import Network
-from salhw.neurons import LIF
-from salhw.target import Target
+from salhw.description.network import Network
+from salhw.description.neurons import LIF
+from salhw.machine import Memory
+from salhw.session.calibration import refuse_calibrated
+from salhw.session.executable import Executable
+from salhw.session.lowering import Lowering
+from salhw.session.memory import sizes
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw.worker.environments import Environment, is_made
 
 if TYPE_CHECKING:
-    from salhw.backend import Session
+    from salhw.session.backend import Session
     from salhw.worker import Worker
 
 HERE = Path(__file__).parent

@@ -8,10 +8,11 @@ from math import exp, expm1, log2
 
 import numpy as np
 
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.neurons import GLM
 from salhw.diagnostics import DescriptionError, Diagnostic
-from salhw.fields import FloatArray, IntArray
-from salhw.neurons import GLM
-from salhw.target import Range, Target
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
 
 LARGEST_WEIGHT = 254  # units; static weights are even
 WORD = (1 << 23) - 1  # 24 bits, sign included: potentials, currents and what arrives in a step, in Lava as on the chip

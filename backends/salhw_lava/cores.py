@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from salhw.connectivity import count
+from salhw.description.connectivity import count
+from salhw.description.network import Network
+from salhw.description.neurons import Source
 from salhw.diagnostics import Diagnostic
-from salhw.network import Network
-from salhw.neurons import Source
 
 CORES = 128
 NEURONS = 8192  # per core: published for Loihi 2

@@ -7,15 +7,15 @@ from math import ceil, exp, floor, log2, log10
 
 import numpy as np
 
-from salhw.compile.lower import Lowering
-from salhw.consistency import rule_name
+from salhw.description.consistency import rule_name
+from salhw.description.fields import in_steps
+from salhw.description.kernels import Exponential
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic
-from salhw.fields import in_steps
-from salhw.kernels import Exponential
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF, Source
-from salhw.stimuli import SpikeTimes
-from salhw.target import Target
+from salhw.session.lowering import Lowering
+from salhw.substrate.target import Target
 from salhw_lava.arithmetic import (
     ENTRIES,
     LARGEST_WEIGHT,

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from salhw.arguments import folded
-from salhw.compile.executable import Executable
-from salhw.connectivity import synapses, values
-from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Kernel, Rectangular
-from salhw.network import Network, Projection
-from salhw.neurons import GLM, LIF
-from salhw.probes import Membrane
-from salhw.stimuli import Poisson, SpikeTimes
+from salhw.description.connectivity import synapses, values
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Kernel, Rectangular
+from salhw.description.network import Network, Projection
+from salhw.description.neurons import GLM, LIF
+from salhw.description.probes import Membrane
+from salhw.description.stimuli import Poisson, SpikeTimes
+from salhw.diagnostics.arguments import folded
+from salhw.session.executable import Executable
 from salhw_lava.arithmetic import ENTRIES, PER_ONE, Arithmetic, arithmetic, decay, table
 from salhw_lava.lower import epoch
 from salhw_lava.rules import lowered_rule, wanted_changes

@@ -8,11 +8,11 @@ from math import ceil, exp
 
 import numpy as np
 
-from salhw.connectivity import Dense, OneToOne, Sparse, synapses
-from salhw.fields import FloatArray
-from salhw.kernels import Kernel, Rectangular
-from salhw.network import Network, Projection, tau_ref_of
-from salhw.stimuli import Poisson, SpikeTimes
+from salhw.description.connectivity import Dense, OneToOne, Sparse, synapses
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Kernel, Rectangular
+from salhw.description.network import Network, Projection, tau_ref_of
+from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
 
 

@@ -6,10 +6,10 @@ from math import exp, sqrt
 
 import numpy as np
 
-from salhw.fields import FloatArray
-from salhw.network import Network, Projection, tau_ref_of
-from salhw.plasticity import PairSTDP
-from salhw.stimuli import Poisson, SpikeTimes
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network, Projection, tau_ref_of
+from salhw.description.plasticity import PairSTDP
+from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
 from salhw_lava.learning import (
     EXPONENTS,

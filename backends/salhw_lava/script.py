@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.compile.executable import Executable
 from salhw.diagnostics import file_error
-from salhw.paths import duration_steps
+from salhw.session.executable import Executable
+from salhw.session.paths import duration_steps
 from salhw_lava.arithmetic import arithmetic
 from salhw_lava.program import layout, program
 

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.chip import Chip
-from salhw.closing import Closing
-from salhw.compile.executable import Executable
+from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.network import tau_ref_of
+from salhw.description.probes import Membrane
 from salhw.diagnostics import BackendError, Diagnostic
-from salhw.fields import FloatArray, IntArray, in_steps
-from salhw.memory import Room
-from salhw.network import tau_ref_of
-from salhw.paths import Address, addresses, as_written, described, duration_steps, find, session_error
-from salhw.probes import Membrane
-from salhw.recorder import Raster, provenance, recording, sample_steps
-from salhw.recording import Recording, Trace
+from salhw.session.closing import Closing
+from salhw.session.executable import Executable
+from salhw.session.memory import Room
+from salhw.session.paths import Address, addresses, as_written, described, duration_steps, find, session_error
+from salhw.session.recorder import Raster, provenance, recording, sample_steps
+from salhw.session.recording import Recording, Trace
+from salhw.substrate.chip import Chip
 from salhw.worker import Tenure, Worker
 from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
 from salhw_lava.learning import Beyond
@@ -34,7 +34,7 @@ PER_STEP, PER_NEURON, PER_SYNAPSE = 0.05, 2e-5, 2e-7  # s per step, and per step
 
 
 class LavaSession(Closing):
-    """See salhw.backend.Session. ``get`` returns what the chip holds: rounded, learned."""
+    """See salhw.session.backend.Session. ``get`` returns what the chip holds: rounded, learned."""
 
     def __init__(
         self, executable: Executable, worker: Worker, *, chips: Sequence[Chip], ids: Sequence[int], seed: int

@@ -9,9 +9,9 @@ from math import ceil, exp, expm1, log1p, log2, nextafter
 
 import numpy as np
 
-from salhw.fields import FloatArray
-from salhw.network import Network, Population
-from salhw.neurons import GLM, LIF
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network, Population
+from salhw.description.neurons import GLM, LIF
 from salhw_lava.arithmetic import FINEST, WORD, Arithmetic
 from salhw_lava.learning import Beyond, rounded_down
 from salhw_lava.reach import Reach, of_projection, reach

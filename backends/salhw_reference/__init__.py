@@ -7,24 +7,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.compile.lower import Lowering
+from salhw.description.network import Network
 from salhw.diagnostics import Diagnostic
-from salhw.kernels import Rectangular
-from salhw.memory import Memory, sizes
-from salhw.network import Network
-from salhw.neurons import LIF
-from salhw.probes import Membrane
-from salhw.target import Target, Variability
+from salhw.machine import Memory
+from salhw.session.executable import Executable
+from salhw.session.lowering import Lowering
+from salhw.session.memory import sizes
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw.substrate.variability import Variability
+from salhw_reference.choice import KERNELS, choose_kernel
 
 if TYPE_CHECKING:
-    from salhw.backend import Session
+    from salhw.session.backend import Session
 
-KERNELS = ("auto", "event-driven", "time-driven")
 RELATIVE = ("weight", "causal_amplitude", "anticausal_amplitude")  # applied as a factor, whatever the value
 _NONE = Variability()
-SMALL = 64  # neurons up to which waiting for events beats visiting every neuron at every step
 
 
 class ReferenceBackend:
@@ -71,30 +69,6 @@ class ReferenceBackend:
         from salhw_reference.session import ReferenceSession
 
         return ReferenceSession(executable, chips=chips, ids=ids, seed=seed)
-
-
-def choose_kernel(net: Network, target: Target) -> tuple[str, str]:
-    """The kernel for a network and why; without a kernel, what is supported instead of the one that was asked for."""
-    wanted = target.options.get("kernel", "auto")
-    reason = _not_event_driven(net)
-    if wanted not in KERNELS:
-        return "", ", ".join(KERNELS)
-    if wanted == "time-driven":
-        return wanted, "as asked"
-    if wanted == "event-driven":
-        return ("", f"auto, time-driven; {reason}") if reason else (wanted, "as asked")
-    if not reason and sum(p.size for p in net.populations) > SMALL:
-        reason = f"more than {SMALL} neurons"
-    return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")
-
-
-def _not_event_driven(net: Network) -> str:
-    """Why the event-driven kernel cannot run a network; empty if it can."""
-    if any(isinstance(p.neuron, LIF) for p in net.populations):
-        return "LIF neurons"
-    if any(not isinstance(p.kernel, Rectangular) for p in net.projections):
-        return "PSPs that are not rectangular"
-    return "membrane probes" if any(isinstance(p, Membrane) for p in net.probes) else ""
 
 
 @cache

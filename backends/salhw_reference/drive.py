@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.fields import FloatArray
-from salhw.network import Network
-from salhw.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
 from salhw_reference.program import neuron_ranges, steps
 
 

@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from salhw.connectivity import count, synapses
-from salhw.consistency import rule_name
-from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Alpha, Exponential, Rectangular
-from salhw.network import Network, Population
-from salhw.neurons import GLM, LIF
-from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow, Window
-from salhw.probes import Membrane, Spikes, StateOccupancy
-from salhw.stimuli import SpikeTimes
+from salhw.description.connectivity import count, synapses
+from salhw.description.consistency import rule_name
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Alpha, Exponential, Rectangular
+from salhw.description.network import Network, Population
+from salhw.description.neurons import GLM, LIF
+from salhw.description.plasticity import PairSTDP
+from salhw.description.probes import Membrane, Spikes, StateOccupancy
+from salhw.description.stimuli import SpikeTimes
+from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 from salhw_reference import layout as at
 
 LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # neuron kinds

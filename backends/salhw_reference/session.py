@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.arguments import threads as allowed_threads
-from salhw.chip import Chip
-from salhw.closing import Closing
-from salhw.compile.executable import Executable
-from salhw.connectivity import synapses
-from salhw.consistency import rule_name
-from salhw.fields import FloatArray, IntArray
-from salhw.memory import Room
-from salhw.paths import BRANCHES, Address, addresses, as_written, described, duration_steps, find
-from salhw.probes import Spikes, StateOccupancy, Weights
-from salhw.recorder import sample_steps, stops
-from salhw.recording import Recording, SpikeTrains, Trace
-from salhw_reference import choose_kernel, event_driven, tabulated, time_driven
+from salhw.description.connectivity import synapses
+from salhw.description.consistency import rule_name
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.probes import Spikes, StateOccupancy, Weights
+from salhw.diagnostics.arguments import threads as allowed_threads
+from salhw.session.closing import Closing
+from salhw.session.executable import Executable
+from salhw.session.memory import Room
+from salhw.session.paths import BRANCHES, Address, addresses, as_written, described, duration_steps, find
+from salhw.session.recorder import sample_steps, stops
+from salhw.session.recording import Recording, SpikeTrains, Trace
+from salhw.substrate.chip import Chip
+from salhw_reference import event_driven, tabulated, time_driven
 from salhw_reference import layout as at
+from salhw_reference.choice import choose_kernel
 from salhw_reference.drive import drives
 from salhw_reference.learning import run_end
 from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
@@ -43,7 +44,7 @@ def threads() -> int:
 
 
 class ReferenceSession(Closing):
-    """See salhw.backend.Session. ``get`` returns nominal values; a chip's fixed pattern acts behind them."""
+    """See salhw.session.backend.Session. ``get`` returns nominal values; a chip's fixed pattern acts behind them."""
 
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net = executable.network

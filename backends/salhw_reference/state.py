@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw_reference import layout as at
 from salhw_reference.program import INTEGRATE, Program
 from salhw_reference.rng import streams

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from salhw.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw_reference import layout as at
 from salhw_reference.program import Program
 

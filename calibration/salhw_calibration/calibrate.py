@@ -8,15 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from salhw.arguments import checked_duration, checked_progress, checked_seed, instance_of, sequence_of, whole
-from salhw.backend import resolve
-from salhw.chip import Chip
-from salhw.compile.pipeline import compile
-from salhw.connectivity import synapses, values
-from salhw.fields import FloatArray
-from salhw.network import Network
-from salhw.neurons import GLM
-from salhw.target import Target
+from salhw.compiler.pipeline import compile
+from salhw.description.connectivity import synapses, values
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network
+from salhw.description.neurons import GLM
+from salhw.diagnostics.arguments import (
+    checked_duration,
+    checked_progress,
+    checked_seed,
+    instance_of,
+    sequence_of,
+    whole,
+)
+from salhw.registry import resolve
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 from salhw_calibration.calibration import Calibration, deviations, in_order, of_one_wafer, places_of, unjudged, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.arguments import as_path
-from salhw.calibrated import Map
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.connectivity import synapses
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.neurons import GLM
 from salhw.diagnostics import CalibrationError, Diagnostic, file_error
-from salhw.fields import FloatArray, IntArray
+from salhw.diagnostics.arguments import as_path
 from salhw.io import hdf5
-from salhw.neurons import GLM
-from salhw.paths import BRANCHES, Address, addresses
-from salhw.target import Target
+from salhw.session.calibration import Map
+from salhw.session.executable import Executable
+from salhw.session.paths import BRANCHES, Address, addresses
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 from salhw_calibration.measuring import refused
 from salhw_calibration.verdict import Deviations, Verdict, judged
 

@@ -10,12 +10,12 @@ from math import ceil, exp, log
 import numpy as np
 import numpy.typing as npt
 
-from salhw.connectivity import synapses
-from salhw.fields import FloatArray, IntArray, in_steps
-from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
-from salhw.network import Network, Projection
-from salhw.neurons import GLM, LIF
-from salhw.stimuli import Clamp, Current, SpikeTimes
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.network import Network, Projection
+from salhw.description.neurons import GLM, LIF
+from salhw.description.stimuli import Clamp, Current, SpikeTimes
 
 Mask = npt.NDArray[np.uint8]
 

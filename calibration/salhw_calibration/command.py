@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
+from salhw.description.network import Network
 from salhw.io.files import folder, write_json
-from salhw.network import Network
-from salhw.target import Target
+from salhw.session.executable import Executable
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibrate import calibrate as measured_and_corrected
 from salhw_calibration.calibration import Calibration

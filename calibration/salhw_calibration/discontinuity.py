@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw.fields import FloatArray, IntArray
-from salhw.neurons import LIF
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.neurons import LIF
 from salhw_calibration.circuit import Circuit, Mask
 from salhw_calibration.likelihood import Regression, regression
 from salhw_calibration.measuring import Record

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from salhw.arguments import known_name
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.neurons import GLM, LIF
+from salhw.description.neurons import GLM, LIF
+from salhw.diagnostics.arguments import known_name
+from salhw.session.executable import Executable
+from salhw.substrate.chip import Chip
 from salhw_calibration.circuit import Circuit
 from salhw_calibration.discontinuity import rdd
 from salhw_calibration.likelihood import likelihood

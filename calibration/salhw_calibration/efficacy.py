@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from salhw.arguments import sequence_of
-from salhw.backend import resolve
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.compile.pipeline import compile
-from salhw.fields import FloatArray, IntArray
-from salhw.network import Network
-from salhw.paths import addresses
-from salhw.target import Target
+from salhw.compiler.pipeline import compile
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.network import Network
+from salhw.diagnostics.arguments import sequence_of
+from salhw.registry import resolve
+from salhw.session.executable import Executable
+from salhw.session.paths import addresses
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 from salhw_calibration.calibration import Calibration, deviations, unjudged, usable
 from salhw_calibration.circuit import circuit
 from salhw_calibration.measuring import MeasurementError, Progress, refuse_wrong

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from salhw.arguments import numbers, wrong
-from salhw.fields import FloatArray
-from salhw.refusal import shown
+from salhw.description.fields import FloatArray
+from salhw.diagnostics.arguments import numbers, wrong
+from salhw.diagnostics.wording import shown
 
 
 def through_interneurons(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.jit import cached
 from salhw_calibration.circuit import ALPHA, RECTANGULAR, Columns, Mask
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from salhw.arguments import threads
-from salhw.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray, IntArray
+from salhw.diagnostics.arguments import threads
 from salhw_calibration.circuit import Circuit, Mask, current, deciding
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.arguments import (
+from salhw.compiler.pipeline import compile
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.network import Network, Projection
+from salhw.description.neurons import GLM, LIF
+from salhw.description.probes import Membrane, Spikes
+from salhw.diagnostics import Diagnostic, SalhwError
+from salhw.diagnostics.arguments import (  # fmt: skip
     checked_duration,
     checked_progress,
     checked_seed,
@@ -20,19 +26,13 @@ from salhw.arguments import (
     numbers,
     sequence_of,
     wrong,
-)  # fmt: skip
-from salhw.backend import Session
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.compile.pipeline import compile
-from salhw.diagnostics import Diagnostic, SalhwError
-from salhw.fields import FloatArray, IntArray
-from salhw.network import Network, Projection
-from salhw.neurons import GLM, LIF
-from salhw.paths import addresses
-from salhw.probes import Membrane, Spikes
-from salhw.recording import Recording
-from salhw.refusal import shown
+)
+from salhw.diagnostics.wording import shown
+from salhw.session.backend import Session
+from salhw.session.executable import Executable
+from salhw.session.paths import addresses
+from salhw.session.recording import Recording
+from salhw.substrate.chip import Chip
 from salhw_calibration.circuit import Circuit, Mask, circuit
 
 State = Mapping[str, npt.ArrayLike] | Session

@@ -6,8 +6,8 @@ from math import exp
 
 import numpy as np
 
-from salhw.fields import FloatArray
-from salhw.neurons import LIF
+from salhw.description.fields import FloatArray
+from salhw.description.neurons import LIF
 from salhw_calibration.circuit import Circuit, Mask, current
 from salhw_calibration.likelihood import BLOCK, Gram, Regression
 from salhw_calibration.measuring import Record

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from salhw.arguments import numbers
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.fields import FloatArray
-from salhw.kernels import Rectangular
-from salhw.neurons import GLM
-from salhw.paths import duration_steps
-from salhw.refusal import shown
-from salhw.target import Range, Target
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Rectangular
+from salhw.description.neurons import GLM
+from salhw.diagnostics.arguments import numbers
+from salhw.diagnostics.wording import shown
+from salhw.session.executable import Executable
+from salhw.session.paths import duration_steps
+from salhw.substrate.capabilities import Range
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 from salhw_calibration.circuit import circuit, deciding
 from salhw_calibration.likelihood import likelihood, maximum
 from salhw_calibration.measuring import Progress, Record, State, realised, refuse_wrong, refused, rig

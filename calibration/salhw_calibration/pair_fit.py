@@ -8,9 +8,10 @@ from math import ceil
 
 import numpy as np
 
-from salhw.fields import FloatArray, IntArray
-from salhw.plasticity import PairSTDP, Window
-from salhw.recording import Recording
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.plasticity import PairSTDP
+from salhw.description.windows import Window
+from salhw.session.recording import Recording
 from salhw_calibration.circuit import Circuit
 from salhw_calibration.spike_pairs import spike_pairs
 

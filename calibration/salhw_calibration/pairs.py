@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw_calibration.circuit import Circuit
 from salhw_calibration.measuring import Record, Rig, refused
 from salhw_calibration.response import horizon

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw.io.files import write_figure
-from salhw.paths import BRANCHES
+from salhw.session.paths import BRANCHES
 from salhw_calibration.calibrate import Goals
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions

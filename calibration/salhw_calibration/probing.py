@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw.connectivity import shape_of, synapses
-from salhw.fields import FloatArray
-from salhw.kernels import Rectangular
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM
-from salhw.target import Range, Target
+from salhw.description.connectivity import shape_of, synapses
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Rectangular
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import GLM
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
 from salhw_calibration.measuring import path_of, refused, without_plasticity
 
 LARGEST = 1.5  # probing weight

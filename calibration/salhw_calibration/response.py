@@ -11,8 +11,8 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
-from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Kernel, Rectangular
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Kernel, Rectangular
 from salhw_calibration.circuit import EXPONENTIAL, Circuit, Columns
 from salhw_calibration.likelihood import BLOCK, regression
 from salhw_calibration.measuring import Record

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from salhw.arguments import checked_ids, known_name
-from salhw.chip import Chip
-from salhw.fields import FloatArray, Model
+from salhw.description.fields import FloatArray, Model
+from salhw.diagnostics.arguments import checked_ids, known_name
+from salhw.substrate.chip import Chip
 from salhw_calibration.measuring import MeasurementError, level_of
 
 if TYPE_CHECKING:

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from salhw.backend import Session
-from salhw.compile.executable import Executable
-from salhw.compile.pipeline import compile
-from salhw.fields import FloatArray
-from salhw.network import Network
-from salhw.neurons import GLM
-from salhw.paths import BRANCHES
-from salhw.plasticity import PairSTDP
-from salhw.recording import Recording
-from salhw.refusal import number
-from salhw.stimuli import SpikeTimes
-from salhw.target import Range, Target
+from salhw.compiler.pipeline import compile
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network
+from salhw.description.neurons import GLM
+from salhw.description.plasticity import PairSTDP
+from salhw.description.stimuli import SpikeTimes
+from salhw.diagnostics.wording import number
+from salhw.session.backend import Session
+from salhw.session.executable import Executable
+from salhw.session.paths import BRANCHES
+from salhw.session.recording import Recording
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
 from salhw_calibration.circuit import Circuit, circuit
 from salhw_calibration.measuring import path_of, refused, without_plasticity
 from salhw_calibration.pair_fit import Trains, listed, of_projection

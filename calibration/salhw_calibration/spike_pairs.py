@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.fields import FloatArray, IntArray
-from salhw.plasticity import Pairing
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.plasticity import Pairing
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw.compile.executable import Executable
-from salhw.connectivity import count
-from salhw.fields import FloatArray
-from salhw.paths import BRANCHES
+from salhw.description.connectivity import count
+from salhw.description.fields import FloatArray
+from salhw.session.executable import Executable
+from salhw.session.paths import BRANCHES
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions
 from salhw_calibration.results import EffectiveWeights

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 
 DOUBT = 0.01  # probability at most of a wrong "met" or "missed", each
 FALSE_ALARM = 0.05  # and that a calibration names any chip at all that did not get worse

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.fields import IntArray
+from salhw.description.fields import IntArray
 
 NEAR, FAR = 0.1, 4.0  # time constants: from one slot to the next of short lags, and from volley to volley of long ones
 

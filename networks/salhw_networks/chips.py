@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salhw import Chip, Target, compile
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_networks import sweep
 from salhw_networks.experiment import (
     BLACK,

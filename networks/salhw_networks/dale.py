@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw import GLM, SAL, Network, OneToOne, Population, Projection, Rectangular, Sparse
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 
 INTO, FROM = (0, 1), (1, 0)  # synapse 0 ends at neuron 0 and comes from 1
 

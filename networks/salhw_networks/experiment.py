@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.backend import resolve
 from salhw.diagnostics import FileError
 from salhw.io import hdf5
 from salhw.io.files import folder, write_figure, write_json, write_text
+from salhw.registry import resolve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from salhw.target import Target
+    from salhw.substrate.target import Target
 
 Progress = Callable[[float], None]
 Arrays = dict[str, npt.NDArray[Any]]

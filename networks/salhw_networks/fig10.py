@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salhw import Alpha, Rectangular
-from salhw.fields import FloatArray
-from salhw.kernels import Kernel
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Kernel
 from salhw.theory import attractor, mean_relative_deviation, stdd
 from salhw_networks import pair
 from salhw_networks.experiment import BLUE, GREEN, GREY, ORANGE, Arrays, Claim, Progress, Work, tidy

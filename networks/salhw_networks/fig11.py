@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw.theory import deviation
 from salhw_networks import pair
 from salhw_networks.experiment import BLUE, ORANGE, Arrays, Claim, Progress, Work, tidy

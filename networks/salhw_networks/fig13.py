@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salhw import Alpha, Rectangular
-from salhw.kernels import Kernel
+from salhw.description.kernels import Kernel
 from salhw.theory import stdd
 from salhw_networks import pair
 from salhw_networks.experiment import BLUE, RED, Arrays, Claim, Progress, Work, tidy

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_networks import sweep
 from salhw_networks.experiment import BLUE, ORANGE, Arrays, Claim, Progress, Work, quartiles
 from salhw_networks.fig4 import RATE, SAL

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw import compile
-from salhw.plasticity import Pairing
+from salhw.description.plasticity import Pairing
 from salhw.theory import attractor, phase_plane, stdd
 from salhw_networks import pair
 from salhw_networks.experiment import BLUE, GREEN, GREY, ORANGE, RED, Arrays, Claim, Progress, Work, tidy

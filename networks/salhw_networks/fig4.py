@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from salhw.backend import resolve
-from salhw.compile.pipeline import problems
-from salhw.fields import FloatArray
+from salhw.compiler.pipeline import problems
+from salhw.description.fields import FloatArray
+from salhw.registry import resolve
 from salhw_networks import chips, sweep
 from salhw_networks.experiment import BLUE, GREEN, ORANGE, RED, Arrays, Claim, Progress, Work
 from salhw_networks.sweep import Condition, Scale

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_networks import sweep
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.fig4 import by_level, draw, ratio_of_medians

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw import compile
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw.theory import rates
 from salhw_networks import dale, pair
 from salhw_networks.experiment import BLUE, GREEN, ORANGE, RED, Arrays, Claim, Progress, Work, parts, tidy

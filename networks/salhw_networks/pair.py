@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes, Weights
-from salhw.kernels import Kernel
-from salhw.plasticity import Pairing
+from salhw.description.kernels import Kernel
+from salhw.description.plasticity import Pairing
 
 
 def network(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw import Network, compile
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw.theory import measured_stdd
 from salhw_networks.experiment import Progress
 

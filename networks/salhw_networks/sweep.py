@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from salhw.chip import Chip
-from salhw.fields import FloatArray
-from salhw.target import Target
+from salhw.description.fields import FloatArray
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 from salhw.theory import distribution
 from salhw_networks.experiment import Arrays, Progress, Work, parts, quartiles, tidy
 from salhw_networks.training import Cases, Training, asymmetry, divergences, sampled, train

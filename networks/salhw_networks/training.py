@@ -29,10 +29,11 @@ from salhw import (
     WakeSleep,
     compile,
 )
-from salhw.backend import Session, resolve
-from salhw.fields import FloatArray
-from salhw.plasticity import Pairing
-from salhw.target import Range
+from salhw.description.fields import FloatArray
+from salhw.description.plasticity import Pairing
+from salhw.registry import resolve
+from salhw.session.backend import Session
+from salhw.substrate.capabilities import Range
 from salhw.theory import states
 from salhw_networks.experiment import Progress
 

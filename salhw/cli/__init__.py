@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from salhw import __version__
-from salhw.backend import Session, resolve, targets
 from salhw.cli.export import register as register_export
 from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
+from salhw.cli.network_settings import built, settings
 from salhw.cli.places import Force, saved, writable, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import (
@@ -35,21 +35,21 @@ from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
 from salhw.cli.streams import standard_streams
-from salhw.compile.executable import Report
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.conformance.command import register as register_conformance
-from salhw.connectivity import synapses
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, explanations, topics
 from salhw.diagnostics import explain as explanation_of
-from salhw.fields import FloatArray
 from salhw.io.description import save as save_network
 from salhw.io.files import is_file
 from salhw.io.recording_file import save as save_recording
-from salhw.network import Network
-from salhw.networks import Builder, builder, builders, summary
-from salhw.recording import Recording
-from salhw.settings import built, settings
-from salhw.target import Target
+from salhw.registry import Builder, builder, builders, resolve, summary, targets
+from salhw.session.backend import Session
+from salhw.session.executable import Report
+from salhw.session.recording import Recording
+from salhw.substrate.target import Target
 
 HELP_WIDTH = 70  # columns below which help in frames would be cut into pieces
 

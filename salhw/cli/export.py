@@ -10,16 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from salhw.backend import Exporter, targets
 from salhw.cli.places import Force, writing_into
 from salhw.cli.report import print_json, reported
 from salhw.cli.settings import Settings
-from salhw.compile.executable import Executable
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
+from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, file_error
 from salhw.io.files import unwritable
-from salhw.network import Network
-from salhw.paths import duration_steps
+from salhw.registry import targets
+from salhw.session.backend import Exporter
+from salhw.session.executable import Executable
+from salhw.session.paths import duration_steps
 
 
 def write(executable: Executable, out: Path, *, duration: float, seed: int, force: bool = False) -> list[Path]:
@@ -69,7 +70,7 @@ def how_to_run(files: list[Path]) -> str | None:
 
 
 def _plugin(name: str) -> object:
-    from salhw.backend import backend
+    from salhw.registry import backend
 
     return backend(name)
 

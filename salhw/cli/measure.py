@@ -10,20 +10,19 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 import typer
 
-from salhw.backend import resolve
-from salhw.calibrated import Calibration
-from salhw.chip import Chip
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import print_json, print_table, reported
 from salhw.cli.settings import Settings
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
+from salhw.description.network import Network
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
-from salhw.memory import CHIP, NOTHING, Memory, refuse_instances
-from salhw.network import Network
-from salhw.plugins import broken, installed
-from salhw.refusal import nearest
-from salhw.target import Target
+from salhw.diagnostics.wording import nearest
+from salhw.machine import CHIP, NOTHING, Memory, refuse_instances
+from salhw.registry import broken, installed, resolve
+from salhw.session.calibration import Calibration
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 
 GROUP = "salhw.measuring"
 

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from salhw.cli.streams import STDOUT, WRONG_USAGE
 from salhw.diagnostics import Diagnostic, FileError, SalhwError, SessionError
-from salhw.memory import amount, available
+from salhw.machine import amount, available
 
 SHORT_FALL, INTERRUPTED = 1, 130
 FALLS_SHORT = ("SAL1", "SAL2", "SAL3", "SAL402", "SAL403", "SAL405", "SAL411", "SAL60", "SAL701", "SAL803", "SAL804",

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal, Protocol, get_args, get_type_hints
 
 import typer
 
-from salhw.backend import resolve
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
 from salhw.diagnostics import DescriptionError, Diagnostic
-from salhw.plugins import broken, installed
-from salhw.refusal import nearest
+from salhw.diagnostics.wording import nearest
+from salhw.registry import broken, installed, resolve
 
 GROUP = "salhw.experiments"
 AGREES = {True: "yes", False: "NO", None: "not judged"}

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from salhw import environments
 from salhw.cli.report import print_json, print_table, reported
+from salhw.worker import environments
 
 
 def register(app: typer.Typer) -> None:

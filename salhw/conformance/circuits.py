@@ -14,16 +14,17 @@ import numpy as np
 
 from salhw.conformance.lab import CHIPS, Lab, Undeclared, settled
 from salhw.conformance.statistics import REPLICATES
-from salhw.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse
-from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, Discretisation, Source
-from salhw.plasticity import Pairing, PairSTDP, Window
-from salhw.probes import Spikes
-from salhw.recording import Recording
-from salhw.stimuli import SpikeTimes
-from salhw.target import Capability, Range
+from salhw.description.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import GLM, Discretisation, Source
+from salhw.description.plasticity import Pairing, PairSTDP
+from salhw.description.probes import Spikes
+from salhw.description.stimuli import SpikeTimes
+from salhw.description.windows import Window
+from salhw.session.recording import Recording
+from salhw.substrate.capabilities import Capability, Range
 
 NEURONS = 1024  # in one network, at most
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from salhw.refusal import number
+from salhw.diagnostics.wording import number
 
 if TYPE_CHECKING:
     from salhw.conformance.model import Outcome
@@ -40,7 +40,6 @@ def conformance(
     ] = False,
 ) -> None:
     """Measure whether a target does what a description says, beside what it declares."""
-    from salhw.backend import resolve
     from salhw.cli.places import saved, writable
     from salhw.cli.progress import progress_bar
     from salhw.cli.report import SHORT_FALL, print_json, reported
@@ -48,6 +47,7 @@ def conformance(
     from salhw.conformance.known import load
     from salhw.conformance.run import run
     from salhw.io.files import write_text
+    from salhw.registry import resolve
 
     alone = json == "-"
     with reported(alone):

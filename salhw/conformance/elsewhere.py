@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from salhw.chip import Chip
-from salhw.compile.pipeline import compile
-from salhw.fields import IntArray
-from salhw.network import Network
-from salhw.target import Target
+from salhw.compiler.pipeline import compile
+from salhw.description.fields import IntArray
+from salhw.description.network import Network
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
 
 PATIENCE = 600.0  # s
 

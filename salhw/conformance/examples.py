@@ -11,16 +11,18 @@ import numpy as np
 
 from salhw.conformance import rigs
 from salhw.conformance.lab import Lab
-from salhw.connectivity import AllToAll, Dense, OneToOne, Sparse
+from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
+from salhw.description.fields import Model
+from salhw.description.kernels import Kernel
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import Neuron
+from salhw.description.plasticity import PairSTDP
+from salhw.description.probes import Probe
+from salhw.description.stimuli import Stimulus
+from salhw.description.windows import Window
 from salhw.diagnostics import DescriptionError
-from salhw.fields import Model
-from salhw.kernels import Kernel
-from salhw.network import Network, Population, Projection
-from salhw.neurons import Neuron
-from salhw.plasticity import PairSTDP, Window
-from salhw.probes import Probe
-from salhw.stimuli import Stimulus
-from salhw.target import Capability, Range, Target
+from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.target import Target
 
 
 def _kinds(union: Any) -> dict[str, type[Model]]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from salhw.conformance.model import Known, Outcome
 from salhw.diagnostics import DescriptionError, Diagnostic, counted, file_error
+from salhw.diagnostics.wording import nearest, number
 from salhw.io.files import is_file
-from salhw.refusal import nearest, number
 
 _FIELDS = {field.name for field in fields(Known)}
 

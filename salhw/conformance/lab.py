@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
+from typing import Literal
 
 import numpy as np
 
-from salhw.backend import Backend, Session
-from salhw.chip import Chip
-from salhw.compile.check import check
-from salhw.compile.executable import Executable
-from salhw.compile.pipeline import compile
-from salhw.compile.place import place
-from salhw.conformance.model import Profile
+from salhw.compiler.check import check
+from salhw.compiler.pipeline import compile
+from salhw.compiler.place import place
+from salhw.description.network import Network
 from salhw.diagnostics import Diagnostic
-from salhw.network import Network
-from salhw.target import NoiseGroup, Range, Target
+from salhw.session.backend import Backend, Session
+from salhw.session.executable import Executable
+from salhw.substrate.capabilities import Range
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw.substrate.variability import NoiseGroup
+
+Profile = Literal["quick", "full"]
 
 CHIPS = 64
 """What a mean over chips is taken over: at least, so that their scatter gives a standard error."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from salhw.conformance.lab import Lab
+from salhw.conformance.lab import Lab, Profile
 
-Profile = Literal["quick", "full"]
 OutcomeName = Literal["pass", "fail", "unsupported", "known", "unavailable"]
 
 

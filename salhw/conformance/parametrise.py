@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from salhw.backend import Backend
 from salhw.conformance.known import refuse_unknown
-from salhw.conformance.model import Check, Known, Outcome, Profile
+from salhw.conformance.lab import Profile
+from salhw.conformance.model import Check, Known, Outcome
 from salhw.conformance.run import chosen, examine, laboratory, whole_catalogue
-from salhw.refusal import number
-from salhw.target import Target
+from salhw.diagnostics.wording import number
+from salhw.session.backend import Backend
+from salhw.substrate.target import Target
 
 if TYPE_CHECKING:
     import pytest

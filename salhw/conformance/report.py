@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from salhw.conformance.model import Figure, Outcome, Profile
+from salhw.conformance.lab import Profile
+from salhw.conformance.model import Figure, Outcome
 from salhw.diagnostics import file_error
 from salhw.io.files import is_file, write_json
 

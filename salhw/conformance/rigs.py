@@ -13,18 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.conformance.lab import Lab, Undeclared
-from salhw.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse, shape_of
+from salhw.description.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse, shape_of
+from salhw.description.fields import FloatArray, Model
+from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.plasticity import PairSTDP
+from salhw.description.probes import Probe, Spikes
+from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
+from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray, Model
-from salhw.kernels import Alpha, Exponential, Kernel, Rectangular
-from salhw.network import Network, Population, Projection
-from salhw.neurons import GLM, LIF, Neuron, Source
-from salhw.paths import Address
-from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow
-from salhw.probes import Probe, Spikes
-from salhw.refusal import number
-from salhw.stimuli import Poisson, SpikeTimes, Stimulus
-from salhw.target import Capability, Range
+from salhw.diagnostics.wording import number
+from salhw.session.paths import Address
+from salhw.substrate.capabilities import Capability, Range
 
 ON_GRID = ("tau_ref", "tau_syn", "delay", "start", "stop", "every")
 LOW, HIGH = -12.0, 20.0  # a bias that silences a neuron, and an input that makes it spike
@@ -299,7 +300,7 @@ def resolution(lab: Lab) -> float:
     """How far a weight may be from the one that was written: half a step where the target has weight bits."""
     if lab.target.weight_bits is None:
         return 1e-9
-    from salhw.compile.quantise import levels
+    from salhw.compiler.quantise import levels
 
     return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
 

@@ -11,14 +11,15 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
-from salhw.backend import GROUP, Backend, backend, resolve
 from salhw.conformance.known import judged, refuse_unknown
-from salhw.conformance.lab import Lab, Undeclared
-from salhw.conformance.model import REGISTRY, Check, Known, Outcome, Profile
+from salhw.conformance.lab import Lab, Profile, Undeclared
+from salhw.conformance.model import REGISTRY, Check, Known, Outcome
 from salhw.conformance.report import Report
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
-from salhw.refusal import nearest
-from salhw.target import Target
+from salhw.diagnostics.wording import nearest
+from salhw.registry import BACKENDS, backend, resolve
+from salhw.session.backend import Backend
+from salhw.substrate.target import Target
 
 NOT_AVAILABLE = ("SAL602", "SAL603")
 """Codes of a BackendError that says: the simulator or device is not there. The ``fix`` is the install hint."""
@@ -172,7 +173,7 @@ def chosen(profile: Profile, names: Iterable[str] | None) -> list[Check]:
 def _versions(plugin: Backend) -> dict[str, str]:
     """What took part: Python, salhw, numpy, and the distribution that brings the backend."""
     found = {"python": platform.python_version(), "salhw": "", "numpy": ""}
-    for entry in entry_points(group=GROUP):
+    for entry in entry_points(group=BACKENDS):
         if entry.name == plugin.name and entry.dist is not None:
             found.setdefault(entry.dist.name, "")
     for name in found:

@@ -16,7 +16,7 @@ from math import ceil, pi, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 
 LEVEL = 1e-4  # probability with which a check passes a target that deviates by its margin
 FALSE_ALARM = 1e-6  # and fails one that does not deviate at all

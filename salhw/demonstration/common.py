@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from salhw.fields import FloatArray, in_steps
-from salhw.network import Network, tau_ref_of
+from salhw.description.fields import FloatArray, in_steps
+from salhw.description.network import Network, tau_ref_of
 
 if TYPE_CHECKING:
     pass

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from salhw.backend import targets
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.demonstration.common import Grid, Row, grid
-from salhw.fields import FloatArray
-from salhw.networks import builder
-from salhw.recording import Recording
+from salhw.description.fields import FloatArray
+from salhw.registry import builder, targets
+from salhw.session.recording import Recording
 from salhw.theory import drift, sal_window, stdd
 
 LEARNING_RATE = 5e-4  # per pair of spikes: Fig 2d's

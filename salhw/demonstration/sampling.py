@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from salhw.backend import targets
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.demonstration.common import Grid, Row, grid
 from salhw.demonstration.pairs import LEARNING_RATE, PERIOD, SAMPLE, SIGMAS, gap_spread
-from salhw.fields import FloatArray
-from salhw.networks import builder
-from salhw.recording import Recording
+from salhw.description.fields import FloatArray
+from salhw.registry import builder, targets
+from salhw.session.recording import Recording
 from salhw.theory import distribution, kl_divergence, moments
 
 NOISE = 0.5  # standard deviation added to every weight, as large as that of the weights themselves

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.backend import targets
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.demonstration.common import Row, grid
-from salhw.fields import FloatArray
-from salhw.networks import builder
-from salhw.recording import SpikeTrains
+from salhw.description.fields import FloatArray
+from salhw.registry import builder, targets
+from salhw.session.recording import SpikeTrains
 from salhw.theory import measured_stdd, stdd
 
 INSTANCES = 32  # per pair of weights

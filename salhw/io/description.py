@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from salhw.description.network import Network
 from salhw.diagnostics import FileError, file_error, shortened
+from salhw.diagnostics.wording import shown
 from salhw.io import hdf5
 from salhw.io.files import is_file, write_text
-from salhw.network import Network
-from salhw.refusal import shown
 
 FORMAT, VERSION = "salhw.network", 1
 LARGE = 4096  # elements; above it JSON text becomes slow and unreadable

@@ -12,7 +12,7 @@ import numpy as np
 
 from salhw.diagnostics import file_error
 from salhw.io import hdf5
-from salhw.recording import Recording, SpikeTrains, Trace
+from salhw.session.recording import Recording, SpikeTrains, Trace
 
 FORMAT, VERSION = "salhw.recording", 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from salhw.description.network import Network
 from salhw.io.files import write_text
-from salhw.network import Network
 
 PATH = Path("docs") / "network.schema.json"
 

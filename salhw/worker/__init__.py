@@ -20,7 +20,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from salhw.diagnostics import BackendError, Diagnostic
-from salhw.refusal import number
+from salhw.diagnostics.wording import number
 from salhw.worker.link import Ended, Link, OutOfTime, Untold
 from salhw.worker.remote import decode, encode
 

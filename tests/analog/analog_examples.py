@@ -8,7 +8,7 @@ import numpy as np
 
 import salhw
 from salhw import GLM, SAL, Exponential, Network, PairSTDP, Population, Projection, Rectangular, Spikes
-from salhw.connectivity import Sparse
+from salhw.description.connectivity import Sparse
 
 CHIP = salhw.target("brainscales2")
 QUIET = CHIP.with_noise(mismatch=False, trial=False, plasticity=False)

@@ -18,7 +18,7 @@ from analog_examples import CHIP, IDEAL
 import salhw
 from salhw import GLM, Exponential, Network, Poisson, Population, Projection, Rectangular, Source, Spikes
 from salhw.theory import measured_stdd
-from salhw_pynn.analog.estimate import RateError, rate_errors
+from salhw_brainscales2.estimate import RateError, rate_errors
 
 POINTS = 20
 SETTLING = 300.0

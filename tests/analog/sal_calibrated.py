@@ -19,10 +19,10 @@ from sal_on_chip import CHIP, NET, PAIRS, POST, PRE, SENSORS, WEIGHTS, Course, l
 
 import salhw
 from salhw import Target
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
+from salhw_brainscales2.effective import effective_weights
+from salhw_brainscales2.hardware import sensor
 from salhw_calibration import Calibration, CorrelationSensors, calibrate, calibrate_sensors, correlation_sensors
-from salhw_pynn.analog.effective import effective_weights
-from salhw_pynn.hardware import sensor
 
 SPREAD = 0.2
 TARGETS = {

@@ -17,13 +17,13 @@ import numpy as np
 
 import salhw
 from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes, Target
-from salhw.calibrated import Calibration
-from salhw.connectivity import Sparse
-from salhw.fields import FloatArray
-from salhw_pynn.analog.effective import effective_weights
-from salhw_pynn.analog.membrane import CURRENT
-from salhw_pynn.hardware import sensor
-from salhw_pynn.hardware.variability import profile
+from salhw.description.connectivity import Sparse
+from salhw.description.fields import FloatArray
+from salhw.session.calibration import Calibration
+from salhw_brainscales2.effective import effective_weights
+from salhw_brainscales2.hardware import sensor
+from salhw_brainscales2.hardware.variability import profile
+from salhw_brainscales2.membrane import CURRENT
 
 PAIRS, PERIOD, CODE = 16, 200.0, 0.04
 POST = np.arange(2 * PAIRS)

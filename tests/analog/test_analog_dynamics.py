@@ -14,7 +14,7 @@ from analog_examples import CHIP, IDEAL, QUIET, exponential, pairs
 import salhw
 from salhw import GLM, LIF, Network, Poisson, Population, Projection, Rectangular, Source, Spikes, SpikeTimes
 from salhw.conformance.statistics import equivalent, total_variation
-from salhw.recording import SpikeTrains
+from salhw.session.recording import SpikeTrains
 from salhw.theory import measured_stdd, rates, stdd
 
 SECONDS, COPIES = 6, 64

@@ -23,11 +23,11 @@ from salhw import (
     Source,
     UnsupportedNetworkError,
 )
-from salhw.compile.place import place
+from salhw.compiler.place import place
 from salhw.diagnostics import Diagnostic
-from salhw_pynn.analog.hybrid import code
-from salhw_pynn.analog.placement import rows
-from salhw_pynn.analog.sizes import psp_error
+from salhw_brainscales2.placement import rows
+from salhw_brainscales2.plasticity import code
+from salhw_brainscales2.sizes import psp_error
 
 W = [0.5, 0.4]
 

@@ -6,7 +6,7 @@ import pytest
 from analog_examples import CHIP, IDEAL
 
 from salhw.conformance import catalogue, parametrize
-from salhw_pynn import backend
+from salhw_brainscales2 import backend
 
 LONG = {"sal-converges", "sal-converges-one-sided", "mismatch-is-on", "transfer-function"}
 QUICK = [name for name in catalogue("quick") if name not in LONG]

@@ -14,11 +14,11 @@ from analog_examples import CHIP, QUIET, RATE, pairs
 
 import salhw
 from salhw import GLM, SAL, Network, Poisson, Population, Projection, Source, SpikeTimes, UnsupportedNetworkError
-from salhw.connectivity import AllToAll
-from salhw_pynn.analog.hybrid import nominal_program
-from salhw_pynn.analog.script import export, potentials
-from salhw_pynn.analog.session import entropy
-from salhw_pynn.hardware import kernel, processor, program
+from salhw.description.connectivity import AllToAll
+from salhw_brainscales2.hardware import kernel, processor, program
+from salhw_brainscales2.plasticity import nominal_program
+from salhw_brainscales2.script import export, potentials
+from salhw_brainscales2.session import entropy
 
 sys.path.append(str(Path(__file__).parents[1] / "hardware"))
 import compiled

@@ -35,15 +35,15 @@ from salhw import (
     SpikeTimes,
     UnsupportedNetworkError,
 )
-from salhw.compile.executable import Executable
-from salhw.connectivity import AllToAll, OneToOne, Sparse, synapses
-from salhw.paths import Address, described
-from salhw_pynn.analog.circuit import circuit
-from salhw_pynn.analog.hybrid import code, nominal_program
-from salhw_pynn.analog.membrane import sensitivity
-from salhw_pynn.analog.script import export, generator
-from salhw_pynn.analog.session import entropy
-from salhw_pynn.hardware import kernel
+from salhw.description.connectivity import AllToAll, OneToOne, Sparse, synapses
+from salhw.session.executable import Executable
+from salhw.session.paths import Address, described
+from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.hardware import kernel
+from salhw_brainscales2.membrane import sensitivity
+from salhw_brainscales2.plasticity import code, nominal_program
+from salhw_brainscales2.script import export, generator
+from salhw_brainscales2.session import entropy
 
 sys.path.append(str(Path(__file__).parents[1] / "faults"))
 from random_networks import random_network

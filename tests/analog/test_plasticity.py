@@ -8,11 +8,11 @@ from analog_examples import CHIP, IDEAL, QUIET, RATE, pairs
 
 import salhw
 from salhw import SAL, Network, Population, Projection, SessionError, Source, SpikeTimes, Weights
-from salhw.connectivity import AllToAll
-from salhw.host_plasticity import HostRule
-from salhw_pynn.analog.hybrid import BASELINE, nominal_program
-from salhw_pynn.analog.session import entropy
-from salhw_pynn.hardware import program, sensor
+from salhw.description.connectivity import AllToAll
+from salhw.session.host_plasticity import HostRule
+from salhw_brainscales2.hardware import program, sensor
+from salhw_brainscales2.plasticity import BASELINE, nominal_program
+from salhw_brainscales2.session import entropy
 
 WEIGHTS = "projections.p.weights"
 START = np.array([0.8, 0.2, 1.0, -0.4, 0.0, 0.6])

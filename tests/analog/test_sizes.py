@@ -22,9 +22,9 @@ from salhw import (
     Spikes,
 )
 from salhw.diagnostics import Diagnostic
-from salhw_pynn.analog.estimate import rate_errors
-from salhw_pynn.analog.membrane import described_area
-from salhw_pynn.analog.sizes import interval_error
+from salhw_brainscales2.estimate import rate_errors
+from salhw_brainscales2.membrane import described_area
+from salhw_brainscales2.sizes import interval_error
 
 
 def named(net: Network, target: salhw.Target) -> dict[str, Diagnostic]:

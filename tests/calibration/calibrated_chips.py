@@ -17,11 +17,11 @@ import numpy as np
 
 import salhw
 from salhw import GLM, Chip, Network, Population, Projection, Rectangular, Target
-from salhw.connectivity import Sparse
-from salhw.fields import FloatArray
+from salhw.description.connectivity import Sparse
+from salhw.description.fields import FloatArray
+from salhw_brainscales2 import effective
+from salhw_brainscales2.circuit import circuit
 from salhw_calibration import Calibration, Goals, calibrate, effective_weights, transfer_functions
-from salhw_pynn.analog import effective
-from salhw_pynn.analog.circuit import circuit
 
 CHIP = salhw.target("brainscales2")
 GAINS = ("weight", "gain_exc", "gain_inh")

@@ -8,7 +8,7 @@ import numpy as np
 
 import salhw
 from salhw import GLM, Network, Population, Projection, Rectangular
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_calibration import EffectiveWeights
 
 

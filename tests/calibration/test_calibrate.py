@@ -12,7 +12,7 @@ from calibration_examples import compiled, recurrent
 
 import salhw
 from salhw import GLM, CalibrationError, Network, Poisson, Population, Projection, Source, Sparse
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
 from salhw_calibration.calibrate import _Mean, _pooled
 from salhw_calibration.calibration import unjudged

@@ -31,7 +31,7 @@ def test_gains_of_emulated_synapses_are_found_and_corrected() -> None:
 
 @pytest.mark.slow
 def test_excitation_acts_by_the_height_of_its_psps_and_inhibition_by_their_area() -> None:
-    """As ``salhw_pynn.analog.effective`` has it. With 6 chips of 16 synapses the powers of time constants (spread .2)
+    """As ``salhw_brainscales2.effective`` has it. With 6 chips of 16 synapses the powers of time constants (spread .2)
     have standard errors of .03, and that of sigma one of .05; what is told apart is .8 away."""
     target = CASES["taus"]
     chips = target.sample_chips(6, seed=1)

@@ -8,7 +8,7 @@ from calibration_examples import recurrent
 
 import salhw
 from salhw import SAL, Target
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_calibration import EffectiveWeights, correlation_sensors, effective_weights
 
 NEST = salhw.target("nest")

@@ -28,6 +28,7 @@ from salhw import (
     Spikes,
     SpikeTimes,
 )
+from salhw.description.kernels import Kernel
 from salhw_calibration import effective_weights
 from salhw_calibration.circuit import circuit
 from salhw_calibration.likelihood import likelihood, regression
@@ -83,7 +84,7 @@ def test_thread_count_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "kernel", [Rectangular(tau_syn=10.0), Exponential(tau_syn=6.0)], ids=["rectangular", "exponential"]
 )
-def test_estimates_are_those_of_statsmodels(discretisation: str, kernel: salhw.kernels.Kernel) -> None:
+def test_estimates_are_those_of_statsmodels(discretisation: str, kernel: Kernel) -> None:
     from statsmodels.api import GLM as Reference
     from statsmodels.api import families
 

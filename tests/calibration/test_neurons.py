@@ -8,6 +8,7 @@ from calibration_examples import compiled, coverage, recurrent
 
 import salhw
 from salhw import Alpha, Network, Population, Rectangular, Source
+from salhw.description.kernels import Kernel
 from salhw.theory import rate_of_constant_input
 from salhw_calibration import MeasurementError, postsynaptic_potentials, transfer_functions
 
@@ -33,7 +34,9 @@ def test_transfer_functions_show_each_chips_offsets(discretisation: str) -> None
 @pytest.mark.parametrize(
     "kernel", [Rectangular(tau_syn=10.0), Alpha(tau_syn=4.0, area=10.0)], ids=["rectangular", "alpha"]
 )
-def test_time_constants_of_psps_are_found_whatever_the_description_says(kernel: salhw.kernels.Kernel) -> None:
+def test_time_constants_of_psps_are_found_whatever_the_description_says(
+    kernel: Kernel,
+) -> None:
     true = recurrent(3, sd=1.5, kernel=kernel)
     found = postsynaptic_potentials(compiled(true), instances=5, duration=60_000.0, seed=1)
     scale, error = found.scale["a"], found.scale_errors["a"]

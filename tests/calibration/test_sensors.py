@@ -10,9 +10,9 @@ from calibration_examples import compiled, recurrent
 
 import salhw
 from salhw import SAL, Current, PairSTDP, Poisson, Population, Source, TriangularWindow
-from salhw.fields import FloatArray
-from salhw.host_plasticity import HostRule
-from salhw.paths import BRANCHES
+from salhw.description.fields import FloatArray
+from salhw.session.host_plasticity import HostRule
+from salhw.session.paths import BRANCHES
 from salhw_calibration import (
     Calibration,
     Goals,

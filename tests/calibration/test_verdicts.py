@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import salhw
 from salhw.cli import app
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw_calibration import Calibration, calibrate
 from salhw_calibration.verdict import FALSE_ALARM, Deviations, headline, judged, two_digits
 

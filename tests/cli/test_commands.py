@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 import salhw
 from salhw.cli import app
 from salhw.diagnostics import explanations
-from salhw.networks import builder, builders
+from salhw.registry import builder, builders
 
 SCRIPT = Path(sys.executable).with_name("salhw")
 

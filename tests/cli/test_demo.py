@@ -17,7 +17,7 @@ import salhw
 from salhw.cli import app
 from salhw.demonstration import pairs, run
 from salhw.demonstration.common import grid
-from salhw.networks import builder
+from salhw.registry import builder
 
 SCRIPT = Path(sys.executable).with_name("salhw")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from salhw import Recording
-from salhw.paths import addresses
+from salhw.session.paths import addresses
 from salhw_reference.session import ReferenceSession
 
 

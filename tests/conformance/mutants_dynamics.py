@@ -38,7 +38,7 @@ from salhw import (
     Target,
     TriangularWindow,
 )
-from salhw.compile.lower import Lowering
+from salhw.session.lowering import Lowering
 
 Change = Callable[[Network], Network]
 

@@ -34,11 +34,11 @@ from mutant_sessions import (
 )
 
 from salhw import Alpha, Exponential, Network, Target, Variability
-from salhw.chip import Chip
-from salhw.compile.executable import Executable
-from salhw.compile.lower import Lowering
 from salhw.diagnostics import Diagnostic
-from salhw.target import Range
+from salhw.session.executable import Executable
+from salhw.session.lowering import Lowering
+from salhw.substrate.capabilities import Range
+from salhw.substrate.chip import Chip
 from salhw_reference import ReferenceBackend
 from salhw_reference.session import ReferenceSession
 
@@ -107,7 +107,7 @@ def schedule(before: str, after: str) -> Callable[[Network], Network]:
 
 
 def four_bits(net: Network) -> Network:
-    from salhw.compile.quantise import quantise
+    from salhw.compiler.quantise import quantise
 
     target = ReferenceBackend().targets()["reference"]
     coarse = target.replace(weight_bits=6, projections=target.projections | {"weights": Range(min=-40.0, max=40.0)})

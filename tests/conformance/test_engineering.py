@@ -8,7 +8,7 @@ from mutants_engineering import MUTANTS, Mutant
 
 import salhw
 from salhw import BackendError, Diagnostic, Target, Variability
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.conformance import catalogue, examples, run
 from salhw.conformance.run import laboratory
 from salhw_reference import ReferenceBackend

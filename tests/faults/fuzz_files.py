@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from salhw import GLM, FileError, Network, Population, Projection, Recording, SpikeTrains
-from salhw.recording import Trace
+from salhw.session.recording import Trace
 from salhw_calibration import Calibration
 
 SLOW, LARGE = 5.0, 1 << 30  # s, bytes

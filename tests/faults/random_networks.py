@@ -41,7 +41,7 @@ from salhw import (
     TriangularWindow,
     Weights,
 )
-from salhw.target import Capability, Range
+from salhw.substrate.capabilities import Capability, Range
 
 EVERYTHING = salhw.target("reference")
 """The target that declares every kind."""

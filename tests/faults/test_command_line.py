@@ -17,12 +17,12 @@ from typer.testing import CliRunner, Result
 
 import salhw
 from salhw.cli import app
+from salhw.cli.network_settings import built, settings
 from salhw.cli.places import saved, writing_into
 from salhw.cli.report import status_of
 from salhw.diagnostics import Diagnostic, FileError, SalhwError, explanations
 from salhw.io.recording_file import save
-from salhw.networks import builder, builders
-from salhw.settings import built, settings
+from salhw.registry import builder, builders
 
 SCRIPT = Path(sys.executable).with_name("salhw")
 

@@ -20,12 +20,12 @@ from random_networks import random_network
 
 import salhw
 from salhw import GLM, SAL, Network, Population, Projection, Rectangular, UnsupportedNetworkError
-from salhw.compile.executable import Executable
+from salhw.session.executable import Executable
 
 STEPS = 40
 ALL = """
 import runpy, sys
-sys.modules["salhw"] = sys.modules["salhw_pynn"] = None
+sys.modules["salhw"] = sys.modules["salhw_nest"] = None
 for script in sys.argv[1:]:
     runpy.run_path(script, run_name="__main__")
 """

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fuzz_files import calibration, description, recording
 from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ from salhw import FileError
 from salhw.conformance.report import Report
 from salhw.io import files
 from salhw.io.schema import write as write_schema
-from salhw.networks import builder
+from salhw.registry import builder
 from salhw_networks.experiment import Claim, Work
 
 SCRIPT = Path(sys.executable).with_name("salhw")
@@ -59,7 +60,7 @@ def figure() -> Figure:
 
 def finished(place: Path) -> Any:
     work = Work("fig0", place.parent, "reference", {"long": "x" * 400}, 1.0)
-    return work.finish("title", [Claim("what", "x" * 400, "y")], {"a": salhw.recording.np.arange(99)}, lambda _: None)
+    return work.finish("title", [Claim("what", "x" * 400, "y")], {"a": np.arange(99)}, lambda _: None)
 
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
@@ -72,7 +73,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "report": lambda place: report().save(place.with_suffix(".json")),
     "page": lambda place: files.write_text(place.with_suffix(".html"), "x" * 400),
     "picture": lambda place: files.write_figure(place.with_suffix(".png"), figure(), dpi=50),
-    "arrays": lambda place: files.write_arrays(place.with_suffix(".npz"), {"a": salhw.recording.np.arange(99)}),
+    "arrays": lambda place: files.write_arrays(place.with_suffix(".npz"), {"a": np.arange(99)}),
     "experiment": finished,
 }
 
@@ -81,11 +82,11 @@ ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
     "salhw/io/files.py": "the one way",
     "salhw/io/hdf5.py": "into memory",
-    "salhw/environments.py": "a virtual environment, which is made anew if it is not whole",
+    "salhw/worker/environments.py": "a virtual environment, which is made anew if it is not whole",
     "salhw/worker/remote.py": "sources of a worker, on the other side",
     "backends/salhw_lava/script.py": "into a folder that `salhw export` puts into place as a whole",
-    "backends/salhw_pynn/script.py": "the same",
-    "backends/salhw_pynn/analog/script.py": "the same",
+    "backends/salhw_nest/script.py": "the same",
+    "backends/salhw_nest/analog/script.py": "the same",
 }
 """Where files are written beside ``salhw.io.files``, and why."""
 

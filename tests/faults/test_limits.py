@@ -23,9 +23,11 @@ from salhw import (
     Spikes,
     UnsupportedNetworkError,
     Weights,
+    machine,
 )
-from salhw import memory as module
-from salhw.memory import Memory, Room, amount, available, exact, expected_spikes
+from salhw.machine import Memory, amount, available
+from salhw.session import memory as module
+from salhw.session.memory import Room, exact, expected_spikes
 
 GB = 1_000_000_000
 
@@ -87,7 +89,7 @@ def test_a_network_beyond_a_small_machine(target: salhw.Target, monkeypatch: pyt
     """On a machine with half of what the report says nothing opens, and what passes before is what is refused there:
     nothing of the backend has run by then."""
     need = salhw.compile(network(), target).report.memory
-    monkeypatch.setattr(module, "available", lambda: need.of(1) // 2)
+    monkeypatch.setattr(machine, "available", lambda: need.of(1) // 2)
     with pytest.raises(UnsupportedNetworkError, match="SAL221") as caught:
         salhw.compile(network(), target)
     assert amount(need.of(1)) in str(caught.value)
@@ -121,16 +123,16 @@ def test_what_a_recording_takes() -> None:
 def test_a_recording_that_outgrows_the_machine(target: salhw.Target, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out under way: the run ends where it is, the error has what was recorded, and the session goes on
     from there. On the reference it is bit for bit what a run of that length records."""
+    import salhw_brainscales2.session
     import salhw_lava.session
-    import salhw_pynn.analog.session
-    import salhw_pynn.session
+    import salhw_nest.session
     import salhw_reference.session
 
     monkeypatch.setattr(module, "GLANCE", 0.0)
     monkeypatch.setattr(salhw_reference.session, "STRETCH", 100)
     monkeypatch.setattr(salhw_reference.session, "LONGEST", 0.0)
-    monkeypatch.setattr(salhw_pynn.session, "STRETCH", 1000)
-    monkeypatch.setattr(salhw_pynn.analog.session, "AHEAD", 100)
+    monkeypatch.setattr(salhw_nest.session, "STRETCH", 1000)
+    monkeypatch.setattr(salhw_brainscales2.session, "AHEAD", 100)
     net = network(probes=[Spikes("a"), Weights("p", every=50.0)])
     executable = salhw.compile(net, target)
     with executable.open(instances=2, seed=1) as session:
@@ -139,7 +141,7 @@ def test_a_recording_that_outgrows_the_machine(target: salhw.Target, monkeypatch
         session.run(10.0)
         with monkeypatch.context() as patched:
             looks = iter([100 * GB] * 3)  # before the run, and twice under way
-            patched.setattr(module, "available", lambda: next(looks, 0))
+            patched.setattr(machine, "available", lambda: next(looks, 0))
             with pytest.raises(salhw.SessionError, match="SAL411") as caught:
                 session.run(100_000.0)
         kept = caught.value.recording
@@ -169,7 +171,7 @@ def test_the_command_keeps_what_was_recorded(tmp_path: Any, monkeypatch: pytest.
     monkeypatch.setattr(module, "GLANCE", 0.0)
     monkeypatch.setattr(salhw_reference.session, "STRETCH", 100)
     looks = iter([100 * GB] * 6)
-    monkeypatch.setattr(module, "available", lambda: next(looks, 0))
+    monkeypatch.setattr(machine, "available", lambda: next(looks, 0))
     file, out = network(probes=[Spikes("a")]).save(tmp_path / "n.json"), tmp_path / "r.h5"
     done = CliRunner().invoke(app, ["run", str(file), "--duration", "100000", "--out", str(out)])
     assert done.exit_code == 1

@@ -17,7 +17,7 @@ from random_networks import random_network
 
 import salhw
 from salhw import Network, Target
-from salhw.compile.executable import Executable
+from salhw.session.executable import Executable
 
 COUNTS = {
     "reference": 40,
@@ -49,7 +49,7 @@ def exercise(executable: Executable) -> None:
 
 
 def salhw_addresses(executable: Executable) -> dict[str, tuple[int, ...]]:
-    from salhw.paths import addresses
+    from salhw.session.paths import addresses
 
     return {path: address.shape for path, address in addresses(executable.source, executable.target).items()}
 

@@ -18,9 +18,9 @@ from fault_targets import on
 
 import salhw
 from salhw import GLM, SAL, Exponential, Network, Population, Projection, SessionError, Source, SpikeTimes, Target
-from salhw.calibrated import Map
-from salhw.paths import addresses, described
-from salhw.target import Range
+from salhw.session.calibration import Map
+from salhw.session.paths import addresses, described
+from salhw.substrate.capabilities import Range
 
 WEIGHTS, BIAS = "projections.p.weights", "populations.n.bias"
 

@@ -23,7 +23,7 @@ from random_networks import random_network
 import salhw
 from salhw import Network, Target
 from salhw.conformance import run as conformance
-from salhw.networks import builders
+from salhw.registry import builders
 
 PER_TARGET = 12
 IGNORED = ("seconds", "versions", "wall_time_s")

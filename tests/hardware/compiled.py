@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from salhw.fields import IntArray
-from salhw_pynn.hardware import kernel, processor
-from salhw_pynn.hardware.program import Program
+from salhw.description.fields import IntArray
+from salhw_brainscales2.hardware import kernel, processor
+from salhw_brainscales2.hardware.program import Program
 
 HERE = Path(__file__).parent
 

@@ -13,14 +13,14 @@ from scipy.optimize import brentq
 
 import salhw
 from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes
-from salhw.connectivity import Sparse
-from salhw.fields import FloatArray
+from salhw.description.connectivity import Sparse
+from salhw.description.fields import FloatArray
 from salhw.theory import stdd
-from salhw_pynn.hardware import program, sensor
-from salhw_pynn.hardware.program import Rounding, Setting
-from salhw_pynn.hardware.rows import assign_rows
-from salhw_pynn.hardware.sensor import Sensors
-from salhw_pynn.hardware.variability import profile
+from salhw_brainscales2.hardware import program, sensor
+from salhw_brainscales2.hardware.program import Rounding, Setting
+from salhw_brainscales2.hardware.rows import assign_rows
+from salhw_brainscales2.hardware.sensor import Sensors
+from salhw_brainscales2.hardware.variability import profile
 
 CHIPS, PAIRS, PERIOD, CODE = 16, 16, 200.0, 0.04
 POST = np.arange(2 * PAIRS)

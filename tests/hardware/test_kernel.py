@@ -9,8 +9,8 @@ import pytest
 from compiled import run_kernel, run_two
 
 from salhw import SAL, AntiHebbian, Hebbian, PairSTDP
-from salhw_pynn.hardware import kernel, program
-from salhw_pynn.hardware.program import Setting
+from salhw_brainscales2.hardware import kernel, program
+from salhw_brainscales2.hardware.program import Setting
 
 PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
 CASES = [

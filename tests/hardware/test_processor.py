@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from salhw_pynn.hardware import processor
-from salhw_pynn.hardware.processor import COLUMNS
+from salhw_brainscales2.hardware import processor
+from salhw_brainscales2.hardware.processor import COLUMNS
 
 LEVEL = 1e-4  # of every statistical test; seeds are fixed
 HALF = st.integers(-32768, 32767)

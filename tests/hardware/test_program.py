@@ -12,9 +12,9 @@ from scipy import stats
 
 from salhw import SAL, AntiHebbian, DescriptionError, ExponentialWindow, Hebbian, PairSTDP, UnsupportedNetworkError
 from salhw import WakeSleep as WakeSleepRule
-from salhw_pynn.hardware import program
-from salhw_pynn.hardware.program import Program, Setting, State
-from salhw_pynn.hardware.rows import assign_rows, shortest_period
+from salhw_brainscales2.hardware import program
+from salhw_brainscales2.hardware.program import Program, Setting, State
+from salhw_brainscales2.hardware.rows import assign_rows, shortest_period
 
 LEVEL = 1e-4
 SETTING = Setting(code=0.04)

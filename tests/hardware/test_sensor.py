@@ -14,10 +14,10 @@ from scipy import stats
 
 import salhw
 from salhw import GLM, ExponentialWindow, Network, PairSTDP, Population, Projection, Rectangular, Spikes
-from salhw.target import Variability
-from salhw_pynn.hardware import sensor
-from salhw_pynn.hardware.sensor import Charge, Sensors
-from salhw_pynn.hardware.variability import profile
+from salhw.substrate.variability import Variability
+from salhw_brainscales2.hardware import sensor
+from salhw_brainscales2.hardware.sensor import Charge, Sensors
+from salhw_brainscales2.hardware.variability import profile
 
 LEVEL = 1e-4  # of every statistical test; seeds are fixed
 PRE, POST = np.array([0, 1, 2, 0, 2]), np.array([1, 0, 1, 2, 0])

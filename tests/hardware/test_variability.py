@@ -12,8 +12,8 @@ from scipy import stats
 
 import salhw
 from salhw import Chip, FileError
-from salhw.target import Variability
-from salhw_pynn.hardware.variability import profile
+from salhw.substrate.variability import Variability
+from salhw_brainscales2.hardware.variability import profile
 
 LEVEL = 1e-4 / 17  # per quantity, so that the chance of any false alarm is 1e-4; seeds are fixed
 TARGET = salhw.target("reference").replace(variability=profile())
@@ -64,7 +64,7 @@ def test_rows_and_columns_share_a_draw_and_branches_do_not() -> None:
 
 def test_a_chip_is_frozen_across_processes() -> None:
     code = (
-        "import salhw, numpy as np; from salhw_pynn.hardware.variability import profile;"
+        "import salhw, numpy as np; from salhw_brainscales2.hardware.variability import profile;"
         "t = salhw.target('reference').replace(variability=profile());"
         "c = t.sample_chips(6, seed=11)[5];"
         "print(*[c.vary(n, 20.0, np.arange(4) << 32).tobytes().hex() for n in profile()])"

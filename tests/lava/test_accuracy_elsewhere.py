@@ -15,7 +15,7 @@ from lava_examples import QUICK
 
 import salhw
 from salhw import GLM, Exponential, Network, Population, Projection, Rectangular, Sparse, StateOccupancy, Target
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 
 NEURONS, POINTS = 5, range(20)
 

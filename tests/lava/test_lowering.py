@@ -12,7 +12,7 @@ from lava_examples import LOIHI, QUICK, everything, pairs
 import salhw
 from salhw import GLM, LIF, Network, Population, Projection, Rectangular, Sparse, UnsupportedNetworkError
 from salhw.conformance import run
-from salhw.target import Range
+from salhw.substrate.capabilities import Range
 from salhw.theory import spike_probability
 from salhw_lava import backend, with_weight_exponent
 from salhw_lava.arithmetic import PER_ONE, PROBABILITY, table

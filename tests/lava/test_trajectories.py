@@ -24,7 +24,7 @@ from salhw import (
     SpikeTimes,
     Target,
 )
-from salhw.connectivity import synapses
+from salhw.description.connectivity import synapses
 from salhw_lava import backend, environment
 
 models = pytest.mark.parametrize("target", MODELS.values(), ids=MODELS)

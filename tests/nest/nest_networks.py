@@ -8,9 +8,9 @@ import numpy as np
 
 import salhw
 from salhw import GLM, SAL, Network, PairSTDP, Population, Projection, Rectangular, Spikes
-from salhw.connectivity import synapses
-from salhw.fields import FloatArray
-from salhw.host_plasticity import HostRule
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray
+from salhw.session.host_plasticity import HostRule
 
 
 def pair(weights: tuple[float, float], *, dt: float = 1.0, delay: float = 0.0, **options: Any) -> Network:

@@ -7,7 +7,7 @@ import pytest
 
 import salhw
 from salhw import GLM, LIF, Exponential, Network, Population, Projection, Rectangular, Source
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 
 STEPS = 48
 

@@ -12,7 +12,7 @@ from nest_networks import crowd, pair
 from typer.testing import CliRunner
 
 import salhw
-import salhw_pynn
+import salhw_nest
 from salhw import GLM, LIF, Alpha, Exponential, Network, Population, Projection, Rectangular, Source
 from salhw.cli import app
 
@@ -63,7 +63,7 @@ def test_an_exported_script_runs_without_salhw_and_does_the_same(tmp_path: Path)
     assert "not empty" in again.output
     script = out / "run.py"
     assert "import salhw" not in script.read_text()
-    blocked = "import sys, runpy; sys.modules['salhw'] = None; sys.modules['salhw_pynn'] = None; "
+    blocked = "import sys, runpy; sys.modules['salhw'] = None; sys.modules['salhw_nest'] = None; "
     run = subprocess.run(
         [sys.executable, "-c", f"{blocked}runpy.run_path({str(script)!r})"], capture_output=True, text=True, check=False
     )
@@ -165,7 +165,7 @@ def test_a_session_whose_process_died_says_so() -> None:
 
 
 def test_without_nest_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(salhw_pynn, "PACKAGES", {"PyNN": "pyNN", "nest-simulator": "no_such_module"})
+    monkeypatch.setattr(salhw_nest, "PACKAGES", {"PyNN": "pyNN", "nest-simulator": "no_such_module"})
     executable = salhw.compile(pair((1.0, 0.5)), "nest")
     with pytest.raises(salhw.BackendError, match=r'nest-simulator(.|\n)*pip install "salhw\[nest\]"') as error:
         executable.open()

@@ -9,7 +9,7 @@ import pytest
 
 import salhw
 from salhw import GLM, SAL, Exponential, Network, Population, Projection, Rectangular, Source, Sparse
-from salhw_pynn.script import export
+from salhw_nest.script import export
 
 RULES = {
     "static": [],

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import salhw
-from salhw import plugins
+from salhw import registry as plugins
 from salhw.cli import app
 from salhw.cli.reproduce import GROUP
 from salhw_networks import dale, fig9, fig13

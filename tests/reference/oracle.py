@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from salhw import Network, Recording
-from salhw.connectivity import values
-from salhw.plasticity import PairSTDP
+from salhw.description.connectivity import values
+from salhw.description.plasticity import PairSTDP
 
 
 def trains(recording: Recording, population: str, dt: float, instance: int = 0) -> list[list[int]]:

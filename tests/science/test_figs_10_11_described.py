@@ -1,6 +1,6 @@
 """Figs 2e, 10 and 11 from a description: a kernel's ``sample`` at the network's dt is the PSP that the theory solves.
 
-tests/theory has the theory's own tests, with PSPs written by hand; here they come from salhw.kernels, in ms.
+tests/theory has the theory's own tests, with PSPs written by hand; here they come from salhw, in ms.
 """
 
 from __future__ import annotations

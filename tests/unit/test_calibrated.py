@@ -12,11 +12,11 @@ import pytest
 
 import salhw
 from salhw import GLM, SAL, CalibrationError, Executable, Network, Population, Projection, Spikes, Target, Weights
-from salhw.backend import Exporter
-from salhw.calibrated import Map
-from salhw.fields import FloatArray
-from salhw.paths import addresses
-from salhw.target import Range
+from salhw.description.fields import FloatArray
+from salhw.session.backend import Exporter
+from salhw.session.calibration import Map
+from salhw.session.paths import addresses
+from salhw.substrate.capabilities import Range
 
 PLAIN = salhw.target("reference")
 TARGET = PLAIN.with_variability({"weight": 0.2, "bias": 0.3})

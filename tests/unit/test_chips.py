@@ -13,7 +13,7 @@ from scipy import stats
 
 import salhw
 from salhw import Chip, DescriptionError, Variability
-from salhw.chip import philox4x32
+from salhw.substrate.chip import philox4x32
 
 CHIP = Chip(id=3, seed=7, target="reference", variability={"weight": Variability(sd=0.2)})
 LEVEL = 1e-4  # of every test of a distribution; with fixed seeds they pass or fail for good

@@ -28,10 +28,10 @@ from salhw import (
     Target,
     UnsupportedNetworkError,
 )
-from salhw.compile.check import check
-from salhw.compile.place import place
-from salhw.compile.quantise import levels, quantise
-from salhw.target import Range
+from salhw.compiler.check import check
+from salhw.compiler.place import place
+from salhw.compiler.quantise import levels, quantise
+from salhw.substrate.capabilities import Range
 
 RANDOM = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -207,7 +207,7 @@ def test_rounded_weights_lie_on_the_grid_and_the_report_says_how_far_they_moved(
 
 def weights_of(net: Network, projection: Projection) -> np.ndarray[Any, Any]:
     """The weights of all synapses, one by one."""
-    from salhw.connectivity import synapses, values
+    from salhw.description.connectivity import synapses, values
 
     ends = net.population(projection.post).size, net.population(projection.pre).size, projection.pre == projection.post
     return np.ravel(values(projection.weights, *ends))[synapses(projection.weights, *ends)[2]]

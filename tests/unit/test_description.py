@@ -38,7 +38,7 @@ from salhw import (
     WakeSleep,
     Weights,
 )
-from salhw.fields import in_steps
+from salhw.description.fields import in_steps
 
 NAN, INF = float("nan"), float("inf")
 RANDOM = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -364,7 +364,7 @@ def test_millions_of_synapses_are_checked_in_seconds() -> None:
 
 
 def test_synapses_are_sorted_by_post_then_pre_and_know_their_place() -> None:
-    from salhw.connectivity import count, synapses
+    from salhw.description.connectivity import count, synapses
 
     sparse = Sparse(post=[2, 0, 2], pre=[1, 3, 0], weight=[10.0, 20.0, 30.0])
     post, pre, place = synapses(sparse, 3, 4, recurrent=False)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 import salhw
 from salhw import ExponentialWindow, PairSTDP, TriangularWindow
-from salhw.compile.check import on_chip
 from salhw.conformance.circuits import pairing_sum
-from salhw.host_plasticity import HostRule
-from salhw.networks import builder
-from salhw.recorder import Raster, occupancy, sample_steps, stops
+from salhw.description.connectivity import synapses
+from salhw.registry import builder
+from salhw.session.host_plasticity import HostRule
+from salhw.session.recorder import Raster, occupancy, sample_steps, stops
+from salhw.substrate.support import on_chip
 
 TRAIN = st.sets(st.integers(0, 40), max_size=12)
 WINDOWS = {"exponential": ExponentialWindow, "triangular": TriangularWindow}
@@ -42,7 +43,7 @@ def test_amplitudes_go_to_their_synapses_and_instances_stay_apart() -> None:
         populations=[salhw.Population(name=name, size=2, neuron=salhw.Source()) for name in "ab"],
         projections=[salhw.Projection(name="p", pre="a", post="b", weights=weights)],
     )
-    post, pre, position = salhw.connectivity.synapses(weights, *net.ends("p"))
+    post, pre, position = synapses(weights, *net.ends("p"))
     window = ExponentialWindow(amplitude=[1.0, 2.0], tau=10.0)
     rule = PairSTDP(window, window.replace(amplitude=0.0), pairing="all", learning_rate=1.0)
     host = HostRule(rule, post, pre, position, (2, 2), 2, 1.0)

@@ -10,9 +10,8 @@ import pytest
 from unit_examples import pair, weak
 
 import salhw
-from salhw import BackendError, Network, Target, UnsupportedNetworkError, plugins
-from salhw import backend as registry
-from salhw.compile.lower import Lowering
+from salhw import BackendError, Network, Target, UnsupportedNetworkError, registry
+from salhw.session.lowering import Lowering
 
 REFERENCE = salhw.target("reference")
 
@@ -50,9 +49,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         registry.targets.cache_clear()
 
     def add(*values: str) -> None:
-        entries = [EntryPoint("reference", "salhw_reference:backend", registry.GROUP)]
-        entries += [EntryPoint(f"plugin{k}", value, registry.GROUP) for k, value in enumerate(values)]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == registry.GROUP else [])
+        entries = [EntryPoint("reference", "salhw_reference:backend", registry.BACKENDS)]
+        entries += [EntryPoint(f"plugin{k}", value, registry.BACKENDS) for k, value in enumerate(values)]
+        monkeypatch.setattr(registry, "entry_points", lambda group: entries if group == registry.BACKENDS else [])
         clear()
 
     yield add

@@ -16,7 +16,7 @@ from unit_examples import everything, pair
 
 import salhw
 from salhw import FileError, Recording, SpikeTrains
-from salhw.recording import Trace
+from salhw.session.recording import Trace
 
 
 @cache

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from salhw.environments import find_python
 from salhw.worker import Worker
+from salhw.worker.environments import find_python
 from salhw.worker.supervisor import processes
 
 HERE = Path(__file__).parent

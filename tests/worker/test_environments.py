@@ -18,10 +18,10 @@ from conftest import marked
 from typer.testing import CliRunner
 
 from salhw import BackendError, DescriptionError, FileError
-from salhw import environments as registry
 from salhw.cli import app
-from salhw.environments import Environment, find_python, home, interpreter, is_made, make
 from salhw.worker import Worker
+from salhw.worker import environments as registry
+from salhw.worker.environments import Environment, find_python, home, interpreter, is_made, make
 from salhw.worker.supervisor import wait
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -131,7 +131,7 @@ def test_made_once_as_pinned_and_used_by_a_worker(
         f'requirements = ["tiny", "--no-index", "--find-links={tmp_path}"]\n'
     )
     (tmp_path / "declared.py").write_text(
-        "from pathlib import Path\nfrom salhw.environments import Environment\n"
+        "from pathlib import Path\nfrom salhw.worker.environments import Environment\n"
         'environment = Environment.from_toml(Path(__file__).with_name("environment.toml"))\n'
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -190,7 +190,7 @@ def test_an_import_that_fails_is_told(own_home: Path) -> None:
 # argv: the version, and an interpreter to use.
 MAKE = """
 import sys
-from salhw.environments import Environment, make
+from salhw.worker.environments import Environment, make
 wanted = Environment(name="empty", python=sys.argv[1], imports=("json",))
 print(make(wanted, python=sys.argv[2] if len(sys.argv) > 2 else None))
 """

@@ -8,7 +8,7 @@ from salhw.conformance.circuits import glm
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.verdict import by_count
-from salhw.network import Network, Population
+from salhw.description.network import Network, Population
 
 SIZES = {"small": 3, "large": 5}  # two populations, so that an offset between them shows
 HIGH, LOW = 2.0, -4.0

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.conformance import examples
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
+from salhw.description.fields import Model
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
-from salhw.fields import Model
-from salhw.recording import Recording
+from salhw.session.recording import Recording
 
 STEPS = 20
 

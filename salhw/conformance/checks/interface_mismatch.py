@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from salhw.backend import backends
-from salhw.chip import Chip
-from salhw.compile.pipeline import compile
+from salhw.compiler.pipeline import compile
 from salhw.conformance import rigs
 from salhw.conformance.elsewhere import counted
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.model import Evidence, Figure, check
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network, Population
 from salhw.diagnostics import Diagnostic
-from salhw.fields import FloatArray
-from salhw.network import Network, Population
-from salhw.target import Target, Variability
+from salhw.registry import backends
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw.substrate.variability import Variability
 
 NEURONS, CHIPS, STEPS = 8, 16, 3000
 INDEPENDENT = (CHIPS - 1) * (NEURONS - 1)  # numbers in a pattern, at least: weight changes go in pairs

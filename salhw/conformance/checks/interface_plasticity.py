@@ -9,10 +9,10 @@ from salhw.conformance import rigs
 from salhw.conformance.checks.interface_capabilities import tally
 from salhw.conformance.lab import Lab, settled
 from salhw.conformance.model import Evidence, check
-from salhw.plasticity import PairSTDP
-from salhw.probes import Weights
-from salhw.refusal import number
-from salhw.target import Capability
+from salhw.description.plasticity import PairSTDP
+from salhw.description.probes import Weights
+from salhw.diagnostics.wording import number
+from salhw.substrate.capabilities import Capability
 
 WEIGHTS = "projections.p.weights"
 PERIOD = 20  # steps of `every T ms`, where the target declares such periods

@@ -8,10 +8,10 @@ from salhw.conformance import rigs
 from salhw.conformance.checks.interface_capabilities import tally
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
-from salhw.network import Network, Population
-from salhw.neurons import Source
-from salhw.probes import Membrane, Spikes, StateOccupancy, Weights
-from salhw.recording import SpikeTrains
+from salhw.description.network import Network, Population
+from salhw.description.neurons import Source
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.session.recording import SpikeTrains
 
 WEIGHTS = "projections.p.weights"
 

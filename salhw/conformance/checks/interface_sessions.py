@@ -7,14 +7,14 @@ from math import ceil
 
 import numpy as np
 
-from salhw.backend import Session
 from salhw.conformance import rigs
 from salhw.conformance.lab import Lab, settled
 from salhw.conformance.model import Evidence, check
+from salhw.description.fields import FloatArray, IntArray
 from salhw.diagnostics import BackendError, SalhwError, SessionError
-from salhw.fields import FloatArray, IntArray
-from salhw.paths import addresses
-from salhw.recording import Recording
+from salhw.session.backend import Session
+from salhw.session.paths import addresses
+from salhw.session.recording import Recording
 
 WEIGHTS = "projections.p.weights"
 

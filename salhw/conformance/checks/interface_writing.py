@@ -8,7 +8,7 @@ from salhw.conformance import rigs
 from salhw.conformance.checks.interface_sessions import refusal
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
-from salhw.paths import addresses
+from salhw.session.paths import addresses
 
 
 @check("out-of-range-refused", group="interface")

@@ -9,12 +9,13 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence
 from salhw.conformance.verdict import by_test
-from salhw.connectivity import Connectivity, Dense, Sparse
-from salhw.fields import FloatArray
-from salhw.network import Network, Population, Projection
-from salhw.neurons import Source
-from salhw.plasticity import ExponentialWindow, PairSTDP
-from salhw.stimuli import SpikeTimes
+from salhw.description.connectivity import Connectivity, Dense, Sparse
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network, Population, Projection
+from salhw.description.neurons import Source
+from salhw.description.plasticity import PairSTDP
+from salhw.description.stimuli import SpikeTimes
+from salhw.description.windows import ExponentialWindow
 
 RATES = np.array([[0.1, 0.5, 0.2], [0.3, 0.05, 0.6], [0.4, 0.15, 0.25]])  # [post, pre]
 LAG = 3  # steps

@@ -9,7 +9,8 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence
 from salhw.conformance.verdict import by_test
-from salhw.plasticity import ExponentialWindow, Pairing, PairSTDP
+from salhw.description.plasticity import Pairing, PairSTDP
+from salhw.description.windows import ExponentialWindow
 
 SCHEMES: tuple[Pairing, ...] = ("nearest_restricted", "nearest_symmetric", "all")
 RATE = 0.25

@@ -11,9 +11,9 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.statistics import equivalent, groups, observations
 from salhw.conformance.verdict import by_test
-from salhw.network import Network, Population
-from salhw.neurons import Source
-from salhw.stimuli import Poisson
+from salhw.description.network import Network, Population
+from salhw.description.neurons import Source
+from salhw.description.stimuli import Poisson
 
 RATES = (40.0, 160.0)  # Hz
 

@@ -18,10 +18,10 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, observations
 from salhw.conformance.verdict import by_test
-from salhw.fields import FloatArray
-from salhw.kernels import Kernel
-from salhw.network import Network
-from salhw.probes import Membrane
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Kernel
+from salhw.description.network import Network
+from salhw.description.probes import Membrane
 from salhw.theory import spike_probability
 
 TAU_SYN, PERIOD, PEAK, REST = 4, 28, 2.0, 0.2  # steps, steps, units of log rate, probability per step

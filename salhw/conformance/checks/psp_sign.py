@@ -8,7 +8,7 @@ from salhw.conformance.circuits import copies, declared_range, drive, firing, sh
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.verdict import by_count
-from salhw.kernels import Rectangular
+from salhw.description.kernels import Rectangular
 from salhw.theory import spike_probability
 
 TAU_SYN, PERIOD = 6, 16

@@ -21,9 +21,9 @@ from salhw.conformance.circuits import (
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.verdict import by_count
-from salhw.fields import FloatArray
-from salhw.kernels import Kernel, Rectangular
-from salhw.network import Network
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Kernel, Rectangular
+from salhw.description.network import Network
 
 TAU_SYN, DELAYS, PERIOD = 6, (0, 1, 5), 24  # steps
 

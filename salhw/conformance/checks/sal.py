@@ -18,10 +18,10 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import LEVEL, equivalent, groups, observations
 from salhw.conformance.verdict import by_test
-from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Rectangular
-from salhw.network import Network
-from salhw.plasticity import SAL, PairSTDP
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Rectangular
+from salhw.description.network import Network
+from salhw.description.plasticity import SAL, PairSTDP
 
 TAU, BIAS = 10, -0.3  # steps; both neurons the same, so that the attractor is the diagonal
 RATE = {"two-sided": 0.025, "one-sided": 0.035}

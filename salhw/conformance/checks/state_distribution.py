@@ -20,11 +20,11 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, groups, pairs_needed, total_variation
 from salhw.conformance.verdict import by_test
-from salhw.connectivity import Dense, Sparse
-from salhw.fields import FloatArray, IntArray
-from salhw.kernels import Rectangular
-from salhw.network import Network, Population, Projection
-from salhw.probes import Spikes
+from salhw.description.connectivity import Dense, Sparse
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Rectangular
+from salhw.description.network import Network, Population, Projection
+from salhw.description.probes import Spikes
 from salhw.theory import spike_probability, states
 
 TAU = 10  # steps: refractory period and PSP

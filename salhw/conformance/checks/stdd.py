@@ -21,7 +21,7 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, Equivalence, groups, pairs_needed, total_variation
 from salhw.conformance.verdict import by_test
-from salhw.fields import FloatArray
+from salhw.description.fields import FloatArray
 from salhw.theory import measured_stdd, rates, stdd
 
 TAU_REF, T_MAX, WEIGHTS, BIAS = 10, 30, (-0.6, 1.0), (-0.3, 0.2)

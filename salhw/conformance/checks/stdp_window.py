@@ -20,9 +20,10 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence, equivalent
 from salhw.conformance.verdict import by_count, by_test
-from salhw.fields import FloatArray
-from salhw.network import Network
-from salhw.plasticity import ExponentialWindow, PairSTDP, TriangularWindow, Window
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network
+from salhw.description.plasticity import PairSTDP
+from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
 LAGS = np.arange(1, 13, dtype=np.float64)  # steps
 TAU = {"causal": 10, "anticausal": 15}  # steps

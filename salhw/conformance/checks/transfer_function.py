@@ -12,9 +12,9 @@ from salhw.conformance.lab import CHIPS, Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, observations
 from salhw.conformance.verdict import by_test
-from salhw.fields import FloatArray, IntArray
-from salhw.network import Network, Population
-from salhw.neurons import Discretisation
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.network import Network, Population
+from salhw.description.neurons import Discretisation
 from salhw.theory import rate_of_constant_input, spike_probability
 
 TAU_REF = 10

@@ -8,8 +8,8 @@ from salhw.conformance.circuits import alternatives, declared_range, glm
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.verdict import by_count
-from salhw.connectivity import Connectivity, Dense, Sparse
-from salhw.network import Network, Population, Projection
+from salhw.description.connectivity import Connectivity, Dense, Sparse
+from salhw.description.network import Network, Population, Projection
 
 STRONG, DRIVEN = 5.0, 1.0  # a weight, if the target declares as much; the potential to which it drives a neuron
 EDGES = ((1, 0), (2, 0), (3, 2))  # (post, pre): neuron 0 drives 1 and 2, and 2 drives 3

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from salhw import Chip, Executable, Network, Session, Target
-from salhw.compile.lower import Lowering
+from salhw.session.lowering import Lowering
 
 
 class PlainBackend:

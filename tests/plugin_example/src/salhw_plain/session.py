@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 import salhw
-from salhw.arguments import folded
-from salhw.connectivity import synapses
-from salhw.fields import FloatArray
-from salhw.paths import addresses, as_written, described, duration_steps, find, session_error
-from salhw.recording import Trace
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray
+from salhw.diagnostics.arguments import folded
+from salhw.session.paths import addresses, as_written, described, duration_steps, find, session_error
+from salhw.session.recording import Trace
 
 Bools = npt.NDArray[np.bool_]
 

@@ -1,0 +1,42 @@
+"""What nominal weights are worth on emulated chips, whose fixed pattern is known: a reference for measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from salhw.description.fields import FloatArray
+from salhw.description.neurons import GLM
+from salhw.session.executable import Executable
+from salhw.substrate.chip import Chip
+from salhw_brainscales2.circuit import circuit
+
+
+def effective_weights(
+    executable: Executable, chips: Sequence[Chip], projection: str, nominal: FloatArray
+) -> FloatArray:
+    """Nominal weights (..., B, S), as a session holds them, times what the chips make of them.
+
+    For a GLM neuron the measure is what a PSP is on the membrane over the standard deviation of the membrane, because
+    the activation function is as wide as that: the height of an excitatory one, which makes spikes come early, and the
+    area of an inhibitory one, which keeps them away as long as it lasts. (Measured gains on chips of which nothing but
+    time constants differs go with tau_syn to the power of .4 and 1.0, docs/calibration.md; height and area do with .25
+    and 1.) For a LIF neuron it is the height. 1 on an ideal chip. The synapses are in the order of
+    ``connectivity.synapses``.
+    """
+    net = executable.network
+    made = circuit(net, executable.placement, chips)
+    ideal = circuit(net, executable.placement, [chip.replace(variability={}) for chip in chips])
+    post = net.projection(projection).post
+    stochastic = isinstance(net.population(post).neuron, GLM)
+    factors = []
+    for chosen in (made, ideal):
+        cells, wiring = chosen.cells[post], chosen.wiring[projection]
+        ratio = cells.tau_m / cells.tau_syn
+        shape = np.exp(-np.log(ratio) * ratio / (ratio - 1.0 + 1e-12))  # height of a difference of two exponentials
+        if stochastic:
+            shape = np.stack([shape[0], cells.tau_syn[1]]) / cells.sigma
+        factors.append(wiring.current * shape[:, :, wiring.post])
+    factor = factors[0] / factors[1]
+    return np.asarray(nominal * np.where(nominal >= 0, factor[0], factor[1]))

@@ -1,0 +1,136 @@
+"""A plasticity program as the C++ kernel that runs on the real chip's plasticity processor.
+
+The text is what ``PlasticityRule.generate_kernel()`` of pynn_brainscales returns: ``PLASTICITY_RULE_KERNEL`` over
+handles of the synapse array, in the vector types of libnux. Nobody can compile it for the chip without the BrainScaleS
+software, so ``emulation/`` holds headers of ours under the same names, with which any C++17 compiler builds it. Bit for
+bit it computes what ``program.run`` does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from salhw_brainscales2.hardware.processor import COLUMNS
+from salhw_brainscales2.hardware.program import FRACTION, STALE_DRAWS, Program
+
+HERE = Path(__file__).parent
+EMULATION = HERE / "emulation"
+"""Include folder for compiling a kernel without the BrainScaleS software."""
+MEMORY = 12 * 1024
+"""Bytes of a processor for data and stack: of its 16 KiB the real software's mailbox takes 4. Code lies elsewhere."""
+RESERVED = 2 * 1024
+"""Of these, for the stack, the scheduler and the libraries: an estimate, which only the real linker can confirm."""
+PROCESSOR_MEMORY = MEMORY - RESERVED
+"""Bytes of a processor that the data of plasticity rules may take."""
+
+_ROUNDING = {
+    "stochastic": """\
+	auto const bytes = static_cast<VectorRowMod16>(parallel_rng_rand<VectorRowMod8>());
+	return (change + (static_cast<VectorRowFracSat16>(bytes) >> (8 - drop))) >> drop;""",
+    "symmetric": """\
+	VectorRowFracSat16 const half(1 << (drop - 1));
+	return vector_if(change, VectorIfCondition::greater_equal, (change + half) >> drop, -((half - change) >> drop));""",
+    "half_up": """\
+	return (change + VectorRowFracSat16(1 << (drop - 1))) >> drop;""",
+}
+_FACTORS: dict[bool, dict[str, str]] = {  # whether all synapses have the same
+    True: {
+        "factors_too": "",
+        "factor_field": "",
+        "factor_rows": "constexpr int16_t factor[2] = {$causal, $anticausal};  // of all synapses, as fractions",
+        "factor_clearing": "",
+        "factor_setting": "",
+        "factor_product": """\
+	auto const change = odd_product(amplitude(base, read), VectorRowFracSat16(factor[branch]));
+	return vector_if(base, VectorIfCondition::greater, change, VectorRowFracSat16(0));""",
+    },
+    False: {
+        "factors_too": ", factors as fractions",
+        "factor_field": "\n\tint16_t factor[2];",
+        "factor_rows": "std::array<std::array<VectorRowFracSat16, 2>, rows> factor;",
+        "factor_clearing": "\n\t\t\tfactor[row][branch] = VectorRowFracSat16(0);",
+        "factor_setting": "\n\t\t\tfactor[synapse.row][branch][synapse.column] = synapse.factor[branch];",
+        "factor_product": "\treturn odd_product(amplitude(base, read), factor[row][branch]);",
+    },
+}
+_SEEDING = """\
+	uint32_t x = 2654435761u * (2 * $seed + static_cast<uint32_t>(ppu) + 1);
+	VectorRowMod8 seeds;
+	for (size_t column = 0; column < VectorRowMod8::size; ++column) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		seeds[column] = 1 + x % 255;
+	}
+	parallel_rng_seed(seeds);
+	for (size_t i = 0; i < 64; ++i) {
+		parallel_rng_rand<VectorRowMod8>();
+	}"""
+_REFRESHING = f"""\
+		for (size_t k = 0; k < {STALE_DRAWS}; ++k) {{  // a draw has one new bit
+			parallel_rng_rand<VectorRowMod8>();
+		}}"""
+
+
+def kernel(program: Program, chip: int = 0) -> str:
+    """The C++ text for one chip of the batch. Its rows are numbered in the order in which the handle holds them."""
+    order = _rows(program)
+    random = program.rounding == "stochastic" and program.drop > 0
+    common = _common_factors(program, chip)
+    lines = [
+        f"    {{{h}, {r}, {c}, {{{base[0]}, {base[1]}}}" + ("}," if common else f", {{{factor[0]}, {factor[1]}}}}},")
+        for h, r, c, base, factor in zip(
+            program.column // COLUMNS,
+            order,
+            program.column % COLUMNS,
+            program.baseline[chip].T,
+            program.factor[chip].T,
+            strict=True,
+        )
+    ]
+    text = Template((HERE / "templates" / "plasticity.cpp").read_text(encoding="utf-8"))
+    factors = {name: Template(part).substitute(causal=common[0], anticausal=common[1]) if common else part
+               for name, part in _FACTORS[bool(common)].items()}  # fmt: skip
+    return text.substitute(
+        provenance="the README beside it",
+        hidden_bits=program.hidden_bits,
+        rows=int(order.max(initial=0)) + 1,
+        drop=program.drop,
+        coarse=FRACTION - program.hidden_bits,
+        lowest=program.low << FRACTION,
+        highest=program.high << FRACTION,
+        synapses="\n".join(lines),
+        seeding=Template(_SEEDING).substitute(seed=f"{int(program.seed[chip])}u") if random else "",
+        rounding=_ROUNDING[program.rounding] if program.drop else "\treturn change;",
+        refreshing=_REFRESHING if random else "",
+        change_bits=FRACTION + program.guard,
+        **factors,
+    )
+
+
+def _common_factors(program: Program, chip: int) -> list[int]:
+    """The factors of both branches if all synapses have the same, else nothing. A baseline of zero would be taken for
+    no synapse."""
+    factor = program.factor[chip]
+    same = factor.shape[1] > 0 and bool((factor == factor[:, :1]).all()) and bool((program.baseline[chip] > 0).all())
+    return factor[:, 0].tolist() if same else []
+
+
+def memory(program: Program) -> int:
+    """Bytes of a processor's data: for each row baselines of both branches (16 bit) and the hidden bits (8 bit) of all
+    columns, and the table of the synapses; the same of the factors, unless all synapses have the same."""
+    rows = int(_rows(program).max(initial=0)) + 1
+    common = all(_common_factors(program, chip) for chip in range(len(program.factor)))
+    return rows * COLUMNS * (2 * 2 + 1 + (0 if common else 2 * 2)) + (8 if common else 12) * len(program.row)
+
+
+def _rows(program: Program) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Each synapse's row as its hemisphere's handle counts them, (S,)."""
+    order = np.empty(len(program.row), dtype=np.int64)
+    for hemisphere in np.unique(program.column // COLUMNS):
+        here = program.column // COLUMNS == hemisphere
+        order[here] = np.unique(program.row[here], return_inverse=True)[1]
+    return order

@@ -1,0 +1,244 @@
+"""What the analog chip makes of a network: what it refuses, what it approximates, and what is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil, floor, sqrt
+
+import numpy as np
+
+from salhw.compiler.place import place
+from salhw.description.connectivity import Dense
+from salhw.description.consistency import rule_name
+from salhw.description.network import Network, Projection, takes_step
+from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.stimuli import SpikeTimes
+from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.arguments import MAX_THREADS, number_in
+from salhw.diagnostics.wording import number
+from salhw.session.lowering import Lowering
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
+from salhw_brainscales2.circuit import ticks_per_step
+from salhw_brainscales2.hardware import program
+from salhw_brainscales2.hardware.rows import shortest_period
+from salhw_brainscales2.membrane import LSB_PER_GAP, exponential_of, realised
+from salhw_brainscales2.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
+from salhw_brainscales2.plasticity import code, nominal_program, plastic, setting, too_large
+from salhw_brainscales2.sizes import different, sizes
+
+FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
+STEPS = (1.25, 1.0, 0.8, 0.625, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.08, 0.05, 0.04, 0.025, 0.02)
+"""Time steps in ms that are proposed: whole ones fit into 10 ms."""
+LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibrated, less a margin
+
+
+def lower(net: Network, target: Target) -> Lowering:
+    """The network as the chip can learn it; what does not go together is refused, what differs is named."""
+    refused = [*_options(target), *_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
+    if refused:
+        return Lowering(net, tuple(refused))
+    asked, target = target, scaled(net, target)
+    placed = rows(net, place(net, target)[0])
+    lowered, changed = _learnable(net, max(placed.learning))
+    refused = [*_array(net, placed), *_programs(lowered, target, max(placed.learning))]
+    if refused:
+        return Lowering(net, tuple(refused))
+    tick = net.dt / (ticks_per_step(net) or 1)
+    named = [
+        *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(lowered, target)
+    ]  # fmt: skip
+    notes = tuple(_notes(lowered, target, placed))
+    return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
+
+
+def scaled(net: Network, target: Target) -> Target:
+    """The target with the weight of a code chosen for each projection, where its options say ``auto``: the finest of
+    .04, .02, .01 and .005 with which 63 codes hold all weights and bounds, and one code per LSB all learning rates. A
+    rule without bounds keeps the whole range.
+
+    Projections onto one population share it: on the chip it is the bias of the converters that the synapses of a
+    neuron have in common.
+    """
+    if target.options.get("weight_scale") != "auto" or target.weight_bits is None:
+        return target
+    scales: dict[str, float] = {}
+    for population in net.populations:
+        onto = [p for p in net.projections if p.post == population.name]
+        names = [p.name for p in onto]
+        for finer in FINER:
+            narrow = target.replace(weight_scales=dict.fromkeys(names, 1.0 / finer))
+            if all(_fits(p, narrow.on(p.name)) for p in onto):
+                scales |= narrow.weight_scales
+                break
+    return target.replace(weight_scales=scales)
+
+
+def _fits(p: Projection, target: Target) -> bool:
+    """Whether the ranges hold the weights, bounds and learning rates of a projection."""
+    limits, rates = target.projections["weights"], target.plasticity["PairSTDP"]["learning_rate"]
+    assert isinstance(limits, Range)
+    assert isinstance(rates, Range)
+    given = np.asarray(p.weights.values if isinstance(p.weights, Dense) else p.weights.weight)
+    largest, fastest = float(np.abs(given).max(initial=0.0)), 0.0
+    for rule in p.plasticity:
+        largest = max(largest, *(abs(bound) for bound in rule.bounds or (np.inf,)))
+        sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
+        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max(initial=0.0)))
+    return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
+
+
+def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
+    return Diagnostic("SAL107", path, asked, supported, fix)
+
+
+def _options(target: Target) -> Iterator[Diagnostic]:
+    for name in ("threads", "time_limit", "hidden_bits"):
+        value = target.options.get(name, "")
+        found = number_in(value, whole=name != "time_limit")
+        most = {"hidden_bits": 8, "threads": MAX_THREADS}.get(name, np.inf)
+        if not found <= most or (found <= 0 and name != "hidden_bits"):
+            supported = "supported 0..8" if name == "hidden_bits" else "supported a number above 0"
+            supported += f", at most {MAX_THREADS}" if name == "threads" else ""
+            yield Diagnostic("SAL103", f"target.options.{name}", value, supported, "choose one")
+    if (rounding := target.options.get("rounding", "")) not in ("stochastic", "symmetric", "half_up"):
+        supported = "supported stochastic, symmetric, half_up"
+        yield Diagnostic("SAL103", "target.options.rounding", rounding, supported, "choose one")
+    if (scale := target.options.get("weight_scale", "fixed")) not in ("fixed", "auto"):
+        yield Diagnostic("SAL103", "target.options.weight_scale", scale, "supported fixed, auto", "choose one")
+
+
+def _mixtures(net: Network) -> Iterator[Diagnostic]:
+    """The synaptic inputs of a LIF neuron have one time constant."""
+    for population in net.populations:
+        onto = [p for p in net.projections if p.post == population.name]
+        taus = [exponential_of(p.kernel)[0] for p in onto]
+        if isinstance(population.neuron, LIF) and len(set(taus)) > 1:
+            other = next(p for p, tau in zip(onto, taus, strict=True) if tau != taus[0])
+            asked = ", ".join(f"{number(tau)} ms" for tau in sorted(set(taus)))
+            supported = "synaptic currents of one time constant on one population (a rectangular PSP: half its length)"
+            first = onto[0].kernel
+            fix = f"kernel = {first.kind}(tau_syn={first.tau_syn!r}), or a population of their own"
+            yield _together(f"projections.{other.name}.kernel", asked, supported, fix)
+
+
+def _rules(net: Network) -> Iterator[Diagnostic]:
+    for p in net.projections:
+        for k in range(1, len(p.plasticity)):
+            path, asked = f"projections.{p.name}.{rule_name(p, k)}", f"{len(p.plasticity)} rules"
+            yield _together(path, asked, "one rule on a projection", "leave it out")
+
+
+def _potentials(net: Network) -> Iterator[Diagnostic]:
+    """The potentials of LIF neurons within the range of the converter, threshold and reset LSB_PER_GAP apart."""
+    for p in net.populations:
+        if isinstance(p.neuron, LIF):
+            lsb = (p.neuron.v_rest - p.neuron.v_reset) * LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset)
+            if not -(LEAKS - 20) <= lsb <= LEAKS:
+                low, high = (
+                    p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
+                    for x in (-(LEAKS - 20) + 1e-3, LEAKS - 1e-3)
+                )
+                supported = f"supported {low:g}..{high:g} beside this reset and threshold"
+                fix = f"v_rest >= {number(low)}" if lsb < 0 else f"v_rest <= {number(high)}"
+                yield Diagnostic("SAL104", f"populations.{p.name}.v_rest", number(p.neuron.v_rest), supported, fix)
+
+
+def _grid(net: Network) -> Iterator[Diagnostic]:
+    if ticks_per_step(net) is None:
+        supported = "whole multiples of NEST's 0.001 ms that can be divided into short enough ticks"
+        good = [dt for dt in (*STEPS, floor(net.dt * 1000) / 1000) if dt < net.dt and ticks_per_step(net, dt)]
+        chosen = next((dt for dt in good if takes_step(net, dt)), good[-1])
+        yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {chosen!r} ms")
+
+
+def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
+    most = max(placed.used)
+    if most > ROW_PAIRS:
+        fan = max(
+            ((p.name, c) for p in net.projections for c in [_fan_in(net, p)]), key=lambda x: x[1], default=("", 0)
+        )
+        asked = f"{2 * most} rows in one hemisphere ({2 * max(placed.background)} of them for the background)"
+        fix = "fewer inputs per neuron: each takes an excitatory and an inhibitory row"
+        yield Diagnostic("SAL201", f"projections.{fan[0]}", asked, f"{2 * ROW_PAIRS} available", fix)
+
+
+def _fan_in(net: Network, p: Projection) -> int:
+    from salhw.description.connectivity import synapses
+
+    post, _, _ = synapses(p.weights, *net.ends(p.name))
+    return int(np.bincount(post).max(initial=0))
+
+
+def _learnable(net: Network, row_pairs: int) -> tuple[Network, list[Diagnostic]]:
+    """Rules with one time constant for both branches, and periods that leave the processor its time."""
+    least, findings, projections = shortest_period(row_pairs), [], []
+    for p in net.projections:
+        rules = []
+        for k, rule in enumerate(p.plasticity):
+            path = f"projections.{p.name}.{rule_name(p, k)}"
+            a, b = rule.causal, rule.anticausal
+            if a.tau != b.tau:
+                tau = sqrt(a.tau * b.tau)
+                size = f"both branches have {number(tau)} ms: a factor of {max(a.tau, b.tau) / tau:.3g} off"
+                asked = f"{number(a.tau)} and {number(b.tau)} ms"
+                rule = rule.replace(causal=a.replace(tau=tau), anticausal=b.replace(tau=tau))
+                findings += [different("SAL335", f"{path}.{side}.tau", asked, size, "make them equal")
+                             for side in ("causal", "anticausal")]  # fmt: skip
+            if rule.period is not None and rule.period < least * (1 - 1e-9):
+                every = f"every {number(rule.period * ceil(least / rule.period - 1e-9))} ms"
+                size = f"{every}: the processor needs {least / 1000:.3g} ms of hardware time for {2 * row_pairs} rows"
+                findings.append(different("SAL334", f"{path}.update", rule.update, size, f'update = "{every}"'))
+                rule = rule.replace(update=every)
+            rules.append(rule)
+        projections.append(p.replace(plasticity=tuple(rules)) if rules else p)
+    return (net.replace(projections=projections) if findings else net), findings
+
+
+def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnostic]:
+    for p in net.projections:
+        for k, rule in enumerate(p.plasticity):
+            yield from program.findings(
+                rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target.on(p.name)), row_pairs
+            )
+
+
+def _memory(net: Network, target: Target) -> list[Diagnostic]:
+    """An emulated processor takes what a real one could not; an export refuses it."""
+    programs = {name: nominal_program(net, target, place(net, target)[0], name, [0]) for name in plastic(net)}
+    return [replace(finding, severity="approximation") for finding in too_large(programs)]
+
+
+def _shared(net: Network, placed: Rows) -> Iterator[Diagnostic]:
+    if placed.events > GENERATED_EVENTS:
+        noisy = next(p for p in net.populations if isinstance(p.neuron, GLM))
+        asked = f"{placed.events / 1000:.3g} million background events per s"
+        size = f"the chip generates {GENERATED_EVENTS / 1000:g}: on it neurons share events, here they do not"
+        yield different("SAL333", f"populations.{noisy.name}", asked, size, "fewer neurons")
+
+
+def _losses(net: Network) -> Iterator[Diagnostic]:
+    for k, s in enumerate(net.stimuli):
+        if isinstance(s, SpikeTimes) and not isinstance(net.population(s.population).neuron, Source):
+            size = "one that falls into a refractory period is lost; the chip itself needs a strong synapse for it"
+            fix = "drive a Source population"
+            yield different("SAL324", f"stimuli[{k}].times", "forced whatever the state", size, fix)
+
+
+def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
+    speed = target.speed_up or 1.0
+    if target.weight_bits is not None and target.options.get("weight_scale") == "auto":
+        for p in net.projections:
+            step = code(target.on(p.name))
+            yield f"{p.name}: a weight code is {number(step)}, the range ends at {number(63 * step)}"
+    yield f"rows in use: {2 * placed.used[0]} and {2 * placed.used[1]} of {2 * ROW_PAIRS} per hemisphere"
+    yield f"hardware time: 1 s of biological time takes {1000.0 / speed:g} ms"
+    for name in plastic(net):
+        (rule,) = net.projection(name).plasticity
+        assert rule.period is not None
+        busy = shortest_period(max(placed.learning)) / rule.period
+        yield (
+            f"{name}: {1000.0 / rule.period:.3g} updates per s of biological time, {speed / rule.period:.3g} thousand "
+            f"per s of hardware time; the processor is busy for {busy:.0%} of it"
+        )

@@ -1,0 +1,162 @@
+"""Hybrid plasticity of one projection on B chips: sensors collect, the processor reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from salhw.compiler.quantise import levels
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.network import Network
+from salhw.diagnostics import Diagnostic
+from salhw.session.executable import Executable
+from salhw.session.placement import Placement
+from salhw.substrate.capabilities import Range
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw_brainscales2.hardware import program, sensor
+from salhw_brainscales2.hardware.kernel import PROCESSOR_MEMORY, memory
+from salhw_brainscales2.hardware.processor import WEIGHT_MAX
+from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.placement import Rows, rows
+
+SENSITIVITY = 2.0
+"""LSB per pair at distance 0: with less, the noise of the reads drowns the pairs."""
+BASELINE = 180.0
+"""LSB that a sensor of the ideal chip reads without charge."""
+
+
+def code(target: Target) -> float:
+    """The weight of one code: what the target's weight bits make of its range, or would."""
+    limits = target.projections["weights"]
+    assert isinstance(limits, Range)
+    return levels(limits, target.weight_bits or 7)[0]
+
+
+def setting(target: Target) -> Setting:
+    """What sensors and processor of a target are set to."""
+    low_high = target.windows["Exponential"]["tau"]
+    assert isinstance(low_high, Range)
+    rounding: Any = target.options["rounding"]  # one of processor's, or Setting refuses it
+    limits, hidden = (low_high.min, low_high.max), int(target.options["hidden_bits"])
+    return Setting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
+
+
+def nominal_program(
+    net: Network, target: Target, placement: Placement, name: str, seeds: Sequence[int]
+) -> program.Program:
+    """A projection's rule as the processors of chips without mismatch run it, one per seed."""
+    p = net.projection(name)
+    (rule,) = p.plasticity
+    post, _, position = synapses(p.weights, *net.ends(name))
+    rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
+    return program.compile_rule(
+        rule, setting(target.on(name)), row, placement.first[p.post] + post,
+        np.full((len(seeds), 2, len(post)), BASELINE),
+        learning_rate=rate.ravel()[position] if rate.ndim else rate, seed=np.asarray(seeds),
+    )  # fmt: skip
+
+
+class Learner:
+    """The sensors and the processor's program of one plastic projection.
+
+    Weights are in units of the description, (B, S) in the order of ``connectivity.synapses``, amplitudes
+    (B, 2, S); neurons are counted through all populations.
+    """
+
+    def __init__(
+        self, executable: Executable, name: str, rows: Rows, chips: Sequence[Chip], seeds: Sequence[int], tick: float,
+        weights: FloatArray, rates: FloatArray, amplitudes: FloatArray,
+    ) -> None:  # fmt: skip
+        net, place, target = executable.network, executable.placement, executable.target
+        p = net.projection(name)
+        (self.rule,) = p.plasticity
+        post, pre, _ = synapses(p.weights, *net.ends(name))
+        ends = place.first[p.pre] + pre, place.first[p.post] + post
+        self.exact = target.weight_bits is None
+        self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
+        self.setting = setting(target.on(name))
+        self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
+        self.sensors = sensor.of_chips(
+            chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
+            amplitude=self.setting.amplitude, capacity=self.setting.capacity, tau=self.rule.causal.tau,
+            baseline=BASELINE,
+        )  # fmt: skip
+        self.charge = sensor.fresh(self.sensors)
+        self.noise = [np.random.default_rng([int(seed), 1]) for seed in seeds]
+        self.baseline, self.baseline_reads = sensor.measured_baseline(self.sensors, self.noise)
+        self.rates, self.amplitudes = rates, amplitudes
+        self.program = self._compiled(rates, amplitudes)
+        self.state = program.initial_state(self.program, weights / self.setting.code)
+        self.weights = weights
+
+    def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.Program:
+        return program.compile_rule(
+            self.rule, self.setting, self.row, self.column, self.baseline, learning_rate=rates, amplitudes=amplitudes,
+            seed=self.seeds,
+        )  # fmt: skip
+
+    def teach(self, rates: FloatArray, amplitudes: FloatArray) -> None:
+        """Learn with ``rates`` (B, S) and ``amplitudes`` (B, 2, S) from now on.
+
+        Raises:
+            UnsupportedNetworkError: beyond what the processor's factors hold.
+        """
+        self.program = self._compiled(rates, amplitudes)
+        self.rates, self.amplitudes = rates, amplitudes
+
+    def write(self, weights: FloatArray) -> FloatArray:
+        """Weights that the host writes, as they are then held. Hidden bits lie in the processor's memory and stay."""
+        if self.exact:
+            self.weights = weights
+        else:
+            new = program.initial_state(self.program, weights / self.setting.code)
+            self.state = replace(self.state, code=new.code)
+            self.weights = self._held()
+        return self.weights
+
+    def see(self, instance: IntArray, neuron: IntArray, tick: IntArray) -> None:
+        """Spikes after all earlier ones."""
+        self.charge = sensor.accumulate(self.sensors, self.charge, instance, neuron, tick)
+
+    def update(self) -> FloatArray:
+        """The weights after an update."""
+        if self.exact:
+            self.weights = self._exactly()
+        else:
+            reads = sensor.read(self.sensors, self.charge, sensor.read_noise(self.sensors, self.noise))
+            self.state = program.run(self.program, reads, self.state)
+            self.weights = self._held()
+        self.charge = sensor.reset(self.charge)
+        return self.weights
+
+    def _held(self) -> FloatArray:
+        return np.asarray(self.setting.code * self.state.code, dtype=np.float64)
+
+    def _exactly(self) -> FloatArray:
+        """Without converter and fixed point, as ``Target.ideal`` wants it."""
+        pairs = self.charge.charge / self.setting.amplitude
+        low, high = self.rule.bounds or (-np.inf, np.inf)
+        limit = self.setting.code * WEIGHT_MAX
+        new = self.weights + self.rates * (self.amplitudes * pairs).sum(axis=1)
+        return np.asarray(np.clip(new, max(low, -limit), min(high, limit)))
+
+
+def plastic(net: Network) -> list[str]:
+    """The projections that learn."""
+    return [p.name for p in net.projections if p.plasticity]
+
+
+def too_large(programs: Mapping[str, program.Program]) -> list[Diagnostic]:
+    """Whether the rules of all projections fit a processor's memory."""
+    needed = sum(memory(p) for p in programs.values())
+    if needed < PROCESSOR_MEMORY:
+        return []
+    path, fix = f"projections.{next(iter(programs))}.plasticity", "fewer plastic inputs per neuron"
+    return [
+        Diagnostic("SAL203", path, f"{needed} bytes of data", f"{PROCESSOR_MEMORY} available beside the stack", fix)
+    ]

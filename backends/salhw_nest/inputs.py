@@ -1,0 +1,72 @@
+"""How large the input of a neuron can become: what the sizes in reports and the strength of forced spikes rest on."""
+
+from __future__ import annotations
+
+from math import ceil, expm1
+
+import numpy as np
+
+from salhw.description.connectivity import synapses, values
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Rectangular
+from salhw.description.network import Network, Population, Projection, tau_ref_of
+from salhw.description.neurons import LIF
+from salhw.description.stimuli import Current
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
+from salhw_nest import neurons
+
+
+def overlap(net: Network, p: Projection) -> float:
+    """How many times the height of its PSP one synapse can give at once, if its neuron spikes as often as it can."""
+    interval = tau_ref_of(net.population(p.pre)) or net.dt
+    if isinstance(p.kernel, Rectangular):
+        return float(ceil(p.kernel.tau_syn / interval - 1e-9))
+    return 1.0 / -expm1(-interval / p.kernel.tau_syn)
+
+
+def weights(net: Network, p: Projection) -> tuple[IntArray, FloatArray]:
+    """(post, weight) of each described synapse."""
+    post, _, position = synapses(p.weights, *net.ends(p.name))
+    return post, values(p.weights, *net.ends(p.name)).ravel()[position]
+
+
+def extent(net: Network, population: Population, overlapping: bool) -> FloatArray:
+    """Least and greatest potential that the described synapses give, and none, (neuron, 3): with one PSP of each, or
+    with as many as can overlap."""
+    low, high = np.zeros(population.size), np.zeros(population.size)
+    for p in net.projections:
+        if p.post == population.name:
+            post, w = weights(net, p)
+            w = w * p.kernel.height
+            w = w * (overlap(net, p) if overlapping else 1.0)
+            np.add.at(low, post, np.minimum(w, 0.0))
+            np.add.at(high, post, np.maximum(w, 0.0))
+    return np.stack([low, np.zeros_like(low), high], axis=1)
+
+
+def strength_of(net: Network, target: Target, population: Population) -> float:
+    """See ``neurons.strength``: for all weights that a session can write."""
+    written, learned = target.projections.get("weights"), target.plasticity.get("PairSTDP", {}).get("bounds")
+    total = 0.0
+    for p in net.projections:
+        if p.post == population.name:
+            ranges = [r for r in (written, learned if p.plasticity else None) if isinstance(r, Range)]
+            largest = max((abs(end) for r in ranges for end in (r.min, r.max)), default=0.0)
+            post, w = weights(net, p)
+            bounds = [abs(bound) for rule in p.plasticity for bound in rule.bounds or ()]
+            most = max([largest, *bounds, *np.abs(w)])
+            total += most * p.kernel.height * overlap(net, p) * int(np.bincount(post, minlength=1).max())
+    return neurons.strength(total)
+
+
+def jump(net: Network, population: Population, tick: float) -> float:
+    """The current that lifts a LIF neuron above its threshold within a tick, from wherever it may be."""
+    neuron = population.neuron
+    assert isinstance(neuron, LIF)
+    decay = -np.expm1(-tick / neuron.tau_m)
+    currents = sum(float(np.abs(s.amplitude).max(initial=0.0)) for s in net.stimuli
+                   if isinstance(s, Current) and s.population == population.name)  # fmt: skip
+    driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())
+    span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), driven, 1.0)
+    return float(2.0 ** np.ceil(np.log2(1e3 * span / decay)))

@@ -1,0 +1,120 @@
+"""What NEST owes: plastic synapses learn when the next presynaptic spike reaches them, so that between spikes the
+weights that NEST holds lack the latest pairs. Here these are worked out from the spikes.
+
+Times are ticks as the synapse sees them: a presynaptic spike at its stamp plus the axonal delay, a postsynaptic one at
+its stamp plus the dendritic delay; NEST pairs what differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+
+from salhw.description.fields import IntArray
+from salhw.jit import cached
+
+FORGOTTEN = 40.0  # time constants after which a pair adds less than rounding does
+
+
+@dataclass(frozen=True)
+class Trains:
+    """Spikes by cell: those of cell k are ``stamp[first[k] : first[k + 1]]``, in ascending order."""
+
+    first: IntArray
+    stamp: IntArray
+
+    @classmethod
+    def of(cls, cell: IntArray, stamp: IntArray, size: int) -> Trains:
+        """From spikes in any order."""
+        order = np.lexsort((stamp, cell))
+        return cls(np.searchsorted(cell[order], np.arange(size + 1)), stamp[order])
+
+    def counted(self, chosen: IntArray) -> IntArray:
+        """How many of each cell's spikes are ``chosen`` (a truth value per spike)."""
+        return np.diff(np.concatenate([[0], np.cumsum(chosen)])[self.first])
+
+
+ALL, SYMMETRIC, RESTRICTED = range(3)
+SCHEMES = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
+
+
+@cached()
+def _trace(spikes, low, now, tau, scheme):
+    """The trace of the spikes ``low`` to ``now`` at the last of them."""
+    if scheme != ALL:
+        return 1.0
+    total = 0.0
+    for m in range(now - 1, low - 1, -1):
+        age = spikes[now - 1] - spikes[m]
+        if age > FORGOTTEN * tau:
+            break
+        total += exp(-age / tau)
+    return total
+
+
+@cached()
+def _after(spikes, first, n, spike, since, tau, scheme):
+    """What a presynaptic spike at ``spike`` finds of the postsynaptic ones ``first`` to ``n``; ``since`` is the
+    presynaptic one before it."""
+    total = 0.0
+    for m in range(n - 1, first - 1, -1):
+        lag = spike - spikes[m]
+        if lag > FORGOTTEN * tau or (scheme == RESTRICTED and spikes[m] <= since):
+            break
+        if lag > 0:
+            total += exp(-lag / tau)
+            if scheme != ALL:
+                break
+    return total
+
+
+@cached()
+def owed(
+    scheme, pre, post, held, reach, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first,
+    post_at, since, seen, begun,
+):  # fmt: skip
+    """What the pairs that NEST has not added yet make of each synapse's value v, which it holds: the steps that it will
+    take, each clipped as it clips them, after a causal pair at ``reach`` and after an anti-causal one at 0. Together
+    they are ``min(high, max(low, v + change))``.
+
+    ``held`` (v), ``causal`` and ``anticausal`` per synapse, ``tau_*`` in ticks; ``seen``: how many spikes of each
+    presynaptic cell have reached the synapse; pairs whose later spike comes at ``since`` or before are left out.
+
+    Returns:
+        change, low, high, and ``ended``: of the PSPs that have begun and not ended (spikes ``seen`` to ``begun``), the
+        sum of the values at which they end; all per synapse.
+    """
+    change = np.zeros(pre.size)
+    low, high = np.full(pre.size, -np.inf), np.full(pre.size, np.inf)
+    ended = np.zeros(pre.size)
+    for k in range(pre.size):
+        j, i, least, most = pre[k], post[k], -np.inf, np.inf
+        begin, stop = pre_first[j], pre_first[j + 1]
+        now, trace, at = begin + seen[j], 0.0, 0
+        if now > begin:
+            at = pre_at[now - 1]
+            trace = _trace(pre_at, begin, now, tau_causal, scheme)
+        first, end = post_first[i], post_first[i + 1]
+        n = first + np.searchsorted(post_at[first:end], at, side="right")
+        total, fresh = 0.0, True
+        while True:
+            spike = pre_at[now] if now < stop else -1
+            while n < end and (spike < 0 or post_at[n] <= spike):
+                if post_at[n] > since and (fresh or scheme != RESTRICTED):
+                    step = causal[k] * trace * exp(-(post_at[n] - at) / tau_causal)
+                    total, least, most = total + step, min(least + step, reach[k]), min(most + step, reach[k])
+                fresh = False
+                n += 1
+            if spike < 0:
+                break
+            step = anticausal[k] * _after(post_at, first, n, spike, at, tau_anticausal, scheme)
+            total, least, most = total + step, max(least + step, 0.0), max(most + step, 0.0)
+            trace = trace * exp(-(spike - at) / tau_causal) + 1.0 if scheme == ALL else 1.0
+            at, fresh = spike, True
+            if now - begin < begun[j]:
+                ended[k] += min(most, max(least, held[k] + total))
+            now += 1
+        change[k], low[k], high[k] = total, least, most
+    return change, low, high, ended

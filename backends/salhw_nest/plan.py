@@ -1,0 +1,107 @@
+"""What a network becomes in NEST: cells and synapses as plain data, on a grid of ticks.
+
+A plan is built without NEST, travels to the process in which NEST runs, and is what an exported script spells out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from salhw.description.fields import FloatArray, IntArray
+
+Values = Mapping[str, Any]
+"""NEST's names -> one number, or one per node or connection; ``spike_ticks`` of generators: an array per node."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Nodes of one NEST model, as a PyNN population.
+
+    Args:
+        name: the population's, or the relay's (``neurons_after_2``).
+        model: NEST's name.
+        parameters: as they are created, silent; one value or one per node.
+        active: what is set when the lead-in is over.
+    """
+
+    name: str
+    model: str
+    size: int
+    parameters: Values
+    active: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """Connections ``pre[k]`` -> ``post[k]`` with ``weight[k]`` in NEST's units, all delayed by ``delay`` ticks.
+
+    ``stdp`` holds the parameters of NEST's plastic ``model``, one number or one per connection; ``tau_minus`` is the
+    postsynaptic cells'. Without it the synapses are static.
+    """
+
+    name: str
+    source: str
+    target: str
+    pre: IntArray
+    post: IntArray
+    weight: FloatArray
+    delay: int
+    model: str = "static_synapse"
+    stdp: Values = field(default_factory=dict)
+    tau_minus: float | None = None
+
+
+@dataclass(frozen=True)
+class Meter:
+    """What is sampled of cells, every so many steps: NEST's names of it, at the tick at which the step is decided, or
+    ``early`` ticks before."""
+
+    name: str
+    cells: str
+    every: int
+    quantities: tuple[str, ...] = ("V_m",)
+    early: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole NEST network.
+
+    Args:
+        tick: NEST's resolution in ms; ``per_step`` ticks make a step of the description.
+        lead_in: ticks before step 0, in which nothing spikes: step t is NEST's tick lead_in + per_step (t + 1).
+        min_delay: in ticks; NEST exchanges spikes at its whole multiples.
+        recorded: cells whose spikes are recorded.
+        meters: what is sampled of membranes.
+    """
+
+    tick: float
+    per_step: int
+    lead_in: int
+    min_delay: int
+    max_delay: int
+    cells: tuple[Cells, ...]
+    synapses: tuple[Synapses, ...]
+    recorded: tuple[str, ...]
+    meters: tuple[Meter, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """Dictionaries, lists, numbers and arrays."""
+        return vars(self) | {
+            "cells": [vars(c) for c in self.cells],
+            "synapses": [vars(s) for s in self.synapses],
+            "recorded": [*self.recorded],
+            "meters": [vars(m) | {"quantities": [*m.quantities]} for m in self.meters],
+        }
+
+    def stamp(self, step: IntArray | int) -> Any:
+        """NEST's tick of a step."""
+        return self.lead_in + self.per_step * (step + 1)
+
+    def delivered(self, stamp: IntArray, steps: int) -> Any:
+        """Whether spikes of these ticks have reached the synapses when ``steps`` steps are over: those of NEST's last
+        exchange interval wait for the next."""
+        now = self.lead_in + self.per_step * steps
+        return ((stamp - 1) // self.min_delay + 1) * self.min_delay < now

@@ -1,0 +1,277 @@
+"""The weights of a circuit as NEST holds them: read and written in the description's units, with what NEST owes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import expm1
+from typing import Any
+
+import numpy as np
+
+from salhw.description.connectivity import shape_of
+from salhw.description.fields import FloatArray, IntArray
+from salhw.session.recorder import Raster
+from salhw_nest.circuit import Circuit, Plastic, Wiring
+from salhw_nest.encoding import TINY, Amplitudes
+from salhw_nest.pairing import Part
+from salhw_nest.pending_pairs import SCHEMES, Trains, owed
+
+Call = Callable[..., Any]
+"""Calls a function of ``salhw_nest.simulator.engine`` by name."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The spikes of a session so far: stamp (NEST's tick) and cell, per population; and how many steps are over."""
+
+    steps: int
+    stamp: Mapping[str, IntArray]
+    cell: Mapping[str, IntArray]
+
+
+@dataclass(frozen=True)
+class _Due:
+    """What the pairs to come make of the values that NEST holds (see ``heldback.owed``), per synapse of all
+    instances."""
+
+    change: FloatArray
+    low: FloatArray
+    high: FloatArray
+    ended: FloatArray
+
+    def after(self, held: FloatArray) -> FloatArray:
+        """The values once they are added."""
+        return np.minimum(self.high, np.maximum(self.low, held + self.change))
+
+    def until(self, wanted: FloatArray) -> FloatArray:
+        """The values, TINY at least, that become ``wanted``."""
+        return np.maximum(wanted - self.change, TINY)
+
+    def reachable(self, wanted: FloatArray) -> FloatArray:
+        """``wanted``, or the nearest that any value becomes."""
+        return np.clip(wanted, self.after(np.full_like(wanted, TINY)), self.high)
+
+
+class Weights:
+    """Everything that a session's ``get`` and ``set`` know about one projection."""
+
+    def __init__(self, circuit: Circuit, wiring: Wiring, rates: list[FloatArray], sizes: tuple[int, int]) -> None:
+        """``rates``: the learning rate of each rule, (instance, synapse); ``sizes``: of the populations post, pre."""
+        self.plan, self.wiring, self.rates = circuit.plan, wiring, rates
+        self.instances = circuit.instances
+        n_post, n_pre = sizes
+        each = np.arange(circuit.instances)[:, None]
+        self.post = (each * n_post + wiring.post).ravel()
+        self.pre = (each * n_pre + wiring.pre).ravel()
+        self.cells = (n_post * circuit.instances, n_pre * circuit.instances)
+        self.shape = shape_of(wiring.projection.weights, n_post, n_pre)
+        self._beside = np.zeros((circuit.instances, len(wiring.post)))
+        self._written, self._written_at, self._first_written = self._beside, 0, 0
+        self._spikes, self._spare = 0, 0.0  # of both populations, when it was last asked; see may_leave
+
+    # reading ------------------------------------------------------------------------------------------------------
+
+    def read(self, call: Call, history: History) -> FloatArray:
+        """The weights after all pairs so far, (instance, synapse)."""
+        w = self.wiring
+        if not w.plastic:
+            return np.asarray(self._shaped(call("read_synapses", [w.on])[w.on]) / w.scale)
+        values = call("read_synapses", [part.on for part in w.plastic])
+        total = np.zeros((self.instances, len(w.post)))
+        for part in w.plastic:
+            held = np.abs(values[part.on]) / abs(w.scale)
+            after = self._due(part, self.rates, history, held, off=False).after(held)
+            total += part.encoding.offset + np.sign(part.encoding.reach) * self._shaped(after)
+        if self.unsettled:
+            (part,) = w.plastic
+            towards = np.sign(part.encoding.reach)
+            held = ((self._written - part.encoding.offset) * towards).ravel()
+            after = self._due(part, self.rates, history, held, off=False, since=self._written_at).after(held)
+            total = np.where(self._beside == 0.0, total, part.encoding.offset + towards * self._shaped(after))
+        bounds = w.projection.plasticity[w.plastic[0].part.rule].bounds
+        return np.clip(total, *bounds) if bounds else np.asarray(total)
+
+    def _shaped(self, values: FloatArray) -> FloatArray:
+        return values.reshape(self.instances, -1)
+
+    def _amplitudes(self, part: Part) -> Amplitudes:
+        """Per synapse of an instance."""
+        rule = self.wiring.projection.plasticity[part.rule]
+        causal, anticausal = part.amplitudes(rule, self.plan.tick, self.shape)
+        return causal.ravel()[self.wiring.position], anticausal.ravel()[self.wiring.position]
+
+    def _due(
+        self,
+        plastic: Plastic,
+        rates: list[FloatArray],
+        history: History,
+        held: FloatArray,
+        *,
+        off: bool,
+        since: int | None = None,
+    ) -> _Due:
+        """What NEST has still to add; or all pairs from the step ``since`` on."""
+        p, part, plan = self.wiring.projection, plastic.part, self.plan
+        rule, half = p.plasticity[part.rule], self.wiring.length // 2 if off else 0
+        towards = np.sign(plastic.encoding.reach)
+        causal, anticausal = ((rates[part.rule] * a * towards).ravel() for a in self._amplitudes(part))
+        pre = Trains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
+        post = Trains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
+        seen = pre.counted(plan.delivered(pre.stamp + part.axonal + half, history.steps))
+        begun = pre.counted(plan.delivered(pre.stamp + part.axonal, history.steps))
+        past = -1
+        if since is not None:
+            seen = pre.counted(pre.stamp < plan.stamp(since))
+            past = plan.stamp(since) + part.dendritic - 1
+        taus = rule.causal.tau / plan.tick, rule.anticausal.tau / plan.tick
+        reach = np.tile(np.abs(plastic.encoding.reach), self.instances)
+        return _Due(
+            *owed(
+                SCHEMES[rule.pairing], self.pre, self.post, held, reach, causal, anticausal, *taus,
+                pre.first, pre.stamp + part.axonal + half, post.first, post.stamp + part.dendritic + half, past, seen,
+                begun,
+            )
+        )  # fmt: skip
+
+    def keeps_direction(self, rule: int, rates: FloatArray) -> bool:
+        """Whether synapses with bounds, which NEST clips at one end for each branch, can learn at these rates."""
+        for plastic in self.wiring.plastic:
+            if plastic.part.rule == rule and self.wiring.projection.plasticity[rule].bounds:
+                causal, anticausal = self._amplitudes(plastic.part)
+                towards = rates * np.where(causal != 0.0, causal, -anticausal) * np.sign(plastic.encoding.reach)
+                return not np.any(towards < 0.0)
+        return True
+
+    # the end of the room ------------------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> float:
+        """How large a weight without bounds can be: the parts that learn a rule together share it."""
+        return min(float(part.encoding.reach.max(initial=0.0)) / 2.0 for part in self.wiring.plastic) * len(
+            self.wiring.plastic
+        )
+
+    def may_leave(self, spikes: Mapping[str, Sequence[Raster]]) -> bool:
+        """Whether rules without bounds could have driven a weight to the end of NEST's range since this was asked: a
+        spike changes a weight by the largest trace at most."""
+        p = self.wiring.projection
+        rules = [(r, self.rates[k]) for k, r in enumerate(p.plasticity) if r.bounds is None]
+        if not self.wiring.plastic or not rules or not len(self.post):
+            return False
+        count = sum(len(r.step) for name in (p.pre, p.post) for r in spikes[name])
+        most = 0.0
+        for rule, rate in rules:
+            for window in (rule.causal, rule.anticausal):
+                trace = 1.0 if rule.pairing != "all" else 1.0 / -expm1(-self.plan.tick / window.tau)
+                most = max(most, float(np.abs(rate).max() * np.abs(window.amplitude).max(initial=0.0)) * trace)
+        if (count - self._spikes) * most < self._spare:
+            return False
+        self._spikes = count
+        return True
+
+    def left(self, weights: FloatArray) -> bool:
+        """Whether one of them is at the end of the range; if not, how far it is to the nearest is remembered."""
+        self._spare = self.room - float(np.abs(weights).max(initial=0.0))
+        return self._spare < 1e-6 * self.room
+
+    # writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, call: Call, history: History, weights: FloatArray, rates: list[FloatArray]) -> FloatArray:
+        """Make NEST hold ``weights`` (instance, synapse) as of now, and learn with ``rates`` from now on.
+
+        Returns:
+            What has to be added to the potential of each postsynaptic cell, so that the PSPs under way follow, and end
+            as they are.
+        """
+        w = self.wiring
+        signs = [("on", 1.0), ("off", -1.0)] if w.length else [("on", 1.0)]
+        before = self.read(call, history)
+        new: dict[str, dict[str, FloatArray]] = {}
+        taken = np.zeros(len(self.post))  # by the off events of the PSPs under way, after minus before
+        for plastic in w.plastic:
+            encoding, rule = plastic.encoding, plastic.part.rule
+            learning = encoding.parameters(rates[rule], self._amplitudes(plastic.part))
+            towards = np.sign(encoding.reach)
+            wanted = ((weights / len(w.plastic) - encoding.offset) * towards).ravel()
+            if w.projection.plasticity[rule].bounds:
+                # what the pairs to come make unreachable stands beside, in the static synapse, until they have come
+                goal = self._due(plastic, rates, history, wanted, off=bool(w.length)).reachable(wanted)
+                missing = np.where(np.abs(wanted - goal) > 1e-12, wanted - goal, 0.0)
+                taken += self._aside(history, towards * self._shaped(missing), encoding.offset, new)
+                wanted = wanted - missing
+                self._written, self._written_at = weights.copy(), history.steps
+            for end, sign in signs:
+                name, off = (plastic.on, False) if end == "on" else (plastic.off, True)
+                held = self._due(plastic, rates, history, wanted, off=off).until(wanted)
+                new[name] = {key: v.ravel() for key, v in learning.items()}
+                new[name]["weight"] = (sign * w.scale * towards * self._shaped(held)).ravel()
+                if off:
+                    was = np.abs(call("read_synapses", [name])[name]) / abs(w.scale)
+                    ends = self._due(plastic, rates, history, held, off=True).ended
+                    change = ends - self._due(plastic, self.rates, history, was, off=True).ended
+                    taken += (towards * self._shaped(change)).ravel()
+        if not w.plastic:
+            for end, sign in signs:
+                new[w.on if end == "on" else w.off] = {"weight": (sign * w.scale * weights).ravel()}
+        self.rates, self._first_written = rates, history.steps
+        call("write_synapses", new)
+        return self._followed(history, (weights - before).ravel(), taken)
+
+    def _aside(
+        self, history: History, beside: FloatArray, offset: FloatArray, new: dict[str, dict[str, FloatArray]]
+    ) -> FloatArray:
+        """Put ``beside`` (instance, synapse) into the static synapses, with ``offset``; what the PSPs under way end
+        with, after minus before."""
+        w = self.wiring
+        change, self._beside = (beside - self._beside).ravel(), beside
+        if not change.any():
+            return np.zeros(len(self.post))
+        for name, sign in ((w.on, 1.0), (w.off, -1.0)):
+            if name:
+                new[name] = {"weight": (sign * w.scale * (offset + beside)).ravel()}
+        return change * self._under_way(history) if w.length else np.zeros(len(self.post))
+
+    def _under_way(self, history: History) -> FloatArray:
+        """How many rectangular PSPs of each static synapse have begun and not ended."""
+        w, plan = self.wiring, self.plan
+        pre = Trains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
+        begun = pre.counted(plan.delivered(pre.stamp, history.steps))
+        ended = pre.counted(plan.delivered(pre.stamp + w.length, history.steps))
+        return np.asarray((begun - ended)[self.pre], dtype=np.float64)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a written weight is partly beside the synapse that learns; then it is written again later."""
+        return bool(self._beside.any())
+
+    def settle_at(self, steps: int) -> int | None:
+        """The next step, after ``steps``, at which it is: the first, second, fourth ... after it was written, however
+        time is divided into runs."""
+        return self._first_written + 2 ** (steps - self._first_written).bit_length() if self.unsettled else None
+
+    def due_to_settle(self, steps: int) -> bool:
+        """Whether this is one of the steps of ``settle_at``."""
+        age = steps - self._first_written
+        return self.unsettled and age > 0 and age & (age - 1) == 0
+
+    def settle(self, call: Call, history: History) -> FloatArray:
+        """Write what is held again, after which less of it stands beside; see ``write``."""
+        first = self._first_written
+        followed = self.write(call, history, self.read(call, history), self.rates)
+        self._first_written = first
+        return followed
+
+    def _followed(self, history: History, change: FloatArray, taken: FloatArray) -> FloatArray:
+        w, plan = self.wiring, self.plan
+        pre = Trains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
+        if w.length and not w.plastic:
+            taken = change * self._under_way(history)
+        elif not w.length:
+            now = plan.lead_in + plan.per_step * history.steps
+            age = (now - pre.stamp - w.reach) * plan.tick
+            tau = w.projection.kernel.tau_syn
+            size = np.where(age >= 0, np.exp(-np.maximum(age, 0.0) / tau), 0.0)
+            cell = np.repeat(np.arange(self.cells[1]), np.diff(pre.first))
+            taken = change * np.bincount(cell, size, minlength=self.cells[1])[self.pre]
+        return np.asarray(w.scale * np.bincount(self.post, taken, minlength=self.cells[0]), dtype=np.float64)

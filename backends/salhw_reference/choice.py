@@ -1,0 +1,38 @@
+"""Which of the two algorithms runs a network, and why."""
+
+from __future__ import annotations
+
+from salhw.description.kernels import Rectangular
+from salhw.description.network import Network
+from salhw.description.neurons import LIF
+from salhw.description.probes import Membrane
+from salhw.substrate.target import Target
+
+KERNELS = ("auto", "event-driven", "time-driven")
+
+
+SMALL = 64  # neurons up to which waiting for events beats visiting every neuron at every step
+
+
+def choose_kernel(net: Network, target: Target) -> tuple[str, str]:
+    """The kernel for a network and why; without a kernel, what is supported instead of the one that was asked for."""
+    wanted = target.options.get("kernel", "auto")
+    reason = _not_event_driven(net)
+    if wanted not in KERNELS:
+        return "", ", ".join(KERNELS)
+    if wanted == "time-driven":
+        return wanted, "as asked"
+    if wanted == "event-driven":
+        return ("", f"auto, time-driven; {reason}") if reason else (wanted, "as asked")
+    if not reason and sum(p.size for p in net.populations) > SMALL:
+        reason = f"more than {SMALL} neurons"
+    return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")
+
+
+def _not_event_driven(net: Network) -> str:
+    """Why the event-driven kernel cannot run a network; empty if it can."""
+    if any(isinstance(p.neuron, LIF) for p in net.populations):
+        return "LIF neurons"
+    if any(not isinstance(p.kernel, Rectangular) for p in net.projections):
+        return "PSPs that are not rectangular"
+    return "membrane probes" if any(isinstance(p, Membrane) for p in net.probes) else ""

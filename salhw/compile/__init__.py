@@ -1,1 +1,0 @@
-"""check -> lower -> quantise -> place: pure functions from a description to an executable."""

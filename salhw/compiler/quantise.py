@@ -1,0 +1,79 @@
+"""Round weights to what the target can hold, and say by how much they moved."""
+
+from __future__ import annotations
+
+from math import ceil, floor
+
+import numpy as np
+
+from salhw.description.connectivity import Dense, count
+from salhw.description.network import Network, Projection
+from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.wording import number
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
+
+
+def quantise(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
+    """Weights on the target's grid, and within the bounds of their rules; a finding per projection that moved, with the
+    largest and the rms error over its synapses, or an error where no weight of the grid is within the bounds.
+    Unquantised targets get the network as it is."""
+    if target.weight_bits is None or not isinstance(target.projections.get("weights"), Range):
+        return net, []
+    rounded = [_round(net, projection, *_levels_on(target, projection.name)) for projection in net.projections]
+    findings = [finding for _, finding in rounded if finding is not None]
+    return (net.replace(projections=tuple(p for p, _ in rounded)) if findings else net), findings
+
+
+def levels(weight_range: Range, bits: int) -> tuple[float, int, int]:
+    """(step, lowest, highest): the weights that the target holds are step times the whole numbers from lowest to
+    highest. At most 2**bits of them, zero among them, none outside the range.
+
+    A range that is symmetric about zero has 2**bits - 1 levels, so that both its ends are levels (sign and magnitude);
+    others have 2**bits, so that [0, 63] and [-128, 127] are stepped by 1.
+    """
+    symmetric = weight_range.min == -weight_range.max
+    step = (weight_range.max - weight_range.min) / (2**bits - (2 if symmetric else 1))
+    return step, ceil(weight_range.min / step - 1e-9), floor(weight_range.max / step + 1e-9)
+
+
+def _levels_on(target: Target, projection: str) -> tuple[float, int, int]:
+    weight_range = target.on(projection).projections["weights"]
+    assert isinstance(weight_range, Range)
+    assert target.weight_bits is not None
+    return levels(weight_range, target.weight_bits)
+
+
+def _round(
+    net: Network, projection: Projection, step: float, low: int, high: int
+) -> tuple[Projection, Diagnostic | None]:
+    weights = projection.weights
+    bounds = [rule.bounds for rule in projection.plasticity if rule.bounds is not None]
+    least, most = max((b[0] for b in bounds), default=-np.inf), min((b[1] for b in bounds), default=np.inf)
+    if bounds:
+        low, high = max(low, ceil(least / step - 1e-9)), min(high, floor(most / step + 1e-9))
+    if low > high:
+        path, asked = f"projections.{projection.name}.plasticity.bounds", f"{number(least)}..{number(most)}"
+        supported = f"bounds with a multiple of {step:.3g} between them"
+        return projection, Diagnostic("SAL104", path, asked, supported, "widen the bounds")
+    field = "values" if isinstance(weights, Dense) else "weight"
+    exact = np.asarray(getattr(weights, field))
+    on_grid = np.clip(np.rint(exact / step), low, high) * step + 0.0  # + 0.0, or small negative weights become -0.0
+    on_grid = np.clip(on_grid, least, most)  # which a multiple of a step may miss by rounding
+    if isinstance(weights, Dense) and projection.pre == projection.post:
+        np.fill_diagonal(on_grid, 0.0)  # holds no synapses
+    error = np.abs(on_grid - exact)
+    synapses = count(weights, *net.ends(projection.name))
+    if not synapses or error.max() <= 1e-12:
+        return projection, None
+    rms = np.sqrt(np.sum(error**2) / (synapses if error.ndim else 1))  # a single number stands for all synapses
+    moved = Diagnostic(
+        "SAL301",
+        f"projections.{projection.name}.weights",
+        f"steps of {step:.3g}",
+        f"rounded by at most {error.max():.3g}, {rms:.3g} rms",
+        "scale the weights onto the steps, or accept it",
+        severity="approximation",
+    )
+    new = weights.replace(**{field: on_grid if on_grid.ndim else float(on_grid)})
+    return projection.replace(weights=new), moved

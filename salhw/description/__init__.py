@@ -1,0 +1,1 @@
+"""The network description: what a person says, on one time grid, for any target."""

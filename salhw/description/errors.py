@@ -1,0 +1,146 @@
+"""What pydantic finds wrong with a value, in our words and with its path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from salhw.diagnostics import DescriptionError, Diagnostic, counted
+from salhw.diagnostics.wording import nearest, number, shown
+
+MOST = 1000
+"""So many findings of one description are worded; of a list of a million wrong entries nobody reads more."""
+
+
+UNITS = dict.fromkeys(
+    ("dt", "tau", "tau_m", "tau_ref", "tau_syn", "area", "delay", "start", "stop", "every", "times"), "ms"
+)
+UNITS["rate"] = "Hz"
+
+
+def with_unit(path: str, text: str) -> str:
+    """``text`` followed by the unit of the field that ``path`` ends in, if it has one."""
+    unit = UNITS.get(path.rpartition(".")[2].partition("[")[0])
+    return f"{text} {unit}" if unit else text
+
+
+_PLAIN = re.compile(r"[\w$]+")
+
+
+def _path(loc: Sequence[int | str], data: Any) -> str:
+    """``populations.hidden.bias`` from pydantic's location, in the words of ``salhw.session.paths``.
+
+    Items are called by their names; union tags, a population's ``neuron`` and the ``values`` of a weight matrix are
+    left out; a single plasticity rule is not counted.
+    """
+    path, before = "", ""
+    for k, key in enumerate(loc):
+        last = k == len(loc) - 1
+        if isinstance(key, int):
+            alone = before == "plasticity" and not (isinstance(data, list | tuple) and len(data) > 1)
+            data = data[key] if isinstance(data, list | tuple) and key < len(data) else data if alone else None
+            name = data.get("name") if isinstance(data, Mapping) else getattr(data, "name", None)
+            path += f".{name}" if isinstance(name, str) else "" if alone else f"[{key}]"
+            continue
+        present = key in data if isinstance(data, Mapping) else hasattr(data, key)
+        if key[:1].isupper() and not present:  # the tag of a union; fields are lower case
+            continue
+        data = data.get(key) if isinstance(data, Mapping) else getattr(data, key, data)
+        if not (key == "neuron" and not last) and not (key == "values" and before == "weights"):
+            path += f".{key}" if _PLAIN.fullmatch(key) else f"[{shown(key)}]"
+        before = key
+    return path.lstrip(".")
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _models_at(cls: type[BaseModel], loc: Sequence[int | str]) -> list[type[BaseModel]]:
+    """The models that may stand at pydantic's location ``loc`` below ``cls``; one where the tag of a union is known."""
+    models = [cls]
+    for key in loc:
+        tagged = [m for m in models if "kind" in m.model_fields and m.model_fields["kind"].default == key]
+        if tagged:
+            models = tagged
+        elif isinstance(key, str):
+            fields = [m.model_fields[key].annotation for m in models if key in m.model_fields]
+            models = [model for annotation in fields for model in _models_in(annotation)]
+    return models
+
+
+_LIMITS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt")}
+_LIMITS["less_than_equal"] = ("<=", "le")
+
+
+_TYPES = {"float": "a number", "int": "a whole number", "string": "a string", "tuple": "a list", "dict": "a table"}
+
+
+def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Diagnostic:
+    """One of pydantic's findings in our words."""
+    kind, context, value, loc = error["type"], error.get("ctx", {}), error["input"], error["loc"]
+    path = _path(loc, data)
+    field = str(loc[-1]) if loc else cls.__name__
+    if kind.startswith("SAL"):
+        at = context["at"]
+        path += at if at.startswith("[") or not path or not at else f".{at}"
+        return Diagnostic(kind, path or cls.__name__, context["asked"], context["supported"], context["fix"])
+    models = _models_at(cls, loc[:-1] if kind in ("missing", "extra_forbidden") else loc)
+    names = ", ".join(m.__name__ for m in models)
+    if kind == "missing":
+        return Diagnostic("SAL002", path, "", f"required by {names}, and missing", f"give {field}")
+    if kind == "extra_forbidden":
+        known = [name for model in models for name in model.model_fields]
+        return Diagnostic("SAL002", path, "", f"unknown field of {names}", nearest(field, known, "leave it out"))
+    path = path or cls.__name__
+    asked = with_unit(path, number(value)) if type(value) in (int, float) else shown(value)
+    if kind in _LIMITS:
+        sign, key = _LIMITS[kind]
+        limit = with_unit(path, f"{sign} {number(context[key])}")
+        return Diagnostic("SAL005", path, asked, limit, f"choose {field} {limit}")
+    if kind == "finite_number":
+        return Diagnostic("SAL004", path, shown(value), "a finite number", "replace NaN or infinity")
+    if kind == "literal_error":
+        return Diagnostic("SAL005", path, asked, context["expected"], nearest(value, _quoted(context["expected"])))
+    if kind == "string_pattern_mismatch":
+        supported = "letters, digits and _, beginning with a letter"
+        return Diagnostic("SAL005", path, asked, supported, "choose such a name")
+    if kind == "union_tag_invalid":
+        tags = context["expected_tags"]
+        return Diagnostic("SAL005", path, context["tag"], f"one of {tags}", nearest(context["tag"], _quoted(tags)))
+    if kind == "too_short":
+        return Diagnostic("SAL005", path, f"{context['actual_length']}", f"at least {context['min_length']}", "add one")
+    if models and models != [cls]:
+        kinds = [m.model_fields["kind"].default for m in models if "kind" in m.model_fields]
+        fix = f"give one with kind = {' or '.join(kinds)}" if kinds else f"give a {names}"
+        return Diagnostic("SAL001", path, asked, f"one of {names}" if len(models) > 1 else f"a {names}", fix)
+    supported = _TYPES.get(kind.partition("_")[0], error["msg"].removeprefix("Input should be "))
+    return Diagnostic("SAL001", path, asked, supported, f"give {supported}")
+
+
+def _quoted(choices: str) -> list[str]:
+    return choices.split("'")[1::2]
+
+
+def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -> DescriptionError:
+    """pydantic's findings about ``data`` for a ``cls`` as one error with all diagnostics."""
+    findings: list[Diagnostic] = []
+    beyond = max(0, error.error_count() - MOST)
+    for item in islice(error.errors(include_url=False), MOST):
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, DescriptionError):  # a validator that found several problems at once
+            findings.extend(cause.diagnostics)
+        elif not (
+            item["type"] == "too_short" and len(item["input"])
+        ):  # pydantic does not count the items that are wrong
+            findings.append(_diagnostic(dict(item), data, cls))
+    name = data.get("name") if isinstance(data, Mapping) else None
+    owner = f"{cls.__name__} {shown(name)}" if isinstance(name, str) else cls.__name__
+    total = counted("problem", range(len(findings) + beyond))
+    return DescriptionError(f"DescriptionError: {owner} is refused ({total})", findings)

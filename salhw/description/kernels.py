@@ -1,0 +1,78 @@
+"""PSP kernels: what one spike does to the postsynaptic input, as a function of the time since it arrived."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from salhw.description.fields import FloatArray, Model
+from salhw.description.neurons import Milliseconds
+from salhw.diagnostics.arguments import numbers, whole, wrong
+from salhw.diagnostics.wording import shown
+
+Superposition = Literal["sum", "last"]
+
+
+class _Kernel(Model):
+    """Common to all kernels.
+
+    Args:
+        tau_syn: time constant in ms.
+        area: integral in ms; ``tau_syn`` by default. Eq 6's alpha kernel has ``area=tau_ref``.
+        superposition: ``sum``: overlapping PSPs of one synapse add up (Eq 1); ``last``: a new spike replaces the PSP of
+            the one before ("renewing" synapses, and the Markov chain of section 4.2.1).
+    """
+
+    tau_syn: Milliseconds = 10.0
+    area: Milliseconds | None = None
+    superposition: Superposition = "sum"
+
+    @property
+    def height(self) -> float:
+        """area / tau_syn: the factor on the kernel whose area is tau_syn."""
+        return (self.tau_syn if self.area is None else self.area) / self.tau_syn
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        """kappa(s) at s > 0 ms after the spike (plus delay); dimensionless."""
+        raise NotImplementedError
+
+    def sample(self, dt: float, steps: int) -> FloatArray:
+        """kappa(dt), kappa(2 dt), ...: entry m is what a spike at step t adds per unit weight to the input at step
+        t + 1 + m (plus delay)."""
+        whole("steps", steps, 0, 2**40)
+        if numbers("dt", dt).ndim or not 0.0 < dt < np.inf:
+            raise wrong("dt", shown(dt), "a number of ms", "give one number")
+        return self.shape(np.arange(1, steps + 1, dtype=np.float64) * dt)
+
+
+class Rectangular(_Kernel):
+    """1 for exactly tau_syn (paper Eq 9), which is a whole number of steps."""
+
+    kind: Literal["Rectangular"] = "Rectangular"
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        return np.where(numbers("s", s) < self.tau_syn * (1 + 1e-9), self.height, 0.0)
+
+
+class Exponential(_Kernel):
+    """exp(-s / tau_syn)."""
+
+    kind: Literal["Exponential"] = "Exponential"
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        return self.height * np.exp(-numbers("s", s) / self.tau_syn)
+
+
+class Alpha(_Kernel):
+    """(s / tau_syn) exp(-s / tau_syn) (paper Eq 6 for area=tau_ref)."""
+
+    kind: Literal["Alpha"] = "Alpha"
+
+    def shape(self, s: FloatArray) -> FloatArray:
+        age = numbers("s", s) / self.tau_syn
+        return self.height * age * np.exp(-age)
+
+
+Kernel = Annotated[Rectangular | Exponential | Alpha, Field(discriminator="kind")]

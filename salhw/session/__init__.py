@@ -1,0 +1,1 @@
+"""A network at work: executables, the sessions that run them, and what they record."""

@@ -1,0 +1,186 @@
+"""How much memory sessions and recordings take, and how much this machine has: what certainly does not fit is refused
+before it begins, with both numbers, and a run whose recording outgrows the machine ends with what it has.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from salhw import machine
+from salhw.description.connectivity import count, shape_of
+from salhw.description.fields import FloatArray, in_steps
+from salhw.description.neurons import GLM, LIF
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.diagnostics import Diagnostic, SessionError
+from salhw.diagnostics.wording import number
+from salhw.machine import RESERVE, Memory, amount, rounded
+
+if TYPE_CHECKING:
+    from salhw.description.network import Network, Population
+    from salhw.session.recording import Recording
+
+CERTAIN = 10.0  # a run is refused for its spikes if a tenth of those that are expected would not fit
+SAMPLE = 500  # bytes of one sample of weights beside its numbers: an array, an entry of a dictionary
+GLANCE = 0.05  # s between two looks at how much memory is left
+
+
+def assumed(net: Network) -> Memory:
+    """What a backend that says nothing about it is taken to need: 20 numbers for a synapse, 100 for a neuron."""
+    neurons, static, plastic = sizes(net)
+    synapses = static + plastic
+    return Memory(once=160 * synapses + 800 * neurons, each=160 * synapses + 800 * neurons)
+
+
+def sizes(net: Network) -> tuple[int, int, int]:
+    """How many neurons, static synapses and plastic ones (once for each rule) a network has."""
+    static = plastic = 0
+    for p in net.projections:
+        synapses = count(p.weights, *net.ends(p.name))
+        static, plastic = (
+            (static, plastic + synapses * len(p.plasticity)) if p.plasticity else (static + synapses, plastic)
+        )
+    return sum(p.size for p in net.populations), static, plastic
+
+
+# the machine --------------------------------------------------------------------------------------------------------
+
+
+# sessions -----------------------------------------------------------------------------------------------------------
+
+
+def too_large(net: Network, memory: Memory) -> list[Diagnostic]:
+    """A finding if not even one instance of a network fits, at what is largest in it."""
+    need, there = memory.of(1), machine.available()
+    if need <= there:
+        return []
+    if memory.longest is not None:
+        path, time = memory.longest
+        most = rounded(0.2 * there / need * time / net.dt) * net.dt
+        asked = f"{number(time)} ms, for which spikes are kept: {amount(need)} of memory"
+        fix = f"{path.rpartition('.')[2]} <= {number(most)} ms"
+        return [Diagnostic("SAL221", path, asked, f"{amount(there)} available on this machine", fix)]
+    items = {f"populations.{p.name}": (p.size, "neurons") for p in net.populations}
+    items |= {f"projections.{p.name}": (count(p.weights, *net.ends(p.name)), "synapses") for p in net.projections}
+    path = max(items, key=lambda name: items[name][0])
+    many, what = items[path]
+    asked = f"{many:,} {what}, {amount(need)} of memory in all"
+    fix = f"fewer or sparser {what}, or a machine with more memory"
+    return [Diagnostic("SAL221", path, asked, f"{amount(there)} available on this machine", fix)]
+
+
+# recordings ---------------------------------------------------------------------------------------------------------
+
+
+def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -> int:
+    """The bytes that a recording of steps start..stop takes beside its spikes, until it is made."""
+    size = {p.name: p.size for p in net.populations}
+    total = 16 * instances * sum(size.values())
+    for probe in net.probes:
+        every = in_steps(getattr(probe, "every", None) or net.dt, net.dt) or 1
+        samples = stop // every - start // every + 1
+        if isinstance(probe, Membrane):
+            kept = stop - start if memory.every_step else samples
+            total += memory.sample * kept * size[probe.population] * instances
+        elif isinstance(probe, Weights):
+            p = net.projection(probe.projection)
+            shape = shape_of(p.weights, *net.ends(p.name)[:2])
+            total += samples * (SAMPLE + 16 * instances * int(np.prod(shape, dtype=object)))
+        elif isinstance(probe, StateOccupancy):
+            total += 16 * instances * 2 ** size[probe.population]
+    return total
+
+
+def expected_spikes(net: Network, every_spike: bool, start: int, stop: int) -> float:
+    """How many spikes of an instance a run is expected to keep, if no synapse has an effect."""
+    asked = {probe.population for probe in net.probes if isinstance(probe, Spikes)}
+    kept = [p for p in net.populations if every_spike or p.name in asked]
+    return sum(_rate(net, p) * (stop - start) * net.dt + _given(net, p, start, stop) for p in kept)
+
+
+def _rate(net: Network, p: Population) -> float:
+    """Spikes per ms of a population by its bias and what drives it all along; what ends drives nobody here."""
+    own = [s for s in net.stimuli if s.population == p.name and not isinstance(s, SpikeTimes)]
+    if any(isinstance(s, Clamp) for s in own):
+        return 0.0
+    total = np.zeros(p.size)
+    for s in own:
+        if isinstance(s, Poisson) and s.stop is None:
+            total += -np.expm1(-np.asarray(s.rate) * net.dt / 1000.0) / net.dt  # at most one spike per step
+        elif isinstance(s, Current):
+            total += s.amplitude if s.stop is None else np.minimum(s.amplitude, 0.0)
+    if isinstance(p.neuron, GLM):
+        waits = p.neuron.tau_ref * (1.0 + np.exp(np.minimum(-(p.neuron.bias + total), 500.0)))
+        return float(np.sum(1.0 / waits))
+    if isinstance(p.neuron, LIF):
+        return float(np.sum(_lif_rate(p.neuron, p.neuron.v_rest + p.neuron.bias + total)))
+    return float(np.sum(np.minimum(total, 1.0 / net.dt)))
+
+
+def _lif_rate(neuron: LIF, end: FloatArray) -> FloatArray:
+    """Of neurons whose potential tends to ``end``."""
+    above = np.maximum(end - neuron.v_thresh, 1e-300)
+    waits = neuron.tau_ref + neuron.tau_m * np.log(np.maximum(end - neuron.v_reset, 1e-300) / above)
+    return np.where(end > neuron.v_thresh, 1.0 / waits, 0.0)
+
+
+def _given(net: Network, p: Population, start: int, stop: int) -> int:
+    """Forced spikes within a run."""
+    trains = [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == p.name for t in s.times]
+    return sum(int(np.diff(np.searchsorted(train, (start * net.dt, stop * net.dt)))[0]) for train in trains)
+
+
+class Room:
+    """The memory that one run may use; made before it begins, asked between its stretches.
+
+    Args:
+        start, stop: its steps, of session time.
+
+    Raises:
+        SessionError: SAL411 the recording certainly does not fit: its traces and samples alone, or a tenth of the
+            spikes that are expected.
+    """
+
+    def __init__(self, net: Network, memory: Memory, instances: int, start: int, stop: int) -> None:
+        self._memory, self._dt, self._start, self._stop = memory, net.dt, start, stop
+        self._looked, self.ended = 0.0, False
+        there = machine.available()
+        sure = exact(net, memory, instances, start, stop)
+        spikes = memory.spike * instances * expected_spikes(net, memory.every_spike, start, stop)
+        if sure > there or spikes / CERTAIN > there:
+            share = min(1.0, there / max(sure, 1), CERTAIN * there / max(spikes, 1.0))
+            asked = f"{number((stop - start) * net.dt)} ms"
+            supported = f"{amount(sure)} of samples and some {amount(spikes)} of spikes, {amount(there)} available"
+            fit = rounded(0.9 * share * (stop - start)) * net.dt
+            fix = f"runs of {number(fit)} ms at most, fewer probes, or longer times between samples"
+            finding = Diagnostic("SAL411", "duration", asked, supported, fix)
+            raise SessionError("SessionError: the recording does not fit into this machine's memory", [finding])
+
+    def full(self, spikes: int) -> bool:
+        """Whether the run has to end here, because what it has recorded, ``spikes`` among it, needs the memory that is
+        left to become a recording."""
+        now = time.monotonic()
+        if now - self._looked < GLANCE:
+            return False
+        self._looked = now
+        self.ended = machine.available() < self._memory.spike * spikes + RESERVE
+        return self.ended
+
+    def checked(self, recording: Recording) -> Recording:
+        """``recording``, if the run came to its end.
+
+        Raises:
+            SessionError: SAL411 it had to end before; the error's ``recording`` holds what there is.
+        """
+        if not self.ended:
+            return recording
+        asked = f"{number((self._stop - self._start) * self._dt)} ms"
+        supported = f"memory ran out after {number(recording.duration)} ms"
+        fix = f"runs of {number(recording.duration)} ms at most, fewer probes, or fewer instances"
+        finding = Diagnostic("SAL411", "duration", asked, supported, fix)
+        error = SessionError("SessionError: the recording has filled this machine's memory", [finding])
+        error.recording = recording
+        raise error

@@ -1,0 +1,238 @@
+"""The paths that a session reads and writes: ``projections.pair.weights``, ``populations.neurons.bias`` ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.description.connectivity import AllToAll, Dense, shape_of, values
+from salhw.description.consistency import rule_name
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network, Projection
+from salhw.description.neurons import GLM, LIF
+from salhw.diagnostics import Diagnostic, SessionError
+from salhw.diagnostics.arguments import checked_duration, checked_progress
+from salhw.diagnostics.wording import nearest, number, one_of, shown
+from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import on_chip
+from salhw.substrate.target import Target
+
+BRANCHES = ("causal", "anticausal")
+"""Of the window of a rule."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One array of a session: ``shape`` without the instance dimension; ``rule`` counts a projection's rules, and
+    ``branch`` is the one that an amplitude belongs to. ``allowed`` is what may be written, None for any number;
+    ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix holds no synapses."""
+
+    path: str
+    owner: str
+    field: str
+    shape: tuple[int, ...]
+    rule: int = 0
+    branch: str = ""
+    allowed: Range | None = None
+    limit: str = ""
+    hollow: bool = False
+
+
+def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
+    """Everything that a session of ``net`` can get and set: biases, weights, learning rates; and the amplitudes of
+    windows that the ``target`` declares ``settable``. With the target's ranges, if there is a target."""
+    found = [
+        Address(f"populations.{p.name}.bias", p.name, "bias", (p.size,), **_bias_limits(p.neuron.kind, target))
+        for p in net.populations
+        if isinstance(p.neuron, GLM | LIF)
+    ]
+    for p in net.projections:
+        shape = shape_of(p.weights, *net.ends(p.name)[:2])
+        here = None if target is None else target.on(p.name)
+        hollow: dict[str, Any] = {"hollow": p.pre == p.post and isinstance(p.weights, Dense | AllToAll)}
+        limits = _weight_limits(p, here) | hollow
+        found.append(Address(f"projections.{p.name}.weights", p.name, "weights", shape, **limits))
+        for k in range(len(p.plasticity)):
+            at = f"projections.{p.name}.{rule_name(p, k)}"
+            limits = _limits(_rules(p, k, here), "learning_rate", here) | hollow
+            found.append(Address(f"{at}.learning_rate", p.name, "learning_rate", shape, k, **limits))
+            for branch in _settable(p, k, target):
+                window = getattr(p.plasticity[k], branch).kind
+                declared = {} if here is None else here.windows[window]
+                limits = _limits(declared, "amplitude", here) | _limits(declared, "written_amplitude", here) | hollow
+                found.append(Address(f"{at}.{branch}.amplitude", p.name, "amplitude", shape, k, branch, **limits))
+    return {address.path: address for address in found}
+
+
+def _limits(capability: Capability, field: str, target: Target | None) -> dict[str, Any]:
+    """The part of an Address that says what may be written."""
+    entry = capability.get(field)
+    return {"allowed": entry, "limit": f"the range of {target.name}"} if isinstance(entry, Range) and target else {}
+
+
+def _bias_limits(kind: str, target: Target | None) -> dict[str, Any]:
+    return _limits({} if target is None else target.neurons.get(kind, {}), "bias", target)
+
+
+def _rules(p: Projection, rule: int, target: Target | None) -> Capability:
+    """What is declared for a rule by who works it out: the ``target``, as the projection finds it, or its host."""
+    if target is None:
+        return {}
+    chosen = p.plasticity[rule]
+    return (target.plasticity if on_chip(chosen, target) else target.host).get(chosen.kind, {})
+
+
+def _weight_limits(p: Projection, target: Target | None) -> dict[str, Any]:
+    """Weights that do not learn lie in the target's range; those that learn anywhere that learning may take them:
+    within the bounds of their rules, or else in the range or where the target lets bounds be."""
+    bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
+    if bounds:
+        narrowest = Range(min=max(low for low, _ in bounds), max=min(high for _, high in bounds))
+        return {"allowed": narrowest, "limit": "the bounds of the rule"}
+    limits = _limits({} if target is None else target.projections, "weights", target)
+    if limits and p.plasticity:
+        reach = [_rules(p, k, target).get("bounds") for k in range(len(p.plasticity))]
+        ranges = [limits["allowed"], *(entry for entry in reach if isinstance(entry, Range))]
+        limits["allowed"] = Range(min=min(r.min for r in ranges), max=max(r.max for r in ranges))
+    return limits
+
+
+def _settable(p: Projection, rule: int, target: Target | None) -> Iterator[str]:
+    """The branches of a rule whose amplitudes a session of ``target`` can change."""
+    for branch in BRANCHES if target else ():
+        assert target is not None
+        fields = target.windows.get(getattr(p.plasticity[rule], branch).kind, {}).get("settable", ())
+        if isinstance(fields, tuple) and "amplitude" in fields:
+            yield branch
+
+
+def described(net: Network, address: Address) -> FloatArray:
+    """What the description says at an address, in the address's shape."""
+    if address.field == "bias":
+        neuron = net.population(address.owner).neuron
+        value: float | FloatArray = neuron.bias if isinstance(neuron, GLM | LIF) else 0.0
+    else:
+        p = net.projection(address.owner)
+        if address.field == "weights":
+            value = values(p.weights, *net.ends(p.name))
+        elif address.field == "amplitude":
+            value = getattr(p.plasticity[address.rule], address.branch).amplitude
+        else:
+            value = p.plasticity[address.rule].learning_rate
+    return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)
+
+
+def session_error(code: str, path: str, asked: str, supported: str, fix: str = "") -> SessionError:
+    """The one error of everything that a session refuses."""
+    return SessionError("SessionError: refused", [Diagnostic(code, path, asked, supported, fix)])
+
+
+def find(known: Mapping[str, Address], path: str) -> Address:
+    """The address at ``path``.
+
+    Raises:
+        SessionError: no such path.
+    """
+    if not isinstance(path, str):
+        raise session_error(
+            "SAL402", "path", shown(path), "the path of an array, as text", f"as in {next(iter(known), '')!r}"
+        )
+    if path not in known:
+        raise session_error("SAL402", path or "''", "", one_of(known), nearest(path, known, "choose one of these"))
+    return known[path]
+
+
+def as_written(
+    address: Address, value: npt.ArrayLike, instances: int, held: Callable[[str], FloatArray] | None = None
+) -> FloatArray:
+    """``value`` broadcast to (instance, *shape).
+
+    Args:
+        held: the session's ``get``. What it returns may always be written back, wherever it lies: a target that rounds
+            may hold a little more than it declares.
+
+    Raises:
+        SessionError: it does not broadcast, is not of finite numbers, or lies outside ``address.allowed``.
+    """
+    array = as_numbers(address, value, instances)
+    if address.allowed is not None:
+        low, high = (np.full(array.shape, end) for end in (address.allowed.min, address.allowed.max))
+        if held is not None and np.any((array < low) | (array > high)):
+            now = held(address.path)
+            low, high = np.minimum(low, now), np.maximum(high, now)
+        refuse_outside(address, value, array, low, high)
+    return array
+
+
+def as_numbers(address: Address, value: npt.ArrayLike, instances: int) -> FloatArray:
+    """``value`` broadcast to (instance, *shape), whatever its range.
+
+    Raises:
+        SessionError: it does not broadcast, or is not of finite numbers.
+    """
+    shape = (instances, *address.shape)
+    supported = f"numbers of shape {shape}, or {address.shape}"
+    try:
+        given = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):  # lists of unequal lengths, what refuses to be an array
+        raise session_error("SAL403", address.path, shown(value), supported, "shape it as get() does") from None
+    if given.dtype.kind not in "iuf":
+        raise session_error("SAL403", address.path, shown(value), supported, "give numbers")
+    with np.errstate(over="ignore"):
+        given = given.astype(np.float64)
+    try:
+        array = np.broadcast_to(given, shape)
+    except ValueError:
+        asked = f"shape {given.shape}"
+        raise session_error("SAL403", address.path, asked, supported, "shape it as get() does") from None
+    if not np.isfinite(given).all():
+        first = _first(~np.isfinite(given))
+        asked = f"{np.asarray(value)[first]}"
+        raise session_error("SAL403", address.path + _index(first), asked, "finite numbers", "replace NaN and infinity")
+    return array
+
+
+def refuse_outside(
+    address: Address, value: npt.ArrayLike, array: FloatArray, low: FloatArray, high: FloatArray
+) -> None:
+    """Refuse ``value``, which ``array`` is when broadcast, if it lies outside ``low``..``high`` somewhere.
+
+    Raises:
+        SessionError: SAL403, at the first entry that does.
+    """
+    outside = (array < low) | (array > high)
+    if address.hollow:
+        outside[:, range(address.shape[0]), range(address.shape[1])] = False
+    if not outside.any():
+        return
+    at = _first(outside)
+    worst, ends = float(array[at]), Range(min=float(low[at]), max=float(high[at]))
+    given = np.shape(value)
+    place = at[len(at) - len(given) :] if given else ()
+    own = tuple(0 if size == 1 else k for k, size in zip(place, given, strict=True))  # as the caller counts
+    limit = f"{address.field} <= {number(ends.max)}" if worst > ends.max else f"{address.field} >= {number(ends.min)}"
+    supported = f"{number(ends.min)}..{number(ends.max)}, {address.limit or 'what may be written'}"
+    raise session_error("SAL403", address.path + _index(own), number(worst), supported, limit)
+
+
+def _first(where: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """The index of the first entry that is true."""
+    return tuple(int(k) for k in np.unravel_index(int(np.argmax(where)), where.shape))
+
+
+def _index(at: tuple[int, ...]) -> str:
+    return "".join(f"[{k}]" for k in at)
+
+
+def duration_steps(net: Network, duration: float, progress: Callable[[float], None] | None = None) -> int:
+    """The steps of a run of ``duration`` ms.
+
+    Raises:
+        SessionError: no number, no whole number of steps, or less than one; a ``progress`` that cannot be called.
+    """
+    checked_progress(progress)
+    return checked_duration(duration, net.dt)

@@ -1,0 +1,212 @@
+"""What a run returns: labelled arrays, spikes, and where all of it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.diagnostics import SessionError, UnknownNameError
+from salhw.diagnostics.arguments import as_path, known_name, whole
+
+if TYPE_CHECKING:
+    import neo
+    import xarray as xr
+
+
+V = TypeVar("V")
+_TABLES = {
+    "counts": "", "spikes": "Spikes", "membrane_traces": "Membrane", "weight_traces": "",
+    "occupancy_counts": "StateOccupancy",
+}  # fmt: skip
+
+
+class _Named(dict[str, V]):
+    """What was recorded, by name. A name that is not there is an error which says what is."""
+
+    def __init__(self, what: str, entries: Mapping[str, V], probe: str = "", populations: Iterable[str] = ()) -> None:
+        super().__init__(entries)
+        self.what, self.probe, self.populations = what, probe, frozenset(populations)
+
+    def __getitem__(self, name: str) -> V:
+        unseen = isinstance(name, str) and name in self.populations
+        fix = f"add {self.probe}({name!r}) to the network's probes" if unseen else "record it: add a probe"
+        return super().__getitem__(known_name(self.what, name, self, kind=UnknownNameError, fix=fix))
+
+
+@dataclass(frozen=True)
+class SpikeTrains:
+    """The spikes of one population, in the order of instance, time and neuron.
+
+    ``ids`` are the instances' ids; ``instance`` counts positions in it, ``neuron`` neurons; ``time`` is the start of
+    the spike's time step in ms of session time.
+    """
+
+    ids: tuple[int, ...]
+    size: int
+    start: float
+    stop: float
+    instance: IntArray
+    neuron: IntArray
+    time: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def times(self, neuron: int, instance: int = 0) -> FloatArray:
+        """The spike times in ms of one neuron of the instance at position ``instance``.
+
+        Raises:
+            SessionError: there is no such neuron or instance.
+        """
+        neuron = whole("neuron", neuron, 0, self.size - 1, code="SAL003", kind=SessionError)
+        instance = whole("instance", instance, 0, len(self.ids) - 1, code="SAL003", kind=SessionError)
+        low, high = np.searchsorted(self.instance, (instance, instance + 1))
+        mine: FloatArray = self.time[low:high][self.neuron[low:high] == neuron]
+        return mine
+
+    def to_neo(self) -> neo.Block:
+        """A neo Block: a Segment per instance, a SpikeTrain per neuron."""
+        import neo
+
+        order = np.lexsort((self.time, self.neuron, self.instance))
+        place = self.instance[order] * self.size + self.neuron[order]
+        trains = np.split(self.time[order], np.searchsorted(place, np.arange(1, len(self.ids) * self.size)))
+        block = neo.Block(name="salhw")
+        for position, identity in enumerate(self.ids):
+            segment = neo.Segment(name=f"instance {identity}", index=position)
+            for neuron in range(self.size):
+                times = trains[position * self.size + neuron]
+                train = neo.SpikeTrain(times, units="ms", t_start=self.start, t_stop=self.stop, neuron=neuron)
+                segment.spiketrains.append(train)
+            block.segments.append(segment)
+        return block
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Samples over time: ``values`` (instance, time, ...) at ``time`` ms."""
+
+    time: FloatArray
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The result of one run. Counts are always there; the rest as the network's probes asked.
+
+    Args:
+        ids: the instances' ids.
+        start, duration: in ms of session time.
+        counts: spikes per population, (instance, neuron).
+        spikes: per population with a Spikes probe.
+        provenance: hashes of the network and the target's name, chips, seed, versions, wall time.
+    """
+
+    ids: tuple[int, ...]
+    start: float
+    duration: float
+    counts: Mapping[str, IntArray]
+    spikes: Mapping[str, SpikeTrains] = field(default_factory=dict)
+    membrane_traces: Mapping[str, Trace] = field(default_factory=dict)
+    weight_traces: Mapping[str, Trace] = field(default_factory=dict)
+    occupancy_counts: Mapping[str, IntArray] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """The tables as such that name what they have."""
+        for name, probe in _TABLES.items():
+            table = _Named(f"recording.{name}", getattr(self, name), probe, self.counts if probe else ())
+            object.__setattr__(self, name, table)
+
+    @property
+    def rates(self) -> dict[str, xr.DataArray]:
+        """Mean rate in Hz per population, dimensions (instance, neuron)."""
+        return _Named(
+            "recording.rates",
+            {
+                name: self._label(count * (1000.0 / self.duration), ("neuron",), "rate", "Hz")
+                for name, count in self.counts.items()
+            },
+        )
+
+    @property
+    def membrane(self) -> dict[str, xr.DataArray]:
+        """Membrane potential per population, dimensions (instance, time, neuron)."""
+        return _Named(
+            "recording.membrane",
+            {
+                name: self._label(trace.values, ("time", "neuron"), "membrane", "", trace.time)
+                for name, trace in self.membrane_traces.items()
+            },
+            "Membrane",
+            self.counts,
+        )
+
+    @property
+    def weights(self) -> dict[str, xr.DataArray]:
+        """Weights over time per projection, dimensions (instance, time, post, pre), or (instance, time, synapse)."""
+        return _Named(
+            "recording.weights",
+            {
+                name: self._label(
+                    trace.values,
+                    ("time", "post", "pre") if trace.values.ndim == 4 else ("time", "synapse"),
+                    "weights",
+                    "",
+                    trace.time,
+                )
+                for name, trace in self.weight_traces.items()
+            },
+            "Weights",
+        )
+
+    @property
+    def state_occupancy(self) -> dict[str, xr.DataArray]:
+        """Share of time in each network state per population, dimensions (instance, state)."""
+        return _Named(
+            "recording.state_occupancy",
+            {
+                name: self._label(count / count.sum(axis=1, keepdims=True), ("state",), "state_occupancy", "")
+                for name, count in self.occupancy_counts.items()
+            },
+            "StateOccupancy",
+            self.counts,
+        )
+
+    def _label(
+        self, values: npt.NDArray[Any], dims: tuple[str, ...], name: str, units: str, time: FloatArray | None = None
+    ) -> xr.DataArray:
+        import xarray as xr
+
+        coords: dict[str, Any] = {"instance": list(self.ids)}
+        if time is not None:
+            coords["time"] = ("time", time, {"units": "ms"})
+        attrs = {"units": units} if units else {}
+        return xr.DataArray(values, dims=("instance", *dims), coords=coords, name=name, attrs=attrs)
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one HDF5 file.
+
+        Raises:
+            FileError: the place cannot be written to.
+        """
+        from salhw.io.recording_file import save
+
+        return save(self, as_path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recording:
+        """Read what ``save`` wrote.
+
+        Raises:
+            FileError: missing, damaged, or of another version.
+        """
+        from salhw.io.recording_file import load
+
+        return load(as_path(path))

@@ -1,0 +1,1 @@
+"""What a network is compiled for: targets, their variability, and their chips."""

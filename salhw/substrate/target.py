@@ -1,0 +1,170 @@
+"""What can be compiled for, as data: capabilities, resources, variability and accuracy, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from salhw.description.fields import Model
+from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, file_error
+from salhw.diagnostics.arguments import MAX_ID, as_path, described, instance_of, whole, wrong
+from salhw.diagnostics.wording import as_whole, nearest, number, one_of, shown
+from salhw.machine import CHIP, Memory, refuse_instances
+from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.chip import Chip
+from salhw.substrate.variability import Variability
+
+
+def _option(name: str, value: object) -> str:
+    """An option as a target file has it: text."""
+    if isinstance(value, str):
+        return value
+    count = as_whole(value)
+    if count is None and isinstance(value, float | np.floating) and isfinite(value):
+        return number(float(value))
+    if count is None:
+        raise wrong(f"target.options.{name}", shown(value), "text or a number", "give text or a number")
+    return shown(count)
+
+
+class Target(Model):
+    """One thing to compile for. All of it is data; ``backend`` names the plug-in that knows what to do with it.
+
+    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli`` and ``probes`` map the kinds that the target has
+    to their capabilities; a kind that is absent is not supported. ``host`` does so for the rules and windows that the
+    computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
+    ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
+    None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
+    over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
+    network, by name: see ``on``. ``accuracy`` has the margins that the conformance suite holds it to,
+    of chips that differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
+    """
+
+    name: str
+    backend: str
+    description: str
+    speed_up: float | None = None
+    network: Capability
+    projections: Capability
+    neurons: dict[str, Capability] = Field(default_factory=dict)
+    kernels: dict[str, Capability] = Field(default_factory=dict)
+    windows: dict[str, Capability] = Field(default_factory=dict)
+    plasticity: dict[str, Capability] = Field(default_factory=dict)
+    host: dict[str, Capability] = Field(default_factory=dict)
+    stimuli: dict[str, Capability] = Field(default_factory=dict)
+    probes: dict[str, Capability] = Field(default_factory=dict)
+    resources: dict[str, int] = Field(default_factory=dict)
+    weight_bits: int | None = None
+    weight_scales: dict[str, float] = Field(default_factory=dict)
+    variability: dict[str, Variability] = Field(default_factory=dict)
+    accuracy: dict[str, float] = Field(default_factory=dict)
+    ideal_accuracy: dict[str, float] = Field(default_factory=dict)
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Target:
+        """Read a target file.
+
+        Raises:
+            FileError: no such file, or not TOML.
+            DescriptionError: with the path of every wrong entry.
+        """
+        path = as_path(path)
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise file_error(
+                path, "", f"a TOML file; {error}", "check the path, or install the package again"
+            ) from None
+        return cls.model_validate(data)
+
+    def on(self, projection: str) -> Target:
+        """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
+        steps between weights, are those declared times its ``weight_scales``."""
+        scale = self.weight_scales.get(instance_of("projection", projection, str, "give its name"), 1.0)
+        if scale == 1.0:
+            return self
+
+        def scaled(capability: Capability, *fields: str) -> Capability:
+            ranges = {name: capability.get(name) for name in fields}
+            narrow = {n: Range(min=r.min * scale, max=r.max * scale) for n, r in ranges.items() if isinstance(r, Range)}
+            return {**capability, **narrow}
+
+        rules = {kind: scaled(rule, "learning_rate", "bounds") for kind, rule in self.plasticity.items()}
+        return self.replace(projections=scaled(self.projections, "weights"), plasticity=rules, weight_scales={})
+
+    def ideal(self) -> Target:
+        """The same target without variability and quantisation, held to ``ideal_accuracy`` as well."""
+        return self.replace(variability={}, weight_bits=None, accuracy=self.accuracy | self.ideal_accuracy)
+
+    def with_variability(self, changes: Mapping[str, Variability | float]) -> Target:
+        """The same target with other spreads; a bare number changes the ``sd`` only.
+
+        Raises:
+            DescriptionError: a quantity that the target does not vary, or a spread that is none.
+        """
+        if not isinstance(changes, Mapping):
+            raise wrong("variability", described(changes), "quantities and their spreads", 'as in {"weight": 0.2}')
+        self._refuse_unknown("variability", changes, self.variability, "does not vary this")
+        changed = {
+            name: change if isinstance(change, Variability) else self.variability[name].replace(sd=change)
+            for name, change in changes.items()
+        }
+        return self.replace(variability=self.variability | changed)
+
+    def _refuse_unknown(self, what: str, given: Iterable[object], known: Iterable[str], headline: str) -> None:
+        known = list(known)
+        findings = [
+            Diagnostic("SAL009", f"{what}.{name}", shown(name), one_of(known), nearest(name, known, "leave it out"))
+            for name in (name if isinstance(name, str) else shown(name) for name in given)
+            if name not in known
+        ]
+        if findings:
+            raise DescriptionError(f"DescriptionError: target {self.name!r} {headline}", findings)
+
+    def with_noise(
+        self, *, mismatch: bool = True, trial: bool = True, plasticity: bool = True, **others: bool
+    ) -> Target:
+        """The same target with groups of its variability switched off (each ``sd`` of the group becomes 0).
+
+        Raises:
+            DescriptionError: ``others``, which are no groups; a value that is neither True nor False.
+        """
+        keep = {"mismatch": mismatch, "trial": trial, "plasticity": plasticity}
+        self._refuse_unknown("noise", others, keep, "has no such group")
+        for group, on in keep.items():
+            instance_of(f"noise.{group}", on, bool, "give True or False")
+        return self.replace(
+            variability={
+                name: spread if keep[spread.group] else spread.replace(sd=0.0)
+                for name, spread in self.variability.items()
+            }
+        )
+
+    def with_options(self, **options: str | float) -> Target:
+        """The same target with backend options changed (``kernel="time-driven"`` on the reference). Numbers may be
+        given as such.
+
+        Raises:
+            DescriptionError: an option that the target does not have, or a value that is neither text nor a number.
+        """
+        self._refuse_unknown("target.options", options, self.options, "has no such option")
+        return self.replace(options=self.options | {name: _option(name, value) for name, value in options.items()})
+
+    def sample_chips(self, count: int, seed: int = 0, *, first: int = 0) -> tuple[Chip, ...]:
+        """``count`` virtual chips, ids ``first``.. of the wafer ``seed``; the same call gives the same chips.
+
+        Raises:
+            SessionError: SAL401 no whole number of chips; no wafer. SAL221 more than fit into memory.
+        """
+        count = whole("count", count, 0, 2**63 - 1, code="SAL401", kind=SessionError)
+        first = whole("first", first, 0, MAX_ID, code="SAL401", kind=SessionError)
+        seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
+        refuse_instances(Memory(0, CHIP), count, "chips")
+        ids = range(first, first + count)
+        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)
