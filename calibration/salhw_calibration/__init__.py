@@ -1,6 +1,6 @@
 """Measure what a chip's weights and neurons really do, and correct for it. See docs/calibration.md."""
 
-from salhw_calibration.calibrate import Goals, calibrate
+from salhw_calibration.calibrating import Goals, calibrate
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.effective import METHODS, Method, effective_weights
 from salhw_calibration.efficacy import calibrate_sensors

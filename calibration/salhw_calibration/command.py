@@ -13,8 +13,8 @@ from salhw.io.files import folder, write_json
 from salhw.session.executable import Executable
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
-from salhw_calibration.calibrate import Goals
-from salhw_calibration.calibrate import calibrate as measured_and_corrected
+from salhw_calibration.calibrating import Goals
+from salhw_calibration.calibrating import calibrate as measured_and_corrected
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.measuring import Progress, refused

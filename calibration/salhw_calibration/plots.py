@@ -13,7 +13,7 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw.io.files import write_figure
 from salhw.session.paths import BRANCHES
-from salhw_calibration.calibrate import Goals
+from salhw_calibration.calibrating import Goals
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions
 from salhw_calibration.results import EffectiveWeights

@@ -3,6 +3,6 @@
 from salhw.conformance.model import Check, Evidence, Figure, Known, Outcome
 from salhw.conformance.parametrise import parametrize
 from salhw.conformance.report import Report
-from salhw.conformance.run import catalogue, run
+from salhw.conformance.runner import catalogue, run
 
 __all__ = ["Check", "Evidence", "Figure", "Known", "Outcome", "Report", "catalogue", "parametrize", "run"]

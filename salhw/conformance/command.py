@@ -45,7 +45,7 @@ def conformance(
     from salhw.cli.report import SHORT_FALL, print_json, reported
     from salhw.conformance.html import render
     from salhw.conformance.known import load
-    from salhw.conformance.run import run
+    from salhw.conformance.runner import run
     from salhw.io.files import write_text
     from salhw.registry import resolve
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from salhw.conformance.known import refuse_unknown
 from salhw.conformance.lab import Profile
 from salhw.conformance.model import Check, Known, Outcome
-from salhw.conformance.run import chosen, examine, laboratory, whole_catalogue
+from salhw.conformance.runner import chosen, examine, laboratory, whole_catalogue
 from salhw.diagnostics.wording import number
 from salhw.session.backend import Backend
 from salhw.substrate.target import Target

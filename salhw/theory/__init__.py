@@ -3,12 +3,9 @@
 Plain arrays, times in steps, weights W[post, pre]; nothing here knows the description of a network. Importing this
 package loads neither numba nor scipy: the functions that need them do.
 
-The functions `stdd` and `phase_plane` share their names with the modules they live in: `salhw.theory.stdd` is the
-function; write `from salhw.theory.stdd import ...` to reach into the module.
 """
 
-from .boltzmann import distribution, kl_divergence, marginal, moments, states
-from .phase_plane import (
+from ._phase_plane import (
     Deviation,
     PhasePlane,
     attractor,
@@ -20,7 +17,8 @@ from .phase_plane import (
     relative_deviation,
     sal_window,
 )
-from .stdd import STDD, measured_stdd, rate_of_constant_input, rates, spike_probability, stdd
+from ._stdd import STDD, measured_stdd, rate_of_constant_input, rates, spike_probability, stdd
+from .boltzmann import distribution, kl_divergence, marginal, moments, states
 
 __all__ = [
     "STDD",

@@ -14,7 +14,7 @@ import salhw
 from salhw import GLM, CalibrationError, Network, Poisson, Population, Projection, Source, Sparse
 from salhw.description.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
-from salhw_calibration.calibrate import _Mean, _pooled
+from salhw_calibration.calibrating import _Mean, _pooled
 from salhw_calibration.calibration import unjudged
 
 TARGET = salhw.target("reference").with_variability({"weight": 0.2, "bias": 0.3})

@@ -10,7 +10,7 @@ import mutants_engineering
 
 import salhw
 from salhw.conformance.lab import Lab
-from salhw.conformance.run import catalogue, examine
+from salhw.conformance.runner import catalogue, examine
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 BEGIN, END = "<!-- mutants: begin -->\n", "<!-- mutants: end -->\n"

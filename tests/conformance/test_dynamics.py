@@ -9,7 +9,7 @@ import salhw
 import salhw_reference
 from salhw.conformance.accuracy import ACCURACY
 from salhw.conformance.lab import Lab, Undeclared
-from salhw.conformance.run import catalogue
+from salhw.conformance.runner import catalogue
 from salhw.substrate.capabilities import Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}

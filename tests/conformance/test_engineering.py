@@ -10,7 +10,7 @@ import salhw
 from salhw import BackendError, Diagnostic, Target, Variability
 from salhw.compiler.pipeline import compile
 from salhw.conformance import catalogue, examples, run
-from salhw.conformance.run import laboratory
+from salhw.conformance.runner import laboratory
 from salhw_reference import ReferenceBackend
 
 REFERENCE = salhw.target("reference")

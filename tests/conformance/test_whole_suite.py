@@ -9,7 +9,7 @@ import pytest
 
 import salhw_reference
 from salhw.conformance import run
-from salhw.conformance.run import catalogue
+from salhw.conformance.runner import catalogue
 
 
 def test_the_docs_name_every_mutant_and_what_catches_it() -> None:

@@ -194,7 +194,7 @@ def test_commands_on_a_full_disk(arguments: tuple[str, ...], tmp_path: Path, mon
     from salhw.cli import app
 
     if arguments[0] == "conformance":
-        module = importlib.import_module("salhw.conformance.run")  # the package's attribute is the function
+        module = importlib.import_module("salhw.conformance.runner")
         monkeypatch.setattr(module, "run", lambda *words, **options: report())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
