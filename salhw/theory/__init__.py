@@ -2,7 +2,6 @@
 
 Plain arrays, times in steps, weights W[post, pre]; nothing here knows the description of a network. Importing this
 package loads neither numba nor scipy: the functions that need them do.
-
 """
 
 from ._phase_plane import (

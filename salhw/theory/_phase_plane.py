@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._checks import FloatArray, IntArray, finite_array, known_discretisation, pair_weights, positive, whole
-from .stdd import STDD, stdd
+from ._stdd import STDD, stdd
 
 _ORIGIN = 1e-9  # weights this close to zero are the origin: an order above what the root finder leaves
 

@@ -86,7 +86,7 @@ ELSEWHERE = {
     "salhw/worker/remote.py": "sources of a worker, on the other side",
     "backends/salhw_lava/script.py": "into a folder that `salhw export` puts into place as a whole",
     "backends/salhw_nest/script.py": "the same",
-    "backends/salhw_nest/analog/script.py": "the same",
+    "backends/salhw_brainscales2/script.py": "the same",
 }
 """Where files are written beside ``salhw.io.files``, and why."""
 
