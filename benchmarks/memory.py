@@ -26,13 +26,13 @@ from salhw import (
     Sparse,
     Spikes,
 )
-from salhw.description.connectivity import Connectivity
+from salhw.description.connectivity import Connector
 from salhw.description.kernels import Kernel
 
 TARGETS = ("reference", "nest", "brainscales2", "loihi2")
 
 
-def network(size: int, weights: Connectivity, *, plastic: bool = False, kernel: Kernel | None = None) -> Network:
+def network(size: int, weights: Connector, *, plastic: bool = False, kernel: Kernel | None = None) -> Network:
     """One population with one projection onto itself."""
     rules = [SAL(learning_rate=1e-3, tau=10.0, pairing="all")] if plastic else []
     psp = kernel or Rectangular(tau_syn=10.0)

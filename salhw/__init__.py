@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from salhw.compiler.pipeline import compile, problems
 from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
 from salhw.description.kernels import Alpha, Exponential, Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, WakeSleep
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes

@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
-from salhw.session.paths import Address, described
+from salhw.description.parts import Population
+from salhw.session.paths import described_at
 from salhw.session.placement import Placement
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.membrane import TAU_M, Membranes, drive, exponential_of, membranes, strength
@@ -141,7 +142,7 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circui
 
 
 def _neurons(net: Network, population: Population, made: Membranes, tick: float) -> Cells:
-    bias = described(net, Address("", population.name, "bias", (population.size,)))
+    bias = described_at(net, f"populations.{population.name}.bias")
     before = bias if isinstance(population.neuron, GLM) else np.zeros_like(bias)  # LIF neurons begin at rest
     fixed = {
         "I_e": drive(population, made, np.broadcast_to(before, made.tau_m.shape), net.dt),

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel, Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population, Projection
 from salhw.description.stimuli import Poisson, SpikeTimes
-from salhw.session.paths import Address, described
+from salhw.session.paths import described_at
 from salhw_brainscales2.membrane import (
     EVENT,
     EVENTS,
@@ -279,7 +280,7 @@ def _differences(mean: float) -> npt.NDArray[np.float32]:
 
 
 def _bias(net: Network, p: Population) -> FloatArray:
-    return described(net, Address("", p.name, "bias", (p.size,)))
+    return described_at(net, f"populations.{p.name}.bias") if "bias" in p.neuron.offers else np.zeros(p.size)
 
 
 def driven_rate(net: Network, p: Population) -> FloatArray:

@@ -15,8 +15,9 @@ from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM
+from salhw.description.parts import Population, Projection
 from salhw.registry import resolve
 from salhw.theory import rates
 from salhw_brainscales2 import membrane

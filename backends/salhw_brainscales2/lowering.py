@@ -10,9 +10,9 @@ import numpy as np
 
 from salhw.compiler.place import place
 from salhw.description.connectivity import Dense
-from salhw.description.consistency import rule_name
-from salhw.description.network import Network, Projection, takes_step
+from salhw.description.network import Network, takes_step
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Projection, rule_name
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.arguments import MAX_THREADS, number_in

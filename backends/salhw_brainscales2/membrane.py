@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Exponential, Kernel, Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.parts import Population, Projection
 from salhw.substrate.chip import Chip
 
 TAU_SYN, TAU_M = 0.5, 0.1

@@ -10,7 +10,8 @@ import numpy as np
 
 from salhw.compiler.quantise import levels
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable

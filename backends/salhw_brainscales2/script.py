@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray, IntArray, in_steps
-from salhw.description.network import Network, Population
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
-from salhw.session.paths import Address, described, duration_steps
+from salhw.session.paths import described_at, duration_steps
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware.kernel import MEMORY, kernel, memory
 from salhw_brainscales2.hardware.program import LSB
@@ -186,7 +188,7 @@ def potentials(net: Network, population: Population) -> dict[str, FloatArray]:
     """
     neuron = population.neuron
     assert isinstance(neuron, GLM | LIF)
-    bias = described(net, Address("", population.name, "bias", (population.size,)))
+    bias = described_at(net, f"populations.{population.name}.bias")
     if isinstance(neuron, GLM):
         rest = THRESHOLD + LSB_PER_SIGMA * leak(continuous(neuron, bias, net.dt))
         thresh, reset = THRESHOLD, THRESHOLD - LSB_PER_SIGMA * RESET
@@ -215,8 +217,7 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
             arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p).items()}
     for q in net.projections:
         w, step = wiring[q.name], code(executable.target.on(q.name))
-        shape = (len(w.position),) if q.weights.kind in ("Sparse", "OneToOne") else net.ends(q.name)[:2]
-        weights = described(net, Address("", q.name, "weights", shape)).ravel()[w.position]
+        weights = described_at(net, f"projections.{q.name}.weights").ravel()[w.position]
         arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": _codes(weights, step)}
     return arrays
 
@@ -248,7 +249,7 @@ def _current(executable: Executable, population: str) -> FloatArray:
 def _strengths(executable: Executable, population: Population) -> FloatArray:
     """The currents of one weight code onto each neuron, excitatory and inhibitory, (2, neuron)."""
     net = executable.network
-    bias = described(net, Address("", population.name, "bias", (population.size,)))
+    bias = described_at(net, f"populations.{population.name}.bias")
     return _current(executable, population.name)[:, None] * sensitivity(population, bias, net.dt)
 
 

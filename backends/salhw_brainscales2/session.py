@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.neurons import Source
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.session.closing import Closing
 from salhw.session.executable import Executable
 from salhw.session.memory import Room
-from salhw.session.paths import BRANCHES, Address, addresses, as_written, described, duration_steps, find, session_error
+from salhw.session.paths import Address, addresses, as_written, described, duration_steps, find, session_error
 from salhw.session.recorder import Raster, provenance, recording, sample_steps, stops
 from salhw.session.recording import Recording
 from salhw.substrate.chip import Chip
@@ -92,7 +93,7 @@ class AnalogSession(Closing):
         """Of both branches, (B, 2, S)."""
         rate = self._address(name, "learning_rate")
         stem = rate.path.removesuffix("learning_rate")
-        each = [replace(rate, path=f"{stem}{b}.amplitude", field="amplitude", branch=b) for b in BRANCHES]
+        each = [replace(rate, path=f"{stem}{b}.amplitude", field="amplitude", part=b) for b in BRANCHES]
         return np.stack([self._on_synapses(address) for address in each], axis=1)
 
     def _grid(self, name: str, weights: FloatArray) -> FloatArray:

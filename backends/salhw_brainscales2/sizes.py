@@ -13,8 +13,9 @@ import numpy as np
 
 from salhw.description.connectivity import Dense, count
 from salhw.description.fields import FloatArray
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number

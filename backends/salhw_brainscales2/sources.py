@@ -6,7 +6,8 @@ from collections.abc import Container, Sequence
 
 import numpy as np
 
-from salhw.description.fields import IntArray, in_steps
+from salhw.description.fields import IntArray
+from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw.session.recorder import Raster

@@ -7,11 +7,11 @@ from math import ceil, exp, floor, log2, log10
 
 import numpy as np
 
-from salhw.description.consistency import rule_name
-from salhw.description.fields import in_steps
+from salhw.description.grid import in_steps
 from salhw.description.kernels import Exponential
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic
 from salhw.session.lowering import Lowering

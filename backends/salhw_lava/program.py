@@ -15,8 +15,9 @@ import numpy as np
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel, Rectangular
-from salhw.description.network import Network, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import Projection
 from salhw.description.probes import Membrane
 from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw.diagnostics.arguments import folded

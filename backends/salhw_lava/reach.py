@@ -11,7 +11,8 @@ import numpy as np
 from salhw.description.connectivity import Dense, OneToOne, Sparse, synapses
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel, Rectangular
-from salhw.description.network import Network, Projection, tau_ref_of
+from salhw.description.network import Network
+from salhw.description.parts import Projection
 from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
 
@@ -100,7 +101,7 @@ def overlapping(net: Network, name: str, kernel: Kernel) -> FloatArray:
     length = kernel.tau_syn / dt
     every = ceil(length - 1e-9) if rectangular else _sum(1.0 / length)
     total = np.zeros(size)
-    refractory = tau_ref_of(net.population(name))
+    refractory = net.population(name).neuron.refractory_period
     if refractory is not None:
         gap = max(1, round(refractory / dt))
         total += ceil(length / gap - 1e-9) if rectangular else _sum(gap / length)

@@ -7,7 +7,8 @@ from math import exp, sqrt
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw.description.network import Network, Projection, tau_ref_of
+from salhw.description.network import Network
+from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
@@ -188,7 +189,7 @@ def _forced(net: Network, name: str) -> list[FloatArray]:
 
 def shortest_interval(net: Network, name: str) -> int:
     """In steps, between two spikes of a neuron of the population."""
-    refractory = tau_ref_of(net.population(name))
+    refractory = net.population(name).neuron.refractory_period
     gaps = [np.diff(t).min() for t in _forced(net, name) if len(t) > 1]
     if refractory is not None:
         return 1 if _forced(net, name) else max(1, round(refractory / net.dt))
@@ -199,7 +200,7 @@ def shortest_interval(net: Network, name: str) -> int:
 def room_on_a_trace(net: Network, name: str, tau: float) -> float:
     """How many impulses a trace of time constant ``tau`` ms holds at most. For Poisson sources: with more than six
     standard deviations beyond the mean, in which case it saturates."""
-    refractory = tau_ref_of(net.population(name))
+    refractory = net.population(name).neuron.refractory_period
     room = impulses_on_a_trace(refractory, tau) if refractory is not None else 0.0
     largest = 0.0
     for train in _forced(net, name):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.description.fields import FloatArray, IntArray, in_steps
-from salhw.description.network import tau_ref_of
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.probes import Membrane
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.session.closing import Closing
@@ -230,7 +230,7 @@ class LavaSession(Closing):
         """The spikes that states of the next run may still depend on."""
         late = {}
         for p in self.net.populations:
-            lasts = in_steps(tau_ref_of(p) or self.net.dt, self.net.dt) or 1
+            lasts = in_steps(p.neuron.refractory_period or self.net.dt, self.net.dt) or 1
             late[p.name] = Raster.joined([self._before[p.name], rasters[p.name]]).since(self._step - lasts)
         return late
 

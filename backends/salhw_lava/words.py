@@ -10,8 +10,9 @@ from math import ceil, exp, expm1, log1p, log2, nextafter
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import Population
 from salhw_lava.arithmetic import FINEST, WORD, Arithmetic
 from salhw_lava.learning import Beyond, rounded_down
 from salhw_lava.reach import Reach, of_projection, reach

@@ -9,13 +9,15 @@ from math import exp
 import numpy as np
 
 from salhw.description.connectivity import shape_of, synapses
-from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.kernels import Exponential, Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population, Projection
 from salhw.description.probes import Membrane
 from salhw.description.stimuli import Poisson, SpikeTimes
-from salhw.session.paths import Address, described
+from salhw.session.paths import described_at
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 from salhw_nest import neurons
@@ -181,7 +183,7 @@ def _cells(draft: _Draft, population: Population) -> Cells:
         if p.post == population.name and isinstance(p.kernel, Exponential)
     }
     fixed = neurons.held(neuron, taus.pop() if taus else None) | neurons.refractory(neuron, draft.tick)
-    bias = draft.tiled(described(draft.net, Address("", population.name, "bias", (population.size,))), population.size)
+    bias = draft.tiled(described_at(draft.net, f"populations.{population.name}.bias"), population.size)
     active: dict[str, float | FloatArray] = {
         **bias_parameters(draft.net, draft.target, population, bias, draft.per_step)
     }
@@ -199,7 +201,7 @@ def _wiring(draft: _Draft, p: Projection) -> Wiring:
     scale = neurons.psp_scale(net.population(p.post).neuron, p.kernel, net.dt)
     reach = draft.per_step * neurons.latency(net.population(p.post), net.dt, p.delay)
     length = draft.per_step * (in_steps(p.kernel.tau_syn, net.dt) or 0) if isinstance(p.kernel, Rectangular) else 0
-    weights = described(net, Address("", p.name, "weights", _shape(net, p))).ravel()[position]
+    weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     learning = parts(net, draft.target, p, draft.per_step)
 
     def connect(name: str, source: str, weight: FloatArray, delay: int, **stdp: object) -> str:

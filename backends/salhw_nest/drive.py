@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.stimuli import Clamp, Current, SpikeTimes
-from salhw.session.paths import Address, described
+from salhw.session.paths import described_at
 from salhw.substrate.target import Target
 from salhw_nest.circuit import bias_parameters
 
@@ -46,7 +47,7 @@ def drive(
     """NEST's parameters for a population at a step; ``bias`` (instance, neuron), or None for the description's."""
     p = net.population(population)
     if bias is None:
-        nominal = described(net, Address("", population, "bias", (p.size,)))
+        nominal = described_at(net, f"populations.{population}.bias")
         bias = np.array(np.broadcast_to(nominal, (instances, p.size)))
     total, state = drive_of(net, population, step, bias)
     clamped = state.ravel() if isinstance(p.neuron, GLM) and (state >= 0).any() else None

@@ -9,8 +9,9 @@ import numpy as np
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Rectangular
-from salhw.description.network import Network, Population, Projection, tau_ref_of
+from salhw.description.network import Network
 from salhw.description.neurons import LIF
+from salhw.description.parts import Population, Projection
 from salhw.description.stimuli import Current
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
@@ -19,7 +20,7 @@ from salhw_nest import neurons
 
 def overlap(net: Network, p: Projection) -> float:
     """How many times the height of its PSP one synapse can give at once, if its neuron spikes as often as it can."""
-    interval = tau_ref_of(net.population(p.pre)) or net.dt
+    interval = net.population(p.pre).neuron.refractory_period or net.dt
     if isinstance(p.kernel, Rectangular):
         return float(ceil(p.kernel.tau_syn / interval - 1e-9))
     return 1.0 / -expm1(-interval / p.kernel.tau_syn)

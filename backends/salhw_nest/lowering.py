@@ -7,19 +7,20 @@ from math import ceil
 
 import numpy as np
 
-from salhw.description.consistency import rule_name
-from salhw.description.fields import in_steps
+from salhw.description.grid import in_steps
 from salhw.description.kernels import Exponential, Rectangular
-from salhw.description.network import Network, Population, Projection, takes_step
+from salhw.description.network import Network, takes_step
 from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.stimuli import SpikeTimes
 from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.arguments import MAX_THREADS, number_in
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering
-from salhw.session.paths import BRANCHES, Address, described
+from salhw.session.paths import described_at
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -293,7 +294,7 @@ def _discretisations(net: Network, target: Target) -> Iterator[Diagnostic]:
             )
             yield _different("SAL321", path, "logistic", size, 'discretisation="exact"')
             continue
-        bias = described(net, Address("", p.name, "bias", (p.size,)))
+        bias = described_at(net, f"populations.{p.name}.bias")
         sizes = []
         for overlapping in (False, True):
             inputs = extent(net, p, overlapping)

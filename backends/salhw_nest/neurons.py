@@ -6,10 +6,11 @@ from math import ceil, exp, expm1, log2
 
 import numpy as np
 
-from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.kernels import Kernel, Rectangular
-from salhw.description.network import Population
 from salhw.description.neurons import GLM, LIF, Neuron
+from salhw.description.parts import Population
 
 FOREVER = 1e300  # ms: the time constant of a perfect integrator
 MODELS = {"GLM": "pp_psc_delta", "LIF": "iaf_psc_exp", "Source": "iaf_psc_delta"}

@@ -14,10 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from salhw.description.fields import in_steps
+from salhw.description.grid import in_steps
 from salhw.description.kernels import Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target

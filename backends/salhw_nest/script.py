@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.consistency import rule_name
+from salhw.description.parts import rule_name
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import duration_steps

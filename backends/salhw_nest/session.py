@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.description.fields import FloatArray, IntArray, in_steps
-from salhw.description.network import tau_ref_of
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.neurons import GLM, LIF
 from salhw.description.probes import Membrane
 from salhw.description.stimuli import SpikeTimes
@@ -293,7 +293,7 @@ class NestSession(Closing):
         for p in net.populations:
             if any(p.name in (q.pre, q.post) for q in plastic):
                 continue
-            reach = [in_steps(tau_ref_of(p) or 0.0, net.dt) or 0]
+            reach = [in_steps(p.neuron.refractory_period or 0.0, net.dt) or 0]
             for w in self._circuit.wiring.values():
                 decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
                 reach.append(ceil(w.reach / plan.per_step + max(w.length / plan.per_step, decay)))

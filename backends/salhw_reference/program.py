@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import count, synapses
-from salhw.description.consistency import rule_name
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Rectangular
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import Population, rule_name
 from salhw.description.plasticity import PairSTDP
 from salhw.description.probes import Membrane, Spikes, StateOccupancy
 from salhw.description.stimuli import SpikeTimes

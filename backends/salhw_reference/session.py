@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.connectivity import synapses
-from salhw.description.consistency import rule_name
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.parts import rule_name
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.probes import Spikes, StateOccupancy, Weights
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.closing import Closing
 from salhw.session.executable import Executable
 from salhw.session.memory import Room
-from salhw.session.paths import BRANCHES, Address, addresses, as_written, described, duration_steps, find
+from salhw.session.paths import Address, addresses, as_written, described, duration_steps, find
 from salhw.session.recorder import sample_steps, stops
 from salhw.session.recording import Recording, SpikeTrains, Trace
 from salhw.substrate.chip import Chip

@@ -15,12 +15,13 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.neurons import GLM
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import CalibrationError, Diagnostic, file_error
 from salhw.diagnostics.arguments import as_path
 from salhw.io import hdf5
 from salhw.session.calibration import Map
 from salhw.session.executable import Executable
-from salhw.session.paths import BRANCHES, Address, addresses
+from salhw.session.paths import Address, addresses
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_calibration.measuring import refused
@@ -168,7 +169,7 @@ class Calibration:
                 if address.field == "learning_rate":
                     above = below = (above + below) / 2.0
                 elif address.field == "amplitude":
-                    above = below = usable(self.efficacy[..., BRANCHES.index(address.branch)][np.ix_(rows, at)])
+                    above = below = usable(self.efficacy[..., BRANCHES.index(address.part)][np.ix_(rows, at)])
                 full = np.ones((2, len(rows), int(np.prod(address.shape, dtype=np.int64))))
                 full[:, :, synapses(p.weights, *net.ends(p.name))[2]] = above, below
                 above, below = full.reshape(2, len(rows), *address.shape)

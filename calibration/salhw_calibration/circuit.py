@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
-from salhw.description.network import Network, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import Projection
 from salhw.description.stimuli import Clamp, Current, SpikeTimes
 
 Mask = npt.NDArray[np.uint8]

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from salhw.compiler.pipeline import compile
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.network import Network, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import Projection
 from salhw.description.probes import Membrane, Spikes
 from salhw.diagnostics import Diagnostic, SalhwError
 from salhw.diagnostics.arguments import (  # fmt: skip

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.io.files import write_figure
-from salhw.session.paths import BRANCHES
 from salhw_calibration.calibrating import Goals
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions

@@ -7,8 +7,9 @@ import numpy as np
 from salhw.description.connectivity import shape_of, synapses
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM
+from salhw.description.parts import Population, Projection
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_calibration.measuring import path_of, refused, without_plasticity

@@ -15,11 +15,11 @@ from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics.wording import number
 from salhw.session.backend import Session
 from salhw.session.executable import Executable
-from salhw.session.paths import BRANCHES
 from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target

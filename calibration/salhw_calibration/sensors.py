@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.windows import Window
 from salhw.diagnostics.arguments import instance_of, known_name
 from salhw.session.executable import Executable
-from salhw.session.paths import BRANCHES
 from salhw.substrate.chip import Chip
 from salhw_calibration.measuring import MeasurementError, Progress, level_of, refuse_wrong
 from salhw_calibration.pair_fit import Fit, Listed, Trains, fit, listed, of_projection, shape_and_slope

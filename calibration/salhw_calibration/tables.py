@@ -6,8 +6,8 @@ import numpy as np
 
 from salhw.description.connectivity import count
 from salhw.description.fields import FloatArray
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.session.executable import Executable
-from salhw.session.paths import BRANCHES
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions
 from salhw_calibration.results import EffectiveWeights

@@ -9,15 +9,12 @@ from math import ceil
 
 import numpy as np
 
-from salhw.description.connectivity import Dense
-from salhw.description.consistency import rule_name
-from salhw.description.network import Network, Projection, takes_step
-from salhw.description.neurons import LIF
+from salhw.description.network import Network, takes_step
+from salhw.description.parts import Projection, rule_name
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.capabilities import Range
 from salhw.substrate.support import (
-    STRUCTURE,
     field_findings,
     kind_findings,
     nearest_step,
@@ -48,7 +45,7 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
 
 
 def _network(net: Network, target: Target) -> Iterator[Diagnostic]:
-    for finding in field_findings("", net, target.network, {"populations", "projections", "stimuli", "probes"}, net.dt):
+    for finding in field_findings("", net, target.network, net.dt):
         steps = target.network.get("dt")
         if finding.path == "dt" and isinstance(steps, Range):
             finding = replace(finding, fix=_other_step(net, steps) or f"{finding.fix}, and times that it divides")
@@ -74,42 +71,28 @@ def _other_step(net: Network, steps: Range) -> str:
 def _populations(net: Network, target: Target) -> Iterator[Diagnostic]:
     for population in net.populations:
         path, neuron = f"populations.{population.name}", population.neuron
-        if neuron.kind in target.neurons:
-            capability = target.neurons[neuron.kind]
-            for finding in field_findings(path, neuron, capability, STRUCTURE, net.dt):
-                yield _below_threshold(finding, neuron, capability) if isinstance(neuron, LIF) else finding
-        else:
+        if neuron.kind not in target.neurons:
             yield unsupported(f"{path}.neuron", neuron.kind, tuple(target.neurons))
-
-
-def _below_threshold(finding: Diagnostic, neuron: LIF, capability: Capability) -> Diagnostic:
-    """A fix that moves one of reset and threshold over the other moves that one first."""
-    field, entry = finding.path.rpartition(".")[2], capability.get(finding.path.rpartition(".")[2])
-    if field not in ("v_reset", "v_thresh") or not isinstance(entry, Range):
-        return finding
-    gap = min(neuron.v_thresh - neuron.v_reset, (entry.max - entry.min) / 2)
-    if field == "v_reset" and neuron.v_thresh <= entry.min:
-        return replace(finding, fix=f"v_thresh >= {number(entry.min + gap)}, then {finding.fix}")
-    if field == "v_thresh" and neuron.v_reset >= entry.max:
-        return replace(finding, fix=f"v_reset <= {number(entry.max - gap)}, then {finding.fix}")
-    return finding
+            continue
+        capability = target.neurons[neuron.kind]
+        for finding in field_findings(path, neuron, capability, net.dt):
+            field = finding.path.rpartition(".")[2]
+            entry = capability.get(field)
+            first = neuron.moved_before(field, entry.min, entry.max) if isinstance(entry, Range) else ""
+            yield replace(finding, fix=f"{first}, then {finding.fix}") if first else finding
 
 
 def _projection(net: Network, projection: Projection, target: Target) -> Iterator[Diagnostic]:
     path = f"projections.{projection.name}"
-    skipped = {"pre", "post", "weights", "kernel", "plasticity"}
-    yield from field_findings(path, projection, target.projections, skipped, net.dt)
+    yield from field_findings(path, projection, target.projections, net.dt)
     allowed = target.projections.get("connectivity", ())
     if isinstance(allowed, tuple) and projection.weights.kind not in allowed:
         yield unsupported(f"{path}.weights", projection.weights.kind, allowed)
-    capability = target.projections.get("weights")
-    if isinstance(projection.weights, Dense):
+    stored, synapse = projection.weights.stored, None
+    if isinstance(stored, np.ndarray) and projection.weights.is_hollow(projection.recurrent):
         # The zeros on the diagonal of a recurrent matrix are no synapses; a target without zero may still take it.
-        matrix = projection.weights.values
-        synapse = ~np.eye(len(matrix), dtype=np.bool_) if projection.pre == projection.post else None
-        yield from value_findings(f"{path}.weights", matrix, capability, arrays=True, where=synapse)
-    else:
-        yield from value_findings(f"{path}.weights", projection.weights.weight, capability, arrays=True)
+        synapse = ~np.eye(len(stored), dtype=np.bool_)
+    yield from value_findings(f"{path}.weights", stored, target.projections.get("weights"), arrays=True, where=synapse)
     yield from kind_findings(
         f"{path}.kernel", projection.kernel, target.kernels, net.dt, _other_kernel(projection, target, net.dt)
     )

@@ -6,8 +6,9 @@ from math import ceil, floor
 
 import numpy as np
 
-from salhw.description.connectivity import Dense, count
-from salhw.description.network import Network, Projection
+from salhw.description.connectivity import count
+from salhw.description.network import Network
+from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.capabilities import Range
@@ -56,11 +57,10 @@ def _round(
         path, asked = f"projections.{projection.name}.plasticity.bounds", f"{number(least)}..{number(most)}"
         supported = f"bounds with a multiple of {step:.3g} between them"
         return projection, Diagnostic("SAL104", path, asked, supported, "widen the bounds")
-    field = "values" if isinstance(weights, Dense) else "weight"
-    exact = np.asarray(getattr(weights, field))
+    exact = np.asarray(weights.stored)
     on_grid = np.clip(np.rint(exact / step), low, high) * step + 0.0  # + 0.0, or small negative weights become -0.0
     on_grid = np.clip(on_grid, least, most)  # which a multiple of a step may miss by rounding
-    if isinstance(weights, Dense) and projection.pre == projection.post:
+    if on_grid.ndim and weights.is_hollow(projection.recurrent):
         np.fill_diagonal(on_grid, 0.0)  # holds no synapses
     error = np.abs(on_grid - exact)
     synapses = count(weights, *net.ends(projection.name))
@@ -75,5 +75,5 @@ def _round(
         "scale the weights onto the steps, or accept it",
         severity="approximation",
     )
-    new = weights.replace(**{field: on_grid if on_grid.ndim else float(on_grid)})
-    return projection.replace(weights=new), moved
+    rounded = weights.with_weights(on_grid if on_grid.ndim else float(on_grid))
+    return projection.replace(weights=rounded), moved

@@ -14,11 +14,12 @@ import numpy as np
 
 from salhw.conformance.lab import CHIPS, Lab, Undeclared, settled
 from salhw.conformance.statistics import REPLICATES
-from salhw.description.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse
+from salhw.description.connectivity import AllToAll, Connector, Dense, OneToOne, Sparse
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, Discretisation, Source
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import Pairing, PairSTDP
 from salhw.description.probes import Spikes
 from salhw.description.stimuli import SpikeTimes
@@ -107,7 +108,7 @@ def shortest_refractory(lab: Lab) -> int:
     return max(1, ceil(declared_range(lab.target.neurons.get("GLM", {}), "tau_ref", lab.dt, np.inf)[0] / lab.dt - 1e-6))
 
 
-def one_to_one(lab: Lab, weight: float | FloatArray, size: int) -> Connectivity:
+def one_to_one(lab: Lab, weight: float | FloatArray, size: int) -> Connector:
     """Neuron k to neuron k, in the first form that the target declares."""
     forms = lab.target.projections.get("connectivity", ())
     vector = np.broadcast_to(np.asarray(weight, dtype=np.float64), (size,)).copy()
@@ -118,7 +119,7 @@ def one_to_one(lab: Lab, weight: float | FloatArray, size: int) -> Connectivity:
     return Dense(values=np.diag(vector))
 
 
-def one_to_all(lab: Lab, weight: float, size: int) -> Connectivity:
+def one_to_all(lab: Lab, weight: float, size: int) -> Connector:
     """One neuron to ``size``, in the first form that the target declares."""
     forms = lab.target.projections.get("connectivity", ())
     if not isinstance(forms, tuple) or "AllToAll" in forms:

@@ -11,12 +11,15 @@ import numpy as np
 
 from salhw.conformance import rigs
 from salhw.conformance.lab import Lab
-from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
+from salhw.description.connectivity import Connector
 from salhw.description.fields import Model
 from salhw.description.kernels import Kernel
-from salhw.description.network import Network, Population, Projection
+from salhw.description.kinds import Kind, parts_of
+from salhw.description.markers import Mark, mark_of, marks, structure
+from salhw.description.network import Network
 from salhw.description.neurons import Neuron
-from salhw.description.plasticity import PairSTDP
+from salhw.description.parts import Population, Projection
+from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
 from salhw.description.windows import Window
@@ -24,20 +27,11 @@ from salhw.diagnostics import DescriptionError
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.target import Target
 
+WEIGHT = mark_of(Projection, "weights")
+GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe)
+"""The groups of kinds that targets declare one by one."""
 
-def _kinds(union: Any) -> dict[str, type[Model]]:
-    return {model.model_fields["kind"].default: model for model in get_args(get_args(union)[0])}
-
-
-SECTIONS: dict[str, dict[str, type[Model]]] = {
-    "neurons": _kinds(Neuron),
-    "kernels": _kinds(Kernel),
-    "windows": _kinds(Window),
-    "plasticity": {"PairSTDP": PairSTDP},
-    "stimuli": _kinds(Stimulus),
-    "probes": _kinds(Probe),
-}
-CONNECTIVITY = ("Dense", "Sparse", "OneToOne", "AllToAll")
+SECTIONS: dict[str, dict[str, type[Any]]] = {group.section: group.members for group in GROUPS}
 SCHEDULES = {"spike": "spike", "every": "every {} ms", "run end": "run end"}
 FACTOR = 100.0  # range ends are tried where they lie within this factor of an ordinary value
 
@@ -53,25 +47,14 @@ class Example:
     code: str = ""
 
 
-def ordinary(dt: float) -> dict[str, Any]:
-    """What a field is where nothing else is asked for."""
-    return {
-        "bias": 0.0, "tau_ref": 10 * dt, "tau_m": 10 * dt, "v_rest": 0.0, "v_reset": 0.0, "v_thresh": 1.0,
-        "discretisation": "logistic", "tau_syn": 10 * dt, "superposition": "sum", "delay": 0.0, "amplitude": 1.0,
-        "tau": 10 * dt, "pairing": "nearest_restricted", "learning_rate": 0.01, "update": "spike",
-        "rate": 20.0 / dt, "start": 0.0, "every": 5 * dt, "state": 1, "weights": 0.5,
-    }  # fmt: skip
+def ordinary(model: type[Kind], dt: float) -> dict[str, Any]:
+    """What the fields of a kind are where nothing else is asked for."""
+    fields = {name: mark.at(mark.ordinary, dt) for name, mark in marks(model)}
+    return fields | {name: _times(s.example, dt) for name, s in structure(model) if s.example is not None}
 
 
-def other(dt: float) -> dict[str, Any]:
-    """What a field may be instead of its default."""
-    return {
-        "bias": 0.5, "tau_ref": 12 * dt, "tau_m": 20 * dt, "v_rest": -0.5, "v_reset": -0.25, "v_thresh": 2.0,
-        "discretisation": "exact", "tau_syn": 12 * dt, "area": 5 * dt, "superposition": "last", "delay": 2 * dt,
-        "amplitude": 0.5, "tau": 12 * dt, "pairing": "all", "learning_rate": 0.02, "update": "run end",
-        "bounds": (-1.0, 1.0), "rate": 10.0 / dt, "start": 2 * dt, "stop": 12 * dt,
-        "every": 7 * dt, "state": 0, "weights": 0.25,
-    }  # fmt: skip
+def _times(example: Any, dt: float) -> Any:
+    return [_times(item, dt) for item in example] if isinstance(example, tuple) else example * dt
 
 
 def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Network:
@@ -80,62 +63,65 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
 
     def made(where: str, name: str, **fixed: Any) -> Any:
         capability: Capability = getattr(target, where).get(name, {})
-        return rigs.fitted(SECTIONS[where][name], capability, dt, ordinary(dt) | wishes, **fixed)
+        model = SECTIONS[where][name]
+        fixed = {field: value for field, value in fixed.items() if field in model.model_fields}
+        return rigs.fitted(model, capability, dt, ordinary(model, dt) | wishes, **fixed)
 
     def first(where: str, *preferred: str) -> str:
         declared: dict[str, Capability] = getattr(target, where)
         return kind if section == where else next((name for name in (*preferred, *declared) if name in declared), "")
 
-    source = kind == "Poisson" or (section, kind) == ("neurons", "Source")
-    cell = first("neurons", "GLM", "LIF")
-    if cell == "Source":
-        cell = next((name for name in ("GLM", "LIF") if name in target.neurons), "Source")
-    cell = "GLM" if kind == "Clamp" else cell or "GLM"
+    needs = SECTIONS[section][kind].needs if section in ("stimuli", "probes") else "spikes"
+    cell = _cell(target, "membrane" if needs in ("rate", "spikes") else needs, kind if section == "neurons" else "")
     populations = [Population(name="a", size=2, neuron=made("neurons", cell))]
-    if source or kind == "OneToOne":
-        feeder = "Source" if source or "Source" in target.neurons else cell
+    form = kind if section == "connectivity" else (*_names(target.projections.get("connectivity")), "Dense")[0]
+    fed = needs == "rate" or (section == "neurons" and kind != cell)
+    if fed or not Connector.members[form].within_population:
+        given = any("rate" in getattr(Neuron.members.get(name), "offers", ()) for name in target.neurons)
+        feeder = kind if section == "neurons" and fed else _cell(target, "rate") if fed or given else cell
         populations.append(Population(name="x", size=2, neuron=made("neurons", feeder)))
     pre = populations[-1].name
     projections: tuple[Projection, ...] = ()
     if psp := first("kernels", "Rectangular"):
-        rules: tuple[PairSTDP, ...] = ()
+        rules: tuple[PlasticityRule, ...] = ()
         if section in ("plasticity", "windows"):
-            window = made("windows", first("windows", "Exponential") or "Exponential")
-            rules = (made("plasticity", "PairSTDP", causal=window, anticausal=window),)
-        form = kind if section == "connectivity" else (*_names(target.projections.get("connectivity")), "Dense")[0]
+            name = first("plasticity", "PairSTDP") or "PairSTDP"
+            parts = {field: made(part.section, first(part.section, "Exponential") or "Exponential")
+                     for field, part in parts_of(SECTIONS["plasticity"][name])}  # fmt: skip
+            rules = (made("plasticity", name, **parts),)
         delay = target.projections.get("delay")
+        weight = rigs.within(rigs.weight_range(lab), WEIGHT.ordinary)
         projections = (
             Projection(
                 name="p",
                 pre=pre,
                 post="a",
-                weights=_weights(form, rigs.within(rigs.weight_range(lab), 0.5), recurrent=pre == "a"),
+                weights=_weights(form, weight, recurrent=pre == "a"),
                 kernel=made("kernels", psp),
                 plasticity=rules,
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
             ),
         )
-    stimuli: tuple[Any, ...] = ()
-    if section == "stimuli":
-        times = {"times": [[3 * dt, 15 * dt], [4 * dt]]} if kind == "SpikeTimes" else {}
-        stimuli = (made("stimuli", kind, population="x" if kind == "Poisson" else "a", **times),)
+    owners = {"population": "x" if needs == "rate" else "a", "projection": "p"}
+    stimuli = (made("stimuli", kind, **owners),) if section == "stimuli" else ()
     probes: list[Any] = [made("probes", "Spikes", population="a")] if "Spikes" in target.probes else []
     if section == "probes":
-        owner = {"projection": "p"} if kind == "Weights" else {"population": "a"}
-        probes = [*(p for p in probes if p.kind != kind), made("probes", kind, **owner)]
+        probes = [*(p for p in probes if p.kind != kind), made("probes", kind, **owners)]
     return Network(
         name="example", dt=dt, populations=populations, projections=projections, stimuli=stimuli, probes=probes
     )
 
 
-def _weights(form: str, value: float, recurrent: bool) -> Any:
-    if form == "AllToAll":
-        return AllToAll(weight=value)
-    if form == "OneToOne":
-        return OneToOne(weight=value)
-    if form == "Sparse":
-        return Sparse(post=[1], pre=[0], weight=[value])
-    return Dense(values=np.where(np.eye(2, dtype=np.bool_) & recurrent, 0.0, value))
+def _cell(target: Target, needs: str, kind: str = "") -> str:
+    """A kind of neuron that offers what is needed: ``kind``, or the first of the target's, or else of any."""
+    declared = [name for name in ("GLM", "LIF", *target.neurons) if name in target.neurons]
+    offers = {name: cls.offers for name, cls in Neuron.members.items()}
+    return next(name for name in (kind, *declared, *offers) if needs in offers.get(name, ()))
+
+
+def _weights(form: str, value: float, recurrent: bool) -> Connector:
+    found: Connector = Connector.members[form].example(value, recurrent)
+    return found
 
 
 def edited(net: Network, section: str, field: str, value: Any) -> Network:
@@ -160,7 +146,8 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
         p = p.replace(kernel=p.kernel.replace(**{field: value}))
     else:
         (rule,) = p.plasticity
-        change = {field: value} if section == "plasticity" else {"causal": rule.causal.replace(**{field: value})}
+        name, part = next(rule.parts())
+        change = {field: value} if section == "plasticity" else {name: part.replace(**{field: value})}
         p = p.replace(plasticity=rule.replace(**change))
     return net.replace(projections=[p])
 
@@ -190,39 +177,38 @@ def declared(lab: Lab) -> Iterator[Example]:
         path = f"{section}.{kind}".rstrip(".")
         if section != "projections":
             yield Example(path, base, target)
+        known = dict(marks(model))
         for field, entry in capability.items():
-            if field in model.model_fields and field != "connectivity":
-                for value in _allowed(lab, field, entry):
+            if field in known:
+                for value in _allowed(lab, field, known[field], entry):
                     yield from _changed(f"{path}.{field}", base, section, field, value, target)
                 if field in _names(capability.get("arrays")) and isinstance(entry, Range):
-                    array = _array(lab, section, field, entry)
+                    array = _array(lab, section, known[field], entry)
                     yield from _changed(f"{path}.{field}", base, section, field, array, target)
 
 
-def _allowed(lab: Lab, field: str, entry: Range | tuple[str, ...]) -> list[Any]:
+def _allowed(lab: Lab, field: str, mark: Mark, entry: Range | tuple[str, ...]) -> list[Any]:
     """Every choice; of a range, an ordinary value and the ends that are within FACTOR of it."""
     dt = lab.dt
     if isinstance(entry, tuple):
         return [SCHEDULES.get(name, name).format(repr(lab.period(10) * dt)) for name in entry]
-    usual = other(dt).get(field)
+    usual = mark.at(mark.other, dt)
     if usual is None:
         return []
-    grid = dt if field in rigs.ON_GRID else None
+    grid = dt if mark.grid is not None else None
     if field == "bounds":
         return [tuple(rigs.within(entry, bound) for bound in usual)]
     values = [rigs.within(entry, usual, grid)]
     for end in (entry.min, entry.max):
-        if abs(usual) / FACTOR <= abs(end) <= abs(usual) * FACTOR:
+        if usual and abs(usual) / FACTOR <= abs(end) <= abs(usual) * FACTOR:
             values.append(rigs.within(entry, end, grid))
-    if field == "weights":
-        return [_weights("Dense", value, recurrent=True) for value in values]
-    return values if field != "state" else [0]
+    return [_weights("Dense", value, recurrent=True) for value in values] if field == "weights" else values
 
 
-def _array(lab: Lab, section: str, field: str, entry: Range | tuple[str, ...]) -> Any:
-    shape = rigs.weight_shape(example(lab, section)) if section in ("windows", "plasticity") else (2,)
-    values = np.full(shape, rigs.within(entry, other(lab.dt)[field]))
-    return values.astype(np.int64) if field == "state" else values
+def _array(lab: Lab, section: str, mark: Mark, entry: Range | tuple[str, ...]) -> Any:
+    """One value for each neuron or synapse of the example."""
+    shape = rigs.weight_shape(example(lab, section)) if mark.per == "synapse" else (2,)
+    return np.full(shape, rigs.within(entry, mark.at(mark.other, lab.dt)))
 
 
 def undeclared(lab: Lab) -> Iterator[Example]:
@@ -239,7 +225,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
             without = target.replace(**{section: {name: c for name, c in have.items() if name != kind}})
             yield Example(f"{section}.{kind}", example(lab, section, kind), without, "SAL101")
     forms = rigs.forms(lab)
-    for form in CONNECTIVITY if target.kernels else ():
+    for form in Connector.members if target.kernels else ():
         fewer = target.projections | {"connectivity": tuple(name for name in forms if name != form)}
         net = example(lab, "connectivity", form)
         yield Example(f"projections.connectivity = {form}", net, target.replace(projections=fewer), "SAL101")
@@ -247,21 +233,21 @@ def undeclared(lab: Lab) -> Iterator[Example]:
         if section in ("kernels", "projections", "windows", "plasticity") and not target.kernels:
             continue
         base, path = example(lab, section, kind), f"{section}.{kind}".rstrip(".")
-        for field, info in model.model_fields.items():
+        for field, mark in marks(model):
             entry = capability.get(field)
             if entry is None:
-                if field in other(dt) and not info.is_required() and field != "weights":
-                    value = other(dt)[field]
+                if mark.other is not None and not model.model_fields[field].is_required():
+                    value = mark.at(mark.other, dt)
                     yield from _changed(f"{path}.{field}", base, section, field, value, target, "SAL102")
                 continue
-            for value, code in _beyond(lab, field, entry, model):
+            for value, code in _beyond(lab, field, mark, entry, model):
                 yield from _changed(f"{path}.{field}", base, section, field, value, target, code)
             if field == "update" and isinstance(periods := capability.get("every"), Range):
                 too_short = SCHEDULES["every"].format(repr(ceil(periods.min / dt - 1.0) * dt))
                 yield from _changed(f"{path}.every", base, section, field, too_short, target, "SAL104")
-            one_for_all = field in ("bias", "amplitude", "learning_rate", "rate") and isinstance(entry, Range)
+            one_for_all = mark.per is not None and field != "weights" and isinstance(entry, Range)
             if one_for_all and field not in _names(capability.get("arrays")):
-                array = _array(lab, section, field, entry)
+                array = _array(lab, section, mark, entry)
                 yield from _changed(f"{path}.{field}", base, section, field, array, target, "SAL105")
     step = target.network.get("dt")
     if isinstance(step, Range) and "Source" in target.neurons:
@@ -279,7 +265,9 @@ def undeclared(lab: Lab) -> Iterator[Example]:
         )
 
 
-def _beyond(lab: Lab, field: str, entry: Range | tuple[str, ...], model: type[Model]) -> Iterator[tuple[Any, str]]:
+def _beyond(
+    lab: Lab, field: str, mark: Mark, entry: Range | tuple[str, ...], model: type[Model]
+) -> Iterator[tuple[Any, str]]:
     """Values that an entry does not allow, with the code that refuses them."""
     if isinstance(entry, tuple):
         for name in SCHEDULES if field == "update" else get_args(model.model_fields[field].annotation):
@@ -288,7 +276,7 @@ def _beyond(lab: Lab, field: str, entry: Range | tuple[str, ...], model: type[Mo
                 yield choice, "SAL101" if field == "update" else "SAL103"
         return
     for value in (entry.max + max(1.0, abs(entry.max)), entry.min - max(1.0, abs(entry.min))):
-        if field in rigs.ON_GRID:
+        if mark.grid is not None:
             value = round(value / lab.dt) * lab.dt
         if field == "bounds":
             yield ((0.0, value) if value > 0 else (value, 0.0)), "SAL104"

@@ -13,21 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.conformance.lab import Lab, Undeclared
-from salhw.description.connectivity import AllToAll, Connectivity, Dense, OneToOne, Sparse, shape_of
+from salhw.description.connectivity import AllToAll, Connector, Dense, OneToOne, Sparse, shape_of
 from salhw.description.fields import FloatArray, Model
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.markers import marks
+from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.description.probes import Probe, Spikes
 from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.session.paths import Address
+from salhw.session.paths import Address, item_at
 from salhw.substrate.capabilities import Capability, Range
 
-ON_GRID = ("tau_ref", "tau_syn", "delay", "start", "stop", "every")
 LOW, HIGH = -12.0, 20.0  # a bias that silences a neuron, and an input that makes it spike
 VOLLEYS, APART = 5, 40  # forced spikes per run of a relay, and the steps between them
 RUN = VOLLEYS * APART
@@ -48,12 +49,11 @@ def within(entry: Range | tuple[str, ...], wish: Any, dt: float | None = None) -
 
 def fitted(model: type[M], capability: Capability, dt: float, wishes: Mapping[str, Any], **fixed: Any) -> M:
     """A model as near to the wishes as the capability allows; what it does not declare stays at its default."""
-    given = dict(fixed)
+    given, known = dict(fixed), dict(marks(model))
     for name, entry in capability.items():
-        info = model.model_fields.get(name)
-        if info is None or name in given:
+        if name in given or name not in known:
             continue
-        wish = wishes[name] if name in wishes else info.get_default()
+        wish = wishes[name] if name in wishes else model.model_fields[name].get_default()
         if wish is None:
             continue
         if name == "update":
@@ -61,11 +61,9 @@ def fitted(model: type[M], capability: Capability, dt: float, wishes: Mapping[st
         elif name == "bounds":
             given[name] = tuple(within(entry, bound) for bound in wish)
         else:
-            given[name] = within(entry, wish, dt if name in ON_GRID else None)
-    for name, info in model.model_fields.items():
-        if info.is_required() and name not in given and name in wishes:
-            given[name] = wishes[name]
-    return model(**given)
+            given[name] = within(entry, wish, dt if known[name].grid is not None else None)
+    required = {name for name, info in model.model_fields.items() if info.is_required()} - given.keys()
+    return model(**given, **{name: wishes[name] for name in required if name in wishes})
 
 
 def schedule(update: str) -> str:
@@ -157,7 +155,7 @@ def forms(lab: Lab) -> tuple[str, ...]:
     return allowed if isinstance(allowed, tuple) else ()
 
 
-def connected(lab: Lab, matrix: FloatArray, *, recurrent: bool = False) -> Connectivity:
+def connected(lab: Lab, matrix: FloatArray, *, recurrent: bool = False) -> Connector:
     """Weights W[post, pre] in the first form that the target declares, moved into its range.
 
     Raises:
@@ -307,14 +305,10 @@ def resolution(lab: Lab) -> float:
 
 def capability_of(lab: Lab, net: Network, address: Address) -> Capability:
     """What the target declares for the model that holds an address's field."""
-    if address.field == "weights":
-        return lab.target.projections
-    if address.field == "bias":
-        return lab.target.neurons.get(net.population(address.owner).neuron.kind, {})
-    rule = net.projection(address.owner).plasticity[address.rule]
-    if address.field == "amplitude":
-        return lab.target.windows.get(getattr(rule, address.branch).kind, {})
-    return lab.target.plasticity.get(rule.kind, {})
+    item = item_at(net, address)
+    return (
+        lab.target.projections if isinstance(item, Projection) else getattr(lab.target, item.section).get(item.kind, {})
+    )
 
 
 def one_for_all(lab: Lab, net: Network, address: Address) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from salhw.description.fields import FloatArray, in_steps
-from salhw.description.network import Network, tau_ref_of
+from salhw.description.fields import FloatArray
+from salhw.description.grid import in_steps
+from salhw.description.kinds import of_kind
+from salhw.description.network import Network
+from salhw.description.plasticity import PairSTDP
 
 if TYPE_CHECKING:
     pass
@@ -31,14 +34,14 @@ def grid(net: Network) -> Grid:
         ValueError: it has no refractory period on the grid or no plasticity.
     """
     population, projection = net.populations[0], net.projections[0]
-    tau_ref = in_steps(tau_ref_of(population) or 0.0, net.dt)
+    tau_ref = in_steps(population.neuron.refractory_period or 0.0, net.dt)
     if not tau_ref or not projection.plasticity:
         raise ValueError(f"{net.name}: needs a refractory period on the grid and a plasticity rule")
     neuron: Any = population.neuron
     return Grid(
         dt=net.dt,
         tau_ref=tau_ref,
-        tau=projection.plasticity[0].causal.tau / net.dt,
+        tau=of_kind(projection.plasticity[0], PairSTDP, "the demo").causal.tau / net.dt,
         kappa=projection.kernel.sample(net.dt, round(projection.kernel.tau_syn / net.dt)),
         bias=neuron.bias,
     )

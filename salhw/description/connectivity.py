@@ -1,17 +1,24 @@
-"""Which synapses a projection has, and their weights W[post, pre]. The order of synapses is fixed and documented."""
+"""Connectors: which synapses a projection has, and their weights W[post, pre]. The order of synapses is fixed and
+documented."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
-from salhw.description.fields import FloatArray, Indices, IntArray, Matrix, Model, Number, PerNeuron, Vector
+from salhw.description.fields import FloatArray, Indices, IntArray, Matrix, Number, PerNeuron, Vector
+from salhw.description.kinds import Kind
+from salhw.description.markers import Structure
+from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import refuse
 
 _LAST = 2**31 - 1  # the highest neuron, so that a pair fits 64 bits
+Synapses = tuple[IntArray, IntArray, IntArray]
+"""(post, pre, position): the synapses sorted by post, then pre, and where each lies in the flattened ``shape``."""
 
 
 def _pairs(post: IntArray, pre: IntArray) -> IntArray:
@@ -19,20 +26,97 @@ def _pairs(post: IntArray, pre: IntArray) -> IntArray:
     return (post << 32) | pre
 
 
-class Dense(Model):
+class Connector(Kind):
+    """A rule that says which synapses there are between ``n_pre`` and ``n_post`` neurons (of one population if
+    ``recurrent``), and how strong they are. Its shape is that in which weights and parameters per synapse are read and
+    written: (post, pre), or a list."""
+
+    section = "connectivity"
+    weight_field: ClassVar[str] = "weight"
+    """The field that holds the weights, one number or an array of the connector's shape."""
+    within_population: ClassVar[bool] = True
+    """Whether it can connect a population with itself."""
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> Connector:
+        """Synapses of one weight from two neurons to two, the same two if ``recurrent``; what checks try it with."""
+        raise NotImplementedError
+
+    @property
+    def stored(self) -> float | FloatArray:
+        """The weights as they are described."""
+        value: float | FloatArray = getattr(self, self.weight_field)
+        return value
+
+    def with_weights(self, weights: float | FloatArray) -> Any:
+        """The same synapses with other weights."""
+        return self.replace(**{self.weight_field: weights})
+
+    def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:
+        """The shape of arrays with an entry per synapse."""
+        raise NotImplementedError
+
+    def is_hollow(self, recurrent: bool) -> bool:
+        """Whether the diagonal of the shape holds no synapses."""
+        return False
+
+    def synapses(self, n_post: int, n_pre: int, recurrent: bool) -> Synapses:
+        """All synapses; by default those of a list that is not sorted."""
+        raise NotImplementedError
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        """What is wrong with it between populations of these sizes."""
+        yield from ()
+
+
+class _Matrix(Connector):
+    """Connectors with a weight for every pair."""
+
+    def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:
+        return n_post, n_pre
+
+    def is_hollow(self, recurrent: bool) -> bool:
+        return recurrent
+
+    def synapses(self, n_post: int, n_pre: int, recurrent: bool) -> Synapses:
+        post, pre = (index.ravel() for index in np.indices((n_post, n_pre)))
+        keep = np.flatnonzero(post != pre) if recurrent else np.arange(post.size)
+        return post[keep].astype(np.int64), pre[keep].astype(np.int64), keep.astype(np.int64)
+
+
+class Dense(_Matrix):
     """All pairs: ``values[post, pre]``. Within one population the diagonal is no synapse and must be zero."""
 
+    weight_field: ClassVar[str] = "values"
     kind: Literal["Dense"] = "Dense"
-    values: Matrix
+    values: Annotated[Matrix, Structure()]
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> Dense:
+        return cls(values=np.where(np.eye(2, dtype=np.bool_) & recurrent, 0.0, weight))
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        shape, own = (n_post, n_pre), self.values.shape
+        if own != shape:
+            fix = "weights are [post, pre]: transpose them" if own == shape[::-1] else "one row per post"
+            yield Diagnostic("SAL003", path, f"shape {own}", f"shape {shape}", fix)
+        elif recurrent:
+            for i in np.flatnonzero(np.diag(self.values)):
+                value, fix = f"{self.values[i, i]:g}", "set the diagonal to zero"
+                yield Diagnostic("SAL010", f"{path}[{i}][{i}]", value, "no self-connections", fix)
 
 
-class Sparse(Model):
+class Sparse(Connector):
     """A list of synapses (COO): ``weight[k]`` from ``pre[k]`` to ``post[k]``; each pair at most once."""
 
     kind: Literal["Sparse"] = "Sparse"
-    post: Indices
-    pre: Indices
-    weight: Vector
+    post: Annotated[Indices, Structure()]
+    pre: Annotated[Indices, Structure()]
+    weight: Annotated[Vector, Structure()]
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> Sparse:
+        return cls(post=[1], pre=[0], weight=[weight])
 
     @model_validator(mode="after")
     def _consistent(self) -> Sparse:
@@ -48,70 +132,98 @@ class Sparse(Model):
             raise refuse("SAL007", asked, "each pair once", "add the weights up")
         return self
 
+    def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:
+        return (len(self.weight),)
 
-class OneToOne(Model):
+    def synapses(self, n_post: int, n_pre: int, recurrent: bool) -> Synapses:
+        pairs = _pairs(self.post, self.pre)
+        if np.all(pairs[1:] > pairs[:-1]):
+            return self.post, self.pre, np.arange(len(pairs), dtype=np.int64)
+        order = np.argsort(pairs)
+        return self.post[order], self.pre[order], order.astype(np.int64)
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        for end, index, size in (("post", self.post, n_post), ("pre", self.pre, n_pre)):
+            for k in np.flatnonzero(index >= size)[:1]:
+                fix = f"the {end}synaptic population has {size} neurons, counted from 0"
+                yield Diagnostic("SAL003", f"{path}.{end}[{k}]", str(index[k]), f"0..{size - 1}", fix)
+        if recurrent:
+            for k in np.flatnonzero(self.post == self.pre)[:1]:
+                asked = f"{self.pre[k]} -> {self.post[k]}"
+                yield Diagnostic("SAL010", f"{path}[{k}]", asked, "no self-connections", "leave it out")
+
+
+class OneToOne(Connector):
     """Neuron k to neuron k; ``weight`` is one number or one per neuron."""
 
     kind: Literal["OneToOne"] = "OneToOne"
-    weight: PerNeuron
+    weight: Annotated[PerNeuron, Structure()]
+    within_population: ClassVar[bool] = False
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> OneToOne:
+        return cls(weight=weight)
+
+    def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:
+        return (n_post,)
+
+    def synapses(self, n_post: int, n_pre: int, recurrent: bool) -> Synapses:
+        each = np.arange(n_post, dtype=np.int64)
+        return each, each, each
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        if n_post != n_pre:
+            asked, fix = f"{n_pre} -> {n_post} neurons", "use Sparse, or a matrix"
+            yield Diagnostic("SAL003", path, asked, "equal sizes for OneToOne", fix)
+        if recurrent:
+            asked, fix = "OneToOne within a population", "use two populations"
+            yield Diagnostic("SAL010", path, asked, "no self-connections", fix)
+        yield from wrong_shape(f"{path}.weight", self.weight, (n_post,))
 
 
-class AllToAll(Model):
+class AllToAll(_Matrix):
     """Every pair with the same weight, without self-connections."""
 
     kind: Literal["AllToAll"] = "AllToAll"
-    weight: Number
+    weight: Annotated[Number, Structure()]
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> AllToAll:
+        return cls(weight=weight)
 
 
-def _as_dense(value: Any) -> Any:
-    """A bare matrix is Dense."""
-    return value if isinstance(value, Model | dict) else {"kind": "Dense", "values": value}
+def wrong_shape(path: str, value: Any, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
+    """A finding if ``value`` is an array that is not of ``shape``."""
+    if isinstance(value, np.ndarray) and value.shape != shape:
+        expected = f"one number or shape {shape}"
+        each = "neuron" if len(shape) == 1 else "synapse, [post, pre]"
+        yield Diagnostic("SAL003", path, f"shape {value.shape}", expected, f"give one for all, or one per {each}")
 
 
-Connectivity = Annotated[Dense | Sparse | OneToOne | AllToAll, Field(discriminator="kind"), BeforeValidator(_as_dense)]
-
-
-def shape_of(weights: Connectivity, n_post: int, n_pre: int) -> tuple[int, ...]:
+def shape_of(weights: Connector, n_post: int, n_pre: int) -> tuple[int, ...]:
     """The shape in which weights and per-synapse parameters are read and written: (post, pre), or (synapse,) if sparse
     or one-to-one."""
-    if isinstance(weights, Sparse):
-        return (len(weights.weight),)
-    return (n_post,) if isinstance(weights, OneToOne) else (n_post, n_pre)
+    return weights.shape(n_post, n_pre)
 
 
-def count(weights: Connectivity, n_post: int, n_pre: int, recurrent: bool) -> int:
+def count(weights: Connector, n_post: int, n_pre: int, recurrent: bool) -> int:
     """How many ``synapses`` there are, without listing them."""
-    n = math.prod(shape_of(weights, n_post, n_pre))
-    return n - n_post if recurrent and isinstance(weights, Dense | AllToAll) else n
+    return math.prod(weights.shape(n_post, n_pre)) - n_post * weights.is_hollow(recurrent)
 
 
-def synapses(weights: Connectivity, n_post: int, n_pre: int, recurrent: bool) -> tuple[IntArray, IntArray, IntArray]:
+def synapses(weights: Connector, n_post: int, n_pre: int, recurrent: bool) -> Synapses:
     """(post, pre, position): the synapses sorted by post, then pre, and where each lies in the flattened ``shape_of``.
 
     The diagonal of a recurrent dense or all-to-all projection holds no synapses.
     """
-    if isinstance(weights, Sparse):
-        pairs = _pairs(weights.post, weights.pre)
-        if np.all(pairs[1:] > pairs[:-1]):
-            return weights.post, weights.pre, np.arange(len(pairs), dtype=np.int64)
-        order = np.argsort(pairs)
-        return weights.post[order], weights.pre[order], order.astype(np.int64)
-    if isinstance(weights, OneToOne):
-        each = np.arange(n_post, dtype=np.int64)
-        return each, each, each
-    post, pre = (index.ravel() for index in np.indices((n_post, n_pre)))
-    keep = np.flatnonzero(post != pre) if recurrent else np.arange(post.size)
-    return post[keep].astype(np.int64), pre[keep].astype(np.int64), keep.astype(np.int64)
+    return weights.synapses(n_post, n_pre, recurrent)
 
 
-def values(weights: Connectivity, n_post: int, n_pre: int, recurrent: bool) -> FloatArray:
+def values(weights: Connector, n_post: int, n_pre: int, recurrent: bool) -> FloatArray:
     """The weights in ``shape_of``'s shape; zero where a recurrent projection has no synapse."""
-    shape = shape_of(weights, n_post, n_pre)
-    if isinstance(weights, Dense):
-        return weights.values
-    if isinstance(weights, AllToAll):
-        full = np.full(shape, weights.weight)
-        if recurrent:
-            np.fill_diagonal(full, 0.0)
-        return full
-    return np.broadcast_to(np.asarray(weights.weight, dtype=np.float64), shape)
+    shape, stored = weights.shape(n_post, n_pre), np.asarray(weights.stored, dtype=np.float64)
+    if not weights.is_hollow(recurrent) or stored.shape == shape:
+        return np.broadcast_to(stored, shape)
+    full = np.full(shape, stored)
+    np.fill_diagonal(full, 0.0)
+    return full

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from salhw.description.markers import unit_of
 from salhw.diagnostics import DescriptionError, Diagnostic, counted
 from salhw.diagnostics.wording import nearest, number, shown
 
@@ -16,15 +17,8 @@ MOST = 1000
 """So many findings of one description are worded; of a list of a million wrong entries nobody reads more."""
 
 
-UNITS = dict.fromkeys(
-    ("dt", "tau", "tau_m", "tau_ref", "tau_syn", "area", "delay", "start", "stop", "every", "times"), "ms"
-)
-UNITS["rate"] = "Hz"
-
-
-def with_unit(path: str, text: str) -> str:
-    """``text`` followed by the unit of the field that ``path`` ends in, if it has one."""
-    unit = UNITS.get(path.rpartition(".")[2].partition("[")[0])
+def with_unit(unit: str, text: str) -> str:
+    """``text`` followed by a unit, if there is one."""
     return f"{text} {unit}" if unit else text
 
 
@@ -58,21 +52,29 @@ def _path(loc: Sequence[int | str], data: Any) -> str:
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+        group = getattr(annotation, "members", {})
+        return [annotation] if "kind" in annotation.model_fields or not group else [*group.values()]
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
-def _models_at(cls: type[BaseModel], loc: Sequence[int | str]) -> list[type[BaseModel]]:
-    """The models that may stand at pydantic's location ``loc`` below ``cls``; one where the tag of a union is known."""
+def _models_at(cls: type[BaseModel], loc: Sequence[int | str], data: Any) -> list[type[BaseModel]]:
+    """The models that may stand at pydantic's location ``loc`` in ``data`` for a ``cls``; one if its kind is known."""
     models = [cls]
     for key in loc:
-        tagged = [m for m in models if "kind" in m.model_fields and m.model_fields["kind"].default == key]
-        if tagged:
-            models = tagged
-        elif isinstance(key, str):
+        if isinstance(key, str):
             fields = [m.model_fields[key].annotation for m in models if key in m.model_fields]
             models = [model for annotation in fields for model in _models_in(annotation)]
+        data = _inside(data, key)
+        kind = _inside(data, "kind")
+        models = [m for m in models if "kind" in m.model_fields and m.model_fields["kind"].default == kind] or models
     return models
+
+
+def _inside(data: Any, key: int | str) -> Any:
+    """What data has at a key or index; None if that is nothing."""
+    if isinstance(key, int):
+        return data[key] if isinstance(data, list | tuple) and key < len(data) else data if key == 0 else None
+    return data.get(key) if isinstance(data, Mapping) else getattr(data, key, None)
 
 
 _LIMITS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt")}
@@ -91,7 +93,7 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
         at = context["at"]
         path += at if at.startswith("[") or not path or not at else f".{at}"
         return Diagnostic(kind, path or cls.__name__, context["asked"], context["supported"], context["fix"])
-    models = _models_at(cls, loc[:-1] if kind in ("missing", "extra_forbidden") else loc)
+    models = _models_at(cls, loc[:-1] if kind in ("missing", "extra_forbidden") else loc, data)
     names = ", ".join(m.__name__ for m in models)
     if kind == "missing":
         return Diagnostic("SAL002", path, "", f"required by {names}, and missing", f"give {field}")
@@ -99,10 +101,12 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
         known = [name for model in models for name in model.model_fields]
         return Diagnostic("SAL002", path, "", f"unknown field of {names}", nearest(field, known, "leave it out"))
     path = path or cls.__name__
-    asked = with_unit(path, number(value)) if type(value) in (int, float) else shown(value)
+    owners = _models_at(cls, loc[:-1], data) if loc else []
+    unit = next((unit for owner in owners if (unit := unit_of(owner, field))), "")
+    asked = with_unit(unit, number(value)) if type(value) in (int, float) else shown(value)
     if kind in _LIMITS:
         sign, key = _LIMITS[kind]
-        limit = with_unit(path, f"{sign} {number(context[key])}")
+        limit = with_unit(unit, f"{sign} {number(context[key])}")
         return Diagnostic("SAL005", path, asked, limit, f"choose {field} {limit}")
     if kind == "finite_number":
         return Diagnostic("SAL004", path, shown(value), "a finite number", "replace NaN or infinity")
@@ -111,15 +115,10 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
     if kind == "string_pattern_mismatch":
         supported = "letters, digits and _, beginning with a letter"
         return Diagnostic("SAL005", path, asked, supported, "choose such a name")
-    if kind == "union_tag_invalid":
-        tags = context["expected_tags"]
-        return Diagnostic("SAL005", path, context["tag"], f"one of {tags}", nearest(context["tag"], _quoted(tags)))
     if kind == "too_short":
         return Diagnostic("SAL005", path, f"{context['actual_length']}", f"at least {context['min_length']}", "add one")
     if models and models != [cls]:
-        kinds = [m.model_fields["kind"].default for m in models if "kind" in m.model_fields]
-        fix = f"give one with kind = {' or '.join(kinds)}" if kinds else f"give a {names}"
-        return Diagnostic("SAL001", path, asked, f"one of {names}" if len(models) > 1 else f"a {names}", fix)
+        return Diagnostic("SAL001", path, asked, f"a {names}", f"give a {names}")
     supported = _TYPES.get(kind.partition("_")[0], error["msg"].removeprefix("Input should be "))
     return Diagnostic("SAL001", path, asked, supported, f"give {supported}")
 

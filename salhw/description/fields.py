@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from salhw.description.errors import description_error
@@ -32,6 +39,8 @@ def _not_text(value: Any) -> Any:
 
 NotText = BeforeValidator(_not_text)  # after the constraints, or pydantic leaves them out of the JSON Schema
 Number = Annotated[float, NotText]
+Milliseconds = Annotated[float, Field(gt=0), NotText]
+NonNegative = Annotated[float, Field(ge=0), NotText]
 
 
 class _Meta(ModelMetaclass):
@@ -207,10 +216,3 @@ PerSynapse = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 Matrix = Annotated[FloatArray, ArrayOf((2,))]
 Vector = Annotated[FloatArray, ArrayOf((1,))]
 Indices = Annotated[IntArray, ArrayOf((1,), np.int64)]
-
-
-def in_steps(time: float, dt: float) -> int | None:
-    """``time`` as a whole number of steps of ``dt`` (both in ms), or None if it is off the grid by 1e-6 steps, or
-    beyond 2^53, where every number is a whole one."""
-    steps = time / dt
-    return round(steps) if math.isfinite(steps) and abs(steps) <= 2.0**53 and abs(steps - round(steps)) < 1e-6 else None

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
-from salhw.description.fields import FloatArray, Model
-from salhw.description.neurons import Milliseconds
+from salhw.description.fields import FloatArray, Milliseconds
+from salhw.description.kinds import Kind
+from salhw.description.markers import Mark
 from salhw.diagnostics.arguments import numbers, whole, wrong
 from salhw.diagnostics.wording import shown
 
 Superposition = Literal["sum", "last"]
+TAU_SYN = Mark(10, 12, -1, unit="ms")
 
 
-class _Kernel(Model):
-    """Common to all kernels.
+class Kernel(Kind):
+    """A PSP kernel.
 
     Args:
         tau_syn: time constant in ms.
@@ -25,9 +26,10 @@ class _Kernel(Model):
             the one before ("renewing" synapses, and the Markov chain of section 4.2.1).
     """
 
-    tau_syn: Milliseconds = 10.0
-    area: Milliseconds | None = None
-    superposition: Superposition = "sum"
+    section = "kernels"
+    tau_syn: Annotated[Milliseconds, TAU_SYN] = 10.0
+    area: Annotated[Milliseconds | None, Mark(None, 5, -1, unit="ms")] = None
+    superposition: Annotated[Superposition, Mark("sum", "last", "first")] = "sum"
 
     @property
     def height(self) -> float:
@@ -47,16 +49,17 @@ class _Kernel(Model):
         return self.shape(np.arange(1, steps + 1, dtype=np.float64) * dt)
 
 
-class Rectangular(_Kernel):
+class Rectangular(Kernel):
     """1 for exactly tau_syn (paper Eq 9), which is a whole number of steps."""
 
     kind: Literal["Rectangular"] = "Rectangular"
+    tau_syn: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 10.0
 
     def shape(self, s: FloatArray) -> FloatArray:
         return np.where(numbers("s", s) < self.tau_syn * (1 + 1e-9), self.height, 0.0)
 
 
-class Exponential(_Kernel):
+class Exponential(Kernel):
     """exp(-s / tau_syn)."""
 
     kind: Literal["Exponential"] = "Exponential"
@@ -65,7 +68,7 @@ class Exponential(_Kernel):
         return self.height * np.exp(-numbers("s", s) / self.tau_syn)
 
 
-class Alpha(_Kernel):
+class Alpha(Kernel):
     """(s / tau_syn) exp(-s / tau_syn) (paper Eq 6 for area=tau_ref)."""
 
     kind: Literal["Alpha"] = "Alpha"
@@ -73,6 +76,3 @@ class Alpha(_Kernel):
     def shape(self, s: FloatArray) -> FloatArray:
         age = numbers("s", s) / self.tau_syn
         return self.height * age * np.exp(-age)
-
-
-Kernel = Annotated[Rectangular | Exponential | Alpha, Field(discriminator="kind")]

@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from salhw.description.connectivity import Connectivity
-from salhw.description.fields import Model, NotText
-from salhw.description.kernels import Kernel, Rectangular
-from salhw.description.neurons import GLM, LIF, Milliseconds, Neuron
-from salhw.description.plasticity import PlasticityRule
+from salhw.description.consistency import problems
+from salhw.description.fields import Model
+from salhw.description.kinds import OneOf
+from salhw.description.markers import Structure
+from salhw.description.parts import Name, Population, Projection, Step
 from salhw.description.probes import Probe
-from salhw.description.stimuli import NonNegative, Stimulus
-from salhw.diagnostics import LENGTH, DescriptionError, UnknownNameError
+from salhw.description.stimuli import Stimulus
+from salhw.diagnostics import DescriptionError, UnknownNameError
 from salhw.diagnostics.arguments import as_path, known_name
 
 T = TypeVar("T")
-MAX_SIZE = 2**31 - 1  # neurons of a population, so that a pair of them fits 64 bits
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=LENGTH)]
-
-
-def _as_tuple(value: Any) -> Any:
-    """One rule, or none, or several."""
-    if value is None:
-        return ()
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-class Population(Model):
-    """``size`` neurons of one model, called ``name`` in every path."""
-
-    name: Name
-    size: Annotated[int, Field(ge=1, le=MAX_SIZE), NotText]
-    neuron: Neuron
-
-
-class Projection(Model):
-    """Synapses from population ``pre`` to population ``post``.
-
-    Args:
-        weights: a matrix W[post, pre], or Sparse, OneToOne, AllToAll; dimensionless (units of log firing rate).
-        kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
-        delay: in ms, a whole number of steps.
-        plasticity: a rule, or several that add up.
-    """
-
-    name: Name
-    pre: str
-    post: str
-    weights: Connectivity
-    kernel: Kernel = Rectangular()
-    delay: NonNegative = 0.0
-    plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple)] = ()
 
 
 class Network(Model):
@@ -68,17 +32,15 @@ class Network(Model):
     """
 
     name: Name
-    dt: Milliseconds
-    populations: Annotated[tuple[Population, ...], Field(min_length=1)]
-    projections: tuple[Projection, ...] = ()
-    stimuli: tuple[Stimulus, ...] = ()
-    probes: tuple[Probe, ...] = ()
+    dt: Step
+    populations: Annotated[tuple[Population, ...], Field(min_length=1), Structure()]
+    projections: Annotated[tuple[Projection, ...], Structure()] = ()
+    stimuli: Annotated[tuple[Annotated[Stimulus, OneOf(Stimulus)], ...], Structure()] = ()
+    probes: Annotated[tuple[Annotated[Probe, OneOf(Probe)], ...], Structure()] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
-        from salhw.description.consistency import problems
-
-        if findings := problems(self):
+        if findings := problems(self.dt, self.populations, self.projections, self.stimuli, self.probes):
             raise DescriptionError("", findings)
         return self
 
@@ -138,11 +100,6 @@ class Network(Model):
 
 def _named(what: str, name: str, known: dict[str, T]) -> T:
     return known[known_name(what, name, known, kind=UnknownNameError)]
-
-
-def tau_ref_of(population: Population) -> float | None:
-    """The refractory period in ms; None for sources."""
-    return population.neuron.tau_ref if isinstance(population.neuron, GLM | LIF) else None
 
 
 def takes_step(net: Network, dt: float) -> bool:

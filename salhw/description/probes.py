@@ -2,56 +2,72 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from salhw.description.fields import Milliseconds
+from salhw.description.kinds import Kind
+from salhw.description.markers import Mark, PopulationName, ProjectionName
 
-from salhw.description.fields import Model
-from salhw.description.neurons import Milliseconds
+EVERY = Mark(5, 7, -1, unit="ms", grid=1)
 
 
-class Spikes(Model):
+class Probe(Kind):
+    """A probe: it looks at a population whose neurons offer what it ``needs`` (see Neuron.offers), or at a projection.
+    A network has one probe of a kind for each of them."""
+
+    section = "probes"
+    needs: ClassVar[str] = "spikes"
+    largest: ClassVar[int | None] = None
+    """The most neurons that the population may have."""
+
+    @property
+    def about(self) -> str:
+        """The name of the population or projection."""
+        return str(getattr(self, "population", None) or getattr(self, "projection", ""))
+
+
+class Spikes(Probe):
     """All spike times of a population."""
 
     kind: Literal["Spikes"] = "Spikes"
-    population: str
+    population: PopulationName
     if TYPE_CHECKING:
 
         def __init__(self, population: str, kind: str = ...) -> None: ...
 
 
-class Membrane(Model):
+class Membrane(Probe):
     """The membrane potential (GLM: u, LIF: v) of a population at the whole multiples of ``every`` ms, as it entered the
     decision whether to spike at that step; every step by default."""
 
+    needs: ClassVar[str] = "membrane"
     kind: Literal["Membrane"] = "Membrane"
-    population: str
-    every: Milliseconds | None = None
+    population: PopulationName
+    every: Annotated[Milliseconds | None, EVERY] = None
     if TYPE_CHECKING:
 
         def __init__(self, population: str, every: float | None = ..., kind: str = ...) -> None: ...
 
 
-class Weights(Model):
+class Weights(Probe):
     """The weights of a projection at the beginning of the run, then every ``every`` ms, after that step's updates."""
 
     kind: Literal["Weights"] = "Weights"
-    projection: str
-    every: Milliseconds
+    projection: ProjectionName
+    every: Annotated[Milliseconds, EVERY]
     if TYPE_CHECKING:
 
         def __init__(self, projection: str, every: float, kind: str = ...) -> None: ...
 
 
-class StateOccupancy(Model):
+class StateOccupancy(Probe):
     """For how many steps the network state z of a population (z_k = 1 within tau_ref of a spike, the step of the spike
     included) took each of its 2**n values; index sum_k z_k 2**k. For populations of at most 16 neurons."""
 
+    needs: ClassVar[str] = "state"
+    largest: ClassVar[int | None] = 16
     kind: Literal["StateOccupancy"] = "StateOccupancy"
-    population: str
+    population: PopulationName
     if TYPE_CHECKING:
 
         def __init__(self, population: str, kind: str = ...) -> None: ...
-
-
-Probe = Annotated[Spikes | Membrane | Weights | StateOccupancy, Field(discriminator="kind")]

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-from salhw.description.fields import ArrayOf, FloatArray, Indices, IntArray, Model, NotText, PerNeuron, Vector
+from salhw.description.fields import ArrayOf, FloatArray, Indices, IntArray, NonNegative, PerNeuron, Vector
+from salhw.description.grid import off_grid, whole_steps
+from salhw.description.kinds import Kind
+from salhw.description.markers import Mark, PopulationName, Structure
+from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number, refuse
 
-NonNegative = Annotated[float, Field(ge=0), NotText]
+
+class Stimulus(Kind):
+    """A stimulus: it acts on a ``population`` whose neurons offer what it ``needs`` (see Neuron.offers)."""
+
+    section = "stimuli"
+    needs: ClassVar[str] = "spikes"
+
+    if TYPE_CHECKING:
+        population: str
+
+    def neurons_of(self, size: int) -> int:
+        """How many neurons of a population of ``size`` it acts on: what fields marked per neuron have entries for."""
+        return size
+
+    def steady_drive(self, dt: float) -> float | FloatArray:
+        """What it adds all along to the drive of Neuron.steady_rate; of one that ends, at most what it takes away."""
+        return 0.0
+
+    def contradictions(self, path: str, size: int, dt: float) -> Iterator[Diagnostic]:
+        """What is wrong with it, at a ``path``, in a population of ``size``, beside what the markers say."""
+        yield from ()
 
 
-class _Windowed(Model):
-    start: NonNegative = 0.0
-    stop: NonNegative | None = None
+class _Windowed(Stimulus):
+    start: Annotated[NonNegative, Mark(0, 2, -1, unit="ms", grid=0)] = 0.0
+    stop: Annotated[NonNegative | None, Mark(None, 12, -1, unit="ms", grid=1)] = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Any:
@@ -31,9 +56,10 @@ class Poisson(_Windowed):
     """Independent Poisson spikes of a Source population at ``rate`` Hz (one number or one per neuron), from ``start``
     until ``stop``. At most one spike per neuron and step: with probability 1 - exp(-rate dt)."""
 
+    needs: ClassVar[str] = "rate"
     kind: Literal["Poisson"] = "Poisson"
-    population: str
-    rate: PerNeuron
+    population: PopulationName
+    rate: Annotated[PerNeuron, Mark(20.0, 10.0, -1.0, unit="Hz", per="neuron")]
 
     @field_validator("rate")
     @classmethod
@@ -44,6 +70,9 @@ class Poisson(_Windowed):
             raise refuse("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
         return value
 
+    def steady_drive(self, dt: float) -> float | FloatArray:
+        return 0.0 if self.stop is not None else -np.expm1(-np.asarray(self.rate) * dt / 1000.0) / dt
+
     if TYPE_CHECKING:
 
         def __init__(
@@ -51,13 +80,13 @@ class Poisson(_Windowed):
         ) -> None: ...
 
 
-class SpikeTimes(Model):
+class SpikeTimes(Stimulus):
     """Forced spikes: ``times[k]`` lists those of neuron k in ms, multiples of dt. A forced spike of a GLM or LIF neuron
     happens whatever its state, and starts a new refractory period."""
 
     kind: Literal["SpikeTimes"] = "SpikeTimes"
-    population: str
-    times: tuple[Vector, ...]
+    population: PopulationName
+    times: Annotated[tuple[Vector, ...], Structure(unit="ms", example=((3, 15), (4,)))]
     if TYPE_CHECKING:
 
         def __init__(self, population: str, times: Any, kind: str = ...) -> None: ...
@@ -72,16 +101,25 @@ class SpikeTimes(Model):
                 raise refuse("SAL005", asked, limit, "sort the times, and keep each once", at=f"times[{k}][{i}]")
         return self
 
+    def contradictions(self, path: str, size: int, dt: float) -> Iterator[Diagnostic]:
+        if len(self.times) != size:
+            asked, expected = f"{len(self.times)} lists", f"{size}, one per neuron"
+            yield Diagnostic("SAL003", f"{path}.times", asked, expected, "an empty list for a neuron without spikes")
+        for k, train in enumerate(self.times):
+            for i in np.flatnonzero(~whole_steps(train, dt))[:1]:
+                yield from off_grid(f"{path}.times[{k}][{i}]", float(train[i]), dt, least=0)
+
 
 class Clamp(_Windowed):
     """Holds neurons of a GLM population in a state: ``state`` 1 (fires as soon as it is not refractory: z = 1) or 0
     (never fires); one per entry of ``neurons``, None meaning the whole population. Where clamps overlap in time, the
     last one in the network's list holds."""
 
+    needs: ClassVar[str] = "decision"
     kind: Literal["Clamp"] = "Clamp"
-    population: str
-    state: Annotated[int | IntArray, ArrayOf((0, 1), np.int64)]
-    neurons: Indices | None = None
+    population: PopulationName
+    state: Annotated[int | IntArray, ArrayOf((0, 1), np.int64), Mark(1, 0, 2, per="neuron")]
+    neurons: Annotated[Indices | None, Structure(index=True)] = None
 
     @field_validator("state")
     @classmethod
@@ -99,6 +137,12 @@ class Clamp(_Windowed):
                 raise refuse("SAL006", f"neuron {neuron} twice", "every neuron once", "leave one out", at="neurons")
         return self
 
+    def steady_drive(self, dt: float) -> float | FloatArray:
+        return -np.inf
+
+    def neurons_of(self, size: int) -> int:
+        return size if self.neurons is None else len(self.neurons)
+
     if TYPE_CHECKING:
 
         def __init__(
@@ -115,14 +159,16 @@ class Clamp(_Windowed):
 class Current(_Windowed):
     """Adds ``amplitude`` to the bias of a GLM or LIF population (its units; one number or one per neuron)."""
 
+    needs: ClassVar[str] = "bias"
     kind: Literal["Current"] = "Current"
-    population: str
-    amplitude: PerNeuron
+    population: PopulationName
+    amplitude: Annotated[PerNeuron, Mark(1.0, 0.5, np.inf, per="neuron")]
+
+    def steady_drive(self, dt: float) -> float | FloatArray:
+        return self.amplitude if self.stop is None else np.minimum(self.amplitude, 0.0)
+
     if TYPE_CHECKING:
 
         def __init__(
             self, population: str, amplitude: Any, start: float = ..., stop: float | None = ..., kind: str = ...
         ) -> None: ...
-
-
-Stimulus = Annotated[Poisson | SpikeTimes | Clamp | Current, Field(discriminator="kind")]

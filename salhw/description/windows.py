@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
-from salhw.description.fields import FloatArray, Model, PerSynapse
-from salhw.description.neurons import Milliseconds
+from salhw.description.fields import FloatArray, Milliseconds, PerSynapse
+from salhw.description.kinds import Kind
+from salhw.description.markers import Mark
 from salhw.diagnostics.arguments import numbers
 
+AMPLITUDE = Mark(1.0, 0.5, np.inf, per="synapse", settable="declared")
+TAU = Mark(10, 12, -1, unit="ms")
 
-class ExponentialWindow(Model):
+
+class Window(Kind):
+    """A window: how much a pair of spikes counts, ``amplitude * shape(|dt|)``, with a time constant ``tau`` in ms. The
+    amplitude is signed, one number or one per synapse."""
+
+    section = "windows"
+    common = ("amplitude", "tau")
+
+    if TYPE_CHECKING:
+        amplitude: float | FloatArray
+        tau: float
+
+    def shape(self, lag: FloatArray) -> FloatArray:
+        """The window without its amplitude at lags |dt| in ms."""
+        raise NotImplementedError
+
+
+class ExponentialWindow(Window):
     """``amplitude * exp(-|dt| / tau)``; tau in ms, amplitude signed, one number or one per synapse."""
 
     kind: Literal["Exponential"] = "Exponential"
-    amplitude: PerSynapse = 1.0
-    tau: Milliseconds
+    amplitude: Annotated[PerSynapse, AMPLITUDE] = 1.0
+    tau: Annotated[Milliseconds, TAU]
 
     def shape(self, lag: FloatArray) -> FloatArray:
-        """The window without its amplitude at lags |dt| in ms."""
         return np.exp(-numbers("lag", lag) / self.tau)
 
 
-class TriangularWindow(Model):
+class TriangularWindow(Window):
     """``amplitude * max(0, 1 - |dt| / tau)``; tau in ms, amplitude signed, one number or one per synapse."""
 
     kind: Literal["Triangular"] = "Triangular"
-    amplitude: PerSynapse = 1.0
-    tau: Milliseconds
+    amplitude: Annotated[PerSynapse, AMPLITUDE] = 1.0
+    tau: Annotated[Milliseconds, TAU]
 
     def shape(self, lag: FloatArray) -> FloatArray:
-        """The window without its amplitude at lags |dt| in ms."""
         return np.maximum(0.0, 1.0 - numbers("lag", lag) / self.tau)
-
-
-Window = Annotated[ExponentialWindow | TriangularWindow, Field(discriminator="kind")]

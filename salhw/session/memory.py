@@ -11,16 +11,16 @@ import numpy as np
 
 from salhw import machine
 from salhw.description.connectivity import count, shape_of
-from salhw.description.fields import FloatArray, in_steps
-from salhw.description.neurons import GLM, LIF
+from salhw.description.grid import in_steps
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.wording import number
 from salhw.machine import RESERVE, Memory, amount, rounded
 
 if TYPE_CHECKING:
-    from salhw.description.network import Network, Population
+    from salhw.description.network import Network
+    from salhw.description.parts import Population
     from salhw.session.recording import Recording
 
 CERTAIN = 10.0  # a run is refused for its spikes if a tenth of those that are expected would not fit
@@ -103,28 +103,10 @@ def expected_spikes(net: Network, every_spike: bool, start: int, stop: int) -> f
 
 def _rate(net: Network, p: Population) -> float:
     """Spikes per ms of a population by its bias and what drives it all along; what ends drives nobody here."""
-    own = [s for s in net.stimuli if s.population == p.name and not isinstance(s, SpikeTimes)]
-    if any(isinstance(s, Clamp) for s in own):
-        return 0.0
-    total = np.zeros(p.size)
-    for s in own:
-        if isinstance(s, Poisson) and s.stop is None:
-            total += -np.expm1(-np.asarray(s.rate) * net.dt / 1000.0) / net.dt  # at most one spike per step
-        elif isinstance(s, Current):
-            total += s.amplitude if s.stop is None else np.minimum(s.amplitude, 0.0)
-    if isinstance(p.neuron, GLM):
-        waits = p.neuron.tau_ref * (1.0 + np.exp(np.minimum(-(p.neuron.bias + total), 500.0)))
-        return float(np.sum(1.0 / waits))
-    if isinstance(p.neuron, LIF):
-        return float(np.sum(_lif_rate(p.neuron, p.neuron.v_rest + p.neuron.bias + total)))
-    return float(np.sum(np.minimum(total, 1.0 / net.dt)))
-
-
-def _lif_rate(neuron: LIF, end: FloatArray) -> FloatArray:
-    """Of neurons whose potential tends to ``end``."""
-    above = np.maximum(end - neuron.v_thresh, 1e-300)
-    waits = neuron.tau_ref + neuron.tau_m * np.log(np.maximum(end - neuron.v_reset, 1e-300) / above)
-    return np.where(end > neuron.v_thresh, 1.0 / waits, 0.0)
+    drive = np.zeros(p.size)
+    for stimulus in net.stimuli:
+        drive = drive + stimulus.steady_drive(net.dt) if stimulus.population == p.name else drive
+    return float(np.sum(p.neuron.steady_rate(drive, net.dt)))
 
 
 def _given(net: Network, p: Population, start: int, stop: int) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from salhw.description.connectivity import AllToAll, Dense, shape_of, values
-from salhw.description.consistency import rule_name
+from salhw.description.connectivity import Connector, values
 from salhw.description.fields import FloatArray
-from salhw.description.network import Network, Projection
-from salhw.description.neurons import GLM, LIF
+from salhw.description.kinds import Kind
+from salhw.description.markers import marks
+from salhw.description.network import Network
+from salhw.description.parts import Projection, rule_name
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.arguments import checked_duration, checked_progress
 from salhw.diagnostics.wording import nearest, number, one_of, shown
@@ -21,61 +22,78 @@ from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 
-BRANCHES = ("causal", "anticausal")
-"""Of the window of a rule."""
-
 
 @dataclass(frozen=True)
 class Address:
-    """One array of a session: ``shape`` without the instance dimension; ``rule`` counts a projection's rules, and
-    ``branch`` is the one that an amplitude belongs to. ``allowed`` is what may be written, None for any number;
-    ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix holds no synapses."""
+    """One array of a session: ``shape`` without the instance dimension. ``owner`` is the population or projection that
+    has it, ``rule`` counts a projection's rules, ``part`` names the part of the rule that the field is of. ``allowed``
+    is what may be written, None for any number; ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix
+    holds no synapses."""
 
     path: str
     owner: str
     field: str
     shape: tuple[int, ...]
     rule: int = 0
-    branch: str = ""
+    part: str = ""
     allowed: Range | None = None
     limit: str = ""
     hollow: bool = False
 
 
 def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
-    """Everything that a session of ``net`` can get and set: biases, weights, learning rates; and the amplitudes of
-    windows that the ``target`` declares ``settable``. With the target's ranges, if there is a target."""
+    """Everything that a session of ``net`` can get and set, with the target's ranges if there is a target: the fields
+    that are marked settable (biases, weights, learning rates), and those that the target declares ``settable``
+    (amplitudes of windows)."""
     found = [
-        Address(f"populations.{p.name}.bias", p.name, "bias", (p.size,), **_bias_limits(p.neuron.kind, target))
+        Address(f"populations.{p.name}.{field}", p.name, field, (p.size,), **_limits(capability, field, target))
         for p in net.populations
-        if isinstance(p.neuron, GLM | LIF)
+        for capability in [{} if target is None else target.neurons.get(p.neuron.kind, {})]
+        for field in settable(p.neuron, capability)
     ]
     for p in net.projections:
-        shape = shape_of(p.weights, *net.ends(p.name)[:2])
-        here = None if target is None else target.on(p.name)
-        hollow: dict[str, Any] = {"hollow": p.pre == p.post and isinstance(p.weights, Dense | AllToAll)}
-        limits = _weight_limits(p, here) | hollow
-        found.append(Address(f"projections.{p.name}.weights", p.name, "weights", shape, **limits))
-        for k in range(len(p.plasticity)):
+        shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.on(p.name)
+        hollow: dict[str, Any] = {"hollow": p.weights.is_hollow(p.recurrent)}
+        found.append(
+            Address(f"projections.{p.name}.weights", p.name, "weights", shape, **_weight_limits(p, here) | hollow)
+        )
+        for k, rule in enumerate(p.plasticity):
             at = f"projections.{p.name}.{rule_name(p, k)}"
-            limits = _limits(_rules(p, k, here), "learning_rate", here) | hollow
-            found.append(Address(f"{at}.learning_rate", p.name, "learning_rate", shape, k, **limits))
-            for branch in _settable(p, k, target):
-                window = getattr(p.plasticity[k], branch).kind
-                declared = {} if here is None else here.windows[window]
-                limits = _limits(declared, "amplitude", here) | _limits(declared, "written_amplitude", here) | hollow
-                found.append(Address(f"{at}.{branch}.amplitude", p.name, "amplitude", shape, k, branch, **limits))
+            declared = _rules(p, k, here)
+            for field in settable(rule, declared):
+                limits = _limits(declared, field, here) | hollow
+                found.append(Address(f"{at}.{field}", p.name, field, shape, k, **limits))
+            for name, part in rule.parts():
+                declared = {} if here is None else here.windows.get(part.kind, {})
+                for field in settable(part, declared):
+                    limits = (
+                        _limits(declared, field, here)
+                        | _limits(
+                            declared,
+                            f"written_{field}",
+                            here,
+                        )
+                        | hollow
+                    )
+                    found.append(Address(f"{at}.{name}.{field}", p.name, field, shape, k, name, **limits))
     return {address.path: address for address in found}
+
+
+def settable(item: Kind, capability: Capability) -> list[str]:
+    """The fields of an item that a session can change, on a target with this capability."""
+    declared = capability.get("settable", ())
+    names = declared if isinstance(declared, tuple) else ()
+    return [
+        name
+        for name, mark in marks(type(item))
+        if mark.settable == "always" or (mark.settable == "declared" and name in names)
+    ]
 
 
 def _limits(capability: Capability, field: str, target: Target | None) -> dict[str, Any]:
     """The part of an Address that says what may be written."""
     entry = capability.get(field)
     return {"allowed": entry, "limit": f"the range of {target.name}"} if isinstance(entry, Range) and target else {}
-
-
-def _bias_limits(kind: str, target: Target | None) -> dict[str, Any]:
-    return _limits({} if target is None else target.neurons.get(kind, {}), "bias", target)
 
 
 def _rules(p: Projection, rule: int, target: Target | None) -> Capability:
@@ -101,29 +119,28 @@ def _weight_limits(p: Projection, target: Target | None) -> dict[str, Any]:
     return limits
 
 
-def _settable(p: Projection, rule: int, target: Target | None) -> Iterator[str]:
-    """The branches of a rule whose amplitudes a session of ``target`` can change."""
-    for branch in BRANCHES if target else ():
-        assert target is not None
-        fields = target.windows.get(getattr(p.plasticity[rule], branch).kind, {}).get("settable", ())
-        if isinstance(fields, tuple) and "amplitude" in fields:
-            yield branch
+def item_at(net: Network, address: Address) -> Kind | Projection:
+    """The part of the description whose field an address is."""
+    if address.path.startswith("populations."):
+        return net.population(address.owner).neuron
+    p = net.projection(address.owner)
+    if address.path == f"projections.{p.name}.{address.field}":
+        return p
+    rule = p.plasticity[address.rule]
+    return dict(rule.parts())[address.part] if address.part else rule
 
 
 def described(net: Network, address: Address) -> FloatArray:
     """What the description says at an address, in the address's shape."""
-    if address.field == "bias":
-        neuron = net.population(address.owner).neuron
-        value: float | FloatArray = neuron.bias if isinstance(neuron, GLM | LIF) else 0.0
-    else:
-        p = net.projection(address.owner)
-        if address.field == "weights":
-            value = values(p.weights, *net.ends(p.name))
-        elif address.field == "amplitude":
-            value = getattr(p.plasticity[address.rule], address.branch).amplitude
-        else:
-            value = p.plasticity[address.rule].learning_rate
+    value = getattr(item_at(net, address), address.field)
+    if isinstance(value, Connector):
+        value = values(value, *net.ends(address.owner))
     return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)
+
+
+def described_at(net: Network, path: str) -> FloatArray:
+    """What the description says at a path that every session has."""
+    return described(net, addresses(net)[path])
 
 
 def session_error(code: str, path: str, asked: str, supported: str, fix: str = "") -> SessionError:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.fields import FloatArray, IntArray, in_steps
-from salhw.description.network import Network, tau_ref_of
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
+from salhw.description.network import Network
 from salhw.description.probes import Spikes, StateOccupancy, Weights
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording, SpikeTrains, Trace
@@ -159,7 +160,7 @@ def recording(
             spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
         elif isinstance(probe, StateOccupancy):
             population = net.population(probe.population)
-            tau_ref = in_steps(tau_ref_of(population) or 0.0, net.dt) or 0
+            tau_ref = in_steps(population.neuron.refractory_period or 0.0, net.dt) or 0
             every = Raster.joined([before[population.name], rasters[population.name]]).since(start - tau_ref)
             occupied[population.name] = occupancy(every, population.size, len(ids), tau_ref, start, stop)
     return Recording(

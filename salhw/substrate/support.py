@@ -11,38 +11,33 @@ import numpy.typing as npt
 
 from salhw.description.errors import with_unit
 from salhw.description.fields import Model
-from salhw.description.kernels import Rectangular
-from salhw.description.plasticity import PairSTDP
+from salhw.description.markers import marks
+from salhw.description.plasticity import PlasticityRule
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.target import Target
 
-STRUCTURE = {
-    "kind", "name", "population", "projection", "neurons", "times", "causal", "anticausal", "update", "execution",
-}  # fmt: skip
+ELSEWHERE = {"weights", "update"}
+"""Marked fields whose capability is not a range or a choice of their own."""
 
 
-_ON_GRID = {"tau_ref", "delay", "start", "stop", "every"}
-"""Times that are whole numbers of steps; so is the ``tau_syn`` of a rectangular PSP."""
-
-
-def on_chip(rule: PairSTDP, target: Target) -> bool:
+def on_chip(rule: PlasticityRule, target: Target) -> bool:
     """Whether the target itself learns by this rule, whose network passed ``check``; otherwise its host does."""
     return not any(rule_findings("", rule, target.plasticity, target.windows))
 
 
 def rule_findings(
-    at: str, rule: PairSTDP, rules: Mapping[str, Capability], windows: Mapping[str, Capability], dt: float = 1.0
+    at: str, rule: PlasticityRule, rules: Mapping[str, Capability], windows: Mapping[str, Capability], dt: float = 1.0
 ) -> Iterator[Diagnostic]:
     yield from kind_findings(at, rule, rules, dt)
     if rule.kind in rules:
         yield from _schedule(f"{at}.update", rule, rules[rule.kind], dt)
-        for branch in ("causal", "anticausal"):
-            yield from kind_findings(f"{at}.{branch}", getattr(rule, branch), windows, dt)
+        for name, part in rule.parts():
+            yield from kind_findings(f"{at}.{name}", part, windows, dt)
 
 
-def _schedule(path: str, rule: PairSTDP, capability: Capability, dt: float) -> Iterator[Diagnostic]:
+def _schedule(path: str, rule: PlasticityRule, capability: Capability, dt: float) -> Iterator[Diagnostic]:
     """When weights change. A period is a whole number of steps, so is the one that a fix names."""
     schedules, periods = capability.get("update", ()), capability.get("every")
     known = schedules if isinstance(schedules, tuple) else ()
@@ -76,27 +71,27 @@ def kind_findings(
     if item.kind not in capabilities:
         yield unsupported(path, item.kind, tuple(capabilities), fix)
     else:
-        yield from field_findings(path, item, capabilities[item.kind], STRUCTURE, dt)
+        yield from field_findings(path, item, capabilities[item.kind], dt)
 
 
-def field_findings(
-    path: str, item: Model, capability: Capability, skipped: set[str], dt: float
-) -> Iterator[Diagnostic]:
+def field_findings(path: str, item: Model, capability: Capability, dt: float) -> Iterator[Diagnostic]:
+    """Every marked field of ``item`` that lies outside of its capability, or may only have its default.
+
+    What has no capability of its own (when weights change, which connector there is) is held against it elsewhere."""
     arrays = capability.get("arrays", ())
-    for name, info in type(item).model_fields.items():
-        if name in skipped or name in STRUCTURE:
+    for name, mark in marks(type(item)):
+        if name in ELSEWHERE:
             continue
-        value = getattr(item, name)
+        value, unit, default = getattr(item, name), mark.unit, type(item).model_fields[name].get_default()
+        at = f"{path}.{name}".lstrip(".")
         if name in capability:
             may_vary = isinstance(arrays, tuple) and name in arrays
-            stepped = name in _ON_GRID or (name == "tau_syn" and isinstance(item, Rectangular))
-            at = f"{path}.{name}".lstrip(".")
-            yield from value_findings(at, value, capability[name], may_vary, dt=dt if stepped else None)
-        elif isinstance(value, np.ndarray) or value != info.get_default():
-            fix = f"leave {name} at its default"
-            asked = f"shape {value.shape}" if isinstance(value, np.ndarray) else with_unit(f".{name}", f"{value}")
-            default = with_unit(f".{name}", f"{info.get_default()}")
-            yield Diagnostic("SAL102", f"{path}.{name}".lstrip("."), asked, f"only the default, {default}", fix)
+            step = dt if mark.grid is not None else None
+            yield from value_findings(at, value, capability[name], may_vary, unit=unit, dt=step)
+        elif isinstance(value, np.ndarray) or value != default:
+            asked = f"shape {value.shape}" if isinstance(value, np.ndarray) else with_unit(unit, f"{value}")
+            supported, fix = f"only the default, {with_unit(unit, f'{default}')}", f"leave {name} at its default"
+            yield Diagnostic("SAL102", at, asked, supported, fix)
 
 
 def value_findings(
@@ -104,7 +99,9 @@ def value_findings(
     value: Any,
     entry: Range | tuple[str, ...] | None,
     arrays: bool,
+    *,
     where: npt.NDArray[np.bool_] | None = None,
+    unit: str = "",
     dt: float | None = None,
 ) -> Iterator[Diagnostic]:
     """Hold a value against its capability; of an array, the entry that lies furthest outside (of those ``where``).
@@ -127,11 +124,11 @@ def value_findings(
     if excess.max() > 0:
         at = np.unravel_index(int(excess.argmax()), array.shape)
         worst, place = array[at], path + "".join(f"[{i}]" for i in at)
-        asked, supported = with_unit(path, number(worst)), with_unit(path, f"supported {entry}")
-        yield Diagnostic("SAL104", place, asked, supported, _limit(path, value, worst, entry, dt))
+        asked, supported = with_unit(unit, number(worst)), with_unit(unit, f"supported {entry}")
+        yield Diagnostic("SAL104", place, asked, supported, _limit(path, value, worst, entry, unit, dt))
 
 
-def _limit(path: str, value: Any, worst: float, entry: Range, dt: float | None) -> str:
+def _limit(path: str, value: Any, worst: float, entry: Range, unit: str, dt: float | None) -> str:
     """What brings a value into its range: the nearest end of it, for a time the nearest step within."""
     name, (low, high) = path.rpartition(".")[2], (entry.min, entry.max)
     if isinstance(value, tuple):
@@ -141,5 +138,5 @@ def _limit(path: str, value: Any, worst: float, entry: Range, dt: float | None) 
     if dt is not None:
         low, high = ceil(low / dt - 1e-9) * dt, floor(high / dt + 1e-9) * dt
         if high < low:
-            return with_unit(path, f"another dt, of which {name} is a whole multiple within {entry}")
-    return with_unit(path, f"{name} <= {number(high)}" if worst > high else f"{name} >= {number(low)}")
+            return with_unit(unit, f"another dt, of which {name} is a whole multiple within {entry}")
+    return with_unit(unit, f"{name} <= {number(high)}" if worst > high else f"{name} >= {number(low)}")

@@ -37,7 +37,7 @@ from salhw import (
 )
 from salhw.description.connectivity import AllToAll, OneToOne, Sparse, synapses
 from salhw.session.executable import Executable
-from salhw.session.paths import Address, described
+from salhw.session.paths import described_at
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware import kernel
 from salhw_brainscales2.membrane import sensitivity
@@ -143,8 +143,7 @@ def wanted(executable: Executable, name: str) -> tuple[Any, Any, Any]:
     described_net = executable.network
     q = described_net.projection(name)
     post, pre, position = synapses(q.weights, *described_net.ends(name))
-    shape = (len(post),) if q.weights.kind in ("Sparse", "OneToOne") else described_net.ends(name)[:2]
-    weights = described(described_net, Address("", name, "weights", shape)).ravel()[position]
+    weights = described_at(described_net, f"projections.{name}.weights").ravel()[position]
     return post, pre, np.rint(weights / code(executable.target.on(name))).astype(int)
 
 

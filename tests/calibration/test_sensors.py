@@ -11,8 +11,8 @@ from calibration_examples import compiled, recurrent
 import salhw
 from salhw import SAL, Current, PairSTDP, Poisson, Population, Source, TriangularWindow
 from salhw.description.fields import FloatArray
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.session.host_plasticity import HostRule
-from salhw.session.paths import BRANCHES
 from salhw_calibration import (
     Calibration,
     Goals,

@@ -38,7 +38,7 @@ from salhw import (
     WakeSleep,
     Weights,
 )
-from salhw.description.fields import in_steps
+from salhw.description.grid import in_steps
 
 NAN, INF = float("nan"), float("inf")
 RANDOM = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.session.paths import BRANCHES
+from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.substrate.chip import Chip
 
 NEVER = -(1 << 40)

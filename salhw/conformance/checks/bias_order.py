@@ -8,7 +8,8 @@ from salhw.conformance.circuits import glm
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.verdict import by_count
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
+from salhw.description.parts import Population
 
 SIZES = {"small": 3, "large": 5}  # two populations, so that an offset between them shows
 HIGH, LOW = 2.0, -4.0

@@ -8,7 +8,8 @@ from salhw.conformance.circuits import copies, discretisations, glm, shortest_re
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.verdict import by_count
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.theory import rate_of_constant_input
 
 

@@ -11,7 +11,8 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, equivalent, observations
 from salhw.conformance.verdict import by_test
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.description.probes import Spikes
 
 SIZE, LAGS = 12, range(-3, 4)  # neurons; steps

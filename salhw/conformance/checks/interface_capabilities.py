@@ -45,8 +45,7 @@ def _incomplete(recording: Recording, example: examples.Example) -> str:
         if counts is None or counts.shape != (2, population.size):
             return f"no spike counts of {population.name}, two instances by {population.size} neurons"
     for probe in example.net.probes:
-        owner = probe.projection if probe.kind == "Weights" else probe.population
-        if owner not in kept[probe.kind]:
+        if probe.about not in kept[probe.kind]:
             return f"nothing recorded by the {probe.kind} probe"
     return ""
 

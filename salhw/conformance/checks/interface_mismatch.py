@@ -18,7 +18,8 @@ from salhw.conformance.elsewhere import counted
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.description.fields import FloatArray
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.diagnostics import Diagnostic
 from salhw.registry import backends
 from salhw.substrate.chip import Chip

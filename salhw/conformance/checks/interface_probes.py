@@ -8,8 +8,9 @@ from salhw.conformance import rigs
 from salhw.conformance.checks.interface_capabilities import tally
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import Source
+from salhw.description.parts import Population
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
 from salhw.session.recording import SpikeTrains
 

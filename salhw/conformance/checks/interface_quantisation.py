@@ -7,7 +7,8 @@ import numpy as np
 from salhw.conformance import rigs
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
+from salhw.description.parts import Population, Projection
 
 
 def _scattered(lab: Lab) -> Network:

@@ -9,10 +9,11 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence
 from salhw.conformance.verdict import by_test
-from salhw.description.connectivity import Connectivity, Dense, Sparse
+from salhw.description.connectivity import Connector, Dense, Sparse
 from salhw.description.fields import FloatArray
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
 from salhw.description.neurons import Source
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.description.stimuli import SpikeTimes
 from salhw.description.windows import ExponentialWindow
@@ -30,7 +31,7 @@ def learning_rate_per_synapse(lab: Lab) -> Evidence:
     """
     margin = lab.accuracy("window")
     post, pre = (index.ravel() for index in np.indices(RATES.shape))
-    forms: dict[str, tuple[Connectivity, FloatArray]] = {
+    forms: dict[str, tuple[Connector, FloatArray]] = {
         "dense": (Dense(values=np.zeros(RATES.shape)), RATES),
         "sparse": (Sparse(post=post, pre=pre, weight=np.zeros(RATES.size)), RATES.ravel()),
     }
@@ -55,7 +56,7 @@ def learning_rate_per_synapse(lab: Lab) -> Evidence:
     return by_test(result, worst[1], hint, unit="relative", figure=figure)
 
 
-def network(lab: Lab, weights: Connectivity, rates: FloatArray) -> Network:
+def network(lab: Lab, weights: Connector, rates: FloatArray) -> Network:
     """Three sources to three sources."""
     window = ExponentialWindow(amplitude=1.0, tau=10 * lab.dt)
     options = {"pairing": pairing(lab), "update": schedule(lab)}

@@ -9,8 +9,9 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import Equivalence
 from salhw.conformance.verdict import by_test
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import LIF
+from salhw.description.parts import Population
 from salhw.description.probes import Spikes
 
 DRIVE = (1.1, 1.5, 2.2, 4.0)  # thresholds

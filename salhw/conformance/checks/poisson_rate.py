@@ -11,8 +11,9 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.statistics import equivalent, groups, observations
 from salhw.conformance.verdict import by_test
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import Source
+from salhw.description.parts import Population
 from salhw.description.stimuli import Poisson
 
 RATES = (40.0, 160.0)  # Hz

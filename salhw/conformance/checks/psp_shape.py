@@ -104,7 +104,7 @@ def psp_membrane(lab: Lab) -> Evidence:
     worst: tuple[float, str, Figure] | None = None
     for name, net in alternatives(lab, probed).items():
         _, bias, _ = made[name]
-        kernel, weight = net.projections[0].kernel, float(np.max(net.projections[0].weights.weight))  # type: ignore[union-attr]
+        kernel, weight = net.projections[0].kernel, float(np.max(net.projections[0].weights.stored))
         course = np.concatenate([[0.0], kernel.sample(lab.dt, 3 * PERIOD - 1)])
         late = [np.concatenate([np.zeros(k * PERIOD), course])[: 3 * PERIOD] for k in range(3)]
         expected = weight * np.sum(late, axis=0) / PEAK

@@ -55,7 +55,7 @@ def watched(
 def seen(lab: Lab, net: Network) -> dict[str, FloatArray]:
     """Firing probability of each population at each step after the source's first spike of a period, (PERIOD,)."""
     tau_ref, (stimulus,) = shortest_refractory(lab), net.stimuli
-    times = np.rint(stimulus.times[0] / lab.dt).astype(int)  # type: ignore[union-attr]
+    times = np.rint(stimulus.times[0] / lab.dt).astype(int)  # type: ignore[attr-defined]
     repeats = int(times[-1]) // PERIOD + 1
     with lab.open(net) as session:
         recording = session.run(PERIOD * repeats * lab.dt)

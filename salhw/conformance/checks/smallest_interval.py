@@ -7,7 +7,8 @@ import numpy as np
 from salhw.conformance.circuits import copies, declared_range, glm, trains
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.description.probes import Spikes
 
 WANTED = (10, 4, 20)  # steps

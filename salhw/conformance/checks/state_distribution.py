@@ -23,7 +23,8 @@ from salhw.conformance.verdict import by_test
 from salhw.description.connectivity import Dense, Sparse
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Rectangular
-from salhw.description.network import Network, Population, Projection
+from salhw.description.network import Network
+from salhw.description.parts import Population, Projection
 from salhw.description.probes import Spikes
 from salhw.theory import spike_probability, states
 

@@ -13,8 +13,9 @@ from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, observations
 from salhw.conformance.verdict import by_test
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.network import Network, Population
+from salhw.description.network import Network
 from salhw.description.neurons import Discretisation
+from salhw.description.parts import Population
 from salhw.theory import rate_of_constant_input, spike_probability
 
 TAU_REF = 10

@@ -8,8 +8,9 @@ from salhw.conformance.circuits import alternatives, declared_range, glm
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
 from salhw.conformance.verdict import by_count
-from salhw.description.connectivity import Connectivity, Dense, Sparse
-from salhw.description.network import Network, Population, Projection
+from salhw.description.connectivity import Connector, Dense, Sparse
+from salhw.description.network import Network
+from salhw.description.parts import Population, Projection
 
 STRONG, DRIVEN = 5.0, 1.0  # a weight, if the target declares as much; the potential to which it drives a neuron
 EDGES = ((1, 0), (2, 0), (3, 2))  # (post, pre): neuron 0 drives 1 and 2, and 2 drives 3
@@ -27,7 +28,7 @@ def weight_orientation(lab: Lab) -> Evidence:
     matrix = np.zeros((5, 5))
     post, pre = np.array(EDGES).T
     matrix[post, pre] = strong
-    forms: dict[str, Connectivity] = {
+    forms: dict[str, Connector] = {
         "dense": Dense(values=matrix),
         "sparse": Sparse(post=post, pre=pre, weight=np.full(len(post), strong)),
     }
@@ -45,7 +46,7 @@ def weight_orientation(lab: Lab) -> Evidence:
     return by_count(wrong, of, "; ".join(said), "W[post, pre] is read as W[pre, post]")
 
 
-def one_population(lab: Lab, weights: Connectivity, silent: float) -> Network:
+def one_population(lab: Lab, weights: Connector, silent: float) -> Network:
     """Neuron 0 with a high bias, the others silent."""
     bias = np.array([2.0, silent, silent, silent, silent])
     return Network(
@@ -56,7 +57,7 @@ def one_population(lab: Lab, weights: Connectivity, silent: float) -> Network:
     )
 
 
-def two_populations(lab: Lab, weights: Connectivity, silent: float) -> Network:
+def two_populations(lab: Lab, weights: Connector, silent: float) -> Network:
     """Of the senders only neuron 0 fires; it reaches the listeners 1 and 2."""
     bias = np.array([2.0, -9.0, -9.0, -9.0, -9.0])
     return Network(

@@ -1,0 +1,92 @@
+"""Markers: what a field of the description is, beside its type. Everything generic reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Settable = Literal["always", "declared", "never"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one field of a kind is. It stands in the field's ``Annotated``; a field without one is an error.
+
+    Args:
+        ordinary, other: two examples inside the field's range; what a check uses, and what it changes it to. They are
+            in steps of dt where the unit is ms, and per step where it is Hz.
+        outside: an example outside of its range, None where any value of the type is inside.
+        unit: ``ms``, ``Hz``, or nothing for a number without a unit.
+        grid: how many steps of dt a time has at least, which is a whole number of them; None for all other fields.
+        per: what an array has an entry for: a ``neuron`` that the owner acts on, or a ``synapse``.
+        settable: whether a session can write the field: ``always``, or on targets that declare it ``settable``.
+    """
+
+    ordinary: Any = None
+    other: Any = None
+    outside: Any = None
+    unit: Literal["", "ms", "Hz"] = ""
+    grid: int | None = None
+    per: Literal["neuron", "synapse"] | None = None
+    settable: Settable = "never"
+
+    def at(self, value: Any, dt: float) -> Any:
+        """An example as the field has it in steps of ``dt`` ms."""
+        if value is None or not self.unit:
+            return value
+        return value * dt if self.unit == "ms" else value / dt
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Marks a field that says what something is, what it belongs to or what it is made of. No target declares a range
+    for it.
+
+    Args:
+        names: what the field names one of, if it is a name.
+        index: whether it holds numbers of the population's neurons.
+        unit: of the numbers that it holds.
+        example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
+    """
+
+    names: Literal["", "population", "projection"] = ""
+    index: bool = False
+    unit: Literal["", "ms"] = ""
+    example: Any = None
+
+
+PopulationName = Annotated[str, Structure(names="population")]
+ProjectionName = Annotated[str, Structure(names="projection")]
+
+
+def marks(model: type[BaseModel]) -> Iterator[tuple[str, Mark]]:
+    """The marked fields of a class by name, in their order, without its structure."""
+    for name, info in model.model_fields.items():
+        yield from ((name, mark) for mark in info.metadata if isinstance(mark, Mark))
+
+
+def mark_of(model: type[BaseModel], field: str) -> Mark:
+    """The mark of one field; an empty one for structure, and for fields that the class does not have."""
+    return dict(marks(model)).get(field, Mark())
+
+
+def structure(model: type[BaseModel]) -> Iterator[tuple[str, Structure]]:
+    """The fields of a class that are structure, by name."""
+    for name, info in model.model_fields.items():
+        yield from ((name, marker) for marker in info.metadata if isinstance(marker, Structure))
+
+
+def unit_of(model: type[BaseModel], field: str) -> str:
+    """The unit of the numbers in a field; empty if it has none."""
+    info = model.model_fields.get(field)
+    return next((m.unit for m in info.metadata if isinstance(m, Mark | Structure)), "") if info else ""
+
+
+def unmarked(model: type[BaseModel]) -> list[str]:
+    """The fields of a class that have neither marker."""
+    marked = {name for name, _ in marks(model)} | {name for name, _ in structure(model)}
+    return [name for name in model.model_fields if name not in marked | {"kind"}]

@@ -1,0 +1,63 @@
+"""The leaky integrate-and-fire neuron."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from salhw.description.fields import FloatArray, Milliseconds, Number, PerNeuron
+from salhw.description.markers import Mark
+from salhw.description.neurons.neuron import Neuron
+from salhw.diagnostics.wording import number, refuse
+
+
+class LIF(Neuron):
+    """Leaky integrate-and-fire neuron, deterministic.
+
+    ``tau_m dv/dt = v_rest - v + I(t)`` with ``I_i(t) = bias_i + sum_j W_ij (kernel * S_j)(t)`` in units of v,
+    integrated exactly over each step; a spike when v >= v_thresh, then v is held at v_reset for tau_ref.
+
+    Args:
+        bias: constant drive in units of v, one number or one per neuron.
+        tau_m: membrane time constant in ms.
+        tau_ref: absolute refractory period in ms, a whole number of time steps (at least one).
+        v_rest, v_reset, v_thresh: potentials in any one unit (mV, or dimensionless).
+    """
+
+    offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias"})
+    kind: Literal["LIF"] = "LIF"
+    bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
+    tau_m: Annotated[Milliseconds, Mark(10, 20, -1, unit="ms")] = 10.0
+    tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 1.0
+    v_rest: Annotated[Number, Mark(0.0, -0.5, np.inf)] = 0.0
+    v_reset: Annotated[Number, Mark(0.0, -0.25, np.inf)] = 0.0
+    v_thresh: Annotated[Number, Mark(1.0, 2.0, np.inf)] = 1.0
+
+    @model_validator(mode="after")
+    def _reset_below_threshold(self) -> LIF:
+        if self.v_reset >= self.v_thresh:
+            fix = "lower v_reset, or raise v_thresh"
+            raise refuse("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
+        return self
+
+    @property
+    def refractory_period(self) -> float:
+        """``tau_ref``."""
+        return self.tau_ref
+
+    def steady_rate(self, drive: FloatArray, dt: float) -> FloatArray:
+        """The inverse of the interval at which the potential reaches the threshold; 0 below it."""
+        end = self.v_rest + self.bias + drive
+        above = np.maximum(end - self.v_thresh, 1e-300)
+        waits = self.tau_ref + self.tau_m * np.log(np.maximum(end - self.v_reset, 1e-300) / above)
+        return np.where(end > self.v_thresh, 1.0 / waits, 0.0)
+
+    def moved_before(self, field: str, low: float, high: float) -> str:
+        gap = min(self.v_thresh - self.v_reset, (high - low) / 2)
+        if field == "v_reset" and self.v_thresh <= low:
+            return f"v_thresh >= {number(low + gap)}"
+        if field == "v_thresh" and self.v_reset >= high:
+            return f"v_reset <= {number(high - gap)}"
+        return ""

@@ -1,0 +1,73 @@
+"""What a network is made of: populations, and projections between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from salhw.description.connectivity import Connector
+from salhw.description.fields import Milliseconds, Model, NonNegative, NotText
+from salhw.description.kernels import Kernel, Rectangular
+from salhw.description.kinds import OneOf
+from salhw.description.markers import Mark, PopulationName, Structure
+from salhw.description.neurons import Neuron
+from salhw.description.plasticity import PlasticityRule
+from salhw.diagnostics import LENGTH
+
+MAX_SIZE = 2**31 - 1  # neurons of a population, so that a pair of them fits 64 bits
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=LENGTH), Structure()]
+Step = Annotated[Milliseconds, Mark(1, 2, -1, unit="ms")]
+
+
+def _as_tuple(value: Any) -> Any:
+    """One rule, or none, or several."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _as_dense(value: Any) -> Any:
+    """A bare matrix is Dense."""
+    return value if isinstance(value, Model | dict) else {"kind": "Dense", "values": value}
+
+
+class Population(Model):
+    """``size`` neurons of one model, called ``name`` in every path."""
+
+    name: Name
+    size: Annotated[int, Field(ge=1, le=MAX_SIZE), NotText, Structure()]
+    neuron: Annotated[Neuron, OneOf(Neuron), Structure()]
+
+
+class Projection(Model):
+    """Synapses from population ``pre`` to population ``post``.
+
+    Args:
+        weights: a matrix W[post, pre], or Sparse, OneToOne, AllToAll; dimensionless (units of log firing rate).
+        kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
+        delay: in ms, a whole number of steps.
+        plasticity: a rule, or several that add up.
+    """
+
+    name: Name
+    pre: PopulationName
+    post: PopulationName
+    weights: Annotated[
+        Connector, OneOf(Connector), BeforeValidator(_as_dense), Mark(0.5, 0.25, per="synapse", settable="always")
+    ]
+    kernel: Annotated[Kernel, OneOf(Kernel), Structure()] = Rectangular()
+    delay: Annotated[NonNegative, Mark(0, 2, -1, unit="ms", grid=0)] = 0.0
+    plasticity: Annotated[
+        tuple[Annotated[PlasticityRule, OneOf(PlasticityRule)], ...], BeforeValidator(_as_tuple), Structure()
+    ] = ()
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether it connects a population with itself."""
+        return self.pre == self.post
+
+
+def rule_name(projection: Projection, index: int) -> str:
+    """``plasticity``, or ``plasticity[1]`` where a projection has several rules."""
+    return "plasticity" if len(projection.plasticity) == 1 else f"plasticity[{index}]"

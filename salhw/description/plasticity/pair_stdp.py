@@ -1,0 +1,44 @@
+"""Spike-timing-dependent plasticity from pairs of spikes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from salhw.description.kinds import OneOf
+from salhw.description.markers import Mark, Structure
+from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, PlasticityRule, Update
+from salhw.description.windows import Window
+
+Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
+
+BRANCHES = ("causal", "anticausal")
+"""The parts of a PairSTDP: its windows."""
+
+
+class PairSTDP(PlasticityRule):
+    """Spike-timing-dependent plasticity from pairs of spikes (paper Eqs 2, 12, 13).
+
+    A presynaptic spike followed by a postsynaptic one at distance dt > 0 adds ``learning_rate * causal(dt)``, the
+    opposite order ``learning_rate * anticausal(|dt|)``. The order of simultaneous spikes is undefined: everything that
+    depends on it is the mean over both orders, so a coincidence itself adds the mean of both branches at dt = 0.
+
+    Args:
+        causal, anticausal: the two branches of the window, signs included in their amplitudes.
+        pairing: which pairs count (Morrison et al. 2008): ``all``; ``nearest_symmetric``: each spike with the latest
+            one of the partner; ``nearest_restricted``: a pair only if no other spike of either neuron lies between
+            (the paper's nearest neighbour and BrainScaleS-2's correlation sensor).
+        learning_rate: per pair, one number or one per synapse (shaped like the projection's weights).
+        update: ``spike`` (weights change with the step's spikes and act from the next step), ``every T ms`` (at whole
+            multiples of T of the session's time) or ``run end``.
+        bounds: the weights are clipped to (lowest, highest) at each update.
+        execution: ``chip``, or ``host`` to allow a target without the rule to compute it outside.
+    """
+
+    kind: Literal["PairSTDP"] = "PairSTDP"
+    causal: Annotated[Window, OneOf(Window), Structure()]
+    anticausal: Annotated[Window, OneOf(Window), Structure()]
+    pairing: Annotated[Pairing, Mark("nearest_restricted", "all", "next")] = "nearest_restricted"
+    learning_rate: LearningRate
+    update: Update = "spike"
+    bounds: Bounds = None
+    execution: Execution = "chip"
