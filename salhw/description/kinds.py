@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -20,6 +20,35 @@ M = TypeVar("M", bound=Model)
 GROUP = "salhw.kinds"
 """The entry point group of modules that define kinds; they are imported when a description names a kind that is not
 known yet."""
+
+
+def _member(group: type[Kind], value: Any) -> Kind:
+    """``value`` if it is of the group, or what its data describe."""
+    if isinstance(value, group):
+        return value
+    members = group.members
+    name = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+    if name is None:
+        one = "one of " if len(members) > 1 else "a "
+        classes = ", ".join(member.__name__ for member in members.values())
+        raise refuse("SAL001", shown(value), f"{one}{classes}", f"give one with kind = {' or '.join(members)}")
+    if isinstance(name, str) and name not in members:
+        _import_installed()
+    if not isinstance(name, str) or name not in members:
+        known = ", ".join(f"'{member}'" for member in members)
+        asked = name if isinstance(name, str) else shown(name)
+        raise refuse("SAL005", asked, f"one of {known}", nearest(name, members))
+    found: Kind = members[name].__pydantic_validator__.validate_python(value)
+    return found
+
+
+def _dumped(value: Model, info: Any) -> dict[str, Any]:
+    return value.model_dump(mode=info.mode)
+
+
+def _import_installed() -> None:
+    for entry in entry_points(group=GROUP):
+        entry.load()
 
 
 class Kind(Model):
@@ -58,6 +87,21 @@ class Kind(Model):
             raise TypeError(f"{cls.__name__}: {cls.section} has a kind {name!r}, {known.__module__}.{known.__name__}")
         cls.members[name] = cls
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A field of a group holds any kind of it, those included that are defined later."""
+        if "kind" in cls.model_fields:
+            return handler(source)
+        dumped = core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True)
+        return core_schema.no_info_plain_validator_function(partial(_member, cls), serialization=dumped)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        if "kind" in cls.model_fields:
+            return super().__get_pydantic_json_schema__(schema, handler)
+        choices = {name: member.__pydantic_core_schema__ for name, member in cls.members.items()}
+        return handler(core_schema.tagged_union_schema(choices, discriminator="kind"))
+
     def parts(self) -> Iterator[tuple[str, Kind]]:
         """The fields that are of a kind of their own, by name: a rule's windows."""
         for name in type(self).model_fields:
@@ -65,44 +109,11 @@ class Kind(Model):
                 yield name, part
 
 
-@dataclass(frozen=True)
-class OneOf:
-    """pydantic support for a field that holds any kind of a group, those included that are defined later."""
-
-    group: type[Kind]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        dumped = core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True)
-        return core_schema.no_info_plain_validator_function(self.validate, serialization=dumped)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        choices = {name: member.__pydantic_core_schema__ for name, member in self.group.members.items()}
-        return handler(core_schema.tagged_union_schema(dict(choices), discriminator="kind"))
-
-    def validate(self, value: Any) -> Kind:
-        """``value`` if it is of the group, or what its data describe."""
-        if isinstance(value, self.group):
-            return value
-        members = self.group.members
-        name = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
-        if name is None:
-            one = "one of " if len(members) > 1 else "a "
-            classes = ", ".join(member.__name__ for member in members.values())
-            raise refuse("SAL001", shown(value), f"{one}{classes}", f"give one with kind = {' or '.join(members)}")
-        if isinstance(name, str) and name not in members:
-            _import_installed()
-        if not isinstance(name, str) or name not in members:
-            known = ", ".join(f"'{member}'" for member in members)
-            asked = name if isinstance(name, str) else shown(name)
-            raise refuse("SAL005", asked, f"one of {known}", nearest(name, members))
-        found: Kind = members[name].__pydantic_validator__.validate_python(value)
-        return found
-
-
 def parts_of(model: type[Kind]) -> Iterator[tuple[str, type[Kind]]]:
     """The fields of a class that hold a kind of their own, by name, with the group of these kinds."""
     for name, info in model.model_fields.items():
-        yield from ((name, marker.group) for marker in info.metadata if isinstance(marker, OneOf))
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Kind):
+            yield name, info.annotation
 
 
 def of_kind(item: Model, cls: type[M], what: str) -> M:
@@ -114,15 +125,6 @@ def of_kind(item: Model, cls: type[M], what: str) -> M:
     ByKind(what, {cls: None})[item]
     assert isinstance(item, cls)
     return item
-
-
-def _dumped(value: Model, info: Any) -> dict[str, Any]:
-    return value.model_dump(mode=info.mode)
-
-
-def _import_installed() -> None:
-    for entry in entry_points(group=GROUP):
-        entry.load()
 
 
 class ByKind(Generic[T]):

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from salhw.description.consistency import problems
 from salhw.description.fields import Model
-from salhw.description.kinds import OneOf
 from salhw.description.markers import Structure
 from salhw.description.parts import Name, Population, Projection, Step
 from salhw.description.probes import Probe
@@ -35,8 +34,8 @@ class Network(Model):
     dt: Step
     populations: Annotated[tuple[Population, ...], Field(min_length=1), Structure()]
     projections: Annotated[tuple[Projection, ...], Structure()] = ()
-    stimuli: Annotated[tuple[Annotated[Stimulus, OneOf(Stimulus)], ...], Structure()] = ()
-    probes: Annotated[tuple[Annotated[Probe, OneOf(Probe)], ...], Structure()] = ()
+    stimuli: Annotated[tuple[Stimulus, ...], Structure()] = ()
+    probes: Annotated[tuple[Probe, ...], Structure()] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:

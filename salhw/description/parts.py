@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field
 from salhw.description.connectivity import Connector
 from salhw.description.fields import Milliseconds, Model, NonNegative, NotText
 from salhw.description.kernels import Kernel, Rectangular
-from salhw.description.kinds import OneOf
 from salhw.description.markers import Mark, PopulationName, Structure
 from salhw.description.neurons import Neuron
 from salhw.description.plasticity import PlasticityRule
@@ -37,7 +36,7 @@ class Population(Model):
 
     name: Name
     size: Annotated[int, Field(ge=1, le=MAX_SIZE), NotText, Structure()]
-    neuron: Annotated[Neuron, OneOf(Neuron), Structure()]
+    neuron: Annotated[Neuron, Structure()]
 
 
 class Projection(Model):
@@ -53,14 +52,10 @@ class Projection(Model):
     name: Name
     pre: PopulationName
     post: PopulationName
-    weights: Annotated[
-        Connector, OneOf(Connector), BeforeValidator(_as_dense), Mark(0.5, 0.25, per="synapse", settable="always")
-    ]
-    kernel: Annotated[Kernel, OneOf(Kernel), Structure()] = Rectangular()
+    weights: Annotated[Connector, BeforeValidator(_as_dense), Mark(0.5, 0.25, per="synapse", settable="always")]
+    kernel: Annotated[Kernel, Structure()] = Rectangular()
     delay: Annotated[NonNegative, Mark(0, 2, -1, unit="ms", grid=0)] = 0.0
-    plasticity: Annotated[
-        tuple[Annotated[PlasticityRule, OneOf(PlasticityRule)], ...], BeforeValidator(_as_tuple), Structure()
-    ] = ()
+    plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple), Structure()] = ()
 
     @property
     def recurrent(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from salhw.description.kinds import OneOf
 from salhw.description.markers import Mark, Structure
 from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, PlasticityRule, Update
 from salhw.description.windows import Window
@@ -35,8 +34,8 @@ class PairSTDP(PlasticityRule):
     """
 
     kind: Literal["PairSTDP"] = "PairSTDP"
-    causal: Annotated[Window, OneOf(Window), Structure()]
-    anticausal: Annotated[Window, OneOf(Window), Structure()]
+    causal: Annotated[Window, Structure()]
+    anticausal: Annotated[Window, Structure()]
     pairing: Annotated[Pairing, Mark("nearest_restricted", "all", "next")] = "nearest_restricted"
     learning_rate: LearningRate
     update: Update = "spike"
