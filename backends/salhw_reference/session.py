@@ -76,7 +76,7 @@ class ReferenceSession(Closing):
             "target": executable.target.name,
             "target_hash": executable.target.content_hash,
             "chips": [chip.id for chip in self.chips],
-            "wafer": self.chips[0].seed,
+            "wafer": self.chips[0].wafer,
             "seed": seed,
             "versions": {name: version(name) for name in ("salhw", "numpy", "numba")},
         }

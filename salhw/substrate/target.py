@@ -167,4 +167,4 @@ class Target(Model):
         seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
         refuse_instances(Memory(0, CHIP), count, "chips")
         ids = range(first, first + count)
-        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)
+        return tuple(Chip(id=i, wafer=seed, target=self.name, variability=self.variability) for i in ids)

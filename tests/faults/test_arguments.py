@@ -101,7 +101,7 @@ OBJECTS: dict[str, Act] = {
     "normal": lambda v: CHIP.standard_normal(v, 0), "location": lambda v: CHIP.standard_normal("a", v),
     "chip spread": CHIP.spread, "vary": lambda v: CHIP.vary(v, 1.0, 0), "nominal": lambda v: CHIP.vary("weight", v, 0),
     "place": lambda v: CHIP.vary("weight", 1.0, v), "chip id": lambda v: Chip(id=v, target="reference"),
-    "chip wafer": lambda v: Chip(id=0, seed=v, target="reference"), "chip target": lambda v: Chip(id=0, target=v),
+    "chip wafer": lambda v: Chip(id=0, wafer=v, target="reference"), "chip target": lambda v: Chip(id=0, target=v),
     "chip variability": lambda v: Chip(id=0, target="reference", variability=v), "sd": lambda v: Variability(sd=v),
     "SAL": SAL, "tau": lambda v: SAL(0.1, v), "bounds": lambda v: SAL(0.1, bounds=v),
     "update": lambda v: SAL(0.1, update=v),
