@@ -55,7 +55,7 @@ def nominal_program(
     post, _, position = synapses(p.weights, *net.ends(name))
     rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
     return program.compile_rule(
-        rule, setting(target.on(name)), row, placement.first[p.post] + post,
+        rule, setting(target.scaled_for(name)), row, placement.first[p.post] + post,
         np.full((len(seeds), 2, len(post)), BASELINE),
         learning_rate=rate.ravel()[position] if rate.ndim else rate, seed=np.asarray(seeds),
     )  # fmt: skip
@@ -79,7 +79,7 @@ class Learner:
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
         self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
-        self.setting = setting(target.on(name))
+        self.setting = setting(target.scaled_for(name))
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,

@@ -214,7 +214,7 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
         else:
             arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p).items()}
     for q in net.projections:
-        w, step = wiring[q.name], code(executable.target.on(q.name))
+        w, step = wiring[q.name], code(executable.target.scaled_for(q.name))
         shape = (len(w.position),) if q.weights.kind in ("Sparse", "OneToOne") else net.ends(q.name)[:2]
         weights = described(net, Address("", q.name, "weights", shape)).ravel()[w.position]
         arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": _codes(weights, step)}
@@ -242,7 +242,7 @@ def _current(executable: Executable, population: str) -> FloatArray:
     onto = _onto(net, population)
     if not onto:
         return np.full(2, CURRENT * code(executable.target))
-    return _currents(net, onto[0]) * code(executable.target.on(onto[0]))
+    return _currents(net, onto[0]) * code(executable.target.scaled_for(onto[0]))
 
 
 def _strengths(executable: Executable, population: Population) -> FloatArray:
@@ -307,7 +307,7 @@ def _lines(executable: Executable, steps: int) -> list[str]:
             call += f", number={number}, period={_ms(period * net.dt / speed)}, updates={updates}"
         lines.append(f'projections["{q.name}"] = connect({call})')
     spiking = [p.name for p in net.populations if not isinstance(p.neuron, Source)]
-    units = {name: code(executable.target.on(name)) for name in learning}
+    units = {name: code(executable.target.scaled_for(name)) for name in learning}
     last = max((period * net.dt / speed for period, _ in learning.values()), default=0.0)
     return [
         *lines,

@@ -135,7 +135,7 @@ def interval_error(net: Network, population: Population, neuron: LIF, tick: floa
 def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
     """What reads and rounding add to weights at each update, and what a full sensor leaves out."""
     for p in (net.projection(name) for name in plastic(net)):
-        (rule,), held = p.plasticity, setting(target.on(p.name))
+        (rule,), held = p.plasticity, setting(target.scaled_for(p.name))
         assert rule.period is not None
         path = f"projections.{p.name}.plasticity"
         if target.weight_bits is not None and (noise := _scatter(rule, held, target)):
@@ -187,7 +187,7 @@ def _kept(net: Network, target: Target) -> Iterator[Diagnostic]:
             continue
         size = "off by what session.set changes, until they end; as described if weights are not written"
         for rule in p.plasticity:
-            held = setting(target.on(p.name))
+            held = setting(target.scaled_for(p.name))
             sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
             rate = float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
             pairs = min(_most_pairs(net, p, rule.period or 0.0), held.capacity / held.amplitude)

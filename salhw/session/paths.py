@@ -52,7 +52,7 @@ def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
     ]
     for p in net.projections:
         shape = shape_of(p.weights, *net.ends(p.name)[:2])
-        here = None if target is None else target.on(p.name)
+        here = None if target is None else target.scaled_for(p.name)
         hollow: dict[str, Any] = {"hollow": p.pre == p.post and isinstance(p.weights, Dense | AllToAll)}
         limits = _weight_limits(p, here) | hollow
         found.append(Address(f"projections.{p.name}.weights", p.name, "weights", shape, **limits))

@@ -41,7 +41,7 @@ class Target(Model):
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
-    network, by name: see ``on``. ``accuracy`` has the margins that the conformance suite holds it to,
+    network, by name: see ``scaled_for``. ``accuracy`` has the margins that the conformance suite holds it to,
     of chips that differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
 
@@ -83,7 +83,7 @@ class Target(Model):
             ) from None
         return cls.model_validate(data)
 
-    def on(self, projection: str) -> Target:
+    def scaled_for(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
         steps between weights, are those declared times its ``weight_scales``."""
         scale = self.weight_scales.get(instance_of("projection", projection, str, "give its name"), 1.0)

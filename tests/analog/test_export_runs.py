@@ -145,7 +145,7 @@ def wanted(executable: Executable, name: str) -> tuple[Any, Any, Any]:
     post, pre, position = synapses(q.weights, *described_net.ends(name))
     shape = (len(post),) if q.weights.kind in ("Sparse", "OneToOne") else described_net.ends(name)[:2]
     weights = described(described_net, Address("", name, "weights", shape)).ravel()[position]
-    return post, pre, np.rint(weights / code(executable.target.on(name))).astype(int)
+    return post, pre, np.rint(weights / code(executable.target.scaled_for(name))).astype(int)
 
 
 @pytest.mark.parametrize("name", networks())
@@ -222,7 +222,7 @@ def _event(executable: Executable, population: str, excitatory: bool) -> float:
     made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
     for q in net.projections:
         if q.post == population and len(made.wiring[q.name].post):
-            step = code(executable.target.on(q.name))
+            step = code(executable.target.scaled_for(q.name))
             return (
                 inverse
                 * made.cells[population].event
