@@ -26,7 +26,7 @@ def _worker() -> Worker:
     return Worker(sys.executable, sources=sources, environment={"OMP_WAIT_POLICY": "passive"}, start_limit=120.0)
 
 
-def kernel_seed(seed: int, ids: Sequence[int]) -> int:
+def nest_seed(seed: int, ids: Sequence[int]) -> int:
     """The seed of NEST's random numbers, which has 31 bits. They are shared by all instances of a batch."""
     return 1 + int(seeded(seed, ids).generate_state(1)[0]) % (2**31 - 2)
 
@@ -46,7 +46,7 @@ class Process:
     def __init__(self, executable: Executable, plan: Plan, ids: Sequence[int], seed: int) -> None:
         options = executable.target.options
         worker, self._limit = _worker(), float(options["time_limit"])
-        arguments = plan.as_data(), kernel_seed(seed, ids), int(options["threads"])
+        arguments = plan.as_data(), nest_seed(seed, ids), int(options["threads"])
         try:
             worker.call(f"{ENGINE}:open_network", *arguments, limit=self._limit)
         except BaseException:

@@ -17,7 +17,7 @@ from salhw.substrate.support import on_chip
 from salhw_nest.circuit import Circuit, circuit
 from salhw_nest.drive import cuts, drive, driven
 from salhw_nest.plan import Cells, Synapses
-from salhw_nest.process import kernel_seed
+from salhw_nest.process import nest_seed
 
 SCRIPT, ARRAYS, RESULT = "run.py", "network.npz", "result.npz"
 
@@ -72,7 +72,7 @@ def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps:
         f"sim.setup(timestep={ms!r}, min_delay=upwards({plan.min_delay * ms!r}),",
         f"          max_delay=upwards({plan.max_delay * ms!r}),",
         f'          spike_precision="on_grid", verbosity="error", threads={threads},',
-        f"          rng_seed={kernel_seed(seed, (0,))})",
+        f"          rng_seed={nest_seed(seed, (0,))})",
         "",
         "cells = {}",
         *(line for cells in plan.cells for line in _population(cells, arrays, ms)),

@@ -1,4 +1,4 @@
-"""A network as arrays: what the kernels read. Neurons of all populations are numbered through, synapses of all
+"""A network as arrays: what the algorithms read. Neurons of all populations are numbered through, synapses of all
 projections too, sorted by projection, postsynaptic and presynaptic neuron.
 
 A *head* reads the list of past spikes a fixed lag after each of them: a refractory period ends (FREES), a PSP arrives

@@ -1,4 +1,4 @@
-"""Where the kernels write spikes and membranes, and what becomes of it."""
+"""Where the algorithms write spikes and membranes, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FEW = 64
 
 @dataclass(frozen=True)
 class Tape:
-    """``spikes`` (instance, step and neuron, room) is filled by the kernel and emptied by ``take``; ``membrane`` is
+    """``spikes`` (instance, step and neuron, room) is filled by the algorithm and emptied by ``take``; ``membrane`` is
     (instance, sample, column), its row 0 the sample number ``origin`` of each probe."""
 
     spikes: IntArray
@@ -42,7 +42,7 @@ class Tape:
         return sum(len(step) for _, _, step in self.pieces)
 
     def take(self, used: IntArray) -> None:
-        """Keep what the kernel wrote, ``used`` (instance, 1) spikes, and make room."""
+        """Keep what the algorithm wrote, ``used`` (instance, 1) spikes, and make room."""
         if not used.any():
             return
         for b in np.flatnonzero(used):

@@ -147,7 +147,7 @@ class Target(Model):
         )
 
     def with_options(self, **options: str | float) -> Target:
-        """The same target with backend options changed (``kernel="time-driven"`` on the reference). Numbers may be
+        """The same target with backend options changed (``algorithm="time-driven"`` on the reference). Numbers may be
         given as such.
 
         Raises:

@@ -110,8 +110,8 @@ def test_text_is_escaped_and_install_hints_are_shown() -> None:
 
 
 def test_targets_of_one_name_are_told_apart() -> None:
-    rows = Page(render([report("t", kernel="a"), report("t", kernel="b"), report("t", kernel="b")])).rows
-    assert rows[0] == ["check", "t (kernel a)", "t (kernel b)", "t (kernel b) #3"]
+    rows = Page(render([report("t", algorithm="a"), report("t", algorithm="b"), report("t", algorithm="b")])).rows
+    assert rows[0] == ["check", "t (algorithm a)", "t (algorithm b)", "t (algorithm b) #3"]
 
 
 def test_figures_hold_every_point_and_error() -> None:

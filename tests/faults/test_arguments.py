@@ -94,7 +94,7 @@ FUNCTIONS: dict[str, Act] = {
 OBJECTS: dict[str, Act] = {
     "population": NET.population, "projection": NET.projection, "ends": NET.ends, "validate": Network.model_validate,
     "save": NET.save, "variability": REF.with_variability, "spread": lambda v: REF.with_variability({"weight": v}),
-    "noise": lambda v: REF.with_noise(mismatch=v), "on": REF.on, "sample": REF.sample_chips,
+    "noise": lambda v: REF.with_noise(mismatch=v), "scaled_for": REF.scaled_for, "sample": REF.sample_chips,
     "from_toml": Target.from_toml,
     "wafer": lambda v: REF.sample_chips(1, v), "options": lambda v: REF.replace(options=v),
     "capability": lambda v: REF.replace(neurons={"GLM": {"bias": v}}), "bits": lambda v: REF.replace(weight_bits=v),
@@ -206,7 +206,7 @@ def test_sessions_and_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("act", "path", "nearest"),
     [
-        (lambda: REF.with_options(kernal="auto"), "target.options.kernal", "kernel"),
+        (lambda: REF.with_options(algoritm="auto"), "target.options.algoritm", "algorithm"),
         (lambda: TARGETS["nest"].with_options(thraeds=2), "target.options.thraeds", "threads"),
         (lambda: REF.with_variability({"wieght": 0.1}), "variability.wieght", "weight"),
         (lambda: REF.with_noise(mismach=False), "noise.mismach", "mismatch"),
