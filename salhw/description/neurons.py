@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from salhw.description.fields import Model, NotText, Number, PerNeuron
-from salhw.diagnostics.wording import number, refuse
+from salhw.diagnostics.wording import invalid, number
 
 Discretisation = Literal["logistic", "exact"]
 Milliseconds = Annotated[float, Field(gt=0), NotText]
@@ -57,7 +57,7 @@ class LIF(Model):
     def _reset_below_threshold(self) -> LIF:
         if self.v_reset >= self.v_thresh:
             fix = "lower v_reset, or raise v_thresh"
-            raise refuse("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
+            raise invalid("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
         return self
 
 

@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from salhw.description.fields import Model, Number, PerSynapse
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 from salhw.diagnostics import DescriptionError, Diagnostic
-from salhw.diagnostics.wording import refuse, shown
+from salhw.diagnostics.wording import invalid, shown
 
 Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
 _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
@@ -49,7 +49,7 @@ class PairSTDP(Model):
     def _known_update(cls, value: str) -> str:
         match = _EVERY.fullmatch(value)
         if value not in ("spike", "run end") and not (match and 0 < float(match[1]) < float("inf")):
-            raise refuse(
+            raise invalid(
                 "SAL005", shown(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'"
             )
         return value
@@ -57,7 +57,7 @@ class PairSTDP(Model):
     @model_validator(mode="after")
     def _ordered_bounds(self) -> PairSTDP:
         if self.bounds is not None and self.bounds[0] >= self.bounds[1]:
-            raise refuse("SAL005", self.bounds, "(lowest, highest) with lowest < highest", "swap them", at="bounds")
+            raise invalid("SAL005", self.bounds, "(lowest, highest) with lowest < highest", "swap them", at="bounds")
         return self
 
     @property

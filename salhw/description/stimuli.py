@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from salhw.description.fields import ArrayOf, FloatArray, Indices, IntArray, Model, NotText, PerNeuron, Vector
-from salhw.diagnostics.wording import number, refuse
+from salhw.diagnostics.wording import invalid, number
 
 NonNegative = Annotated[float, Field(ge=0), NotText]
 
@@ -21,7 +21,7 @@ class _Windowed(Model):
     def _ordered(self) -> Any:
         if self.stop is not None and self.stop <= self.start:
             limit = f"later than start = {number(self.start)} ms"
-            raise refuse(
+            raise invalid(
                 "SAL005", f"{number(self.stop)} ms", limit, "choose a later stop, or None for the end", at="stop"
             )
         return self
@@ -41,7 +41,7 @@ class Poisson(_Windowed):
         for i in np.flatnonzero(np.asarray(value) < 0)[:1]:
             at = f"[{i}]" if isinstance(value, np.ndarray) else ""
             asked = f"{number(np.ravel(value)[i])} Hz"
-            raise refuse("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
+            raise invalid("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
         return value
 
     if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class SpikeTimes(Model):
     def _sorted(self) -> SpikeTimes:
         for k, train in enumerate(self.times):
             if len(train) and train[0] < 0:
-                raise refuse("SAL005", f"{number(train[0])} ms", ">= 0 ms", "shift the times", at=f"times[{k}][0]")
+                raise invalid("SAL005", f"{number(train[0])} ms", ">= 0 ms", "shift the times", at=f"times[{k}][0]")
             for i in np.flatnonzero(np.diff(train) <= 0)[:1] + 1:
                 asked, limit = f"{number(train[i])} ms", f"later than the {number(train[i - 1])} ms before it"
-                raise refuse("SAL005", asked, limit, "sort the times, and keep each once", at=f"times[{k}][{i}]")
+                raise invalid("SAL005", asked, limit, "sort the times, and keep each once", at=f"times[{k}][{i}]")
         return self
 
 
@@ -88,7 +88,7 @@ class Clamp(_Windowed):
     def _zero_or_one(cls, value: int | IntArray) -> int | IntArray:
         for i in np.flatnonzero(~np.isin(value, (0, 1)))[:1]:
             at = f"[{i}]" if isinstance(value, np.ndarray) else ""
-            raise refuse("SAL005", np.ravel(value)[i], "0 or 1", "1 holds the neuron active, 0 silent", at=at)
+            raise invalid("SAL005", np.ravel(value)[i], "0 or 1", "1 holds the neuron active, 0 silent", at=at)
         return value
 
     @model_validator(mode="after")
@@ -96,7 +96,7 @@ class Clamp(_Windowed):
         if self.neurons is not None:
             unique, count = np.unique(self.neurons, return_counts=True)
             for neuron in unique[count > 1][:1]:
-                raise refuse("SAL006", f"neuron {neuron} twice", "every neuron once", "leave one out", at="neurons")
+                raise invalid("SAL006", f"neuron {neuron} twice", "every neuron once", "leave one out", at="neurons")
         return self
 
     if TYPE_CHECKING:
