@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.diagnostics.arguments import folded
 from salhw.session.executable import Executable
-from salhw.worker import Tenure, Worker
+from salhw.worker import Worker, WorkerLease
 from salhw_nest.plan import Plan
 
 ENGINE = "salhw_nest_simulator.engine"
@@ -52,7 +52,7 @@ class Process:
         except BaseException:
             _idle.append(worker)
             raise
-        self.tenure = Tenure(worker)
+        self.lease = WorkerLease(worker)
 
     def call(self, function: str, *args: Any) -> Any:
         """Call a function of the engine.
@@ -60,10 +60,10 @@ class Process:
         Raises:
             BackendError: SAL604 the network is gone; what NEST says; the time limit.
         """
-        return self.tenure.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+        return self.lease.call(f"{ENGINE}:{function}", *args, limit=self._limit)
 
     def close(self) -> None:
         """Forget the network, and keep the process for the next session."""
-        if self.tenure.alive:
+        if self.lease.alive:
             self.call("close_network")
-        _idle.append(self.tenure.worker)
+        _idle.append(self.lease.worker)
