@@ -96,7 +96,7 @@ def prepare() -> None:
 
 
 def answer(function: str, arguments: Any) -> tuple[Any, ...]:
-    """("result", value) or ("error", kind, message, traceback) or ("not serialisable", why: the result cannot travel)."""
+    """("result", value) or ("error", kind, message, traceback) or ("not serialisable", why the result is not)."""
     try:
         module, _, name = function.partition(":")
         target: Any = importlib.import_module(module)
