@@ -22,7 +22,7 @@ from salhw.session.recording import Recording, Trace
 from salhw.substrate.chip import Chip
 from salhw.worker import Worker, WorkerLease
 from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
-from salhw_lava.learning import Beyond
+from salhw_lava.learning import EngineLimit
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
 from salhw_lava.rules import achieved_rate, code_for, wanted_changes
@@ -169,7 +169,7 @@ class LavaSession(Closing):
         if len(wanted):
             try:
                 code = code_for(self.net, projection, self.how, wanted_changes(rule, float(wanted[0])))
-            except Beyond as beyond:
+            except EngineLimit as beyond:
                 raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
             self._call("write_rule", address.owner, code.as_data())
             held = achieved_rate(rule, code)
