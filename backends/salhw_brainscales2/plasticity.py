@@ -19,7 +19,7 @@ from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_brainscales2.hardware import program, sensor
-from salhw_brainscales2.hardware.kernel import PROCESSOR_MEMORY, memory
+from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
 from salhw_brainscales2.hardware.processor import WEIGHT_MAX
 from salhw_brainscales2.hardware.program import Setting
 from salhw_brainscales2.placement import Rows, rows

@@ -1,6 +1,6 @@
-"""An executable as files for the real chip: a pynn_brainscales script, the C++ kernels of its plasticity, a README.
+"""An executable as files for the real chip: a pynn_brainscales script, the C++ of its plasticity, a README.
 
-None of the chip's software can be installed from a package index. Here the kernels are run against headers of ours, bit
+None of the chip's software can be installed from a package index. Here the C++ is run against headers of ours, bit
 for bit, and the script against a stand-in that refuses what the real interface refuses.
 """
 
@@ -22,7 +22,7 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, described, duration_steps
 from salhw_brainscales2.circuit import circuit
-from salhw_brainscales2.hardware.kernel import MEMORY, kernel, memory
+from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
 from salhw_brainscales2.membrane import (
     CURRENT,
@@ -54,29 +54,29 @@ LABELS = 256
 
 
 def export(executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
-    """Write script, arrays, kernels and README: instance 0 of a session with this seed, for a real chip.
+    """Write script, arrays, C++ and README: instance 0 of a session with this seed, for a real chip.
 
     Raises:
         UnsupportedNetworkError: what no program for the chip can do: neurons that are forced to spike, synapses onto
             sources, more background than its generators make, plasticity beyond the processor's memory.
     """
     net, steps = executable.network, duration_steps(executable.network, duration)
-    kernels = {
+    programs = {
         name: nominal_program(net, executable.target, executable.placement, name, entropy(seed, [0]))
         for name in _learning(net, steps)
     }
-    if wrong := [*_refused(executable), *too_large(kernels)]:
+    if wrong := [*_refused(executable), *too_large(programs)]:
         headline = f"UnsupportedNetworkError: {net.name!r} cannot be exported to a real chip"
         raise UnsupportedNetworkError(headline, wrong)
     arrays = _arrays(executable, steps, seed)
     written = []
-    for name, program in kernels.items():
+    for name, program in programs.items():
         written.append(directory / f"plasticity_{name}.cpp")
-        written[-1].write_text(kernel(program), encoding="utf-8")
+        written[-1].write_text(cpp_source(program), encoding="utf-8")
     script, data, readme = directory / SCRIPT, directory / ARRAYS, directory / README
     script.write_text("\n".join(_lines(executable, steps)) + "\n", encoding="utf-8")
     np.savez(data, **arrays)
-    data_bytes = sum(memory(program) for program in kernels.values())
+    data_bytes = sum(memory(program) for program in programs.values())
     readme.write_text(_readme(executable, steps, data_bytes), encoding="utf-8")
     return [script, data, *written, readme]
 
@@ -321,7 +321,7 @@ def _lines(executable: Executable, steps: int) -> list[str]:
 
 
 def _readme(executable: Executable, steps: int, data: int) -> str:
-    """``data``: bytes of the kernels' data."""
+    """``data``: bytes of the plasticity programs' data."""
     net, speed = executable.network, executable.target.speed_up or 1.0
     placed = rows(net, executable.placement)
     rules = {name: net.projection(name).plasticity[0] for name in plastic(net)}

@@ -1,4 +1,4 @@
-"""Spike counts from a fresh process, ``python -m salhw.conformance.subprocess_run``: a job on stdin, counts on stdout."""
+"""Spike counts from a fresh process, ``python -m salhw.conformance.subprocess_run``: job on stdin, counts on stdout."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ from salhw.description.connectivity import AllToAll, OneToOne, Sparse, synapses
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, described
 from salhw_brainscales2.circuit import circuit
-from salhw_brainscales2.hardware import kernel
+from salhw_brainscales2.hardware import ppu_program
 from salhw_brainscales2.membrane import sensitivity
 from salhw_brainscales2.plasticity import code, nominal_program
 from salhw_brainscales2.script import export, generator
@@ -276,7 +276,7 @@ def test_baselines_are_measured_and_used(tmp_path: Path, monkeypatch: pytest.Mon
         reads = [[real.read(j, i, branch) for j, i in zip(pre, post, strict=True)] for branch in ("causal", "acausal")]
         assert measured[f"{name}.baseline"].tolist() == (128 * np.array(reads)).tolist()
         program = nominal_program(executable.network, CHIP, executable.placement, name, entropy(3, [0]))
-        assert rule.generate_kernel() == kernel.kernel(replace(program, baseline=128 * np.array([reads])))
+        assert rule.generate_kernel() == ppu_program.cpp_source(replace(program, baseline=128 * np.array([reads])))
 
 
 def test_given_spikes_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,7 +229,7 @@ def initial_state(program: Program, code: npt.ArrayLike) -> State:
 
 
 def run(program: Program, reads: IntArray, state: State) -> State:
-    """One update, bit for bit what the kernel (kernel.py) computes on the chip.
+    """One update, bit for bit what its C++ (ppu_program.py) computes on the chip.
 
     Args:
         reads: the converters' 0..255, (B, 2, S), causal branch first.

@@ -1,4 +1,4 @@
-"""A plasticity program as the C++ kernel that runs on the real chip's plasticity processor.
+"""A plasticity program as C++ for the real chip's plasticity processor (PPU).
 
 The text is what ``PlasticityRule.generate_kernel()`` of pynn_brainscales returns: ``PLASTICITY_RULE_KERNEL`` over
 handles of the synapse array, in the vector types of libnux. Nobody can compile it for the chip without the BrainScaleS
@@ -18,7 +18,7 @@ from salhw_brainscales2.hardware.program import FRACTION, STALE_DRAWS, Program
 
 HERE = Path(__file__).parent
 EMULATION = HERE / "emulation"
-"""Include folder for compiling a kernel without the BrainScaleS software."""
+"""Include folder for compiling a program without the BrainScaleS software."""
 MEMORY = 12 * 1024
 """Bytes of a processor for data and stack: of its 16 KiB the real software's mailbox takes 4. Code lies elsewhere."""
 RESERVED = 2 * 1024
@@ -75,7 +75,7 @@ _REFRESHING = f"""\
 		}}"""
 
 
-def kernel(program: Program, chip: int = 0) -> str:
+def cpp_source(program: Program, chip: int = 0) -> str:
     """The C++ text for one chip of the batch. Its rows are numbered in the order in which the handle holds them."""
     order = _rows(program)
     random = program.rounding == "stochastic" and program.drop > 0
