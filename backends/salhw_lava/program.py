@@ -32,7 +32,7 @@ SAME_STEP = 1e-3  # steps: the time constant of a trace that is gone in the next
 
 
 @dataclass(frozen=True)
-class Wiring:
+class LavaWiring:
     """The synapses of one projection within an instance, in the order of ``connectivity.synapses``. ``first`` is where
     they begin among the static ones of an instance; plastic ones have an array of their own."""
 
@@ -53,7 +53,7 @@ class Layout:
     inputs: tuple[tuple[str, Kernel], ...]
     input_first: tuple[int, ...]
     input_count: int
-    wiring: dict[str, Wiring]
+    wiring: dict[str, LavaWiring]
     static: int
 
     def neurons(self, net: Network, population: str) -> slice:
@@ -75,7 +75,7 @@ def layout(net: Network) -> Layout:
         row = begins[kinds.index((p.post, p.kernel))] + post
         place = None if p.plasticity else static
         static += 0 if p.plasticity else len(post)
-        wiring[p.name] = Wiring(p.name, first[p.post] + post, first[p.pre] + pre, position, row, place)
+        wiring[p.name] = LavaWiring(p.name, first[p.post] + post, first[p.pre] + pre, position, row, place)
     return Layout(at, first, kinds, begins, sum(sizes), wiring, static)
 
 
@@ -133,7 +133,7 @@ def _spread(parts: list[IntArray], width: int, shift: IntArray) -> IntArray:
     return np.asarray(one + shift * width, dtype=np.int64).reshape(-1)
 
 
-def _weights(net: Network, wiring: Wiring, how: Arithmetic) -> FloatArray:
+def _weights(net: Network, wiring: LavaWiring, how: Arithmetic) -> FloatArray:
     p = net.projection(wiring.name)
     flat = values(p.weights, *net.ends(p.name)).reshape(-1)[wiring.position]
     return how.held(flat, 2)

@@ -14,7 +14,7 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import duration_steps
 from salhw.substrate.support import on_chip
-from salhw_nest.circuit import Circuit, circuit
+from salhw_nest.circuit import NestCircuit, circuit
 from salhw_nest.drive import cuts, drive, driven
 from salhw_nest.plan import Cells, Synapses
 from salhw_nest.process import nest_seed
@@ -51,7 +51,7 @@ def _hosted(executable: Executable) -> list[Diagnostic]:
     ]
 
 
-def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:
+def _lines(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:
     plan, net = made.plan, executable.network
     threads = int(executable.target.options["threads"])
     ms = plan.tick
@@ -100,7 +100,7 @@ def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps:
     ]
 
 
-def _run(executable: Executable, made: Circuit, arrays: dict[str, Any], steps: int) -> list[str]:
+def _run(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int) -> list[str]:
     """The run, cut where clamps and currents change."""
     net, plan = executable.network, made.plan
     edges = [0, *sorted(c for c in cuts(net) if 0 < c < steps), steps]

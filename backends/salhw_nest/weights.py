@@ -12,7 +12,7 @@ import numpy as np
 from salhw.description.connectivity import shape_of
 from salhw.description.fields import FloatArray, IntArray
 from salhw.session.recorder import Raster
-from salhw_nest.circuit import Circuit, Plastic, Wiring
+from salhw_nest.circuit import NestCircuit, NestWiring, Plastic
 from salhw_nest.encoding import TINY, Amplitudes
 from salhw_nest.pairing import Part
 from salhw_nest.pending_pairs import SCHEMES, Trains, owed
@@ -56,7 +56,9 @@ class _Due:
 class Weights:
     """Everything that a session's ``get`` and ``set`` know about one projection."""
 
-    def __init__(self, circuit: Circuit, wiring: Wiring, rates: list[FloatArray], sizes: tuple[int, int]) -> None:
+    def __init__(
+        self, circuit: NestCircuit, wiring: NestWiring, rates: list[FloatArray], sizes: tuple[int, int]
+    ) -> None:
         """``rates``: the learning rate of each rule, (instance, synapse); ``sizes``: of the populations post, pre."""
         self.plan, self.wiring, self.rates = circuit.plan, wiring, rates
         self.instances = circuit.instances

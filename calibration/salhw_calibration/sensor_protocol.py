@@ -23,7 +23,7 @@ from salhw.session.paths import BRANCHES
 from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
-from salhw_calibration.circuit import Circuit, circuit
+from salhw_calibration.circuit import MeasuredCircuit, circuit
 from salhw_calibration.measuring import path_of, refused, without_plasticity
 from salhw_calibration.pair_fit import Trains, listed, of_projection
 from salhw_calibration.volleys import Volleys, coloured
@@ -58,7 +58,7 @@ class SensorProtocol:
 
     exe: Executable
     rules: Mapping[str, PairSTDP]
-    circuit: Circuit
+    circuit: MeasuredCircuit
     drives: tuple[Drive, ...]
     base: float
     rate: float
