@@ -21,7 +21,7 @@ from salhw.substrate.target import Target
 from salhw_brainscales2.hardware import program, sensor
 from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
 from salhw_brainscales2.hardware.processor import WEIGHT_MAX
-from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.placement import Rows, rows
 
 SENSITIVITY = 2.0
@@ -37,18 +37,18 @@ def code(target: Target) -> float:
     return levels(limits, target.weight_bits or 7)[0]
 
 
-def setting(target: Target) -> Setting:
+def setting(target: Target) -> PlasticitySetting:
     """What sensors and processor of a target are set to."""
     low_high = target.windows["Exponential"]["tau"]
     assert isinstance(low_high, Range)
-    rounding: Any = target.options["rounding"]  # one of processor's, or Setting refuses it
+    rounding: Any = target.options["rounding"]  # one of processor's, or PlasticitySetting refuses it
     limits, hidden = (low_high.min, low_high.max), int(target.options["hidden_bits"])
-    return Setting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
+    return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
 
 
 def nominal_program(
     net: Network, target: Target, placement: Placement, name: str, seeds: Sequence[int]
-) -> program.Program:
+) -> program.PlasticityProgram:
     """A projection's rule as the processors of chips without mismatch run it, one per seed."""
     p = net.projection(name)
     (rule,) = p.plasticity
@@ -94,7 +94,7 @@ class Learner:
         self.state = program.initial_state(self.program, weights / self.setting.code)
         self.weights = weights
 
-    def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.Program:
+    def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.PlasticityProgram:
         return program.compile_rule(
             self.rule, self.setting, self.row, self.column, self.baseline, learning_rate=rates, amplitudes=amplitudes,
             seed=self.seeds,
@@ -151,7 +151,7 @@ def plastic(net: Network) -> list[str]:
     return [p.name for p in net.projections if p.plasticity]
 
 
-def too_large(programs: Mapping[str, program.Program]) -> list[Diagnostic]:
+def too_large(programs: Mapping[str, program.PlasticityProgram]) -> list[Diagnostic]:
     """Whether the rules of all projections fit a processor's memory."""
     needed = sum(memory(p) for p in programs.values())
     if needed < PROCESSOR_MEMORY:

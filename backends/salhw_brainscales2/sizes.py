@@ -20,7 +20,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.target import Target
 from salhw_brainscales2.estimate import driven_rate, rate_errors
-from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.membrane import TAU_M, current_tau, lif_refractory
 from salhw_brainscales2.plasticity import plastic, setting
 
@@ -156,7 +156,7 @@ def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
             yield different("SAL338", f"{path}.update", rule.update, size, fix)
 
 
-def _scatter(rule: PairSTDP, held: Setting, target: Target) -> float:
+def _scatter(rule: PairSTDP, held: PlasticitySetting, target: Target) -> float:
     """Standard deviation of what an update adds beside the pairs, in units of the weights: two reads, each with noise
     and rounded to whole LSB, and the rounding of the change to the finest bit that is kept."""
     noise = target.variability.get("read_noise")

@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference import layout as at
-from salhw_reference.program import Program
+from salhw_reference.program import ReferenceProgram
 
 ROOM = 65_536  # spikes per instance between two emptyings
 ALL = 4_000_000  # of all instances, where this is less, but never less than FEW for one
@@ -26,7 +26,7 @@ class Tape:
     pieces: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, program: Program, batch: int, start: int, stop: int) -> Tape:
+    def of(cls, program: ReferenceProgram, batch: int, start: int, stop: int) -> Tape:
         """A tape for the steps start..stop-1."""
         room = int(program.q[at.N]) + min(ROOM, max(FEW, ALL // batch), program.recorded * (stop - start))
         if not program.q[at.M]:

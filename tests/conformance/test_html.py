@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from salhw.conformance import Figure, Outcome, Report
+from salhw.conformance import ConformanceReport, Figure, Outcome
 from salhw.conformance.html import render, svg, ticks
 
 VOID = {"meta", "br", "line", "circle", "polyline", "img", "hr", "input", "link"}
@@ -30,8 +30,8 @@ OUTCOMES = (
 )
 
 
-def report(target: str, outcomes: tuple[Outcome, ...] = OUTCOMES, **options: str) -> Report:
-    return Report(target, target, {"python": "3.11", "salhw": "0.1"}, "quick", 0, outcomes, options, {})
+def report(target: str, outcomes: tuple[Outcome, ...] = OUTCOMES, **options: str) -> ConformanceReport:
+    return ConformanceReport(target, target, {"python": "3.11", "salhw": "0.1"}, "quick", 0, outcomes, options, {})
 
 
 class Page(HTMLParser):

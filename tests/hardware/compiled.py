@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import IntArray
 from salhw_brainscales2.hardware import ppu_program, processor
-from salhw_brainscales2.hardware.program import Program
+from salhw_brainscales2.hardware.program import PlasticityProgram
 
 HERE = Path(__file__).parent
 
@@ -28,7 +28,7 @@ def execute(binary: Path, words: npt.ArrayLike) -> IntArray:
 
 
 def run_ppu_program(
-    program: Program, chip: int, code: IntArray, reads: IntArray, folder: Path
+    program: PlasticityProgram, chip: int, code: IntArray, reads: IntArray, folder: Path
 ) -> tuple[IntArray, IntArray, IntArray]:
     """The program's codes and residuals after each update, (update, S), and the generators at the end, (256,).
 
@@ -56,7 +56,9 @@ def run_ppu_program(
     return updates[:, 0], updates[:, 1], out[-processor.COLUMNS :]
 
 
-def run_two(programs: tuple[Program, Program], codes: IntArray, reads: IntArray, folder: Path) -> IntArray:
+def run_two(
+    programs: tuple[PlasticityProgram, PlasticityProgram], codes: IntArray, reads: IntArray, folder: Path
+) -> IntArray:
     """The codes after each update (update, rule, column) of two rules in one program, each a source of its own, as
     the real software links them.
 

@@ -10,7 +10,7 @@ from compiled import run_ppu_program, run_two
 
 from salhw import SAL, AntiHebbian, Hebbian, PairSTDP
 from salhw_brainscales2.hardware import ppu_program, program
-from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.hardware.program import PlasticitySetting
 
 PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
 CASES = [
@@ -33,7 +33,7 @@ def test_the_program_does_what_the_emulator_does(
     column = np.concatenate([rng.permutation(256)[:columns] for _ in range(rows)])
     row = np.repeat(rng.permutation(20)[:rows], columns)
     baseline = rng.uniform(100.0, 220.0, (2, 2, rows * columns))
-    setting = Setting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
+    setting = PlasticitySetting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
     signs = np.array([[float(np.asarray(w.amplitude))] for w in (rule.causal, rule.anticausal)])
     amplitudes = signs * rng.uniform(0.6, 1.1, baseline.shape)
     hemisphere = rows % 2
@@ -61,7 +61,7 @@ def test_the_program_speaks_to_the_real_interfaces_and_fits() -> None:
     """Names of libnux and grenade, in every rounding mode; sizes as the processor's memory counts them."""
     pre, column = np.arange(32) ^ 1, np.arange(32)
     for rounding in ("stochastic", "symmetric", "half_up"):
-        setting = Setting(code=0.04, rounding=rounding)
+        setting = PlasticitySetting(code=0.04, rounding=rounding)
         compiled = program.compile_rule(SAL(0.004, **PERIOD), setting, 0 * pre, column, np.full((1, 2, 32), 180.0))
         text = ppu_program.cpp_source(compiled)
         assert "$" not in text
@@ -85,8 +85,11 @@ def test_programs_of_two_rules_are_linked_and_keep_to_themselves(tmp_path: Path)
     rng, columns, updates = np.random.default_rng(6), 40, 30
     column, row = np.arange(columns), np.zeros(columns, dtype=np.int64)
     cases = [
-        (SAL(0.004, **PERIOD), Setting(code=0.04, hidden_bits=8, rounding="symmetric")),
-        (AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)), Setting(code=0.04, hidden_bits=3, rounding="half_up")),
+        (SAL(0.004, **PERIOD), PlasticitySetting(code=0.04, hidden_bits=8, rounding="symmetric")),
+        (
+            AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)),
+            PlasticitySetting(code=0.04, hidden_bits=3, rounding="half_up"),
+        ),
     ]
     programs = [
         program.compile_rule(rule, setting, row, column, rng.uniform(170.0, 190.0, (1, 2, columns)))
