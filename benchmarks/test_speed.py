@@ -30,8 +30,8 @@ def described():
     return network(seed=SEED, sal_rate=RATE, wake_sleep_rate=RATE)
 
 
-def opened(instances=1, kernel="auto"):
-    target = salhw.target("reference").with_options(kernel=kernel)
+def opened(instances=1, algorithm="auto"):
+    target = salhw.target("reference").with_options(algorithm=algorithm)
     session = salhw.compile(described(), target).open(instances=instances, seed=1)
     session.run(DURATION)  # compiled, and in the cache
     return session
@@ -115,7 +115,7 @@ def test_batch_of_64(benchmark, tell):
 
 @pytest.mark.benchmark(group="sleep phase, CPU time", timer=time.process_time)
 def test_sleep_phase_time_driven(benchmark, tell):
-    with opened(kernel="time-driven") as session:
+    with opened(algorithm="time-driven") as session:
         benchmark.pedantic(sleep, (session,), rounds=100, warmup_rounds=5)
     tell(f"sleep phase, time-driven: {benchmark.stats.stats.median * 1e3:.3f} ms of CPU")
 
@@ -131,7 +131,7 @@ def test_against_a_plain_numba_loop(benchmark, tell):
     states = (np.arange(128)[:, None] >> np.arange(7)) & 1
     together = np.einsum("s,si,sj->ij", occupancy, states, states) / 50
     assert np.abs(wake_sleep - together)[off].max() < 1  # it does what it should: see tests/science/test_pair_sums.py
-    with opened() as session, opened(kernel="time-driven") as stepping:
+    with opened() as session, opened(algorithm="time-driven") as stepping:
 
         def peer():
             return sleep_phase(weights, bias, 50, STEPS, 1)
@@ -174,7 +174,7 @@ START = {
         "-c",
         "import salhw; from salhw_networks.sampling import network;"
         "salhw.run(network(sal_rate=1e-4, wake_sleep_rate=1e-4),"
-        " target=salhw.target('reference').with_options(kernel='time-driven'), duration=1e4)",
+        " target=salhw.target('reference').with_options(algorithm='time-driven'), duration=1e4)",
     ),
     "python alone": ("-c", "pass"),
 }

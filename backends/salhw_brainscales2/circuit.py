@@ -36,7 +36,7 @@ SILENT = 1e9
 
 
 @dataclass(frozen=True)
-class Wiring:
+class ChipWiring:
     """A projection on B chips: S synapses with ``post``, ``pre``, ``position`` of ``connectivity.synapses``.
 
     ``current``: of one spike per unit weight, in units of the postsynaptic membrane, through the excitatory [0] and the
@@ -55,14 +55,14 @@ class Wiring:
 
 
 @dataclass(frozen=True)
-class Circuit:
+class ChipCircuit:
     """The plan of B chips, and what stands for what in it. A step has ``per_step`` ticks; what happens at step t on the
     grid (spikes of sources, forced ones) happens at its last one, and what neurons do at any of them is said of t."""
 
     plan: Plan
     per_step: int
     cells: dict[str, Membranes]
-    wiring: dict[str, Wiring]
+    wiring: dict[str, ChipWiring]
 
     def tick_of(self, step: npt.ArrayLike) -> IntArray:
         """NEST's tick of a step's end."""
@@ -97,7 +97,7 @@ def _shortest(net: Network, population: Population, dt: float) -> float:
     return min((LATE * tau for tau in onto if isinstance(population.neuron, LIF)), default=dt / TICK)
 
 
-def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circuit:
+def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> ChipCircuit:
     """The plan of a network that passed ``lower``, with nominal weights of zero."""
     per_step = ticks_per_step(net)
     assert per_step is not None  # lower() refuses the network otherwise
@@ -138,7 +138,7 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> Circui
         synapses=tuple(connections),
         recorded=tuple(circuits),
     )
-    return Circuit(plan, per_step, circuits, wiring)
+    return ChipCircuit(plan, per_step, circuits, wiring)
 
 
 def _neurons(net: Network, population: Population, made: Membranes, tick: float) -> Cells:
@@ -162,13 +162,13 @@ def _rest(population: Population, made: Membranes) -> FloatArray:
 
 def _wiring(
     net: Network, placement: Placement, chips: Sequence[Chip], name: str, circuits: dict[str, Membranes]
-) -> Wiring:
+) -> ChipWiring:
     p, where = net.projection(name), placement.synapses(net, name)
     post, pre, position = synapses(p.weights, *net.ends(name))
     shape = (len(chips), len(post))
     if p.post not in circuits:  # a source: no membrane
-        return Wiring(post, pre, position, np.zeros((2, *shape)))
+        return ChipWiring(post, pre, position, np.zeros((2, *shape)))
     varied = np.array([chip.vary("weight", 1.0, where) for chip in chips]).reshape(shape)
     each = np.array(strength(net, name))[:, None, None]
     current = each * np.maximum(varied, 0.0) * circuits[p.post].gain[:, :, post]
-    return Wiring(post, pre, position, current)
+    return ChipWiring(post, pre, position, current)

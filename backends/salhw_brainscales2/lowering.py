@@ -69,7 +69,7 @@ def scaled(net: Network, target: Target) -> Target:
         names = [p.name for p in onto]
         for finer in FINER:
             narrow = target.replace(weight_scales=dict.fromkeys(names, 1.0 / finer))
-            if all(_fits(p, narrow.on(p.name)) for p in onto):
+            if all(_fits(p, narrow.scaled_for(p.name)) for p in onto):
                 scales |= narrow.weight_scales
                 break
     return target.replace(weight_scales=scales)
@@ -200,7 +200,7 @@ def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnost
     for p in net.projections:
         for k, rule in enumerate(p.plasticity):
             yield from program.findings(
-                rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target.on(p.name)), row_pairs
+                rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target.scaled_for(p.name)), row_pairs
             )
 
 
@@ -230,7 +230,7 @@ def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
     speed = target.speed_up or 1.0
     if target.weight_bits is not None and target.options.get("weight_scale") == "auto":
         for p in net.projections:
-            step = code(target.on(p.name))
+            step = code(target.scaled_for(p.name))
             yield f"{p.name}: a weight code is {number(step)}, the range ends at {number(63 * step)}"
     yield f"rows in use: {2 * placed.used[0]} and {2 * placed.used[1]} of {2 * ROW_PAIRS} per hemisphere"
     yield f"hardware time: 1 s of biological time takes {1000.0 / speed:g} ms"

@@ -20,9 +20,9 @@ from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_brainscales2.hardware import program, sensor
-from salhw_brainscales2.hardware.kernel import PROCESSOR_MEMORY, memory
+from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
 from salhw_brainscales2.hardware.processor import WEIGHT_MAX
-from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.placement import Rows, rows
 
 SENSITIVITY = 2.0
@@ -38,25 +38,25 @@ def code(target: Target) -> float:
     return levels(limits, target.weight_bits or 7)[0]
 
 
-def setting(target: Target) -> Setting:
+def setting(target: Target) -> PlasticitySetting:
     """What sensors and processor of a target are set to."""
     low_high = target.windows["Exponential"]["tau"]
     assert isinstance(low_high, Range)
-    rounding: Any = target.options["rounding"]  # one of processor's, or Setting refuses it
+    rounding: Any = target.options["rounding"]  # one of processor's, or PlasticitySetting refuses it
     limits, hidden = (low_high.min, low_high.max), int(target.options["hidden_bits"])
-    return Setting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
+    return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
 
 
 def nominal_program(
     net: Network, target: Target, placement: Placement, name: str, seeds: Sequence[int]
-) -> program.Program:
+) -> program.PlasticityProgram:
     """A projection's rule as the processors of chips without mismatch run it, one per seed."""
     p = net.projection(name)
     (rule,) = p.plasticity
     post, _, position = synapses(p.weights, *net.ends(name))
     rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
     return program.compile_rule(
-        rule, setting(target.on(name)), row, placement.first[p.post] + post,
+        rule, setting(target.scaled_for(name)), row, placement.first[p.post] + post,
         np.full((len(seeds), 2, len(post)), BASELINE),
         learning_rate=rate.ravel()[position] if rate.ndim else rate, seed=np.asarray(seeds),
     )  # fmt: skip
@@ -80,7 +80,7 @@ class Learner:
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
         self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
-        self.setting = setting(target.on(name))
+        self.setting = setting(target.scaled_for(name))
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
@@ -95,7 +95,7 @@ class Learner:
         self.state = program.initial_state(self.program, weights / self.setting.code)
         self.weights = weights
 
-    def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.Program:
+    def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.PlasticityProgram:
         return program.compile_rule(
             self.rule, self.setting, self.row, self.column, self.baseline, learning_rate=rates, amplitudes=amplitudes,
             seed=self.seeds,
@@ -152,7 +152,7 @@ def plastic(net: Network) -> list[str]:
     return [p.name for p in net.projections if p.plasticity]
 
 
-def too_large(programs: Mapping[str, program.Program]) -> list[Diagnostic]:
+def too_large(programs: Mapping[str, program.PlasticityProgram]) -> list[Diagnostic]:
     """Whether the rules of all projections fit a processor's memory."""
     needed = sum(memory(p) for p in programs.values())
     if needed < PROCESSOR_MEMORY:

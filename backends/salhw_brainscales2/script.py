@@ -1,6 +1,6 @@
-"""An executable as files for the real chip: a pynn_brainscales script, the C++ kernels of its plasticity, a README.
+"""An executable as files for the real chip: a pynn_brainscales script, the C++ of its plasticity, a README.
 
-None of the chip's software can be installed from a package index. Here the kernels are run against headers of ours, bit
+None of the chip's software can be installed from a package index. Here the C++ is run against headers of ours, bit
 for bit, and the script against a stand-in that refuses what the real interface refuses.
 """
 
@@ -24,7 +24,7 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at, duration_steps
 from salhw_brainscales2.circuit import circuit
-from salhw_brainscales2.hardware.kernel import MEMORY, kernel, memory
+from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
 from salhw_brainscales2.membrane import (
     CURRENT,
@@ -56,29 +56,29 @@ LABELS = 256
 
 
 def export(executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
-    """Write script, arrays, kernels and README: instance 0 of a session with this seed, for a real chip.
+    """Write script, arrays, C++ and README: instance 0 of a session with this seed, for a real chip.
 
     Raises:
         UnsupportedNetworkError: what no program for the chip can do: neurons that are forced to spike, synapses onto
             sources, more background than its generators make, plasticity beyond the processor's memory.
     """
     net, steps = executable.network, duration_steps(executable.network, duration)
-    kernels = {
+    programs = {
         name: nominal_program(net, executable.target, executable.placement, name, entropy(seed, [0]))
         for name in _learning(net, steps)
     }
-    if wrong := [*_refused(executable), *too_large(kernels)]:
+    if wrong := [*_refused(executable), *too_large(programs)]:
         headline = f"UnsupportedNetworkError: {net.name!r} cannot be exported to a real chip"
         raise UnsupportedNetworkError(headline, wrong)
     arrays = _arrays(executable, steps, seed)
     written = []
-    for name, program in kernels.items():
+    for name, program in programs.items():
         written.append(directory / f"plasticity_{name}.cpp")
-        written[-1].write_text(kernel(program), encoding="utf-8")
+        written[-1].write_text(cpp_source(program), encoding="utf-8")
     script, data, readme = directory / SCRIPT, directory / ARRAYS, directory / README
     script.write_text("\n".join(_lines(executable, steps)) + "\n", encoding="utf-8")
     np.savez(data, **arrays)
-    data_bytes = sum(memory(program) for program in kernels.values())
+    data_bytes = sum(memory(program) for program in programs.values())
     readme.write_text(_readme(executable, steps, data_bytes), encoding="utf-8")
     return [script, data, *written, readme]
 
@@ -216,7 +216,7 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
         else:
             arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p).items()}
     for q in net.projections:
-        w, step = wiring[q.name], code(executable.target.on(q.name))
+        w, step = wiring[q.name], code(executable.target.scaled_for(q.name))
         weights = described_at(net, f"projections.{q.name}.weights").ravel()[w.position]
         arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": _codes(weights, step)}
     return arrays
@@ -243,7 +243,7 @@ def _current(executable: Executable, population: str) -> FloatArray:
     onto = _onto(net, population)
     if not onto:
         return np.full(2, CURRENT * code(executable.target))
-    return _currents(net, onto[0]) * code(executable.target.on(onto[0]))
+    return _currents(net, onto[0]) * code(executable.target.scaled_for(onto[0]))
 
 
 def _strengths(executable: Executable, population: Population) -> FloatArray:
@@ -308,7 +308,7 @@ def _lines(executable: Executable, steps: int) -> list[str]:
             call += f", number={number}, period={_ms(period * net.dt / speed)}, updates={updates}"
         lines.append(f'projections["{q.name}"] = connect({call})')
     spiking = [p.name for p in net.populations if not isinstance(p.neuron, Source)]
-    units = {name: code(executable.target.on(name)) for name in learning}
+    units = {name: code(executable.target.scaled_for(name)) for name in learning}
     last = max((period * net.dt / speed for period, _ in learning.values()), default=0.0)
     return [
         *lines,
@@ -322,7 +322,7 @@ def _lines(executable: Executable, steps: int) -> list[str]:
 
 
 def _readme(executable: Executable, steps: int, data: int) -> str:
-    """``data``: bytes of the kernels' data."""
+    """``data``: bytes of the plasticity programs' data."""
     net, speed = executable.network, executable.target.speed_up or 1.0
     placed = rows(net, executable.placement)
     rules = {name: net.projection(name).plasticity[0] for name in plastic(net)}

@@ -98,7 +98,7 @@ class AnalogSession(Closing):
 
     def _grid(self, name: str, weights: FloatArray) -> FloatArray:
         """The nearest weights that the chip holds."""
-        step = code(self.executable.target.on(name))
+        step = code(self.executable.target.scaled_for(name))
         if self.executable.target.weight_bits is None:
             return np.clip(weights, -WEIGHT_MAX * step, WEIGHT_MAX * step)
         return np.asarray(np.clip(np.rint(weights / step), -WEIGHT_MAX, WEIGHT_MAX) * step + 0.0)

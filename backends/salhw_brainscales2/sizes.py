@@ -21,7 +21,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.target import Target
 from salhw_brainscales2.estimate import driven_rate, rate_errors
-from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.membrane import TAU_M, current_tau, lif_refractory
 from salhw_brainscales2.plasticity import plastic, setting
 
@@ -136,7 +136,7 @@ def interval_error(net: Network, population: Population, neuron: LIF, tick: floa
 def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
     """What reads and rounding add to weights at each update, and what a full sensor leaves out."""
     for p in (net.projection(name) for name in plastic(net)):
-        (rule,), held = p.plasticity, setting(target.on(p.name))
+        (rule,), held = p.plasticity, setting(target.scaled_for(p.name))
         assert rule.period is not None
         path = f"projections.{p.name}.plasticity"
         if target.weight_bits is not None and (noise := _scatter(rule, held, target)):
@@ -157,7 +157,7 @@ def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
             yield different("SAL338", f"{path}.update", rule.update, size, fix)
 
 
-def _scatter(rule: PairSTDP, held: Setting, target: Target) -> float:
+def _scatter(rule: PairSTDP, held: PlasticitySetting, target: Target) -> float:
     """Standard deviation of what an update adds beside the pairs, in units of the weights: two reads, each with noise
     and rounded to whole LSB, and the rounding of the change to the finest bit that is kept."""
     noise = target.variability.get("read_noise")
@@ -188,7 +188,7 @@ def _kept(net: Network, target: Target) -> Iterator[Diagnostic]:
             continue
         size = "off by what session.set changes, until they end; as described if weights are not written"
         for rule in p.plasticity:
-            held = setting(target.on(p.name))
+            held = setting(target.scaled_for(p.name))
             sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
             rate = float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
             pairs = min(_most_pairs(net, p, rule.period or 0.0), held.capacity / held.amplitude)

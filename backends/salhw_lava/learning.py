@@ -25,7 +25,7 @@ LONGEST_EPOCH = 63  # steps: 6 bits
 COARSE = 0.01  # relative error of a change from which on a second product is worth its cost
 
 
-class Beyond(Exception):
+class EngineLimit(Exception):
     """The chip cannot do this: what was asked, what it can do, how to mend it, and the field that the fix is about;
     ``factor``: how many times as large the learning rate has to be."""
 
@@ -102,7 +102,7 @@ def microcode(causal: float, anticausal: float, how: Arithmetic, room: tuple[flo
         room: the largest number of impulses that are on a pre- and on a postsynaptic trace at a time.
 
     Raises:
-        Beyond: too small or too large for impulses of 7 bits and the powers of two.
+        EngineLimit: too small or too large for impulses of 7 bits and the powers of two.
     """
     wanted = {"y0*x1": (causal, room[0]), "x0*y1": (anticausal, room[1])}
     terms = {product: _term(value, how, share) for product, (value, share) in wanted.items() if value}
@@ -125,15 +125,17 @@ def _term(value: float, how: Arithmetic, room: float) -> Term:
     asked = f"a change of {abs(value):.3g} per pair"
     if units > ACCUMULATOR:
         supported = f"at most {ACCUMULATOR / how.unit:.3g}"
-        raise Beyond(asked, supported, "a smaller learning rate", "learning_rate", 0.999 * ACCUMULATOR / units)
+        raise EngineLimit(asked, supported, "a smaller learning rate", "learning_rate", 0.999 * ACCUMULATOR / units)
     if units < 0.5 * 2.0**low:
         supported = f"at least {2.0**low / how.unit:.3g}"
-        raise Beyond(asked, supported, "a larger learning rate", "learning_rate", 2.0**low / units)
+        raise EngineLimit(asked, supported, "a larger learning rate", "learning_rate", 2.0**low / units)
     exponent = max(low, ceil(log2(units / largest) - 1e-9))
     if exponent > EXPONENTS[1]:
         supported = f"{TRACE} impulses of 1 on a trace, times 2^{EXPONENTS[1]} at most"
         factor = 0.99 * largest * 2.0 ** EXPONENTS[1] / units
-        raise Beyond(f"{asked} of {room:.3g} spikes", supported, "a smaller learning rate", "learning_rate", factor)
+        raise EngineLimit(
+            f"{asked} of {room:.3g} spikes", supported, "a smaller learning rate", "learning_rate", factor
+        )
     impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
     term = Term(sign, float(impulse), ((1, exponent),))
     finer = _factored(sign, units, min(largest, TRACE))

@@ -29,7 +29,7 @@ from salhw_lava.arithmetic import (
 from salhw_lava.cores import occupied
 from salhw_lava.learning import (
     LONGEST_EPOCH,
-    Beyond,
+    EngineLimit,
 )
 from salhw_lava.reach import at_once, own_weights
 from salhw_lava.rules import code_for, learning_size, lowered_rule, shortest_interval, wanted_changes
@@ -92,7 +92,7 @@ def chosen(net: Network, target: Target) -> Target:
 def _learns(net: Network, projection: Projection, how: Arithmetic) -> bool:
     try:
         lowered_rule(net, projection, how, 1)
-    except Beyond:
+    except EngineLimit:
         return False
     return True
 
@@ -153,7 +153,7 @@ def _population(
         return population, [], None
     try:
         held = word(net, population, how)
-    except Beyond as beyond:
+    except EngineLimit as beyond:
         if not beyond.at:
             beyond.at, limit = shorter_psps(net, population, how)
             beyond.fix = f"{limit}, or {beyond.fix}" if limit else beyond.fix
@@ -219,7 +219,7 @@ def _projection(
         return projection, found
     try:
         rule, code = lowered_rule(net, projection, how, steps)
-    except Beyond as beyond:
+    except EngineLimit as beyond:
         place = path if beyond.at == "delay" or len(projection.plasticity) > 1 else f"{path}.{rule_name(projection, 0)}"
         return projection, [*found, beyond.found("SAL121", place)]
     asked = projection.plasticity[0]
@@ -274,7 +274,7 @@ def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
         if len(projection.plasticity) == 1 and not projection.delay:
             try:
                 code = code_for(net, projection, how, wanted_changes(projection.plasticity[0]))
-            except Beyond:
+            except EngineLimit:
                 continue
             impulses = f"impulses x1 {code.impulse('y0*x1'):g}, y1 {code.impulse('x0*y1'):g}"
             yield f"projections.{projection.name}: dw = {code.dw}; {impulses}"

@@ -33,7 +33,7 @@ SAME_STEP = 1e-3  # steps: the time constant of a trace that is gone in the next
 
 
 @dataclass(frozen=True)
-class Wiring:
+class LavaWiring:
     """The synapses of one projection within an instance, in the order of ``connectivity.synapses``. ``first`` is where
     they begin among the static ones of an instance; plastic ones have an array of their own."""
 
@@ -46,7 +46,7 @@ class Wiring:
 
 
 @dataclass(frozen=True)
-class Layout:
+class LavaLayout:
     """Where the parts of a network lie within an instance."""
 
     size: int
@@ -54,7 +54,7 @@ class Layout:
     inputs: tuple[tuple[str, Kernel], ...]
     input_first: tuple[int, ...]
     input_count: int
-    wiring: dict[str, Wiring]
+    wiring: dict[str, LavaWiring]
     static: int
 
     def neurons(self, net: Network, population: str) -> slice:
@@ -62,7 +62,7 @@ class Layout:
         return slice(self.first[population], self.first[population] + net.population(population).size)
 
 
-def layout(net: Network) -> Layout:
+def layout(net: Network) -> LavaLayout:
     """Populations one after the other; an input per postsynaptic neuron and kind of PSP."""
     first, at = {}, 0
     for population in net.populations:
@@ -76,8 +76,8 @@ def layout(net: Network) -> Layout:
         row = begins[kinds.index((p.post, p.kernel))] + post
         place = None if p.plasticity else static
         static += 0 if p.plasticity else len(post)
-        wiring[p.name] = Wiring(p.name, first[p.post] + post, first[p.pre] + pre, position, row, place)
-    return Layout(at, first, kinds, begins, sum(sizes), wiring, static)
+        wiring[p.name] = LavaWiring(p.name, first[p.post] + post, first[p.pre] + pre, position, row, place)
+    return LavaLayout(at, first, kinds, begins, sum(sizes), wiring, static)
 
 
 def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, Any]:
@@ -134,20 +134,20 @@ def _spread(parts: list[IntArray], width: int, shift: IntArray) -> IntArray:
     return np.asarray(one + shift * width, dtype=np.int64).reshape(-1)
 
 
-def _weights(net: Network, wiring: Wiring, how: Arithmetic) -> FloatArray:
+def _weights(net: Network, wiring: LavaWiring, how: Arithmetic) -> FloatArray:
     p = net.projection(wiring.name)
     flat = values(p.weights, *net.ends(p.name)).reshape(-1)[wiring.position]
     return how.held(flat, 2)
 
 
-def _watched(net: Network, plan: Layout) -> IntArray:
+def _watched(net: Network, plan: LavaLayout) -> IntArray:
     """The neurons of an instance whose potential is recorded, in the order of its columns."""
     names = [probe.population for probe in net.probes if isinstance(probe, Membrane)]
     each = [np.arange(plan.size)[plan.neurons(net, name)] for name in names]
     return np.asarray(_joined(each), dtype=np.int64)
 
 
-def _records(net: Network, plan: Layout, copies: int, population: str | None) -> dict[str, IntArray]:
+def _records(net: Network, plan: LavaLayout, copies: int, population: str | None) -> dict[str, IntArray]:
     """Which neurons and which columns of potentials a Process writes: those of a LIF population, or all others."""
     mine = np.zeros(plan.size, np.bool_)
     for p in net.populations:
@@ -169,7 +169,7 @@ def _leaky(leak: Leak, refractory: int, how: Arithmetic) -> dict[str, Any]:
     return {name: kind(value) for name, value in values.items()} | shifts | {"refractory": refractory - 1}
 
 
-def _neurons(net: Network, plan: Layout, how: Arithmetic, held: Words, copies: int) -> dict[str, Any]:
+def _neurons(net: Network, plan: LavaLayout, how: Arithmetic, held: Words, copies: int) -> dict[str, Any]:
     n, dt = plan.size, net.dt
     bias, refractory, odds, logistic = np.zeros(n), np.zeros(n, np.int64), np.zeros(n), np.ones(n, np.bool_)
     tables, starts, rows = [np.zeros(ENTRIES, np.int64)], np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -206,7 +206,7 @@ def _neurons(net: Network, plan: Layout, how: Arithmetic, held: Words, copies: i
     return found | psps | _stimuli(net, plan, copies)
 
 
-def _psps(net: Network, plan: Layout, how: Arithmetic) -> dict[str, Any]:
+def _psps(net: Network, plan: LavaLayout, how: Arithmetic) -> dict[str, Any]:
     """Per input: steps of a rectangular PSP, or 0; and what an exponential one keeps, or in fixed point loses, in a
     step. Where there are no inputs, those of one that nothing arrives at."""
     columns = []
@@ -226,7 +226,7 @@ def _psps(net: Network, plan: Layout, how: Arithmetic) -> dict[str, Any]:
     }
 
 
-def _stimuli(net: Network, plan: Layout, copies: int) -> dict[str, Any]:
+def _stimuli(net: Network, plan: LavaLayout, copies: int) -> dict[str, Any]:
     steps, neurons, poisson = [], [], []
     for s in net.stimuli:
         here = plan.neurons(net, s.population)
@@ -247,7 +247,7 @@ def _stimuli(net: Network, plan: Layout, copies: int) -> dict[str, Any]:
     return {"forced_step": step[order], "forced_neuron": neuron[order], "poisson": poisson}
 
 
-def _plastic(net: Network, p: Projection, plan: Layout, how: Arithmetic, copies: int, steps: int) -> dict[str, Any]:
+def _plastic(net: Network, p: Projection, plan: LavaLayout, how: Arithmetic, copies: int, steps: int) -> dict[str, Any]:
     wiring, shift = plan.wiring[p.name], np.arange(copies)[:, None]
     rule, code = lowered_rule(net, p, how, steps)
     pre_neurons, pre = np.unique(_spread([wiring.pre], plan.size, shift), return_inverse=True)

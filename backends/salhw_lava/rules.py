@@ -15,7 +15,7 @@ from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
 from salhw_lava.learning import (
     EXPONENTS,
     TRACE,
-    Beyond,
+    EngineLimit,
     Microcode,
     Term,
     impulses_on_a_trace,
@@ -39,23 +39,25 @@ def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: i
     """The rule with what the engine achieves in the place of what was asked, and its microcode.
 
     Raises:
-        Beyond: the engine cannot do it.
+        EngineLimit: the engine cannot do it.
     """
     if len(projection.plasticity) > 1:
         asked, last = f"{len(projection.plasticity)} rules", len(projection.plasticity) - 1
-        raise Beyond(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
+        raise EngineLimit(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
     if projection.delay:
-        raise Beyond(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
+        raise EngineLimit(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
     (rule,) = projection.plasticity
     for branch in ("causal", "anticausal"):
         tau = getattr(rule, branch).tau
         if steps > 1 and steps > tau / net.dt:
             fix = f"tau >= {steps * net.dt:g} ms, or a shorter epoch"
             supported = f"not shorter than the epoch of {steps} steps"
-            raise Beyond(f"a window of {tau:g} ms", supported, fix, f"{branch}.tau")
+            raise EngineLimit(f"a window of {tau:g} ms", supported, fix, f"{branch}.tau")
     for name in (projection.pre, projection.post):
         if steps > (gap := shortest_interval(net, name)):
-            raise Beyond(f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch")
+            raise EngineLimit(
+                f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch"
+            )
     wanted = wanted_changes(rule)
     code = code_for(net, projection, how, wanted)
     _refuse_coarse(rule, wanted, code)
@@ -66,7 +68,7 @@ def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) ->
     """The target promises the accuracy of a window. What a session writes may be rounded further: it can be read.
 
     Raises:
-        Beyond: the smallest steps of the engine are too large for what pairs are to add.
+        EngineLimit: the smallest steps of the engine are too large for what pairs are to add.
     """
     off = {product: code.achieved(product) / change for product, change in wanted.items() if change}
     if all(abs(ratio - 1.0) <= WINDOW for ratio in off.values()):
@@ -78,16 +80,16 @@ def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) ->
     amplitude = float(np.asarray(getattr(rule, branch).amplitude))
     rate = wanted[worst] / amplitude * off[worst]
     if max(off.values()) - min(off.values()) < 1e-9 and abs(rate) <= LARGEST_RATE:
-        raise Beyond(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
+        raise EngineLimit(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
     amplitude *= off[worst]
-    raise Beyond(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
+    raise EngineLimit(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
 
 
 def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
     """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
 
     Raises:
-        Beyond: the engine cannot do it.
+        EngineLimit: the engine cannot do it.
     """
     rule = projection.plasticity[0]
     rooms = {}
@@ -97,15 +99,17 @@ def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict
         if how.fixed and rooms[branch] > TRACE:
             fix = f"tau <= {_longest_window(net, name, tau)} ms"
             supported = f"at most {TRACE} impulses of 1 on a trace"
-            raise Beyond(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
+            raise EngineLimit(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
     room = max(rooms.values())
     try:
         return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
-    except Beyond as beyond:
+    except EngineLimit as beyond:
         raise _other_rate(beyond, rule, wanted, how, room) from None
 
 
-def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float) -> Beyond:
+def _other_rate(
+    beyond: EngineLimit, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float
+) -> EngineLimit:
     """The same with the learning rate that the engine can do, if it does for both branches and is none that the target
     refuses; or without the branch that is too small."""
     scaled = [beyond.factor * change for change in wanted.values()]
@@ -113,14 +117,14 @@ def _other_rate(beyond: Beyond, rule: PairSTDP, wanted: dict[str, float], how: A
     try:
         microcode(scaled[0], scaled[1], how, (room, room))
         possible = abs(rate) <= LARGEST_RATE
-    except Beyond:
+    except EngineLimit:
         possible = False
     if not possible:
         weak = min((name for name in wanted if wanted[name]), key=lambda name: abs(wanted[name]))
         branch = "causal" if weak == "y0*x1" else "anticausal"
-        return Beyond(beyond.asked, beyond.supported, "amplitude = 0", f"{branch}.amplitude")
+        return EngineLimit(beyond.asked, beyond.supported, "amplitude = 0", f"{branch}.amplitude")
     sign = ">=" if (beyond.factor > 1.0) == (rate > 0.0) else "<="
-    return Beyond(beyond.asked, beyond.supported, f"learning_rate {sign} {rate:.4g}", beyond.at)
+    return EngineLimit(beyond.asked, beyond.supported, f"learning_rate {sign} {rate:.4g}", beyond.at)
 
 
 def _longest_window(net: Network, name: str, tau: float) -> str:

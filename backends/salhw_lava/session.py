@@ -20,9 +20,9 @@ from salhw.session.paths import Address, addresses, as_written, described, durat
 from salhw.session.recorder import Raster, provenance, recording, sample_steps
 from salhw.session.recording import Recording, Trace
 from salhw.substrate.chip import Chip
-from salhw.worker import Tenure, Worker
+from salhw.worker import Worker, WorkerLease
 from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
-from salhw_lava.learning import Beyond
+from salhw_lava.learning import EngineLimit
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
 from salhw_lava.rules import achieved_rate, code_for, wanted_changes
@@ -54,7 +54,7 @@ class LavaSession(Closing):
         self._step = 0
         self._before = {p.name: Raster.joined([]) for p in net.populations}
         self._number = int(worker.call(f"{HOST}:open_program", made, limit=OPENING))
-        self._tenure = Tenure(worker)
+        self._lease = WorkerLease(worker)
         silent = [p["name"] for p in made["plastic"] if not p["learns"]]
         for name in silent:
             self._call("write", f"{name}.learns", False)
@@ -75,7 +75,7 @@ class LavaSession(Closing):
         Raises:
             BackendError: what the worker raises; SAL604 if it died, and the program with it.
         """
-        return self._tenure.call(f"{HOST}:{function}", self._number, *args, limit=limit)
+        return self._lease.call(f"{HOST}:{function}", self._number, *args, limit=limit)
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class LavaSession(Closing):
         if len(wanted):
             try:
                 code = code_for(self.net, projection, self.how, wanted_changes(rule, float(wanted[0])))
-            except Beyond as beyond:
+            except EngineLimit as beyond:
                 raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
             self._call("write_rule", address.owner, code.as_data())
             held = achieved_rate(rule, code)
@@ -255,7 +255,7 @@ class LavaSession(Closing):
     # the end ------------------------------------------------------------------------------------------------------
 
     def _release(self) -> None:
-        if self._tenure.alive:
+        if self._lease.alive:
             self._call("close")
 
 

@@ -14,7 +14,7 @@ from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF
 from salhw.description.parts import Population
 from salhw_lava.arithmetic import FINEST, WORD, Arithmetic
-from salhw_lava.learning import Beyond, rounded_down
+from salhw_lava.learning import EngineLimit, rounded_down
 from salhw_lava.reach import Reach, of_projection, reach
 
 SPARE = 2.0  # biases and inputs may grow by this factor at the expense of the last bit, while bits are left
@@ -37,13 +37,13 @@ class Potential:
         """The largest potential that fits."""
         return WORD / 2.0**self.bits
 
-    def beyond(self, bias: FloatArray, inputs: Reach) -> Beyond | None:
+    def beyond(self, bias: FloatArray, inputs: Reach) -> EngineLimit | None:
         """What does not fit, if anything."""
         most = float(np.max(np.maximum(bias + inputs.high, -(bias + inputs.low)), initial=0.0))
         if most <= self.largest:
             return None
         fix = f"inputs that add up to {0.98 * self.largest / most:.2g} times as much"
-        return Beyond(f"a potential of up to {most:.6g}", f"at most {self.largest:.6g}, a word of 24 bits", fix)
+        return EngineLimit(f"a potential of up to {most:.6g}", f"at most {self.largest:.6g}, a word of 24 bits", fix)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Leak:
         steps = np.unique(np.rint(np.geomspace(1.0, 10.0 * max(tau, 1.0 / share), 200)))
         return float(share * arriving * np.max((arriving**steps - staying**steps) / (arriving - staying)))
 
-    def beyond(self, bias: FloatArray, inputs: Reach, spare: float = 1.0) -> Beyond | None:
+    def beyond(self, bias: FloatArray, inputs: Reach, spare: float = 1.0) -> EngineLimit | None:
         """What does not fit, if anything: a membrane, or a current."""
         if not self.fixed:
             return None
@@ -105,7 +105,7 @@ class Leak:
         for what, scale, most in limits:
             if most * scale > WORD:
                 fix = f"{WORD / scale / most:.2g} times as much drive at most, or a shorter tau_m"
-                return Beyond(f"{what} of up to {most:.6g}", f"at most {WORD / scale:.6g}, a word of 24 bits", fix)
+                return EngineLimit(f"{what} of up to {most:.6g}", f"at most {WORD / scale:.6g}, a word of 24 bits", fix)
         return None
 
 
@@ -125,7 +125,7 @@ def words(net: Network, how: Arithmetic) -> Words:
     """Of every population but sources. ``net`` is the description: what is rounded later does not count.
 
     Raises:
-        Beyond: something does not fit, which lowering has refused before.
+        EngineLimit: something does not fit, which lowering has refused before.
     """
     return {p.name: word(net, p, how) for p in net.populations if isinstance(p.neuron, GLM | LIF)}
 
@@ -134,7 +134,7 @@ def word(net: Network, population: Population, how: Arithmetic) -> Potential | L
     """How the potentials of a population lie in words.
 
     Raises:
-        Beyond: they do not fit, or the threshold is no more than a few steps high.
+        EngineLimit: they do not fit, or the threshold is no more than a few steps high.
     """
     neuron = population.neuron
     assert isinstance(neuron, GLM | LIF)
@@ -169,7 +169,7 @@ def shorter_psps(net: Network, population: Population, how: Arithmetic) -> tuple
         others = [p if p.name != worst.name else p.replace(kernel=kernel) for p in net.projections]
         try:
             word(net.replace(projections=others), population, how)
-        except Beyond as beyond:
+        except EngineLimit as beyond:
             return bool(beyond.at)  # another field stands in the way, and has a fix of its own
         return True
 
@@ -219,11 +219,13 @@ def _leak(neuron: LIF, dt: float, bias: FloatArray, inputs: Reach, how: Arithmet
     if found.vth * 2**found.vth_shift < SMALLEST_THRESHOLD:
         lowest = found.reset + 1.1 * SMALLEST_THRESHOLD / found.scale
         asked = f"a threshold {found.height:.3g} above reset beside potentials of up to {WORD / found.scale:.3g}"
-        raise Beyond(asked, f"{SMALLEST_THRESHOLD} steps of 2^-23 of these", f"v_thresh >= {lowest:.4g}", "v_thresh")
+        raise EngineLimit(
+            asked, f"{SMALLEST_THRESHOLD} steps of 2^-23 of these", f"v_thresh >= {lowest:.4g}", "v_thresh"
+        )
     return found
 
 
-def _too_slow(leak: Leak, dt: float, bias: FloatArray, inputs: Reach) -> Beyond:
+def _too_slow(leak: Leak, dt: float, bias: FloatArray, inputs: Reach) -> EngineLimit:
     """The refusal, and up to which tau_m everything fits: a membrane's unit is that of the current over the leak."""
     most = excursion(leak, bias, inputs, 1.0, 1.0)
     share = 1.001 * most * leak.gain / WORD
@@ -233,5 +235,5 @@ def _too_slow(leak: Leak, dt: float, bias: FloatArray, inputs: Reach) -> Beyond:
         f"at most {WORD / leak.scale:.4g} with this tau_m: words of 24 bits, {bits} of a current behind the point"
     )
     if share >= -expm1(-dt / SHORTEST) or inputs.most * leak.gain > WORD:
-        return Beyond(asked, supported, "fewer synapses, or weaker ones")
-    return Beyond(asked, supported, f"tau_m <= {rounded_down(-dt / log1p(-share))} ms", "tau_m")
+        return EngineLimit(asked, supported, "fewer synapses, or weaker ones")
+    return EngineLimit(asked, supported, f"tau_m <= {rounded_down(-dt / log1p(-share))} ms", "tau_m")

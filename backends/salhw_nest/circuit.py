@@ -39,7 +39,7 @@ class Plastic:
 
 
 @dataclass(frozen=True)
-class Wiring:
+class NestWiring:
     """A projection in NEST: where its weights are held.
 
     Args:
@@ -63,11 +63,11 @@ class Wiring:
 
 
 @dataclass(frozen=True)
-class Circuit:
+class NestCircuit:
     """The plan of ``instances`` disjoint copies of a network, and how its projections are found in it."""
 
     plan: Plan
-    wiring: dict[str, Wiring]
+    wiring: dict[str, NestWiring]
     instances: int
 
     def tau_syn(self, population: str) -> float:
@@ -113,7 +113,7 @@ class _Draft:
         return relay
 
 
-def circuit(net: Network, target: Target, instances: int) -> Circuit:
+def circuit(net: Network, target: Target, instances: int) -> NestCircuit:
     """The plan of a network that passed ``lower``."""
     per_step = ticks_per_step(net, target)
     assert per_step is not None  # lower() refuses the network otherwise
@@ -141,7 +141,7 @@ def circuit(net: Network, target: Target, instances: int) -> Circuit:
         recorded=tuple(p.name for p in net.populations),
         meters=meters,
     )
-    return Circuit(plan, wiring, instances)
+    return NestCircuit(plan, wiring, instances)
 
 
 def _phantom(draft: _Draft) -> int:
@@ -193,7 +193,7 @@ def _cells(draft: _Draft, population: Population) -> Cells:
     return Cells(population.name, model, size, fixed | silent, active)
 
 
-def _wiring(draft: _Draft, p: Projection) -> Wiring:
+def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     net, tick = draft.net, draft.tick
     n_post, n_pre, recurrent = net.ends(p.name)
     post, pre, position = synapses(p.weights, n_post, n_pre, recurrent)
@@ -239,7 +239,7 @@ def _wiring(draft: _Draft, p: Projection) -> Wiring:
         off = connect(f"{p.name}.off", p.pre, -scale * rest, reach + length)
     elif length:
         off = connect(f"{p.name}.off", draft.relay(p.pre, length), -scale * rest, reach)
-    return Wiring(p, post, pre, position, scale, length, reach, on, off, tuple(plastic))
+    return NestWiring(p, post, pre, position, scale, length, reach, on, off, tuple(plastic))
 
 
 def _shape(net: Network, p: Projection) -> tuple[int, ...]:

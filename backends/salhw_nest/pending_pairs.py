@@ -19,14 +19,14 @@ FORGOTTEN = 40.0  # time constants after which a pair adds less than rounding do
 
 
 @dataclass(frozen=True)
-class Trains:
+class PendingTrains:
     """Spikes by cell: those of cell k are ``stamp[first[k] : first[k + 1]]``, in ascending order."""
 
     first: IntArray
     stamp: IntArray
 
     @classmethod
-    def of(cls, cell: IntArray, stamp: IntArray, size: int) -> Trains:
+    def of(cls, cell: IntArray, stamp: IntArray, size: int) -> PendingTrains:
         """From spikes in any order."""
         order = np.lexsort((stamp, cell))
         return cls(np.searchsorted(cell[order], np.arange(size + 1)), stamp[order])

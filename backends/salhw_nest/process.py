@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.diagnostics.arguments import folded
 from salhw.session.executable import Executable
-from salhw.worker import Tenure, Worker
+from salhw.worker import Worker, WorkerLease
 from salhw_nest.plan import Plan
 
 ENGINE = "salhw_nest_simulator.engine"
@@ -26,7 +26,7 @@ def _worker() -> Worker:
     return Worker(sys.executable, sources=sources, environment={"OMP_WAIT_POLICY": "passive"}, start_limit=120.0)
 
 
-def kernel_seed(seed: int, ids: Sequence[int]) -> int:
+def nest_seed(seed: int, ids: Sequence[int]) -> int:
     """The seed of NEST's random numbers, which has 31 bits. They are shared by all instances of a batch."""
     return 1 + int(seeded(seed, ids).generate_state(1)[0]) % (2**31 - 2)
 
@@ -46,13 +46,13 @@ class Process:
     def __init__(self, executable: Executable, plan: Plan, ids: Sequence[int], seed: int) -> None:
         options = executable.target.options
         worker, self._limit = _worker(), float(options["time_limit"])
-        arguments = plan.as_data(), kernel_seed(seed, ids), int(options["threads"])
+        arguments = plan.as_data(), nest_seed(seed, ids), int(options["threads"])
         try:
             worker.call(f"{ENGINE}:open_network", *arguments, limit=self._limit)
         except BaseException:
             _idle.append(worker)
             raise
-        self.tenure = Tenure(worker)
+        self.lease = WorkerLease(worker)
 
     def call(self, function: str, *args: Any) -> Any:
         """Call a function of the engine.
@@ -60,10 +60,10 @@ class Process:
         Raises:
             BackendError: SAL604 the network is gone; what NEST says; the time limit.
         """
-        return self.tenure.call(f"{ENGINE}:{function}", *args, limit=self._limit)
+        return self.lease.call(f"{ENGINE}:{function}", *args, limit=self._limit)
 
     def close(self) -> None:
         """Forget the network, and keep the process for the next session."""
-        if self.tenure.alive:
+        if self.lease.alive:
             self.call("close_network")
-        _idle.append(self.tenure.worker)
+        _idle.append(self.lease.worker)

@@ -14,10 +14,10 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import duration_steps
 from salhw.substrate.support import on_chip
-from salhw_nest.circuit import Circuit, circuit
+from salhw_nest.circuit import NestCircuit, circuit
 from salhw_nest.drive import cuts, drive, driven
 from salhw_nest.plan import Cells, Synapses
-from salhw_nest.process import kernel_seed
+from salhw_nest.process import nest_seed
 
 SCRIPT, ARRAYS, RESULT = "run.py", "network.npz", "result.npz"
 
@@ -51,7 +51,7 @@ def _hosted(executable: Executable) -> list[Diagnostic]:
     ]
 
 
-def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:
+def _lines(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:
     plan, net = made.plan, executable.network
     threads = int(executable.target.options["threads"])
     ms = plan.tick
@@ -72,7 +72,7 @@ def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps:
         f"sim.setup(timestep={ms!r}, min_delay=upwards({plan.min_delay * ms!r}),",
         f"          max_delay=upwards({plan.max_delay * ms!r}),",
         f'          spike_precision="on_grid", verbosity="error", threads={threads},',
-        f"          rng_seed={kernel_seed(seed, (0,))})",
+        f"          rng_seed={nest_seed(seed, (0,))})",
         "",
         "cells = {}",
         *(line for cells in plan.cells for line in _population(cells, arrays, ms)),
@@ -100,7 +100,7 @@ def _lines(executable: Executable, made: Circuit, arrays: dict[str, Any], steps:
     ]
 
 
-def _run(executable: Executable, made: Circuit, arrays: dict[str, Any], steps: int) -> list[str]:
+def _run(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int) -> list[str]:
     """The run, cut where clamps and currents change."""
     net, plan = executable.network, made.plan
     edges = [0, *sorted(c for c in cuts(net) if 0 < c < steps), steps]

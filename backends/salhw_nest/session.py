@@ -34,7 +34,7 @@ from salhw_nest.neurons import next_potential
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.plan import Meter, Plan
 from salhw_nest.process import STRETCH, Process
-from salhw_nest.weights import History, Weights
+from salhw_nest.weights import History, NestWeights
 
 
 @dataclass
@@ -86,13 +86,13 @@ class NestSession(Closing):
         self._process = Process(executable, self._circuit.plan, self.ids, seed)
         self._call = self._process.call
 
-    def _held(self, name: str) -> Weights:
+    def _held(self, name: str) -> NestWeights:
         wiring = self._circuit.wiring[name]
         rates = []
         for address in self._addresses.values():
             if (address.owner, address.field) == (name, "learning_rate"):
                 rates.append(self._nominal[address.path].reshape(len(self.ids), -1)[:, wiring.position])
-        return Weights(self._circuit, wiring, rates, self.executable.network.ends(name)[:2])
+        return NestWeights(self._circuit, wiring, rates, self.executable.network.ends(name)[:2])
 
     def _host_rules(self, name: str) -> dict[int, HostRule]:
         net, w = self.executable.network, self._circuit.wiring[name]
@@ -163,10 +163,10 @@ class NestSession(Closing):
             if w.due_to_settle(self._step):
                 self._follow(w, w.settle(self._call, self._history()))
 
-    def _write(self, w: Weights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
+    def _write(self, w: NestWeights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
         self._follow(w, w.write(self._call, history, weights, rates))
 
-    def _follow(self, w: Weights, followed: FloatArray) -> None:
+    def _follow(self, w: NestWeights, followed: FloatArray) -> None:
         """Let the potentials follow a written weight."""
         post = w.wiring.projection.post
         if isinstance(self.executable.network.population(post).neuron, GLM) and followed.any():

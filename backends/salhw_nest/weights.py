@@ -12,10 +12,10 @@ import numpy as np
 from salhw.description.connectivity import shape_of
 from salhw.description.fields import FloatArray, IntArray
 from salhw.session.recorder import Raster
-from salhw_nest.circuit import Circuit, Plastic, Wiring
+from salhw_nest.circuit import NestCircuit, NestWiring, Plastic
 from salhw_nest.encoding import TINY, Amplitudes
 from salhw_nest.pairing import Part
-from salhw_nest.pending_pairs import SCHEMES, Trains, owed
+from salhw_nest.pending_pairs import SCHEMES, PendingTrains, owed
 
 Call = Callable[..., Any]
 """Calls a function of ``salhw_nest.simulator.engine`` by name."""
@@ -53,10 +53,12 @@ class _Due:
         return np.clip(wanted, self.after(np.full_like(wanted, TINY)), self.high)
 
 
-class Weights:
+class NestWeights:
     """Everything that a session's ``get`` and ``set`` know about one projection."""
 
-    def __init__(self, circuit: Circuit, wiring: Wiring, rates: list[FloatArray], sizes: tuple[int, int]) -> None:
+    def __init__(
+        self, circuit: NestCircuit, wiring: NestWiring, rates: list[FloatArray], sizes: tuple[int, int]
+    ) -> None:
         """``rates``: the learning rate of each rule, (instance, synapse); ``sizes``: of the populations post, pre."""
         self.plan, self.wiring, self.rates = circuit.plan, wiring, rates
         self.instances = circuit.instances
@@ -116,8 +118,8 @@ class Weights:
         rule, half = p.plasticity[part.rule], self.wiring.length // 2 if off else 0
         towards = np.sign(plastic.encoding.reach)
         causal, anticausal = ((rates[part.rule] * a * towards).ravel() for a in self._amplitudes(part))
-        pre = Trains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
-        post = Trains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
+        pre = PendingTrains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
+        post = PendingTrains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
         seen = pre.counted(plan.delivered(pre.stamp + part.axonal + half, history.steps))
         begun = pre.counted(plan.delivered(pre.stamp + part.axonal, history.steps))
         past = -1
@@ -235,7 +237,7 @@ class Weights:
     def _under_way(self, history: History) -> FloatArray:
         """How many rectangular PSPs of each static synapse have begun and not ended."""
         w, plan = self.wiring, self.plan
-        pre = Trains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
+        pre = PendingTrains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
         begun = pre.counted(plan.delivered(pre.stamp, history.steps))
         ended = pre.counted(plan.delivered(pre.stamp + w.length, history.steps))
         return np.asarray((begun - ended)[self.pre], dtype=np.float64)
@@ -264,7 +266,7 @@ class Weights:
 
     def _followed(self, history: History, change: FloatArray, taken: FloatArray) -> FloatArray:
         w, plan = self.wiring, self.plan
-        pre = Trains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
+        pre = PendingTrains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
         if w.length and not w.plastic:
             taken = change * self._under_way(history)
         elif not w.length:

@@ -16,7 +16,7 @@ from salhw.session.memory import sizes
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
-from salhw_reference.choice import KERNELS, choose_kernel
+from salhw_reference.choice import ALGORITHMS, choose_algorithm
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -26,7 +26,7 @@ _NONE = Variability()
 
 
 class ReferenceBackend:
-    """Owns the target ``reference``. Its option ``kernel`` is ``auto``, ``event-driven`` or ``time-driven``."""
+    """Owns the target ``reference``. Its option ``algorithm`` is ``auto``, ``event-driven`` or ``time-driven``."""
 
     name = "reference"
 
@@ -35,17 +35,17 @@ class ReferenceBackend:
         return _targets()
 
     def lower(self, net: Network, target: Target) -> Lowering:
-        """Nothing is approximated; only the kernel is chosen."""
+        """Nothing is approximated; only the algorithm is chosen."""
         absolute = [name for name in RELATIVE if target.variability.get(name, _NONE).mode == "absolute"]
         if absolute:
             path, fix = f"target.variability.{absolute[0]}.mode", "mode = 'relative'"
             return Lowering(net, (Diagnostic("SAL103", path, "absolute", "supported relative", fix),))
-        kernel, why = choose_kernel(net, target)
-        if kernel:
-            return Lowering(net, notes=(f"kernel: {kernel} ({why})",))
-        wanted = target.options["kernel"]
-        fix = f"kernel='{KERNELS[-1]}' or 'auto'"
-        return Lowering(net, (Diagnostic("SAL103", "target.options.kernel", wanted, f"supported {why}", fix),))
+        algorithm, why = choose_algorithm(net, target)
+        if algorithm:
+            return Lowering(net, notes=(f"algorithm: {algorithm} ({why})",))
+        wanted = target.options["algorithm"]
+        fix = f"algorithm='{ALGORITHMS[-1]}' or 'auto'"
+        return Lowering(net, (Diagnostic("SAL103", "target.options.algorithm", wanted, f"supported {why}", fix),))
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""

@@ -8,18 +8,18 @@ from salhw.description.neurons import LIF
 from salhw.description.probes import Membrane
 from salhw.substrate.target import Target
 
-KERNELS = ("auto", "event-driven", "time-driven")
+ALGORITHMS = ("auto", "event-driven", "time-driven")
 
 
 SMALL = 64  # neurons up to which waiting for events beats visiting every neuron at every step
 
 
-def choose_kernel(net: Network, target: Target) -> tuple[str, str]:
-    """The kernel for a network and why; without a kernel, what is supported instead of the one that was asked for."""
-    wanted = target.options.get("kernel", "auto")
+def choose_algorithm(net: Network, target: Target) -> tuple[str, str]:
+    """The algorithm for a network and why; without one, what is supported instead of the one that was asked for."""
+    wanted = target.options.get("algorithm", "auto")
     reason = _not_event_driven(net)
-    if wanted not in KERNELS:
-        return "", ", ".join(KERNELS)
+    if wanted not in ALGORITHMS:
+        return "", ", ".join(ALGORITHMS)
     if wanted == "time-driven":
         return wanted, "as asked"
     if wanted == "event-driven":
@@ -30,7 +30,7 @@ def choose_kernel(net: Network, target: Target) -> tuple[str, str]:
 
 
 def _not_event_driven(net: Network) -> str:
-    """Why the event-driven kernel cannot run a network; empty if it can."""
+    """Why the event-driven algorithm cannot run a network; empty if it can."""
     if any(isinstance(p.neuron, LIF) for p in net.populations):
         return "LIF neurons"
     if any(not isinstance(p.kernel, Rectangular) for p in net.projections):

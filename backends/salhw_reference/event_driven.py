@@ -1,4 +1,4 @@
-"""The event-driven kernel: exact for the discrete-time chain where hazards are constant between events.
+"""The event-driven algorithm: exact for the discrete-time chain where hazards are constant between events.
 
 Picture a unit-rate Poisson process along a line made of one cell per step and non-refractory neuron, step after step
 and neuron after neuron, each as long as that neuron's hazard. A neuron spikes at a step if its cell holds a point. So

@@ -1,6 +1,6 @@
-"""How the kernels are compiled.
+"""How the algorithms are compiled.
 
-Without numba's reference counting: a kernel allocates nothing and only borrows the caller's arrays, while counting
+Without numba's reference counting: an algorithm allocates nothing and only borrows the caller's arrays, while counting
 references at every function call made it ten times slower and took half of the compile time.
 """
 
@@ -23,8 +23,8 @@ reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_OPTIONS)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """An entry point, cached on disk. numba would only notice changes of the file that it stands in; a kernel is made
-    of all files of this package."""
+    """An entry point, cached on disk. numba would only notice changes of the file that it stands in; an algorithm is
+    made of all files of this package."""
     dispatcher = cached(**_OPTIONS)(function)
     sources = sorted(Path(__file__).parent.glob("*.py"))
     file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # None where nothing can be cached

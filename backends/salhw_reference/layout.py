@@ -1,6 +1,6 @@
-"""Many named arrays in one flat buffer, at offsets that the kernels look up.
+"""Many named arrays in one flat buffer, at offsets that the algorithms look up.
 
-A kernel that takes fifty arrays compiles for twenty seconds and runs three times slower than one that takes four: numba
+A function of fifty arrays compiles for twenty seconds and runs three times slower than one of four: numba
 passes every array as seven numbers through every call. So all integers of the program live in one array ``q``, all its
 floats in ``f``; all integers of an instance in a row of ``I``, its floats in a row of ``F``. ``q[NAME]`` is where the
 array NAME begins, in whichever of the four it lives; what it holds stands beside its name here.

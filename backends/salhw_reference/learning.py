@@ -1,4 +1,4 @@
-"""Plasticity in the kernels: pair sums, and what becomes of them.
+"""Plasticity in the algorithms: pair sums, and what becomes of them.
 
 ``q``, ``f`` hold the program, ``i``, ``x`` one instance's integers and floats; layout.py says what is where.
 """

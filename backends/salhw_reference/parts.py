@@ -1,4 +1,4 @@
-"""What both kernels share: hazards, the arrival of PSPs, and what happens when neurons spike.
+"""What both algorithms share: hazards, the arrival of PSPs, and what happens when neurons spike.
 
 ``q``, ``f`` hold the program, ``i``, ``x`` one instance's integers and floats; layout.py says what is where.
 """

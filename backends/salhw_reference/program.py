@@ -1,4 +1,4 @@
-"""A network as arrays: what the kernels read. Neurons of all populations are numbered through, synapses of all
+"""A network as arrays: what the algorithms read. Neurons of all populations are numbered through, synapses of all
 projections too, sorted by projection, postsynaptic and presynaptic neuron.
 
 A *head* reads the list of past spikes a fixed lag after each of them: a refractory period ends (FREES), a PSP arrives
@@ -272,7 +272,7 @@ def _probes(net: Network) -> dict[int, Any]:
 
 
 @dataclass(frozen=True)
-class Program:
+class ReferenceProgram:
     """``q`` and ``f`` of layout.py, where everything is, and the arrays themselves by name."""
 
     q: IntArray
@@ -292,7 +292,7 @@ class Program:
         return sum(2 ** int(high - low) for low, high, _ in self.arrays[at.OCCUPANCY])
 
 
-def build(net: Network, *, event_driven: bool) -> Program:
+def build(net: Network, *, event_driven: bool) -> ReferenceProgram:
     """Lower a checked network."""
     arrays = _neurons(net) | _projections(net) | _rules(net) | _probes(net)
     arrays[at.HEAD] = _heads(net, arrays)
@@ -313,7 +313,7 @@ def build(net: Network, *, event_driven: bool) -> Program:
     q[at.A] = sum(arrays[at.IN][p, -1] - arrays[at.IN][p, 0] for p in rules[:, 0])
     for name, offset in layout.offsets.items():
         q[name] = offset
-    return Program(q, f, layout, arrays, tabulate)
+    return ReferenceProgram(q, f, layout, arrays, tabulate)
 
 
 def _fits_table(net: Network, arrays: dict[int, Any]) -> bool:

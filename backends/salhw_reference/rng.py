@@ -1,4 +1,4 @@
-"""Random numbers of the kernels: xoshiro256++ (Blackman & Vigna), one stream per instance."""
+"""Random numbers of the algorithms: xoshiro256++ (Blackman & Vigna), one stream per instance."""
 
 from __future__ import annotations
 

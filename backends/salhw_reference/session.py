@@ -1,4 +1,4 @@
-"""A session of the reference: the arrays of a batch, moved forward by one of the two kernels."""
+"""A session of the reference: the arrays of a batch, moved forward by one of the two algorithms."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from salhw.session.recording import Recording, SpikeTrains, Trace
 from salhw.substrate.chip import Chip
 from salhw_reference import event_driven, tabulated, time_driven
 from salhw_reference import layout as at
-from salhw_reference.choice import choose_kernel
+from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
 from salhw_reference.learning import run_end
 from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
 from salhw_reference.state import initial
 from salhw_reference.tape import Tape
 
-STRETCH = 1_000_000  # neuron-steps of the first call of a kernel
+STRETCH = 1_000_000  # neuron-steps of the first call of an algorithm
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
 
 
@@ -50,10 +50,10 @@ class ReferenceSession(Closing):
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net = executable.network
         self.executable, self.ids, self.seed, self.chips = executable, tuple(ids), seed, tuple(chips)
-        kernel, _ = choose_kernel(net, executable.target)
-        self._program = build(net, event_driven=kernel == "event-driven")
+        algorithm, _ = choose_algorithm(net, executable.target)
+        self._program = build(net, event_driven=algorithm == "event-driven")
         by_event = tabulated.run if self._program.tabulate else event_driven.run
-        self._kernel = by_event if kernel == "event-driven" else time_driven.run
+        self._algorithm = by_event if algorithm == "event-driven" else time_driven.run
         self._addresses = addresses(net, executable.target)
         self._nominal = {
             path: np.broadcast_to(described(net, address), (len(ids), *address.shape))
@@ -77,7 +77,7 @@ class ReferenceSession(Closing):
             "target": executable.target.name,
             "target_hash": executable.target.content_hash,
             "chips": [chip.id for chip in self.chips],
-            "wafer": self.chips[0].seed,
+            "wafer": self.chips[0].wafer,
             "seed": seed,
             "versions": {name: version(name) for name in ("salhw", "numpy", "numba")},
         }
@@ -187,7 +187,7 @@ class ReferenceSession(Closing):
         return room.checked(self._recording(tape, kept, start, stop, time.perf_counter() - began))
 
     def _stretches(self, start: int) -> Iterator[int]:
-        """Steps at which a kernel returns, as far apart as it gets in LONGEST s: where it does changes no result."""
+        """Steps at which the loop returns, as far apart as it gets in LONGEST s: where it does changes no result."""
         stretch = max(1, STRETCH // (int(self._program.q[at.N]) * len(self.ids)))
         while True:
             began = time.perf_counter()
@@ -202,13 +202,13 @@ class ReferenceSession(Closing):
 
         def work(first: int, last: int) -> None:
             table = np.empty((2, hazards, int(p.q[at.N])))
-            self._kernel(
+            self._algorithm(
                 p.q, p.f, state.ints, state.floats, state.rng, drive, table, tape.spikes, tape.membrane, tape.origin,
                 first, last, until,
             )  # fmt: skip
 
         while True:
-            self._spread(self._kernel, work)
+            self._spread(self._algorithm, work)
             tape.take(self._used)
             if np.all(self._time == until):
                 return
@@ -216,14 +216,14 @@ class ReferenceSession(Closing):
     def _finish(self, first: int, last: int) -> None:
         run_end(self._program.q, self._program.f, self._state.ints, self._state.floats, first, last)
 
-    def _spread(self, kernel: Any, work: Callable[[int, int], None]) -> None:
+    def _spread(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
         """Share the instances out over threads; each instance is computed the same whoever does it.
 
-        The call that compiles ``kernel`` is never made by the main thread: a Ctrl-C inside the compiler is lost there.
+        The call that compiles it is never made by the main thread: a Ctrl-C inside the compiler is lost there.
         """
         batch = len(self.ids)
         workers = min(threads(), batch) if batch > 1 else 1
-        if workers == 1 and getattr(kernel, "signatures", True):
+        if workers == 1 and getattr(algorithm, "signatures", True):
             work(0, batch)
             return
         if self._pool is None:

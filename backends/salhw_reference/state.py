@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference import layout as at
-from salhw_reference.program import INTEGRATE, Program
+from salhw_reference.program import INTEGRATE, ReferenceProgram
 from salhw_reference.rng import streams
 
 LONG_AGO = -(2**40)
 
 
 @dataclass(frozen=True)
-class State:
+class ReferenceState:
     """``ints`` and ``floats`` (instance, size) as layout.py divides them up, ``rng`` (instance, 4)."""
 
     ints: IntArray
@@ -31,7 +31,7 @@ class State:
         return self.layout.view(self.floats if name >= at.PENDING else self.ints, name)
 
 
-def initial(program: Program, seed: int, ids: Sequence[int]) -> State:
+def initial(program: ReferenceProgram, seed: int, ids: Sequence[int]) -> ReferenceState:
     """A network at rest: nobody is refractory, no PSP is under way; biases, weights and learning rates still zero."""
     q, layout = program.q, program.layout
     n, p, r, h, a = (int(q[k]) for k in (at.N, at.P, at.R, at.H, at.A))
@@ -77,4 +77,6 @@ def initial(program: Program, seed: int, ids: Sequence[int]) -> State:
     for name in (*ints, *floats):
         q[name] = layout.offsets[name]
     batch = len(ids)
-    return State(np.repeat(i[None], batch, axis=0), np.repeat(x[None], batch, axis=0), streams(seed, ids), layout)
+    return ReferenceState(
+        np.repeat(i[None], batch, axis=0), np.repeat(x[None], batch, axis=0), streams(seed, ids), layout
+    )

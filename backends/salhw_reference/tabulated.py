@@ -1,4 +1,4 @@
-"""The event-driven kernel where all hazards fit a table: few GLM neurons, one projection, PSPs that never overlap.
+"""The event-driven algorithm where all hazards fit a table: few GLM neurons, one projection, no PSPs that overlap.
 
 The state is then who has a PSP under way (a row of the table) and who is refractory. The same line of cells as in
 event_driven.py, the same random numbers, the same bits; only faster.

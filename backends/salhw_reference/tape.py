@@ -1,4 +1,4 @@
-"""Where the kernels write spikes and membranes, and what becomes of it."""
+"""Where the algorithms write spikes and membranes, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference import layout as at
-from salhw_reference.program import Program
+from salhw_reference.program import ReferenceProgram
 
 ROOM = 65_536  # spikes per instance between two emptyings
 ALL = 4_000_000  # of all instances, where this is less, but never less than FEW for one
@@ -17,7 +17,7 @@ FEW = 64
 
 @dataclass(frozen=True)
 class Tape:
-    """``spikes`` (instance, step and neuron, room) is filled by the kernel and emptied by ``take``; ``membrane`` is
+    """``spikes`` (instance, step and neuron, room) is filled by the algorithm and emptied by ``take``; ``membrane`` is
     (instance, sample, column), its row 0 the sample number ``origin`` of each probe."""
 
     spikes: IntArray
@@ -26,7 +26,7 @@ class Tape:
     pieces: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, program: Program, batch: int, start: int, stop: int) -> Tape:
+    def of(cls, program: ReferenceProgram, batch: int, start: int, stop: int) -> Tape:
         """A tape for the steps start..stop-1."""
         room = int(program.q[at.N]) + min(ROOM, max(FEW, ALL // batch), program.recorded * (stop - start))
         if not program.q[at.M]:
@@ -42,7 +42,7 @@ class Tape:
         return sum(len(step) for _, _, step in self.pieces)
 
     def take(self, used: IntArray) -> None:
-        """Keep what the kernel wrote, ``used`` (instance, 1) spikes, and make room."""
+        """Keep what the algorithm wrote, ``used`` (instance, 1) spikes, and make room."""
         if not used.any():
             return
         for b in np.flatnonzero(used):

@@ -1,4 +1,4 @@
-"""The time-driven kernel: every description, one step after the other."""
+"""The time-driven algorithm: every description, one step after the other."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ def unjudged(
     )
     ids = tuple(chip.id for chip in chips)
     return Calibration(
-        target.name, target.content_hash, chips[0].seed, ids, np.sort(synapses), np.sort(neurons),
+        target.name, target.content_hash, chips[0].wafer, ids, np.sort(synapses), np.sort(neurons),
         gain, offset, slope, nothing, np.asarray(np.isfinite(gain).any(axis=2)), np.isfinite(offset),
         np.isfinite(slope), np.zeros(gain.shape[:2], dtype=np.bool_), {},
     )  # fmt: skip
@@ -299,7 +299,7 @@ def of_one_wafer(chips: Sequence[Chip]) -> None:
     Raises:
         MeasurementError: no chips, or chips of different wafers.
     """
-    if len({chip.seed for chip in chips}) != 1:
+    if len({chip.wafer for chip in chips}) != 1:
         raise refused("SAL811", "chips", f"{len(chips)} chips", "at least one, all of one wafer", "one wafer at a time")
 
 

@@ -67,7 +67,7 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Circuit:
+class MeasuredCircuit:
     """A network flattened: neuron k of a population is ``first[population] + k``.
 
     Args:
@@ -134,7 +134,7 @@ class Circuit:
         }
 
 
-def circuit(net: Network, hidden: Collection[str] = ()) -> Circuit:
+def circuit(net: Network, hidden: Collection[str] = ()) -> MeasuredCircuit:
     """Flatten a network. Synapses from or to a ``hidden`` population are left out: whatever runs through it is then
     part of the effect of the neurons that remain, and comes later, so that traces have echoes."""
     sizes = [p.size for p in net.populations]
@@ -171,7 +171,7 @@ def circuit(net: Network, hidden: Collection[str] = ()) -> Circuit:
     echoes = ECHOES if hidden else 0
     columns = each.repeated([each.delay + e * lasts.astype(np.int64) for e in range(1 + echoes)])
     pre = source[column] if len(source) else column
-    return Circuit(
+    return MeasuredCircuit(
         net, first, size, _joined(posts), pre, column, _joined(owners), _joined(places), columns,
         glm, exact, refractory, offset, echoes,
     )  # fmt: skip
@@ -195,7 +195,7 @@ def _psp(projection: Projection, dt: float) -> tuple[int, int, int, float, float
     return kind, delay, 0, exp(-dt / kernel.tau_syn), height, last, ceil(2.0 * kernel.tau_syn / dt)
 
 
-def deciding(c: Circuit, raster: Mask, neuron: int, begin: int) -> Mask:
+def deciding(c: MeasuredCircuit, raster: Mask, neuron: int, begin: int) -> Mask:
     """At which steps the GLM ``neuron`` draws whether it spikes, (step,): not while it is refractory, held by a clamp,
     or forced to spike. ``begin``: session step of the raster's first one."""
     steps = raster.shape[1]
@@ -216,7 +216,7 @@ def deciding(c: Circuit, raster: Mask, neuron: int, begin: int) -> Mask:
     return np.asarray(free, dtype=np.uint8)
 
 
-def current(c: Circuit, neuron: int, steps: int, begin: int) -> FloatArray | None:
+def current(c: MeasuredCircuit, neuron: int, steps: int, begin: int) -> FloatArray | None:
     """What Current stimuli add to the bias of ``neuron``, (step,); None if there are none."""
     total = None
     for stimulus in c.net.stimuli:
@@ -229,7 +229,7 @@ def current(c: Circuit, neuron: int, steps: int, begin: int) -> FloatArray | Non
     return total
 
 
-def _window(c: Circuit, stimulus: Clamp | Current, steps: int, begin: int) -> slice:
+def _window(c: MeasuredCircuit, stimulus: Clamp | Current, steps: int, begin: int) -> slice:
     start = in_steps(stimulus.start, c.net.dt) or 0
     stop = begin + steps if stimulus.stop is None else in_steps(stimulus.stop, c.net.dt) or 0
     return slice(max(0, start - begin), max(0, stop - begin))

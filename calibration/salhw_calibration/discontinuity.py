@@ -6,7 +6,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.neurons import LIF
-from salhw_calibration.circuit import Circuit, Mask
+from salhw_calibration.circuit import Mask, MeasuredCircuit
 from salhw_calibration.likelihood import Regression, regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.response import horizon
@@ -17,7 +17,7 @@ EVENTS = 30  # on either side of the threshold, that a discontinuity needs
 ROUNDS = 30  # of scoring at most
 
 
-def rdd(c: Circuit, record: Record) -> Estimate:
+def rdd(c: MeasuredCircuit, record: Record) -> Estimate:
     """Regression discontinuity (Lansdell & Kording 2019; Guerguiev, Kording & Richards 2020): does the neuron spike
     more after the presynaptic membrane has just reached its threshold than after it has just missed it?
 

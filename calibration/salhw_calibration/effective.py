@@ -13,7 +13,7 @@ from salhw.description.neurons import GLM, LIF
 from salhw.diagnostics.arguments import known_name
 from salhw.session.executable import Executable
 from salhw.substrate.chip import Chip
-from salhw_calibration.circuit import Circuit
+from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.discontinuity import rdd
 from salhw_calibration.likelihood import likelihood
 from salhw_calibration.measuring import MeasurementError, Progress, Record, Rig, State, refuse_wrong, refused, rig
@@ -36,7 +36,7 @@ class Method:
     paths: bool = False
 
 
-def _once(estimate: Callable[[Circuit, Record], Estimate]) -> Measure:
+def _once(estimate: Callable[[MeasuredCircuit, Record], Estimate]) -> Measure:
     """One run of the network as it is."""
 
     def measure(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:

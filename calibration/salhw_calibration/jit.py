@@ -1,4 +1,4 @@
-"""The compiled kernels: PSP traces, the Bernoulli likelihood of a step, rescaled intervals. Imports numba.
+"""The compiled functions: PSP traces, the Bernoulli likelihood of a step, rescaled intervals. Imports numba.
 
 Neuron-major throughout: rows are traces or neurons, the steps of a block lie side by side.
 """

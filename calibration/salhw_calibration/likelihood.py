@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.diagnostics.arguments import threads
-from salhw_calibration.circuit import Circuit, Mask, current, deciding
+from salhw_calibration.circuit import Mask, MeasuredCircuit, current, deciding
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
 
@@ -42,7 +42,7 @@ class Regression:
     coefficients a neuron has; ``known`` are known inputs (post -> step).
     """
 
-    circuit: Circuit
+    circuit: MeasuredCircuit
     raster: Mask
     posts: IntArray
     spikes: Mask
@@ -131,7 +131,7 @@ class Gram:
         return full
 
 
-def regression(c: Circuit, record: Record) -> Regression:
+def regression(c: MeasuredCircuit, record: Record) -> Regression:
     """Set up the regressions of all GLM neurons that the circuit's synapses may drive."""
     posts = np.flatnonzero(c.glm)
     mask = (
@@ -146,7 +146,7 @@ def regression(c: Circuit, record: Record) -> Regression:
     return Regression(c, record.raster, posts, record.raster[posts] & mask, mask, uses[posts], known)
 
 
-def likelihood(c: Circuit, record: Record, *, seed: int = 0) -> Estimate:
+def likelihood(c: MeasuredCircuit, record: Record, *, seed: int = 0) -> Estimate:
     """Maximum-likelihood weights and biases of one instance; ``seed`` only breaks ties in the goodness of fit.
 
     A coefficient is NaN where the data do not determine it: a silent neuron; a PSP during which the neuron never
@@ -170,7 +170,7 @@ def likelihood(c: Circuit, record: Record, *, seed: int = 0) -> Estimate:
     return found
 
 
-def maximum(c: Circuit, record: Record) -> FloatArray:
+def maximum(c: MeasuredCircuit, record: Record) -> FloatArray:
     """The largest log likelihood of each neuron's spikes, (neuron,); NaN where there is none."""
     r = regression(c, record)
     found = np.full(c.size, np.nan)
@@ -222,7 +222,7 @@ def _maximise(r: Regression, usable: IntArray) -> tuple[FloatArray, FloatArray, 
     return beta, errors, value
 
 
-def _summed(values: FloatArray, c: Circuit) -> FloatArray:
+def _summed(values: FloatArray, c: MeasuredCircuit) -> FloatArray:
     """Sum the first axis, (K + 1), over the echoes of each trace: (distinct + 1)."""
     return np.concatenate([values[:-1].reshape(1 + c.echoes, c.distinct, *values.shape[1:]).sum(axis=0), values[-1:]])
 

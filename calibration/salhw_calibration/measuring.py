@@ -34,7 +34,7 @@ from salhw.session.executable import Executable
 from salhw.session.paths import addresses
 from salhw.session.recording import Recording
 from salhw.substrate.chip import Chip
-from salhw_calibration.circuit import Circuit, Mask, circuit
+from salhw_calibration.circuit import Mask, MeasuredCircuit, circuit
 
 State = Mapping[str, npt.ArrayLike] | Session
 Progress = Callable[[float], None]
@@ -134,7 +134,7 @@ class Rig:
     """An open session of the measuring network, and the circuit to analyse it with."""
 
     session: Session
-    circuit: Circuit
+    circuit: MeasuredCircuit
     instances: int
     seed: int
     progress: Progress | None = None

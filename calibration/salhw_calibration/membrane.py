@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.description.neurons import LIF
-from salhw_calibration.circuit import Circuit, Mask, current
+from salhw_calibration.circuit import Mask, MeasuredCircuit, current
 from salhw_calibration.likelihood import BLOCK, Gram, Regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
@@ -16,7 +16,7 @@ from salhw_calibration.results import Estimate
 ROUNDING = 1e-12  # of the largest input: no result is surer than that
 
 
-def inputs(c: Circuit, record: Record, population: str) -> tuple[FloatArray, Mask]:
+def inputs(c: MeasuredCircuit, record: Record, population: str) -> tuple[FloatArray, Mask]:
     """The synaptic input plus bias of a population's neurons as their membranes tell it, (step, neuron), and where it
     is known.
 
@@ -38,7 +38,7 @@ def inputs(c: Circuit, record: Record, population: str) -> tuple[FloatArray, Mas
     return value, known
 
 
-def psp(c: Circuit, record: Record) -> Estimate:
+def psp(c: MeasuredCircuit, record: Record) -> Estimate:
     """The spike-triggered average of the membrane, corrected for overlapping PSPs: a linear regression of each neuron's
     input on the PSP traces of all its synapses and a constant.
 

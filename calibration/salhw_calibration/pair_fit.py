@@ -12,7 +12,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity import PairSTDP
 from salhw.description.windows import Window
 from salhw.session.recording import Recording
-from salhw_calibration.circuit import Circuit
+from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.spike_pairs import spike_pairs
 
 FORGOTTEN = 20.0  # time constants after which a pair of ``all`` is left out
@@ -25,7 +25,7 @@ STEP = 1e-4  # of log tau, for derivatives
 class Trains:
     """The steps at which each neuron of each instance spiked in one session."""
 
-    def __init__(self, c: Circuit, recordings: Sequence[Recording]) -> None:
+    def __init__(self, c: MeasuredCircuit, recordings: Sequence[Recording]) -> None:
         self.instances, self._size = len(recordings[0].ids), c.size
         cells, steps = [], []
         for recording in recordings:
@@ -51,12 +51,12 @@ class Listed:
     at: IntArray
 
 
-def of_projection(c: Circuit, name: str) -> IntArray:
+def of_projection(c: MeasuredCircuit, name: str) -> IntArray:
     """The synapses of a projection in a circuit."""
     return np.flatnonzero(c.projection == [p.name for p in c.net.projections].index(name))
 
 
-def listed(c: Circuit, trains: Trains, instance: int, name: str, rule: PairSTDP, branch: int) -> Listed:
+def listed(c: MeasuredCircuit, trains: Trains, instance: int, name: str, rule: PairSTDP, branch: int) -> Listed:
     """All pairs of a branch, 0 the causal one."""
     longest = ceil(FORGOTTEN * max(rule.causal.tau, rule.anticausal.tau) / c.net.dt)
     found = [

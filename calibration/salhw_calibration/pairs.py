@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw_calibration.circuit import Circuit
+from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.measuring import Record, Rig, refused
 from salhw_calibration.response import horizon
 from salhw_calibration.results import Estimate
@@ -36,7 +36,7 @@ class Pair:
     back: int = -1
 
 
-def pairs(c: Circuit) -> list[Pair]:
+def pairs(c: MeasuredCircuit) -> list[Pair]:
     """The pairs whose STDD the theory knows: GLM neurons alike in tau_ref and discretisation, with one synapse each way
     at most, of one kernel and delay."""
     between: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -96,7 +96,7 @@ def stdd(rig: Rig, duration: float) -> tuple[list[Estimate], dict[str, Any]]:
     return found, provenance | {"rounds": len(groups)}
 
 
-def _fit(c: Circuit, record: Record, pair: Pair, into: Estimate) -> None:
+def _fit(c: MeasuredCircuit, record: Record, pair: Pair, into: Estimate) -> None:
     """Scoring on the counts of lags and of spikes (the lags alone hardly tell the biases), as if they were Poisson. The
     errors come from the scatter of the scores over blocks of the recording (a sandwich), because neighbouring pairs of
     spikes share a spike."""

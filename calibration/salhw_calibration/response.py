@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel, Rectangular
-from salhw_calibration.circuit import EXPONENTIAL, Circuit, Columns
+from salhw_calibration.circuit import EXPONENTIAL, Columns, MeasuredCircuit
 from salhw_calibration.likelihood import BLOCK, regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
@@ -28,7 +28,7 @@ def horizon(kernel: Kernel, dt: float) -> int:
     return ceil(kernel.tau_syn / dt * (1.0 if isinstance(kernel, Rectangular) else LASTING) - 1e-9)
 
 
-def response(c: Circuit, record: Record) -> Estimate:
+def response(c: MeasuredCircuit, record: Record) -> Estimate:
     """How much more likely a spike is at each age of an isolated PSP than without one.
 
     Only steps count at which the last presynaptic spike is the only one within two PSP lengths, or at which no PSP is
@@ -87,7 +87,7 @@ def two_coefficients(
     return np.where(sound, np.stack([base, weight]), np.nan), np.where(sound, errors, np.nan)
 
 
-def stdwi(c: Circuit, record: Record) -> Estimate:
+def stdwi(c: MeasuredCircuit, record: Record) -> Estimate:
     """Spike-timing-dependent weight inference (Ahmad, Ambrogioni & van Gerven 2021): where its rule comes to rest.
 
     A fast and a slow trace of equal area follow the presynaptic spikes; their difference, read at the postsynaptic

@@ -17,7 +17,7 @@ from salhw.substrate.chip import Chip
 from salhw_calibration.measuring import MeasurementError, Progress, level_of, refuse_wrong
 from salhw_calibration.pair_fit import Fit, Listed, Trains, fit, listed, of_projection, shape_and_slope
 from salhw_calibration.results import instance_ids
-from salhw_calibration.sensor_plan import Block, Plan, block
+from salhw_calibration.sensor_protocol import Block, SensorProtocol, block
 
 PILOT = 0.02  # share of the recording that counts pairs without learning, so that updates hold as many as they can
 
@@ -112,11 +112,13 @@ def own_lags(
         MeasurementError: no plastic projection, or one with several rules.
     """
     refuse_wrong(exe, duration, seed=seed, on_grid=False)
-    plan, found = Plan.of(exe), {}
-    with plan.compiled().open(chips=chips, seed=seed) as session:
-        trains = Trains(plan.circuit, [session.run(plan.whole(duration))])
-    for name, rule in plan.rules.items():
-        every = [listed(plan.circuit, trains, b, name, rule, side) for b in range(trains.instances) for side in (0, 1)]
+    protocol, found = SensorProtocol.of(exe), {}
+    with protocol.compiled().open(chips=chips, seed=seed) as session:
+        trains = Trains(protocol.circuit, [session.run(protocol.whole(duration))])
+    for name, rule in protocol.rules.items():
+        every = [
+            listed(protocol.circuit, trains, b, name, rule, side) for b in range(trains.instances) for side in (0, 1)
+        ]
         lag, where = np.unique(np.concatenate([pairs.lag for pairs in every]), return_inverse=True)
         share = np.bincount(where, np.concatenate([pairs.share for pairs in every]), minlength=len(lag))
         found[name] = Lags(lag, share.astype(np.float64))
@@ -157,33 +159,33 @@ def correlation_sensors(
         SessionError: chips, instances or duration that do not fit.
     """
     refuse_wrong(exe, duration, progress, seed=seed, on_grid=False)
-    plan = Plan.of(exe, "SpikeTimes" in exe.target.stimuli if forced is None else forced)
+    protocol = SensorProtocol.of(exe, "SpikeTimes" in exe.target.stimuli if forced is None else forced)
     places: dict[str, Any] = {"chips": chips, "instances": instances}
-    rates = plan.pilot(places, PILOT * duration, seed)
+    rates = protocol.pilot(places, PILOT * duration, seed)
     done = PILOT
     fits: list[dict[str, Fit]] = []
     provenance: Mapping[str, Any] = {}
     for branch in range(2):
         blocks: list[Block] = []
-        for drive, rate in zip(plan.drives, rates, strict=True):
-            share, own = 0.5 * (1.0 - PILOT) * drive.share, seed + 1 + len(blocks) + len(plan.drives) * branch
-            count = plan.updates(None if rate is None else share * duration * rate, blocks)
-            active = plan.whole(share * duration / count)
-            made, period = plan.learning(branch, drive, active, count, own)
+        for drive, rate in zip(protocol.drives, rates, strict=True):
+            share, own = 0.5 * (1.0 - PILOT) * drive.share, seed + 1 + len(blocks) + len(protocol.drives) * branch
+            count = protocol.updates(None if rate is None else share * duration * rate, blocks)
+            active = protocol.whole(share * duration / count)
+            made, period = protocol.learning(branch, drive, active, count, own)
             with made.open(**places, seed=own) as session:
-                blocks.append(block(plan, session, drive, active, period, count))
+                blocks.append(block(protocol, session, drive, active, period, count))
             provenance = blocks[-1].provenance
             done += share
             if progress is not None:
                 progress(min(done, 1.0))
-        fits.append({name: _fitted(plan, blocks, name, branch) for name in plan.rules})
+        fits.append({name: _fitted(protocol, blocks, name, branch) for name in protocol.rules})
     about = {**provenance, "duration_ms": duration, "source_hash": exe.source.content_hash}
-    return _result(plan, fits, instance_ids(chips, instances), about)
+    return _result(protocol, fits, instance_ids(chips, instances), about)
 
 
-def _fitted(plan: Plan, blocks: Sequence[Block], name: str, branch: int) -> Fit:
+def _fitted(protocol: SensorProtocol, blocks: Sequence[Block], name: str, branch: int) -> Fit:
     """One branch of a projection, (instance, synapse) or (3, instance, synapse)."""
-    rule, c, fits = plan.rules[name], plan.circuit, []
+    rule, c, fits = protocol.rules[name], protocol.circuit, []
     counts = [block.change[name].shape[1] for block in blocks]
     first, session = np.cumsum([0, *counts]), np.repeat(np.arange(len(blocks)), counts)
     for b in range(blocks[0].trains.instances):
@@ -192,7 +194,7 @@ def _fitted(plan: Plan, blocks: Sequence[Block], name: str, branch: int) -> Fit:
         parts = ("synapse", "lag", "share", "at")
         pairs = Listed(*(np.concatenate([getattr(x, part) for x in found]) for part in parts))
         change = np.concatenate([block.change[name][b] for block in blocks])
-        fits.append(fit(getattr(rule, BRANCHES[branch]), change, session, np.concatenate(update), pairs, plan.room))
+        fits.append(fit(getattr(rule, BRANCHES[branch]), change, session, np.concatenate(update), pairs, protocol.room))
     return Fit(
         *(np.stack([getattr(x, part) for x in fits], axis=-2) for part in
           ("amplitude", "tau", "offset", "errors", "covariance", "noise", "freedom"))
@@ -200,13 +202,13 @@ def _fitted(plan: Plan, blocks: Sequence[Block], name: str, branch: int) -> Fit:
 
 
 def _result(
-    plan: Plan, fits: Sequence[Mapping[str, Fit]], ids: tuple[int, ...], provenance: Mapping[str, Any]
+    protocol: SensorProtocol, fits: Sequence[Mapping[str, Fit]], ids: tuple[int, ...], provenance: Mapping[str, Any]
 ) -> CorrelationSensors:
-    c = plan.circuit
+    c = protocol.circuit
 
     def each(part: str, *index: int) -> dict[str, FloatArray]:
         found = {}
-        for name in plan.rules:
+        for name in protocol.rules:
             whole = np.full((len(ids), 2, len(c.post)), np.nan)
             for branch, of in enumerate(fits):
                 whole[:, branch, of_projection(c, name)] = getattr(of[name], part)[index]
@@ -225,6 +227,6 @@ def _result(
         offset_errors=each("errors", 2),
         noise=each("noise"),
         freedom=each("freedom"),
-        windows={name: (rule.causal, rule.anticausal) for name, rule in plan.rules.items()},
+        windows={name: (rule.causal, rule.anticausal) for name, rule in protocol.rules.items()},
         provenance=provenance,
     )

@@ -17,7 +17,7 @@ PATIENCE = 2.0  # s before the bar appears
 def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[float], None] | None]:
     """A callback for the share done (0 to 1), or None where stderr is no terminal.
 
-    The bar appears after ``patience`` s even if nothing has called back yet (kernels may be compiling), and leaves no
+    The bar appears after ``patience`` s even if nothing has called back yet (numba may be compiling), and leaves no
     trace.
     """
     if not sys.stderr.isatty():

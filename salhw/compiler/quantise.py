@@ -39,7 +39,7 @@ def levels(weight_range: Range, bits: int) -> tuple[float, int, int]:
 
 
 def _levels_on(target: Target, projection: str) -> tuple[float, int, int]:
-    weight_range = target.on(projection).projections["weights"]
+    weight_range = target.scaled_for(projection).projections["weights"]
     assert isinstance(weight_range, Range)
     assert target.weight_bits is not None
     return levels(weight_range, target.weight_bits)

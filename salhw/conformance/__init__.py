@@ -2,7 +2,7 @@
 
 from salhw.conformance.model import Check, Evidence, Figure, Known, Outcome
 from salhw.conformance.parametrise import parametrize
-from salhw.conformance.report import Report
+from salhw.conformance.report import ConformanceReport
 from salhw.conformance.runner import catalogue, run
 
-__all__ = ["Check", "Evidence", "Figure", "Known", "Outcome", "Report", "catalogue", "parametrize", "run"]
+__all__ = ["Check", "ConformanceReport", "Evidence", "Figure", "Known", "Outcome", "catalogue", "parametrize", "run"]

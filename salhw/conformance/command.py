@@ -11,7 +11,7 @@ from salhw.diagnostics.wording import number
 
 if TYPE_CHECKING:
     from salhw.conformance.model import Outcome
-    from salhw.conformance.report import Report
+    from salhw.conformance.report import ConformanceReport
 
 STYLES = {"pass": "green", "known": "yellow", "unsupported": "dim", "unavailable": "magenta", "fail": "bold red"}
 
@@ -77,17 +77,17 @@ def conformance(
             raise typer.Exit(SHORT_FALL)
 
 
-def _shown_report(path: Path) -> Report:
+def _shown_report(path: Path) -> ConformanceReport:
     """An earlier report, if a page can be made of it: asked before the work begins.
 
     Raises:
         FileError: it holds something else.
     """
     from salhw.conformance.html import render
-    from salhw.conformance.report import Report
+    from salhw.conformance.report import ConformanceReport
     from salhw.diagnostics import file_error
 
-    report = Report.load(path)
+    report = ConformanceReport.load(path)
     try:
         render([report])
     except Exception as error:  # any type may stand anywhere in a file
@@ -105,7 +105,7 @@ def shown(outcome: Outcome) -> tuple[str, str]:
     return measured, declared
 
 
-def _print(report: Report) -> None:
+def _print(report: ConformanceReport) -> None:
     from rich.text import Text
 
     from salhw.cli.report import console, print_table

@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 
 from salhw.conformance.model import Figure, Outcome
-from salhw.conformance.report import Report
+from salhw.conformance.report import ConformanceReport
 
 MARKS = {"pass": "✓", "fail": "✗", "known": "≈", "unsupported": "–", "unavailable": "?"}
 MEANINGS = {
@@ -24,7 +24,7 @@ MEANINGS = {
 ROWS = 60  # of a figure's data in a table
 
 
-def render(reports: Sequence[Report]) -> str:
+def render(reports: Sequence[ConformanceReport]) -> str:
     """The page of one or many reports."""
     labels = _labels(reports)
     title = "Conformance of " + ", ".join(dict.fromkeys(report.target for report in reports))
@@ -47,7 +47,7 @@ def _mark(outcome: str) -> str:
     return f'<span class="mark {outcome}">{MARKS[outcome]}</span>'
 
 
-def _labels(reports: Sequence[Report]) -> list[str]:
+def _labels(reports: Sequence[ConformanceReport]) -> list[str]:
     """Targets' names; with options or a number, where a name comes twice."""
     labels: list[str] = []
     for report in reports:
@@ -58,7 +58,7 @@ def _labels(reports: Sequence[Report]) -> list[str]:
     return labels
 
 
-def _summary(label: str, report: Report) -> str:
+def _summary(label: str, report: ConformanceReport) -> str:
     verdict = "conforms" if report.passed else "does not conform"
     counts = ", ".join(f"{count}&nbsp;{name}" for name, count in report.counts.items())
     seconds = sum(outcome.seconds for outcome in report.checks)
@@ -74,7 +74,7 @@ def _identity(column: int, name: str) -> str:
     return f"r{column}-{''.join(c if c.isalnum() else '-' for c in name)}"
 
 
-def _matrix(labels: Sequence[str], reports: Sequence[Report]) -> str:
+def _matrix(labels: Sequence[str], reports: Sequence[ConformanceReport]) -> str:
     """Checks down, targets across: names of checks are long, and there are more of them."""
     found = [{outcome.name: outcome for outcome in report.checks} for report in reports]
     head = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
@@ -88,7 +88,7 @@ def _matrix(labels: Sequence[str], reports: Sequence[Report]) -> str:
     return f'<thead><tr><th scope="col">check</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
 
 
-def _names(reports: Sequence[Report]) -> dict[str, str]:
+def _names(reports: Sequence[ConformanceReport]) -> dict[str, str]:
     """Every check with its group, groups together."""
     names = {outcome.name: outcome.group for report in reports for outcome in report.checks}
     groups = list(dict.fromkeys(names.values()))
@@ -115,7 +115,7 @@ def _number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _details(column: int, label: str, report: Report) -> str:
+def _details(column: int, label: str, report: ConformanceReport) -> str:
     blocks = "".join(_detail(_identity(column, outcome.name), label, outcome) for outcome in report.checks)
     return f'<section aria-label="{escape(label)}">{blocks}</section>'
 

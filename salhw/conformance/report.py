@@ -20,7 +20,7 @@ _LEFT_OUT = ("figure",)
 
 
 @dataclass(frozen=True)
-class Report:
+class ConformanceReport:
     """What the suite found. ``options`` and ``accuracy`` are the target's."""
 
     target: str
@@ -65,7 +65,7 @@ class Report:
         return result
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Report:
+    def from_json(cls, document: Mapping[str, Any]) -> ConformanceReport:
         """The report that ``as_json`` wrote; KeyError or TypeError where it did not."""
         figures = {name: Figure(**figure) for name, figure in document["figures"].items()}
         outcomes = tuple(Outcome(**entry, figure=figures.get(entry["name"])) for entry in document["checks"])
@@ -80,7 +80,7 @@ class Report:
         return write_json(path, self.as_json(), new=new)
 
     @classmethod
-    def load(cls, path: Path) -> Report:
+    def load(cls, path: Path) -> ConformanceReport:
         """Read what ``save`` wrote.
 
         Raises:

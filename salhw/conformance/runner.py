@@ -14,7 +14,7 @@ from typing import Any
 from salhw.conformance.known import judged, refuse_unknown
 from salhw.conformance.lab import Lab, Profile, Undeclared
 from salhw.conformance.model import REGISTRY, Check, Known, Outcome
-from salhw.conformance.report import Report
+from salhw.conformance.report import ConformanceReport
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
 from salhw.registry import BACKENDS, backend, resolve
@@ -67,7 +67,7 @@ def run(
     known: Sequence[Known] = (),
     checks: Iterable[str] | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Report:
+) -> ConformanceReport:
     """Run the suite.
 
     Args:
@@ -92,7 +92,7 @@ def run(
         outcomes.append(examine(check, lab, expected.get(check.name)))
     if progress:
         progress(1.0)
-    return Report(
+    return ConformanceReport(
         target=lab.target.name,
         backend=lab.backend.name,
         versions=_versions(lab.backend),

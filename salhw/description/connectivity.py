@@ -14,7 +14,7 @@ from salhw.description.fields import FloatArray, Indices, IntArray, Matrix, Numb
 from salhw.description.kinds import Kind
 from salhw.description.markers import Structure
 from salhw.diagnostics import Diagnostic
-from salhw.diagnostics.wording import refuse
+from salhw.diagnostics.wording import invalid
 
 _LAST = 2**31 - 1  # the highest neuron, so that a pair fits 64 bits
 Synapses = tuple[IntArray, IntArray, IntArray]
@@ -122,14 +122,14 @@ class Sparse(Connector):
     def _consistent(self) -> Sparse:
         if not len(self.post) == len(self.pre) == len(self.weight):
             lengths = f"lengths {len(self.post)}, {len(self.pre)}, {len(self.weight)}"
-            raise refuse("SAL003", lengths, "post, pre and weight equally long", "one entry per synapse")
+            raise invalid("SAL003", lengths, "post, pre and weight equally long", "one entry per synapse")
         for at, index in (("post", self.post), ("pre", self.pre)):
             for k in np.flatnonzero((index < 0) | (index > _LAST))[:1]:
-                raise refuse("SAL005", index[k], "neurons 0, 1, ...", "count from 0", at=f"{at}[{k}]")
+                raise invalid("SAL005", index[k], "neurons 0, 1, ...", "count from 0", at=f"{at}[{k}]")
         pairs = np.sort(_pairs(self.post, self.pre))
         for pair in pairs[1:][pairs[1:] == pairs[:-1]][:1]:
             asked = f"synapse {pair & _LAST} -> {pair >> 32} twice"
-            raise refuse("SAL007", asked, "each pair once", "add the weights up")
+            raise invalid("SAL007", asked, "each pair once", "add the weights up")
         return self
 
     def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from salhw.description.errors import description_error
-from salhw.diagnostics.wording import refuse, shown
+from salhw.diagnostics.wording import invalid, shown
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -33,7 +33,7 @@ IntArray = npt.NDArray[np.int64]
 
 def _not_text(value: Any) -> Any:
     if isinstance(value, str | bytes | bool | np.bool_):  # which pydantic would turn into a number
-        raise refuse("SAL001", shown(value), "a number", "give a number")
+        raise invalid("SAL001", shown(value), "a number", "give a number")
     return value
 
 
@@ -186,11 +186,11 @@ class ArrayOf:
             array = np.asarray(value)
         except ValueError:
             fix = "make the rows equally long"
-            raise refuse("SAL003", shown(value), f"{shapes}; the rows have unequal lengths", fix) from None
+            raise invalid("SAL003", shown(value), f"{shapes}; the rows have unequal lengths", fix) from None
         if array.dtype.kind not in "iuf":
-            raise refuse("SAL001", shown(value), f"{shapes}, of numbers", "give numbers")
+            raise invalid("SAL001", shown(value), f"{shapes}, of numbers", "give numbers")
         if array.ndim not in self.ndims:
-            raise refuse("SAL003", f"shape {array.shape}", shapes, "reshape it")
+            raise invalid("SAL003", f"shape {array.shape}", shapes, "reshape it")
         self._refuse_where(~np.isfinite(array), array, "SAL004", "finite numbers", "replace NaN and infinity")
         if self.dtype is np.int64:
             wrong = (array != np.rint(array)) | (np.abs(array.astype(np.float64)) > _EXACT)
@@ -208,7 +208,7 @@ class ArrayOf:
         """Refuse the first entry that is ``wrong``, by its index."""
         if wrong.any():
             first = np.unravel_index(int(np.argmax(wrong)), array.shape)
-            raise refuse(code, array[first], supported, fix, at="".join(f"[{i}]" for i in first))
+            raise invalid(code, array[first], supported, fix, at="".join(f"[{i}]" for i in first))
 
 
 PerNeuron = Annotated[float | FloatArray, ArrayOf((0, 1))]

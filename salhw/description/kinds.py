@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from salhw.description.fields import Model
 from salhw.description.markers import unmarked
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
-from salhw.diagnostics.wording import nearest, refuse, shown
+from salhw.diagnostics.wording import invalid, nearest, shown
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -31,13 +31,13 @@ def _member(group: type[Kind], value: Any) -> Kind:
     if name is None:
         one = "one of " if len(members) > 1 else "a "
         classes = ", ".join(member.__name__ for member in members.values())
-        raise refuse("SAL001", shown(value), f"{one}{classes}", f"give one with kind = {' or '.join(members)}")
+        raise invalid("SAL001", shown(value), f"{one}{classes}", f"give one with kind = {' or '.join(members)}")
     if isinstance(name, str) and name not in members:
         _import_installed()
     if not isinstance(name, str) or name not in members:
         known = ", ".join(f"'{member}'" for member in members)
         asked = name if isinstance(name, str) else shown(name)
-        raise refuse("SAL005", asked, f"one of {known}", nearest(name, members))
+        raise invalid("SAL005", asked, f"one of {known}", nearest(name, members))
     found: Kind = members[name].__pydantic_validator__.validate_python(value)
     return found
 

@@ -13,7 +13,7 @@ from salhw.description.grid import off_grid, whole_steps
 from salhw.description.kinds import Kind
 from salhw.description.markers import Mark, PopulationName, Structure
 from salhw.diagnostics import Diagnostic
-from salhw.diagnostics.wording import number, refuse
+from salhw.diagnostics.wording import invalid, number
 
 
 class Stimulus(Kind):
@@ -46,7 +46,7 @@ class _Windowed(Stimulus):
     def _ordered(self) -> Any:
         if self.stop is not None and self.stop <= self.start:
             limit = f"later than start = {number(self.start)} ms"
-            raise refuse(
+            raise invalid(
                 "SAL005", f"{number(self.stop)} ms", limit, "choose a later stop, or None for the end", at="stop"
             )
         return self
@@ -67,7 +67,7 @@ class Poisson(_Windowed):
         for i in np.flatnonzero(np.asarray(value) < 0)[:1]:
             at = f"[{i}]" if isinstance(value, np.ndarray) else ""
             asked = f"{number(np.ravel(value)[i])} Hz"
-            raise refuse("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
+            raise invalid("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
         return value
 
     def steady_drive(self, dt: float) -> float | FloatArray:
@@ -95,10 +95,10 @@ class SpikeTimes(Stimulus):
     def _sorted(self) -> SpikeTimes:
         for k, train in enumerate(self.times):
             if len(train) and train[0] < 0:
-                raise refuse("SAL005", f"{number(train[0])} ms", ">= 0 ms", "shift the times", at=f"times[{k}][0]")
+                raise invalid("SAL005", f"{number(train[0])} ms", ">= 0 ms", "shift the times", at=f"times[{k}][0]")
             for i in np.flatnonzero(np.diff(train) <= 0)[:1] + 1:
                 asked, limit = f"{number(train[i])} ms", f"later than the {number(train[i - 1])} ms before it"
-                raise refuse("SAL005", asked, limit, "sort the times, and keep each once", at=f"times[{k}][{i}]")
+                raise invalid("SAL005", asked, limit, "sort the times, and keep each once", at=f"times[{k}][{i}]")
         return self
 
     def contradictions(self, path: str, size: int, dt: float) -> Iterator[Diagnostic]:
@@ -126,7 +126,7 @@ class Clamp(_Windowed):
     def _zero_or_one(cls, value: int | IntArray) -> int | IntArray:
         for i in np.flatnonzero(~np.isin(value, (0, 1)))[:1]:
             at = f"[{i}]" if isinstance(value, np.ndarray) else ""
-            raise refuse("SAL005", np.ravel(value)[i], "0 or 1", "1 holds the neuron active, 0 silent", at=at)
+            raise invalid("SAL005", np.ravel(value)[i], "0 or 1", "1 holds the neuron active, 0 silent", at=at)
         return value
 
     @model_validator(mode="after")
@@ -134,7 +134,7 @@ class Clamp(_Windowed):
         if self.neurons is not None:
             unique, count = np.unique(self.neurons, return_counts=True)
             for neuron in unique[count > 1][:1]:
-                raise refuse("SAL006", f"neuron {neuron} twice", "every neuron once", "leave one out", at="neurons")
+                raise invalid("SAL006", f"neuron {neuron} twice", "every neuron once", "leave one out", at="neurons")
         return self
 
     def steady_drive(self, dt: float) -> float | FloatArray:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from salhw.diagnostics import LENGTH, shortened
 
 
-def refuse(code: str, asked: object, supported: str, fix: str = "", at: str = "") -> PydanticCustomError:
+def invalid(code: str, asked: object, supported: str, fix: str = "", at: str = "") -> PydanticCustomError:
     """The error that a validator raises; ``at`` extends the path (``[3]``, ``weights.values``)."""
     context = {"asked": asked if isinstance(asked, str) else shown(asked), "supported": supported, "fix": fix, "at": at}
     return PydanticCustomError(code, "{asked}: {supported}", context)

@@ -52,7 +52,7 @@ class Calibration(Protocol):
 
     @property
     def wafer(self) -> int:
-        """The wafer (``Chip.seed``) of the chips."""
+        """The wafer of the chips."""
         ...
 
     @property
@@ -105,9 +105,9 @@ def check_chips(calibration: Calibration, chips: Sequence[Chip]) -> None:
     """
     known = {(calibration.target, calibration.wafer, identity) for identity in calibration.ids}
     for chip in chips:
-        if (chip.target, chip.seed, chip.id) not in known:
+        if (chip.target, chip.wafer, chip.id) not in known:
             supported = f"chips {', '.join(map(str, calibration.ids))} of wafer {calibration.wafer}"
-            asked = f"chip {chip.id} of wafer {chip.seed}"
+            asked = f"chip {chip.id} of wafer {chip.wafer}"
             finding = Diagnostic("SAL811", "calibration.chips", asked, supported, "calibrate that chip")
             raise CalibrationError("CalibrationError: measured on other chips", [finding])
 

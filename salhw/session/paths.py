@@ -52,7 +52,7 @@ def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
         for field in settable(p.neuron, capability)
     ]
     for p in net.projections:
-        shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.on(p.name)
+        shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.scaled_for(p.name)
         hollow: dict[str, Any] = {"hollow": p.weights.is_hollow(p.recurrent)}
         found.append(
             Address(f"projections.{p.name}.weights", p.name, "weights", shape, **_weight_limits(p, here) | hollow)

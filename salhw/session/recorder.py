@@ -97,7 +97,7 @@ def provenance(executable: Executable, chips: Sequence[Chip], seed: int, package
         "target": executable.target.name,
         "target_hash": executable.target.content_hash,
         "chips": [chip.id for chip in chips],
-        "wafer": chips[0].seed,
+        "wafer": chips[0].wafer,
         "seed": seed,
         "versions": {name: version(name) for name in ("salhw", "numpy", *packages)},
     }

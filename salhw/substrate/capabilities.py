@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from salhw.description.fields import Model
-from salhw.diagnostics.wording import refuse, shown
+from salhw.diagnostics.wording import invalid, shown
 
 
 class Range(Model):
@@ -34,7 +34,7 @@ def _entry(value: Any) -> Range | tuple[str, ...]:
         if len(value) == 2 and all(isinstance(v, int | float) and isfinite(v) for v in value) and value[0] <= value[1]:
             return Range(min=value[0], max=value[1])
     supported = "a range [low, high] with low <= high, or a list of names"
-    raise refuse("SAL001", shown(value), supported, "write it as one of these")
+    raise invalid("SAL001", shown(value), supported, "write it as one of these")
 
 
 Entry = Annotated[Range | tuple[str, ...], BeforeValidator(_entry)]

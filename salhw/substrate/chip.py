@@ -65,13 +65,13 @@ class Chip(Model):
     """A physical or virtual instance of a target.
 
     Args:
-        id, seed: which chip, 0, 1, ..., of which wafer.
+        id, wafer: which chip, 0, 1, ..., of which wafer.
         target: the target's name.
         variability: the spread of each quantity; one that is absent does not vary.
     """
 
     id: Annotated[int, Field(ge=0, le=MAX_ID), NotText]
-    seed: Annotated[int, Field(ge=0, le=MAX_ID), NotText] = 0
+    wafer: Annotated[int, Field(ge=0, le=MAX_ID), NotText] = 0
     target: str
     variability: dict[str, Variability] = Field(default_factory=dict)
 
@@ -86,7 +86,7 @@ class Chip(Model):
             [place & _LOW, place >> _32, np.full_like(place, name & 0xFFFFFFFF), np.full_like(place, name >> 32)],
             axis=-1,
         )
-        who = hashlib.sha256(f"{self.target}/{self.seed}/{self.id}".encode()).digest()
+        who = hashlib.sha256(f"{self.target}/{self.wafer}/{self.id}".encode()).digest()
         key = (int.from_bytes(who[:4], "little"), int.from_bytes(who[4:8], "little"))
         random = philox4x32(words, key)
         uniform = ((random[..., 0] << np.uint64(20)) + (random[..., 1] >> np.uint64(12)) + 0.5) * 2.0**-52

@@ -41,7 +41,7 @@ class Target(Model):
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
-    network, by name: see ``on``. ``accuracy`` has the margins that the conformance suite holds it to,
+    network, by name: see ``scaled_for``. ``accuracy`` has the margins that the conformance suite holds it to,
     of chips that differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
 
@@ -83,7 +83,7 @@ class Target(Model):
             ) from None
         return cls.model_validate(data)
 
-    def on(self, projection: str) -> Target:
+    def scaled_for(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
         steps between weights, are those declared times its ``weight_scales``."""
         scale = self.weight_scales.get(instance_of("projection", projection, str, "give its name"), 1.0)
@@ -147,7 +147,7 @@ class Target(Model):
         )
 
     def with_options(self, **options: str | float) -> Target:
-        """The same target with backend options changed (``kernel="time-driven"`` on the reference). Numbers may be
+        """The same target with backend options changed (``algorithm="time-driven"`` on the reference). Numbers may be
         given as such.
 
         Raises:
@@ -167,4 +167,4 @@ class Target(Model):
         seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
         refuse_instances(Memory(0, CHIP), count, "chips")
         ids = range(first, first + count)
-        return tuple(Chip(id=i, seed=seed, target=self.name, variability=self.variability) for i in ids)
+        return tuple(Chip(id=i, wafer=seed, target=self.name, variability=self.variability) for i in ids)

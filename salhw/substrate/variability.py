@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from salhw.description.fields import Model
-from salhw.diagnostics.wording import refuse
+from salhw.diagnostics.wording import invalid
 
 NoiseGroup = Literal["mismatch", "trial", "plasticity"]
 
@@ -41,5 +41,5 @@ class Variability(Model):
     @model_validator(mode="after")
     def _lognormal_is_relative(self) -> Variability:
         if self.distribution == "lognormal" and self.mode == "absolute":
-            raise refuse("SAL005", "absolute", "relative, for a lognormal distribution", "mode = relative", at="mode")
+            raise invalid("SAL005", "absolute", "relative, for a lognormal distribution", "mode = relative", at="mode")
         return self

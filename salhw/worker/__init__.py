@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.worker.link import Ended, Link, OutOfTime, Untold
+from salhw.worker.link import Link, NotSerialisable, OutOfTime, WorkerDied
 from salhw.worker.remote import decode, encode
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -105,7 +105,7 @@ class Worker:
         try:
             message = function, encode(args, "args")
         except TypeError as error:
-            raise _untold(function, str(error)) from None
+            raise _not_serialisable(function, str(error)) from None
         with self._lock:
             reply = self._asked(function, message, limit, start)
             if reply[0] == "homeless":  # it has begun nothing: whoever needs no certain process gets another
@@ -113,8 +113,8 @@ class Worker:
                 reply = self._asked(function, message, limit, start)
         if reply[0] == "result":
             return decode(reply[1])
-        if reply[0] == "untold":
-            raise _untold(function, reply[1])
+        if reply[0] == "not serialisable":
+            raise _not_serialisable(function, reply[1])
         kind, text, trace = reply[1:] if reply[0] == "error" else ("FileNotFoundError", "its folder vanished", "")
         finding = Diagnostic("SAL606", function, f"{kind}: {text}", "no exception", "see the traceback below")
         footer = f"In the worker ({self._where}):\n{trace}"
@@ -130,12 +130,12 @@ class Worker:
         link = self._running()
         try:
             return link.request(message, limit)
-        except (Ended, OutOfTime) as error:
+        except (WorkerDied, OutOfTime) as error:
             # What has ended is not asked to: its supervisor would take the request for the cause.
             self._end(at_once=isinstance(error, OutOfTime))
-            raise self._lost(function, link, None if isinstance(error, Ended) else limit) from None
-        except Untold as error:
-            raise _untold(function, str(error)) from None
+            raise self._lost(function, link, None if isinstance(error, WorkerDied) else limit) from None
+        except NotSerialisable as error:
+            raise _not_serialisable(function, str(error)) from None
         except BaseException:  # Ctrl-C: nobody knows what it is at
             self._end(at_once=True)
             raise
@@ -177,9 +177,9 @@ class Worker:
             raise self._absent(error.strerror or str(error)) from None
         try:
             link.prepare(self.sources, self.environment, self.start_limit)
-        except (Ended, OutOfTime) as error:
+        except (WorkerDied, OutOfTime) as error:
             self._end(at_once=isinstance(error, OutOfTime))
-            raise self._lost("start", link, None if isinstance(error, Ended) else self.start_limit) from None
+            raise self._lost("start", link, None if isinstance(error, WorkerDied) else self.start_limit) from None
         except BaseException:
             self._end(at_once=True)
             raise
@@ -217,7 +217,7 @@ class Worker:
             self._link = None
 
 
-class Tenure:
+class WorkerLease:
     """What a worker's functions keep for one session, from now on: it is gone with the process that holds it, and a
     worker that was started anew knows nothing of it."""
 
@@ -239,7 +239,7 @@ class Tenure:
         return self.worker._call(function, args, limit, self._start)
 
 
-def _untold(function: str, why: str) -> BackendError:
+def _not_serialisable(function: str, why: str) -> BackendError:
     supported = "None, bool, int, float, str, bytes, list, tuple, dict[str], arrays; below 2 GiB"
     finding = Diagnostic("SAL607", function, why, supported, "send numbers, text or arrays; smaller pieces")
     return BackendError("BackendError: data that cannot travel to or from the worker", [finding])

@@ -29,7 +29,7 @@ SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "Serv
 NOT_FOR_OTHERS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "__PYVENV_LAUNCHER__")
 
 
-class Ended(Exception):
+class WorkerDied(Exception):
     """The worker is gone."""
 
 
@@ -37,7 +37,7 @@ class OutOfTime(Exception):
     """No answer within the limit."""
 
 
-class Untold(Exception):
+class NotSerialisable(Exception):
     """A value cannot travel."""
 
 
@@ -83,7 +83,7 @@ class Link:
         """Start the worker proper and send it the packages, within ``limit`` s.
 
         Raises:
-            Ended: it ended before it was ready.
+            WorkerDied: it ended before it was ready.
             OutOfTime: it was not ready in time.
             OSError: a package that cannot be read.
         """
@@ -127,9 +127,9 @@ class Link:
         """Send one message and wait for the answer, ``limit`` s in all.
 
         Raises:
-            Ended: it ended meanwhile.
+            WorkerDied: it ended meanwhile.
             OutOfTime: it did not answer.
-            Untold: the message is too large, or no text.
+            NotSerialisable: the message is too large, or no text.
         """
         end = time.monotonic() + limit
         try:
@@ -139,7 +139,7 @@ class Link:
         except (OSError, EOFError, execnet.RemoteError) as error:
             raise self._over(error) from None
         except (struct.error, execnet.DumpError) as error:  # nothing was sent
-            raise Untold("2 GiB or more" if isinstance(error, struct.error) else str(error)) from None
+            raise NotSerialisable("2 GiB or more" if isinstance(error, struct.error) else str(error)) from None
 
     def _received(self, end: float) -> tuple[Any, ...]:
         """The answer, waited for until ``end``. A pipe says by itself that nobody holds its other side any more, but
@@ -176,7 +176,7 @@ class Link:
     def _over(self, error: Exception) -> Exception:
         if isinstance(error, execnet.RemoteError):  # in the far side's own loop, before it could answer
             self._noise += f"{error}\n".encode()
-        return OutOfTime() if self._out_of_time else Ended()
+        return OutOfTime() if self._out_of_time else WorkerDied()
 
     def end(self, at_once: bool) -> None:
         """End it and wait until everything of it is gone; ``at_once`` if it may be busy. Harmless if repeated."""

@@ -96,7 +96,7 @@ def prepare() -> None:
 
 
 def answer(function: str, arguments: Any) -> tuple[Any, ...]:
-    """("result", value) or ("error", kind, message, traceback) or ("untold", why: the result cannot travel)."""
+    """("result", value) or ("error", kind, message, traceback) or ("not serialisable", why the result is not)."""
     try:
         module, _, name = function.partition(":")
         target: Any = importlib.import_module(module)
@@ -108,7 +108,7 @@ def answer(function: str, arguments: Any) -> tuple[Any, ...]:
     try:
         return ("result", encode(result, "the result"))
     except TypeError as error:
-        return ("untold", str(error))
+        return ("not serialisable", str(error))
 
 
 def _told(error: BaseException) -> str:
@@ -141,7 +141,7 @@ def serve(channel: Any) -> None:
         except (OSError, EOFError):
             return
         except Exception as error:  # nothing was sent yet: execnet refuses what is too large, or no UTF-8
-            channel.send(("untold", f"{type(error).__name__}: {error}"))
+            channel.send(("not serialisable", f"{type(error).__name__}: {error}"))
 
 
 if __name__ == "__channelexec__":

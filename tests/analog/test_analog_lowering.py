@@ -175,7 +175,7 @@ def test_the_weight_of_a_code_goes_with_the_projection_where_asked() -> None:
     auto = CHIP.with_options(weight_scale="auto")
 
     def step(net: Network, target: salhw.Target = auto) -> float:
-        return code(salhw.compile(net, target).target.on("p"))
+        return code(salhw.compile(net, target).target.scaled_for("p"))
 
     still, slow = pairs(W, rule=None), SAL(RATE / 8, update="every 200 ms", bounds=(-0.3, 0.6))
     assert step(still, CHIP) == pytest.approx(0.04)
@@ -208,7 +208,7 @@ def test_projections_onto_one_population_share_their_scale() -> None:
         ],
     )  # fmt: skip
     executable = salhw.compile(net, auto)
-    steps = {p.name: code(executable.target.on(p.name)) for p in net.projections}
+    steps = {p.name: code(executable.target.scaled_for(p.name)) for p in net.projections}
     assert steps == pytest.approx({"aa": 0.01, "ba": 0.01, "ab": 0.04})
     for name, step in steps.items():
         held = executable.network.projection(name).weights.values

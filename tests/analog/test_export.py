@@ -1,4 +1,4 @@
-"""The export for the real chip: as text for its interfaces, and the kernel bit for bit as the emulator learns."""
+"""The export for the real chip: as text for its interfaces, and the C++ bit for bit as the emulator learns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analog_examples import CHIP, QUIET, RATE, pairs
 import salhw
 from salhw import GLM, SAL, Network, Poisson, Population, Projection, Source, SpikeTimes, UnsupportedNetworkError
 from salhw.description.connectivity import AllToAll
-from salhw_brainscales2.hardware import kernel, processor, program
+from salhw_brainscales2.hardware import ppu_program, processor, program
 from salhw_brainscales2.plasticity import nominal_program
 from salhw_brainscales2.script import export, potentials
 from salhw_brainscales2.session import entropy
@@ -75,18 +75,18 @@ def test_script_arrays_and_readme(tmp_path: Path) -> None:
     assert [words for words in named if words not in readme] == []
 
 
-def test_the_exported_kernel_learns_as_the_emulator_does(tmp_path: Path) -> None:
+def test_the_exported_program_learns_as_the_emulator_does(tmp_path: Path) -> None:
     """Compiled with g++, on random reads: codes, hidden bits and generators."""
     executable = salhw.compile(network(), QUIET)
     export(executable, tmp_path, duration=1000.0, seed=3)
     made = nominal_program(executable.network, QUIET, executable.placement, "p", entropy(3, [0]))
-    assert (tmp_path / "plasticity_p.cpp").read_text() == kernel.kernel(made)
+    assert (tmp_path / "plasticity_p.cpp").read_text() == ppu_program.cpp_source(made)
     reads = np.random.default_rng(0).integers(150, 182, (40, 2, 4))
     code = np.rint(START / 0.04).astype(np.int64)
     states = [program.initial_state(made, code)]
     for read in reads:
         states.append(program.run(made, read[None], states[-1]))
-    codes, residuals, generators = compiled.run_kernel(made, 0, code, reads, tmp_path / "build")
+    codes, residuals, generators = compiled.run_ppu_program(made, 0, code, reads, tmp_path / "build")
     assert np.array_equal(codes, [s.code[0] for s in states[1:]])
     assert np.array_equal(residuals, [s.residual[0] for s in states[1:]])
     assert np.array_equal(generators, states[-1].generators[0, 0])

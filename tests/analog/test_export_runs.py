@@ -39,7 +39,7 @@ from salhw.description.connectivity import AllToAll, OneToOne, Sparse, synapses
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at
 from salhw_brainscales2.circuit import circuit
-from salhw_brainscales2.hardware import kernel
+from salhw_brainscales2.hardware import ppu_program
 from salhw_brainscales2.membrane import sensitivity
 from salhw_brainscales2.plasticity import code, nominal_program
 from salhw_brainscales2.script import export, generator
@@ -144,7 +144,7 @@ def wanted(executable: Executable, name: str) -> tuple[Any, Any, Any]:
     q = described_net.projection(name)
     post, pre, position = synapses(q.weights, *described_net.ends(name))
     weights = described_at(described_net, f"projections.{name}.weights").ravel()[position]
-    return post, pre, np.rint(weights / code(executable.target.on(name))).astype(int)
+    return post, pre, np.rint(weights / code(executable.target.scaled_for(name))).astype(int)
 
 
 @pytest.mark.parametrize("name", networks())
@@ -221,7 +221,7 @@ def _event(executable: Executable, population: str, excitatory: bool) -> float:
     made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
     for q in net.projections:
         if q.post == population and len(made.wiring[q.name].post):
-            step = code(executable.target.on(q.name))
+            step = code(executable.target.scaled_for(q.name))
             return (
                 inverse
                 * made.cells[population].event
@@ -275,7 +275,7 @@ def test_baselines_are_measured_and_used(tmp_path: Path, monkeypatch: pytest.Mon
         reads = [[real.read(j, i, branch) for j, i in zip(pre, post, strict=True)] for branch in ("causal", "acausal")]
         assert measured[f"{name}.baseline"].tolist() == (128 * np.array(reads)).tolist()
         program = nominal_program(executable.network, CHIP, executable.placement, name, entropy(3, [0]))
-        assert rule.generate_kernel() == kernel.kernel(replace(program, baseline=128 * np.array([reads])))
+        assert rule.generate_kernel() == ppu_program.cpp_source(replace(program, baseline=128 * np.array([reads])))
 
 
 def test_given_spikes_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,14 +14,14 @@ from scipy import stats
 
 import salhw
 from salhw.description.fields import FloatArray
-from salhw_brainscales2.circuit import Circuit, circuit
+from salhw_brainscales2.circuit import ChipCircuit, circuit
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware.variability import profile
 from salhw_brainscales2.membrane import LSB_PER_GAP, LSB_PER_SIGMA, RESET
 
 NET = pairs(np.full(8, 1.0))
 EXE = salhw.compile(NET, CHIP)
-QUANTITIES: dict[str, Callable[[Circuit], FloatArray]] = {
+QUANTITIES: dict[str, Callable[[ChipCircuit], FloatArray]] = {
     "tau_syn_exc": lambda c: c.cells["n"].tau_syn[0] / 5.0,
     "tau_syn_inh": lambda c: c.cells["n"].tau_syn[1] / 5.0,
     "gain_exc": lambda c: c.cells["n"].gain[0],
@@ -35,17 +35,17 @@ QUANTITIES: dict[str, Callable[[Circuit], FloatArray]] = {
 LEVEL = 1e-4 / len(QUANTITIES)  # of a false alarm in all tests of this file together, were the seeds not fixed
 
 
-def made(target: salhw.Target, chips: int = 200) -> Circuit:
+def made(target: salhw.Target, chips: int = 200) -> ChipCircuit:
     return circuit(NET, EXE.placement, target.sample_chips(chips, seed=9))
 
 
 @pytest.fixture(scope="module")
-def wafer() -> Circuit:
+def wafer() -> ChipCircuit:
     return made(CHIP)
 
 
 @pytest.mark.parametrize("name", QUANTITIES)
-def test_what_acts_is_spread_as_the_target_says(wafer: Circuit, name: str) -> None:
+def test_what_acts_is_spread_as_the_target_says(wafer: ChipCircuit, name: str) -> None:
     spread, drawn = CHIP.variability[name], QUANTITIES[name](wafer).ravel()
     normal = np.log(drawn) if spread.distribution == "lognormal" else drawn - (spread.mode == "relative")
     assert stats.kstest(normal / spread.sd, "norm").pvalue > LEVEL

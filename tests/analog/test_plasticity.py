@@ -40,7 +40,7 @@ def test_the_weights_are_what_sensors_and_processor_make_of_the_recorded_spikes(
         charge = sensor.accumulate(sensors, charge, spikes[0][now], spikes[1][now], spikes[2][now] / 0.2)
         if period == 4:
             held = program.initial_state(compiled, START / 0.04)
-            state = program.State(held.code, held.residual, state.generators)
+            state = program.PlasticityState(held.code, held.residual, state.generators)
         state = program.run(compiled, sensor.read(sensors, charge), state)
         charge = sensor.reset(charge)
         if period == 3:

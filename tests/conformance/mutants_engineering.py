@@ -145,7 +145,7 @@ _count = itertools.count(1)
 def foreign_chips(given: dict[str, Any]) -> list[Chip]:
     """A pattern drawn anew each time."""
     draw = next(_count)
-    return [chip.replace(seed=1000 + draw) for chip in given["chips"]]
+    return [chip.replace(wafer=1000 + draw) for chip in given["chips"]]
 
 
 def noisy_chips(given: dict[str, Any]) -> list[Chip]:

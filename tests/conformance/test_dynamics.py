@@ -15,10 +15,10 @@ from salhw.substrate.capabilities import Range
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
 
 
-def target(kernel: str) -> salhw.Target:
-    """The reference with one kernel, declaring no more than that kernel has."""
-    full = salhw.target("reference").with_options(kernel=kernel)
-    if kernel != "event-driven":
+def target(algorithm: str) -> salhw.Target:
+    """The reference with one algorithm, declaring no more than that has."""
+    full = salhw.target("reference").with_options(algorithm=algorithm)
+    if algorithm != "event-driven":
         return full
     return full.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
@@ -27,11 +27,11 @@ def target(kernel: str) -> salhw.Target:
     )
 
 
-@pytest.mark.parametrize("kernel", ["time-driven", "event-driven"])
+@pytest.mark.parametrize("algorithm", ["time-driven", "event-driven"])
 @pytest.mark.parametrize("name", DYNAMICS)
-def test_the_reference_passes(name: str, kernel: str) -> None:
-    lab = Lab(salhw_reference.backend, target(kernel), "quick", 1)
-    if kernel == "event-driven" and name in ("lif-intervals", "psp-membrane"):
+def test_the_reference_passes(name: str, algorithm: str) -> None:
+    lab = Lab(salhw_reference.backend, target(algorithm), "quick", 1)
+    if algorithm == "event-driven" and name in ("lif-intervals", "psp-membrane"):
         with pytest.raises(Undeclared):
             DYNAMICS[name].run(lab)
         return

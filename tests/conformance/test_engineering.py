@@ -19,8 +19,8 @@ ELSEWHERE = "same-chip-in-another-process"
 
 
 def event_driven() -> Target:
-    """What the event-driven kernel alone can do, declared as such."""
-    return REFERENCE.with_options(kernel="event-driven").replace(
+    """What the event-driven algorithm alone can do, declared as such."""
+    return REFERENCE.with_options(algorithm="event-driven").replace(
         neurons={name: c for name, c in REFERENCE.neurons.items() if name != "LIF"},
         kernels={"Rectangular": REFERENCE.kernels["Rectangular"]},
         probes={name: c for name, c in REFERENCE.probes.items() if name != "Membrane"},
@@ -49,7 +49,7 @@ def analogue() -> Target:
 
 
 TARGETS = {
-    "auto": REFERENCE, "time-driven": REFERENCE.with_options(kernel="time-driven"), "event-driven": event_driven(),
+    "auto": REFERENCE, "time-driven": REFERENCE.with_options(algorithm="time-driven"), "event-driven": event_driven(),
     "analogue": analogue(),
 }  # fmt: skip
 
@@ -137,8 +137,8 @@ def test_examples_try_the_ends_of_narrow_ranges() -> None:
 
 
 def test_a_target_that_declares_too_much_falls_short() -> None:
-    """The event-driven kernel has no LIF neurons; a target that says so fails."""
-    report = run("reference", REFERENCE.with_options(kernel="event-driven"), checks=["declared-runs"])
+    """The event-driven algorithm has no LIF neurons; a target that says so fails."""
+    report = run("reference", REFERENCE.with_options(algorithm="event-driven"), checks=["declared-runs"])
     assert report["declared-runs"].outcome == "fail"
     assert "LIF" in report["declared-runs"].reason
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from salhw.conformance import Figure, Outcome, Report
+from salhw.conformance import ConformanceReport, Figure, Outcome
 from salhw.conformance.html import render, svg, ticks
 
 VOID = {"meta", "br", "line", "circle", "polyline", "img", "hr", "input", "link"}
@@ -30,8 +30,8 @@ OUTCOMES = (
 )
 
 
-def report(target: str, outcomes: tuple[Outcome, ...] = OUTCOMES, **options: str) -> Report:
-    return Report(target, target, {"python": "3.11", "salhw": "0.1"}, "quick", 0, outcomes, options, {})
+def report(target: str, outcomes: tuple[Outcome, ...] = OUTCOMES, **options: str) -> ConformanceReport:
+    return ConformanceReport(target, target, {"python": "3.11", "salhw": "0.1"}, "quick", 0, outcomes, options, {})
 
 
 class Page(HTMLParser):
@@ -110,8 +110,8 @@ def test_text_is_escaped_and_install_hints_are_shown() -> None:
 
 
 def test_targets_of_one_name_are_told_apart() -> None:
-    rows = Page(render([report("t", kernel="a"), report("t", kernel="b"), report("t", kernel="b")])).rows
-    assert rows[0] == ["check", "t (kernel a)", "t (kernel b)", "t (kernel b) #3"]
+    rows = Page(render([report("t", algorithm="a"), report("t", algorithm="b"), report("t", algorithm="b")])).rows
+    assert rows[0] == ["check", "t (algorithm a)", "t (algorithm b)", "t (algorithm b) #3"]
 
 
 def test_figures_hold_every_point_and_error() -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import salhw
 from salhw import BackendError, DescriptionError, Diagnostic, FileError
-from salhw.conformance import Check, Evidence, Known, Report, catalogue, parametrize, run
+from salhw.conformance import Check, ConformanceReport, Evidence, Known, catalogue, parametrize, run
 from salhw.conformance import known as known_files
 from salhw.conformance.command import register
 from salhw.conformance.lab import Lab
@@ -124,7 +124,7 @@ def test_json_holds_what_the_issue_asks_for_and_comes_back(tmp_path: Path) -> No
     wanted = {"name", "outcome", "measured", "declared", "unit", "p_value", "reason", "seconds"}
     assert all(wanted <= entry.keys() for entry in document["checks"])
     assert document["figures"]["within"]["curves"] == {"theory": [0.0, 1.0]}
-    assert Report.load(report.save(tmp_path / "r.json")).as_json() == report.as_json()
+    assert ConformanceReport.load(report.save(tmp_path / "r.json")).as_json() == report.as_json()
 
 
 def test_numbers_that_json_lacks_are_null(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_a_damaged_report_is_refused(tmp_path: Path) -> None:
         path = tmp_path / "r.json"
         path.write_text(text)
         with pytest.raises(FileError, match="SAL501"):
-            Report.load(path)
+            ConformanceReport.load(path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def form(name: str) -> Target:
     base, _, rest = name.partition(" ")
     found = salhw.target(base)
     if base == "reference" and rest:
-        found = found.with_options(kernel=rest)
+        found = found.with_options(algorithm=rest)
     if base == "loihi2":
         found = found.with_options(execution="in-process")
     return found.ideal() if base == "brainscales2" or rest == "ideal" else found

@@ -94,14 +94,14 @@ FUNCTIONS: dict[str, Act] = {
 OBJECTS: dict[str, Act] = {
     "population": NET.population, "projection": NET.projection, "ends": NET.ends, "validate": Network.model_validate,
     "save": NET.save, "variability": REF.with_variability, "spread": lambda v: REF.with_variability({"weight": v}),
-    "noise": lambda v: REF.with_noise(mismatch=v), "on": REF.on, "sample": REF.sample_chips,
+    "noise": lambda v: REF.with_noise(mismatch=v), "scaled_for": REF.scaled_for, "sample": REF.sample_chips,
     "from_toml": Target.from_toml,
     "wafer": lambda v: REF.sample_chips(1, v), "options": lambda v: REF.replace(options=v),
     "capability": lambda v: REF.replace(neurons={"GLM": {"bias": v}}), "bits": lambda v: REF.replace(weight_bits=v),
     "normal": lambda v: CHIP.standard_normal(v, 0), "location": lambda v: CHIP.standard_normal("a", v),
     "chip spread": CHIP.spread, "vary": lambda v: CHIP.vary(v, 1.0, 0), "nominal": lambda v: CHIP.vary("weight", v, 0),
     "place": lambda v: CHIP.vary("weight", 1.0, v), "chip id": lambda v: Chip(id=v, target="reference"),
-    "chip wafer": lambda v: Chip(id=0, seed=v, target="reference"), "chip target": lambda v: Chip(id=0, target=v),
+    "chip wafer": lambda v: Chip(id=0, wafer=v, target="reference"), "chip target": lambda v: Chip(id=0, target=v),
     "chip variability": lambda v: Chip(id=0, target="reference", variability=v), "sd": lambda v: Variability(sd=v),
     "SAL": SAL, "tau": lambda v: SAL(0.1, v), "bounds": lambda v: SAL(0.1, bounds=v),
     "update": lambda v: SAL(0.1, update=v),
@@ -206,7 +206,7 @@ def test_sessions_and_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("act", "path", "nearest"),
     [
-        (lambda: REF.with_options(kernal="auto"), "target.options.kernal", "kernel"),
+        (lambda: REF.with_options(algoritm="auto"), "target.options.algoritm", "algorithm"),
         (lambda: TARGETS["nest"].with_options(thraeds=2), "target.options.thraeds", "threads"),
         (lambda: REF.with_variability({"wieght": 0.1}), "variability.wieght", "weight"),
         (lambda: REF.with_noise(mismach=False), "noise.mismach", "mismatch"),

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 
 import salhw
 from salhw import FileError
-from salhw.conformance.report import Report
+from salhw.conformance.report import ConformanceReport
 from salhw.io import files
 from salhw.io.schema import write as write_schema
 from salhw.registry import builder
@@ -48,8 +48,8 @@ def full(limit: int = 300) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def report() -> Report:
-    return Report("reference", "reference", {}, "quick", 0, (), {"some": "x" * 400}, {})
+def report() -> ConformanceReport:
+    return ConformanceReport("reference", "reference", {}, "quick", 0, (), {"some": "x" * 400}, {})
 
 
 def figure() -> Figure:

@@ -32,7 +32,7 @@ PAIR = Network(
 
 
 def worker_of(session: Any) -> Worker:
-    found = session._tenure if hasattr(session, "_tenure") else session._process.tenure
+    found = session._lease if hasattr(session, "_lease") else session._process.lease
     assert isinstance(found.worker, Worker)
     return found.worker
 

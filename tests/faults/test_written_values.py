@@ -149,7 +149,7 @@ def test_ranges_are_those_of_the_projection() -> None:
     """Where a chip has a weight scale of its own for a projection, its range is what that leaves: 63 codes of .01."""
     target = salhw.target("brainscales2").ideal().replace(weight_bits=7).with_options(weight_scale="auto")
     executable = salhw.compile(network(target), target)
-    limit = executable.target.on("p").projections["weights"]
+    limit = executable.target.scaled_for("p").projections["weights"]
     assert isinstance(limit, Range)
     assert limit.max < 2.0
     with executable.open() as session:

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import IntArray
-from salhw_brainscales2.hardware import kernel, processor
-from salhw_brainscales2.hardware.program import Program
+from salhw_brainscales2.hardware import ppu_program, processor
+from salhw_brainscales2.hardware.program import PlasticityProgram
 
 HERE = Path(__file__).parent
 
 
 def build(source: Path, binary: Path, *options: str) -> Path:
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]
-    subprocess.run(["g++", *flags, f"-I{kernel.EMULATION}", *options, str(source), "-o", str(binary)], check=True)
+    subprocess.run(["g++", *flags, f"-I{ppu_program.EMULATION}", *options, str(source), "-o", str(binary)], check=True)
     return binary
 
 
@@ -27,19 +27,19 @@ def execute(binary: Path, words: npt.ArrayLike) -> IntArray:
     return np.frombuffer(out, dtype=np.int32).astype(np.int64)
 
 
-def run_kernel(
-    program: Program, chip: int, code: IntArray, reads: IntArray, folder: Path
+def run_ppu_program(
+    program: PlasticityProgram, chip: int, code: IntArray, reads: IntArray, folder: Path
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """The kernel's codes and residuals after each update, (update, S), and the generators at the end, (256,).
+    """The program's codes and residuals after each update, (update, S), and the generators at the end, (256,).
 
     Args:
         code: initial codes, (S,).
         reads: (update, 2, S). All synapses lie on one hemisphere; their rows are 0, 1, ...
     """
     folder.mkdir(exist_ok=True)
-    (folder / "kernel.h").write_text(kernel.kernel(program, chip))
-    main = kernel.EMULATION / "main.cpp"
-    binary = build(main, folder / "kernel", f'-DKERNEL="{folder / "kernel.h"}"')
+    (folder / "program.h").write_text(ppu_program.cpp_source(program, chip))
+    main = ppu_program.EMULATION / "main.cpp"
+    binary = build(main, folder / "program", f'-DPPU_PROGRAM="{folder / "program.h"}"')
     (hemisphere,) = set(program.column // processor.COLUMNS)
     column, row = program.column % processor.COLUMNS, np.unique(program.row, return_inverse=True)[1]
     rows, used = row.max() + 1, np.unique(column)
@@ -56,17 +56,19 @@ def run_kernel(
     return updates[:, 0], updates[:, 1], out[-processor.COLUMNS :]
 
 
-def run_two(programs: tuple[Program, Program], codes: IntArray, reads: IntArray, folder: Path) -> IntArray:
-    """The codes after each update (update, rule, column) of two kernels in one program, each a source of its own, as
+def run_two(
+    programs: tuple[PlasticityProgram, PlasticityProgram], codes: IntArray, reads: IntArray, folder: Path
+) -> IntArray:
+    """The codes after each update (update, rule, column) of two rules in one program, each a source of its own, as
     the real software links them.
 
     The synapses of each are one row of the same columns; ``reads``: (update, rule, 2, column).
     """
     objects = []
     for number, program in enumerate(programs):
-        text = folder / f"kernel_{number}.h"
-        text.write_text(kernel.kernel(program))
-        names = [f'-DKERNEL="{text}"', f"-DPLASTICITY_RULE_KERNEL=plasticity_rule_kernel_{number}"]
+        text = folder / f"program_{number}.h"
+        text.write_text(ppu_program.cpp_source(program))
+        names = [f'-DPPU_PROGRAM="{text}"', f"-DPLASTICITY_RULE_KERNEL=plasticity_rule_kernel_{number}"]
         rule = f"-DRULE=plasticity_rule_{number}"
         objects.append(str(build(HERE / "rule.cpp", folder / f"rule_{number}.o", "-c", rule, *names)))
     binary = build(HERE / "two_rules.cpp", folder / "two_rules", *objects)

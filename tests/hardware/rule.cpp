@@ -7,7 +7,7 @@ struct Recording
 	std::tuple<std::vector<std::vector<uint8_t>>, std::vector<std::vector<uint8_t>>> w;
 };
 
-#include KERNEL
+#include PPU_PROGRAM
 
 void RULE(
     std::array<grenade::vx::ppu::SynapseArrayViewHandle, 2>& synapses,

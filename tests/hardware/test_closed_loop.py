@@ -17,7 +17,7 @@ from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
 from salhw.theory import stdd
 from salhw_brainscales2.hardware import program, sensor
-from salhw_brainscales2.hardware.program import Rounding, Setting
+from salhw_brainscales2.hardware.program import PlasticitySetting, Rounding
 from salhw_brainscales2.hardware.rows import assign_rows
 from salhw_brainscales2.hardware.sensor import Sensors
 from salhw_brainscales2.hardware.variability import profile
@@ -49,7 +49,7 @@ def learn(
     sensors = sensors_of(target)
     generators = [np.random.default_rng([7, chip]) for chip in range(CHIPS)]
     baseline, _ = sensor.measured_baseline(sensors, generators)
-    setting = Setting(code=CODE, hidden_bits=hidden_bits, rounding=rounding)
+    setting = PlasticitySetting(code=CODE, hidden_bits=hidden_bits, rounding=rounding)
     rule = SAL(0.05 * CODE * setting.amplitude, update=f"every {PERIOD:g} ms")  # 0.05 codes per LSB
     row = assign_rows(PRE, POST)
     assert program.findings(rule, "p.plasticity", setting, int(row.max()) + 1) == []

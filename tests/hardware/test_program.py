@@ -13,17 +13,17 @@ from scipy import stats
 from salhw import SAL, AntiHebbian, DescriptionError, ExponentialWindow, Hebbian, PairSTDP, UnsupportedNetworkError
 from salhw import WakeSleep as WakeSleepRule
 from salhw_brainscales2.hardware import program
-from salhw_brainscales2.hardware.program import Program, Setting, State
+from salhw_brainscales2.hardware.program import PlasticityProgram, PlasticitySetting, PlasticityState
 from salhw_brainscales2.hardware.rows import assign_rows, shortest_period
 
 LEVEL = 1e-4
-SETTING = Setting(code=0.04)
+SETTING = PlasticitySetting(code=0.04)
 PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
 
 
 def compiled(
-    rule: PairSTDP, setting: Setting = SETTING, *, chips: int = 1, synapses: int = 256, **options: Any
-) -> Program:
+    rule: PairSTDP, setting: PlasticitySetting = SETTING, *, chips: int = 1, synapses: int = 256, **options: Any
+) -> PlasticityProgram:
     column = np.arange(synapses)
     baseline = np.full((chips, 2, synapses), 180.25)
     return program.compile_rule(rule, setting, column // 256, column % 256, baseline, **options)
@@ -39,7 +39,7 @@ def test_a_change_is_the_rule_to_the_resolution(
 ) -> None:
     rng = np.random.default_rng(seed)
     rule = constructor(rate, **PERIOD)
-    p = compiled(rule, Setting(code=0.04, hidden_bits=hidden_bits, rounding=rounding))
+    p = compiled(rule, PlasticitySetting(code=0.04, hidden_bits=hidden_bits, rounding=rounding))
     fall = rng.integers(-4, 60, (1, 2, 256))
     state = program.initial_state(p, rng.integers(-20, 21, (1, 256)))
     new = program.run(p, 180 - fall, state)
@@ -80,7 +80,7 @@ def test_no_charge_up_to_the_capacity_saturates_a_change(causal: float, anticaus
         learning_rate=0.08,
         **PERIOD,
     )
-    p = compiled(rule, Setting(code=0.04, rounding="symmetric"))
+    p = compiled(rule, PlasticitySetting(code=0.04, rounding="symmetric"))
     state = program.initial_state(p, 63 if causal < 0 else -63)
     for fall in ([150, 0], [0, 150], [150, 150]):
         reads = np.broadcast_to(180 - np.array(fall)[:, None], (1, 2, 256))
@@ -130,7 +130,9 @@ def test_a_batch_does_what_its_chips_do_alone_and_no_state_is_changed_in_place()
     assert len({x.tobytes() for x in states[0].generators.reshape(6, 256)}) == 6  # of chips and hemispheres
 
 
-def noise_only(rule: PairSTDP, setting: Setting, *, updates: int = 300, offset: float = 0.0) -> tuple[Program, State]:
+def noise_only(
+    rule: PairSTDP, setting: PlasticitySetting, *, updates: int = 300, offset: float = 0.0
+) -> tuple[PlasticityProgram, PlasticityState]:
     """A minute without spikes: reads of 2 LSB noise around a baseline that is known, or is off by ``offset``."""
     p = compiled(rule, setting, chips=40)
     state = program.initial_state(p, 0)
@@ -148,7 +150,7 @@ def noise_only(rule: PairSTDP, setting: Setting, *, updates: int = 300, offset: 
     [(8, "stochastic", 0.0), (8, "symmetric", 0.0), (0, "stochastic", 0.25)],
 )
 def test_noise_moves_no_mean(rule: PairSTDP, hidden_bits: int, rounding: program.Rounding, excess: float) -> None:
-    setting = Setting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
+    setting = PlasticitySetting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
     _, state = noise_only(rule, setting)
     weight = state.code + state.residual / 256
     limit = stats.norm.isf(LEVEL / 2) * np.sqrt(300 * (2 * (4 + 1 / 12) * 0.05**2 + excess) / weight.size)
@@ -201,4 +203,4 @@ def test_what_the_processor_cannot_do_is_found_all_at_once() -> None:
     with pytest.raises(UnsupportedNetworkError, match="SAL104 learning_rate"):
         compiled(SAL(0.07, **PERIOD), amplitudes=1.2)
     with pytest.raises(DescriptionError, match=r"SAL005 hidden_bits = 9: 0\.\.8\n.*\nSAL005 rounding = 'up'"):
-        Setting(code=0.04, hidden_bits=9, rounding="up")  # type: ignore[arg-type]
+        PlasticitySetting(code=0.04, hidden_bits=9, rounding="up")  # type: ignore[arg-type]

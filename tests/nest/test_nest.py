@@ -125,10 +125,10 @@ executable = salhw.compile(net, "nest")
 with executable.open(seed=1) as one, executable.open(seed=1) as two:
     first = one.run(500.0).counts["a"]
     two.run(100.0)
-    pids = {one._process.tenure.worker.pid, two._process.tenure.worker.pid}
+    pids = {one._process.lease.worker.pid, two._process.lease.worker.pid}
     print((first == two.run(400.0).counts["a"]).all(), one.time, two.time, len(pids) == 2)
 with executable.open(seed=1) as again:
-    print(again._process.tenure.worker.pid in pids, "nest" in sys.modules, "pyNN" in sys.modules)
+    print(again._process.lease.worker.pid in pids, "nest" in sys.modules, "pyNN" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[0].endswith("500.0 500.0 True")
@@ -157,7 +157,7 @@ def test_a_session_whose_process_died_says_so() -> None:
     executable = salhw.compile(pair((1.0, 0.5)), "nest")
     with executable.open() as session:
         session.run(10.0)
-        session._process.tenure.worker.close()
+        session._process.lease.worker.close()
         with pytest.raises(salhw.BackendError, match="SAL604 session"):
             session.run(10.0)
     with executable.open() as session:

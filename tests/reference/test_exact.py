@@ -1,4 +1,4 @@
-"""Every spike, membrane and weight of the kernels against the oracle, to rounding."""
+"""Every spike, membrane and weight of the algorithms against the oracle, to rounding."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from salhw import (
 )
 
 DT = 1.0
-KERNELS = ("event-driven", "time-driven")
+ALGORITHMS = ("event-driven", "time-driven")
 
 
 def rule(pairing: str, update: str, shape: str, bounds: tuple[float, float] | None = None) -> PairSTDP:
@@ -70,8 +70,8 @@ def recurrent(rules: list[PairSTDP], kernel=None, delay: float = 0.0, probes=(),
     )  # fmt: skip
 
 
-def session(net: Network, kernel: str = "time-driven", **options):  # type: ignore[no-untyped-def]
-    return salhw.compile(net, salhw.target("reference").with_options(kernel=kernel)).open(**options)
+def session(net: Network, algorithm: str = "time-driven", **options):  # type: ignore[no-untyped-def]
+    return salhw.compile(net, salhw.target("reference").with_options(algorithm=algorithm)).open(**options)
 
 
 ALL_RULES = [
@@ -83,10 +83,10 @@ ALL_RULES = [
 
 
 @pytest.mark.parametrize(("pairing", "update", "shape"), ALL_RULES)
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_weight_changes_equal_the_oracle(kernel: str, pairing: str, update: str, shape: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_weight_changes_equal_the_oracle(algorithm: str, pairing: str, update: str, shape: str) -> None:
     net = recurrent([rule(pairing, update, shape, bounds=(-1.65, 1.65))], probes=[Weights("p", every=1.0)])
-    with session(net, kernel, seed=3) as s:
+    with session(net, algorithm, seed=3) as s:
         recording = s.run(400.0)
         final = s.get("projections.p.weights")[0]
     spikes = {"a": oracle.trains(recording, "a", DT)}
@@ -97,12 +97,12 @@ def test_weight_changes_equal_the_oracle(kernel: str, pairing: str, update: str,
     assert np.abs(course[400] - course[0]).max() > 0.05
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_two_rules_with_delay_and_learning_rates_per_synapse(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_two_rules_with_delay_and_learning_rates_per_synapse(algorithm: str) -> None:
     rates = np.random.default_rng(0).uniform(0.0, 0.05, (4, 4))
     rules = [SAL(learning_rate=rates, tau=7.0, update="every 30 ms"), WakeSleep(learning_rate=0.01, tau_ref=5.0)]
     net = recurrent(rules, delay=3.0, probes=[Weights("p", every=1.0)])
-    with session(net, kernel, seed=1) as s:
+    with session(net, algorithm, seed=1) as s:
         recording = s.run(300.0)
     course = oracle.weight_course(net, {"a": oracle.trains(recording, "a", DT)}, 300)["p"]
     np.testing.assert_allclose(recording.weights["p"].values[0], course, atol=1e-12)
@@ -126,13 +126,13 @@ def test_membranes_equal_equation_8(kind: type, delay: float, superposition: str
     np.testing.assert_allclose(recording.weights["p"].values[0], course["p"], atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_smallest_interval_is_the_refractory_period(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_smallest_interval_is_the_refractory_period(algorithm: str) -> None:
     net = Network(
         name="fast", dt=0.5, populations=[Population(name="a", size=3, neuron=GLM(bias=[40.0, 3.0, 0.0], tau_ref=4.0))],
         probes=[Spikes("a"), StateOccupancy("a")],
     )  # fmt: skip
-    with session(net, kernel, seed=1) as s:
+    with session(net, algorithm, seed=1) as s:
         recording = s.run(2000.0)
     intervals = [np.diff(recording.spikes["a"].times(k)) for k in range(3)]
     assert np.all(intervals[0] == 4.0)  # a hazard of e^40: spikes the moment it can
@@ -162,11 +162,11 @@ def forced(times: list[list[float]], rules, update_probe=True, **options) -> Net
     )
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_forced_pairs_trace_the_window(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_forced_pairs_trace_the_window(algorithm: str) -> None:
     lags = np.arange(-20, 21)
     net = forced([[50.0 - lag] for lag in lags], SAL(learning_rate=2.0, tau=5.0))
-    with session(net, kernel) as s:
+    with session(net, algorithm) as s:
         recording = s.run(100.0)
         change = s.get("projections.p.weights")[0]
     expected = np.where(lags > 0, -2.0, 2.0) * np.exp(-np.abs(lags) / 5.0)
@@ -175,15 +175,15 @@ def test_forced_pairs_trace_the_window(kernel: str) -> None:
     assert recording.spikes["post"].times(7).tolist() == [50.0]
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_the_three_pairings_are_told_apart(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_three_pairings_are_told_apart(algorithm: str) -> None:
     """Pre at 40, 45; post at 50, 52: all 4 pairs; symmetric (45,50), (45,52); restricted only (45,50)."""
     lags = {"all": (10, 5, 12, 7), "nearest_symmetric": (5, 7), "nearest_restricted": (5,)}
     for pairing, expected in lags.items():
         net = forced([[40.0, 45.0]], SAL(learning_rate=1.0, tau=5.0, pairing=pairing)).replace(
             stimuli=[SpikeTimes("pre", [[40.0, 45.0]]), SpikeTimes("post", [[50.0, 52.0]])]
         )
-        with session(net, kernel) as s:
+        with session(net, algorithm) as s:
             s.run(100.0)
             change = float(s.get("projections.p.weights")[0, 0])
         assert change == pytest.approx(-sum(np.exp(-lag / 5.0) for lag in expected), abs=1e-12)
@@ -222,8 +222,8 @@ def test_lif_integrates_exactly() -> None:
     np.testing.assert_allclose(v, 0.9 * (1 - np.exp(-(np.arange(2000) + 1) * 0.1 / 10.0)), atol=1e-12)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_clamp_current_and_poisson_act_in_their_window(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_clamp_current_and_poisson_act_in_their_window(algorithm: str) -> None:
     net = Network(
         name="driven", dt=1.0,
         populations=[
@@ -237,7 +237,7 @@ def test_clamp_current_and_poisson_act_in_their_window(kernel: str) -> None:
         ],
         probes=[Spikes("a"), Spikes("in")],
     )  # fmt: skip
-    with session(net, kernel, seed=4) as s:
+    with session(net, algorithm, seed=4) as s:
         recording = s.run(2000.0)
     a, source = recording.spikes["a"], recording.spikes["in"]
     assert a.times(0).tolist() == [100.0 + 10.0 * k for k in range(10)]
@@ -251,13 +251,13 @@ def test_clamp_current_and_poisson_act_in_their_window(kernel: str) -> None:
     assert abs(len(times) - 1000 * p) < 5 * np.sqrt(1000 * p * (1 - p))  # false alarm 6e-7
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_forced_spikes_start_a_refractory_period(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_forced_spikes_start_a_refractory_period(algorithm: str) -> None:
     net = Network(
         name="forced", dt=1.0, populations=[Population(name="a", size=1, neuron=GLM(bias=40.0, tau_ref=10.0))],
         stimuli=[SpikeTimes("a", [[3.0, 5.0]])], probes=[Spikes("a")],
     )  # fmt: skip
-    with session(net, kernel) as s:
+    with session(net, algorithm) as s:
         assert s.run(40.0).spikes["a"].times(0).tolist() == [0.0, 3.0, 5.0, 15.0, 25.0, 35.0]
 
 

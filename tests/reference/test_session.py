@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_exact import KERNELS, recurrent, rule, session
+from test_exact import ALGORITHMS, recurrent, rule, session
 
 import salhw
 from salhw import (
@@ -42,13 +42,13 @@ def everything(recording) -> list[np.ndarray]:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("net", [NET, TABULATED], ids=["periodic", "tabulated"])
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_a_batch_equals_single_runs_bit_for_bit(kernel: str, net: salhw.Network) -> None:
-    with session(net, kernel, instances=5, seed=9) as batch:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_batch_equals_single_runs_bit_for_bit(algorithm: str, net: salhw.Network) -> None:
+    with session(net, algorithm, instances=5, seed=9) as batch:
         together = batch.run(500.0)
         weights = batch.get("projections.p.weights")
     for k in range(5):
-        with session(net, kernel, instances=[k], seed=9) as single:
+        with session(net, algorithm, instances=[k], seed=9) as single:
             alone = single.run(500.0)
             assert np.array_equal(single.get("projections.p.weights")[0], weights[k])
         assert np.array_equal(alone.counts["a"][0], together.counts["a"][k])
@@ -57,25 +57,25 @@ def test_a_batch_equals_single_runs_bit_for_bit(kernel: str, net: salhw.Network)
             assert np.array_equal(alone.spikes["a"].times(neuron), together.spikes["a"].times(neuron, k))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_thread_count_changes_nothing(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_thread_count_changes_nothing(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     results = []
     for count in ("1", "2", "5"):
         monkeypatch.setenv("SALHW_THREADS", count)
-        with session(NET, kernel, instances=7, seed=2) as s:
+        with session(NET, algorithm, instances=7, seed=2) as s:
             results.append(everything(s.run(400.0)))
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
 @pytest.mark.parametrize("net", [NET, TABULATED], ids=["periodic", "tabulated"])
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_two_runs_are_one_run(kernel: str, net: salhw.Network) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_two_runs_are_one_run(algorithm: str, net: salhw.Network) -> None:
     unchanging = net.replace(projections=[net.projections[0].replace(plasticity=[])], probes=net.probes[:2])
     for subject in (unchanging, NET.replace(probes=NET.probes[:2])):
-        with session(subject, kernel, seed=5) as s:
+        with session(subject, algorithm, seed=5) as s:
             parts = [s.run(d) for d in (123.0, 1.0, 376.0)]
-        with session(subject, kernel, seed=5) as s:
+        with session(subject, algorithm, seed=5) as s:
             whole = s.run(500.0)
         joined = np.concatenate([part.spikes["a"].time for part in parts])
         assert np.array_equal(joined, whole.spikes["a"].time)
@@ -83,7 +83,7 @@ def test_two_runs_are_one_run(kernel: str, net: salhw.Network) -> None:
         assert np.array_equal(sum(part.occupancy_counts["a"] for part in parts), whole.occupancy_counts["a"])
 
 
-def test_tabulated_hazards_give_the_bits_of_the_general_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tabulated_hazards_give_the_bits_of_the_general_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
     from salhw_reference import program
 
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
@@ -96,14 +96,14 @@ def test_tabulated_hazards_give_the_bits_of_the_general_kernel(monkeypatch: pyte
     assert all(np.array_equal(a, b) for a, b in zip(fast, general, strict=True))
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_more_spikes_than_room_are_all_kept(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_more_spikes_than_room_are_all_kept(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from salhw_reference import tape
 
-    with session(NET, kernel, instances=2, seed=1) as s:
+    with session(NET, algorithm, instances=2, seed=1) as s:
         plenty = everything(s.run(1000.0))
     monkeypatch.setattr(tape, "ROOM", 3)
-    with session(NET, kernel, instances=2, seed=1) as s:
+    with session(NET, algorithm, instances=2, seed=1) as s:
         scarce = everything(s.run(1000.0))
     assert all(np.array_equal(a, b) for a, b in zip(plenty, scarce, strict=True))
 
@@ -130,10 +130,10 @@ def test_the_same_bits_in_another_process() -> None:
         assert there.strip() == s.run(500.0).spikes["a"].time.sum().hex()
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_what_is_written_is_read_and_acts(kernel: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_written_is_read_and_acts(algorithm: str) -> None:
     net = recurrent([rule("all", "spike", "exponential")])
-    with session(net, kernel, instances=2, seed=1) as s:
+    with session(net, algorithm, instances=2, seed=1) as s:
         w = np.arange(32.0).reshape(2, 4, 4) / 10
         s.set("projections.p.weights", w)
         written = s.get("projections.p.weights")
@@ -150,12 +150,12 @@ def test_what_is_written_is_read_and_acts(kernel: str) -> None:
 
 
 @pytest.mark.parametrize("update", ["spike", "every 30 ms"])
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_written_amplitudes_act_like_described_ones(kernel: str, update: str) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_written_amplitudes_act_like_described_ones(algorithm: str, update: str) -> None:
     """Per instance, branch and synapse; learning rates that are written later leave them alone."""
     drawn = np.random.default_rng(2).normal(0.0, 1.0, (2, 2, 4, 4))
     plain = rule("all", update, "exponential")
-    with session(recurrent([plain]), kernel, instances=2, seed=1) as s:
+    with session(recurrent([plain]), algorithm, instances=2, seed=1) as s:
         for side, branch in enumerate(("causal", "anticausal")):
             path = f"projections.p.plasticity.{branch}.amplitude"
             assert np.all(s.get(path) == getattr(plain, branch).amplitude)
@@ -170,7 +170,7 @@ def test_written_amplitudes_act_like_described_ones(kernel: str, update: str) ->
             for side, branch in enumerate(("causal", "anticausal"))
         }
         described = plain.replace(**windows, learning_rate=0.02)
-        with session(recurrent([described]), kernel, instances=[k], seed=1) as s:
+        with session(recurrent([described]), algorithm, instances=[k], seed=1) as s:
             s.run(200.0)
             assert np.array_equal(s.get("projections.p.weights")[0], written[k])
 
@@ -269,7 +269,7 @@ def test_long_windows_are_worked_out_as_tables_hold_them(
     np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-12)
 
 
-def test_the_kernels_run_as_plain_python(tmp_path: Path) -> None:
+def test_the_algorithms_run_as_plain_python(tmp_path: Path) -> None:
     """NUMBA_DISABLE_JIT=1 makes them plain Python, for a debugger: slow, and the same spikes."""
     program = (
         "import numpy as np, sys, salhw; from salhw_networks.pair import network\n"

@@ -38,9 +38,9 @@ def overhang(recording, stop):
     return np.minimum(left[:, :, None], left[:, None, :])
 
 
-@pytest.mark.parametrize("kernel", ["event-driven", "time-driven"])
+@pytest.mark.parametrize("algorithm", ["event-driven", "time-driven"])
 @pytest.mark.parametrize("phase", ["wake", "sleep"])
-def test_wake_sleep_sums_the_time_that_two_neurons_are_refractory_together(phase, kernel):
+def test_wake_sleep_sums_the_time_that_two_neurons_are_refractory_together(phase, algorithm):
     """Two spikes d < tau_ref apart have refractory states that overlap for tau_ref - d steps, so the triangular window
     over all pairs sums up <z_i z_j> T / tau_ref. In the first run the sum exceeds it by the overlaps that reach
     beyond the end: at most (tau_ref - 1) / tau_ref for each two neurons, one pair each. Subtracting these, from the
@@ -48,7 +48,7 @@ def test_wake_sleep_sums_the_time_that_two_neurons_are_refractory_together(phase
     by .02 or more."""
     sign = 1.0 if phase == "wake" else -1.0
     rule = WakeSleep(learning_rate=1.0, tau_ref=10.0, phase=phase, update="run end")
-    target = salhw.target("reference").with_options(kernel=kernel)
+    target = salhw.target("reference").with_options(algorithm=algorithm)
     with salhw.compile(with_rule(rule), target).open(instances=8, seed=2) as session:
         carried = np.zeros((8, 7, 7))
         for _ in range(2):

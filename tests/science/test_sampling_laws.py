@@ -17,7 +17,7 @@ U = np.arange(-4.0, 4.01, 0.5)
 
 
 @cache
-def rates_at_constant_input(discretisation, kernel, tau_ref=10, steps=400_000, instances=16):
+def rates_at_constant_input(discretisation, algorithm, tau_ref=10, steps=400_000, instances=16):
     """(rate * tau_ref, its standard error) per u: neurons without synapses, dt = 1 ms.
 
     The standard error is the one of renewal theory, sqrt(var / mean^3 / T), with intervals of tau_ref - 1 steps plus a
@@ -25,7 +25,7 @@ def rates_at_constant_input(discretisation, kernel, tau_ref=10, steps=400_000, i
     """
     neuron = GLM(bias=U, tau_ref=float(tau_ref), discretisation=discretisation)
     net = Network(name="free", dt=1.0, populations=[Population(name="n", size=U.size, neuron=neuron)])
-    target = salhw.target("reference").with_options(kernel=kernel)
+    target = salhw.target("reference").with_options(algorithm=algorithm)
     with salhw.compile(net, target).open(instances=instances, seed=5) as session:
         session.run(5000.0)
         counts = session.run(float(steps)).counts["n"].sum(axis=0)
@@ -34,13 +34,13 @@ def rates_at_constant_input(discretisation, kernel, tau_ref=10, steps=400_000, i
     return counts / total * tau_ref, np.sqrt(variance / mean**3 / total) * tau_ref
 
 
-@pytest.mark.parametrize("kernel", ["event-driven", "time-driven"])
+@pytest.mark.parametrize("algorithm", ["event-driven", "time-driven"])
 @pytest.mark.parametrize("discretisation", ["logistic", "exact"])
-def test_rate_of_constant_input(discretisation, kernel):
+def test_rate_of_constant_input(discretisation, algorithm):
     """rate * tau_ref against theory for 17 u, each within 3 standard errors (false alarm 4.5 % for a new seed), all
     together by chi-square at level 1e-4. Power: a refractory period of 11 steps instead of 10 (the authors' sampling
     network) and the other discretisation are both rejected at p < 1e-12."""
-    rate, error = rates_at_constant_input(discretisation, kernel)
+    rate, error = rates_at_constant_input(discretisation, algorithm)
     expected = 10 * rate_of_constant_input(U, 10, discretisation)
     if discretisation == "logistic":
         np.testing.assert_allclose(expected, 1 / (1 + np.exp(-U)), rtol=1e-13)

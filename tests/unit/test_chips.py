@@ -15,7 +15,7 @@ import salhw
 from salhw import Chip, DescriptionError, Variability
 from salhw.substrate.chip import philox4x32
 
-CHIP = Chip(id=3, seed=7, target="reference", variability={"weight": Variability(sd=0.2)})
+CHIP = Chip(id=3, wafer=7, target="reference", variability={"weight": Variability(sd=0.2)})
 LEVEL = 1e-4  # of every test of a distribution; with fixed seeds they pass or fail for good
 
 
@@ -65,8 +65,8 @@ def test_chips_wafers_targets_and_parameters_differ_and_are_uncorrelated() -> No
         CHIP.standard_normal("weight", places),
         CHIP.standard_normal("bias", places),
         CHIP.replace(id=4).standard_normal("weight", places),
-        CHIP.replace(seed=8).standard_normal("weight", places),
-        CHIP.replace(id=7, seed=3).standard_normal("weight", places),
+        CHIP.replace(wafer=8).standard_normal("weight", places),
+        CHIP.replace(id=7, wafer=3).standard_normal("weight", places),
         CHIP.replace(target="other").standard_normal("weight", places),
     ]
     for i, a in enumerate(patterns):
@@ -78,7 +78,7 @@ def test_chips_wafers_targets_and_parameters_differ_and_are_uncorrelated() -> No
 
 def test_the_pattern_is_the_same_in_another_process() -> None:
     code = (
-        "import json, salhw; c = salhw.Chip(id=3, seed=7, target='reference');"
+        "import json, salhw; c = salhw.Chip(id=3, wafer=7, target='reference');"
         "print(json.dumps(c.standard_normal('weight', [0, 9, 2**40]).tolist()))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -30,7 +30,7 @@ class Fake:
         return self.own or {"toy": REFERENCE.replace(name="toy", backend="fake")}
 
     def lower(self, net: Network, target: Target) -> Lowering:
-        return Lowering(net, notes=("kernel: none",))
+        return Lowering(net, notes=("algorithm: none",))
 
     def open(self, executable: Any, *, chips: Any, ids: Any, seed: int) -> Any:
         return ("opened", [c.target for c in chips], ids, seed)
@@ -63,7 +63,7 @@ def test_a_plugin_is_found_compiled_for_and_opened(install: Any, monkeypatch: py
     install(f"{__name__}:FAKE")
     assert sorted(salhw.targets()) == ["reference", "toy"]
     exe = salhw.compile(pair(), "toy")
-    assert exe.report.notes == ("kernel: none",)
+    assert exe.report.notes == ("algorithm: none",)
     assert exe.open(instances=[2, 5], seed=9) == ("opened", ["toy", "toy"], (2, 5), 9)
     with pytest.raises(UnsupportedNetworkError, match="Also runs on: reference, toy"):
         salhw.compile(pair(), weak())

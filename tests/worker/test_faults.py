@@ -19,7 +19,7 @@ import pytest
 from conftest import HERE, left, marked
 
 from salhw import BackendError
-from salhw.worker import Tenure, Worker
+from salhw.worker import Worker, WorkerLease
 from salhw.worker.supervisor import wait
 
 AT_MOST = 10.0  # s from the fault to the error
@@ -148,7 +148,7 @@ def test_a_supervisor_that_is_killed_or_stopped_itself(python: str, mark: str, w
 def test_a_worker_whose_folder_vanished_is_replaced(worker: Worker, mark: str) -> None:
     """Somebody tidied /tmp up. Who keeps nothing in the worker gets another, and does not notice; a session is lost."""
     worker.call("far:add", "program", 1, limit=5.0)
-    lease = Tenure(worker)
+    lease = WorkerLease(worker)
     shutil.rmtree(worker.call("far:about", limit=5.0)["folder"])
     with pytest.raises(BackendError, match="SAL604 session"):
         lease.call("far:add", "program", 1, limit=5.0)

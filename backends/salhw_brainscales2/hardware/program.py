@@ -39,7 +39,7 @@ STALE_DRAWS = 8
 
 
 @dataclass(frozen=True)
-class Program:
+class PlasticityProgram:
     """What runs every ``period`` ms; B chips, S synapses.
 
     Args:
@@ -74,7 +74,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class State:
+class PlasticityState:
     """What the chip holds: ``code`` -63..63 and ``residual`` -128..127 in 1/256 codes, (B, S); the random generators,
     (B, 2, 256)."""
 
@@ -84,7 +84,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Setting:
+class PlasticitySetting:
     """What sensors and processor are set to, for all rules of a chip.
 
     Args:
@@ -92,7 +92,7 @@ class Setting:
         amplitude: LSB per pair at distance 0: the target of the sensors' calibration.
         capacity: LSB; changes by charges up to there do not saturate.
         tau: range of the sensors' time constant in ms.
-        hidden_bits, rounding: as in ``Program``.
+        hidden_bits, rounding: as in ``PlasticityProgram``.
     """
 
     code: float
@@ -113,7 +113,7 @@ class Setting:
             raise DescriptionError("DescriptionError: no such plasticity processor", wrong)
 
 
-def findings(rule: PairSTDP, path: str, setting: Setting, rows: int) -> list[Diagnostic]:
+def findings(rule: PairSTDP, path: str, setting: PlasticitySetting, rows: int) -> list[Diagnostic]:
     """Why the processor and its sensors cannot do ``rule``, if they cannot.
 
     Args:
@@ -154,7 +154,7 @@ def _windows(rule: PairSTDP) -> tuple[Any, Any]:
 
 def compile_rule(
     rule: PairSTDP,
-    setting: Setting,
+    setting: PlasticitySetting,
     row: npt.ArrayLike,
     column: npt.ArrayLike,
     baseline: npt.ArrayLike,
@@ -162,7 +162,7 @@ def compile_rule(
     learning_rate: npt.ArrayLike | None = None,
     amplitudes: npt.ArrayLike | None = None,
     seed: npt.ArrayLike = 0,
-) -> Program:
+) -> PlasticityProgram:
     """A rule without ``findings`` as a program.
 
     Args:
@@ -201,7 +201,7 @@ def compile_rule(
     if rule.bounds is not None:
         low, high = (int(np.clip(round(bound / setting.code), -WEIGHT_MAX, WEIGHT_MAX)) for bound in rule.bounds)
     seeds = np.asarray(seed, dtype=np.int64)
-    return Program(
+    return PlasticityProgram(
         np.asarray(row, dtype=np.int64),
         np.asarray(column, dtype=np.int64),
         np.rint(np.clip(base * LSB, 0, 32767)).astype(np.int64),
@@ -216,20 +216,20 @@ def compile_rule(
     )
 
 
-def codes_per_lsb(program: Program) -> FloatArray:
+def codes_per_lsb(program: PlasticityProgram) -> FloatArray:
     """What the factors stand for after rounding, (B, 2, S)."""
     return np.ldexp(program.factor.astype(np.float64), -(15 + program.guard))
 
 
-def initial_state(program: Program, code: npt.ArrayLike) -> State:
+def initial_state(program: PlasticityProgram, code: npt.ArrayLike) -> PlasticityState:
     """Weights as the host writes them, -63..63 broadcast to (B, S), nothing hidden; generators freshly seeded."""
     shape = program.baseline.shape[::2]
     codes = np.broadcast_to(np.clip(np.rint(code), -WEIGHT_MAX, WEIGHT_MAX), shape).astype(np.int64)
-    return State(codes, np.zeros_like(codes), processor.seed_generators(program.seed))
+    return PlasticityState(codes, np.zeros_like(codes), processor.seed_generators(program.seed))
 
 
-def run(program: Program, reads: IntArray, state: State) -> State:
-    """One update, bit for bit what the kernel (kernel.py) computes on the chip.
+def run(program: PlasticityProgram, reads: IntArray, state: PlasticityState) -> PlasticityState:
+    """One update, bit for bit what its C++ (ppu_program.py) computes on the chip.
 
     Args:
         reads: the converters' 0..255, (B, 2, S), causal branch first.
@@ -249,10 +249,10 @@ def run(program: Program, reads: IntArray, state: State) -> State:
     new = processor.add(old, processor.shift_left(rounded, FRACTION - program.hidden_bits, 16), 16)
     new = np.clip(new, program.low << FRACTION, program.high << FRACTION)
     code = (new + (1 << FRACTION >> 1)) >> FRACTION
-    return State(code, new - (code << FRACTION), generators)
+    return PlasticityState(code, new - (code << FRACTION), generators)
 
 
-def _random(program: Program, generators: IntArray) -> tuple[IntArray, IntArray]:
+def _random(program: PlasticityProgram, generators: IntArray) -> tuple[IntArray, IntArray]:
     """A byte for each synapse, (B, S), and the generators afterwards: one draw of all columns per row."""
     new, random = generators.copy(), np.empty((len(generators), len(program.row)), dtype=np.int64)
     for hemisphere in np.unique(program.column // COLUMNS):

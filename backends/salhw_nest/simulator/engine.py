@@ -14,7 +14,7 @@ _network: dict[str, Any] = {}
 
 
 def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
-    """Build a network in a fresh kernel, and run it to the end of its lead-in."""
+    """Build a network in a NEST that holds nothing else, and run it to the end of its lead-in."""
     _network.clear()
     tick = plan["tick"]
     sim.setup(

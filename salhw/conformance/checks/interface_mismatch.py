@@ -14,9 +14,9 @@ import numpy as np
 
 from salhw.compiler.pipeline import compile
 from salhw.conformance import rigs
-from salhw.conformance.elsewhere import counted
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.model import Evidence, Figure, check
+from salhw.conformance.subprocess_run import counts_in_subprocess
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.description.parts import Population
@@ -223,7 +223,7 @@ def same_chip_in_another_process(lab: Lab) -> Evidence:
     chips = _chips(lab, target)
     here = pattern(lab, target, chips, lab.seed)
     if backends().get(lab.backend.name) is lab.backend:
-        there = counted(alike(lab), target, chips, lab.seed + 1, STEPS * lab.scale * lab.dt)
+        there = counts_in_subprocess(alike(lab), target, chips, lab.seed + 1, STEPS * lab.scale * lab.dt)
         other, where = Pattern(there.astype(np.float64), np.zeros((CHIPS, 0))), "another process"
     else:
         again = tuple(Chip.model_validate(chip.model_dump()) for chip in chips)

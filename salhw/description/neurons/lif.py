@@ -10,7 +10,7 @@ from pydantic import model_validator
 from salhw.description.fields import FloatArray, Milliseconds, Number, PerNeuron
 from salhw.description.markers import Mark
 from salhw.description.neurons.neuron import Neuron
-from salhw.diagnostics.wording import number, refuse
+from salhw.diagnostics.wording import invalid, number
 
 
 class LIF(Neuron):
@@ -39,7 +39,7 @@ class LIF(Neuron):
     def _reset_below_threshold(self) -> LIF:
         if self.v_reset >= self.v_thresh:
             fix = "lower v_reset, or raise v_thresh"
-            raise refuse("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
+            raise invalid("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
         return self
 
     @property

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from salhw.description.fields import Number, PerSynapse
 from salhw.description.kinds import Kind
 from salhw.description.markers import Mark, Structure
-from salhw.diagnostics.wording import refuse, shown
+from salhw.diagnostics.wording import invalid, shown
 
 _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
 
@@ -18,13 +18,13 @@ _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
 def _known_update(value: str) -> str:
     match = _EVERY.fullmatch(value)
     if value not in ("spike", "run end") and not (match and 0 < float(match[1]) < float("inf")):
-        raise refuse("SAL005", shown(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'")
+        raise invalid("SAL005", shown(value), "'spike', 'run end' or 'every T ms' with T > 0", "as in 'every 200 ms'")
     return value
 
 
 def _ordered(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
     if bounds is not None and bounds[0] >= bounds[1]:
-        raise refuse("SAL005", bounds, "(lowest, highest) with lowest < highest", "swap them")
+        raise invalid("SAL005", bounds, "(lowest, highest) with lowest < highest", "swap them")
     return bounds
 
 

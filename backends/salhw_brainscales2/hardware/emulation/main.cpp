@@ -1,8 +1,8 @@
-// Runs a kernel on one hemisphere: 32-bit integers from standard input, results to standard output.
+// Runs a plasticity program on one hemisphere: 32-bit integers from standard input, results to standard output.
 //   in:  hemisphere, rows, updates, number of columns, the columns, the taps of all generators,
 //        the weights -63..63 (rows x 256), and for each update the causal, then the anti-causal reads (rows x 256 each)
 //   out: for each update the weights and the residuals (rows x 256 each); at the end the states of all generators
-// Exit status 3: the kernel left something undone that no weight shows.
+// Exit status 3: the program left something undone that no weight shows.
 #include "ppu.h"
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +14,7 @@ struct Recording
 };
 
 #define PLASTICITY_RULE_KERNEL plasticity_rule_kernel
-#include KERNEL
+#include PPU_PROGRAM
 
 volatile libnux::vx::PPUOnDLS ppu;
 

@@ -1,4 +1,4 @@
-// The part of libnux and grenade that a plasticity kernel of salhw uses, for any C++17 compiler: the documented semantics
+// The part of libnux and grenade that a plasticity program of salhw uses, for any C++17 compiler: the documented semantics
 // of the vector types, and a synapse array in plain memory. processor.py says where the semantics are documented, and what
 // had to be chosen. Written for salhw; shares no code with either library, only the names of their interfaces.
 #pragma once

@@ -23,7 +23,7 @@ using namespace grenade::vx::ppu;
 using namespace libnux::vx;
 extern volatile PPUOnDLS ppu;
 
-// The kernels of several rules are linked into one program: nothing of this one may be seen by the others.
+// The sources of several rules are linked into one program: nothing of this one may be seen by the others.
 namespace salhw {
 namespace {
 

@@ -23,7 +23,7 @@ from salhw.session.executable import Executable
 from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
-from salhw_calibration.circuit import Circuit, circuit
+from salhw_calibration.circuit import MeasuredCircuit, circuit
 from salhw_calibration.measuring import path_of, refused, without_plasticity
 from salhw_calibration.pair_fit import Trains, listed, of_projection
 from salhw_calibration.volleys import Volleys, coloured
@@ -52,20 +52,20 @@ FORCED = (Drive(0.19, SILENCE.bias, near=True), Drive(0.75, SILENCE.bias, near=F
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class SensorProtocol:
     """How to measure: the network without its ``rules`` (by projection), the ``drives``, the weight to start from, the
     learning rate of a pair, and how many pairs a weight has room for."""
 
     exe: Executable
     rules: Mapping[str, PairSTDP]
-    circuit: Circuit
+    circuit: MeasuredCircuit
     drives: tuple[Drive, ...]
     base: float
     rate: float
     room: float
 
     @classmethod
-    def of(cls, exe: Executable, forced: bool = False) -> Plan:
+    def of(cls, exe: Executable, forced: bool = False) -> SensorProtocol:
         rules = {}
         for p in exe.source.projections:
             if len(p.plasticity) > 1:
@@ -232,18 +232,18 @@ class Block:
     provenance: Mapping[str, Any]
 
 
-def block(plan: Plan, session: Session, drive: Drive, active: float, period: float, count: int) -> Block:
+def block(protocol: SensorProtocol, session: Session, drive: Drive, active: float, period: float, count: int) -> Block:
     """One update after the other, from the same weights; neurons are silent between ``active`` and ``period``."""
     recordings: list[Recording] = []
-    moved: dict[str, list[FloatArray]] = {name: [] for name in plan.rules}
+    moved: dict[str, list[FloatArray]] = {name: [] for name in protocol.rules}
     for _ in range(count):
-        before = plan.start(session)
-        plan.drive(session, drive.bias)
+        before = protocol.start(session)
+        protocol.drive(session, drive.bias)
         recordings.append(session.run(active))
         if period > active:
-            plan.drive(session, SILENCE.bias)
-            recordings.append(session.run(plan.whole(period - active)))
-        for name, after in plan.held(session).items():
-            moved[name].append((after - before[name]) / plan.rate)
+            protocol.drive(session, SILENCE.bias)
+            recordings.append(session.run(protocol.whole(period - active)))
+        for name, after in protocol.held(session).items():
+            moved[name].append((after - before[name]) / protocol.rate)
     change = {name: np.stack(values, axis=1) for name, values in moved.items()}
-    return Block(change, Trains(plan.circuit, recordings), period, recordings[-1].provenance)
+    return Block(change, Trains(protocol.circuit, recordings), period, recordings[-1].provenance)

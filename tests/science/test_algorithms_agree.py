@@ -49,13 +49,13 @@ def test_the_equivalence_test_keeps_its_level():
 
 
 @cache
-def pair_statistics(kernel, discretisation, seed):
+def pair_statistics(algorithm, discretisation, seed):
     """Per instance: spikes per step, pairs per step in seven bins of lag, SAL's weight change per step; W = 1, -.4."""
     net = pair(weights=(1.0, -0.4), bias=(-0.5, 0.3), dt=1.0, learning_rate=1.0, update="run end")
     (population,) = net.populations
     neuron = population.neuron.replace(discretisation=discretisation)
     net = net.replace(populations=(population.replace(neuron=neuron),))
-    target, duration = salhw.target("reference").with_options(kernel=kernel), 200_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 200_000.0
     start = np.array([[0.0, 1.0], [-0.4, 0.0]])
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         session.run(500.0)
@@ -93,10 +93,10 @@ def test_what_differs_is_not_called_equivalent():
 
 
 @cache
-def network_statistics(kernel, seed):
+def network_statistics(algorithm, seed):
     """Per instance: rates, occupancy of the states, weight changes of both rules per ms, in a 7-neuron network."""
     net = sampling(seed=1, noise=0.3, sal_rate=1e-3, wake_sleep_rate=1e-3)
-    target, duration = salhw.target("reference").with_options(kernel=kernel), 200_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 200_000.0
     start = net.projections[0].weights.values
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         recording = session.run(duration)
@@ -118,7 +118,7 @@ def test_event_and_time_driven_networks_are_equivalent():
         assert_equivalent(change[:, k], change_2[:, k], 0.03 * np.sqrt(np.mean(change**2)))
 
 
-# ---------------------------------------------------------------- the table against the general kernel
+# ---------------------------------------------------------------- the table against the general algorithm
 
 BY_STIMULUS = "a SpikeTimes stimulus without spikes"
 BY_PROJECTION = "a second projection of weight 0"
@@ -145,7 +145,7 @@ def run_bits(net, seed=4):
 @pytest.mark.parametrize("how", [BY_STIMULUS, BY_PROJECTION])
 @pytest.mark.parametrize("update", ["run end", "every 100 ms"])
 @pytest.mark.parametrize("pairing", ["all", "nearest_symmetric", "nearest_restricted"])
-def test_tabulated_and_general_kernels_give_the_same_bits(pairing, update, how):
+def test_tabulated_and_general_algorithms_give_the_same_bits(pairing, update, how):
     """Spike for spike, count for count; the weights too, up to how the window's sum is rounded. A single spike moved by
     a step would fail it."""
     net = sampling(seed=2, noise=0.3, dt=0.2)
@@ -173,7 +173,7 @@ def test_tabulated_and_general_kernels_give_the_same_bits(pairing, update, how):
 
 
 def test_the_detour_is_one():
-    """Both detours do leave the table (else the test above would compare the kernel with itself)."""
+    """Both detours do leave the table (else the test above would compare the algorithm with itself)."""
     from salhw_reference.program import build
 
     net = sampling(seed=2)

@@ -1,4 +1,4 @@
-"""The C++ kernel, compiled with g++ against the emulation headers, gives the emulator's weights bit for bit."""
+"""The C++ program, compiled with g++ against the emulation headers, gives the emulator's weights bit for bit."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiled import run_kernel, run_two
+from compiled import run_ppu_program, run_two
 
 from salhw import SAL, AntiHebbian, Hebbian, PairSTDP
-from salhw_brainscales2.hardware import kernel, program
-from salhw_brainscales2.hardware.program import Setting
+from salhw_brainscales2.hardware import ppu_program, program
+from salhw_brainscales2.hardware.program import PlasticitySetting
 
 PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
 CASES = [
@@ -24,7 +24,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rule", "hidden_bits", "rounding", "rows"), CASES)
-def test_the_kernel_does_what_the_emulator_does(
+def test_the_program_does_what_the_emulator_does(
     rule: PairSTDP, hidden_bits: int, rounding: program.Rounding, rows: int, tmp_path: Path
 ) -> None:
     """Half of the reads are as learning sees them, half anything that a converter can say."""
@@ -33,7 +33,7 @@ def test_the_kernel_does_what_the_emulator_does(
     column = np.concatenate([rng.permutation(256)[:columns] for _ in range(rows)])
     row = np.repeat(rng.permutation(20)[:rows], columns)
     baseline = rng.uniform(100.0, 220.0, (2, 2, rows * columns))
-    setting = Setting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
+    setting = PlasticitySetting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
     signs = np.array([[float(np.asarray(w.amplitude))] for w in (rule.causal, rule.anticausal)])
     amplitudes = signs * rng.uniform(0.6, 1.1, baseline.shape)
     hemisphere = rows % 2
@@ -48,7 +48,7 @@ def test_the_kernel_does_what_the_emulator_does(
     states = [program.initial_state(compiled, code)]
     for update in reads:
         states.append(program.run(compiled, np.stack([update, update]), states[-1]))
-    codes, residuals, generators = run_kernel(compiled, 1, code, reads, tmp_path)
+    codes, residuals, generators = run_ppu_program(compiled, 1, code, reads, tmp_path)
     assert np.array_equal(codes, [state.code[1] for state in states[1:]])
     assert np.array_equal(residuals, [state.residual[1] for state in states[1:]])
     if rounding == "stochastic":
@@ -57,26 +57,26 @@ def test_the_kernel_does_what_the_emulator_does(
     assert (moved != 0).sum() > 0 if rule.learning_rate == 0.0001 else (moved != 0).mean() > 0.1
 
 
-def test_the_kernel_speaks_to_the_real_interfaces_and_fits() -> None:
+def test_the_program_speaks_to_the_real_interfaces_and_fits() -> None:
     """Names of libnux and grenade, in every rounding mode; sizes as the processor's memory counts them."""
     pre, column = np.arange(32) ^ 1, np.arange(32)
     for rounding in ("stochastic", "symmetric", "half_up"):
-        setting = Setting(code=0.04, rounding=rounding)
+        setting = PlasticitySetting(code=0.04, rounding=rounding)
         compiled = program.compile_rule(SAL(0.004, **PERIOD), setting, 0 * pre, column, np.full((1, 2, 32), 180.0))
-        text = kernel.kernel(compiled)
+        text = ppu_program.cpp_source(compiled)
         assert "$" not in text
         assert text.count("PLASTICITY_RULE_KERNEL(") == 1
         assert ("parallel_rng_rand" in text) == (rounding == "stochastic")
         assert text.count("{0, 0, ") == 32
-    assert kernel.memory(compiled) == 256 * 5 + 8 * 32 < kernel.PROCESSOR_MEMORY
+    assert ppu_program.memory(compiled) == 256 * 5 + 8 * 32 < ppu_program.PROCESSOR_MEMORY
     rates = np.linspace(0.001, 0.004, 32)  # factors of their own take room
     baseline = np.full((1, 2, 32), 180.0)
     compiled = program.compile_rule(SAL(0.004, **PERIOD), setting, 0 * pre, column, baseline, learning_rate=rates)
-    assert kernel.memory(compiled) == 256 * 9 + 12 * 32
+    assert ppu_program.memory(compiled) == 256 * 9 + 12 * 32
 
 
-def test_kernels_of_two_rules_are_linked_and_keep_to_themselves(tmp_path: Path) -> None:
-    """Two plastic projections: each kernel is a source of its own, and all are linked into one program.
+def test_programs_of_two_rules_are_linked_and_keep_to_themselves(tmp_path: Path) -> None:
+    """Two plastic projections: each is a source of its own, and all are linked into one program.
 
     A global that both define clashes; an inline function that both define is taken from one of them, in silence. So
     both are compiled as the real software does it, linked, run in turn, and each must learn as if it were alone. The
@@ -85,8 +85,11 @@ def test_kernels_of_two_rules_are_linked_and_keep_to_themselves(tmp_path: Path) 
     rng, columns, updates = np.random.default_rng(6), 40, 30
     column, row = np.arange(columns), np.zeros(columns, dtype=np.int64)
     cases = [
-        (SAL(0.004, **PERIOD), Setting(code=0.04, hidden_bits=8, rounding="symmetric")),
-        (AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)), Setting(code=0.04, hidden_bits=3, rounding="half_up")),
+        (SAL(0.004, **PERIOD), PlasticitySetting(code=0.04, hidden_bits=8, rounding="symmetric")),
+        (
+            AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)),
+            PlasticitySetting(code=0.04, hidden_bits=3, rounding="half_up"),
+        ),
     ]
     programs = [
         program.compile_rule(rule, setting, row, column, rng.uniform(170.0, 190.0, (1, 2, columns)))

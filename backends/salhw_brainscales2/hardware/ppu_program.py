@@ -1,4 +1,4 @@
-"""A plasticity program as the C++ kernel that runs on the real chip's plasticity processor.
+"""A plasticity program as C++ for the real chip's plasticity processor (PPU).
 
 The text is what ``PlasticityRule.generate_kernel()`` of pynn_brainscales returns: ``PLASTICITY_RULE_KERNEL`` over
 handles of the synapse array, in the vector types of libnux. Nobody can compile it for the chip without the BrainScaleS
@@ -14,11 +14,11 @@ from string import Template
 import numpy as np
 
 from salhw_brainscales2.hardware.processor import COLUMNS
-from salhw_brainscales2.hardware.program import FRACTION, STALE_DRAWS, Program
+from salhw_brainscales2.hardware.program import FRACTION, STALE_DRAWS, PlasticityProgram
 
 HERE = Path(__file__).parent
 EMULATION = HERE / "emulation"
-"""Include folder for compiling a kernel without the BrainScaleS software."""
+"""Include folder for compiling a program without the BrainScaleS software."""
 MEMORY = 12 * 1024
 """Bytes of a processor for data and stack: of its 16 KiB the real software's mailbox takes 4. Code lies elsewhere."""
 RESERVED = 2 * 1024
@@ -75,7 +75,7 @@ _REFRESHING = f"""\
 		}}"""
 
 
-def kernel(program: Program, chip: int = 0) -> str:
+def cpp_source(program: PlasticityProgram, chip: int = 0) -> str:
     """The C++ text for one chip of the batch. Its rows are numbered in the order in which the handle holds them."""
     order = _rows(program)
     random = program.rounding == "stochastic" and program.drop > 0
@@ -111,7 +111,7 @@ def kernel(program: Program, chip: int = 0) -> str:
     )
 
 
-def _common_factors(program: Program, chip: int) -> list[int]:
+def _common_factors(program: PlasticityProgram, chip: int) -> list[int]:
     """The factors of both branches if all synapses have the same, else nothing. A baseline of zero would be taken for
     no synapse."""
     factor = program.factor[chip]
@@ -119,7 +119,7 @@ def _common_factors(program: Program, chip: int) -> list[int]:
     return factor[:, 0].tolist() if same else []
 
 
-def memory(program: Program) -> int:
+def memory(program: PlasticityProgram) -> int:
     """Bytes of a processor's data: for each row baselines of both branches (16 bit) and the hidden bits (8 bit) of all
     columns, and the table of the synapses; the same of the factors, unless all synapses have the same."""
     rows = int(_rows(program).max(initial=0)) + 1
@@ -127,7 +127,7 @@ def memory(program: Program) -> int:
     return rows * COLUMNS * (2 * 2 + 1 + (0 if common else 2 * 2)) + (8 if common else 12) * len(program.row)
 
 
-def _rows(program: Program) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _rows(program: PlasticityProgram) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Each synapse's row as its hemisphere's handle counts them, (S,)."""
     order = np.empty(len(program.row), dtype=np.int64)
     for hemisphere in np.unique(program.column // COLUMNS):

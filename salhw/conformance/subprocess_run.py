@@ -1,4 +1,4 @@
-"""A measurement in another process: ``python -m salhw.conformance.elsewhere``, a job on stdin, the result on stdout."""
+"""Spike counts from a fresh process, ``python -m salhw.conformance.subprocess_run``: job on stdin, counts on stdout."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from salhw.substrate.target import Target
 PATIENCE = 600.0  # s
 
 
-def measure(job: dict[str, Any]) -> list[list[int]]:
+def counts(job: dict[str, Any]) -> list[list[int]]:
     """The spike counts of population ``a``, (chip, neuron)."""
     net = Network.model_validate(job["network"])
     target = Target.model_validate(job["target"])
     chips = [Chip.model_validate(chip) for chip in job["chips"]]
     with compile(net, target).open(chips=chips, seed=job["seed"]) as session:
-        counts: list[list[int]] = session.run(job["duration"]).counts["a"].tolist()
-        return counts
+        spikes: list[list[int]] = session.run(job["duration"]).counts["a"].tolist()
+        return spikes
 
 
-def counted(net: Network, target: Target, chips: Sequence[Chip], seed: int, duration: float) -> IntArray:
-    """``measure`` in a fresh interpreter.
+def counts_in_subprocess(net: Network, target: Target, chips: Sequence[Chip], seed: int, duration: float) -> IntArray:
+    """``counts`` in a fresh interpreter.
 
     Raises:
         RuntimeError: it failed there, with its last words.
@@ -43,7 +43,7 @@ def counted(net: Network, target: Target, chips: Sequence[Chip], seed: int, dura
         "duration": duration,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "salhw.conformance.elsewhere"],
+        [sys.executable, "-m", "salhw.conformance.subprocess_run"],
         input=json.dumps(job), capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -52,4 +52,4 @@ def counted(net: Network, target: Target, chips: Sequence[Chip], seed: int, dura
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(json.load(sys.stdin))))
+    print(json.dumps(counts(json.load(sys.stdin))))
