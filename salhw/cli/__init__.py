@@ -394,7 +394,7 @@ def _print_codes(json: bool) -> None:
         print_json([{"code": e.code, "title": e.title, "topic": topics()[e.code]} for e in known])
         return
     ordered = sorted(known, key=lambda entry: entry.code)
-    told = [topics()[entry.code] for entry in ordered]
-    new = [topic if topic != before else "" for before, topic in pairwise(["", *told])]
+    headings = [topics()[entry.code] for entry in ordered]
+    new = [topic if topic != before else "" for before, topic in pairwise(["", *headings])]
     rows = [[topic, entry.code, entry.title] for topic, entry in zip(new, ordered, strict=True)]
     print_table("", ["topic", "code", "title"], rows)

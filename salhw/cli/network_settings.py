@@ -1,4 +1,4 @@
-"""What the builder of an installed network can be told: its arguments, from text as a person writes it."""
+"""Arguments of the builder of an installed network, read from text as a person writes it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Setting:
 
 
 def settings(build: Builder) -> list[Setting]:
-    """Everything that a builder can be told, in its order."""
-    told = _meanings(getdoc(build) or "")
+    """All arguments of a builder, in its order."""
+    meanings = _meanings(getdoc(build) or "")
     return [
-        Setting(p.name, _shown(p.default), told.get(p.name, ""))
+        Setting(p.name, _shown(p.default), meanings.get(p.name, ""))
         for p in signature(build).parameters.values()
         if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     ]

@@ -98,8 +98,8 @@ def _print_records(
     lines = [title] if title else []
     for k, row in enumerate(rows):
         lines += ["", sections[k]] if k in sections else []
-        told = [(name, cell.plain) for name, cell in zip(columns, row, strict=True) if cell.plain.strip()]
-        texts = [f"{name}: {text}" if name else text for name, text in told]
+        cells = [(name, cell.plain) for name, cell in zip(columns, row, strict=True) if cell.plain.strip()]
+        texts = [f"{name}: {text}" if name else text for name, text in cells]
         lines += ["", *texts[:1], *(f"  {text}" for text in texts[1:])]
     for line in lines if title or sections else lines[1:]:
         indent = " " * (len(line) - len(line.lstrip()))

@@ -1,4 +1,4 @@
-"""``--set NAME=VALUE``: what the builder of an installed network can be told."""
+"""``--set NAME=VALUE``: the arguments that the builder of an installed network takes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ WRONG_USAGE = 2
 
 class _Output(io.FileIO):
     """A stream that is lost once it cannot be written to: what comes later is nobody's. A reader who leaves is no error
-    (the command goes on, for its files and its exit status); a full disk is one, told once."""
+    (the command goes on, for its files and its exit status); a full disk is one, and is reported once."""
 
     lost = False
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 Severity = Literal["error", "approximation", "warning"]
 LENGTH = 80
-"""At most so many characters of a user's value are told."""
-TOLD = 25
-"""Of an error's findings so many are written out; ``diagnostics`` holds all."""
+"""The most characters of a user's value that a message repeats."""
+WRITTEN = 25
+"""The most findings of an error that its text lists; ``diagnostics`` holds all."""
 
 
 def shortened(text: str, length: int = LENGTH) -> str:
@@ -82,9 +82,9 @@ class SalhwError(Exception):
         return type(self), (self.headline, self.diagnostics, self.footer)
 
     def __str__(self) -> str:
-        more = len(self.diagnostics) - TOLD
+        more = len(self.diagnostics) - WRITTEN
         rest = [f"... and {counted('problem', range(more))} more"] if more > 0 else []
-        lines = [*map(str, self.diagnostics[:TOLD]), *rest, *([self.footer] if self.footer else [])]
+        lines = [*map(str, self.diagnostics[:WRITTEN]), *rest, *([self.footer] if self.footer else [])]
         return "\n".join([_printable(self.headline), *lines])
 
 

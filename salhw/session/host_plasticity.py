@@ -79,7 +79,7 @@ class HostRule:
 
     def advance(self, step: int, pre: Bools, post: Bools) -> None:
         """Form the pairs that the spikes of one step close; ``pre`` and ``post`` (instance, neuron). Steps without
-        spikes need not be told."""
+        spikes may be left out."""
         s, t = pre[:, self.pre], post[:, self.post]
         both = s & t
         causal = self._before.value(step)[:, self.pre] * t

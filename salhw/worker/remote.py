@@ -113,12 +113,12 @@ def answer(function: str, arguments: Any) -> tuple[Any, ...]:
 
 def _told(error: BaseException) -> str:
     """The last frames of a traceback, those of the worker itself left out."""
-    told = traceback.TracebackException(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
-    part: Any = told
+    report = traceback.TracebackException(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+    part: Any = report
     while part is not None:
         part.stack = traceback.StackSummary.from_list(part.stack[-FRAMES:])
         part = part.__cause__ or part.__context__
-    text = "".join(told.format()).rstrip()
+    text = "".join(report.format()).rstrip()
     return text if len(text) <= LONGEST else "..." + text[-LONGEST:]
 
 
