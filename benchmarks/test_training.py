@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from salhw_networks import fig4, sweep
 from salhw_networks.sweep import Scale
 from salhw_networks.training import Training, train
+
+from salhw_networks import fig4, sweep
 
 
 def test_a_training_cycle_costs_less_than_six_tenths_of_a_millisecond() -> None:

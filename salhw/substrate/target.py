@@ -83,6 +83,16 @@ class Target(Model):
             ) from None
         return cls.model_validate(data)
 
+    @property
+    def capability_hash(self) -> str:
+        """sha256 over what the target does and holds, options included, and not over what is said about it: its
+        description, the sources of its spreads, the margins that it is held to."""
+        spreads = {
+            name: spread.replace(source="", compensated="yes" if spread.compensated else "")
+            for name, spread in self.variability.items()
+        }
+        return self.replace(description="", variability=spreads, accuracy={}, ideal_accuracy={}).content_hash
+
     def on(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
         steps between weights, are those declared times its ``weight_scales``."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from salhw.demonstration import pairs, run
+from salhw.demonstration.common import grid
 from typer.testing import CliRunner
 
 import salhw
 from salhw.cli import app
-from salhw.demonstration import pairs, run
-from salhw.demonstration.common import grid
 from salhw.registry import builder
 
 SCRIPT = Path(sys.executable).with_name("salhw")

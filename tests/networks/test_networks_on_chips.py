@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from salhw_networks.chips import Curve
+from salhw_networks.sweep import Condition, Scale
+from salhw_networks.training import BIAS, WEIGHTS, Cases, Training, description, train
 
 import salhw
 from salhw_networks import chips, fig4, sweep
-from salhw_networks.chips import Curve
 from salhw_networks.experiment import Work
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import BIAS, WEIGHTS, Cases, Training, description, train
 
 CODE = 0.04
 ANALOG = salhw.target("brainscales2")

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from salhw_networks.sweep import Scale, worse
+from salhw_networks.training import Training
 from scipy.stats import ttest_1samp
 
 from salhw_networks import fig4, fig5, fig14, sweep
 from salhw_networks.experiment import Work
-from salhw_networks.sweep import Scale, worse
-from salhw_networks.training import Training
 
 LEVEL = 0.05
 

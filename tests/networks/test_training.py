@@ -7,10 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from salhw.theory import distribution, kl_divergence, marginal, moments
-from salhw_networks import sweep
 from salhw_networks.sweep import Condition, Scale
 from salhw_networks.training import (
     Cases,
@@ -21,6 +17,10 @@ from salhw_networks.training import (
     train,
     wake_moments,
 )
+from scipy import stats
+
+from salhw.theory import distribution, kl_divergence, marginal, moments
+from salhw_networks import sweep
 
 RUNS = Scale(targets=2, seeds=2, cycles=1, checks=1, measure=1e5)
 SHORT = Training(sleep=2_000.0)

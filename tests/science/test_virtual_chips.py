@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from salhw_networks.pair import network as pair
 from scipy import stats
 
 import salhw
 from salhw import Network
-from salhw_networks.pair import network as pair
 from salhw_networks.sampling import network as sampling
 
 LEVEL = 1e-4

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from salhw.description.fields import FloatArray, in_steps
 from salhw.description.network import Network, tau_ref_of
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import numpy as np
 from salhw import Alpha, Rectangular
 from salhw.description.kernels import Kernel
 from salhw.theory import stdd
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, RED, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import matrices, misfit, stdds
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import matrices, misfit, stdds
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ def measure(target: str, scale: Scale, name: str, progress: Progress) -> Arrays:
     random = np.random.default_rng(SEED)
     weights, bias = random.uniform(-1.0, 1.0, (2, DRAWS, 2))
     kernel, dt = KERNELS[name], TAU_REF / STEPS
-    net = pair.network(tau_ref=TAU_REF, dt=dt, kernel=kernel)
+    net = network(tau_ref=TAU_REF, dt=dt, kernel=kernel)
     sample = stdds(
         net, weights, bias, target=target, duration=scale.duration, repeats=scale.repeats, t_max=T_MAX, seed=SEED,
         progress=progress,

@@ -17,9 +17,10 @@ from salhw import Alpha, Rectangular
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel
 from salhw.theory import attractor, mean_relative_deviation, stdd
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, GREEN, GREY, ORANGE, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import learned
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import learned
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, GREEN, GREY, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +96,7 @@ def measured(target: str, scale: Scale, superposition: str, progress: Progress) 
         attractor with the same sum, which SAL conserves.
     """
     kernel = KERNELS["short alpha"].replace(superposition=superposition)
-    net = pair.network(
+    net = network(
         bias=SHOWN[1], learning_rate=ETA, update=f"every {UPDATE:g} ms", sample=10 * UPDATE, spikes=False,
         tau_ref=TAU_REF, dt=DT, kernel=kernel, execution="host",
     )  # fmt: skip

@@ -12,8 +12,10 @@ import numpy as np
 from salhw import compile
 from salhw.description.fields import FloatArray
 from salhw.theory import rates
-from salhw_networks import dale, pair
-from salhw_networks.experiment import BLUE, GREEN, ORANGE, RED, Arrays, Claim, Progress, Work, parts, tidy
+from salhw_networks.dale.network import effective_weight, network
+from salhw_networks.experiment import Arrays, Claim, Progress, Work, parts
+from salhw_networks.pairs.network import network as pair
+from salhw_networks.plots import BLUE, GREEN, ORANGE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,9 +98,9 @@ def driven(target: str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
     batch = draws * points
     of = {name: np.repeat(value, points, axis=0) for name, value in p.items()}
     activity = 1.0 / (1.0 + np.exp(-p["bE"][:, :1]))
-    eq38 = dale.effective_weight(excitation, p["EI"][:, 1:], p["IE"][:, :1], p["bI"][:, :1], activity)
+    eq38 = effective_weight(excitation, p["EI"][:, 1:], p["IE"][:, :1], p["bI"][:, :1], activity)
     through, measured = one_way(target, scale.rate_ms, np.tile(excitation, draws), of, halves[0])
-    with compile(pair.network(learning_rate=0.0, spikes=False, execution="host"), target).open(
+    with compile(pair(learning_rate=0.0, spikes=False, execution="host"), target).open(
         instances=batch, seed=SEED + 1
     ) as session:
         weights = np.zeros((batch, 2, 2))
@@ -122,7 +124,7 @@ def one_way(
 
     weights, inhibition = np.zeros((len(excitation), 2, 2)), p["EI"].copy()
     weights[:, 1, 0], inhibition[:, 0] = excitation, 0.0
-    with compile(dale.network(learning_rate=0.0), target).open(instances=len(excitation), seed=SEED) as session:
+    with compile(network(learning_rate=0.0), target).open(instances=len(excitation), seed=SEED) as session:
         for path, value in ((EE, weights), (EI, inhibition), (IE, p["IE"]), (BIAS_E, p["bE"]), (BIAS_I, p["bI"])):
             session.set(path, value)
         activity = _activity(session, duration, "excitatory", progress)
@@ -157,7 +159,7 @@ def plane(target: str, scale: Scale, progress: Progress) -> Arrays:
     start[..., 0, 1], start[..., 1, 0] = grid[:, None], grid
     start = np.maximum(start.reshape(-1, 2, 2), 1e-3)  # above the bound at 0, which would cut a change downwards
     tiny = 1e-9  # so that the weights stand still: what they change by is the pair sums
-    with compile(dale.network(learning_rate=tiny, update="run end"), target).open(
+    with compile(network(learning_rate=tiny, update="run end"), target).open(
         instances=len(start), seed=SEED + 2
     ) as session:
         session.set(EE, start)
@@ -189,7 +191,7 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
     moved = where == "EI"
     every = "run end" if moved else f"every {UPDATE:g} ms"
     eta = (0.0, ETA) if where == "local" else (ETA, 0.0)
-    net = dale.network(learning_rate=eta[0], inhibitory_rate=eta[1], update=every)
+    net = network(learning_rate=eta[0], inhibitory_rate=eta[1], update=every)
     inner = max(1, round(period / 3000.0)) if moved else 1
     found = []
     with compile(net, target).open(instances=batch, seed=SEED + 3) as session:
@@ -214,7 +216,7 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
     # Synapse 0 comes from neuron 1 and passes its interneuron.
     source = [1, 0]
     activity = 1.0 / (1.0 + np.exp(-spread(p["bE"])[:, source]))
-    effective = dale.effective_weight(
+    effective = effective_weight(
         excitation, inhibition, spread(p["IE"])[:, source], spread(p["bI"])[:, source], activity
     )
     learning = excitation if where == "EE" else inhibition
@@ -305,7 +307,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     b.legend(frameon=False)
     tidy(b, "b  rates (strong colour: no parameter noise)")
     grid, drift = data["plane_grid"], data["plane_drift"]
-    effective = dale.effective_weight(grid, -1.0, 4.0, -2.0, 0.5)
+    effective = effective_weight(grid, -1.0, 4.0, -2.0, 0.5)
     size = np.hypot(drift[..., 0], drift[..., 1])
     c.contourf(effective, effective, size.T, 15, cmap="GnBu", alpha=0.9)
     c.quiver(effective, effective, drift[..., 0].T, drift[..., 1].T, pivot="mid", width=0.004)

@@ -11,9 +11,10 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.theory import deviation
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, ORANGE, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import stdds
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import stdds
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,7 +81,7 @@ def exact(epsilon: float, progress: Progress) -> Arrays:
 def measured(target: str, scale: Scale, progress: Progress) -> Arrays:
     """Delta (weight, repeat, lag) for W_10 = W_01 + MEASURED, from spikes."""
     weights = np.array([(w, w + e) for w in WEIGHTS for e in (0.0, MEASURED)])
-    net = pair.network()
+    net = network()
     sample = stdds(
         net, weights, np.tile(BIAS, (len(weights), 1)), target=target, duration=scale.duration, repeats=scale.repeats,
         t_max=T_MAX, seed=SEED, progress=progress,
