@@ -17,6 +17,7 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
+from threading import Lock
 from types import FunctionType
 from typing import Any
 
@@ -28,7 +29,7 @@ DISTRIBUTIONS = {"numpy": "numpy", "scipy": "scipy", "numba": "numba", "nest": "
 
 @dataclass(frozen=True)
 class Code:
-    """What some modules consist of: ``files`` by name, and the top-level packages that they import from ``elsewhere``."""
+    """What some modules consist of: ``files`` by name, and the packages that they import from ``elsewhere``."""
 
     files: Mapping[str, Path]
     elsewhere: frozenset[str]
@@ -139,10 +140,15 @@ class _Parsed:
     names_its_file: bool
 
 
+_PARSING = Lock()  # two threads that parse at once are too much for Python 3.11
+
+
 @cache
 def _parsed(source: str) -> _Parsed:
     imports, texts, names_its_file = set[str](), set[str](), False
-    for node in _carried_out(ast.parse(source)):
+    with _PARSING:
+        tree = ast.parse(source)
+    for node in _carried_out(tree):
         match node:
             case ast.Import(names=aliases):
                 imports |= {alias.name for alias in aliases}

@@ -50,8 +50,8 @@ class Work:
     """One run of an experiment: where its finished pieces are kept, and how far it is.
 
     A piece is computed once per set of parameters and per state of the code that it needs: it is kept in ``out/pieces``
-    under a name that holds a ``digest`` of both, so that a killed run goes on where it was and never meets the pieces of
-    other parameters or other code.
+    under a name that holds a ``digest`` of both, so that a killed run goes on where it was and never meets the pieces
+    of other parameters or other code.
 
     Threads may work at several pieces at once; ``stopped`` ends them at their next word of progress.
 

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from salhw_networks.pair import network
 
 import salhw
 from salhw.theory import attractor, drifts, sal_window, stdd
+from salhw_networks.pairs.network import network
 
 PER_PAIR, UPDATES, PERIOD, STEPS = 5e-4, 1500, 600.0, 1500
 EVERY = f"every {PERIOD:g} ms"

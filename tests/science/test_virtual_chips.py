@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from salhw_networks.pair import network as pair
 from scipy import stats
 
 import salhw
 from salhw import Network
-from salhw_networks.sampling import network as sampling
+from salhw_networks.pairs.network import network as pair
+from salhw_networks.sampling.network import network as sampling
 
 LEVEL = 1e-4
 
