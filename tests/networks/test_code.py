@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Iterator
@@ -199,10 +200,25 @@ def test_what_the_paper_s_pieces_depend_on() -> None:
 
 
 def test_threads_read_code_at_once() -> None:
-    """Pieces that run side by side; Python 3.11 fails where two threads parse at once."""
-    known = code_of(stability.measured, "reference").digest
-    for _ in range(5):
+    """Pieces that run side by side. Python 3.11 fails where two threads parse at once, called from different depths and
+    with garbage to collect in between; with threads that take turns all the time this is sure to happen."""
+
+    def called(deeper: int) -> str:
+        return called(deeper - 1) if deeper else code_of(stability.measured, "reference").digest
+
+    def collected(phase: str, info: Any) -> None:
+        """Python code inside the parser, where threads can change."""
+
+    known, interval, thresholds = called(0), sys.getswitchinterval(), gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(50)
+    sys.setswitchinterval(1e-6)
+    try:
         _parsed.cache_clear()
         with ThreadPoolExecutor(4) as pool:
-            digests = list(pool.map(lambda _: code_of(stability.measured, "reference").digest, range(4)))
-        assert digests == [known] * 4
+            digests = list(pool.map(called, range(0, 20, 5)))
+    finally:
+        gc.callbacks.remove(collected)
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)
+    assert digests == [known] * 4
