@@ -184,7 +184,7 @@ def test_a_marginal_is_learned_with_hidden_neurons(wake: Any, rate: float, cycle
     start = sweep.cases(how, RUNS, [Condition("SAL", 0.2, 0.0, rate, sal=0.1)])
     end = after(how, start, cycles)
     before, then = (
-        divergences(sampled(how, c, 100_000.0, target="reference", seed=5), c.target)[0].sum() for c in (start, end)
+        divergences(sampled(how, c, 100_000.0, target="reference", seed=5), c.desired)[0].sum() for c in (start, end)
     )
     assert before > 0.3
     assert then < before / factor

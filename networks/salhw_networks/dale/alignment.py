@@ -56,10 +56,10 @@ def parameters(draws: int, variant: str) -> Arrays:
     of_inhibition, of_bias = VARIANTS[variant]
     random = np.random.default_rng([SEED, 1])
     means = {"IE": (4.0, 0.2), "EI": (-1.0, of_inhibition), "bE": (0.0, of_bias), "bI": (-2.0, 0.2)}
-    found = {name: mean + sd * random.normal(size=(draws, 2)) for name, (mean, sd) in means.items()}
+    drawn = {name: mean + sd * random.normal(size=(draws, 2)) for name, (mean, sd) in means.items()}
     for name, (mean, _) in means.items():
-        found[name][0] = mean
-    return found
+        drawn[name][0] = mean
+    return drawn
 
 
 def experiment(
@@ -108,8 +108,8 @@ def driven(target: str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
         session.set("projections.pair.weights", weights)
         session.set("populations.neurons.bias", of["bE"])
         direct = _activity(session, scale.rate_ms, "neurons", halves[1])
-    found = {"dale": through, "direct": direct, "measured": measured}
-    return {"excitation": excitation, "eq38": eq38, **{k: v.reshape(draws, points) for k, v in found.items()}}
+    activities = {"dale": through, "direct": direct, "measured": measured}
+    return {"excitation": excitation, "eq38": eq38, **{k: v.reshape(draws, points) for k, v in activities.items()}}
 
 
 def one_way(
@@ -193,7 +193,7 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
     eta = (0.0, ETA) if where == "local" else (ETA, 0.0)
     net = network(learning_rate=eta[0], inhibitory_rate=eta[1], update=every)
     inner = max(1, round(period / 3000.0)) if moved else 1
-    found = []
+    held = []
     with compile(net, target).open(instances=batch, seed=SEED + 3) as session:
         ones = np.zeros((batch, 2, 2))
         ones[:, 0, 1], ones[:, 1, 0] = start.T if where == "EE" else np.ones((2, batch))
@@ -202,7 +202,7 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
         session.set(IE, spread(p["IE"]))
         session.set(BIAS_E, spread(p["bE"]))
         session.set(BIAS_I, spread(p["bI"]))
-        found.append(_weights(session))
+        held.append(_weights(session))
         for k in range(samples * inner):
             session.run(period / inner)
             if moved:
@@ -210,9 +210,9 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
                 session.set(EE, ones)
                 session.set(EI, np.minimum(session.get(EI) + change, 0.0))
             if (k + 1) % inner == 0:
-                found.append(_weights(session))
+                held.append(_weights(session))
                 steps[0]((k + 1) / (samples * inner))
-    excitation, inhibition = np.moveaxis(np.array(found), 1, 0)
+    excitation, inhibition = np.moveaxis(np.array(held), 1, 0)
     # Synapse 0 comes from neuron 1 and passes its interneuron.
     source = [1, 0]
     activity = 1.0 / (1.0 + np.exp(-spread(p["bE"])[:, source]))

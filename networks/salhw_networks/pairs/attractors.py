@@ -64,11 +64,11 @@ def experiment(
     work = Work("fig10", out, target, {"scale": asdict(size), "seed": SEED}, 5.0, progress)
     data: Arrays = {"bias": np.linspace(-1.0, 1.0, size.biases), "w": np.linspace(-1.5, 1.5, size.points)}
     for name in KERNELS:
-        found = work.piece(name.replace(" ", "-"), 1.0, partial(attractors, size, name))
-        data |= {f"{name}_{key}": value for key, value in found.items()}
+        piece = work.piece(name.replace(" ", "-"), 1.0, partial(attractors, size, name))
+        data |= {f"{name}_{key}": value for key, value in piece.items()}
     for superposition in ("last", "sum"):
-        found = work.piece(superposition, 1.0, partial(measured, target, size, superposition))
-        data |= {f"{superposition}_{key}": value for key, value in found.items()}
+        piece = work.piece(superposition, 1.0, partial(measured, target, size, superposition))
+        data |= {f"{superposition}_{key}": value for key, value in piece.items()}
     return work.finish(TITLE, judge(data), data, partial(draw, data=data), scale=scale)
 
 
@@ -80,10 +80,10 @@ def attractors(scale: Scale, name: str, progress: Progress) -> Arrays:
     for k, first in enumerate(levels):
         partners.append([attractor(w, (first, second), kappa, STEPS, missing="nan") for second in levels])
         progress((k + 1) / scale.biases)
-    found = np.array(partners)
+    curves = np.array(partners)
     return {
-        "partners": found,
-        "D": np.array([[mean_relative_deviation(w, row) for row in rows] for rows in found]),
+        "partners": curves,
+        "D": np.array([[mean_relative_deviation(w, row) for row in rows] for rows in curves]),
         "shown": np.array([attractor(w, bias, kappa, STEPS, missing="nan") for bias in SHOWN]),
         "stdd": np.array([stdd([[0.0, 1.0], [1.0, 0.0]], bias, kappa, STEPS, 40).rate for bias in SHOWN]),
     }

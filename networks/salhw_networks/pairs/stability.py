@@ -62,13 +62,13 @@ def experiment(
 
 def exact(epsilon: float, progress: Progress) -> Arrays:
     """delta and Delta (weight, sign of epsilon, lag) of the theory, in pairs per step; and delta for MEASURED."""
-    found = []
+    deviations = []
     for k, w in enumerate(WEIGHTS):
         matrix = [[0.0, w], [w, 0.0]]
         of = [deviation(matrix, e, BIAS, np.ones(STEPS), STEPS, T_MAX) for e in (epsilon, -epsilon, MEASURED)]
-        found.append([(d.delta, d.integral) for d in of])
+        deviations.append([(d.delta, d.integral) for d in of])
         progress((k + 1) / len(WEIGHTS))
-    both = np.array(found)
+    both = np.array(deviations)
     return {
         "delta": both[:, :2, 0],
         "Delta": both[:, :2, 1],

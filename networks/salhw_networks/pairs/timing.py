@@ -78,16 +78,16 @@ def judge(data: Arrays, scale: Scale) -> list[Claim]:
     for name in KERNELS:
         sample, exact = data[f"{name}_measured"], data[f"{name}_exact"]
         enough = exact * scale.duration * STEPS / TAU_REF >= ENOUGH
-        found = misfit(sample, exact, enough)
+        fits = misfit(sample, exact, enough)
         within = 4.0 * expected * np.sqrt(2.0 / enough.sum(axis=1))
         apart = 0.5 * np.abs(sample.mean(axis=1) - exact).sum(axis=1) / exact.sum(axis=1)
         claims.append(
             Claim(
                 f"{name} PSP: (measured - exact)² / standard error², mean over lags, four draws",
                 "good agreement",
-                f"{', '.join(f'{m:.2f}' for m in found)} (expected {expected:.2f} ± {within.max() / 4:.2f}); total "
+                f"{', '.join(f'{m:.2f}' for m in fits)} (expected {expected:.2f} ± {within.max() / 4:.2f}); total "
                 f"variation {apart.max():.2%}",
-                bool((np.abs(found - expected) < within).all()),
+                bool((np.abs(fits - expected) < within).all()),
             )
         )
     return claims

@@ -92,9 +92,9 @@ def curves(target: Target, methods: dict[str, tuple[float, float]], rate: float)
     def condition(method: str, gaussian: float = 0.0) -> Condition:
         return Condition(method, gaussian, 0.0, rate, *methods.get(method, ()))
 
-    found = [Curve("baseline", condition("baseline"))]
+    every = [Curve("baseline", condition("baseline"))]
     if not varied(target):
-        return found + [Curve("Gaussian 0.8", condition(m, 0.8)) for m in methods]
+        return every + [Curve("Gaussian 0.8", condition(m, 0.8)) for m in methods]
     noises = (
         ("Gaussian 0.8", 1.0, 0.8, SENSORS),
         ("synapses x 4", 4.0, 0.0, SENSORS[::2]),
@@ -103,8 +103,8 @@ def curves(target: Target, methods: dict[str, tuple[float, float]], rate: float)
     for noise, mismatch, gaussian, sensors in noises:
         for method in methods:
             for spread in sensors if method == "SAL" else SENSORS[-1:]:
-                found.append(Curve(noise, condition(method, gaussian), mismatch, spread))
-    return found + [Curve("trial", condition(m), 1.0, SENSORS[-1], trial=True) for m in ("none", "SAL", "slow SAL")]
+                every.append(Curve(noise, condition(method, gaussian), mismatch, spread))
+    return every + [Curve("trial", condition(m), 1.0, SENSORS[-1], trial=True) for m in ("none", "SAL", "slow SAL")]
 
 
 def run(work: Work, training: Training, scale: Scale, chosen: Sequence[Curve], target: Target) -> Arrays:
@@ -120,16 +120,16 @@ def run(work: Work, training: Training, scale: Scale, chosen: Sequence[Curve], t
             chips = chosen[k].of(target).sample_chips(scale.runs, seed=sweep.SEED)
             return _trained(work, training, scale, [chosen[k].condition], chosen[k].of(target), chips, f"{k:02d}")
 
-        found, order = side_by_side(work, [partial(one, k) for k in range(len(chosen))]), np.arange(len(chosen))
+        parts, order = side_by_side(work, [partial(one, k) for k in range(len(chosen))]), np.arange(len(chosen))
     else:
         batches = one_rate_each([c.condition.sal for c in chosen])
-        found = [
+        parts = [
             _trained(work, training, scale, [chosen[k].condition for k in batch], target, None, f"batch{n}")
             for n, batch in enumerate(batches)
         ]
         order = np.argsort(np.concatenate(batches))
     cycle = scale.speed * scale.part * np.arange(scale.checks + 1)
-    return {"cycle": cycle, **{name: np.concatenate([f[name] for f in found], axis=1)[:, order] for name in found[0]}}
+    return {"cycle": cycle, **{name: np.concatenate([f[name] for f in parts], axis=1)[:, order] for name in parts[0]}}
 
 
 def one_rate_each(rates: Sequence[float]) -> list[list[int]]:
@@ -165,14 +165,14 @@ def _trained(
         return {"effective": measured(training, batch.weights, batch.bias, 0.5 * scale.measure, target, chips or ())}
 
     shape = (len(conditions), scale.runs)
-    found = sweep.trained(
+    checks = sweep.trained(
         work, training, scale, conditions, target, chips=chips, name=f"{name}-", size=len(conditions) * scale.runs,
         ends=effective if chips else None,
     )  # fmt: skip
-    ends = [f["effective"] if chips else f["weights"] for f in (found[0], found[-1])]
+    ends = [f["effective"] if chips else f["weights"] for f in (checks[0], checks[-1])]
     return {
-        "forward": np.stack([f["forward"].reshape(shape) for f in found]),
-        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in found]),
+        "forward": np.stack([f["forward"].reshape(shape) for f in checks]),
+        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in checks]),
         "effective": np.stack([asymmetry(w).reshape(shape) for w in ends]),
     }
 
@@ -183,11 +183,11 @@ def measured(
     """Effective weights from ``duration`` ms of spikes, (chip, post, pre); 0 where the spikes do not determine one."""
     from salhw_calibration import effective_weights
 
-    found = effective_weights(
+    effective = effective_weights(
         compile(description(training, plastic=False), target), chips=chips, duration=duration, seed=300 * sweep.SEED,
         weights={WEIGHTS: weights, BIAS: bias},
     ).weights["recurrent"]  # fmt: skip
-    return np.nan_to_num(found)
+    return np.nan_to_num(effective)
 
 
 def total(scale: Scale, count: int) -> float:

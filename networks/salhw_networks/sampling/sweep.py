@@ -122,12 +122,12 @@ def run(work: Work, training: Training, scale: Scale, conditions: Sequence[Condi
         asymmetry, (check + 1, condition, run); weights (2, condition, run, post, pre) before and after, bias alike.
     """
     shape = (len(conditions), scale.runs)
-    found = trained(work, training, scale, conditions, work.target)
-    ends = {name: np.stack([found[0][name], found[-1][name]]) for name in ("weights", "bias")}
+    checks = trained(work, training, scale, conditions, work.target)
+    ends = {name: np.stack([checks[0][name], checks[-1][name]]) for name in ("weights", "bias")}
     return {
         "cycle": scale.speed * scale.part * np.arange(scale.checks + 1),
-        **{name: np.stack([f[name].reshape(shape) for f in found]) for name in ("forward", "backward")},
-        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in found]),
+        **{name: np.stack([f[name].reshape(shape) for f in checks]) for name in ("forward", "backward")},
+        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in checks]),
         **{name: value.reshape(2, *shape, *value.shape[2:]) for name, value in ends.items()},
     }
 
@@ -152,7 +152,7 @@ def trained(
         size: how much work one piece is, in units of ``share``.
         ends: what else to find out at the beginning and at the end.
     """
-    batch, found = cases(training, scale, conditions), list[Arrays]()
+    batch, checks = cases(training, scale, conditions), list[Arrays]()
     for k in range(scale.checks + 1):
 
         def compute(progress: Progress, k: int = k, batch: Cases = batch) -> Arrays:
@@ -168,9 +168,9 @@ def trained(
             more = ends(batch) if ends and k in (0, scale.checks) else {}
             return {"weights": batch.weights, "bias": batch.bias, "forward": forward, "backward": backward, **more}
 
-        found.append(work.piece(f"{name}{k:04d}", size * share(scale, k), compute))
-        batch = batch.with_state(found[-1]["weights"], found[-1]["bias"])
-    return found
+        checks.append(work.piece(f"{name}{k:04d}", size * share(scale, k), compute))
+        batch = batch.with_state(checks[-1]["weights"], checks[-1]["bias"])
+    return checks
 
 
 def share(scale: Scale, check: int) -> float:

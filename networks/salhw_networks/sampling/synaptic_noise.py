@@ -59,10 +59,10 @@ def conditions(levels: tuple[float, ...] = LEVELS) -> list[Condition]:
 
 def by_level(values: FloatArray, levels: int) -> dict[str, FloatArray]:
     """(..., condition, run) as {method: (..., level, run)}; the baseline has one level."""
-    found = {"baseline": values[..., :1, :]}
+    methods = {"baseline": values[..., :1, :]}
     for k, method in enumerate(METHODS):
-        found[method] = values[..., 1 + k * levels : 1 + (k + 1) * levels, :]
-    return found
+        methods[method] = values[..., 1 + k * levels : 1 + (k + 1) * levels, :]
+    return methods
 
 
 def experiment(
@@ -109,10 +109,10 @@ def ratio_of_medians(first: FloatArray, second: FloatArray) -> float:
 
 def kolen_pollack_error(data: Arrays, levels: int, decay: float, cycles: int) -> float:
     """Largest relative deviation of KP's final asymmetry from initial * (1 - lambda)^2n."""
-    found = by_level(data["asymmetry"], levels)["KP"]
-    seen = found[0] > 1e-6  # at noise 0 there is nothing to decay
-    expected = found[0] * (1.0 - decay) ** (2 * cycles)
-    return float(np.abs(found[-1] / np.where(seen, expected, 1.0) - 1.0)[seen].max())
+    decayed = by_level(data["asymmetry"], levels)["KP"]
+    seen = decayed[0] > 1e-6  # at noise 0 there is nothing to decay
+    expected = decayed[0] * (1.0 - decay) ** (2 * cycles)
+    return float(np.abs(decayed[-1] / np.where(seen, expected, 1.0) - 1.0)[seen].max())
 
 
 def judge(data: Arrays, scale: Scale, levels: FloatArray) -> list[Claim]:
