@@ -18,7 +18,7 @@ from peer import sleep_phase
 import salhw
 from salhw import Alpha, Rectangular
 from salhw.theory import stdd
-from salhw_networks.sampling import network
+from salhw_networks.sampling.network import network
 
 SEED, STEPS, DURATION = 11, 50_000, 10_000.0  # a sampling network with about 3,830 spikes in 10 s
 WEIGHTS = "projections.recurrent.weights"
@@ -167,12 +167,12 @@ START = {
     "salhw targets": None,
     "second process: sleep phase from import to result": (
         "-c",
-        "import salhw; from salhw_networks.sampling import network;"
+        "import salhw; from salhw_networks.sampling.network import network;"
         "salhw.run(network(sal_rate=1e-4, wake_sleep_rate=1e-4), duration=1e4)",
     ),
     "second process: time-driven": (
         "-c",
-        "import salhw; from salhw_networks.sampling import network;"
+        "import salhw; from salhw_networks.sampling.network import network;"
         "salhw.run(network(sal_rate=1e-4, wake_sleep_rate=1e-4),"
         " target=salhw.target('reference').with_options(algorithm='time-driven'), duration=1e4)",
     ),

@@ -6,28 +6,100 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from inspect import getdoc
+from pathlib import Path
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.session.backend import Backend
+from salhw.session.calibration import Calibration
+from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
-BACKENDS, NETWORKS = "salhw.backends", "salhw.networks"
+BACKENDS, NETWORKS, EXPERIMENTS = "salhw.backends", "salhw.networks", "salhw.experiments"
+MEASURING, DEMONSTRATIONS = "salhw.measuring", "salhw.demonstrations"
+ENVIRONMENTS = "salhw.environments"  # looked up by salhw.worker.environments, which knows what an environment is
+
+T = TypeVar("T")
+Builder = Callable[..., Network]
+Progress = Callable[[float], None]
 
 
-def installed(group: str, what: str) -> Iterator[tuple[str, str, object]]:
-    """(name, where it is, object) of every entry point of a group, in the order of the names.
+class Experiment(Protocol):
+    """A function that repeats a figure of the paper. The first line of its docstring says what it shows.
+
+    It works through ``salhw.compile`` and ``Session`` alone, keeps finished pieces in ``out`` so that a killed run goes
+    on where it was, leaves the figure and its data there, and returns JSON data: ``title``; ``rows``, each with
+    ``what``, ``paper``, ``measured`` and ``agrees`` (None: not judged at this scale); ``agrees``, False if any row is;
+    ``files``; ``wall_time_s``. If it has variants it takes one more argument, ``variant``, whose annotation names them:
+    ``variant: Literal["paper", "code"] = "paper"``.
+    """
+
+    def __call__(
+        self, out: Path, *, scale: str, target: str, progress: Progress | None, **variant: Any
+    ) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Demonstration(Protocol):
+    """Shows what salhw is for, in a minute; a module, say.
+
+    ``run`` leaves ``FILES`` in a folder and returns JSON data: ``rows``, each with ``what``, ``start``, ``end``,
+    ``target``, ``within`` and ``good``; ``converged``, whether all are good; ``files``; ``wall_time_s``.
+    """
+
+    FILES: Sequence[str]
+
+    def run(self, out: Path, progress: Progress | None = None) -> Mapping[str, Any]:
+        """Run it; ``progress`` is called with the share done, 0 to 1."""
+        ...
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """Measures and calibrates chips; a module, say. Everything is measured through ``Session`` alone.
+
+    A measurement, by name in ``measurements``, takes an executable and ``chips``, ``duration`` in ms, ``seed``,
+    ``method``, a folder ``out`` and ``progress``; ``calibrate`` target, chips, network, and the same without a method.
+    Both leave files in ``out`` and return ``title``, ``columns`` and ``rows`` (text) of a table, the ``files``, and
+    ``data``, everything as JSON. ``load`` reads a file that ``calibrate`` has left.
+    """
+
+    measurements: Mapping[str, Callable[..., Mapping[str, Any]]]
+
+    def calibrate(
+        self, target: Target, chips: Sequence[Chip], net: Network | None, **options: Any
+    ) -> Mapping[str, Any]:
+        """Measure and correct the places that ``net`` takes; None: the first neurons and the synapses between them."""
+        ...
+
+    def load(self, path: Path) -> Calibration:
+        """Read a calibration."""
+        ...
+
+
+def installed(
+    group: str, what: str, fits: Callable[[object], TypeGuard[T]], supported: str
+) -> Iterator[tuple[str, str, T]]:
+    """(name, where it is, plug-in) of every entry point of a group, in the order of the names.
+
+    Args:
+        what: what such a plug-in is called in errors; ``supported``: what it has to be.
+        fits: whether an object is one.
 
     Raises:
-        BackendError: one that cannot be loaded; ``what`` says what it should have been.
+        BackendError: one that cannot be loaded, or does not fit.
     """
     for entry in sorted(entry_points(group=group), key=lambda e: e.name):
         try:
-            yield entry.name, entry.value, entry.load()
+            plugin = entry.load()
         except Exception as error:
             asked = f"{type(error).__name__}: {error}"
             raise broken(what, entry.name, entry.value, asked, "a module that imports") from error
+        if not fits(plugin):
+            raise broken(what, entry.name, entry.value, type(plugin).__name__, supported)
+        yield entry.name, entry.value, plugin
 
 
 def broken(what: str, name: str, path: str, asked: str, supported: str) -> BackendError:
@@ -42,6 +114,10 @@ def _unknown(what: str, name: object, known: Sequence[str], fix: str) -> Backend
     return BackendError(f"BackendError: no {what} {asked}", [finding])
 
 
+def _is_backend(plugin: object) -> TypeGuard[Backend]:
+    return isinstance(plugin, Backend)
+
+
 @cache
 def backends() -> Mapping[str, Backend]:
     """Every installed backend by name.
@@ -50,10 +126,8 @@ def backends() -> Mapping[str, Backend]:
         BackendError: a plug-in that cannot be loaded or does not satisfy the protocol.
     """
     found: dict[str, Backend] = {}
-    for name, where, plugin in installed(BACKENDS, "backend"):
-        if not isinstance(plugin, Backend):
-            supported = "an object with name, targets(), lower() and open()"
-            raise broken("backend", name, where, type(plugin).__name__, supported)
+    supported = "an object with name, targets(), lower() and open()"
+    for name, where, plugin in installed(BACKENDS, "backend", _is_backend, supported):
         if plugin.name in found:
             raise broken("backend", name, where, f"a second backend called {plugin.name!r}", "names that differ")
         found[plugin.name] = plugin
@@ -110,7 +184,8 @@ def resolve(target: Target | str) -> Target:
     return known[target]
 
 
-Builder = Callable[..., Network]
+def _is_builder(plugin: object) -> TypeGuard[Builder]:
+    return callable(plugin)
 
 
 @cache
@@ -120,13 +195,8 @@ def builders() -> Mapping[str, Builder]:
     Raises:
         BackendError: a plug-in that cannot be loaded or is not a function.
     """
-    found: dict[str, Builder] = {}
-    for name, where, plugin in installed(NETWORKS, "network builder"):
-        if not callable(plugin):
-            supported = "a function that returns a Network"
-            raise broken("network builder", name, where, type(plugin).__name__, supported)
-        found[name] = plugin
-    return found
+    supported = "a function that returns a Network"
+    return {name: build for name, _, build in installed(NETWORKS, "network builder", _is_builder, supported)}
 
 
 def builder(name: str) -> Builder:
@@ -146,3 +216,52 @@ def builder(name: str) -> Builder:
 def summary(build: Builder) -> str:
     """The first line of a builder's docstring."""
     return (getdoc(build) or "").partition("\n")[0]
+
+
+def _is_experiment(plugin: object) -> TypeGuard[Experiment]:
+    return callable(plugin)
+
+
+def experiments() -> Mapping[str, Experiment]:
+    """Every installed experiment by name, fig2 before fig10.
+
+    Raises:
+        BackendError: a plug-in that cannot be loaded or is not a function.
+    """
+    supported = "a function, as salhw.registry.Experiment says"
+    every = {name: run for name, _, run in installed(EXPERIMENTS, "experiment", _is_experiment, supported)}
+    return dict(sorted(every.items(), key=lambda item: (len(item[0]), item[0])))
+
+
+def _is_demonstration(plugin: object) -> TypeGuard[Demonstration]:
+    return isinstance(plugin, Demonstration)
+
+
+def demonstration() -> Demonstration:
+    """The first installed demonstration.
+
+    Raises:
+        BackendError: there is none, or it is broken.
+    """
+    supported = "an object with FILES and run()"
+    for _, _, plugin in installed(DEMONSTRATIONS, "demonstration", _is_demonstration, supported):
+        return plugin
+    finding = Diagnostic("SAL601", "demonstration", "", "no installed package brings one", "install salhw as a whole")
+    raise BackendError("BackendError: nothing to demonstrate", [finding])
+
+
+def _is_measuring(plugin: object) -> TypeGuard[Measuring]:
+    return isinstance(plugin, Measuring)
+
+
+def measuring() -> Measuring:
+    """The first installed package that measures.
+
+    Raises:
+        BackendError: there is none, or it is broken.
+    """
+    supported = "an object with measurements, calibrate() and load()"
+    for _, _, plugin in installed(MEASURING, "measuring package", _is_measuring, supported):
+        return plugin
+    finding = Diagnostic("SAL821", "calibration", "", "no installed package measures chips", "install salhw as a whole")
+    raise BackendError("BackendError: nothing measures", [finding])

@@ -37,7 +37,7 @@ class Calibration:
     """Measured corrections for some chips of one target. Places are those of ``Executable.placement``, ascending.
 
     Args:
-        target, target_hash: the target's name and content hash; of another one it is stale.
+        target, target_hash: the target's name and capability hash; of one that does something else it is stale.
         wafer, ids: which chips.
         synapses, neurons: the places that were measured.
         gain: (chip, synapse, sign): effective over written weight, of positive weights and of negative ones (analog
@@ -259,7 +259,7 @@ def unjudged(
     )
     ids = tuple(chip.id for chip in chips)
     return Calibration(
-        target.name, target.content_hash, chips[0].wafer, ids, np.sort(synapses), np.sort(neurons),
+        target.name, target.capability_hash, chips[0].wafer, ids, np.sort(synapses), np.sort(neurons),
         gain, offset, slope, nothing, np.asarray(np.isfinite(gain).any(axis=2)), np.isfinite(offset),
         np.isfinite(slope), np.zeros(gain.shape[:2], dtype=np.bool_), {},
     )  # fmt: skip

@@ -20,20 +20,15 @@ from salhw.diagnostics import FileError
 from salhw.io import hdf5
 from salhw.io.files import folder, write_figure, write_json, write_text
 from salhw.registry import resolve
+from salhw_networks.code import code, roots
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from salhw.substrate.target import Target
 
 Progress = Callable[[float], None]
 Arrays = dict[str, npt.NDArray[Any]]
-
-# Okabe and Ito's colours, which people of every colour vision can tell apart; one per training method, everywhere.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, BLACK, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#999999",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,15 +49,16 @@ class Claim:
 class Work:
     """One run of an experiment: where its finished pieces are kept, and how far it is.
 
-    A piece is computed once per set of parameters: it is kept in ``out/pieces`` under a name that holds the digest of
-    ``key``, so that a killed run goes on where it was and other parameters never meet its pieces.
+    A piece is computed once per set of parameters and per state of the code that it needs: it is kept in ``out/pieces``
+    under a name that holds a ``digest`` of both, so that a killed run goes on where it was and never meets the pieces
+    of other parameters or other code.
 
     Threads may work at several pieces at once; ``stopped`` ends them at their next word of progress.
 
     Args:
         name: of the experiment; begins the names of its files.
         out: folder, made if it is not there.
-        key: everything that the results depend on, as JSON data.
+        key: all parameters that the results depend on, as JSON data.
         total: the shares of all pieces together.
     """
 
@@ -78,12 +74,11 @@ class Work:
     lock: Lock = field(default_factory=Lock)
     began: float = field(default_factory=time.perf_counter)
 
-    @property
-    def digest(self) -> str:
-        """Of the parameters, the target as it is declared, the version of salhw and the source of this package."""
+    def digest(self, compute: Callable[[Progress], Arrays]) -> str:
+        """Of the parameters, of what the target can do, and of the code of ``compute`` and of the target's backend."""
         chosen = resolve(self.target)
-        code = {"salhw": version("salhw"), "source": _source()}
-        content = {"experiment": self.name, "target": chosen.content_hash, **code, **self.key}
+        made_by = _code_digest(*roots(compute, chosen.backend))
+        content = {"experiment": self.name, "target": chosen.capability_hash, "code": made_by, **self.key}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def piece(self, name: str, share: float, compute: Callable[[Progress], Arrays]) -> Arrays:
@@ -92,15 +87,15 @@ class Work:
         Raises:
             FileError: the folder cannot be written to.
         """
-        path = folder(self.out / "pieces") / f"{self.name}-{self.digest}-{name}.h5"
-        found = read(path) if path.exists() else None
-        if found is None:
-            found = compute(lambda part: self._tell(name, share * part))
-            write(path, found)
+        path = folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
+        arrays = read(path) if path.exists() else None
+        if arrays is None:
+            arrays = compute(lambda part: self._tell(name, share * part))
+            write(path, arrays)
         else:
             self.reused += 1
         self._tell(name, share)
-        return found
+        return arrays
 
     def _tell(self, piece: str, done: float) -> None:
         with self.lock:
@@ -140,10 +135,9 @@ class Work:
 
 
 @cache
-def _source() -> str:
-    """Digest of all modules here: a piece computed by other code, or with other constants, is another piece."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+def _code_digest(modules: frozenset[str], own: frozenset[str]) -> str:
+    """Once per process, which goes on with the code that it has read, whatever is edited meanwhile."""
+    return code(modules, own).digest
 
 
 def markdown(title: str, claims: list[Claim]) -> str:
@@ -179,16 +173,3 @@ def parts(progress: Progress, count: int) -> list[Progress]:
         return lambda share: progress((k + share) / count)
 
     return [part(k) for k in range(count)]
-
-
-def tidy(axes: Axes, title: str = "") -> None:
-    """The look that all panels share."""
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6e6e6", linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def quartiles(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Median, lower and upper quartile over the first dimension, (3, ...)."""
-    return np.asarray(np.quantile(values, (0.5, 0.25, 0.75), axis=0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import sys
@@ -14,16 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from salhw import __version__
+from salhw.cli.demo import register as register_demo
 from salhw.cli.export import register as register_export
 from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
 from salhw.cli.network_settings import built, settings
-from salhw.cli.places import Force, saved, writable, writing_into
+from salhw.cli.places import Force, saved, writable
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import (
     INTERRUPTED,
-    SHORT_FALL,
     columns_asked,
     print_json,
     print_table,
@@ -119,41 +118,7 @@ def _network(net: str, given: list[str] | None = None) -> Network:
 
 register_export(app, _network)
 register_measure(app, _network)
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Directory for the figures, recordings and numbers.")] = Path("salhw-demo"),
-    force: Force = False,
-    json: Json = False,
-) -> None:
-    """Watch SAL make reciprocal weights equal: a batch of pairs and a sampling network, held against theory."""
-    with reported(json):
-        from salhw.demonstration import FILES
-        from salhw.demonstration import run as run_demo
-
-        with writing_into(out, FILES, force), progress_bar("salhw demo") as progress:
-            result = run_demo(out, progress)
-        if json:
-            print_json(result)
-        else:
-            _print_demo(out, result)
-        if not result["converged"]:
-            raise typer.Exit(SHORT_FALL)
-
-
-def _print_demo(out: Path, result: dict[str, Any]) -> None:
-    rows = [_demo_row(row) for row in result["rows"]]
-    print_table("", ["quantity", "start", "end", "target", "within", "good"], rows, numbers=(1, 2, 3, 4))
-    verdict = "Everything has converged" if result["converged"] else "NOT everything has converged"
-    typer.echo(f"{verdict}; {result['wall_time_s']:.1f} s. In {out}: {', '.join(result['files'])}")
-
-
-def _demo_row(row: dict[str, Any]) -> list[str]:
-    """As many decimals as make two digits of the tolerance."""
-    decimals = max(2, 1 - math.floor(math.log10(row["within"])))
-    cells = [", ".join(f"{round(v, decimals) + 0.0:.{decimals}f}" for v in row[k]) for k in ("start", "end", "target")]
-    return [row["what"], *cells, f"{row['within']:.{decimals}f}", "yes" if row["good"] else "NO"]
+register_demo(app)
 
 
 @app.command("targets")

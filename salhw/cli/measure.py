@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 import typer
 
@@ -16,15 +16,13 @@ from salhw.cli.report import print_json, print_table, reported
 from salhw.cli.settings import Settings
 from salhw.compiler.pipeline import compile
 from salhw.description.network import Network
-from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
+from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
 from salhw.machine import CHIP, NOTHING, Memory, refuse_instances
-from salhw.registry import broken, installed, resolve
+from salhw.registry import measuring, resolve
 from salhw.session.calibration import Calibration
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
-
-GROUP = "salhw.measuring"
 
 OneChip = Annotated[int | None, typer.Option("--chip", min=0, help="One chip.")]
 SomeChips = Annotated[str | None, typer.Option("--chips", metavar="A:B", help="Chips A to B - 1, an instance each.")]
@@ -32,44 +30,6 @@ Wafer = Annotated[int, typer.Option("--wafer", help="Of which wafer the chips ar
 CalibrationFile = Annotated[
     Path | None, typer.Option("--calibration", help="A file of `salhw calibrate`, for the chips that it was made with.")
 ]
-
-
-@runtime_checkable
-class Measuring(Protocol):
-    """What the entry point leads to (a module, say). Everything is measured through ``Session`` alone.
-
-    A measurement, by name in ``measurements``, takes an executable and ``chips``, ``duration`` in ms, ``seed``,
-    ``method``, a folder ``out`` and ``progress``; ``calibrate`` target, chips, network, and the same without a method.
-    Both leave files in ``out`` and return ``title``, ``columns`` and ``rows`` (text) of a table, the ``files``, and
-    ``data``, everything as JSON. ``load`` reads a file that ``calibrate`` has left.
-    """
-
-    measurements: Mapping[str, Callable[..., Mapping[str, Any]]]
-
-    def calibrate(
-        self, target: Target, chips: Sequence[Chip], net: Network | None, **options: Any
-    ) -> Mapping[str, Any]:
-        """Measure and correct the places that ``net`` takes; None: the first neurons and the synapses between them."""
-        ...
-
-    def load(self, path: Path) -> Calibration:
-        """Read a calibration."""
-        ...
-
-
-def measuring() -> Measuring:
-    """The first package that measures.
-
-    Raises:
-        BackendError: there is none, or it is broken.
-    """
-    for name, where, plugin in installed(GROUP, "measuring package"):
-        if not isinstance(plugin, Measuring):
-            supported = "an object with measurements, calibrate() and load()"
-            raise broken("measuring package", name, where, type(plugin).__name__, supported)
-        return plugin
-    finding = Diagnostic("SAL821", "calibration", "", "no installed package measures chips", "install salhw as a whole")
-    raise BackendError("BackendError: nothing measures", [finding])
 
 
 def loaded(path: Path | None) -> Calibration | None:

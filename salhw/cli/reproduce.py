@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from inspect import getdoc
 from json import loads
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
@@ -15,44 +15,14 @@ from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
-from salhw.registry import broken, installed, resolve
+from salhw.registry import Experiment, experiments, resolve
 
-GROUP = "salhw.experiments"
 AGREES = {True: "yes", False: "NO", None: "not judged"}
-
-
-class Experiment(Protocol):
-    """A function that repeats a figure of the paper. The first line of its docstring says what it shows.
-
-    It works through ``salhw.compile`` and ``Session`` alone, keeps finished pieces in ``out`` so that a killed run goes
-    on where it was, leaves the figure and its data there, and returns JSON data: ``title``; ``rows``, each with
-    ``what``, ``paper``, ``measured`` and ``agrees`` (None: not judged at this scale); ``agrees``, False if any row is;
-    ``files``; ``wall_time_s``. If it has variants it takes one more argument, ``variant``, whose annotation names them:
-    ``variant: Literal["paper", "code"] = "paper"``.
-    """
-
-    def __call__(
-        self, out: Path, *, scale: str, target: str, progress: Callable[[float], None] | None, **variant: Any
-    ) -> Mapping[str, Any]: ...
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command()(reproduce)
-
-
-def experiments() -> Mapping[str, Experiment]:
-    """Every installed experiment by name.
-
-    Raises:
-        BackendError: a plug-in that cannot be loaded or is not a function.
-    """
-    found: dict[str, Any] = {}
-    for name, where, plugin in installed(GROUP, "experiment"):
-        if not callable(plugin):
-            raise broken("experiment", name, where, type(plugin).__name__, "a function, as salhw.cli.reproduce says")
-        found[name] = plugin
-    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))  # fig2 before fig10
 
 
 def variants(experiment: Callable[..., Any]) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Calibration(Protocol):
 
     @property
     def target_hash(self) -> str:
-        """Its content hash: of another target with that name the calibration is stale."""
+        """Its capability hash: of a target with that name that does something else the calibration is stale."""
         ...
 
     @property
@@ -81,7 +81,9 @@ class Calibration(Protocol):
 
 
 def check_target(calibration: Calibration, target: Target) -> None:
-    """Refuse a calibration of another target.
+    """Refuse a calibration of another target, or of one that did something else when it was measured.
+
+    Calibrations once stored the target's ``content_hash``; where it is still the same, so is what the target does.
 
     Raises:
         CalibrationError: SAL811; what is no calibration.
@@ -91,7 +93,8 @@ def check_target(calibration: Calibration, target: Target) -> None:
     ):
         supported, fix = "a calibration", "give what salhw_calibration.calibrate returned, or Calibration.load reads"
         raise wrong("calibration", what(calibration), supported, fix, kind=CalibrationError)
-    if (calibration.target, calibration.target_hash) != (target.name, target.content_hash):
+    unchanged = calibration.target_hash in (target.capability_hash, target.content_hash)
+    if calibration.target != target.name or not unchanged:
         supported = f"the target {calibration.target!r} as it was when it was measured"
         finding = Diagnostic("SAL811", "calibration.target", target.name, supported, "calibrate again")
         raise CalibrationError("CalibrationError: measured on another target", [finding])

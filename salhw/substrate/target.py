@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +33,17 @@ def _option(name: str, value: object) -> str:
     if count is None:
         raise wrong(f"target.options.{name}", shown(value), "text or a number", "give text or a number")
     return shown(count)
+
+
+SAID = frozenset({"description", "meaning", "source", "compensated", "accuracy", "ideal_accuracy"})
+"""Fields of a target, and of the models in it, that change nothing of what it does."""
+
+
+def _done(value: Any) -> Any:
+    """A model without the fields SAID, as plain data."""
+    if isinstance(value, Model):
+        return {name: _done(getattr(value, name)) for name in type(value).model_fields if name not in SAID}
+    return {key: _done(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 class Target(Model):
@@ -82,6 +96,12 @@ class Target(Model):
                 path, "", f"a TOML file; {error}", "check the path, or install the package again"
             ) from None
         return cls.model_validate(data)
+
+    @property
+    def capability_hash(self) -> str:
+        """sha256 over what the target does and holds, its options included, and not over what is said about it: SAID at
+        any depth, such as descriptions, sources of spreads and the margins that it is held to."""
+        return hashlib.sha256(json.dumps(_done(self), sort_keys=True).encode()).hexdigest()
 
     def scaled_for(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the

@@ -18,16 +18,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from salhw.description.errors import description_error
 from salhw.diagnostics import BackendError, Diagnostic, file_error
 from salhw.diagnostics.wording import nearest
-from salhw.registry import broken, installed
+from salhw.registry import ENVIRONMENTS, broken, installed
 
-GROUP = "salhw.environments"
 MARKER = "salhw-environment.json"  # written last: where it is, the environment is whole
 TOO_LONG = 20.0  # s for an interpreter to say its version
 PROBE = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3], sys.executable)"
@@ -99,6 +98,10 @@ def home() -> Path:
     return Path(own).expanduser().absolute() if own else Path(shared) / "salhw"
 
 
+def _is_environment(plugin: object) -> TypeGuard[Environment]:
+    return isinstance(plugin, Environment)
+
+
 @cache
 def environments() -> Mapping[str, Environment]:
     """Every declared environment by name.
@@ -107,9 +110,8 @@ def environments() -> Mapping[str, Environment]:
         BackendError: a declaration that cannot be loaded, is none, or repeats a name.
     """
     found: dict[str, Environment] = {}
-    for name, where, declared in installed(GROUP, "environment"):
-        if not isinstance(declared, Environment):
-            raise broken("environment", name, where, type(declared).__name__, "a salhw.worker.environments.Environment")
+    supported = "a salhw.worker.environments.Environment"
+    for name, where, declared in installed(ENVIRONMENTS, "environment", _is_environment, supported):
         if declared.name in found:
             raise broken("environment", name, where, f"a second one called {declared.name!r}", "names that differ")
         found[declared.name] = declared

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 import salhw
+from salhw import registry
 from salhw.cli import app
-from salhw.demonstration import pairs, run
-from salhw.demonstration.common import grid
-from salhw.registry import builder
+from salhw_networks.demo import pairs, run
+from salhw_networks.demo.common import grid
+from salhw_networks.pairs.network import network
 
 SCRIPT = Path(sys.executable).with_name("salhw")
 
@@ -86,12 +88,11 @@ def test_the_wrong_weights_are_far_from_the_exact_distribution(made: tuple[Path,
 
 def test_without_learning_the_demo_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The criterion is not empty: weights that stay where they are end outside the tolerance, with exit status 1."""
-    frozen = builder("pair")
 
     def without_learning(**options: Any) -> salhw.Network:
-        return frozen(**options | {"learning_rate": 0.0})  # type: ignore[arg-type]
+        return network(**options | {"learning_rate": 0.0})
 
-    monkeypatch.setattr(pairs, "builder", lambda name: without_learning)
+    monkeypatch.setattr(pairs, "pair", without_learning)
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 1
     assert "NOT everything has converged" in result.stdout
@@ -113,7 +114,7 @@ def test_a_second_run_replaces_the_files_and_gives_the_same_numbers(
 def test_the_expected_gap_falls_to_the_attractor() -> None:
     from salhw.theory import attractor
 
-    g = grid(builder("pair")())
+    g = grid(network())
     gap = pairs.expected_gap(g, pairs.FIG_2D, 400)
     middle = sum(pairs.FIG_2D) / 2
     left = float(gap[-1])
@@ -127,3 +128,25 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file" / "demo")])
     assert result.exit_code == 2
     assert "SAL501" in result.stderr
+
+
+def test_without_a_package_that_brings_a_demo_the_command_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "entry_points", lambda group: [])
+    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "demo"), "--json"])
+    assert result.exit_code == 2
+    (finding,) = json.loads(result.stdout)["diagnostics"]
+    assert (finding["code"], finding["path"], finding["fix"]) == ("SAL601", "demonstration", "install salhw as a whole")
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_that_is_none_is_a_broken_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = EntryPoint("wrong", "json", registry.DEMONSTRATIONS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [wrong])
+    result = CliRunner().invoke(app, ["demo", "--json"])
+    assert result.exit_code == 1
+    (finding,) = json.loads(result.stdout)["diagnostics"]
+    assert (finding["code"], finding["path"], finding["supported"]) == (
+        "SAL602", "json", "an object with FILES and run()",
+    )  # fmt: skip

@@ -14,13 +14,20 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import salhw
-from salhw import registry as plugins
+from salhw import registry
 from salhw.cli import app
-from salhw.cli.reproduce import GROUP
-from salhw_networks import dale, fig9, fig13
+from salhw_networks.dale import alignment
+from salhw_networks.dale.network import effective_weight, network
 from salhw_networks.experiment import read
+from salhw_networks.pairs import timing
 
 ROOT = Path(__file__).parents[2]
+DECLARED = {
+    name: EntryPoint(name, value, registry.EXPERIMENTS)
+    for name, value in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][
+        registry.EXPERIMENTS
+    ].items()
+}
 FIGURES = ("fig2", "fig9", "fig10", "fig11", "fig13")
 
 
@@ -29,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Every figure once, at the smoke scale: {name: (summary, data)}."""
     out, found = tmp_path_factory.mktemp("figures"), {}
     for name in FIGURES:
-        summary = import_module(f"salhw_networks.{name}").experiment(out, scale="smoke")
+        summary = DECLARED[name].load()(out, scale="smoke")
         assert all((out / file).stat().st_size > 200 for file in summary["files"])
         found[name] = summary, read(out / f"{name}.h5")
     return found
@@ -46,10 +53,10 @@ def test_every_claim_that_can_be_judged_agrees(results: Any, name: str) -> None:
 def test_fig_13_would_see_other_weights(results: Any) -> None:
     """Power: the theory for weights that are .2 off is rejected by the same criterion, for each draw and PSP."""
     _, data = results["fig13"]
-    scale = fig13.SCALES["smoke"]
-    for name in fig13.KERNELS:
+    scale = timing.SCALES["smoke"]
+    for name in timing.KERNELS:
         swapped = dict(data) | {f"{name}_exact": np.roll(data[f"{name}_exact"], 1, axis=0)}
-        (claim,) = [c for c in fig13.judge(swapped, scale) if c.what.startswith(name)]
+        (claim,) = [c for c in timing.judge(swapped, scale) if c.what.startswith(name)]
         assert claim.agrees is False
 
 
@@ -71,9 +78,9 @@ def test_fig_9_sal_symmetrises_and_changes_signs(results: Any) -> None:
     law gives them. The interneuron's own spikes instead let all inhibition fade."""
     _, data = results["fig9"]
     for where in ("EE", "EI"):
-        first, last = fig9.gaps(data, where)
+        first, last = alignment.gaps(data, where)
         assert np.median(last[:, 0]) < 0.2 * np.median(first[:, 0])
-        before, after = fig9.sign_changes(data, where)
+        before, after = alignment.sign_changes(data, where)
         assert before >= 3
         assert after == 0
         learning = data[f"{where}_weights"][..., 1, :]
@@ -84,15 +91,15 @@ def test_fig_9_sal_symmetrises_and_changes_signs(results: Any) -> None:
 
 def test_effective_weight_is_eq_38() -> None:
     """W^EE + W^EI sigmoid(W^IE r + b^I) / r; with Table 4's means at r = 1/2 the interneuron repeats every spike."""
-    assert dale.effective_weight(1.5, -1.0, 4.0, -2.0, 0.5) == pytest.approx(0.5)
-    assert dale.effective_weight(0.3, -2.0, 3.0, -1.0, 0.2) == pytest.approx(0.3 - 2.0 / (1 + np.exp(0.4)) / 0.2)
+    assert effective_weight(1.5, -1.0, 4.0, -2.0, 0.5) == pytest.approx(0.5)
+    assert effective_weight(0.3, -2.0, 3.0, -1.0, 0.2) == pytest.approx(0.3 - 2.0 / (1 + np.exp(0.4)) / 0.2)
 
 
 def test_dale_s_network_is_what_the_paper_describes() -> None:
-    net = dale.network(excitation=(0.2, 0.7), inhibition=(-1.0, -2.0))
+    net = network(excitation=(0.2, 0.7), inhibition=(-1.0, -2.0))
     with salhw.compile(net, "reference").open() as session:
-        np.testing.assert_array_equal(session.get(fig9.EE)[0], [[0.0, 0.2], [0.7, 0.0]])
-        np.testing.assert_array_equal(session.get(fig9.EI)[0], [-1.0, -2.0])
+        np.testing.assert_array_equal(session.get(alignment.EE)[0], [[0.0, 0.2], [0.7, 0.0]])
+        np.testing.assert_array_equal(session.get(alignment.EI)[0], [-1.0, -2.0])
     crossing = net.projection("EI").weights
     np.testing.assert_array_equal(crossing.post, [0, 1])
     np.testing.assert_array_equal(crossing.pre, [1, 0])
@@ -104,10 +111,12 @@ def test_dale_s_network_is_what_the_paper_describes() -> None:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry points as pyproject.toml declares them, whatever was installed when."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][GROUP]
-    entries = [EntryPoint(name, value, GROUP) for name, value in declared.items()]
-    known = plugins.entry_points
-    monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == GROUP else known(group=group))
+    known = registry.entry_points
+
+    def declared(group: str) -> Any:
+        return list(DECLARED.values()) if group == registry.EXPERIMENTS else known(group=group)
+
+    monkeypatch.setattr(registry, "entry_points", declared)
 
 
 def invoke(*arguments: Any) -> Result:
@@ -122,8 +131,8 @@ def test_the_command_lists_runs_and_resumes(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert all(len(entry["description"]) > 20 for entry in listed)
     variants = {entry["name"]: entry["variants"] for entry in listed}
-    for name, module in {name: import_module(f"salhw_networks.{name}") for name in variants}.items():
-        assert set(variants[name]) == set(getattr(module, "VARIANTS", ())), name
+    for name, entry in DECLARED.items():
+        assert set(variants[name]) == set(getattr(import_module(entry.module), "VARIANTS", ())), name
     first = invoke("fig11", "--scale", "smoke", "--out", tmp_path)
     assert first.exit_code == 0, first.output
     assert "paper says" in first.stdout
@@ -158,8 +167,8 @@ def test_the_command_refuses(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("installed")
 def test_a_claim_that_fails_is_status_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The measured spikes of other weights beside the theory: the table says NO, the status 1."""
-    exact = fig13.stdd
-    monkeypatch.setattr(fig13, "stdd", lambda w, *rest: exact(-np.asarray(w), *rest))
+    exact = timing.stdd
+    monkeypatch.setattr(timing, "stdd", lambda w, *rest: exact(-np.asarray(w), *rest))
     result = invoke("fig13", "--scale", "smoke", "--out", tmp_path)
     assert result.exit_code == 1
     assert "NO" in result.stdout

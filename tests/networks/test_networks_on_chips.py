@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import salhw
-from salhw_networks import chips, fig4, sweep
-from salhw_networks.chips import Curve
 from salhw_networks.experiment import Work
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import BIAS, WEIGHTS, Cases, Training, description, train
+from salhw_networks.sampling import on_chips, sweep, synaptic_noise
+from salhw_networks.sampling.on_chips import Curve
+from salhw_networks.sampling.sweep import Condition, Scale
+from salhw_networks.sampling.training import BIAS, WEIGHTS, Cases, Training, description, train
 
 CODE = 0.04
 ANALOG = salhw.target("brainscales2")
 QUIET = ANALOG.with_noise(mismatch=False, trial=False, plasticity=False)
-TINY = Scale(targets=1, seeds=2, cycles=1, checks=1, measure=1_000.0, speed=10.0)
+TINY = Scale(distributions=1, seeds=2, cycles=1, checks=1, measure=1_000.0, speed=10.0)
 SHORT = Training(rule="state", update="every 500 ms", sleep=1_000.0)
 
 
@@ -81,7 +81,7 @@ def test_a_curve_s_chips() -> None:
 def test_the_variant_is_chosen_by_what_the_target_declares() -> None:
     """The paper's where the target can hold it. A target that can hold none gets the paper's, and its diagnostics."""
     wanted = {"reference": "paper", "nest": "paper", "brainscales2": "periodic", "loihi2": "on-spike"}
-    assert {name: fig4.suited(name) for name in wanted} == wanted
+    assert {name: synaptic_noise.suited(name) for name in wanted} == wanted
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +89,25 @@ def differing(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Eight chips of the reference, each synapse of its own strength (sd .35), and the paper's noise: 60 cycles that
     stand for 6,000."""
     target = salhw.target("reference").with_variability({"weight": 0.35})
-    how = replace(fig4.VARIANTS["periodic"], dt=1.0)
-    scale = Scale(targets=4, seeds=2, cycles=60, checks=1, measure=100_000.0, speed=100.0)
-    none, sal = (Condition(m, 0.8, 0.0, fig4.RATE, *fig4.METHODS[m]) for m in ("none", "SAL"))
+    how = replace(synaptic_noise.VARIANTS["periodic"], dt=1.0)
+    scale = Scale(distributions=4, seeds=2, cycles=60, checks=1, measure=100_000.0, speed=100.0)
+    none, sal = (Condition(m, 0.8, 0.0, synaptic_noise.RATE, *synaptic_noise.METHODS[m]) for m in ("none", "SAL"))
     chosen = [
-        Curve("baseline", Condition("baseline", 0.0, 0.0, fig4.RATE)),
+        Curve("baseline", Condition("baseline", 0.0, 0.0, synaptic_noise.RATE)),
         Curve("Gaussian 0.8", none, 1.0, 0.0),
         Curve("Gaussian 0.8", sal, 1.0, 0.0),
     ]
     seen: list[float] = []
     out = tmp_path_factory.mktemp("chips")
-    work = Work("test", out, target, {}, chips.total(scale, 3), seen.append)
-    return chosen, scale, chips.run(work, how, scale, chosen, target), seen
+    work = Work("test", out, target, {}, on_chips.total(scale, 3), seen.append)
+    return chosen, scale, on_chips.run(work, how, scale, chosen, target), seen
 
 
 def test_sal_recovers_what_differing_synapses_and_noise_cost(differing: Any) -> None:
     """Nothing is worse than the baseline, SAL better than nothing: Wilcoxon, level .05, eight runs. Measured effective
     weights: asymmetry below a quarter of what nothing leaves, in every run. Progress never falls, and ends at 1."""
     chosen, scale, data, seen = differing
-    claims = chips.questions(data, chosen, scale)
+    claims = on_chips.questions(data, chosen, scale)
     assert [c.agrees for c in claims] == [None, None, True]
     assert (data["effective"][1, 2] < 0.25 * data["effective"][1, 1]).all()
     assert seen == sorted(seen)
@@ -127,8 +127,8 @@ def test_asked_without_an_answer_is_not_judged(differing: Any) -> None:
     swapped = dict(data) | {"forward": data["forward"][:, [0, 1, 1]]}
     with np.errstate(all="ignore"):
         swapped["forward"] = swapped["forward"] * np.array([1.0, 1.0, 1.001])[:, None]
-    assert chips.questions(swapped, chosen, scale)[-1].agrees is False
-    assert chips.questions(data, chosen, replace(scale, targets=1))[-1].agrees is None
+    assert on_chips.questions(swapped, chosen, scale)[-1].agrees is False
+    assert on_chips.questions(data, chosen, replace(scale, distributions=1))[-1].agrees is None
 
 
 def test_a_stopped_piece_ends_the_others(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_stopped_piece_ends_the_others(tmp_path: Path) -> None:
         raise ValueError("no chip")
 
     with pytest.raises(ValueError, match="no chip"):
-        chips.side_by_side(work, [failing, lambda: work.piece("endless", 1.0, endless)])
+        on_chips.side_by_side(work, [failing, lambda: work.piece("endless", 1.0, endless)])
 
 
 @pytest.mark.parametrize(("target", "variant", "curves"), [("brainscales2", "periodic", 2), ("loihi2", "on-spike", 5)])
@@ -151,11 +151,11 @@ def test_the_command_s_experiment_runs_on_the_chips(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, variant: Any, curves: int
 ) -> None:
     """The least that goes through all of it: one cycle of 1 s, a few curves."""
-    whole = chips.curves
-    monkeypatch.setattr(chips, "curves", lambda *arguments: whole(*arguments)[:curves])
-    monkeypatch.setitem(fig4.ON_CHIPS, "smoke", TINY)
-    monkeypatch.setitem(fig4.VARIANTS, variant, replace(fig4.VARIANTS[variant], sleep=1_000.0))
-    result = fig4.experiment(tmp_path, scale="smoke", target=target)
+    whole = on_chips.curves
+    monkeypatch.setattr(on_chips, "curves", lambda *arguments: whole(*arguments)[:curves])
+    monkeypatch.setitem(synaptic_noise.ON_CHIPS, "smoke", TINY)
+    monkeypatch.setitem(synaptic_noise.VARIANTS, variant, replace(synaptic_noise.VARIANTS[variant], sleep=1_000.0))
+    result = synaptic_noise.experiment(tmp_path, scale="smoke", target=target)
     assert result["variant"] == variant
     assert result["target"] == target
     assert all((tmp_path / name).stat().st_size > 200 for name in result["files"])

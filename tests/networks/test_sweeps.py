@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from salhw_networks import fig4, fig5, fig14, sweep
 from salhw_networks.experiment import Work
-from salhw_networks.sweep import Scale, worse
-from salhw_networks.training import Training
+from salhw_networks.sampling import decay_rate, plasticity_noise, sweep, synaptic_noise
+from salhw_networks.sampling.sweep import Scale, worse
+from salhw_networks.sampling.training import Training
 
 LEVEL = 0.05
 
@@ -30,8 +30,8 @@ def swept(out: Path, how: Training, scale: Scale, conditions: Any) -> Any:
 
 def fig_4(out: Path, cycles: int, wanted: list[tuple[str, float]]) -> dict[tuple[str, float], tuple[Any, Any]]:
     """{(method, noise): (D_KL, asymmetry) before and after}, eight runs each, with ten cycles in one."""
-    scale = Scale(targets=4, seeds=2, cycles=cycles, checks=1, measure=400_000.0, speed=10.0)
-    chosen = [c for c in fig4.conditions() if (c.method, c.synaptic) in wanted]
+    scale = Scale(distributions=4, seeds=2, cycles=cycles, checks=1, measure=400_000.0, speed=10.0)
+    chosen = [c for c in synaptic_noise.conditions() if (c.method, c.synaptic) in wanted]
     data = swept(out, Training(), scale, chosen)
     return {(c.method, c.synaptic): (data["forward"][:, k], data["asymmetry"][:, k]) for k, c in enumerate(chosen)}
 
@@ -75,7 +75,7 @@ def test_fig_4_asymmetry(synaptic: Any) -> None:
     what it was."""
     asymmetries = {key: value[1] for key, value in synaptic.items()}
     decayed = asymmetries["KP", 0.8]
-    np.testing.assert_allclose(decayed[1], decayed[0] * (1.0 - 10 * fig4.DECAY) ** (2 * 300), rtol=1e-8)
+    np.testing.assert_allclose(decayed[1], decayed[0] * (1.0 - 10 * synaptic_noise.DECAY) ** (2 * 300), rtol=1e-8)
     assert (asymmetries["SAL", 0.8][1] < 0.1 * asymmetries["SAL", 0.8][0]).all()
     np.testing.assert_allclose(*asymmetries["none", 0.8], rtol=1e-8)
     np.testing.assert_allclose(asymmetries["baseline", 0.0], 0.0, atol=1e-15)
@@ -86,9 +86,9 @@ def plastic(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """{(method, noise): (D_KL, asymmetry) before and after}, eight runs each: 200 cycles that stand for 50,000,
     plasticity noise 0 and .05 in the sleep phase."""
     wanted = [("none", 0.0), ("KP", 0.0), ("none", 0.05), ("SAL", 0.05), ("KP", 0.05)]
-    scale = Scale(targets=4, seeds=2, cycles=200, checks=1, measure=200_000.0, speed=250.0)
-    chosen = [c for c in fig5.conditions() if (c.method, c.plastic) in wanted]
-    data = swept(tmp_path_factory.mktemp("fig5"), fig5.VARIANTS["paper"], scale, chosen)
+    scale = Scale(distributions=4, seeds=2, cycles=200, checks=1, measure=200_000.0, speed=250.0)
+    chosen = [c for c in plasticity_noise.conditions() if (c.method, c.plastic) in wanted]
+    data = swept(tmp_path_factory.mktemp("fig5"), plasticity_noise.VARIANTS["paper"], scale, chosen)
     return {(c.method, c.plastic): (data["forward"][:, k], data["asymmetry"][:, k]) for k, c in enumerate(chosen)}
 
 
@@ -115,8 +115,8 @@ def test_fig_5_d_kl(plastic: Any) -> None:
 def test_fig_14_more_decay_leaves_less_asymmetry(tmp_path: Path) -> None:
     """Exactly: (1 - lambda)^2n, which orders the curve; and the strongest decay is worse than none in D_KL for
     synaptic noise .2 (Wilcoxon, level .05, six runs)."""
-    conditions = [c for c in fig14.conditions() if (c.synaptic, c.plastic, c.method) == (0.2, 0.0, "KP")]
-    scale = Scale(targets=3, seeds=2, cycles=60, checks=1, measure=200_000.0, speed=50.0)
+    conditions = [c for c in decay_rate.conditions() if (c.synaptic, c.plastic, c.method) == (0.2, 0.0, "KP")]
+    scale = Scale(distributions=3, seeds=2, cycles=60, checks=1, measure=200_000.0, speed=50.0)
     data = swept(tmp_path, Training(), scale, conditions)
     decay = np.array([c.decay for c in conditions])[:, None] * scale.speed
     expected = data["asymmetry"][0] * (1.0 - decay) ** (2 * scale.cycles)
@@ -127,8 +127,8 @@ def test_fig_14_more_decay_leaves_less_asymmetry(tmp_path: Path) -> None:
 def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in its third piece: the two finished ones are read, not computed, and the result is the uninterrupted
     one's, to the bit. Other parameters find nothing to read."""
-    how, conditions = Training(sleep=1_000.0), fig4.conditions((0.4,))
-    scale = Scale(targets=1, seeds=2, cycles=9, checks=3, measure=20_000.0)
+    how, conditions = Training(sleep=1_000.0), synaptic_noise.conditions((0.4,))
+    scale = Scale(distributions=1, seeds=2, cycles=9, checks=3, measure=20_000.0)
     whole = swept(tmp_path / "whole", how, scale, conditions)
 
     trained = []
@@ -154,9 +154,9 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
 
 
 def test_an_experiment_leaves_figure_data_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = Scale(targets=1, seeds=2, cycles=2, checks=1, measure=20_000.0)
+    tiny = Scale(distributions=1, seeds=2, cycles=2, checks=1, measure=20_000.0)
     seen: list[float] = []
-    for module in (fig4, fig5, fig14):
+    for module in (synaptic_noise, plasticity_noise, decay_rate):
         monkeypatch.setitem(module.SCALES, "smoke", tiny)
         result = module.experiment(tmp_path, scale="smoke", progress=seen.append)
         assert seen[-1] == 1.0
@@ -166,6 +166,6 @@ def test_an_experiment_leaves_figure_data_and_table(tmp_path: Path, monkeypatch:
             assert (tmp_path / name).stat().st_size > 500
         assert json.loads((tmp_path / f"{result['experiment']}.json").read_text())["rows"] == result["rows"]
         assert all(row["agrees"] in (True, None) for row in result["rows"])  # nothing is judged that cannot be
-    again = fig14.experiment(tmp_path, scale="smoke")
+    again = decay_rate.experiment(tmp_path, scale="smoke")
     assert again["pieces_reused"] == 2
     assert again["rows"] == result["rows"]

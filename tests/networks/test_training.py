@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from salhw.theory import distribution, kl_divergence, marginal, moments
-from salhw_networks import sweep
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import (
+from salhw_networks.sampling import sweep
+from salhw_networks.sampling.sweep import Condition, Scale
+from salhw_networks.sampling.training import (
     Cases,
     Training,
     asymmetry,
@@ -22,7 +22,7 @@ from salhw_networks.training import (
     wake_moments,
 )
 
-RUNS = Scale(targets=2, seeds=2, cycles=1, checks=1, measure=1e5)
+RUNS = Scale(distributions=2, seeds=2, cycles=1, checks=1, measure=1e5)
 SHORT = Training(sleep=2_000.0)
 ETA = 0.001  # so small that the weights hardly move within a cycle
 NOISY = Condition("none", 0.5, 0.0, 0.01)
@@ -55,9 +55,9 @@ def test_computed_wake_moments_are_the_target_s() -> None:
     """All visible: those of the target. Some hidden: for a target that is the network's own marginal, those of the
     network's joint distribution."""
     start = cases(condition=Condition("none", 0.0, 0.0, 0.01))
-    mean, pair = wake_moments(start.target, start.weights, start.bias, 7)
+    mean, pair = wake_moments(start.desired, start.weights, start.bias, 7)
     for k in range(len(start)):
-        first, second = moments(start.target[k])
+        first, second = moments(start.desired[k])
         np.testing.assert_allclose(mean[k], first, atol=1e-12)
         np.testing.assert_allclose(pair[k] + np.diag(first), second, atol=1e-12)
     joint = [distribution(w, b) for w, b in zip(start.weights, start.bias, strict=True)]
@@ -75,7 +75,7 @@ def test_a_sampled_wake_phase_is_the_computed_one_on_average(rule: Any) -> None:
     of weights and biases against those of the computed wake phase, Hotelling's T^2 at level 1e-4 for 6 weights and 4
     biases. Power: the changes without any wake phase are rejected at 1e-12."""
     how = Training(size=4, visible=3, sleep=4_000.0, rule=rule, patterns=20)
-    runs = Scale(targets=1, seeds=1, cycles=1, checks=1, measure=1e5)
+    runs = Scale(distributions=1, seeds=1, cycles=1, checks=1, measure=1e5)
     one = sweep.cases(how, runs, [Condition("none", 0.0, 0.0, ETA)])
     many = Cases(*(np.repeat(getattr(one, name), 48, axis=0) for name in Cases.__dataclass_fields__))
     i, j = np.triu_indices(4, 1)
@@ -99,7 +99,7 @@ def test_a_sampled_wake_phase_is_the_computed_one_on_average(rule: Any) -> None:
 
 
 def _wake(one: Cases, visible: int) -> Any:
-    mean, pair = wake_moments(one.target, one.weights, one.bias, visible)
+    mean, pair = wake_moments(one.desired, one.weights, one.bias, visible)
     return pair, mean
 
 
@@ -141,7 +141,7 @@ def test_plasticity_noise_scales_the_terms_that_it_should(noise_in: Any) -> None
     assert np.abs(noisy.noise).max() < 0.2 * 1.5
     only_sal = after(how, replace(quiet, rate=np.zeros(len(quiet)))).weights - quiet.weights
     change, expected = after(how, noisy).weights - noisy.weights, after(how, quiet).weights - quiet.weights
-    wake = 0.01 * wake_moments(quiet.target, quiet.weights, quiet.bias, 7)[1]
+    wake = 0.01 * wake_moments(quiet.desired, quiet.weights, quiet.bias, 7)[1]
     sleep = expected - only_sal - wake
     factor = 1.0 + noisy.noise
     want = sleep * factor + wake * (factor if noise_in == "both" else 1.0)
@@ -169,10 +169,10 @@ def test_a_batch_does_what_each_case_does_alone() -> None:
 def test_divergences_are_the_theory_s_in_both_directions() -> None:
     start = cases()
     p = sampled(SHORT, start, 20_000.0, target="reference", seed=3)
-    forward, backward = divergences(p, start.target)
+    forward, backward = divergences(p, start.desired)
     for k in range(len(start)):
-        assert forward[k] == pytest.approx(kl_divergence(p[k], start.target[k]), rel=1e-12)
-        assert backward[k] == pytest.approx(kl_divergence(start.target[k], p[k]), rel=1e-12)
+        assert forward[k] == pytest.approx(kl_divergence(p[k], start.desired[k]), rel=1e-12)
+        assert backward[k] == pytest.approx(kl_divergence(start.desired[k], p[k]), rel=1e-12)
 
 
 @pytest.mark.parametrize(("wake", "rate", "cycles", "factor"), [("computed", 0.2, 150, 10), ("sampled", 0.1, 120, 4)])
@@ -184,7 +184,7 @@ def test_a_marginal_is_learned_with_hidden_neurons(wake: Any, rate: float, cycle
     start = sweep.cases(how, RUNS, [Condition("SAL", 0.2, 0.0, rate, sal=0.1)])
     end = after(how, start, cycles)
     before, then = (
-        divergences(sampled(how, c, 100_000.0, target="reference", seed=5), c.target)[0].sum() for c in (start, end)
+        divergences(sampled(how, c, 100_000.0, target="reference", seed=5), c.desired)[0].sum() for c in (start, end)
     )
     assert before > 0.3
     assert then < before / factor

@@ -272,7 +272,7 @@ def test_long_windows_are_worked_out_as_tables_hold_them(
 def test_the_algorithms_run_as_plain_python(tmp_path: Path) -> None:
     """NUMBA_DISABLE_JIT=1 makes them plain Python, for a debugger: slow, and the same spikes."""
     program = (
-        "import numpy as np, sys, salhw; from salhw_networks.pair import network\n"
+        "import numpy as np, sys, salhw; from salhw_networks.pairs.network import network\n"
         "r = salhw.run(network(), duration=400.0, seed=3); np.save(sys.argv[1], r.spikes['neurons'].time)"
     )
     found = []

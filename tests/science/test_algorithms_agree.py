@@ -17,8 +17,8 @@ from scipy import stats
 import salhw
 from salhw import SAL, AllToAll, Projection, Spikes, SpikeTimes, WakeSleep
 from salhw.theory import measured_stdd
-from salhw_networks.pair import network as pair
-from salhw_networks.sampling import network as sampling
+from salhw_networks.pairs.network import network as pair
+from salhw_networks.sampling.network import network as sampling
 
 LEVEL, POWER, INSTANCES = 1e-3, 0.99, 64
 

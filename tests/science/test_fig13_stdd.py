@@ -15,7 +15,7 @@ from scipy import stats
 import salhw
 from salhw import SAL, Alpha, Rectangular
 from salhw.theory import drifts, measured_stdd, rates, sal_window, stdd
-from salhw_networks.pair import network
+from salhw_networks.pairs.network import network
 
 LEVEL, INSTANCES, TAU_REF, T_MAX = 1e-4, 64, 10, 60
 DURATION = 100_000.0  # ms = steps per instance: 10,000 tau_ref, 640,000 in all (the paper has 33,000)

@@ -18,7 +18,7 @@ import pytest
 
 import salhw
 from salhw.theory import attractor, drifts, sal_window, stdd
-from salhw_networks.pair import network
+from salhw_networks.pairs.network import network
 
 PER_PAIR, UPDATES, PERIOD, STEPS = 5e-4, 1500, 600.0, 1500
 EVERY = f"every {PERIOD:g} ms"

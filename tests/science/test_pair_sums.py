@@ -8,7 +8,7 @@ import pytest
 
 import salhw
 from salhw import AntiHebbian, Hebbian, Spikes, WakeSleep
-from salhw_networks.sampling import network
+from salhw_networks.sampling.network import network
 
 TAU = 50  # steps per tau_ref, dt = .2 ms
 OFF = ~np.eye(7, dtype=bool)

@@ -11,7 +11,7 @@ from scipy import stats
 import salhw
 from salhw import GLM, Network, Population
 from salhw.theory import distribution, kl_divergence, rate_of_constant_input, spike_probability
-from salhw_networks.sampling import network
+from salhw_networks.sampling.network import network
 
 U = np.arange(-4.0, 4.01, 0.5)
 

@@ -10,8 +10,8 @@ from scipy import stats
 
 import salhw
 from salhw import Network
-from salhw_networks.pair import network as pair
-from salhw_networks.sampling import network as sampling
+from salhw_networks.pairs.network import network as pair
+from salhw_networks.sampling.network import network as sampling
 
 LEVEL = 1e-4
 

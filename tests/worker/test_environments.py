@@ -46,7 +46,7 @@ def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         (site / "declares-0.dist-info").mkdir(parents=True)
         (site / "declares-0.dist-info" / "METADATA").write_text("Name: declares\nVersion: 0\n")
         lines = [f"{name} = {value}" for name, value in values.items()]
-        text = "\n".join([f"[{registry.GROUP}]", *lines])
+        text = "\n".join([f"[{registry.ENVIRONMENTS}]", *lines])
         (site / "declares-0.dist-info" / "entry_points.txt").write_text(text)
         monkeypatch.syspath_prepend(str(site))
         registry.environments.cache_clear()

@@ -17,9 +17,10 @@ from salhw import Alpha, Rectangular
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel
 from salhw.theory import attractor, mean_relative_deviation, stdd
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, GREEN, GREY, ORANGE, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import learned
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import learned
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, GREEN, GREY, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,11 +64,11 @@ def experiment(
     work = Work("fig10", out, target, {"scale": asdict(size), "seed": SEED}, 5.0, progress)
     data: Arrays = {"bias": np.linspace(-1.0, 1.0, size.biases), "w": np.linspace(-1.5, 1.5, size.points)}
     for name in KERNELS:
-        found = work.piece(name.replace(" ", "-"), 1.0, partial(attractors, size, name))
-        data |= {f"{name}_{key}": value for key, value in found.items()}
+        piece = work.piece(name.replace(" ", "-"), 1.0, partial(attractors, size, name))
+        data |= {f"{name}_{key}": value for key, value in piece.items()}
     for superposition in ("last", "sum"):
-        found = work.piece(superposition, 1.0, partial(measured, target, size, superposition))
-        data |= {f"{superposition}_{key}": value for key, value in found.items()}
+        piece = work.piece(superposition, 1.0, partial(measured, target, size, superposition))
+        data |= {f"{superposition}_{key}": value for key, value in piece.items()}
     return work.finish(TITLE, judge(data), data, partial(draw, data=data), scale=scale)
 
 
@@ -79,10 +80,10 @@ def attractors(scale: Scale, name: str, progress: Progress) -> Arrays:
     for k, first in enumerate(levels):
         partners.append([attractor(w, (first, second), kappa, STEPS, missing="nan") for second in levels])
         progress((k + 1) / scale.biases)
-    found = np.array(partners)
+    curves = np.array(partners)
     return {
-        "partners": found,
-        "D": np.array([[mean_relative_deviation(w, row) for row in rows] for rows in found]),
+        "partners": curves,
+        "D": np.array([[mean_relative_deviation(w, row) for row in rows] for rows in curves]),
         "shown": np.array([attractor(w, bias, kappa, STEPS, missing="nan") for bias in SHOWN]),
         "stdd": np.array([stdd([[0.0, 1.0], [1.0, 0.0]], bias, kappa, STEPS, 40).rate for bias in SHOWN]),
     }
@@ -95,7 +96,7 @@ def measured(target: str, scale: Scale, superposition: str, progress: Progress) 
         attractor with the same sum, which SAL conserves.
     """
     kernel = KERNELS["short alpha"].replace(superposition=superposition)
-    net = pair.network(
+    net = network(
         bias=SHOWN[1], learning_rate=ETA, update=f"every {UPDATE:g} ms", sample=10 * UPDATE, spikes=False,
         tau_ref=TAU_REF, dt=DT, kernel=kernel, execution="host",
     )  # fmt: skip

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from salhw.compiler.pipeline import compile
-from salhw.demonstration.common import Grid, Row, grid
-from salhw.demonstration.pairs import LEARNING_RATE, PERIOD, SAMPLE, SIGMAS, gap_spread
+from salhw import Recording, compile
 from salhw.description.fields import FloatArray
-from salhw.registry import builder, targets
-from salhw.session.recording import Recording
 from salhw.theory import distribution, kl_divergence, moments
+from salhw_networks.demo.common import Grid, Row, grid
+from salhw_networks.demo.pairs import LEARNING_RATE, PERIOD, SAMPLE, SIGMAS, gap_spread
+from salhw_networks.sampling.network import network
 
 NOISE = 0.5  # standard deviation added to every weight, as large as that of the weights themselves
 DT = 0.1  # ms: 100 steps per refractory period, so that updating all neurons at once hardly biases the distribution
@@ -106,10 +105,8 @@ class Sampling:
 def run(target: str, progress: Callable[[float], None] | None = None) -> Sampling:
     """Sample with noisy weights, let SAL act, sample again, and once more with the weights made symmetric by hand."""
     update = f"every {PERIOD:g} ms"
-    net = builder("sampling")(
-        seed=NETWORK_SEED, noise=NOISE, dt=DT, sal_rate=LEARNING_RATE, update=update, sample=SAMPLE
-    )
-    executable = compile(net, targets()[target])
+    net = network(seed=NETWORK_SEED, noise=NOISE, dt=DT, sal_rate=LEARNING_RATE, update=update, sample=SAMPLE)
+    executable = compile(net, target)
     shares = _shares(progress, (MEASURE, DURATION, MEASURE, MEASURE))
     with executable.open(seed=SEED) as session:
         session.set(RATE, 0.0)

@@ -1,4 +1,4 @@
-"""The demo's pictures. Colours are Okabe and Ito's, which people of every colour vision can tell apart."""
+"""The demo's pictures."""
 
 from __future__ import annotations
 
@@ -8,26 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from salhw.demonstration.pairs import REPEATS, STARTS, Pairs
-from salhw.demonstration.sampling import Sampling
-from salhw.demonstration.timing import LABELS, Timing
 from salhw.io.files import write_figure
+from salhw_networks.demo.pairs import REPEATS, STARTS, Pairs
+from salhw_networks.demo.sampling import Sampling
+from salhw_networks.demo.timing import LABELS, Timing
+from salhw_networks.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, tidy
 
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-SKY, YELLOW, BLACK, GREY = "#56B4E9", "#E69F00", "#000000", "#999999"
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, BLACK, GREY)
+COLOURS = (BLUE, RED, GREEN, PURPLE, SKY, ORANGE, BLACK, GREY)
 W01, W10 = "$W_{01}$ (from neuron 1 to 0)", "$W_{10}$ (from neuron 0 to 1)"
-
-
-def _save(figure: Figure, path: Path) -> None:
-    write_figure(path, figure, dpi=130)
-
-
-def _tidy(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6e6e6", linewidth=0.6)
-    axes.set_axisbelow(True)
 
 
 def weights(path: Path, pairs: Pairs, sampling: Sampling) -> None:
@@ -38,12 +26,12 @@ def weights(path: Path, pairs: Pairs, sampling: Sampling) -> None:
     _plane(plane, pairs)
     _asymmetry(asymmetry, sampling)
     _states(states, sampling)
-    _save(figure, path)
+    write_figure(path, figure, dpi=130)
 
 
 def _pair_over_time(axes: Axes, pairs: Pairs) -> None:
     middle = sum(STARTS[0]) / 2
-    for side, (colour, label) in enumerate(((BLUE, W01), (ORANGE, W10))):
+    for side, (colour, label) in enumerate(((BLUE, W01), (RED, W10))):
         single = pairs.weights[0, :, :, side]
         axes.plot(pairs.time, single.T, color=colour, alpha=0.3, linewidth=0.7)
         axes.plot(pairs.time, single.mean(axis=0), color=colour, linewidth=2.0, label=f"{label}, mean of {REPEATS}")
@@ -51,7 +39,7 @@ def _pair_over_time(axes: Axes, pairs: Pairs) -> None:
         axes.plot(pairs.time, exact, "--", color=BLACK, linewidth=1.2, label="exact drift" if side else None)
     axes.set(xlabel="time (s)", ylabel="weight", xlim=(0, pairs.time[-1]))
     axes.legend(frameon=False)
-    _tidy(axes, "a  A pair under SAL (Fig 2d)")
+    tidy(axes, "a  A pair under SAL (Fig 2d)", size=11)
 
 
 def _plane(axes: Axes, pairs: Pairs) -> None:
@@ -64,7 +52,7 @@ def _plane(axes: Axes, pairs: Pairs) -> None:
     axes.axline((0, 0), slope=1, color=GREY, linestyle="--", linewidth=1.2, label="$W_{01} = W_{10}$", zorder=1)
     axes.set(xlabel=W01, ylabel=W10, aspect="equal", xlim=(-2, 2.25), ylim=(-2, 2.25))
     axes.legend(frameon=False, loc="lower right")
-    _tidy(axes, f"b  {len(STARTS)} starting points, {REPEATS} instances each")
+    tidy(axes, f"b  {len(STARTS)} starting points, {REPEATS} instances each", size=11)
 
 
 def _asymmetry(axes: Axes, sampling: Sampling) -> None:
@@ -75,19 +63,19 @@ def _asymmetry(axes: Axes, sampling: Sampling) -> None:
     axes.axhline(sampling.floor, color=BLACK, linestyle=":", linewidth=1.4, label="upper limit of SAL's own jitter")
     axes.set(xlabel="time (s)", ylabel="asymmetry of the weights", xlim=(0, sampling.time[-1]), ylim=(0, None))
     axes.legend(frameon=False)
-    _tidy(axes, "c  A 7-neuron sampling network under SAL")
+    tidy(axes, "c  A 7-neuron sampling network under SAL", size=11)
 
 
 def _states(axes: Axes, sampling: Sampling) -> None:
     before, after, _ = sampling.divergence
-    cases = ((ORANGE, "^", f"before learning, $D_{{KL}}$ = {before:.4f}"), (BLUE, "o", f"after, {after:.4f}"))
+    cases = ((RED, "^", f"before learning, $D_{{KL}}$ = {before:.4f}"), (BLUE, "o", f"after, {after:.4f}"))
     for sampled, (colour, marker, label) in zip(sampling.sampled[:2], cases, strict=True):
         seen = sampled > 0
         axes.loglog(sampling.exact[seen], sampled[seen], marker, color=colour, markersize=4, alpha=0.7, label=label)
     axes.axline((1e-3, 1e-3), (1e-2, 1e-2), color=GREY, linestyle="--", linewidth=1.2, zorder=1)
     axes.set(xlabel="Boltzmann distribution of the symmetric weights", ylabel="share of time sampled")
     axes.legend(frameon=False)
-    _tidy(axes, f"d  Probabilities of its {sampling.exact.size} states")
+    tidy(axes, f"d  Probabilities of its {sampling.exact.size} states", size=11)
 
 
 def stdd(path: Path, timing: Timing) -> None:
@@ -96,7 +84,7 @@ def stdd(path: Path, timing: Timing) -> None:
     panels = figure.subplots(1, 2, sharey=True)
     for k, (axes, label) in enumerate(zip(panels, LABELS, strict=True)):
         axes.bar(timing.lag, timing.measured[k], width=timing.dt, color=SKY, label="measured")
-        axes.plot(timing.lag, timing.exact[k], color=ORANGE, linewidth=1.6, label="exact (two-neuron Markov chain)")
+        axes.plot(timing.lag, timing.exact[k], color=RED, linewidth=1.6, label="exact (two-neuron Markov chain)")
         axes.axvline(0.0, color=BLACK, linewidth=0.8, linestyle=":", zorder=0)
         for side, name in ((-1, "anticausal"), (1, "causal")):
             half = np.sign(timing.lag) == side
@@ -105,8 +93,8 @@ def stdd(path: Path, timing: Timing) -> None:
             axes.text(s=f"{name}, times\nSAL's window:\n{felt:.2f} Hz", transform=axes.transAxes, **where)
         axes.set(xlabel="$t_1 - t_0$ of neighbouring spikes (ms)", xlim=(timing.lag[0], timing.lag[-1]))
         first, second = timing.weights[k]
-        _tidy(axes, f"{'ab'[k]}  {label}: $W_{{01}}$ = {first:.2f}, $W_{{10}}$ = {second:.2f}")
+        tidy(axes, f"{'ab'[k]}  {label}: $W_{{01}}$ = {first:.2f}, $W_{{10}}$ = {second:.2f}", size=11)
     panels[0].set_ylabel(f"spike pairs per s and {timing.dt:g} ms of lag")
     panels[0].set_ylim(0, 1.25 * timing.measured.max())
     panels[0].legend(loc="upper center", ncols=2, facecolor="white", edgecolor="none", framealpha=1.0)
-    _save(figure, path)
+    write_figure(path, figure, dpi=130)

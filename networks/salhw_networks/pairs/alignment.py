@@ -12,9 +12,10 @@ import numpy as np
 from salhw import compile
 from salhw.description.plasticity import Pairing
 from salhw.theory import attractor, phase_plane, stdd
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, GREEN, GREY, ORANGE, RED, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import learned, matrices, misfit, stdds
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import learned, matrices, misfit, stdds
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, GREEN, GREY, ORANGE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +71,7 @@ def experiment(
 def timing(target: str, scale: Scale, progress: Progress) -> Arrays:
     """Fig 2c."""
     weights, bias = np.array(PAIRS), np.full((len(PAIRS), 2), -0.5)
-    net = pair.network()
+    net = network()
     sample = stdds(
         net, weights, bias, target=target, duration=scale.stdd_ms, repeats=scale.repeats, t_max=T_MAX, seed=SEED,
         progress=progress,
@@ -81,7 +82,7 @@ def timing(target: str, scale: Scale, progress: Progress) -> Arrays:
 
 def aligning(target: str, scale: Scale, variant: str, progress: Progress) -> Arrays:
     """Fig 2d: 1,500 updates of 1,500 steps."""
-    net = pair.network(
+    net = network(
         bias=BIAS,
         update=f"every {UPDATE:g} ms",
         sample=10 * UPDATE,
@@ -104,7 +105,7 @@ def plane(target: str, scale: Scale, progress: Progress) -> Arrays:
     points = np.linspace(-2.0, 2.0, scale.points)
     starts = np.array([(into, back) for back in points for into in points])
     tiny = 1e-9  # the weights stand still: their change is that of the pair sums
-    net = pair.network(
+    net = network(
         bias=(0.0, 0.0), learning_rate=tiny, update="run end", execution="host", sample=scale.plane_ms, spikes=False
     )
     first, repeats = matrices(starts), max(4, scale.repeats // 8)

@@ -15,20 +15,20 @@ from typing import Any, Literal
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw_networks import sweep
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.fig4 import by_level, draw, ratio_of_medians
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import Training
+from salhw_networks.sampling import sweep
+from salhw_networks.sampling.sweep import Condition, Scale
+from salhw_networks.sampling.synaptic_noise import by_level, draw, ratio_of_medians
+from salhw_networks.sampling.training import Training
 
 LEVELS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05)
 SYNAPTIC = 0.2
 RATE, SAL, DECAY = 0.001, 0.002, 4e-5
 METHODS = {"none": (0.0, 0.0), "SAL": (SAL, 0.0), "KP": (0.0, DECAY)}
 SCALES = {
-    "smoke": Scale(targets=3, seeds=2, cycles=200, checks=2, measure=400_000.0, speed=100.0),
-    "default": Scale(targets=5, seeds=4, cycles=3_000, checks=8, measure=1e6, speed=50.0),
-    "paper": Scale(targets=5, seeds=4, cycles=150_000, checks=75, measure=1e7),
+    "smoke": Scale(distributions=3, seeds=2, cycles=200, checks=2, measure=400_000.0, speed=100.0),
+    "default": Scale(distributions=5, seeds=4, cycles=3_000, checks=8, measure=1e6, speed=50.0),
+    "paper": Scale(distributions=5, seeds=4, cycles=150_000, checks=75, measure=1e7),
 }
 VARIANTS = {
     "paper": Training(noise_in="sleep"),
@@ -54,10 +54,10 @@ def experiment(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Plasticity noise in sampling networks: SAL holds the weights together, Kolen-Pollack does not."""
-    size, how = SCALES[scale], VARIANTS[variant]
+    size, training = SCALES[scale], VARIANTS[variant]
     chosen = conditions()
-    work = Work("fig5", out, target, sweep.key(how, size, chosen), sweep.total(size), progress)
-    data = sweep.run(work, how, size, chosen)
+    work = Work("fig5", out, target, sweep.key(training, size, chosen), sweep.total(size), progress)
+    data = sweep.run(work, training, size, chosen)
     claims = judge(data, size, np.array(LEVELS))
     picture = partial(draw, data=data, levels=np.array(LEVELS), x="plasticity noise")
     return work.finish(TITLE, claims, data, picture, scale=scale, variant=variant, levels=list(LEVELS))

@@ -12,9 +12,10 @@ import numpy as np
 from salhw import Alpha, Rectangular
 from salhw.description.kernels import Kernel
 from salhw.theory import stdd
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, RED, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import matrices, misfit, stdds
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import matrices, misfit, stdds
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +62,7 @@ def measure(target: str, scale: Scale, name: str, progress: Progress) -> Arrays:
     random = np.random.default_rng(SEED)
     weights, bias = random.uniform(-1.0, 1.0, (2, DRAWS, 2))
     kernel, dt = KERNELS[name], TAU_REF / STEPS
-    net = pair.network(tau_ref=TAU_REF, dt=dt, kernel=kernel)
+    net = network(tau_ref=TAU_REF, dt=dt, kernel=kernel)
     sample = stdds(
         net, weights, bias, target=target, duration=scale.duration, repeats=scale.repeats, t_max=T_MAX, seed=SEED,
         progress=progress,
@@ -77,16 +78,16 @@ def judge(data: Arrays, scale: Scale) -> list[Claim]:
     for name in KERNELS:
         sample, exact = data[f"{name}_measured"], data[f"{name}_exact"]
         enough = exact * scale.duration * STEPS / TAU_REF >= ENOUGH
-        found = misfit(sample, exact, enough)
+        fits = misfit(sample, exact, enough)
         within = 4.0 * expected * np.sqrt(2.0 / enough.sum(axis=1))
         apart = 0.5 * np.abs(sample.mean(axis=1) - exact).sum(axis=1) / exact.sum(axis=1)
         claims.append(
             Claim(
                 f"{name} PSP: (measured - exact)² / standard error², mean over lags, four draws",
                 "good agreement",
-                f"{', '.join(f'{m:.2f}' for m in found)} (expected {expected:.2f} ± {within.max() / 4:.2f}); total "
+                f"{', '.join(f'{m:.2f}' for m in fits)} (expected {expected:.2f} ± {within.max() / 4:.2f}); total "
                 f"variation {apart.max():.2%}",
-                bool((np.abs(found - expected) < within).all()),
+                bool((np.abs(fits - expected) < within).all()),
             )
         )
     return claims

@@ -12,8 +12,10 @@ import numpy as np
 from salhw import compile
 from salhw.description.fields import FloatArray
 from salhw.theory import rates
-from salhw_networks import dale, pair
-from salhw_networks.experiment import BLUE, GREEN, ORANGE, RED, Arrays, Claim, Progress, Work, parts, tidy
+from salhw_networks.dale.network import effective_weight, network
+from salhw_networks.experiment import Arrays, Claim, Progress, Work, parts
+from salhw_networks.pairs.network import network as pair
+from salhw_networks.plots import BLUE, GREEN, ORANGE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,10 +56,10 @@ def parameters(draws: int, variant: str) -> Arrays:
     of_inhibition, of_bias = VARIANTS[variant]
     random = np.random.default_rng([SEED, 1])
     means = {"IE": (4.0, 0.2), "EI": (-1.0, of_inhibition), "bE": (0.0, of_bias), "bI": (-2.0, 0.2)}
-    found = {name: mean + sd * random.normal(size=(draws, 2)) for name, (mean, sd) in means.items()}
+    drawn = {name: mean + sd * random.normal(size=(draws, 2)) for name, (mean, sd) in means.items()}
     for name, (mean, _) in means.items():
-        found[name][0] = mean
-    return found
+        drawn[name][0] = mean
+    return drawn
 
 
 def experiment(
@@ -96,9 +98,9 @@ def driven(target: str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
     batch = draws * points
     of = {name: np.repeat(value, points, axis=0) for name, value in p.items()}
     activity = 1.0 / (1.0 + np.exp(-p["bE"][:, :1]))
-    eq38 = dale.effective_weight(excitation, p["EI"][:, 1:], p["IE"][:, :1], p["bI"][:, :1], activity)
+    eq38 = effective_weight(excitation, p["EI"][:, 1:], p["IE"][:, :1], p["bI"][:, :1], activity)
     through, measured = one_way(target, scale.rate_ms, np.tile(excitation, draws), of, halves[0])
-    with compile(pair.network(learning_rate=0.0, spikes=False, execution="host"), target).open(
+    with compile(pair(learning_rate=0.0, spikes=False, execution="host"), target).open(
         instances=batch, seed=SEED + 1
     ) as session:
         weights = np.zeros((batch, 2, 2))
@@ -106,8 +108,8 @@ def driven(target: str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
         session.set("projections.pair.weights", weights)
         session.set("populations.neurons.bias", of["bE"])
         direct = _activity(session, scale.rate_ms, "neurons", halves[1])
-    found = {"dale": through, "direct": direct, "measured": measured}
-    return {"excitation": excitation, "eq38": eq38, **{k: v.reshape(draws, points) for k, v in found.items()}}
+    activities = {"dale": through, "direct": direct, "measured": measured}
+    return {"excitation": excitation, "eq38": eq38, **{k: v.reshape(draws, points) for k, v in activities.items()}}
 
 
 def one_way(
@@ -122,7 +124,7 @@ def one_way(
 
     weights, inhibition = np.zeros((len(excitation), 2, 2)), p["EI"].copy()
     weights[:, 1, 0], inhibition[:, 0] = excitation, 0.0
-    with compile(dale.network(learning_rate=0.0), target).open(instances=len(excitation), seed=SEED) as session:
+    with compile(network(learning_rate=0.0), target).open(instances=len(excitation), seed=SEED) as session:
         for path, value in ((EE, weights), (EI, inhibition), (IE, p["IE"]), (BIAS_E, p["bE"]), (BIAS_I, p["bI"])):
             session.set(path, value)
         activity = _activity(session, duration, "excitatory", progress)
@@ -157,7 +159,7 @@ def plane(target: str, scale: Scale, progress: Progress) -> Arrays:
     start[..., 0, 1], start[..., 1, 0] = grid[:, None], grid
     start = np.maximum(start.reshape(-1, 2, 2), 1e-3)  # above the bound at 0, which would cut a change downwards
     tiny = 1e-9  # so that the weights stand still: what they change by is the pair sums
-    with compile(dale.network(learning_rate=tiny, update="run end"), target).open(
+    with compile(network(learning_rate=tiny, update="run end"), target).open(
         instances=len(start), seed=SEED + 2
     ) as session:
         session.set(EE, start)
@@ -189,9 +191,9 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
     moved = where == "EI"
     every = "run end" if moved else f"every {UPDATE:g} ms"
     eta = (0.0, ETA) if where == "local" else (ETA, 0.0)
-    net = dale.network(learning_rate=eta[0], inhibitory_rate=eta[1], update=every)
+    net = network(learning_rate=eta[0], inhibitory_rate=eta[1], update=every)
     inner = max(1, round(period / 3000.0)) if moved else 1
-    found = []
+    held = []
     with compile(net, target).open(instances=batch, seed=SEED + 3) as session:
         ones = np.zeros((batch, 2, 2))
         ones[:, 0, 1], ones[:, 1, 0] = start.T if where == "EE" else np.ones((2, batch))
@@ -200,7 +202,7 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
         session.set(IE, spread(p["IE"]))
         session.set(BIAS_E, spread(p["bE"]))
         session.set(BIAS_I, spread(p["bI"]))
-        found.append(_weights(session))
+        held.append(_weights(session))
         for k in range(samples * inner):
             session.run(period / inner)
             if moved:
@@ -208,13 +210,13 @@ def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) 
                 session.set(EE, ones)
                 session.set(EI, np.minimum(session.get(EI) + change, 0.0))
             if (k + 1) % inner == 0:
-                found.append(_weights(session))
+                held.append(_weights(session))
                 steps[0]((k + 1) / (samples * inner))
-    excitation, inhibition = np.moveaxis(np.array(found), 1, 0)
+    excitation, inhibition = np.moveaxis(np.array(held), 1, 0)
     # Synapse 0 comes from neuron 1 and passes its interneuron.
     source = [1, 0]
     activity = 1.0 / (1.0 + np.exp(-spread(p["bE"])[:, source]))
-    effective = dale.effective_weight(
+    effective = effective_weight(
         excitation, inhibition, spread(p["IE"])[:, source], spread(p["bI"])[:, source], activity
     )
     learning = excitation if where == "EE" else inhibition
@@ -305,7 +307,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     b.legend(frameon=False)
     tidy(b, "b  rates (strong colour: no parameter noise)")
     grid, drift = data["plane_grid"], data["plane_drift"]
-    effective = dale.effective_weight(grid, -1.0, 4.0, -2.0, 0.5)
+    effective = effective_weight(grid, -1.0, 4.0, -2.0, 0.5)
     size = np.hypot(drift[..., 0], drift[..., 1])
     c.contourf(effective, effective, size.T, 15, cmap="GnBu", alpha=0.9)
     c.quiver(effective, effective, drift[..., 0].T, drift[..., 1].T, pivot="mid", width=0.004)

@@ -25,23 +25,11 @@ import numpy as np
 
 from salhw import Chip, Target, compile
 from salhw.description.fields import FloatArray
-from salhw_networks import sweep
-from salhw_networks.experiment import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    RED,
-    SKY,
-    Arrays,
-    Claim,
-    Progress,
-    Work,
-    quartiles,
-)
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import BIAS, WEIGHTS, Cases, Training, asymmetry, description
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, quartiles
+from salhw_networks.sampling import sweep
+from salhw_networks.sampling.sweep import Condition, Scale
+from salhw_networks.sampling.training import BIAS, WEIGHTS, Cases, Training, asymmetry, description
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,9 +92,9 @@ def curves(target: Target, methods: dict[str, tuple[float, float]], rate: float)
     def condition(method: str, gaussian: float = 0.0) -> Condition:
         return Condition(method, gaussian, 0.0, rate, *methods.get(method, ()))
 
-    found = [Curve("baseline", condition("baseline"))]
+    every = [Curve("baseline", condition("baseline"))]
     if not varied(target):
-        return found + [Curve("Gaussian 0.8", condition(m, 0.8)) for m in methods]
+        return every + [Curve("Gaussian 0.8", condition(m, 0.8)) for m in methods]
     noises = (
         ("Gaussian 0.8", 1.0, 0.8, SENSORS),
         ("synapses x 4", 4.0, 0.0, SENSORS[::2]),
@@ -115,11 +103,11 @@ def curves(target: Target, methods: dict[str, tuple[float, float]], rate: float)
     for noise, mismatch, gaussian, sensors in noises:
         for method in methods:
             for spread in sensors if method == "SAL" else SENSORS[-1:]:
-                found.append(Curve(noise, condition(method, gaussian), mismatch, spread))
-    return found + [Curve("trial", condition(m), 1.0, SENSORS[-1], trial=True) for m in ("none", "SAL", "slow SAL")]
+                every.append(Curve(noise, condition(method, gaussian), mismatch, spread))
+    return every + [Curve("trial", condition(m), 1.0, SENSORS[-1], trial=True) for m in ("none", "SAL", "slow SAL")]
 
 
-def run(work: Work, how: Training, scale: Scale, chosen: Sequence[Curve], target: Target) -> Arrays:
+def run(work: Work, training: Training, scale: Scale, chosen: Sequence[Curve], target: Target) -> Arrays:
     """Train all curves. On chips that differ each is a session of its own on the same chips, two at a time; else those
     with one rate of SAL are one batch.
 
@@ -130,18 +118,18 @@ def run(work: Work, how: Training, scale: Scale, chosen: Sequence[Curve], target
 
         def one(k: int) -> Arrays:
             chips = chosen[k].of(target).sample_chips(scale.runs, seed=sweep.SEED)
-            return _trained(work, how, scale, [chosen[k].condition], chosen[k].of(target), chips, f"{k:02d}")
+            return _trained(work, training, scale, [chosen[k].condition], chosen[k].of(target), chips, f"{k:02d}")
 
-        found, order = side_by_side(work, [partial(one, k) for k in range(len(chosen))]), np.arange(len(chosen))
+        parts, order = side_by_side(work, [partial(one, k) for k in range(len(chosen))]), np.arange(len(chosen))
     else:
         batches = one_rate_each([c.condition.sal for c in chosen])
-        found = [
-            _trained(work, how, scale, [chosen[k].condition for k in batch], target, None, f"batch{n}")
+        parts = [
+            _trained(work, training, scale, [chosen[k].condition for k in batch], target, None, f"batch{n}")
             for n, batch in enumerate(batches)
         ]
         order = np.argsort(np.concatenate(batches))
     cycle = scale.speed * scale.part * np.arange(scale.checks + 1)
-    return {"cycle": cycle, **{name: np.concatenate([f[name] for f in found], axis=1)[:, order] for name in found[0]}}
+    return {"cycle": cycle, **{name: np.concatenate([f[name] for f in parts], axis=1)[:, order] for name in parts[0]}}
 
 
 def one_rate_each(rates: Sequence[float]) -> list[list[int]]:
@@ -166,7 +154,7 @@ def side_by_side(work: Work, jobs: Sequence[Callable[[], Arrays]]) -> list[Array
 
 def _trained(
     work: Work,
-    how: Training,
+    training: Training,
     scale: Scale,
     conditions: Sequence[Condition],
     target: Target,
@@ -174,32 +162,32 @@ def _trained(
     name: str,
 ) -> Arrays:
     def effective(batch: Cases) -> Arrays:
-        return {"effective": measured(how, batch.weights, batch.bias, 0.5 * scale.measure, target, chips or ())}
+        return {"effective": measured(training, batch.weights, batch.bias, 0.5 * scale.measure, target, chips or ())}
 
     shape = (len(conditions), scale.runs)
-    found = sweep.trained(
-        work, how, scale, conditions, target, chips=chips, name=f"{name}-", size=len(conditions) * scale.runs,
+    checks = sweep.trained(
+        work, training, scale, conditions, target, chips=chips, name=f"{name}-", size=len(conditions) * scale.runs,
         ends=effective if chips else None,
     )  # fmt: skip
-    ends = [f["effective"] if chips else f["weights"] for f in (found[0], found[-1])]
+    ends = [f["effective"] if chips else f["weights"] for f in (checks[0], checks[-1])]
     return {
-        "forward": np.stack([f["forward"].reshape(shape) for f in found]),
-        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in found]),
+        "forward": np.stack([f["forward"].reshape(shape) for f in checks]),
+        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in checks]),
         "effective": np.stack([asymmetry(w).reshape(shape) for w in ends]),
     }
 
 
 def measured(
-    how: Training, weights: FloatArray, bias: FloatArray, duration: float, target: Target, chips: Sequence[Chip]
+    training: Training, weights: FloatArray, bias: FloatArray, duration: float, target: Target, chips: Sequence[Chip]
 ) -> FloatArray:
     """Effective weights from ``duration`` ms of spikes, (chip, post, pre); 0 where the spikes do not determine one."""
     from salhw_calibration import effective_weights
 
-    found = effective_weights(
-        compile(description(how, plastic=False), target), chips=chips, duration=duration, seed=300 * sweep.SEED,
+    effective = effective_weights(
+        compile(description(training, plastic=False), target), chips=chips, duration=duration, seed=300 * sweep.SEED,
         weights={WEIGHTS: weights, BIAS: bias},
     ).weights["recurrent"]  # fmt: skip
-    return np.nan_to_num(found)
+    return np.nan_to_num(effective)
 
 
 def total(scale: Scale, count: int) -> float:
@@ -212,7 +200,7 @@ def total(scale: Scale, count: int) -> float:
 
 def questions(data: Arrays, chosen: Sequence[Curve], scale: Scale) -> list[Claim]:
     """For each noise: what it costs, and whether SAL recovers it. Wilcoxon's signed ranks over log D_KL, run by run
-    (same chip, target distribution and initial values), one-sided at level .05. SAL is judged where nothing is worse
+    (same chip, desired distribution and initial values), one-sided at level .05. SAL is judged where nothing is worse
     than the baseline by the same test."""
     d = {(c.noise, c.label): data["forward"][-1, k] for k, c in enumerate(chosen)}
     e = {(c.noise, c.label): data["effective"][:, k] for k, c in enumerate(chosen)}
@@ -299,14 +287,19 @@ def _by_noise(
 
 
 def experiment(
-    out: Path, *, how: Training, scale: Scale, target: Target, methods: dict[str, tuple[float, float]], rate: float,
-    progress: Progress | None, **more: Any,
+    out: Path, *, training: Training, scale: Scale, target: Target, methods: dict[str, tuple[float, float]],
+    rate: float, progress: Progress | None, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """Fig 4 on chips of ``target``; ``more`` goes into the JSON file."""
     chosen = curves(target, methods, rate)
-    key = {"training": asdict(how), "scale": asdict(scale), "curves": [asdict(c) for c in chosen], "seed": sweep.SEED}
+    key = {
+        "training": asdict(training),
+        "scale": asdict(scale),
+        "curves": [asdict(c) for c in chosen],
+        "seed": sweep.SEED,
+    }
     work = Work("fig4", out, target, key, total(scale, len(chosen)), progress)
-    data = run(work, how, scale, chosen, target)
+    data = run(work, training, scale, chosen, target)
     title = f"Fig 4 on {target.name}: does SAL recover D_KL on chips?"
     about = {"curves": [[c.noise, c.label] for c in chosen], **more}
     return work.finish(title, questions(data, chosen, scale), data, lambda figure: draw(figure, data, chosen), **about)

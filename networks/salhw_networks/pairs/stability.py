@@ -11,9 +11,10 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.theory import deviation
-from salhw_networks import pair
-from salhw_networks.experiment import BLUE, ORANGE, Arrays, Claim, Progress, Work, tidy
-from salhw_networks.pairs import stdds
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.pairs.measurements import stdds
+from salhw_networks.pairs.network import network
+from salhw_networks.plots import BLUE, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,13 +62,13 @@ def experiment(
 
 def exact(epsilon: float, progress: Progress) -> Arrays:
     """delta and Delta (weight, sign of epsilon, lag) of the theory, in pairs per step; and delta for MEASURED."""
-    found = []
+    deviations = []
     for k, w in enumerate(WEIGHTS):
         matrix = [[0.0, w], [w, 0.0]]
         of = [deviation(matrix, e, BIAS, np.ones(STEPS), STEPS, T_MAX) for e in (epsilon, -epsilon, MEASURED)]
-        found.append([(d.delta, d.integral) for d in of])
+        deviations.append([(d.delta, d.integral) for d in of])
         progress((k + 1) / len(WEIGHTS))
-    both = np.array(found)
+    both = np.array(deviations)
     return {
         "delta": both[:, :2, 0],
         "Delta": both[:, :2, 1],
@@ -80,7 +81,7 @@ def exact(epsilon: float, progress: Progress) -> Arrays:
 def measured(target: str, scale: Scale, progress: Progress) -> Arrays:
     """Delta (weight, repeat, lag) for W_10 = W_01 + MEASURED, from spikes."""
     weights = np.array([(w, w + e) for w in WEIGHTS for e in (0.0, MEASURED)])
-    net = pair.network()
+    net = network()
     sample = stdds(
         net, weights, np.tile(BIAS, (len(weights), 1)), target=target, duration=scale.duration, repeats=scale.repeats,
         t_max=T_MAX, seed=SEED, progress=progress,

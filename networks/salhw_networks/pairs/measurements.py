@@ -15,9 +15,9 @@ WEIGHTS, BIAS = "projections.pair.weights", "populations.neurons.bias"
 
 def matrices(weights: FloatArray) -> FloatArray:
     """(..., 2), (into 0, into 1), as W[post, pre]."""
-    found = np.zeros((*np.shape(weights), 2))
-    found[..., 0, 1], found[..., 1, 0] = np.moveaxis(np.asarray(weights, dtype=np.float64), -1, 0)
-    return found
+    matrix = np.zeros((*np.shape(weights), 2))
+    matrix[..., 0, 1], matrix[..., 1, 0] = np.moveaxis(np.asarray(weights, dtype=np.float64), -1, 0)
+    return matrix
 
 
 def stdds(
@@ -44,11 +44,11 @@ def stdds(
         session.set(WEIGHTS, np.repeat(matrices(weights), repeats, axis=0))
         session.set(BIAS, np.repeat(np.asarray(bias, dtype=np.float64), repeats, axis=0))
         recording = session.run(duration, progress=progress)
-    trains, found = recording.spikes["neurons"], []
+    trains, rates = recording.spikes["neurons"], []
     for k in range(len(weights) * repeats):
         first, second = (np.rint(trains.times(n, k) / net.dt).astype(np.int64) for n in (0, 1))
-        found.append(measured_stdd(first, second, t_max, round(duration / net.dt)).rate)
-    return np.array(found).reshape(len(weights), repeats, -1)
+        rates.append(measured_stdd(first, second, t_max, round(duration / net.dt)).rate)
+    return np.array(rates).reshape(len(weights), repeats, -1)
 
 
 def learned(

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from salhw.demonstration import pairs, sampling, timing
-from salhw.demonstration.common import Row
 from salhw.io.files import folder, write_json
+from salhw_networks.demo import pairs, sampling, timing
+from salhw_networks.demo.common import Row
 
 TARGET = "reference"
 FILES = ("weights.png", "stdd.png", "pairs.h5", "sampling.h5", "summary.json")
@@ -41,7 +41,7 @@ def run(out: Path, progress: Progress | None = None) -> dict[str, Any]:
     network = sampling.run(TARGET, parts[2])
 
     # Here, because it is slow to import and the numbers are worth having without it.
-    from salhw.demonstration import figures
+    from salhw_networks.demo import figures
 
     figures.weights(out / "weights.png", pair, network)
     figures.stdd(out / "stdd.png", spikes)

@@ -1,7 +1,7 @@
 """Training a spiking sampling network with wake-sleep on any target (paper sections 2.4.1, 4.3; Eqs 4, 5, 32, 33).
 
 A cycle: the network sleeps, i.e. samples freely, while its plasticity (wake-sleep STDP, SAL) collects spike pairs; then
-the wake phase, computed from the target distribution or sampled with the visible neurons clamped; then the biases and
+the wake phase, computed from the desired distribution or sampled with the visible neurons clamped; then the biases and
 Kolen and Pollack's decay. All of it goes through a Session, for a whole batch of cases at once: Python acts between
 runs, never between steps.
 """
@@ -47,12 +47,12 @@ class Training:
     """How to train; Table 1's values. Times in ms.
 
     Args:
-        size, visible: neurons, and how many of them (the first ones) the target distribution is over; the others are
+        size, visible: neurons, and how many of them (the first ones) the desired distribution is over; the others are
             hidden. All are visible by default.
         rule: ``spike``: the sleep phase's term of Eq 4 is STDP with a triangular window; ``state``: it is computed from
             the sampled states.
-        wake: ``computed``: <z_i z_j> of the target distribution, exact (for hidden neurons: given the visible ones,
-            for the symmetric part of the weights); ``sampled``: ``patterns`` states drawn from the target per cycle,
+        wake: ``computed``: <z_i z_j> of the desired distribution, exact (for hidden neurons: given the visible ones,
+            for the symmetric part of the weights); ``sampled``: ``patterns`` states drawn from it per cycle,
             each held by the visible neurons for sleep / patterns.
         update, pairing: of SAL, for targets whose own rule has another schedule or pairs (``spike`` and ``every T ms``,
             with T a part of ``sleep``, need rule="state" or a target that has them for wake-sleep, too).
@@ -79,7 +79,7 @@ class Training:
 
     @property
     def seen(self) -> int:
-        """How many neurons the target distribution is over."""
+        """How many neurons the desired distribution is over."""
         return self.size if self.visible is None else self.visible
 
 
@@ -88,7 +88,7 @@ class Cases:
     """A batch of networks in training; the leading dimension of everything is "case".
 
     Args:
-        target: distribution of the visible neurons' states, (case, 2**visible).
+        desired: distribution of the visible neurons' states, (case, 2**visible).
         weights, bias: (case, post, pre), (case, neuron).
         rate: eta of weights and biases per cycle (Eqs 32, 33), (case,).
         sal: eta of SAL per cycle, in the same normalisation: per pair and tau_ref / sleep, (case,).
@@ -96,7 +96,7 @@ class Cases:
         noise: xi, added to the wake-sleep windows' amplitude of 1, (case, post, pre).
     """
 
-    target: FloatArray
+    desired: FloatArray
     weights: FloatArray
     bias: FloatArray
     rate: FloatArray
@@ -117,33 +117,33 @@ class Cases:
         return cls(*(np.concatenate([getattr(c, name) for c in cases]) for name in cls.__dataclass_fields__))
 
 
-def description(how: Training, *, plastic: bool = True) -> Network:
+def description(training: Training, *, plastic: bool = True) -> Network:
     """The network that is trained; weights, biases and learning rates are zero until a session sets them.
 
     ``plastic=False`` leaves the rules out and counts states instead: what D_KL is measured with.
     """
     rules = []
-    limits = {"bounds": (-how.bounds, how.bounds)} if how.bounds is not None else {}
-    options = {"update": how.update, "execution": "host", **limits}
-    if plastic and how.rule == "spike":
-        rules.append(WakeSleep(learning_rate=0.0, tau_ref=how.tau_ref, phase="sleep", **options))
+    limits = {"bounds": (-training.bounds, training.bounds)} if training.bounds is not None else {}
+    options = {"update": training.update, "execution": "host", **limits}
+    if plastic and training.rule == "spike":
+        rules.append(WakeSleep(learning_rate=0.0, tau_ref=training.tau_ref, phase="sleep", **options))
     if plastic:
-        rules.append(SAL(learning_rate=0.0, tau=how.tau_ref, pairing=how.pairing, **options))
+        rules.append(SAL(learning_rate=0.0, tau=training.tau_ref, pairing=training.pairing, **options))
     return Network(
         name="sampling",
-        dt=how.dt,
-        populations=[Population(name="neurons", size=how.size, neuron=GLM(tau_ref=how.tau_ref))],
+        dt=training.dt,
+        populations=[Population(name="neurons", size=training.size, neuron=GLM(tau_ref=training.tau_ref))],
         projections=[
             Projection(
                 name="recurrent",
                 pre="neurons",
                 post="neurons",
-                weights=np.zeros((how.size, how.size)),
-                kernel=Rectangular(tau_syn=how.tau_ref),
+                weights=np.zeros((training.size, training.size)),
+                kernel=Rectangular(tau_syn=training.tau_ref),
                 plasticity=rules,
             )
         ],
-        probes=[StateOccupancy("neurons")] if not plastic or how.rule == "state" else [],
+        probes=[StateOccupancy("neurons")] if not plastic or training.rule == "state" else [],
     )
 
 
@@ -173,23 +173,23 @@ def _moments(p: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def wake_moments(
-    target: FloatArray, weights: FloatArray, bias: FloatArray, visible: int
+    desired: FloatArray, weights: FloatArray, bias: FloatArray, visible: int
 ) -> tuple[FloatArray, FloatArray]:
     """<z_i> (case, neuron) and <z_i z_j> (case, neuron, neuron), zero diagonal, with the visible neurons distributed as
-    ``target`` (case, 2**visible) and the hidden ones as the Boltzmann distribution given these.
+    ``desired`` (case, 2**visible) and the hidden ones as the Boltzmann distribution given these.
 
     For hidden neurons the weights' symmetric part stands for them: an asymmetric network has no distribution in closed
     form. With all neurons visible the weights do not matter.
     """
     n = bias.shape[1]
-    joint = target
+    joint = desired
     if visible < n:
         z, pairs = _pair_states(n)
         symmetric = 0.5 * (weights + np.swapaxes(weights, 1, 2))
         log_p = 0.5 * _mapped(symmetric.reshape(len(bias), -1), pairs.T) + _mapped(bias, z.T)
         log_p = log_p.reshape(len(bias), -1, 2**visible)  # the hidden neurons' bits are the higher ones
         p = np.exp(log_p - log_p.max(axis=1, keepdims=True))
-        joint = (p / p.sum(axis=1, keepdims=True) * target[:, None, :]).reshape(len(bias), -1)
+        joint = (p / p.sum(axis=1, keepdims=True) * desired[:, None, :]).reshape(len(bias), -1)
     return _moments(joint)
 
 
@@ -199,7 +199,7 @@ def _opened(net: Network, cases: Cases, target: Target | str, seed: int, chips: 
 
 
 def train(
-    how: Training,
+    training: Training,
     cases: Cases,
     cycles: int,
     *,
@@ -217,13 +217,13 @@ def train(
     random = np.random.default_rng([seed, 0x57A6E])
     declared = resolve(target)
     w_range, b_range = declared.projections["weights"], declared.neurons["GLM"]["bias"]
-    w_limits, b_limits = _limits(how, w_range), _limits(how, b_range)
-    clamped = np.clip((-CLAMP, CLAMP), *_limits(replace(how, bounds=None), b_range))
+    w_limits, b_limits = _limits(training, w_range), _limits(training, b_range)
+    clamped = np.clip((-CLAMP, CLAMP), *_limits(replace(training, bounds=None), b_range))
     cases = cases.with_state(np.clip(cases.weights, *w_limits), np.clip(cases.bias, *b_limits))
-    with _opened(description(how), cases, target, seed, chips) as session:
+    with _opened(description(training), cases, target, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
-        cycle = _cycle(how, cases, session, (w_limits, b_limits), clamped, random)
+        cycle = _cycle(training, cases, session, (w_limits, b_limits), clamped, random)
         for k in range(cycles):
             cases = cycle(cases)
             if progress:
@@ -232,7 +232,7 @@ def train(
 
 
 def _cycle(
-    how: Training,
+    training: Training,
     cases: Cases,
     session: Session,
     limits: tuple[tuple[float, float], tuple[float, float]],
@@ -240,18 +240,18 @@ def _cycle(
     random: np.random.Generator,
 ) -> Callable[[Cases], Cases]:
     """One cycle as a function of the cases; what does not change from cycle to cycle is worked out here."""
-    per_pair = how.tau_ref / how.sleep
-    spiking = how.rule == "spike"
+    per_pair = training.tau_ref / training.sleep
+    spiking = training.rule == "spike"
     eta, decay = cases.rate[:, None, None], cases.decay[:, None, None]
     noisy = eta * (1.0 + cases.noise)
-    in_wake = noisy if how.noise_in == "both" else np.broadcast_to(eta, noisy.shape)
-    sal = cases.sal[:, None, None] * (1.0 + cases.noise if how.noise_in == "code" else 1.0)
-    n, z = how.size, states(how.size)
+    in_wake = noisy if training.noise_in == "both" else np.broadcast_to(eta, noisy.shape)
+    sal = cases.sal[:, None, None] * (1.0 + cases.noise if training.noise_in == "code" else 1.0)
+    n, z = training.size, states(training.size)
     rates = [f"projections.recurrent.plasticity[{k}].learning_rate" for k in range(2)]
     ws_path, sal_path = rates if spiking else ("", "projections.recurrent.plasticity.learning_rate")
     any_sal = bool(cases.sal.any())
-    computed = wake_moments(cases.target, cases.weights, cases.bias, how.seen) if how.seen == n else None
-    cumulated = np.cumsum(cases.target, axis=1)
+    computed = wake_moments(cases.desired, cases.weights, cases.bias, training.seen) if training.seen == n else None
+    cumulated = np.cumsum(cases.desired, axis=1)
     w_limits, b_limits = limits
     held: dict[str, float] = {}
 
@@ -266,7 +266,7 @@ def _cycle(
     def run(duration: float, share: float = 1.0) -> tuple[FloatArray, FloatArray | None]:
         """<z_i> and, for the state-based rule, <z_i z_j>, times ``share``."""
         recording = session.run(duration)
-        mean = np.asarray(recording.counts["neurons"] * (share * how.tau_ref / duration), dtype=np.float64)
+        mean = np.asarray(recording.counts["neurons"] * (share * training.tau_ref / duration), dtype=np.float64)
         if spiking:
             return mean, None
         counts = recording.occupancy_counts["neurons"]
@@ -274,17 +274,17 @@ def _cycle(
 
     def wake(bias: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray | None]:
         """The moments that the wake phase adds; spike-based and sampled, the weights have them already."""
-        if how.wake == "computed":
-            return computed or wake_moments(cases.target, weights, bias, how.seen)
+        if training.wake == "computed":
+            return computed or wake_moments(cases.desired, weights, bias, training.seen)
         first, second = np.zeros_like(bias), None if spiking else np.zeros_like(weights)
-        drawn = (random.random((len(cases), how.patterns))[:, :, None] > cumulated[:, None, :-1]).sum(axis=2)
-        for k in range(how.patterns):
-            shown = clamped[z[drawn[:, k], : how.seen].astype(int)]
-            session.set(BIAS, np.concatenate([shown, bias[:, how.seen :]], axis=1))
+        drawn = (random.random((len(cases), training.patterns))[:, :, None] > cumulated[:, None, :-1]).sum(axis=2)
+        for k in range(training.patterns):
+            shown = clamped[z[drawn[:, k], : training.seen].astype(int)]
+            session.set(BIAS, np.concatenate([shown, bias[:, training.seen :]], axis=1))
             learn(0.0, 0.0)
-            session.run(how.tau_ref)  # until the spikes of the pattern before are over
+            session.run(training.tau_ref)  # until the spikes of the pattern before are over
             learn(-1.0, 0.0)
-            mean, pair = run(how.sleep / how.patterns, 1.0 / how.patterns)
+            mean, pair = run(training.sleep / training.patterns, 1.0 / training.patterns)
             first += mean
             if second is not None and pair is not None:
                 second += pair
@@ -294,11 +294,11 @@ def _cycle(
     def cycle(now: Cases) -> Cases:
         before, bias = now.weights, now.bias
         finer = before - session.get(WEIGHTS)  # than the chip's steps: kept here, so that small changes add up
-        learn(1.0, float(how.sal_phase == "sleep" and any_sal))
-        asleep, asleep_pairs = run(how.sleep)
-        if how.sal_phase == "own" and any_sal:
+        learn(1.0, float(training.sal_phase == "sleep" and any_sal))
+        asleep, asleep_pairs = run(training.sleep)
+        if training.sal_phase == "own" and any_sal:
             learn(0.0, 1.0)
-            session.run(how.sleep)
+            session.run(training.sleep)
         awake, awake_pairs = wake(bias, before)
         weights = session.get(WEIGHTS) + finer - decay * before
         if awake_pairs is not None:
@@ -314,15 +314,15 @@ def _cycle(
     return cycle
 
 
-def _limits(how: Training, declared: Range | tuple[str, ...]) -> tuple[float, float]:
+def _limits(training: Training, declared: Range | tuple[str, ...]) -> tuple[float, float]:
     """What a target declares for weights or biases, within ``bounds``."""
     assert isinstance(declared, Range)
-    bound = np.inf if how.bounds is None else how.bounds
+    bound = np.inf if training.bounds is None else training.bounds
     return max(declared.min, -bound), min(declared.max, bound)
 
 
 def sampled(
-    how: Training,
+    training: Training,
     cases: Cases,
     duration: float,
     *,
@@ -333,22 +333,22 @@ def sampled(
 ) -> FloatArray:
     """The distribution of the visible neurons' states that the networks sample in ``duration`` ms, without learning,
     (case, 2**visible)."""
-    with _opened(description(how, plastic=False), cases, target, seed, chips) as session:
+    with _opened(description(training, plastic=False), cases, target, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
-        session.run(BURN_IN * how.tau_ref)
+        session.run(BURN_IN * training.tau_ref)
         counts = session.run(duration, progress=progress).occupancy_counts["neurons"]
-    seen = counts.reshape(len(cases), -1, 2**how.seen).sum(axis=1)
+    seen = counts.reshape(len(cases), -1, 2**training.seen).sum(axis=1)
     return np.asarray(seen / seen.sum(axis=1, keepdims=True))
 
 
-def divergences(p: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
+def divergences(p: FloatArray, desired: FloatArray) -> tuple[FloatArray, FloatArray]:
     """D_KL(p || p*) (the paper's, Eq 31) and D_KL(p* || p) (the authors' code's) in nats, (case,); the second is
     infinite where a state was never sampled."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(p) - np.log(target)
+        ratio = np.log(p) - np.log(desired)
         forward = np.where(p > 0, p * ratio, 0.0).sum(axis=1)
-        backward = np.where(target > 0, -target * ratio, 0.0).sum(axis=1)
+        backward = np.where(desired > 0, -desired * ratio, 0.0).sum(axis=1)
     return np.maximum(forward, 0.0), np.maximum(backward, 0.0)
 
 

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.compiler.pipeline import compile
-from salhw.demonstration.common import Row, grid
+from salhw import SpikeTrains, compile
 from salhw.description.fields import FloatArray
-from salhw.registry import builder, targets
-from salhw.session.recording import SpikeTrains
 from salhw.theory import measured_stdd, stdd
+from salhw_networks.demo.common import Row, grid
+from salhw_networks.pairs.network import network as pair
 
 INSTANCES = 32  # per pair of weights
 DURATION = 120_000.0
@@ -92,10 +91,10 @@ def run(
 ) -> Timing:
     """Record pairs with fixed weights (W01, W10) ``before`` and ``after``, and compare with the exact STDD."""
     # "run end" keeps the kernel that the other parts use; a second one would have to be compiled first.
-    net = builder("pair")(learning_rate=0.0, update="run end")
+    net = pair(learning_rate=0.0, update="run end")
     matrices = np.zeros((2, 2, 2))
     matrices[:, 0, 1], matrices[:, 1, 0] = np.array([before, after]).T
-    with compile(net, targets()[target]).open(instances=2 * INSTANCES, seed=SEED) as session:
+    with compile(net, target).open(instances=2 * INSTANCES, seed=SEED) as session:
         session.set("projections.pair.weights", np.repeat(matrices, INSTANCES, axis=0))
         recording = session.run(DURATION, progress=progress)
     g, t_max = grid(net), round(LAG / net.dt)

@@ -12,13 +12,14 @@ from salhw.description.fields import FloatArray
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.theory import distribution
-from salhw_networks.experiment import Arrays, Progress, Work, parts, quartiles, tidy
-from salhw_networks.training import Cases, Training, asymmetry, divergences, sampled, train
+from salhw_networks.experiment import Arrays, Progress, Work, parts
+from salhw_networks.plots import quartiles, tidy
+from salhw_networks.sampling.training import Cases, Training, asymmetry, divergences, sampled, train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SEED = 4  # of targets, initial values and simulations
+SEED = 4  # of distributions, initial values and simulations
 TRUNCATED = 1.5  # xi is drawn within so many standard deviations (paper section 2.4.1; the number is the code's)
 
 
@@ -27,14 +28,14 @@ class Scale:
     """How much to run.
 
     Args:
-        targets, seeds: distributions to learn, and initial values of each: targets * seeds runs per condition.
+        distributions, seeds: how many to learn, and initial values of each: distributions * seeds runs per condition.
         cycles, checks: wake-sleep cycles, and in how many equal parts D_KL is measured after each.
         measure: ms of sampling per D_KL (its bias by finite sampling is 17 tau_ref / measure for 7 neurons).
         speed: all learning rates and lambda are multiplied by it, so that one cycle stands for that many. As long as
             the rates are small the network's course is the same; the sampling noise in the weights is not.
     """
 
-    targets: int
+    distributions: int
     seeds: int
     cycles: int
     checks: int
@@ -44,7 +45,7 @@ class Scale:
     @property
     def runs(self) -> int:
         """Per condition."""
-        return self.targets * self.seeds
+        return self.distributions * self.seeds
 
     @property
     def part(self) -> int:
@@ -77,64 +78,63 @@ def _symmetric(matrix: FloatArray) -> FloatArray:
     return np.asarray(upper + upper.T)
 
 
-def _start(how: Training, scale: Scale) -> tuple[FloatArray, ...]:
-    """(target, symmetric weights, bias, unit synaptic noise, unit plasticity noise), each (run, ...): the same draws
-    for every condition, so that conditions can be compared run by run."""
-    n, columns = how.size, []
-    for t in range(scale.targets):
-        random = np.random.default_rng([SEED, 0, t])
-        wanted = distribution(
-            _symmetric(random.uniform(-1.0, 1.0, (how.seen, how.seen))), random.uniform(-1.0, 1.0, how.seen)
-        )
+def _start(training: Training, scale: Scale) -> tuple[FloatArray, ...]:
+    """(desired distribution, symmetric weights, bias, unit synaptic noise, unit plasticity noise), each (run, ...): the
+    same draws for every condition, so that conditions can be compared run by run."""
+    n, seen, columns = training.size, training.seen, []
+    for d in range(scale.distributions):
+        random = np.random.default_rng([SEED, 0, d])
+        coupling, drive = random.uniform(-1.0, 1.0, (seen, seen)), random.uniform(-1.0, 1.0, seen)
+        desired = distribution(_symmetric(coupling), drive)
         for s in range(scale.seeds):
-            random = np.random.default_rng([SEED, 1, t, s])
+            random = np.random.default_rng([SEED, 1, d, s])
             weights = _symmetric(random.normal(0.0, 0.2, (n, n)))
             bias, noise = random.normal(0.0, 0.2, n), random.normal(0.0, 1.0, (n, n))
-            columns.append((wanted, weights, bias, noise * (1.0 - np.eye(n)), truncated_normal(random, (n, n))))
+            columns.append((desired, weights, bias, noise * (1.0 - np.eye(n)), truncated_normal(random, (n, n))))
     return tuple(np.array(column) for column in zip(*columns, strict=True))
 
 
-def cases(how: Training, scale: Scale, conditions: Sequence[Condition]) -> Cases:
+def cases(training: Training, scale: Scale, conditions: Sequence[Condition]) -> Cases:
     """All conditions with all runs as one batch: condition by condition, in each run by run."""
-    wanted, weights, bias, noise, xi = _start(how, scale)
+    desired, weights, bias, noise, xi = _start(training, scale)
 
     def of(value: float) -> FloatArray:
         return np.full(scale.runs, scale.speed * value)
 
     return Cases.joined(
         [
-            Cases(wanted, weights + c.synaptic * noise, bias, of(c.rate), of(c.sal), of(c.decay), c.plastic * xi)
+            Cases(desired, weights + c.synaptic * noise, bias, of(c.rate), of(c.sal), of(c.decay), c.plastic * xi)
             for c in conditions
         ]
     )
 
 
-def key(how: Training, scale: Scale, conditions: Sequence[Condition]) -> dict[str, Any]:
+def key(training: Training, scale: Scale, conditions: Sequence[Condition]) -> dict[str, Any]:
     """Everything that a sweep depends on."""
     chosen = [asdict(c) for c in conditions]
-    return {"training": asdict(how), "scale": asdict(scale), "conditions": chosen, "seed": SEED}
+    return {"training": asdict(training), "scale": asdict(scale), "conditions": chosen, "seed": SEED}
 
 
-def run(work: Work, how: Training, scale: Scale, conditions: Sequence[Condition]) -> Arrays:
+def run(work: Work, training: Training, scale: Scale, conditions: Sequence[Condition]) -> Arrays:
     """Train everything as one batch.
 
     Returns: cycle (check + 1,), those of speed 1 that they stand for; forward D_KL(p || p*), backward D_KL(p* || p),
         asymmetry, (check + 1, condition, run); weights (2, condition, run, post, pre) before and after, bias alike.
     """
     shape = (len(conditions), scale.runs)
-    found = trained(work, how, scale, conditions, work.target)
-    ends = {name: np.stack([found[0][name], found[-1][name]]) for name in ("weights", "bias")}
+    checks = trained(work, training, scale, conditions, work.target)
+    ends = {name: np.stack([checks[0][name], checks[-1][name]]) for name in ("weights", "bias")}
     return {
         "cycle": scale.speed * scale.part * np.arange(scale.checks + 1),
-        **{name: np.stack([f[name].reshape(shape) for f in found]) for name in ("forward", "backward")},
-        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in found]),
+        **{name: np.stack([f[name].reshape(shape) for f in checks]) for name in ("forward", "backward")},
+        "asymmetry": np.stack([asymmetry(f["weights"]).reshape(shape) for f in checks]),
         **{name: value.reshape(2, *shape, *value.shape[2:]) for name, value in ends.items()},
     }
 
 
 def trained(
     work: Work,
-    how: Training,
+    training: Training,
     scale: Scale,
     conditions: Sequence[Condition],
     target: Target | str,
@@ -152,25 +152,25 @@ def trained(
         size: how much work one piece is, in units of ``share``.
         ends: what else to find out at the beginning and at the end.
     """
-    batch, found = cases(how, scale, conditions), list[Arrays]()
+    batch, checks = cases(training, scale, conditions), list[Arrays]()
     for k in range(scale.checks + 1):
 
         def compute(progress: Progress, k: int = k, batch: Cases = batch) -> Arrays:
-            training, measuring = parts(progress, 2)
+            learning, measuring = parts(progress, 2)
             if k:
                 batch = train(
-                    how, batch, scale.part, target=target, seed=100 * SEED + k, chips=chips, progress=training
+                    training, batch, scale.part, target=target, seed=100 * SEED + k, chips=chips, progress=learning
                 )  # fmt: skip
             p = sampled(
-                how, batch, scale.measure, target=target, seed=200 * SEED + k, chips=chips, progress=measuring
+                training, batch, scale.measure, target=target, seed=200 * SEED + k, chips=chips, progress=measuring
             )  # fmt: skip
-            forward, backward = divergences(p, batch.target)
+            forward, backward = divergences(p, batch.desired)
             more = ends(batch) if ends and k in (0, scale.checks) else {}
             return {"weights": batch.weights, "bias": batch.bias, "forward": forward, "backward": backward, **more}
 
-        found.append(work.piece(f"{name}{k:04d}", size * share(scale, k), compute))
-        batch = batch.with_state(found[-1]["weights"], found[-1]["bias"])
-    return found
+        checks.append(work.piece(f"{name}{k:04d}", size * share(scale, k), compute))
+        batch = batch.with_state(checks[-1]["weights"], checks[-1]["bias"])
+    return checks
 
 
 def share(scale: Scale, check: int) -> float:

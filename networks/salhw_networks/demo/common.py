@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import of_kind
 from salhw.description.network import Network
 from salhw.description.plasticity import PairSTDP
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

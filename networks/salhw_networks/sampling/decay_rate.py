@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw_networks import sweep
-from salhw_networks.experiment import BLUE, ORANGE, Arrays, Claim, Progress, Work, quartiles
-from salhw_networks.fig4 import RATE, SAL
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import Training
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.plots import BLUE, ORANGE, quartiles
+from salhw_networks.sampling import sweep
+from salhw_networks.sampling.sweep import Condition, Scale
+from salhw_networks.sampling.synaptic_noise import RATE, SAL
+from salhw_networks.sampling.training import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,9 +28,9 @@ DECAYS = (0.0, 1e-5, 2e-5, 4e-5, 1e-4, 2e-4, 4e-4, 1e-3, 2e-3)
 CHOSEN = 4e-5  # the paper's lambda
 NOISE = {"synaptic": ((0.2, 0.0), (0.8, 0.0)), "plasticity": ((0.2, 0.01), (0.2, 0.05))}
 SCALES = {
-    "smoke": Scale(targets=2, seeds=2, cycles=40, checks=1, measure=200_000.0, speed=50.0),
-    "default": Scale(targets=5, seeds=4, cycles=400, checks=1, measure=1e6, speed=5.0),
-    "paper": Scale(targets=5, seeds=4, cycles=2_000, checks=1, measure=1e7),
+    "smoke": Scale(distributions=2, seeds=2, cycles=40, checks=1, measure=200_000.0, speed=50.0),
+    "default": Scale(distributions=5, seeds=4, cycles=400, checks=1, measure=1e6, speed=5.0),
+    "paper": Scale(distributions=5, seeds=4, cycles=2_000, checks=1, measure=1e7),
 }
 VARIANTS = {
     "paper": Training(noise_in="sleep"),
@@ -60,11 +61,11 @@ def experiment(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Kolen-Pollack's trade-off: more decay, less asymmetry, but a worse D_KL."""
-    size, how = SCALES[scale], VARIANTS[variant]
+    size, training = SCALES[scale], VARIANTS[variant]
     size = replace(size, speed=10.0 * size.speed) if variant == "long" else size
     chosen = conditions()
-    work = Work("fig14", out, target, sweep.key(how, size, chosen), sweep.total(size), progress)
-    data = sweep.run(work, how, size, chosen)
+    work = Work("fig14", out, target, sweep.key(training, size, chosen), sweep.total(size), progress)
+    data = sweep.run(work, training, size, chosen)
     claims = judge(data, size)
     return work.finish(TITLE, claims, data, partial(draw, data=data), scale=scale, variant=variant, best=best(data))
 

@@ -11,10 +11,11 @@ import numpy as np
 from salhw.compiler.pipeline import problems
 from salhw.description.fields import FloatArray
 from salhw.registry import resolve
-from salhw_networks import chips, sweep
-from salhw_networks.experiment import BLUE, GREEN, ORANGE, RED, Arrays, Claim, Progress, Work
-from salhw_networks.sweep import Condition, Scale
-from salhw_networks.training import Training, description
+from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.plots import BLUE, GREEN, ORANGE, RED
+from salhw_networks.sampling import on_chips, sweep
+from salhw_networks.sampling.sweep import Condition, Scale
+from salhw_networks.sampling.training import Training, description
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,9 +27,9 @@ METHODS = {"none": (0.0, 0.0), "SAL": (SAL, 0.0), "KP": (0.0, DECAY)}
 RERUN = {"baseline": 0.009, "none": 0.031, "SAL": 0.009, "KP": 0.021}  # D_KL at .8 after 5,000 cycles
 COLOURS = {"baseline": BLUE, "none": ORANGE, "SAL": GREEN, "KP": RED}
 SCALES = {
-    "smoke": Scale(targets=3, seeds=2, cycles=200, checks=2, measure=400_000.0, speed=10.0),
-    "default": Scale(targets=5, seeds=4, cycles=2_000, checks=8, measure=1e6, speed=10.0),
-    "paper": Scale(targets=5, seeds=4, cycles=20_000, checks=40, measure=1e7),
+    "smoke": Scale(distributions=3, seeds=2, cycles=200, checks=2, measure=400_000.0, speed=10.0),
+    "default": Scale(distributions=5, seeds=4, cycles=2_000, checks=8, measure=1e6, speed=10.0),
+    "paper": Scale(distributions=5, seeds=4, cycles=20_000, checks=40, measure=1e7),
 }
 VARIANTS = {
     "paper": Training(),
@@ -41,9 +42,9 @@ VARIANTS = {
     "on-spike": Training(rule="state", update="spike", pairing="all", sleep=5_000.0, dt=1.0),
 }
 ON_CHIPS = {
-    "smoke": Scale(targets=2, seeds=1, cycles=2, checks=1, measure=10_000.0, speed=100.0),
-    "default": Scale(targets=4, seeds=2, cycles=80, checks=2, measure=50_000.0, speed=62.5),
-    "paper": Scale(targets=5, seeds=4, cycles=2_000, checks=4, measure=1e6, speed=10.0),
+    "smoke": Scale(distributions=2, seeds=1, cycles=2, checks=1, measure=10_000.0, speed=100.0),
+    "default": Scale(distributions=4, seeds=2, cycles=80, checks=2, measure=50_000.0, speed=62.5),
+    "paper": Scale(distributions=5, seeds=4, cycles=2_000, checks=4, measure=1e6, speed=10.0),
 }
 Variant = Literal["paper", "code", "state", "periodic", "on-spike"]
 TITLE = "Fig 4: synaptic noise in sampling networks"
@@ -58,10 +59,10 @@ def conditions(levels: tuple[float, ...] = LEVELS) -> list[Condition]:
 
 def by_level(values: FloatArray, levels: int) -> dict[str, FloatArray]:
     """(..., condition, run) as {method: (..., level, run)}; the baseline has one level."""
-    found = {"baseline": values[..., :1, :]}
+    methods = {"baseline": values[..., :1, :]}
     for k, method in enumerate(METHODS):
-        found[method] = values[..., 1 + k * levels : 1 + (k + 1) * levels, :]
-    return found
+        methods[method] = values[..., 1 + k * levels : 1 + (k + 1) * levels, :]
+    return methods
 
 
 def experiment(
@@ -78,18 +79,18 @@ def experiment(
     another one (``chips``).
     """
     variant = variant or suited(target)
-    how = VARIANTS[variant]
+    training = VARIANTS[variant]
     if variant in ("periodic", "on-spike"):
-        on = resolve(target)
-        if "execution" in on.options:  # the same process models without Lava's runtime: a quarter of the time
-            on = on.with_options(execution="in-process")
-        return chips.experiment(
-            out, how=how, scale=ON_CHIPS[scale], target=on, methods=METHODS, rate=RATE, progress=progress,
+        chip = resolve(target)
+        if "execution" in chip.options:  # the same process models without Lava's runtime: a quarter of the time
+            chip = chip.with_options(execution="in-process")
+        return on_chips.experiment(
+            out, training=training, scale=ON_CHIPS[scale], target=chip, methods=METHODS, rate=RATE, progress=progress,
             variant=variant,
         )  # fmt: skip
     size, chosen = SCALES[scale], conditions()
-    work = Work("fig4", out, target, sweep.key(how, size, chosen), sweep.total(size), progress)
-    data = sweep.run(work, how, size, chosen)
+    work = Work("fig4", out, target, sweep.key(training, size, chosen), sweep.total(size), progress)
+    data = sweep.run(work, training, size, chosen)
     claims = judge(data, size, np.array(LEVELS))
     more = {"scale": scale, "variant": variant, "levels": list(LEVELS)}
     return work.finish(TITLE, claims, data, partial(draw, data=data, levels=np.array(LEVELS)), **more)
@@ -108,10 +109,10 @@ def ratio_of_medians(first: FloatArray, second: FloatArray) -> float:
 
 def kolen_pollack_error(data: Arrays, levels: int, decay: float, cycles: int) -> float:
     """Largest relative deviation of KP's final asymmetry from initial * (1 - lambda)^2n."""
-    found = by_level(data["asymmetry"], levels)["KP"]
-    seen = found[0] > 1e-6  # at noise 0 there is nothing to decay
-    expected = found[0] * (1.0 - decay) ** (2 * cycles)
-    return float(np.abs(found[-1] / np.where(seen, expected, 1.0) - 1.0)[seen].max())
+    decayed = by_level(data["asymmetry"], levels)["KP"]
+    seen = decayed[0] > 1e-6  # at noise 0 there is nothing to decay
+    expected = decayed[0] * (1.0 - decay) ** (2 * cycles)
+    return float(np.abs(decayed[-1] / np.where(seen, expected, 1.0) - 1.0)[seen].max())
 
 
 def judge(data: Arrays, scale: Scale, levels: FloatArray) -> list[Claim]:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from salhw.compiler.pipeline import compile
-from salhw.demonstration.common import Grid, Row, grid
+from salhw import Recording, compile
 from salhw.description.fields import FloatArray
-from salhw.registry import builder, targets
-from salhw.session.recording import Recording
 from salhw.theory import drift, sal_window, stdd
+from salhw_networks.demo.common import Grid, Row, grid
+from salhw_networks.pairs.network import network as pair
 
 LEARNING_RATE = 5e-4  # per pair of spikes: Fig 2d's
 PERIOD = 600.0  # ms: the 1500 steps of Fig 2d between updates
@@ -81,8 +80,8 @@ class Pairs:
 
 def run(target: str, progress: Callable[[float], None] | None = None) -> Pairs:
     """Let the batch learn on ``target``."""
-    net = builder("pair")(learning_rate=LEARNING_RATE, update=f"every {PERIOD:g} ms", sample=SAMPLE, spikes=False)
-    executable = compile(net, targets()[target])
+    net = pair(learning_rate=LEARNING_RATE, update=f"every {PERIOD:g} ms", sample=SAMPLE, spikes=False)
+    executable = compile(net, target)
     with executable.open(instances=len(STARTS) * REPEATS, seed=SEED) as session:
         initial = np.zeros((len(STARTS), REPEATS, 2, 2))
         initial[..., 0, 1], initial[..., 1, 0] = np.moveaxis(np.array(STARTS)[:, None], -1, 0)
