@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from salhw import __version__
+from salhw.cli.conformance import register as register_conformance
 from salhw.cli.demo import register as register_demo
 from salhw.cli.export import register as register_export
 from salhw.cli.interrupt import interrupted, watch
@@ -35,7 +36,6 @@ from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
 from salhw.cli.streams import standard_streams
 from salhw.compiler.pipeline import compile
-from salhw.conformance.command import register as register_conformance
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network

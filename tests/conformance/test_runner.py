@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 import salhw
 from salhw import BackendError, DescriptionError, Diagnostic, FileError
+from salhw.cli.conformance import register
 from salhw.conformance import Check, ConformanceReport, Evidence, Known, catalogue, parametrize, run
 from salhw.conformance import known as known_files
-from salhw.conformance.command import register
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import REGISTRY, Figure
 from salhw.conformance.parametrise import Item

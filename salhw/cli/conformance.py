@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from salhw.cli.places import Force, saved, writable
+from salhw.cli.progress import progress_bar
+from salhw.cli.report import SHORT_FALL, print_json, reported
 from salhw.diagnostics.wording import number
+from salhw.io.files import write_text
+from salhw.registry import resolve
 
 if TYPE_CHECKING:
     from salhw.conformance.model import Outcome
@@ -33,21 +38,16 @@ def conformance(
         list[Path] | None,
         typer.Option(help="An earlier JSON report, to stand beside this one in the page; repeatable."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")] = False,
+    force: Force = False,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random in the checks.")] = 0,
     ideal: Annotated[
         bool, typer.Option("--ideal", help="The target without variability and quantisation, target.ideal().")
     ] = False,
 ) -> None:
     """Measure whether a target does what a description says, beside what it declares."""
-    from salhw.cli.places import saved, writable
-    from salhw.cli.progress import progress_bar
-    from salhw.cli.report import SHORT_FALL, print_json, reported
     from salhw.conformance.html import render
     from salhw.conformance.known import load
     from salhw.conformance.runner import run
-    from salhw.io.files import write_text
-    from salhw.registry import resolve
 
     alone = json == "-"
     with reported(alone):
