@@ -64,7 +64,8 @@ class Option(Model):
             return value  # what is declared is wrong, and refused for that
         if isinstance(value, str) and (value in choices or kind == "text"):
             return str(value)
-        supported, asked = worded(kind, limits, choices), value if isinstance(value, str) else shown(value)
+        supported = worded(kind, limits, choices)
+        asked = value if isinstance(value, str) and value.isprintable() else shown(value)
         otherwise = f"give {data.get('default', (*choices, *(limits or ()), '')[0])!r}"
         if kind == "choice" and isinstance(value, str):
             raise invalid("SAL005", asked, supported, nearest(value, choices, otherwise))
