@@ -15,7 +15,6 @@ from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Projection, rule_name
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic
-from salhw.diagnostics.arguments import MAX_THREADS, number_in
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering
 from salhw.substrate.capabilities import Range
@@ -36,7 +35,7 @@ LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibr
 
 def lower(net: Network, target: Target) -> Lowering:
     """The network as the chip can learn it; what does not go together is refused, what differs is named."""
-    refused = [*_options(target), *_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
+    refused = [*_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
     if refused:
         return Lowering(net, tuple(refused))
     asked, target = target, scaled(net, target)
@@ -61,7 +60,7 @@ def scaled(net: Network, target: Target) -> Target:
     Projections onto one population share it: on the chip it is the bias of the converters that the synapses of a
     neuron have in common.
     """
-    if target.options.get("weight_scale") != "auto" or target.weight_bits is None:
+    if target.option("weight_scale") != "auto" or target.weight_bits is None:
         return target
     scales: dict[str, float] = {}
     for population in net.populations:
@@ -91,22 +90,6 @@ def _fits(p: Projection, target: Target) -> bool:
 
 def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
     return Diagnostic("SAL107", path, asked, supported, fix)
-
-
-def _options(target: Target) -> Iterator[Diagnostic]:
-    for name in ("threads", "time_limit", "hidden_bits"):
-        value = target.options.get(name, "")
-        found = number_in(value, whole=name != "time_limit")
-        most = {"hidden_bits": 8, "threads": MAX_THREADS}.get(name, np.inf)
-        if not found <= most or (found <= 0 and name != "hidden_bits"):
-            supported = "supported 0..8" if name == "hidden_bits" else "supported a number above 0"
-            supported += f", at most {MAX_THREADS}" if name == "threads" else ""
-            yield Diagnostic("SAL103", f"target.options.{name}", value, supported, "choose one")
-    if (rounding := target.options.get("rounding", "")) not in ("stochastic", "symmetric", "half_up"):
-        supported = "supported stochastic, symmetric, half_up"
-        yield Diagnostic("SAL103", "target.options.rounding", rounding, supported, "choose one")
-    if (scale := target.options.get("weight_scale", "fixed")) not in ("fixed", "auto"):
-        yield Diagnostic("SAL103", "target.options.weight_scale", scale, "supported fixed, auto", "choose one")
 
 
 def _mixtures(net: Network) -> Iterator[Diagnostic]:
@@ -228,7 +211,7 @@ def _losses(net: Network) -> Iterator[Diagnostic]:
 
 def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
     speed = target.speed_up or 1.0
-    if target.weight_bits is not None and target.options.get("weight_scale") == "auto":
+    if target.weight_bits is not None and target.option("weight_scale") == "auto":
         for p in net.projections:
             step = code(target.scaled_for(p.name))
             yield f"{p.name}: a weight code is {number(step)}, the range ends at {number(63 * step)}"

@@ -42,8 +42,8 @@ def setting(target: Target) -> PlasticitySetting:
     """What sensors and processor of a target are set to."""
     low_high = target.windows["Exponential"]["tau"]
     assert isinstance(low_high, Range)
-    rounding: Any = target.options["rounding"]  # one of processor's, or PlasticitySetting refuses it
-    limits, hidden = (low_high.min, low_high.max), int(target.options["hidden_bits"])
+    rounding: Any = target.option("rounding")  # one of processor's
+    limits, hidden = (low_high.min, low_high.max), int(target.option("hidden_bits"))
     return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
 
 

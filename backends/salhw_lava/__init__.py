@@ -53,9 +53,9 @@ class LavaBackend:
         neurons, static, plastic = sizes(net)
         processes = PROCESS * (sum(bool(p.plasticity) for p in net.projections)
                                + sum(isinstance(p.neuron, LIF) for p in net.populations))  # fmt: skip
-        runtime = WORKER if target.options["execution"] == "in-process" else RUNTIME + processes
+        runtime = WORKER if target.option("execution") == "in-process" else RUNTIME + processes
         return Memory(
-            once=0 if target.options["ssh"] else runtime + RECORDED,
+            once=0 if target.option("ssh") else runtime + RECORDED,
             each=2_000 + 300 * neurons + 125 * static + 225 * plastic,
             every_step=True,
         )
@@ -87,7 +87,7 @@ def worker(target: Target) -> Worker:
     from salhw.diagnostics import BackendError, Diagnostic
     from salhw.worker import shared
 
-    python, ssh = target.options["python"], target.options["ssh"] or None
+    python, ssh = str(target.option("python")), str(target.option("ssh")) or None
     if ssh and not python:
         finding = Diagnostic(
             "SAL603", "target.options.python", "", "an interpreter on the host", "python='/path/on/it'"

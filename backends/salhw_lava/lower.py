@@ -35,7 +35,6 @@ from salhw_lava.reach import at_once, own_weights
 from salhw_lava.rules import code_for, learning_size, lowered_rule, shortest_interval, wanted_changes
 from salhw_lava.words import Leak, Potential, shorter_psps, word
 
-EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
 
 
@@ -43,10 +42,11 @@ def lower(net: Network, target: Target) -> Lowering:
     """See Backend.lower. A pure function."""
     target = chosen(net, target)
     how = arithmetic(target)
-    findings = [*_options(target, how)]
-    if findings:
-        return Lowering(net, tuple(findings))
-    findings += _forced_membranes(net)
+    if not log2(how.unit).is_integer():
+        asked, fix = f"a step of 1/{how.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
+        path, supported = "target.projections.weights", "steps that are powers of two"
+        return Lowering(net, (Diagnostic("SAL121", path, asked, supported, fix),))
+    findings = [*_forced_membranes(net)]
     populations, projections, held = [], [], {}
     for population in net.populations:
         lowered, found, held[population.name] = _population(net, population, how)
@@ -58,9 +58,7 @@ def lower(net: Network, target: Target) -> Lowering:
         findings += found
     lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
     cores, too_many = occupied(lowered_net)
-    where = (
-        "under Lava's runtime" if target.options["execution"] == "runtime" else "in one process, without the runtime"
-    )
+    where = "under Lava's runtime" if target.option("execution") == "runtime" else "in one process, without the runtime"
     arith = "fixed point" if how.fixed else "floating point"
     held_in = (*_steps(how, target), *_widths(net, how))
     notes = (f"Lava's {arith} models, {where}", *held_in, cores, *_microcodes(lowered_net, how))
@@ -74,11 +72,11 @@ def chosen(net: Network, target: Target) -> Target:
     learning rate can be had. The epoch: the longest in which no neuron of a plastic projection can spike twice.
     """
     learning = [p for p in net.projections if p.plasticity]
-    if target.options.get("epoch") == "auto":
+    if target.option("epoch") == "auto":
         gaps = [shortest_interval(net, name) for p in learning for name in (p.pre, p.post)]
         taus = [floor(w.tau / net.dt) for p in learning for w in (p.plasticity[0].causal, p.plasticity[0].anticausal)]
-        target = target.with_options(epoch=str(max(1, min([LONGEST_EPOCH, *gaps, *taus]) if learning else 1)))
-    if target.options.get("weight_exponent") != "auto" or not arithmetic(target).fixed:
+        target = target.with_options(epoch=max(1, min([LONGEST_EPOCH, *gaps, *taus]) if learning else 1))
+    if target.option("weight_exponent") != "auto" or not arithmetic(target).fixed:
         return target
     largest = max((float(np.abs(own_weights(p)).max(initial=0.0)) for p in net.projections), default=0.0)
     for exponent in range(-4, 0) if largest else ():
@@ -115,26 +113,8 @@ def _widths(net: Network, how: Arithmetic) -> Iterator[str]:
 
 
 def epoch(target: Target) -> int:
-    """Steps per learning epoch; 0 if the option is no number."""
-    text = target.options.get("epoch", "1")
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
-def _options(target: Target, how: Arithmetic) -> Iterator[Diagnostic]:
-    if not log2(how.unit).is_integer():
-        asked, fix = f"a step of 1/{how.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
-        yield Diagnostic("SAL121", "target.projections.weights", asked, "steps that are powers of two", fix)
-    exponent = target.options.get("weight_exponent", "given")
-    if exponent not in ("given", "auto"):
-        fix = "weight_exponent='auto', or salhw_lava.with_weight_exponent(target, exponent)"
-        yield Diagnostic("SAL103", "target.options.weight_exponent", exponent, "supported given, auto", fix)
-    execution = target.options.get("execution", "runtime")
-    if execution not in EXECUTIONS:
-        supported = f"supported {', '.join(EXECUTIONS)}"
-        yield Diagnostic("SAL103", "target.options.execution", execution, supported, f"execution='{EXECUTIONS[0]}'")
-    if not 1 <= epoch(target) <= LONGEST_EPOCH:
-        text = target.options["epoch"]
-        yield Diagnostic("SAL121", "target.options.epoch", text, f"1..{LONGEST_EPOCH} steps", "epoch='1'")
+    """Steps per learning epoch, of a target for which ``auto`` has been ``chosen``."""
+    return int(target.option("epoch"))
 
 
 def _approximation(code: str, path: str, asked: str, size: str, fix: str = "") -> Diagnostic:

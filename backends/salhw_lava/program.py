@@ -94,7 +94,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
     shift = np.arange(copies)[:, None]
     return {
         "model": how.model,
-        "execution": target.options["execution"],
+        "execution": target.option("execution"),
         "steps": int(np.clip(MEMORY // row_bytes, 1, LONGEST)),
         "watched": copies * len(watched),
         "neurons": _neurons(net, plan, how, held, copies) | common | _records(net, plan, copies, None),

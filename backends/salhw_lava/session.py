@@ -60,7 +60,7 @@ class LavaSession(Closing):
             self._call("write", f"{name}.learns", False)
         about = provenance(executable, chips, seed, ())
         self._provenance = about | {
-            "execution": executable.target.options["execution"],
+            "execution": executable.target.option("execution"),
             "model": self.how.model,
             "versions": about["versions"] | versions,
         }

@@ -158,7 +158,7 @@ def _phantom(draft: _Draft) -> int:
 def noisy(net: Network, target: Target, population: Population) -> bool:
     """Whether the potential of a population gets the noise that makes its neurons logistic ones."""
     neuron = population.neuron
-    return isinstance(neuron, GLM) and neuron.discretisation == "logistic" and target.options["logistic"] == "noise"
+    return isinstance(neuron, GLM) and neuron.discretisation == "logistic" and target.option("logistic") == "noise"
 
 
 def bias_parameters(

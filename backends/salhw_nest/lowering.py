@@ -17,7 +17,6 @@ from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.stimuli import SpikeTimes
 from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
-from salhw.diagnostics.arguments import MAX_THREADS, number_in
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering
 from salhw.session.paths import described_at
@@ -32,7 +31,6 @@ from salhw_nest.pairing import TICKS, Need, cancels, halved, needs, parts, ticks
 from salhw_nest.pending_pairs import FORGOTTEN
 
 TIC = 0.001  # ms: NEST's unit of time
-LOGISTIC = ("noise", "approximate", "refuse")
 WIDE = 500.0  # bounds that no weight of a description reaches
 LONGEST = 2**18  # ticks: the longest delay, for which every neuron keeps room in memory
 WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NEST shifts at each: some seconds
@@ -43,7 +41,6 @@ def lower(net: Network, target: Target) -> Lowering:
     """The network as it is; what does not go together is refused, what differs is named."""
     net, delayed = _delayed(net, target)
     refused = [
-        *_options(target),
         *_mixtures(net, target),
         *_rules(net, target),
         *_forced(net),
@@ -61,18 +58,6 @@ def lower(net: Network, target: Target) -> Lowering:
 
 def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
     return Diagnostic("SAL107", path, asked, supported, fix)
-
-
-def _options(target: Target) -> Iterator[Diagnostic]:
-    how = target.options.get("logistic", "")
-    if how not in LOGISTIC:
-        supported = f"supported {', '.join(LOGISTIC)}"
-        yield Diagnostic("SAL103", "target.options.logistic", how, supported, "choose one")
-    for name, what in (("threads", f"a whole number 1..{MAX_THREADS}"), ("time_limit", "seconds")):
-        value = target.options.get(name, "")
-        found = number_in(value, whole=name == "threads")
-        if not 0 < found <= (MAX_THREADS if name == "threads" else np.inf):
-            yield Diagnostic("SAL103", f"target.options.{name}", value, f"supported {what}", "choose one")
 
 
 def _kernel(p: Projection) -> str:
@@ -284,7 +269,7 @@ def _discretisations(net: Network, target: Target) -> Iterator[Diagnostic]:
         if not isinstance(p.neuron, GLM) or p.neuron.discretisation != "logistic":
             continue
         path = f"populations.{p.name}.discretisation"
-        if target.options["logistic"] == "refuse":
+        if target.option("logistic") == "refuse":
             yield Diagnostic("SAL103", path, "logistic", "supported exact", 'discretisation="exact"')
             continue
         if noisy(net, target, p):

@@ -44,9 +44,9 @@ class Process:
     """
 
     def __init__(self, executable: Executable, plan: Plan, ids: Sequence[int], seed: int) -> None:
-        options = executable.target.options
-        worker, self._limit = _worker(), float(options["time_limit"])
-        arguments = plan.as_data(), nest_seed(seed, ids), int(options["threads"])
+        option = executable.target.option
+        worker, self._limit = _worker(), float(option("time_limit"))
+        arguments = plan.as_data(), nest_seed(seed, ids), int(option("threads"))
         try:
             worker.call(f"{ENGINE}:open_network", *arguments, limit=self._limit)
         except BaseException:

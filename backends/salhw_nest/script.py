@@ -53,7 +53,7 @@ def _hosted(executable: Executable) -> list[Diagnostic]:
 
 def _lines(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:
     plan, net = made.plan, executable.network
-    threads = int(executable.target.options["threads"])
+    threads = int(executable.target.option("threads"))
     ms = plan.tick
     return [
         f'"""{net.name}, for NEST through PyNN. Written by salhw; runs without it.',

@@ -16,7 +16,7 @@ from salhw.session.memory import sizes
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
-from salhw_reference.choice import ALGORITHMS, choose_algorithm
+from salhw_reference.choice import choose_algorithm
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -43,9 +43,8 @@ class ReferenceBackend:
         algorithm, why = choose_algorithm(net, target)
         if algorithm:
             return Lowering(net, notes=(f"algorithm: {algorithm} ({why})",))
-        wanted = target.options["algorithm"]
-        fix = f"algorithm='{ALGORITHMS[-1]}' or 'auto'"
-        return Lowering(net, (Diagnostic("SAL103", "target.options.algorithm", wanted, f"supported {why}", fix),))
+        path, fix = "target.options.algorithm", "algorithm='time-driven' or 'auto'"
+        return Lowering(net, (Diagnostic("SAL103", path, "event-driven", f"supported {why}", fix),))
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""

@@ -8,22 +8,16 @@ from salhw.description.neurons import LIF
 from salhw.description.probes import Membrane
 from salhw.substrate.target import Target
 
-ALGORITHMS = ("auto", "event-driven", "time-driven")
-
-
 SMALL = 64  # neurons up to which waiting for events beats visiting every neuron at every step
 
 
 def choose_algorithm(net: Network, target: Target) -> tuple[str, str]:
     """The algorithm for a network and why; without one, what is supported instead of the one that was asked for."""
-    wanted = target.options.get("algorithm", "auto")
-    reason = _not_event_driven(net)
-    if wanted not in ALGORITHMS:
-        return "", ", ".join(ALGORITHMS)
+    wanted, reason = target.option("algorithm"), _not_event_driven(net)
     if wanted == "time-driven":
-        return wanted, "as asked"
+        return "time-driven", "as asked"
     if wanted == "event-driven":
-        return ("", f"auto, time-driven; {reason}") if reason else (wanted, "as asked")
+        return ("", f"auto, time-driven; {reason}") if reason else ("event-driven", "as asked")
     if not reason and sum(p.size for p in net.populations) > SMALL:
         reason = f"more than {SMALL} neurons"
     return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")

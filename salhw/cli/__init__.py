@@ -65,6 +65,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Net = Annotated[str, typer.Argument(metavar="NET", help="A network file, or a name that `salhw networks` lists.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")]
 TARGET_COLUMNS = ("target", "backend", "neurons", "plasticity", "weights", "capacity", "description")
+OPTION_COLUMNS = ("option", "type", "default", "meaning")
 
 
 register_conformance(app)
@@ -125,11 +126,14 @@ register_demo(app)
 def list_targets(json: Json = False) -> None:
     """List what networks can be compiled for."""
     with reported(json):
-        known = [target_summary(target) for target in targets().values()]
+        known = targets()
+        summaries = [target_summary(target) for target in known.values()]
         if json:
-            print_json(known)
+            print_json(summaries)
             return
-        print_table("", TARGET_COLUMNS, [target_row(entry) for entry in known])
+        print_table("", TARGET_COLUMNS, [target_row(entry) for entry in summaries])
+        options = [[name, *row] for name, target in known.items() for row in option_rows(target)]
+        print_table("Options, for target.with_options", ("target", *OPTION_COLUMNS), options)
 
 
 def target_summary(target: Target) -> dict[str, Any]:
@@ -146,9 +150,17 @@ def target_summary(target: Target) -> dict[str, Any]:
         "resources": target.resources,
         "weight_bits": target.weight_bits,
         "speed_up": target.speed_up,
-        "options": target.options,
+        "options": {
+            name: option.model_dump(mode="json", exclude={"value"}, exclude_defaults=True)
+            for name, option in target.options.items()
+        },
         "varies": [name for name, spread in target.variability.items() if spread.sd > 0.0],
     }
+
+
+def option_rows(target: Target) -> list[list[str]]:
+    """The options of a target, as rows of the tables here and in the docs."""
+    return [[name, o.supported, str(o) or "empty", o.meaning] for name, o in target.options.items()]
 
 
 def target_row(entry: dict[str, Any]) -> list[str]:

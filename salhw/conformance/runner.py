@@ -99,7 +99,7 @@ def run(
         profile=profile,
         seed=seed,
         checks=tuple(outcomes),
-        options=dict(lab.target.options),
+        options={name: str(option) for name, option in lab.target.options.items()},
         accuracy=dict(lab.target.accuracy),
     )
 

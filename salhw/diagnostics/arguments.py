@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeGuard, TypeVar
@@ -129,12 +128,6 @@ def checked_progress(value: Callable[[float], None] | None) -> Callable[[float],
         supported = "a function of one number, or None"
         raise wrong("progress", shown(value), supported, "give a function", kind=SessionError)
     return value
-
-
-def number_in(text: str, *, whole: bool = False) -> float:
-    """The positive number that an option of a target holds as text; NaN where it is none, or not a ``whole`` one."""
-    pattern = "[0-9]{1,9}" if whole else "[0-9]{1,15}([.][0-9]{0,15})?|[.][0-9]{1,15}"
-    return float(text) if re.fullmatch(pattern, text) else math.nan
 
 
 def numbers(path: str, value: npt.ArrayLike) -> npt.NDArray[np.float64]:

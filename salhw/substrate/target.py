@@ -6,41 +6,30 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from math import isfinite
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from salhw.description.fields import Model
 from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, file_error
-from salhw.diagnostics.arguments import MAX_ID, as_path, described, instance_of, whole, wrong
-from salhw.diagnostics.wording import as_whole, nearest, number, one_of, shown
+from salhw.diagnostics.arguments import MAX_ID, as_path, described, instance_of, known_name, whole, wrong
+from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.machine import CHIP, Memory, refuse_instances
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.chip import Chip
+from salhw.substrate.options import Option, Value
 from salhw.substrate.variability import Variability
 
-
-def _option(name: str, value: object) -> str:
-    """An option as a target file has it: text."""
-    if isinstance(value, str):
-        return value
-    count = as_whole(value)
-    if count is None and isinstance(value, float | np.floating) and isfinite(value):
-        return number(float(value))
-    if count is None:
-        raise wrong(f"target.options.{name}", shown(value), "text or a number", "give text or a number")
-    return shown(count)
-
-
-SAID = frozenset({"description", "meaning", "source", "compensated", "accuracy", "ideal_accuracy"})
+SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy"})
 """Fields of a target, and of the models in it, that change nothing of what it does."""
 
 
 def _done(value: Any) -> Any:
-    """A model without the fields SAID, as plain data."""
+    """A model without the fields SAID, as plain data; of options, the values of those that change what a target does."""
+    if isinstance(value, Option):
+        return str(value) if value.changes_target else None
     if isinstance(value, Model):
         return {name: _done(getattr(value, name)) for name in type(value).model_fields if name not in SAID}
     return {key: _done(each) for key, each in value.items()} if isinstance(value, Mapping) else value
@@ -55,8 +44,9 @@ class Target(Model):
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
-    network, by name: see ``scaled_for``. ``accuracy`` has the margins that the conformance suite holds it to,
-    of chips that differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
+    network, by name: see ``scaled_for``. ``options`` are what a user may choose about the backend: see
+    ``option`` and ``with_options``. ``accuracy`` has the margins that the conformance suite holds it to, of chips that
+    differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
 
     name: str
@@ -78,7 +68,7 @@ class Target(Model):
     variability: dict[str, Variability] = Field(default_factory=dict)
     accuracy: dict[str, float] = Field(default_factory=dict)
     ideal_accuracy: dict[str, float] = Field(default_factory=dict)
-    options: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, Option] = Field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, path: Path) -> Target:
@@ -166,15 +156,37 @@ class Target(Model):
             }
         )
 
-    def with_options(self, **options: str | float) -> Target:
-        """The same target with backend options changed (``algorithm="time-driven"`` on the reference). Numbers may be
-        given as such.
+    def option(self, name: str) -> Value:
+        """The value of an option, with its declared type.
 
         Raises:
-            DescriptionError: an option that the target does not have, or a value that is neither text nor a number.
+            DescriptionError: the target has no such option.
+        """
+        return self.options[known_name("target.options", name, self.options)].value
+
+    def with_options(self, **options: Value) -> Target:
+        """The same target with options changed (``algorithm="time-driven"`` on the reference). A number may be given
+        as text.
+
+        Raises:
+            DescriptionError: an option that the target does not have, or a value that it may not have.
         """
         self._refuse_unknown("target.options", options, self.options, "has no such option")
-        return self.replace(options=self.options | {name: _option(name, value) for name, value in options.items()})
+        changed, findings = {}, []
+        for name, value in options.items():
+            try:
+                changed[name] = self.options[name].replace(value=value)
+            except DescriptionError as error:
+                findings += [replace(finding, path=f"target.options.{name}") for finding in error.diagnostics]
+        if findings:
+            raise DescriptionError(f"DescriptionError: target {self.name!r} cannot have these options", findings)
+        return self.replace(options=self.options | changed)
+
+    @property
+    def content_hash(self) -> str:
+        """sha256 over everything that the target says; of an option its value counts, not what is said about it."""
+        values = {name: str(option) for name, option in self.options.items()}
+        return super(Target, self.model_copy(update={"options": values})).content_hash
 
     def sample_chips(self, count: int, seed: int = 0, *, first: int = 0) -> tuple[Chip, ...]:
         """``count`` virtual chips, ids ``first``.. of the wafer ``seed``; the same call gives the same chips.

@@ -76,11 +76,6 @@ def test_what_the_chip_cannot_hold_is_refused(net: Network, expected: list[tuple
     assert refused(net) == expected
 
 
-@pytest.mark.parametrize(("option", "value"), [("rounding", "up"), ("hidden_bits", "9"), ("threads", "0")])
-def test_options_that_mean_nothing_are_refused(option: str, value: str) -> None:
-    assert refused(pairs(W), CHIP.with_options(**{option: value})) == [("SAL103", f"target.options.{option}")]
-
-
 def test_synaptic_inputs_of_lif_neurons_have_one_time_constant() -> None:
     """A rectangular PSP of 10 ms and an exponential one of 5 ms go together, one of 4 ms does not."""
 
@@ -190,7 +185,6 @@ def test_the_weight_of_a_code_goes_with_the_projection_where_asked() -> None:
         assert session.get("projections.p.weights")[0] == pytest.approx([0.12, 0.63])
         with pytest.raises(salhw.SessionError, match=r"weights\[1\] = 0\.9: -0\.63\.\.0\.63"):
             session.set("projections.p.weights", [0.123, 0.9])
-    assert refused(still, CHIP.with_options(weight_scale="all")) == [("SAL103", "target.options.weight_scale")]
 
 
 def test_projections_onto_one_population_share_their_scale() -> None:

@@ -236,15 +236,6 @@ def test_what_was_not_recorded_says_how_to_record_it() -> None:
         recording.spikes["n"].times(99)
 
 
-def test_options_take_numbers() -> None:
-    """What a target file writes as text may be given as a number: 2, 2.0 and "2" are one."""
-    target = TARGETS["nest"]
-    for value in (2, 2.0, np.int64(2), "2"):
-        assert target.with_options(threads=value) == target.with_options(threads="2")
-    assert target.with_options(time_limit=1.5).options["time_limit"] == "1.5"
-    assert TARGETS["loihi2"].with_options(epoch=np.int32(4)).options["epoch"] == "4"
-
-
 @pytest.mark.parametrize("duration", ["5", None, True, [1.0], float("nan"), -1.0, 0, 1.5, 1e300, 10**400])
 @pytest.mark.parametrize("name", ["reference", "nest", "brainscales2", "loihi2"])
 def test_what_is_no_duration_is_refused_alike(name: str, duration: Any) -> None:

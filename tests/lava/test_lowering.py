@@ -150,7 +150,7 @@ def test_the_lowering_chooses_weight_exponent_and_epoch_for_the_network() -> Non
     given = salhw.compile(net, LOIHI)
     auto = salhw.compile(net, LOIHI.with_options(weight_exponent="auto", epoch="auto"))
     assert auto.target.projections["weights"].max == pytest.approx(254 / 64 / 4)
-    assert auto.target.options["epoch"] == "10"
+    assert auto.target.option("epoch") == 10
     assert "weights: up to 0.992 in steps of 1/128; learning epoch: 10 steps" in auto.report.notes
 
     def off(executable: salhw.Executable) -> float:
@@ -160,8 +160,6 @@ def test_the_lowering_chooses_weight_exponent_and_epoch_for_the_network() -> Non
     assert off(auto) < off(given)
     zero = salhw.compile(pairs(3, weights=(0.0, 0.0)), LOIHI.with_options(weight_exponent="auto"))
     assert zero.target.projections["weights"].max == LOIHI.projections["weights"].max
-    with pytest.raises(salhw.UnsupportedNetworkError, match="supported given, auto"):
-        salhw.compile(net, LOIHI.with_options(weight_exponent="2"))
 
 
 def test_limits_that_the_lowering_knows_are_those_that_the_target_declares() -> None:

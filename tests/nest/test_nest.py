@@ -228,12 +228,6 @@ def test_what_does_not_go_together_is_refused(net: Network, code: str, words: st
     assert code in {finding.code for finding in error.value.diagnostics}
 
 
-@pytest.mark.parametrize("name", ["logistic", "threads", "time_limit"])
-def test_options_are_checked(name: str) -> None:
-    with pytest.raises(salhw.UnsupportedNetworkError, match=f"target.options.{name}"):
-        salhw.compile(pair((1.0, 0.5)), salhw.target("nest").with_options(**{name: "-1"}))
-
-
 def test_lif_delays_are_lengthened_by_name_and_then_exact() -> None:
     """NEST's LIF neurons let currents act a step late: with a delay that allows for it the spikes are the
     reference's."""

@@ -145,10 +145,11 @@ def test_the_diagonal_of_a_recurrent_matrix_is_no_weight() -> None:
 
 
 def test_a_lowering_may_refuse_as_well() -> None:
-    target = reference().with_options(algorithm="quantum")
-    with pytest.raises(UnsupportedNetworkError, match=r"SAL103 target\.options\.algorithm = quantum"):
-        salhw.compile(pair(), target)
-    assert [f.path for f in salhw.problems(pair(), target)] == ["target.options.algorithm"]
+    target, net = reference().with_options(algorithm="event-driven"), pair()
+    net = net.replace(projections=[net.projections[0].replace(kernel=salhw.Alpha())])
+    with pytest.raises(UnsupportedNetworkError, match=r"SAL103 target\.options\.algorithm = event-driven"):
+        salhw.compile(net, target)
+    assert [f.path for f in salhw.problems(net, target)] == ["target.options.algorithm"]
 
 
 # quantise -----------------------------------------------------------------------------------------------------------

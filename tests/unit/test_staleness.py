@@ -27,6 +27,7 @@ REWORDED = {
     "its description": CHIP.replace(description="in other words"),
     "where a spread comes from": CHIP.with_variability({"weight": WEIGHT.replace(source="another paper")}),
     "what takes a spread off again": CHIP.with_variability({"weight": WEIGHT.replace(compensated="in other words")}),
+    "how long a call may take": CHIP.with_options(time_limit=60, threads=2),
     "its margins": CHIP.replace(accuracy={"window": 0.5}, ideal_accuracy={}),
 }
 CHANGED = {
