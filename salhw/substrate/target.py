@@ -27,7 +27,7 @@ SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_acc
 
 
 def _done(value: Any) -> Any:
-    """A model without the fields SAID, as plain data; of options, the values of those that change what a target does."""
+    """A model without the fields SAID, as plain data; of an option its value, if that changes what the target does."""
     if isinstance(value, Option):
         return str(value) if value.changes_target else None
     if isinstance(value, Model):

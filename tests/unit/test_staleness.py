@@ -39,7 +39,9 @@ CHANGED = {
     "what it holds": CHIP.replace(resources=CHIP.resources | {"neurons": 7}),
     "a scale of weights": CHIP.replace(weight_scales={"p": 2.0}),
     "no noise": CHIP.ideal(),
-    **{f"the option {name}": CHIP.with_options(**{name: "7"}) for name in CHIP.options},
+    "the processor's hidden bits": CHIP.with_options(hidden_bits=7),
+    "the processor's rounding": CHIP.with_options(rounding="half_up"),
+    "how fine codes are": CHIP.with_options(weight_scale="auto"),
 }
 
 
