@@ -147,24 +147,31 @@ def find(known: Mapping[str, Address], path: str) -> Address:
 
 
 def as_written(
-    address: Address, value: npt.ArrayLike, instances: int, held: Callable[[str], FloatArray] | None = None
+    address: Address,
+    value: npt.ArrayLike,
+    instances: int,
+    held: Callable[[], FloatArray],
+    does: Callable[[FloatArray], FloatArray] | None = None,
 ) -> FloatArray:
-    """``value`` broadcast to (instance, *shape).
+    """``value`` broadcast to (instance, *shape), read only.
 
     Args:
-        held: the session's ``get``. What it returns may always be written back, wherever it lies: a target that rounds
-            may hold a little more than it declares.
+        held: what the session holds now. It may always be written back, wherever it lies: a target that rounds may hold
+            a little more than it declares.
+        does: what a calibrated chip does that holds the values given to it, which may reach beyond the declared range.
 
     Raises:
         SessionError: it does not broadcast, is not of finite numbers, or lies outside ``address.allowed``.
     """
     array = as_numbers(address, value, instances)
-    if address.allowed is not None:
-        low, high = (np.full(array.shape, end) for end in (address.allowed.min, address.allowed.max))
-        if held is not None and np.any((array < low) | (array > high)):
-            now = held(address.path)
-            low, high = np.minimum(low, now), np.maximum(high, now)
-        refuse_outside(address, value, array, low, high)
+    if address.allowed is None:
+        return array
+    low, high = (np.broadcast_to(end, array.shape) for end in (address.allowed.min, address.allowed.max))
+    if does is not None:
+        low, high = np.minimum(low, does(low)), np.maximum(high, does(high))
+    if np.any((array < low) | (array > high)):
+        now = held()
+        refuse_outside(address, value, array, np.minimum(low, now), np.maximum(high, now))
     return array
 
 
