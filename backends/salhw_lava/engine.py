@@ -1,25 +1,20 @@
-"""A session: a program in the worker, run in pieces, read and written by number."""
+"""The engine of the target ``loihi2``: a program in the worker, run in pieces, read and written by number."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray, in_steps
-from salhw.description.network import tau_ref_of
 from salhw.description.probes import Membrane
 from salhw.diagnostics import BackendError, Diagnostic
-from salhw.session.closing import Closing
+from salhw.session.engine import initial
 from salhw.session.executable import Executable
-from salhw.session.memory import Room
-from salhw.session.paths import Address, addresses, as_written, described, duration_steps, find, session_error
-from salhw.session.recorder import Raster, provenance, recording, sample_steps
-from salhw.session.recording import Recording, Trace
-from salhw.substrate.chip import Chip
+from salhw.session.paths import Address, session_error
+from salhw.session.recorder import Raster, Recorded
+from salhw.session.recording import Trace
 from salhw.worker import Tenure, Worker
 from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
 from salhw_lava.learning import Beyond
@@ -33,66 +28,60 @@ OPENING, CALLING = 120.0, 30.0  # s
 PER_STEP, PER_NEURON, PER_SYNAPSE = 0.05, 2e-5, 2e-7  # s per step, and per step and each: ten times what was measured
 
 
-class LavaSession(Closing):
-    """See salhw.session.backend.Session. ``get`` returns what the chip holds: rounded, learned."""
+class LavaEngine:
+    """See salhw.session.engine.Engine. It holds what the chip does: rounded, learned."""
 
-    def __init__(
-        self, executable: Executable, worker: Worker, *, chips: Sequence[Chip], ids: Sequence[int], seed: int
-    ) -> None:
-        versions = _installed(worker)
-        net = self.net = executable.network
-        self.executable, self.ids = executable, tuple(ids)
-        self.how, self.plan = arithmetic(executable.target), layout(net)
-        self._words = words(executable.source, self.how)
+    holds = frozenset({"bias", "weights", "learning_rate"})
+
+    def __init__(self, executable: Executable, worker: Worker, *, ids: Sequence[int], seed: int) -> None:
+        self.versions = _installed(worker)
+        net = self._net = executable.network
+        self._batch, self._execution = len(ids), executable.target.options["execution"]
+        self._arithmetic, self._plan = arithmetic(executable.target), layout(net)
+        self._words = words(executable.source, self._arithmetic)
         self._written: dict[str, FloatArray] = {}
-        self._addresses = addresses(net, executable.target)
-        self._rates = {path: self._full(a) for path, a in self._addresses.items() if a.field == "learning_rate"}
-        made = program(executable, self.ids, seed)
-        self._most, self._watched = made["steps"], made["watched"] // len(self.ids)
-        synapses = sum(len(wiring.post) for wiring in self.plan.wiring.values())
-        self._patience = PER_STEP + (PER_NEURON * self.plan.size + PER_SYNAPSE * synapses) * len(self.ids)
-        self._step = 0
-        self._before = {p.name: Raster.joined([]) for p in net.populations}
-        self._number = int(worker.call(f"{HOST}:open_program", made, limit=OPENING))
-        self._tenure = Tenure(worker)
-        silent = [p["name"] for p in made["plastic"] if not p["learns"]]
-        for name in silent:
-            self._call("write", f"{name}.learns", False)
-        about = provenance(executable, chips, seed, ())
-        self._provenance = about | {
-            "execution": executable.target.options["execution"],
-            "model": self.how.model,
-            "versions": about["versions"] | versions,
+        self._rates = {
+            (p.name, k): initial(net, p.name, "learning_rate", self._batch, rule=k)
+            for p in net.projections
+            for k in range(len(p.plasticity))
         }
+        made = program(executable, ids, seed)
+        self.most, self._watched = made["steps"], made["watched"] // self._batch
+        synapses = sum(len(wiring.post) for wiring in self._plan.wiring.values())
+        self.patience = PER_STEP + (PER_NEURON * self._plan.size + PER_SYNAPSE * synapses) * self._batch
+        self._start = self.step = 0
+        self._number = int(worker.call(f"{HOST}:open_program", made, limit=OPENING))
+        self.tenure = Tenure(worker)
+        for name in (p["name"] for p in made["plastic"] if not p["learns"]):
+            self.call("write", f"{name}.learns", False)
 
-    def _full(self, address: Address) -> FloatArray:
-        value = described(self.net, address)
-        return np.array(np.broadcast_to(value, (len(self.ids), *address.shape)))
-
-    def _call(self, function: str, *args: Any, limit: float = CALLING) -> Any:
-        """Call a function on this session's program.
+    def call(self, function: str, *args: Any, limit: float | None = None) -> Any:
+        """Call a function on this session's program, for at most ``limit`` s (CALLING by default).
 
         Raises:
             BackendError: what the worker raises; SAL604 if it died, and the program with it.
         """
-        return self._tenure.call(f"{HOST}:{function}", self._number, *args, limit=limit)
+        return self.tenure.call(f"{HOST}:{function}", self._number, *args, limit=CALLING if limit is None else limit)
 
     # reading and writing ------------------------------------------------------------------------------------------
 
-    def get(self, path: str) -> FloatArray:
-        """See Session."""
-        self._refuse_closed()
-        address = find(self._addresses, path)
+    def read(self, address: Address) -> FloatArray:
+        """See Engine."""
         if address.field == "learning_rate":
-            return self._rates[path].copy()
+            return np.array(self._rates[address.owner, address.rule])
         if address.field == "bias":
-            here = self.plan.neurons(self.net, address.owner)
-            held: FloatArray = self._call("read", "bias").reshape(len(self.ids), -1)[:, here]
-            lif = self._leak(address.owner)
-            return lif.bias(held) if lif else held / self.how.per_bias
-        flat = np.zeros((len(self.ids), int(np.prod(address.shape))))
-        flat[:, self.plan.wiring[address.owner].position] = self._synapses(address.owner) / self.how.unit
-        return flat.reshape(len(self.ids), *address.shape)
+            return self._bias(address.owner)
+        return np.asarray(self._synapses(address.owner) / self._arithmetic.unit)
+
+    def _bias(self, population: str) -> FloatArray:
+        here = self._plan.neurons(self._net, population)
+        held: FloatArray = self._all("bias")[:, here]
+        lif = self._leak(population)
+        return lif.bias(held) if lif else held / self._arithmetic.per_bias
+
+    def _all(self, name: str) -> Any:
+        """An array of the program's, (instance, ...)."""
+        return self.call("read", name).reshape(self._batch, -1)
 
     def _leak(self, population: str) -> Leak | None:
         """The units of a LIF population; None for others."""
@@ -101,33 +90,28 @@ class LavaSession(Closing):
 
     def _synapses(self, name: str) -> Any:
         """The weights of a projection in the chip's units, (instance, synapse)."""
-        wiring = self.plan.wiring[name]
+        wiring = self._plan.wiring[name]
         if wiring.first is None:
-            return self._call("read", f"{name}.weights").reshape(len(self.ids), -1)
-        static = self._call("read", "static").reshape(len(self.ids), -1)
-        return static[:, wiring.first : wiring.first + len(wiring.post)]
+            return self._all(f"{name}.weights")
+        return self._all("static")[:, wiring.first : wiring.first + len(wiring.post)]
 
-    def set(self, path: str, value: npt.ArrayLike) -> None:
-        """See Session. All synapses of a projection learn at one rate; instances may have it or none."""
-        self._refuse_closed()
-        address = find(self._addresses, path)
-        new = as_written(address, value, len(self.ids), self.get)
+    def write(self, address: Address, value: FloatArray) -> None:
+        """See Engine. All synapses of a projection learn at one rate; instances may have it or none."""
+        owner = address.owner
         if address.field == "learning_rate":
-            self._set_rate(address, new)
+            self._set_rate(address, value)
         elif address.field == "bias":
-            self._refuse_beyond(path, address.owner, new, self._written)
-            held = self._call("read", "bias").reshape(len(self.ids), -1)
-            lif = self._leak(address.owner)
-            held[:, self.plan.neurons(self.net, address.owner)] = lif.current(new) if lif else self.how.biases(new)
-            self._call("write", "bias", held.reshape(-1))
+            self._refuse_beyond(address.path, owner, value, self._written)
+            held, lif = self._all("bias"), self._leak(owner)
+            currents = lif.current(value) if lif else self._arithmetic.biases(value)
+            held[:, self._plan.neurons(self._net, owner)] = currents
+            self.call("write", "bias", held.reshape(-1))
         else:
-            flat = new.reshape(len(self.ids), -1)
-            post = self.net.projection(address.owner).post
-            written = self._written | {address.owner: flat}
+            post, written = self._net.projection(owner).post, self._written | {owner: value}
             if post in self._words:
-                self._refuse_beyond(path, post, self.get(f"populations.{post}.bias"), written)
+                self._refuse_beyond(address.path, post, self._bias(post), written)
             self._written = written
-            self._set_weights(address.owner, flat)
+            self._set_weights(owner, value)
 
     def _refuse_beyond(self, path: str, population: str, bias: FloatArray, written: dict[str, FloatArray]) -> None:
         """Nothing is written with which a potential might outgrow its word.
@@ -135,128 +119,98 @@ class LavaSession(Closing):
         Raises:
             SessionError: SAL403 it might.
         """
-        if not self.how.fixed:
+        if not self._arithmetic.fixed:
             return
-        beyond = self._words[population].beyond(bias, reach(self.net, population, self.how, written))
+        beyond = self._words[population].beyond(bias, reach(self._net, population, self._arithmetic, written))
         if beyond:
             raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
 
-    def _set_weights(self, name: str, flat: FloatArray) -> None:
-        wiring = self.plan.wiring[name]
-        held = self.how.held(flat[:, wiring.position], 1 if wiring.first is None else 2)
-        if self.how.fixed:
+    def _set_weights(self, name: str, value: FloatArray) -> None:
+        wiring = self._plan.wiring[name]
+        held = self._arithmetic.held(value, 1 if wiring.first is None else 2)
+        if self._arithmetic.fixed:
             held = np.clip(held, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         if wiring.first is None:
-            self._call("write", f"{name}.weights", held.reshape(-1))
+            self.call("write", f"{name}.weights", held.reshape(-1))
             return
-        static = self._call("read", "static").reshape(len(self.ids), -1)
+        static = self._all("static")
         static[:, wiring.first : wiring.first + len(wiring.post)] = held
-        self._call("write", "static", static.reshape(-1))
+        self.call("write", "static", static.reshape(-1))
 
     def _set_rate(self, address: Address, rates: FloatArray) -> None:
-        projection = self.net.projection(address.owner)
-        position = self.plan.wiring[address.owner].position
-        each = rates.reshape(len(self.ids), -1)[:, position]
-        wanted = np.unique(each[each != 0.0])
-        rule = projection.plasticity[0]
-        if not each.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
-            self._rates[address.path] = rates.copy()
+        projection, key = self._net.projection(address.owner), (address.owner, address.rule)
+        wanted, rule = np.unique(rates[rates != 0.0]), projection.plasticity[0]
+        if not rates.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
+            self._rates[key] = rates
             return
-        if len(wanted) > 1 or np.any(each != each[:, :1]):
-            asked, fix = f"{len(np.unique(each))} learning rates", "one number, or zero for some instances"
+        if len(wanted) > 1 or np.any(rates != rates[:, :1]):
+            asked, fix = f"{len(np.unique(rates))} learning rates", "one number, or zero for some instances"
             raise session_error("SAL403", address.path, asked, "one learning rate for all synapses", fix)
         held = 0.0
         if len(wanted):
             try:
-                code = code_for(self.net, projection, self.how, wanted_changes(rule, float(wanted[0])))
+                changes = wanted_changes(rule, float(wanted[0]))
+                code = code_for(self._net, projection, self._arithmetic, changes)
             except Beyond as beyond:
                 raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
-            self._call("write_rule", address.owner, code.as_data())
+            self.call("write_rule", address.owner, code.as_data())
             held = achieved_rate(rule, code)
-        self._call("write", f"{address.owner}.learns", (each != 0.0).reshape(-1))
-        self._rates[address.path] = np.where(rates != 0.0, held, 0.0)
+        self.call("write", f"{address.owner}.learns", (rates != 0.0).reshape(-1))
+        self._rates[key] = np.where(rates != 0.0, held, 0.0)
 
     # running ------------------------------------------------------------------------------------------------------
 
-    @property
-    def time(self) -> float:
-        """Biological time in ms since the session was opened."""
-        return self._step * self.net.dt
+    def begin(self, stop: int) -> None:
+        """See Engine."""
+        self._start, self._spikes = self.step, 0
+        self._events: list[tuple[IntArray, IntArray]] = []
+        self._membranes: list[FloatArray] = []
 
-    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
-        """See Session."""
-        self._refuse_closed()
-        began = time.perf_counter()
-        start, count = self._step, duration_steps(self.net, duration, progress)
-        stop = start + count
-        samples = sample_steps(self.net, start, stop)
-        room = Room(self.net, self.executable.report.memory, len(self.ids), start, stop)
-        kept = {start: self._sampled(samples[start])} if samples else {}
-        spikes, membrane, recorded = [], [], 0
-        while self._step < stop:
-            steps = min(self._most, samples.after(self._step) - self._step)
-            limit = CALLING + steps * self._patience
-            found = self._call("run", int(steps), limit=limit)
-            spikes.append((found["step"].astype(np.int64) + self._step, found["neuron"].astype(np.int64)))
-            membrane.append(found["membrane"])
-            self._step += steps
-            recorded += len(found["step"])
-            if due := samples[self._step]:
-                kept[self._step] = self._sampled(due)
-            if progress:
-                progress((self._step - start) / count)
-            if self._step < stop and room.full(recorded):
-                stop = self._step
-        step, neuron = (np.concatenate(parts) for parts in zip(*spikes, strict=True))
-        rasters = {p.name: self._raster(p.name, step, neuron) for p in self.net.populations}
-        before, self._before = self._before, self._late(rasters)
-        wall = {"wall_time_s": time.perf_counter() - began, "biological_time_ms": (stop - start) * self.net.dt}
-        return room.checked(recording(
-            self.net, self.ids, start, stop, rasters, before=before, weights=kept,
-            membranes=self._traces(start, stop, np.concatenate(membrane)), provenance=self._provenance | wall,
-        ))  # fmt: skip
+    def advance(self, until: int) -> int:
+        """See Engine."""
+        steps = min(self.most, until - self.step)
+        found = self.call("run", int(steps), limit=CALLING + steps * self.patience)
+        self._events.append((found["step"].astype(np.int64) + self.step, found["neuron"].astype(np.int64)))
+        self._membranes.append(found["membrane"])
+        self.step += steps
+        self._spikes += len(found["step"])
+        return self._spikes
 
-    def _sampled(self, names: list[str]) -> dict[str, FloatArray]:
-        return {name: self.get(f"projections.{name}.weights") for name in names}
+    def finish(self) -> None:
+        """See Engine: nothing is left to do."""
+
+    def recorded(self) -> Recorded:
+        """See Engine."""
+        step, neuron = (np.concatenate(parts) for parts in zip(*self._events, strict=True))
+        rasters = {p.name: self._raster(p.name, step, neuron) for p in self._net.populations}
+        about = {"execution": self._execution, "model": self._arithmetic.model}
+        return Recorded(rasters, self._traces(np.concatenate(self._membranes)), provenance=about)
 
     def _raster(self, name: str, step: IntArray, neuron: IntArray) -> Raster:
         """The spikes of a population, from those of all neurons of all instances."""
-        here = self.plan.neurons(self.net, name)
-        instance, local = neuron // self.plan.size, neuron % self.plan.size
+        here = self._plan.neurons(self._net, name)
+        instance, local = neuron // self._plan.size, neuron % self._plan.size
         mine = (local >= here.start) & (local < here.stop)
         return Raster.joined([Raster(instance[mine], local[mine] - here.start, step[mine])])
 
-    def _late(self, rasters: dict[str, Raster]) -> dict[str, Raster]:
-        """The spikes that states of the next run may still depend on."""
-        late = {}
-        for p in self.net.populations:
-            lasts = in_steps(tau_ref_of(p) or self.net.dt, self.net.dt) or 1
-            late[p.name] = Raster.joined([self._before[p.name], rasters[p.name]]).since(self._step - lasts)
-        return late
-
-    def _traces(self, start: int, stop: int, membrane: FloatArray) -> dict[str, Trace]:
+    def _traces(self, membrane: FloatArray) -> dict[str, Trace]:
         """The membranes that were watched."""
-        potentials, column = {}, 0
-        for probe in self.net.probes:
-            if not isinstance(probe, Membrane):
-                continue
-            size = self.net.population(probe.population).size
-            every = in_steps(probe.every or self.net.dt, self.net.dt) or 1
-            first, end = -(-start // every), -(-stop // every)
-            rows = np.arange(first, end) * every - start
-            seen = membrane.reshape(stop - start, len(self.ids), self._watched)[rows, :, column : column + size]
+        dt, column, traces = self._net.dt, 0, {}
+        watched = membrane.reshape(self.step - self._start, self._batch, self._watched)
+        for probe in (probe for probe in self._net.probes if isinstance(probe, Membrane)):
+            size, every = self._net.population(probe.population).size, in_steps(probe.every or dt, dt) or 1
+            sample = np.arange(-(-self._start // every), -(-self.step // every))
+            seen = watched[sample * every - self._start, :, column : column + size]
             lif, values = self._leak(probe.population), np.ascontiguousarray(seen.swapaxes(0, 1))
-            values = values / lif.scale + lif.reset if lif else values / self.how.per_bias
-            times = np.arange(first, end, dtype=np.float64) * (every * self.net.dt)
-            potentials[probe.population] = Trace(times, values)
+            values = values / lif.scale + lif.reset if lif else values / self._arithmetic.per_bias
+            traces[probe.population] = Trace(sample.astype(np.float64) * (every * dt), values)
             column += size
-        return potentials
+        return traces
 
-    # the end ------------------------------------------------------------------------------------------------------
-
-    def _release(self) -> None:
-        if self._tenure.alive:
-            self._call("close")
+    def close(self) -> None:
+        """See Engine."""
+        if self.tenure.alive:
+            self.call("close")
 
 
 def _installed(worker: Worker) -> dict[str, str]:

@@ -194,7 +194,7 @@ class NestEngine:
         self._forget()
 
     def _forget(self) -> None:
-        """Drop spikes that nothing depends on any more. Plastic synapses may have pairs pending with spikes long past."""
+        """Drop spikes that nothing depends on any more. Plastic synapses may wait to pair with old ones."""
         net, plan = self._net, self._circuit.plan
         plastic = [w.projection for w in self._circuit.wiring.values() if w.plastic]
         for p in net.populations:

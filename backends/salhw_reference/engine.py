@@ -62,7 +62,7 @@ class ReferenceEngine:
         self._drives = drives(net)
         self._at_run_end = bool(np.any(self.program.arrays[at.RULE][:, 2] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
-        self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule and branch; "": the learning rate
+        self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
         self._start = self._stretch = self.step = 0
         for address in addresses(net, executable.target).values():
             if address.field != "amplitude":  # these are written with the learning rates
@@ -157,7 +157,7 @@ class ReferenceEngine:
     def _spread(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
         """Share the instances out over threads; each instance is computed the same whoever does it.
 
-        The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C inside the compiler is lost there.
+        The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C is lost in the compiler.
         """
         workers = min(threads(), self._batch) if self._batch > 1 else 1
         if workers == 1 and getattr(algorithm, "signatures", True):

@@ -1,5 +1,5 @@
-"""The protocols that a plug-in satisfies. ``Backend`` and ``Session`` are defined beside ``Executable``, since each of the
-three speaks of the others."""
+"""The protocols that a plug-in satisfies. ``Backend`` and ``Session`` are defined beside ``Executable``: each of the three
+speaks of the others."""
 
 from __future__ import annotations
 

@@ -70,9 +70,7 @@ class Engine(Protocol):
         ...
 
 
-def initial(
-    net: Network, owner: str, field: str, instances: int, *, rule: int = 0, branch: str = ""
-) -> FloatArray:
+def initial(net: Network, owner: str, field: str, instances: int, *, rule: int = 0, branch: str = "") -> FloatArray:
     """What the description says in a field of a population or projection, as ``Engine.write`` would be given it.
 
     ``owner``, ``field``, ``rule`` and ``branch`` as in an Address; amplitudes need not be settable. Not to be written

@@ -91,9 +91,7 @@ def sample_steps(net: Network, start: int, stop: int) -> Samples:
     return Samples(start, stop, tuple((p.projection, in_steps(p.every, net.dt) or 1) for p in probes))
 
 
-def provenance(
-    executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]
-) -> dict[str, Any]:
+def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:
     """Where a recording comes from; ``versions`` of what the backend uses."""
     return {
         "network": executable.source.name,

@@ -1,4 +1,4 @@
-"""The session of every target: it runs, reads, writes, checks, corrects, records and closes, over a backend's engine."""
+"""The session of every target: it runs, reads, writes, corrects, records and closes, over a backend's engine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _View:
         return np.array(rows) if self.index is None else rows[:, self.index]
 
     def shaped(self, flat: FloatArray, around: FloatArray | None = None) -> FloatArray:
-        """(instance, *shape) of (instance, neuron or synapse); ``around`` is what stands where no synapse is, else 0."""
+        """(instance, *shape) of (instance, neuron or synapse); ``around`` stands where no synapse is, else 0."""
         shape = (len(flat), *self.address.shape)
         if self.index is None:
             return np.array(flat.reshape(shape))
@@ -52,8 +52,8 @@ class EngineSession:
     """A Session (see ``salhw.Session``) over an engine.
 
     With a calibrated executable it speaks the description's units: what is written is corrected so that the chip does
-    it, what is read or recorded is what the chip does. A correction ends at the target's limits; ``get`` then reads what
-    the chip does, and recordings count such values, as ``calibration_at_limits``.
+    it, what is read or recorded is what the chip does. A correction ends at the target's limits; recordings count the
+    values for which it does, as ``calibration_at_limits``.
 
     Args:
         executable, chips, ids, seed: what ``Backend.open`` was given.

@@ -32,7 +32,8 @@ PAIR = Network(
 
 
 def worker_of(session: Any) -> Worker:
-    found = session._tenure if hasattr(session, "_tenure") else session._process.tenure
+    engine = session.engine
+    found = engine.tenure if hasattr(engine, "tenure") else engine.process.tenure
     assert isinstance(found.worker, Worker)
     return found.worker
 

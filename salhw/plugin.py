@@ -1,0 +1,55 @@
+"""What an author of a backend imports beside ``salhw`` itself; docs/write-a-backend.md uses all of it, and nothing else."""
+
+from salhw.description.connectivity import count, shape_of, synapses
+from salhw.description.fields import FloatArray, IntArray, in_steps
+from salhw.description.kinds import ByKind
+from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.arguments import folded
+from salhw.machine import Memory
+from salhw.session.backend import Exporter, Weighing
+from salhw.session.calibration import refuse_calibrated
+from salhw.session.engine import Engine, initial
+from salhw.session.host_plasticity import HostRule
+from salhw.session.lowering import Lowering
+from salhw.session.paths import Address, addresses, described, duration_steps, session_error
+from salhw.session.recorder import Raster, Recorded, following
+from salhw.session.recording import Trace
+from salhw.session.session import EngineSession
+from salhw.substrate.capabilities import Range
+from salhw.substrate.support import on_chip
+from salhw.worker import Worker
+from salhw.worker.environments import Environment
+
+__all__ = [
+    "Address",
+    "ByKind",
+    "Diagnostic",
+    "Engine",
+    "EngineSession",
+    "Environment",
+    "Exporter",
+    "FloatArray",
+    "HostRule",
+    "IntArray",
+    "Lowering",
+    "Memory",
+    "Range",
+    "Raster",
+    "Recorded",
+    "Trace",
+    "Weighing",
+    "Worker",
+    "addresses",
+    "count",
+    "described",
+    "duration_steps",
+    "folded",
+    "following",
+    "in_steps",
+    "initial",
+    "on_chip",
+    "refuse_calibrated",
+    "session_error",
+    "shape_of",
+    "synapses",
+]
