@@ -1,6 +1,6 @@
-"""What an author of a backend imports beside ``salhw`` itself; docs/write-a-backend.md uses all of it, and nothing else."""
+"""What an author of a backend imports beside ``salhw`` itself: all that docs/write-a-backend.md speaks of, no more."""
 
-from salhw.description.connectivity import count, shape_of, synapses
+from salhw.description.connectivity import count, synapses
 from salhw.description.fields import FloatArray, IntArray, in_steps
 from salhw.description.kinds import ByKind
 from salhw.diagnostics import Diagnostic
@@ -11,11 +11,10 @@ from salhw.session.calibration import refuse_calibrated
 from salhw.session.engine import Engine, initial
 from salhw.session.host_plasticity import HostRule
 from salhw.session.lowering import Lowering
-from salhw.session.paths import Address, addresses, described, duration_steps, session_error
+from salhw.session.paths import Address, addresses, duration_steps, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
 from salhw.session.session import EngineSession
-from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.worker import Worker
 from salhw.worker.environments import Environment
@@ -33,7 +32,6 @@ __all__ = [
     "IntArray",
     "Lowering",
     "Memory",
-    "Range",
     "Raster",
     "Recorded",
     "Trace",
@@ -41,7 +39,6 @@ __all__ = [
     "Worker",
     "addresses",
     "count",
-    "described",
     "duration_steps",
     "folded",
     "following",
@@ -50,6 +47,5 @@ __all__ = [
     "on_chip",
     "refuse_calibrated",
     "session_error",
-    "shape_of",
     "synapses",
 ]

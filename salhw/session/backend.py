@@ -1,5 +1,4 @@
-"""The protocols that a plug-in satisfies. ``Backend`` and ``Session`` are defined beside ``Executable``: each of the three
-speaks of the others."""
+"""The protocols that a plug-in satisfies. ``Backend`` and ``Session`` stand beside ``Executable``, which uses both."""
 
 from __future__ import annotations
 
