@@ -169,15 +169,17 @@ def effect(executable: Compiled, calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def as_lines(told: Mapping[str, Any]) -> list[str]:
-    """``effect`` in words."""
-    count = len(told["chips"])
-    lines = [f"calibration {told['hash'][:16]} of {count} chip{'s' if count > 1 else ''} of wafer {told['wafer']}"]
-    for name, entry in told["measured"].items():
+def as_lines(entries: Mapping[str, Any]) -> list[str]:
+    """``effect`` in words, a line for each quantity."""
+    count = len(entries["chips"])
+    lines = [
+        f"calibration {entries['hash'][:16]} of {count} chip{'s' if count > 1 else ''} of wafer {entries['wafer']}"
+    ]
+    for name, entry in entries["measured"].items():
         spread = f"spread {entry['after']:.3g} after {entry['before']:.3g}"
         verdict = f", {entry['verdict']}" if entry.get("verdict") else ""
         lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}{verdict}")
-    for name, entry in told["corrections"].items():
+    for name, entry in entries["corrections"].items():
         limits = f", {entry['at_limits']} at the target's limits" if entry["at_limits"] else ""
         what = name.replace("_", " ")
         lines.append(f"  {what} corrected by at most {entry['largest']:.3g}, {entry['rms']:.3g} rms{limits}")

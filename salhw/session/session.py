@@ -75,21 +75,21 @@ class EngineSession:
         seed: int,
         versions: Mapping[str, str] | None = None,
     ) -> None:
-        net, instances = executable.network, len(ids)
         self.executable, self.engine, self.closed = executable, engine, False
         self.chips, self.ids, self.seed = tuple(chips), tuple(ids), seed
-        self._addresses = addresses(net, executable.target)
-        self._positions = {p.name: synapses(p.weights, *net.ends(p.name))[2] for p in net.projections}
-        self._written = {  # what the engine was told of all that it does not hold; it holds nothing where no synapse is
-            path: np.broadcast_to(described(net, address), (instances, *address.shape))
-            for path, address in self._addresses.items()
-            if address.field != "weights"
-        }
-        self._before = {p.population: Raster.joined([]) for p in net.probes if isinstance(p, StateOccupancy)}
         self._provenance = provenance(executable, chips, seed, versions or {})
         self._maps: dict[str, Map] = {}
         self._at_limits: dict[str, int] = {}
         try:
+            net, instances = executable.network, len(ids)
+            self._addresses = addresses(net, executable.target)
+            self._positions = {p.name: synapses(p.weights, *net.ends(p.name))[2] for p in net.projections}
+            self._written = {  # the engine holds weights; the rest is read from here, unless it says that it holds it
+                path: np.broadcast_to(described(net, address), (instances, *address.shape))
+                for path, address in self._addresses.items()
+                if address.field != "weights"
+            }
+            self._before = {p.population: Raster.joined([]) for p in net.probes if isinstance(p, StateOccupancy)}
             if self.calibration is not None:
                 self._calibrate(self.calibration)
         except BaseException:
@@ -104,9 +104,9 @@ class EngineSession:
     def _calibrate(self, calibration: Calibration) -> None:
         """Make the chips do what the description says."""
         maps = calibration.maps(self.executable, [chip.id for chip in self.chips])
-        for path, found in maps.items():
-            view = self._view(path)
-            self._maps[path] = Map(*(view.flat(array) for array in (found.scale, found.shift, found.below)))
+        for path, correction in maps.items():
+            arrays = correction.scale, correction.shift, correction.below
+            self._maps[path] = Map(*map(self._view(path).flat, arrays))
         for path in maps:
             self.set(path, described(self.executable.source, self._addresses[path]))
 
@@ -142,7 +142,7 @@ class EngineSession:
             self._written[path] = self._view(path).shaped(held, around)
 
     def _read(self, path: str) -> FloatArray:
-        """What the engine holds, or was told."""
+        """What the engine holds, or was last given."""
         address = self._addresses[path]
         if address.field in self.engine.holds:
             return self.engine.read(address)
