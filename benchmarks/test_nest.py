@@ -51,7 +51,7 @@ def test_the_session_adds_little(learning: bool) -> None:
     executable = salhw.compile(network(learning), "nest")
     for _ in range(3):
         with executable.open(seed=1) as session:
-            pid, here = session._process.worker.pid, time.process_time()
+            pid, here = session.engine.process.lease.worker.pid, time.process_time()
             there = seconds(pid)
             recording = session.run(DURATION)
             ours.append(seconds(pid) - there + time.process_time() - here)

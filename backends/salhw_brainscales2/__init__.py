@@ -13,9 +13,10 @@ from salhw.machine import Memory
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
+from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
-from salhw_nest import refuse_missing
+from salhw_nest import refuse_missing, versions
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -48,16 +49,17 @@ class BrainScaleS2Backend:
         Raises:
             BackendError: NEST or PyNN is not installed.
         """
-        from salhw_brainscales2.session import AnalogSession
+        from salhw_brainscales2.engine import AnalogEngine
 
         refuse_missing()
-        return AnalogSession(executable, chips=chips, ids=ids, seed=seed)
+        engine = AnalogEngine(executable, chips=chips, ids=ids, seed=seed)
+        return EngineSession(executable, engine, chips=chips, ids=ids, seed=seed, versions=versions())
 
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
         """See Exporter: a PyNN script with its arrays, and the programs of the chip's plasticity processor."""
         from salhw_brainscales2.script import export
 
-        refuse_calibrated(executable)
+        refuse_calibrated(executable.calibration)
         return export(executable, directory, duration=duration, seed=seed)
 
 

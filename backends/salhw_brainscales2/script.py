@@ -40,8 +40,7 @@ from salhw_brainscales2.membrane import (
 )
 from salhw_brainscales2.placement import rows
 from salhw_brainscales2.plasticity import SENSITIVITY, code, nominal_program, plastic, too_large
-from salhw_brainscales2.session import entropy
-from salhw_brainscales2.sources import Emitter
+from salhw_brainscales2.sources import Emitter, entropy
 
 SCRIPT, ARRAYS, README = "run.py", "network.npz", "README.md"
 THRESHOLD = 135.0

@@ -11,8 +11,14 @@ from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw.session.recorder import Raster
+from salhw_nest.process import seeded
 
 CHUNK = 4096  # steps whose random numbers are drawn at once
+
+
+def entropy(seed: int, ids: Sequence[int]) -> list[int]:
+    """A number for each instance that seeds everything random beside NEST."""
+    return [int(seeded(seed, [i]).generate_state(1)[0]) >> 1 for i in ids]
 
 
 class Emitter:

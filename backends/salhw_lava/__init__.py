@@ -14,6 +14,7 @@ from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
 from salhw.session.memory import sizes
+from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.worker.environments import Environment, is_made
@@ -66,15 +67,16 @@ class LavaBackend:
         Raises:
             BackendError: SAL603 there is no Lava.
         """
-        from salhw_lava.session import LavaSession
+        from salhw_lava.engine import LavaEngine
 
-        return LavaSession(executable, worker(executable.target), chips=chips, ids=ids, seed=seed)
+        engine = LavaEngine(executable, worker(executable.target), ids=ids, seed=seed)
+        return EngineSession(executable, engine, chips=chips, ids=ids, seed=seed, versions=engine.versions)
 
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
         """Write a folder with a Lava script that runs the network without salhw; see ``salhw_lava.script``."""
         from salhw_lava.script import export
 
-        refuse_calibrated(executable)
+        refuse_calibrated(executable.calibration)
         return export(executable, directory, duration=duration, seed=seed)
 
 

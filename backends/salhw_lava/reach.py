@@ -8,7 +8,7 @@ from math import ceil, exp
 
 import numpy as np
 
-from salhw.description.connectivity import Dense, OneToOne, Sparse, synapses
+from salhw.description.connectivity import Dense, OneToOne, Sparse, shape_of, synapses
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.network import Network
@@ -34,7 +34,7 @@ def reach(net: Network, population: str, how: Arithmetic, written: Mapping[str, 
     """What the PSPs of a population's neurons add up to at most.
 
     Args:
-        written: by projection, weights in the place of the description's, (instance, ``shape_of`` flattened).
+        written: by projection, weights in the place of the description's, (instance, synapse).
     """
     low = high = np.zeros(net.population(population).size)
     for projection in net.projections:
@@ -55,8 +55,16 @@ def of_projection(net: Network, projection: Projection, how: Arithmetic, written
     held = how.held(weight, 2) / how.unit
     low, high = np.minimum(held, 0.0), np.maximum(held, 0.0)
     if written is not None:
-        low, high = low.min(axis=0), high.max(axis=0)
+        low, high = (_placed(net, projection, ends) for ends in (low.min(axis=0), high.max(axis=0)))
     return Reach(*(_summed(net, projection, ends, overlap) for ends in (low, high)))
+
+
+def _placed(net: Network, projection: Projection, each: FloatArray) -> FloatArray:
+    """One number per synapse, in the order of ``synapses``, as ``own_weights`` has them."""
+    n_post, n_pre, recurrent = net.ends(projection.name)
+    whole = np.zeros(shape_of(projection.weights, n_post, n_pre))
+    whole.reshape(-1)[synapses(projection.weights, n_post, n_pre, recurrent)[2]] = each
+    return whole
 
 
 def own_weights(projection: Projection) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from salhw.machine import Memory
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
+from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -50,16 +52,17 @@ class NestBackend:
         Raises:
             BackendError: NEST or PyNN is not installed.
         """
-        from salhw_nest.session import NestSession
+        from salhw_nest.engine import NestEngine
 
         refuse_missing()
-        return NestSession(executable, chips=chips, ids=ids, seed=seed)
+        engine = NestEngine(executable, ids=ids, seed=seed)
+        return EngineSession(executable, engine, chips=chips, ids=ids, seed=seed, versions=versions())
 
     def export(self, executable: Executable, directory: Path, *, duration: float, seed: int) -> list[Path]:
         """See Exporter: a PyNN script with its arrays."""
         from salhw_nest.script import export
 
-        refuse_calibrated(executable)
+        refuse_calibrated(executable.calibration)
         return export(executable, directory, duration=duration, seed=seed)
 
 
@@ -74,6 +77,11 @@ def refuse_missing() -> None:
         fix = 'pip install "salhw[nest]"'
         finding = Diagnostic("SAL603", "open", " and ".join(missing), "installed packages", fix)
         raise BackendError("BackendError: this target needs NEST and PyNN", [finding])
+
+
+def versions() -> dict[str, str]:
+    """Of what NEST is reached through, for the provenance of recordings."""
+    return {package: version(package) for package in PACKAGES}
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from salhw.machine import Memory
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
 from salhw.session.memory import sizes
+from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
@@ -65,9 +67,10 @@ class ReferenceBackend:
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend."""
-        from salhw_reference.session import ReferenceSession
+        from salhw_reference.engine import ReferenceEngine
 
-        return ReferenceSession(executable, chips=chips, ids=ids, seed=seed)
+        engine = ReferenceEngine(executable, chips=chips, ids=ids, seed=seed)
+        return EngineSession(executable, engine, chips=chips, ids=ids, seed=seed, versions={"numba": version("numba")})
 
 
 @cache

@@ -25,9 +25,9 @@ class Drives:
         """The drive at a step."""
         return self.stretch[bisect_right(self.begin, step) - 1]
 
-    def cuts(self, start: int, stop: int) -> list[int]:
-        """The steps inside a run at which the drive changes."""
-        return [step for step in self.begin if start < step < stop]
+    def change(self, step: int, otherwise: int) -> int:
+        """The first step after ``step`` at which the drive changes, or ``otherwise``."""
+        return next(iter(self.begin[bisect_right(self.begin, step) :]), otherwise)
 
 
 def drives(net: Network) -> Drives:

@@ -20,6 +20,7 @@ from salhw.diagnostics import CalibrationError, Diagnostic, file_error
 from salhw.diagnostics.arguments import as_path
 from salhw.io import hdf5
 from salhw.session.calibration import Map
+from salhw.session.compiled import Compiled
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses
 from salhw.substrate.chip import Chip
@@ -142,7 +143,7 @@ class Calibration:
 
         return {name: of(name, success) for name, success in self._success.items() if f"{name} after" in self.spread}
 
-    def maps(self, executable: Executable, ids: Sequence[int]) -> dict[str, Map]:
+    def maps(self, executable: Compiled, ids: Sequence[int]) -> dict[str, Map]:
         """What to write into a session of ``executable`` on the chips ``ids``, by path; see ``salhw.Calibration``.
 
         Learning rates are divided by the mean gain of both signs, where the target has one for each synapse, and the
@@ -308,7 +309,7 @@ def usable(factor: FloatArray) -> FloatArray:
     return np.where(factor >= LEAST, factor, 1.0)
 
 
-def _each(executable: Executable, address: Address) -> bool:
+def _each(executable: Compiled, address: Address) -> bool:
     """Whether the target has a learning rate for each synapse, and learns by the rule itself."""
     kind = executable.source.projection(address.owner).plasticity[address.rule].kind
     target = executable.target

@@ -13,8 +13,7 @@ from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, counted
 from salhw.diagnostics.arguments import described, instance_of, wrong
 from salhw.machine import Memory
-from salhw.session.calibrated import effect
-from salhw.session.calibration import Calibration, check_target
+from salhw.session.calibration import Calibration, check_target, effect
 from salhw.session.executable import Executable, Report
 from salhw.session.memory import assumed, too_large
 from salhw.substrate.target import Target

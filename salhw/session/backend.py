@@ -1,75 +1,16 @@
-"""The protocols that a plug-in satisfies, and the registry that finds plug-ins by entry point."""
+"""The protocols that a plug-in satisfies. ``Backend`` and ``Session`` stand beside ``Executable``, which uses both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import numpy.typing as npt
-
-from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.machine import Memory
-from salhw.session.executable import Executable
-from salhw.session.lowering import Lowering
-from salhw.session.recording import Recording
-from salhw.substrate.chip import Chip
+from salhw.session.executable import Backend, Executable, Session
 from salhw.substrate.target import Target
 
-
-class Session(Protocol):
-    """An executable loaded and running; a context manager. Several sessions never disturb each other."""
-
-    @property
-    def time(self) -> float:
-        """Biological time in ms since the session was opened."""
-        ...
-
-    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
-        """Run ``duration`` ms of biological time, from where the last run ended. Weights persist.
-
-        ``progress`` may be called with the share that is done, between 0 and 1. It changes no result.
-        """
-        ...
-
-    def get(self, path: str) -> FloatArray:
-        """What the chip holds at ``path``, leading dimension "instance"; see ``salhw.session.paths``."""
-        ...
-
-    def set(self, path: str, value: npt.ArrayLike) -> None:
-        """Write ``value``, shaped as ``get`` returns it or broadcast to that (without "instance": for all)."""
-        ...
-
-    def close(self) -> None:
-        """Release everything. A closed session refuses to run, get and set."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-@runtime_checkable
-class Backend(Protocol):
-    """A plug-in that owns targets and opens sessions. Registered under the entry point group ``salhw.backends``."""
-
-    name: str
-
-    def targets(self) -> Mapping[str, Target]:
-        """Its targets by name. Must not import a simulator."""
-        ...
-
-    def lower(self, net: Network, target: Target) -> Lowering:
-        """A network that passed ``check``, as this backend will run it."""
-        ...
-
-    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
-        """Load an executable: one instance per entry of ``ids`` (and of ``chips``)."""
-        ...
+__all__ = ["Backend", "Exporter", "Session", "Weighing"]
 
 
 @runtime_checkable

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 from salhw.diagnostics import CalibrationError, Diagnostic
 from salhw.diagnostics.arguments import described as what
 from salhw.diagnostics.arguments import wrong
+from salhw.session.compiled import Compiled
+from salhw.session.paths import Address, addresses
+from salhw.session.paths import described as described_at
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
-
-if TYPE_CHECKING:
-    from salhw.session.executable import Executable
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Calibration(Protocol):
         words, where there is one: whether its goal is met, or that nobody can know yet."""
         ...
 
-    def maps(self, executable: Executable, ids: Sequence[int]) -> Mapping[str, Map]:
+    def maps(self, executable: Compiled, ids: Sequence[int]) -> Mapping[str, Map]:
         """The corrections of ``executable`` on these chips, by path of a session; paths without stay as they are.
 
         Raises:
@@ -115,13 +116,74 @@ def check_chips(calibration: Calibration, chips: Sequence[Chip]) -> None:
             raise CalibrationError("CalibrationError: measured on other chips", [finding])
 
 
-def refuse_calibrated(executable: Executable) -> None:
+def refuse_calibrated(calibration: Calibration | None) -> None:
     """To be called by exporters: a program that runs without salhw has nobody who corrects what it writes.
 
     Raises:
         CalibrationError: SAL608.
     """
-    if executable.calibration is not None:
-        asked, supported = executable.calibration.content_hash[:16], "none: an export writes what is described"
+    if calibration is not None:
+        asked, supported = calibration.content_hash[:16], "none: an export writes what is described"
         finding = Diagnostic("SAL608", "calibration", asked, supported, "compile without the calibration")
         raise CalibrationError("CalibrationError: a calibrated network cannot be exported", [finding])
+
+
+def limited(address: Address, corrected: FloatArray) -> FloatArray:
+    """Corrected values within what a session may be written."""
+    allowed = address.allowed
+    return corrected if allowed is None else np.clip(corrected, allowed.min, allowed.max)
+
+
+def effect(executable: Compiled, calibration: Calibration) -> dict[str, Any]:
+    """What a calibration makes of the values that ``executable`` describes, for its report: over all of its chips, per
+    field the largest and the rms correction of what is written, and how many values end at the target's limits.
+
+    Raises:
+        CalibrationError: places that were not measured.
+    """
+    net, known = executable.source, addresses(executable.source, executable.target)
+    moved: dict[str, list[FloatArray]] = {}
+    ended: dict[str, int] = {}
+    for path, correction in calibration.maps(executable, calibration.ids).items():
+        address = known[path]
+        wanted = described_at(net, address)[None]
+        free = correction.written(wanted)
+        written = limited(address, free)
+        change = (written - wanted).reshape(len(calibration.ids), -1)
+        if address.field != "bias":  # the diagonal of a recurrent matrix holds no synapses
+            p = net.projection(address.owner)
+            change = change[:, synapses(p.weights, *net.ends(p.name))[2]]
+        moved.setdefault(address.field, []).append(change.ravel())
+        ended[address.field] = ended.get(address.field, 0) + int(np.sum(written != free))
+    corrections = {name: np.concatenate(changes) for name, changes in moved.items()}
+    return {
+        "hash": calibration.content_hash,
+        "wafer": calibration.wafer,
+        "chips": list(calibration.ids),
+        "measured": {name: dict(entry) for name, entry in calibration.summary.items()},
+        "corrections": {
+            name: {
+                "largest": float(np.abs(change).max(initial=0.0)),
+                "rms": float(np.sqrt(np.mean(change**2))) if change.size else 0.0,
+                "at_limits": ended[name],
+            }
+            for name, change in corrections.items()
+        },
+    }
+
+
+def as_lines(entries: Mapping[str, Any]) -> list[str]:
+    """``effect`` in words, a line for each quantity."""
+    count = len(entries["chips"])
+    lines = [
+        f"calibration {entries['hash'][:16]} of {count} chip{'s' if count > 1 else ''} of wafer {entries['wafer']}"
+    ]
+    for name, entry in entries["measured"].items():
+        spread = f"spread {entry['after']:.3g} after {entry['before']:.3g}"
+        verdict = f", {entry['verdict']}" if entry.get("verdict") else ""
+        lines.append(f"  {name}: {entry['yield']:.1%} calibrated, {spread}{verdict}")
+    for name, entry in entries["corrections"].items():
+        limits = f", {entry['at_limits']} at the target's limits" if entry["at_limits"] else ""
+        what = name.replace("_", " ")
+        lines.append(f"  {what} corrected by at most {entry['largest']:.3g}, {entry['rms']:.3g} rms{limits}")
+    return lines

@@ -1,29 +1,91 @@
-"""A network lowered to one target, with the report of what that took."""
+"""A network lowered to one target, with the report of what that took; and the protocols of who opens it as what."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
+import numpy.typing as npt
+
+from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.diagnostics import Diagnostic, SessionError
+from salhw.diagnostics import CalibrationError, Diagnostic, SessionError
 from salhw.diagnostics.arguments import checked_ids, checked_seed, sequence_of
 from salhw.machine import NOTHING, Memory, refuse_instances
-from salhw.session.calibrated import as_lines, opened
-from salhw.session.calibration import Calibration, check_chips
-from salhw.session.placement import Placement
+from salhw.session.calibration import Calibration, as_lines, check_chips
+from salhw.session.compiled import Compiled
+from salhw.session.lowering import Lowering
+from salhw.session.recording import Recording
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
-if TYPE_CHECKING:
-    from salhw.session.backend import Backend, Session
+Form = Literal["array", "synapses"]
+"""How a session shapes the values of a projection's synapses."""
+
+
+class Session(Protocol):
+    """An executable loaded and running; a context manager. Several sessions never disturb each other."""
+
+    @property
+    def time(self) -> float:
+        """Biological time in ms since the session was opened."""
+        ...
+
+    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> Recording:
+        """Run ``duration`` ms of biological time, from where the last run ended. Weights persist.
+
+        ``progress`` may be called with the share that is done, between 0 and 1. It changes no result.
+        """
+        ...
+
+    def get(self, path: str, *, form: Form = "array") -> FloatArray:
+        """What the chip holds at ``path``, leading dimension "instance"; see ``salhw.session.paths``.
+
+        ``form="synapses"`` shapes a projection's values (instance, synapse) whatever its connectivity: synapses in the
+        order in which they are listed, or row by row of a matrix, of which only what is a synapse counts.
+        """
+        ...
+
+    def set(self, path: str, value: npt.ArrayLike, *, form: Form = "array") -> None:
+        """Write ``value``, shaped as ``get`` returns it or broadcast to that (without "instance": for all)."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. A closed session refuses to run, get and set."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A plug-in that owns targets and opens sessions. Registered under the entry point group ``salhw.backends``."""
+
+    name: str
+
+    def targets(self) -> Mapping[str, Target]:
+        """Its targets by name. Must not import a simulator."""
+        ...
+
+    def lower(self, net: Network, target: Target) -> Lowering:
+        """A network that passed ``check``, as this backend will run it."""
+        ...
+
+    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
+        """Load an executable: one instance per entry of ``ids`` (and of ``chips``)."""
+        ...
 
 
 @dataclass(frozen=True)
 class Report:
     """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network,
-    ``calibration`` what a calibration changes (``calibrated.effect``), None without one; ``memory`` is what a
+    ``calibration`` what a calibration changes (``calibration.effect``), None without one; ``memory`` is what a
     session takes of this machine's."""
 
     network: str
@@ -61,17 +123,13 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Executable:
-    """``network`` is the lowered one, ``source`` the description as given, ``plugin`` the backend that runs it.
+class Executable(Compiled):
+    """A compiled network that can be opened; ``plugin`` is the backend that runs it.
 
     With a ``calibration``, sessions are open for its chips only. They speak the description's units: what is written
     is corrected on its way to the chip, learning rates included, and what is read or recorded on its way back.
     """
 
-    network: Network
-    source: Network
-    target: Target
-    placement: Placement
     report: Report
     plugin: Backend
     calibration: Calibration | None = None
@@ -97,10 +155,15 @@ class Executable:
         asked, path = (instances, "instances") if chips is None else (chips, "chips")
         refuse_instances(self.report.memory, asked, path)
         ids, chips = self._ids(instances, chips)
-        if self.calibration is None:
-            return self.plugin.open(self, chips=chips, ids=ids, seed=seed)
-        check_chips(self.calibration, chips)
-        return opened(self, self.calibration, chips, self.plugin.open(self, chips=chips, ids=ids, seed=seed))
+        if self.calibration is not None:
+            check_chips(self.calibration, chips)
+        session = self.plugin.open(self, chips=chips, ids=ids, seed=seed)
+        if self.calibration is not None and getattr(session, "calibration", None) is not self.calibration:
+            session.close()
+            supported = f"none: sessions of the backend {self.plugin.name!r} do not correct what they write"
+            finding = Diagnostic("SAL811", "calibration", self.calibration.content_hash[:16], supported, "leave it out")
+            raise CalibrationError("CalibrationError: this backend's sessions take no calibration", [finding])
+        return session
 
     def _ids(
         self, instances: int | Sequence[int] | None, chips: Sequence[Chip] | None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,53 +41,43 @@ class Address:
     hollow: bool = False
 
 
-def addresses(net: Network, target: Target | None = None) -> dict[str, Address]:
+def addresses(net: Network, target: Target | None = None, *, undeclared: bool = False) -> dict[str, Address]:
     """Everything that a session of ``net`` can get and set, with the target's ranges if there is a target: the fields
     that are marked settable (biases, weights, learning rates), and those that the target declares ``settable``
-    (amplitudes of windows)."""
-    found = [
-        Address(f"populations.{p.name}.{field}", p.name, field, (p.size,), **_limits(capability, field, target))
-        for p in net.populations
-        for capability in [{} if target is None else target.neurons.get(p.neuron.kind, {})]
-        for field in settable(p.neuron, capability)
-    ]
+    (amplitudes of windows); with ``undeclared`` those that any target may declare."""
+    found: list[Address] = []
+    for population in net.populations:
+        name, neuron = population.name, population.neuron
+        capability = {} if target is None else target.neurons.get(neuron.kind, {})
+        stem = Address(f"populations.{name}", name, "", (population.size,))
+        found += _settable(stem, neuron, capability, target, undeclared)
     for p in net.projections:
         shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.scaled_for(p.name)
-        hollow: dict[str, Any] = {"hollow": p.weights.is_hollow(p.recurrent)}
-        found.append(
-            Address(f"projections.{p.name}.weights", p.name, "weights", shape, **_weight_limits(p, here) | hollow)
-        )
+        stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
+        found.append(replace(stem, path=f"{stem.path}.weights", field="weights", **_weight_limits(p, here)))
         for k, rule in enumerate(p.plasticity):
-            at = f"projections.{p.name}.{rule_name(p, k)}"
-            declared = _rules(p, k, here)
-            for field in settable(rule, declared):
-                limits = _limits(declared, field, here) | hollow
-                found.append(Address(f"{at}.{field}", p.name, field, shape, k, **limits))
+            own = replace(stem, path=f"{stem.path}.{rule_name(p, k)}", rule=k)
+            found += _settable(own, rule, _rules(p, k, here), here, undeclared)
             for name, part in rule.parts():
-                declared = {} if here is None else here.windows.get(part.kind, {})
-                for field in settable(part, declared):
-                    limits = (
-                        _limits(declared, field, here)
-                        | _limits(
-                            declared,
-                            f"written_{field}",
-                            here,
-                        )
-                        | hollow
-                    )
-                    found.append(Address(f"{at}.{name}.{field}", p.name, field, shape, k, name, **limits))
+                capability = {} if here is None else here.windows.get(part.kind, {})
+                of_part = replace(own, path=f"{own.path}.{name}", part=name)
+                found += _settable(of_part, part, capability, here, undeclared)
     return {address.path: address for address in found}
 
 
-def settable(item: Kind, capability: Capability) -> list[str]:
-    """The fields of an item that a session can change, on a target with this capability."""
+def _settable(
+    stem: Address, item: Kind, capability: Capability, target: Target | None, undeclared: bool
+) -> Iterator[Address]:
+    """The fields of an item at ``stem`` that a session can change, on a target that declares ``capability`` for it."""
     declared = capability.get("settable", ())
-    names = declared if isinstance(declared, tuple) else ()
-    return [
-        name
-        for name, mark in marks(type(item))
-        if mark.settable == "always" or (mark.settable == "declared" and name in names)
-    ]
+    for name, mark in marks(type(item)):
+        if mark.settable == "always" or (mark.settable == "declared" and (undeclared or name in _names(declared))):
+            limits = _limits(capability, name, target) | _limits(capability, f"written_{name}", target)
+            yield replace(stem, path=f"{stem.path}.{name}", field=name, **limits)
+
+
+def _names(entry: Range | tuple[str, ...]) -> tuple[str, ...]:
+    return entry if isinstance(entry, tuple) else ()
 
 
 def _limits(capability: Capability, field: str, target: Target | None) -> dict[str, Any]:
@@ -139,8 +129,8 @@ def described(net: Network, address: Address) -> FloatArray:
 
 
 def described_at(net: Network, path: str) -> FloatArray:
-    """What the description says at a path that every session has."""
-    return described(net, addresses(net)[path])
+    """What the description says at a path, settable on some target or on all."""
+    return described(net, addresses(net, undeclared=True)[path])
 
 
 def session_error(code: str, path: str, asked: str, supported: str, fix: str = "") -> SessionError:
@@ -164,24 +154,31 @@ def find(known: Mapping[str, Address], path: str) -> Address:
 
 
 def as_written(
-    address: Address, value: npt.ArrayLike, instances: int, held: Callable[[str], FloatArray] | None = None
+    address: Address,
+    value: npt.ArrayLike,
+    instances: int,
+    held: Callable[[], FloatArray],
+    does: Callable[[FloatArray], FloatArray] | None = None,
 ) -> FloatArray:
-    """``value`` broadcast to (instance, *shape).
+    """``value`` broadcast to (instance, *shape), read only.
 
     Args:
-        held: the session's ``get``. What it returns may always be written back, wherever it lies: a target that rounds
-            may hold a little more than it declares.
+        held: what the session holds now. It may always be written back, wherever it lies: a target that rounds may hold
+            a little more than it declares.
+        does: what a calibrated chip does that holds the values given to it, which may reach beyond the declared range.
 
     Raises:
         SessionError: it does not broadcast, is not of finite numbers, or lies outside ``address.allowed``.
     """
     array = as_numbers(address, value, instances)
-    if address.allowed is not None:
-        low, high = (np.full(array.shape, end) for end in (address.allowed.min, address.allowed.max))
-        if held is not None and np.any((array < low) | (array > high)):
-            now = held(address.path)
-            low, high = np.minimum(low, now), np.maximum(high, now)
-        refuse_outside(address, value, array, low, high)
+    if address.allowed is None:
+        return array
+    low, high = (np.broadcast_to(end, array.shape) for end in (address.allowed.min, address.allowed.max))
+    if does is not None:
+        low, high = np.minimum(low, does(low)), np.maximum(high, does(high))
+    if np.any((array < low) | (array > high)):
+        now = held()
+        refuse_outside(address, value, array, np.minimum(low, now), np.maximum(high, now))
     return array
 
 

@@ -1,12 +1,10 @@
-"""A Recording from the spikes of a run: for backends whose simulator or chip returns spikes."""
+"""From what an engine has recorded to the Recording that a run returns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import merge
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -43,6 +41,31 @@ class Raster:
         return Raster(self.instance[late], self.neuron[late], self.step[late])
 
 
+def following(step: int, every: int, origin: int = 0) -> int:
+    """The first step after ``step`` that is a whole multiple of ``every`` after ``origin``."""
+    return step + every - (step - origin) % every
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What an engine recorded in one run.
+
+    Args:
+        rasters: the spikes of each population; of all, unless ``counts`` are given: then of those with a Spikes probe.
+        membranes: per population with a Membrane probe.
+        counts: spikes per population, (instance, neuron), where the engine counts them itself.
+        occupancy: steps per state, (instance, state), of each population with a StateOccupancy probe, where the engine
+            counts them itself.
+        provenance: what else there is to say about the run.
+    """
+
+    rasters: Mapping[str, Raster]
+    membranes: Mapping[str, Trace] = field(default_factory=dict)
+    counts: Mapping[str, IntArray] | None = None
+    occupancy: Mapping[str, IntArray] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Samples:
     """The steps of a run at which weights are sampled: its start, and whole multiples of the probes' periods.
@@ -55,21 +78,12 @@ class Samples:
     def __getitem__(self, step: int) -> list[str]:
         return [name for name, every in self.periods if step in (self.start, step // every * every)]
 
-    def __contains__(self, step: int) -> bool:
-        return bool(self[step])
-
     def __bool__(self) -> bool:
         return bool(self.periods)
 
-    def __iter__(self) -> Iterator[int]:
-        """All of them in their order."""
-        yield from (self.start,) if self.periods else ()
-        each = (range((self.start // every + 1) * every, self.stop + 1, every) for _, every in self.periods)
-        yield from (step for step, _ in groupby(merge(*each)))
-
     def after(self, step: int) -> int:
         """The next sample later than ``step``, or the end of the run."""
-        return min([self.stop, *((step // every + 1) * every for _, every in self.periods)])
+        return min([self.stop, *(following(step, every) for _, every in self.periods)])
 
 
 def sample_steps(net: Network, start: int, stop: int) -> Samples:
@@ -78,19 +92,8 @@ def sample_steps(net: Network, start: int, stop: int) -> Samples:
     return Samples(start, stop, tuple((p.projection, in_steps(p.every, net.dt) or 1) for p in probes))
 
 
-def stops(start: int, stop: int, *cuts: Iterable[int]) -> Iterator[int]:
-    """The steps after ``start`` at which a run has to stop, each once and in order, ``stop`` the last of them; each of
-    ``cuts`` ascends. Never more than one of them exists at a time: a long run has more than fit into memory."""
-    for step in merge(*cuts, (stop,)):
-        if start < step:
-            yield step
-            start = step
-        if step == stop:
-            return
-
-
-def provenance(executable: Executable, chips: Sequence[Chip], seed: int, packages: Sequence[str]) -> dict[str, Any]:
-    """Where a recording comes from."""
+def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:
+    """Where a recording comes from; ``versions`` of what the backend uses."""
     return {
         "network": executable.source.name,
         "network_hash": executable.source.content_hash,
@@ -99,7 +102,7 @@ def provenance(executable: Executable, chips: Sequence[Chip], seed: int, package
         "chips": [chip.id for chip in chips],
         "wafer": chips[0].wafer,
         "seed": seed,
-        "versions": {name: version(name) for name in ("salhw", "numpy", *packages)},
+        "versions": {name: version(name) for name in ("salhw", "numpy")} | dict(versions),
     }
 
 
@@ -123,31 +126,37 @@ def occupancy(raster: Raster, size: int, instances: int, tau_ref: int, start: in
     return counts
 
 
+def counted(raster: Raster, size: int, instances: int) -> IntArray:
+    """How many spikes each neuron has in a raster, (instance, neuron)."""
+    flat = np.bincount(raster.instance * size + raster.neuron, minlength=instances * size)
+    return flat.reshape(instances, size).astype(np.int64)
+
+
+def refractory_steps(net: Network, population: str) -> int:
+    """For how many steps a spike shows in the state of its neuron."""
+    return in_steps(net.population(population).neuron.refractory_period or 0.0, net.dt) or 0
+
+
 def recording(
     net: Network,
     ids: tuple[int, ...],
     start: int,
     stop: int,
-    rasters: Mapping[str, Raster],
+    recorded: Recorded,
     *,
     before: Mapping[str, Raster],
     weights: Mapping[int, Mapping[str, FloatArray]],
-    membranes: Mapping[str, Trace],
     provenance: Mapping[str, Any],
 ) -> Recording:
     """The recording of steps start..stop.
 
     Args:
-        rasters: per population, the spikes of the run.
+        recorded: by the engine.
         before: per population with a StateOccupancy probe, its spikes in the tau_ref before the run.
         weights: step -> projection -> weights with the leading dimension "instance".
-        membranes: per population with a Membrane probe.
     """
-    counts, spikes, traces, occupied = {}, {}, {}, {}
-    for p in net.populations:
-        raster = rasters[p.name]
-        flat = np.bincount(raster.instance * p.size + raster.neuron, minlength=len(ids) * p.size)
-        counts[p.name] = flat.reshape(len(ids), p.size).astype(np.int64)
+    rasters, counts, occupied = recorded.rasters, recorded.counts, dict(recorded.occupancy or {})
+    spikes, traces = {}, {}
     for probe in net.probes:
         if isinstance(probe, Weights):
             times = [step for step in sorted(weights) if probe.projection in weights[step]]
@@ -158,18 +167,20 @@ def recording(
             ends = start * net.dt, stop * net.dt
             when = r.step.astype(np.float64) * net.dt
             spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
-        elif isinstance(probe, StateOccupancy):
-            population = net.population(probe.population)
-            tau_ref = in_steps(population.neuron.refractory_period or 0.0, net.dt) or 0
-            every = Raster.joined([before[population.name], rasters[population.name]]).since(start - tau_ref)
-            occupied[population.name] = occupancy(every, population.size, len(ids), tau_ref, start, stop)
+        elif isinstance(probe, StateOccupancy) and recorded.occupancy is None:
+            name, size = probe.population, net.population(probe.population).size
+            tau_ref = refractory_steps(net, name)
+            every = Raster.joined([before[name], rasters[name]]).since(start - tau_ref)
+            occupied[name] = occupancy(every, size, len(ids), tau_ref, start, stop)
+    if counts is None:
+        counts = {p.name: counted(rasters[p.name], p.size, len(ids)) for p in net.populations}
     return Recording(
         ids=ids,
         start=start * net.dt,
         duration=(stop - start) * net.dt,
         counts=counts,
         spikes=spikes,
-        membrane_traces=membranes,
+        membrane_traces=recorded.membranes,
         weight_traces=traces,
         occupancy_counts=occupied,
         provenance=provenance,

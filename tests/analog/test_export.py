@@ -18,7 +18,7 @@ from salhw.description.connectivity import AllToAll
 from salhw_brainscales2.hardware import ppu_program, processor, program
 from salhw_brainscales2.plasticity import nominal_program
 from salhw_brainscales2.script import export, potentials
-from salhw_brainscales2.session import entropy
+from salhw_brainscales2.sources import entropy
 
 sys.path.append(str(Path(__file__).parents[1] / "hardware"))
 import compiled

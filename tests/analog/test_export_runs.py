@@ -43,7 +43,7 @@ from salhw_brainscales2.hardware import ppu_program
 from salhw_brainscales2.membrane import sensitivity
 from salhw_brainscales2.plasticity import code, nominal_program
 from salhw_brainscales2.script import export, generator
-from salhw_brainscales2.session import entropy
+from salhw_brainscales2.sources import entropy
 
 sys.path.append(str(Path(__file__).parents[1] / "faults"))
 from random_networks import random_network

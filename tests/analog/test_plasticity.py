@@ -12,7 +12,7 @@ from salhw.description.connectivity import AllToAll
 from salhw.session.host_plasticity import HostRule
 from salhw_brainscales2.hardware import program, sensor
 from salhw_brainscales2.plasticity import BASELINE, nominal_program
-from salhw_brainscales2.session import entropy
+from salhw_brainscales2.sources import entropy
 
 WEIGHTS = "projections.p.weights"
 START = np.array([0.8, 0.2, 1.0, -0.4, 0.0, 0.6])

@@ -9,13 +9,14 @@ import numpy as np
 
 from salhw import Recording
 from salhw.session.paths import addresses
-from salhw_reference.session import ReferenceSession
+from salhw.session.session import EngineSession
+from salhw_reference import backend
 
 
 class Wrapped:
     """A session that hands everything on; bugs override one method."""
 
-    def __init__(self, inner: ReferenceSession) -> None:
+    def __init__(self, inner: EngineSession) -> None:
         self.inner = inner
 
     def run(self, duration: float) -> Recording:
@@ -38,7 +39,7 @@ class Wrapped:
 
 
 class ResetsBetweenRuns(Wrapped):
-    def __init__(self, inner: ReferenceSession) -> None:
+    def __init__(self, inner: EngineSession) -> None:
         super().__init__(inner)
         self.first = {path: inner.get(path) for path in addresses(inner.executable.network) if path.endswith("weights")}
 
@@ -50,7 +51,7 @@ class ResetsBetweenRuns(Wrapped):
 
 
 class StaleWeights(Wrapped):
-    def __init__(self, inner: ReferenceSession) -> None:
+    def __init__(self, inner: EngineSession) -> None:
         super().__init__(inner)
         self.kept = {path: inner.get(path) for path in addresses(inner.executable.network, inner.executable.target)}
 
@@ -87,7 +88,7 @@ class WritesNowhere(Wrapped):
 
     ending = ""
 
-    def __init__(self, inner: ReferenceSession) -> None:
+    def __init__(self, inner: EngineSession) -> None:
         super().__init__(inner)
         self.kept: dict[str, Any] = {}
 
@@ -235,14 +236,14 @@ class HalfTheTime(Wrapped):
 class StartsAnew(Wrapped):
     """Loads the network again for each run, with the weights of the last one: what was under way is lost."""
 
-    def __init__(self, inner: ReferenceSession) -> None:
+    def __init__(self, inner: EngineSession) -> None:
         super().__init__(inner)
         self.now = 0.0
 
     def run(self, duration: float) -> Recording:
         old = self.inner
         if self.now:
-            self.inner = ReferenceSession(old.executable, chips=old.chips, ids=old.ids, seed=old.seed + 1)
+            self.inner = backend.open(old.executable, chips=old.chips, ids=old.ids, seed=old.seed + 1)
             for path in addresses(old.executable.network):
                 self.inner.set(path, old.get(path))
         recording = self.inner.run(duration)

@@ -37,10 +37,10 @@ from salhw import Alpha, Exponential, Network, Target, Variability
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
+from salhw.session.session import EngineSession
 from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw_reference import ReferenceBackend
-from salhw_reference.session import ReferenceSession
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Wrong(ReferenceBackend):
             given["executable"] = replace(executable, network=self.network(executable.network))
         if self.arguments:
             given = self.arguments(given)
-        inner = ReferenceSession(given.pop("executable"), **given)
+        inner = super().open(**given)
         return self.session(inner) if self.session else inner
 
 
@@ -179,12 +179,12 @@ class OneForAll(Wrong):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loaded: dict[str, ReferenceSession] = {}
+        self.loaded: dict[str, EngineSession] = {}
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Any:
         key = f"{executable.network.content_hash}{executable.target.content_hash}{chips}{ids}{seed}"
         if key not in self.loaded or self.loaded[key].closed:
-            self.loaded[key] = ReferenceSession(executable, chips=chips, ids=ids, seed=seed)
+            self.loaded[key] = super().open(executable, chips=chips, ids=ids, seed=seed)
         return self.loaded[key]
 
 

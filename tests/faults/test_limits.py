@@ -123,21 +123,20 @@ def test_what_a_recording_takes() -> None:
 def test_a_recording_that_outgrows_the_machine(target: salhw.Target, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory runs out under way: the run ends where it is, the error has what was recorded, and the session goes on
     from there. On the reference it is bit for bit what a run of that length records."""
-    import salhw_brainscales2.session
-    import salhw_lava.session
-    import salhw_nest.session
-    import salhw_reference.session
+    import salhw_brainscales2.engine
+    import salhw_nest.engine
+    import salhw_reference.engine
 
     monkeypatch.setattr(module, "GLANCE", 0.0)
-    monkeypatch.setattr(salhw_reference.session, "STRETCH", 100)
-    monkeypatch.setattr(salhw_reference.session, "LONGEST", 0.0)
-    monkeypatch.setattr(salhw_nest.session, "STRETCH", 1000)
-    monkeypatch.setattr(salhw_brainscales2.session, "AHEAD", 100)
+    monkeypatch.setattr(salhw_reference.engine, "STRETCH", 100)
+    monkeypatch.setattr(salhw_reference.engine, "LONGEST", 0.0)
+    monkeypatch.setattr(salhw_nest.engine, "STRETCH", 1000)
+    monkeypatch.setattr(salhw_brainscales2.engine, "AHEAD", 100)
     net = network(probes=[Spikes("a"), Weights("p", every=50.0)])
     executable = salhw.compile(net, target)
     with executable.open(instances=2, seed=1) as session:
-        if isinstance(session, salhw_lava.session.LavaSession):
-            session._most = 100
+        if target.backend == "lava":
+            session.engine.most = 100  # type: ignore[attr-defined]
         session.run(10.0)
         with monkeypatch.context() as patched:
             looks = iter([100 * GB] * 3)  # before the run, and twice under way
@@ -165,11 +164,11 @@ def test_a_recording_that_outgrows_the_machine(target: salhw.Target, monkeypatch
 def test_the_command_keeps_what_was_recorded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    import salhw_reference.session
+    import salhw_reference.engine
     from salhw.cli import app
 
     monkeypatch.setattr(module, "GLANCE", 0.0)
-    monkeypatch.setattr(salhw_reference.session, "STRETCH", 100)
+    monkeypatch.setattr(salhw_reference.engine, "STRETCH", 100)
     looks = iter([100 * GB] * 6)
     monkeypatch.setattr(machine, "available", lambda: next(looks, 0))
     file, out = network(probes=[Spikes("a")]).save(tmp_path / "n.json"), tmp_path / "r.h5"
@@ -210,7 +209,7 @@ def test_long_delays_of_the_reference_count_as_memory() -> None:
     entries = 16 * 2**21
     assert 5 * entries <= executable.report.memory.of(3) <= 5.1 * entries
     with executable.open(instances=3) as session:
-        assert session._state.ints.nbytes == pytest.approx(3 * entries, rel=0.01)  # type: ignore[attr-defined]
+        assert session.engine.state.ints.nbytes == pytest.approx(3 * entries, rel=0.01)  # type: ignore[attr-defined]
     (finding,) = salhw.problems(net.replace(projections=[net.projections[0].replace(delay=1e6)]), "reference")
     assert (finding.code, finding.path) == ("SAL221", "projections.aa.delay")
     most = float(finding.fix.split()[2])

@@ -49,7 +49,7 @@ def test_every_seed_and_id_has_its_own_stream(target: Target) -> None:
 def test_narrow_generators_get_a_number_of_their_own_for_every_seed_and_id() -> None:
     """What NEST and the chip's emulator are given has 31 bits; of some 1,000 pairs that a remainder or numpy's words
     would confuse, none share one. (A fair hash confuses some with a probability of 1000^2 / 2^32 = .0002.)"""
-    from salhw_brainscales2.session import entropy
+    from salhw_brainscales2.sources import entropy
     from salhw_nest.process import nest_seed
 
     near = sorted({2**k + d for k in (0, 8, 16, 31, 32, 33, 48, 63, 64, 65, 96, 127) for d in (-1, 0, 1)})

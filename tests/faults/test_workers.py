@@ -32,7 +32,8 @@ PAIR = Network(
 
 
 def worker_of(session: Any) -> Worker:
-    found = session._lease if hasattr(session, "_lease") else session._process.lease
+    engine = session.engine
+    found = engine.lease if hasattr(engine, "lease") else engine.process.lease
     assert isinstance(found.worker, Worker)
     return found.worker
 

@@ -17,9 +17,10 @@ from lava_examples import LOIHI, in_process, pairs
 import salhw
 import salhw_lava
 from salhw import BackendError
+from salhw.session.session import EngineSession
 from salhw.worker import Worker, shared
 from salhw.worker.supervisor import processes
-from salhw_lava import SOURCES, backend, environment, session
+from salhw_lava import SOURCES, backend, engine, environment
 
 AT_MOST = 10.0  # s from the fault to the error
 
@@ -55,9 +56,9 @@ def shared_memory() -> set[str]:
     return {path.name for path in Path("/dev/shm").glob("psm_*")}
 
 
-def opened(seed: int = 1) -> session.LavaSession:
+def opened(seed: int = 1) -> EngineSession:
     found = salhw.compile(pairs(2), LOIHI, plugin=backend).open(seed=seed)
-    assert isinstance(found, session.LavaSession)
+    assert isinstance(found, EngineSession)
     return found
 
 
@@ -88,7 +89,7 @@ def test_an_exception_in_a_process_model(worker: Worker, mark: str) -> None:
         mine = lava_processes(mark, worker, ready)
         assert len(mine) >= 3  # neurons, synapses, Lava's runtime service
         rule = {"dw": "no rule at all", "x1_impulse": 1.0, "y1_impulse": 1.0, "x2_impulse": 0.0}
-        broken._call("write_rule", "p", rule)
+        broken.engine.call("write_rule", "p", rule)
         start = time.monotonic()
         with pytest.raises(BackendError) as caught:
             broken.run(20.0)
@@ -139,8 +140,8 @@ def test_a_run_beyond_its_time_limit(worker: Worker, mark: str, monkeypatch: pyt
     with opened() as slow:
         slow.run(20.0)
         with monkeypatch.context() as patched:
-            patched.setattr(session, "CALLING", 0.5)
-            patched.setattr(slow, "_patience", 0.0)
+            patched.setattr(engine, "CALLING", 0.5)
+            patched.setattr(slow.engine, "patience", 0.0)
             start = time.monotonic()
             with pytest.raises(BackendError) as caught:
                 slow.run(5000.0)

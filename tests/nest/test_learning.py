@@ -74,7 +74,7 @@ def test_weights_are_those_of_all_pairs_at_any_moment(
                 session.set(RATE, rate)
         session.set("populations.a.bias", -60.0)
         session.run(300.0)
-        assert np.abs(session._call("read_cells", "a", "V_m")).max() < 1e-9
+        assert np.abs(session.engine.call("read_cells", "a", "V_m")).max() < 1e-9
 
 
 def test_nearest_restricted_pairs_differ_between_two_coincidences_only() -> None:

@@ -125,10 +125,10 @@ executable = salhw.compile(net, "nest")
 with executable.open(seed=1) as one, executable.open(seed=1) as two:
     first = one.run(500.0).counts["a"]
     two.run(100.0)
-    pids = {one._process.lease.worker.pid, two._process.lease.worker.pid}
+    pids = {one.engine.process.lease.worker.pid, two.engine.process.lease.worker.pid}
     print((first == two.run(400.0).counts["a"]).all(), one.time, two.time, len(pids) == 2)
 with executable.open(seed=1) as again:
-    print(again._process.lease.worker.pid in pids, "nest" in sys.modules, "pyNN" in sys.modules)
+    print(again.engine.process.lease.worker.pid in pids, "nest" in sys.modules, "pyNN" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[0].endswith("500.0 500.0 True")
@@ -149,7 +149,7 @@ def test_the_terminal_hears_nothing_of_nest(tmp_path: Path) -> None:
 def test_an_error_of_nest_reaches_the_user() -> None:
     with salhw.compile(pair((1.0, 0.5)), "nest").open() as session:
         with pytest.raises(salhw.BackendError, match="UnaccessedDictionaryEntry"):
-            session._call("write_cells", {"n": {"no_such_parameter": 1.0}})
+            session.engine.call("write_cells", {"n": {"no_such_parameter": 1.0}})
         session.run(10.0)  # the call is lost, the session is not
 
 
@@ -157,7 +157,7 @@ def test_a_session_whose_process_died_says_so() -> None:
     executable = salhw.compile(pair((1.0, 0.5)), "nest")
     with executable.open() as session:
         session.run(10.0)
-        session._process.lease.worker.close()
+        session.engine.process.lease.worker.close()
         with pytest.raises(salhw.BackendError, match="SAL604 session"):
             session.run(10.0)
     with executable.open() as session:

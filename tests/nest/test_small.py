@@ -94,7 +94,7 @@ def test_a_nest_that_dies_in_a_run_does_not_take_the_recording_along() -> None:
     with salhw.compile(net, "nest").open() as session:
 
         def kill(share: float) -> None:
-            session._process.lease.worker.close()  # type: ignore[attr-defined]
+            session.engine.process.lease.worker.close()  # type: ignore[attr-defined]
 
         with pytest.raises(salhw.BackendError, match="SAL604") as caught:
             session.run(100.0, progress=kill)

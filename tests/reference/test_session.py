@@ -87,11 +87,11 @@ def test_tabulated_hazards_give_the_bits_of_the_general_algorithm(monkeypatch: p
     from salhw_reference import program
 
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
-        assert s._program.tabulate
+        assert s.engine.program.tabulate
         fast = everything(s.run(2000.0))
     monkeypatch.setattr(program, "TABULATED", 0)
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
-        assert not s._program.tabulate
+        assert not s.engine.program.tabulate
         general = everything(s.run(2000.0))
     assert all(np.array_equal(a, b) for a, b in zip(fast, general, strict=True))
 
@@ -210,7 +210,7 @@ def test_refusals() -> None:
 
 
 def test_progress_changes_nothing_and_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from salhw_reference import session as module
+    from salhw_reference import engine as module
 
     with session(NET, "event-driven", seed=1) as s:
         quiet = everything(s.run(500.0))

@@ -13,7 +13,7 @@ from salhw.conformance.circuits import pairing_sum
 from salhw.description.connectivity import synapses
 from salhw.registry import builder
 from salhw.session.host_plasticity import HostRule
-from salhw.session.recorder import Raster, occupancy, sample_steps, stops
+from salhw.session.recorder import Raster, occupancy, sample_steps
 from salhw.substrate.support import on_chip
 
 TRAIN = st.sets(st.integers(0, 40), max_size=12)
@@ -79,8 +79,5 @@ def test_weights_are_sampled_at_the_start_and_at_whole_periods() -> None:
     net = builder("pair")()
     net = net.replace(probes=[salhw.Weights("pair", every=10 * net.dt)])
     samples = sample_steps(net, 7, 30)
-    assert [*samples] == [step for step in range(7, 31) if samples[step] == ["pair"]] == [7, 10, 20, 30]
-    assert 20 in samples
-    assert 21 not in samples
-    assert [samples.after(step) for step in (7, 10, 29)] == [10, 20, 30]
-    assert [*stops(7, 30, [8, 20], range(6, 40, 3), samples)] == [8, 9, 10, 12, 15, 18, 20, 21, 24, 27, 30]
+    assert [step for step in range(7, 31) if samples[step] == ["pair"]] == [7, 10, 20, 30]
+    assert [samples.after(step) for step in (7, 9, 10, 20, 29)] == [10, 10, 20, 30, 30]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from salhw import Chip, Executable, Network, Session, Target
-from salhw.session.lowering import Lowering
+from salhw.plugin import EngineSession, Lowering
 
 
 class PlainBackend:
@@ -17,9 +17,10 @@ class PlainBackend:
         return Lowering(net, notes=("plain numpy, step by step",))
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
-        from salhw_plain.session import PlainSession  # here, as a real backend would import its simulator
+        from salhw_plain.engine import PlainEngine  # here, as a real backend would import its simulator
 
-        return PlainSession(executable, chips, ids, seed)
+        engine = PlainEngine(executable, chips, ids, seed)
+        return EngineSession(executable, engine, chips=chips, ids=ids, seed=seed)
 
 
 backend = PlainBackend()

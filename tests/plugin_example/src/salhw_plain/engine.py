@@ -1,17 +1,12 @@
-"""Sessions: arrays (instance, neuron) and (instance, synapse), moved forward by one step of dt after the other."""
+"""The engine: arrays (instance, neuron) and (instance, synapse), moved forward by one step of dt after the other."""
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 import salhw
-from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
-from salhw.diagnostics.arguments import folded
-from salhw.session.paths import addresses, as_written, described, duration_steps, find, session_error
-from salhw.session.recording import Trace
+from salhw.plugin import Address, FloatArray, Raster, Recorded, addresses, folded, initial, synapses
 
 Bools = npt.NDArray[np.bool_]
 
@@ -44,7 +39,7 @@ class Synapses:
     def __init__(self, executable: salhw.Executable, p: salhw.Projection, chips: Sequence[salhw.Chip]) -> None:
         dt, place = executable.network.dt, executable.placement
         ends = [place.neurons(executable.network, name) for name in (p.post, p.pre)]
-        post, pre, self.position = synapses(p.weights, len(ends[0]), len(ends[1]), p.pre == p.post)
+        post, pre, _ = synapses(p.weights, len(ends[0]), len(ends[1]), p.pre == p.post)
         self.post, self.pre = ends[0][post], ends[1][pre]
         self.targets, self.first = np.unique(self.post, return_index=True)
         where = place.synapses(executable.network, p.name)
@@ -86,14 +81,14 @@ class Synapses:
         pairs.sum[:] = 0.0
 
 
-class PlainSession:
+class PlainEngine:
+    holds = frozenset({"weights"})  # everything else is what was written
+
     def __init__(self, exe: salhw.Executable, chips: Sequence[salhw.Chip], ids: Sequence[int], seed: int) -> None:
-        self.net, self.chips, self.ids, self.step, self.closed = exe.network, chips, tuple(ids), 0, False
-        self.provenance = {"network_hash": exe.source.content_hash, "target": exe.target.name, "seed": seed}
+        self.net, self.chips, self.step = exe.network, chips, 0
         self.rngs = [np.random.Generator(np.random.Philox(key=(folded(seed, 64) << 64) + identity)) for identity in ids]
         self.place = {p.name: exe.placement.neurons(self.net, p.name) for p in self.net.populations}
         self.projections = {p.name: Synapses(exe, p, chips) for p in self.net.projections}
-        self.addresses, self.written = addresses(self.net, exe.target), dict[str, FloatArray]()
         n, dt = sum(p.size for p in self.net.populations), self.net.dt
         self.bias, self.last = np.zeros((len(ids), n)), np.full((len(ids), n), -np.inf)
         self.odds, self.refractory, self.logistic = np.zeros(n), np.zeros(n), np.zeros(n, bool)
@@ -102,76 +97,39 @@ class PlainSession:
                 here = self.place[p.name]
                 self.odds[here], self.refractory[here] = dt / p.neuron.tau_ref, round(p.neuron.tau_ref / dt)
                 self.logistic[here] = p.neuron.discretisation == "logistic"
-        for path, address in self.addresses.items():
-            self.set(path, described(self.net, address))
+        for address in addresses(self.net, exe.target).values():
+            self.write(address, initial(self.net, address.path, len(ids)))
         longest = max((s.delay + s.length for s in self.projections.values()), default=0)
         self.past = np.zeros((longest + 1, len(ids), n), bool)  # a ring: all spikes that still have something to do
         forced = [x for x in self.net.stimuli if isinstance(x, salhw.SpikeTimes)]
         trains = [(k, train) for x in forced for k, train in zip(self.place[x.population], x.times, strict=True)]
         self.forced = np.array([(round(t / dt), k) for k, train in trains for t in train], int).reshape(-1, 2)
 
-    def _refuse_closed(self) -> None:
-        if self.closed:
-            raise session_error("SAL405", "session", "closed", "an open session", "open the executable again")
+    def read(self, address: Address) -> FloatArray:
+        return self.projections[address.owner].weights.copy()
 
-    def get(self, path: str) -> FloatArray:
-        self._refuse_closed()
-        address = find(self.addresses, path)
-        value = self.written[path].copy()
-        if address.field == "weights":  # zero between the synapses
-            s, value = self.projections[address.owner], np.zeros(value.shape)
-            value.reshape(len(value), -1)[:, s.position] = s.weights
-        return value
-
-    def set(self, path: str, value: npt.ArrayLike) -> None:
-        self._refuse_closed()
-        address = find(self.addresses, path)
-        new = self.written[path] = as_written(address, value, len(self.ids), self.get).copy()
+    def write(self, address: Address, value: FloatArray) -> None:
         if address.field == "bias":
             here = self.place[address.owner]
-            self.bias[:, here] = [chip.vary("bias", row, here) for chip, row in zip(self.chips, new, strict=True)]
-            return
-        s = self.projections[address.owner]
-        if address.field == "weights":
-            s.weights = new.reshape(len(new), -1)[:, s.position]
-            return
-        for side, window in enumerate((s.rules[address.rule].rule.causal, s.rules[address.rule].rule.anticausal)):
-            s.rules[address.rule].rate[side] = (new * window.amplitude).reshape(len(new), -1)[:, s.position]
+            self.bias[:, here] = [chip.vary("bias", row, here) for chip, row in zip(self.chips, value, strict=True)]
+        elif address.field == "weights":
+            self.projections[address.owner].weights = value
+        else:
+            pairs = self.projections[address.owner].rules[address.rule]
+            for side, window in enumerate((pairs.rule.causal, pairs.rule.anticausal)):
+                pairs.rate[side] = value * window.amplitude
 
-    @property
-    def time(self) -> float:
-        return self.step * self.net.dt
+    def begin(self, stop: int) -> None:
+        self.spikes: list[npt.NDArray[np.int64]] = []  # of the run: rows of step, instance, neuron
 
-    def run(self, duration: float, *, progress: Callable[[float], None] | None = None) -> salhw.Recording:
-        self._refuse_closed()
-        net, dt, start, count = self.net, self.net.dt, self.step, duration_steps(self.net, duration, progress)
-        raster = np.zeros((len(self.ids), count, self.last.shape[1]), bool)
-        every = {p.projection: round(p.every / dt) for p in net.probes if isinstance(p, salhw.Weights)}
-        samples = {name: {start: self.get(f"projections.{name}.weights")} for name in every}
-        states = [p.population for p in net.probes if isinstance(p, salhw.StateOccupancy)]
-        occupied = {name: np.zeros((len(self.ids), 2 ** len(self.place[name])), int) for name in states}
-        for t in range(start, start + count):
-            raster[:, t - start] = self._advance(t)
+    def advance(self, until: int) -> int:
+        for t in range(self.step, min(until, self.step + 1000)):
+            instance, neuron = np.nonzero(self.spiking(t))
+            self.spikes.append(np.stack([np.full_like(neuron, t), instance, neuron], axis=1))
             self.step = t + 1
-            for name in (name for name in every if self.step % every[name] == 0):
-                samples[name][self.step] = self.get(f"projections.{name}.weights")
-            for name, seen in occupied.items():
-                z = (t - self.last < self.refractory)[:, self.place[name]]
-                seen[np.arange(len(z)), z @ 2 ** np.arange(z.shape[1])] += 1
-        for s in self.projections.values():
-            for pairs in (pairs for pairs in s.rules if pairs.rule.update == "run end"):
-                s.update(pairs, True)
-        trains = {}
-        for name in (p.population for p in net.probes if isinstance(p, salhw.Spikes)):
-            instance, step, neuron = np.nonzero(raster[:, :, self.place[name]])  # sorted as SpikeTrains wants it
-            about, times = (self.ids, len(self.place[name]), start * dt, self.step * dt), (start + step) * dt
-            trains[name] = salhw.SpikeTrains(*about, instance, neuron, times.astype(np.float64))
-        weights = {name: Trace(np.array([*w]) * dt, np.stack([*w.values()], axis=1)) for name, w in samples.items()}
-        counts = {name: raster[:, :, here].sum(axis=1) for name, here in self.place.items()}
-        ends = start * dt, count * dt
-        return salhw.Recording(self.ids, *ends, counts, trains, {}, weights, occupied, self.provenance)
+        return sum(map(len, self.spikes))
 
-    def _advance(self, t: int) -> Bools:
+    def spiking(self, t: int) -> Bools:
         """Step t: who spikes, all from the same state, and what follows from it."""
         u = self.bias.copy()
         for s in self.projections.values():
@@ -190,11 +148,18 @@ class PlainSession:
         self.last[spikes] = t
         return spikes
 
+    def finish(self) -> None:
+        for s in self.projections.values():
+            for pairs in (pairs for pairs in s.rules if pairs.rule.update == "run end"):
+                s.update(pairs, True)
+
+    def recorded(self) -> Recorded:
+        step, instance, neuron = np.concatenate(self.spikes).T
+        rasters = {}
+        for name, here in self.place.items():
+            mine = (neuron >= here[0]) & (neuron <= here[-1])
+            rasters[name] = Raster.joined([Raster(instance[mine], neuron[mine] - here[0], step[mine])])
+        return Recorded(rasters)
+
     def close(self) -> None:
-        self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        pass

@@ -1,0 +1,206 @@
+"""The engine of an emulated analog chip: its neurons in a NEST process, its plasticity beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.neurons import Source
+from salhw.description.plasticity.pair_stdp import BRANCHES
+from salhw.diagnostics import UnsupportedNetworkError
+from salhw.session.engine import initial
+from salhw.session.executable import Executable
+from salhw.session.paths import Address, session_error
+from salhw.session.recorder import Raster, Recorded, following
+from salhw.substrate.chip import Chip
+from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.hardware.processor import WEIGHT_MAX
+from salhw_brainscales2.membrane import drive, sensitivity
+from salhw_brainscales2.placement import rows
+from salhw_brainscales2.plasticity import Learner, code, plastic
+from salhw_brainscales2.simulation import Simulation
+from salhw_brainscales2.sources import Emitter, entropy
+from salhw_nest.process import STRETCH, Process
+
+AHEAD = 20_000  # steps for which the spikes of sources are drawn at a time
+
+
+class AnalogEngine:
+    """See salhw.session.engine.Engine. Values are nominal: what the chip's fixed pattern makes of them is not in them.
+    Weights are rounded to the chip's codes, and end at its range. Each run is a trial: thresholds are as noisy as the
+    chip's are from run to run."""
+
+    holds = frozenset({"weights"})
+
+    def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
+        net, self._target, self._first = executable.network, executable.target, executable.placement.first
+        self._net, self._batch, self._chips = net, len(ids), chips
+        self._circuit = circuit(net, executable.placement, chips)
+        self._entropy = entropy(seed, ids)
+        self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in self._circuit.cells}
+        self._weights = {p.name: initial(net, f"projections.{p.name}.weights", self._batch) for p in net.projections}
+        sources = [p.name for p in net.populations if isinstance(p.neuron, Source)]
+        self._emitters = [Emitter(net, name, self._entropy) for name in sources]
+        self._ahead: dict[str, Raster] = {}  # the spikes of sources until the step self._known
+        place, tick = rows(net, executable.placement), self._circuit.plan.tick
+        self._learners = {
+            name: Learner(
+                executable, name, place, chips, self._entropy, tick, self._weights[name],
+                initial(net, f"projections.{name}.plasticity.learning_rate", self._batch), self._amplitudes(name),
+            )
+            for name in plastic(net)
+        }  # fmt: skip
+        cells = sum(c.size for c in self._circuit.plan.cells) * self._circuit.per_step
+        self._stretch = max(1, STRETCH // cells)
+        self._start = self.step = self._known = self._stop = self._runs = 0
+        self.process = Process(executable, self._circuit.plan, ids, seed)
+        self._call = self.process.call
+        self._simulation = Simulation(net, self._circuit, self._batch, self._call)
+        try:
+            for name, weights in self._weights.items():
+                self._hold(name, self._grid(name, weights))
+        except BaseException:
+            self.close()
+            raise
+
+    def _amplitudes(self, name: str) -> FloatArray:
+        """Of both branches, (B, 2, S)."""
+        return np.stack(
+            [initial(self._net, f"projections.{name}.plasticity.{b}.amplitude", self._batch) for b in BRANCHES], axis=1
+        )
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def read(self, address: Address) -> FloatArray:
+        """See Engine."""
+        return self._weights[address.owner].copy()
+
+    def write(self, address: Address, value: FloatArray) -> None:
+        """See Engine."""
+        if address.field == "bias":
+            self._bias[address.owner] = value
+            self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
+            self._send([p.name for p in self._net.projections if p.post == address.owner])
+        elif address.field == "weights":
+            weights, learner = self._grid(address.owner, value), self._learners.get(address.owner)
+            self._hold(address.owner, learner.write(weights) if learner else weights)
+        else:
+            self._teach(address, value)
+
+    def _grid(self, name: str, weights: FloatArray) -> FloatArray:
+        """The nearest weights that the chip holds."""
+        step = code(self._target.scaled_for(name))
+        if self._target.weight_bits is None:
+            return np.clip(weights, -WEIGHT_MAX * step, WEIGHT_MAX * step)
+        return np.asarray(np.clip(np.rint(weights / step), -WEIGHT_MAX, WEIGHT_MAX) * step + 0.0)
+
+    def _hold(self, name: str, weights: FloatArray) -> None:
+        """Make the emulated chips hold nominal ``weights`` (B, S)."""
+        self._weights[name] = weights
+        self._send([name])
+
+    def _send(self, names: Sequence[str]) -> None:
+        """Give NEST the weights of these projections, as strong as the present biases of their neurons ask for."""
+        currents = {}
+        for name in names:
+            population = self._net.population(self._net.projection(name).post)
+            if population.name in self._circuit.cells and len(self._circuit.wiring[name].post):
+                by_bias = sensitivity(population, self._bias[population.name], self._net.dt)
+                currents[name] = {"weight": self._circuit.wiring[name].weights(self._weights[name], by_bias)}
+        if currents:
+            self._call("write_synapses", currents)
+
+    def _teach(self, address: Address, value: FloatArray) -> None:
+        learner = self._learners[address.owner]
+        rates, amplitudes = learner.rates, learner.amplitudes.copy()
+        if address.field == "learning_rate":
+            rates = value
+        else:
+            amplitudes[:, BRANCHES.index(address.part)] = value
+        try:
+            learner.teach(rates, amplitudes)
+        except UnsupportedNetworkError as error:
+            f = error.diagnostics[0]
+            raise session_error("SAL403", address.path, f.asked, f.supported, f.fix) from None
+
+    def _drive(self, name: str) -> FloatArray:
+        population = self._net.population(name)
+        return drive(population, self._circuit.cells[name], self._bias[name], self._net.dt).ravel()
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    def begin(self, stop: int) -> None:
+        """See Engine. Thresholds are those of a new trial."""
+        self._start, self._stop, self._spikes, self._updates = self.step, stop, 0, 0
+        self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
+        settings: dict[str, dict[str, Any]] = {}
+        for k, (name, made) in enumerate(self._circuit.cells.items()):
+            draws = [np.random.default_rng([e, 2, k, self._runs]).standard_normal(made.tau_m.shape[1])
+                     for e in self._entropy]  # fmt: skip
+            least = made.reset + 1e-3 * made.unit  # a reset above its threshold is one just below it
+            thresh = np.maximum(made.noisy(self._chips, np.array(draws)), least)
+            settings[name] = {"V_th": thresh.ravel(), "I_e": self._drive(name)}
+        self._call("write_cells", settings)
+        self._runs += 1
+
+    def advance(self, until: int) -> int:
+        """See Engine. It stops where the processor works, and where the spikes of sources are known no further."""
+        if self.step == self._known:
+            self._emit(min(self._stop, self._known + AHEAD))
+        periods = [following(self.step, learner.period) for learner in self._learners.values()]
+        until = min([until, self._known, following(self.step, self._stretch, self._start), *periods])
+        found = self._simulation.advance(self.step, until)
+        for name, known in self._ahead.items():
+            now = (known.step >= self.step) & (known.step < until)
+            raster = Raster(known.instance[now], known.neuron[now], known.step[now])
+            found[name] = raster, self._circuit.tick_of(raster.step)
+        self.step = until
+        self._see(found)
+        for name, learner in self._learners.items():
+            if until % learner.period == 0:
+                self._hold(name, learner.update())
+                self._updates += 1
+        return self._spikes
+
+    def _emit(self, stop: int) -> None:
+        """Draw the spikes of sources until ``stop``, and give them to NEST."""
+        settings: dict[str, dict[str, Any]] = {}
+        tick = self._circuit.plan.tick
+        for emitter in self._emitters:
+            self._ahead[emitter.name] = raster = emitter.spikes(self._known, stop)
+            cell = raster.instance * emitter.size + raster.neuron
+            order = np.lexsort((raster.step, cell))
+            times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
+            ends = np.searchsorted(cell[order], np.arange(1, emitter.size * self._batch))
+            settings[emitter.name] = {"spike_times": np.split(times, ends)}
+        if settings:
+            self._call("write_cells", settings)
+        self._known = stop
+
+    def _see(self, found: dict[str, tuple[Raster, IntArray]]) -> None:
+        """Record spikes, and let the sensors of synapses see them."""
+        seen = []
+        for p in self._net.populations:
+            raster, tick = found[p.name]
+            self._rasters[p.name].append(raster)
+            self._spikes += len(raster.step)
+            seen.append((raster.instance, self._first[p.name] + raster.neuron, tick))
+        instance, neuron, stamp = (np.concatenate(x) for x in zip(*seen, strict=True))
+        for learner in self._learners.values():
+            learner.see(instance, neuron, stamp)
+
+    def finish(self) -> None:
+        """See Engine: nothing is left to do."""
+
+    def recorded(self) -> Recorded:
+        """See Engine."""
+        biological = (self.step - self._start) * self._net.dt
+        about = {"hardware_time_ms": biological / (self._target.speed_up or 1.0), "updates": self._updates}
+        return Recorded({name: Raster.joined(parts) for name, parts in self._rasters.items()}, provenance=about)
+
+    def close(self) -> None:
+        """See Engine."""
+        self.process.close()

@@ -1,0 +1,70 @@
+"""NEST's part of the emulated chips: their neurons, from one step to another, some of them forced to spike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import IntArray
+from salhw.description.network import Network
+from salhw.session.recorder import Raster
+from salhw_brainscales2.circuit import ChipCircuit
+from salhw_brainscales2.sources import forced_steps
+
+ABOVE = 1e6  # a potential that crosses every threshold
+
+Events = dict[str, list[tuple[IntArray, IntArray]]]
+"""Stamps (NEST's ticks) and cells of spikes, by population, call by call."""
+
+
+class Simulation:
+    """The neurons of B chips in a NEST process, which ``call`` reaches."""
+
+    def __init__(self, net: Network, circuit: ChipCircuit, batch: int, call: Callable[..., Any]) -> None:
+        self._net, self._circuit, self._batch, self._call = net, circuit, batch, call
+        self._forced = forced_steps(net, circuit.cells)
+        self._last = {name: np.full(made.tau_m.size, -(1 << 40)) for name, made in circuit.cells.items()}
+
+    def advance(self, step: int, until: int) -> dict[str, tuple[Raster, IntArray]]:
+        """Run from the beginning of one step to that of another; forced spikes come at the last tick of theirs.
+
+        Returns:
+            The spikes of each population of neurons, and their ticks.
+        """
+        ticks = self._now(step)
+        found: Events = {name: [] for name in self._circuit.cells}
+        raised: dict[str, IntArray] = {}
+        for forced in sorted(s for s in self._forced if step <= s < until):
+            last = self._now(forced + 1) - 1
+            self._simulate(last - ticks, raised, found)
+            ticks = last
+            raised = {name: self._ready(name, cells, ticks) for name, cells in self._forced[forced].items()}
+        self._simulate(self._now(until) - ticks, raised, found)
+        return {name: self._spikes(name, events) for name, events in found.items()}
+
+    def _spikes(self, name: str, events: list[tuple[IntArray, IntArray]]) -> tuple[Raster, IntArray]:
+        none = np.zeros(0, dtype=np.int64)
+        stamp, cell = (np.concatenate([none, *(event[k] for event in events)]) for k in (0, 1))
+        size = self._net.population(name).size
+        return Raster(cell // size, cell % size, self._circuit.step_of(stamp)), stamp
+
+    def _now(self, step: int) -> int:
+        """Ticks that have passed when ``step`` begins."""
+        return int(self._circuit.tick_of(step)) - self._circuit.per_step
+
+    def _simulate(self, ticks: int, raised: dict[str, IntArray], found: Events) -> None:
+        """Run after ``raised`` cells were lifted above all thresholds."""
+        if not ticks:
+            return
+        for name, spikes in self._call("run", ticks, {}, raised, ABOVE)["spikes"].items():
+            found[name].append((spikes["stamp"], spikes["cell"]))
+            np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
+
+    def _ready(self, name: str, cells: IntArray, ticks: int) -> IntArray:
+        """Neurons (of one instance) in the batch that are not refractory, ascending."""
+        size = self._net.population(name).size
+        index = (np.arange(self._batch)[:, None] * size + cells).ravel()
+        dead = round(self._circuit.cells[name].refractory / self._circuit.plan.tick)
+        return np.asarray(index[self._last[name][index] + dead <= ticks + 1])

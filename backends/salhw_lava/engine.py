@@ -1,0 +1,229 @@
+"""The engine of the target ``loihi2``: a program in the worker, run in pieces, read and written by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
+from salhw.description.parts import rule_name
+from salhw.description.probes import Membrane
+from salhw.diagnostics import BackendError, Diagnostic
+from salhw.session.engine import initial
+from salhw.session.executable import Executable
+from salhw.session.paths import Address, session_error
+from salhw.session.recorder import Raster, Recorded
+from salhw.session.recording import Trace
+from salhw.worker import Worker, WorkerLease
+from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
+from salhw_lava.learning import EngineLimit
+from salhw_lava.program import layout, program
+from salhw_lava.reach import reach
+from salhw_lava.rules import achieved_rate, code_for, wanted_changes
+from salhw_lava.words import Leak, words
+
+HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
+OPENING, CALLING = 120.0, 30.0  # s
+PER_STEP, PER_NEURON, PER_SYNAPSE = 0.05, 2e-5, 2e-7  # s per step, and per step and each: ten times what was measured
+
+
+class LavaEngine:
+    """See salhw.session.engine.Engine. It holds what the chip does: rounded, learned."""
+
+    holds = frozenset({"bias", "weights", "learning_rate"})
+
+    def __init__(self, executable: Executable, worker: Worker, *, ids: Sequence[int], seed: int) -> None:
+        self.versions = _installed(worker)
+        net = self._net = executable.network
+        self._batch, self._execution = len(ids), executable.target.option("execution")
+        self._arithmetic, self._plan = arithmetic(executable.target), layout(net)
+        self._words = words(executable.source, self._arithmetic)
+        self._written: dict[str, FloatArray] = {}
+        self._rates = {
+            (p.name, k): initial(net, f"projections.{p.name}.{rule_name(p, k)}.learning_rate", self._batch)
+            for p in net.projections
+            for k in range(len(p.plasticity))
+        }
+        made = program(executable, ids, seed)
+        self.most, self._watched = made["steps"], made["watched"] // self._batch
+        synapses = sum(len(wiring.post) for wiring in self._plan.wiring.values())
+        self.patience = PER_STEP + (PER_NEURON * self._plan.size + PER_SYNAPSE * synapses) * self._batch
+        self._start = self.step = 0
+        self._number = int(worker.call(f"{HOST}:open_program", made, limit=OPENING))
+        self.lease = WorkerLease(worker)
+        for name in (p["name"] for p in made["plastic"] if not p["learns"]):
+            self.call("write", f"{name}.learns", False)
+
+    def call(self, function: str, *args: Any, limit: float | None = None) -> Any:
+        """Call a function on this session's program, for at most ``limit`` s (CALLING by default).
+
+        Raises:
+            BackendError: what the worker raises; SAL604 if it died, and the program with it.
+        """
+        return self.lease.call(f"{HOST}:{function}", self._number, *args, limit=CALLING if limit is None else limit)
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def read(self, address: Address) -> FloatArray:
+        """See Engine."""
+        if address.field == "learning_rate":
+            return np.array(self._rates[address.owner, address.rule])
+        if address.field == "bias":
+            return self._bias(address.owner)
+        return np.asarray(self._synapses(address.owner) / self._arithmetic.unit)
+
+    def _bias(self, population: str) -> FloatArray:
+        here = self._plan.neurons(self._net, population)
+        held: FloatArray = self._all("bias")[:, here]
+        lif = self._leak(population)
+        return lif.bias(held) if lif else held / self._arithmetic.per_bias
+
+    def _all(self, name: str) -> Any:
+        """An array of the program's, (instance, ...)."""
+        return self.call("read", name).reshape(self._batch, -1)
+
+    def _leak(self, population: str) -> Leak | None:
+        """The units of a LIF population; None for others."""
+        held = self._words.get(population)
+        return held if isinstance(held, Leak) else None
+
+    def _synapses(self, name: str) -> Any:
+        """The weights of a projection in the chip's units, (instance, synapse)."""
+        wiring = self._plan.wiring[name]
+        if wiring.first is None:
+            return self._all(f"{name}.weights")
+        return self._all("static")[:, wiring.first : wiring.first + len(wiring.post)]
+
+    def write(self, address: Address, value: FloatArray) -> None:
+        """See Engine. All synapses of a projection learn at one rate; instances may have it or none."""
+        owner = address.owner
+        if address.field == "learning_rate":
+            self._set_rate(address, value)
+        elif address.field == "bias":
+            self._refuse_beyond(address.path, owner, value, self._written)
+            held, lif = self._all("bias"), self._leak(owner)
+            currents = lif.current(value) if lif else self._arithmetic.biases(value)
+            held[:, self._plan.neurons(self._net, owner)] = currents
+            self.call("write", "bias", held.reshape(-1))
+        else:
+            post, written = self._net.projection(owner).post, self._written | {owner: value}
+            if post in self._words:
+                self._refuse_beyond(address.path, post, self._bias(post), written)
+            self._written = written
+            self._set_weights(owner, value)
+
+    def _refuse_beyond(self, path: str, population: str, bias: FloatArray, written: dict[str, FloatArray]) -> None:
+        """Nothing is written with which a potential might outgrow its word.
+
+        Raises:
+            SessionError: SAL403 it might.
+        """
+        if not self._arithmetic.fixed:
+            return
+        beyond = self._words[population].beyond(bias, reach(self._net, population, self._arithmetic, written))
+        if beyond:
+            raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
+
+    def _set_weights(self, name: str, value: FloatArray) -> None:
+        wiring = self._plan.wiring[name]
+        held = self._arithmetic.held(value, 1 if wiring.first is None else 2)
+        if self._arithmetic.fixed:
+            held = np.clip(held, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+        if wiring.first is None:
+            self.call("write", f"{name}.weights", held.reshape(-1))
+            return
+        static = self._all("static")
+        static[:, wiring.first : wiring.first + len(wiring.post)] = held
+        self.call("write", "static", static.reshape(-1))
+
+    def _set_rate(self, address: Address, rates: FloatArray) -> None:
+        projection, key = self._net.projection(address.owner), (address.owner, address.rule)
+        wanted, rule = np.unique(rates[rates != 0.0]), projection.plasticity[0]
+        if not rates.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
+            self._rates[key] = rates
+            return
+        if len(wanted) > 1 or np.any(rates != rates[:, :1]):
+            asked, fix = f"{len(np.unique(rates))} learning rates", "one number, or zero for some instances"
+            raise session_error("SAL403", address.path, asked, "one learning rate for all synapses", fix)
+        held = 0.0
+        if len(wanted):
+            try:
+                changes = wanted_changes(rule, float(wanted[0]))
+                code = code_for(self._net, projection, self._arithmetic, changes)
+            except EngineLimit as beyond:
+                raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
+            self.call("write_rule", address.owner, code.as_data())
+            held = achieved_rate(rule, code)
+        self.call("write", f"{address.owner}.learns", (rates != 0.0).reshape(-1))
+        self._rates[key] = np.where(rates != 0.0, held, 0.0)
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    def begin(self, stop: int) -> None:
+        """See Engine."""
+        self._start, self._spikes = self.step, 0
+        self._events: list[tuple[IntArray, IntArray]] = []
+        self._membranes: list[FloatArray] = []
+
+    def advance(self, until: int) -> int:
+        """See Engine."""
+        steps = min(self.most, until - self.step)
+        found = self.call("run", int(steps), limit=CALLING + steps * self.patience)
+        self._events.append((found["step"].astype(np.int64) + self.step, found["neuron"].astype(np.int64)))
+        self._membranes.append(found["membrane"])
+        self.step += steps
+        self._spikes += len(found["step"])
+        return self._spikes
+
+    def finish(self) -> None:
+        """See Engine: nothing is left to do."""
+
+    def recorded(self) -> Recorded:
+        """See Engine."""
+        step, neuron = (np.concatenate(parts) for parts in zip(*self._events, strict=True))
+        rasters = {p.name: self._raster(p.name, step, neuron) for p in self._net.populations}
+        about = {"execution": self._execution, "model": self._arithmetic.model}
+        return Recorded(rasters, self._traces(np.concatenate(self._membranes)), provenance=about)
+
+    def _raster(self, name: str, step: IntArray, neuron: IntArray) -> Raster:
+        """The spikes of a population, from those of all neurons of all instances."""
+        here = self._plan.neurons(self._net, name)
+        instance, local = neuron // self._plan.size, neuron % self._plan.size
+        mine = (local >= here.start) & (local < here.stop)
+        return Raster.joined([Raster(instance[mine], local[mine] - here.start, step[mine])])
+
+    def _traces(self, membrane: FloatArray) -> dict[str, Trace]:
+        """The membranes that were watched."""
+        dt, column, traces = self._net.dt, 0, {}
+        watched = membrane.reshape(self.step - self._start, self._batch, self._watched)
+        for probe in (probe for probe in self._net.probes if isinstance(probe, Membrane)):
+            size, every = self._net.population(probe.population).size, in_steps(probe.every or dt, dt) or 1
+            sample = np.arange(-(-self._start // every), -(-self.step // every))
+            seen = watched[sample * every - self._start, :, column : column + size]
+            lif, values = self._leak(probe.population), np.ascontiguousarray(seen.swapaxes(0, 1))
+            values = values / lif.scale + lif.reset if lif else values / self._arithmetic.per_bias
+            traces[probe.population] = Trace(sample.astype(np.float64) * (every * dt), values)
+            column += size
+        return traces
+
+    def close(self) -> None:
+        """See Engine."""
+        if self.lease.alive:
+            self.call("close")
+
+
+def _installed(worker: Worker) -> dict[str, str]:
+    """The versions of what the worker has.
+
+    Raises:
+        BackendError: SAL603 its Python has no Lava.
+    """
+    found: dict[str, str] = worker.call(ABOUT, limit=CALLING)
+    if not found["lava-nc"]:
+        asked, fix = f"Python {found['python']} without Lava", "salhw setup loihi, or another interpreter"
+        finding = Diagnostic("SAL603", "target.options.python", asked, "an interpreter with lava-nc 0.10", fix)
+        raise BackendError("BackendError: Lava is not there", [finding])
+    return found

@@ -1,0 +1,225 @@
+"""The engine of the target ``nest``: a circuit in a NEST process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, expm1
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import FloatArray
+from salhw.description.grid import in_steps
+from salhw.description.neurons import GLM, LIF
+from salhw.description.parts import rule_name
+from salhw.description.probes import Membrane
+from salhw.description.stimuli import SpikeTimes
+from salhw.diagnostics.wording import number
+from salhw.session.engine import initial
+from salhw.session.executable import Executable
+from salhw.session.paths import Address, session_error
+from salhw.session.recorder import Raster, Recorded, following
+from salhw_nest.circuit import circuit
+from salhw_nest.drive import cuts, drive, driven
+from salhw_nest.host_rules import HostRules
+from salhw_nest.inputs import jump
+from salhw_nest.meters import membrane
+from salhw_nest.pending_pairs import FORGOTTEN
+from salhw_nest.process import STRETCH, Process
+from salhw_nest.weights import History, NestWeights
+
+
+class NestEngine:
+    """See salhw.session.engine.Engine. Weights are NEST's, with the pairs that it has not added yet."""
+
+    holds = frozenset({"weights"})
+
+    def __init__(self, executable: Executable, *, ids: Sequence[int], seed: int) -> None:
+        self._net, self._target, self._batch = executable.network, executable.target, len(ids)
+        net = self._net
+        self._circuit = circuit(net, self._target, self._batch)
+        biased = [p.name for p in net.populations if isinstance(p.neuron, GLM | LIF)]
+        self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
+        self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
+        wirings = self._circuit.wiring.items()
+        self._hosted = {name: HostRules(net, self._target, wiring, self._batch) for name, wiring in wirings}
+        self._changes = sorted(cuts(net))
+        cells = sum(c.size for c in self._circuit.plan.cells) * self._circuit.plan.per_step
+        self._stretch = max(1, STRETCH // cells)
+        self._before = {p.name: [Raster.joined([])] for p in net.populations}
+        self._start = self.step = 0
+        self.process = Process(executable, self._circuit.plan, ids, seed)
+        self.call = self.process.call
+
+    def _weights_of(self, name: str) -> NestWeights:
+        p = self._net.projection(name)
+        rules = range(len(p.plasticity))
+        rates = [initial(self._net, f"projections.{name}.{rule_name(p, k)}.learning_rate", self._batch) for k in rules]
+        return NestWeights(self._circuit, self._circuit.wiring[name], rates, self._net.ends(name)[:2])
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def read(self, address: Address) -> FloatArray:
+        """See Engine."""
+        return self._weights[address.owner].read(self.call, self._history())
+
+    def write(self, address: Address, value: FloatArray) -> None:
+        """See Engine."""
+        if address.field == "bias":
+            self._refuse_unforced(address, value)
+            self._bias[address.owner] = value
+            self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
+            return
+        w, history = self._weights[address.owner], self._history()
+        if address.field == "weights":
+            self._write(w, history, value, w.rates)
+            return
+        if not w.keeps_direction(address.rule, value):
+            supported, fix = "the sign it is described with, beside bounds", "describe amplitudes of the other sign"
+            raise session_error("SAL403", address.path, "another sign", supported, fix)
+        rates = [value if k == address.rule else rate for k, rate in enumerate(w.rates)]
+        if w.wiring.plastic:
+            self._write(w, history, w.read(self.call, history), rates)
+        else:
+            w.rates = rates
+
+    def _refuse_unforced(self, address: Address, bias: FloatArray) -> None:
+        """A bias under which the forced spikes of LIF neurons, as they are built, would not be forced any more."""
+        net = self._net
+        population = net.population(address.owner)
+        forced = any(isinstance(s, SpikeTimes) and s.population == population.name for s in net.stimuli)
+        if not (forced and isinstance(population.neuron, LIF)):
+            return
+        tick = self._circuit.plan.tick
+        limit = -0.25 * expm1(-tick / population.neuron.tau_m) * jump(net, population, tick)
+        if np.abs(bias).max() > limit:
+            supported = f"up to {number(limit)} in size, which forced spikes overcome"
+            fix = "describe the bias that is to come, or leave out the forced spikes"
+            raise session_error("SAL403", address.path, number(float(np.abs(bias).max())), supported, fix)
+
+    def _write(self, w: NestWeights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
+        self._follow(w, w.write(self.call, history, weights, rates))
+
+    def _follow(self, w: NestWeights, followed: FloatArray) -> None:
+        """Let the potentials follow a written weight."""
+        post = w.wiring.projection.post
+        if isinstance(self._net.population(post).neuron, GLM) and followed.any():
+            potential = self.call("read_cells", post, "V_m") + followed
+            self.call("write_cells", {post: {"V_m": potential}})
+
+    def _history(self) -> History:
+        plan = self._circuit.plan
+        sizes = {p.name: p.size for p in self._net.populations}
+        joined = {name: Raster.joined(rasters) for name, rasters in self._before.items()}
+        self._before = {name: [raster] for name, raster in joined.items()}
+        return History(
+            self.step,
+            {name: plan.stamp(r.step) for name, r in joined.items()},
+            {name: r.instance * sizes[name] + r.neuron for name, r in joined.items()},
+        )
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    def begin(self, stop: int) -> None:
+        """See Engine."""
+        self._start, self._spikes = self.step, 0
+        self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
+        self._sampled: dict[str, list[dict[str, Any]]] = {meter.name: [] for meter in self._circuit.plan.meters}
+
+    def advance(self, until: int) -> int:
+        """See Engine. It stops where stimuli change, the host learns, or written weights are to be written again."""
+        until = min([until, following(self.step, self._stretch, self._start), *self._stops()])
+        found = self._simulate(until)
+        self._spikes += sum(len(raster.step) for raster in found.values())
+        for name, rules in self._hosted.items():
+            rules.see(found)
+            self._learn(name, rules.due(until))
+        for w in self._weights.values():
+            if w.due_to_settle(until):
+                self._follow(w, w.settle(self.call, self._history()))
+        return self._spikes
+
+    def _stops(self) -> list[int]:
+        """The next steps at which stimuli change, rules of the host are due, written weights are written again."""
+        changes = [step for step in self._changes if step > self.step][:1]
+        updates = [step for rules in self._hosted.values() for step in rules.next(self.step)]
+        return changes + updates + [step for w in self._weights.values() if (step := w.settle_at(self.step))]
+
+    def _simulate(self, until: int) -> dict[str, Raster]:
+        """Let NEST go on; the spikes of each population."""
+        net, plan = self._net, self._circuit.plan
+        settings = {name: self._drive(name, self.step) for name in driven(net)}
+        found = self.call("run", until - self.step, settings, {}, 0.0)
+        self.step = until
+        rasters = {}
+        for name, spikes in found["spikes"].items():
+            size = net.population(name).size
+            step = (spikes["stamp"] - plan.lead_in) // plan.per_step - 1
+            rasters[name] = Raster.joined([Raster(spikes["cell"] // size, spikes["cell"] % size, step)])
+            self._rasters[name].append(rasters[name])
+            self._before[name].append(rasters[name])
+        for name, values in found["membranes"].items():
+            self._sampled[name].append(values | {"last": until - 1})
+        return rasters
+
+    def _drive(self, population: str, step: int) -> dict[str, FloatArray]:
+        per_step, bias = self._circuit.plan.per_step, self._bias[population]
+        return drive(self._net, self._target, population, step, self._batch, per_step, bias)
+
+    def _learn(self, name: str, due: list[int]) -> None:
+        """Let NEST's weights follow the host's rules that are due."""
+        w = self._weights[name]
+        change = self._hosted[name].take(due, w.rates)
+        if not np.any(change):
+            return
+        history = self._history()
+        weights = w.read(self.call, history) + change
+        for rule in w.wiring.projection.plasticity:
+            if rule.bounds:
+                weights = np.clip(weights, *rule.bounds)
+        self._write(w, history, weights, w.rates)
+
+    def finish(self) -> None:
+        """See Engine.
+
+        Raises:
+            SessionError: SAL403 a rule without bounds drove a weight to the end of NEST's range, which would otherwise
+                be clipped in silence.
+        """
+        for name, rules in self._hosted.items():
+            self._learn(name, rules.due_at_run_end())
+        for name, w in self._weights.items():
+            if w.may_leave(self._before) and w.left(weights := w.read(self.call, self._history())):
+                supported = f"weights without bounds of up to {number(w.room)} in size"
+                asked, fix = number(float(np.abs(weights).max())), "a lower learning rate, or bounds"
+                raise session_error("SAL403", f"projections.{name}.weights", asked, supported, fix)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop spikes that nothing depends on any more. Plastic synapses may wait to pair with old ones."""
+        net, plan = self._net, self._circuit.plan
+        plastic = [w.projection for w in self._circuit.wiring.values() if w.plastic]
+        for p in net.populations:
+            if any(p.name in (q.pre, q.post) for q in plastic):
+                continue
+            reach = [in_steps(p.neuron.refractory_period or 0.0, net.dt) or 0]
+            for w in self._circuit.wiring.values():
+                decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
+                reach.append(ceil(w.reach / plan.per_step + max(w.length / plan.per_step, decay)))
+            raster = Raster.joined(self._before[p.name])
+            self._before[p.name] = [raster.since(self.step - max(reach))]
+
+    def recorded(self) -> Recorded:
+        """See Engine."""
+        net = self._net
+        rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
+        probed = [probe.population for probe in net.probes if isinstance(probe, Membrane)]
+        about = net, self._target, self._circuit
+        return Recorded(rasters, {
+            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], self._start, self.step)
+            for name in probed
+        })  # fmt: skip
+
+    def close(self) -> None:
+        """See Engine."""
+        self.process.close()

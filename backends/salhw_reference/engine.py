@@ -1,0 +1,203 @@
+"""The reference's engine: the arrays of a batch, moved forward by one of its algorithms."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.parts import rule_name
+from salhw.description.plasticity.pair_stdp import BRANCHES
+from salhw.description.probes import Membrane, Spikes, StateOccupancy
+from salhw.diagnostics.arguments import threads as allowed_threads
+from salhw.session.engine import initial
+from salhw.session.executable import Executable
+from salhw.session.paths import Address, addresses
+from salhw.session.recorder import Raster, Recorded
+from salhw.session.recording import Trace
+from salhw.substrate.chip import Chip
+from salhw_reference import event_driven, tabulated, time_driven
+from salhw_reference import layout as at
+from salhw_reference.choice import choose_algorithm
+from salhw_reference.drive import drives
+from salhw_reference.learning import run_end
+from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
+from salhw_reference.state import initial as at_rest
+from salhw_reference.tape import Tape
+
+STRETCH = 1_000_000  # neuron-steps of a run's first call of the algorithm
+LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
+
+
+def threads() -> int:
+    """Cores to use: the environment's SALHW_THREADS, or all that this process may use. Never changes a result."""
+    return allowed_threads(len(os.sched_getaffinity(0)))
+
+
+class ReferenceEngine:
+    """See salhw.session.engine.Engine. Values are nominal; a chip's fixed pattern acts behind them."""
+
+    holds = frozenset({"weights"})
+
+    def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
+        net = self._net = executable.network
+        self._placement = executable.placement
+        self._batch, self._chips = len(ids), chips
+        kernel, _ = choose_algorithm(net, executable.target)
+        self.program = build(net, event_driven=kernel == "event-driven")
+        by_event = tabulated.run if self.program.tabulate else event_driven.run
+        self._algorithm = by_event if kernel == "event-driven" else time_driven.run
+        self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
+        self.state = at_rest(self.program, seed, ids)
+        self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
+        self._time, self._used = self.state.view(at.TIME), self.state.view(at.USED)
+        self._bias, self._weight = self.state.view(at.BIAS), self.state.view(at.WEIGHT)
+        for name, (low, high) in self._synapse_ranges.items():
+            gain = self.state.view(at.GAIN)[:, low:high]
+            gain[:] = self._on_chip("weight", gain, partial(self._placement.synapses, net, name))
+        self._drives = drives(net)
+        self._at_run_end = bool(np.any(self.program.arrays[at.RULE][:, 2] == RUN_END))
+        self._pool: ThreadPoolExecutor | None = None
+        self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
+        self._start = self._stretch = self.step = 0
+        for address in addresses(net, executable.target).values():
+            if address.field != "amplitude":  # these are written with the learning rates
+                value = initial(net, address.path, self._batch)
+                self.write(address, value)
+
+    # reading and writing ------------------------------------------------------------------------------------------
+
+    def read(self, address: Address) -> FloatArray:
+        """See Engine."""
+        low, high = self._synapse_ranges[address.owner]
+        return np.array(self._weight[:, low:high])
+
+    def write(self, address: Address, value: FloatArray) -> None:
+        """See Engine."""
+        if address.field == "bias":
+            low, high = self._ranges[address.owner]
+            place = partial(self._placement.neurons, self._net, address.owner)
+            self._bias[:, low:high] = self._on_chip("bias", value, place)
+        elif address.field == "weights":
+            low, high = self._synapse_ranges[address.owner]
+            self._weight[:, low:high] = value
+            self.state.view(at.STALE)[:] = 1
+        else:
+            self._rates[address.owner, address.rule, address.part] = value
+            self._teach(address.owner, address.rule)
+
+    def _teach(self, projection: str, rule: int) -> None:
+        """Let a rule learn with its rates and amplitudes."""
+        low, high = self._synapse_ranges[projection]
+        names = [(self._net.projections[k].name, r) for k, r, _ in rules_of(self._net)]
+        first = int(self.program.arrays[at.RULE][names.index((projection, rule)), 5])
+        place = partial(self._placement.synapses, self._net, projection)
+        ones = np.ones((self._batch, high - low))
+        rate = self._rates[projection, rule, ""]
+        stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
+        for side, branch in enumerate(BRANCHES):
+            amplitude = self._rates.get((projection, rule, branch))
+            if amplitude is None:
+                amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
+            factor = self._on_chip(f"{branch}_amplitude", ones, place)
+            self.state.view(at.RATE)[:, side, first : first + high - low] = rate * amplitude * factor
+
+    def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
+        """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""
+        if parameter not in self._varied:
+            return nominal
+        where = place()
+        return np.array([chip.vary(parameter, row, where) for chip, row in zip(self._chips, nominal, strict=True)])
+
+    # running ------------------------------------------------------------------------------------------------------
+
+    def begin(self, stop: int) -> None:
+        """See Engine."""
+        self._start = self.step
+        self._stretch = max(1, STRETCH // (int(self.program.q[at.N]) * self._batch))
+        self._tape = Tape.of(self.program, self._batch, self.step, stop)
+        self.state.view(at.COUNT)[:] = 0
+        self.state.view(at.STATES)[:] = 0
+        self._counted = self._counters()
+
+    def advance(self, until: int) -> int:
+        """See Engine. Where the algorithm returns changes no result."""
+        until = min(until, self.step + self._stretch, self._drives.change(self.step, until))
+        began = time.perf_counter()
+        p, state, tape, drive = self.program, self.state, self._tape, self._drives.at(self.step)
+        hazards = 2 ** int(p.q[at.N]) if p.tabulate else 1
+
+        def work(first: int, last: int) -> None:
+            table = np.empty((2, hazards, int(p.q[at.N])))
+            self._algorithm(
+                p.q, p.f, state.ints, state.floats, state.rng, drive, table, tape.spikes, tape.membrane, tape.origin,
+                first, last, until,
+            )  # fmt: skip
+
+        while np.any(self._time != until):
+            self._spread(self._algorithm, work)
+            tape.take(self._used)
+        pace = (until - self.step) * LONGEST / max(time.perf_counter() - began, 1e-6)
+        self._stretch = max(1, int(min(max(pace, 0.1 * self._stretch), 2.0 * self._stretch)))
+        self.step, self._counted = until, self._counters()
+        return tape.length
+
+    def _counters(self) -> tuple[IntArray, IntArray]:
+        return self.state.view(at.COUNT).copy(), self.state.view(at.STATES).copy()
+
+    def finish(self) -> None:
+        """See Engine."""
+        if self._at_run_end:
+            p, state = self.program, self.state
+            self._spread(run_end, lambda first, last: run_end(p.q, p.f, state.ints, state.floats, first, last))
+
+    def _spread(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
+        """Share the instances out over threads; each instance is computed the same whoever does it.
+
+        The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C is lost in the compiler.
+        """
+        workers = min(threads(), self._batch) if self._batch > 1 else 1
+        if workers == 1 and getattr(algorithm, "signatures", True):
+            work(0, self._batch)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(workers, thread_name_prefix="salhw")
+        # More shares than threads, because instances differ in cost.
+        edges = np.linspace(0, self._batch, min(self._batch, 4 * workers) + 1).astype(int)
+        list(self._pool.map(work, edges[:-1].tolist(), edges[1:].tolist()))
+
+    def recorded(self) -> Recorded:
+        """See Engine."""
+        net, (instance, neuron, step) = self._net, self._tape.trains()
+        counts, occupied = self._counted
+        rasters, membranes, occupancy = {}, {}, {}
+        states = columns = 0
+        for probe in net.probes:
+            if not isinstance(probe, Spikes | StateOccupancy | Membrane):
+                continue
+            name, (low, high) = probe.population, self._ranges[probe.population]
+            if isinstance(probe, Spikes):
+                mine = (neuron >= low) & (neuron < high) & (step < self.step)
+                rasters[name] = Raster(instance[mine], neuron[mine] - low, step[mine])
+            elif isinstance(probe, StateOccupancy):
+                occupancy[name] = occupied[:, states : states + 2 ** (high - low)]
+                states += 2 ** (high - low)
+            else:
+                every = 1 if probe.every is None else steps(probe.every, net.dt)
+                first, end = -(-self._start // every), -(-self.step // every)
+                part = self._tape.membrane[:, : end - first, columns : columns + high - low]
+                membranes[name] = Trace(np.arange(first, end, dtype=np.float64) * (every * net.dt), part)
+                columns += high - low
+        counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}
+        return Recorded(rasters, membranes, counted, occupancy)
+
+    def close(self) -> None:
+        """See Engine."""
+        if self._pool is not None:
+            self._pool.shutdown()
