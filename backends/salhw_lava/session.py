@@ -22,10 +22,10 @@ from salhw.session.recording import Recording, Trace
 from salhw.substrate.chip import Chip
 from salhw.worker import Tenure, Worker
 from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
-from salhw_lava.learning import Beyond
+from salhw_lava.learning import EngineLimit
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
-from salhw_lava.rules import achieved_rate, code_for, wanted_changes
+from salhw_lava.rules import achieved_rate, code_for, learning_rule, wanted_changes
 from salhw_lava.words import Leak, words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
@@ -158,7 +158,7 @@ class LavaSession(Closing):
         position = self.plan.wiring[address.owner].position
         each = rates.reshape(len(self.ids), -1)[:, position]
         wanted = np.unique(each[each != 0.0])
-        rule = projection.plasticity[0]
+        rule = learning_rule(projection)
         if not each.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
             self._rates[address.path] = rates.copy()
             return
@@ -169,7 +169,7 @@ class LavaSession(Closing):
         if len(wanted):
             try:
                 code = code_for(self.net, projection, self.how, wanted_changes(rule, float(wanted[0])))
-            except Beyond as beyond:
+            except EngineLimit as beyond:
                 raise session_error("SAL403", address.path, beyond.asked, beyond.supported, beyond.fix) from None
             self._call("write_rule", address.owner, code.as_data())
             held = achieved_rate(rule, code)
