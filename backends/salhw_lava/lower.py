@@ -65,8 +65,8 @@ def chosen(net: Network, target: Target) -> Target:
     """
     learning = [p for p in net.projections if p.plasticity]
     if target.options.get("epoch") == "auto":
-        longest = min(LONGEST_EPOCH, *(longest_epoch(net, p) for p in learning), LONGEST_EPOCH if learning else 1)
-        target = target.with_options(epoch=str(max(1, longest)))
+        longest = min((longest_epoch(net, p) for p in learning), default=1)
+        target = target.with_options(epoch=str(min(max(1, longest), LONGEST_EPOCH)))
     if target.options.get("weight_exponent") != "auto" or not arithmetic(target).fixed:
         return target
     largest = max((float(np.abs(own_weights(p)).max(initial=0.0)) for p in net.projections), default=0.0)
@@ -164,10 +164,8 @@ def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
     for k, stimulus in enumerate(net.stimuli):
         neuron = net.population(stimulus.population).neuron
         if STIMULI[stimulus](stimulus).trains and NEURON_KINDS[neuron].own_process:
-            asked, fix = (
-                f"{stimulus.kind} of {neuron.kind} neurons",
-                "leave it out, or force spikes of GLM neurons or sources",
-            )
+            asked = f"{stimulus.kind} of {neuron.kind} neurons"
+            fix = "leave it out, or force spikes of GLM neurons or sources"
             yield Diagnostic("SAL101", f"stimuli[{k}]", asked, "supported of GLM, Source", fix)
 
 
