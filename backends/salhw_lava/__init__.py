@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from salhw.description.network import Network
-from salhw.description.neurons import LIF
 from salhw.machine import Memory
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
@@ -51,9 +50,13 @@ class LavaBackend:
         """See Weighing; bytes as measured by benchmarks/memory.py. Lava runs a process for the neurons, one for static
         synapses, one for each population of LIF neurons and each plastic projection; on another host they cost
         nothing here."""
+        from salhw_lava.words import NEURON_KINDS
+
+        # It is asked before lowering refuses neurons that it does not know.
+        known = [NEURON_KINDS[p.neuron] for p in net.populations if p.neuron in NEURON_KINDS]
         neurons, static, plastic = sizes(net)
-        processes = PROCESS * (sum(bool(p.plasticity) for p in net.projections)
-                               + sum(isinstance(p.neuron, LIF) for p in net.populations))  # fmt: skip
+        plastic_projections = sum(bool(p.plasticity) for p in net.projections)
+        processes = PROCESS * (plastic_projections + sum(kind.own_process for kind in known))
         runtime = WORKER if target.option("execution") == "in-process" else RUNTIME + processes
         return Memory(
             once=0 if target.option("ssh") else runtime + RECORDED,

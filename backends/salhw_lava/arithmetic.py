@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, expm1, log2
+from math import log2
 
 import numpy as np
 
-from salhw.description.fields import FloatArray, IntArray
-from salhw.description.neurons import GLM
+from salhw.description.fields import FloatArray
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 
+BACKEND = "the target loihi2"  # whose tables by kind these are, for errors
 LARGEST_WEIGHT = 254  # units; static weights are even
 WORD = (1 << 23) - 1  # 24 bits, sign included: potentials, currents and what arrives in a step, in Lava as on the chip
 LOIHI_1_INPUT = (1 << 15) - 1  # what may arrive in a step on Loihi 1; Loihi 2's limit is not public
-PER_ONE = 64  # entries of a table of spike probabilities to a potential of 1
-BELOW, ABOVE = 28, 8  # how far it reaches from where a neuron spikes in every second step
-ENTRIES = (BELOW + ABOVE) * PER_ONE
-PROBABILITY = 1 << 48  # two random numbers of 24 bits
-FRACTION = 24  # bits behind the point of an exponential PSP: a second word
-DECAY = 15  # bits of the mantissa of its decay
-FINEST = 8  # bits of a potential at most, beyond those of a bias
+TABLE_BITS = 6
+PER_ONE = 1 << TABLE_BITS  # entries of a table of spike probabilities to a potential of 1
 IN_STEPS, ROUNDED = ("held", "sal_walk"), ("membrane", "window", "window_tau")  # accuracies that follow the steps
 
 
@@ -86,51 +80,3 @@ def with_weight_exponent(target: Target, exponent: int) -> Target:
     names = IN_STEPS + (ROUNDED if exponent > 0 else ())
     accuracy = {name: target.accuracy[name] * 2.0**exponent for name in names if name in target.accuracy}
     return target.replace(projections=capability, accuracy=target.accuracy | accuracy)
-
-
-def probability(neuron: GLM, dt: float) -> Callable[[FloatArray], FloatArray]:
-    """The spike probability per step as a function of the membrane potential (docs/semantics.md)."""
-
-    def of(u: FloatArray) -> FloatArray:
-        x = np.exp(u) * dt / neuron.tau_ref
-        return x / (1.0 + x) if neuron.discretisation == "logistic" else -np.expm1(-x)
-
-    return of
-
-
-def table(neuron: GLM, dt: float) -> tuple[int, IntArray]:
-    """(potential of the first entry in 1/64, probabilities in 2^-48): a neuron below the table never spikes, one above
-    it always does; between two entries the probability is a straight line."""
-    start = round(PER_ONE * float(np.log(neuron.tau_ref / dt))) - BELOW * PER_ONE
-    entries = np.rint(PROBABILITY * probability(neuron, dt)((start + np.arange(ENTRIES)) / PER_ONE)).astype(np.int64)
-    entries[0], entries[-1] = 0, PROBABILITY
-    return start, entries
-
-
-def table_error(neuron: GLM, dt: float) -> tuple[float, float]:
-    """(largest relative error of a spike probability within the table, the smallest one that it has)."""
-    start, entries = table(neuron, dt)
-    course = probability(neuron, dt)
-    at = (start + np.arange(1, ENTRIES - 1)) / PER_ONE
-    middle = at[:-1] + 0.5 / PER_ONE
-    held = entries[1:-1] / PROBABILITY
-    straight = (held[:-1] + held[1:]) / 2
-    errors = [np.abs(held / course(at) - 1.0), np.abs(straight / course(middle) - 1.0)]
-    return float(max(e.max() for e in errors)), float(held[0])
-
-
-def decay(tau: float) -> tuple[int, int]:
-    """(mantissa, shift) of the share that an exponential PSP of ``tau`` steps loses in a step: mantissa 2^-shift."""
-    share, shift = -expm1(-1.0 / tau), DECAY
-    while share * 2.0**shift < 2 ** (DECAY - 1):
-        shift += 1
-    return round(share * 2.0**shift), shift
-
-
-def psp_error(tau: float) -> tuple[float, float]:
-    """How far a decaying PSP of ``tau`` steps is from its kernel: (a share of the weight, an amount in steps of the
-    weights), the latter from rounding up what is lost in each step."""
-    mantissa, shift = decay(tau)
-    keep, steps = 1.0 - mantissa * 2.0**-shift, np.array([1.0, *np.geomspace(1.0, 4.0, 13) * max(1.0, tau)])
-    off = np.abs(keep**steps - np.exp(-steps / tau))
-    return float(off.max()), 1.0 / (1.0 - exp(-1.0 / tau)) * 2.0**-FRACTION

@@ -11,8 +11,8 @@ from math import ceil
 
 from salhw.description.connectivity import count
 from salhw.description.network import Network
-from salhw.description.neurons import Source
 from salhw.diagnostics import Diagnostic
+from salhw_lava.words import NEURON_KINDS
 
 CORES = 128
 NEURONS = 8192  # per core: published for Loihi 2
@@ -32,10 +32,10 @@ class Demand:
 
 
 def demands(net: Network) -> list[Demand]:
-    """Cores per population of neurons; those of sources stay on the host."""
-    found = []
+    """Cores per population of neurons; those without potentials stay on the host."""
+    needs = []
     for population in net.populations:
-        if isinstance(population.neuron, Source):
+        if NEURON_KINDS[population.neuron].fit is None:
             continue
         incoming = [p for p in net.projections if p.post == population.name]
         bits = sum(
@@ -47,8 +47,8 @@ def demands(net: Network) -> list[Demand]:
         axons = sum(net.population(p.pre).size * (2 if p.plasticity else 1) for p in incoming)
         proxies = {"synapse memory": ceil(bits / SYNAPSE_BITS), "axons": ceil(axons / AXONS)}
         name, most = max(proxies.items(), key=lambda item: item[1])
-        found.append(Demand(population.name, ceil(population.size / NEURONS), most, name))
-    return found
+        needs.append(Demand(population.name, ceil(population.size / NEURONS), most, name))
+    return needs
 
 
 def occupied(net: Network) -> tuple[str, list[Diagnostic]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import of_kind
 from salhw.description.parts import rule_name
 from salhw.description.probes import Membrane
 from salhw.diagnostics import BackendError, Diagnostic
@@ -18,12 +19,13 @@ from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.worker import Worker, WorkerLease
-from salhw_lava.arithmetic import LARGEST_WEIGHT, arithmetic
+from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, arithmetic
+from salhw_lava.kinds import PROBES
 from salhw_lava.learning import EngineLimit
 from salhw_lava.program import layout, program
 from salhw_lava.reach import reach
-from salhw_lava.rules import achieved_rate, code_for, wanted_changes
-from salhw_lava.words import Leak, words
+from salhw_lava.rules import achieved_rate, code_for, learning_rule, wanted_changes
+from salhw_lava.words import words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
 OPENING, CALLING = 120.0, 30.0  # s
@@ -78,17 +80,11 @@ class LavaEngine:
     def _bias(self, population: str) -> FloatArray:
         here = self._plan.neurons(self._net, population)
         held: FloatArray = self._all("bias")[:, here]
-        lif = self._leak(population)
-        return lif.bias(held) if lif else held / self._arithmetic.per_bias
+        return self._words[population].bias(held)
 
     def _all(self, name: str) -> Any:
         """An array of the program's, (instance, ...)."""
         return self.call("read", name).reshape(self._batch, -1)
-
-    def _leak(self, population: str) -> Leak | None:
-        """The units of a LIF population; None for others."""
-        held = self._words.get(population)
-        return held if isinstance(held, Leak) else None
 
     def _synapses(self, name: str) -> Any:
         """The weights of a projection in the chip's units, (instance, synapse)."""
@@ -104,9 +100,8 @@ class LavaEngine:
             self._set_rate(address, value)
         elif address.field == "bias":
             self._refuse_beyond(address.path, owner, value, self._written)
-            held, lif = self._all("bias"), self._leak(owner)
-            currents = lif.current(value) if lif else self._arithmetic.biases(value)
-            held[:, self._plan.neurons(self._net, owner)] = currents
+            held = self._all("bias")
+            held[:, self._plan.neurons(self._net, owner)] = self._words[owner].current(value)
             self.call("write", "bias", held.reshape(-1))
         else:
             post, written = self._net.projection(owner).post, self._written | {owner: value}
@@ -141,7 +136,7 @@ class LavaEngine:
 
     def _set_rate(self, address: Address, rates: FloatArray) -> None:
         projection, key = self._net.projection(address.owner), (address.owner, address.rule)
-        wanted, rule = np.unique(rates[rates != 0.0]), projection.plasticity[0]
+        wanted, rule = np.unique(rates[rates != 0.0]), learning_rule(projection)
         if not rates.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
             self._rates[key] = rates
             return
@@ -199,12 +194,11 @@ class LavaEngine:
         """The membranes that were watched."""
         dt, column, traces = self._net.dt, 0, {}
         watched = membrane.reshape(self.step - self._start, self._batch, self._watched)
-        for probe in (probe for probe in self._net.probes if isinstance(probe, Membrane)):
+        for probe in (of_kind(probe, Membrane, BACKEND) for probe in self._net.probes if PROBES[probe]):
             size, every = self._net.population(probe.population).size, in_steps(probe.every or dt, dt) or 1
             sample = np.arange(-(-self._start // every), -(-self.step // every))
             seen = watched[sample * every - self._start, :, column : column + size]
-            lif, values = self._leak(probe.population), np.ascontiguousarray(seen.swapaxes(0, 1))
-            values = values / lif.scale + lif.reset if lif else values / self._arithmetic.per_bias
+            values = self._words[probe.population].membrane(np.ascontiguousarray(seen.swapaxes(0, 1)))
             traces[probe.population] = Trace(sample.astype(np.float64) * (every * dt), values)
             column += size
         return traces

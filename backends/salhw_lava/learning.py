@@ -26,15 +26,15 @@ COARSE = 0.01  # relative error of a change from which on a second product is wo
 
 
 class EngineLimit(Exception):
-    """The chip cannot do this: what was asked, what it can do, how to mend it, and the field that the fix is about;
+    """What the chip cannot do: what was asked, what it can do, the fix, and the field that the fix is about;
     ``factor``: how many times as large the learning rate has to be."""
 
     def __init__(self, asked: str, supported: str, fix: str, at: str = "", factor: float = 0.0) -> None:
         super().__init__(asked, supported, fix, at, factor)
         self.asked, self.supported, self.fix, self.at, self.factor = asked, supported, fix, at, factor
 
-    def found(self, code: str, path: str) -> Diagnostic:
-        """The finding about what lies at ``path``, or elsewhere if ``at`` is a whole path."""
+    def finding(self, code: str, path: str) -> Diagnostic:
+        """A finding about what lies at ``path``, or elsewhere if ``at`` is a whole path."""
         place = self.at if self.at.startswith("projections.") else f"{path}.{self.at}".rstrip(".")
         return Diagnostic(code, place, self.asked, self.supported, self.fix)
 
@@ -60,8 +60,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Microcode:
-    """A rule as the engine runs it. ``causal`` and ``anticausal`` are the achieved changes by a pair at distance 0 in
-    units of weight."""
+    """A rule as the engine runs it: the terms of its sum by their product; ``unit`` is a weight of 1 on the chip."""
 
     terms: Mapping[str, Term]
     unit: float
@@ -95,7 +94,7 @@ class Microcode:
         }
 
 
-def microcode(causal: float, anticausal: float, how: Arithmetic, room: tuple[float, float]) -> Microcode:
+def microcode(causal: float, anticausal: float, units: Arithmetic, room: tuple[float, float]) -> Microcode:
     """The rule whose pairs at distance 0 add ``causal`` and ``anticausal`` to a weight.
 
     Args:
@@ -105,48 +104,48 @@ def microcode(causal: float, anticausal: float, how: Arithmetic, room: tuple[flo
         EngineLimit: too small or too large for impulses of 7 bits and the powers of two.
     """
     wanted = {"y0*x1": (causal, room[0]), "x0*y1": (anticausal, room[1])}
-    terms = {product: _term(value, how, share) for product, (value, share) in wanted.items() if value}
+    terms = {product: _term(value, units, share) for product, (value, share) in wanted.items() if value}
     surplus = sum(term.value for term in terms.values()) / 2
-    if surplus and not (how.fixed and abs(surplus) < 0.5 * 2.0 ** EXPONENTS[0]):  # less than half of the finest step
-        terms["y0*x2"] = _term(-surplus / how.unit, how, 1.0)
+    if surplus and not (units.fixed and abs(surplus) < 0.5 * 2.0 ** EXPONENTS[0]):  # less than half of the finest step
+        terms["y0*x2"] = _term(-surplus / units.unit, units, 1.0)
     if not terms:
         terms["y0*x1"] = Term(1, 0.0, ((1, 0),))
-    return Microcode(terms, how.unit)
+    return Microcode(terms, units.unit)
 
 
-def _term(value: float, how: Arithmetic, room: float) -> Term:
+def _term(value: float, units: Arithmetic, room: float) -> Term:
     """Impulse and factor for a change of ``value``: the smallest power of two, and so the finest impulse, that leaves
     ``room`` impulses within a trace; where that is coarse, the largest impulse and a factor of 6 bits."""
-    sign, units = (1 if value > 0 else -1), abs(value) * how.unit
-    if not how.fixed:
-        return Term(sign, units, ((1, 0),))
+    sign, size = (1 if value > 0 else -1), abs(value) * units.unit
+    if not units.fixed:
+        return Term(sign, size, ((1, 0),))
     largest = floor(TRACE / room + 1e-9)
     low = EXPONENTS[0]
     asked = f"a change of {abs(value):.3g} per pair"
-    if units > ACCUMULATOR:
-        supported = f"at most {ACCUMULATOR / how.unit:.3g}"
-        raise EngineLimit(asked, supported, "a smaller learning rate", "learning_rate", 0.999 * ACCUMULATOR / units)
-    if units < 0.5 * 2.0**low:
-        supported = f"at least {2.0**low / how.unit:.3g}"
-        raise EngineLimit(asked, supported, "a larger learning rate", "learning_rate", 2.0**low / units)
-    exponent = max(low, ceil(log2(units / largest) - 1e-9))
+    if size > ACCUMULATOR:
+        supported = f"at most {ACCUMULATOR / units.unit:.3g}"
+        raise EngineLimit(asked, supported, "a smaller learning rate", "learning_rate", 0.999 * ACCUMULATOR / size)
+    if size < 0.5 * 2.0**low:
+        supported = f"at least {2.0**low / units.unit:.3g}"
+        raise EngineLimit(asked, supported, "a larger learning rate", "learning_rate", 2.0**low / size)
+    exponent = max(low, ceil(log2(size / largest) - 1e-9))
     if exponent > EXPONENTS[1]:
         supported = f"{TRACE} impulses of 1 on a trace, times 2^{EXPONENTS[1]} at most"
-        factor = 0.99 * largest * 2.0 ** EXPONENTS[1] / units
+        factor = 0.99 * largest * 2.0 ** EXPONENTS[1] / size
         raise EngineLimit(
             f"{asked} of {room:.3g} spikes", supported, "a smaller learning rate", "learning_rate", factor
         )
-    impulse = min(largest, max(1, round(units / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
+    impulse = min(largest, max(1, round(size / 2.0**exponent)), floor(ACCUMULATOR / 2.0**exponent))
     term = Term(sign, float(impulse), ((1, exponent),))
-    finer = _factored(sign, units, min(largest, TRACE))
-    off, finer_off = _off(term, units), _off(finer, units)
+    finer = _factored(sign, size, min(largest, TRACE))
+    off, finer_off = _off(term, size), _off(finer, size)
     # What was achieved before is achieved again, by the same products: lowering twice is lowering once.
     return finer if finer_off < off and (off > COARSE or finer_off < 1e-12) else term
 
 
-def _factored(sign: int, units: float, impulse: int) -> Term:
+def _factored(sign: int, size: float, impulse: int) -> Term:
     """With two products: a factor of 6 bits, as far as the smallest exponent allows."""
-    factor = units / impulse
+    factor = size / impulse
     exponent = max(EXPONENTS[0], floor(log2(factor)) - 5)
     bits = min(63, round(factor / 2.0**exponent), floor(ACCUMULATOR / impulse / 2.0**exponent))
     if exponent + 3 > EXPONENTS[1]:
@@ -155,9 +154,9 @@ def _factored(sign: int, units: float, impulse: int) -> Term:
     return Term(sign, float(impulse), tuple(parts))
 
 
-def _off(term: Term, units: float) -> float:
+def _off(term: Term, size: float) -> float:
     """Relative error of a term."""
-    return abs(abs(term.value) / units - 1.0)
+    return abs(abs(term.value) / size - 1.0)
 
 
 def impulses_on_a_trace(shortest_interval: float, tau: float) -> float:
@@ -188,3 +187,9 @@ def rounded_down(value: float) -> str:
     """Three digits, for a limit that is to be kept."""
     digits = 2 - floor(log10(value))
     return f"{floor(value * 10.0**digits) / 10.0**digits:.12g}"
+
+
+def rounded_up(value: float) -> str:
+    """Two digits: a size that is reported is not exceeded."""
+    digits = 1 - floor(log10(value)) if value > 0 else 0
+    return f"{ceil(value * 10.0**digits) / 10.0**digits:.2g}"

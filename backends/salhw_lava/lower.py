@@ -3,65 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, exp, floor, log2, log10
+from math import log2
 
 import numpy as np
 
 from salhw.description.grid import in_steps
-from salhw.description.kernels import Exponential
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection, rule_name
-from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic
 from salhw.session.lowering import Lowering
 from salhw.substrate.target import Target
-from salhw_lava.arithmetic import (
-    ENTRIES,
-    LARGEST_WEIGHT,
-    LOIHI_1_INPUT,
-    Arithmetic,
-    arithmetic,
-    psp_error,
-    table_error,
-    with_weight_exponent,
-)
+from salhw_lava.arithmetic import LARGEST_WEIGHT, LOIHI_1_INPUT, Arithmetic, arithmetic, with_weight_exponent
 from salhw_lava.cores import occupied
-from salhw_lava.learning import (
-    LONGEST_EPOCH,
-    EngineLimit,
-)
+from salhw_lava.kinds import unknown_kinds
+from salhw_lava.learning import LONGEST_EPOCH, EngineLimit, rounded_up
+from salhw_lava.psps import psp
 from salhw_lava.reach import at_once, own_weights
-from salhw_lava.rules import code_for, learning_size, lowered_rule, shortest_interval, wanted_changes
-from salhw_lava.words import Leak, Potential, shorter_psps, word
+from salhw_lava.rules import code_for, learning_rule, learning_size, longest_epoch, lowered_rule, wanted_changes
+from salhw_lava.stimuli import STIMULI
+from salhw_lava.words import NEURON_KINDS, Word, shorter_psps, word
 
+EXECUTIONS = ("runtime", "in-process")
 LONGEST_DELAY = 62  # steps
 
 
 def lower(net: Network, target: Target) -> Lowering:
     """See Backend.lower. A pure function."""
+    if unknown := [*unknown_kinds(net)]:
+        return Lowering(net, tuple(unknown))
     target = chosen(net, target)
-    how = arithmetic(target)
-    if not log2(how.unit).is_integer():
-        asked, fix = f"a step of 1/{how.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
+    units = arithmetic(target)
+    if not log2(units.unit).is_integer():
+        asked, fix = f"a step of 1/{units.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
         path, supported = "target.projections.weights", "steps that are powers of two"
         return Lowering(net, (Diagnostic("SAL121", path, asked, supported, fix),))
     findings = [*_forced_membranes(net)]
-    populations, projections, held = [], [], {}
+    populations, projections, fitted = [], [], {}
     for population in net.populations:
-        lowered, found, held[population.name] = _population(net, population, how)
+        lowered, more, fitted[population.name] = _population(net, population, units)
         populations.append(lowered)
-        findings += found
+        findings += more
     for projection in net.projections:
-        plastic, found = _projection(net, projection, how, epoch(target), held[projection.post])
+        plastic, more = _projection(net, projection, units, epoch(target), fitted[projection.post])
         projections.append(plastic)
-        findings += found
+        findings += more
     lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
     cores, too_many = occupied(lowered_net)
     where = "under Lava's runtime" if target.option("execution") == "runtime" else "in one process, without the runtime"
-    arith = "fixed point" if how.fixed else "floating point"
-    held_in = (*_steps(how, target), *_widths(net, how))
-    notes = (f"Lava's {arith} models, {where}", *held_in, cores, *_microcodes(lowered_net, how))
+    model = "fixed point" if units.fixed else "floating point"
+    widths = (*_steps(units, target), *_widths(net, units))
+    notes = (f"Lava's {model} models, {where}", *widths, cores, *_microcodes(lowered_net, units))
     return Lowering(lowered_net, (*findings, *too_many), notes, target)
 
 
@@ -73,42 +64,41 @@ def chosen(net: Network, target: Target) -> Target:
     """
     learning = [p for p in net.projections if p.plasticity]
     if target.option("epoch") == "auto":
-        gaps = [shortest_interval(net, name) for p in learning for name in (p.pre, p.post)]
-        taus = [floor(w.tau / net.dt) for p in learning for w in (p.plasticity[0].causal, p.plasticity[0].anticausal)]
-        target = target.with_options(epoch=max(1, min([LONGEST_EPOCH, *gaps, *taus]) if learning else 1))
+        longest = min((longest_epoch(net, p) for p in learning), default=1)
+        target = target.with_options(epoch=min(max(1, longest), LONGEST_EPOCH))
     if target.option("weight_exponent") != "auto" or not arithmetic(target).fixed:
         return target
     largest = max((float(np.abs(own_weights(p)).max(initial=0.0)) for p in net.projections), default=0.0)
     for exponent in range(-4, 0) if largest else ():
         finer = with_weight_exponent(target, exponent)
-        how = arithmetic(finer)
-        if 2.0 * largest <= LARGEST_WEIGHT / how.unit and all(_learns(net, p, how) for p in learning):
+        units = arithmetic(finer)
+        if 2.0 * largest <= LARGEST_WEIGHT / units.unit and all(_learns(net, p, units) for p in learning):
             return finer
     return with_weight_exponent(target, 0)
 
 
-def _learns(net: Network, projection: Projection, how: Arithmetic) -> bool:
+def _learns(net: Network, projection: Projection, units: Arithmetic) -> bool:
     try:
-        lowered_rule(net, projection, how, 1)
+        lowered_rule(net, projection, units, 1)
     except EngineLimit:
         return False
     return True
 
 
-def _steps(how: Arithmetic, target: Target) -> Iterator[str]:
+def _steps(units: Arithmetic, target: Target) -> Iterator[str]:
     """The steps of the weights, for the report."""
-    if how.fixed:
-        largest = LARGEST_WEIGHT / how.unit
-        yield f"weights: up to {largest:.3g} in steps of 1/{how.unit / 2:g}; learning epoch: {epoch(target)} steps"
+    if units.fixed:
+        largest = LARGEST_WEIGHT / units.unit
+        yield f"weights: up to {largest:.3g} in steps of 1/{units.unit / 2:g}; learning epoch: {epoch(target)} steps"
 
 
-def _widths(net: Network, how: Arithmetic) -> Iterator[str]:
+def _widths(net: Network, units: Arithmetic) -> Iterator[str]:
     """Where more may arrive in a step than Loihi 1 adds up, for the report."""
-    most = max((at_once(net, p.name, how) for p in net.populations), default=0.0) if how.fixed else 0.0
+    most = max((at_once(net, p.name, units) for p in net.populations), default=0.0) if units.fixed else 0.0
     if most > LOIHI_1_INPUT:
         yield (
-            f"up to {most / how.unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
-            f"up to {LOIHI_1_INPUT / how.unit:.4g} (unverified: Loihi 2's limit is not public)"
+            f"up to {most / units.unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
+            f"up to {LOIHI_1_INPUT / units.unit:.4g} (unverified: Loihi 2's limit is not public)"
         )
 
 
@@ -125,135 +115,109 @@ def _approximation(code: str, path: str, asked: str, size: str, fix: str = "") -
 
 
 def _population(
-    net: Network, population: Population, how: Arithmetic
-) -> tuple[Population, list[Diagnostic], Potential | Leak | None]:
-    """A population with the biases that the chip holds, what that costs, and how its potentials lie in words."""
-    neuron, path = population.neuron, f"populations.{population.name}"
-    if not how.fixed or isinstance(neuron, Source):
-        return population, [], None
+    net: Network, population: Population, units: Arithmetic
+) -> tuple[Population, list[Diagnostic], Word | None]:
+    """A population with the biases that the chip holds, what that costs, and how its potentials lie in words: None in
+    floating point, and of neurons without potentials."""
+    path = f"populations.{population.name}"
     try:
-        held = word(net, population, how)
-    except EngineLimit as beyond:
-        if not beyond.at:
-            beyond.at, limit = shorter_psps(net, population, how)
-            beyond.fix = f"{limit}, or {beyond.fix}" if limit else beyond.fix
-        return population, [beyond.found("SAL104", path)], None
-    exact, found = np.asarray(neuron.bias, dtype=np.float64), []
-    if isinstance(held, Leak):
-        step, biases = 1.0 / held.gain, held.bias(held.current(exact))
-    else:
-        step, biases = 1.0 / how.per_bias, how.biases(exact) / how.per_bias
+        fitted = word(net, population, units) if units.fixed else None
+    except EngineLimit as limit:
+        if not limit.at:
+            limit.at, shorter = shorter_psps(net, population, units)
+            limit.fix = f"{shorter}, or {limit.fix}" if shorter else limit.fix
+        return population, [limit.finding("SAL104", path)], None
+    if fitted is None:
+        return population, [], None
+    neuron, findings = fitted.neuron, []
+    exact = np.asarray(neuron.bias, dtype=np.float64)
+    biases = fitted.bias(fitted.current(exact))
     if (off := float(np.abs(biases - exact).max())) > 1e-12:
-        fix = "use multiples of it, or accept it"
-        size = f"moved by at most {_up(off)}" + (
-            f" (a rate by {_up(100.0 * off)} %)" if isinstance(neuron, GLM) else ""
-        )
-        found.append(_approximation("SAL311", f"{path}.bias", f"steps of 1/{1.0 / step:g}", size, fix))
+        steps, fix = f"steps of 1/{fitted.gain:g}", "use multiples of it, or accept it"
+        findings.append(_approximation("SAL311", f"{path}.bias", steps, fitted.moved(off), fix))
         neuron = neuron.replace(bias=biases if biases.ndim else float(biases))
-    if isinstance(neuron, GLM):
-        off, lowest = table_error(neuron, net.dt)
-        size = f"{ENTRIES} entries of 48 bits: off by at most {_up(off)} of itself, none below {_up(lowest)}"
-        found.append(_approximation("SAL314", path, "spike probability per step", size))
-    elif isinstance(held, Leak):
-        found.append(_approximation("SAL314", path, f"tau_m = {neuron.tau_m:g} ms", _leak_size(neuron, net.dt, held)))
-    return population.replace(neuron=neuron), found, held
-
-
-def _leak_size(neuron: LIF, dt: float, held: Leak) -> str:
-    """What fixed point makes of a LIF population."""
-    share = held.dv / 2.0**held.leak_bits
-    tau = -dt / float(np.log1p(-share))
-    off = held.threshold - neuron.v_thresh
-    moved = max(0.5 * 2.0**held.vth_shift, abs(off * held.scale)) / held.scale
-    return (
-        f"{tau:.6g} ms (a leak of 12 bits), v_thresh off by {_up(moved)}, drive in steps of {_up(1.0 / held.gain)}, of "
-        f"which up to one is lost (a membrane of 24 bits, rounded toward v_reset at every step)"
-    )
+    findings.append(_approximation("SAL314", path, *fitted.approximation()))
+    return population.replace(neuron=neuron), findings, fitted
 
 
 def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
     """Lava's LIF cannot be made to spike."""
     for k, stimulus in enumerate(net.stimuli):
-        if isinstance(stimulus, SpikeTimes) and isinstance(net.population(stimulus.population).neuron, LIF):
+        neuron = net.population(stimulus.population).neuron
+        if STIMULI[stimulus](stimulus).trains and NEURON_KINDS[neuron].own_process:
+            asked = f"{stimulus.kind} of {neuron.kind} neurons"
             fix = "leave it out, or force spikes of GLM neurons or sources"
-            yield Diagnostic("SAL101", f"stimuli[{k}]", "SpikeTimes of LIF neurons", "supported of GLM, Source", fix)
+            yield Diagnostic("SAL101", f"stimuli[{k}]", asked, "supported of GLM, Source", fix)
 
 
 # ---------------------------------------------------------------- projections
 
 
 def _projection(
-    net: Network, projection: Projection, how: Arithmetic, steps: int, held: Potential | Leak | None
+    net: Network, projection: Projection, units: Arithmetic, steps: int, fitted: Word | None
 ) -> tuple[Projection, list[Diagnostic]]:
-    path, found = f"projections.{projection.name}", []
+    """A projection with the learning rate that the engine achieves, and what differs from the description.
+
+    Args:
+        fitted: how the potentials lie that its PSPs add up in; None where nothing of them is rounded.
+    """
+    path, findings = f"projections.{projection.name}", []
     delay = in_steps(projection.delay, net.dt) or 0
     if delay > LONGEST_DELAY:
         fix = f"delay <= {LONGEST_DELAY * net.dt:g} ms"
-        found.append(Diagnostic("SAL104", f"{path}.delay", f"{delay} steps", f"at most {LONGEST_DELAY} steps", fix))
-    if held is not None and isinstance(projection.kernel, Exponential):
-        size = _psp_size(net, projection, how, held)
-        found.append(_approximation("SAL314", f"{path}.kernel", "exponential PSP", size))
+        findings.append(Diagnostic("SAL104", f"{path}.delay", f"{delay} steps", f"at most {LONGEST_DELAY} steps", fix))
+    if fitted is not None and (decay := psp(projection.kernel, net.dt).error()) is not None:
+        size = _psp_size(net, projection, units, fitted, decay)
+        findings.append(_approximation("SAL314", f"{path}.kernel", "exponential PSP", size))
     if not projection.plasticity:
         lasts = "off by what session.set changes, until they end; as described if weights are not written"
-        found.append(_approximation("SAL313", path, "PSPs under way have the present weight", lasts))
-        return projection, found
+        findings.append(_approximation("SAL313", path, "PSPs under way have the present weight", lasts))
+        return projection, findings
     try:
-        rule, code = lowered_rule(net, projection, how, steps)
-    except EngineLimit as beyond:
-        place = path if beyond.at == "delay" or len(projection.plasticity) > 1 else f"{path}.{rule_name(projection, 0)}"
-        return projection, [*found, beyond.found("SAL121", place)]
-    asked = projection.plasticity[0]
-    at = f"{path}.{rule_name(projection, 0)}"
+        rule, code = lowered_rule(net, projection, units, steps)
+    except EngineLimit as limit:
+        place = path if limit.at == "delay" or len(projection.plasticity) > 1 else f"{path}.{rule_name(projection, 0)}"
+        return projection, [*findings, limit.finding("SAL121", place)]
+    asked, at = learning_rule(projection), f"{path}.{rule_name(projection, 0)}"
     error = max(_relative(code.achieved(p), wanted) for p, wanted in wanted_changes(asked).items())
     if error > 1e-12:
         achieved = f"{rule.learning_rate:.4g}, off by at most {error:.2%}: impulses of 7 bits times factors of up to 6"
-        found.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
-    if how.fixed:
-        found.append(_approximation("SAL314", at, "weight changes", learning_size(rule, net.dt, code, how)))
+        findings.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
+    if units.fixed:
+        findings.append(_approximation("SAL314", at, "weight changes", learning_size(rule, net.dt, code, units)))
     size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
-    found.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
+    findings.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
     if steps > 1:
         late = f"at the end of each learning epoch, up to {steps - 1} steps late"
-        found.append(_approximation("SAL315", f"{at}.update", "with the spike", late, "epoch='1'"))
-    return projection.replace(plasticity=(rule,)), found
+        findings.append(_approximation("SAL315", f"{at}.update", "with the spike", late, "epoch='1'"))
+    return projection.replace(plasticity=(rule,)), findings
 
 
-def _psp_size(net: Network, projection: Projection, how: Arithmetic, held: Potential | Leak) -> str:
-    """How far exponential PSPs are from their kernel: by the decay, and by what potentials have behind the point. The
-    latter counts most for the smallest weight; of a LIF neuron the PSP in its membrane is meant."""
-    tau = projection.kernel.tau_syn / net.dt
-    share, lost = psp_error(tau)
-    weights = np.abs(how.held(own_weights(projection), 2))
+def _psp_size(net: Network, projection: Projection, units: Arithmetic, fitted: Word, error: tuple[float, float]) -> str:
+    """How far PSPs are from their kernel: by the ``error`` of their decay, and by what potentials have behind the
+    point. The latter counts most for the smallest weight; of a LIF neuron the PSP in its membrane is meant."""
+    share, lost = error
+    weights = np.abs(units.held(own_weights(projection), 2))
     least = 1.0 if projection.plasticity else float(weights[weights > 0].min(initial=LARGEST_WEIGHT))
-    least /= how.unit
-    if isinstance(held, Potential):
-        peak, bits, rounding = exp(-1.0 / tau), held.bits, 2.0 ** -(held.bits + 1)
-    else:
-        peak, bits, rounding = held.psp_peak(tau), round(log2(held.gain)), 1.5 / held.gain + 1.0 / held.scale
-        share *= held.gain / held.scale * min(tau + 1.0, held.scale / held.gain)
-    off = share + (rounding + lost / how.unit) / least
+    least /= units.unit
+    peak, bits, rounding, gain = fitted.psp(projection.kernel.tau_syn / net.dt)
+    off = share * gain + (rounding + lost / units.unit) / least
     return (
-        f"off by at most {_up(off / peak) if off < peak else '1'} of the peak of the smallest weight, {least:.3g} "
-        f"(decay of 15 bits, PSPs in steps of 2^-{bits})"
+        f"off by at most {rounded_up(off / peak) if off < peak else '1'} of the peak of the smallest weight, "
+        f"{least:.3g} (decay of 15 bits, PSPs in steps of 2^-{bits})"
     )
-
-
-def _up(value: float) -> str:
-    """Two digits, rounded up: a size that is reported is not exceeded."""
-    digits = 1 - floor(log10(value)) if value > 0 else 0
-    return f"{ceil(value * 10.0**digits) / 10.0**digits:.2g}"
 
 
 def _relative(value: float, wanted: float) -> float:
     return abs(value - wanted) / abs(wanted) if wanted else abs(value)
 
 
-def _microcodes(net: Network, how: Arithmetic) -> Iterator[str]:
+def _microcodes(net: Network, units: Arithmetic) -> Iterator[str]:
     """How plastic projections learn, for the report."""
     for projection in net.projections:
         if len(projection.plasticity) == 1 and not projection.delay:
             try:
-                code = code_for(net, projection, how, wanted_changes(projection.plasticity[0]))
+                code = code_for(net, projection, units, wanted_changes(learning_rule(projection)))
             except EngineLimit:
                 continue
             impulses = f"impulses x1 {code.impulse('y0*x1'):g}, y1 {code.impulse('x0*y1'):g}"

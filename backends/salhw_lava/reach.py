@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, exp
+from math import prod
 
 import numpy as np
 
-from salhw.description.connectivity import Dense, OneToOne, Sparse, shape_of, synapses
 from salhw.description.fields import FloatArray
-from salhw.description.kernels import Kernel, Rectangular
+from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
+from salhw_lava.psps import psp
+from salhw_lava.stimuli import sent_to
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reach:
         return float(np.max(np.maximum(self.high, -self.low), initial=0.0))
 
 
-def reach(net: Network, population: str, how: Arithmetic, written: Mapping[str, FloatArray] | None = None) -> Reach:
+def reach(net: Network, population: str, units: Arithmetic, written: Mapping[str, FloatArray] | None = None) -> Reach:
     """What the PSPs of a population's neurons add up to at most.
 
     Args:
@@ -39,20 +39,20 @@ def reach(net: Network, population: str, how: Arithmetic, written: Mapping[str, 
     low = high = np.zeros(net.population(population).size)
     for projection in net.projections:
         if projection.post == population:
-            one = of_projection(net, projection, how, (written or {}).get(projection.name))
+            one = of_projection(net, projection, units, (written or {}).get(projection.name))
             low, high = low + one.low, high + one.high
     return Reach(low, high)
 
 
-def of_projection(net: Network, projection: Projection, how: Arithmetic, written: FloatArray | None = None) -> Reach:
+def of_projection(net: Network, projection: Projection, units: Arithmetic, written: FloatArray | None = None) -> Reach:
     """What one projection adds: each synapse with its weight, if it learns with the largest that there is, times the
     PSPs of its neuron that may overlap."""
     overlap = overlapping(net, projection.pre, projection.kernel)
     if projection.plasticity:
-        learned = _summed(net, projection, np.asarray(LARGEST_WEIGHT / how.unit), overlap)
+        learned = _summed(net, projection, np.asarray(LARGEST_WEIGHT / units.unit), overlap)
         return Reach(-learned, learned)
     weight = own_weights(projection) if written is None else written
-    held = how.held(weight, 2) / how.unit
+    held = units.held(weight, 2) / units.unit
     low, high = np.minimum(held, 0.0), np.maximum(held, 0.0)
     if written is not None:
         low, high = (_placed(net, projection, ends) for ends in (low.min(axis=0), high.max(axis=0)))
@@ -60,40 +60,40 @@ def of_projection(net: Network, projection: Projection, how: Arithmetic, written
 
 
 def _placed(net: Network, projection: Projection, each: FloatArray) -> FloatArray:
-    """One number per synapse, in the order of ``synapses``, as ``own_weights`` has them."""
+    """One number per synapse, in the order of ``synapses``, in the places where ``own_weights`` has them."""
     n_post, n_pre, recurrent = net.ends(projection.name)
-    whole = np.zeros(shape_of(projection.weights, n_post, n_pre))
-    whole.reshape(-1)[synapses(projection.weights, n_post, n_pre, recurrent)[2]] = each
+    whole = np.zeros(projection.weights.shape(n_post, n_pre))
+    whole.reshape(-1)[projection.weights.synapses(n_post, n_pre, recurrent)[2]] = each
     return whole
 
 
 def own_weights(projection: Projection) -> FloatArray:
     """The weights as they are described: one number, or one per synapse (of a matrix, per entry)."""
-    weights = projection.weights
-    return np.asarray(weights.values if isinstance(weights, Dense) else weights.weight, dtype=np.float64)
+    return np.asarray(projection.weights.stored, dtype=np.float64)
 
 
 def _summed(net: Network, projection: Projection, weight: FloatArray, per_neuron: FloatArray) -> FloatArray:
-    """Per postsynaptic neuron: the sum over its synapses of weight times a number of the presynaptic neuron. A single
-    weight takes no list of synapses, of which there may be 10^8."""
+    """Per postsynaptic neuron: the sum over its synapses of weight times a number of the presynaptic neuron. A matrix
+    takes no list of synapses, of which there may be 10^8."""
     n_post, n_pre, recurrent = net.ends(projection.name)
-    if isinstance(projection.weights, Sparse | OneToOne):
-        post, pre, position = synapses(projection.weights, n_post, n_pre, recurrent)
-        each = np.broadcast_to(weight, (len(post),))[position]
+    shape, hollow = projection.weights.shape(n_post, n_pre), projection.weights.is_hollow(recurrent)
+    if shape != (n_post, n_pre):
+        post, pre, position = projection.weights.synapses(n_post, n_pre, recurrent)
+        each = np.broadcast_to(weight.reshape(-1), (prod(shape),))[position]
         return np.bincount(post, each * per_neuron[pre], n_post).astype(np.float64)
     if weight.ndim == 0:
-        return np.asarray(weight * (per_neuron.sum() - (per_neuron if recurrent else np.zeros(n_post))))
+        return np.asarray(weight * (per_neuron.sum() - (per_neuron if hollow else np.zeros(n_post))))
     matrix = weight.reshape(n_post, n_pre)
     total: FloatArray = matrix @ per_neuron
-    return total - matrix.diagonal() * per_neuron if recurrent else total
+    return total - matrix.diagonal() * per_neuron if hollow else total
 
 
-def at_once(net: Network, population: str, how: Arithmetic) -> float:
+def at_once(net: Network, population: str, units: Arithmetic) -> float:
     """The largest sum of weights that may arrive at a neuron in one step, in steps of the weights."""
     most = 0.0
     for projection in (p for p in net.projections if p.post == population):
         largest = np.asarray(float(LARGEST_WEIGHT))
-        weight = largest if projection.plasticity else np.abs(how.held(own_weights(projection), 2))
+        weight = largest if projection.plasticity else np.abs(units.held(own_weights(projection), 2))
         ones = np.ones(net.population(projection.pre).size)
         most += float(_summed(net, projection, weight, ones).max(initial=0.0))
     return most
@@ -104,39 +104,15 @@ def overlapping(net: Network, name: str, kernel: Kernel) -> FloatArray:
 
     Of a Poisson source: that of 8 spikes and six standard deviations more than the mean.
     """
-    size, dt = net.population(name).size, net.dt
-    rectangular = isinstance(kernel, Rectangular)
-    length = kernel.tau_syn / dt
-    every = ceil(length - 1e-9) if rectangular else _sum(1.0 / length)
-    total = np.zeros(size)
-    refractory = net.population(name).neuron.refractory_period
+    population, shape = net.population(name), psp(kernel, net.dt)
+    total = np.zeros(population.size)
+    refractory = population.neuron.refractory_period
     if refractory is not None:
-        gap = max(1, round(refractory / dt))
-        total += ceil(length / gap - 1e-9) if rectangular else _sum(gap / length)
-    for stimulus in net.stimuli:
-        if stimulus.population != name:
-            continue
-        if isinstance(stimulus, SpikeTimes):
-            total += [_at_a_time(np.asarray(t) / dt, length, rectangular) for t in stimulus.times]
-        elif isinstance(stimulus, Poisson):
-            mean = np.asarray(stimulus.rate) * kernel.tau_syn / 1000.0
+        total += shape.of_regular_spikes(max(1, round(refractory / net.dt)))
+    for spikes in sent_to(net, name):
+        if spikes.trains:
+            total += [shape.of_spikes(np.asarray(t) / net.dt) if len(t) else 0.0 for t in spikes.trains]
+        if spikes.rate is not None:
+            mean = np.asarray(spikes.rate) * kernel.tau_syn / 1000.0
             total += np.where(mean > 0, mean + 6.0 * np.sqrt(mean) + 8.0, 0.0)
-    return np.minimum(total, every)
-
-
-def _sum(gap: float) -> float:
-    """1 + exp(-gap) + exp(-2 gap) + ..."""
-    return 1.0 / (1.0 - exp(-gap))
-
-
-def _at_a_time(steps: FloatArray, length: float, rectangular: bool) -> float:
-    """Of a train of forced spikes."""
-    if not len(steps):
-        return 0.0
-    if rectangular:
-        return float((np.arange(len(steps)) - np.searchsorted(steps, steps - length + 0.5, "right")).max() + 1)
-    trace = most = 0.0
-    for gap in np.diff(steps, prepend=steps[0]):
-        trace = trace * exp(-float(gap) / length) + 1.0
-        most = max(most, trace)
-    return most
+    return np.minimum(total, shape.of_regular_spikes(1.0))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, floor, sqrt
+from typing import Any
 
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
-from salhw.description.stimuli import Poisson, SpikeTimes
-from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic
+from salhw.description.windows import ExponentialWindow, Window
+from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, Arithmetic
 from salhw_lava.learning import (
     EXPONENTS,
     TRACE,
@@ -23,19 +25,50 @@ from salhw_lava.learning import (
     rounded_down,
     scatter,
 )
+from salhw_lava.stimuli import sent_to
 
 LARGEST_RATE = 3.96875  # as the target declares it
 WINDOW = 0.04  # relative error of a pair's change from which on a rule is refused: .05 is declared, scatter included
 
 
+SAME_STEP = 1e-3  # steps: the time constant of a trace that is gone in the next step
+BRANCH = {"y0*x1": "causal", "x0*y1": "anticausal"}
+"""The branch of a rule that a product is."""
+
+RULES = ByKind(BACKEND, {PairSTDP: None})
+"""Sums of products know pairs alone."""
+
+WINDOWS = ByKind(BACKEND, {ExponentialWindow: None})
+"""Traces know no other decay."""
+
+
+def learning_rule(projection: Projection) -> PairSTDP:
+    """The rule by which a plastic projection learns, of which the engine takes one."""
+    return of_kind(projection.plasticity[0], PairSTDP, BACKEND)
+
+
+def windows(rule: PairSTDP) -> dict[str, Window]:
+    """The branches of a rule by product."""
+    return {"y0*x1": rule.causal, "x0*y1": rule.anticausal}
+
+
 def wanted_changes(rule: PairSTDP, rate: float | None = None) -> dict[str, float]:
     """What a pair at distance 0 is to add to a weight, by product."""
     eta = float(np.asarray(rule.learning_rate)) if rate is None else rate
-    branches = {"y0*x1": rule.causal, "x0*y1": rule.anticausal}
-    return {product: eta * float(np.asarray(window.amplitude)) for product, window in branches.items()}
+    return {product: eta * _amplitude(window) for product, window in windows(rule).items()}
 
 
-def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
+def _amplitude(window: Window) -> float:
+    return float(np.asarray(window.amplitude))
+
+
+def longest_epoch(net: Network, projection: Projection) -> int:
+    """The most steps in which no neuron of a plastic projection can spike twice, and no trace decays too far."""
+    taus = [floor(window.tau / net.dt) for window in windows(learning_rule(projection)).values()]
+    return min([*taus, *(shortest_interval(net, name) for name in (projection.pre, projection.post))])
+
+
+def lowered_rule(net: Network, projection: Projection, units: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
     """The rule with what the engine achieves in the place of what was asked, and its microcode.
 
     Raises:
@@ -46,20 +79,18 @@ def lowered_rule(net: Network, projection: Projection, how: Arithmetic, steps: i
         raise EngineLimit(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
     if projection.delay:
         raise EngineLimit(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
-    (rule,) = projection.plasticity
-    for branch in ("causal", "anticausal"):
-        tau = getattr(rule, branch).tau
-        if steps > 1 and steps > tau / net.dt:
+    rule = learning_rule(projection)
+    for product, window in windows(rule).items():
+        if steps > 1 and steps > window.tau / net.dt:
             fix = f"tau >= {steps * net.dt:g} ms, or a shorter epoch"
             supported = f"not shorter than the epoch of {steps} steps"
-            raise EngineLimit(f"a window of {tau:g} ms", supported, fix, f"{branch}.tau")
+            raise EngineLimit(f"a window of {window.tau:g} ms", supported, fix, f"{BRANCH[product]}.tau")
     for name in (projection.pre, projection.post):
         if steps > (gap := shortest_interval(net, name)):
-            raise EngineLimit(
-                f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps", "a shorter epoch"
-            )
+            asked, supported = f"{name} may spike every {gap} steps", f"once in an epoch of {steps} steps"
+            raise EngineLimit(asked, supported, "a shorter epoch")
     wanted = wanted_changes(rule)
-    code = code_for(net, projection, how, wanted)
+    code = code_for(net, projection, units, wanted)
     _refuse_coarse(rule, wanted, code)
     return _with(rule, code), code
 
@@ -76,55 +107,51 @@ def _refuse_coarse(rule: PairSTDP, wanted: dict[str, float], code: Microcode) ->
     worst = max(off, key=lambda product: abs(off[product] - 1.0))
     asked = f"a change of {abs(wanted[worst]):.3g} per pair"
     supported = f"steps of {2.0 ** EXPONENTS[0] / code.unit:.3g}, which are off by {abs(off[worst] - 1.0):.0%}"
-    branch = "causal" if worst == "y0*x1" else "anticausal"
-    amplitude = float(np.asarray(getattr(rule, branch).amplitude))
+    amplitude = _amplitude(windows(rule)[worst])
     rate = wanted[worst] / amplitude * off[worst]
     if max(off.values()) - min(off.values()) < 1e-9 and abs(rate) <= LARGEST_RATE:
         raise EngineLimit(asked, supported, f"learning_rate = {rate:.12g}", "learning_rate")
     amplitude *= off[worst]
-    raise EngineLimit(asked, supported, f"amplitude = {amplitude:.12g}", f"{branch}.amplitude")
+    raise EngineLimit(asked, supported, f"amplitude = {amplitude:.12g}", f"{BRANCH[worst]}.amplitude")
 
 
-def code_for(net: Network, projection: Projection, how: Arithmetic, wanted: dict[str, float]) -> Microcode:
+def code_for(net: Network, projection: Projection, units: Arithmetic, wanted: dict[str, float]) -> Microcode:
     """The microcode for these changes; the same room on both traces, so that equal branches stay equal.
 
     Raises:
         EngineLimit: the engine cannot do it.
     """
-    rule = projection.plasticity[0]
-    rooms = {}
-    for branch, name in (("causal", projection.pre), ("anticausal", projection.post)):
-        tau = getattr(rule, branch).tau
-        rooms[branch] = room_on_a_trace(net, name, tau)
-        if how.fixed and rooms[branch] > TRACE:
-            fix = f"tau <= {_longest_window(net, name, tau)} ms"
+    rule, room = learning_rule(projection), 0.0
+    for (product, window), name in zip(windows(rule).items(), (projection.pre, projection.post), strict=True):
+        spikes = room_on_a_trace(net, name, window.tau)
+        if units.fixed and spikes > TRACE:
+            fix = f"tau <= {_longest_window(net, name, window.tau)} ms"
             supported = f"at most {TRACE} impulses of 1 on a trace"
-            raise EngineLimit(f"traces of {rooms[branch]:.3g} spikes", supported, fix, f"{branch}.tau")
-    room = max(rooms.values())
+            raise EngineLimit(f"traces of {spikes:.3g} spikes", supported, fix, f"{BRANCH[product]}.tau")
+        room = max(room, spikes)
     try:
-        return microcode(wanted["y0*x1"], wanted["x0*y1"], how, (room, room))
-    except EngineLimit as beyond:
-        raise _other_rate(beyond, rule, wanted, how, room) from None
+        return microcode(wanted["y0*x1"], wanted["x0*y1"], units, (room, room))
+    except EngineLimit as limit:
+        raise _other_rate(limit, rule, wanted, units, room) from None
 
 
 def _other_rate(
-    beyond: EngineLimit, rule: PairSTDP, wanted: dict[str, float], how: Arithmetic, room: float
+    limit: EngineLimit, rule: PairSTDP, wanted: dict[str, float], units: Arithmetic, room: float
 ) -> EngineLimit:
     """The same with the learning rate that the engine can do, if it does for both branches and is none that the target
     refuses; or without the branch that is too small."""
-    scaled = [beyond.factor * change for change in wanted.values()]
-    rate = float(np.asarray(rule.learning_rate)) * beyond.factor
+    scaled = [limit.factor * change for change in wanted.values()]
+    rate = float(np.asarray(rule.learning_rate)) * limit.factor
     try:
-        microcode(scaled[0], scaled[1], how, (room, room))
+        microcode(scaled[0], scaled[1], units, (room, room))
         possible = abs(rate) <= LARGEST_RATE
     except EngineLimit:
         possible = False
     if not possible:
         weak = min((name for name in wanted if wanted[name]), key=lambda name: abs(wanted[name]))
-        branch = "causal" if weak == "y0*x1" else "anticausal"
-        return EngineLimit(beyond.asked, beyond.supported, "amplitude = 0", f"{branch}.amplitude")
-    sign = ">=" if (beyond.factor > 1.0) == (rate > 0.0) else "<="
-    return EngineLimit(beyond.asked, beyond.supported, f"learning_rate {sign} {rate:.4g}", beyond.at)
+        return EngineLimit(limit.asked, limit.supported, "amplitude = 0", f"{BRANCH[weak]}.amplitude")
+    sign = ">=" if (limit.factor > 1.0) == (rate > 0.0) else "<="
+    return EngineLimit(limit.asked, limit.supported, f"learning_rate {sign} {rate:.4g}", limit.at)
 
 
 def _longest_window(net: Network, name: str, tau: float) -> str:
@@ -142,31 +169,31 @@ def _with(rule: PairSTDP, code: Microcode) -> PairSTDP:
     wanted = wanted_changes(rule)
     if all(abs(code.achieved(product) - change) < 1e-12 for product, change in wanted.items()):
         return rule
-    same = abs(anticausal - rate * float(np.asarray(rule.anticausal.amplitude))) < 1e-12
+    same = abs(anticausal - rate * _amplitude(rule.anticausal)) < 1e-12
     other = rule.anticausal if same else rule.anticausal.replace(amplitude=anticausal / rate)
     return rule.replace(learning_rate=rate, anticausal=other)
 
 
 def achieved_rate(rule: PairSTDP, code: Microcode) -> float:
     """The learning rate that the engine achieves on the causal branch, or on the other one if that is nil."""
-    causal, anticausal = (float(np.asarray(window.amplitude)) for window in (rule.causal, rule.anticausal))
+    causal, anticausal = (_amplitude(window) for window in windows(rule).values())
     if causal:
         return code.achieved("y0*x1") / causal
     return code.achieved("x0*y1") / anticausal if anticausal else 0.0
 
 
-def learning_size(rule: PairSTDP, dt: float, code: Microcode, how: Arithmetic) -> str:
+def learning_size(rule: PairSTDP, dt: float, code: Microcode, units: Arithmetic) -> str:
     """What rounding at random makes of one pair's change, and where weights end."""
-    branches = [(code.terms[p], w) for p, w in (("y0*x1", rule.causal), ("x0*y1", rule.anticausal)) if p in code.terms]
+    branches = [(code.terms[product], w) for product, w in windows(rule).items() if product in code.terms]
     branches = [(term, window) for term, window in branches if term.impulse]
-    ends = f"weights of 8 bits end at {LARGEST_WEIGHT / how.unit:.3g}"
+    ends = f"weights of 8 bits end at {LARGEST_WEIGHT / units.unit:.3g}"
     if not branches:
         return f"none; {ends}"
     near, far = (max(_scatter(term, window.tau / dt, share) for term, window in branches) for share in (0.5, 1.0))
     return (
         f"rounded at random: one pair's scatters by {near[0]:.0%} of itself at half a time constant ({near[1]:.0%} by "
-        f"traces of 7 bits, the rest by weights in steps of 1/{how.unit:g}), by {far[0]:.0%} at one; without a drift, "
-        f"but {ends}"
+        f"traces of 7 bits, the rest by weights in steps of 1/{units.unit:g}), by {far[0]:.0%} at one; without a "
+        f"drift, but {ends}"
     )
 
 
@@ -184,20 +211,32 @@ def _rounding(mean: float, scatters: float) -> float:
     return 0.25 if scatters > 0.25 else left * (1.0 - left)
 
 
+def engine_parameters(rule: PairSTDP, code: Microcode, dt: float, units: Arithmetic, steps: int) -> dict[str, Any]:
+    """A rule as the engine is set up with it: impulses, products, decays of traces and steps of an epoch."""
+    return code.as_data() | {
+        "x1_tau": rule.causal.tau / dt,
+        "y1_tau": rule.anticausal.tau / dt,
+        "x2_tau": 0.0 if units.fixed else SAME_STEP,
+        "t_epoch": steps,
+        "rng_seed": 1,
+    }
+
+
 # ---------------------------------------------------------------- how often a population spikes
 
 
 def _forced(net: Network, name: str) -> list[FloatArray]:
-    return [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == name for t in s.times if len(t)]
+    """The trains of a population's forced spikes that have any, in ms."""
+    return [train for spikes in sent_to(net, name) for train in spikes.trains if len(train)]
 
 
 def shortest_interval(net: Network, name: str) -> int:
     """In steps, between two spikes of a neuron of the population."""
-    refractory = net.population(name).neuron.refractory_period
-    gaps = [np.diff(t).min() for t in _forced(net, name) if len(t) > 1]
+    refractory, forced = net.population(name).neuron.refractory_period, _forced(net, name)
     if refractory is not None:
-        return 1 if _forced(net, name) else max(1, round(refractory / net.dt))
-    poisson = any(isinstance(s, Poisson) and s.population == name for s in net.stimuli)
+        return 1 if forced else max(1, round(refractory / net.dt))
+    gaps = [np.diff(train).min() for train in forced if len(train) > 1]
+    poisson = any(spikes.rate is not None for spikes in sent_to(net, name))
     return 1 if poisson or not gaps else max(1, round(min(gaps) / net.dt))
 
 
@@ -213,8 +252,8 @@ def room_on_a_trace(net: Network, name: str, tau: float) -> float:
             trace = trace * exp(-float(gap) / tau) + 1.0
             largest = max(largest, trace)
     every = impulses_on_a_trace(net.dt, tau)
-    for stimulus in net.stimuli:
-        if isinstance(stimulus, Poisson) and stimulus.population == name:
-            mean = float(np.max(stimulus.rate)) * tau / 1000.0
+    for spikes in sent_to(net, name):
+        if spikes.rate is not None:
+            mean = float(np.max(spikes.rate)) * tau / 1000.0
             largest += min(every, 1.0 + mean + 6.0 * sqrt(mean / 2.0))
     return max(1.0, min(every, room + largest))

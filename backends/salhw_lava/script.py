@@ -70,14 +70,14 @@ def _apart(value: Any, path: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
 
 
 def _script(executable: Executable, steps: int) -> str:
-    net, how = executable.network, arithmetic(executable.target)
+    net, units = executable.network, arithmetic(executable.target)
     plan = layout(net)
     places = [f"{p.name} {plan.first[p.name]}..{plan.first[p.name] + p.size - 1}" for p in net.populations]
     return Template((HERE / "run.py.txt").read_text(encoding="utf-8")).substitute(
         name=net.name,
         version=version("salhw"),
-        unit=f"{how.unit:g}",
+        unit=f"{units.unit:g}",
         populations=", ".join(places),
-        tag=TAGS[how.model],
+        tag=TAGS[units.model],
         steps=steps,
     )

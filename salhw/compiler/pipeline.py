@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from salhw.compiler.check import check
 from salhw.compiler.place import place
@@ -12,14 +11,13 @@ from salhw.compiler.quantise import quantise
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, counted
 from salhw.diagnostics.arguments import described, instance_of, wrong
-from salhw.machine import Memory
+from salhw.machine import NOTHING, Memory
+from salhw.registry import backend, resolve, targets
+from salhw.session.backend import Backend, Weighing
 from salhw.session.calibration import Calibration, check_target, effect
 from salhw.session.executable import Executable, Report
 from salhw.session.memory import assumed, too_large
 from salhw.substrate.target import Target
-
-if TYPE_CHECKING:
-    from salhw.session.backend import Backend
 
 
 def problems(net: Network, target: Target | str, *, plugin: Backend | None = None) -> list[Diagnostic]:
@@ -29,8 +27,6 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
         DescriptionError: what was given is no network.
         BackendError: no such target.
     """
-    from salhw.registry import backend, resolve
-
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
     plugin = _plugin(plugin) or backend(target.backend)
@@ -64,8 +60,6 @@ def compile(
         CalibrationError: measured on another target, or not at the places that the network takes.
         BackendError: no such target.
     """
-    from salhw.registry import backend, resolve
-
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
     if calibration is not None:
@@ -101,8 +95,6 @@ def _plugin(plugin: Backend | None) -> Backend | None:
     Raises:
         BackendError: it is none.
     """
-    from salhw.session.backend import Backend
-
     if plugin is not None and not isinstance(plugin, Backend):
         supported = "an object with name, targets(), lower() and open()"
         raise wrong("plugin", described(plugin), supported, "give a backend", code="SAL602", kind=BackendError)
@@ -112,11 +104,13 @@ def _plugin(plugin: Backend | None) -> Backend | None:
 def _before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
     """What is wrong with a network whatever the backend makes of it, and the memory that a session takes: lowering may
     take as much, so that what does not fit is refused before."""
-    from salhw.session.backend import Weighing
-
-    memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
-    findings = [*check(net, target), *place(net, target)[1]]
-    return findings or too_large(net, memory), memory
+    if findings := [*check(net, target), *place(net, target)[1]]:
+        return findings, NOTHING
+    try:
+        memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+    except UnsupportedNetworkError:  # a kind that the backend does not know, at whose path lowering refuses it
+        memory = assumed(net)
+    return too_large(net, memory), memory
 
 
 def calibrated(executable: Executable, calibration: Calibration) -> Executable:
@@ -130,8 +124,6 @@ def calibrated(executable: Executable, calibration: Calibration) -> Executable:
 
 
 def _unsupported(net: Network, target: Target, findings: Sequence[Diagnostic]) -> UnsupportedNetworkError:
-    from salhw.registry import targets
-
     others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
     footer = f"More: salhw explain {findings[0].code}"
     if others:

@@ -15,10 +15,11 @@ from salhw.conformance import run
 from salhw.substrate.capabilities import Range
 from salhw.theory import spike_probability
 from salhw_lava import backend, with_weight_exponent
-from salhw_lava.arithmetic import PER_ONE, PROBABILITY, table
+from salhw_lava.arithmetic import PER_ONE
 from salhw_lava.cores import AXONS, CORES, NEURONS, SYNAPSE_BITS, WEIGHT_BITS, demands, occupied
+from salhw_lava.glm import PROBABILITY, table
+from salhw_lava.lif import SHORTEST
 from salhw_lava.rules import LARGEST_RATE
-from salhw_lava.words import SHORTEST
 
 
 @pytest.mark.parametrize("how", ["logistic", "exact"])

@@ -249,10 +249,11 @@ def test_potentials_have_room_for_twice_the_description(exponent: int) -> None:
         [Projection(f"a{to}", "a", to, AllToAll(0.2), kernel=Exponential(20.0)) for to in "gl"],
         [Poisson("a", 20.0)], [Spikes("g")],
     )  # fmt: skip
-    how = arithmetic(target)
+    units = arithmetic(target)
     for name in "gl":
-        held = word(net, net.population(name), how)
-        assert held.beyond(np.array([0.8]), reach(net, name, how)) is None
+        held = word(net, net.population(name), units)
+        assert held is not None
+        assert held.beyond(np.array([0.8]), reach(net, name, units)) is None
         if isinstance(held, Leak):
             assert held.dv < 4096
             assert held.vth < 2**17
