@@ -14,6 +14,7 @@ from salhw.machine import Memory
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
+from salhw.session.memory import assumed
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -40,9 +41,10 @@ class NestBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing."""
+        from salhw_nest.kinds import unknown
         from salhw_nest.memory import memory
 
-        return memory(net)
+        return assumed(net) if any(unknown(net, target)) else memory(net, target)
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend.

@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import of_kind
 from salhw.description.neurons import GLM, LIF
+from salhw.description.plasticity import PairSTDP
 from salhw.description.probes import Membrane
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics.wording import number
@@ -97,7 +99,15 @@ class NestSession(Closing):
     def _host_rules(self, name: str) -> dict[int, HostRule]:
         net, w = self.executable.network, self._circuit.wiring[name]
         return {
-            k: HostRule(rule, w.post, w.pre, w.position, net.ends(name)[:2], len(self.ids), net.dt)
+            k: HostRule(
+                of_kind(rule, PairSTDP, "the host of nest"),
+                w.post,
+                w.pre,
+                w.position,
+                net.ends(name)[:2],
+                len(self.ids),
+                net.dt,
+            )
             for k, rule in enumerate(w.projection.plasticity)
             if not on_chip(rule, self.executable.target)
         }
