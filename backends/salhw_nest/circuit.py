@@ -30,12 +30,13 @@ __all__ = ["Circuit", "Plastic", "Wiring", "before", "circuit", "noise_of"]
 
 @dataclass(frozen=True)
 class Plastic:
-    """One of the plastic synapses of a projection; ``on`` begins PSPs, ``off`` (rectangular ones only) ends them."""
+    """One of the plastic synapses of a projection: the names of what begins its PSPs, and of what ends rectangular
+    ones."""
 
     part: Part
     encoding: Encoding
-    on: str
-    off: str = ""
+    begin: str
+    end: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Wiring:
     Args:
         post, pre, position: as ``connectivity.synapses`` gives them, of one instance.
         scale: NEST's weight per unit weight.
-        on, off: the static synapses, which hold the whole weight, or what is missing to it beside plastic ones.
-        length: ticks from an on event to the off event of a rectangular PSP.
+        begin, end: the static synapses, which hold the whole weight, or what is missing to it beside plastic ones; see
+            Plastic.
+        length: ticks from the event that begins a rectangular PSP to the one that ends it.
         reach: ticks from a spike to its PSP.
     """
 
@@ -57,8 +59,8 @@ class Wiring:
     scale: float
     length: int
     reach: int
-    on: str
-    off: str
+    begin: str
+    end: str
     plastic: tuple[Plastic, ...]
 
 
@@ -184,18 +186,18 @@ def _wiring(draft: _Draft, p: Projection) -> Wiring:
         value = scale * held.values(weights / len(learning))
         stdp = {name: tiled_here(v) for name, v in held.parameters(rate, (first, second)).items()}
         names = []
-        for end, later, sign in (("on", 0, 1.0), ("off", length // 2, -1.0))[: 2 if length else 1]:
+        for event, later, sign in (("on", 0, 1.0), ("off", length // 2, -1.0))[: 2 if length else 1]:
             signed = stdp | {"Wmax": sign * tiled_here(scale * held.reach), "tau_plus": tau_plus}
             source, delay = draft.relay(p.pre, part.axonal + later), part.dendritic + later
-            name = f"{p.name}.plastic{k}.{end}"
+            name = f"{p.name}.plastic{k}.{event}"
             names.append(connect(name, source, sign * value, delay, part.model, signed, tau_minus))
         plastic.append(Plastic(part, held, *names))
     rest = weights if not plastic else np.sum([part.encoding.offset for part in plastic], axis=0)
-    on, off = connect(f"{p.name}.on", p.pre, scale * rest, reach), ""
+    begin, end = connect(f"{p.name}.on", p.pre, scale * rest, reach), ""
     if length:
         source, delay = (draft.relay(p.pre, length), reach) if neuron.relays_ends else (p.pre, reach + length)
-        off = connect(f"{p.name}.off", source, -scale * rest, delay)
-    return Wiring(p, post, pre, position, scale, length, reach, on, off, tuple(plastic))
+        end = connect(f"{p.name}.off", source, -scale * rest, delay)
+    return Wiring(p, post, pre, position, scale, length, reach, begin, end, tuple(plastic))
 
 
 def _meters(draft: _Draft) -> tuple[Meter, ...]:

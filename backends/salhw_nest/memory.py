@@ -19,8 +19,8 @@ CONNECTING = 2_200  # more for each of those that are made at once
 
 
 def generators(net: Network) -> int:
-    """Cells that neurons and what drives them take, in bytes. (It is asked before kinds that nobody knows are refused:
-    these take none.)"""
+    """Cells that neurons and what drives them take, in bytes; kinds that are not known, which are refused
+    later, take none."""
     driven = (net.population(s.population).size for s in net.stimuli if s in STIMULI and STIMULI[s].generator)
     return CELL * (sum(p.size for p in net.populations) + sum(driven))
 

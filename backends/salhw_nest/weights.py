@@ -44,7 +44,7 @@ class Weights:
         self.shape = shape_of(wiring.projection.weights, n_post, n_pre)
         self._beside = np.zeros((circuit.instances, len(wiring.post)))
         self._written, self._written_at, self._first_written = self._beside, 0, 0
-        self._spikes, self._spare = 0, 0.0  # of both populations, when it was last asked; see may_leave
+        self._spikes, self._spare = 0, 0.0  # of both populations, at the last call of may_leave, which see
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -52,18 +52,18 @@ class Weights:
         """The weights after all pairs so far, (instance, synapse)."""
         w = self.wiring
         if not w.plastic:
-            return np.asarray(self._shaped(call("read_synapses", [w.on])[w.on]) / w.scale)
-        values = call("read_synapses", [part.on for part in w.plastic])
+            return np.asarray(self._shaped(call("read_synapses", [w.begin])[w.begin]) / w.scale)
+        values = call("read_synapses", [part.begin for part in w.plastic])
         total = np.zeros((self.instances, len(w.post)))
         for part in w.plastic:
-            held = np.abs(values[part.on]) / abs(w.scale)
-            after = self._pending(part, self.rates, history, held, off=False).after(held)
+            held = np.abs(values[part.begin]) / abs(w.scale)
+            after = self._pending(part, self.rates, history, held, ending=False).after(held)
             total += part.encoding.offset + np.sign(part.encoding.reach) * self._shaped(after)
         if self.unsettled:
             (part,) = w.plastic
             towards = np.sign(part.encoding.reach)
             held = ((self._written - part.encoding.offset) * towards).ravel()
-            after = self._pending(part, self.rates, history, held, off=False, since=self._written_at).after(held)
+            after = self._pending(part, self.rates, history, held, ending=False, since=self._written_at).after(held)
             total = np.where(self._beside == 0.0, total, part.encoding.offset + towards * self._shaped(after))
         bounds = w.plastic[0].part.rule.bounds
         return np.clip(total, *bounds) if bounds else np.asarray(total)
@@ -83,12 +83,12 @@ class Weights:
         history: History,
         held: FloatArray,
         *,
-        off: bool,
+        ending: bool,
         since: int | None = None,
     ) -> Pending:
         """The pairs that NEST has still to add; or all pairs from the step ``since`` on."""
         p, part, plan = self.wiring.projection, plastic.part, self.plan
-        half = self.wiring.length // 2 if off else 0
+        half = self.wiring.length // 2 if ending else 0
         towards = np.sign(plastic.encoding.reach)
         first, second = ((rates[part.index] * a * towards).ravel() for a in self._amplitudes(part))
         pre = Trains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
@@ -155,10 +155,10 @@ class Weights:
             as they are.
         """
         w = self.wiring
-        signs = [("on", 1.0), ("off", -1.0)] if w.length else [("on", 1.0)]
+        events = [(False, 1.0), (True, -1.0)] if w.length else [(False, 1.0)]  # whether it ends PSPs, and its sign
         before = self.read(call, history)
         new: dict[str, dict[str, FloatArray]] = {}
-        taken = np.zeros(len(self.post))  # by the off events of the PSPs under way, after minus before
+        taken = np.zeros(len(self.post))  # by what ends the PSPs under way, after minus before
         for plastic in w.plastic:
             encoding, part = plastic.encoding, plastic.part
             learning = encoding.parameters(rates[part.index], self._amplitudes(part))
@@ -166,24 +166,24 @@ class Weights:
             wanted = ((weights / len(w.plastic) - encoding.offset) * towards).ravel()
             if part.rule.bounds:
                 # what the pairs to come make unreachable stands beside, in the static synapse, until they have come
-                goal = self._pending(plastic, rates, history, wanted, off=bool(w.length)).reachable(wanted)
+                goal = self._pending(plastic, rates, history, wanted, ending=bool(w.length)).reachable(wanted)
                 missing = np.where(np.abs(wanted - goal) > 1e-12, wanted - goal, 0.0)
                 taken += self._aside(history, towards * self._shaped(missing), encoding.offset, new)
                 wanted = wanted - missing
                 self._written, self._written_at = weights.copy(), history.steps
-            for end, sign in signs:
-                name, off = (plastic.on, False) if end == "on" else (plastic.off, True)
-                held = self._pending(plastic, rates, history, wanted, off=off).until(wanted)
+            for ending, sign in events:
+                name = plastic.end if ending else plastic.begin
+                held = self._pending(plastic, rates, history, wanted, ending=ending).until(wanted)
                 new[name] = {key: v.ravel() for key, v in learning.items()}
                 new[name]["weight"] = (sign * w.scale * towards * self._shaped(held)).ravel()
-                if off:
+                if ending:
                     was = np.abs(call("read_synapses", [name])[name]) / abs(w.scale)
-                    ends = self._pending(plastic, rates, history, held, off=True).ended
-                    change = ends - self._pending(plastic, self.rates, history, was, off=True).ended
+                    ends = self._pending(plastic, rates, history, held, ending=True).ended
+                    change = ends - self._pending(plastic, self.rates, history, was, ending=True).ended
                     taken += (towards * self._shaped(change)).ravel()
         if not w.plastic:
-            for end, sign in signs:
-                new[w.on if end == "on" else w.off] = {"weight": (sign * w.scale * weights).ravel()}
+            for ending, sign in events:
+                new[w.end if ending else w.begin] = {"weight": (sign * w.scale * weights).ravel()}
         self.rates, self._first_written = rates, history.steps
         call("write_synapses", new)
         return self._followed(history, (weights - before).ravel(), taken)
@@ -197,7 +197,7 @@ class Weights:
         change, self._beside = (beside - self._beside).ravel(), beside
         if not change.any():
             return np.zeros(len(self.post))
-        for name, sign in ((w.on, 1.0), (w.off, -1.0)):
+        for name, sign in ((w.begin, 1.0), (w.end, -1.0)):
             if name:
                 new[name] = {"weight": (sign * w.scale * (offset + beside)).ravel()}
         return change * self._under_way(history) if w.length else np.zeros(len(self.post))
