@@ -15,6 +15,7 @@ from salhw.machine import Memory
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
+from salhw.session.memory import assumed
 from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
@@ -42,9 +43,10 @@ class NestBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing."""
+        from salhw_nest.kinds import unknown
         from salhw_nest.memory import memory
 
-        return memory(net)
+        return assumed(net) if any(unknown(net, target)) else memory(net, target)
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend.
@@ -66,6 +68,11 @@ class NestBackend:
         return export(executable, directory, duration=duration, seed=seed)
 
 
+def versions() -> dict[str, str]:
+    """Of what NEST is reached through, for the provenance of recordings."""
+    return {package: version(package) for package in PACKAGES}
+
+
 def refuse_missing() -> None:
     """Say how to install what is not there; nothing is imported.
 
@@ -77,11 +84,6 @@ def refuse_missing() -> None:
         fix = 'pip install "salhw[nest]"'
         finding = Diagnostic("SAL603", "open", " and ".join(missing), "installed packages", fix)
         raise BackendError("BackendError: this target needs NEST and PyNN", [finding])
-
-
-def versions() -> dict[str, str]:
-    """Of what NEST is reached through, for the provenance of recordings."""
-    return {package: version(package) for package in PACKAGES}
 
 
 @cache

@@ -40,6 +40,17 @@ class Encoding:
         causal = np.where(causal == 0.0, TINY, causal)
         return {"lambda": causal, "alpha": -anticausal / causal}
 
+    def keeps_direction(self, learning_rate: FloatArray, amplitudes: Amplitudes) -> bool:
+        """Whether synapses with bounds, which NEST clips at one end for each branch, can learn at these rates."""
+        towards = learning_rate * _leading(amplitudes) * np.sign(self.reach)
+        return not np.any(towards < 0.0)
+
+
+def _leading(amplitudes: Amplitudes) -> FloatArray:
+    """The amplitude whose sign says which way a synapse learns."""
+    causal, anticausal = amplitudes
+    return np.where(causal != 0.0, causal, -anticausal)
+
 
 def encoding(rule: PairSTDP, amplitudes: Amplitudes, learning_rate: FloatArray) -> Encoding:
     """How the synapses of a rule are encoded."""
@@ -49,6 +60,6 @@ def encoding(rule: PairSTDP, amplitudes: Amplitudes, learning_rate: FloatArray) 
         room = 2.0 ** ceil(log2(max(ROOM[0], ROOM[1] * largest)))  # a power of two: no rounding on the way
         return Encoding(np.full(size, -room), np.full(size, 2.0 * room))
     low, high = rule.bounds
-    amplitude = np.where(amplitudes[0] != 0.0, amplitudes[0], -amplitudes[1])
-    weakens = np.where(learning_rate == 0.0, 1.0, learning_rate) * amplitude < 0.0  # one that is off may come on
+    signed = np.where(learning_rate == 0.0, 1.0, learning_rate)  # one that is off may come on
+    weakens = signed * _leading(amplitudes) < 0.0
     return Encoding(np.where(weakens, high, low), np.where(weakens, low - high, high - low))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, expm1
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.neurons import GLM, LIF
 from salhw.description.parts import rule_name
-from salhw.description.probes import Membrane
-from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -22,10 +20,12 @@ from salhw.session.recorder import Raster, Recorded, following
 from salhw_nest.circuit import circuit
 from salhw_nest.drive import cuts, drive, driven
 from salhw_nest.host_rules import HostRules
-from salhw_nest.inputs import jump
 from salhw_nest.meters import membrane
+from salhw_nest.neurons import nest_neuron
 from salhw_nest.pending_pairs import FORGOTTEN
+from salhw_nest.probes import sampled
 from salhw_nest.process import STRETCH, Process
+from salhw_nest.stimuli import nest_stimuli
 from salhw_nest.weights import History, NestWeights
 
 
@@ -84,14 +84,10 @@ class NestEngine:
             w.rates = rates
 
     def _refuse_unforced(self, address: Address, bias: FloatArray) -> None:
-        """A bias under which the forced spikes of LIF neurons, as they are built, would not be forced any more."""
-        net = self._net
-        population = net.population(address.owner)
-        forced = any(isinstance(s, SpikeTimes) and s.population == population.name for s in net.stimuli)
-        if not (forced and isinstance(population.neuron, LIF)):
+        """A bias under which forced spikes, as they are built, would not be forced any more."""
+        if not any(s.forced and s.population == address.owner for s in nest_stimuli(self._net)):
             return
-        tick = self._circuit.plan.tick
-        limit = -0.25 * expm1(-tick / population.neuron.tau_m) * jump(net, population, tick)
+        limit = nest_neuron(self._net, self._target, address.owner).largest_bias(self._circuit.plan.tick)
         if np.abs(bias).max() > limit:
             supported = f"up to {number(limit)} in size, which forced spikes overcome"
             fix = "describe the bias that is to come, or leave out the forced spikes"
@@ -103,7 +99,7 @@ class NestEngine:
     def _follow(self, w: NestWeights, followed: FloatArray) -> None:
         """Let the potentials follow a written weight."""
         post = w.wiring.projection.post
-        if isinstance(self._net.population(post).neuron, GLM) and followed.any():
+        if nest_neuron(self._net, self._target, post).follows_weights and followed.any():
             potential = self.call("read_cells", post, "V_m") + followed
             self.call("write_cells", {post: {"V_m": potential}})
 
@@ -213,11 +209,10 @@ class NestEngine:
         """See Engine."""
         net = self._net
         rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
-        probed = [probe.population for probe in net.probes if isinstance(probe, Membrane)]
         about = net, self._target, self._circuit
         return Recorded(rasters, {
             name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], self._start, self.step)
-            for name in probed
+            for name in sampled(net)
         })  # fmt: skip
 
     def close(self) -> None:

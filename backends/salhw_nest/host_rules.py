@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import of_kind
 from salhw.description.network import Network
+from salhw.description.plasticity import PairSTDP
 from salhw.session.host_plasticity import HostRule
 from salhw.session.recorder import Raster, following
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 from salhw_nest.circuit import NestWiring
+from salhw_nest.kernels import NEST
 
 
 class HostRules:
@@ -24,7 +27,9 @@ class HostRules:
         p, self._dt, self._instances = wiring.projection, net.dt, instances
         self._pre, self._post, sizes = p.pre, p.post, net.ends(p.name)[:2]
         self.rules = {
-            k: HostRule(rule, wiring.post, wiring.pre, wiring.position, sizes, instances, net.dt)
+            k: HostRule(
+                of_kind(rule, PairSTDP, NEST), wiring.post, wiring.pre, wiring.position, sizes, instances, net.dt
+            )
             for k, rule in enumerate(p.plasticity)
             if not on_chip(rule, target)
         }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from salhw.description.connectivity import count
-from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
-from salhw.description.neurons import GLM
-from salhw.description.probes import Membrane
-from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw.machine import Memory
-from salhw_nest.neurons import NOISE
+from salhw.substrate.target import Target
+from salhw_nest.kernels import psp
+from salhw_nest.neurons import nest_neuron
+from salhw_nest.neurons.noise import NOISE
+from salhw_nest.probes import sampled
+from salhw_nest.stimuli import STIMULI
 
 PROCESS = 157_000_000  # Python with PyNN and NEST
 CELL, RELAY = 37_000, 12_000  # a neuron or generator; a parrot neuron, which delays spikes
@@ -18,8 +19,9 @@ CONNECTING = 2_200  # more for each of those that are made at once
 
 
 def generators(net: Network) -> int:
-    """Cells that neurons and what drives them take, in bytes."""
-    driven = (net.population(s.population).size for s in net.stimuli if isinstance(s, Poisson | SpikeTimes))
+    """Cells that neurons and what drives them take, in bytes; kinds that are not known, which are refused
+    later, take none."""
+    driven = (net.population(s.population).size for s in net.stimuli if s in STIMULI and STIMULI[s].generator)
     return CELL * (sum(p.size for p in net.populations) + sum(driven))
 
 
@@ -29,22 +31,20 @@ def in_all(cells: int, connections: int, largest: int) -> Memory:
     return Memory(once=PROCESS, each=3_000 + cells + connections + CONNECTING * largest)
 
 
-def memory(net: Network) -> Memory:
+def memory(net: Network, target: Target) -> Memory:
     """Of a session of the target ``nest``."""
     cells, connections, largest = generators(net), 0, 0
     for population in net.populations:
-        neuron, size = population.neuron, population.size
-        if isinstance(neuron, GLM) and neuron.discretisation == "logistic":  # a relay for each source of noise
-            sampled = any(isinstance(probe, Membrane) and probe.population == population.name for probe in net.probes)
-            cells += size * (RELAY * len(NOISE) + CELL * sampled)
-            connections += CONNECTION * size * len(NOISE) * (3 + 2 * sampled)
+        if nest_neuron(net, target, population.name).logistic:  # a relay for each source of noise
+            metered, size = population.name in sampled(net), population.size
+            cells += size * (RELAY * len(NOISE) + CELL * metered)
+            connections += CONNECTION * size * len(NOISE) * (3 + 2 * metered)
     for p in net.projections:
-        n_post, n_pre, recurrent = net.ends(p.name)
-        synapses = count(p.weights, n_post, n_pre, recurrent)
+        synapses, neuron = count(p.weights, *net.ends(p.name)), nest_neuron(net, target, p.post)
         largest = max(largest, synapses)
-        ends = 1 + isinstance(p.kernel, Rectangular)  # a rectangular PSP begins and ends
+        ends = 1 if psp(p.kernel).decay else 2  # a rectangular PSP begins and ends
         rules = len(p.plasticity)
         connections += CONNECTION * synapses * ends * (1 + rules)
-        relays = ends * rules + (ends - 1) * isinstance(net.population(p.post).neuron, GLM)
-        cells += RELAY * n_pre * relays
+        relays = ends * rules + (ends - 1) * (neuron.takes_psps and neuron.relays_ends)
+        cells += RELAY * net.ends(p.name)[1] * relays
     return in_all(cells, connections, largest)

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF
 from salhw.session.recorder import Raster
 from salhw.session.recording import Trace
 from salhw.substrate.target import Target
-from salhw_nest.circuit import NestCircuit, before, noise_of
+from salhw_nest.circuit import NestCircuit
 from salhw_nest.drive import drive_of, forced_at
-from salhw_nest.inputs import jump, strength_of
-from salhw_nest.neurons import next_potential
+from salhw_nest.neurons import nest_neuron
+from salhw_nest.neurons.neuron import Potential
 from salhw_nest.plan import Meter, Plan
+from salhw_nest.probes import sampled
 
 Samples = Mapping[str, Sequence[Mapping[str, Any]]]
 """What NEST's meters returned in a run, by meter, call by call."""
@@ -59,23 +59,15 @@ def membrane(
         spikes: of the population in these steps.
         bias: that it has, (instance, neuron).
     """
-    plan, population = circuit.plan, net.population(name)
-    shape = circuit.instances, population.size
-    meter = next(m for m in plan.meters if m.name == name)
-    steps = np.arange(-(-start // meter.every) * meter.every, stop, meter.every)
-    values = _at_steps(found, plan, meter, steps, shape, "V_m")
+    plan, neuron = circuit.plan, nest_neuron(net, target, name)
+    shape, every = (circuit.instances, net.population(name).size), sampled(net)[name]
+    steps = np.arange(-(-start // every) * every, stop, every)
+    shown = {
+        meter.name: {quantity: _at_steps(found, plan, meter, steps, shape, quantity) for quantity in meter.quantities}
+        for meter in neuron.meters(every)
+    }
     drives = [drive_of(net, name, int(k), bias)[0] for k in steps]
-    drive = np.stack(drives, axis=1) if drives else np.zeros_like(values)
-    forced = forced_at(net, name, steps)
-    if isinstance(population.neuron, GLM):
-        if bare := next((m for m in plan.meters if m.name == noise_of(name)), None):
-            values = values - _at_steps(found, plan, bare, steps, shape, "V_m")
-        lift = strength_of(net, target, population)
-        values = values - lift * forced + drive
-    elif isinstance(population.neuron, LIF):
-        early = next(m for m in plan.meters if m.name == before(name))
-        was, *currents = (_at_steps(found, plan, early, steps, shape, q) for q in early.quantities)
-        current = sum(currents) - forced * jump(net, population, plan.tick)
-        crossed = next_potential(population.neuron, circuit.tau_syn(name), plan.tick, was, current, drive)
-        values = np.where(_spiked(spikes, steps, shape), crossed, values)
+    drive = np.stack(drives, axis=1) if drives else np.zeros((shape[0], 0, shape[1]))
+    known = Potential(shown, drive, forced_at(net, name, steps), _spiked(spikes, steps, shape))
+    values = neuron.membrane(known, plan.tick)
     return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(values))

@@ -1,5 +1,5 @@
-"""What NEST owes: plastic synapses learn when the next presynaptic spike reaches them, so that between spikes the
-weights that NEST holds lack the latest pairs. Here these are worked out from the spikes.
+"""Pairs of spikes that NEST has not added to its weights yet: plastic synapses learn when the next presynaptic spike
+reaches them, so that in between they lack the latest pairs. Here these are worked out from the spikes.
 
 Times are ticks as the synapse sees them: a presynaptic spike at its stamp plus the axonal delay, a postsynaptic one at
 its stamp plus the dendritic delay; NEST pairs what differs.
@@ -12,8 +12,9 @@ from math import exp
 
 import numpy as np
 
-from salhw.description.fields import IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.jit import cached
+from salhw_nest.encoding import TINY
 
 FORGOTTEN = 40.0  # time constants after which a pair adds less than rounding does
 
@@ -36,6 +37,28 @@ class PendingTrains:
         return np.diff(np.concatenate([[0], np.cumsum(chosen)])[self.first])
 
 
+@dataclass(frozen=True)
+class Pending:
+    """What the pending pairs make of the values that NEST holds, per synapse of all instances (see ``pending``)."""
+
+    change: FloatArray
+    low: FloatArray
+    high: FloatArray
+    ended: FloatArray
+
+    def after(self, held: FloatArray) -> FloatArray:
+        """The values once they are added."""
+        return np.minimum(self.high, np.maximum(self.low, held + self.change))
+
+    def until(self, wanted: FloatArray) -> FloatArray:
+        """The values, TINY at least, that become ``wanted``."""
+        return np.maximum(wanted - self.change, TINY)
+
+    def reachable(self, wanted: FloatArray) -> FloatArray:
+        """``wanted``, or the nearest that any value becomes."""
+        return np.clip(wanted, self.after(np.full_like(wanted, TINY)), self.high)
+
+
 ALL, SYMMETRIC, RESTRICTED = range(3)
 SCHEMES = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 
@@ -56,7 +79,7 @@ def _trace(spikes, low, now, tau, scheme):
 
 @cached()
 def _after(spikes, first, n, spike, since, tau, scheme):
-    """What a presynaptic spike at ``spike`` finds of the postsynaptic ones ``first`` to ``n``; ``since`` is the
+    """The trace of the postsynaptic spikes ``first`` to ``n`` at a presynaptic one at ``spike``; ``since`` is the
     presynaptic one before it."""
     total = 0.0
     for m in range(n - 1, first - 1, -1):
@@ -71,13 +94,13 @@ def _after(spikes, first, n, spike, since, tau, scheme):
 
 
 @cached()
-def owed(
+def pending(
     scheme, pre, post, held, reach, causal, anticausal, tau_causal, tau_anticausal, pre_first, pre_at, post_first,
     post_at, since, seen, begun,
 ):  # fmt: skip
-    """What the pairs that NEST has not added yet make of each synapse's value v, which it holds: the steps that it will
-    take, each clipped as it clips them, after a causal pair at ``reach`` and after an anti-causal one at 0. Together
-    they are ``min(high, max(low, v + change))``.
+    """What the pending pairs make of each synapse's value v, which NEST holds: the steps that it will take, each
+    clipped as it clips them, after a causal pair at ``reach`` and after an anti-causal one at 0. Together they are
+    ``min(high, max(low, v + change))``.
 
     ``held`` (v), ``causal`` and ``anticausal`` per synapse, ``tau_*`` in ticks; ``seen``: how many spikes of each
     presynaptic cell have reached the synapse; pairs whose later spike comes at ``since`` or before are left out.

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from salhw.description.fields import FloatArray, IntArray
 
 Values = Mapping[str, Any]
@@ -66,21 +68,44 @@ class Meter:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A whole NEST network.
+class Grid:
+    """NEST's time in the description's steps.
 
     Args:
         tick: NEST's resolution in ms; ``per_step`` ticks make a step of the description.
         lead_in: ticks before step 0, in which nothing spikes: step t is NEST's tick lead_in + per_step (t + 1).
         min_delay: in ticks; NEST exchanges spikes at its whole multiples.
-        recorded: cells whose spikes are recorded.
-        meters: what is sampled of membranes.
     """
 
     tick: float
     per_step: int
     lead_in: int
     min_delay: int
+
+    def stamp(self, step: IntArray | int) -> Any:
+        """NEST's tick of a step."""
+        return self.lead_in + self.per_step * (step + 1)
+
+    def before(self, step: int) -> float:
+        """NEST's time in ms of the beginning of a step, for what takes the shortest delay to arrive."""
+        return (self.lead_in + self.per_step * step) * self.tick - self.min_delay * self.tick
+
+    def delivered(self, stamp: IntArray, steps: int) -> Any:
+        """Whether spikes of these ticks have reached the synapses when ``steps`` steps are over: those of NEST's last
+        exchange interval wait for the next."""
+        now = self.lead_in + self.per_step * steps
+        return ((stamp - 1) // self.min_delay + 1) * self.min_delay < now
+
+
+@dataclass(frozen=True)
+class Plan(Grid):
+    """A whole NEST network.
+
+    Args:
+        recorded: cells whose spikes are recorded.
+        meters: what is sampled of membranes.
+    """
+
     max_delay: int
     cells: tuple[Cells, ...]
     synapses: tuple[Synapses, ...]
@@ -96,12 +121,7 @@ class Plan:
             "meters": [vars(m) | {"quantities": [*m.quantities]} for m in self.meters],
         }
 
-    def stamp(self, step: IntArray | int) -> Any:
-        """NEST's tick of a step."""
-        return self.lead_in + self.per_step * (step + 1)
 
-    def delivered(self, stamp: IntArray, steps: int) -> Any:
-        """Whether spikes of these ticks have reached the synapses when ``steps`` steps are over: those of NEST's last
-        exchange interval wait for the next."""
-        now = self.lead_in + self.per_step * steps
-        return ((stamp - 1) // self.min_delay + 1) * self.min_delay < now
+def tiled(values: FloatArray | float, size: int, instances: int) -> FloatArray:
+    """Values of one instance, or one for all of its ``size`` places -> of all instances."""
+    return np.tile(np.broadcast_to(np.asarray(values, dtype=np.float64), (size,)), instances)

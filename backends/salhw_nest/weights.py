@@ -1,10 +1,9 @@
-"""The weights of a circuit as NEST holds them: read and written in the description's units, with what NEST owes."""
+"""The weights of a circuit as NEST holds them: read and written in the description's units, with the pending pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import expm1
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from salhw.description.connectivity import shape_of
 from salhw.description.fields import FloatArray, IntArray
 from salhw.session.recorder import Raster
 from salhw_nest.circuit import NestCircuit, NestWiring, Plastic
-from salhw_nest.encoding import TINY, Amplitudes
-from salhw_nest.pairing import Part
-from salhw_nest.pending_pairs import SCHEMES, PendingTrains, owed
+from salhw_nest.encoding import Amplitudes
+from salhw_nest.pairing import Part, largest_step
+from salhw_nest.pending_pairs import SCHEMES, Pending, PendingTrains, pending
 
 Call = Callable[..., Any]
 """Calls a function of ``salhw_nest.simulator.engine`` by name."""
@@ -28,29 +27,6 @@ class History:
     steps: int
     stamp: Mapping[str, IntArray]
     cell: Mapping[str, IntArray]
-
-
-@dataclass(frozen=True)
-class _Due:
-    """What the pairs to come make of the values that NEST holds (see ``heldback.owed``), per synapse of all
-    instances."""
-
-    change: FloatArray
-    low: FloatArray
-    high: FloatArray
-    ended: FloatArray
-
-    def after(self, held: FloatArray) -> FloatArray:
-        """The values once they are added."""
-        return np.minimum(self.high, np.maximum(self.low, held + self.change))
-
-    def until(self, wanted: FloatArray) -> FloatArray:
-        """The values, TINY at least, that become ``wanted``."""
-        return np.maximum(wanted - self.change, TINY)
-
-    def reachable(self, wanted: FloatArray) -> FloatArray:
-        """``wanted``, or the nearest that any value becomes."""
-        return np.clip(wanted, self.after(np.full_like(wanted, TINY)), self.high)
 
 
 class NestWeights:
@@ -70,7 +46,7 @@ class NestWeights:
         self.shape = shape_of(wiring.projection.weights, n_post, n_pre)
         self._beside = np.zeros((circuit.instances, len(wiring.post)))
         self._written, self._written_at, self._first_written = self._beside, 0, 0
-        self._spikes, self._spare = 0, 0.0  # of both populations, when it was last asked; see may_leave
+        self._spikes, self._spare = 0, 0.0  # of both populations, at the last call of may_leave, which see
 
     # reading ------------------------------------------------------------------------------------------------------
 
@@ -78,20 +54,20 @@ class NestWeights:
         """The weights after all pairs so far, (instance, synapse)."""
         w = self.wiring
         if not w.plastic:
-            return np.asarray(self._shaped(call("read_synapses", [w.on])[w.on]) / w.scale)
-        values = call("read_synapses", [part.on for part in w.plastic])
+            return np.asarray(self._shaped(call("read_synapses", [w.begin])[w.begin]) / w.scale)
+        values = call("read_synapses", [part.begin for part in w.plastic])
         total = np.zeros((self.instances, len(w.post)))
         for part in w.plastic:
-            held = np.abs(values[part.on]) / abs(w.scale)
-            after = self._due(part, self.rates, history, held, off=False).after(held)
+            held = np.abs(values[part.begin]) / abs(w.scale)
+            after = self._pending(part, self.rates, history, held, ending=False).after(held)
             total += part.encoding.offset + np.sign(part.encoding.reach) * self._shaped(after)
         if self.unsettled:
             (part,) = w.plastic
             towards = np.sign(part.encoding.reach)
             held = ((self._written - part.encoding.offset) * towards).ravel()
-            after = self._due(part, self.rates, history, held, off=False, since=self._written_at).after(held)
+            after = self._pending(part, self.rates, history, held, ending=False, since=self._written_at).after(held)
             total = np.where(self._beside == 0.0, total, part.encoding.offset + towards * self._shaped(after))
-        bounds = w.projection.plasticity[w.plastic[0].part.rule].bounds
+        bounds = w.plastic[0].part.rule.bounds
         return np.clip(total, *bounds) if bounds else np.asarray(total)
 
     def _shaped(self, values: FloatArray) -> FloatArray:
@@ -99,25 +75,24 @@ class NestWeights:
 
     def _amplitudes(self, part: Part) -> Amplitudes:
         """Per synapse of an instance."""
-        rule = self.wiring.projection.plasticity[part.rule]
-        causal, anticausal = part.amplitudes(rule, self.plan.tick, self.shape)
-        return causal.ravel()[self.wiring.position], anticausal.ravel()[self.wiring.position]
+        first, second = part.amplitudes(self.plan.tick, self.shape)
+        return first.ravel()[self.wiring.position], second.ravel()[self.wiring.position]
 
-    def _due(
+    def _pending(
         self,
         plastic: Plastic,
         rates: list[FloatArray],
         history: History,
         held: FloatArray,
         *,
-        off: bool,
+        ending: bool,
         since: int | None = None,
-    ) -> _Due:
-        """What NEST has still to add; or all pairs from the step ``since`` on."""
+    ) -> Pending:
+        """The pairs that NEST has still to add; or all pairs from the step ``since`` on."""
         p, part, plan = self.wiring.projection, plastic.part, self.plan
-        rule, half = p.plasticity[part.rule], self.wiring.length // 2 if off else 0
+        half = self.wiring.length // 2 if ending else 0
         towards = np.sign(plastic.encoding.reach)
-        causal, anticausal = ((rates[part.rule] * a * towards).ravel() for a in self._amplitudes(part))
+        first, second = ((rates[part.index] * a * towards).ravel() for a in self._amplitudes(part))
         pre = PendingTrains.of(history.cell[p.pre], history.stamp[p.pre], self.cells[1])
         post = PendingTrains.of(history.cell[p.post], history.stamp[p.post], self.cells[0])
         seen = pre.counted(plan.delivered(pre.stamp + part.axonal + half, history.steps))
@@ -126,24 +101,23 @@ class NestWeights:
         if since is not None:
             seen = pre.counted(pre.stamp < plan.stamp(since))
             past = plan.stamp(since) + part.dendritic - 1
-        taus = rule.causal.tau / plan.tick, rule.anticausal.tau / plan.tick
+        taus = (tau / plan.tick for tau in part.taus)
         reach = np.tile(np.abs(plastic.encoding.reach), self.instances)
-        return _Due(
-            *owed(
-                SCHEMES[rule.pairing], self.pre, self.post, held, reach, causal, anticausal, *taus,
+        return Pending(
+            *pending(
+                SCHEMES[part.rule.pairing], self.pre, self.post, held, reach, first, second, *taus,
                 pre.first, pre.stamp + part.axonal + half, post.first, post.stamp + part.dendritic + half, past, seen,
                 begun,
             )
         )  # fmt: skip
 
     def keeps_direction(self, rule: int, rates: FloatArray) -> bool:
-        """Whether synapses with bounds, which NEST clips at one end for each branch, can learn at these rates."""
-        for plastic in self.wiring.plastic:
-            if plastic.part.rule == rule and self.wiring.projection.plasticity[rule].bounds:
-                causal, anticausal = self._amplitudes(plastic.part)
-                towards = rates * np.where(causal != 0.0, causal, -anticausal) * np.sign(plastic.encoding.reach)
-                return not np.any(towards < 0.0)
-        return True
+        """Whether synapses with bounds can learn at these rates; see Encoding."""
+        return all(
+            plastic.encoding.keeps_direction(rates, self._amplitudes(plastic.part))
+            for plastic in self.wiring.plastic
+            if plastic.part.index == rule and plastic.part.rule.bounds
+        )
 
     # the end of the room ------------------------------------------------------------------------------------------
 
@@ -158,15 +132,11 @@ class NestWeights:
         """Whether rules without bounds could have driven a weight to the end of NEST's range since this was asked: a
         spike changes a weight by the largest trace at most."""
         p = self.wiring.projection
-        rules = [(r, self.rates[k]) for k, r in enumerate(p.plasticity) if r.bounds is None]
-        if not self.wiring.plastic or not rules or not len(self.post):
+        rules = {x.part.index: x.part.rule for x in self.wiring.plastic if x.part.rule.bounds is None}
+        if not rules or not len(self.post):
             return False
         count = sum(len(r.step) for name in (p.pre, p.post) for r in spikes[name])
-        most = 0.0
-        for rule, rate in rules:
-            for window in (rule.causal, rule.anticausal):
-                trace = 1.0 if rule.pairing != "all" else 1.0 / -expm1(-self.plan.tick / window.tau)
-                most = max(most, float(np.abs(rate).max() * np.abs(window.amplitude).max(initial=0.0)) * trace)
+        most = max(largest_step(rule, self.rates[k], self.plan.tick) for k, rule in rules.items())
         if (count - self._spikes) * most < self._spare:
             return False
         self._spikes = count
@@ -187,35 +157,35 @@ class NestWeights:
             as they are.
         """
         w = self.wiring
-        signs = [("on", 1.0), ("off", -1.0)] if w.length else [("on", 1.0)]
+        events = [(False, 1.0), (True, -1.0)] if w.length else [(False, 1.0)]  # whether it ends PSPs, and its sign
         before = self.read(call, history)
         new: dict[str, dict[str, FloatArray]] = {}
-        taken = np.zeros(len(self.post))  # by the off events of the PSPs under way, after minus before
+        taken = np.zeros(len(self.post))  # by what ends the PSPs under way, after minus before
         for plastic in w.plastic:
-            encoding, rule = plastic.encoding, plastic.part.rule
-            learning = encoding.parameters(rates[rule], self._amplitudes(plastic.part))
+            encoding, part = plastic.encoding, plastic.part
+            learning = encoding.parameters(rates[part.index], self._amplitudes(part))
             towards = np.sign(encoding.reach)
             wanted = ((weights / len(w.plastic) - encoding.offset) * towards).ravel()
-            if w.projection.plasticity[rule].bounds:
+            if part.rule.bounds:
                 # what the pairs to come make unreachable stands beside, in the static synapse, until they have come
-                goal = self._due(plastic, rates, history, wanted, off=bool(w.length)).reachable(wanted)
+                goal = self._pending(plastic, rates, history, wanted, ending=bool(w.length)).reachable(wanted)
                 missing = np.where(np.abs(wanted - goal) > 1e-12, wanted - goal, 0.0)
                 taken += self._aside(history, towards * self._shaped(missing), encoding.offset, new)
                 wanted = wanted - missing
                 self._written, self._written_at = weights.copy(), history.steps
-            for end, sign in signs:
-                name, off = (plastic.on, False) if end == "on" else (plastic.off, True)
-                held = self._due(plastic, rates, history, wanted, off=off).until(wanted)
+            for ending, sign in events:
+                name = plastic.end if ending else plastic.begin
+                held = self._pending(plastic, rates, history, wanted, ending=ending).until(wanted)
                 new[name] = {key: v.ravel() for key, v in learning.items()}
                 new[name]["weight"] = (sign * w.scale * towards * self._shaped(held)).ravel()
-                if off:
+                if ending:
                     was = np.abs(call("read_synapses", [name])[name]) / abs(w.scale)
-                    ends = self._due(plastic, rates, history, held, off=True).ended
-                    change = ends - self._due(plastic, self.rates, history, was, off=True).ended
+                    ends = self._pending(plastic, rates, history, held, ending=True).ended
+                    change = ends - self._pending(plastic, self.rates, history, was, ending=True).ended
                     taken += (towards * self._shaped(change)).ravel()
         if not w.plastic:
-            for end, sign in signs:
-                new[w.on if end == "on" else w.off] = {"weight": (sign * w.scale * weights).ravel()}
+            for ending, sign in events:
+                new[w.end if ending else w.begin] = {"weight": (sign * w.scale * weights).ravel()}
         self.rates, self._first_written = rates, history.steps
         call("write_synapses", new)
         return self._followed(history, (weights - before).ravel(), taken)
@@ -229,7 +199,7 @@ class NestWeights:
         change, self._beside = (beside - self._beside).ravel(), beside
         if not change.any():
             return np.zeros(len(self.post))
-        for name, sign in ((w.on, 1.0), (w.off, -1.0)):
+        for name, sign in ((w.begin, 1.0), (w.end, -1.0)):
             if name:
                 new[name] = {"weight": (sign * w.scale * (offset + beside)).ravel()}
         return change * self._under_way(history) if w.length else np.zeros(len(self.post))

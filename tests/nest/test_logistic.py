@@ -7,7 +7,7 @@ import pytest
 
 import salhw
 from salhw import GLM, Network, Population, Projection, Rectangular
-from salhw_nest.neurons import NOISE, noise_error
+from salhw_nest.neurons.noise import NOISE, noise_error
 
 
 def test_the_noise_makes_the_logistic_law() -> None:

@@ -76,23 +76,23 @@ def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any],
             cells[name].node_collection[index.tolist()].set({"V_m": potential})
     nest.Simulate(steps * plan["per_step"] * plan["tick"])
     _network["now"] += steps
-    found: dict[str, Any] = {"spikes": {}, "membranes": {}}
+    recorded: dict[str, Any] = {"spikes": {}, "membranes": {}}
     for name, recorder in _network["recorders"].items():
-        found["spikes"][name] = _events(recorder, cells[name])
+        recorded["spikes"][name] = _events(recorder, cells[name])
     for m in plan["meters"]:
         sampled = _events(_network["meters"][m["name"]], cells[m["cells"]], m["quantities"])
-        found["membranes"][m["name"]] = sampled | {"now": read_cells(m["cells"], "V_m")}
-    return found
+        recorded["membranes"][m["name"]] = sampled | {"now": read_cells(m["cells"], "V_m")}
+    return recorded
 
 
 def _events(recorder: Any, cells: Any, quantities: Any = ()) -> dict[str, Any]:
     events = recorder.events
     recorder.n_events = 0
-    found = {
+    times = {
         "stamp": np.asarray(events["times"], dtype=np.int64),
         "cell": np.asarray(events["senders"], dtype=np.int64) - int(cells.all_cells[0]),
     }
-    return found | {name: np.asarray(events[name]) for name in quantities}
+    return times | {name: np.asarray(events[name]) for name in quantities}
 
 
 def _handle(name: str) -> tuple[Any, Any]:
@@ -106,10 +106,10 @@ def _handle(name: str) -> tuple[Any, Any]:
             synapse_model=projection.nest_synapse_model, synapse_label=projection.nest_synapse_label
         )
         ends = connections.get(["source", "target"])
-        found = np.lexsort((np.atleast_1d(ends["source"]), np.atleast_1d(ends["target"])))
+        place = np.lexsort((np.atleast_1d(ends["source"]), np.atleast_1d(ends["target"])))
         (planned,) = (s for s in _network["plan"]["synapses"] if s["name"] == name)
-        order = np.empty(len(found), dtype=np.int64)
-        order[np.lexsort((planned["pre"], planned["post"]))] = found
+        order = np.empty(len(place), dtype=np.int64)
+        order[np.lexsort((planned["pre"], planned["post"]))] = place
         _network["handles"][name] = connections, order
     return tuple(_network["handles"][name])
 

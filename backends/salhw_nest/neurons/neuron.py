@@ -1,0 +1,142 @@
+"""What the cells of all neuron models have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
+from salhw.description.network import Network
+from salhw.description.neurons import Neuron
+from salhw.description.parts import Population, Projection
+from salhw.diagnostics import Diagnostic
+from salhw.substrate.target import Target
+from salhw_nest.kernels import PSP, psp
+from salhw_nest.plan import Cells, Meter
+
+FOREVER = 1e300  # ms: the time constant of a perfect integrator
+UNSEEN = 1e-200  # the height of a PSP that is over before its first step; its weight can still be read
+
+N = TypeVar("N", bound=Neuron, covariant=True)
+
+
+@dataclass(frozen=True)
+class Potential:
+    """What is known of the membrane potential of a population at some steps, arrays (instance, time, neuron).
+
+    Args:
+        sampled: what NEST's meters show, by meter and quantity.
+        drive: biases with currents.
+        forced: 1 where a spike is forced, (time, neuron).
+        spiked: whether there was a spike.
+    """
+
+    sampled: Mapping[str, Mapping[str, FloatArray]]
+    drive: FloatArray
+    forced: FloatArray
+    spiked: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class NestNeuron(ABC, Generic[N]):
+    """What NEST makes of a population of one neuron model; NEURONS has a subclass for each."""
+
+    neuron: N
+    population: Population
+    net: Network
+    target: Target
+
+    model: ClassVar[str]
+    """NEST's name."""
+    takes_psps: ClassVar[bool] = True
+    """Whether weights move its potential."""
+    own_delay: ClassVar[int] = 0
+    """Steps from the arrival of an event to the step at which it acts."""
+    divisible: ClassVar[bool] = True
+    """Whether its steps may be divided into ticks, at one of which it decides."""
+    learns_rectangular: ClassVar[bool] = True
+    """Whether plastic synapses onto it may have rectangular PSPs."""
+    relays_ends: ClassVar[bool] = True
+    """Whether what ends a rectangular PSP of a static synapse comes through a relay, not with a delay of its own."""
+    least_refractory: ClassVar[int] = 0
+    """The shortest refractory period in ticks."""
+    follows_weights: ClassVar[bool] = False
+    """Whether its potential is the sum of the PSPs, and has to follow when a weight is written during one."""
+
+    @abstractmethod
+    def cells(self, per_step: int, instances: int) -> Cells:
+        """Its cells."""
+
+    def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
+        """The parameters that cells hold for biases (neuron, of all instances) and the ``state`` that a clamp holds
+        them in, 1 or 0, or -1 without one."""
+        return {}
+
+    @abstractmethod
+    def forcing(self, tick: float, least: int) -> list[tuple[float, int]]:
+        """(weight, delay in ticks) of the events that force a spike; ``least`` is the shortest delay."""
+
+    @abstractmethod
+    def hushing(self, tick: float, per_step: int, least: int) -> list[tuple[float, int]]:
+        """(weight, delay in ticks) of the events that keep it from spiking between two steps."""
+
+    def latency(self, delay: float) -> int:
+        """Steps from a spike to the event that acts as the description says."""
+        steps = in_steps(delay, self.net.dt)
+        assert steps is not None  # the description holds delays to the grid
+        return steps + 1 - self.own_delay
+
+    def least_delay(self, steps: int, plastic: bool) -> int:
+        """The delay in steps of a projection onto it that has ``steps`` of them."""
+        return steps
+
+    @property
+    def psp_constant(self) -> float:
+        """The time constant in ms with which its exponential PSPs decay, all alike; FOREVER if they are rectangular."""
+        onto = [psp(p.kernel).decay for p in self.net.projections if p.post == self.population.name]
+        return next((decay for decay in onto if decay), FOREVER)
+
+    def scale(self, shape: PSP) -> float:
+        """The weight in NEST's units per unit weight: what makes the PSP have the kernel's value at its first step."""
+        return max(shape.first(self.net.dt), UNSEEN) if shape.decay else shape.height
+
+    @property
+    def logistic(self) -> bool:
+        """Whether it decides by the logistic law, which NEST's neurons do not."""
+        return False
+
+    @property
+    def noise(self) -> Mapping[int, float]:
+        """Random steps of its potential, and how many of each a time step has in the mean."""
+        return {}
+
+    def meters(self, every: int) -> tuple[Meter, ...]:
+        """What is sampled for its Membrane probe, every so many steps."""
+        return (Meter(self.population.name, self.population.name, every),)
+
+    def membrane(self, known: Potential, tick: float) -> FloatArray:
+        """The potential that entered the decision, without what this backend adds to it."""
+        return known.sampled[self.population.name]["V_m"]
+
+    def largest_bias(self, tick: float) -> float:
+        """The size up to which a bias may be written where spikes are forced."""
+        return np.inf
+
+    def refused(self, projection: Projection) -> Iterator[Diagnostic]:
+        """What does not go together with a projection onto it."""
+        yield from ()
+
+    def approximations(self) -> Iterator[Diagnostic]:
+        """What NEST does otherwise."""
+        yield from ()
+
+    @property
+    def lost(self) -> str:
+        """Which of its forced spikes are lost, in words; empty if none are."""
+        return "one that falls into a refractory period is lost"
