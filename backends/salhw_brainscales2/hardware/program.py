@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, log2
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kinds import ByKind
 from salhw.description.plasticity import PairSTDP
-from salhw.description.windows import ExponentialWindow
+from salhw.description.windows import ExponentialWindow, Window
 from salhw.diagnostics import DescriptionError, Diagnostic, UnsupportedNetworkError
 from salhw_brainscales2.hardware import processor
 from salhw_brainscales2.hardware.processor import COLUMNS, WEIGHT_MAX
@@ -36,6 +37,8 @@ LSB = 128
 """Units of an amplitude per LSB."""
 STALE_DRAWS = 8
 """Draws before an update, so that no bit of the previous one is left in the generators."""
+WINDOWS: ByKind[None] = ByKind("a correlation sensor", {ExponentialWindow: None})
+"""The windows that a sensor's charge decays by."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ def findings(rule: PairSTDP, path: str, setting: Setting, rows: int) -> list[Dia
     """
     found = []
     for branch, window in (("causal", rule.causal), ("anticausal", rule.anticausal)):
-        if not isinstance(window, ExponentialWindow):
-            found.append(Diagnostic("SAL101", f"{path}.{branch}", window.kind, "supported Exponential", "choose it"))
+        if unknown := [*WINDOWS.refused(f"{path}.{branch}", window)]:
+            found += unknown
         elif not setting.tau[0] <= window.tau <= setting.tau[1]:
             low, high = setting.tau
             supported, fix = f"supported {low:g}..{high:g} ms", f"tau within {low:g}..{high:g} ms"
@@ -148,7 +151,7 @@ def findings(rule: PairSTDP, path: str, setting: Setting, rows: int) -> list[Dia
     return found
 
 
-def _windows(rule: PairSTDP) -> tuple[Any, Any]:
+def _windows(rule: PairSTDP) -> tuple[Window, Window]:
     return rule.causal, rule.anticausal
 
 
