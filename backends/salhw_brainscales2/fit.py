@@ -66,12 +66,12 @@ def pair_error(current: float, seconds: float, *, copies: int = 16, seed: int = 
         session.set("projections.p.weights", weights * current / CURRENT)
         session.run(20 * TAU_REF)
         counts = session.run(1000.0 * seconds).counts["n"][0]
-    found = counts.reshape(len(COUPLED), copies, 2).mean(axis=1) / seconds
+    measured = counts.reshape(len(COUPLED), copies, 2).mean(axis=1) / seconds
     steps = round(TAU_REF)
-    wanted = np.array(
+    expected = np.array(
         [rates(np.array([[0.0, a], [b, 0.0]]), [0.0, 0.0], np.ones(steps), steps) for a, b in COUPLED]
     ) * (1000.0 / (TAU_REF / steps))  # fmt: skip
-    return float(np.sqrt(np.mean((found / wanted - 1.0) ** 2)))
+    return float(np.sqrt(np.mean((measured / expected - 1.0) ** 2)))
 
 
 def network_error(

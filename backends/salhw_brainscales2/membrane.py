@@ -45,7 +45,8 @@ def membranes(
     def varied(quantity: str, nominal: float) -> FloatArray:
         return np.array([chip.vary(quantity, nominal, place) for chip in chips]).reshape(len(chips), len(place))
 
-    tau_syn, tau_m, unit = made.input_tau(kernels), made.tau_m, made.unit
+    tau_syn = made.current_tau(kernels[0]) if kernels else made.tau_syn  # all PSPs onto a neuron have one
+    tau_m, unit = made.tau_m, made.unit
     return Membranes(
         gain=np.maximum(np.stack([varied("gain_exc", 1.0), varied("gain_inh", 1.0)]), 0.0),
         tau_syn=np.maximum(np.stack([varied("tau_syn_exc", tau_syn), varied("tau_syn_inh", tau_syn)]), 0.05 * tau_syn),

@@ -106,22 +106,26 @@ class Cell(ABC):
     """A neuron circuit that stands for a neuron of the description, as the ideal chip has it. Potentials are in the
     units of its ``Membranes``, times in ms.
 
-    Args:
+    Attributes:
         unit, event, rate: see ``Membranes``; ``lsb``: LSB per unit.
         tau_m, reset, thresh: of the membrane.
         tau_ref: the refractory period as described.
+        tau_syn: of the synaptic inputs where nothing is connected to them.
         half_step: whether half a step is part of the refractory period on the chip.
+        biases_in_range: those whose resting potentials can be calibrated, as a fix says it.
     """
 
     unit: float
     lsb: float
     tau_m: float
     tau_ref: float
+    tau_syn: float
     reset: float
     thresh: float
     event: float = 0.0
     rate: float = 0.0
     half_step: bool = False
+    biases_in_range: str = "biases nearer to 0"
 
     @abstractmethod
     def __init__(self, neuron: Neuron) -> None: ...
@@ -131,15 +135,9 @@ class Cell(ABC):
         """Whether background makes it spike at random."""
         return self.rate > 0.0
 
-    # times
-
     @abstractmethod
     def current_tau(self, kernel: Kernel) -> float:
         """Time constant of the synaptic current by which a PSP is made."""
-
-    @abstractmethod
-    def input_tau(self, kernels: Sequence[Kernel]) -> float:
-        """Time constant of the synaptic inputs that make all these PSPs."""
 
     @abstractmethod
     def short_times(self, kernels: Sequence[Kernel]) -> list[float]:
@@ -148,8 +146,6 @@ class Cell(ABC):
     @abstractmethod
     def refractory(self, dt: float, tick: float) -> float:
         """The refractory period on the chip, for steps of ``dt`` and NEST's ticks."""
-
-    # inputs and potentials
 
     @abstractmethod
     def strength(self, kernel: Kernel) -> tuple[float, float]:
@@ -173,23 +169,17 @@ class Cell(ABC):
         """Resting potentials (neuron,), reset and threshold in LSB of the converter."""
 
     @abstractmethod
-    def calibratable_biases(self) -> str:
-        """Biases whose resting potentials can be calibrated, as a fix says it."""
-
-    # what differs from the description
-
-    @abstractmethod
     def psp(self, tau: float, age: FloatArray) -> FloatArray:
         """A PSP after ``age``, made by a current of ``tau``; in any unit."""
 
-    @abstractmethod
     def interval_error(self, dt: float, tick: float, driven: bool) -> float:
-        """The largest relative error of intervals by their grid: NEST's ticks for steps of ``dt``. ``driven``: whether
-        there are synapses onto it."""
+        """The largest relative error of intervals by their grid: NEST's ticks for steps of ``dt``; 0 where nothing
+        but chance sets them. ``driven``: whether there are synapses onto it."""
+        return 0.0
 
-    @abstractmethod
     def findings(self, path: str) -> Iterator[Diagnostic]:
         """What the circuit cannot do for a population at ``path``, beside what ranges say."""
+        yield from ()
 
 
 class SamplingCell(Cell):
@@ -199,13 +189,10 @@ class SamplingCell(Cell):
 
     def __init__(self, neuron: GLM) -> None:
         self.neuron, self.tau_ref = neuron, neuron.tau_ref
-        self.tau_m, self.rate = TAU_M * neuron.tau_ref, EVENTS / neuron.tau_ref
+        self.tau_m, self.tau_syn, self.rate = TAU_M * neuron.tau_ref, TAU_SYN * neuron.tau_ref, EVENTS / neuron.tau_ref
 
     def current_tau(self, kernel: Kernel) -> float:
-        return TAU_SYN * self.tau_ref
-
-    def input_tau(self, kernels: Sequence[Kernel]) -> float:
-        return TAU_SYN * self.tau_ref
+        return self.tau_syn
 
     def short_times(self, kernels: Sequence[Kernel]) -> list[float]:
         return [self.tau_m]
@@ -234,19 +221,9 @@ class SamplingCell(Cell):
     def converter(self, bias: FloatArray, dt: float) -> tuple[FloatArray, float, float]:
         return THRESHOLD + LSB_PER_SIGMA * self.leak(bias, dt), THRESHOLD - LSB_PER_SIGMA * RESET, THRESHOLD
 
-    def calibratable_biases(self) -> str:
-        return "biases nearer to 0"
-
     def psp(self, tau: float, age: FloatArray) -> FloatArray:
         """The membrane's time constant is in it."""
         return np.asarray(np.exp(-age / tau) - np.exp(-age / self.tau_m))
-
-    def interval_error(self, dt: float, tick: float, driven: bool) -> float:
-        """None: that its spikes fall between steps is named with its rates."""
-        return 0.0
-
-    def findings(self, path: str) -> Iterator[Diagnostic]:
-        yield from ()
 
     def leak(self, bias: FloatArray, dt: float) -> FloatArray:
         """Leak above the threshold in sigma, for biases of the description."""
@@ -264,19 +241,20 @@ class IntegratingCell(Cell):
     """A LIF neuron's: its membrane is the description's."""
 
     half_step = True
+    tau_syn = 5.0  # nothing depends on it
 
     def __init__(self, neuron: LIF) -> None:
         self.neuron, self.tau_m, self.tau_ref = neuron, neuron.tau_m, neuron.tau_ref
         self.reset, self.thresh = neuron.v_reset, neuron.v_thresh
         self.gap = neuron.v_thresh - neuron.v_reset
         self.unit, self.lsb = self.gap / LSB_PER_GAP, LSB_PER_GAP / self.gap
+        below = neuron.v_rest - neuron.v_reset
+        ends = (-9, 99) if below >= 0 else (-89, 19)  # LSB above the reset at 60, or 140 if neurons rest below it
+        low, high = (lsb * self.gap / LSB_PER_GAP - below for lsb in ends)
+        self.biases_in_range = f"biases of {low:.3g}..{high:.3g}"
 
     def current_tau(self, kernel: Kernel) -> float:
         return psp(kernel).tau
-
-    def input_tau(self, kernels: Sequence[Kernel]) -> float:
-        """That of any of the PSPs, as they have one; nothing depends on it without."""
-        return self.current_tau(kernels[0]) if kernels else 5.0
 
     def short_times(self, kernels: Sequence[Kernel]) -> list[float]:
         return [LATE * self.current_tau(kernel) for kernel in kernels]
@@ -307,12 +285,6 @@ class IntegratingCell(Cell):
         lowest, highest = np.ceil(low - above.min()), min(150.0, np.floor(high - above.max()))
         reset = max(low, min(max(60.0, lowest), highest))
         return reset + above, reset, reset + LSB_PER_GAP
-
-    def calibratable_biases(self) -> str:
-        below = self.neuron.v_rest - self.reset
-        lsb = (-9, 99) if below >= 0 else (-89, 19)  # above the reset at 60 LSB, or 140 if the neurons rest below it
-        low, high = (x * self.gap / LSB_PER_GAP - below for x in lsb)
-        return f"biases of {low:.3g}..{high:.3g}"
 
     def psp(self, tau: float, age: FloatArray) -> FloatArray:
         """The current's: the membrane is the description's."""

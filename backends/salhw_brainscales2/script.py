@@ -155,7 +155,7 @@ def _out_of_range(net: Network) -> list[Diagnostic]:
         if rest.min() < low or rest.max() > high:
             path, supported = f"populations.{name}.bias", f"supported {low:g}..{high:g}"
             asked = f"resting potentials of {rest.min():g}..{rest.max():g} LSB"
-            findings.append(Diagnostic("SAL104", path, asked, supported, cell.calibratable_biases()))
+            findings.append(Diagnostic("SAL104", path, asked, supported, cell.biases_in_range))
     return findings
 
 

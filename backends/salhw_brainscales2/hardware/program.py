@@ -123,32 +123,32 @@ def findings(rule: PairSTDP, path: str, setting: Setting, rows: int) -> list[Dia
         path: of the rule, as in ``projections.pair.plasticity``.
         rows: rows (pairs of an excitatory and an inhibitory one) of the fuller hemisphere.
     """
-    found = []
+    wrong = []
     for branch, window in (("causal", rule.causal), ("anticausal", rule.anticausal)):
         if unknown := [*WINDOWS.refused(f"{path}.{branch}", window)]:
-            found += unknown
+            wrong += unknown
         elif not setting.tau[0] <= window.tau <= setting.tau[1]:
             low, high = setting.tau
             supported, fix = f"supported {low:g}..{high:g} ms", f"tau within {low:g}..{high:g} ms"
-            found.append(Diagnostic("SAL104", f"{path}.{branch}.tau", f"{window.tau:g} ms", supported, fix))
+            wrong.append(Diagnostic("SAL104", f"{path}.{branch}.tau", f"{window.tau:g} ms", supported, fix))
     if rule.causal.tau != rule.anticausal.tau:
         asked, supported = f"{rule.anticausal.tau:g} ms", f"the causal branch's {rule.causal.tau:g} ms"
-        found.append(Diagnostic("SAL104", f"{path}.anticausal.tau", asked, supported, "make them equal"))
+        wrong.append(Diagnostic("SAL104", f"{path}.anticausal.tau", asked, supported, "make them equal"))
     if rule.pairing != "nearest_restricted":
-        found.append(Diagnostic("SAL103", f"{path}.pairing", rule.pairing, "supported nearest_restricted", "choose it"))
+        wrong.append(Diagnostic("SAL103", f"{path}.pairing", rule.pairing, "supported nearest_restricted", "choose it"))
     if rule.period is None:
-        found.append(
+        wrong.append(
             Diagnostic("SAL101", f"{path}.update", rule.update, "supported every T ms", "as in 'every 200 ms'")
         )
     elif rule.period < (shortest := shortest_period(rows)):
         asked, supported = f"an update every {rule.period:g} ms", f"{shortest:g} ms needed for {2 * rows} rows"
         fix = f"update='every {shortest:g} ms', or fewer inputs per neuron"
-        found.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
+        wrong.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
     largest = max(float(np.abs(rule.learning_rate * window.amplitude).max(initial=0.0)) for window in _windows(rule))
     if largest >= setting.code * setting.amplitude:
         supported = f"less than {setting.code * setting.amplitude:g}, one code per LSB"
-        found.append(Diagnostic("SAL104", f"{path}.learning_rate", f"{largest:g}", supported, "learn more slowly"))
-    return found
+        wrong.append(Diagnostic("SAL104", f"{path}.learning_rate", f"{largest:g}", supported, "learn more slowly"))
+    return wrong
 
 
 def _windows(rule: PairSTDP) -> tuple[Window, Window]:
