@@ -148,7 +148,7 @@ class _Input:
         self.start, self.decay, length = psp(p.kernel).recursion(grid.dt)
         self.ring, self.now = np.zeros((length, *self.value.shape)), 0
 
-    def hear(self, spiked: Mapping[str, Spikes]) -> None:
+    def receive(self, spiked: Mapping[str, Spikes]) -> None:
         """The next step's, after the spikes of this one."""
         new = self.start * _arriving(spiked[self.pre], self.matrix)
         self.value = self.decay * self.value + new
@@ -170,14 +170,14 @@ class _Neurons(ABC):
         """The spikes of step ``t``."""
 
     @abstractmethod
-    def hear(self, spiked: Mapping[str, Spikes]) -> None:
+    def receive(self, spiked: Mapping[str, Spikes]) -> None:
         """The spikes of all populations at this step arrive."""
 
     def tick(self) -> Spikes | None:
         """The spikes of the step's next tick; None from neurons that spike at steps only."""
         return None
 
-    def hear_tick(self, spiked: Mapping[str, Spikes]) -> None:
+    def receive_tick(self, spiked: Mapping[str, Spikes]) -> None:
         """The spikes of this tick arrive at neurons that have ticks."""
         return
 
@@ -193,8 +193,8 @@ class _Emitting(_Neurons):
         self.expected = spikes = np.asarray(self.grid.uniform(self.p) < self.chance)
         return spikes
 
-    def hear(self, spiked: Mapping[str, Spikes]) -> None:
-        """Sources hear nothing."""
+    def receive(self, spiked: Mapping[str, Spikes]) -> None:
+        """Nothing arrives at sources."""
 
 
 class _Described(_Neurons):
@@ -216,9 +216,9 @@ class _Described(_Neurons):
         self.ready[spikes] = t + self.refractory
         return spikes
 
-    def hear(self, spiked: Mapping[str, Spikes]) -> None:
+    def receive(self, spiked: Mapping[str, Spikes]) -> None:
         for part in self.inputs:
-            part.hear(spiked)
+            part.receive(spiked)
 
 
 class _Escaping(_Described):
@@ -289,18 +289,18 @@ class _Sampling(_Neurons):
         self.spiked |= spikes
         return spikes
 
-    def hear_tick(self, spiked: Mapping[str, Spikes]) -> None:
-        self._receive(self.by_tick, spiked)
+    def receive_tick(self, spiked: Mapping[str, Spikes]) -> None:
+        self._deliver(self.by_tick, spiked)
 
     def step(self, t: int) -> Spikes:
         self.expected, self.spiked = self.spiked, np.zeros_like(self.spiked)
         return self.expected
 
-    def hear(self, spiked: Mapping[str, Spikes]) -> None:
+    def receive(self, spiked: Mapping[str, Spikes]) -> None:
         """Spikes of neurons that are not sampled act when the step is over."""
-        self._receive(self.by_step, spiked)
+        self._deliver(self.by_step, spiked)
 
-    def _receive(self, synapses: list[tuple[str, FloatArray]], spiked: Mapping[str, Spikes]) -> None:
+    def _deliver(self, synapses: list[tuple[str, FloatArray]], spiked: Mapping[str, Spikes]) -> None:
         for pre, currents in synapses:
             if spiked[pre].any():
                 self.current += _arriving(spiked[pre], currents)
@@ -322,10 +322,10 @@ class _Copies:
         for _ in range(self.grid.ticks):
             now = {name: spikes for name, part in self.neurons.items() if (spikes := part.tick()) is not None}
             for part in self.neurons.values():
-                part.hear_tick(now)
+                part.receive_tick(now)
         spiked = {name: part.step(self.t) for name, part in self.neurons.items()}
         for part in self.neurons.values():
-            part.hear(spiked)
+            part.receive(spiked)
         self.t += 1
 
 
