@@ -16,19 +16,16 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Source
-from salhw.description.parts import Population
 from salhw.session.paths import described_at
 from salhw.session.placement import Placement
 from salhw.substrate.chip import Chip
-from salhw_brainscales2.membrane import TAU_M, Membranes, drive, exponential_of, membranes, strength
+from salhw_brainscales2.membrane import kernels_onto, membranes
+from salhw_brainscales2.neurons import Cell, Membranes, cells
 from salhw_nest.lowering import TIC
 from salhw_nest.plan import Cells, Plan, Synapses
 
 TICK = 0.2
 """NEST's resolution at most, in the shortest of the times that matter: of membranes, synapses, refractoriness."""
-LATE = 0.25
-"""Of the time constant of a LIF neuron's synaptic current, TICK of which its PSPs may be late."""
 SETTLING = 10.0
 """Synaptic time constants before step 0, in which the background settles and nothing spikes."""
 SILENT = 1e9
@@ -76,11 +73,11 @@ class ChipCircuit:
 def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
     """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none. ``dt``:
     another one than the network's."""
-    step = dt or net.dt
-    shortest = min(_shortest(net, p, step) for p in net.populations)
-    least = max(1, ceil(step / (TICK * shortest) - 1e-9))
+    step, circuits = dt or net.dt, cells(net)
+    short = [time for name, cell in circuits.items() for time in cell.short_times(kernels_onto(net, name))]
+    least = max([1, *(ceil(step / (TICK * time) - 1e-9) for time in short)])
     candidates: list[int] = [*range(least, 4 * least + 4)]
-    if any(isinstance(p.neuron, LIF) for p in net.populations):  # half a step is whole ticks more only if they are odd
+    if any(cell.half_step for cell in circuits.values()):  # half a step is whole ticks more only if they are odd
         candidates.sort(key=lambda k: k if k % 2 else k + 2.5)
     for per_step in candidates:
         tics = step / per_step / TIC
@@ -89,35 +86,28 @@ def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
     return None
 
 
-def _shortest(net: Network, population: Population, dt: float) -> float:
-    """What ticks have to be short against. Membranes are integrated exactly; PSPs begin a tick late."""
-    if isinstance(population.neuron, GLM):
-        return TAU_M * population.neuron.tau_ref
-    onto = (exponential_of(p.kernel)[0] for p in net.projections if p.post == population.name)
-    return min((LATE * tau for tau in onto if isinstance(population.neuron, LIF)), default=dt / TICK)
-
-
 def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> ChipCircuit:
     """The plan of a network that passed ``lower``, with nominal weights of zero."""
     per_step = ticks_per_step(net)
     assert per_step is not None  # lower() refuses the network otherwise
-    tick, count = net.dt / per_step, len(chips)
-    cells: list[Cells] = []
+    tick, count, kinds = net.dt / per_step, len(chips), cells(net)
+    planned: list[Cells] = []
     connections: list[Synapses] = []
     circuits: dict[str, Membranes] = {}
     for population in net.populations:
-        size = population.size * count
-        if isinstance(population.neuron, Source):
-            cells.append(Cells(population.name, "spike_generator", size, {}))
+        name, size = population.name, population.size * count
+        if name not in kinds:
+            planned.append(Cells(name, "spike_generator", size, {}))
             continue
-        made = membranes(net, population, chips, placement.neurons(net, population.name), tick)
-        circuits[population.name] = made
-        cells.append(_neurons(net, population, made, tick))
+        refractory = kinds[name].refractory(net.dt, tick)
+        made = membranes(kinds[name], kernels_onto(net, name), chips, placement.neurons(net, name), refractory)
+        circuits[name] = made
+        planned.append(_neurons(net, name, kinds[name], made, tick))
         for part, sign in enumerate((1.0, -1.0) if made.rate else ()):
-            name, each = f"{population.name}_background{part}", np.arange(size)
-            cells.append(Cells(name, "poisson_generator", 1, {"rate": 1000.0 * made.rate}))
+            source, each = f"{name}_background{part}", np.arange(size)
+            planned.append(Cells(source, "poisson_generator", 1, {"rate": 1000.0 * made.rate}))
             event = sign * made.event * made.gain[part].ravel()
-            connections.append(Synapses(name, name, population.name, np.zeros_like(each), each, event, 1))
+            connections.append(Synapses(source, source, name, np.zeros_like(each), each, event, 1))
     wiring = {}
     for p in net.projections:
         wiring[p.name] = w = _wiring(net, placement, chips, p.name, circuits)
@@ -130,45 +120,39 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> ChipCi
     longest = max((made.tau_syn.max() for made in circuits.values()), default=net.dt)
     plan = Plan(
         tick=tick,
-        per_step=1,  # NEST is told ticks: forced spikes fall between the steps
+        per_step=1,  # NEST counts ticks here: forced spikes fall between the steps
         lead_in=per_step * int(np.ceil(SETTLING * longest / net.dt) + 2),
         min_delay=1,
         max_delay=1,
-        cells=tuple(cells),
+        cells=tuple(planned),
         synapses=tuple(connections),
         recorded=tuple(circuits),
     )
     return ChipCircuit(plan, per_step, circuits, wiring)
 
 
-def _neurons(net: Network, population: Population, made: Membranes, tick: float) -> Cells:
-    bias = described_at(net, f"populations.{population.name}.bias")
-    before = bias if isinstance(population.neuron, GLM) else np.zeros_like(bias)  # LIF neurons begin at rest
+def _neurons(net: Network, name: str, cell: Cell, made: Membranes, tick: float) -> Cells:
+    bias, potential = cell.start(made, described_at(net, f"populations.{name}.bias"))
     fixed = {
-        "I_e": drive(population, made, np.broadcast_to(before, made.tau_m.shape), net.dt),
+        "I_e": cell.drive(made, np.broadcast_to(bias, made.tau_m.shape), net.dt),
         "tau_m": made.tau_m, "C_m": made.tau_m,  # a resistance of 1
         "tau_syn_ex": made.tau_syn[0], "tau_syn_in": made.tau_syn[1],
-        "E_L": np.zeros_like(made.tau_m), "V_m": _rest(population, made), "V_reset": made.reset,
+        "E_L": np.zeros_like(made.tau_m), "V_m": potential, "V_reset": made.reset,
         "t_ref": np.full_like(made.tau_m, tick * round(made.refractory / tick) - tick),
         "V_th": np.full_like(made.tau_m, SILENT),
     }  # fmt: skip
-    return Cells(population.name, "iaf_psc_exp", made.tau_m.size, {name: v.ravel() for name, v in fixed.items()})
-
-
-def _rest(population: Population, made: Membranes) -> FloatArray:
-    """Where the potential begins: LIF neurons at rest, sampling ones anywhere, as the lead-in forgets it."""
-    return population.neuron.v_rest + made.leak if isinstance(population.neuron, LIF) else made.reset
+    return Cells(name, "iaf_psc_exp", made.tau_m.size, {field: v.ravel() for field, v in fixed.items()})
 
 
 def _wiring(
     net: Network, placement: Placement, chips: Sequence[Chip], name: str, circuits: dict[str, Membranes]
 ) -> ChipWiring:
-    p, where = net.projection(name), placement.synapses(net, name)
+    p, place = net.projection(name), placement.synapses(net, name)
     post, pre, position = synapses(p.weights, *net.ends(name))
     shape = (len(chips), len(post))
     if p.post not in circuits:  # a source: no membrane
         return ChipWiring(post, pre, position, np.zeros((2, *shape)))
-    varied = np.array([chip.vary("weight", 1.0, where) for chip in chips]).reshape(shape)
-    each = np.array(strength(net, name))[:, None, None]
+    varied = np.array([chip.vary("weight", 1.0, place) for chip in chips]).reshape(shape)
+    each = np.array(cells(net)[p.post].strength(p.kernel))[:, None, None]
     current = each * np.maximum(varied, 0.0) * circuits[p.post].gain[:, :, post]
     return ChipWiring(post, pre, position, current)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw.description.neurons import GLM
 from salhw.session.executable import Executable
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.neurons import cells
 
 
 def effective_weights(
@@ -29,14 +29,14 @@ def effective_weights(
     made = circuit(net, executable.placement, chips)
     ideal = circuit(net, executable.placement, [chip.replace(variability={}) for chip in chips])
     post = net.projection(projection).post
-    stochastic = isinstance(net.population(post).neuron, GLM)
+    sampling = cells(net)[post].sampling
     factors = []
     for chosen in (made, ideal):
-        cells, wiring = chosen.cells[post], chosen.wiring[projection]
-        ratio = cells.tau_m / cells.tau_syn
+        membrane, wiring = chosen.cells[post], chosen.wiring[projection]
+        ratio = membrane.tau_m / membrane.tau_syn
         shape = np.exp(-np.log(ratio) * ratio / (ratio - 1.0 + 1e-12))  # height of a difference of two exponentials
-        if stochastic:
-            shape = np.stack([shape[0], cells.tau_syn[1]]) / cells.sigma
+        if sampling:
+            shape = np.stack([shape[0], membrane.tau_syn[1]]) / membrane.sigma
         factors.append(wiring.current * shape[:, :, wiring.post])
     factor = factors[0] / factors[1]
     return np.asarray(nominal * np.where(nominal >= 0, factor[0], factor[1]))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.neurons import Source
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.session.engine import initial
@@ -18,7 +17,7 @@ from salhw.session.recorder import Raster, Recorded, following
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware.processor import WEIGHT_MAX
-from salhw_brainscales2.membrane import drive, sensitivity
+from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.placement import rows
 from salhw_brainscales2.plasticity import Learner, code, plastic
 from salhw_brainscales2.simulation import Simulation
@@ -38,11 +37,11 @@ class AnalogEngine:
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net, self._target, self._first = executable.network, executable.target, executable.placement.first
         self._net, self._batch, self._chips = net, len(ids), chips
-        self._circuit = circuit(net, executable.placement, chips)
+        self._circuit, self._cells = circuit(net, executable.placement, chips), cells(net)
         self._entropy = entropy(seed, ids)
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in self._circuit.cells}
         self._weights = {p.name: initial(net, f"projections.{p.name}.weights", self._batch) for p in net.projections}
-        sources = [p.name for p in net.populations if isinstance(p.neuron, Source)]
+        sources = [p.name for p in net.populations if p.name not in self._circuit.cells]
         self._emitters = [Emitter(net, name, self._entropy) for name in sources]
         self._ahead: dict[str, Raster] = {}  # the spikes of sources until the step self._known
         place, tick = rows(net, executable.placement), self._circuit.plan.tick
@@ -106,9 +105,9 @@ class AnalogEngine:
         """Give NEST the weights of these projections, as strong as the present biases of their neurons ask for."""
         currents = {}
         for name in names:
-            population = self._net.population(self._net.projection(name).post)
-            if population.name in self._circuit.cells and len(self._circuit.wiring[name].post):
-                by_bias = sensitivity(population, self._bias[population.name], self._net.dt)
+            post = self._net.projection(name).post
+            if post in self._circuit.cells and len(self._circuit.wiring[name].post):
+                by_bias = self._cells[post].sensitivity(self._bias[post], self._net.dt)
                 currents[name] = {"weight": self._circuit.wiring[name].weights(self._weights[name], by_bias)}
         if currents:
             self._call("write_synapses", currents)
@@ -127,8 +126,7 @@ class AnalogEngine:
             raise session_error("SAL403", address.path, f.asked, f.supported, f.fix) from None
 
     def _drive(self, name: str) -> FloatArray:
-        population = self._net.population(name)
-        return drive(population, self._circuit.cells[name], self._bias[name], self._net.dt).ravel()
+        return self._cells[name].drive(self._circuit.cells[name], self._bias[name], self._net.dt).ravel()
 
     # running ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""How the constants LEAK, CURRENT, INHIBITORY and BELOW of ``membrane`` are found, on the ideal chip.
+"""How the constants LEAK, CURRENT, INHIBITORY and BELOW of ``neurons`` are found, on the ideal chip.
 
 The leak makes neurons without input right, the others are a compromise: in networks of five neurons with weights up to
 2 and biases from -3 to 2.2 they leave the least error of the rates, while pairs at a bias of 0 stay as they are.
@@ -20,8 +20,7 @@ from salhw.description.neurons import GLM
 from salhw.description.parts import Population, Projection
 from salhw.registry import resolve
 from salhw.theory import rates
-from salhw_brainscales2 import membrane
-from salhw_brainscales2.membrane import BELOW, CURRENT, INHIBITORY, LEAK, STEEP
+from salhw_brainscales2.neurons import BELOW, CURRENT, INHIBITORY, LEAK, STEEP, leak
 
 TAU_REF = 10.0
 COUPLED = [(1.0, 0.0), (1.0, 1.0), (-1.0, 0.0), (-1.0, -1.0), (-0.6, 1.0), (2.0, 0.0), (2.0, 2.0), (-2.0, -2.0),
@@ -49,7 +48,7 @@ def leak_polynomial(
     known = (share > 0.004) & (share < 0.985)
     alike = np.log(share[known] / (1.0 - share[known]))
     spikes = share[known] * seconds * 1000.0 / TAU_REF * copies
-    at = membrane.leak(asked[known])
+    at = leak(asked[known])
     weight = np.sqrt(np.minimum(spikes, 4000.0)) * (1.0 - share[known]) ** 0.5
     return np.polynomial.polynomial.polyfit(alike, at, len(LEAK) - 1, w=weight), alike, at
 
@@ -67,12 +66,12 @@ def pair_error(current: float, seconds: float, *, copies: int = 16, seed: int = 
         session.set("projections.p.weights", weights * current / CURRENT)
         session.run(20 * TAU_REF)
         counts = session.run(1000.0 * seconds).counts["n"][0]
-    found = counts.reshape(len(COUPLED), copies, 2).mean(axis=1) / seconds
+    measured = counts.reshape(len(COUPLED), copies, 2).mean(axis=1) / seconds
     steps = round(TAU_REF)
-    wanted = np.array(
+    expected = np.array(
         [rates(np.array([[0.0, a], [b, 0.0]]), [0.0, 0.0], np.ones(steps), steps) for a, b in COUPLED]
     ) * (1000.0 / (TAU_REF / steps))  # fmt: skip
-    return float(np.sqrt(np.mean((found / wanted - 1.0) ** 2)))
+    return float(np.sqrt(np.mean((measured / expected - 1.0) ** 2)))
 
 
 def network_error(

@@ -9,11 +9,13 @@ from math import ceil, floor, sqrt
 import numpy as np
 
 from salhw.compiler.place import place
-from salhw.description.connectivity import Dense
+from salhw.description.connectivity import synapses
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network, takes_step
-from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Projection, rule_name
-from salhw.description.stimuli import SpikeTimes
+from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity.pair_stdp import BRANCHES
+from salhw.description.probes import Spikes, StateOccupancy, Weights
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering
@@ -21,20 +23,37 @@ from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_brainscales2.circuit import ticks_per_step
 from salhw_brainscales2.hardware import program
+from salhw_brainscales2.hardware.program import WINDOWS
 from salhw_brainscales2.hardware.rows import shortest_period
-from salhw_brainscales2.membrane import LSB_PER_GAP, exponential_of, realised
+from salhw_brainscales2.membrane import realised
+from salhw_brainscales2.neurons import CELLS, cells
 from salhw_brainscales2.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
-from salhw_brainscales2.plasticity import code, nominal_program, plastic, setting, too_large
-from salhw_brainscales2.sizes import different, sizes
+from salhw_brainscales2.plasticity import (
+    RULES,
+    amplitudes,
+    code,
+    fastest,
+    nominal_program,
+    plastic,
+    rules,
+    setting,
+    too_large,
+)
+from salhw_brainscales2.psp import CHIP, PSPS
+from salhw_brainscales2.sizes import different, largest, sizes
+from salhw_brainscales2.sources import DRIVES
 
 FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
 STEPS = (1.25, 1.0, 0.8, 0.625, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.08, 0.05, 0.04, 0.025, 0.02)
 """Time steps in ms that are proposed: whole ones fit into 10 ms."""
-LEAKS = 100.0  # LSB from the lowest to the highest potential that can be calibrated, less a margin
+PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Weights: None, StateOccupancy: None})
+"""What can be seen of the chip."""
 
 
 def lower(net: Network, target: Target) -> Lowering:
     """The network as the chip can learn it; what does not go together is refused, what differs is named."""
+    if unknown := [*_unknown(net)]:
+        return Lowering(net, tuple(unknown))
     refused = [*_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
     if refused:
         return Lowering(net, tuple(refused))
@@ -50,6 +69,23 @@ def lower(net: Network, target: Target) -> Lowering:
     ]  # fmt: skip
     notes = tuple(_notes(lowered, target, placed))
     return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
+
+
+def _unknown(net: Network) -> Iterator[Diagnostic]:
+    """Kinds that nothing here stands for, whatever the target declares."""
+    for population in net.populations:
+        yield from CELLS.refused(f"populations.{population.name}.neuron", population.neuron)
+    for p in net.projections:
+        yield from PSPS.refused(f"projections.{p.name}.kernel", p.kernel)
+        for k, rule in enumerate(p.plasticity):
+            path = f"projections.{p.name}.{rule_name(p, k)}"
+            yield from RULES.refused(path, rule)
+            for name, part in rule.parts() if rule in RULES else ():
+                yield from WINDOWS.refused(f"{path}.{name}", part)
+    for k, stimulus in enumerate(net.stimuli):
+        yield from DRIVES.refused(f"stimuli[{k}]", stimulus)
+    for k, probe in enumerate(net.probes):
+        yield from PROBES.refused(f"probes[{k}]", probe)
 
 
 def scaled(net: Network, target: Target) -> Target:
@@ -79,13 +115,11 @@ def _fits(p: Projection, target: Target) -> bool:
     limits, rates = target.projections["weights"], target.plasticity["PairSTDP"]["learning_rate"]
     assert isinstance(limits, Range)
     assert isinstance(rates, Range)
-    given = np.asarray(p.weights.values if isinstance(p.weights, Dense) else p.weights.weight)
-    largest, fastest = float(np.abs(given).max(initial=0.0)), 0.0
-    for rule in p.plasticity:
-        largest = max(largest, *(abs(bound) for bound in rule.bounds or (np.inf,)))
-        sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
-        fastest = max(fastest, sides * float(np.abs(rule.learning_rate).max(initial=0.0)))
-    return largest <= limits.max * (1 + 1e-9) and fastest <= rates.max * (1 + 1e-9)
+    reach, change = largest(p.weights), 0.0
+    for rule in rules(p):
+        reach = max(reach, *(abs(bound) for bound in rule.bounds or (np.inf,)))
+        change = max(change, max(amplitudes(rule)) * fastest(rule))
+    return reach <= limits.max * (1 + 1e-9) and change <= rates.max * (1 + 1e-9)
 
 
 def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
@@ -93,11 +127,11 @@ def _together(path: str, asked: str, supported: str, fix: str) -> Diagnostic:
 
 
 def _mixtures(net: Network) -> Iterator[Diagnostic]:
-    """The synaptic inputs of a LIF neuron have one time constant."""
-    for population in net.populations:
-        onto = [p for p in net.projections if p.post == population.name]
-        taus = [exponential_of(p.kernel)[0] for p in onto]
-        if isinstance(population.neuron, LIF) and len(set(taus)) > 1:
+    """The synaptic inputs of a neuron have one time constant."""
+    for name, cell in cells(net).items():
+        onto = [p for p in net.projections if p.post == name]
+        taus = [cell.current_tau(p.kernel) for p in onto]
+        if len(set(taus)) > 1:
             other = next(p for p, tau in zip(onto, taus, strict=True) if tau != taus[0])
             asked = ", ".join(f"{number(tau)} ms" for tau in sorted(set(taus)))
             supported = "synaptic currents of one time constant on one population (a rectangular PSP: half its length)"
@@ -114,18 +148,8 @@ def _rules(net: Network) -> Iterator[Diagnostic]:
 
 
 def _potentials(net: Network) -> Iterator[Diagnostic]:
-    """The potentials of LIF neurons within the range of the converter, threshold and reset LSB_PER_GAP apart."""
-    for p in net.populations:
-        if isinstance(p.neuron, LIF):
-            lsb = (p.neuron.v_rest - p.neuron.v_reset) * LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset)
-            if not -(LEAKS - 20) <= lsb <= LEAKS:
-                low, high = (
-                    p.neuron.v_reset + x * (p.neuron.v_thresh - p.neuron.v_reset) / LSB_PER_GAP
-                    for x in (-(LEAKS - 20) + 1e-3, LEAKS - 1e-3)
-                )
-                supported = f"supported {low:g}..{high:g} beside this reset and threshold"
-                fix = f"v_rest >= {number(low)}" if lsb < 0 else f"v_rest <= {number(high)}"
-                yield Diagnostic("SAL104", f"populations.{p.name}.v_rest", number(p.neuron.v_rest), supported, fix)
+    for name, cell in cells(net).items():
+        yield from cell.findings(f"populations.{name}")
 
 
 def _grid(net: Network) -> Iterator[Diagnostic]:
@@ -148,40 +172,49 @@ def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
 
 
 def _fan_in(net: Network, p: Projection) -> int:
-    from salhw.description.connectivity import synapses
-
     post, _, _ = synapses(p.weights, *net.ends(p.name))
     return int(np.bincount(post).max(initial=0))
 
 
 def _learnable(net: Network, row_pairs: int) -> tuple[Network, list[Diagnostic]]:
     """Rules with one time constant for both branches, and periods that leave the processor its time."""
-    least, findings, projections = shortest_period(row_pairs), [], []
+    findings, projections = [], []
     for p in net.projections:
-        rules = []
-        for k, rule in enumerate(p.plasticity):
+        changed = []
+        for k, rule in enumerate(rules(p)):
             path = f"projections.{p.name}.{rule_name(p, k)}"
-            a, b = rule.causal, rule.anticausal
-            if a.tau != b.tau:
-                tau = sqrt(a.tau * b.tau)
-                size = f"both branches have {number(tau)} ms: a factor of {max(a.tau, b.tau) / tau:.3g} off"
-                asked = f"{number(a.tau)} and {number(b.tau)} ms"
-                rule = rule.replace(causal=a.replace(tau=tau), anticausal=b.replace(tau=tau))
-                findings += [different("SAL335", f"{path}.{side}.tau", asked, size, "make them equal")
-                             for side in ("causal", "anticausal")]  # fmt: skip
-            if rule.period is not None and rule.period < least * (1 - 1e-9):
-                every = f"every {number(rule.period * ceil(least / rule.period - 1e-9))} ms"
-                size = f"{every}: the processor needs {least / 1000:.3g} ms of hardware time for {2 * row_pairs} rows"
-                findings.append(different("SAL334", f"{path}.update", rule.update, size, f'update = "{every}"'))
-                rule = rule.replace(update=every)
-            rules.append(rule)
-        projections.append(p.replace(plasticity=tuple(rules)) if rules else p)
+            rule, equal = _equal_branches(rule, path)
+            rule, slower = _slower(rule, path, row_pairs)
+            findings += [*equal, *slower]
+            changed.append(rule)
+        projections.append(p.replace(plasticity=tuple(changed)) if changed else p)
     return (net.replace(projections=projections) if findings else net), findings
+
+
+def _equal_branches(rule: PairSTDP, path: str) -> tuple[PairSTDP, list[Diagnostic]]:
+    a, b = rule.causal, rule.anticausal
+    if a.tau == b.tau:
+        return rule, []
+    tau = sqrt(a.tau * b.tau)
+    size = f"both branches have {number(tau)} ms: a factor of {max(a.tau, b.tau) / tau:.3g} off"
+    asked = f"{number(a.tau)} and {number(b.tau)} ms"
+    named = [different("SAL335", f"{path}.{side}.tau", asked, size, "make them equal") for side in BRANCHES]
+    return rule.replace(causal=a.replace(tau=tau), anticausal=b.replace(tau=tau)), named
+
+
+def _slower(rule: PairSTDP, path: str, row_pairs: int) -> tuple[PairSTDP, list[Diagnostic]]:
+    least = shortest_period(row_pairs)
+    if rule.period is None or rule.period >= least * (1 - 1e-9):
+        return rule, []
+    every = f"every {number(rule.period * ceil(least / rule.period - 1e-9))} ms"
+    size = f"{every}: the processor needs {least / 1000:.3g} ms of hardware time for {2 * row_pairs} rows"
+    named = different("SAL334", f"{path}.update", rule.update, size, f'update = "{every}"')
+    return rule.replace(update=every), [named]
 
 
 def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnostic]:
     for p in net.projections:
-        for k, rule in enumerate(p.plasticity):
+        for k, rule in enumerate(rules(p)):
             yield from program.findings(
                 rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target.scaled_for(p.name)), row_pairs
             )
@@ -195,15 +228,16 @@ def _memory(net: Network, target: Target) -> list[Diagnostic]:
 
 def _shared(net: Network, placed: Rows) -> Iterator[Diagnostic]:
     if placed.events > GENERATED_EVENTS:
-        noisy = next(p for p in net.populations if isinstance(p.neuron, GLM))
+        first = next(name for name, cell in cells(net).items() if cell.sampling)
         asked = f"{placed.events / 1000:.3g} million background events per s"
         size = f"the chip generates {GENERATED_EVENTS / 1000:g}: on it neurons share events, here they do not"
-        yield different("SAL333", f"populations.{noisy.name}", asked, size, "fewer neurons")
+        yield different("SAL333", f"populations.{first}", asked, size, "fewer neurons")
 
 
 def _losses(net: Network) -> Iterator[Diagnostic]:
-    for k, s in enumerate(net.stimuli):
-        if isinstance(s, SpikeTimes) and not isinstance(net.population(s.population).neuron, Source):
+    circuits = cells(net)
+    for k, stimulus in enumerate(net.stimuli):
+        if stimulus.population in circuits:
             size = "one that falls into a refractory period is lost; the chip itself needs a strong synapse for it"
             fix = "drive a Source population"
             yield different("SAL324", f"stimuli[{k}].times", "forced whatever the state", size, fix)

@@ -16,7 +16,7 @@ from salhw.description.network import Network
 from salhw.session.placement import Placement
 from salhw_brainscales2.hardware.processor import COLUMNS
 from salhw_brainscales2.hardware.rows import assign_rows
-from salhw_brainscales2.membrane import EVENTS
+from salhw_brainscales2.neurons import EVENTS, cells
 
 ROW_PAIRS = 128
 """Of a hemisphere: 256 rows."""
@@ -72,8 +72,8 @@ def rows(net: Network, placement: Placement) -> Rows:
 def _background(net: Network, placement: Placement, hemisphere: int) -> tuple[int, float]:
     """(row pairs, events per ms) of the background of a hemisphere's neurons."""
     events = 0.0
-    for p in net.populations:
-        if p.neuron.kind == "GLM":
-            count = int((placement.neurons(net, p.name) // COLUMNS == hemisphere).sum())
-            events += count * 2.0 * EVENTS / p.neuron.tau_ref
+    for name, cell in cells(net).items():
+        if cell.sampling:
+            count = int((placement.neurons(net, name) // COLUMNS == hemisphere).sum())
+            events += count * 2.0 * EVENTS / cell.tau_ref
     return int(np.ceil(events / DRIVER_EVENTS)), events

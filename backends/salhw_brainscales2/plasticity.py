@@ -12,7 +12,10 @@ from salhw.compiler.quantise import levels
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
+from salhw.description.parts import Projection
+from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable
 from salhw.session.placement import Placement
@@ -24,11 +27,40 @@ from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
 from salhw_brainscales2.hardware.processor import WEIGHT_MAX
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.placement import Rows, rows
+from salhw_brainscales2.psp import CHIP
 
 SENSITIVITY = 2.0
 """LSB per pair at distance 0: with less, the noise of the reads drowns the pairs."""
 BASELINE = 180.0
 """LSB that a sensor of the ideal chip reads without charge."""
+
+RULES: ByKind[None] = ByKind(CHIP, {PairSTDP: None})
+"""The rules that sensors and processor know."""
+
+
+def rules(p: Projection) -> list[PairSTDP]:
+    """The rules of a projection.
+
+    Raises:
+        UnsupportedNetworkError: SAL101 one of a kind that the chip cannot learn by.
+    """
+    return [of_kind(rule, PairSTDP, CHIP) for rule in p.plasticity]
+
+
+def amplitudes(rule: PairSTDP) -> tuple[float, float]:
+    """The largest amplitudes of the causal and the anti-causal branch, without their signs."""
+    causal, anticausal = (float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
+    return causal, anticausal
+
+
+def fastest(rule: PairSTDP) -> float:
+    """The largest learning rate of a synapse, without its sign."""
+    return float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
+
+
+def sensor_tau(rule: PairSTDP) -> float:
+    """The time constant in ms of the sensors of a rule that passed ``lower``: both branches have it."""
+    return rule.causal.tau
 
 
 def code(target: Target) -> float:
@@ -52,7 +84,7 @@ def nominal_program(
 ) -> program.PlasticityProgram:
     """A projection's rule as the processors of chips without mismatch run it, one per seed."""
     p = net.projection(name)
-    (rule,) = p.plasticity
+    (rule,) = rules(p)
     post, _, position = synapses(p.weights, *net.ends(name))
     rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
     return program.compile_rule(
@@ -75,7 +107,7 @@ class Learner:
     ) -> None:  # fmt: skip
         net, place, target = executable.network, executable.placement, executable.target
         p = net.projection(name)
-        (self.rule,) = p.plasticity
+        (self.rule,) = rules(p)
         post, pre, _ = synapses(p.weights, *net.ends(name))
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
@@ -84,7 +116,7 @@ class Learner:
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
-            amplitude=self.setting.amplitude, capacity=self.setting.capacity, tau=self.rule.causal.tau,
+            amplitude=self.setting.amplitude, capacity=self.setting.capacity, tau=sensor_tau(self.rule),
             baseline=BASELINE,
         )  # fmt: skip
         self.charge = sensor.fresh(self.sensors)

@@ -13,40 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import synapses
+from salhw.description.connectivity import count
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Source
-from salhw.description.parts import Population
-from salhw.description.stimuli import SpikeTimes
+from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at, duration_steps
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
-from salhw_brainscales2.membrane import (
-    CURRENT,
-    EVENT,
-    EVENTS,
-    LSB_PER_GAP,
-    LSB_PER_SIGMA,
-    RESET,
-    continuous,
-    leak,
-    sensitivity,
-    strength,
-)
+from salhw_brainscales2.neurons import CURRENT, EVENTS, LEAK_LSB, Cell, Membranes, cells
 from salhw_brainscales2.placement import rows
-from salhw_brainscales2.plasticity import SENSITIVITY, code, nominal_program, plastic, too_large
+from salhw_brainscales2.plasticity import SENSITIVITY, code, nominal_program, plastic, rules, sensor_tau, too_large
 from salhw_brainscales2.sources import Emitter, entropy
 
 SCRIPT, ARRAYS, README = "run.py", "network.npz", "README.md"
-THRESHOLD = 135.0
-"""Converter LSB of the thresholds of sampling neurons."""
-LEAK_LSB = (50.0, 160.0)
-"""Range of resting and reset potentials that can be calibrated."""
 GENERATOR = 125e6
 """Events per second of a background generator; a chip has one for each of GENERATORS populations of Poisson sources."""
 GENERATORS = 4
@@ -90,13 +73,13 @@ def _refused(executable: Executable) -> list[Diagnostic]:
 def _learning(net: Network, steps: int) -> dict[str, tuple[int, int]]:
     """The projections that learn in a run: (steps of a period, updates). Without synapses, or in a run shorter than
     the period, there is nothing for the processor to do."""
-    found = {}
+    learning = {}
     for name in plastic(net):
         projection = net.projection(name)
         period = in_steps(projection.plasticity[0].period or 0.0, net.dt) or 0
-        if steps >= period and _synapses(net, name):
-            found[name] = period, steps // period
-    return found
+        if steps >= period and _synapses(net, projection):
+            learning[name] = period, steps // period
+    return learning
 
 
 def generator(tau_ref: float, speed_up: float) -> tuple[int, float, float]:
@@ -113,92 +96,72 @@ def generator(tau_ref: float, speed_up: float) -> tuple[int, float, float]:
 
 
 def _forced(net: Network) -> list[Diagnostic]:
+    circuits = cells(net)
     return [
         Diagnostic("SAL101", f"stimuli[{k}]", "spikes that neurons are forced to", "supported for sources on a chip",
                    "drive a Source population that is connected to them")
-        for k, s in enumerate(net.stimuli)
-        if isinstance(s, SpikeTimes) and not isinstance(net.population(s.population).neuron, Source)
+        for k, stimulus in enumerate(net.stimuli)
+        if stimulus.population in circuits
     ]  # fmt: skip
 
 
 def _unheard(net: Network) -> list[Diagnostic]:
+    circuits = cells(net)
     return [
         Diagnostic("SAL101", f"projections.{q.name}", "synapses onto sources", "supported onto neurons on a chip",
                    "leave the projection out: sources hear nothing")
         for q in net.projections
-        if isinstance(net.population(q.post).neuron, Source)
+        if q.post not in circuits
     ]  # fmt: skip
 
 
 def _background(executable: Executable) -> list[Diagnostic]:
     """Whether the generators suffice: each feeds one sign of the background of some neurons of one population."""
     net, free = executable.network, GENERATORS
-    found: list[Diagnostic] = []
-    for p in net.populations:
-        if isinstance(p.neuron, GLM):
-            at_once, _, _ = generator(p.neuron.tau_ref, executable.target.speed_up or 1.0)
-            room, free = free // 2 * at_once, free - 2 * -(-p.size // at_once)
-            if free < 0 and not found:
-                asked = f"{p.size} neurons with a background of their own"
+    for name, cell in cells(net).items():
+        if cell.sampling:
+            size = net.population(name).size
+            at_once, _, _ = generator(cell.tau_ref, executable.target.speed_up or 1.0)
+            room, free = free // 2 * at_once, free - 2 * -(-size // at_once)
+            if free < 0:
+                asked = f"{size} neurons with a background of their own"
                 fix = "fewer GLM neurons, or LIF neurons" if room else "fewer populations of GLM neurons"
-                where = f"populations.{p.name}.size"
-                found.append(Diagnostic("SAL201", where, asked, f"{max(room, 0)} available on a real chip", fix))
-    return found
+                return [
+                    Diagnostic("SAL201", f"populations.{name}.size", asked, f"{room} available on a real chip", fix)
+                ]
+    return []
 
 
 def _unlike(executable: Executable) -> list[Diagnostic]:
     """Projections onto one population whose weights mean different currents: its codes all mean the same."""
-    net, found = executable.network, []
-    for p in net.populations:
-        onto = [] if isinstance(p.neuron, Source) else _onto(net, p.name)
-        for name in onto[1:]:
-            ratio = _currents(net, name) / _currents(net, onto[0])
+    net, findings = executable.network, []
+    for population, cell in cells(net).items():
+        onto = _onto(net, population)
+        for q in onto[1:]:
+            ratio = np.divide(cell.strength(q.kernel), cell.strength(onto[0].kernel))
             if not np.allclose(ratio, 1.0, rtol=1e-9):
-                asked, supported = (
-                    f"PSPs of {ratio[0]:.3g} times the area of those of {onto[0]}",
-                    "one area onto a population",
-                )
+                asked = f"PSPs of {ratio[0]:.3g} times the area of those of {onto[0].name}"
                 fix = "the same area for both, and weights that make up for it"
-                found.append(Diagnostic("SAL107", f"projections.{name}.kernel", asked, supported, fix))
-    return found
+                path, supported = f"projections.{q.name}.kernel", "one area onto a population"
+                findings.append(Diagnostic("SAL107", path, asked, supported, fix))
+    return findings
 
 
 def _out_of_range(net: Network) -> list[Diagnostic]:
-    found = []
-    for p in net.populations:
-        if not isinstance(p.neuron, Source):
-            rest = potentials(net, p)["v_rest"]
-            if rest.min() < LEAK_LSB[0] or rest.max() > LEAK_LSB[1]:
-                asked = f"resting potentials of {rest.min():g}..{rest.max():g} LSB"
-                supported = f"supported {LEAK_LSB[0]:g}..{LEAK_LSB[1]:g}"
-                fix = "biases nearer to 0"
-                if isinstance(p.neuron, LIF):  # with the reset at 60 LSB, or 140 if the neurons rest below it
-                    gap, below = p.neuron.v_thresh - p.neuron.v_reset, p.neuron.v_rest - p.neuron.v_reset
-                    ends = [x * gap / LSB_PER_GAP - below for x in ((-9, 99) if below >= 0 else (-89, 19))]
-                    fix = f"biases of {ends[0]:.3g}..{ends[1]:.3g}"
-                found.append(Diagnostic("SAL104", f"populations.{p.name}.bias", asked, supported, fix))
-    return found
+    findings, (low, high) = [], LEAK_LSB
+    for name, cell in cells(net).items():
+        rest = potentials(net, name, cell)["v_rest"]
+        if rest.min() < low or rest.max() > high:
+            path, supported = f"populations.{name}.bias", f"supported {low:g}..{high:g}"
+            asked = f"resting potentials of {rest.min():g}..{rest.max():g} LSB"
+            findings.append(Diagnostic("SAL104", path, asked, supported, cell.biases_in_range))
+    return findings
 
 
-def potentials(net: Network, population: Population) -> dict[str, FloatArray]:
-    """Calibration targets: ``v_rest``, ``v_reset``, ``v_thresh`` in converter LSB, one per neuron.
-
-    Reset and threshold of LIF neurons lie where all resting potentials can be calibrated, if there is such a place.
-    """
-    neuron = population.neuron
-    assert isinstance(neuron, GLM | LIF)
-    bias = described_at(net, f"populations.{population.name}.bias")
-    if isinstance(neuron, GLM):
-        rest = THRESHOLD + LSB_PER_SIGMA * leak(continuous(neuron, bias, net.dt))
-        thresh, reset = THRESHOLD, THRESHOLD - LSB_PER_SIGMA * RESET
-    else:
-        lsb = LSB_PER_GAP / (neuron.v_thresh - neuron.v_reset)
-        above = lsb * (neuron.v_rest + bias - neuron.v_reset)  # a constant current is a shift of the leak
-        low, high = LEAK_LSB
-        lowest, highest = np.ceil(low - above.min()), min(150.0, np.floor(high - above.max()))
-        reset = max(low, min(max(60.0, lowest), highest))
-        thresh, rest = reset + LSB_PER_GAP, reset + above
-    whole = {"v_rest": rest, "v_reset": np.full(population.size, reset), "v_thresh": np.full(population.size, thresh)}
+def potentials(net: Network, population: str, cell: Cell) -> dict[str, FloatArray]:
+    """Calibration targets: ``v_rest``, ``v_reset``, ``v_thresh`` in converter LSB, one per neuron."""
+    rest, reset, thresh = cell.converter(described_at(net, f"populations.{population}.bias"), net.dt)
+    whole = {"v_rest": rest, "v_reset": np.full_like(rest, reset), "v_thresh": np.full_like(rest, thresh)}
     return {name: np.rint(value) for name, value in whole.items()}
 
 
@@ -206,14 +169,15 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
     net, chips = executable.network, executable.target.sample_chips(1)
     wiring = circuit(net, executable.placement, chips).wiring
     arrays: dict[str, Any] = {}
+    circuits = cells(net)
     for p in net.populations:
-        if isinstance(p.neuron, Source):
-            raster = Emitter(net, p.name, entropy(seed, [0])).spikes(0, steps)
-            order = np.lexsort((raster.step, raster.neuron))
-            arrays[f"{p.name}.times"] = (raster.step[order] + 1) * net.dt / (executable.target.speed_up or 1.0)
-            arrays[f"{p.name}.ends"] = np.searchsorted(raster.neuron[order], np.arange(1, p.size))
-        else:
-            arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p).items()}
+        if p.name in circuits:
+            arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p.name, circuits[p.name]).items()}
+            continue
+        raster = Emitter(net, p.name, entropy(seed, [0])).spikes(0, steps)
+        order = np.lexsort((raster.step, raster.neuron))
+        arrays[f"{p.name}.times"] = (raster.step[order] + 1) * net.dt / (executable.target.speed_up or 1.0)
+        arrays[f"{p.name}.ends"] = np.searchsorted(raster.neuron[order], np.arange(1, p.size))
     for q in net.projections:
         w, step = wiring[q.name], code(executable.target.scaled_for(q.name))
         weights = described_at(net, f"projections.{q.name}.weights").ravel()[w.position]
@@ -221,41 +185,31 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
     return arrays
 
 
-def _onto(net: Network, population: str) -> list[str]:
+def _onto(net: Network, population: str) -> list[Projection]:
     """The projections that bring synapses to a population."""
-    return [q.name for q in net.projections if q.post == population and _synapses(net, q.name)]
+    return [q for q in net.projections if q.post == population and _synapses(net, q)]
 
 
-def _synapses(net: Network, projection: str) -> int:
-    return len(synapses(net.projection(projection).weights, *net.ends(projection))[0])
+def _synapses(net: Network, projection: Projection) -> int:
+    return count(projection.weights, *net.ends(projection.name))
 
 
-def _currents(net: Network, projection: str) -> FloatArray:
-    """The currents of a spike per unit weight through the excitatory and the inhibitory input, (2,)."""
-    return np.broadcast_to(np.asarray(strength(net, projection), dtype=np.float64), 2)
-
-
-def _current(executable: Executable, population: str) -> FloatArray:
-    """The currents of one weight code onto a population, excitatory and inhibitory, in units of its membrane: the same
-    for all its synapses, (2,)."""
-    net = executable.network
+def _strengths(executable: Executable, population: str, cell: Cell) -> FloatArray:
+    """The currents of one weight code onto each neuron, excitatory and inhibitory, in units of its membrane: the same
+    for all its synapses, (2, neuron)."""
+    net, target = executable.network, executable.target
     onto = _onto(net, population)
-    if not onto:
-        return np.full(2, CURRENT * code(executable.target))
-    return _currents(net, onto[0]) * code(executable.target.scaled_for(onto[0]))
+    current = np.full(2, CURRENT * code(target))
+    if onto:
+        current = np.array(cell.strength(onto[0].kernel)) * code(target.scaled_for(onto[0].name))
+    bias = described_at(net, f"populations.{population}.bias")
+    return np.asarray(current[:, None] * cell.sensitivity(bias, net.dt))
 
 
-def _strengths(executable: Executable, population: Population) -> FloatArray:
-    """The currents of one weight code onto each neuron, excitatory and inhibitory, (2, neuron)."""
-    net = executable.network
-    bias = described_at(net, f"populations.{population.name}.bias")
-    return _current(executable, population.name)[:, None] * sensitivity(population, bias, net.dt)
-
-
-def _events(executable: Executable, population: Population) -> tuple[FloatArray, IntArray]:
+def _events(executable: Executable, population: str, cell: Cell) -> tuple[FloatArray, IntArray]:
     """The weight codes of background events of both signs: those that each neuron wants, (2, neuron), and the whole
     ones that all of them get, (2,)."""
-    wanted = EVENT / _strengths(executable, population)
+    wanted = cell.event / _strengths(executable, population, cell)
     return wanted, np.maximum(1, np.rint(wanted.mean(axis=1))).astype(np.int64)
 
 
@@ -285,19 +239,12 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         "pynn.setup()",
         "populations = {}",
     ]
+    circuits = cells(net)
     for p in net.populations:
-        if isinstance(p.neuron, Source):
+        if p.name in circuits:
+            lines += _neurons(executable, p.name, circuits[p.name], made.cells[p.name])
+        else:
             lines.append(f'populations["{p.name}"] = sources("{p.name}", {p.size})')
-            continue
-        cells = made.cells[p.name]
-        taus = {"tau_m": cells.tau_m.flat[0], "tau_syn_E": cells.tau_syn.flat[0], "tau_syn_I": cells.tau_syn.flat[0],
-                "tau_refrac": max(0.04, cells.refractory)}  # fmt: skip
-        words = ", ".join(f"{name}={1000.0 * tau / speed:g}" for name, tau in taus.items())  # us
-        lines.append(f'populations["{p.name}"] = neurons("{p.name}", {p.size}, {words})')
-        if isinstance(p.neuron, GLM):
-            at_once, rate, _ = generator(p.neuron.tau_ref, speed)
-            weights = tuple(_events(executable, p)[1].tolist())
-            lines.append(f'background(populations["{p.name}"], rate={rate!r}, weights={weights}, at_once={at_once})')
     lines += ["", "projections = {}"]
     for q in net.projections:
         call = f'"{q.name}", populations["{q.pre}"], populations["{q.post}"]'
@@ -306,7 +253,6 @@ def _lines(executable: Executable, steps: int) -> list[str]:
             number = list(learning).index(q.name)
             call += f", number={number}, period={_ms(period * net.dt / speed)}, updates={updates}"
         lines.append(f'projections["{q.name}"] = connect({call})')
-    spiking = [p.name for p in net.populations if not isinstance(p.neuron, Source)]
     units = {name: code(executable.target.scaled_for(name)) for name in learning}
     last = max((period * net.dt / speed for period, _ in learning.values()), default=0.0)
     return [
@@ -315,20 +261,34 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         "if MEASURING:",
         f"    measure({list(learning)!r})",
         "else:",
-        f"    run({spiking!r}, {units!r}, duration={_ms(duration)}, last={_ms(last)}, speed_up={speed:g})",
+        f"    run({[*circuits]!r}, {units!r}, duration={_ms(duration)}, last={_ms(last)}, speed_up={speed:g})",
         "pynn.end()",
     ]
+
+
+def _neurons(executable: Executable, name: str, cell: Cell, made: Membranes) -> list[str]:
+    """The lines that make a population of neurons, and its background if it has one."""
+    size, speed = executable.network.population(name).size, executable.target.speed_up or 1.0
+    taus = {"tau_m": made.tau_m.flat[0], "tau_syn_E": made.tau_syn.flat[0], "tau_syn_I": made.tau_syn.flat[0],
+            "tau_refrac": max(0.04, made.refractory)}  # fmt: skip
+    settings = ", ".join(f"{key}={1000.0 * tau / speed:g}" for key, tau in taus.items())  # us
+    lines = [f'populations["{name}"] = neurons("{name}", {size}, {settings})']
+    if cell.sampling:
+        at_once, rate, _ = generator(cell.tau_ref, speed)
+        weights = tuple(_events(executable, name, cell)[1].tolist())
+        lines.append(f'background(populations["{name}"], rate={rate!r}, weights={weights}, at_once={at_once})')
+    return lines
 
 
 def _readme(executable: Executable, steps: int, data: int) -> str:
     """``data``: bytes of the plasticity programs' data."""
     net, speed = executable.network, executable.target.speed_up or 1.0
     placed = rows(net, executable.placement)
-    rules = {name: net.projection(name).plasticity[0] for name in plastic(net)}
+    learning = {name: rules(net.projection(name))[0] for name in plastic(net)}
     learned = [
-        f"  - `{name}`: {SENSITIVITY:g} LSB per pair at distance 0 and {1000 * rule.causal.tau / speed:g} us on "
+        f"  - `{name}`: {SENSITIVITY:g} LSB per pair at distance 0 and {1000 * sensor_tau(rule) / speed:g} us on "
         f"both branches; an update every {1000 * (rule.period or 0.0) / speed:g} us"
-        for name, rule in rules.items()
+        for name, rule in learning.items()
     ]
     text = Template(files("salhw_brainscales2").joinpath("templates/README.md.txt").read_text(encoding="utf-8"))
     return text.substitute(
@@ -343,7 +303,7 @@ def _readme(executable: Executable, steps: int, data: int) -> str:
         memory=data,
         limit=MEMORY,
         sensitivity=f"{SENSITIVITY:.1f}",
-        tau=min((rule.causal.tau for rule in rules.values()), default=10.0) / speed / 1000.0,
+        tau=min((sensor_tau(rule) for rule in learning.values()), default=10.0) / speed / 1000.0,
         report="\n".join(f"    {line}" for line in str(executable.report).splitlines()),
     )
 
@@ -351,29 +311,27 @@ def _readme(executable: Executable, steps: int, data: int) -> str:
 def _targets(executable: Executable) -> list[str]:
     """Lines of the README's table of what is calibrated."""
     net, lines = executable.network, []
-    for p in net.populations:
-        if not isinstance(p.neuron, Source):
-            ends = [f"{v.min():g}..{v.max():g}" for v in potentials(net, p).values()]
-            unit = LSB_PER_GAP / (p.neuron.v_thresh - p.neuron.v_reset) if isinstance(p.neuron, LIF) else LSB_PER_SIGMA
-            lifts = [f"{unit * x.min():.2f}..{unit * x.max():.2f}" for x in _strengths(executable, p)]
-            lines.append(f"| `{p.name}` | {' | '.join([*ends, *lifts])} |")
+    for name, cell in cells(net).items():
+        ends = [f"{v.min():g}..{v.max():g}" for v in potentials(net, name, cell).values()]
+        lifts = [f"{x.min():.2f}..{x.max():.2f}" for x in cell.lsb * _strengths(executable, name, cell)]
+        lines.append(f"| `{name}` | {' | '.join([*ends, *lifts])} |")
     return lines
 
 
 def _generated(executable: Executable) -> str:
     """What the generators make of the background that was wanted."""
-    parts = []
-    for p in executable.network.populations:
-        if isinstance(p.neuron, GLM):
-            _, _, made = generator(p.neuron.tau_ref, executable.target.speed_up or 1.0)
-            rate = 1000.0 * EVENTS / p.neuron.tau_ref * (executable.target.speed_up or 1.0)
-            wanted, whole = _events(executable, p)
+    parts, speed = [], executable.target.speed_up or 1.0
+    for name, cell in cells(executable.network).items():
+        if cell.sampling:
+            _, _, made = generator(cell.tau_ref, speed)
+            rate = 1000.0 * EVENTS / cell.tau_ref * speed
+            wanted, whole = _events(executable, name, cell)
             off = " and ".join(
                 f"{x.min():+.2g} %" if np.ptp(x) < 0.1 else f"{x.min():+.2g} to {x.max():+.2g} %"
                 for x in 100.0 * (whole[:, None] / wanted - 1.0)
             )
             parts.append(
-                f"  - `{p.name}`: {made / 1e6:.4g} MHz of either sign, {rate / 1e6:.4g} wanted; excitatory and "
+                f"  - `{name}`: {made / 1e6:.4g} MHz of either sign, {rate / 1e6:.4g} wanted; excitatory and "
                 f"inhibitory events are {off} off"
             )
     return "\n".join(parts) or "  - no population here has a background"

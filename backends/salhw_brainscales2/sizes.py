@@ -11,19 +11,19 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from salhw.description.connectivity import Dense, count
-from salhw.description.fields import FloatArray
+from salhw.description.connectivity import Connector, count
+from salhw.description.kernels import Kernel
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Source
-from salhw.description.parts import Population, Projection
+from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.target import Target
-from salhw_brainscales2.estimate import driven_rate, rate_errors
+from salhw_brainscales2.estimate import rate_errors
 from salhw_brainscales2.hardware.program import PlasticitySetting
-from salhw_brainscales2.membrane import TAU_M, current_tau, lif_refractory
-from salhw_brainscales2.plasticity import plastic, setting
+from salhw_brainscales2.neurons import Cell, cells
+from salhw_brainscales2.plasticity import amplitudes, fastest, plastic, rules, setting
+from salhw_brainscales2.sources import driven_rate
 
 ALONE = 0.02
 """Relative error of the rates of sampling neurons without input on the ideal chip, over all biases (docs, fit.py)."""
@@ -47,96 +47,75 @@ def different(code: str, path: str, asked: str, size: str, fix: str) -> Diagnost
 
 
 def _sampled(net: Network) -> Iterator[Diagnostic]:
-    driven = rate_errors(net)
+    driven, circuits = rate_errors(net), cells(net)
     for p in net.populations:
-        if isinstance(p.neuron, GLM):
+        if p.name in circuits and circuits[p.name].sampling:
             rates = f"at most {ALONE:.0%} (no input)"
             if p.name in driven:
                 e = driven[p.name]
                 rates = (
                     f"{e.lowest:+.0%}..{e.highest:+.0%}, {e.mean:+.0%} on average (simulated with weights as described)"
                 )
-            stdd = np.interp(_coupling(net, p), *STDD_ERROR)
+            stdd = np.interp(_coupling(net, p.name), *STDD_ERROR)
             size = (
                 f"a noisy LIF neuron: on the ideal chip rates are off by {rates}, spike-timing differences by a total "
                 f"variation of up to {stdd:.2g}; spikes fall between steps"
             )
             fix = "run it on nest for the exact law"
-            yield different("SAL331", f"populations.{p.name}.neuron", "GLM", size, fix)
+            yield different("SAL331", f"populations.{p.name}.neuron", p.neuron.kind, size, fix)
 
 
-def _coupling(net: Network, population: Population) -> float:
-    """The largest weight, without its sign, between neurons of a population and sampling ones."""
-    return max(
-        (
-            float(np.abs(p.weights.values if isinstance(p.weights, Dense) else p.weights.weight).max(initial=0.0))
-            for p in net.projections
-            if population.name in (p.pre, p.post)
-            and all(isinstance(net.population(end).neuron, GLM) for end in (p.pre, p.post))
-        ),
-        default=0.0,
-    )
+def _coupling(net: Network, population: str) -> float:
+    """The largest weight, without its sign, between sampling neurons of which some are of a population."""
+    sampling = {name for name, cell in cells(net).items() if cell.sampling}
+    between = [p for p in net.projections if population in (p.pre, p.post) and {p.pre, p.post} <= sampling]
+    return max((largest(p.weights) for p in between), default=0.0)
+
+
+def largest(weights: Connector) -> float:
+    """The largest weight of a projection, without its sign."""
+    return float(np.abs(weights.stored).max(initial=0.0))
 
 
 def _shapes(net: Network, tick: float) -> Iterator[Diagnostic]:
+    circuits = cells(net)
     for p in net.projections:
-        post = net.population(p.post)
-        error = 0.0 if isinstance(post.neuron, Source) else psp_error(post, p, net.dt, tick)
-        if error > 1e-4:
-            tau = number(current_tau(post.neuron, p.kernel))
+        if p.post in circuits and (error := psp_error(circuits[p.post], p.kernel, net.dt, tick)) > 1e-4:
+            tau = number(circuits[p.post].current_tau(p.kernel))
             size = f"an exponential current of {tau} ms with its area, of which {error:.2g} lies elsewhere"
             asked = f"{p.kernel.kind}, {number(p.kernel.tau_syn)} ms"
-            fix = "accept it: no other PSP keeps LIF sampling near the theory"
-            if isinstance(post.neuron, LIF):
-                fix = "an exponential PSP of many time steps"
+            fix = "an exponential PSP of many time steps"
+            if circuits[p.post].sampling:
+                fix = "accept it: no other PSP keeps LIF sampling near the theory"
             yield different("SAL332", f"projections.{p.name}.kernel", asked, size, fix)
 
 
-def psp_error(population: Population, p: Projection, dt: float, tick: float) -> float:
+def psp_error(cell: Cell, kernel: Kernel, dt: float, tick: float) -> float:
     """Total variation distance between a PSP and the one realised, both normalised to their areas: the first is
     constant over each step of ``dt``, the second begins a tick later; a sampling neuron's membrane is in it."""
-    neuron = population.neuron
-    tau = current_tau(neuron, p.kernel)
-    step = 0.01 * min(tau, p.kernel.tau_syn, dt)
-    t = (np.arange(ceil(12.0 * (max(tau, p.kernel.tau_syn) + dt) / step)) + 0.5) * step
-    wanted = p.kernel.shape(np.ceil(t / dt) * dt * (1 - 1e-12))
-    late = np.maximum(t - tick, 0.0)
-    made: FloatArray = np.exp(-late / tau) * (t > tick)
-    if isinstance(neuron, GLM):
-        made = made - np.exp(-late / (TAU_M * neuron.tau_ref)) * (t > tick)
-    return 0.5 * float(np.abs(wanted / wanted.sum() - made / made.sum()).sum())
+    tau = cell.current_tau(kernel)
+    step = 0.01 * min(tau, kernel.tau_syn, dt)
+    t = (np.arange(ceil(12.0 * (max(tau, kernel.tau_syn) + dt) / step)) + 0.5) * step
+    described = kernel.shape(np.ceil(t / dt) * dt * (1 - 1e-12))
+    made = cell.psp(tau, np.maximum(t - tick, 0.0)) * (t > tick)
+    return 0.5 * float(np.abs(described / described.sum() - made / made.sum()).sum())
 
 
 def _intervals(net: Network, tick: float) -> Iterator[Diagnostic]:
     """LIF neurons cross their thresholds at any tick, the description's at the end of a step."""
-    for p in net.populations:
-        if isinstance(p.neuron, LIF) and (error := interval_error(net, p, p.neuron, tick)) > 1e-9:
+    for name, cell in cells(net).items():
+        onto = (p for p in net.projections if p.post == name)
+        driven = any(count(p.weights, *net.ends(p.name)) for p in onto)
+        if (error := cell.interval_error(net.dt, tick, driven)) > 1e-9:
             size = f"spikes wait for no step's end, intervals are off by up to {error:.3g} of their length"
             asked = f"a grid of {number(net.dt)} ms"
-            yield different("SAL336", f"populations.{p.name}.neuron", asked, size, "a smaller dt, or no GLM neurons")
-
-
-def interval_error(net: Network, population: Population, neuron: LIF, tick: float) -> float:
-    """Largest relative error of the intervals of LIF neurons: exact for a constant drive (neurons without input); with
-    input what a grid of ticks can do to the shortest interval."""
-    refractory, dt = lif_refractory(neuron, net.dt, tick), net.dt
-    if any(p.post == population.name and count(p.weights, *net.ends(p.name)) for p in net.projections):
-        off = abs(refractory - neuron.tau_ref + 0.5 * (dt - tick)) + 0.5 * (dt - tick)
-        return off / neuron.tau_ref
-    aim = neuron.v_rest + np.asarray(neuron.bias, dtype=np.float64).ravel()
-    aim = aim[aim > neuron.v_thresh]
-    crossing = neuron.tau_m * np.log((aim - neuron.v_reset) / (aim - neuron.v_thresh))
-    wanted, found = (
-        lasts - step + np.maximum(1.0, np.ceil(crossing / step - 1e-9)) * step
-        for lasts, step in ((neuron.tau_ref, dt), (refractory, tick))
-    )
-    return float(np.abs(found / wanted - 1.0).max(initial=0.0))
+            yield different("SAL336", f"populations.{name}.neuron", asked, size, "a smaller dt, or no GLM neurons")
 
 
 def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
     """What reads and rounding add to weights at each update, and what a full sensor leaves out."""
     for p in (net.projection(name) for name in plastic(net)):
-        (rule,), held = p.plasticity, setting(target.scaled_for(p.name))
+        (rule,), held = rules(p), setting(target.scaled_for(p.name))
         assert rule.period is not None
         path = f"projections.{p.name}.plasticity"
         if target.weight_bits is not None and (noise := _scatter(rule, held, target)):
@@ -162,36 +141,34 @@ def _scatter(rule: PairSTDP, held: PlasticitySetting, target: Target) -> float:
     and rounded to whole LSB, and the rounding of the change to the finest bit that is kept."""
     noise = target.variability.get("read_noise")
     read = sqrt((noise.sd if noise else 0.0) ** 2 + 1.0 / 12.0) / held.amplitude
-    rate = np.abs(np.asarray(rule.learning_rate)).max(initial=0.0)
-    sides = sqrt(sum(float(np.abs(w.amplitude).max(initial=0.0)) ** 2 for w in (rule.causal, rule.anticausal)))
+    rate, sides = fastest(rule), sqrt(sum(amplitude**2 for amplitude in amplitudes(rule)))
     return float(np.hypot(rate * sides * read, 0.5 * held.code * 0.5**held.hidden_bits)) if rate else 0.0
 
 
 def _most_pairs(net: Network, p: Projection, period: float) -> float:
     """The most pairs of a synapse in a period: a spike of either neuron makes one at most, and shortest intervals are
     refractory periods, of driven sources what their rates allow."""
-    spikes = []
+    circuits, spikes = cells(net), []
     for end in (p.pre, p.post):
-        population = net.population(end)
-        if isinstance(population.neuron, Source):
-            per_ms = min(1.0 / net.dt, float(driven_rate(net, population).max(initial=0.0)) / 1000.0)
+        if end in circuits:
+            per_ms = 1.0 / circuits[end].tau_ref
         else:
-            per_ms = 1.0 / population.neuron.tau_ref
+            per_ms = min(1.0 / net.dt, float(driven_rate(net, end).max(initial=0.0)) / 1000.0)
         spikes.append(period * per_ms)
     return min(spikes)
 
 
 def _kept(net: Network, target: Target) -> Iterator[Diagnostic]:
     """A spike's current has the weight that the synapse had then."""
+    circuits = cells(net)
     for p in net.projections:
-        if isinstance(net.population(p.post).neuron, Source) or not count(p.weights, *net.ends(p.name)):
+        if p.post not in circuits or not count(p.weights, *net.ends(p.name)):
             continue
         size = "off by what session.set changes, until they end; as described if weights are not written"
-        for rule in p.plasticity:
+        for rule in rules(p):
             held = setting(target.scaled_for(p.name))
-            sides = max(float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
-            rate = float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
             pairs = min(_most_pairs(net, p, rule.period or 0.0), held.capacity / held.amplitude)
-            size = f"off by what an update changes, {rate * sides * pairs:.2g} at most, until they end"
+            change = fastest(rule) * max(amplitudes(rule)) * pairs
+            size = f"off by what an update changes, {change:.2g} at most, until they end"
         asked = "PSPs under way have the present weight"
         yield different("SAL313", f"projections.{p.name}", asked, size, "accept it, or write weights between spikes")

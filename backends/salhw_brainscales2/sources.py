@@ -2,18 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 
-from salhw.description.fields import IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
-from salhw.description.stimuli import Poisson, SpikeTimes
+from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
 from salhw.session.recorder import Raster
+from salhw_brainscales2.psp import CHIP
 from salhw_nest.process import seeded
 
 CHUNK = 4096  # steps whose random numbers are drawn at once
+
+
+class Drive(ABC):
+    """What one stimulus makes of ``size`` sources on each of B chips; ``seeds`` has B numbers that belong to it."""
+
+    @abstractmethod
+    def __init__(self, stimulus: Stimulus, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None: ...
+
+    @abstractmethod
+    def mean_rate(self) -> FloatArray:
+        """Hz while it lasts, (neuron,)."""
+
+    @abstractmethod
+    def spikes(self, start: int, stop: int) -> Iterator[Raster]:
+        """Those of the steps start..stop - 1; to be asked for in their order."""
+
+
+class _PoissonDrive(Drive):
+    def __init__(self, stimulus: Poisson, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None:
+        self.rate = np.broadcast_to(stimulus.rate, size)
+        self.chance = -np.expm1(-self.rate * dt / 1000.0)
+        self.start = in_steps(stimulus.start, dt) or 0
+        self.stop = None if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
+        self.generators = [np.random.default_rng(seed) for seed in seeds]
+
+    def mean_rate(self) -> FloatArray:
+        return self.rate
+
+    def spikes(self, start: int, stop: int) -> Iterator[Raster]:
+        for low in range(start, stop, CHUNK):
+            high = min(stop, low + CHUNK)
+            for b, generator in enumerate(self.generators):
+                hit = generator.random((high - low, len(self.chance))) < self.chance
+                hit[: max(0, self.start - low)] = False
+                hit[max(0, (stop if self.stop is None else self.stop) - low) :] = False
+                step, neuron = np.nonzero(hit)
+                yield Raster(np.full_like(step, b), neuron, low + step)
+
+
+class _GivenDrive(Drive):
+    def __init__(self, stimulus: SpikeTimes, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None:
+        self.times, self.dt, self.everyone = stimulus.times, dt, np.arange(len(seeds))
+
+    def mean_rate(self) -> FloatArray:
+        last = max((float(t[-1]) for t in self.times if len(t)), default=0.0) + self.dt
+        return np.array([1000.0 * len(t) / last for t in self.times])
+
+    def spikes(self, start: int, stop: int) -> Iterator[Raster]:
+        for neuron, train in enumerate(self.times):
+            step = np.rint(train / self.dt).astype(np.int64)
+            step = step[(step >= start) & (step < stop)]
+            instance = np.repeat(self.everyone, len(step))
+            yield Raster(instance, np.full_like(instance, neuron), np.tile(step, len(self.everyone)))
+
+
+DRIVES: ByKind[type[Drive]] = ByKind(CHIP, {Poisson: _PoissonDrive, SpikeTimes: _GivenDrive})
+
+
+def drives(net: Network, name: str, seeds: Sequence[int]) -> list[Drive]:
+    """What drives a population of sources, on chips with one number in ``seeds`` each."""
+    size = net.population(name).size
+    return [
+        DRIVES[stimulus](stimulus, size, net.dt, [[seed, 3, k] for seed in seeds])
+        for k, stimulus in enumerate(net.stimuli)
+        if stimulus.population == name
+    ]
+
+
+def driven_rate(net: Network, name: str) -> FloatArray:
+    """Mean rates of a population of sources in Hz while they are driven, (neuron,)."""
+    return np.asarray(sum((drive.mean_rate() for drive in drives(net, name, [])), np.zeros(net.population(name).size)))
 
 
 def entropy(seed: int, ids: Sequence[int]) -> list[int]:
@@ -26,34 +100,12 @@ class Emitter:
     its instance's numbers, step by step: how a session is divided into runs makes no difference."""
 
     def __init__(self, net: Network, name: str, seeds: Sequence[int]) -> None:
-        self.name, self.dt, self.size = name, net.dt, net.population(name).size
-        self.poisson = [(k, s) for k, s in enumerate(net.stimuli) if isinstance(s, Poisson) and s.population == name]
-        self.given = [s for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == name]
-        self.generators = [[np.random.default_rng([seed, 3, k]) for k, _ in self.poisson] for seed in seeds]
+        self.name, self.size = name, net.population(name).size
+        self.drives = drives(net, name, seeds)
 
     def spikes(self, start: int, stop: int) -> Raster:
         """Those of the steps start..stop - 1; to be asked for in their order."""
-        found = [Raster.joined([])]
-        everyone = np.arange(len(self.generators))
-        for forced in self.given:
-            for neuron, train in enumerate(forced.times):
-                step = np.rint(train / self.dt).astype(np.int64)
-                step = step[(step >= start) & (step < stop)]
-                instance = np.repeat(everyone, len(step))
-                found.append(Raster(instance, np.full_like(instance, neuron), np.tile(step, len(everyone))))
-        for low in range(start, stop, CHUNK) if self.poisson else ():
-            high = min(stop, low + CHUNK)
-            for b, generators in enumerate(self.generators):
-                for (_, s), generator in zip(self.poisson, generators, strict=True):
-                    chance = -np.expm1(-np.broadcast_to(s.rate, self.size) * self.dt / 1000.0)
-                    hit = generator.random((high - low, self.size)) < chance
-                    begin = in_steps(s.start, self.dt) or 0
-                    end = stop if s.stop is None else in_steps(s.stop, self.dt) or 0
-                    hit[: max(0, begin - low)] = False
-                    hit[max(0, end - low) :] = False
-                    at, who = np.nonzero(hit)
-                    found.append(Raster(np.full_like(at, b), who, low + at))
-        return _once(Raster.joined(found))
+        return _once(Raster.joined([raster for drive in self.drives for raster in drive.spikes(start, stop)]))
 
 
 def _once(raster: Raster) -> Raster:
@@ -64,11 +116,11 @@ def _once(raster: Raster) -> Raster:
 
 
 def forced_steps(net: Network, neurons: Container[str]) -> dict[int, dict[str, IntArray]]:
-    """Step -> population -> the neurons that are forced to spike at it, of populations in ``neurons``."""
-    found: dict[int, dict[str, list[int]]] = {}
-    for s in net.stimuli:
-        if isinstance(s, SpikeTimes) and s.population in neurons:
-            for neuron, train in enumerate(s.times):
-                for step in np.rint(train / net.dt).astype(np.int64).tolist():
-                    found.setdefault(step, {}).setdefault(s.population, []).append(neuron)
-    return {step: {name: np.unique(cells) for name, cells in them.items()} for step, them in found.items()}
+    """Step -> population -> the neurons that are forced to spike at it, of populations in ``neurons``: nothing else
+    drives them."""
+    forced: dict[int, dict[str, list[int]]] = {}
+    for stimulus in (of_kind(s, SpikeTimes, CHIP) for s in net.stimuli if s.population in neurons):
+        for neuron, train in enumerate(stimulus.times):
+            for step in np.rint(train / net.dt).astype(np.int64).tolist():
+                forced.setdefault(step, {}).setdefault(stimulus.population, []).append(neuron)
+    return {step: {name: np.unique(cells) for name, cells in them.items()} for step, them in forced.items()}

@@ -23,7 +23,7 @@ from salhw.session.calibration import Calibration
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware import sensor
 from salhw_brainscales2.hardware.variability import profile
-from salhw_brainscales2.membrane import CURRENT
+from salhw_brainscales2.neurons import CURRENT
 
 PAIRS, PERIOD, CODE = 16, 200.0, 0.04
 POST = np.arange(2 * PAIRS)

@@ -25,6 +25,7 @@ from salhw import (
 )
 from salhw.compiler.place import place
 from salhw.diagnostics import Diagnostic
+from salhw_brainscales2.neurons import IntegratingCell, SamplingCell
 from salhw_brainscales2.placement import rows
 from salhw_brainscales2.plasticity import code
 from salhw_brainscales2.sizes import psp_error
@@ -106,16 +107,15 @@ def test_approximations_have_names_and_sizes() -> None:
 def test_a_psp_error_is_the_area_that_lies_elsewhere() -> None:
     """A rectangle of 10 ms against exp(-t / 5), area by area: they cross at t = 5 ln 2 and t = 10 (LIF); for the GLM
     neuron's double exponential by quadrature."""
-    lif = Population(name="n", size=1, neuron=LIF())
-    glm = Population(name="n", size=1, neuron=GLM())
-    p = pairs(W).projections[0]
+    kernel = pairs(W).projections[0].kernel
     crossing = 5 * np.log(2)
-    assert psp_error(lif, p, 1e-2, 1e-4) == pytest.approx(
+    assert psp_error(IntegratingCell(LIF()), kernel, 1e-2, 1e-4) == pytest.approx(
         1 - np.exp(-crossing / 5) - crossing / 10 + np.exp(-2), abs=2e-3
     )
     t = np.arange(0.0005, 100.0, 0.001)
     made = (np.exp(-t / 5) - np.exp(-t)) / 4.0
-    assert psp_error(glm, p, 1e-2, 1e-4) == pytest.approx(0.5 * np.abs(made - (t < 10) / 10).sum() * 0.001, abs=2e-3)
+    error = 0.5 * np.abs(made - (t < 10) / 10).sum() * 0.001
+    assert psp_error(SamplingCell(GLM()), kernel, 1e-2, 1e-4) == pytest.approx(error, abs=2e-3)
 
 
 def test_a_period_that_is_too_short_is_lengthened_to_what_the_processor_needs() -> None:

@@ -16,6 +16,7 @@ import salhw
 from salhw import GLM, SAL, Network, Poisson, Population, Projection, Source, SpikeTimes, UnsupportedNetworkError
 from salhw.description.connectivity import AllToAll
 from salhw_brainscales2.hardware import ppu_program, processor, program
+from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.plasticity import nominal_program
 from salhw_brainscales2.script import export, potentials
 from salhw_brainscales2.sources import entropy
@@ -96,8 +97,8 @@ def test_the_exported_program_learns_as_the_emulator_does(tmp_path: Path) -> Non
 
 def test_lif_potentials_keep_their_proportions() -> None:
     neuron = salhw.LIF(bias=0.3, v_rest=-65.0, v_reset=-70.0, v_thresh=-50.0)
-    population = Population(name="n", size=1, neuron=neuron)
-    found = potentials(Network(name="lif", dt=1.0, populations=[population]), population)
+    net = Network(name="lif", dt=1.0, populations=[Population(name="n", size=1, neuron=neuron)])
+    found = potentials(net, "n", cells(net)["n"])
     assert found["v_thresh"][0] - found["v_reset"][0] == 70.0
     assert found["v_rest"][0] - found["v_reset"][0] == pytest.approx(5.3 * 3.5, abs=0.5)
 
@@ -106,8 +107,8 @@ def test_lif_potentials_lie_where_they_can_be_calibrated() -> None:
     """Rest, reset and threshold within 50..160 and 50..220 LSB, as far from each other as described: 3.5 LSB per unit
     of potential here. Biases of 0 and 20 reach from a rest 5 below the reset to one 15 above it."""
     neuron = salhw.LIF(bias=[0.0, 20.0], v_rest=-75.0, v_reset=-70.0, v_thresh=-50.0)
-    population = Population(name="n", size=2, neuron=neuron)
-    found = potentials(Network(name="lif", dt=1.0, populations=[population]), population)
+    net = Network(name="lif", dt=1.0, populations=[Population(name="n", size=2, neuron=neuron)])
+    found = potentials(net, "n", cells(net)["n"])
     assert np.allclose(found["v_rest"] - found["v_reset"], [-17.5, 52.5], atol=0.5)
     assert np.allclose(found["v_thresh"] - found["v_reset"], 70.0)
     for name, (low, high) in {"v_rest": (50, 160), "v_reset": (50, 160), "v_thresh": (50, 220)}.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from salhw_brainscales2 import fit
-from salhw_brainscales2.membrane import BELOW, CURRENT, INHIBITORY, leak
+from salhw_brainscales2.neurons import BELOW, CURRENT, INHIBITORY, leak
 
 
 def test_the_leak_is_the_one_that_fires_as_the_theory_says() -> None:

@@ -17,7 +17,7 @@ from salhw.description.fields import FloatArray
 from salhw_brainscales2.circuit import ChipCircuit, circuit
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware.variability import profile
-from salhw_brainscales2.membrane import LSB_PER_GAP, LSB_PER_SIGMA, RESET
+from salhw_brainscales2.neurons import LSB_PER_GAP, LSB_PER_SIGMA, RESET
 
 NET = pairs(np.full(8, 1.0))
 EXE = salhw.compile(NET, CHIP)

@@ -23,8 +23,8 @@ from salhw import (
 )
 from salhw.diagnostics import Diagnostic
 from salhw_brainscales2.estimate import rate_errors
-from salhw_brainscales2.membrane import described_area
-from salhw_brainscales2.sizes import interval_error
+from salhw_brainscales2.neurons import cells
+from salhw_brainscales2.psp import psp
 
 
 def named(net: Network, target: salhw.Target) -> dict[str, Diagnostic]:
@@ -107,9 +107,7 @@ def test_intervals_with_input_have_the_size_of_a_step() -> None:
                                          Population(name="n", size=1, neuron=LIF(tau_ref=5.0))],
         projections=[Projection(name="p", pre="x", post="n", weights=AllToAll(0.5), kernel=Exponential(tau_syn=5.0))],
     )  # fmt: skip
-    neuron = net.population("n").neuron
-    assert isinstance(neuron, LIF)
-    assert interval_error(net, net.population("n"), neuron, 0.2) == pytest.approx(0.08)
+    assert cells(net)["n"].interval_error(1.0, 0.2, driven=True) == pytest.approx(0.08)
     assert "0.08" in named(net, QUIET)["SAL336"].supported
 
 
@@ -118,7 +116,7 @@ def test_intervals_with_input_have_the_size_of_a_step() -> None:
 def test_a_psp_has_the_area_that_its_steps_add_up_to(tau: float, dt: float) -> None:
     for kernel in (Exponential(tau_syn=tau), Rectangular(tau_syn=20 * dt)):
         steps = round(60 * max(tau, dt) / dt) + 20
-        assert described_area(kernel, dt) == pytest.approx(dt * kernel.sample(dt, steps).sum(), rel=1e-9)
+        assert psp(kernel).described_area(dt) == pytest.approx(dt * kernel.sample(dt, steps).sum(), rel=1e-9)
 
 
 def test_written_biases_act_as_described_ones() -> None:

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, log2
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kinds import ByKind
 from salhw.description.plasticity import PairSTDP
-from salhw.description.windows import ExponentialWindow
+from salhw.description.windows import ExponentialWindow, Window
 from salhw.diagnostics import DescriptionError, Diagnostic, UnsupportedNetworkError
 from salhw_brainscales2.hardware import processor
 from salhw_brainscales2.hardware.processor import COLUMNS, WEIGHT_MAX
@@ -36,6 +37,8 @@ LSB = 128
 """Units of an amplitude per LSB."""
 STALE_DRAWS = 8
 """Draws before an update, so that no bit of the previous one is left in the generators."""
+WINDOWS: ByKind[None] = ByKind("a correlation sensor", {ExponentialWindow: None})
+"""The windows that a sensor's charge decays by."""
 
 
 @dataclass(frozen=True)
@@ -120,35 +123,35 @@ def findings(rule: PairSTDP, path: str, setting: PlasticitySetting, rows: int) -
         path: of the rule, as in ``projections.pair.plasticity``.
         rows: rows (pairs of an excitatory and an inhibitory one) of the fuller hemisphere.
     """
-    found = []
+    wrong = []
     for branch, window in (("causal", rule.causal), ("anticausal", rule.anticausal)):
-        if not isinstance(window, ExponentialWindow):
-            found.append(Diagnostic("SAL101", f"{path}.{branch}", window.kind, "supported Exponential", "choose it"))
+        if unknown := [*WINDOWS.refused(f"{path}.{branch}", window)]:
+            wrong += unknown
         elif not setting.tau[0] <= window.tau <= setting.tau[1]:
             low, high = setting.tau
             supported, fix = f"supported {low:g}..{high:g} ms", f"tau within {low:g}..{high:g} ms"
-            found.append(Diagnostic("SAL104", f"{path}.{branch}.tau", f"{window.tau:g} ms", supported, fix))
+            wrong.append(Diagnostic("SAL104", f"{path}.{branch}.tau", f"{window.tau:g} ms", supported, fix))
     if rule.causal.tau != rule.anticausal.tau:
         asked, supported = f"{rule.anticausal.tau:g} ms", f"the causal branch's {rule.causal.tau:g} ms"
-        found.append(Diagnostic("SAL104", f"{path}.anticausal.tau", asked, supported, "make them equal"))
+        wrong.append(Diagnostic("SAL104", f"{path}.anticausal.tau", asked, supported, "make them equal"))
     if rule.pairing != "nearest_restricted":
-        found.append(Diagnostic("SAL103", f"{path}.pairing", rule.pairing, "supported nearest_restricted", "choose it"))
+        wrong.append(Diagnostic("SAL103", f"{path}.pairing", rule.pairing, "supported nearest_restricted", "choose it"))
     if rule.period is None:
-        found.append(
+        wrong.append(
             Diagnostic("SAL101", f"{path}.update", rule.update, "supported every T ms", "as in 'every 200 ms'")
         )
     elif rule.period < (shortest := shortest_period(rows)):
         asked, supported = f"an update every {rule.period:g} ms", f"{shortest:g} ms needed for {2 * rows} rows"
         fix = f"update='every {shortest:g} ms', or fewer inputs per neuron"
-        found.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
+        wrong.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
     largest = max(float(np.abs(rule.learning_rate * window.amplitude).max(initial=0.0)) for window in _windows(rule))
     if largest >= setting.code * setting.amplitude:
         supported = f"less than {setting.code * setting.amplitude:g}, one code per LSB"
-        found.append(Diagnostic("SAL104", f"{path}.learning_rate", f"{largest:g}", supported, "learn more slowly"))
-    return found
+        wrong.append(Diagnostic("SAL104", f"{path}.learning_rate", f"{largest:g}", supported, "learn more slowly"))
+    return wrong
 
 
-def _windows(rule: PairSTDP) -> tuple[Any, Any]:
+def _windows(rule: PairSTDP) -> tuple[Window, Window]:
     return rule.causal, rule.anticausal
 
 
