@@ -17,8 +17,8 @@ from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
 from salhw.session.session import EngineSession
 from salhw.substrate.support import on_chip
-from salhw.worker import Worker
 from salhw.worker.environments import Environment
+from salhw.worker.worker import Worker
 
 __all__ = [
     "Address",

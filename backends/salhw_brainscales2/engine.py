@@ -52,8 +52,8 @@ class AnalogEngine:
             )
             for name in plastic(net)
         }  # fmt: skip
-        cells = sum(c.size for c in self._circuit.plan.cells) * self._circuit.per_step
-        self._stretch = max(1, STRETCH // cells)
+        size = sum(c.size for c in self._circuit.plan.cells) * self._circuit.per_step
+        self._stretch = max(1, STRETCH // size)
         self._start = self.step = self._known = self._stop = self._runs = 0
         self.process = Process(executable, self._circuit.plan, ids, seed)
         self._call = self.process.call

@@ -20,7 +20,7 @@ from salhw.worker.environments import Environment, is_made
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
-    from salhw.worker import Worker
+    from salhw.worker.worker import Worker
 
 HERE = Path(__file__).parent
 environment = Environment.from_toml(HERE / "environment.toml")
@@ -90,7 +90,7 @@ def worker(target: Target) -> Worker:
         BackendError: SAL603 the environment is not set up.
     """
     from salhw.diagnostics import BackendError, Diagnostic
-    from salhw.worker import shared
+    from salhw.worker.worker import shared
 
     python, ssh = str(target.option("python")), str(target.option("ssh")) or None
     if ssh and not python:

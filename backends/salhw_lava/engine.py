@@ -18,7 +18,7 @@ from salhw.session.executable import Executable
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
-from salhw.worker import Worker, WorkerLease
+from salhw.worker.worker import Worker, WorkerLease
 from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, arithmetic
 from salhw_lava.kinds import PROBES
 from salhw_lava.learning import EngineLimit

@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.diagnostics.arguments import folded
 from salhw.session.executable import Executable
-from salhw.worker import Worker, WorkerLease
+from salhw.worker.worker import Worker, WorkerLease
 from salhw_nest.plan import Plan
 
 ENGINE = "salhw_nest_simulator.engine"

@@ -2,7 +2,7 @@
 
 A package declares one as data, in a TOML file that ``Environment.from_toml`` reads, and names the object under the
 entry point group ``salhw.environments``. ``salhw setup NAME`` makes it, in the user's data folder; the backend then
-finds its interpreter with ``interpreter(NAME)`` and runs a ``salhw.worker.Worker`` in it.
+finds its interpreter with ``interpreter(NAME)`` and runs a ``Worker`` in it.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ import pytest
 
 import salhw
 from salhw import GLM, AllToAll, Exponential, Network, Population, Projection
-from salhw.worker import Worker
 from salhw.worker.supervisor import descendants, wait
+from salhw.worker.worker import Worker
 
 AT_MOST = 10.0  # s from the fault to the error
 SYNAPSES = Projection(name="p", pre="a", post="a", weights=AllToAll(weight=0.5), kernel=Exponential(tau_syn=10.0))

@@ -18,8 +18,8 @@ import salhw
 import salhw_lava
 from salhw import BackendError
 from salhw.session.session import EngineSession
-from salhw.worker import Worker, shared
 from salhw.worker.supervisor import processes
+from salhw.worker.worker import Worker, shared
 from salhw_lava import SOURCES, backend, engine, environment
 
 AT_MOST = 10.0  # s from the fault to the error

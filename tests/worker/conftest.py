@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from salhw.worker import Worker
 from salhw.worker.environments import find_python
 from salhw.worker.supervisor import processes
+from salhw.worker.worker import Worker
 
 HERE = Path(__file__).parent
 

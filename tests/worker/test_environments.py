@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from salhw import BackendError, DescriptionError, FileError
 from salhw.cli import app
-from salhw.worker import Worker
 from salhw.worker import environments as registry
 from salhw.worker.environments import Environment, find_python, home, interpreter, is_made, make
 from salhw.worker.supervisor import wait
+from salhw.worker.worker import Worker
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 EMPTY = Environment(name="empty", python=VERSION, imports=("json",))

@@ -19,8 +19,8 @@ import pytest
 from conftest import HERE, left, marked
 
 from salhw import BackendError
-from salhw.worker import Worker, WorkerLease
 from salhw.worker.supervisor import wait
+from salhw.worker.worker import Worker, WorkerLease
 
 AT_MOST = 10.0  # s from the fault to the error
 
@@ -163,7 +163,7 @@ def test_a_worker_whose_folder_vanished_is_replaced(worker: Worker, mark: str) -
 USER = """
 import ctypes, json, os, sys, threading
 from pathlib import Path
-from salhw.worker import Worker, shared
+from salhw.worker.worker import Worker, shared
 what, python, folder, ssh = sys.argv[1:]
 make = shared if what == "ends" else Worker
 worker = make(python, sources={"far": Path(folder)}, ssh=ssh or None)

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from salhw import BackendError
-from salhw.worker import Worker, link, remote, shared
+from salhw.worker import link, remote
+from salhw.worker.worker import Worker, shared
 
 FAR = {"far": HERE / "far"}
 
@@ -252,7 +253,7 @@ def test_a_worker_is_shared_by_what_makes_it(python: str) -> None:
 FORK = """
 import os, sys, time
 from pathlib import Path
-from salhw.worker import Worker
+from salhw.worker.worker import Worker
 worker = Worker(sys.argv[1], sources={"far": Path(sys.argv[2])})
 pid = worker.call("os:getpid", limit=10.0)
 for uses in (False, True):
