@@ -115,9 +115,10 @@ def _before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[lis
     take as much, so that what does not fit is refused before."""
     from salhw.session.backend import Weighing
 
+    if findings := [*check(net, target), *place(net, target)[1]]:
+        return findings, assumed(net)  # a backend need not know what the target does not have
     memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
-    findings = [*check(net, target), *place(net, target)[1]]
-    return findings or too_large(net, memory), memory
+    return too_large(net, memory), memory
 
 
 def calibrated(executable: Executable, calibration: Calibration) -> Executable:
