@@ -17,7 +17,7 @@ from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.parts import rule_name
 from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.description.probes import Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.closing import Closing
 from salhw.session.executable import Executable
@@ -30,8 +30,9 @@ from salhw_reference import event_driven, tabulated, time_driven
 from salhw_reference import layout as at
 from salhw_reference.choice import choose_kernel
 from salhw_reference.drive import drives
+from salhw_reference.kinds import steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
+from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, synapse_ranges
 from salhw_reference.state import initial
 from salhw_reference.tape import Tape
 
@@ -247,7 +248,7 @@ class ReferenceSession(Closing):
                 stack = np.stack([kept[s][probe.projection] for s in times], axis=1)
                 weights[probe.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
                 continue
-            name = probe.population
+            name = probe.about
             low, high = self._ranges[name]
             if isinstance(probe, Spikes):
                 mine = (neuron >= low) & (neuron < high)
@@ -256,7 +257,7 @@ class ReferenceSession(Closing):
             elif isinstance(probe, StateOccupancy):
                 occupancy[name] = self._occupied[:, states : states + 2 ** (high - low)].copy()
                 states += 2 ** (high - low)
-            else:
+            elif isinstance(probe, Membrane):
                 every = 1 if probe.every is None else steps(probe.every, net.dt)
                 first, end = -(-start // every), -(-stop // every)
                 part = tape.membrane[:, : end - first, columns : columns + high - low]

@@ -13,6 +13,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes, StateOccupancy, Weights
 from salhw.session.executable import Executable
@@ -74,8 +75,8 @@ class Samples:
 
 def sample_steps(net: Network, start: int, stop: int) -> Samples:
     """The samples of a run."""
-    probes = [probe for probe in net.probes if isinstance(probe, Weights)]
-    return Samples(start, stop, tuple((p.projection, in_steps(p.every, net.dt) or 1) for p in probes))
+    periods = ((probe.projection, in_steps(probe.every, net.dt) or 1) for probe in only(net.probes, Weights))
+    return Samples(start, stop, tuple(periods))
 
 
 def stops(start: int, stop: int, *cuts: Iterable[int]) -> Iterator[int]:
@@ -148,21 +149,20 @@ def recording(
         raster = rasters[p.name]
         flat = np.bincount(raster.instance * p.size + raster.neuron, minlength=len(ids) * p.size)
         counts[p.name] = flat.reshape(len(ids), p.size).astype(np.int64)
-    for probe in net.probes:
-        if isinstance(probe, Weights):
-            times = [step for step in sorted(weights) if probe.projection in weights[step]]
-            stack = np.stack([weights[step][probe.projection] for step in times], axis=1)
-            traces[probe.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
-        elif isinstance(probe, Spikes):
-            r, size = rasters[probe.population], net.population(probe.population).size
-            ends = start * net.dt, stop * net.dt
-            when = r.step.astype(np.float64) * net.dt
-            spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
-        elif isinstance(probe, StateOccupancy):
-            population = net.population(probe.population)
-            tau_ref = in_steps(population.neuron.refractory_period or 0.0, net.dt) or 0
-            every = Raster.joined([before[population.name], rasters[population.name]]).since(start - tau_ref)
-            occupied[population.name] = occupancy(every, population.size, len(ids), tau_ref, start, stop)
+    for sampled in only(net.probes, Weights):
+        times = [step for step in sorted(weights) if sampled.projection in weights[step]]
+        stack = np.stack([weights[step][sampled.projection] for step in times], axis=1)
+        traces[sampled.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
+    for probe in only(net.probes, Spikes):
+        r, size = rasters[probe.population], net.population(probe.population).size
+        ends = start * net.dt, stop * net.dt
+        when = r.step.astype(np.float64) * net.dt
+        spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
+    for state in only(net.probes, StateOccupancy):
+        population = net.population(state.population)
+        tau_ref = in_steps(population.neuron.refractory_period or 0.0, net.dt) or 0
+        every = Raster.joined([before[population.name], rasters[population.name]]).since(start - tau_ref)
+        occupied[population.name] = occupancy(every, population.size, len(ids), tau_ref, start, stop)
     return Recording(
         ids=ids,
         start=start * net.dt,
