@@ -100,7 +100,7 @@ def declared_weights(lab: Lab) -> FloatArray:
 
 
 def forms(lab: Lab, most: int) -> dict[str, tuple[int, Connector]]:
-    """Neurons and synapses: many trios in one population, or a single one where every pair of neurons takes a synapse."""
+    """How many trios in one population, and their synapses: many, or few where every pair of neurons takes one."""
     n = copies(lab, 3, synapses=6, most=3 * most)
     weights, (post, pre) = declared_weights(lab), np.nonzero(WEIGHTS)
     shift = 3 * np.arange(n)[:, None]
