@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from salhw.description.network import Network
 from salhw.substrate.target import Target
-from salhw_reference.kinds import NEURONS, PROBES, psp
+from salhw_reference.kinds import NEURONS, PROBES, PSPS
 
 KERNELS = ("auto", "event-driven", "time-driven")
 
@@ -31,7 +31,7 @@ def _not_event_driven(net: Network) -> str:
     """Why the event-driven kernel cannot run a network; empty if it can."""
     reasons = [
         *(NEURONS[p.neuron](p.neuron, net.dt).stepwise for p in net.populations),
-        *(psp(p.kernel, net.dt).stepwise for p in net.projections),
+        *(PSPS[p.kernel].stepwise for p in net.projections),
         *(PROBES[probe] for probe in net.probes),
     ]
     return next(filter(None, reasons), "")

@@ -78,33 +78,26 @@ def period(neuron: Neuron, dt: float) -> int:
 
 @dataclass(frozen=True)
 class ReferencePSP:
-    """The ``code`` of a PSP's shape and for how many steps it lasts, None if it fades. ``stepwise`` as of neurons."""
+    """The ``code`` of a PSP's shape, and whether it ``ends`` after tau_syn; others fade. ``stepwise`` as of neurons."""
 
     code: int
-    length: int | None = None
+    ends: bool = False
     stepwise: str = "PSPs that are not rectangular"
 
 
-def _rectangular(kernel: Rectangular, dt: float) -> ReferencePSP:
-    return ReferencePSP(RECTANGULAR, steps(kernel.tau_syn, dt), stepwise="")
-
-
-def _exponential(kernel: Exponential, dt: float) -> ReferencePSP:
-    return ReferencePSP(EXPONENTIAL)
-
-
-def _alpha(kernel: Alpha, dt: float) -> ReferencePSP:
-    return ReferencePSP(ALPHA)
-
-
-KERNELS: ByKind[Callable[[Any, float], ReferencePSP]] = ByKind(
-    WHO, {Rectangular: _rectangular, Exponential: _exponential, Alpha: _alpha}
+PSPS = ByKind(
+    WHO,
+    {
+        Rectangular: ReferencePSP(RECTANGULAR, ends=True, stepwise=""),
+        Exponential: ReferencePSP(EXPONENTIAL),
+        Alpha: ReferencePSP(ALPHA),
+    },
 )
 
 
-def psp(kernel: Kernel, dt: float) -> ReferencePSP:
-    """What a kernel becomes."""
-    return KERNELS[kernel](kernel, dt)
+def length(kernel: Kernel, dt: float) -> int | None:
+    """The steps that a PSP lasts; None if it fades."""
+    return steps(kernel.tau_syn, dt) if PSPS[kernel].ends else None
 
 
 # windows and rules --------------------------------------------------------------------------------------------------
@@ -179,7 +172,7 @@ PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "me
 
 KNOWN: Mapping[str, ByKind[Any]] = {
     "neurons": NEURONS,
-    "kernels": KERNELS,
+    "kernels": PSPS,
     "windows": WINDOWS,
     "plasticity": RULES,
     "stimuli": STIMULI,

@@ -33,11 +33,12 @@ from salhw_reference.kinds import (
     EXACT,
     LOGISTIC,
     NEURONS,
+    PSPS,
     RECTANGULAR,
     RULES,
     WINDOWS,
+    length,
     period,
-    psp,
     reach,
     steps,
 )
@@ -90,7 +91,7 @@ def _projections(net: Network) -> dict[int, Any]:
         lowest = max((low for low, _ in bounds), default=-np.inf)
         highest = min((high for _, high in bounds), default=np.inf)
         shape[k] = np.exp(-ratio), ratio, p.kernel.height, lowest, highest
-        kernel[k] = psp(p.kernel, net.dt).code
+        kernel[k] = PSPS[p.kernel].code
         renew[k] = p.kernel.superposition == "last"
         i, j, _ = _synapses(net, p.name)
         i, j = i + ranges[p.post][0], j + ranges[p.pre][0]
@@ -189,8 +190,8 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
             yield period(population.neuron, net.dt), f"populations.{population.name}.tau_ref"
     for p in net.projections:
         delay = 1 + steps(p.delay, net.dt)
-        length = psp(p.kernel, net.dt).length or 0
-        yield delay + length, f"projections.{p.name}.{'delay' if delay > length else 'kernel.tau_syn'}"
+        lasts = length(p.kernel, net.dt) or 0
+        yield delay + lasts, f"projections.{p.name}.{'delay' if delay > lasts else 'kernel.tau_syn'}"
     for k, number, rule in rules_of(net):
         p = net.projections[k]
         for name, w, _, mode in branches(net, p, rule):
@@ -213,9 +214,8 @@ def _heads(net: Network) -> IntArray:
     for k, p in enumerate(net.projections):
         delay = 1 + steps(p.delay, net.dt)
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
-        length = psp(p.kernel, net.dt).length
-        if length is not None:
-            heads.append((delay + length, ENDS, k, *ranges[p.pre]))
+        if (lasts := length(p.kernel, net.dt)) is not None:
+            heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))
     for r, (k, _, rule) in enumerate(rules_of(net)):
         for side, (_, w, partner, mode) in enumerate(branches(net, net.projections[k], rule)):
             if mode == BY_COUNT:
@@ -304,10 +304,10 @@ def build(net: Network, *, event_driven: bool) -> Program:
 def _fits_table(net: Network, arrays: dict[int, Any]) -> bool:
     """Whether every hazard is a function of who has a PSP under way: few GLM neurons, one projection whose PSPs never
     overlap, and weights that change between stretches only."""
-    length = psp(net.projections[0].kernel, net.dt).length if len(net.projections) == 1 else None
+    lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
     return (
-        length is not None
-        and length <= arrays[at.REF].min()
+        lasts is not None
+        and lasts <= arrays[at.REF].min()
         and len(arrays[at.KIND]) <= TABULATED
         and bool(np.isin(arrays[at.KIND], (LOGISTIC, EXACT)).all())
         and not only(net.stimuli, SpikeTimes)
