@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salhw import DescriptionError, Network
@@ -87,6 +87,7 @@ def test_every_field_of_the_rest_has_a_marker(model: type[Model]) -> None:
 
 
 @pytest.mark.parametrize(("cls", "field", "mark"), FIELDS)
+@settings(deadline=None)
 @given(dt=st.sampled_from(STEPS))
 def test_both_examples_are_inside_and_differ(cls: type[Kind], field: str, mark: Mark, dt: float) -> None:
     fields = ordinary(cls, dt)
@@ -98,6 +99,7 @@ def test_both_examples_are_inside_and_differ(cls: type[Kind], field: str, mark: 
 
 
 @pytest.mark.parametrize(("cls", "field", "mark"), [entry for entry in FIELDS if entry.values[2].outside is not None])
+@settings(deadline=None)
 @given(dt=st.sampled_from(STEPS))
 def test_the_example_outside_is_refused_at_the_field(cls: type[Kind], field: str, mark: Mark, dt: float) -> None:
     data, path = network(cls, ordinary(cls, dt) | {field: mark.at(mark.outside, dt)}, dt)
@@ -145,6 +147,7 @@ def test_examples_of_connectors_connect(cls: type[Connector], recurrent: bool) -
 
 
 @pytest.mark.parametrize("cls", [entry for entry in KINDS if issubclass(entry.values[0], Window)])
+@settings(deadline=None)
 @given(first=st.floats(0.0, 30.0), second=st.floats(0.0, 30.0))
 def test_windows_are_as_far_and_as_memoryless_as_they_say(cls: type[Window], first: float, second: float) -> None:
     window = cls(**ordinary(cls, 1.0))

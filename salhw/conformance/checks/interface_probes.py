@@ -152,7 +152,7 @@ def occupancy_agrees_with_spikes(lab: Lab) -> Evidence:
     net = rigs.crowd(lab, 3, weight=0.5, wanted=[StateOccupancy("a")])
     if len(net.probes) < 2:
         raise rigs.missing("probes", "Spikes and StateOccupancy", [*lab.target.probes])
-    steps, last = 400, round(getattr(net.population("a").neuron, "tau_ref", 10 * lab.dt) / lab.dt)
+    steps, last = 400, round((net.population("a").neuron.refractory_period or 10 * lab.dt) / lab.dt)
     with lab.open(net, instances=2) as session:
         recording = session.run(steps * lab.dt)
     counts, wrong = recording.occupancy_counts["a"], 0
