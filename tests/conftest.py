@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+
+import pytest
 
 # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: Ctrl-C would do nothing
 # in any test that sends one.
@@ -17,3 +20,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture
+def kinds_forgotten() -> Iterator[None]:
+    """Kinds that a test defines are not known after it."""
+    from salhw.description.kinds import Kind
+
+    before = {group: dict(group.members) for group in Kind.__subclasses__()}
+    yield
+    for group, members in before.items():
+        group.members.clear()
+        group.members.update(members)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil, floor, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.probes import Spikes, StateOccupancy, Weights
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.session.lowering import Lowering
+from salhw.session.lowering import Lowering, unknown_kinds
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_brainscales2.circuit import ticks_per_step
@@ -49,10 +50,15 @@ STEPS = (1.25, 1.0, 0.8, 0.625, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.08, 0.05, 0.0
 PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Weights: None, StateOccupancy: None})
 """What can be seen of the chip."""
 
+KNOWN: dict[str, ByKind[Any]] = {
+    "neurons": CELLS, "kernels": PSPS, "plasticity": RULES, "windows": WINDOWS, "stimuli": DRIVES, "probes": PROBES,
+}  # fmt: skip
+"""The kinds that stand for something on the chip; connectors of any kind list their synapses."""
+
 
 def lower(net: Network, target: Target) -> Lowering:
     """The network as the chip can learn it; what does not go together is refused, what differs is named."""
-    if unknown := [*_unknown(net)]:
+    if unknown := unknown_kinds(net, KNOWN):
         return Lowering(net, tuple(unknown))
     refused = [*_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
     if refused:
@@ -69,23 +75,6 @@ def lower(net: Network, target: Target) -> Lowering:
     ]  # fmt: skip
     notes = tuple(_notes(lowered, target, placed))
     return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
-
-
-def _unknown(net: Network) -> Iterator[Diagnostic]:
-    """Kinds that nothing here stands for, whatever the target declares."""
-    for population in net.populations:
-        yield from CELLS.refused(f"populations.{population.name}.neuron", population.neuron)
-    for p in net.projections:
-        yield from PSPS.refused(f"projections.{p.name}.kernel", p.kernel)
-        for k, rule in enumerate(p.plasticity):
-            path = f"projections.{p.name}.{rule_name(p, k)}"
-            yield from RULES.refused(path, rule)
-            for name, part in rule.parts() if rule in RULES else ():
-                yield from WINDOWS.refused(f"{path}.{name}", part)
-    for k, stimulus in enumerate(net.stimuli):
-        yield from DRIVES.refused(f"stimuli[{k}]", stimulus)
-    for k, probe in enumerate(net.probes):
-        yield from PROBES.refused(f"probes[{k}]", probe)
 
 
 def scaled(net: Network, target: Target) -> Target:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 from salhw.description.kinds import ByKind
-from salhw.description.network import Network
-from salhw.description.parts import rule_name
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
-from salhw.diagnostics import Diagnostic
 from salhw_lava.arithmetic import BACKEND
 from salhw_lava.psps import PSPS
 from salhw_lava.rules import RULES, WINDOWS
@@ -18,21 +15,8 @@ from salhw_lava.words import NEURON_KINDS
 PROBES = ByKind(BACKEND, {Spikes: False, Membrane: True, Weights: False, StateOccupancy: False})
 """Whether the potentials of the population are recorded for it."""
 
-
-def unknown_kinds(net: Network) -> Iterator[Diagnostic]:
-    """A finding for everything in a network that is of a kind without a lowering here."""
-    for population in net.populations:
-        yield from NEURON_KINDS.refused(f"populations.{population.name}.neuron", population.neuron)
-    for projection in net.projections:
-        path = f"projections.{projection.name}"
-        yield from PSPS.refused(f"{path}.kernel", projection.kernel)
-        for k, rule in enumerate(projection.plasticity):
-            at = f"{path}.{rule_name(projection, k)}"
-            yield from RULES.refused(at, rule)
-            if rule in RULES:
-                for name, part in rule.parts():
-                    yield from WINDOWS.refused(f"{at}.{name}", part)
-    for k, stimulus in enumerate(net.stimuli):
-        yield from STIMULI.refused(f"stimuli[{k}]", stimulus)
-    for k, probe in enumerate(net.probes):
-        yield from PROBES.refused(f"probes[{k}]", probe)
+KNOWN: dict[str, ByKind[Any]] = {
+    "neurons": NEURON_KINDS, "kernels": PSPS, "plasticity": RULES, "windows": WINDOWS, "stimuli": STIMULI,
+    "probes": PROBES,
+}  # fmt: skip
+"""The kinds that Loihi 2 knows, by section of the target; a connector of any kind runs."""

@@ -11,11 +11,11 @@ from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.session.lowering import Lowering
+from salhw.session.lowering import Lowering, unknown_kinds
 from salhw.substrate.target import Target
 from salhw_lava.arithmetic import LARGEST_WEIGHT, LOIHI_1_INPUT, Arithmetic, arithmetic, with_weight_exponent
 from salhw_lava.cores import occupied
-from salhw_lava.kinds import unknown_kinds
+from salhw_lava.kinds import KNOWN
 from salhw_lava.learning import LONGEST_EPOCH, EngineLimit, rounded_up
 from salhw_lava.psps import psp
 from salhw_lava.reach import at_once, own_weights
@@ -29,7 +29,7 @@ LONGEST_DELAY = 62  # steps
 
 def lower(net: Network, target: Target) -> Lowering:
     """See Backend.lower. A pure function."""
-    if unknown := [*unknown_kinds(net)]:
+    if unknown := unknown_kinds(net, KNOWN):
         return Lowering(net, tuple(unknown))
     target = chosen(net, target)
     units = arithmetic(target)

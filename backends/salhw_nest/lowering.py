@@ -30,7 +30,7 @@ KEPT = 8 * 2**30  # bytes of these ticks, for all neurons together
 
 def lower(net: Network, target: Target) -> Lowering:
     """The network as it is; what does not go together is refused, what differs is named."""
-    if refused := [*unknown(net, target)]:
+    if refused := unknown(net, target):
         return Lowering(net, tuple(refused))
     net, delayed = _delayed(net, target)
     refused = [

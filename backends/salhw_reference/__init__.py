@@ -12,13 +12,14 @@ from salhw.description.network import Network
 from salhw.diagnostics import Diagnostic
 from salhw.machine import Memory
 from salhw.session.executable import Executable
-from salhw.session.lowering import Lowering
-from salhw.session.memory import sizes
+from salhw.session.lowering import Lowering, unknown_kinds
+from salhw.session.memory import assumed, sizes
 from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 from salhw_reference.choice import choose_algorithm
+from salhw_reference.kinds import KNOWN, reach
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -38,6 +39,8 @@ class ReferenceBackend:
 
     def lower(self, net: Network, target: Target) -> Lowering:
         """Nothing is approximated; only the algorithm is chosen."""
+        if unknown := unknown_kinds(net, KNOWN):
+            return Lowering(net, tuple(unknown))
         absolute = [name for name in RELATIVE if target.variability.get(name, _NONE).mode == "absolute"]
         if absolute:
             path, fix = f"target.variability.{absolute[0]}.mode", "mode = 'relative'"
@@ -50,10 +53,13 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
-        from salhw_reference.program import LONGEST_TABLE, horizons, reach, ring, rules_of
+        from salhw_reference.program import LONGEST_TABLE, branches, horizons, ring
 
+        if unknown_kinds(net, KNOWN):
+            return assumed(net)  # it will not be lowered
         neurons, static, plastic = sizes(net)
-        windows = [reach(w, net.dt) for _, _, rule in rules_of(net) for w in (rule.causal, rule.anticausal)]
+        rules = [(p, rule) for p in net.projections for rule in p.plasticity]
+        windows = [reach(window, net.dt) for p, rule in rules for _, window, _, _ in branches(net, p, rule)]
         table = sum(last for last in windows if last <= LONGEST_TABLE)
         longest, path = max(horizons(net), default=(1, ""))
         past, rest = 16 * ring(net, longest), 1600 + 850 * neurons + 24 * static + 91 * plastic

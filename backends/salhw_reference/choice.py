@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
-from salhw.description.neurons import LIF
-from salhw.description.probes import Membrane
 from salhw.substrate.target import Target
+from salhw_reference.kinds import NEURONS, PROBES, PSPS
 
 SMALL = 64  # neurons up to which waiting for events beats visiting every neuron at every step
 
@@ -25,8 +23,9 @@ def choose_algorithm(net: Network, target: Target) -> tuple[str, str]:
 
 def _not_event_driven(net: Network) -> str:
     """Why the event-driven algorithm cannot run a network; empty if it can."""
-    if any(isinstance(p.neuron, LIF) for p in net.populations):
-        return "LIF neurons"
-    if any(not isinstance(p.kernel, Rectangular) for p in net.projections):
-        return "PSPs that are not rectangular"
-    return "membrane probes" if any(isinstance(p, Membrane) for p in net.probes) else ""
+    reasons = [
+        *(NEURONS[p.neuron](p.neuron, net.dt).stepwise for p in net.populations),
+        *(PSPS[p.kernel].stepwise for p in net.projections),
+        *(PROBES[probe] for probe in net.probes),
+    ]
+    return next(filter(None, reasons), "")

@@ -9,8 +9,8 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
-from salhw_reference.program import neuron_ranges, steps
+from salhw_reference.kinds import STIMULI, steps
+from salhw_reference.program import neuron_ranges
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,16 @@ class Drives:
 
 
 def drives(net: Network) -> Drives:
-    """The stretches of all stimuli but forced spikes, which are a list of their own."""
-    windowed = [s for s in net.stimuli if not isinstance(s, SpikeTimes)]
-    edges = {0}
-    for s in windowed:
-        edges |= {steps(s.start, net.dt)} | ({steps(s.stop, net.dt)} if s.stop is not None else set())
-    begin = sorted(edges)
-    return Drives(begin, [_drive(net, windowed, step) for step in begin])
+    """The stretches of all stimuli."""
+    begin = sorted({0} | {steps(edge, net.dt) for s in net.stimuli for edge in s.span if edge is not None})
+    return Drives(begin, [_drive(net, step) for step in begin])
 
 
-def _drive(net: Network, stimuli: list[Poisson | Clamp | Current], step: int) -> FloatArray:
+def _drive(net: Network, step: int) -> FloatArray:
     n, ranges = sum(p.size for p in net.populations), neuron_ranges(net)
     drive = np.zeros((3, n))
-    for s in stimuli:
-        if not steps(s.start, net.dt) <= step or (s.stop is not None and step >= steps(s.stop, net.dt)):
-            continue
-        low, high = ranges[s.population]
-        if isinstance(s, Current):
-            drive[0, low:high] += s.amplitude
-        elif isinstance(s, Poisson):
-            drive[2, low:high] += np.asarray(s.rate) * net.dt / 1000.0
-        else:
-            chosen = np.arange(high - low) if s.neurons is None else s.neurons
-            drive[1, low + chosen] = np.asarray(s.state) + 1
+    for s in net.stimuli:
+        start, stop = s.span
+        if steps(start, net.dt) <= step and (stop is None or step < steps(stop, net.dt)):
+            STIMULI[s](s, drive[:, slice(*ranges[s.population])], net.dt)
     return drive

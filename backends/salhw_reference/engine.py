@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kinds import only
 from salhw.description.parts import rule_name
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.probes import Membrane, Spikes, StateOccupancy
@@ -26,8 +27,9 @@ from salhw_reference import event_driven, tabulated, time_driven
 from salhw_reference import layout as at
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
+from salhw_reference.kinds import steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, steps, synapse_ranges
+from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, synapse_ranges
 from salhw_reference.state import initial as at_rest
 from salhw_reference.tape import Tape
 
@@ -178,22 +180,21 @@ class ReferenceEngine:
         counts, occupied = self._counted
         rasters, membranes, occupancy = {}, {}, {}
         states = columns = 0
-        for probe in net.probes:
-            if not isinstance(probe, Spikes | StateOccupancy | Membrane):
-                continue
-            name, (low, high) = probe.population, self._ranges[probe.population]
-            if isinstance(probe, Spikes):
-                mine = (neuron >= low) & (neuron < high) & (step < self.step)
-                rasters[name] = Raster(instance[mine], neuron[mine] - low, step[mine])
-            elif isinstance(probe, StateOccupancy):
-                occupancy[name] = occupied[:, states : states + 2 ** (high - low)]
-                states += 2 ** (high - low)
-            else:
-                every = 1 if probe.every is None else steps(probe.every, net.dt)
-                first, end = -(-self._start // every), -(-self.step // every)
-                part = self._tape.membrane[:, : end - first, columns : columns + high - low]
-                membranes[name] = Trace(np.arange(first, end, dtype=np.float64) * (every * net.dt), part)
-                columns += high - low
+        for p in only(net.probes, Spikes):
+            low, high = self._ranges[p.population]
+            mine = (neuron >= low) & (neuron < high) & (step < self.step)
+            rasters[p.population] = Raster(instance[mine], neuron[mine] - low, step[mine])
+        for state in only(net.probes, StateOccupancy):
+            size = net.population(state.population).size
+            occupancy[state.population] = occupied[:, states : states + 2**size]
+            states += 2**size
+        for probe in only(net.probes, Membrane):
+            size, every = net.population(probe.population).size, steps(probe.every or net.dt, net.dt)
+            first, end = -(-self._start // every), -(-self.step // every)
+            part = self._tape.membrane[:, : end - first, columns : columns + size]
+            time = np.arange(first, end, dtype=np.float64) * (every * net.dt)
+            membranes[probe.population] = Trace(time, part)
+            columns += size
         counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}
         return Recorded(rasters, membranes, counted, occupancy)
 

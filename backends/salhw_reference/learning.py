@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, RESTRICTED
 from salhw_reference.layout import (
     BRANCH,
     CURRENT,
@@ -41,16 +42,7 @@ from salhw_reference.layout import (
     N,
     R,
 )
-from salhw_reference.program import (
-    BY_COUNT,
-    BY_TABLE,
-    BY_TRACE,
-    EXPONENTIALLY,
-    ON_SPIKE,
-    PERIODIC,
-    RESTRICTED,
-    RUN_END,
-)
+from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 
 
 @inlined

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.jit import helper, inlined
+from salhw_reference.kinds import ALPHA, LOGISTIC, SOURCE
 from salhw_reference.layout import (
     ARRIVED,
     CODES,
@@ -51,7 +52,7 @@ from salhw_reference.layout import (
     P,
 )
 from salhw_reference.learning import learn
-from salhw_reference.program import ALPHA, ARRIVES, ENDS, FREES, LOGISTIC, SOURCE
+from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
 

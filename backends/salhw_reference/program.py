@@ -18,30 +18,35 @@ import numpy as np
 
 from salhw.description.connectivity import count, synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.kernels import Alpha, Exponential, Rectangular
+from salhw.description.kinds import only
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF
-from salhw.description.parts import Population, rule_name
-from salhw.description.plasticity import PairSTDP
+from salhw.description.parts import Projection, rule_name
+from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Membrane, Spikes, StateOccupancy
 from salhw.description.stimuli import SpikeTimes
-from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
+from salhw.description.windows import Window
 from salhw_reference import layout as at
+from salhw_reference.kinds import (
+    ALL,
+    BY_COUNT,
+    BY_TABLE,
+    EXACT,
+    LOGISTIC,
+    NEURONS,
+    PSPS,
+    RECTANGULAR,
+    RULES,
+    WINDOWS,
+    length,
+    period,
+    reach,
+    steps,
+)
 
-LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # neuron kinds
-RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # kernel kinds
 FREES, ARRIVES, ENDS, EXPIRES = 0, 1, 2, 3  # what a head does
-ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
-BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
-NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
-EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
-WITHOUT_TABLE = {ExponentialWindow: EXPONENTIALLY, TriangularWindow: LINEARLY}
-
 TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
-
-PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 
 
 def neuron_ranges(net: Network) -> dict[str, tuple[int, int]]:
@@ -63,29 +68,14 @@ def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
     return synapses(net.projection(name).weights, *net.ends(name))
 
 
-def steps(time: float, dt: float) -> int:
-    """A time that the description has already put on the grid."""
-    return round(time / dt)
-
-
 def _neurons(net: Network) -> dict[int, Any]:
     kind, ref, leak = [], [], []
     for population in net.populations:
-        code, period, constants = _neuron(population, net.dt)
-        kind += [code] * population.size
-        ref += [period] * population.size
-        leak += [constants] * population.size
+        made = NEURONS[population.neuron](population.neuron, net.dt)
+        kind += [made.code] * population.size
+        ref += [period(population.neuron, net.dt)] * population.size
+        leak += [made.leak] * population.size
     return {at.KIND: np.array(kind), at.REF: np.array(ref), at.LEAK: np.array(leak)}
-
-
-def _neuron(population: Population, dt: float) -> tuple[int, int, tuple[float, ...]]:
-    neuron = population.neuron
-    if isinstance(neuron, GLM):
-        return LOGISTIC if neuron.discretisation == "logistic" else EXACT, steps(neuron.tau_ref, dt), (0.0,) * 4
-    if isinstance(neuron, LIF):
-        constants = (np.exp(-dt / neuron.tau_m), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
-        return INTEGRATE, steps(neuron.tau_ref, dt), constants
-    return SOURCE, 1, (0.0,) * 4
 
 
 def _projections(net: Network) -> dict[int, Any]:
@@ -101,7 +91,7 @@ def _projections(net: Network) -> dict[int, Any]:
         lowest = max((low for low, _ in bounds), default=-np.inf)
         highest = min((high for _, high in bounds), default=np.inf)
         shape[k] = np.exp(-ratio), ratio, p.kernel.height, lowest, highest
-        kernel[k] = {Rectangular: RECTANGULAR, Exponential: EXPONENTIAL, Alpha: ALPHA}[type(p.kernel)]
+        kernel[k] = PSPS[p.kernel].code
         renew[k] = p.kernel.superposition == "last"
         i, j, _ = _synapses(net, p.name)
         i, j = i + ranges[p.post][0], j + ranges[p.pre][0]
@@ -131,16 +121,15 @@ def _projections(net: Network) -> dict[int, Any]:
     }
 
 
-def rules_of(net: Network) -> list[tuple[int, int, PairSTDP]]:
+def rules_of(net: Network) -> list[tuple[int, int, PlasticityRule]]:
     """(projection number, rule number, rule) in the order in which the program holds them."""
     return [(k, r, rule) for k, p in enumerate(net.projections) for r, rule in enumerate(p.plasticity)]
 
 
 def _smallest_interval(net: Network, population: str) -> float:
     """The shortest time between two spikes of one neuron, in steps."""
-    forced = any(isinstance(s, SpikeTimes) and s.population == population for s in net.stimuli)
-    chosen = net.population(population)
-    return 1 if forced else _neuron(chosen, net.dt)[1]
+    forced = any(s.population == population for s in only(net.stimuli, SpikeTimes))
+    return 1 if forced else period(net.population(population).neuron, net.dt)
 
 
 def _symmetric(net: Network, name: str) -> bool:
@@ -150,10 +139,13 @@ def _symmetric(net: Network, name: str) -> bool:
     return net.projection(name).pre == net.projection(name).post and np.array_equal(post[order], pre)
 
 
-def reach(window: Window, dt: float) -> int:
-    """The steps after which a window counts as 0."""
-    lasts = NEGLIGIBLE if isinstance(window, ExponentialWindow) else 1.0
-    return ceil(min(lasts * window.tau / dt, 2.0**62))  # checked later, where it is too long
+def branches(net: Network, p: Projection, rule: PlasticityRule) -> Iterator[tuple[str, Window, str, int]]:
+    """Name, window, population of the earlier spikes, and how it sums over these, of each branch of a rule."""
+    made = RULES[rule](rule)
+    for (name, window), partner in zip(made.windows, (p.pre, p.post), strict=True):
+        sums = WINDOWS[window].sums
+        alone = sums == BY_COUNT and reach(window, net.dt) <= _smallest_interval(net, partner)
+        yield name, window, partner, BY_TABLE if alone or made.pairing != ALL else sums
 
 
 def _rules(net: Network) -> dict[int, Any]:
@@ -165,25 +157,24 @@ def _rules(net: Network) -> dict[int, Any]:
         p = net.projections[k]
         low, high = ranges[p.name]
         update = {"spike": ON_SPIKE, "run end": RUN_END}.get(r.update, PERIODIC)
-        period = steps(r.period, net.dt) if r.period is not None else 0
-        row = [k, PAIRINGS[r.pairing], update, period, low, accumulator]
+        every = steps(r.period, net.dt) if r.period is not None else 0
+        row = [k, RULES[r](r).pairing, update, every, low, accumulator]
         accumulator += high - low
-        for w, partner in ((r.causal, p.pre), (r.anticausal, p.post)):
-            exponential = isinstance(w, ExponentialWindow)
+        windows = []
+        for _, w, _, mode in branches(net, p, r):
+            windows.append(w)
             last = reach(w, net.dt)
-            alone = not exponential and last <= _smallest_interval(net, partner)
-            mode = BY_TABLE if r.pairing != "all" or alone else BY_TRACE if exponential else BY_COUNT
             if last > LONGEST_TABLE:
-                row += [mode, WITHOUT_TABLE[type(w)], last]
+                row += [mode, WINDOWS[w].formula, last]
                 continue
             shape = w.shape(np.arange(last + 1, dtype=np.float64) * net.dt)
             shape[-1] = 0.0
             row += [mode, used, last]
             table.append(shape)
             used += last + 1
-        mirrored = (r.causal.kind, r.causal.tau) == (r.anticausal.kind, r.anticausal.tau) and _symmetric(net, p.name)
+        mirrored = len({(w.kind, w.tau) for w in windows}) == 1 and _symmetric(net, p.name)
         rule.append([*row, mirrored])
-        window.append((r.causal.tau / net.dt, r.anticausal.tau / net.dt))
+        window.append([w.tau / net.dt for w in windows])
     return {
         at.RULE: np.array(rule, np.int64).reshape(-1, at.RULE_WIDTH),
         at.WINDOW_LENGTH: np.array(window).reshape(-1, 2),
@@ -195,44 +186,40 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
     """For how many steps a spike has something to do, and the path of the time that says so: refractory periods, delays
     with the PSPs that end after them, triangular windows over all pairs."""
     for population in net.populations:
-        if isinstance(population.neuron, GLM | LIF):
-            yield _neuron(population, net.dt)[1], f"populations.{population.name}.tau_ref"
+        if population.neuron.refractory_period is not None:
+            yield period(population.neuron, net.dt), f"populations.{population.name}.tau_ref"
     for p in net.projections:
         delay = 1 + steps(p.delay, net.dt)
-        psp = steps(p.kernel.tau_syn, net.dt) if isinstance(p.kernel, Rectangular) else 0
-        yield delay + psp, f"projections.{p.name}.{'delay' if delay > psp else 'kernel.tau_syn'}"
+        lasts = length(p.kernel, net.dt) or 0
+        yield delay + lasts, f"projections.{p.name}.{'delay' if delay > lasts else 'kernel.tau_syn'}"
     for k, number, rule in rules_of(net):
         p = net.projections[k]
-        for side, w, partner in (("causal", rule.causal, p.pre), ("anticausal", rule.anticausal, p.post)):
-            last = reach(w, net.dt)
-            counted = rule.pairing == "all" and last > _smallest_interval(net, partner)
-            if counted and not isinstance(w, ExponentialWindow):
-                yield last, f"projections.{p.name}.{rule_name(p, number)}.{side}.tau"
+        for name, w, _, mode in branches(net, p, rule):
+            if mode == BY_COUNT:
+                yield reach(w, net.dt), f"projections.{p.name}.{rule_name(p, number)}.{name}.tau"
 
 
 def ring(net: Network, longest: int) -> int:
     """How many past spikes are kept at most, as many as ``longest`` steps can have; a power of two."""
-    forced = any(isinstance(s, SpikeTimes) and any(len(train) for train in s.times) for s in net.stimuli)
-    spacing = 1 if forced else min(_neuron(p, net.dt)[1] for p in net.populations)
+    forced = any(len(train) for s in only(net.stimuli, SpikeTimes) for train in s.times)
+    spacing = 1 if forced else min(period(p.neuron, net.dt) for p in net.populations)
     return 1 << ceil(log2(sum(p.size for p in net.populations) * (longest // spacing + 3)))
 
 
-def _heads(net: Network, arrays: dict[int, Any]) -> IntArray:
+def _heads(net: Network) -> IntArray:
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
-        if isinstance(population.neuron, GLM | LIF):
-            heads.append((_neuron(population, net.dt)[1], FREES, 0, *ranges[population.name]))
+        if population.neuron.refractory_period is not None:
+            heads.append((period(population.neuron, net.dt), FREES, 0, *ranges[population.name]))
     for k, p in enumerate(net.projections):
         delay = 1 + steps(p.delay, net.dt)
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
-        if isinstance(p.kernel, Rectangular):
-            heads.append((delay + steps(p.kernel.tau_syn, net.dt), ENDS, k, *ranges[p.pre]))
-    for r, (k, _, _) in enumerate(rules_of(net)):
-        p = net.projections[k]
-        for side, partner in enumerate((p.pre, p.post)):
-            mode, _, last = arrays[at.RULE][r, at.BRANCH + 3 * side :][:3]
+        if (lasts := length(p.kernel, net.dt)) is not None:
+            heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))
+    for r, (k, _, rule) in enumerate(rules_of(net)):
+        for side, (_, w, partner, mode) in enumerate(branches(net, net.projections[k], rule)):
             if mode == BY_COUNT:
-                heads.append((int(last), EXPIRES, 2 * r + side, *ranges[partner]))
+                heads.append((reach(w, net.dt), EXPIRES, 2 * r + side, *ranges[partner]))
     return np.array(heads, np.int64).reshape(-1, 5)
 
 
@@ -240,8 +227,7 @@ def _forced(net: Network) -> IntArray:
     ranges = neuron_ranges(net)
     spikes = {
         (steps(float(time), net.dt), ranges[s.population][0] + neuron)
-        for s in net.stimuli
-        if isinstance(s, SpikeTimes)
+        for s in only(net.stimuli, SpikeTimes)
         for neuron, train in enumerate(s.times)
         for time in train
     }
@@ -253,17 +239,16 @@ def _probes(net: Network) -> dict[int, Any]:
     record = np.zeros(sum(p.size for p in net.populations), np.int64)
     occupancy, membrane = [], []
     counters = columns = 0
-    for probe in net.probes:
-        if isinstance(probe, Spikes):
-            record[slice(*ranges[probe.population])] = 1
-        elif isinstance(probe, StateOccupancy):
-            low, high = ranges[probe.population]
-            occupancy.append((low, high, counters))
-            counters += 2 ** (high - low)
-        elif isinstance(probe, Membrane):
-            low, high = ranges[probe.population]
-            membrane.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
-            columns += high - low
+    for spikes in only(net.probes, Spikes):
+        record[slice(*ranges[spikes.population])] = 1
+    for state in only(net.probes, StateOccupancy):
+        low, high = ranges[state.population]
+        occupancy.append((low, high, counters))
+        counters += 2 ** (high - low)
+    for probe in only(net.probes, Membrane):
+        low, high = ranges[probe.population]
+        membrane.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
+        columns += high - low
     return {
         at.RECORD: record,
         at.OCCUPANCY: np.array(occupancy, np.int64).reshape(-1, 3),
@@ -295,7 +280,7 @@ class ReferenceProgram:
 def build(net: Network, *, event_driven: bool) -> ReferenceProgram:
     """Lower a checked network."""
     arrays = _neurons(net) | _projections(net) | _rules(net) | _probes(net)
-    arrays[at.HEAD] = _heads(net, arrays)
+    arrays[at.HEAD] = _heads(net)
     arrays[at.FORCED] = _forced(net)
     layout = at.Layout()
     floats = (at.LEAK, at.SHAPE, at.TABLE, at.WINDOW_LENGTH)
@@ -319,12 +304,12 @@ def build(net: Network, *, event_driven: bool) -> ReferenceProgram:
 def _fits_table(net: Network, arrays: dict[int, Any]) -> bool:
     """Whether every hazard is a function of who has a PSP under way: few GLM neurons, one projection whose PSPs never
     overlap, and weights that change between stretches only."""
-    refs = [p.neuron.tau_ref for p in net.populations if isinstance(p.neuron, GLM)]
+    lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
     return (
-        len(arrays[at.KIND]) <= TABULATED
-        and len(net.projections) == 1
-        and len(refs) == len(net.populations)
-        and net.projections[0].kernel.tau_syn <= min(refs) * (1 + 1e-9)
-        and not any(isinstance(s, SpikeTimes) for s in net.stimuli)
+        lasts is not None
+        and lasts <= arrays[at.REF].min()
+        and len(arrays[at.KIND]) <= TABULATED
+        and bool(np.isin(arrays[at.KIND], (LOGISTIC, EXACT)).all())
+        and not only(net.stimuli, SpikeTimes)
         and not np.any(arrays[at.RULE][:, 2] == ON_SPIKE)
     )

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference import layout as at
-from salhw_reference.program import INTEGRATE, ReferenceProgram
+from salhw_reference.kinds import INTEGRATE
+from salhw_reference.program import ReferenceProgram
 from salhw_reference.rng import streams
 
 LONG_AGO = -(2**40)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
+from salhw_reference.kinds import INTEGRATE, RECTANGULAR
 from salhw_reference.layout import (
     BIAS,
     CHANCE,
@@ -30,7 +31,6 @@ from salhw_reference.layout import (
 )
 from salhw_reference.learning import periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, input_of, recompute_inputs, spike_probability
-from salhw_reference.program import INTEGRATE, RECTANGULAR
 from salhw_reference.rng import uniform
 
 

@@ -12,7 +12,6 @@ from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.description.neurons import GLM
 from salhw.diagnostics.arguments import (
     checked_duration,
     checked_progress,
@@ -28,6 +27,7 @@ from salhw_calibration.calibration import Calibration, deviations, in_order, of_
 from salhw_calibration.circuit import circuit
 from salhw_calibration.effective import effective_weights
 from salhw_calibration.efficacy import LEARNING, calibrate_sensors, corrigible
+from salhw_calibration.kinds import stochastic
 from salhw_calibration.measuring import MeasurementError, Progress
 from salhw_calibration.neurons import TransferFunctions, transfer_functions
 from salhw_calibration.probing import by_path, first_neurons, probing_network, signs_of
@@ -166,7 +166,7 @@ def calibrate(
     exe = compile(probing_network(net, len(signs) > 1), target)
     probing = exe.network
     c = circuit(probing)
-    names = [p.name for p in probing.populations if isinstance(p.neuron, GLM)]
+    names = [p.name for p in stochastic(probing)]
     places, cells = places_of(exe)
     flat = np.concatenate([np.zeros(0), *(
         values(p.weights, *probing.ends(p.name)).ravel()[synapses(p.weights, *probing.ends(p.name))[2]]

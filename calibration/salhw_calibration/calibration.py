@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.neurons import GLM
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import CalibrationError, Diagnostic, file_error
 from salhw.diagnostics.arguments import as_path
@@ -25,6 +24,7 @@ from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
+from salhw_calibration.kinds import stochastic
 from salhw_calibration.measuring import refused
 from salhw_calibration.verdict import Deviations, Verdict, judged
 
@@ -154,8 +154,9 @@ class Calibration:
         """
         rows = np.array([self.ids.index(identity) for identity in ids], dtype=np.int64)
         net, found = executable.source, {}
+        noisy = {p.name for p in stochastic(net)}
         for path, address in addresses(net, executable.target).items():
-            if address.field == "bias" and isinstance(net.population(address.owner).neuron, GLM):
+            if address.field == "bias" and address.owner in noisy:
                 at = self._places(
                     self.neurons, executable.placement.neurons(net, address.owner), f"populations.{address.owner}"
                 )
@@ -267,12 +268,11 @@ def unjudged(
 
 
 def places_of(exe: Executable) -> tuple[IntArray, IntArray]:
-    """The physical places of all synapses, and of all GLM neurons, in the order of the network."""
+    """The physical places of all synapses, and of all stochastic neurons, in the order of the network."""
     net, placement, none = exe.network, exe.placement, np.zeros(0, dtype=np.int64)
-    glm = [p.name for p in net.populations if isinstance(p.neuron, GLM)]
     return (
         np.concatenate([none, *(placement.synapses(net, p.name) for p in net.projections)]),
-        np.concatenate([none, *(placement.neurons(net, name) for name in glm)]),
+        np.concatenate([none, *(placement.neurons(net, p.name) for p in stochastic(net))]),
     )
 
 

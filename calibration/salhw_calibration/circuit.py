@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from math import ceil, exp, log
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +12,13 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
-from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.kernels import Kernel
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF
 from salhw.description.parts import Projection
-from salhw.description.stimuli import Clamp, Current, SpikeTimes
+from salhw_calibration.kinds import STIMULI, Influence, Stretch, measured_neuron, measured_psp
 
 Mask = npt.NDArray[np.uint8]
 
-RECTANGULAR, EXPONENTIAL, ALPHA = range(3)
 ECHOES = 2  # the indirect PSP begins within the direct one and is as long; one more for slow interneurons
 
 
@@ -128,10 +125,8 @@ class MeasuredCircuit:
         return np.concatenate(rows, axis=-1)
 
     def per_population(self, values: FloatArray) -> dict[str, FloatArray]:
-        """One number per neuron (..., neuron) -> per population of GLM or LIF neurons."""
-        return {
-            p.name: values[..., self.slice(p.name)] for p in self.net.populations if isinstance(p.neuron, GLM | LIF)
-        }
+        """One number per neuron (..., neuron) -> per population of neurons that have a bias."""
+        return {p.name: values[..., self.slice(p.name)] for p in self.net.populations if "bias" in p.neuron.offers}
 
 
 def circuit(net: Network, hidden: Collection[str] = ()) -> MeasuredCircuit:
@@ -143,12 +138,9 @@ def circuit(net: Network, hidden: Collection[str] = ()) -> MeasuredCircuit:
     glm, exact = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.uint8)
     refractory, offset = np.zeros(size, dtype=np.int64), np.zeros(size)
     for p in net.populations:
-        mine, neuron = slice(first[p.name], first[p.name] + p.size), p.neuron
-        if isinstance(neuron, GLM | LIF):
-            refractory[mine] = in_steps(neuron.tau_ref, net.dt) or 1
-        if isinstance(neuron, GLM):
-            glm[mine], exact[mine] = True, neuron.discretisation == "exact"
-            offset[mine] = log(net.dt / neuron.tau_ref)
+        mine, neuron = slice(first[p.name], first[p.name] + p.size), measured_neuron(p.neuron, net.dt)
+        refractory[mine], offset[mine] = neuron.refractory, neuron.offset
+        glm[mine], exact[mine] = neuron.decides, neuron.exact
     table, kinds, posts, owners, places = [], [], [], [], []
     for k, projection in enumerate(net.projections):
         if projection.pre in hidden or projection.post in hidden:
@@ -183,16 +175,9 @@ def _joined(parts: Iterable[IntArray]) -> IntArray:
 
 def _psp(projection: Projection, dt: float) -> tuple[int, int, int, float, float, bool, int]:
     """kind, delay, length, decay, height, last (see Columns), and the steps after which most of the PSP is over."""
-    kernel = projection.kernel
-    delay = in_steps(projection.delay, dt) or 0
-    last = kernel.superposition == "last"
-    if isinstance(kernel, Rectangular):
-        steps = in_steps(kernel.tau_syn, dt) or 1
-        return RECTANGULAR, delay, steps, 0.0, kernel.height, last, steps
-    height = kernel.height * (dt / kernel.tau_syn if isinstance(kernel, Alpha) else 1.0)
-    kind = ALPHA if isinstance(kernel, Alpha) else EXPONENTIAL
-    assert isinstance(kernel, Alpha | Exponential)
-    return kind, delay, 0, exp(-dt / kernel.tau_syn), height, last, ceil(2.0 * kernel.tau_syn / dt)
+    made, delay = measured_psp(projection.kernel, dt), in_steps(projection.delay, dt) or 0
+    last = projection.kernel.superposition == "last"
+    return made.kind, delay, made.length, made.decay, made.height, last, made.mostly
 
 
 def deciding(c: MeasuredCircuit, raster: Mask, neuron: int, begin: int) -> Mask:
@@ -204,32 +189,25 @@ def deciding(c: MeasuredCircuit, raster: Mask, neuron: int, begin: int) -> Mask:
     free = (
         spiked[at] == spiked[np.maximum(at - c.refractory[neuron] + 1, 0)]
     )  # no spike in the tau_ref - 1 steps before
-    for stimulus in c.net.stimuli:
-        k = neuron - c.first[stimulus.population]
-        if not 0 <= k < c.net.population(stimulus.population).size:
-            continue
-        if isinstance(stimulus, SpikeTimes):
-            forced = np.rint(stimulus.times[k] / c.net.dt).astype(np.int64) - begin
-            free[forced[(forced >= 0) & (forced < steps)]] = False
-        elif isinstance(stimulus, Clamp) and (stimulus.neurons is None or k in stimulus.neurons):
-            free[_window(c, stimulus, steps, begin)] = False
+    for influence in _influences(c, neuron, steps, begin):
+        if influence.adds is None:
+            free[influence.steps] = False
     return np.asarray(free, dtype=np.uint8)
 
 
 def current(c: MeasuredCircuit, neuron: int, steps: int, begin: int) -> FloatArray | None:
-    """What Current stimuli add to the bias of ``neuron``, (step,); None if there are none."""
+    """What stimuli add to the bias of ``neuron``, (step,); None if none does."""
     total = None
-    for stimulus in c.net.stimuli:
-        k = neuron - c.first[stimulus.population]
-        if isinstance(stimulus, Current) and 0 <= k < c.net.population(stimulus.population).size:
+    for influence in _influences(c, neuron, steps, begin):
+        if influence.adds is not None:
             total = np.zeros(steps) if total is None else total
-            total[_window(c, stimulus, steps, begin)] += np.broadcast_to(
-                stimulus.amplitude, (c.net.population(stimulus.population).size,)
-            )[k]
+            total[influence.steps] += influence.adds
     return total
 
 
-def _window(c: MeasuredCircuit, stimulus: Clamp | Current, steps: int, begin: int) -> slice:
-    start = in_steps(stimulus.start, c.net.dt) or 0
-    stop = begin + steps if stimulus.stop is None else in_steps(stimulus.stop, c.net.dt) or 0
-    return slice(max(0, start - begin), max(0, stop - begin))
+def _influences(c: MeasuredCircuit, neuron: int, steps: int, begin: int) -> Iterator[Influence]:
+    """What the stimuli of a neuron's population do to it in ``steps`` steps from the session's step ``begin`` on."""
+    for stimulus in c.net.stimuli:
+        mine = c.slice(stimulus.population)
+        if mine.start <= neuron < mine.stop:
+            yield from STIMULI[stimulus](stimulus, neuron - mine.start, Stretch(steps, begin, c.net.dt))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.neurons import LIF
 from salhw_calibration.circuit import Mask, MeasuredCircuit
+from salhw_calibration.kinds import measured_neuron
 from salhw_calibration.likelihood import Regression, regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.response import horizon
@@ -36,11 +36,11 @@ def rdd(c: MeasuredCircuit, record: Record) -> Estimate:
         pre, delay = int(c.columns.pre[column]), int(c.columns.delay[column])
         mine = [s for s in np.flatnonzero(c.column == column).tolist() if int(c.post[s]) in row]
         population = next(p for p in c.net.populations if c.slice(p.name).start <= pre < c.slice(p.name).stop)
-        neuron = population.neuron
-        if not mine or not isinstance(neuron, LIF):
+        threshold = measured_neuron(population.neuron, c.net.dt).threshold
+        if not mine or threshold is None:
             continue
         lasts = horizon(c.kernel(mine[0]), c.net.dt)
-        above = record.membrane[population.name][:, pre - c.first[population.name]] - neuron.v_thresh
+        above = record.membrane[population.name][:, pre - c.first[population.name]] - threshold
         at, distance = _entries(above, record.raster[pre], int(c.refractory[pre]) + lasts)
         inside = at < record.steps - lasts - delay - 1
         at, distance = at[inside], distance[inside]

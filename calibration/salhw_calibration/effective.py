@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.neurons import GLM, LIF
 from salhw.diagnostics.arguments import known_name
 from salhw.session.executable import Executable
 from salhw.substrate.chip import Chip
 from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.discontinuity import rdd
+from salhw_calibration.kinds import measured_neuron
 from salhw_calibration.likelihood import likelihood
 from salhw_calibration.measuring import MeasurementError, Progress, Record, Rig, State, refuse_wrong, refused, rig
 from salhw_calibration.membrane import psp
@@ -53,8 +53,8 @@ def _likelihood(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, 
 
 def _rdd(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
     net = on.circuit.net
-    ends = [(net.population(p.pre).neuron, net.population(p.post).neuron) for p in net.projections]
-    if not any(isinstance(pre, LIF) and isinstance(post, GLM) for pre, post in ends):
+    neurons = {p.name: measured_neuron(p.neuron, net.dt) for p in net.populations}
+    if not any(neurons[p.pre].threshold is not None and neurons[p.post].decides for p in net.projections):
         raise refused("SAL802", "method", "rdd", "synapses from LIF to GLM neurons", "method='likelihood'")
     return _once(rdd)(on, duration)
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from salhw.compiler.pipeline import compile
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kinds import of_kind
 from salhw.description.network import Network
+from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics.arguments import sequence_of
 from salhw.registry import resolve
 from salhw.session.executable import Executable
@@ -73,7 +75,8 @@ def calibrate_sensors(
 
     lags = own_lags(exe, chips=chips, duration=SHARE * duration, seed=seed + 99)
     for name in [name for name, found in lags.items() if not found.share.any()]:
-        any_lag = np.linspace(0.0, 5.0 * net.projection(name).plasticity[0].causal.tau, 500)
+        rule = of_kind(net.projection(name).plasticity[0], PairSTDP, "the calibration of correlation sensors")
+        any_lag = np.linspace(0.0, 5.0 * rule.causal.tau, 500)
         lags[name] = Lags(any_lag, np.ones_like(any_lag))
     before, before_error = _by_place(exe, calibration, measure(0, calibration), lags)
     corrected = replace(calibration, efficacy=before)

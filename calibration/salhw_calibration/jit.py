@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.jit import cached
-from salhw_calibration.circuit import ALPHA, RECTANGULAR, Columns, Mask
+from salhw_calibration.circuit import Columns, Mask
+from salhw_calibration.kinds import ALPHA, RECTANGULAR
 
 _OPTIONS: dict[str, Any] = {"nogil": True}
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from salhw.compiler.pipeline import compile
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF
 from salhw.description.parts import Projection
 from salhw.description.probes import Membrane, Spikes
 from salhw.diagnostics import Diagnostic, SalhwError
@@ -31,10 +30,12 @@ from salhw.diagnostics.arguments import (  # fmt: skip
 from salhw.diagnostics.wording import shown
 from salhw.session.backend import Session
 from salhw.session.executable import Executable
+from salhw.session.lowering import unknown_kinds
 from salhw.session.paths import addresses
 from salhw.session.recording import Recording
 from salhw.substrate.chip import Chip
 from salhw_calibration.circuit import Mask, MeasuredCircuit, circuit
+from salhw_calibration.kinds import KNOWN
 
 State = Mapping[str, npt.ArrayLike] | Session
 Progress = Callable[[float], None]
@@ -61,7 +62,8 @@ def refuse_wrong(
     not be ``on_grid``.
 
     Raises:
-        MeasurementError: no executable, or ``through`` that is no list of names.
+        MeasurementError: no executable; a kind of neuron, kernel or stimulus that estimators do not know; ``through``
+            that is no list of names.
         SessionError: a duration, a seed or a ``progress`` that is none.
     """
     fix = "give what salhw.compile returned"
@@ -70,6 +72,8 @@ def refuse_wrong(
         checked_duration(duration, dt)
     checked_progress(progress)
     checked_seed(seed)
+    if unknown := unknown_kinds(exe.source, KNOWN):
+        raise MeasurementError("MeasurementError: cannot measure", unknown)
     names = [p.name for p in exe.source.populations]
     for name in sequence_of("through", through, str, kind=MeasurementError):
         known_name("through", name, names, code="SAL801", kind=MeasurementError, fix="name populations")
@@ -208,7 +212,7 @@ def rig(
         SalhwError: whatever compiling, opening and writing refuse.
     """
     source = exe.source
-    watched = [p.name for p in source.populations if isinstance(p.neuron, GLM | LIF)] if membranes else ()
+    watched = [p.name for p in source.populations if "membrane" in p.neuron.offers] if membranes else ()
     net = without_plasticity(source, membranes=watched, stimuli=stimuli)
     if state is not None and not isinstance(state, Mapping) and not hasattr(state, "get"):
         supported, fix = "an open session, or arrays by projection or path", "as in {'pair': weights}"

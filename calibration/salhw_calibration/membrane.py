@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from math import exp
-
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw.description.neurons import LIF
 from salhw_calibration.circuit import Mask, MeasuredCircuit, current
+from salhw_calibration.kinds import measured_neuron
 from salhw_calibration.likelihood import BLOCK, Gram, Regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
@@ -20,17 +18,17 @@ def inputs(c: MeasuredCircuit, record: Record, population: str) -> tuple[FloatAr
     """The synaptic input plus bias of a population's neurons as their membranes tell it, (step, neuron), and where it
     is known.
 
-    A GLM's membrane is its input. That of a LIF neuron is integrated by the known equation, exactly for the step's
-    constant input, so the input follows from two successive samples, unless a reset came between.
+    The membrane of neurons that decide at random is their input. A leaky one is integrated by the known equation,
+    exactly for the step's constant input, so the input follows from two successive samples, unless a reset came
+    between.
     """
     v, mine = record.membrane[population], c.slice(population)
-    neuron = c.net.population(population).neuron
+    neuron = measured_neuron(c.net.population(population).neuron, c.net.dt)
     known = np.ones(v.shape, dtype=np.uint8)
-    if not isinstance(neuron, LIF):
+    if neuron.decay is None:
         return v, known
-    decay = exp(-c.net.dt / neuron.tau_m)
     value = np.zeros_like(v)
-    value[1:] = (v[1:] - decay * v[:-1]) / (1.0 - decay) - neuron.v_rest
+    value[1:] = (v[1:] - neuron.decay * v[:-1]) / (1.0 - neuron.decay) - neuron.rest
     known[0] = 0
     for k, i in enumerate(range(mine.start, mine.stop)):
         for s in np.flatnonzero(record.raster[i]):

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw.description.kernels import Rectangular
-from salhw.description.neurons import GLM
+from salhw.description.markers import mark_of
 from salhw.diagnostics.arguments import numbers
 from salhw.diagnostics.wording import shown
 from salhw.session.executable import Executable
@@ -19,6 +18,7 @@ from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_calibration.circuit import circuit, deciding
+from salhw_calibration.kinds import stochastic
 from salhw_calibration.likelihood import likelihood, maximum
 from salhw_calibration.measuring import Progress, Record, State, realised, refuse_wrong, refused, rig
 from salhw_calibration.response import two_coefficients
@@ -72,7 +72,7 @@ def transfer_functions(
         SessionError: chips, instances or duration that do not fit; levels that the session refuses.
     """
     refuse_wrong(exe, duration, progress, seed=seed)
-    names = [p.name for p in exe.source.populations if isinstance(p.neuron, GLM)]
+    names = [p.name for p in stochastic(exe.source)]
     if not names:
         raise refused("SAL803", "populations", "no GLM neurons", "GLM neurons", "measure a network that has some")
     levels = reachable(exe.target) if levels is None else tuple(numbers("levels", levels).ravel().tolist())
@@ -177,11 +177,11 @@ def postsynaptic_potentials(
         weight, weight_error = np.full((2, on.instances, len(c.post)), np.nan)
         for k, record in enumerate(records):
             scale[k], error[k], weight[k], weight_error[k] = _profile(exe, record)
-    glm = {p.name for p in c.net.populations if isinstance(p.neuron, GLM)}
+    noisy = {p.name for p in stochastic(c.net)}
     return PostsynapticPotentials(
         ids=instance_ids(chips, instances),
-        scale={name: value for name, value in c.per_population(scale).items() if name in glm},
-        scale_errors={name: value for name, value in c.per_population(error).items() if name in glm},
+        scale={name: value for name, value in c.per_population(scale).items() if name in noisy},
+        scale_errors={name: value for name, value in c.per_population(error).items() if name in noisy},
         weights=c.matrices(weight),
         standard_errors=c.matrices(weight_error),
         provenance={**provenance, "source_hash": exe.source.content_hash, "duration_ms": duration},
@@ -196,7 +196,7 @@ def _profile(exe: Executable, record: Record) -> tuple[FloatArray, FloatArray, F
         changed = []
         for p in net.projections:
             tau = p.kernel.tau_syn * factor
-            if isinstance(p.kernel, Rectangular):
+            if mark_of(type(p.kernel), "tau_syn").grid is not None:
                 tau = max(1, round(tau / net.dt)) * net.dt
             changed.append(p.replace(kernel=p.kernel.replace(tau_syn=tau, area=p.kernel.height * tau)))
         return circuit(net.replace(projections=changed))

@@ -12,6 +12,7 @@ from salhw.description.neurons import GLM
 from salhw.description.parts import Population, Projection
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
+from salhw_calibration.kinds import stochastic
 from salhw_calibration.measuring import path_of, refused, without_plasticity
 
 LARGEST = 1.5  # probing weight
@@ -53,7 +54,8 @@ def by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
 def probing_network(net: Network, both: bool) -> Network:
     """The same places with weights large enough to be measured, of alternating signs if the target has ``both``, and
     biases of zero; no stimuli, unless sources need them to spike."""
-    if not any(isinstance(p.neuron, GLM) for p in net.populations):
+    noisy = {p.name for p in stochastic(net)}
+    if not noisy:
         raise refused(
             "SAL803", "populations", "no GLM neurons", "GLM neurons", "calibrate with a network that has some"
         )
@@ -63,11 +65,8 @@ def probing_network(net: Network, both: bool) -> Network:
         weight = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
         size = min(LARGEST, INPUT / np.sqrt(np.bincount(post).max(initial=1)))
         weight.reshape(-1)[position] = np.where((post + pre) % 2 == 0, size, -size) if both else size
-        fresh = weight if weight.ndim == 2 else p.weights.replace(weight=weight)
+        fresh = weight if weight.ndim == 2 else p.weights.with_weights(weight)
         projections.append(p.replace(weights=fresh))
-    populations = [
-        p.replace(neuron=p.neuron.replace(bias=0.0)) if isinstance(p.neuron, GLM) else p for p in net.populations
-    ]  # fmt: skip
-    sources = {p.name for p in net.populations if not isinstance(p.neuron, GLM)}
-    stimuli = tuple(s for s in net.stimuli if s.population in sources)
+    populations = [p.replace(neuron=p.neuron.replace(bias=0.0)) if p.name in noisy else p for p in net.populations]
+    stimuli = tuple(s for s in net.stimuli if s.population not in noisy)
     return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli))

@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.kernels import Kernel, Rectangular
-from salhw_calibration.circuit import EXPONENTIAL, Columns, MeasuredCircuit
+from salhw.description.kernels import Kernel
+from salhw_calibration.circuit import Columns, MeasuredCircuit
+from salhw_calibration.kinds import EXPONENTIAL, measured_psp
 from salhw_calibration.likelihood import BLOCK, regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
 
-LASTING = 5.0  # time constants until an exponential or alpha PSP is taken to be over
 SLOW = 10.0  # the slow trace of STDWI, in units of the fast one
 ROUNDS = 50  # of scoring at most
 
 
 def horizon(kernel: Kernel, dt: float) -> int:
     """How many steps a PSP lasts."""
-    return ceil(kernel.tau_syn / dt * (1.0 if isinstance(kernel, Rectangular) else LASTING) - 1e-9)
+    return ceil(kernel.tau_syn / dt * measured_psp(kernel, dt).lasting - 1e-9)
 
 
 def response(c: MeasuredCircuit, record: Record) -> Estimate:

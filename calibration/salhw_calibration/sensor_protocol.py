@@ -12,8 +12,8 @@ import numpy as np
 
 from salhw.compiler.pipeline import compile
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import of_kind
 from salhw.description.network import Network
-from salhw.description.neurons import GLM
 from salhw.description.plasticity import PairSTDP
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.stimuli import SpikeTimes
@@ -24,6 +24,7 @@ from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_calibration.circuit import MeasuredCircuit, circuit
+from salhw_calibration.kinds import stochastic
 from salhw_calibration.measuring import path_of, refused, without_plasticity
 from salhw_calibration.pair_fit import Trains, listed, of_projection
 from salhw_calibration.volleys import Volleys, coloured
@@ -72,7 +73,7 @@ class SensorProtocol:
                 path, asked = f"projections.{p.name}.plasticity", f"{len(p.plasticity)} rules"
                 raise refused("SAL804", path, asked, "one rule", "measure a network with one of them")
             if p.plasticity:
-                rules[p.name] = p.plasticity[0]
+                rules[p.name] = of_kind(p.plasticity[0], PairSTDP, "the measurement of correlation sensors")
         if not rules:
             raise refused("SAL804", "projections", "no plasticity", "a projection that learns", "add a rule")
         limits, rates = (
@@ -128,7 +129,7 @@ class SensorProtocol:
         c, random = self.circuit, np.random.default_rng(seed)
         learns = np.concatenate([of_projection(c, name) for name in self.rules])
         names = {end for name in self.rules for end in (net.projection(name).pre, net.projection(name).post)}
-        rest = max(getattr(net.population(name).neuron, "tau_ref", net.dt) for name in names)
+        rest = max(net.population(name).neuron.refractory_period or net.dt for name in names)
         taus = [window.tau for rule in self.rules.values() for window in (rule.causal, rule.anticausal)]
         colour = coloured(c.size, c.pre[learns], c.post[learns])
         steps = [np.zeros(0, dtype=np.int64)] * c.size
@@ -155,9 +156,8 @@ class SensorProtocol:
         """All GLM neurons at one bias, or at the target's limit."""
         limits = self.exe.target.neurons.get("GLM", {}).get("bias")
         held = float(np.clip(bias, limits.min, limits.max)) if isinstance(limits, Range) else bias
-        for p in self.exe.source.populations:
-            if isinstance(p.neuron, GLM):
-                session.set(f"populations.{p.name}.bias", held)
+        for p in stochastic(self.exe.source):
+            session.set(f"populations.{p.name}.bias", held)
 
     def start(self, session: Session) -> dict[str, FloatArray]:
         """Put the weights where updates begin, and return what is held, (instance, synapse) per projection."""

@@ -133,7 +133,7 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
     if section == "network":
         return net.replace(**{field: value})
     if section == "neurons":
-        chosen = net.populations[-1] if net.populations[-1].neuron.kind == "Source" else net.populations[0]
+        chosen = next(p for p in reversed(net.populations) if field in type(p.neuron).model_fields)
         new = chosen.replace(neuron=chosen.neuron.replace(**{field: value}))
         return net.replace(populations=[new if p.name == chosen.name else p for p in net.populations])
     if section in ("stimuli", "probes"):
@@ -250,10 +250,12 @@ def undeclared(lab: Lab) -> Iterator[Example]:
                 array = _array(lab, section, mark, entry)
                 yield from _changed(f"{path}.{field}", base, section, field, array, target, "SAL105")
     step = target.network.get("dt")
-    if isinstance(step, Range) and "Source" in target.neurons:
-        (source,) = (p for p in example(lab, "neurons", "Source").populations if p.neuron.kind == "Source")
+    timeless = [name for name, cls in Neuron.members.items() if all(mark.unit != "ms" for _, mark in marks(cls))]
+    if isinstance(step, Range) and (kind := next((name for name in timeless if name in target.neurons), "")):
+        population = next(p for p in example(lab, "neurons", kind).populations if p.neuron.kind == kind)
         for value in (step.min / 2, step.max * 2):
-            yield Example(f"dt = {value}", Network(name="example", dt=value, populations=[source]), target, "SAL104")
+            net = Network(name="example", dt=value, populations=[population])
+            yield Example(f"dt = {value}", net, target, "SAL104")
     most = target.resources.get("neurons")
     if most is not None:
         (population, *others) = example(lab).populations

@@ -15,15 +15,15 @@ import numpy.typing as npt
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.description.connectivity import AllToAll, Connector, Dense, OneToOne, Sparse, shape_of
 from salhw.description.fields import FloatArray, Model
-from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.kernels import Kernel
 from salhw.description.markers import marks
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.neurons import Neuron, Source
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.description.probes import Probe, Spikes
 from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
-from salhw.description.windows import ExponentialWindow, TriangularWindow
+from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import Address, item_at
@@ -93,11 +93,11 @@ def neuron(lab: Lab, kinds: Sequence[str] = ("GLM", "LIF"), **wishes: Any) -> Ne
     Raises:
         Undeclared: it has none of them.
     """
-    models: dict[str, type[GLM] | type[LIF]] = {"GLM": GLM, "LIF": LIF}
     for kind in kinds:
         if kind in lab.target.neurons:
             wishes = {"tau_ref": 10 * lab.dt, "bias": 0.0, "tau_m": 10 * lab.dt} | wishes
-            return fitted(models[kind], lab.target.neurons[kind], lab.dt, wishes)
+            made: Neuron = fitted(Neuron.members[kind], lab.target.neurons[kind], lab.dt, wishes)
+            return made
     raise missing("neurons", " or ".join(kinds), [*lab.target.neurons])
 
 
@@ -107,13 +107,11 @@ def kernel(lab: Lab) -> Kernel:
     Raises:
         Undeclared: it has none.
     """
-    models: tuple[type[Rectangular] | type[Exponential] | type[Alpha], ...] = (Rectangular, Exponential, Alpha)
-    for model in models:
-        name = model.__name__
+    for name, tau in {"Rectangular": 10, "Exponential": 3, "Alpha": 3}.items():
         if name in lab.target.kernels:
-            tau = 10.0 if model is Rectangular else 3.0
-            wishes = {"tau_syn": round(tau) * lab.dt, "area": None}
-            return fitted(model, lab.target.kernels[name], lab.dt, wishes)
+            wishes = {"tau_syn": tau * lab.dt, "area": None}
+            made: Kernel = fitted(Kernel.members[name], lab.target.kernels[name], lab.dt, wishes)
+            return made
     raise missing("kernels", "any", [*lab.target.kernels])
 
 
@@ -128,14 +126,13 @@ def rule(
     target = lab.target
     if "PairSTDP" not in target.plasticity:
         raise missing("plasticity", "PairSTDP", [*target.plasticity])
-    windows: dict[str, type[ExponentialWindow] | type[TriangularWindow]] = {
-        "Exponential": ExponentialWindow, "Triangular": TriangularWindow,
-    }  # fmt: skip
-    for kind, model in windows.items():
+    windows = ("Exponential", "Triangular")
+    for kind in windows:
         if kind in target.windows:
-            wide = target.windows[kind]
             branches = {
-                name: fitted(model, wide, lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt})
+                name: fitted(
+                    Window.members[kind], target.windows[kind], lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt}
+                )
                 for name, amplitude in (("causal", causal), ("anticausal", anticausal))
             }
             wishes = {"learning_rate": learning_rate, "pairing": "nearest_restricted", "update": "spike"} | wishes

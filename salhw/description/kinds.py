@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -125,6 +125,11 @@ def of_kind(item: Model, cls: type[M], what: str) -> M:
     ByKind(what, {cls: None})[item]
     assert isinstance(item, cls)
     return item
+
+
+def only(items: Iterable[Model], cls: type[M]) -> list[M]:
+    """The items of one kind: a network's stimuli that are ``SpikeTimes``, say."""
+    return [item for item in items if isinstance(item, cls)]
 
 
 class ByKind(Generic[T]):

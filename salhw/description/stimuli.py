@@ -29,6 +29,11 @@ class Stimulus(Kind):
         """How many neurons of a population of ``size`` it acts on: what fields marked per neuron have entries for."""
         return size
 
+    @property
+    def span(self) -> tuple[float, float | None]:
+        """From when until when it acts, in ms of session time; None for the end of the session."""
+        return 0.0, None
+
     def steady_drive(self, dt: float) -> float | FloatArray:
         """What it adds all along to the drive of Neuron.steady_rate; of one that ends, at most what it takes away."""
         return 0.0
@@ -50,6 +55,10 @@ class _Windowed(Stimulus):
                 "SAL005", f"{number(self.stop)} ms", limit, "choose a later stop, or None for the end", at="stop"
             )
         return self
+
+    @property
+    def span(self) -> tuple[float, float | None]:
+        return self.start, self.stop
 
 
 class Poisson(_Windowed):

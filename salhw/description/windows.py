@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -21,10 +21,18 @@ class Window(Kind):
 
     section = "windows"
     common = ("amplitude", "tau")
+    memoryless: ClassVar[bool] = False
+    """Whether the shape at a sum of two lags is the product of its values at both: the pairs of a spike with all
+    earlier ones then follow from one trace."""
 
     if TYPE_CHECKING:
         amplitude: float | FloatArray
         tau: float
+
+    @property
+    def extent(self) -> float:
+        """The lag in ms from which on no pair counts; infinite for windows that only fade."""
+        return np.inf
 
     def shape(self, lag: FloatArray) -> FloatArray:
         """The window without its amplitude at lags |dt| in ms."""
@@ -34,6 +42,7 @@ class Window(Kind):
 class ExponentialWindow(Window):
     """``amplitude * exp(-|dt| / tau)``; tau in ms, amplitude signed, one number or one per synapse."""
 
+    memoryless: ClassVar[bool] = True
     kind: Literal["Exponential"] = "Exponential"
     amplitude: Annotated[PerSynapse, AMPLITUDE] = 1.0
     tau: Annotated[Milliseconds, TAU]
@@ -48,6 +57,10 @@ class TriangularWindow(Window):
     kind: Literal["Triangular"] = "Triangular"
     amplitude: Annotated[PerSynapse, AMPLITUDE] = 1.0
     tau: Annotated[Milliseconds, TAU]
+
+    @property
+    def extent(self) -> float:
+        return self.tau
 
     def shape(self, lag: FloatArray) -> FloatArray:
         return np.maximum(0.0, 1.0 - numbers("lag", lag) / self.tau)

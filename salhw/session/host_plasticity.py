@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity import PairSTDP
-from salhw.description.windows import ExponentialWindow, Window
+from salhw.description.windows import Window
 
 Bools = npt.NDArray[np.bool_]
 NEVER = -(2**62)
@@ -33,9 +33,9 @@ class _Partners:
         if self.rule.pairing != "all":
             lag = np.where(self.last == NEVER, 1, step - self.last) * self.dt
             return np.where(self.last == NEVER, 0.0, self.window.shape(lag))
-        if isinstance(self.window, ExponentialWindow):
-            return np.asarray(self.trace * np.exp(-(step - self.at) * self.dt / self.window.tau))
-        while self.recent and (step - self.recent[0][0]) * self.dt >= self.window.tau:
+        if self.window.memoryless:
+            return np.asarray(self.trace * self.window.shape(np.array((step - self.at) * self.dt)))
+        while self.recent and (step - self.recent[0][0]) * self.dt >= self.window.extent:
             self.recent.popleft()
         total = np.zeros(self.last.shape)
         for earlier, who in self.recent:
@@ -45,7 +45,7 @@ class _Partners:
     def add(self, step: int, who: Bools) -> None:
         """Spikes at ``step``."""
         if self.rule.pairing == "all":
-            if isinstance(self.window, ExponentialWindow):
+            if self.window.memoryless:
                 self.trace = self.value(step) + who
                 self.at = step
             else:

@@ -1,10 +1,14 @@
-"""What a backend's lowering returns."""
+"""What a backend's lowering begins with and what it returns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from salhw.description.kinds import ByKind, Kind
 from salhw.description.network import Network
+from salhw.description.parts import rule_name
 from salhw.diagnostics import Diagnostic
 from salhw.substrate.target import Target
 
@@ -19,3 +23,33 @@ class Lowering:
     findings: tuple[Diagnostic, ...] = ()
     notes: tuple[str, ...] = ()
     target: Target | None = None
+
+
+def kinds_of(net: Network) -> Iterator[tuple[str, Kind]]:
+    """Everything in a network that is of an open kind, with its path."""
+    for population in net.populations:
+        yield f"populations.{population.name}.neuron", population.neuron
+    for p in net.projections:
+        yield f"projections.{p.name}.weights", p.weights
+        yield f"projections.{p.name}.kernel", p.kernel
+        for k, rule in enumerate(p.plasticity):
+            path = f"projections.{p.name}.{rule_name(p, k)}"
+            yield path, rule
+            yield from ((f"{path}.{name}", part) for name, part in rule.parts())
+    for group, items in (("stimuli", net.stimuli), ("probes", net.probes)):
+        yield from ((f"{group}[{k}]", item) for k, item in enumerate(items))
+
+
+def unknown_kinds(net: Network, known: Mapping[str, ByKind[Any]]) -> list[Diagnostic]:
+    """A finding for everything in a network that a backend does not know, whatever the target declares.
+
+    Args:
+        known: its tables by section of the target (``neurons``, ``kernels`` ...). A section without one is of kinds
+            whose common properties are all that the backend uses.
+    """
+    return [
+        finding
+        for path, item in kinds_of(net)
+        if item.section in known
+        for finding in known[item.section].refused(path, item)
+    ]

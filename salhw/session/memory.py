@@ -12,6 +12,7 @@ import numpy as np
 from salhw import machine
 from salhw.description.connectivity import count, shape_of
 from salhw.description.grid import in_steps
+from salhw.description.kinds import only
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, SessionError
@@ -79,24 +80,28 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
     """The bytes that a recording of steps start..stop takes beside its spikes, until it is made."""
     size = {p.name: p.size for p in net.populations}
     total = 16 * instances * sum(size.values())
-    for probe in net.probes:
-        every = in_steps(getattr(probe, "every", None) or net.dt, net.dt) or 1
-        samples = stop // every - start // every + 1
-        if isinstance(probe, Membrane):
-            kept = stop - start if memory.every_step else samples
-            total += memory.sample * kept * size[probe.population] * instances
-        elif isinstance(probe, Weights):
-            p = net.projection(probe.projection)
-            shape = shape_of(p.weights, *net.ends(p.name)[:2])
-            total += samples * (SAMPLE + 16 * instances * int(np.prod(shape, dtype=object)))
-        elif isinstance(probe, StateOccupancy):
-            total += 16 * instances * 2 ** size[probe.population]
+    for membrane in only(net.probes, Membrane):
+        kept = stop - start if memory.every_step else _samples(membrane, net.dt, start, stop)
+        total += memory.sample * kept * size[membrane.population] * instances
+    for weights in only(net.probes, Weights):
+        p = net.projection(weights.projection)
+        shape = shape_of(p.weights, *net.ends(p.name)[:2])
+        numbers = int(np.prod(shape, dtype=object))
+        total += _samples(weights, net.dt, start, stop) * (SAMPLE + 16 * instances * numbers)
+    for state in only(net.probes, StateOccupancy):
+        total += 16 * instances * 2 ** size[state.population]
     return total
+
+
+def _samples(probe: Membrane | Weights, dt: float, start: int, stop: int) -> int:
+    """How often a probe looks within a run, at most."""
+    every = in_steps(probe.every or dt, dt) or 1
+    return stop // every - start // every + 1
 
 
 def expected_spikes(net: Network, every_spike: bool, start: int, stop: int) -> float:
     """How many spikes of an instance a run is expected to keep, if no synapse has an effect."""
-    asked = {probe.population for probe in net.probes if isinstance(probe, Spikes)}
+    asked = {probe.population for probe in only(net.probes, Spikes)}
     kept = [p for p in net.populations if every_spike or p.name in asked]
     return sum(_rate(net, p) * (stop - start) * net.dt + _given(net, p, start, stop) for p in kept)
 
@@ -111,7 +116,7 @@ def _rate(net: Network, p: Population) -> float:
 
 def _given(net: Network, p: Population, start: int, stop: int) -> int:
     """Forced spikes within a run."""
-    trains = [t for s in net.stimuli if isinstance(s, SpikeTimes) and s.population == p.name for t in s.times]
+    trains = [train for s in only(net.stimuli, SpikeTimes) if s.population == p.name for train in s.times]
     return sum(int(np.diff(np.searchsorted(train, (start * net.dt, stop * net.dt)))[0]) for train in trains)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes, StateOccupancy, Weights
 from salhw.session.executable import Executable
@@ -88,8 +89,8 @@ class Samples:
 
 def sample_steps(net: Network, start: int, stop: int) -> Samples:
     """The samples of a run."""
-    probes = [probe for probe in net.probes if isinstance(probe, Weights)]
-    return Samples(start, stop, tuple((p.projection, in_steps(p.every, net.dt) or 1) for p in probes))
+    periods = ((probe.projection, in_steps(probe.every, net.dt) or 1) for probe in only(net.probes, Weights))
+    return Samples(start, stop, tuple(periods))
 
 
 def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:
@@ -157,21 +158,20 @@ def recording(
     """
     rasters, counts, occupied = recorded.rasters, recorded.counts, dict(recorded.occupancy or {})
     spikes, traces = {}, {}
-    for probe in net.probes:
-        if isinstance(probe, Weights):
-            times = [step for step in sorted(weights) if probe.projection in weights[step]]
-            stack = np.stack([weights[step][probe.projection] for step in times], axis=1)
-            traces[probe.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
-        elif isinstance(probe, Spikes):
-            r, size = rasters[probe.population], net.population(probe.population).size
-            ends = start * net.dt, stop * net.dt
-            when = r.step.astype(np.float64) * net.dt
-            spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
-        elif isinstance(probe, StateOccupancy) and recorded.occupancy is None:
-            name, size = probe.population, net.population(probe.population).size
-            tau_ref = refractory_steps(net, name)
-            every = Raster.joined([before[name], rasters[name]]).since(start - tau_ref)
-            occupied[name] = occupancy(every, size, len(ids), tau_ref, start, stop)
+    for sampled in only(net.probes, Weights):
+        times = [step for step in sorted(weights) if sampled.projection in weights[step]]
+        stack = np.stack([weights[step][sampled.projection] for step in times], axis=1)
+        traces[sampled.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
+    for probe in only(net.probes, Spikes):
+        r, size = rasters[probe.population], net.population(probe.population).size
+        ends = start * net.dt, stop * net.dt
+        when = r.step.astype(np.float64) * net.dt
+        spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
+    for state in only(net.probes, StateOccupancy) if recorded.occupancy is None else ():
+        name, size = state.population, net.population(state.population).size
+        tau_ref = refractory_steps(net, name)
+        every = Raster.joined([before[name], rasters[name]]).since(start - tau_ref)
+        occupied[name] = occupancy(every, size, len(ids), tau_ref, start, stop)
     if counts is None:
         counts = {p.name: counted(rasters[p.name], p.size, len(ids)) for p in net.populations}
     return Recording(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +12,10 @@ from calibration_examples import compiled, coverage, errors_of, recurrent
 
 import salhw
 from salhw import GLM, LIF, Exponential, Network, Poisson, Population, Projection, Source
+from salhw.description.kernels import Kernel
+from salhw.description.markers import PopulationName
+from salhw.description.neurons import Neuron
+from salhw.description.stimuli import Stimulus
 from salhw_calibration import METHODS, MeasurementError, effective_weights, through_interneurons
 from salhw_calibration.pairs import pairs, rounds
 from salhw_calibration.plots import nominal_and_measured
@@ -201,3 +207,35 @@ def test_the_picture_shows_every_projection(tmp_path: Path) -> None:
     measured = effective_weights(compiled(dale(0.5)), duration=20_000.0)
     path = nominal_and_measured(measured, tmp_path / "weights.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("section", ["neurons", "kernels", "stimuli"])
+def test_kinds_that_the_estimators_do_not_know_are_refused_before_anything_runs(
+    section: str, kinds_forgotten: None
+) -> None:
+    class Resting(Neuron):
+        kind: Literal["Resting"] = "Resting"
+
+    class Gamma(Kernel):
+        kind: Literal["Gamma"] = "Gamma"
+
+    class Noise(Stimulus):
+        kind: Literal["Noise"] = "Noise"
+        population: PopulationName
+
+    exe = compiled(recurrent())
+    net, (first, *others) = exe.source, exe.source.populations
+    p = net.projections[0]
+    path = {
+        "neurons": f"populations.{first.name}.neuron",
+        "kernels": f"projections.{p.name}.kernel",
+        "stimuli": "stimuli[0]",
+    }
+    foreign = {
+        "neurons": {"populations": [first.replace(neuron=Resting()), *others]},
+        "kernels": {"projections": [p.replace(kernel=Gamma()), *net.projections[1:]]},
+        "stimuli": {"stimuli": [Noise(population=first.name)]},
+    }
+    with pytest.raises(MeasurementError, match="cannot measure") as refused:
+        effective_weights(replace(exe, source=net.replace(**foreign[section])), duration=100.0)
+    assert [(f.code, f.path) for f in refused.value.diagnostics] == [("SAL101", path[section])]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from salhw.conformance import rigs
 from salhw.conformance.checks.interface_capabilities import tally
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.neurons import Source
+from salhw.description.neurons import GLM, Source
 from salhw.description.parts import Population
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
 from salhw.session.recording import SpikeTrains
 
 WEIGHTS = "projections.p.weights"
+RESTING: ByKind[Callable[[Any], float]] = ByKind("the check of membranes", {GLM: lambda neuron: float(neuron.bias)})
+"""The potential of undisturbed neurons, of the models for which it is known at every step."""
 
 
 @check("spike-times-exact", group="interface")
@@ -98,8 +104,8 @@ def membrane_times(lab: Lab) -> Evidence:
                 wrong.append(f"shape {trace.values.shape} instead of {(2, len(expected), 2)}")
             elif not np.allclose(trace.time, expected, atol=1e-6 * lab.dt):
                 wrong.append(f"samples from {trace.time[0]:g} ms instead of {expected[0]:g} ms")
-            elif net.population("y").neuron.kind == "GLM":
-                bias = getattr(net.population("y").neuron, "bias", 0.0)
+            elif (neuron := net.population("y").neuron) in RESTING:
+                bias = RESTING[neuron](neuron)
                 tolerance = lab.target.accuracy.get("membrane", 0.05 * abs(bias))
                 off = float(np.abs(trace.values - bias).max())
                 if off > max(tolerance, 1e-9) and not lab.target.variability.keys() & {"bias"}:
@@ -146,7 +152,7 @@ def occupancy_agrees_with_spikes(lab: Lab) -> Evidence:
     net = rigs.crowd(lab, 3, weight=0.5, wanted=[StateOccupancy("a")])
     if len(net.probes) < 2:
         raise rigs.missing("probes", "Spikes and StateOccupancy", [*lab.target.probes])
-    steps, last = 400, round(getattr(net.population("a").neuron, "tau_ref", 10 * lab.dt) / lab.dt)
+    steps, last = 400, round((net.population("a").neuron.refractory_period or 10 * lab.dt) / lab.dt)
     with lab.open(net, instances=2) as session:
         recording = session.run(steps * lab.dt)
     counts, wrong = recording.occupancy_counts["a"], 0

@@ -15,7 +15,7 @@ def biological_time(lab: Lab) -> Evidence:
     """Recordings and the session's clock say the durations that were asked for, run after run; a neuron driven as fast
     as its refractory period allows spikes twice as often in twice the time, once per period; forced spikes are met."""
     net = rigs.relay(lab, runs=2, bias=rigs.HIGH)
-    period = getattr(net.population("y").neuron, "tau_ref", 10 * lab.dt)
+    period = net.population("y").neuron.refractory_period or 10 * lab.dt
     flaws, now, counts = [], 0.0, []
     durations = [rigs.RUN * lab.dt / 2, rigs.RUN * lab.dt / 2, rigs.RUN * lab.dt]
     forced = 0
@@ -57,7 +57,7 @@ def runs_join(lab: Lab) -> Evidence:
         parts = [session.run(steps * lab.dt) for steps in (33, 4, 50, 33)]
     times = np.concatenate([part.spikes["y"].times(0) for part in parts])
     intervals = np.diff(times)
-    period = getattr(net.population("y").neuron, "tau_ref", 10 * lab.dt)
+    period = net.population("y").neuron.refractory_period or 10 * lab.dt
     if len(intervals) < 2:
         return Evidence(False, f"a neuron at its highest rate spiked {len(times)} times in {120 * lab.dt:g} ms")
     shortest = float(intervals.min())

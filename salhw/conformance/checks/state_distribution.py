@@ -20,7 +20,7 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, groups, pairs_needed, total_variation
 from salhw.conformance.verdict import by_test
-from salhw.description.connectivity import Dense, Sparse
+from salhw.description.connectivity import Connector, Dense, Sparse
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
@@ -67,7 +67,7 @@ def state_distribution(lab: Lab) -> Evidence:
     """
     margin, how = lab.accuracy("state_total_variation"), discretisations(lab)[0]
     most, chips = on_chips(lab, 256)
-    net = alternatives(lab, {name: trios(lab, form) for name, form in forms(lab, most).items()})
+    net = alternatives(lab, {name: trios(lab, *form) for name, form in forms(lab, most).items()})
     name, chosen = next(iter(net.items()))
     size = chosen.populations[0].size // 3
     batch = max(chips, instances(size))
@@ -99,19 +99,18 @@ def declared_weights(lab: Lab) -> FloatArray:
     return np.asarray(np.clip(WEIGHTS, low, high), dtype=np.float64)
 
 
-def forms(lab: Lab, most: int) -> dict[str, Dense | Sparse]:
-    """Many trios in one population, or a single one where every pair of neurons takes a synapse."""
+def forms(lab: Lab, most: int) -> dict[str, tuple[int, Connector]]:
+    """How many trios in one population, and their synapses: many, or few where every pair of neurons takes one."""
     n = copies(lab, 3, synapses=6, most=3 * most)
     weights, (post, pre) = declared_weights(lab), np.nonzero(WEIGHTS)
     shift = 3 * np.arange(n)[:, None]
     many = Sparse(post=(post + shift).ravel(), pre=(pre + shift).ravel(), weight=np.tile(weights[post, pre], n))
     few = max(1, min(copies(lab, 3, most=3 * min(most, 32)), isqrt(lab.target.resources.get("synapses", 10**9)) // 3))
-    return {"sparse": many, "dense": Dense(values=np.kron(np.eye(few), weights))}
+    return {"sparse": (n, many), "dense": (few, Dense(values=np.kron(np.eye(few), weights)))}
 
 
-def trios(lab: Lab, weights: Dense | Sparse) -> Network:
-    """Copies of the three neurons."""
-    size = len(weights.values) // 3 if isinstance(weights, Dense) else (int(weights.post.max()) + 1) // 3
+def trios(lab: Lab, size: int, weights: Connector) -> Network:
+    """``size`` copies of the three neurons."""
     return Network(
         name="trios",
         dt=lab.dt,

@@ -1,0 +1,180 @@
+"""What the reference makes of each kind of a description: one table per group, one small function per kind.
+
+A kind that is in no table is refused (see ``KNOWN``). Connectors have none: their synapses are all that is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import FloatArray
+from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.kinds import ByKind
+from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.plasticity import PairSTDP
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
+
+LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # how a neuron comes to spike
+RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # shapes of PSPs
+ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
+PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
+BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
+EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
+NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
+
+ADDED, HELD, HAZARD = 0, 1, 2  # rows of the drive: see drive.py
+
+WHO = "the reference"
+
+
+def steps(time: float, dt: float) -> int:
+    """A time that the description has already put on the grid."""
+    return round(time / dt)
+
+
+# neurons ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReferenceNeuron:
+    """The ``code`` of a neuron's dynamics and the constants of its membrane, see LEAK in layout.py. ``stepwise`` says
+    why it takes the time-driven algorithm; empty if it does not."""
+
+    code: int
+    leak: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    stepwise: str = ""
+
+
+def _glm(neuron: GLM, dt: float) -> ReferenceNeuron:
+    return ReferenceNeuron({"logistic": LOGISTIC, "exact": EXACT}[neuron.discretisation])
+
+
+def _lif(neuron: LIF, dt: float) -> ReferenceNeuron:
+    leak = (np.exp(-dt / neuron.tau_m), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
+    return ReferenceNeuron(INTEGRATE, leak, stepwise="LIF neurons")
+
+
+def _source(neuron: Source, dt: float) -> ReferenceNeuron:
+    return ReferenceNeuron(SOURCE)
+
+
+NEURONS: ByKind[Callable[[Any, float], ReferenceNeuron]] = ByKind(WHO, {GLM: _glm, LIF: _lif, Source: _source})
+
+
+def period(neuron: Neuron, dt: float) -> int:
+    """The shortest time from a spike to the next one of the same neuron, in steps."""
+    return 1 if neuron.refractory_period is None else steps(neuron.refractory_period, dt)
+
+
+# PSPs ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReferencePSP:
+    """The ``code`` of a PSP's shape, and whether it ``ends`` after tau_syn; others fade. ``stepwise`` as of neurons."""
+
+    code: int
+    ends: bool = False
+    stepwise: str = "PSPs that are not rectangular"
+
+
+PSPS = ByKind(
+    WHO,
+    {
+        Rectangular: ReferencePSP(RECTANGULAR, ends=True, stepwise=""),
+        Exponential: ReferencePSP(EXPONENTIAL),
+        Alpha: ReferencePSP(ALPHA),
+    },
+)
+
+
+def length(kernel: Kernel, dt: float) -> int | None:
+    """The steps that a PSP lasts; None if it fades."""
+    return steps(kernel.tau_syn, dt) if PSPS[kernel].ends else None
+
+
+# windows and rules --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReferenceWindow:
+    """A window counts as 0 after ``lasts`` time constants. ``sums`` says how it adds up over all earlier spikes,
+    ``formula`` how it is worked out where a table would be too long."""
+
+    lasts: float
+    sums: int
+    formula: int
+
+
+WINDOWS = ByKind(
+    WHO,
+    {
+        ExponentialWindow: ReferenceWindow(NEGLIGIBLE, BY_TRACE, EXPONENTIALLY),
+        TriangularWindow: ReferenceWindow(1.0, BY_COUNT, LINEARLY),
+    },
+)
+
+
+def reach(window: Window, dt: float) -> int:
+    """The steps after which a window counts as 0."""
+    return ceil(min(WINDOWS[window].lasts * window.tau / dt, 2.0**62))  # checked later, where it is too long
+
+
+@dataclass(frozen=True)
+class ReferenceRule:
+    """Which pairs of spikes a rule counts, and its windows by name: the first is of presynaptic spikes with later
+    postsynaptic ones, the second of the opposite order."""
+
+    pairing: int
+    windows: tuple[tuple[str, Window], tuple[str, Window]]
+
+
+def _pair_stdp(rule: PairSTDP) -> ReferenceRule:
+    return ReferenceRule(PAIRINGS[rule.pairing], (("causal", rule.causal), ("anticausal", rule.anticausal)))
+
+
+RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_stdp})
+
+
+# stimuli and probes -------------------------------------------------------------------------------------------------
+
+
+def _current(s: Current, rows: FloatArray, dt: float) -> None:
+    rows[ADDED] += s.amplitude
+
+
+def _poisson(s: Poisson, rows: FloatArray, dt: float) -> None:
+    rows[HAZARD] += np.asarray(s.rate) * dt / 1000.0
+
+
+def _clamp(s: Clamp, rows: FloatArray, dt: float) -> None:
+    rows[HELD, slice(None) if s.neurons is None else s.neurons] = np.asarray(s.state) + 1
+
+
+def _spike_times(s: SpikeTimes, rows: FloatArray, dt: float) -> None:
+    """Forced spikes change no drive: they are a list of their own, FORCED in layout.py."""
+
+
+STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
+    WHO, {Current: _current, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times}
+)
+"""What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
+
+PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes"})
+"""Why a probe takes the time-driven algorithm; empty if it does not."""
+
+KNOWN: Mapping[str, ByKind[Any]] = {
+    "neurons": NEURONS,
+    "kernels": PSPS,
+    "windows": WINDOWS,
+    "plasticity": RULES,
+    "stimuli": STIMULI,
+    "probes": PROBES,
+}

@@ -1,0 +1,172 @@
+"""What the estimators use of each kind of a description: one table per group, one small function per kind.
+
+A network with a kind that is in no table is refused before anything is measured (see ``KNOWN``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil, exp, log
+from typing import Any
+
+import numpy as np
+
+from salhw.description.fields import IntArray
+from salhw.description.grid import in_steps
+from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
+from salhw.description.kinds import ByKind
+from salhw.description.network import Network
+from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.parts import Population
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Stimulus
+
+RECTANGULAR, EXPONENTIAL, ALPHA = range(3)
+LASTING = 5.0  # time constants until an exponential or alpha PSP is taken to be over
+WHO = "the calibration"
+
+
+def stochastic(net: Network) -> list[Population]:
+    """The populations whose neurons decide at random whether to spike: weights onto them follow from spikes alone."""
+    return [p for p in net.populations if "decision" in p.neuron.offers]
+
+
+# neurons ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MeasuredNeuron:
+    """What estimators use of a neuron.
+
+    Args:
+        refractory: its refractory period in steps, 0 without one.
+        decides: whether it draws at every step whether it spikes; ``exact`` whether its discretisation is, ``offset``
+            ln(dt / tau_ref), what the link adds to u (docs/semantics.md).
+        threshold: the potential at which it spikes, None where there is none.
+        decay: what is left after a step of how far its membrane was from ``rest``, the potential without input; None
+            where the membrane is the input.
+    """
+
+    refractory: int = 0
+    decides: bool = False
+    exact: bool = False
+    offset: float = 0.0
+    threshold: float | None = None
+    decay: float | None = None
+    rest: float = 0.0
+
+
+def _glm(neuron: GLM, dt: float) -> MeasuredNeuron:
+    exact, offset = neuron.discretisation == "exact", log(dt / neuron.tau_ref)
+    return MeasuredNeuron(in_steps(neuron.tau_ref, dt) or 1, decides=True, exact=exact, offset=offset)
+
+
+def _lif(neuron: LIF, dt: float) -> MeasuredNeuron:
+    refractory, decay = in_steps(neuron.tau_ref, dt) or 1, exp(-dt / neuron.tau_m)
+    return MeasuredNeuron(refractory, threshold=neuron.v_thresh, decay=decay, rest=neuron.v_rest)
+
+
+def _source(neuron: Source, dt: float) -> MeasuredNeuron:
+    return MeasuredNeuron()
+
+
+NEURONS: ByKind[Callable[[Any, float], MeasuredNeuron]] = ByKind(WHO, {GLM: _glm, LIF: _lif, Source: _source})
+
+
+def measured_neuron(neuron: Neuron, dt: float) -> MeasuredNeuron:
+    """What estimators use of a neuron, on a grid of ``dt`` ms."""
+    return NEURONS[neuron](neuron, dt)
+
+
+# PSPs ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MeasuredPSP:
+    """The ``kind`` of a PSP's trace, its ``length`` in steps (rectangular), what a step leaves of it (``decay``) and
+    the ``height`` of the recursion that makes it. Most of it is over after ``mostly`` steps, all of it after
+    ``lasting`` time constants."""
+
+    kind: int
+    length: int
+    decay: float
+    height: float
+    mostly: int
+    lasting: float = LASTING
+
+
+def _rectangular(kernel: Rectangular, dt: float) -> MeasuredPSP:
+    steps = in_steps(kernel.tau_syn, dt) or 1
+    return MeasuredPSP(RECTANGULAR, steps, 0.0, kernel.height, steps, lasting=1.0)
+
+
+def _exponential(kernel: Exponential, dt: float) -> MeasuredPSP:
+    return MeasuredPSP(EXPONENTIAL, 0, exp(-dt / kernel.tau_syn), kernel.height, ceil(2.0 * kernel.tau_syn / dt))
+
+
+def _alpha(kernel: Alpha, dt: float) -> MeasuredPSP:
+    height = kernel.height * (dt / kernel.tau_syn)
+    return MeasuredPSP(ALPHA, 0, exp(-dt / kernel.tau_syn), height, ceil(2.0 * kernel.tau_syn / dt))
+
+
+KERNELS: ByKind[Callable[[Any, float], MeasuredPSP]] = ByKind(
+    WHO, {Rectangular: _rectangular, Exponential: _exponential, Alpha: _alpha}
+)
+
+
+def measured_psp(kernel: Kernel, dt: float) -> MeasuredPSP:
+    """What estimators use of a PSP, on a grid of ``dt`` ms."""
+    return KERNELS[kernel](kernel, dt)
+
+
+# stimuli ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A run of ``steps`` steps of ``dt`` ms, the first of them step ``begin`` of the session."""
+
+    steps: int
+    begin: int
+    dt: float
+
+    def of(self, stimulus: Stimulus) -> slice:
+        """The steps of the run at which a stimulus acts."""
+        start, stop = stimulus.span
+        end = self.begin + self.steps if stop is None else in_steps(stop, self.dt) or 0
+        return slice(max(0, (in_steps(start, self.dt) or 0) - self.begin), max(0, end - self.begin))
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias or, where that is None,
+    takes away the decision whether to spike."""
+
+    steps: slice | IntArray
+    adds: float | None = None
+
+
+def _spike_times(s: SpikeTimes, neuron: int, run: Stretch) -> Iterator[Influence]:
+    forced = np.rint(s.times[neuron] / run.dt).astype(np.int64) - run.begin
+    yield Influence(forced[(forced >= 0) & (forced < run.steps)])
+
+
+def _clamp(s: Clamp, neuron: int, run: Stretch) -> Iterator[Influence]:
+    if s.neurons is None or neuron in s.neurons:
+        yield Influence(run.of(s))
+
+
+def _current(s: Current, neuron: int, run: Stretch) -> Iterator[Influence]:
+    yield Influence(run.of(s), s.amplitude[neuron] if isinstance(s.amplitude, np.ndarray) else s.amplitude)
+
+
+def _poisson(s: Poisson, neuron: int, run: Stretch) -> Iterator[Influence]:
+    """It makes sources spike, which have neither a bias nor a decision."""
+    yield from ()
+
+
+STIMULI: ByKind[Callable[[Any, int, Stretch], Iterator[Influence]]] = ByKind(
+    WHO, {SpikeTimes: _spike_times, Clamp: _clamp, Current: _current, Poisson: _poisson}
+)
+
+KNOWN: Mapping[str, ByKind[Any]] = {"neurons": NEURONS, "kernels": KERNELS, "stimuli": STIMULI}
