@@ -10,7 +10,6 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
-from salhw.description.neurons import GLM, LIF
 from salhw.description.parts import rule_name
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
@@ -38,7 +37,7 @@ class NestEngine:
         self._net, self._target, self._batch = executable.network, executable.target, len(ids)
         net = self._net
         self._circuit = circuit(net, self._target, self._batch)
-        biased = [p.name for p in net.populations if isinstance(p.neuron, GLM | LIF)]
+        biased = [p.name for p in net.populations if "bias" in p.neuron.offers]
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
         self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
         wirings = self._circuit.wiring.items()

@@ -192,8 +192,8 @@ class ReferenceEngine:
             size, every = net.population(probe.population).size, steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
-            time = np.arange(first, end, dtype=np.float64) * (every * net.dt)
-            membranes[probe.population] = Trace(time, part)
+            when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
+            membranes[probe.population] = Trace(when, part)
             columns += size
         counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}
         return Recorded(rasters, membranes, counted, occupancy)

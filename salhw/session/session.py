@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kinds import only
 from salhw.description.probes import StateOccupancy
 from salhw.diagnostics.wording import number, shown
 from salhw.session.calibration import Calibration, Map, limited
@@ -89,7 +90,7 @@ class EngineSession:
                 for path, address in self._addresses.items()
                 if address.field != "weights"
             }
-            self._before = {p.population: Raster.joined([]) for p in net.probes if isinstance(p, StateOccupancy)}
+            self._before = {p.population: Raster.joined([]) for p in only(net.probes, StateOccupancy)}
             if self.calibration is not None:
                 self._calibrate(self.calibration)
         except BaseException:

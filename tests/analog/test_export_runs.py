@@ -40,7 +40,7 @@ from salhw.session.executable import Executable
 from salhw.session.paths import described_at
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware import ppu_program
-from salhw_brainscales2.membrane import sensitivity
+from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.plasticity import code, nominal_program
 from salhw_brainscales2.script import export, generator
 from salhw_brainscales2.sources import entropy
@@ -217,7 +217,7 @@ def _event(executable: Executable, population: str, excitatory: bool) -> float:
     net = executable.network
     whole = net.population(population)
     bias = np.broadcast_to(np.asarray(whole.neuron.bias, dtype=float), whole.size)
-    inverse = float(np.mean(1.0 / sensitivity(whole, bias, net.dt)))
+    inverse = float(np.mean(1.0 / cells(net)[whole.name].sensitivity(bias, net.dt)))
     made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
     for q in net.projections:
         if q.post == population and len(made.wiring[q.name].post):

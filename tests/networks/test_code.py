@@ -192,8 +192,8 @@ def test_what_the_paper_s_pieces_depend_on() -> None:
     others = ("salhw_networks.sampling", "salhw_networks.dale", "salhw_calibration", "salhw_nest", "salhw.cli")
     assert not {name for name in pair if name.startswith(others)}
     swept = set(code_of(sweep.trained, "brainscales2").files)
-    assert {"salhw_brainscales2.session", "salhw_brainscales2.hardware/profile.toml"} <= swept
-    assert {"salhw_nest.session", "salhw_nest.simulator.engine"} <= swept
+    assert {"salhw_brainscales2.engine", "salhw_brainscales2.hardware/profile.toml"} <= swept
+    assert {"salhw_nest.engine", "salhw_nest.simulator.engine"} <= swept
     assert not {name for name in swept if "salhw_networks.pairs" in name or "salhw_calibration" in name}
     assert "salhw_calibration.effective" in code_of(on_chips.measured, "brainscales2").files
     assert "salhw_lava.worker.processes.neurons" in code_of(sweep.trained, "lava").files
