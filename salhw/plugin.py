@@ -1,9 +1,18 @@
-"""What an author of a backend imports beside ``salhw`` itself: all that docs/write-a-backend.md speaks of, no more."""
+"""What an author of a backend, or of kinds, imports beside ``salhw`` itself: all that docs/write-a-backend.md and
+docs/architecture.md speak of, no more."""
 
-from salhw.description.connectivity import count, synapses
-from salhw.description.fields import FloatArray, IntArray
+from salhw.description.connectivity import Connector, count, synapses
+from salhw.description.fields import FloatArray, IntArray, Milliseconds, NonNegative, Number, PerNeuron, PerSynapse
 from salhw.description.grid import in_steps
-from salhw.description.kinds import ByKind
+from salhw.description.kernels import Kernel
+from salhw.description.kinds import ByKind, of_kind, only
+from salhw.description.markers import Mark, PopulationName, ProjectionName, Structure
+from salhw.description.neurons import Neuron
+from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, Update
+from salhw.description.probes import Probe
+from salhw.description.stimuli import Stimulus
+from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.arguments import folded
 from salhw.machine import Memory
@@ -11,7 +20,7 @@ from salhw.session.backend import Exporter, Weighing
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.engine import Engine, initial
 from salhw.session.host_plasticity import HostRule
-from salhw.session.lowering import Lowering
+from salhw.session.lowering import Lowering, unknown_kinds
 from salhw.session.paths import Address, addresses, duration_steps, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
@@ -22,21 +31,41 @@ from salhw.worker.worker import Worker
 
 __all__ = [
     "Address",
+    "Bounds",
     "ByKind",
+    "Connector",
     "Diagnostic",
     "Engine",
     "EngineSession",
     "Environment",
+    "Execution",
     "Exporter",
     "FloatArray",
     "HostRule",
     "IntArray",
+    "Kernel",
+    "LearningRate",
     "Lowering",
+    "Mark",
     "Memory",
+    "Milliseconds",
+    "Neuron",
+    "NonNegative",
+    "Number",
+    "PerNeuron",
+    "PerSynapse",
+    "PlasticityRule",
+    "PopulationName",
+    "Probe",
+    "ProjectionName",
     "Raster",
     "Recorded",
+    "Stimulus",
+    "Structure",
     "Trace",
+    "Update",
     "Weighing",
+    "Window",
     "Worker",
     "addresses",
     "count",
@@ -45,8 +74,11 @@ __all__ = [
     "following",
     "in_steps",
     "initial",
+    "of_kind",
     "on_chip",
+    "only",
     "refuse_calibrated",
     "session_error",
     "synapses",
+    "unknown_kinds",
 ]

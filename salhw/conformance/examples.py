@@ -146,9 +146,12 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
         p = p.replace(kernel=p.kernel.replace(**{field: value}))
     else:
         (rule,) = p.plasticity
-        name, part = next(rule.parts())
-        change = {field: value} if section == "plasticity" else {name: part.replace(**{field: value})}
-        p = p.replace(plasticity=rule.replace(**change))
+        if section == "plasticity":
+            rule = rule.replace(**{field: value})
+        else:
+            name, part = next((name, part) for name, part in rule.parts() if part.section == section)
+            rule = rule.replace(**{name: part.replace(**{field: value})})
+        p = p.replace(plasticity=rule)
     return net.replace(projections=[p])
 
 

@@ -79,6 +79,8 @@ class Kind(Model):
             return
         if missing := [field for field in cls.common if field not in cls.model_fields]:
             raise TypeError(f"{cls.__name__}: every kind of {cls.section} has the fields {', '.join(missing)}")
+        if not getattr(cls, "__pydantic_fields_complete__", True):
+            raise TypeError(f"{cls.__name__}: annotations that cannot be resolved; define it where its types are known")
         if bare := unmarked(cls):
             raise TypeError(f"{cls.__name__}: no marker on {', '.join(bare)}; add a Mark or a Structure to Annotated")
         name = cls.model_fields["kind"].default

@@ -1,36 +1,14 @@
 """The engine: arrays (instance, neuron) and (instance, synapse), moved forward by one step of dt after the other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import salhw
-from salhw.plugin import Address, FloatArray, Raster, Recorded, addresses, folded, initial, synapses
-
-Bools = npt.NDArray[np.bool_]
-
-
-class Pairs:
-    """The spike pairs of one rule: what they add up to since the last update, (instance, synapse)."""
-
-    def __init__(self, rule: salhw.PairSTDP, dt: float, shape: tuple[int, int]) -> None:
-        self.rule, self.period, self.sum = rule, round((rule.period or 0.0) / dt), np.zeros(shape)
-        self.fade = [np.exp(-dt / window.tau) for window in (rule.causal, rule.anticausal)]
-        self.rate, self.trace = np.zeros((2, *shape)), np.zeros((2, *shape))  # traces are left by a pair's first spike
-
-    def add(self, pre: Bools, post: Bools, last_pre: FloatArray, last_post: FloatArray) -> None:
-        """The pairs that the spikes of this step form with earlier ones and with each other."""
-        every = self.rule.pairing == "all"
-        sides = ((post, pre, last_post, last_pre), (pre, post, last_pre, last_post))  # causal, anti-causal
-        for side, (own, partner, last_own, last_partner) in enumerate(sides):
-            value = trace = self.trace[side] * self.fade[side]
-            if self.rule.pairing == "nearest_restricted" and own.any():  # no other spike between; a half if undefined
-                value = trace * (0.5 * (last_partner > last_own) + 0.5 * (last_partner >= last_own))
-            if own.any():  # simultaneous spikes: the mean over both orders
-                together = (1.0 if every else 0.5) * value + 0.5
-                self.sum += self.rate[side] * own * np.where(partner, together, value)
-            self.trace[side] = trace * (every | ~partner) + partner
+from salhw.plugin import Address, FloatArray, Raster, Recorded, addresses, folded, initial, only, synapses
+from salhw_plain.kinds import KERNELS, NEURONS, RULES, Bools
 
 
 class Synapses:
@@ -44,41 +22,35 @@ class Synapses:
         self.targets, self.first = np.unique(self.post, return_index=True)
         where = place.synapses(executable.network, p.name)
         self.gain = np.array([chip.vary("weight", np.full(len(where), p.kernel.height), where) for chip in chips])
-        self.weights, self.psp, self.shape = np.zeros(self.gain.shape), np.zeros(self.gain.shape), self.gain.shape
-        self.delay, self.renewed = 1 + round(p.delay / dt), p.kernel.superposition == "last"
-        self.length = round(p.kernel.tau_syn / dt) if isinstance(p.kernel, salhw.Rectangular) else 0
-        self.fade = np.exp(-dt / p.kernel.tau_syn)
-        self.rules = [Pairs(rule, dt, self.shape) for rule in p.plasticity]
+        self.weights = np.zeros(self.gain.shape)
+        self.delay, self.psps = 1 + round(p.delay / dt), KERNELS[p.kernel](p.kernel, dt, self.gain.shape)
+        self.rules = [(rule, RULES[rule](rule, dt, self.gain.shape)) for rule in p.plasticity]
+        self.periods = [round((rule.period or 0.0) / dt) for rule in p.plasticity]
         bounds = [rule.bounds for rule in p.plasticity if rule.bounds]
         self.low = max((low for low, _ in bounds), default=-np.inf)
         self.high = min((high for _, high in bounds), default=np.inf)
 
     def act(self, t: int, past: Bools, u: FloatArray) -> None:
         """Add the synaptic input of step t to ``u``; the spikes of step s are in ``past[s % len(past)]``."""
-        arrives = past[(t - self.delay) % len(past)][:, self.pre]
-        if self.length:
-            self.psp += arrives
-            self.psp -= past[(t - self.delay - self.length) % len(past)][:, self.pre]
-        else:
-            self.psp = (self.psp * ~(arrives & self.renewed) + arrives) * self.fade
-        psp = np.minimum(self.psp, 1.0) if self.renewed else self.psp
+        arrived, over = (past[(t - self.delay - ago) % len(past)][:, self.pre] for ago in (0, self.psps.lasts))
+        psp = self.psps.act(arrived, over)
         u[:, self.targets] += np.add.reduceat(self.weights * self.gain * psp, self.first, axis=1)
 
     def learn(self, t: int, spikes: Bools, last: FloatArray) -> None:
-        """Pairs and weight changes of step t; ``last`` are the steps of the latest spikes before it."""
+        """Weight changes of step t; ``last`` are the steps of the latest spikes before it."""
         pre, post = spikes[:, self.pre], spikes[:, self.post]
-        for pairs in self.rules:
-            pairs.add(pre, post, last[:, self.pre], last[:, self.post])
-            if pairs.rule.update == "spike":
-                self.update(pairs, pre | post)
-        for pairs in self.rules:
-            if pairs.period and (t + 1) % pairs.period == 0:
-                self.update(pairs, True)
+        for rule, changes in self.rules:
+            changes.see(pre, post, last[:, self.pre], last[:, self.post])
+            if rule.update == "spike":
+                self.update(changes, pre | post)
+        for period, (_, changes) in zip(self.periods, self.rules, strict=True):
+            if period and (t + 1) % period == 0:
+                self.update(changes, True)
 
-    def update(self, pairs: Pairs, which: Bools | bool) -> None:
-        """Turn a rule's pairs into weights within the bounds."""
-        self.weights = np.where(which, np.clip(self.weights + pairs.sum, self.low, self.high), self.weights)
-        pairs.sum[:] = 0.0
+    def update(self, changes: Any, which: Bools | bool) -> None:
+        """Turn what a rule has summed up into weights within the bounds."""
+        self.weights = np.where(which, np.clip(self.weights + changes.sum, self.low, self.high), self.weights)
+        changes.sum[:] = 0.0
 
 
 class PlainEngine:
@@ -91,18 +63,17 @@ class PlainEngine:
         self.projections = {p.name: Synapses(exe, p, chips) for p in self.net.projections}
         n, dt = sum(p.size for p in self.net.populations), self.net.dt
         self.bias, self.last = np.zeros((len(ids), n)), np.full((len(ids), n), -np.inf)
-        self.odds, self.refractory, self.logistic = np.zeros(n), np.zeros(n), np.zeros(n, bool)
-        for p in self.net.populations:
-            if isinstance(p.neuron, salhw.GLM):  # a source has no bias, and is never refractory
-                here = self.place[p.name]
-                self.odds[here], self.refractory[here] = dt / p.neuron.tau_ref, round(p.neuron.tau_ref / dt)
-                self.logistic[here] = p.neuron.discretisation == "logistic"
+        self.cells = {p.name: NEURONS[p.neuron](p.neuron, dt) for p in self.net.populations}
+        self.refractory = np.repeat([c.refractory for c in self.cells.values()], [len(k) for k in self.place.values()])
         for address in addresses(self.net, exe.target).values():
             self.write(address, initial(self.net, address.path, len(ids)))
-        longest = max((s.delay + s.length for s in self.projections.values()), default=0)
+        longest = max((s.delay + s.psps.lasts for s in self.projections.values()), default=0)
         self.past = np.zeros((longest + 1, len(ids), n), bool)  # a ring: all spikes that still have something to do
-        forced = [x for x in self.net.stimuli if isinstance(x, salhw.SpikeTimes)]
-        trains = [(k, train) for x in forced for k, train in zip(self.place[x.population], x.times, strict=True)]
+        trains = [
+            (k, train)
+            for x in only(self.net.stimuli, salhw.SpikeTimes)
+            for k, train in zip(self.place[x.population], x.times, strict=True)
+        ]
         self.forced = np.array([(round(t / dt), k) for k, train in trains for t in train], int).reshape(-1, 2)
 
     def read(self, address: Address) -> FloatArray:
@@ -115,9 +86,7 @@ class PlainEngine:
         elif address.field == "weights":
             self.projections[address.owner].weights = value
         else:
-            pairs = self.projections[address.owner].rules[address.rule]
-            for side, window in enumerate((pairs.rule.causal, pairs.rule.anticausal)):
-                pairs.rate[side] = value * window.amplitude
+            self.projections[address.owner].rules[address.rule][1].teach(value)
 
     def begin(self, stop: int) -> None:
         self.spikes: list[npt.NDArray[np.int64]] = []  # of the run: rows of step, instance, neuron
@@ -134,12 +103,12 @@ class PlainEngine:
         u = self.bias.copy()
         for s in self.projections.values():
             s.act(t, self.past, u)
-        x = np.exp(np.minimum(u, 500.0)) * self.odds
-        for item in self.net.stimuli:
-            if isinstance(item, salhw.Poisson) and item.start <= (t + 0.5) * self.net.dt < (item.stop or np.inf):
-                x[:, self.place[item.population]] += np.asarray(item.rate) * self.net.dt / 1000.0
-        chance = np.where(self.logistic, x / (1.0 + x), -np.expm1(-x))
-        uniform = np.array([rng.random(len(self.odds)) for rng in self.rngs])
+        expected = np.zeros_like(u)
+        for item in only(self.net.stimuli, salhw.Poisson):
+            if item.start <= (t + 0.5) * self.net.dt < (item.stop or np.inf):
+                expected[:, self.place[item.population]] += np.asarray(item.rate) * self.net.dt / 1000.0
+        each = [self.cells[name].chance(u[:, here], expected[:, here]) for name, here in self.place.items()]
+        chance, uniform = np.concatenate(each, axis=1), np.array([rng.random(u.shape[1]) for rng in self.rngs])
         spikes = (uniform < chance) & (t - self.last >= self.refractory)
         spikes[:, self.forced[self.forced[:, 0] == t, 1]] = True
         self.past[t % len(self.past)] = spikes
@@ -150,8 +119,8 @@ class PlainEngine:
 
     def finish(self) -> None:
         for s in self.projections.values():
-            for pairs in (pairs for pairs in s.rules if pairs.rule.update == "run end"):
-                s.update(pairs, True)
+            for changes in (changes for rule, changes in s.rules if rule.update == "run end"):
+                s.update(changes, True)
 
     def recorded(self) -> Recorded:
         step, instance, neuron = np.concatenate(self.spikes).T
