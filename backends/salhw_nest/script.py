@@ -82,7 +82,7 @@ def _lines(executable: Executable, made: NestCircuit, arrays: dict[str, Any], st
         "",
         f"recorders = {{name: record_spikes(cells[name], {plan.min_delay * ms!r}) for name in {[*plan.recorded]!r}}}",
         "",
-        "# The lead-in, in which nothing spikes. The first run of PyNN takes a min_delay more than it is told.",
+        "# The lead-in, in which nothing spikes. The first run of PyNN takes a min_delay more than asked for.",
         f"sim.run({(plan.lead_in - plan.min_delay) * ms!r})",
         *(f'assign(cells["{c.name}"], {_keywords(c.name, c.active, arrays)})' for c in plan.cells if c.active),
         *_run(executable, made, arrays, steps),

@@ -43,7 +43,7 @@ class Calibration:
         synapses, neurons: the places that were measured.
         gain: (chip, synapse, sign): effective over written weight, of positive weights and of negative ones (analog
             chips have an input for each); NaN: unknown, taken as 1.
-        offset, slope: (chip, neuron): a neuron that is told b acts as ``offset + slope * b``; NaN: 0 and 1.
+        offset, slope: (chip, neuron): a neuron that holds the bias b acts as ``offset + slope * b``; NaN: 0 and 1.
         efficacy: (chip, synapse, branch), causal first: what a synapse's correlation sensors make of pairs over what
             they should (``CorrelationSensors.efficacy``); NaN where nothing learns, or unknown: 1.
         weight_success (chip, synapse), bias_success and slope_success (chip, neuron), sensor_success (chip, synapse):
@@ -120,14 +120,14 @@ class Calibration:
         """Per quantity: whether its goal is met, whether the recording was long enough to know, and which chips got
         worse."""
         about = {name: value for name, value in self.provenance.items() if isinstance(value, int | float)}
-        told = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in about]
+        with_goals = [name for name in self._success if f"{name} after" in self.moments and f"goal_{name}" in about]
         return {
             name: judged(
                 name, *(Deviations.from_array(self.moments[f"{name} {when}"]) for when in ("before", "after")),
                 goal=about[f"goal_{name}"], duration=about.get("duration_ms", np.nan),
-                ids=self.ids, of=len(told),
+                ids=self.ids, of=len(with_goals),
             )
-            for name in told
+            for name in with_goals
         }  # fmt: skip
 
     @property

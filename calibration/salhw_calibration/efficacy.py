@@ -69,9 +69,9 @@ def calibrate_sensors(
     calibration = calibration or unjudged(target, exe, chips)
 
     def measure(k: int, corrected: Calibration) -> CorrelationSensors:
-        told = None if progress is None else lambda done: progress((k + done) / LEARNING)
+        share = None if progress is None else lambda done: progress((k + done) / LEARNING)
         on = replace(exe, calibration=corrected)
-        return correlation_sensors(on, chips=chips, duration=duration, seed=seed + 100 * k, progress=told)
+        return correlation_sensors(on, chips=chips, duration=duration, seed=seed + 100 * k, progress=share)
 
     lags = own_lags(exe, chips=chips, duration=SHARE * duration, seed=seed + 99)
     for name in [name for name, found in lags.items() if not found.share.any()]:
@@ -87,12 +87,12 @@ def calibrate_sensors(
         f"sensor {when}": Deviations.of((found - 1.0).reshape(len(chips), -1), error.reshape(len(chips), -1))
         for when, found, error in (("before", before, before_error), ("after", after, after_error))
     }
-    told = deviations(left)
+    known = deviations(left)
     return replace(
         corrected,
         sensor_success=success.all(axis=2),
-        spread={**calibration.spread, **told["spread"]},
-        moments={**calibration.moments, **told["moments"]},
+        spread={**calibration.spread, **known["spread"]},
+        moments={**calibration.moments, **known["moments"]},
         provenance={"duration_ms": duration, **calibration.provenance, "goal_sensor": goal},
     )
 

@@ -34,7 +34,7 @@ SCALES = (0.4, 0.6, 0.75, 0.9, 1.0, 1.1, 1.3, 1.7, 2.5)  # of the time constant,
 class TransferFunctions:
     """The GLM neurons of each population, one by one (instance, neuron).
 
-    A neuron that is told the bias b behaves as one of bias ``offset + slope * b`` should; nominal are 0 and 1. The
+    A neuron that holds the bias b behaves as one of bias ``offset + slope * b`` should; nominal are 0 and 1. The
     rest: ``rates`` (instance, level, neuron) in Hz at the ``levels`` of the bias, and ``refractory_period`` in ms, the
     shortest interval between two spikes; NaN for neurons that hardly spike.
     """

@@ -76,9 +76,9 @@ def of_verdicts(found: Calibration) -> list[list[str]]:
     """A row for each calibrated quantity, and behind it one for each chip that got worse, with 95 % intervals."""
     rows = []
     for name, verdict in found.verdicts.items():
-        told = found.summary[name]
-        share, before = f"{told['yield']:.1%}" if verdict.known else "not known", f"{told['before']:.3g}"
-        after = _between(told["after"], verdict.interval)
+        entry = found.summary[name]
+        share, before = f"{entry['yield']:.1%}" if verdict.known else "not known", f"{entry['before']:.3g}"
+        after = _between(entry["after"], verdict.interval)
         rows.append([name, share, before, after, f"{verdict.goal:g}", verdict.words])
         for worse in verdict.worse:
             ends = _between(worse.before, worse.before_interval), _between(worse.after, worse.after_interval)

@@ -175,12 +175,12 @@ def judged(
         word = "missed"
     once = FALSE_ALARM / (2.0 * of * len(ids))
     worse = np.flatnonzero(after.limits(once)[0] > np.maximum(before.limits(once)[1], ROUNDING))
-    told = [_intervals(of_chips) for of_chips in (before, after)]
+    intervals = [_intervals(of_chips) for of_chips in (before, after)]
     return Verdict(
         quantity, goal, word, _intervals(whole)[0], float(whole.error[0]), duration,
         times * duration if word == "too short" and times < FORESEEN else None,
         tuple(
-            Worse(ids[k], quantity, float(before.spread[k]), told[0][k], float(after.spread[k]), told[1][k])
+            Worse(ids[k], quantity, float(before.spread[k]), intervals[0][k], float(after.spread[k]), intervals[1][k])
             for k in worse
         ),
     )  # fmt: skip
