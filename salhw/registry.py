@@ -125,13 +125,13 @@ def backends() -> Mapping[str, Backend]:
     Raises:
         BackendError: a plug-in that cannot be loaded or does not satisfy the protocol.
     """
-    found: dict[str, Backend] = {}
+    known: dict[str, Backend] = {}
     supported = "an object with name, targets(), lower() and open()"
     for name, where, plugin in installed(BACKENDS, "backend", _is_backend, supported):
-        if plugin.name in found:
+        if plugin.name in known:
             raise broken("backend", name, where, f"a second backend called {plugin.name!r}", "names that differ")
-        found[plugin.name] = plugin
-    return found
+        known[plugin.name] = plugin
+    return known
 
 
 def backend(name: str) -> Backend:
@@ -153,7 +153,7 @@ def targets() -> Mapping[str, Target]:
     Raises:
         BackendError: a backend that cannot be loaded, cannot list its targets, or repeats another's.
     """
-    found: dict[str, Target] = {}
+    known: dict[str, Target] = {}
     for plugin in backends().values():
         path = f"{plugin.name}.targets"
         try:
@@ -163,11 +163,11 @@ def targets() -> Mapping[str, Target]:
                 "backend", plugin.name, path, f"{type(error).__name__}: {error}", "its targets by name"
             ) from error
         for name, target in own.items():
-            if name in found:
-                asked = f"a second target called {name!r}, which is {found[name].backend!r}'s"
+            if name in known:
+                asked = f"a second target called {name!r}, which is {known[name].backend!r}'s"
                 raise broken("backend", plugin.name, path, asked, "names that differ")
-            found[name] = target
-    return found
+            known[name] = target
+    return known
 
 
 def resolve(target: Target | str) -> Target:

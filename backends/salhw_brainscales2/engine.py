@@ -150,13 +150,13 @@ class AnalogEngine:
             self._emit(min(self._stop, self._known + AHEAD))
         periods = [following(self.step, learner.period) for learner in self._learners.values()]
         until = min([until, self._known, following(self.step, self._stretch, self._start), *periods])
-        found = self._simulation.advance(self.step, until)
+        spikes = self._simulation.advance(self.step, until)
         for name, known in self._ahead.items():
             now = (known.step >= self.step) & (known.step < until)
             raster = Raster(known.instance[now], known.neuron[now], known.step[now])
-            found[name] = raster, self._circuit.tick_of(raster.step)
+            spikes[name] = raster, self._circuit.tick_of(raster.step)
         self.step = until
-        self._see(found)
+        self._see(spikes)
         for name, learner in self._learners.items():
             if until % learner.period == 0:
                 self._hold(name, learner.update())
@@ -178,11 +178,11 @@ class AnalogEngine:
             self._call("write_cells", settings)
         self._known = stop
 
-    def _see(self, found: dict[str, tuple[Raster, IntArray]]) -> None:
+    def _see(self, spikes: dict[str, tuple[Raster, IntArray]]) -> None:
         """Record spikes, and let the sensors of synapses see them."""
         seen = []
         for p in self._net.populations:
-            raster, tick = found[p.name]
+            raster, tick = spikes[p.name]
             self._rasters[p.name].append(raster)
             self._spikes += len(raster.step)
             seen.append((raster.instance, self._first[p.name] + raster.neuron, tick))

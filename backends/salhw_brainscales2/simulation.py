@@ -34,15 +34,15 @@ class Simulation:
             The spikes of each population of neurons, and their ticks.
         """
         ticks = self._now(step)
-        found: Events = {name: [] for name in self._circuit.cells}
+        spikes: Events = {name: [] for name in self._circuit.cells}
         raised: dict[str, IntArray] = {}
         for forced in sorted(s for s in self._forced if step <= s < until):
             last = self._now(forced + 1) - 1
-            self._simulate(last - ticks, raised, found)
+            self._simulate(last - ticks, raised, spikes)
             ticks = last
             raised = {name: self._ready(name, cells, ticks) for name, cells in self._forced[forced].items()}
-        self._simulate(self._now(until) - ticks, raised, found)
-        return {name: self._spikes(name, events) for name, events in found.items()}
+        self._simulate(self._now(until) - ticks, raised, spikes)
+        return {name: self._spikes(name, events) for name, events in spikes.items()}
 
     def _spikes(self, name: str, events: list[tuple[IntArray, IntArray]]) -> tuple[Raster, IntArray]:
         none = np.zeros(0, dtype=np.int64)
@@ -54,12 +54,12 @@ class Simulation:
         """Ticks that have passed when ``step`` begins."""
         return int(self._circuit.tick_of(step)) - self._circuit.per_step
 
-    def _simulate(self, ticks: int, raised: dict[str, IntArray], found: Events) -> None:
+    def _simulate(self, ticks: int, raised: dict[str, IntArray], events: Events) -> None:
         """Run after ``raised`` cells were lifted above all thresholds."""
         if not ticks:
             return
         for name, spikes in self._call("run", ticks, {}, raised, ABOVE)["spikes"].items():
-            found[name].append((spikes["stamp"], spikes["cell"]))
+            events[name].append((spikes["stamp"], spikes["cell"]))
             np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
 
     def _ready(self, name: str, cells: IntArray, ticks: int) -> IntArray:

@@ -166,11 +166,11 @@ class LavaEngine:
     def advance(self, until: int) -> int:
         """See Engine."""
         steps = min(self.most, until - self.step)
-        found = self.call("run", int(steps), limit=CALLING + steps * self.patience)
-        self._events.append((found["step"].astype(np.int64) + self.step, found["neuron"].astype(np.int64)))
-        self._membranes.append(found["membrane"])
+        results = self.call("run", int(steps), limit=CALLING + steps * self.patience)
+        self._events.append((results["step"].astype(np.int64) + self.step, results["neuron"].astype(np.int64)))
+        self._membranes.append(results["membrane"])
         self.step += steps
-        self._spikes += len(found["step"])
+        self._spikes += len(results["step"])
         return self._spikes
 
     def finish(self) -> None:
@@ -215,9 +215,9 @@ def _installed(worker: Worker) -> dict[str, str]:
     Raises:
         BackendError: SAL603 its Python has no Lava.
     """
-    found: dict[str, str] = worker.call(ABOUT, limit=CALLING)
-    if not found["lava-nc"]:
-        asked, fix = f"Python {found['python']} without Lava", "salhw setup loihi, or another interpreter"
+    versions: dict[str, str] = worker.call(ABOUT, limit=CALLING)
+    if not versions["lava-nc"]:
+        asked, fix = f"Python {versions['python']} without Lava", "salhw setup loihi, or another interpreter"
         finding = Diagnostic("SAL603", "target.options.python", asked, "an interpreter with lava-nc 0.10", fix)
         raise BackendError("BackendError: Lava is not there", [finding])
-    return found
+    return versions

@@ -124,10 +124,10 @@ class NestEngine:
     def advance(self, until: int) -> int:
         """See Engine. It stops where stimuli change, the host learns, or written weights are to be written again."""
         until = min([until, following(self.step, self._stretch, self._start), *self._stops()])
-        found = self._simulate(until)
-        self._spikes += sum(len(raster.step) for raster in found.values())
+        rasters = self._simulate(until)
+        self._spikes += sum(len(raster.step) for raster in rasters.values())
         for name, rules in self._hosted.items():
-            rules.see(found)
+            rules.see(rasters)
             self._learn(name, rules.due(until))
         for w in self._weights.values():
             if w.due_to_settle(until):
@@ -144,16 +144,16 @@ class NestEngine:
         """Let NEST go on; the spikes of each population."""
         net, plan = self._net, self._circuit.plan
         settings = {name: self._drive(name, self.step) for name in driven(net)}
-        found = self.call("run", until - self.step, settings, {}, 0.0)
+        results = self.call("run", until - self.step, settings, {}, 0.0)
         self.step = until
         rasters = {}
-        for name, spikes in found["spikes"].items():
+        for name, spikes in results["spikes"].items():
             size = net.population(name).size
             step = (spikes["stamp"] - plan.lead_in) // plan.per_step - 1
             rasters[name] = Raster.joined([Raster(spikes["cell"] // size, spikes["cell"] % size, step)])
             self._rasters[name].append(rasters[name])
             self._before[name].append(rasters[name])
-        for name, values in found["membranes"].items():
+        for name, values in results["membranes"].items():
             self._sampled[name].append(values | {"last": until - 1})
         return rasters
 

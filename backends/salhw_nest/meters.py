@@ -25,12 +25,12 @@ Samples = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def _at_steps(
-    found: Samples, plan: Plan, meter: Meter, steps: IntArray, shape: tuple[int, int], quantity: str
+    samples: Samples, plan: Plan, meter: Meter, steps: IntArray, shape: tuple[int, int], quantity: str
 ) -> FloatArray:
     """A quantity at ``steps``, (instance, time, neuron). NEST has not given the last step's potential to the meter
     yet: it is what the cells hold."""
     values = np.full((len(steps), shape[0] * shape[1]), np.nan)
-    for events in found[meter.name]:
+    for events in samples[meter.name]:
         if quantity == "V_m" and not meter.early and len(steps):
             values[steps == events["last"]] = events["now"]
         step = (events["stamp"] + meter.early - plan.lead_in) // plan.per_step - 1
@@ -49,7 +49,7 @@ def _spiked(spikes: Raster, steps: IntArray, shape: tuple[int, int]) -> npt.NDAr
 
 
 def membrane(
-    net: Network, target: Target, circuit: NestCircuit, name: str, found: Samples, spikes: Raster, bias: FloatArray,
+    net: Network, target: Target, circuit: NestCircuit, name: str, samples: Samples, spikes: Raster, bias: FloatArray,
     start: int, stop: int,
 ) -> Trace:  # fmt: skip
     """The membrane trace of a population in the steps start..stop: the potential that entered the decision, without
@@ -63,7 +63,7 @@ def membrane(
     shape, every = (circuit.instances, net.population(name).size), sampled(net)[name]
     steps = np.arange(-(-start // every) * every, stop, every)
     shown = {
-        meter.name: {quantity: _at_steps(found, plan, meter, steps, shape, quantity) for quantity in meter.quantities}
+        meter.name: {quantity: _at_steps(samples, plan, meter, steps, shape, quantity) for quantity in meter.quantities}
         for meter in neuron.meters(every)
     }
     drives = [drive_of(net, name, int(k), bias)[0] for k in steps]

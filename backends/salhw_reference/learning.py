@@ -178,10 +178,10 @@ def learn(q, f, i, x, t, count):
 @helper
 def has_periodic(q):
     """Whether any rule updates every T ms."""
-    found = False
+    periodic = False
     for r in range(q[R]):
-        found = found or q[q[RULE] + RULE_WIDTH * r + 2] == PERIODIC
-    return found
+        periodic = periodic or q[q[RULE] + RULE_WIDTH * r + 2] == PERIODIC
+    return periodic
 
 
 @inlined

@@ -188,7 +188,7 @@ def calibrate(
     def measure(k: int, gain: FloatArray, neurons: _Neurons) -> tuple[TransferFunctions, list[_Measured]]:
         """The ``k``-th time, with these gains and transfer functions corrected; once for each pattern."""
         by = unjudged(target, exe, chips, gain, *neurons.corrections)
-        corrected, first, found = replace(exe, calibration=by), 1 + k * runs, []
+        corrected, first, measured = replace(exe, calibration=by), 1 + k * runs, []
         swept = sweep(first, by)
         for run, wanted in enumerate(patterns, first + 1):
             f = effective_weights(
@@ -198,10 +198,10 @@ def calibrate(
             weights, errors, nominal = (c.flat(m) for m in (f.weights, f.standard_errors, f.nominal))
             known = usable(np.where(wanted > 0.0, gain[..., 0], gain[..., 1]))
             known = known / np.where(np.isnan(wanted), np.nan, nominal)
-            found.append(_Measured(
+            measured.append(_Measured(
                 wanted, weights / wanted, errors / np.abs(wanted), weights * known, errors * np.abs(known),
             ))  # fmt: skip
-        return swept, found
+        return swept, measured
 
     shape = (len(chips), len(places), 2)
     nothing = np.zeros((len(chips), len(cells)))
@@ -213,11 +213,11 @@ def calibrate(
     gains = _added(_Mean(np.zeros(shape), np.zeros(shape)), before)
     done = 0
     for done in range(1, rounds + 1):
-        swept, found = measure(done, _pooled(gains), neurons)
-        left = _left(found, swept, names, chips)
+        swept, measured = measure(done, _pooled(gains), neurons)
+        left = _left(measured, swept, names, chips)
         if all(np.all(of_chips.spread <= getattr(goals, name)) for name, of_chips in left.items()):
             break
-        neurons, gains = neurons.plus(swept, names), _added(gains, found)
+        neurons, gains = neurons.plus(swept, names), _added(gains, measured)
     gain = _pooled(gains)
     result = unjudged(target, exe, chips, gain, *neurons.corrections)
     swept, after = measure(rounds + 1, gain, neurons)
@@ -253,8 +253,8 @@ def _significant(statistic: float, freedom: int) -> bool:
     return bool(freedom and statistic > chi2.isf(DIFFERENT, freedom))
 
 
-def _added(gains: _Mean, found: Sequence[_Measured]) -> _Mean:
-    for m in found:
+def _added(gains: _Mean, measured: Sequence[_Measured]) -> _Mean:
+    for m in measured:
         gains = gains.plus(m.signed(m.gains), m.signed(m.gain_errors))
     return gains
 
@@ -272,11 +272,11 @@ def _pooled(gains: _Mean) -> FloatArray:
 
 
 def _left(
-    found: Sequence[_Measured], swept: TransferFunctions, names: Sequence[str], chips: Sequence[Chip]
+    measured: Sequence[_Measured], swept: TransferFunctions, names: Sequence[str], chips: Sequence[Chip]
 ) -> dict[str, Deviations]:
     """What is left of each quantity."""
     nothing = np.zeros((len(chips), 0))  # a network without synapses
-    parts = ([m.weights - 1.0 for m in found], [m.errors for m in found])
+    parts = ([m.weights - 1.0 for m in measured], [m.errors for m in measured])
     weights = (np.concatenate([nothing, *part], axis=1) for part in parts)
     of_neurons = {name: Deviations.of(*both) for name, both in _deviations(swept, names).items()}
     return {"weight": Deviations.of(*weights), **of_neurons}

@@ -102,10 +102,10 @@ class Calibration:
     def _success(self) -> dict[str, Bools]:
         """The masks of the quantities that there are at these places."""
         sensors = self.sensor_success[:, self._learns]
-        found = {
+        masks = {
             "weight": self.weight_success, "bias": self.bias_success, "slope": self.slope_success, "sensor": sensors
         }  # fmt: skip
-        return {name: success for name, success in found.items() if success.size}
+        return {name: success for name, success in masks.items() if success.size}
 
     @property
     def content_hash(self) -> str:
@@ -153,7 +153,7 @@ class Calibration:
             CalibrationError: not measured at the places that the network takes.
         """
         rows = np.array([self.ids.index(identity) for identity in ids], dtype=np.int64)
-        net, found = executable.source, {}
+        net, maps = executable.source, {}
         noisy = {p.name for p in stochastic(net)}
         for path, address in addresses(net, executable.target).items():
             if address.field == "bias" and address.owner in noisy:
@@ -161,7 +161,7 @@ class Calibration:
                     self.neurons, executable.placement.neurons(net, address.owner), f"populations.{address.owner}"
                 )
                 slope, offset = (a[np.ix_(rows, at)] for a in (self.slope, self.offset))
-                found[path] = Map(usable(slope), np.nan_to_num(offset), usable(slope))
+                maps[path] = Map(usable(slope), np.nan_to_num(offset), usable(slope))
             elif address.field in ("weights", "amplitude") or (
                 address.field == "learning_rate" and _each(executable, address)
             ):
@@ -175,8 +175,8 @@ class Calibration:
                 full = np.ones((2, len(rows), int(np.prod(address.shape, dtype=np.int64))))
                 full[:, :, synapses(p.weights, *net.ends(p.name))[2]] = above, below
                 above, below = full.reshape(2, len(rows), *address.shape)
-                found[path] = Map(above, np.zeros_like(above), below)
-        return found
+                maps[path] = Map(above, np.zeros_like(above), below)
+        return maps
 
     @staticmethod
     def _places(known: IntArray, wanted: IntArray, path: str) -> IntArray:
@@ -224,17 +224,17 @@ class Calibration:
             moments = {name: hdf5.array(file["moments"], name, "f", (len(ids), 3)) for name in file.get("moments", ())}
             places = {name: hdf5.array(file, name, "iu", (None,)) for name in ("synapses", "neurons")}
             measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
-            found = cls(
+            loaded = cls(
                 str(file.attrs["target"]), str(file.attrs["target_hash"]), int(file.attrs["wafer"]), ids,
                 **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
                 moments=moments,
             )  # fmt: skip
-            unchanged = found.content_hash == str(
+            unchanged = loaded.content_hash == str(
                 file.attrs["sha256"]
             )  # here: a name may have letters that there are not
         if not unchanged:
             raise file_error(path, "", "a calibration that nobody changed", "calibrate again")
-        return found
+        return loaded
 
 
 def unjudged(
@@ -319,13 +319,13 @@ def _each(executable: Compiled, address: Address) -> bool:
 
 def _arrays(c: Calibration) -> dict[str, Any]:
     groups = {"spread": c.spread, "moments": c.moments}
-    found = {f"{group}/{name}": array for group, of in groups.items() for name, array in of.items()}
-    return {name: getattr(c, name) for name in _NAMES} | found
+    grouped = {f"{group}/{name}": array for group, of in groups.items() for name, array in of.items()}
+    return {name: getattr(c, name) for name in _NAMES} | grouped
 
 
-def deviations(found: Mapping[str, Deviations]) -> dict[str, Any]:
+def deviations(quantities: Mapping[str, Deviations]) -> dict[str, Any]:
     """``spread`` and ``moments`` of a calibration, by quantity and "before" or "after"."""
     return {
-        "spread": {name: of_chips.spread for name, of_chips in found.items()},
-        "moments": {name: of_chips.array for name, of_chips in found.items()},
+        "spread": {name: of_chips.spread for name, of_chips in quantities.items()},
+        "moments": {name: of_chips.array for name, of_chips in quantities.items()},
     }

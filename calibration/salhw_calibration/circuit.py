@@ -106,14 +106,14 @@ class MeasuredCircuit:
 
     def matrices(self, values: FloatArray) -> dict[str, FloatArray]:
         """One number per synapse (..., synapse) -> per projection (..., post, pre), NaN where there is no synapse."""
-        found = {}
+        matrices = {}
         for k, p in enumerate(self.net.projections):
             mine = self.projection == k
             shape = (self.net.population(p.post).size, self.net.population(p.pre).size)
             full = np.full((*values.shape[:-1], *shape), np.nan)
             full[..., self.post[mine] - self.first[p.post], self.pre[mine] - self.first[p.pre]] = values[..., mine]
-            found[p.name] = full
-        return found
+            matrices[p.name] = full
+        return matrices
 
     def flat(self, matrices: Mapping[str, FloatArray]) -> FloatArray:
         """The way back: (..., post, pre) per projection -> (..., synapse)."""

@@ -29,23 +29,23 @@ from salhw_calibration.verdict import headline
 
 def weights(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
     """Effective weights of every synapse, with standard errors."""
-    found = effective_weights(exe, method=method or "likelihood", **options)
-    picture = partial(nominal_and_measured, found)
-    return _left("weights", exe, found, of_weights(exe, found), picture, out, found.method)
+    measured = effective_weights(exe, method=method or "likelihood", **options)
+    picture = partial(nominal_and_measured, measured)
+    return _left("weights", exe, measured, of_weights(exe, measured), picture, out, measured.method)
 
 
 def neurons(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
     """Transfer functions and refractory periods of GLM neurons."""
     _one_way(method)
-    found = transfer_functions(exe, **options)
-    return _left("neurons", exe, found, of_neurons(found), partial(offsets_and_slopes, found), out)
+    measured = transfer_functions(exe, **options)
+    return _left("neurons", exe, measured, of_neurons(measured), partial(offsets_and_slopes, measured), out)
 
 
 def sensors(exe: Executable, *, method: str | None, out: Path, **options: Any) -> Mapping[str, Any]:
     """Correlation sensors of every synapse that learns."""
     _one_way(method)
-    found = correlation_sensors(exe, **options)
-    return _left("sensors", exe, found, of_sensors(exe, found), partial(amplitudes_and_taus, found), out)
+    measured = correlation_sensors(exe, **options)
+    return _left("sensors", exe, measured, of_sensors(exe, measured), partial(amplitudes_and_taus, measured), out)
 
 
 measurements = {"weights": weights, "neurons": neurons, "sensors": sensors}
@@ -59,18 +59,18 @@ def _one_way(method: str | None) -> None:
 def _left(
     what: str,
     exe: Executable,
-    found: EffectiveWeights | TransferFunctions | CorrelationSensors,
+    measured: EffectiveWeights | TransferFunctions | CorrelationSensors,
     table: Table,
     draw: Callable[[Path], Path],
     out: Path,
-    *how: str,
+    *method: str,
 ) -> Mapping[str, Any]:
     """Numbers and picture in ``out``, and what the command line tells."""
-    data = as_plain(found)
+    data = as_plain(measured)
     write_json(folder(out) / f"{what}.json", data, default=str)
     draw(out / f"{what}.png")
-    chosen, duration = ", ".join(map(str, found.ids)), found.provenance["duration_ms"]
-    title = ", ".join([f"{exe.source.name} on {exe.target.name}", f"chips {chosen}", *how, f"{duration:g} ms"])
+    chosen, duration = ", ".join(map(str, measured.ids)), measured.provenance["duration_ms"]
+    title = ", ".join([f"{exe.source.name} on {exe.target.name}", f"chips {chosen}", *method, f"{duration:g} ms"])
     columns, rows = table
     return {"title": title, "columns": columns, "rows": rows, "files": [f"{what}.json", f"{what}.png"], "data": data}
 
@@ -87,24 +87,24 @@ def calibrate(
 ) -> Mapping[str, Any]:
     """Measure and correct chips for a network (by default ``first_neurons``), and save the calibration."""
     goals, net = Goals(), net or first_neurons()
-    found = measured_and_corrected(target, chips, goals, net=net, duration=duration, seed=seed, progress=progress)
-    path = found.save(folder(out))
-    residuals(found, goals, path.with_suffix(".png"))  # beside those of other calibrations in the same folder
-    many = f"{len(chips)} chip{'s' * (len(chips) > 1)} of wafer {found.wafer}"
+    calibration = measured_and_corrected(target, chips, goals, net=net, duration=duration, seed=seed, progress=progress)
+    path = calibration.save(folder(out))
+    residuals(calibration, goals, path.with_suffix(".png"))  # beside those of other calibrations in the same folder
+    many = f"{len(chips)} chip{'s' * (len(chips) > 1)} of wafer {calibration.wafer}"
     return {
-        "title": f"{net.name} on {target.name}, {many}: {headline(found.verdicts)}",
+        "title": f"{net.name} on {target.name}, {many}: {headline(calibration.verdicts)}",
         "columns": ("quantity", "calibrated", "spread before", "after", "goal", "verdict"),
-        "rows": of_verdicts(found),
+        "rows": of_verdicts(calibration),
         "files": [path.name, path.with_suffix(".png").name],
         "data": {
-            "hash": found.content_hash,
-            "wafer": found.wafer,
-            "chips": list(found.ids),
-            "measured": found.summary,
-            "spread": {name: value.tolist() for name, value in found.spread.items()},
-            "headline": headline(found.verdicts),
-            "verdicts": {name: as_plain(v) | {"words": v.words} for name, v in found.verdicts.items()},
-            "provenance": json.loads(json.dumps(dict(found.provenance), default=str)),
+            "hash": calibration.content_hash,
+            "wafer": calibration.wafer,
+            "chips": list(calibration.ids),
+            "measured": calibration.summary,
+            "spread": {name: value.tolist() for name, value in calibration.spread.items()},
+            "headline": headline(calibration.verdicts),
+            "verdicts": {name: as_plain(v) | {"words": v.words} for name, v in calibration.verdicts.items()},
+            "provenance": json.loads(json.dumps(dict(calibration.provenance), default=str)),
         },
     }
 

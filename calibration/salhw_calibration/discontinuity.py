@@ -30,7 +30,7 @@ def rdd(c: MeasuredCircuit, record: Record) -> Estimate:
     from salhw_calibration.jit import traces
 
     r = regression(c, record)
-    found = Estimate.unknown(len(c.post), c.size)
+    estimate = Estimate.unknown(len(c.post), c.size)
     row = {int(post): k for k, post in enumerate(r.posts)}
     for column in range(len(c.columns)):
         pre, delay = int(c.columns.pre[column]), int(c.columns.delay[column])
@@ -57,8 +57,8 @@ def rdd(c: MeasuredCircuit, record: Record) -> Estimate:
         ages = np.tile(np.eye(lasts), len(at))  # what follows an event on average, whether or not it is a spike
         design = np.concatenate([ages, np.repeat(smooth, lasts, axis=1), mean_trace.reshape(1, -1)])
         for s in mine:
-            found.weights[s], found.errors[s] = _last_coefficient(r, row[int(c.post[s])], steps.ravel(), design)
-    return found
+            estimate.weights[s], estimate.errors[s] = _last_coefficient(r, row[int(c.post[s])], steps.ravel(), design)
+    return estimate
 
 
 def _entries(above: FloatArray, spikes: Mask, quiet: int) -> tuple[IntArray, FloatArray]:

@@ -39,24 +39,24 @@ class Method:
 def _once(estimate: Callable[[MeasuredCircuit, Record], Estimate]) -> Measure:
     """One run of the network as it is."""
 
-    def measure(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
-        records, provenance = on.run(duration)
-        return [estimate(on.circuit, record) for record in records], provenance
+    def measure(setup: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
+        records, provenance = setup.run(duration)
+        return [estimate(setup.circuit, record) for record in records], provenance
 
     return measure
 
 
-def _likelihood(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
-    records, provenance = on.run(duration)
-    return [likelihood(on.circuit, record, seed=on.seed) for record in records], provenance
+def _likelihood(setup: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
+    records, provenance = setup.run(duration)
+    return [likelihood(setup.circuit, record, seed=setup.seed) for record in records], provenance
 
 
-def _rdd(on: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
-    net = on.circuit.net
+def _rdd(setup: Rig, duration: float) -> tuple[list[Estimate], Mapping[str, Any]]:
+    net = setup.circuit.net
     neurons = {p.name: measured_neuron(p.neuron, net.dt) for p in net.populations}
     if not any(neurons[p.pre].threshold is not None and neurons[p.post].decides for p in net.projections):
         raise refused("SAL802", "method", "rdd", "synapses from LIF to GLM neurons", "method='likelihood'")
-    return _once(rdd)(on, duration)
+    return _once(rdd)(setup, duration)
 
 
 METHODS: Mapping[str, Method] = {
@@ -114,9 +114,9 @@ def effective_weights(
     with rig(
         exe, chips=chips, instances=instances, seed=seed, state=weights, through=through,
         membranes=chosen.membranes, progress=progress,
-    ) as on:  # fmt: skip
-        c, held = on.circuit, on.held()
-        estimates, provenance = chosen.measure(on, duration)
+    ) as setup:  # fmt: skip
+        c, held = setup.circuit, setup.held()
+        estimates, provenance = chosen.measure(setup, duration)
 
     def each(name: str) -> Any:
         return np.array([getattr(estimate, name) for estimate in estimates])

@@ -70,11 +70,11 @@ def calibrate_sensors(
 
     def measure(k: int, corrected: Calibration) -> CorrelationSensors:
         share = None if progress is None else lambda done: progress((k + done) / LEARNING)
-        on = replace(exe, calibration=corrected)
-        return correlation_sensors(on, chips=chips, duration=duration, seed=seed + 100 * k, progress=share)
+        executable = replace(exe, calibration=corrected)
+        return correlation_sensors(executable, chips=chips, duration=duration, seed=seed + 100 * k, progress=share)
 
     lags = own_lags(exe, chips=chips, duration=SHARE * duration, seed=seed + 99)
-    for name in [name for name, found in lags.items() if not found.share.any()]:
+    for name in [name for name, own in lags.items() if not own.share.any()]:
         rule = of_kind(net.projection(name).plasticity[0], PairSTDP, "the calibration of correlation sensors")
         any_lag = np.linspace(0.0, 5.0 * rule.causal.tau, 500)
         lags[name] = Lags(any_lag, np.ones_like(any_lag))
@@ -84,8 +84,8 @@ def calibrate_sensors(
     wrong = np.abs(after - 1.0) > 3.0 * np.hypot(goal, after_error)
     success = np.isfinite(after) & np.isfinite(before) & (usable(before) == before) & ~wrong
     left = {
-        f"sensor {when}": Deviations.of((found - 1.0).reshape(len(chips), -1), error.reshape(len(chips), -1))
-        for when, found, error in (("before", before, before_error), ("after", after, after_error))
+        f"sensor {when}": Deviations.of((efficacy - 1.0).reshape(len(chips), -1), error.reshape(len(chips), -1))
+        for when, efficacy, error in (("before", before, before_error), ("after", after, after_error))
     }
     known = deviations(left)
     return replace(
@@ -101,12 +101,12 @@ def _by_place(
     exe: Executable, calibration: Calibration, sensors: CorrelationSensors, lags: dict[str, Lags]
 ) -> tuple[FloatArray, FloatArray]:
     """Efficacies and their standard errors, (chip, synapse, branch) by the places of a calibration."""
-    c, found = circuit(exe.source), np.full((2, *calibration.efficacy.shape), np.nan)
+    c, efficacies = circuit(exe.source), np.full((2, *calibration.efficacy.shape), np.nan)
     for k, p in enumerate(exe.source.projections):
         if p.name in lags:
             mine = np.flatnonzero(c.projection == k)
             post, pre = c.post[mine] - c.first[p.post], c.pre[mine] - c.first[p.pre]
             at: IntArray = np.searchsorted(calibration.synapses, exe.placement.synapses(exe.source, p.name))
             for which, values in enumerate(sensors.efficacy(p.name, lags[p.name])):
-                found[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
-    return found[0], found[1]
+                efficacies[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
+    return efficacies[0], efficacies[1]

@@ -157,25 +157,25 @@ def likelihood(c: MeasuredCircuit, record: Record, *, seed: int = 0) -> Estimate
     beta, errors, _ = _maximise(r, usable)
     total = _summed(beta.T, c).T
     total[np.isnan(errors)] = np.nan
-    found = Estimate.unknown(len(c.post), c.size)
+    estimate = Estimate.unknown(len(c.post), c.size)
     row = np.full(c.size, -1)
     row[r.posts] = np.arange(len(r.posts))
     trace = c.post * c.distinct + c.column
     # Of two synapses with one trace only the sum is determined.
     mine = np.flatnonzero((row[c.post] >= 0) & (np.bincount(trace, minlength=1)[trace] == 1))
-    for into, values in ((found.weights, total), (found.errors, errors)):
+    for into, values in ((estimate.weights, total), (estimate.errors, errors)):
         into[mine] = values[row[c.post[mine]], c.column[mine]]
-    found.biases[r.posts], found.bias_errors[r.posts] = total[:, -1], errors[:, -1]
-    found.fit[r.posts] = _goodness_of_fit(r, beta, usable, seed)
-    return found
+    estimate.biases[r.posts], estimate.bias_errors[r.posts] = total[:, -1], errors[:, -1]
+    estimate.fit[r.posts] = _goodness_of_fit(r, beta, usable, seed)
+    return estimate
 
 
 def maximum(c: MeasuredCircuit, record: Record) -> FloatArray:
     """The largest log likelihood of each neuron's spikes, (neuron,); NaN where there is none."""
     r = regression(c, record)
-    found = np.full(c.size, np.nan)
-    found[r.posts] = _maximise(r, _drop_hopeless(r))[2]
-    return found
+    largest = np.full(c.size, np.nan)
+    largest[r.posts] = _maximise(r, _drop_hopeless(r))[2]
+    return largest
 
 
 def _drop_hopeless(r: Regression) -> IntArray:
@@ -243,20 +243,20 @@ def _scoring(r: Regression, beta: FloatArray, posts: IntArray, steps: int, toler
         step[back] *= 0.5
         stale[back] = True
         beta[back] = kept[back] + step[back]
-        on, slope = going[~worse], gradient[~worse]
-        best[on], kept[on] = value[~worse], beta[on]
-        renew = on[stale[on]]
+        advancing, slope = going[~worse], gradient[~worse]
+        best[advancing], kept[advancing] = value[~worse], beta[advancing]
+        renew = advancing[stale[advancing]]
         if len(renew):
             information = r.derivatives(beta, renew, steps, True)[2]
             assert information is not None
             for row, post in enumerate(renew):
                 inverse[post] = _inverse(information[row], r.uses[post])[0]
-        step[on] = np.einsum("pkl,pl->pk", inverse[on], slope)
-        beta[on] += step[on]
-        length = np.abs(step[on]).max(axis=1)
-        stale[on] = length > 0.2 * last[on]
-        last[on] = length
-        going = np.sort(np.concatenate([back, on[length > tolerance]]))
+        step[advancing] = np.einsum("pkl,pl->pk", inverse[advancing], slope)
+        beta[advancing] += step[advancing]
+        length = np.abs(step[advancing]).max(axis=1)
+        stale[advancing] = length > 0.2 * last[advancing]
+        last[advancing] = length
+        going = np.sort(np.concatenate([back, advancing[length > tolerance]]))
     return np.setdiff1d(posts, going)
 
 
@@ -290,15 +290,15 @@ def _goodness_of_fit(r: Regression, beta: FloatArray, usable: IntArray, seed: in
 
     random = np.random.default_rng(seed)
     counts = r.spikes.sum(axis=1, dtype=np.int64)
-    uniform, found = [random.random(n) for n in counts], [np.empty(n) for n in counts]
+    uniform, intervals = [random.random(n) for n in counts], [np.empty(n) for n in counts]
     filled, carry = np.zeros(len(counts), dtype=np.int64), np.full((len(counts), 1), -1.0)
     for where, block in r.blocks(r.raster.shape[1]):
         eta = r.eta(beta, usable, where, block)
         for row, post in enumerate(usable):
             args = (eta[row], r.spikes[post, where], r.deciding[post, where], r.circuit.exact[r.posts[post]])
-            filled[post] = rescaled(*args, uniform[post], carry[post], found[post], filled[post])
+            filled[post] = rescaled(*args, uniform[post], carry[post], intervals[post], filled[post])
     p_values = np.full(len(r.posts), np.nan)
     for post in usable:
         if filled[post] >= 5:
-            p_values[post] = kstest(found[post][: filled[post]], "expon").pvalue
+            p_values[post] = kstest(intervals[post][: filled[post]], "expon").pvalue
     return p_values

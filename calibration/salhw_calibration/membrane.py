@@ -45,7 +45,7 @@ def psp(c: MeasuredCircuit, record: Record) -> Estimate:
     """
     from salhw_calibration.jit import add_gram
 
-    found = Estimate.unknown(len(c.post), c.size)
+    estimate = Estimate.unknown(len(c.post), c.size)
     watched = [p for p in c.net.populations if p.name in record.membrane]
     value, known = np.zeros((c.size, record.steps)), np.zeros((c.size, record.steps), dtype=np.uint8)
     for p in watched:
@@ -83,7 +83,7 @@ def psp(c: MeasuredCircuit, record: Record) -> Estimate:
     row_of = np.full(c.size, -1)
     row_of[posts] = np.arange(len(posts))
     mine = np.flatnonzero(row_of[c.post] >= 0)
-    found.weights[mine] = beta[row_of[c.post[mine]], c.column[mine]]
-    found.errors[mine] = errors[row_of[c.post[mine]], c.column[mine]]
-    found.biases[posts], found.bias_errors[posts] = beta[:, -1], errors[:, -1]
-    return found
+    estimate.weights[mine] = beta[row_of[c.post[mine]], c.column[mine]]
+    estimate.errors[mine] = errors[row_of[c.post[mine]], c.column[mine]]
+    estimate.biases[posts], estimate.bias_errors[posts] = beta[:, -1], errors[:, -1]
+    return estimate

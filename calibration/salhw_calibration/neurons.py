@@ -81,22 +81,22 @@ def transfer_functions(
     state = {f"populations.{name}.bias": float(levels[0]) for name in names}
     with rig(
         exe, chips=chips, instances=instances, seed=seed, state=state, stimuli=False, progress=progress
-    ) as on:  # fmt: skip
-        c = on.circuit
-        on.hold(np.zeros((on.instances, len(c.post))))
-        n, y = np.zeros((2, on.instances, c.size, len(levels)))
+    ) as setup:  # fmt: skip
+        c = setup.circuit
+        setup.hold(np.zeros((setup.instances, len(c.post))))
+        n, y = np.zeros((2, setup.instances, c.size, len(levels)))
         steps = duration_steps(c.net, duration)
         trials = int(np.clip(steps // (20 * c.refractory.max()), 1, TRIALS))
         parts = np.diff(np.linspace(0, steps, trials + 1).astype(np.int64))
         seen = steps - trials * c.refractory  # the first steps of a run follow spikes of the one before
-        shortest = np.full((on.instances, c.size), np.inf)
+        shortest = np.full((setup.instances, c.size), np.inf)
         provenance: Mapping[str, Any] = {}
         for k, level in enumerate(levels):
             for name in names:
-                on.session.set(f"populations.{name}.bias", level)
+                setup.session.set(f"populations.{name}.bias", level)
             for j, part in enumerate(parts):
                 share = (k + np.array([j, j + 1]) / len(parts)) / len(levels)
-                records, provenance = on.run(part * c.net.dt, (share[0], share[1]))
+                records, provenance = setup.run(part * c.net.dt, (share[0], share[1]))
                 for instance, record in enumerate(records):
                     for i in np.flatnonzero(c.glm):
                         train, decided = record.raster[i], deciding(c, record.raster, int(i), record.begin)
@@ -105,10 +105,10 @@ def transfer_functions(
                         y[instance, i, k] += (train & decided).sum(dtype=np.int64)
                         gaps = np.diff(np.flatnonzero(train)).astype(np.float64)
                         shortest[instance, i] = min(shortest[instance, i], gaps.min(initial=np.inf))
-    flat = (on.instances * c.size, len(levels))
-    exact = np.tile(c.exact != 0, on.instances)
+    flat = (setup.instances * c.size, len(levels))
+    exact = np.tile(c.exact != 0, setup.instances)
     coefficients, errors = two_coefficients(n.reshape(flat), y.reshape(flat), np.array(levels, dtype=float), exact)
-    shape = (on.instances, c.size)
+    shape = (setup.instances, c.size)
     refractory = np.where(np.isfinite(shortest), shortest, np.nan) * c.net.dt
     rates = np.moveaxis(y, 2, 1) * (1000.0 / (np.maximum(seen, 1) * c.net.dt))
 
@@ -133,8 +133,8 @@ def reachable(target: Target) -> tuple[float, ...]:
     limits = target.neurons.get("GLM", {}).get("bias")
     if not isinstance(limits, Range):
         return LEVELS
-    found = tuple(level for level in LEVELS if limits.min + ROOM <= level <= limits.max - ROOM)
-    return found if len(found) > 1 else LEVELS
+    levels = tuple(level for level in LEVELS if limits.min + ROOM <= level <= limits.max - ROOM)
+    return levels if len(levels) > 1 else LEVELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,11 +170,11 @@ def postsynaptic_potentials(
     refuse_wrong(exe, duration, progress, seed=seed)
     with rig(
         exe, chips=chips, instances=instances, seed=seed, state=weights, progress=progress
-    ) as on:  # fmt: skip
-        records, provenance = on.run(duration)
-        c = on.circuit
-        scale, error = np.full((2, on.instances, c.size), np.nan)
-        weight, weight_error = np.full((2, on.instances, len(c.post)), np.nan)
+    ) as setup:  # fmt: skip
+        records, provenance = setup.run(duration)
+        c = setup.circuit
+        scale, error = np.full((2, setup.instances, c.size), np.nan)
+        weight, weight_error = np.full((2, setup.instances, len(c.post)), np.nan)
         for k, record in enumerate(records):
             scale[k], error[k], weight[k], weight_error[k] = _profile(exe, record)
     noisy = {p.name for p in stochastic(c.net)}
@@ -214,7 +214,7 @@ def _profile(exe: Executable, record: Record) -> tuple[FloatArray, FloatArray, F
             error[i] = scale[i] * np.sqrt(-0.5 / a)
     weight, weight_error = np.full((2, len(c.post)), np.nan)
     for factor in np.unique(np.round(scale[np.isfinite(scale)], 2)):
-        found = likelihood(scaled(float(factor)), record)
+        estimate = likelihood(scaled(float(factor)), record)
         mine = np.round(scale[c.post], 2) == factor
-        weight[mine], weight_error[mine] = found.weights[mine], found.errors[mine]
+        weight[mine], weight_error[mine] = estimate.weights[mine], estimate.errors[mine]
     return scale, error, weight, weight_error

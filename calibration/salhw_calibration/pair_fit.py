@@ -59,12 +59,12 @@ def of_projection(c: MeasuredCircuit, name: str) -> IntArray:
 def listed(c: MeasuredCircuit, trains: Trains, instance: int, name: str, rule: PairSTDP, branch: int) -> Listed:
     """All pairs of a branch, 0 the causal one."""
     longest = ceil(FORGOTTEN * max(rule.causal.tau, rule.anticausal.tau) / c.net.dt)
-    found = [
+    groups = [
         spike_pairs(trains(instance, c.pre[s]), trains(instance, c.post[s]), rule.pairing, longest)[branch]
         for s in of_projection(c, name)
     ]
-    synapse = np.repeat(np.arange(len(found)), [len(pairs.lag) for pairs in found])
-    lag, share, at = (np.concatenate([getattr(pairs, part) for pairs in found]) for part in ("lag", "share", "at"))
+    synapse = np.repeat(np.arange(len(groups)), [len(pairs.lag) for pairs in groups])
+    lag, share, at = (np.concatenate([getattr(pairs, part) for pairs in groups]) for part in ("lag", "share", "at"))
     return Listed(synapse, lag * c.net.dt, share, at)
 
 

@@ -43,22 +43,22 @@ def pairs(c: MeasuredCircuit) -> list[Pair]:
     for s in range(len(c.post)):
         i, j = int(c.post[s]), int(c.pre[s])
         between[min(i, j), max(i, j)].append(s)
-    found = []
+    known = []
     for (a, b), synapses in between.items():
         alike = c.glm[a] and c.glm[b] and c.refractory[a] == c.refractory[b] and c.exact[a] == c.exact[b]
         ways = {int(c.post[s]): s for s in synapses}
         same = len({(c.kernel(s), int(c.columns.delay[c.column[s]])) for s in synapses}) == 1
         if alike and same and len(ways) == len(synapses):
-            found.append(Pair(a, b, ways.get(b, -1), ways.get(a, -1)))
-    return found
+            known.append(Pair(a, b, ways.get(b, -1), ways.get(a, -1)))
+    return known
 
 
-def rounds(found: list[Pair]) -> list[list[Pair]]:
+def rounds(pairs: list[Pair]) -> list[list[Pair]]:
     """The pairs in groups in which every neuron occurs once: few groups, by giving each pair the first that is free
     (a round-robin tournament needs one less than there are neurons; this at most twice as many)."""
     groups: list[list[Pair]] = []
     busy: list[set[int]] = []
-    for pair in sorted(found, key=lambda p: ((p.first + p.second), p.first)):
+    for pair in sorted(pairs, key=lambda p: ((p.first + p.second), p.first)):
         ends = {pair.first, pair.second}
         k = next((k for k, taken in enumerate(busy) if not ends & taken), len(busy))
         if k == len(busy):
@@ -81,7 +81,7 @@ def stdd(rig: Rig, duration: float) -> tuple[list[Estimate], dict[str, Any]]:
         supported = "pairs of GLM neurons, alike in tau_ref, discretisation, kernel and delay"
         raise refused("SAL802", "method", "stdd", supported, "method='likelihood'")
     held = rig.held()
-    found = [Estimate.unknown(len(c.post), c.size) for _ in range(rig.instances)]
+    estimates = [Estimate.unknown(len(c.post), c.size) for _ in range(rig.instances)]
     provenance: dict[str, Any] = {}
     for k, group in enumerate(groups):
         keep = [s for p in group for s in (p.forth, p.back) if s >= 0]
@@ -89,11 +89,11 @@ def stdd(rig: Rig, duration: float) -> tuple[list[Estimate], dict[str, Any]]:
         only[:, keep] = held[:, keep]
         rig.hold(only)
         records, provenance = rig.run(duration, (k / len(groups), (k + 1) / len(groups)))
-        for record, estimate in zip(records, found, strict=True):
+        for record, estimate in zip(records, estimates, strict=True):
             for pair in group:
                 _fit(c, record, pair, estimate)
     rig.hold(held)
-    return found, provenance | {"rounds": len(groups)}
+    return estimates, provenance | {"rounds": len(groups)}
 
 
 def _fit(c: MeasuredCircuit, record: Record, pair: Pair, into: Estimate) -> None:

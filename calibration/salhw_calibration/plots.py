@@ -138,7 +138,7 @@ def residuals(calibration: Calibration, goals: Goals, path: str | Path) -> Path:
                 low, high = Deviations.from_array(calibration.moments[f"{name} {when}"]).limits((1.0 - SHOWN) / 2.0)
                 ends = np.nan_to_num(np.maximum([value - low, high - value], 0.0))
                 panel.errorbar(at, value, ends, fmt="o", color=colour, markersize=4, elinewidth=0.6, label=when)
-            worse = [calibration.ids.index(found.chip) for found in verdicts[name].worse]
+            worse = [calibration.ids.index(entry.chip) for entry in verdicts[name].worse]
             if worse:
                 panel.plot(at[worse], after[worse], "o", color="k", markersize=9, fillstyle="none", label="got worse")
             panel.axhline(getattr(goals, name), color="0.5", linewidth=0.8, linestyle=":", label="goal")

@@ -42,13 +42,13 @@ def signs_of(target: Target) -> tuple[float, ...]:
 
 def by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
     """Weights (synapse,) of all projections, by path."""
-    found, first = {}, 0
+    weights, first = {}, 0
     for p in net.projections:
         position = synapses(p.weights, *net.ends(p.name))[2]
         full = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
         full.reshape(-1)[position] = flat[first : first + len(position)]
-        found[path_of(p)], first = full, first + len(position)
-    return found
+        weights[path_of(p)], first = full, first + len(position)
+    return weights
 
 
 def probing_network(net: Network, both: bool) -> Network:

@@ -38,7 +38,7 @@ def response(c: MeasuredCircuit, record: Record) -> Estimate:
     from salhw_calibration.jit import ages, tally
 
     r = regression(c, record)
-    found = Estimate.unknown(len(c.post), c.size)
+    estimate = Estimate.unknown(len(c.post), c.size)
     row = {int(post): k for k, post in enumerate(r.posts)}
     for column in range(len(c.columns)):
         mine = [s for s in np.flatnonzero(c.column == column).tolist() if int(c.post[s]) in row]
@@ -55,8 +55,8 @@ def response(c: MeasuredCircuit, record: Record) -> Estimate:
             tally(age, r.spikes[post], r.deciding[post], counts[k])
         exact = c.exact[c.post[mine]].astype(bool)
         value, error = two_coefficients(counts[:, 0], counts[:, 1], shape, exact)
-        found.weights[mine], found.errors[mine] = value[1], error[1]
-    return found
+        estimate.weights[mine], estimate.errors[mine] = value[1], error[1]
+    return estimate
 
 
 def two_coefficients(
@@ -98,9 +98,9 @@ def stdwi(c: MeasuredCircuit, record: Record) -> Estimate:
     from salhw_calibration.jit import traces
 
     r = regression(c, record)
-    found = Estimate.unknown(len(c.post), c.size)
+    estimate = Estimate.unknown(len(c.post), c.size)
     if not len(c.columns):
-        return found
+        return estimate
     some = [int(np.argmax(c.column == k)) for k in range(len(c.columns))]
     fast = np.array([c.kernel(s).tau_syn / c.net.dt for s in some])
     kinds = (c.columns, _exponential(c.columns, fast), _exponential(c.columns, SLOW * fast))
@@ -133,8 +133,8 @@ def stdwi(c: MeasuredCircuit, record: Record) -> Estimate:
         spread = np.sqrt(np.maximum(square / count - average**2, 0.0) / count)
         weights, errors = ((average - mean[0]) / unit)[at], (spread / np.abs(unit))[at]
     sound = np.isfinite(weights) & (errors > 0.0)
-    found.weights[mine], found.errors[mine] = np.where(sound, weights, np.nan), np.where(sound, errors, np.nan)
-    return found
+    estimate.weights[mine], estimate.errors[mine] = np.where(sound, weights, np.nan), np.where(sound, errors, np.nan)
+    return estimate
 
 
 def _exponential(columns: Columns, tau: FloatArray) -> Columns:

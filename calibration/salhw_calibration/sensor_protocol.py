@@ -109,8 +109,8 @@ class SensorProtocol:
         net = self.circuit.net
         net = net.replace(projections=[p.replace(plasticity=rules.get(p.name, ())) for p in net.projections])
         made = self.compiled(net)
-        found = (rule.period for p in made.network.projections for rule in p.plasticity)
-        period = max((period for period in found if period is not None), default=active)
+        periods = (rule.period for p in made.network.projections for rule in p.plasticity)
+        period = max((period for period in periods if period is not None), default=active)
         if self.drives is SPONTANEOUS:
             return made, period
         return self.compiled(self.forced(net, [(drive, k * period, active) for k in range(count)], seed)), period
@@ -139,7 +139,7 @@ class SensorProtocol:
                 spans = [(round(begin / net.dt), round(active / net.dt)) for _, begin, active in group]
                 more = volleys.trains([begin for begin, _ in spans], spans[0][1], random)
                 steps = [np.concatenate(both) for both in zip(steps, more, strict=True)]
-        trains = {name: [found * net.dt for found in steps[c.slice(name)]] for name in names}
+        trains = {name: [train * net.dt for train in steps[c.slice(name)]] for name in names}
         return net.replace(stimuli=[
             *(s for s in net.stimuli if s.population not in names),
             *(SpikeTimes(name, times) for name, times in trains.items()),
@@ -167,12 +167,12 @@ class SensorProtocol:
 
     def held(self, session: Session) -> dict[str, FloatArray]:
         """The plastic weights, (instance, synapse) per projection."""
-        found = {}
+        weights = {}
         for name in self.rules:
             whole = session.get(self._path(name))
             position = self.circuit.position[of_projection(self.circuit, name)]
-            found[name] = whole.reshape(len(whole), -1)[:, position]
-        return found
+            weights[name] = whole.reshape(len(whole), -1)[:, position]
+        return weights
 
     def _path(self, name: str) -> str:
         return path_of(self.exe.source.projection(name))

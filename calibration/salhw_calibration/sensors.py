@@ -112,7 +112,7 @@ def own_lags(
         MeasurementError: no plastic projection, or one with several rules.
     """
     refuse_wrong(exe, duration, seed=seed, on_grid=False)
-    protocol, found = SensorProtocol.of(exe), {}
+    protocol, lags = SensorProtocol.of(exe), {}
     with protocol.compiled().open(chips=chips, seed=seed) as session:
         trains = Trains(protocol.circuit, [session.run(protocol.whole(duration))])
     for name, rule in protocol.rules.items():
@@ -121,8 +121,8 @@ def own_lags(
         ]
         lag, where = np.unique(np.concatenate([pairs.lag for pairs in every]), return_inverse=True)
         share = np.bincount(where, np.concatenate([pairs.share for pairs in every]), minlength=len(lag))
-        found[name] = Lags(lag, share.astype(np.float64))
-    return found
+        lags[name] = Lags(lag, share.astype(np.float64))
+    return lags
 
 
 def correlation_sensors(
@@ -189,10 +189,10 @@ def _fitted(protocol: SensorProtocol, blocks: Sequence[Block], name: str, branch
     counts = [block.change[name].shape[1] for block in blocks]
     first, session = np.cumsum([0, *counts]), np.repeat(np.arange(len(blocks)), counts)
     for b in range(blocks[0].trains.instances):
-        found = [listed(c, block.trains, b, name, rule, branch) for block in blocks]
-        update = [first[k] + found[k].at // round(block.period / c.net.dt) for k, block in enumerate(blocks)]
+        listings = [listed(c, block.trains, b, name, rule, branch) for block in blocks]
+        update = [first[k] + listings[k].at // round(block.period / c.net.dt) for k, block in enumerate(blocks)]
         parts = ("synapse", "lag", "share", "at")
-        pairs = Listed(*(np.concatenate([getattr(x, part) for x in found]) for part in parts))
+        pairs = Listed(*(np.concatenate([getattr(x, part) for x in listings]) for part in parts))
         change = np.concatenate([block.change[name][b] for block in blocks])
         fits.append(fit(getattr(rule, BRANCHES[branch]), change, session, np.concatenate(update), pairs, protocol.room))
     return Fit(
@@ -207,13 +207,13 @@ def _result(
     c = protocol.circuit
 
     def each(part: str, *index: int) -> dict[str, FloatArray]:
-        found = {}
+        matrices = {}
         for name in protocol.rules:
             whole = np.full((len(ids), 2, len(c.post)), np.nan)
             for branch, of in enumerate(fits):
                 whole[:, branch, of_projection(c, name)] = getattr(of[name], part)[index]
-            found[name] = c.matrices(whole)[name]
-        return found
+            matrices[name] = c.matrices(whole)[name]
+        return matrices
 
     tau, log_errors = each("tau"), each("errors", 1)
     return CorrelationSensors(

@@ -29,12 +29,12 @@ def spike_pairs(pre: IntArray, post: IntArray, pairing: Pairing, longest: int) -
     together = np.intersect1d(pre, post, assume_unique=True)
     at_once = Pairs(np.zeros(len(together), dtype=np.int64), np.full(len(together), 0.5), together)
     if pairing == "nearest_restricted":
-        found = _restricted(pre, post)
+        branches = _restricted(pre, post)
     elif pairing == "nearest_symmetric":
-        found = _latest(pre, post), _latest(post, pre)
+        branches = _latest(pre, post), _latest(post, pre)
     else:
-        found = _all(pre, post, longest), _all(post, pre, longest)
-    return _joined(found[0], at_once), _joined(found[1], at_once)
+        branches = _all(pre, post, longest), _all(post, pre, longest)
+    return _joined(branches[0], at_once), _joined(branches[1], at_once)
 
 
 def _joined(a: Pairs, b: Pairs) -> Pairs:

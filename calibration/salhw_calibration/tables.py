@@ -18,20 +18,20 @@ Table = tuple[tuple[str, ...], list[list[str]]]
 NONE = "–"
 
 
-def of_weights(exe: Executable, found: EffectiveWeights) -> Table:
+def of_weights(exe: Executable, measured: EffectiveWeights) -> Table:
     """A row for each projection; beside nominal weights."""
     columns = ("projection", "synapses", "measured", "slope", "rms error", "median s.e.", "beyond 2 s.e.", "fits")
-    return columns, [_weights(exe, found, name) for name in found.weights]
+    return columns, [_weights(exe, measured, name) for name in measured.weights]
 
 
-def _weights(exe: Executable, found: EffectiveWeights, name: str) -> list[str]:
-    nominal, weight, error = (of[name] for of in (found.nominal, found.weights, found.standard_errors))
+def _weights(exe: Executable, measured: EffectiveWeights, name: str) -> list[str]:
+    nominal, weight, error = (of[name] for of in (measured.nominal, measured.weights, measured.standard_errors))
     synapse, known = np.isfinite(nominal), np.isfinite(weight) & np.isfinite(error)
     if not known.any():
         return [name, f"{synapse.sum()}", "0", *[NONE] * 5]
     x, y, e = nominal[known], weight[known], error[known]
     slope = f"{x @ y / (x @ x):.3f}" if x.any() else NONE
-    fit = found.goodness_of_fit.get(exe.source.projection(name).post, np.full(1, np.nan))
+    fit = measured.goodness_of_fit.get(exe.source.projection(name).post, np.full(1, np.nan))
     tested = np.isfinite(fit)
     fits = f"{np.mean(fit[tested] > 0.01):.0%}" if tested.any() else NONE
     rms = np.sqrt(np.mean((y - x) ** 2))
@@ -41,42 +41,42 @@ def _weights(exe: Executable, found: EffectiveWeights, name: str) -> list[str]:
     ]  # fmt: skip
 
 
-def of_neurons(found: TransferFunctions) -> Table:
+def of_neurons(measured: TransferFunctions) -> Table:
     """A row for each population of GLM neurons: means and standard deviations over neurons."""
     columns = ("population", "neurons", "measured", "offset", "median s.e.", "slope", "median s.e.", "tau_ref, ms")
     rows = []
-    for name, offset in found.offset.items():
-        known = np.isfinite(offset) & np.isfinite(found.slope[name])
-        quantities = ((offset, found.offset_errors[name]), (found.slope[name], found.slope_errors[name]))
+    for name, offset in measured.offset.items():
+        known = np.isfinite(offset) & np.isfinite(measured.slope[name])
+        quantities = ((offset, measured.offset_errors[name]), (measured.slope[name], measured.slope_errors[name]))
         fitted = [text for value, error in quantities for text in _fitted(value[known], error[known])]
-        seen = np.unique(found.refractory_period[name][np.isfinite(found.refractory_period[name])])
+        seen = np.unique(measured.refractory_period[name][np.isfinite(measured.refractory_period[name])])
         refractory = "..".join(f"{period:g}" for period in seen[sorted({0, len(seen) - 1})]) if len(seen) else NONE
         rows.append([name, f"{known.size}", f"{known.sum()}", *fitted, refractory])
     return columns, rows
 
 
-def of_sensors(exe: Executable, found: CorrelationSensors) -> Table:
+def of_sensors(exe: Executable, measured: CorrelationSensors) -> Table:
     """A row for each branch of each projection that learns: means and standard deviations over synapses."""
     columns = (
         "projection", "branch", "synapses", "measured", "amplitude", "median s.e.", "tau, ms", "median s.e.", "noise",
     )  # fmt: skip
     rows = []
-    for name, amplitude in found.amplitude.items():
+    for name, amplitude in measured.amplitude.items():
         synapses = len(amplitude) * count(exe.source.projection(name).weights, *exe.source.ends(name))
         for b, branch in enumerate(BRANCHES):
             known = np.isfinite(amplitude[:, b])
-            quantities = ((amplitude, found.amplitude_errors[name]), (found.tau[name], found.tau_errors[name]))
+            quantities = ((amplitude, measured.amplitude_errors[name]), (measured.tau[name], measured.tau_errors[name]))
             fitted = [text for value, error in quantities for text in _fitted(value[:, b][known], error[:, b][known])]
-            noise = f"{np.median(found.noise[name][:, b][known]):.3g}" if known.any() else NONE
+            noise = f"{np.median(measured.noise[name][:, b][known]):.3g}" if known.any() else NONE
             rows.append([name, branch, f"{synapses}", f"{known.sum()}", *fitted, noise])
     return columns, rows
 
 
-def of_verdicts(found: Calibration) -> list[list[str]]:
+def of_verdicts(calibration: Calibration) -> list[list[str]]:
     """A row for each calibrated quantity, and behind it one for each chip that got worse, with 95 % intervals."""
     rows = []
-    for name, verdict in found.verdicts.items():
-        entry = found.summary[name]
+    for name, verdict in calibration.verdicts.items():
+        entry = calibration.summary[name]
         share, before = f"{entry['yield']:.1%}" if verdict.known else "not known", f"{entry['before']:.3g}"
         after = _between(entry["after"], verdict.interval)
         rows.append([name, share, before, after, f"{verdict.goal:g}", verdict.words])

@@ -355,12 +355,12 @@ def explain(
         if code is None:
             _print_codes(json)
             return
-        found = explanation_of(code)
+        explanation = explanation_of(code)
         if json:
-            print_json({"code": found.code, "title": found.title, "text": found.text})
+            print_json({"code": explanation.code, "title": explanation.title, "text": explanation.text})
             return
-        print_wrapped(f"{found.code}  {found.title}", width())
-        for part in found.text.strip().split("\n\n"):
+        print_wrapped(f"{explanation.code}  {explanation.title}", width())
+        for part in explanation.text.strip().split("\n\n"):
             typer.echo()
             print_wrapped(part, min(width(), 100))
 

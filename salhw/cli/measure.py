@@ -136,10 +136,10 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
     ) -> None:
         """Measure chips at the places that a network takes, and save what makes them do what it describes."""
         with reported(json):
-            described, on = None if net is None else network(net, given), resolve(target)
-            picked = chosen(on, chip, chips, wafer) or on.sample_chips(1, wafer)
+            described, resolved = None if net is None else network(net, given), resolve(target)
+            picked = chosen(resolved, chip, chips, wafer) or resolved.sample_chips(1, wafer)
             with writing_into(out), progress_bar(f"calibrating {len(picked)} chips of {target}") as progress:
                 result = measuring().calibrate(
-                    on, picked, described, duration=duration, seed=seed, out=out, progress=progress
+                    resolved, picked, described, duration=duration, seed=seed, out=out, progress=progress
                 )
             _answer(result, out, json)

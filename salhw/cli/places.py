@@ -64,8 +64,8 @@ def saved(save: Callable[[Path], Path], path: Path) -> Path:
         kept = _kept(save, path)
         if kept is None:
             raise
-        found = [replace(item, fix=f"it is in {kept}; {item.fix}") for item in error.diagnostics]
-        raise FileError(error.headline, found, error.footer) from None
+        findings = [replace(item, fix=f"it is in {kept}; {item.fix}") for item in error.diagnostics]
+        raise FileError(error.headline, findings, error.footer) from None
 
 
 def _kept(save: Callable[[Path], Path], path: Path) -> Path | None:

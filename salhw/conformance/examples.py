@@ -120,8 +120,8 @@ def _cell(target: Target, needs: str, kind: str = "") -> str:
 
 
 def _weights(form: str, value: float, recurrent: bool) -> Connector:
-    found: Connector = Connector.members[form].example(value, recurrent)
-    return found
+    connector: Connector = Connector.members[form].example(value, recurrent)
+    return connector
 
 
 def edited(net: Network, section: str, field: str, value: Any) -> Network:

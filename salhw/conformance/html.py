@@ -63,11 +63,13 @@ def _summary(label: str, report: ConformanceReport) -> str:
     counts = ", ".join(f"{count}&nbsp;{name}" for name, count in report.counts.items())
     seconds = sum(outcome.seconds for outcome in report.checks)
     versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in report.versions.items())
-    about = f"{report.profile} profile, seed {report.seed}, {seconds:.1f}&nbsp;s; {versions}"
+    circumstances = f"{report.profile} profile, seed {report.seed}, {seconds:.1f}&nbsp;s; {versions}"
     state = "pass" if report.passed else "fail"
     gone = dict.fromkeys(outcome.reason for outcome in report.checks if outcome.outcome == "unavailable")
     hints = "".join(f"<br>{escape(reason)}" for reason in gone)
-    return f"<li>{_mark(state)} <b>{escape(label)}</b> {verdict}: {counts}.{hints}<br><small>{about}</small></li>"
+    return (
+        f"<li>{_mark(state)} <b>{escape(label)}</b> {verdict}: {counts}.{hints}<br><small>{circumstances}</small></li>"
+    )
 
 
 def _identity(column: int, name: str) -> str:
@@ -76,14 +78,14 @@ def _identity(column: int, name: str) -> str:
 
 def _matrix(labels: Sequence[str], reports: Sequence[ConformanceReport]) -> str:
     """Checks down, targets across: names of checks are long, and there are more of them."""
-    found = [{outcome.name: outcome for outcome in report.checks} for report in reports]
+    columns = [{outcome.name: outcome for outcome in report.checks} for report in reports]
     head = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
     rows, group = [], ""
     for name, where in _names(reports).items():
         if where != group:
             group = where
             rows.append(f'<tr class="group"><th scope="rowgroup" colspan="{len(labels) + 1}">{escape(group)}</th></tr>')
-        cells = "".join(_cell(k, outcomes.get(name)) for k, outcomes in enumerate(found))
+        cells = "".join(_cell(k, outcomes.get(name)) for k, outcomes in enumerate(columns))
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     return f'<thead><tr><th scope="col">check</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
 

@@ -89,9 +89,9 @@ class ConformanceReport:
         if not is_file(path):
             raise file_error(path, "", "an existing file", "check the path")
         try:
-            found = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-            found.as_json()
-            return found
+            report = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            report.as_json()
+            return report
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"[:200]
             raise file_error(path, "", supported, "run the suite again") from None

@@ -31,9 +31,9 @@ def catalogue(profile: Profile = "full") -> dict[str, Check]:
 
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         import_module(f"{package.__name__}.{module.name}")
-    found = {name: check for name, check in REGISTRY.items() if profile in check.profiles}
-    groups = list(dict.fromkeys(check.group for check in found.values()))
-    return dict(sorted(found.items(), key=lambda item: groups.index(item[1].group)))
+    selected = {name: check for name, check in REGISTRY.items() if profile in check.profiles}
+    groups = list(dict.fromkeys(check.group for check in selected.values()))
+    return dict(sorted(selected.items(), key=lambda item: groups.index(item[1].group)))
 
 
 def laboratory(
@@ -45,8 +45,8 @@ def laboratory(
         BackendError: no such backend or target, or several targets to choose from.
     """
     if isinstance(subject, str):
-        found = resolve(subject if target is None else target)
-        return Lab(backend(found.backend), found, profile, seed)
+        resolved = resolve(subject if target is None else target)
+        return Lab(backend(resolved.backend), resolved, profile, seed)
     if isinstance(target, Target):
         return Lab(subject, target, profile, seed)
     known = subject.targets()
@@ -109,8 +109,8 @@ def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
     began = time.perf_counter()
     blank = Outcome(check.name, check.group, "fail", "", 0.0, specification=check.specification)
 
-    def ended(**found: Any) -> Outcome:
-        return judged(replace(blank, seconds=time.perf_counter() - began, **found), expected)
+    def ended(**fields: Any) -> Outcome:
+        return judged(replace(blank, seconds=time.perf_counter() - began, **fields), expected)
 
     try:
         evidence = check.run(lab)
@@ -172,14 +172,14 @@ def chosen(profile: Profile, names: Iterable[str] | None) -> list[Check]:
 
 def _versions(plugin: Backend) -> dict[str, str]:
     """What took part: Python, salhw, numpy, and the distribution that brings the backend."""
-    found = {"python": platform.python_version(), "salhw": "", "numpy": ""}
+    versions = {"python": platform.python_version(), "salhw": "", "numpy": ""}
     for entry in entry_points(group=BACKENDS):
         if entry.name == plugin.name and entry.dist is not None:
-            found.setdefault(entry.dist.name, "")
-    for name in found:
+            versions.setdefault(entry.dist.name, "")
+    for name in versions:
         if name != "python":
             try:
-                found[name] = version(name)
+                versions[name] = version(name)
             except PackageNotFoundError:
-                found[name] = "not installed"
-    return found
+                versions[name] = "not installed"
+    return versions

@@ -38,8 +38,8 @@ def _member(group: type[Kind], value: Any) -> Kind:
         known = ", ".join(f"'{member}'" for member in members)
         asked = name if isinstance(name, str) else shown(name)
         raise invalid("SAL005", asked, f"one of {known}", nearest(name, members))
-    found: Kind = members[name].__pydantic_validator__.validate_python(value)
-    return found
+    instance: Kind = members[name].__pydantic_validator__.validate_python(value)
+    return instance
 
 
 def _dumped(value: Model, info: Any) -> dict[str, Any]:

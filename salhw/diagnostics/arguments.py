@@ -184,11 +184,11 @@ def as_path(path: object) -> Path:
         FileError: it is neither text nor a path, or holds what no path can.
     """
     if isinstance(path, str | os.PathLike) and not isinstance(path, bytes):
-        found = os.fspath(path)
+        name = os.fspath(path)
         try:
-            longest = max(map(len, os.fsencode(found).split(os.fsencode(os.sep))))
-            if isinstance(found, str) and found and "\0" not in found and longest <= 255 and len(found) < 4096:
-                return Path(found)
+            longest = max(map(len, os.fsencode(name).split(os.fsencode(os.sep))))
+            if isinstance(name, str) and name and "\0" not in name and longest <= 255 and len(name) < 4096:
+                return Path(name)
         except UnicodeEncodeError:
             pass
     finding = Diagnostic("SAL501", "path", shown(path), "the path of a file", "give its name, at most 255 bytes long")

@@ -105,7 +105,7 @@ def _read_arrays(value: Any, path: Path) -> dict[str, np.ndarray[Any, Any]]:
             fix = "keep the .json and the .h5 together"
             raise file_error(path, f"arrays in {name[:80]!r}", "a file beside it", fix)
         wanted.setdefault(name, {})[key] = digest
-    found = {}
+    by_reference = {}
     for name, digests in wanted.items():
         beside = path.parent / name
         with hdf5.reading(beside, "a readable array", "save the network again", verified=True) as file:
@@ -114,8 +114,8 @@ def _read_arrays(value: Any, path: Path) -> dict[str, np.ndarray[Any, Any]]:
             if _digest(array) != digests[key]:
                 supported = "the array that was saved; this one differs"
                 raise file_error(beside, key[:80], supported, "save the network again")
-            found[f"{name}#{key}"] = array
-    return found
+            by_reference[f"{name}#{key}"] = array
+    return by_reference
 
 
 def _restore(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

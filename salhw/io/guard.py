@@ -133,10 +133,10 @@ def main(path: str) -> str:
 
 if __name__ == "__main__":
     sys.path[:] = sys.argv[2:]
-    found = main(sys.argv[1])
-    sys.stdout.buffer.write(found.encode(errors="replace"))
+    fault = main(sys.argv[1])
+    sys.stdout.buffer.write(fault.encode(errors="replace"))
     sys.stdout.flush()
-    if found:
+    if fault:
         import os
 
         os._exit(1)  # what is open cannot always be closed

@@ -142,9 +142,9 @@ def array(group: Any, name: str, kinds: str, shape: tuple[int | None, ...]) -> n
         KeyError: there is none.
         ValueError: it is another.
     """
-    found = np.asarray(group[name][()])
-    fits = found.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, found.shape, strict=True))
-    if found.dtype.kind not in kinds or not fits:
+    data = np.asarray(group[name][()])
+    fits = data.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, data.shape, strict=True))
+    if data.dtype.kind not in kinds or not fits:
         wanted = "x".join("?" if n is None else str(n) for n in shape) or "one number"
-        raise ValueError(f"{group.name}/{name} is {found.dtype} {found.shape} instead of {wanted}")
-    return found
+        raise ValueError(f"{group.name}/{name} is {data.dtype} {data.shape} instead of {wanted}")
+    return data

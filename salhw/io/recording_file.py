@@ -88,15 +88,15 @@ def _counts(file: Any, group: str, instances: int) -> Mapping[str, Any]:
 
 
 def _traces(file: Any, group: str, instances: int, dimensions: tuple[int, ...]) -> dict[str, Trace]:
-    found = {}
+    traces = {}
     for name, entry in file.get(group, {}).items():
         time = hdf5.array(entry, "time", "f", (None,))
         rest = (None,) * (entry["values"].ndim - 2)
         values = hdf5.array(entry, "values", "f", (instances, len(time), *rest))
         if values.ndim not in dimensions:
             raise ValueError(f"{group}/{name} has {values.ndim} dimensions")
-        found[name] = Trace(time, values)
-    return found
+        traces[name] = Trace(time, values)
+    return traces
 
 
 def _spikes(entry: Any, ids: tuple[int, ...]) -> SpikeTrains:

@@ -45,24 +45,24 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
     """Everything that a session of ``net`` can get and set, with the target's ranges if there is a target: the fields
     that are marked settable (biases, weights, learning rates), and those that the target declares ``settable``
     (amplitudes of windows); with ``undeclared`` those that any target may declare."""
-    found: list[Address] = []
+    settable: list[Address] = []
     for population in net.populations:
         name, neuron = population.name, population.neuron
         capability = {} if target is None else target.neurons.get(neuron.kind, {})
         stem = Address(f"populations.{name}", name, "", (population.size,))
-        found += _settable(stem, neuron, capability, target, undeclared)
+        settable += _settable(stem, neuron, capability, target, undeclared)
     for p in net.projections:
         shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.scaled_for(p.name)
         stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
-        found.append(replace(stem, path=f"{stem.path}.weights", field="weights", **_weight_limits(p, here)))
+        settable.append(replace(stem, path=f"{stem.path}.weights", field="weights", **_weight_limits(p, here)))
         for k, rule in enumerate(p.plasticity):
             own = replace(stem, path=f"{stem.path}.{rule_name(p, k)}", rule=k)
-            found += _settable(own, rule, _rules(p, k, here), here, undeclared)
+            settable += _settable(own, rule, _rules(p, k, here), here, undeclared)
             for name, part in rule.parts():
                 capability = {} if here is None else here.windows.get(part.kind, {})
                 of_part = replace(own, path=f"{own.path}.{name}", part=name)
-                found += _settable(of_part, part, capability, here, undeclared)
-    return {address.path: address for address in found}
+                settable += _settable(of_part, part, capability, here, undeclared)
+    return {address.path: address for address in settable}
 
 
 def _settable(

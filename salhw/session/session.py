@@ -205,17 +205,17 @@ class EngineSession:
 
     def _recording(self, start: int, weights: Mapping[int, Mapping[str, FloatArray]], began: float) -> Recording:
         net, stop, recorded = self.executable.network, self.engine.step, self.engine.recorded()
-        about: dict[str, Any] = {
+        of_this_run: dict[str, Any] = {
             "wall_time_s": time.perf_counter() - began,
             "biological_time_ms": (stop - start) * net.dt,
         }
         if self.calibration is not None:
             at_limits = {path: count for path, count in self._at_limits.items() if count}
-            about |= {"calibration": self.calibration.content_hash, "calibration_at_limits": at_limits}
+            of_this_run |= {"calibration": self.calibration.content_hash, "calibration_at_limits": at_limits}
         before, self._before = self._before, self._lasting(recorded, stop)
         return recording(
             net, self.ids, start, stop, recorded, before=before, weights=weights,
-            provenance=self._provenance | about | dict(recorded.provenance),
+            provenance=self._provenance | of_this_run | dict(recorded.provenance),
         )  # fmt: skip
 
     def _lasting(self, recorded: Recorded, stop: int) -> dict[str, Raster]:

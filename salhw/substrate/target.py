@@ -147,8 +147,8 @@ class Target(Model):
         """
         keep = {"mismatch": mismatch, "trial": trial, "plasticity": plasticity}
         self._refuse_unknown("noise", others, keep, "has no such group")
-        for group, on in keep.items():
-            instance_of(f"noise.{group}", on, bool, "give True or False")
+        for group, value in keep.items():
+            instance_of(f"noise.{group}", value, bool, "give True or False")
         return self.replace(
             variability={
                 name: spread if keep[spread.group] else spread.replace(sd=0.0)

@@ -56,10 +56,16 @@ def _window(tau: float | None, t_max: int | None, tau_ref: int) -> tuple[float, 
 
 
 def _sal_drift(
-    w10: float, w01: float, bias: npt.ArrayLike, kappa: npt.ArrayLike, tau_ref: int, window: FloatArray, how: str
+    w10: float,
+    w01: float,
+    bias: npt.ArrayLike,
+    kappa: npt.ArrayLike,
+    tau_ref: int,
+    window: FloatArray,
+    discretisation: str,
 ) -> float:
     """SAL's drift of W[1, 0] (causal -1, anticausal +1); that of W[0, 1] is its negative."""
-    return drift(stdd([[0.0, w01], [w10, 0.0]], bias, kappa, tau_ref, window.size - 1, how), -window, window)
+    return drift(stdd([[0.0, w01], [w10, 0.0]], bias, kappa, tau_ref, window.size - 1, discretisation), -window, window)
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,13 +109,13 @@ def environments() -> Mapping[str, Environment]:
     Raises:
         BackendError: a declaration that cannot be loaded, is none, or repeats a name.
     """
-    found: dict[str, Environment] = {}
+    known: dict[str, Environment] = {}
     supported = "a salhw.worker.environments.Environment"
     for name, where, declared in installed(ENVIRONMENTS, "environment", _is_environment, supported):
-        if declared.name in found:
+        if declared.name in known:
             raise broken("environment", name, where, f"a second one called {declared.name!r}", "names that differ")
-        found[declared.name] = declared
-    return found
+        known[declared.name] = declared
+    return known
 
 
 def environment(name: str) -> Environment:
@@ -246,13 +246,13 @@ def find_python(version: str, chosen: str | None = None) -> tuple[str, str]:
     for name in [chosen] if chosen else _candidates(version):
         path = os.path.abspath(shutil.which(name) or name)  # noqa: PTH100 - resolve would follow a venv's links
         if path not in tried:
-            found, itself = tried[path] = _probe(path)
-            if found.rpartition(".")[0] == version:
-                return itself, found
+            full_version, itself = tried[path] = _probe(path)
+            if full_version.rpartition(".")[0] == version:
+                return itself, full_version
     headline = f"BackendError: no Python {version} that works"
     if chosen:
-        found, _ = tried[path]
-        supported = f"it is {found}" if found else "it does not run, or lacks venv and ensurepip"
+        full_version, _ = tried[path]
+        supported = f"it is {full_version}" if full_version else "it does not run, or lacks venv and ensurepip"
         raise BackendError(headline, [Diagnostic("SAL609", "python", chosen, supported, f"give a Python {version}")])
     install = f"`uv python install {version}` or `pyenv install {version}`"
     fix = f"install one, e.g. with {install}, or name one with --python"

@@ -106,8 +106,8 @@ class Link:
         self.process.stdin.flush()
         for line in self.process.stdout:
             if line.startswith(b"salhw-worker "):
-                about = json.loads(line.partition(b" ")[2])
-                self.pid, self._folder = about["pid"], about["folder"]
+                answer = json.loads(line.partition(b" ")[2])
+                self.pid, self._folder = answer["pid"], answer["folder"]
                 return
         raise EOFError
 
@@ -224,8 +224,8 @@ class Link:
     def last_words(self, lines: int = 12) -> str:
         """The last that it printed; of a stack dumped at its end the innermost frames."""
         text = bytes(self._noise).decode("utf-8", "replace").rstrip()
-        before, found, stack = text.rpartition("(most recent call first):\n")
-        if not found:
+        before, heading, stack = text.rpartition("(most recent call first):\n")
+        if not heading:
             return "\n".join(text.splitlines()[-lines:])
         ours = (remote.__file__, "<string>")  # its own loop, and execnet
         frames = [line for line in stack.splitlines() if not any(name in line for name in ours)]

@@ -104,14 +104,14 @@ def answer(function: str, arguments: Any) -> tuple[Any, ...]:
             target = getattr(target, part)
         result = target(*decode(arguments))
     except BaseException as error:  # SystemExit and KeyboardInterrupt end the call, not the worker
-        return ("error", type(error).__qualname__, str(error), _told(error))
+        return ("error", type(error).__qualname__, str(error), _reported(error))
     try:
         return ("result", encode(result, "the result"))
     except TypeError as error:
         return ("not serialisable", str(error))
 
 
-def _told(error: BaseException) -> str:
+def _reported(error: BaseException) -> str:
     """The last frames of a traceback, those of the worker itself left out."""
     report = traceback.TracebackException(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
     part: Any = report

@@ -44,12 +44,12 @@ SET_PARENT_DEATH_SIGNAL, SET_SUBREAPER = 1, 36  # options of Linux's prctl
 
 def processes() -> dict[int, tuple[int, int]]:
     """The parent and the session of every process by its id, zombies included; nothing where there is no /proc."""
-    found = {}
+    by_id = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it ended meanwhile
             _, parent, _, session = path.read_bytes().rpartition(b")")[2].split()[:4]
-            found[int(path.parent.name)] = (int(parent), int(session))
-    return found
+            by_id[int(path.parent.name)] = (int(parent), int(session))
+    return by_id
 
 
 def descendants(root: int, without: int) -> list[int]:
@@ -236,8 +236,8 @@ def main() -> None:
     supervisor = Supervisor(
         settings["command"], settings["environment"], above, keeper.folder, keeper.names, keeper.tracker
     )
-    about = {"pid": supervisor.worker, "folder": supervisor.folder}
-    os.write(1, b"salhw-worker " + json.dumps(about).encode() + b"\n")
+    answer = {"pid": supervisor.worker, "folder": supervisor.folder}
+    os.write(1, b"salhw-worker " + json.dumps(answer).encode() + b"\n")
     silence()
     sys.exit(supervisor.run())
 

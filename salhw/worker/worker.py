@@ -167,10 +167,10 @@ class Worker:
             self._end(at_once=True)
         python = self.python
         if self.ssh is None:  # an absolute path, as the worker starts elsewhere; links stay: they make a venv
-            found = shutil.which(python)
-            if found is None:
+            executable = shutil.which(python)
+            if executable is None:
                 raise self._absent("no such file, or not executable")
-            python = os.path.abspath(found)  # noqa: PTH100 - Path.resolve would follow the link
+            python = os.path.abspath(executable)  # noqa: PTH100 - Path.resolve would follow the link
         try:
             link = self._link = Link(python, self.ssh)
         except OSError as error:

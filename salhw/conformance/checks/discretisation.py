@@ -23,18 +23,20 @@ def discretisation(lab: Lab) -> Evidence:
     """
     tau_ref, size = shortest_refractory(lab), copies(lab, 1, most=256)
     bias = float(np.log(tau_ref))
-    rate = {how: float(rate_of_constant_input(bias, tau_ref, how)) for how in ("logistic", "exact")}
+    rate = {kind: float(rate_of_constant_input(bias, tau_ref, kind)) for kind in ("logistic", "exact")}
     far = abs(rate["logistic"] - rate["exact"])
     steps = int(np.ceil(20.0**2 * max(rate.values()) / far**2 / size)) * lab.scale + 10
     wrong, said = 0, []
-    for how in discretisations(lab):
+    for kind in discretisations(lab):
         net = Network(
-            name="coarse", dt=lab.dt, populations=[Population(name="n", size=size, neuron=glm(lab, bias, tau_ref, how))]
+            name="coarse",
+            dt=lab.dt,
+            populations=[Population(name="n", size=size, neuron=glm(lab, bias, tau_ref, kind))],
         )
         with lab.open(net) as session:
             session.run(10 * tau_ref * lab.dt)
             measured = float(session.run(steps * lab.dt).counts["n"].mean()) / steps
         nearest = min(rate, key=lambda name: abs(rate[name] - measured))
-        wrong += nearest != how
-        said.append(f"{how} fires {measured:.4f} per step ({nearest}: {rate[nearest]:.4f})")
+        wrong += nearest != kind
+        said.append(f"{kind} fires {measured:.4f} per step ({nearest}: {rate[nearest]:.4f})")
     return by_count(wrong, len(said), "; ".join(said), "one discretisation is taken for the other")

@@ -161,9 +161,9 @@ def mismatch_is_on(lab: Lab) -> Evidence:
     base = whole(lab, lab.without("mismatch", "trial", "plasticity").target).parts()
     weakest, silent, loud = np.inf, [], []
     for name, spread in lab.target.variability.items():
-        found = whole(lab, varied(lab, name)).parts()
+        parts = whole(lab, varied(lab, name)).parts()
         ratio = max(
-            (float(part.var() / max(_variance(base.get(kind)), 1e-12)) for kind, part in found.items()), default=0.0
+            (float(part.var() / max(_variance(base.get(kind)), 1e-12)) for kind, part in parts.items()), default=0.0
         )
         if spread.compensated:
             loud += [name] * (ratio >= 2.0)
@@ -179,10 +179,10 @@ def mismatch_is_on(lab: Lab) -> Evidence:
 def whole(lab: Lab, target: Target) -> Pattern:
     """Everything that is looked at."""
     chips = _chips(lab, target)
-    found = pattern(lab, target, chips, lab.seed)
+    measured = pattern(lab, target, chips, lab.seed)
     if rigs.weight_range(lab).min >= 0.0 or rigs.weight_range(lab).max <= 0.0 or "GLM" not in lab.target.neurons:
-        return found
-    return replace(found, excited=counted_here(lab, alike(lab, exciting=True), target, chips, lab.seed))
+        return measured
+    return replace(measured, excited=counted_here(lab, alike(lab, exciting=True), target, chips, lab.seed))
 
 
 def _variance(part: FloatArray | None) -> float:

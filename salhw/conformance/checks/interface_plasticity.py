@@ -61,8 +61,10 @@ def _changes_within(lab: Lab, rule: PairSTDP) -> bool:
     return bool((samples[0, 1:] != samples[0, 0]).any())
 
 
-def _verdict(expected: list[bool], found: list[bool], when: list[str]) -> Evidence:
-    wrong = [f"{'no ' if e else 'a '}change {text}" for e, f, text in zip(expected, found, when, strict=True) if e != f]
+def _verdict(expected: list[bool], changed: list[bool], when: list[str]) -> Evidence:
+    wrong = [
+        f"{'no ' if e else 'a '}change {text}" for e, f, text in zip(expected, changed, when, strict=True) if e != f
+    ]
     right = [f"{'changes' if e else 'does not change'} {text}" for e, text in zip(expected, when, strict=True)]
     return tally(wrong, len(when), "moments are wrong", "; ".join(right))
 
@@ -72,13 +74,13 @@ def update_on_spike(lab: Lab) -> Evidence:
     """``update = "spike"``: the weight has changed in the step after the pair, not earlier, and without waiting for the
     end of a period or of the run."""
     rule = _wanted(lab, "spike")
-    found = _changes(lab, rule, [4], [4, 2, 1, 30])
+    changed = _changes(lab, rule, [4], [4, 2, 1, 30])
     expected, when = [False, False, True, False], ["before the pair", "between its spikes", "with it", "later"]
     if "Weights" in lab.target.probes:
-        found.append(_changes_within(lab, rule))
+        changed.append(_changes_within(lab, rule))
         expected.append(True)
         when.append("within a run")
-    return _verdict(expected, found, when)
+    return _verdict(expected, changed, when)
 
 
 @check("update-every-period", group="interface")
@@ -87,23 +89,23 @@ def update_every_period(lab: Lab) -> Evidence:
     the pair nor at the end of a run. The noise of plasticity circuits, which moves weights without pairs, is off."""
     lab = lab.without("plasticity")
     period = lab.period(PERIOD)
-    found = _changes(lab, _wanted(lab, "every"), [4, period + 4], [period - 1, 1, period - 1, 1, period])
+    changed = _changes(lab, _wanted(lab, "every"), [4, period + 4], [period - 1, 1, period - 1, 1, period])
     when = ["before the first T", "at T", "between T and 2 T", "at 2 T", "without pairs"]
-    return _verdict([False, True, False, True, False], found, when)
+    return _verdict([False, True, False, True, False], changed, when)
 
 
 @check("update-at-run-end", group="interface")
 def update_at_run_end(lab: Lab) -> Evidence:
     """``update = "run end"``: the weight changes after the run in which the pair was, and not within it."""
     rule = _wanted(lab, "run end")
-    found = _changes(lab, rule, [4, 24], [20, 40, 20])
+    changed = _changes(lab, rule, [4, 24], [20, 40, 20])
     when = ["after the run with the first pair", "after the run with the second", "after a run without"]
     expected = [True, True, False]
     if "Weights" in lab.target.probes:
-        found.append(_changes_within(lab, rule))
+        changed.append(_changes_within(lab, rule))
         expected.append(False)
         when.append("within a run")
-    return _verdict(expected, found, when)
+    return _verdict(expected, changed, when)
 
 
 @check("bounds-clip", group="interface")

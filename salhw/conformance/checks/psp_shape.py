@@ -58,7 +58,7 @@ def psp_shape(lab: Lab) -> Evidence:
     Passes a target with a deviation beyond the declared share of the peak (psp_shape) at any step with at most 1e-4;
     fails a right one with less than 1e-6.
     """
-    margin, tau_ref, how = lab.accuracy("psp_shape"), shortest_refractory(lab), discretisations(lab)[0]
+    margin, tau_ref, discretisation = lab.accuracy("psp_shape"), shortest_refractory(lab), discretisations(lab)[0]
     size = max(2, copies(lab, 1, synapses=1, most=512))
     candidates, theory = {}, {}
     for name, kernel in kernels(lab, TAU_SYN).items():
@@ -73,8 +73,8 @@ def psp_shape(lab: Lab) -> Evidence:
         with lab.open(net) as session:
             recording = session.run(PERIOD * repeats * lab.dt)
         spikes, free = (groups(x, REPLICATES) for x in firing(lab, recording, "post", tau_ref, PERIOD, repeats))
-        p = spike_probability(bias + above, tau_ref, how)
-        slope = (spike_probability(bias + above + 1e-4, tau_ref, how) - p) / 1e-4 * PEAK
+        p = spike_probability(bias + above, tau_ref, discretisation)
+        slope = (spike_probability(bias + above + 1e-4, tau_ref, discretisation) - p) / 1e-4 * PEAK
         sample = (spikes - free * p) / free.mean(axis=0) / slope  # of the peak; linear in the counts
         result = equivalent(sample, np.zeros(PERIOD), margin)
         share = above / PEAK

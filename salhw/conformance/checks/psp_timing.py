@@ -33,9 +33,9 @@ def watched(
 ) -> Network:
     """Populations ``after_D`` that listen to one source with the delay D; a PSP of one spike takes their firing
     probability from OFF up by ``height``."""
-    tau_ref, how = shortest_refractory(lab), discretisations(lab)[0]
-    bias = potential(lab, OFF, how, tau_ref)
-    weight = height * (potential(lab, ON, how, tau_ref) - bias)
+    tau_ref, discretisation = shortest_refractory(lab), discretisations(lab)[0]
+    bias = potential(lab, OFF, discretisation, tau_ref)
+    weight = height * (potential(lab, ON, discretisation, tau_ref) - bias)
     size = copies(lab, len(delays), synapses=len(delays), most=384)
     repeats = 1 + -(-WATCHED * (1 + tau_ref) // size) * lab.scale
     return drive(
@@ -59,11 +59,11 @@ def seen(lab: Lab, net: Network) -> dict[str, FloatArray]:
     repeats = int(times[-1]) // PERIOD + 1
     with lab.open(net) as session:
         recording = session.run(PERIOD * repeats * lab.dt)
-    found = {}
+    probabilities = {}
     for population in net.populations[1:]:
         spikes, free = (x.sum(axis=0) for x in firing(lab, recording, population.name, tau_ref, PERIOD, repeats))
-        found[population.name] = np.roll(spikes / np.maximum(free, 1.0), -int(times[0]))
-    return found
+        probabilities[population.name] = np.roll(spikes / np.maximum(free, 1.0), -int(times[0]))
+    return probabilities
 
 
 def delays_of(lab: Lab) -> tuple[int, ...]:
@@ -105,14 +105,14 @@ def timing(lab: Lab, what: str) -> Evidence:
     measured = seen(lab, watched(lab, Rectangular(tau_syn=TAU_SYN * lab.dt), (2,), 1.0, delays))
     steps = [active(measured[f"after_{d}"]) for d in delays]
     if what == "psp-delay":
-        found, expected = [s[0] if s else 0 for s in steps], [1 + d for d in delays]
+        observed, expected = [s[0] if s else 0 for s in steps], [1 + d for d in delays]
         said, hint = "acts from step", "the delay is ignored or off by a step"
     else:
-        found, expected = [len(s) for s in steps], [TAU_SYN] * len(delays)
+        observed, expected = [len(s) for s in steps], [TAU_SYN] * len(delays)
         said, hint = "acts for so many steps", "PSPs are too short or too long"
-    wrong = [f - e for f, e in zip(found, expected, strict=True)]
+    wrong = [f - e for f, e in zip(observed, expected, strict=True)]
     worst = max(wrong, key=abs)
-    reason = f"{said} {found}, expected {expected} (delays of {[*delays]} steps)"
+    reason = f"{said} {observed}, expected {expected} (delays of {[*delays]} steps)"
     shape = [OFF + (ON - OFF) * (delays[-1] < k <= delays[-1] + TAU_SYN) for k in range(PERIOD)]
     figure = Figure(
         f"steps after the spike (delay {delays[-1]} steps)",
@@ -134,13 +134,20 @@ def psp_superposition(lab: Lab) -> Evidence:
     """
     gap, weak = 3, 0.5
     candidates = {
-        how: watched(lab, Rectangular(tau_syn=TAU_SYN * lab.dt, superposition=how), (2, 2 + gap), weak)
-        for how in ("sum", "last")
+        superposition: watched(
+            lab, Rectangular(tau_syn=TAU_SYN * lab.dt, superposition=superposition), (2, 2 + gap), weak
+        )
+        for superposition in ("sum", "last")
     }
     expected = {"sum": [*range(1 + gap, 1 + TAU_SYN)], "last": []}
-    steps = {how: active(seen(lab, net)["after_0"]) for how, net in alternatives(lab, candidates).items()}
-    wrong = sum(len(set(found) ^ set(expected[how])) for how, found in steps.items())
-    said = "; ".join(f"{how}: adds up at steps {found}, expected {expected[how]}" for how, found in steps.items())
+    steps = {
+        superposition: active(seen(lab, net)["after_0"]) for superposition, net in alternatives(lab, candidates).items()
+    }
+    wrong = sum(len(set(acting) ^ set(expected[superposition])) for superposition, acting in steps.items())
+    said = "; ".join(
+        f"{superposition}: adds up at steps {acting}, expected {expected[superposition]}"
+        for superposition, acting in steps.items()
+    )
     return by_count(wrong, PERIOD * len(steps), said, "overlapping PSPs add up wrongly")
 
 
@@ -158,6 +165,8 @@ def psp_area(lab: Lab) -> Evidence:
     }
     expected = {"larger": [*range(1, 1 + TAU_SYN)], "smaller": []}
     steps = {name: active(seen(lab, net)["after_0"]) for name, net in alternatives(lab, candidates).items()}
-    wrong = sum(len(set(found) ^ set(expected[name])) for name, found in steps.items())
-    said = "; ".join(f"{name} area: acts at steps {found}, expected {expected[name]}" for name, found in steps.items())
+    wrong = sum(len(set(acting) ^ set(expected[name])) for name, acting in steps.items())
+    said = "; ".join(
+        f"{name} area: acts at steps {acting}, expected {expected[name]}" for name, acting in steps.items()
+    )
     return by_count(wrong, PERIOD * len(steps), said, "the area of a kernel is not applied")

@@ -58,7 +58,7 @@ def network(lab: Lab, size: int, sides: str) -> Network:
 def courses(lab: Lab, net: Network, size: int, batch: int) -> tuple[FloatArray, FloatArray]:
     """Difference and sum of W[second, first] and W[first, second] of every pair at the beginning and after each tenth
     of the run, (11, pair)."""
-    found = []
+    samples = []
     with lab.open(net, instances=batch) as session:
         for k in range(SAMPLES + 1):
             if k:
@@ -66,8 +66,8 @@ def courses(lab: Lab, net: Network, size: int, batch: int) -> tuple[FloatArray, 
             forward, backward = (
                 on_diagonal(session.get(f"projections.{name}.weights"), size) for name in ("forward", "backward")
             )
-            found.append([(forward - backward).reshape(-1), (forward + backward).reshape(-1)])
-    gap, total = np.array(found).swapaxes(0, 1)
+            samples.append([(forward - backward).reshape(-1), (forward + backward).reshape(-1)])
+    gap, total = np.array(samples).swapaxes(0, 1)
     return gap, total
 
 

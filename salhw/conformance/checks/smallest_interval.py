@@ -34,14 +34,14 @@ def smallest_interval(lab: Lab) -> Evidence:
     )
     with lab.open(net) as session:
         recording = session.run(max(20, 400 // size) * 2 * max(chosen) * lab.scale * lab.dt)
-    found = {k: [int(i) for t in trains(lab, recording, f"tau_{k}") for i in np.diff(t)] for k in chosen}
-    smallest = {k: min(gaps, default=0) for k, gaps in found.items()}
+    intervals = {k: [int(i) for t in trains(lab, recording, f"tau_{k}") for i in np.diff(t)] for k in chosen}
+    smallest = {k: min(gaps, default=0) for k, gaps in intervals.items()}
     worst = max(chosen, key=lambda k: abs(smallest[k] - k))
     off = smallest[worst] - worst
     said = ", ".join(f"{smallest[k]} (tau_ref = {k})" for k in chosen)
     bins = list(range(max(chosen) + 11))
     expected = [float(b in chosen) for b in bins]
-    measured = [sum(float(np.mean(np.array(found[k]) == b)) if found[k] else 0.0 for k in chosen) for b in bins]
+    measured = [sum(float(np.mean(np.array(intervals[k]) == b)) if intervals[k] else 0.0 for k in chosen) for b in bins]
     return Evidence(
         off == 0,
         f"smallest inter-spike intervals in steps: {said}" + ("" if off == 0 else "; the refractory period is wrong"),

@@ -33,7 +33,7 @@ WEIGHTS = np.array([[0.0, 1.2, -0.8], [0.9, 0.0, 0.5], [-1.0, 0.3, 0.0]])
 BIAS = np.array([-0.4, 0.3, 0.0])
 
 
-def stationary(weights: FloatArray, bias: FloatArray, tau: int, how: str) -> FloatArray:
+def stationary(weights: FloatArray, bias: FloatArray, tau: int, discretisation: str) -> FloatArray:
     """Exact distribution of the states z of three neurons with rectangular PSPs of tau = tau_ref steps, (8,).
 
     The chain lives on the ages of their last spikes, 1 .. tau and "older": a neuron of an age below tau is refractory,
@@ -41,7 +41,7 @@ def stationary(weights: FloatArray, bias: FloatArray, tau: int, how: str) -> Flo
     """
     ages = np.stack(np.meshgrid(*[np.arange(1, tau + 2)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     u = bias + (ages <= tau) @ weights.T
-    p = np.where(ages >= tau, spike_probability(u, tau, how), 0.0)
+    p = np.where(ages >= tau, spike_probability(u, tau, discretisation), 0.0)
     choices = states(3).astype(bool)
     chance = np.prod(np.where(choices[:, None], p, 1 - p), axis=2)  # (choice, chain state)
     after = np.where(choices[:, None], 1, np.minimum(ages + 1, tau + 1)) - 1
@@ -65,7 +65,7 @@ def state_distribution(lab: Lab) -> Evidence:
     Passes a target beyond the declared total variation distance (state_total_variation) with at most 1e-4; fails a
     right one with less than 1e-6.
     """
-    margin, how = lab.accuracy("state_total_variation"), discretisations(lab)[0]
+    margin, discretisation = lab.accuracy("state_total_variation"), discretisations(lab)[0]
     most, chips = on_chips(lab, 256)
     net = alternatives(lab, {name: trios(lab, *form) for name, form in forms(lab, most).items()})
     name, chosen = next(iter(net.items()))
@@ -78,7 +78,7 @@ def state_distribution(lab: Lab) -> Evidence:
         recording = session.run(steps * lab.dt)
     each = trains(lab, recording, "trio")
     counts = np.array([occupancy(each[3 * k : 3 * k + 3], steps) for k in range(len(each) // 3)])
-    expected = stationary(declared_weights(lab), BIAS, TAU, how)
+    expected = stationary(declared_weights(lab), BIAS, TAU, discretisation)
     sample = groups(counts, REPLICATES)
     result = total_variation(sample, expected, margin)
     share = sample / sample.sum() * len(sample)

@@ -37,7 +37,7 @@ def pair_stdd(lab: Lab) -> Evidence:
     Passes a target beyond the declared total variation distance (pair_stdd, or stdd_total_variation) with at most 1e-4;
     fails a right one with less than 1e-6.
     """
-    margin, how = lab.finer_accuracy("pair_stdd", "stdd_total_variation"), discretisations(lab)[0]
+    margin, discretisation = lab.finer_accuracy("pair_stdd", "stdd_total_variation"), discretisations(lab)[0]
     most, chips = on_chips(lab, 256)
     size = partners(lab, 2, most=most)
     batch = max(chips, instances(size))
@@ -50,8 +50,8 @@ def pair_stdd(lab: Lab) -> Evidence:
     worst: tuple[Equivalence, str, Figure] | None = None
     for name, net in alternatives(lab, nets).items():
         kappa = tried[name].sample(lab.dt, 20 * TAU_REF)
-        expected = folded(stdd(weights, BIAS, kappa, TAU_REF, 60 * TAU_REF, how).rate)
-        per_step = 0.8 * rates(weights, BIAS, kappa, TAU_REF, how).min()  # pairs, at least
+        expected = folded(stdd(weights, BIAS, kappa, TAU_REF, 60 * TAU_REF, discretisation).rate)
+        per_step = 0.8 * rates(weights, BIAS, kappa, TAU_REF, discretisation).min()  # pairs, at least
         need = pairs_needed(margin, len(LAGS)) / per_step
         steps = max(20 * TAU_REF, ceil(need / (size * batch))) * lab.scale
         with lab.open_many(net, batch) as session:

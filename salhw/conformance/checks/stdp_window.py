@@ -72,15 +72,15 @@ def measured(lab: Lab) -> list[Branch]:
     """Both branches of each declared kind of window."""
     rules = {kind: rule(lab, kind) for kind in WINDOWS if kind in lab.target.windows or not lab.target.windows}
     made = {kind: forced(lab, chosen) for kind, chosen in rules.items()}
-    found = []
+    branches = []
     for kind in alternatives(lab, {kind: net for kind, (net, _) in made.items()}):
         changes = change(lab, *made[kind]).reshape(-1, 2, len(LAGS)) / rate(lab)
         for k, name in enumerate(("causal", "anticausal")):
             window = getattr(rules[kind], name)
             sample = changes[:, k]
             fits = np.array([fitted(window, row, lab.dt, AMPLITUDE[name], TAU[name]) for row in sample])
-            found.append(Branch(f"{kind.lower()} window, {name} branch", window, sample, fits[:, 0], fits[:, 1]))
-    return found
+            branches.append(Branch(f"{kind.lower()} window, {name} branch", window, sample, fits[:, 0], fits[:, 1]))
+    return branches
 
 
 def fitted(window: Window, values: FloatArray, dt: float, amplitude: float, tau: float) -> tuple[float, float]:
@@ -93,8 +93,8 @@ def fitted(window: Window, values: FloatArray, dt: float, amplitude: float, tau:
 
     if not np.abs(values).max() > 0:
         return 0.0, 0.0
-    found = least_squares(off, [amplitude, tau], x_scale=[abs(amplitude), tau], xtol=1e-14, ftol=1e-14, gtol=1e-14)
-    return float(found.x[0]), float(found.x[1])
+    fit = least_squares(off, [amplitude, tau], x_scale=[abs(amplitude), tau], xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    return float(fit.x[0]), float(fit.x[1])
 
 
 def drawn(branch: Branch) -> Figure:

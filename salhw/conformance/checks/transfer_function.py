@@ -36,49 +36,54 @@ def transfer_function(lab: Lab) -> Evidence:
     worst: tuple[Equivalence, str] | None = None
     curves: dict[str, list[float]] = {}
     errors: dict[str, list[float]] = {}
-    for how in discretisations(lab):
-        expected = rate_of_constant_input(bias, TAU_REF, how) / (lab.dt / 1000.0)
-        sample = measured_rates(lab, bias, how, margin)
+    for discretisation in discretisations(lab):
+        expected = rate_of_constant_input(bias, TAU_REF, discretisation) / (lab.dt / 1000.0)
+        sample = measured_rates(lab, bias, discretisation, margin)
         result = equivalent(sample, expected, margin, expected)
-        curves |= {f"theory, {how}": [*expected], f"measured, {how}": [*sample.mean(axis=0)]}
-        errors[f"measured, {how}"] = [*(sample.std(axis=0, ddof=1) / np.sqrt(len(sample)))]
+        curves |= {f"theory, {discretisation}": [*expected], f"measured, {discretisation}": [*sample.mean(axis=0)]}
+        errors[f"measured, {discretisation}"] = [*(sample.std(axis=0, ddof=1) / np.sqrt(len(sample)))]
         if worst is None or result.p_value > worst[0].p_value or result.deviation > worst[0].deviation:
-            worst = result, f"rate at bias {bias[result.worst]:g}, {how}"
+            worst = result, f"rate at bias {bias[result.worst]:g}, {discretisation}"
     assert worst is not None
     figure = Figure("bias", "rate (Hz)", [*bias], curves, errors)
     return by_test(worst[0], worst[1], HINT, unit="relative", figure=figure)
 
 
-def measured_rates(lab: Lab, bias: FloatArray, how: Discretisation, margin: float) -> FloatArray:
+def measured_rates(lab: Lab, bias: FloatArray, discretisation: Discretisation, margin: float) -> FloatArray:
     """Rates in Hz (replicate, bias): one population per bias, the larger the more spikes the margin takes, or the more
     neurons where these differ."""
     room = copies(lab, 1, most=NEURONS)
     if lab.varies:
         instances, steps = CHIPS * lab.scale, 50 * TAU_REF
-        pilot = counted(lab, bias, how, [PILOT] * len(bias), CHIPS, steps)
+        pilot = counted(lab, bias, discretisation, [PILOT] * len(bias), CHIPS, steps)
         need = np.array([observations(margin, float(c.std() / max(c.mean(), 1e-9))) for c in pilot]) / CHIPS
         size = np.ceil(need * min(1.0, (room - len(bias)) / need.sum())).astype(int)
     else:
-        p = spike_probability(bias, TAU_REF, how)
+        p = spike_probability(bias, TAU_REF, discretisation)
         interval = TAU_REF - 1 + 1 / p
         spread = np.sqrt(1 - p) / p / interval  # coefficient of variation: geometric beyond the refractory period
         need = np.array([observations(margin, s, least=1000) for s in spread]) * interval * lab.scale
         size = np.maximum(REPLICATES, np.floor((room - len(bias) * REPLICATES) * need / need.sum())).astype(int)
         instances, steps = 1, ceil(float((need / size).max()))
-    found = [groups(c.reshape(-1).astype(float)) / (c.size // REPLICATES)
-             for c in counted(lab, bias, how, size, instances, steps)]  # fmt: skip
-    return np.stack([each[:REPLICATES] for each in found], axis=1) / (steps * lab.dt / 1000.0)
+    means = [groups(c.reshape(-1).astype(float)) / (c.size // REPLICATES)
+             for c in counted(lab, bias, discretisation, size, instances, steps)]  # fmt: skip
+    return np.stack([each[:REPLICATES] for each in means], axis=1) / (steps * lab.dt / 1000.0)
 
 
 def counted(
-    lab: Lab, bias: FloatArray, how: Discretisation, size: Sequence[int] | IntArray, instances: int, steps: int
+    lab: Lab,
+    bias: FloatArray,
+    discretisation: Discretisation,
+    size: Sequence[int] | IntArray,
+    instances: int,
+    steps: int,
 ) -> list[IntArray]:
     """The spikes of ``size[k]`` neurons of bias k, (instance, neuron) each."""
     net = Network(
         name="transfer",
         dt=lab.dt,
         populations=[
-            Population(name=f"bias_{k}", size=int(n), neuron=glm(lab, float(b), TAU_REF, how))
+            Population(name=f"bias_{k}", size=int(n), neuron=glm(lab, float(b), TAU_REF, discretisation))
             for k, (b, n) in enumerate(zip(bias, size, strict=True))
         ],
     )
