@@ -79,17 +79,16 @@ class Regression:
 
     def derivatives(
         self, beta: FloatArray, of: IntArray, steps: int, information: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-        """Log likelihood (post,), its gradient (post, K + 1) and Fisher information (post, K + 1, K + 1), if asked, at
-        the coefficients ``beta`` (all posts, K + 1) for the neurons ``of``."""
+    ) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+        """Log likelihood (post,), its gradient (post, K + 1) and, if asked, for each neuron the Fisher information of
+        the coefficients that it has, at the coefficients ``beta`` (all posts, K + 1) for the neurons ``of``."""
         workers = threads(len(os.sched_getaffinity(0)))  # never changes a result
         shares = [_Share(self, part, information) for part in np.array_split(of, min(workers, max(1, len(of))))]
         with ThreadPoolExecutor(workers) as pool:
             for where, block in self.blocks(steps):
                 list(pool.map(lambda share: share.add(beta, where, block), shares))  # noqa: B023  # waits for all
         value, gradient = (np.concatenate([getattr(s, name) for s in shares]) for name in ("value", "gradient"))
-        total = np.array([g.spread(self.columns) for s in shares for g in s.grams]) if information else None
-        return value, gradient * self.uses[of], total
+        return value, gradient * self.uses[of], [gram.whole() for share in shares for gram in share.grams]
 
 
 class _Share:
@@ -123,12 +122,10 @@ class Gram:
         size = -(-len(rows) // 4) * 4
         self.rows, self.lower = rows, np.zeros((size, size))
 
-    def spread(self, size: int) -> FloatArray:
-        """The whole symmetric matrix, (size, size); zero where a row takes no part."""
-        full, n = np.zeros((size, size)), len(self.rows)
-        low = np.tril(self.lower[:n, :n])
-        full[np.ix_(self.rows, self.rows)] = low + np.tril(low, -1).T
-        return full
+    def whole(self) -> FloatArray:
+        """The symmetric matrix of these rows."""
+        low = np.tril(self.lower[: len(self.rows), : len(self.rows)])
+        return np.asarray(low + np.tril(low, -1).T)
 
 
 def regression(c: MeasuredCircuit, record: Record) -> Regression:
@@ -213,12 +210,13 @@ def _maximise(r: Regression, usable: IntArray) -> tuple[FloatArray, FloatArray, 
     done = _scoring(r, beta, usable, whole, TOLERANCE)
     if len(done):
         value[done], _, information = r.derivatives(beta, done, whole, True)
-        assert information is not None
         for row, post in enumerate(done):
-            inverse, free = _inverse(information[row], r.uses[post])
-            variance = np.diag(_summed(_summed(inverse, r.circuit).T, r.circuit))
-            blind = _summed((free | ~r.uses[post]).astype(np.float64), r.circuit) > 0.0
-            errors[post] = np.where(blind, np.nan, np.sqrt(variance))
+            own = np.flatnonzero(r.uses[post])
+            inverse, free = _inverse(information[row])
+            undetermined = ~r.uses[post]
+            undetermined[own] = free
+            blind = _summed(undetermined.astype(np.float64), r.circuit) > 0.0
+            errors[post] = np.where(blind, np.nan, np.sqrt(_variance(inverse, own, r.circuit)))
     return beta, errors, value
 
 
@@ -227,10 +225,19 @@ def _summed(values: FloatArray, c: MeasuredCircuit) -> FloatArray:
     return np.concatenate([values[:-1].reshape(1 + c.echoes, c.distinct, *values.shape[1:]).sum(axis=0), values[-1:]])
 
 
+def _variance(inverse: FloatArray, own: IntArray, c: MeasuredCircuit) -> FloatArray:
+    """The variance of the sums over the echoes of each trace, (distinct + 1), from the covariance of the coefficients
+    ``own``."""
+    trace = np.where(own < len(c.columns), own % max(c.distinct, 1), c.distinct)
+    within = np.sum(inverse * (trace[:, None] == trace), axis=1)
+    return np.asarray(np.bincount(trace, within, c.distinct + 1), dtype=np.float64)
+
+
 def _scoring(r: Regression, beta: FloatArray, posts: IntArray, steps: int, tolerance: float) -> IntArray:
     """Fisher scoring in place; returns the neurons that converged. The information is renewed where the last step was
     not much shorter than the one before, and a step that lowers the likelihood is halved."""
-    going, inverse = posts.copy(), np.zeros((len(beta), r.columns, r.columns))
+    going, inverse = posts.copy(), dict[int, FloatArray]()
+    own = {int(post): np.flatnonzero(r.uses[post]) for post in posts}
     best, last = np.full(len(beta), -np.inf), np.full(len(beta), np.inf)
     step, kept = np.zeros_like(beta), beta.copy()
     stale = np.ones(len(beta), dtype=np.bool_)
@@ -247,11 +254,10 @@ def _scoring(r: Regression, beta: FloatArray, posts: IntArray, steps: int, toler
         best[advancing], kept[advancing] = value[~worse], beta[advancing]
         renew = advancing[stale[advancing]]
         if len(renew):
-            information = r.derivatives(beta, renew, steps, True)[2]
-            assert information is not None
-            for row, post in enumerate(renew):
-                inverse[post] = _inverse(information[row], r.uses[post])[0]
-        step[advancing] = np.einsum("pkl,pl->pk", inverse[advancing], slope)
+            for post, information in zip(renew.tolist(), r.derivatives(beta, renew, steps, True)[2], strict=True):
+                inverse[post] = _inverse(information)[0]
+        for post, uphill in zip(advancing.tolist(), slope, strict=True):
+            step[post, own[post]] = inverse[post] @ uphill[own[post]]
         beta[advancing] += step[advancing]
         length = np.abs(step[advancing]).max(axis=1)
         stale[advancing] = length > 0.2 * last[advancing]
@@ -260,12 +266,12 @@ def _scoring(r: Regression, beta: FloatArray, posts: IntArray, steps: int, toler
     return np.setdiff1d(posts, going)
 
 
-def _inverse(information: FloatArray, uses: npt.NDArray[np.bool_]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def _inverse(information: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """The pseudo-inverse of an information matrix, and which coefficients take part in a combination about which the
     data say nothing."""
     scale = np.sqrt(np.diag(information))
-    used = np.flatnonzero(uses & (scale > 0.0))
-    inverse, free = np.zeros_like(information), uses & (scale <= 0.0)
+    used = np.flatnonzero(scale > 0.0)
+    inverse, free = np.zeros_like(information), scale <= 0.0
     s = np.outer(scale[used], scale[used])
     correlation = information[np.ix_(used, used)] / s
     try:

@@ -66,10 +66,10 @@ def psp(c: MeasuredCircuit, record: Record) -> Estimate:
         for gram, i in zip(grams, posts, strict=True):
             add_gram(block, gram.rows, known[i, where_].astype(np.float64), room, gram.lower)
     beta, unscaled = np.zeros((len(posts), r.columns)), np.full((len(posts), r.columns), np.nan)
-    for row, i in enumerate(posts):
-        full = grams[row].spread(r.columns)
-        used = np.flatnonzero(uses[i] & (np.diag(full) > 0.0))
-        own = full[np.ix_(used, used)]
+    for row in range(len(posts)):
+        whole = grams[row].whole()
+        seen = np.flatnonzero(np.diag(whole) > 0.0)
+        used, own = grams[row].rows[seen], whole[np.ix_(seen, seen)]
         if used.size and np.linalg.cond(own) < 1e12:
             beta[row, used] = np.linalg.solve(own, moment[row, used])
             unscaled[row, used] = np.diag(np.linalg.inv(own))
