@@ -15,7 +15,6 @@ from salhw.machine import Memory
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering
-from salhw.session.memory import assumed
 from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
@@ -43,10 +42,9 @@ class NestBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing."""
-        from salhw_nest.kinds import unknown
         from salhw_nest.memory import memory
 
-        return assumed(net) if any(unknown(net, target)) else memory(net, target)
+        return memory(net, target)
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend.

@@ -18,14 +18,11 @@ from salhw_nest.encoding import Encoding, encoding
 from salhw_nest.kernels import psp
 from salhw_nest.neurons import NestNeuron, nest_neuron
 from salhw_nest.neurons.glm import noise_of
-from salhw_nest.neurons.lif import before
 from salhw_nest.pairing import Part, parts, ticks_per_step
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.plan import Cells, Grid, Meter, Plan, Synapses, Values, tiled
 from salhw_nest.probes import sampled
 from salhw_nest.stimuli import nest_stimuli
-
-__all__ = ["NestCircuit", "NestWiring", "Plastic", "before", "circuit", "noise_of"]
 
 
 @dataclass(frozen=True)
@@ -71,11 +68,6 @@ class NestCircuit:
     plan: Plan
     wiring: dict[str, NestWiring]
     instances: int
-
-    def tau_syn(self, population: str) -> float:
-        """The time constant in ms of the synaptic currents of a LIF population."""
-        (cells,) = (c for c in self.plan.cells if c.name == population)
-        return float(cells.parameters["tau_syn_ex"])
 
 
 @dataclass

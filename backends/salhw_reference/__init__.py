@@ -13,7 +13,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.machine import Memory
 from salhw.session.executable import Executable
 from salhw.session.lowering import Lowering, unknown_kinds
-from salhw.session.memory import assumed, sizes
+from salhw.session.memory import sizes
 from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
@@ -55,8 +55,6 @@ class ReferenceBackend:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
         from salhw_reference.program import LONGEST_TABLE, branches, horizons, ring
 
-        if unknown_kinds(net, KNOWN):
-            return assumed(net)  # it will not be lowered
         neurons, static, plastic = sizes(net)
         rules = [(p, rule) for p in net.projections for rule in p.plasticity]
         windows = [reach(window, net.dt) for p, rule in rules for _, window, _, _ in branches(net, p, rule)]

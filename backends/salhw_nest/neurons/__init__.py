@@ -8,11 +8,11 @@ from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.substrate.target import Target
 from salhw_nest.kernels import NEST
 from salhw_nest.neurons.glm import NestGLM
-from salhw_nest.neurons.lif import NestLIF, next_potential
+from salhw_nest.neurons.lif import NestLIF
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.neurons.source import NestSource
 
-__all__ = ["NEURONS", "NestNeuron", "Potential", "nest_neuron", "next_potential"]
+__all__ = ["NEURONS", "NestNeuron", "Potential", "nest_neuron"]
 
 NEURONS: ByKind[type[NestNeuron[Neuron]]] = ByKind(NEST, {GLM: NestGLM, LIF: NestLIF, Source: NestSource})
 
