@@ -15,6 +15,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import (
+    any_time,
     field_findings,
     kind_findings,
     nearest_step,
@@ -113,5 +114,5 @@ def _other_kernel(projection: Projection, target: Target, dt: float) -> str:
     kind = next((kind for kind in ("Exponential", *target.kernels) if kind in target.kernels), "")
     tau = projection.kernel.tau_syn
     if kind == "Rectangular":
-        tau = float(nearest_step(tau, Range(min=dt, max=float("1e9")), dt))
+        tau = float(nearest_step(tau, any_time(dt), dt))
     return f"kernel = {kind}(tau_syn={number(tau)}), or another of these" if kind else "choose another target"

@@ -14,8 +14,7 @@ from salhw.diagnostics import CalibrationError, Diagnostic
 from salhw.diagnostics.arguments import described as what
 from salhw.diagnostics.arguments import wrong
 from salhw.session.compiled import Compiled
-from salhw.session.paths import Address, addresses
-from salhw.session.paths import described as described_at
+from salhw.session.paths import Address, addresses, described
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -146,7 +145,7 @@ def effect(executable: Compiled, calibration: Calibration) -> dict[str, Any]:
     ended: dict[str, int] = {}
     for path, correction in calibration.maps(executable, calibration.ids).items():
         address = known[path]
-        wanted = described_at(net, address)[None]
+        wanted = described(net, address)[None]
         free = correction.written(wanted)
         written = limited(address, free)
         change = (written - wanted).reshape(len(calibration.ids), -1)

@@ -41,7 +41,7 @@ def _schedule(path: str, rule: PlasticityRule, capability: Capability, dt: float
     """When weights change. A period is a whole number of steps, so is the one that a fix names."""
     schedules, periods = capability.get("update", ()), capability.get("every")
     known = schedules if isinstance(schedules, tuple) else ()
-    within = periods if isinstance(periods, Range) else Range(min=dt, max=float("1e9"))
+    within = periods if isinstance(periods, Range) else any_time(dt)
     every = f"every {number(within.min)}..{number(within.max)} ms" if isinstance(periods, Range) else "every T ms"
     if ("every" if rule.period is not None else rule.update) not in known:
         asked, code = rule.update, "SAL101"
@@ -53,6 +53,11 @@ def _schedule(path: str, rule: PlasticityRule, capability: Capability, dt: float
     else:
         return
     yield Diagnostic(code, path, asked, f"supported {supported}", f'update = "{instead}"')
+
+
+def any_time(dt: float) -> Range:
+    """The range of times where nothing limits them: a step and more."""
+    return Range(min=dt, max=1e9)
 
 
 def nearest_step(time: float, within: Range, dt: float) -> str:
