@@ -24,13 +24,13 @@ from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.substrate.chip import Chip
 from salhw_reference import event_driven, tabulated, time_driven
-from salhw_reference import layout as at
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
 from salhw_reference.kinds import steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, neuron_ranges, rules_of, synapse_ranges
-from salhw_reference.state import initial as at_rest
+from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
+from salhw_reference.rng import streams
+from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
 
 STRETCH = 1_000_000  # neuron-steps of a run's first call of the algorithm
@@ -51,20 +51,19 @@ class ReferenceEngine:
         net = self._net = executable.network
         self._placement = executable.placement
         self._batch, self._chips = len(ids), chips
-        kernel, _ = choose_algorithm(net, executable.target)
-        self.program = build(net, event_driven=kernel == "event-driven")
-        by_event = tabulated.run if self.program.tabulate else event_driven.run
-        self._algorithm = by_event if kernel == "event-driven" else time_driven.run
+        algorithm, _ = choose_algorithm(net, executable.target)
+        self.arrays = build(net)
+        self.tabulated = algorithm == "event-driven" and fits_table(net, self.arrays)
+        by_event = tabulated.run if self.tabulated else event_driven.run
+        self._algorithm = by_event if algorithm == "event-driven" else time_driven.run
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
-        self.state = at_rest(self.program, seed, ids)
+        self.state, self._random = at_rest(self.arrays, self._batch), streams(seed, ids)
         self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
-        self._time, self._used = self.state.view(at.TIME), self.state.view(at.USED)
-        self._bias, self._weight = self.state.view(at.BIAS), self.state.view(at.WEIGHT)
         for name, (low, high) in self._synapse_ranges.items():
-            gain = self.state.view(at.GAIN)[:, low:high]
+            gain = self.state.gain[:, low:high]
             gain[:] = self._on_chip("weight", gain, partial(self._placement.synapses, net, name))
         self._drives = drives(net)
-        self._at_run_end = bool(np.any(self.program.arrays[at.RULE][:, 2] == RUN_END))
+        self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
         self._start = self._stretch = self.step = 0
@@ -78,18 +77,18 @@ class ReferenceEngine:
     def read(self, address: Address) -> FloatArray:
         """See Engine."""
         low, high = self._synapse_ranges[address.owner]
-        return np.array(self._weight[:, low:high])
+        return np.array(self.state.weight[:, low:high])
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
         if address.field == "bias":
             low, high = self._ranges[address.owner]
             place = partial(self._placement.neurons, self._net, address.owner)
-            self._bias[:, low:high] = self._on_chip("bias", value, place)
+            self.state.bias[:, low:high] = self._on_chip("bias", value, place)
         elif address.field == "weights":
             low, high = self._synapse_ranges[address.owner]
-            self._weight[:, low:high] = value
-            self.state.view(at.STALE)[:] = 1
+            self.state.weight[:, low:high] = value
+            self.state.now["stale"] = 1
         else:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
@@ -98,7 +97,7 @@ class ReferenceEngine:
         """Let a rule learn with its rates and amplitudes."""
         low, high = self._synapse_ranges[projection]
         names = [(self._net.projections[k].name, r) for k, r, _ in rules_of(self._net)]
-        first = int(self.program.arrays[at.RULE][names.index((projection, rule)), 5])
+        first = int(self.arrays.rule[names.index((projection, rule))]["first_sum"])
         place = partial(self._placement.synapses, self._net, projection)
         ones = np.ones((self._batch, high - low))
         rate = self._rates[projection, rule, ""]
@@ -108,7 +107,7 @@ class ReferenceEngine:
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
             factor = self._on_chip(f"{branch}_amplitude", ones, place)
-            self.state.view(at.RATE)[:, side, first : first + high - low] = rate * amplitude * factor
+            self.state.rate[:, side, first : first + high - low] = rate * amplitude * factor
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""
@@ -122,42 +121,39 @@ class ReferenceEngine:
     def begin(self, stop: int) -> None:
         """See Engine."""
         self._start = self.step
-        self._stretch = max(1, STRETCH // (int(self.program.q[at.N]) * self._batch))
-        self._tape = Tape.of(self.program, self._batch, self.step, stop)
-        self.state.view(at.COUNT)[:] = 0
-        self.state.view(at.STATES)[:] = 0
+        self._stretch = max(1, STRETCH // (len(self.arrays.kind) * self._batch))
+        self._tape = Tape.of(self.arrays, self._batch, self.step, stop)
+        self.state.spiked[:] = 0
+        self.state.states[:] = 0
         self._counted = self._counters()
 
     def advance(self, until: int) -> int:
         """See Engine. Where the algorithm returns changes no result."""
         until = min(until, self.step + self._stretch, self._drives.change(self.step, until))
         began = time.perf_counter()
-        p, state, tape, drive = self.program, self.state, self._tape, self._drives.at(self.step)
-        hazards = 2 ** int(p.q[at.N]) if p.tabulate else 1
+        arrays, state, tape, drive = self.arrays, self.state, self._tape, self._drives.at(self.step)
+        neurons = len(arrays.kind)
 
         def work(first: int, last: int) -> None:
-            table = np.empty((2, hazards, int(p.q[at.N])))
-            self._algorithm(
-                p.q, p.f, state.ints, state.floats, state.rng, drive, table, tape.spikes, tape.membrane, tape.origin,
-                first, last, until,
-            )  # fmt: skip
+            table = np.empty((2, 2**neurons if self.tabulated else 1, neurons))
+            samples = tape.spikes, tape.membrane, tape.origin
+            self._algorithm(arrays, state, self._random, drive, table, *samples, first, last, until)
 
-        while np.any(self._time != until):
+        while np.any(state.now["time"] != until):
             self._spread(self._algorithm, work)
-            tape.take(self._used)
+            tape.take(state.now["used"][:, 0])
         pace = (until - self.step) * LONGEST / max(time.perf_counter() - began, 1e-6)
         self._stretch = max(1, int(min(max(pace, 0.1 * self._stretch), 2.0 * self._stretch)))
         self.step, self._counted = until, self._counters()
         return tape.length
 
     def _counters(self) -> tuple[IntArray, IntArray]:
-        return self.state.view(at.COUNT).copy(), self.state.view(at.STATES).copy()
+        return self.state.spiked.copy(), self.state.states.copy()
 
     def finish(self) -> None:
         """See Engine."""
         if self._at_run_end:
-            p, state = self.program, self.state
-            self._spread(run_end, lambda first, last: run_end(p.q, p.f, state.ints, state.floats, first, last))
+            self._spread(run_end, lambda first, last: run_end(self.arrays, self.state, first, last))
 
     def _spread(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
         """Share the instances out over threads; each instance is computed the same whoever does it.

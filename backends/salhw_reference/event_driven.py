@@ -13,25 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from salhw_reference.arrays import NEVER
 from salhw_reference.jit import compiled, inlined, reassociated
-from salhw_reference.layout import (
-    BIAS,
-    DUE,
-    FORCED,
-    FORCED_AT,
-    FORCED_COUNT,
-    FREE,
-    NEVER,
-    PENDING,
-    SPIKES,
-    STALE,
-    TIME,
-    TOUCHED,
-    USED,
-    H,
-    N,
-)
-from salhw_reference.learning import has_periodic, next_update, periodic_update
+from salhw_reference.learning import has_periodic, instance, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard, input_of, recompute_inputs
 from salhw_reference.rng import exponential
 
@@ -64,13 +48,13 @@ def wait(pending, total, limit):
 
 
 @inlined
-def spikes_of_step(q, i, rng, cells, free, pending, first, count):
+def spikes_of_step(state, rng, cells, pending, first, count):
     """Walk through the cells of one step from neuron ``first`` on, where ``count`` have spiked before it: (number of
     spikes, hazard left over)."""
-    for n in range(first, len(free)):
-        cell = cells[n] * free[n]
+    for n in range(first, len(state.free)):
+        cell = cells[n] * state.free[n]
         if pending < cell:
-            i[q[SPIKES] + count] = n
+            state.spikes[count] = n
             count += 1
             pending = on_grid(exponential(rng))
         else:
@@ -79,69 +63,70 @@ def spikes_of_step(q, i, rng, cells, free, pending, first, count):
 
 
 @inlined
-def forced_spikes(q, i, t, count):
+def next_forced(net, state):
+    """The step of the next forced spike, or NEVER."""
+    at = state.now[0].forced_at
+    return net.forced[at].step if at < len(net.forced) else NEVER
+
+
+@inlined
+def forced_spikes(net, state, t, count):
     """Add the forced spikes of step t to those that happen anyway; their number."""
-    at = i[q[FORCED_AT]]
-    while at < q[FORCED_COUNT] and q[q[FORCED] + 2 * at] == t:
-        n, new = q[q[FORCED] + 2 * at + 1], True
+    while next_forced(net, state) == t:
+        n, new = net.forced[state.now[0].forced_at].neuron, True
         for k in range(count):
-            new = new and i[q[SPIKES] + k] != n
+            new = new and state.spikes[k] != n
         if new:
-            i[q[SPIKES] + count] = n
+            state.spikes[count] = n
             count += 1
-        at += 1
-    i[q[FORCED_AT]] = at
+        state.now[0].forced_at += 1
     return count
 
 
 @compiled
-def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
+def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
-    cells = table[0, 0]
-    periodic = has_periodic(q)
+    cells, neurons = table[0, 0], len(net.kind)
+    periodic = has_periodic(net)
     for b in range(first, last):
-        i, x, rng = ints[b], floats[b], rngs[b]
-        free = x[q[FREE] : q[FREE] + q[N]]
-        t, pending = i[q[TIME]], x[q[PENDING]]
+        state, rng = instance(batch, b), rngs[b]
+        t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))
-        begin(q, i, x)
+        begin(net, state)
         renew = True
         while t < until:
             if renew:  # at the start, and after a periodic update
-                if i[q[STALE]]:
-                    recompute_inputs(q, f, i, x)
-                for n in range(q[N]):
-                    i[q[TOUCHED] + n] = 1
+                if state.now[0].stale:
+                    recompute_inputs(net, state)
+                state.touched[:] = 1
                 renew = False
-            change = next_update(q, t, until) if periodic else until
-            for h in range(q[H]):
-                if i[q[DUE] + h] <= t:
-                    act_until(q, f, i, x, h, t)
-                change = min(change, i[q[DUE] + h])
-            for n in range(q[N]):
-                if i[q[TOUCHED] + n]:
-                    i[q[TOUCHED] + n] = 0
-                    u = x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n)
-                    cells[n] = on_grid(hazard(q, drive, n, u))
-            total = line_length(cells, free)
-            at = i[q[FORCED_AT]]
-            forced = q[q[FORCED] + 2 * at] if at < q[FORCED_COUNT] else NEVER
+            change = next_update(net, t, until) if periodic else until
+            for h in range(len(net.head)):
+                if state.due[h] <= t:
+                    act_until(net, state, h, t)
+                change = min(change, state.due[h])
+            for n in range(neurons):
+                if state.touched[n]:
+                    state.touched[n] = 0
+                    u = state.bias[n] + drive[0, n] + input_of(net, state, n)
+                    cells[n] = on_grid(hazard(net, drive, n, u))
+            forced = next_forced(net, state)
             if forced > t:
                 change = min(change, forced)
-                ahead, pending = wait(pending, total, change - t)
-                count_states(q, i, ahead)
+                ahead, pending = wait(pending, line_length(cells, state.free), change - t)
+                count_states(net, state, ahead)
                 t += ahead
                 if t == change:
-                    renew = periodic and periodic_update(q, f, i, x, t)
+                    renew = periodic and periodic_update(net, state, t)
                     continue
-            if i[q[USED]] + q[N] > out.shape[2]:
+            if state.now[0].used + neurons > out.shape[2]:
                 break
-            count, pending = spikes_of_step(q, i, rng, cells, free, pending, 0, 0)
-            count = forced_spikes(q, i, t, count)
+            count, pending = spikes_of_step(state, rng, cells, pending, 0, 0)
+            count = forced_spikes(net, state, t, count)
             if count > 0:
-                emit(q, f, i, x, out[b], t, count)
-            count_states(q, i, 1)
+                emit(net, state, out[b], t, count)
+            count_states(net, state, 1)
             t += 1
-            renew = periodic and periodic_update(q, f, i, x, t)
-        i[q[TIME]], x[q[PENDING]] = t, pending
+            renew = periodic and periodic_update(net, state, t)
+        state.now[0].time, state.now[0].pending = t, pending

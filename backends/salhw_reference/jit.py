@@ -16,9 +16,10 @@ from salhw.jit import cached
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 
-helper = njit(**_OPTIONS)
-inlined = njit(forceinline=True, **_OPTIONS)
-reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_OPTIONS)
+_INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls them from outside
+helper = njit(**_INNER)
+inlined = njit(forceinline=True, **_INNER)
+reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_INNER)
 """May sum in any order: only for numbers whose sums are exact."""
 
 

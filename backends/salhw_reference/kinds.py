@@ -44,11 +44,11 @@ def steps(time: float, dt: float) -> int:
 
 @dataclass(frozen=True)
 class ReferenceNeuron:
-    """The ``code`` of a neuron's dynamics and the constants of its membrane, see LEAK in layout.py. ``stepwise`` says
+    """The ``code`` of a neuron's dynamics and the constants of its membrane (MEMBRANE in arrays.py). ``stepwise`` says
     why it takes the time-driven algorithm; empty if it does not."""
 
     code: int
-    leak: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    membrane: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     stepwise: str = ""
 
 
@@ -57,8 +57,8 @@ def _glm(neuron: GLM, dt: float) -> ReferenceNeuron:
 
 
 def _lif(neuron: LIF, dt: float) -> ReferenceNeuron:
-    leak = (np.exp(-dt / neuron.tau_m), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
-    return ReferenceNeuron(INTEGRATE, leak, stepwise="LIF neurons")
+    membrane = (np.exp(-dt / neuron.tau_m), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
+    return ReferenceNeuron(INTEGRATE, membrane, stepwise="LIF neurons")
 
 
 def _source(neuron: Source, dt: float) -> ReferenceNeuron:
@@ -159,7 +159,7 @@ def _clamp(s: Clamp, rows: FloatArray, dt: float) -> None:
 
 
 def _spike_times(s: SpikeTimes, rows: FloatArray, dt: float) -> None:
-    """Forced spikes change no drive: they are a list of their own, FORCED in layout.py."""
+    """Forced spikes change no drive: they are a list of their own, `forced` in arrays.py."""
 
 
 STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(

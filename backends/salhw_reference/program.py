@@ -9,8 +9,6 @@ the list is in the order of its events, too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from math import ceil, log2
 from typing import Any
 
@@ -25,7 +23,19 @@ from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Membrane, Spikes, StateOccupancy
 from salhw.description.stimuli import SpikeTimes
 from salhw.description.windows import Window
-from salhw_reference import layout as at
+from salhw_reference.arrays import (
+    HEAD,
+    MEMBRANE,
+    OCCUPANCY,
+    PSP,
+    RULE,
+    SAMPLES,
+    SPIKE,
+    WINDOW,
+    NetworkArrays,
+    Records,
+    records,
+)
 from salhw_reference.kinds import (
     ALL,
     BY_COUNT,
@@ -68,56 +78,55 @@ def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
     return synapses(net.projection(name).weights, *net.ends(name))
 
 
-def _neurons(net: Network) -> dict[int, Any]:
-    kind, ref, leak = [], [], []
+def _neurons(net: Network) -> dict[str, Any]:
+    kind, refractory, membrane = [], [], []
     for population in net.populations:
         made = NEURONS[population.neuron](population.neuron, net.dt)
         kind += [made.code] * population.size
-        ref += [period(population.neuron, net.dt)] * population.size
-        leak += [made.leak] * population.size
-    return {at.KIND: np.array(kind), at.REF: np.array(ref), at.LEAK: np.array(leak)}
+        refractory += [period(population.neuron, net.dt)] * population.size
+        membrane += [made.membrane] * population.size
+    return {
+        "kind": np.array(kind, np.int64),
+        "refractory": np.array(refractory, np.int64),
+        "membrane": records(membrane, MEMBRANE),
+    }
 
 
-def _projections(net: Network) -> dict[int, Any]:
+def _psp(p: Projection, dt: float) -> tuple[Any, ...]:
+    ratio = dt / p.kernel.tau_syn
+    bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
+    lowest = max((low for low, _ in bounds), default=-np.inf)
+    highest = min((high for _, high in bounds), default=np.inf)
+    renews = p.kernel.superposition == "last"
+    return PSPS[p.kernel].code, renews, np.exp(-ratio), ratio, p.kernel.height, lowest, highest
+
+
+def _projections(net: Network) -> dict[str, Any]:
     n, ranges = sum(p.size for p in net.populations), neuron_ranges(net)
-    count = len(net.projections)
-    shape, kernel, renew = np.zeros((count, 5)), np.zeros(count), np.zeros(count)
-    post, pre, out_post, out_syn = [], [], [], []
-    in_ptr, out_ptr = np.zeros((count, n + 1), np.int64), np.zeros((count, n + 1), np.int64)
+    nothing = np.zeros(0, np.int64)
+    post, pre, out_post, out_synapse = [nothing], [nothing], [nothing], [nothing]
+    into, out = np.zeros((2, len(net.projections), n + 1), np.int64)
     first = 0
     for k, p in enumerate(net.projections):
-        ratio = net.dt / p.kernel.tau_syn
-        bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
-        lowest = max((low for low, _ in bounds), default=-np.inf)
-        highest = min((high for _, high in bounds), default=np.inf)
-        shape[k] = np.exp(-ratio), ratio, p.kernel.height, lowest, highest
-        kernel[k] = PSPS[p.kernel].code
-        renew[k] = p.kernel.superposition == "last"
         i, j, _ = _synapses(net, p.name)
         i, j = i + ranges[p.post][0], j + ranges[p.pre][0]
         order = np.lexsort((i, j))
         post.append(i)
         pre.append(j)
         out_post.append(i[order])
-        out_syn.append(first + order)
+        out_synapse.append(first + order)
         every = np.arange(n + 1)
-        in_ptr[k] = first + np.searchsorted(i, every)
-        out_ptr[k] = first + np.searchsorted(j[order], every)
+        into[k] = first + np.searchsorted(i, every)
+        out[k] = first + np.searchsorted(j[order], every)
         first += len(i)
-
-    def joined(parts: list[IntArray]) -> IntArray:
-        return np.concatenate([np.zeros(0, np.int64), *parts])
-
     return {
-        at.KERNEL: kernel,
-        at.RENEW: renew,
-        at.SHAPE: shape,
-        at.POST: joined(post),
-        at.PRE: joined(pre),
-        at.IN: in_ptr,
-        at.OUT: out_ptr,
-        at.OUT_POST: joined(out_post),
-        at.OUT_SYN: joined(out_syn),
+        "psp": records([_psp(p, net.dt) for p in net.projections], PSP),
+        "post": np.concatenate(post),
+        "pre": np.concatenate(pre),
+        "into": into,
+        "out": out,
+        "out_post": np.concatenate(out_post),
+        "out_synapse": np.concatenate(out_synapse),
     }
 
 
@@ -148,9 +157,9 @@ def branches(net: Network, p: Projection, rule: PlasticityRule) -> Iterator[tupl
         yield name, window, partner, BY_TABLE if alone or made.pairing != ALL else sums
 
 
-def _rules(net: Network) -> dict[int, Any]:
+def _rules(net: Network) -> dict[str, Any]:
     ranges = synapse_ranges(net)
-    rule, window = [], []
+    rules, windows = [], []
     table: list[FloatArray] = [np.zeros(1)]
     used, accumulator = 1, 0
     for k, _, r in rules_of(net):
@@ -158,27 +167,23 @@ def _rules(net: Network) -> dict[int, Any]:
         low, high = ranges[p.name]
         update = {"spike": ON_SPIKE, "run end": RUN_END}.get(r.update, PERIODIC)
         every = steps(r.period, net.dt) if r.period is not None else 0
-        row = [k, RULES[r](r).pairing, update, every, low, accumulator]
-        accumulator += high - low
-        windows = []
+        shapes = []
         for _, w, _, mode in branches(net, p, r):
-            windows.append(w)
-            last = reach(w, net.dt)
-            if last > LONGEST_TABLE:
-                row += [mode, WINDOWS[w].formula, last]
-                continue
-            shape = w.shape(np.arange(last + 1, dtype=np.float64) * net.dt)
-            shape[-1] = 0.0
-            row += [mode, used, last]
-            table.append(shape)
-            used += last + 1
-        mirrored = len({(w.kind, w.tau) for w in windows}) == 1 and _symmetric(net, p.name)
-        rule.append([*row, mirrored])
-        window.append([w.tau / net.dt for w in windows])
+            last, first = reach(w, net.dt), WINDOWS[w].formula
+            if last <= LONGEST_TABLE:
+                shape = w.shape(np.arange(last + 1, dtype=np.float64) * net.dt)
+                shape[-1] = 0.0
+                table.append(shape)
+                first, used = used, used + last + 1
+            shapes.append((w.kind, w.tau))
+            windows.append((mode, first, last, w.tau / net.dt))
+        mirrored = len(set(shapes)) == 1 and _symmetric(net, p.name)
+        rules.append((k, RULES[r](r).pairing, update, every, low, accumulator, mirrored))
+        accumulator += high - low
     return {
-        at.RULE: np.array(rule, np.int64).reshape(-1, at.RULE_WIDTH),
-        at.WINDOW_LENGTH: np.array(window).reshape(-1, 2),
-        at.TABLE: np.concatenate(table),
+        "rule": records(rules, RULE),
+        "window": records(windows, WINDOW, (-1, 2)),
+        "table": np.concatenate(table),
     }
 
 
@@ -206,7 +211,7 @@ def ring(net: Network, longest: int) -> int:
     return 1 << ceil(log2(sum(p.size for p in net.populations) * (longest // spacing + 3)))
 
 
-def _heads(net: Network) -> IntArray:
+def _heads(net: Network) -> Records:
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
         if population.neuron.refractory_period is not None:
@@ -220,10 +225,10 @@ def _heads(net: Network) -> IntArray:
         for side, (_, w, partner, mode) in enumerate(branches(net, net.projections[k], rule)):
             if mode == BY_COUNT:
                 heads.append((reach(w, net.dt), EXPIRES, 2 * r + side, *ranges[partner]))
-    return np.array(heads, np.int64).reshape(-1, 5)
+    return records(heads, HEAD)
 
 
-def _forced(net: Network) -> IntArray:
+def _forced(net: Network) -> Records:
     ranges = neuron_ranges(net)
     spikes = {
         (steps(float(time), net.dt), ranges[s.population][0] + neuron)
@@ -231,85 +236,67 @@ def _forced(net: Network) -> IntArray:
         for neuron, train in enumerate(s.times)
         for time in train
     }
-    return np.array(sorted(spikes), np.int64).reshape(-1, 2)
+    return records(sorted(spikes), SPIKE)
 
 
-def _probes(net: Network) -> dict[int, Any]:
+def _probes(net: Network) -> dict[str, Any]:
     ranges = neuron_ranges(net)
-    record = np.zeros(sum(p.size for p in net.populations), np.int64)
-    occupancy, membrane = [], []
+    recorded = np.zeros(sum(p.size for p in net.populations), np.int64)
+    occupancy, samples = [], []
     counters = columns = 0
     for spikes in only(net.probes, Spikes):
-        record[slice(*ranges[spikes.population])] = 1
+        recorded[slice(*ranges[spikes.population])] = 1
     for state in only(net.probes, StateOccupancy):
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
     for probe in only(net.probes, Membrane):
         low, high = ranges[probe.population]
-        membrane.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
+        samples.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
         columns += high - low
     return {
-        at.RECORD: record,
-        at.OCCUPANCY: np.array(occupancy, np.int64).reshape(-1, 3),
-        at.MEMBRANE: np.array(membrane, np.int64).reshape(-1, 4),
+        "recorded": recorded,
+        "occupancy": records(occupancy, OCCUPANCY),
+        "samples": records(samples, SAMPLES),
     }
 
 
-@dataclass(frozen=True)
-class ReferenceProgram:
-    """``q`` and ``f`` of layout.py, where everything is, and the arrays themselves by name."""
-
-    q: IntArray
-    f: FloatArray
-    layout: at.Layout
-    arrays: dict[int, Any]
-    tabulate: bool
-
-    @cached_property
-    def recorded(self) -> int:
-        """Neurons whose spikes are kept."""
-        return int(self.arrays[at.RECORD].sum())
-
-    @property
-    def states(self) -> int:
-        """Counters of all occupancy probes together."""
-        return sum(2 ** int(high - low) for low, high, _ in self.arrays[at.OCCUPANCY])
-
-
-def build(net: Network, *, event_driven: bool) -> ReferenceProgram:
+def build(net: Network) -> NetworkArrays:
     """Lower a checked network."""
-    arrays = _neurons(net) | _projections(net) | _rules(net) | _probes(net)
-    arrays[at.HEAD] = _heads(net)
-    arrays[at.FORCED] = _forced(net)
-    layout = at.Layout()
-    floats = (at.LEAK, at.SHAPE, at.TABLE, at.WINDOW_LENGTH)
-    f = layout.pack({name: arrays[name] for name in floats}, np.float64)
-    ints = {name: array for name, array in arrays.items() if name not in floats}
-    q = layout.pack(ints, np.int64, before=at.NAMES)
-    tabulate = event_driven and _fits_table(net, arrays)
-    rules, heads = arrays[at.RULE], arrays[at.HEAD]
-    n = len(arrays[at.KIND])
     longest = max((last for last, _ in horizons(net)), default=1)
-    q[at.N], q[at.P], q[at.R], q[at.H] = n, len(arrays[at.KERNEL]), len(rules), len(heads)
-    q[at.RING] = ring(net, longest) - 1
-    q[at.FORCED_COUNT], q[at.O], q[at.M] = len(arrays[at.FORCED]), len(arrays[at.OCCUPANCY]), len(arrays[at.MEMBRANE])
-    q[at.FADING] = np.any(arrays[at.KERNEL] != RECTANGULAR)
-    q[at.A] = sum(arrays[at.IN][p, -1] - arrays[at.IN][p, 0] for p in rules[:, 0])
-    for name, offset in layout.offsets.items():
-        q[name] = offset
-    return ReferenceProgram(q, f, layout, arrays, tabulate)
+    projections = _projections(net)
+    return NetworkArrays(
+        **_neurons(net),
+        **projections,
+        **_rules(net),
+        **_probes(net),
+        head=_heads(net),
+        forced=_forced(net),
+        ring=np.array([ring(net, longest) - 1]),
+        fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
+    )
 
 
-def _fits_table(net: Network, arrays: dict[int, Any]) -> bool:
+def states(arrays: NetworkArrays) -> int:
+    """Counters of all occupancy probes together."""
+    return int(np.sum(2 ** (arrays.occupancy["end"] - arrays.occupancy["first"])))
+
+
+def sums(arrays: NetworkArrays) -> int:
+    """Accumulators of all rules together."""
+    into = arrays.into[arrays.rule["projection"]]
+    return int(np.sum(into[:, -1] - into[:, 0]))
+
+
+def fits_table(net: Network, arrays: NetworkArrays) -> bool:
     """Whether every hazard is a function of who has a PSP under way: few GLM neurons, one projection whose PSPs never
     overlap, and weights that change between stretches only."""
     lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
     return (
         lasts is not None
-        and lasts <= arrays[at.REF].min()
-        and len(arrays[at.KIND]) <= TABULATED
-        and bool(np.isin(arrays[at.KIND], (LOGISTIC, EXACT)).all())
+        and lasts <= arrays.refractory.min()
+        and len(arrays.kind) <= TABULATED
+        and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
         and not only(net.stimuli, SpikeTimes)
-        and not np.any(arrays[at.RULE][:, 2] == ON_SPIKE)
+        and not np.any(arrays.rule["update"] == ON_SPIKE)
     )

@@ -8,142 +8,112 @@ from __future__ import annotations
 
 import numpy as np
 
+from salhw_reference.arrays import NEVER
 from salhw_reference.event_driven import line_length, on_grid, spikes_of_step, wait
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.layout import (
-    BIAS,
-    DUE,
-    FREE,
-    GAIN,
-    HEAD,
-    HEAD_AT,
-    NEVER,
-    OUT,
-    OUT_POST,
-    OUT_SYN,
-    PAST,
-    PAST_END,
-    PENDING,
-    PSP,
-    RING,
-    SHAPE,
-    SPIKES,
-    TIME,
-    USED,
-    WEIGHT,
-    H,
-    N,
-)
-from salhw_reference.learning import has_periodic, next_update, periodic_update
+from salhw_reference.learning import has_periodic, instance, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
 
 
 @helper
-def fill(q, f, x, drive, inputs, cells):
+def fill(net, state, drive, inputs, cells):
     """Hazards of every neuron for every set of presynaptic neurons with a PSP under way: row ``mask`` of ``cells``;
     ``inputs`` are what they come from. Both (2**N, N)."""
-    count = q[N]
-    for n in range(count):
-        inputs[0, n] = 0.0
+    count = len(net.kind)
+    inputs[0] = 0.0
     for mask in range(1, 1 << count):
         j = 0
         while not (mask >> j) & 1:
             j += 1
         for n in range(count):
             inputs[mask, n] = inputs[mask & (mask - 1), n]
-        for k in range(q[q[OUT] + j], q[q[OUT] + j + 1]):
-            s = q[q[OUT_SYN] + k]
-            inputs[mask, q[q[OUT_POST] + k]] += x[q[WEIGHT] + s] * x[q[GAIN] + s] * f[q[SHAPE] + 2]
+        for k in range(net.out[0, j], net.out[0, j + 1]):
+            s = net.out_synapse[k]
+            inputs[mask, net.out_post[k]] += state.weight[s] * state.gain[s] * net.psp[0].height
     for mask in range(1 << count):
         for n in range(count):
-            cells[mask, n] = on_grid(hazard(q, drive, n, x[q[BIAS] + n] + drive[0, n] + inputs[mask, n]))
+            cells[mask, n] = on_grid(hazard(net, drive, n, state.bias[n] + drive[0, n] + inputs[mask, n]))
 
 
 @inlined
-def toggle_until(q, i, x, past, h, t, mask):
+def toggle_until(net, state, h, t, mask):
     """Let the PSP head h act on everything that is due: the set of PSPs under way changes, nothing else."""
-    first, last, lag = q[q[HEAD] + 5 * h + 3], q[q[HEAD] + 5 * h + 4], q[q[HEAD] + 5 * h]
-    at, end, due = i[q[HEAD_AT] + h], i[q[PAST_END]], i[q[DUE] + h]
+    head, at, end, due = net.head[h], state.head_at[h], state.now[0].past_end, state.due[h]
     while due <= t:
-        n = past[2 * (at & q[RING]) + 1]
-        x[q[PSP] + 2 * n] = 1.0 - x[q[PSP] + 2 * n]
+        n = state.past[at & net.ring[0]].neuron
+        state.psp[0, n, 0] = 1.0 - state.psp[0, n, 0]
         mask ^= 1 << n
         at += 1
         due = NEVER
         while at < end:
-            n = past[2 * (at & q[RING]) + 1]
-            if first <= n < last:
-                due = past[2 * (at & q[RING])] + lag
+            spike = state.past[at & net.ring[0]]
+            if head.first <= spike.neuron < head.end:
+                due = spike.step + head.lag
                 break
             at += 1
-    i[q[HEAD_AT] + h], i[q[DUE] + h] = at, due
+    state.head_at[h], state.due[h] = at, due
     return mask
 
 
 @inlined
-def spikes_of_busy_step(q, i, rng, cells, free, total, pending):
+def spikes_of_busy_step(net, state, rng, cells, total, pending):
     """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
     predicted), a second one is looked for only if the hazard behind the first holds it."""
     chosen, before, end = 0, 0.0, 0.0
-    for n in range(q[N]):
-        cell = cells[n] * free[n]
+    for n in range(len(net.kind)):
+        cell = cells[n] * state.free[n]
         end += cell
         passed = pending >= end
         chosen += passed
         before += cell * passed
-    i[q[SPIKES]] = chosen
+    state.spikes[0] = chosen
     rest = total - before - cells[chosen]
     pending = on_grid(exponential(rng))
     if pending >= rest:
         return 1, pending - rest
-    return spikes_of_step(q, i, rng, cells, free, pending, chosen + 1, 1)
+    return spikes_of_step(state, rng, cells, pending, chosen + 1, 1)
 
 
 @compiled
-def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
+def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
-    inputs, cells = table[0], table[1]
-    periodic = has_periodic(q)
+    inputs, cells, neurons = table[0], table[1], len(net.kind)
+    periodic = has_periodic(net)
     for b in range(first, last):
-        i, x, rng = ints[b], floats[b], rngs[b]
-        past = i[q[PAST] : q[PAST] + 2 * (q[RING] + 1)]
-        due, free = i[q[DUE] : q[DUE] + q[H]], x[q[FREE] : q[FREE] + q[N]]
-        t, pending = i[q[TIME]], x[q[PENDING]]
+        state, rng = instance(batch, b), rngs[b]
+        t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))
-        begin(q, i, x)
+        begin(net, state)
         mask, renew = 0, True
-        for n in range(q[N]):
-            mask |= np.int64(x[q[PSP] + 2 * n]) << n
+        for n in range(neurons):
+            mask |= np.int64(state.psp[0, n, 0]) << n
         while t < until:
             if renew:  # at the start, and after a periodic update
-                fill(q, f, x, drive, inputs, cells)
+                fill(net, state, drive, inputs, cells)
                 renew = False
-            change = next_update(q, t, until) if periodic else until
-            for h in range(q[H]):
-                next_due = due[h]
-                if next_due <= t:
-                    action = q[q[HEAD] + 5 * h + 1]
-                    if action in (ARRIVES, ENDS):
-                        mask = toggle_until(q, i, x, past, h, t, mask)
+            change = next_update(net, t, until) if periodic else until
+            for h in range(len(net.head)):
+                if state.due[h] <= t:
+                    if net.head[h].action in (ARRIVES, ENDS):
+                        mask = toggle_until(net, state, h, t, mask)
                     else:
-                        act_until(q, f, i, x, h, t)
-                    next_due = due[h]
-                change = min(change, next_due)
-            total = line_length(cells[mask], free)
+                        act_until(net, state, h, t)
+                change = min(change, state.due[h])
+            total = line_length(cells[mask], state.free)
             ahead, pending = wait(pending, total, change - t)
-            count_states(q, i, ahead)
+            count_states(net, state, ahead)
             t += ahead
             if t == change:
-                renew = periodic and periodic_update(q, f, i, x, t)
+                renew = periodic and periodic_update(net, state, t)
                 continue
-            if i[q[USED]] + q[N] > out.shape[2]:
+            if state.now[0].used + neurons > out.shape[2]:
                 break
-            count, pending = spikes_of_busy_step(q, i, rng, cells[mask], free, total, pending)
-            emit(q, f, i, x, out[b], t, count)
-            count_states(q, i, 1)
+            count, pending = spikes_of_busy_step(net, state, rng, cells[mask], total, pending)
+            emit(net, state, out[b], t, count)
+            count_states(net, state, 1)
             t += 1
-            renew = periodic and periodic_update(q, f, i, x, t)
-        i[q[TIME]], x[q[PENDING]] = t, pending
+            renew = periodic and periodic_update(net, state, t)
+        state.now[0].time, state.now[0].pending = t, pending

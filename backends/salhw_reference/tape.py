@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw_reference import layout as at
-from salhw_reference.program import ReferenceProgram
+from salhw_reference.arrays import NetworkArrays
 
 ROOM = 65_536  # spikes per instance between two emptyings
 ALL = 4_000_000  # of all instances, where this is less, but never less than FEW for one
@@ -26,15 +25,16 @@ class Tape:
     pieces: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, program: ReferenceProgram, batch: int, start: int, stop: int) -> Tape:
+    def of(cls, net: NetworkArrays, batch: int, start: int, stop: int) -> Tape:
         """A tape for the steps start..stop-1."""
-        room = int(program.q[at.N]) + min(ROOM, max(FEW, ALL // batch), program.recorded * (stop - start))
-        if not program.q[at.M]:
-            return cls(np.empty((batch, 2, room), np.int64), np.zeros((batch, 0, 0)), np.zeros(0, np.int64))
-        low, high, every = (program.arrays[at.MEMBRANE][:, k] for k in range(3))
-        origin, end = -(-start // every), -(-stop // every)
-        samples = (batch, int((end - origin).max()), int((high - low).sum()))
-        return cls(np.empty((batch, 2, room), np.int64), np.zeros(samples), origin)
+        spikes = int(net.recorded.sum()) * (stop - start)
+        tape = np.empty((batch, 2, len(net.kind) + min(ROOM, max(FEW, ALL // batch), spikes)), np.int64)
+        if not len(net.samples):
+            return cls(tape, np.zeros((batch, 0, 0)), np.zeros(0, np.int64))
+        probes = net.samples
+        origin, end = -(-start // probes["every"]), -(-stop // probes["every"])
+        columns = int((probes["end"] - probes["first"]).sum())
+        return cls(tape, np.zeros((batch, int((end - origin).max()), columns)), origin)
 
     @property
     def length(self) -> int:
@@ -42,11 +42,11 @@ class Tape:
         return sum(len(step) for _, _, step in self.pieces)
 
     def take(self, used: IntArray) -> None:
-        """Keep what the algorithm wrote, ``used`` (instance, 1) spikes, and make room."""
+        """Keep what the algorithm wrote, ``used`` (instance,) spikes, and make room."""
         if not used.any():
             return
         for b in np.flatnonzero(used):
-            step, neuron = self.spikes[b, :, : used[b, 0]].copy()
+            step, neuron = self.spikes[b, :, : used[b]].copy()
             self.pieces.append((np.full(len(step), b), neuron, step))
         used[:] = 0
 

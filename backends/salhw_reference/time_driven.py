@@ -5,123 +5,94 @@ from __future__ import annotations
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
-from salhw_reference.layout import (
-    BIAS,
-    CHANCE,
-    CURRENT,
-    DUE,
-    FADING,
-    FREE,
-    KERNEL,
-    KIND,
-    LEAK,
-    MEMBRANE,
-    POTENTIAL,
-    PSP,
-    SHAPE,
-    SPIKES,
-    STALE,
-    TIME,
-    TOUCHED,
-    USED,
-    H,
-    M,
-    N,
-    P,
-)
-from salhw_reference.learning import periodic_update
+from salhw_reference.learning import instance, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, input_of, recompute_inputs, spike_probability
 from salhw_reference.rng import uniform
 
 
 @inlined
-def decay(q, f, x, p):
-    """One step of an exponential or alpha kernel, for the presynaptic states and the postsynaptic inputs."""
-    factor, ratio = f[q[SHAPE] + 5 * p], f[q[SHAPE] + 5 * p + 1]
-    for k in range(q[N]):
-        for base in (q[PSP], q[CURRENT]):
-            at = base + 2 * (p * q[N] + k)
-            y = x[at]
-            x[at] = factor * y
-            x[at + 1] = factor * (x[at + 1] + ratio * y)
+def fade(states, psp):
+    """One step of an exponential or alpha kernel, for all the (y, x) of a projection: (N, 2)."""
+    for n in range(len(states)):
+        y = states[n, 0]
+        states[n, 0] = psp.decay * y
+        states[n, 1] = psp.decay * (states[n, 1] + psp.ratio * y)
 
 
 @inlined
-def integrate(q, f, i, x, n, drive):
+def integrate(net, state, n, drive):
     """One step of a LIF membrane; whether it spikes."""
-    leak = q[LEAK] + 4 * n
-    if x[q[FREE] + n] == 0.0:
-        x[q[POTENTIAL] + n] = f[leak + 2]
+    membrane = net.membrane[n]
+    if state.free[n] == 0.0:
+        state.potential[n] = membrane.reset
         return False
-    target = f[leak + 1] + drive
-    v = target + (x[q[POTENTIAL] + n] - target) * f[leak]
-    x[q[POTENTIAL] + n] = v
-    return v >= f[leak + 3]
+    target = membrane.rest + drive
+    v = target + (state.potential[n] - target) * membrane.decay
+    state.potential[n] = v
+    return v >= membrane.threshold
 
 
 @inlined
-def sample_membranes(q, x, rows, origin, t):
+def sample_membranes(net, state, rows, origin, t):
     """Write the potentials of this step where a membrane probe asks for them."""
-    for m in range(q[M]):
-        probe = q[MEMBRANE] + 4 * m
-        if t % q[probe + 2] == 0:
-            for n in range(q[probe], q[probe + 1]):
-                rows[t // q[probe + 2] - origin[m], q[probe + 3] + n - q[probe]] = x[q[POTENTIAL] + n]
+    for m in range(len(net.samples)):
+        probe = net.samples[m]
+        if t % probe.every == 0:
+            for n in range(probe.first, probe.end):
+                rows[t // probe.every - origin[m], probe.column + n - probe.first] = state.potential[n]
 
 
 @inlined
-def step_neurons(q, f, i, x, rng, drive):
+def step_neurons(net, state, rng, drive):
     """Decide for every neuron whether it spikes now; how many do."""
     count = 0
-    for n in range(q[N]):
-        if q[q[KIND] + n] == INTEGRATE:
-            fires = integrate(q, f, i, x, n, x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n))
+    for n in range(len(net.kind)):
+        if net.kind[n] == INTEGRATE:
+            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + input_of(net, state, n))
         else:
-            if i[q[TOUCHED] + n]:
-                i[q[TOUCHED] + n] = 0
-                u = x[q[BIAS] + n] + drive[0, n] + input_of(q, x, n)
-                x[q[POTENTIAL] + n] = u
-                x[q[CHANCE] + n] = spike_probability(q, drive, n, u)
-            fires = uniform(rng) < x[q[CHANCE] + n] and x[q[FREE] + n] == 1.0
+            if state.touched[n]:
+                state.touched[n] = 0
+                u = state.bias[n] + drive[0, n] + input_of(net, state, n)
+                state.potential[n] = u
+                state.chance[n] = spike_probability(net, drive, n, u)
+            fires = uniform(rng) < state.chance[n] and state.free[n] == 1.0
         if fires:
-            i[q[SPIKES] + count] = n
+            state.spikes[count] = n
             count += 1
     return count
 
 
 @compiled
-def run(q, f, ints, floats, rngs, drive, table, out, membrane, origin, first, last, until):
+def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     for b in range(first, last):
-        i, x, rng = ints[b], floats[b], rngs[b]
-        begin(q, i, x)
-        for n in range(q[N]):
-            i[q[TOUCHED] + n] = 1
-        for t in range(i[q[TIME]], until):
-            if i[q[USED]] + q[N] > out.shape[2]:
+        state, rng = instance(batch, b), rngs[b]
+        begin(net, state)
+        state.touched[:] = 1
+        for t in range(state.now[0].time, until):
+            if state.now[0].used + len(net.kind) > out.shape[2]:
                 break
-            if i[q[STALE]]:
-                recompute_inputs(q, f, i, x)
-                for n in range(q[N]):
-                    i[q[TOUCHED] + n] = 1
-            for h in range(q[H]):
-                if i[q[DUE] + h] <= t:
-                    act_until(q, f, i, x, h, t)
-            if q[FADING]:
-                for p in range(q[P]):
-                    if q[q[KERNEL] + p] != RECTANGULAR:
-                        decay(q, f, x, p)
-                for n in range(q[N]):
-                    i[q[TOUCHED] + n] = 1
-            count = step_neurons(q, f, i, x, rng, drive)
-            sample_membranes(q, x, membrane[b], origin, t)
-            count = forced_spikes(q, i, t, count)
+            if state.now[0].stale:
+                recompute_inputs(net, state)
+                state.touched[:] = 1
+            for h in range(len(net.head)):
+                if state.due[h] <= t:
+                    act_until(net, state, h, t)
+            if net.fading[0]:
+                for p in range(len(net.psp)):
+                    if net.psp[p].kernel != RECTANGULAR:
+                        fade(state.psp[p], net.psp[p])
+                        fade(state.current[p], net.psp[p])
+                state.touched[:] = 1
+            count = step_neurons(net, state, rng, drive)
+            sample_membranes(net, state, samples[b], origin, t)
+            count = forced_spikes(net, state, t, count)
             if count > 0:
                 for k in range(count):
-                    n = i[q[SPIKES] + k]
-                    if q[q[KIND] + n] == INTEGRATE:
-                        x[q[POTENTIAL] + n] = f[q[LEAK] + 4 * n + 2]
-                emit(q, f, i, x, out[b], t, count)
-            count_states(q, i, 1)
-            i[q[TIME]] = t + 1
-            periodic_update(q, f, i, x, t + 1)
+                    n = state.spikes[k]
+                    if net.kind[n] == INTEGRATE:
+                        state.potential[n] = net.membrane[n].reset
+                emit(net, state, out[b], t, count)
+            count_states(net, state, 1)
+            state.now[0].time = t + 1
+            periodic_update(net, state, t + 1)

@@ -87,11 +87,11 @@ def test_tabulated_hazards_give_the_bits_of_the_general_algorithm(monkeypatch: p
     from salhw_reference import program
 
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
-        assert s.engine.program.tabulate
+        assert s.engine.tabulated
         fast = everything(s.run(2000.0))
     monkeypatch.setattr(program, "TABULATED", 0)
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
-        assert not s.engine.program.tabulate
+        assert not s.engine.tabulated
         general = everything(s.run(2000.0))
     assert all(np.array_equal(a, b) for a, b in zip(fast, general, strict=True))
 

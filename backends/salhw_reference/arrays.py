@@ -1,0 +1,128 @@
+"""The arrays that the algorithms read and write, by name: ``NetworkArrays`` never change, ``StateArrays`` do.
+
+Sizes: N neurons of all populations, numbered through; P projections; S synapses of all projections, sorted by
+projection, postsynaptic and presynaptic neuron; R rules; A sums over pairs, one per rule and synapse; H heads; F forced
+spikes; O occupancy probes; M membrane probes. Rows of several numbers are records, so that each has its name. As fast
+as offsets into one flat buffer, and compiled as quickly, as long as inner functions have no wrappers (jit.py).
+
+A head reads the ring of past spikes a fixed lag after each of them: see program.py.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.description.fields import FloatArray, IntArray
+
+Records = npt.NDArray[Any]  # of one of the dtypes below
+NEVER = 2**62
+
+
+def records(rows: Any, dtype: np.dtype[Any], shape: tuple[int, ...] = (-1,)) -> Records:
+    """An array of records. Python reads their fields as attributes, as compiled code does, of a recarray only, which
+    takes longer to hand over to compiled code."""
+    array = np.array(rows, dtype).reshape(shape)
+    return array.view(np.recarray) if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else array
+
+
+def _record(**fields: type) -> np.dtype[Any]:
+    return np.dtype(list(fields.items()), align=True)
+
+
+MEMBRANE = _record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64)
+"""Of a LIF neuron: exp(-dt/tau_m), and its potentials."""
+
+PSP = _record(
+    kernel=np.int64, renews=np.int64, decay=np.float64, ratio=np.float64, height=np.float64, lowest=np.float64,
+    highest=np.float64,
+)  # fmt: skip
+"""Of a projection: the kernel's code, 1 if a new PSP replaces the last one, exp(-dt/tau_syn), dt/tau_syn, the height of
+a PSP of weight 1, and the lowest and the highest weight that its rules allow."""
+
+RULE = _record(
+    projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
+    first_sum=np.int64, mirrored=np.int64,
+)  # fmt: skip
+"""Of a rule: ``mirrored`` is 1 if both branches collect the same sums."""
+
+WINDOW = _record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
+"""Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from
+which on it is 0, and its time constant in steps."""
+
+HEAD = _record(lag=np.int64, action=np.int64, index=np.int64, first=np.int64, end=np.int64)
+"""Of a head: its lag in steps, what it does, for which projection (or 2 * rule + branch), and the neurons whose spikes
+it reads: ``first`` and one past the last."""
+
+SPIKE = _record(step=np.int64, neuron=np.int64)
+
+OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
+"""Of an occupancy probe: its neurons, and its first counter in ``states``."""
+
+SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64)
+"""Of a membrane probe: its neurons, the steps between samples, and its first column."""
+
+COUNTED = _record(number=np.int64, sum=np.int64)
+"""How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
+
+NOW = _record(time=np.int64, stale=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64, pending=np.float64)
+"""The next step; 1 if inputs are to be computed anew, because weights were written; how many past spikes there have
+been; the next forced spike; how many spikes wait to be taken; the hazard until the next candidate spike of the
+event-driven algorithm, negative if not drawn yet."""
+
+
+class NetworkArrays(NamedTuple):
+    """A network as the algorithms read it."""
+
+    kind: IntArray  # (N,) how a neuron comes to spike
+    refractory: IntArray  # (N,) steps; 1 for sources
+    recorded: IntArray  # (N,) 1: keep the spikes
+    membrane: Records  # (N,) MEMBRANE
+    psp: Records  # (P,) PSP
+    post: IntArray  # (S,)
+    pre: IntArray  # (S,)
+    into: IntArray  # (P, N + 1) synapses onto n are into[p, n] .. into[p, n + 1]
+    out: IntArray  # (P, N + 1) entries of out_post and out_synapse of n
+    out_post: IntArray  # (S,) sorted by projection, pre, post
+    out_synapse: IntArray  # (S,) the synapse itself
+    rule: Records  # (R,) RULE
+    window: Records  # (R, 2) WINDOW; causal, anticausal
+    table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry
+    head: Records  # (H,) HEAD
+    forced: Records  # (F,) SPIKE, sorted
+    occupancy: Records  # (O,) OCCUPANCY
+    samples: Records  # (M,) SAMPLES
+    ring: IntArray  # (1,) size of the ring of past spikes, less 1
+    fading: IntArray  # (1,) 1 if some PSP decays
+
+
+class StateArrays(NamedTuple):
+    """What changes during a session: of a batch, each array with the instance in front; of one instance, without."""
+
+    now: Records  # (1,) NOW
+    last: IntArray  # (N,) step of the last spike
+    arrived: IntArray  # (P, N) step of the last spike that has arrived
+    counted: Records  # (R, 2, N) COUNTED
+    past: Records  # (ring + 1,) SPIKE
+    head_at: IntArray  # (H,) next past spike of each head
+    due: IntArray  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
+    spiked: IntArray  # (N,) spikes of this run
+    states: IntArray  # steps of this run in each network state, all probes
+    code: IntArray  # (O,) present network state
+    spikes: IntArray  # (N,) who spikes at this step
+    spiking: IntArray  # (N,) 1: in spikes
+    touched: IntArray  # (N,) 1: the input changed
+    free: FloatArray  # (N,) 1.0: not refractory, 0.0: refractory
+    bias: FloatArray  # (N,)
+    weight: FloatArray  # (S,)
+    gain: FloatArray  # (S,) what the chip makes of a weight
+    rate: FloatArray  # (2, A) learning rate times amplitude; causal, anticausal
+    pairs: FloatArray  # (2, A) window sums since the last update; causal in order of post, anticausal in order of pre
+    potential: FloatArray  # (N,) input plus bias, or the membrane of LIF neurons
+    current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height
+    psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
+    trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
+    chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)
