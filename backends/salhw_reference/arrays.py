@@ -119,10 +119,11 @@ class StateArrays(NamedTuple):
     bias: FloatArray  # (N,)
     weight: FloatArray  # (S,)
     gain: FloatArray  # (S,) what the chip makes of a weight
+    input_gain: FloatArray  # (P,) of the named input that a projection goes into
     rate: FloatArray  # (2, A) learning rate times amplitude; causal, anticausal
     pairs: FloatArray  # (2, A) window sums since the last update; causal in order of post, anticausal in order of pre
     potential: FloatArray  # (N,) input plus bias, or the membrane of LIF neurons
-    current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height
+    current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
     chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)

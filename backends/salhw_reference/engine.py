@@ -85,6 +85,9 @@ class ReferenceEngine:
             low, high = self._ranges[address.owner]
             place = partial(self._placement.neurons, self._net, address.owner)
             self.state.bias[:, low:high] = self._on_chip("bias", value, place)
+        elif address.field == "inputs":
+            into = (address.owner, address.part)
+            self.state.input_gain[:, [(p.post, p.into) == into for p in self._net.projections]] = value
         elif address.field == "weights":
             low, high = self._synapse_ranges[address.owner]
             self.state.weight[:, low:high] = value

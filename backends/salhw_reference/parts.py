@@ -21,7 +21,7 @@ def input_of(net, state, n):
     """Synaptic input to neuron n from all projections."""
     total = 0.0
     for p in range(len(net.psp)):
-        total += state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
+        total += state.input_gain[p] * state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
     return total
 
 

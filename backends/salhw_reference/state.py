@@ -40,6 +40,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         bias=full((n,), 0.0, np.float64),
         weight=full((s,), 0.0, np.float64),
         gain=full((s,), 1.0, np.float64),
+        input_gain=full((p,), 1.0, np.float64),
         rate=full((2, sums(net)), 0.0, np.float64),
         pairs=full((2, sums(net)), 0.0, np.float64),
         potential=full((n,), np.where(net.kind == INTEGRATE, net.membrane["rest"], 0.0), np.float64),

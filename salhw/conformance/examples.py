@@ -201,6 +201,8 @@ def _allowed(lab: Lab, field: str, mark: Mark, entry: Range | tuple[str, ...]) -
     grid = dt if mark.grid is not None else None
     if field == "bounds":
         return [tuple(rigs.within(entry, bound) for bound in usual)]
+    if mark.per == "input":
+        return [{name: rigs.within(entry, gain) for name, gain in usual.items()}]
     values = [rigs.within(entry, usual, grid)]
     for end in (entry.min, entry.max):
         if usual and abs(usual) / FACTOR <= abs(end) <= abs(usual) * FACTOR:
@@ -248,7 +250,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
             if field == "update" and isinstance(periods := capability.get("every"), Range):
                 too_short = SCHEDULES["every"].format(repr(ceil(periods.min / dt - 1.0) * dt))
                 yield from _changed(f"{path}.every", base, section, field, too_short, target, "SAL104")
-            one_for_all = mark.per is not None and field != "weights" and isinstance(entry, Range)
+            one_for_all = mark.per in ("neuron", "synapse") and field != "weights" and isinstance(entry, Range)
             if one_for_all and field not in _names(capability.get("arrays")):
                 array = _array(lab, section, mark, entry)
                 yield from _changed(f"{path}.{field}", base, section, field, array, target, "SAL105")
@@ -287,6 +289,8 @@ def _beyond(
             yield ((0.0, value) if value > 0 else (value, 0.0)), "SAL104"
         elif field == "weights":
             yield _weights("Dense", value, recurrent=True), "SAL104"
+        elif mark.per == "input":
+            yield dict.fromkeys(mark.other, value), "SAL104"
         else:
             yield value, "SAL104"
 

@@ -76,6 +76,10 @@ def _projection(p: Projection, known: dict[str, Population], dt: float) -> Itera
         yield from off_grid(f"{path}.{rule_name(p, k)}.update", rule.period, dt)
     if unknown:
         return
+    inputs = [*known[p.post].neuron.input_gains]
+    if p.into is not None and p.into not in inputs:
+        fix = nearest(p.into, inputs, f"give it a gain in populations.{p.post}.inputs")
+        yield Diagnostic("SAL009", f"{path}.into", shown(p.into), one_of(inputs), fix)
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
     for k, rule in enumerate(p.plasticity):

@@ -26,8 +26,8 @@ from salhw.substrate.target import Target
 @dataclass(frozen=True)
 class Address:
     """One array of a session: ``shape`` without the instance dimension. ``owner`` is the population or projection that
-    has it, ``rule`` counts a projection's rules, ``part`` names the part of the rule that the field is of. ``allowed``
-    is what may be written, None for any number; ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix
+    has it, ``rule`` counts a projection's rules, ``part`` names the part of the rule that the field is of, or the named
+    input that a gain is of. ``allowed`` is what may be written, None for any number; ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix
     holds no synapses."""
 
     path: str
@@ -73,6 +73,13 @@ def _settable(
     for name, mark in marks(type(item)):
         if mark.settable == "always" or (mark.settable == "declared" and (undeclared or name in _names(declared))):
             limits = _limits(capability, name, target) | _limits(capability, f"written_{name}", target)
+            if mark.per == "input":
+                paths = {group: f"{stem.path}.{name}.{group}" for group in getattr(item, name)}
+                yield from (
+                    replace(stem, path=path, field=name, part=group, shape=(), **limits)
+                    for group, path in paths.items()
+                )
+                continue
             yield replace(stem, path=f"{stem.path}.{name}", field=name, **limits)
 
 
@@ -123,6 +130,8 @@ def item_at(net: Network, address: Address) -> Kind | Projection:
 def described(net: Network, address: Address) -> FloatArray:
     """What the description says at an address, in the address's shape."""
     value = getattr(item_at(net, address), address.field)
+    if isinstance(value, Mapping):
+        value = value[address.part]
     if isinstance(value, Connector):
         value = values(value, *net.ends(address.owner))
     return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)

@@ -91,6 +91,11 @@ def each_neuron(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> C
     return changed
 
 
+def each_input(change: Callable[[dict[str, float]], dict[str, float]]) -> Change:
+    """The gains of the named inputs of every neuron."""
+    return each_neuron(GLM, lambda n, _: {"inputs": change(n.inputs)})
+
+
 def each_projection(change: Callable[[Projection, float], Projection]) -> Change:
     """Every projection, from itself and dt."""
     return lambda net: net.replace(projections=tuple(change(p, net.dt) for p in net.projections))
@@ -251,6 +256,23 @@ class CoincidencesOnce(Tampering):
         return recording
 
 
+class WrittenGainsLost(Tampering):
+    """A gain that is written is read back, and does nothing."""
+
+    def __init__(self, session: Session, executable: Executable) -> None:
+        super().__init__(session, executable)
+        self.written: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        if ".inputs." in path:
+            self.written[path] = value
+        else:
+            self.session.set(path, value)
+
+    def get(self, path: str) -> Any:
+        return self.written[path] if path in self.written else self.session.get(path)
+
+
 class SignsKept(Tampering):
     """Learning stops where a weight would change its sign."""
 
@@ -364,6 +386,13 @@ MUTANTS: list[Mutant] = [
         each_kernel(Alpha, lambda k, _: Exponential(tau_syn=k.tau_syn, area=k.area, superposition=k.superposition)),
     ),
     mutant("weights 10 % too strong", "psp-shape", each_weight(lambda w: 1.1 * w)),
+    mutant("gain of a named input ignored", "input-gains", each_input(lambda gains: dict.fromkeys(gains, 1.0))),
+    mutant(
+        "gain of another input",
+        "input-gains",
+        each_input(lambda gains: dict(zip(gains, reversed(gains.values()), strict=True))),
+    ),
+    mutant("written gains do nothing", "input-gains", wrap=WrittenGainsLost),
     # plasticity
     mutant(
         "causal and anticausal swapped",

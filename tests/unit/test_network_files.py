@@ -262,6 +262,11 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
             case "additionalProperties":
                 assert wanted is False
                 good &= not isinstance(value, dict) or value.keys() <= schema["properties"].keys()
+            case "patternProperties":
+                known = value.items() if isinstance(value, dict) else ()
+                good &= all(fits(v, s, root) for k, v in known for p, s in wanted.items() if re.search(p, k))
+            case "propertyNames":
+                good &= not isinstance(value, dict) or all(fits(name, wanted, root) for name in value)
             case "properties":
                 known = value.items() if isinstance(value, dict) else ()
                 good &= all(fits(v, wanted[k], root) for k, v in known if k in wanted)

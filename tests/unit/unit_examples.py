@@ -122,8 +122,10 @@ def one_or_each(*shape: int) -> st.SearchStrategy[Any]:
 def populations(draw: st.DrawFn, name: str, dt: float) -> Population:
     size = draw(st.integers(1, 4))
     steps = st.integers(1, 40).map(lambda k: k * dt)
-    glm = st.builds(GLM, bias=one_or_each(size), tau_ref=steps, discretisation=st.sampled_from(["logistic", "exact"]))
-    lif = st.builds(LIF, bias=one_or_each(size), tau_m=positive, tau_ref=steps, v_reset=st.floats(-2, 0.5))
+    common: dict[str, Any] = {"bias": one_or_each(size), "tau_ref": steps}
+    common["inputs"] = st.dictionaries(st.sampled_from(["basal", "apical", "x9"]), numbers)
+    glm = st.builds(GLM, discretisation=st.sampled_from(["logistic", "exact"]), **common)
+    lif = st.builds(LIF, tau_m=positive, v_reset=st.floats(-2, 0.5), **common)
     return Population(name=name, size=size, neuron=draw(glm | lif | st.just(Source())))
 
 
@@ -170,6 +172,7 @@ def projections(draw: st.DrawFn, name: str, chosen: list[Population], dt: float)
         ),
         delay=draw(st.integers(0, 9)) * dt,
         plasticity=draw(st.lists(rules(shape, dt), max_size=2)),
+        into=draw(st.sampled_from([None, *post.neuron.input_gains])),
     )
 
 
@@ -241,6 +244,7 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
             "SAL004",
             broken(*at, "neuron", "bias", to=[0.0] * (p.size - 1) + [float("inf")]),
         )
+        yield f"{path}.inputs.basal", "SAL004", broken(*at, "neuron", "inputs", to={"basal": float("nan")})
         yield f"{path}.bias", "SAL003", broken(*at, "neuron", "bias", to=[0.0] * (p.size + 1))
         yield f"{path}.tau_ref", "SAL008", broken(*at, "neuron", "tau_ref", to=1.5 * net.dt)
         yield f"{path}.tau_ref", "SAL008", broken(*at, "neuron", "tau_ref", to=1e-9 * net.dt)
@@ -254,6 +258,7 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for k, q in enumerate(net.projections):
         path, at = f"projections.{q.name}", ("projections", k)
         yield f"{path}.pre", "SAL009", broken(*at, "pre", to="nowhere")
+        yield f"{path}.into", "SAL009", broken(*at, "into", to="nowhere")
         yield f"{path}.delay", "SAL005", broken(*at, "delay", to=-net.dt)
         yield f"{path}.delay", "SAL008", broken(*at, "delay", to=0.5 * net.dt)
         yield f"{path}.kernel.tau_syn", "SAL005", broken(*at, "kernel", "tau_syn", to=0.0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, Milliseconds, PerNeuron
 from salhw.description.markers import Mark
-from salhw.description.neurons.neuron import Neuron
+from salhw.description.neurons.neuron import Inputs, Neuron
 
 Discretisation = Literal["logistic", "exact"]
 
@@ -24,6 +24,7 @@ class GLM(Neuron):
         tau_ref: absolute refractory period in ms, a whole number of time steps.
         discretisation: how a step of dt turns the hazard h into a probability: ``logistic`` h dt / (1 + h dt), the
             paper's simulations, or ``exact`` 1 - exp(-h dt). They meet as dt -> 0.
+        inputs: the gain of each named group of projections (``Projection.into``), such as ``{"apical": 0.02}``.
     """
 
     offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias", "decision"})
@@ -31,6 +32,7 @@ class GLM(Neuron):
     bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
     tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 10.0
     discretisation: Annotated[Discretisation, Mark("logistic", "exact", "forward")] = "logistic"
+    inputs: Inputs = {}
 
     @property
     def refractory_period(self) -> float:
