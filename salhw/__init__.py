@@ -11,8 +11,9 @@ from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, WakeSleep
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.traces import Boxcar, ExponentialTrace, Trace
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import (
     BackendError,
@@ -83,6 +84,7 @@ __all__ = [
     "AntiHebbian",
     "Backend",
     "BackendError",
+    "Boxcar",
     "Calibration",
     "CalibrationError",
     "Chip",
@@ -93,6 +95,7 @@ __all__ = [
     "Diagnostic",
     "Executable",
     "Exponential",
+    "ExponentialTrace",
     "ExponentialWindow",
     "FileError",
     "Hebbian",
@@ -116,6 +119,8 @@ __all__ = [
     "Spikes",
     "StateOccupancy",
     "Target",
+    "Trace",
+    "Traces",
     "TriangularWindow",
     "UnknownNameError",
     "UnsupportedNetworkError",

@@ -19,7 +19,7 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 from salhw_reference.choice import choose_algorithm
-from salhw_reference.kinds import KNOWN, reach
+from salhw_reference.kinds import AVERAGES, KNOWN, reach
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -61,6 +61,10 @@ class ReferenceBackend:
         table = sum(last for last in windows if last <= LONGEST_TABLE)
         longest, path = max(horizons(net), default=(1, ""))
         past, rest = 16 * ring(net, longest), 1600 + 850 * neurons + 24 * static + 91 * plastic
+        rest += 24 * neurons * len(net.traces) + 8 * sum(
+            net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
+            for trace in net.traces
+        )
         return Memory(
             once=80 * neurons + 122 * static + 157 * plastic + 16 * table + 2 * past,
             each=rest + past,

@@ -2,8 +2,9 @@
 
 Sizes: N neurons of all populations, numbered through; P projections; S synapses of all projections, sorted by
 projection, postsynaptic and presynaptic neuron; R rules; A sums over pairs, one per rule and synapse; H heads; F forced
-spikes; O occupancy probes; M membrane probes. Rows of several numbers are records, so that each has its name. As fast
-as offsets into one flat buffer, and compiled as quickly, as long as inner functions have no wrappers (jit.py).
+spikes; O occupancy probes; M probes that sample; T traces; C neurons of all traces. Rows of several numbers are
+records, so that each has its name. As fast as offsets into one flat buffer, and compiled as quickly, as long as inner
+functions have no wrappers (jit.py).
 
 A head reads the ring of past spikes a fixed lag after each of them: see program.py.
 """
@@ -37,10 +38,11 @@ MEMBRANE = _record(decay=np.float64, rest=np.float64, reset=np.float64, threshol
 """Of a LIF neuron: exp(-dt/tau_m), and its potentials."""
 
 PSP = _record(
-    kernel=np.int64, renews=np.int64, decay=np.float64, ratio=np.float64, height=np.float64, lowest=np.float64,
-    highest=np.float64,
+    kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
+    lowest=np.float64, highest=np.float64,
 )  # fmt: skip
-"""Of a projection: the kernel's code, 1 if a new PSP replaces the last one, exp(-dt/tau_syn), dt/tau_syn, the height of
+"""Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
+into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, and the lowest and the highest weight that its rules allow."""
 
 RULE = _record(
@@ -62,8 +64,17 @@ SPIKE = _record(step=np.int64, neuron=np.int64)
 OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
-SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64)
-"""Of a membrane probe: its neurons, the steps between samples, and its first column."""
+SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, mean=np.int64)
+"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the first one of
+its trace in ``mean`` (-1: membranes)."""
+
+AVERAGE = _record(
+    of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
+    length=np.int64, share=np.float64, ring=np.int64,
+)  # fmt: skip
+"""Of a trace: what it is of, the number of the named input (-1: all), spikes per ms that a spike counts as, its
+neurons, the first of its columns in ``mean`` and ``total``, the code of its window, a boxcar's steps, how much of the
+way to a new value it goes at a step, and where its rings begin in ``history``."""
 
 COUNTED = _record(number=np.int64, sum=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
@@ -95,6 +106,7 @@ class NetworkArrays(NamedTuple):
     forced: Records  # (F,) SPIKE, sorted
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
+    average: Records  # (T,) AVERAGE
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
     fading: IntArray  # (1,) 1 if some PSP decays
 
@@ -126,4 +138,7 @@ class StateArrays(NamedTuple):
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
+    mean: FloatArray  # (C,) traces as they are after the last step
+    total: FloatArray  # (C,) sums over boxcars
+    history: FloatArray  # values inside the boxcars, a ring for each neuron
     chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)

@@ -27,5 +27,6 @@ def _not_event_driven(net: Network) -> str:
         *(NEURONS[p.neuron](p.neuron, net.dt).stepwise for p in net.populations),
         *(PSPS[p.kernel].stepwise for p in net.projections),
         *(PROBES[probe] for probe in net.probes),
+        *("traces, which move on at every step" for _ in net.traces),
     ]
     return next(filter(None, reasons), "")

@@ -15,7 +15,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
 from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.description.probes import Membrane, Spikes, StateOccupancy
+from salhw.description.probes import Spikes, StateOccupancy
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -28,7 +28,7 @@ from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
 from salhw_reference.kinds import steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
+from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, sampled, synapse_ranges
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
@@ -177,7 +177,9 @@ class ReferenceEngine:
         """See Engine."""
         net, (instance, neuron, step) = self._net, self._tape.trains()
         counts, occupied = self._counted
-        rasters, membranes, occupancy = {}, {}, {}
+        rasters, occupancy = {}, {}
+        membranes: dict[str, Trace] = {}
+        samples: dict[str, Trace] = {}
         states = columns = 0
         for p in only(net.probes, Spikes):
             low, high = self._ranges[p.population]
@@ -187,15 +189,16 @@ class ReferenceEngine:
             size = net.population(state.population).size
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
-        for probe in only(net.probes, Membrane):
-            size, every = net.population(probe.population).size, steps(probe.every or net.dt, net.dt)
+        for probe, population, mean in sampled(net):
+            size, every = net.population(population).size, steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
-            membranes[probe.population] = Trace(when, part)
+            where, name = (membranes, population) if mean < 0 else (samples, probe.label)
+            where[name] = Trace(when, part)
             columns += size
         counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}
-        return Recorded(rasters, membranes, counted, occupancy)
+        return Recorded(rasters, membranes, counted, occupancy, samples)
 
     def close(self) -> None:
         """See Engine."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER
+from salhw_reference.averages import input_of
 from salhw_reference.jit import compiled, inlined, reassociated
 from salhw_reference.learning import has_periodic, instance, next_update, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit, hazard, input_of, recompute_inputs
+from salhw_reference.parts import act_until, begin, count_states, emit, hazard, recompute_inputs
 from salhw_reference.rng import exponential
 
 GRID = 2.0**46

@@ -17,8 +17,9 @@ from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import PairSTDP
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
 LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # how a neuron comes to spike
@@ -28,6 +29,10 @@ PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RE
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
 EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
 NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
+
+MEMBRANE_POTENTIAL, INPUTS, SPIKING = 0, 1, 2  # what a trace is of
+QUANTITIES = {"membrane": MEMBRANE_POTENTIAL, "inputs": INPUTS, "spikes": SPIKING}
+BOXCAR, FADING = 0, 1  # windows of traces
 
 ADDED, HELD, HAZARD = 0, 1, 2  # rows of the drive: see drive.py
 
@@ -167,8 +172,34 @@ STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
 )
 """What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
 
-PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes"})
+PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"})
 """Why a probe takes the time-driven algorithm; empty if it does not."""
+
+
+# traces -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReferenceAverage:
+    """The ``code`` of a trace's window, the steps that it looks back (0: all), and how much of the way to a new value
+    it goes at a step."""
+
+    code: int
+    length: int = 0
+    share: float = 0.0
+
+
+def _boxcar(window: Boxcar, dt: float) -> ReferenceAverage:
+    return ReferenceAverage(BOXCAR, length=steps(window.duration, dt))
+
+
+def _exponential_trace(window: ExponentialTrace, dt: float) -> ReferenceAverage:
+    return ReferenceAverage(FADING, share=-np.expm1(-dt / window.tau))
+
+
+AVERAGES: ByKind[Callable[[Any, float], ReferenceAverage]] = ByKind(
+    WHO, {Boxcar: _boxcar, ExponentialTrace: _exponential_trace}
+)
 
 KNOWN: Mapping[str, ByKind[Any]] = {
     "neurons": NEURONS,
@@ -177,4 +208,5 @@ KNOWN: Mapping[str, ByKind[Any]] = {
     "plasticity": RULES,
     "stimuli": STIMULI,
     "probes": PROBES,
+    "averages": AVERAGES,
 }

@@ -21,7 +21,8 @@ def instance(batch, b):
         batch.now[b], batch.last[b], batch.arrived[b], batch.counted[b], batch.past[b], batch.head_at[b], batch.due[b],
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
-        batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b], batch.chance[b],
+        batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
+        batch.mean[b], batch.total[b], batch.history[b], batch.chance[b],
     )  # fmt: skip
 
 

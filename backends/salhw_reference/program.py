@@ -20,10 +20,11 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
-from salhw.description.probes import Membrane, Spikes, StateOccupancy
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces
 from salhw.description.stimuli import SpikeTimes
 from salhw.description.windows import Window
 from salhw_reference.arrays import (
+    AVERAGE,
     HEAD,
     MEMBRANE,
     OCCUPANCY,
@@ -38,12 +39,14 @@ from salhw_reference.arrays import (
 )
 from salhw_reference.kinds import (
     ALL,
+    AVERAGES,
     BY_COUNT,
     BY_TABLE,
     EXACT,
     LOGISTIC,
     NEURONS,
     PSPS,
+    QUANTITIES,
     RECTANGULAR,
     RULES,
     WINDOWS,
@@ -92,17 +95,23 @@ def _neurons(net: Network) -> dict[str, Any]:
     }
 
 
-def _psp(p: Projection, dt: float) -> tuple[Any, ...]:
+def named_inputs(net: Network) -> dict[tuple[str, str | None], int]:
+    """The number of each named input, by population and name; -1 for what has no name."""
+    named = [(p.name, name) for p in net.populations for name in p.neuron.input_gains]
+    return {**{(p.name, None): -1 for p in net.populations}, **{where: k for k, where in enumerate(named)}}
+
+
+def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
     ratio = dt / p.kernel.tau_syn
     bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
     lowest = max((low for low, _ in bounds), default=-np.inf)
     highest = min((high for _, high in bounds), default=np.inf)
     renews = p.kernel.superposition == "last"
-    return PSPS[p.kernel].code, renews, np.exp(-ratio), ratio, p.kernel.height, lowest, highest
+    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, lowest, highest
 
 
 def _projections(net: Network) -> dict[str, Any]:
-    n, ranges = sum(p.size for p in net.populations), neuron_ranges(net)
+    n, ranges, named = sum(p.size for p in net.populations), neuron_ranges(net), named_inputs(net)
     nothing = np.zeros(0, np.int64)
     post, pre, out_post, out_synapse = [nothing], [nothing], [nothing], [nothing]
     into, out = np.zeros((2, len(net.projections), n + 1), np.int64)
@@ -120,7 +129,7 @@ def _projections(net: Network) -> dict[str, Any]:
         out[k] = first + np.searchsorted(j[order], every)
         first += len(i)
     return {
-        "psp": records([_psp(p, net.dt) for p in net.projections], PSP),
+        "psp": records([_psp(p, named[p.post, p.into], net.dt) for p in net.projections], PSP),
         "post": np.concatenate(post),
         "pre": np.concatenate(pre),
         "into": into,
@@ -239,6 +248,37 @@ def _forced(net: Network) -> Records:
     return records(sorted(spikes), SPIKE)
 
 
+def trace_columns(net: Network) -> dict[str, int]:
+    """The first column of each trace in ``mean``."""
+    sizes = [net.population(trace.population).size for trace in net.traces]
+    return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
+
+
+def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
+    """The probes that sample at the algorithm's steps, each with its population and the first column of its trace."""
+    for membrane in only(net.probes, Membrane):
+        yield membrane, membrane.population, -1
+    for probe in only(net.probes, Traces):
+        yield probe, net.trace(probe.trace).population, trace_columns(net)[probe.trace]
+
+
+def _traces(net: Network) -> Records:
+    ranges, named, columns = neuron_ranges(net), named_inputs(net), trace_columns(net)
+    rows, ring = [], 0
+    for trace in net.traces:
+        window = AVERAGES[trace.window](trace.window, net.dt)
+        first, end = ranges[trace.population]
+        of = QUANTITIES[trace.quantity], named[trace.population, trace.input], 1.0 / net.dt
+        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, ring))
+        ring += (end - first) * window.length
+    return records(rows, AVERAGE)
+
+
+def history(arrays: NetworkArrays) -> int:
+    """Values inside the boxcars of all traces together."""
+    return int(np.sum((arrays.average["end"] - arrays.average["first"]) * arrays.average["length"]))
+
+
 def _probes(net: Network) -> dict[str, Any]:
     ranges = neuron_ranges(net)
     recorded = np.zeros(sum(p.size for p in net.populations), np.int64)
@@ -250,9 +290,9 @@ def _probes(net: Network) -> dict[str, Any]:
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
-    for probe in only(net.probes, Membrane):
-        low, high = ranges[probe.population]
-        samples.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
+    for probe, population, mean in sampled(net):
+        low, high = ranges[population]
+        samples.append((low, high, steps(probe.every or net.dt, net.dt), columns, mean))
         columns += high - low
     return {
         "recorded": recorded,
@@ -272,6 +312,7 @@ def build(net: Network) -> NetworkArrays:
         **_probes(net),
         head=_heads(net),
         forced=_forced(net),
+        average=_traces(net),
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, records
 from salhw_reference.kinds import INTEGRATE
-from salhw_reference.program import states, sums
+from salhw_reference.program import history, states, sums
 
 LONG_AGO = -(2**40)
 
@@ -17,7 +17,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
     """``batch`` instances of a network at rest: nobody is refractory, no PSP is under way; biases, weights and learning
     rates still zero."""
     n, p, r, h, s = len(net.kind), len(net.psp), len(net.rule), len(net.head), len(net.post)
-    ring = int(net.ring[0]) + 1
+    ring, columns = int(net.ring[0]) + 1, int(np.sum(net.average["end"] - net.average["first"]))
 
     def full(shape: tuple[int, ...], value: Any, dtype: Any = np.int64) -> Any:
         return np.full((batch, *shape), value, dtype)
@@ -47,5 +47,8 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         current=full((p, n, 2), 0.0, np.float64),
         psp=full((p, n, 2), 0.0, np.float64),
         trace=full((r, 2, n), 0.0, np.float64),
+        mean=full((columns,), 0.0, np.float64),
+        total=full((columns,), 0.0, np.float64),
+        history=full((history(net),), 0.0, np.float64),
         chance=full((n,), 0.0, np.float64),
     )

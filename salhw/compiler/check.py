@@ -42,6 +42,11 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
                 f"{group}[{k}]", item, capabilities, net.dt, "leave it out, or choose one of these"
             )
         ),
+        *(
+            finding
+            for trace in net.traces
+            for finding in kind_findings(f"traces.{trace.name}.window", trace.window, target.averages, net.dt)
+        ),
     ]
 
 

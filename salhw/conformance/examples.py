@@ -22,13 +22,14 @@ from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.traces import Average, Trace
 from salhw.description.windows import Window
 from salhw.diagnostics import DescriptionError
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.target import Target
 
 WEIGHT = mark_of(Projection, "weights")
-GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe)
+GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe, Average)
 """The groups of kinds that targets declare one by one."""
 
 SECTIONS: dict[str, dict[str, type[Any]]] = {group.section: group.members for group in GROUPS}
@@ -102,14 +103,19 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
             ),
         )
-    owners = {"population": "x" if needs == "rate" else "a", "projection": "p"}
+    traces: tuple[Trace, ...] = ()
+    if section == "averages" or kind == "Traces":
+        average = made("averages", first("averages", "Boxcar") or "Boxcar")
+        traces = (Trace(name="t", population="a", of="membrane", window=average),)
+    owners = {"population": "x" if needs == "rate" else "a", "projection": "p", "trace": "t"}
     stimuli = (made("stimuli", kind, **owners),) if section == "stimuli" else ()
     probes: list[Any] = [made("probes", "Spikes", population="a")] if "Spikes" in target.probes else []
     if section == "probes":
         probes = [*(p for p in probes if p.kind != kind), made("probes", kind, **owners)]
     return Network(
-        name="example", dt=dt, populations=populations, projections=projections, stimuli=stimuli, probes=probes
-    )
+        name="example", dt=dt, populations=populations, projections=projections, stimuli=stimuli, probes=probes,
+        traces=traces,
+    )  # fmt: skip
 
 
 def _cell(target: Target, needs: str, kind: str = "") -> str:
@@ -136,6 +142,9 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
         chosen = next(p for p in reversed(net.populations) if field in type(p.neuron).model_fields)
         new = chosen.replace(neuron=chosen.neuron.replace(**{field: value}))
         return net.replace(populations=[new if p.name == chosen.name else p for p in net.populations])
+    if section == "averages":
+        (trace,) = net.traces
+        return net.replace(traces=[trace.replace(window=trace.window.replace(**{field: value}))])
     if section in ("stimuli", "probes"):
         *before, last = getattr(net, section)
         return net.replace(**{section: [*before, last.replace(**{field: value})]})

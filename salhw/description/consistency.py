@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.traces import Trace
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import nearest, one_of, shown
 
@@ -26,22 +27,26 @@ def problems(
     projections: Sequence[Projection],
     stimuli: Sequence[Stimulus],
     probes: Sequence[Probe],
+    traces: Sequence[Trace] = (),
 ) -> list[Diagnostic]:
     """Every contradiction between the parts of a network, with its path."""
     known = {p.name: p for p in populations}
-    names = {"population": [*known], "projection": [p.name for p in projections]}
+    names = {
+        "population": [*known], "projection": [p.name for p in projections], "trace": [t.name for t in traces],
+    }  # fmt: skip
     return [
-        *_names(populations, projections),
+        *_names({"populations": populations, "projections": projections, "traces": traces}),
         *(f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
         *(f for p in projections for f in _projection(p, known, dt)),
         *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, dt)),
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
+        *(f for t in traces for f in _trace(t, known, dt)),
         *_repeated(probes),
     ]
 
 
-def _names(populations: Sequence[Population], projections: Sequence[Projection]) -> Iterator[Diagnostic]:
-    for group, items in (("populations", populations), ("projections", projections)):
+def _names(groups: Mapping[str, Sequence[Population | Projection | Trace]]) -> Iterator[Diagnostic]:
+    for group, items in groups.items():
         for name, count in Counter(item.name for item in items).items():
             if count > 1:
                 yield Diagnostic("SAL006", f"{group}.{name}", f"{count} times", "every name once", "rename the others")
@@ -57,7 +62,7 @@ def _fields(path: str, item: Kind | Projection, dt: float, neurons: int) -> Iter
             yield from off_grid(f"{path}.{name}", value, dt, mark.grid)
 
 
-def _named(path: str, item: Kind | Projection, names: dict[str, list[str]]) -> Iterator[Diagnostic]:
+def _named(path: str, item: Kind | Projection | Trace, names: dict[str, list[str]]) -> Iterator[Diagnostic]:
     """Names that nothing has."""
     for field, marker in structure(type(item)):
         if marker.names and (name := getattr(item, field)) not in names[marker.names]:
@@ -76,16 +81,33 @@ def _projection(p: Projection, known: dict[str, Population], dt: float) -> Itera
         yield from off_grid(f"{path}.{rule_name(p, k)}.update", rule.period, dt)
     if unknown:
         return
-    inputs = [*known[p.post].neuron.input_gains]
-    if p.into is not None and p.into not in inputs:
-        fix = nearest(p.into, inputs, f"give it a gain in populations.{p.post}.inputs")
-        yield Diagnostic("SAL009", f"{path}.into", shown(p.into), one_of(inputs), fix)
+    yield from _input(f"{path}.into", p.into, known[p.post])
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
     for k, rule in enumerate(p.plasticity):
         yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
         if rule.bounds is not None:
             yield from _within(f"{path}.weights", p.weights, rule, p.recurrent)
+
+
+def _input(path: str, name: str | None, population: Population) -> Iterator[Diagnostic]:
+    """A finding if a population has no input of that name."""
+    inputs = [*population.neuron.input_gains]
+    if name is not None and name not in inputs:
+        fix = nearest(name, inputs, f"give it a gain in populations.{population.name}.inputs")
+        yield Diagnostic("SAL009", path, shown(name), one_of(inputs), fix)
+
+
+def _trace(trace: Trace, known: dict[str, Population], dt: float) -> Iterator[Diagnostic]:
+    path = f"traces.{trace.name}"
+    unknown = [*_named(path, trace, {"population": [*known]})]
+    yield from unknown
+    yield from _fields(f"{path}.window", trace.window, dt, 0)
+    if not unknown:
+        population = known[trace.population]
+        needs = "spikes" if trace.quantity == "spikes" else "membrane"
+        yield from _needed(f"{path}.population", needs, population)
+        yield from _input(f"{path}.of", trace.input, population)
 
 
 def _per_synapse(path: str, item: Kind, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
@@ -141,8 +163,8 @@ def _probe(
 ) -> Iterator[Diagnostic]:
     unknown = [*_named(path, probe, names)]
     yield from unknown
-    if probe.about in known and not unknown:
-        population = known[probe.about]
+    if (name := getattr(probe, "population", None)) is not None and not unknown:
+        population = known[name]
         yield from _needed(f"{path}.population", probe.needs, population)
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"

@@ -54,7 +54,7 @@ class Structure:
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
-    names: Literal["", "population", "projection"] = ""
+    names: Literal["", "population", "projection", "trace"] = ""
     index: bool = False
     unit: Literal["", "ms"] = ""
     example: Any = None
@@ -62,6 +62,7 @@ class Structure:
 
 PopulationName = Annotated[str, Structure(names="population")]
 ProjectionName = Annotated[str, Structure(names="projection")]
+TraceName = Annotated[str, Structure(names="trace")]
 
 
 def marks(model: type[BaseModel]) -> Iterator[tuple[str, Mark]]:

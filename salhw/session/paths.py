@@ -27,8 +27,8 @@ from salhw.substrate.target import Target
 class Address:
     """One array of a session: ``shape`` without the instance dimension. ``owner`` is the population or projection that
     has it, ``rule`` counts a projection's rules, ``part`` names the part of the rule that the field is of, or the named
-    input that a gain is of. ``allowed`` is what may be written, None for any number; ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix
-    holds no synapses."""
+    input that a gain is of. ``allowed`` is what may be written, None for any number; ``limit`` says whose range that
+    is. The diagonal of a ``hollow`` matrix holds no synapses."""
 
     path: str
     owner: str

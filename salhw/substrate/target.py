@@ -38,9 +38,10 @@ def _done(value: Any) -> Any:
 class Target(Model):
     """One thing to compile for. All of it is data; ``backend`` names the plug-in that knows what to do with it.
 
-    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli`` and ``probes`` map the kinds that the target has
-    to their capabilities; a kind that is absent is not supported. ``host`` does so for the rules and windows that the
-    computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
+    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli``, ``probes`` and ``averages`` (of traces) map the
+    kinds that the target has to their capabilities; a kind that is absent is not supported. ``host`` does so for the
+    rules and windows that the computer beside the target works out where a rule allows it (``execution = "host"``) and
+    the target cannot.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
@@ -62,6 +63,7 @@ class Target(Model):
     host: dict[str, Capability] = Field(default_factory=dict)
     stimuli: dict[str, Capability] = Field(default_factory=dict)
     probes: dict[str, Capability] = Field(default_factory=dict)
+    averages: dict[str, Capability] = Field(default_factory=dict)
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
     weight_scales: dict[str, float] = Field(default_factory=dict)

@@ -19,10 +19,12 @@ from salhw import (
     LIF,
     AllToAll,
     Alpha,
+    Boxcar,
     Chip,
     Dense,
     Executable,
     Exponential,
+    ExponentialTrace,
     ExponentialWindow,
     Network,
     OneToOne,
@@ -36,6 +38,7 @@ from salhw import (
     Sparse,
     Spikes,
     Target,
+    Trace,
     TriangularWindow,
 )
 from salhw.session.lowering import Lowering
@@ -94,6 +97,20 @@ def each_neuron(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> C
 def each_input(change: Callable[[dict[str, float]], dict[str, float]]) -> Change:
     """The gains of the named inputs of every neuron."""
     return each_neuron(GLM, lambda n, _: {"inputs": change(n.inputs)})
+
+
+def each_trace(change: Callable[[Trace, float], dict[str, Any]]) -> Change:
+    """Fields of every trace, from the trace and dt."""
+    return lambda net: net.replace(traces=[t.replace(**change(t, net.dt)) for t in net.traces])
+
+
+def each_average(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> Change:
+    """Fields of every trace's window of one kind."""
+
+    def of(t: Trace, dt: float) -> dict[str, Any]:
+        return {"window": t.window.replace(**change(t.window, dt))} if isinstance(t.window, kind) else {}
+
+    return each_trace(of)
 
 
 def each_projection(change: Callable[[Projection, float], Projection]) -> Change:
@@ -393,6 +410,23 @@ MUTANTS: list[Mutant] = [
         each_input(lambda gains: dict(zip(gains, reversed(gains.values()), strict=True))),
     ),
     mutant("written gains do nothing", "input-gains", wrap=WrittenGainsLost),
+    # traces
+    mutant("boxcar one step long", "trace-values", each_average(Boxcar, lambda b, dt: {"duration": b.duration + dt})),
+    mutant(
+        "trace with the wrong time constant",
+        "trace-values",
+        each_average(ExponentialTrace, lambda w, _: {"tau": 1.1 * w.tau}),
+    ),
+    mutant(
+        "gain counted in the trace of a named input",
+        "trace-values",
+        each_trace(lambda t, _: {"of": t.quantity}),
+    ),
+    mutant(
+        "trace of inputs taken for the membrane",
+        "trace-values",
+        each_trace(lambda t, _: {"of": "membrane" if t.of == "inputs" else t.of}),
+    ),
     # plasticity
     mutant(
         "causal and anticausal swapped",

@@ -13,7 +13,7 @@ from salhw.conformance.runner import catalogue
 from salhw.substrate.capabilities import Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
-STEPWISE = {"lif-intervals", "psp-membrane", "input-gains"}
+STEPWISE = {"lif-intervals", "psp-membrane", "input-gains", "trace-values"}
 """Checks of what takes the time-driven algorithm."""
 
 
@@ -25,7 +25,8 @@ def target(algorithm: str) -> salhw.Target:
     return full.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
         neurons={name: fields for name, fields in full.neurons.items() if name != "LIF"},
-        probes={name: fields for name, fields in full.probes.items() if name != "Membrane"},
+        probes={name: fields for name, fields in full.probes.items() if name not in ("Membrane", "Traces")},
+        averages={},
     )
 
 

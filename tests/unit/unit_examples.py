@@ -14,10 +14,12 @@ from salhw import (
     LIF,
     AllToAll,
     Alpha,
+    Boxcar,
     Clamp,
     Current,
     Dense,
     Exponential,
+    ExponentialTrace,
     ExponentialWindow,
     Membrane,
     Network,
@@ -33,6 +35,8 @@ from salhw import (
     SpikeTimes,
     StateOccupancy,
     Target,
+    Trace,
+    Traces,
     TriangularWindow,
     Weights,
     target,
@@ -67,13 +71,13 @@ def stdp(learning_rate: Any, **options: Any) -> PairSTDP:
 
 
 def everything() -> Network:
-    """Every neuron model, connectivity, kernel, stimulus and probe once."""
+    """Every neuron model, connectivity, kernel, stimulus, probe and average once."""
     return Network(
         name="everything",
         dt=0.5,
         populations=[
             Population(name="a", size=3, neuron=GLM(bias=[0.1, -0.2, 1 / 3], tau_ref=5.0)),
-            Population(name="b", size=2, neuron=LIF(bias=0.7, tau_ref=1.0)),
+            Population(name="b", size=2, neuron=LIF(bias=0.7, tau_ref=1.0, inputs={"far": 0.1})),
             Population(name="c", size=3, neuron=GLM(discretisation="exact")),
             Population(name="s", size=2, neuron=Source()),
         ],
@@ -86,6 +90,7 @@ def everything() -> Network:
                 weights=Sparse(post=[1, 0], pre=[0, 1], weight=[0.3, -0.1]),
                 kernel=Exponential(tau_syn=3.0, area=2.0),
                 delay=1.5,
+                into="far",
                 plasticity=[stdp([0.1, 0.2], update="run end"), stdp(0.1, update="every 20 ms", bounds=(-1, 1))],
             ),
             Projection(name="ac", pre="a", post="c", weights=OneToOne(weight=[0.1, 0.2, 0.3]), kernel=Alpha()),
@@ -97,7 +102,18 @@ def everything() -> Network:
             Clamp("c", state=[1, 0], neurons=[0, 2], start=10.0),
             Current("b", amplitude=0.4, start=5.0, stop=60.0),
         ],
-        probes=[Spikes("a"), Spikes("b"), Membrane("b", every=2.0), Weights("sb", every=10.0), StateOccupancy("a")],
+        probes=[
+            Spikes("a"),
+            Spikes("b"),
+            Membrane("b", every=2.0),
+            Weights("sb", every=10.0),
+            StateOccupancy("a"),
+            Traces("drive"),
+        ],
+        traces=[
+            Trace(name="drive", population="b", of="inputs.far", window=Boxcar(20.0)),
+            Trace(name="activity", population="s", of="spikes", window=ExponentialTrace(7.0)),
+        ],
     )
 
 
@@ -177,6 +193,19 @@ def projections(draw: st.DrawFn, name: str, chosen: list[Population], dt: float)
 
 
 @st.composite
+def traces(draw: st.DrawFn, name: str, chosen: list[Population], dt: float) -> Trace:
+    p = draw(st.sampled_from(chosen))
+    of = ["membrane", "inputs", *(f"inputs.{name}" for name in p.neuron.input_gains)]
+    boxcar = st.integers(1, 40).map(lambda k: Boxcar(duration=k * dt))
+    return Trace(
+        name=name,
+        population=p.name,
+        of=draw(st.sampled_from(["spikes"] if isinstance(p.neuron, Source) else ["spikes", *of])),
+        window=draw(boxcar | st.builds(ExponentialTrace, tau=positive)),
+    )
+
+
+@st.composite
 def networks(draw: st.DrawFn) -> Network:
     """Valid networks."""
     dt = draw(st.sampled_from([0.1, 0.25, 0.4, 1.0]))
@@ -194,7 +223,11 @@ def networks(draw: st.DrawFn) -> Network:
             stimuli.append(Clamp(p.name, state=draw(st.integers(0, 1)), neurons=draw(st.none() | st.just([0]))))
     probes: list[Any] = [Spikes(p.name) for p in chosen if draw(st.booleans())]
     probes += [Weights(q.name, every=4 * dt) for q in linked if draw(st.booleans())]
-    return Network(name="random", dt=dt, populations=chosen, projections=linked, stimuli=stimuli, probes=probes)
+    averaged = [draw(traces(f"t{k}", chosen, dt)) for k in range(draw(st.integers(0, 2)))]
+    probes += [Traces(t.name, every=draw(st.none() | st.just(3 * dt))) for t in averaged if draw(st.booleans())]
+    return Network(
+        name="random", dt=dt, populations=chosen, projections=linked, stimuli=stimuli, probes=probes, traces=averaged
+    )
 
 
 # ways to break a network --------------------------------------------------------------------------------------------
@@ -299,8 +332,19 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 "SAL005",
                 broken("stimuli", k, "times", to=[np.array([net.dt, 0.0]), *s.times[1:]]),
             )
+    for k, t in enumerate(net.traces):
+        yield f"traces.{t.name}.population", "SAL009", broken("traces", k, "population", to="nowhere")
+        yield f"traces.{t.name}.of", "SAL005", broken("traces", k, "of", to="inputs.")
+        if t.quantity != "spikes":
+            yield f"traces.{t.name}.of", "SAL009", broken("traces", k, "of", to="inputs.nowhere")
+        if isinstance(t.window, Boxcar):
+            yield (
+                f"traces.{t.name}.window.duration",
+                "SAL008",
+                broken("traces", k, "window", "duration", to=1.5 * net.dt),
+            )
     for k in range(len(net.probes)):
-        field = "projection" if isinstance(net.probes[k], Weights) else "population"
+        field = {Weights: "projection", Traces: "trace"}.get(type(net.probes[k]), "population")
         yield f"probes[{k}].{field}", "SAL009", broken("probes", k, field, to="nowhere")
 
 

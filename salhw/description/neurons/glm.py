@@ -32,7 +32,7 @@ class GLM(Neuron):
     bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
     tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 10.0
     discretisation: Annotated[Discretisation, Mark("logistic", "exact", "forward")] = "logistic"
-    inputs: Inputs = {}
+    inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @property
     def refractory_period(self) -> float:

@@ -35,7 +35,7 @@ class LIF(Neuron):
     v_rest: Annotated[Number, Mark(0.0, -0.5, np.inf)] = 0.0
     v_reset: Annotated[Number, Mark(0.0, -0.25, np.inf)] = 0.0
     v_thresh: Annotated[Number, Mark(1.0, 2.0, np.inf)] = 1.0
-    inputs: Inputs = {}
+    inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @model_validator(mode="after")
     def _reset_below_threshold(self) -> LIF:

@@ -1,0 +1,74 @@
+"""Traces in the time-driven algorithm: running averages of potentials, inputs and spikes.
+
+``net`` holds the network, ``state`` one instance; arrays.py says what is what.
+"""
+
+from __future__ import annotations
+
+from salhw_reference.jit import helper, inlined
+from salhw_reference.kinds import ALPHA, BOXCAR, INPUTS, MEMBRANE_POTENTIAL
+
+
+@inlined
+def through(net, state, named, n):
+    """What the projections into a named input of neuron n add up to, before its gain."""
+    total = 0.0
+    for p in range(len(net.psp)):
+        if net.psp[p].input == named:
+            total += state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
+    return total
+
+
+@inlined
+def input_of(net, state, n):
+    """Synaptic input to neuron n from all projections."""
+    total = 0.0
+    for p in range(len(net.psp)):
+        total += state.input_gain[p] * state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
+    return total
+
+
+@inlined
+def value_now(net, state, k, n):
+    """What trace k averages, at neuron n at this step."""
+    trace = net.average[k]
+    if trace.of == MEMBRANE_POTENTIAL:
+        return state.potential[n]
+    if trace.of == INPUTS:
+        return through(net, state, trace.input, n) if trace.input >= 0 else input_of(net, state, n)
+    return trace.rate * state.spiking[n]
+
+
+@inlined
+def round_up(state, first, length, at):
+    """Add a boxcar's ring up anew, so that what rounding has done to the running sum stays as small as a round of it
+    makes it."""
+    total = 0.0
+    for k in range(first, first + length):
+        total += state.history[k]
+    state.total[at] = total
+
+
+@helper
+def follow_traces(net, state, t, count):
+    """Move all traces on with step t, whose ``count`` spikes are known."""
+    for k in range(count):
+        state.spiking[state.spikes[k]] = 1
+    for k in range(len(net.average)):
+        trace = net.average[k]
+        for n in range(trace.first, trace.end):
+            value, at = value_now(net, state, k, n), trace.column + n - trace.first
+            if trace.window == BOXCAR:
+                first = trace.ring + (n - trace.first) * trace.length
+                place = first + t % trace.length
+                state.total[at] += value - state.history[place]
+                state.history[place] = value
+                if place == first + trace.length - 1:
+                    round_up(state, first, trace.length, at)
+                state.mean[at] = state.total[at] / min(t + 1, trace.length)
+            elif t == 0:
+                state.mean[at] = value
+            else:
+                state.mean[at] += (value - state.mean[at]) * trace.share
+    for k in range(count):
+        state.spiking[state.spikes[k]] = 0
