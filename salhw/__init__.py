@@ -10,9 +10,10 @@ from salhw.description.kernels import Alpha, Exponential, Rectangular
 from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection
-from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, WakeSleep
+from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, PredictiveRule, WakeSleep
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import (
@@ -105,6 +106,7 @@ __all__ = [
     "PairSTDP",
     "Poisson",
     "Population",
+    "PredictiveRule",
     "Projection",
     "Recording",
     "Rectangular",
@@ -119,6 +121,8 @@ __all__ = [
     "Spikes",
     "StateOccupancy",
     "Target",
+    "Teacher",
+    "Tie",
     "Trace",
     "Traces",
     "TriangularWindow",

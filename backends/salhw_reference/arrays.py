@@ -46,10 +46,11 @@ into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, and the lowest and the highest weight that its rules allow."""
 
 RULE = _record(
-    projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
-    first_sum=np.int64, mirrored=np.int64,
+    form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
+    first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
 )  # fmt: skip
-"""Of a rule: ``mirrored`` is 1 if both branches collect the same sums."""
+"""Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
+its link, and dt in ms."""
 
 WINDOW = _record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from
@@ -85,6 +86,13 @@ been; the next forced spike; how many spikes wait to be taken; the hazard until 
 event-driven algorithm, negative if not drawn yet."""
 
 
+TEACHER = _record(trace=np.int64, first=np.int64, end=np.int64, column=np.int64)
+"""Of a teacher: its trace, its neurons, and the first of its columns in ``target`` and ``nudging``."""
+
+TIE = _record(projection=np.int64, first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
+"""Of copies of weights: their projection and synapses, the steps between copyings (0: at once), and a factor."""
+
+
 class NetworkArrays(NamedTuple):
     """A network as the algorithms read it."""
 
@@ -107,6 +115,9 @@ class NetworkArrays(NamedTuple):
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
     average: Records  # (T,) AVERAGE
+    teacher: Records  # TEACHER
+    tie: Records  # TIE
+    original: IntArray  # (S,) the synapse whose weight this one copies; -1: none
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
     fading: IntArray  # (1,) 1 if some PSP decays
 
@@ -141,4 +152,8 @@ class StateArrays(NamedTuple):
     mean: FloatArray  # (C,) traces as they are after the last step
     total: FloatArray  # (C,) sums over boxcars
     history: FloatArray  # values inside the boxcars, a ring for each neuron
+    sent: IntArray  # (R, N) spikes since the last update of a rule that predicts
+    target: FloatArray  # of each teacher and neuron
+    nudging: FloatArray  # the gain of each teacher and neuron
+    nudge: FloatArray  # (N,) what teachers add at this step
     chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)

@@ -1,12 +1,14 @@
-"""Traces in the time-driven algorithm: running averages of potentials, inputs and spikes.
+"""Traces in the time-driven algorithm: running averages of potentials, inputs and spikes, and who reads them.
 
 ``net`` holds the network, ``state`` one instance; arrays.py says what is what.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from salhw_reference.jit import helper, inlined
-from salhw_reference.kinds import ALPHA, BOXCAR, INPUTS, MEMBRANE_POTENTIAL
+from salhw_reference.kinds import ALPHA, BOXCAR, INPUTS, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
 
 
 @inlined
@@ -72,3 +74,41 @@ def follow_traces(net, state, t, count):
                 state.mean[at] += (value - state.mean[at]) * trace.share
     for k in range(count):
         state.spiking[state.spikes[k]] = 0
+
+
+@inlined
+def potential_of(net, state, k, n):
+    """The potential of neuron n that trace k stands for."""
+    trace = net.average[k]
+    mean = state.mean[trace.column + n - trace.first]
+    if trace.of == MEMBRANE_POTENTIAL:
+        return mean
+    gain = 1.0
+    for p in range(len(net.psp)):
+        if trace.input >= 0 and net.psp[p].input == trace.input:
+            gain = state.input_gain[p]
+    return state.bias[n] + gain * mean
+
+
+@inlined
+def rate_of(net, state, k, link, dt, n):
+    """The spikes per ms of neuron n that trace k stands for."""
+    trace = net.average[k]
+    if trace.of == SPIKING:
+        return state.mean[trace.column + n - trace.first]
+    u = potential_of(net, state, k, n)
+    if link == LOGISTIC:
+        return 1.0 / ((1.0 + net.refractory[n] * np.exp(-u)) * dt)
+    return np.exp(u) / (net.refractory[n] * dt)
+
+
+@helper
+def nudge(net, state):
+    """What the teachers add at this step, from the traces as the step before has left them."""
+    state.nudge[:] = 0.0
+    for k in range(len(net.teacher)):
+        teacher = net.teacher[k]
+        for n in range(teacher.first, teacher.end):
+            at = teacher.column + n - teacher.first
+            state.nudge[n] += state.nudging[at] * (state.target[at] - potential_of(net, state, teacher.trace, n))
+            state.touched[n] = 1

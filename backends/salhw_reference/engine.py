@@ -14,8 +14,8 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
-from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.probes import Spikes, StateOccupancy
+from salhw.description.stimuli import Teacher
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -26,7 +26,7 @@ from salhw.substrate.chip import Chip
 from salhw_reference import event_driven, tabulated, time_driven
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
-from salhw_reference.kinds import steps
+from salhw_reference.kinds import RULES, steps
 from salhw_reference.learning import run_end
 from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, sampled, synapse_ranges
 from salhw_reference.rng import streams
@@ -71,6 +71,7 @@ class ReferenceEngine:
             if address.field != "amplitude":  # these are written with the learning rates
                 value = initial(net, address.path, self._batch)
                 self.write(address, value)
+        self._copy()
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -91,10 +92,22 @@ class ReferenceEngine:
         elif address.field == "weights":
             low, high = self._synapse_ranges[address.owner]
             self.state.weight[:, low:high] = value
+            self._copy()
             self.state.now["stale"] = 1
+        elif address.path.startswith("stimuli["):
+            teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
+            first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
+            held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
+            held[:, first : first + value.shape[1]] = value
         else:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
+
+    def _copy(self) -> None:
+        """Let copies of weights be copies."""
+        for tie in self.arrays.tie:
+            low, high = int(tie["first"]), int(tie["end"])
+            self.state.weight[:, low:high] = tie["scale"] * self.state.weight[:, self.arrays.original[low:high]]
 
     def _teach(self, projection: str, rule: int) -> None:
         """Let a rule learn with its rates and amplitudes."""
@@ -105,7 +118,11 @@ class ReferenceEngine:
         ones = np.ones((self._batch, high - low))
         rate = self._rates[projection, rule, ""]
         stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
-        for side, branch in enumerate(BRANCHES):
+        described = self._net.projection(projection).plasticity[rule]
+        windows = RULES[described](described).windows
+        if not windows:
+            self.state.rate[:, 0, first : first + high - low] = rate
+        for side, (branch, _) in enumerate(windows):
             amplitude = self._rates.get((projection, rule, branch))
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)

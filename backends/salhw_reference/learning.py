@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER, StateArrays
+from salhw_reference.averages import rate_of
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, RESTRICTED
+from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, PREDICTS, RESTRICTED
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 
 
@@ -22,7 +23,8 @@ def instance(batch, b):
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
-        batch.mean[b], batch.total[b], batch.history[b], batch.chance[b],
+        batch.mean[b], batch.total[b], batch.history[b],
+        batch.sent[b], batch.target[b], batch.nudging[b], batch.nudge[b], batch.chance[b],
     )  # fmt: skip
 
 
@@ -63,15 +65,65 @@ def window_sum(net, state, r, side, t, self, partner, together):
 
 
 @inlined
-def change_weight(net, state, p, s, change):
-    """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
-    old, psp, post, pre = state.weight[s], net.psp[p], net.post[s], net.pre[s]
-    new = min(max(old + change, psp.lowest), psp.highest)
-    step = (new - old) * state.gain[s] * psp.height
+def put_weight(net, state, p, s, new):
+    """A weight changes between two steps: the new one acts on PSPs under way, too (Eq 8)."""
+    post, pre = net.post[s], net.pre[s]
+    step = (new - state.weight[s]) * state.gain[s] * net.psp[p].height
     state.weight[s] = new
     state.current[p, post, 0] += step * state.psp[p, pre, 0]
     state.current[p, post, 1] += step * state.psp[p, pre, 1]
     state.touched[post] = 1
+
+
+@inlined
+def change_weight(net, state, p, s, change):
+    """An update on the spike, within the bounds."""
+    psp = net.psp[p]
+    put_weight(net, state, p, s, min(max(state.weight[s] + change, psp.lowest), psp.highest))
+
+
+@helper
+def copy_weights(net, state, t, at_once):
+    """Copy what was learned: the ties that do so ``at_once``, or those whose period is over at t."""
+    for k in range(len(net.tie)):
+        tie = net.tie[k]
+        if (tie.period == 0) if at_once else (tie.period > 0 and t % tie.period == 0):
+            for s in range(tie.first, tie.end):
+                new = tie.scale * state.weight[net.original[s]]
+                if new != state.weight[s]:
+                    put_weight(net, state, tie.projection, s, new)
+
+
+@inlined
+def error_of(net, state, r, n):
+    """How much faster neuron n would spike by the teacher of rule r than by its prediction, per ms."""
+    rule = net.rule[r]
+    teacher = rate_of(net, state, rule.teacher, rule.link, rule.step, n)
+    return teacher - rate_of(net, state, rule.prediction, rule.link, rule.step, n)
+
+
+@helper
+def predict_on_spike(net, state, r, n):
+    """The weight changes of a rule that predicts for the spike of n, which is presynaptic."""
+    rule = net.rule[r]
+    p, offset = rule.projection, rule.first_sum - rule.first_synapse
+    for k in range(net.out[p, n], net.out[p, n + 1]):
+        s = net.out_synapse[k]
+        change_weight(net, state, p, s, state.rate[0, offset + s] * error_of(net, state, r, net.out_post[k]))
+
+
+@helper
+def predict(net, state, r):
+    """The update of a rule that predicts, from the spikes that were sent since the last one."""
+    rule = net.rule[r]
+    p, offset = rule.projection, rule.first_sum - rule.first_synapse
+    for n in range(len(net.kind)):
+        low, high = net.into[p, n], net.into[p, n + 1]
+        error = error_of(net, state, r, n) if high > low else 0.0
+        for s in range(low, high):
+            state.weight[s] += state.rate[0, offset + s] * state.sent[r, net.pre[s]] * error
+            state.weight[s] = min(max(state.weight[s], net.psp[p].lowest), net.psp[p].highest)
+    state.sent[r] = 0
 
 
 @helper
@@ -138,7 +190,12 @@ def learn(net, state, t, count):
         sides = 2 - net.rule[r].mirrored
         for k in range(count):
             n = state.spikes[k]
-            if net.rule[r].update == ON_SPIKE:
+            if net.rule[r].form == PREDICTS:
+                if net.rule[r].update == ON_SPIKE:
+                    predict_on_spike(net, state, r, n)
+                else:
+                    state.sent[r, n] += 1
+            elif net.rule[r].update == ON_SPIKE:
                 learn_on_spike(net, state, r, t, n)
             else:
                 for side in range(sides):
@@ -150,20 +207,26 @@ def learn(net, state, t, count):
 
 @helper
 def has_periodic(net):
-    """Whether any rule updates every T ms."""
+    """Whether any rule updates every T ms, or any tie copies."""
     periodic = False
     for r in range(len(net.rule)):
         periodic = periodic or net.rule[r].update == PERIODIC
+    for k in range(len(net.tie)):
+        periodic = periodic or net.tie[k].period > 0
     return periodic
 
 
 @inlined
 def next_update(net, t, limit):
-    """The next time after t at which a periodic rule updates, at most ``limit``."""
+    """The next time after t at which a periodic rule updates or a tie copies, at most ``limit``."""
     for r in range(len(net.rule)):
         rule = net.rule[r]
         if rule.update == PERIODIC:
             limit = min(limit, (t // rule.period + 1) * rule.period)
+    for k in range(len(net.tie)):
+        period = net.tie[k].period
+        if period > 0:
+            limit = min(limit, (t // period + 1) * period)
     return limit
 
 
@@ -177,6 +240,9 @@ def apply_updates(net, state, which, t):
         if rule.update != which or (which == PERIODIC and t % rule.period != 0):
             continue
         changed = True
+        if rule.form == PREDICTS:
+            predict(net, state, r)
+            continue
         p, offset = rule.projection, rule.first_sum - rule.first_synapse
         low, high, psp = net.into[p, 0], net.into[p, -1], net.psp[p]
         side = 0 if rule.mirrored else 1
@@ -201,6 +267,8 @@ def periodic_update(net, state, t):
         due = due or (net.rule[r].update == PERIODIC and t % net.rule[r].period == 0)
     if due:
         apply_updates(net, state, PERIODIC, t)
+        copy_weights(net, state, t, True)
+    copy_weights(net, state, t, False)
     return due
 
 
@@ -210,3 +278,4 @@ def run_end(net, batch, first, last):
     for b in range(first, last):
         state = instance(batch, b)
         apply_updates(net, state, RUN_END, state.now[0].time)
+        copy_weights(net, state, state.now[0].time, True)

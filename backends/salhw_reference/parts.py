@@ -10,7 +10,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import LOGISTIC, SOURCE
-from salhw_reference.learning import learn
+from salhw_reference.learning import copy_weights, learn
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
@@ -106,6 +106,8 @@ def emit(net, state, out, t, count):
         for k in range(count):
             state.spiking[state.spikes[k]] = 1
     learn(net, state, t, count)
+    if len(net.tie) > 0:
+        copy_weights(net, state, t, True)
     for k in range(count):
         n = state.spikes[k]
         state.spiking[n] = 0

@@ -21,7 +21,8 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces
-from salhw.description.stimuli import SpikeTimes
+from salhw.description.stimuli import SpikeTimes, Teacher
+from salhw.description.ties import originals
 from salhw.description.windows import Window
 from salhw_reference.arrays import (
     AVERAGE,
@@ -32,6 +33,8 @@ from salhw_reference.arrays import (
     RULE,
     SAMPLES,
     SPIKE,
+    TEACHER,
+    TIE,
     WINDOW,
     NetworkArrays,
     Records,
@@ -160,7 +163,7 @@ def _symmetric(net: Network, name: str) -> bool:
 def branches(net: Network, p: Projection, rule: PlasticityRule) -> Iterator[tuple[str, Window, str, int]]:
     """Name, window, population of the earlier spikes, and how it sums over these, of each branch of a rule."""
     made = RULES[rule](rule)
-    for (name, window), partner in zip(made.windows, (p.pre, p.post), strict=True):
+    for (name, window), partner in zip(made.windows, (p.pre, p.post), strict=False):  # no windows, no branches
         sums = WINDOWS[window].sums
         alone = sums == BY_COUNT and reach(window, net.dt) <= _smallest_interval(net, partner)
         yield name, window, partner, BY_TABLE if alone or made.pairing != ALL else sums
@@ -168,12 +171,15 @@ def branches(net: Network, p: Projection, rule: PlasticityRule) -> Iterator[tupl
 
 def _rules(net: Network) -> dict[str, Any]:
     ranges = synapse_ranges(net)
-    rules, windows = [], []
+    rules: list[tuple[Any, ...]] = []
+    windows: list[tuple[Any, ...]] = []
+    traces = {trace.name: k for k, trace in enumerate(net.traces)}
     table: list[FloatArray] = [np.zeros(1)]
     used, accumulator = 1, 0
     for k, _, r in rules_of(net):
         p = net.projections[k]
         low, high = ranges[p.name]
+        made = RULES[r](r)
         update = {"spike": ON_SPIKE, "run end": RUN_END}.get(r.update, PERIODIC)
         every = steps(r.period, net.dt) if r.period is not None else 0
         shapes = []
@@ -186,8 +192,11 @@ def _rules(net: Network) -> dict[str, Any]:
                 first, used = used, used + last + 1
             shapes.append((w.kind, w.tau))
             windows.append((mode, first, last, w.tau / net.dt))
+        windows += [(BY_TABLE, 0, 0, 1.0)] * (2 - len(shapes))  # of rules without
         mirrored = len(set(shapes)) == 1 and _symmetric(net, p.name)
-        rules.append((k, RULES[r](r).pairing, update, every, low, accumulator, mirrored))
+        reads = [traces[name] for name in made.traces] or [-1, -1]
+        about = (made.form, k, made.pairing, update, every, low, accumulator, mirrored)
+        rules.append((*about, *reads, made.link, net.dt))
         accumulator += high - low
     return {
         "rule": records(rules, RULE),
@@ -279,6 +288,27 @@ def history(arrays: NetworkArrays) -> int:
     return int(np.sum((arrays.average["end"] - arrays.average["first"]) * arrays.average["length"]))
 
 
+def _teachers(net: Network) -> Records:
+    ranges, names, column, rows = neuron_ranges(net), [trace.name for trace in net.traces], 0, []
+    for teacher in only(net.stimuli, Teacher):
+        first, end = ranges[teacher.population]
+        rows.append((names.index(teacher.trace), first, end, column))
+        column += end - first
+    return records(rows, TEACHER)
+
+
+def _ties(net: Network, synapses: int) -> dict[str, Any]:
+    ranges, rows, original = synapse_ranges(net), [], np.full(synapses, -1, np.int64)
+    names = [p.name for p in net.projections]
+    for tie in net.ties:
+        low, high = ranges[tie.projection]
+        period = 0 if tie.every is None else steps(tie.every, net.dt)
+        rows.append((names.index(tie.projection), low, high, period, tie.scale))
+        ends = _synapses(net, tie.projection), _synapses(net, tie.to)
+        original[low:high] = ranges[tie.to][0] + originals(*ends, tie.transpose)
+    return {"tie": records(rows, TIE), "original": original}
+
+
 def _probes(net: Network) -> dict[str, Any]:
     ranges = neuron_ranges(net)
     recorded = np.zeros(sum(p.size for p in net.populations), np.int64)
@@ -313,6 +343,8 @@ def build(net: Network) -> NetworkArrays:
         head=_heads(net),
         forced=_forced(net),
         average=_traces(net),
+        teacher=_teachers(net),
+        **_ties(net, len(projections["post"])),
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
     )

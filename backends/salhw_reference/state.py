@@ -18,6 +18,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
     rates still zero."""
     n, p, r, h, s = len(net.kind), len(net.psp), len(net.rule), len(net.head), len(net.post)
     ring, columns = int(net.ring[0]) + 1, int(np.sum(net.average["end"] - net.average["first"]))
+    taught = int(np.sum(net.teacher["end"] - net.teacher["first"]))
 
     def full(shape: tuple[int, ...], value: Any, dtype: Any = np.int64) -> Any:
         return np.full((batch, *shape), value, dtype)
@@ -50,5 +51,9 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         mean=full((columns,), 0.0, np.float64),
         total=full((columns,), 0.0, np.float64),
         history=full((history(net),), 0.0, np.float64),
+        sent=full((r, n), 0),
+        target=full((taught,), 0.0, np.float64),
+        nudging=full((taught,), 0.0, np.float64),
+        nudge=full((n,), 0.0, np.float64),
         chance=full((n,), 0.0, np.float64),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from salhw_reference.averages import follow_traces, input_of
+from salhw_reference.averages import follow_traces, input_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
@@ -50,11 +50,11 @@ def step_neurons(net, state, rng, drive):
     count = 0
     for n in range(len(net.kind)):
         if net.kind[n] == INTEGRATE:
-            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + input_of(net, state, n))
+            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + input_of(net, state, n))
         else:
             if state.touched[n]:
                 state.touched[n] = 0
-                u = state.bias[n] + drive[0, n] + input_of(net, state, n)
+                u = state.bias[n] + drive[0, n] + state.nudge[n] + input_of(net, state, n)
                 state.potential[n] = u
                 state.chance[n] = spike_probability(net, drive, n, u)
             fires = uniform(rng) < state.chance[n] and state.free[n] == 1.0
@@ -86,6 +86,8 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                         fade(state.psp[p], net.psp[p])
                         fade(state.current[p], net.psp[p])
                 state.touched[:] = 1
+            if len(net.teacher) > 0:
+                nudge(net, state)
             count = step_neurons(net, state, rng, drive)
             sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(net, state, t, count)

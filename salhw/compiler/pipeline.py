@@ -8,7 +8,9 @@ from dataclasses import replace
 from salhw.compiler.check import check
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
+from salhw.description.connectivity import count
 from salhw.description.network import Network
+from salhw.description.ties import transported
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, counted
 from salhw.diagnostics.arguments import described, instance_of, wrong
 from salhw.machine import NOTHING, Memory
@@ -76,11 +78,12 @@ def compile(
     if errors := _errors(rounded):
         raise _unsupported(net, target, errors)
     placement, _ = place(quantised, target)
+    transport = transported(net.ties, {p.name: count(p.weights, *net.ends(p.name)) for p in net.projections})
     report = Report(
         network=net.name,
         target=target.name,
         approximations=(*lowering.findings, *rounded),
-        notes=lowering.notes,
+        notes=(*lowering.notes, *filter(None, [transport])),
         used=placement.used,
         available=target.resources,
         memory=memory,

@@ -72,7 +72,7 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
         declared: dict[str, Capability] = getattr(target, where)
         return kind if section == where else next((name for name in (*preferred, *declared) if name in declared), "")
 
-    needs = SECTIONS[section][kind].needs if section in ("stimuli", "probes") else "spikes"
+    needs = SECTIONS[section][kind].needs if section in ("stimuli", "probes", "plasticity") else "spikes"
     cell = _cell(target, "membrane" if needs in ("rate", "spikes") else needs, kind if section == "neurons" else "")
     populations = [Population(name="a", size=2, neuron=made("neurons", cell))]
     form = kind if section == "connectivity" else (*_names(target.projections.get("connectivity")), "Dense")[0]
@@ -89,7 +89,7 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
             name = first("plasticity", "PairSTDP") or "PairSTDP"
             parts = {field: made(part.section, first(part.section, "Exponential") or "Exponential")
                      for field, part in parts_of(SECTIONS["plasticity"][name])}  # fmt: skip
-            rules = (made("plasticity", name, **parts),)
+            rules = (made("plasticity", name, **parts, **_names_of(SECTIONS["plasticity"][name])),)
         delay = target.projections.get("delay")
         weight = rigs.within(rigs.weight_range(lab), WEIGHT.ordinary)
         projections = (
@@ -103,11 +103,12 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
             ),
         )
+    model = SECTIONS.get(section, {}).get(kind)
+    owners = _names_of(model, needs) if model else {}
     traces: tuple[Trace, ...] = ()
-    if section == "averages" or kind == "Traces":
+    if section == "averages" or "t" in owners.values():
         average = made("averages", first("averages", "Boxcar") or "Boxcar")
-        traces = (Trace(name="t", population="a", of="membrane", window=average),)
-    owners = {"population": "x" if needs == "rate" else "a", "projection": "p", "trace": "t"}
+        traces = (Trace(name="t", population="a", of="inputs", window=average),)
     stimuli = (made("stimuli", kind, **owners),) if section == "stimuli" else ()
     probes: list[Any] = [made("probes", "Spikes", population="a")] if "Spikes" in target.probes else []
     if section == "probes":
@@ -116,6 +117,12 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
         name="example", dt=dt, populations=populations, projections=projections, stimuli=stimuli, probes=probes,
         traces=traces,
     )  # fmt: skip
+
+
+def _names_of(model: type[Kind], needs: str = "") -> dict[str, str]:
+    """What a kind's fields name in an example."""
+    named = {"population": "x" if needs == "rate" else "a", "projection": "p", "trace": "t"}
+    return {field: named[marker.names] for field, marker in structure(model) if marker.names}
 
 
 def _cell(target: Target, needs: str, kind: str = "") -> str:

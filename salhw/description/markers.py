@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+QUANTITIES = ("membrane", "inputs", "spikes")
+"""What a trace can be of."""
 Settable = Literal["always", "declared", "never"]
 
 

@@ -14,6 +14,7 @@ from salhw.description.markers import Structure
 from salhw.description.parts import Name, Population, Projection, Step
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie
 from salhw.description.traces import Trace
 from salhw.diagnostics import DescriptionError, UnknownNameError
 from salhw.diagnostics.arguments import as_path, known_name
@@ -38,10 +39,14 @@ class Network(Model):
     stimuli: Annotated[tuple[Stimulus, ...], Structure()] = ()
     probes: Annotated[tuple[Probe, ...], Structure()] = ()
     traces: Annotated[tuple[Trace, ...], Structure()] = ()
+    ties: Annotated[tuple[Tie, ...], Structure()] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
-        if findings := problems(self.dt, self.populations, self.projections, self.stimuli, self.probes, self.traces):
+        findings = problems(
+            self.dt, self.populations, self.projections, self.stimuli, self.probes, self.traces, self.ties
+        )
+        if findings:
             raise DescriptionError("", findings)
         return self
 

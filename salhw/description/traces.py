@@ -10,12 +10,10 @@ from pydantic import AfterValidator
 from salhw.description.fields import FloatArray, Milliseconds, Model
 from salhw.description.grid import in_steps
 from salhw.description.kinds import Kind
-from salhw.description.markers import Mark, PopulationName, Structure
+from salhw.description.markers import QUANTITIES, Mark, PopulationName, Structure
 from salhw.description.parts import Name
 from salhw.diagnostics.arguments import numbers
 from salhw.diagnostics.wording import invalid, shown
-
-QUANTITIES = ("membrane", "inputs", "spikes")
 
 
 class Average(Kind):

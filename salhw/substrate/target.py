@@ -41,7 +41,7 @@ class Target(Model):
     ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli``, ``probes`` and ``averages`` (of traces) map the
     kinds that the target has to their capabilities; a kind that is absent is not supported. ``host`` does so for the
     rules and windows that the computer beside the target works out where a rule allows it (``execution = "host"``) and
-    the target cannot.
+    the target cannot. ``ties`` is what copies of weights may be, None where there are none.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
@@ -64,6 +64,7 @@ class Target(Model):
     stimuli: dict[str, Capability] = Field(default_factory=dict)
     probes: dict[str, Capability] = Field(default_factory=dict)
     averages: dict[str, Capability] = Field(default_factory=dict)
+    ties: Capability | None = None
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
     weight_scales: dict[str, float] = Field(default_factory=dict)

@@ -31,6 +31,7 @@ from salhw import (
     PairSTDP,
     Poisson,
     Population,
+    PredictiveRule,
     Projection,
     Recording,
     Rectangular,
@@ -38,6 +39,8 @@ from salhw import (
     Sparse,
     Spikes,
     Target,
+    Teacher,
+    Tie,
     Trace,
     TriangularWindow,
 )
@@ -111,6 +114,29 @@ def each_average(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> 
         return {"window": t.window.replace(**change(t.window, dt))} if isinstance(t.window, kind) else {}
 
     return each_trace(of)
+
+
+def each_prediction(change: Callable[[PredictiveRule], dict[str, Any]]) -> Change:
+    """Fields of every rule that predicts."""
+
+    def of(rule: Any) -> Any:
+        return rule.replace(**change(rule)) if isinstance(rule, PredictiveRule) else rule
+
+    return each_projection(lambda p, _: p.replace(plasticity=tuple(map(of, p.plasticity))))
+
+
+def each_teacher(change: Callable[[Teacher], dict[str, Any]]) -> Change:
+    """Fields of every teacher."""
+
+    def of(s: Any) -> Any:
+        return s.replace(**change(s)) if isinstance(s, Teacher) else s
+
+    return lambda net: net.replace(stimuli=tuple(map(of, net.stimuli)))
+
+
+def each_tie(change: Callable[[Tie], dict[str, Any]]) -> Change:
+    """Fields of every tie."""
+    return lambda net: net.replace(ties=[tie.replace(**change(tie)) for tie in net.ties])
 
 
 def each_projection(change: Callable[[Projection, float], Projection]) -> Change:
@@ -273,21 +299,31 @@ class CoincidencesOnce(Tampering):
         return recording
 
 
-class WrittenGainsLost(Tampering):
-    """A gain that is written is read back, and does nothing."""
+class WritesLost(Tampering):
+    """What is written at some paths is read back, and does nothing."""
+
+    about = ""
 
     def __init__(self, session: Session, executable: Executable) -> None:
         super().__init__(session, executable)
         self.written: dict[str, Any] = {}
 
     def set(self, path: str, value: Any) -> None:
-        if ".inputs." in path:
+        if self.about in path:
             self.written[path] = value
         else:
             self.session.set(path, value)
 
     def get(self, path: str) -> Any:
         return self.written[path] if path in self.written else self.session.get(path)
+
+
+class WrittenGainsLost(WritesLost):
+    about = ".inputs."
+
+
+class WrittenTargetsLost(WritesLost):
+    about = ".target"
 
 
 class SignsKept(Tampering):
@@ -427,6 +463,26 @@ MUTANTS: list[Mutant] = [
         "trace-values",
         each_trace(lambda t, _: {"of": "membrane" if t.of == "inputs" else t.of}),
     ),
+    # predictions, teachers and ties
+    mutant(
+        "teacher and prediction swapped",
+        "predictive-rule",
+        each_prediction(lambda r: {"teacher": r.prediction, "prediction": r.teacher}),
+    ),
+    mutant("exponential link taken for logistic", "predictive-rule", each_prediction(lambda _: {"link": "logistic"})),
+    mutant(
+        "presynaptic spikes of a period counted once each",
+        "predictive-rule",
+        each_prediction(lambda r: {"update": "spike"}),
+    ),
+    mutant("target of a teacher 10 % off", "teacher-nudges", each_teacher(lambda s: {"target": 1.1 * s.target})),
+    mutant(
+        "a teacher sees the mean of all times", "teacher-nudges", each_trace(lambda _, dt: {"window": Boxcar(1e6 * dt)})
+    ),
+    mutant("written targets do nothing", "teacher-nudges", wrap=WrittenTargetsLost),
+    mutant("scale of a tie ignored", "ties-copy", each_tie(lambda _: {"scale": 1.0})),
+    mutant("transposition of a tie ignored", "ties-copy", each_tie(lambda _: {"transpose": False})),
+    mutant("copies made once", "ties-copy", each_tie(lambda _: {"every": 1e9})),
     # plasticity
     mutant(
         "causal and anticausal swapped",

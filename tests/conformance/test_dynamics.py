@@ -13,7 +13,7 @@ from salhw.conformance.runner import catalogue
 from salhw.substrate.capabilities import Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
-STEPWISE = {"lif-intervals", "psp-membrane", "input-gains", "trace-values"}
+STEPWISE = {"lif-intervals", "psp-membrane", "input-gains", "trace-values", "predictive-rule", "teacher-nudges"}
 """Checks of what takes the time-driven algorithm."""
 
 

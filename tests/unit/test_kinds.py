@@ -51,7 +51,7 @@ def ordinary(cls: type[Kind], dt: float) -> dict[str, Any]:
 def network(cls: type[Kind], fields: dict[str, Any], dt: float) -> tuple[dict[str, Any], str]:
     """The data of a network with one item of a kind, and the item's path."""
     item = {"kind": cls.model_fields["kind"].default, **fields}
-    needs = cls.needs if issubclass(cls, Stimulus | Probe) and cls.needs != "spikes" else "bias"
+    needs = cls.needs if issubclass(cls, Stimulus | Probe | PlasticityRule) and cls.needs != "spikes" else "bias"
     cell = next(model for model in Neuron.members.values() if needs in model.offers)
     a: dict[str, Any] = {"name": "a", "size": 2, "neuron": cell(**ordinary(cell, dt))}
     p: dict[str, Any] = {"name": "p", "pre": "a", "post": "a", "weights": [[0.0, 0.5], [0.5, 0.0]]}

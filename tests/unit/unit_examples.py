@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from salhw import (
     PairSTDP,
     Poisson,
     Population,
+    PredictiveRule,
     Projection,
     Rectangular,
     Source,
@@ -35,6 +37,8 @@ from salhw import (
     SpikeTimes,
     StateOccupancy,
     Target,
+    Teacher,
+    Tie,
     Trace,
     Traces,
     TriangularWindow,
@@ -94,13 +98,21 @@ def everything() -> Network:
                 plasticity=[stdp([0.1, 0.2], update="run end"), stdp(0.1, update="every 20 ms", bounds=(-1, 1))],
             ),
             Projection(name="ac", pre="a", post="c", weights=OneToOne(weight=[0.1, 0.2, 0.3]), kernel=Alpha()),
-            Projection(name="cc", pre="c", post="c", weights=AllToAll(weight=-0.1)),
+            Projection(
+                name="cc",
+                pre="c",
+                post="c",
+                weights=AllToAll(weight=-0.1),
+                plasticity=PredictiveRule("potential", "potential", learning_rate=0.1),
+            ),
+            Projection(name="copy", pre="c", post="c", weights=AllToAll(weight=0.0)),
         ],
         stimuli=[
             Poisson("s", rate=[20.0, 30.0], stop=50.0),
             SpikeTimes("a", [[1.0, 2.5], [], [7.0]]),
             Clamp("c", state=[1, 0], neurons=[0, 2], start=10.0),
             Current("b", amplitude=0.4, start=5.0, stop=60.0),
+            Teacher("c", "potential", target=[0.1, 0.2, 0.3], gain=0.5),
         ],
         probes=[
             Spikes("a"),
@@ -113,7 +125,9 @@ def everything() -> Network:
         traces=[
             Trace(name="drive", population="b", of="inputs.far", window=Boxcar(20.0)),
             Trace(name="activity", population="s", of="spikes", window=ExponentialTrace(7.0)),
+            Trace(name="potential", population="c", of="inputs", window=ExponentialTrace(7.0)),
         ],
+        ties=[Tie("copy", "cc", scale=2.0, transpose=True, every=3.0)],
     )
 
 
@@ -192,6 +206,19 @@ def projections(draw: st.DrawFn, name: str, chosen: list[Population], dt: float)
     )
 
 
+def predictions(names: list[str], dt: float) -> st.SearchStrategy[PredictiveRule]:
+    """Rules that read traces of these names."""
+    return st.builds(
+        PredictiveRule,
+        teacher=st.sampled_from(names),
+        prediction=st.sampled_from(names),
+        link=st.sampled_from(["logistic", "exponential"]),
+        learning_rate=numbers,
+        update=st.sampled_from(["spike", "run end", f"every {7 * dt} ms"]),
+        bounds=st.none() | st.just((-6.0, 6.0)),
+    )
+
+
 @st.composite
 def traces(draw: st.DrawFn, name: str, chosen: list[Population], dt: float) -> Trace:
     p = draw(st.sampled_from(chosen))
@@ -225,9 +252,24 @@ def networks(draw: st.DrawFn) -> Network:
     probes += [Weights(q.name, every=4 * dt) for q in linked if draw(st.booleans())]
     averaged = [draw(traces(f"t{k}", chosen, dt)) for k in range(draw(st.integers(0, 2)))]
     probes += [Traces(t.name, every=draw(st.none() | st.just(3 * dt))) for t in averaged if draw(st.booleans())]
+    for t in averaged:
+        if t.quantity != "spikes" and draw(st.booleans()):
+            size = next(p.size for p in chosen if p.name == t.population)
+            stimuli.append(Teacher(t.population, t.name, target=draw(one_or_each(size)), gain=draw(numbers)))
+    for k, q in enumerate(linked):
+        about = [t.name for t in averaged if t.population == q.post]
+        if about and isinstance(next(p.neuron for p in chosen if p.name == q.post), GLM) and draw(st.booleans()):
+            linked[k] = q.replace(plasticity=draw(predictions(about, dt)))
+    plain = [q for q in linked if not q.plasticity]
+    ties = [
+        Tie(q.name, o.name, scale=draw(numbers), every=draw(st.none() | st.just(2 * dt)))
+        for q, o in itertools.product(plain[:1], [q for q in linked if q.plasticity][:1])
+        if isinstance(o.weights, Dense) and (q.pre, q.post) == (o.pre, o.post)
+    ]
     return Network(
-        name="random", dt=dt, populations=chosen, projections=linked, stimuli=stimuli, probes=probes, traces=averaged
-    )
+        name="random", dt=dt, populations=chosen, projections=linked, stimuli=stimuli, probes=probes, traces=averaged,
+        ties=ties,
+    )  # fmt: skip
 
 
 # ways to break a network --------------------------------------------------------------------------------------------
@@ -312,6 +354,10 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield f"{path}.weights.post[0]", "SAL005", broken(*at, "weights", to=below)
         for r in range(len(q.plasticity)):
             rule = f"{path}.plasticity" if len(q.plasticity) == 1 else f"{path}.plasticity[{r}]"
+            if isinstance(q.plasticity[r], PredictiveRule):
+                yield f"{rule}.teacher", "SAL009", broken(*at, "plasticity", r, "teacher", to="nobody")
+                yield f"{rule}.link", "SAL005", broken(*at, "plasticity", r, "link", to="linear")
+                continue
             yield f"{rule}.causal.tau", "SAL005", broken(*at, "plasticity", r, "causal", "tau", to=-1.0)
             yield f"{rule}.learning_rate", "SAL003", broken(*at, "plasticity", r, "learning_rate", to=np.zeros((9, 9)))
             yield f"{rule}.update", "SAL005", broken(*at, "plasticity", r, "update", to="every 0 ms")
@@ -332,6 +378,9 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 "SAL005",
                 broken("stimuli", k, "times", to=[np.array([net.dt, 0.0]), *s.times[1:]]),
             )
+    for k in range(len(net.ties)):
+        yield f"ties[{k}].to", "SAL009", broken("ties", k, "to", to="nowhere")
+        yield f"ties[{k}].every", "SAL008", broken("ties", k, "every", to=1.5 * net.dt)
     for k, t in enumerate(net.traces):
         yield f"traces.{t.name}.population", "SAL009", broken("traces", k, "population", to="nowhere")
         yield f"traces.{t.name}.of", "SAL005", broken("traces", k, "of", to="inputs.")
