@@ -22,6 +22,7 @@ from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie
 from salhw.description.traces import Average, Trace
 from salhw.description.windows import Window
 from salhw.diagnostics import DescriptionError
@@ -72,14 +73,18 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
         declared: dict[str, Capability] = getattr(target, where)
         return kind if section == where else next((name for name in (*preferred, *declared) if name in declared), "")
 
-    needs = SECTIONS[section][kind].needs if section in ("stimuli", "probes", "plasticity") else "spikes"
-    cell = _cell(target, "membrane" if needs in ("rate", "spikes") else needs, kind if section == "neurons" else "")
+    model = SECTIONS.get(section, {}).get(kind)
+    needs = getattr(model, "needs", "spikes")
+    owners = _names_of(model, needs) if model else {}
+    traced = section == "averages" or "t" in owners.values()
+    wanted = {"membrane"} if needs in ("rate", "spikes") else {needs, "membrane"} if traced else {needs}
+    cell = _cell(target, wanted, kind if section == "neurons" else "")
     populations = [Population(name="a", size=2, neuron=made("neurons", cell))]
     form = kind if section == "connectivity" else (*_names(target.projections.get("connectivity")), "Dense")[0]
     fed = needs == "rate" or (section == "neurons" and kind != cell)
     if fed or not Connector.members[form].within_population:
         given = any("rate" in getattr(Neuron.members.get(name), "offers", ()) for name in target.neurons)
-        feeder = kind if section == "neurons" and fed else _cell(target, "rate") if fed or given else cell
+        feeder = kind if section == "neurons" and fed else _cell(target, {"rate"}) if fed or given else cell
         populations.append(Population(name="x", size=2, neuron=made("neurons", feeder)))
     pre = populations[-1].name
     projections: tuple[Projection, ...] = ()
@@ -103,10 +108,8 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
             ),
         )
-    model = SECTIONS.get(section, {}).get(kind)
-    owners = _names_of(model, needs) if model else {}
     traces: tuple[Trace, ...] = ()
-    if section == "averages" or "t" in owners.values():
+    if traced:
         average = made("averages", first("averages", "Boxcar") or "Boxcar")
         traces = (Trace(name="t", population="a", of="inputs", window=average),)
     stimuli = (made("stimuli", kind, **owners),) if section == "stimuli" else ()
@@ -125,11 +128,11 @@ def _names_of(model: type[Kind], needs: str = "") -> dict[str, str]:
     return {field: named[marker.names] for field, marker in structure(model) if marker.names}
 
 
-def _cell(target: Target, needs: str, kind: str = "") -> str:
-    """A kind of neuron that offers what is needed: ``kind``, or the first of the target's, or else of any."""
+def _cell(target: Target, needs: set[str], kind: str = "") -> str:
+    """A kind of neuron that offers all that is needed: ``kind``, or the first of the target's, or else of any."""
     declared = [name for name in ("GLM", "LIF", *target.neurons) if name in target.neurons]
     offers = {name: cls.offers for name, cls in Neuron.members.items()}
-    return next(name for name in (kind, *declared, *offers) if needs in offers.get(name, ()))
+    return next(name for name in (kind, *declared, *offers) if needs <= {*offers.get(name, ())})
 
 
 def _weights(form: str, value: float, recurrent: bool) -> Connector:
@@ -171,6 +174,12 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
     return net.replace(projections=[p])
 
 
+def tied(net: Network) -> Network:
+    """The example with a copy of its projection."""
+    (p,) = net.projections
+    return net.replace(projections=[p, p.replace(name="q")], ties=[Tie(projection="q", to="p")])
+
+
 def fields(target: Target) -> Iterator[tuple[str, str, Capability, type[Model]]]:
     """(section, kind, capability, model) of everything that the target declares fields of."""
     yield "projections", "", target.projections, Projection
@@ -189,6 +198,8 @@ def declared(lab: Lab) -> Iterator[Example]:
         yield from _changed("dt", example(lab), "network", "dt", lab.dt / 2, target)
     for kind in _names(target.projections.get("connectivity")):
         yield Example(f"projections.connectivity = {kind}", example(lab, "connectivity", kind), target)
+    if target.ties is not None and target.kernels:
+        yield Example("ties", tied(example(lab)), target)
     for section, kind, capability, model in fields(target):
         if section in ("kernels", "projections") and not target.kernels:
             continue
@@ -245,6 +256,8 @@ def undeclared(lab: Lab) -> Iterator[Example]:
                 continue
             without = target.replace(**{section: {name: c for name, c in have.items() if name != kind}})
             yield Example(f"{section}.{kind}", example(lab, section, kind), without, "SAL101")
+    if target.kernels:
+        yield Example("ties", tied(example(lab)), target.replace(ties=None), "SAL101")
     forms = rigs.forms(lab)
     for form in Connector.members if target.kernels else ():
         fewer = target.projections | {"connectivity": tuple(name for name in forms if name != form)}

@@ -28,7 +28,7 @@ class Address:
     """One array of a session: ``shape`` without the instance dimension. ``owner`` is the population or projection that
     has it, ``rule`` counts a projection's rules or a network's stimuli, ``part`` names the part of the rule that the
     field is of, or the named input that a gain is of. ``allowed`` is what may be written, None for any number;
-    ``limit`` says whose range that is. A ``copy_of`` other weights, at their path, is not written itself. The diagonal
+    ``limit`` says whose range that is. A ``copy_of`` other weights, at their path, is not changed itself. The diagonal
     of a ``hollow`` matrix holds no synapses."""
 
     path: str
@@ -191,7 +191,7 @@ def as_written(
         SessionError: it does not broadcast, is not of finite numbers, or lies outside ``address.allowed``.
     """
     array = as_numbers(address, value, instances)
-    if address.copy_of:
+    if address.copy_of and not np.array_equal(array, held()):
         supported = f"a copy of {address.copy_of}, which nobody writes"
         raise session_error("SAL403", address.path, "a write", supported, f"write {address.copy_of}")
     if address.allowed is None:

@@ -68,7 +68,7 @@ def input_gains(lab: Lab) -> Evidence:
 
     Exact: no sample may be further from that than declared (membrane).
     """
-    margin, net = lab.accuracy("membrane"), network(lab)
+    net, margin = network(lab), lab.accuracy("membrane")
     cell = net.population("y").neuron
     gains = np.array([[cell.input_gains.get(p.into or "", 1.0)] * 2 for p in net.projections])
     parts, worst = _without_gains(net), []

@@ -70,9 +70,9 @@ def trace_values(lab: Lab) -> Evidence:
 
     Exact: no sample may be further from that than declared (membrane).
     """
-    margin = lab.accuracy("membrane")
     if not lab.target.averages:
         raise rigs.missing("averages", "any", ())
+    margin = lab.accuracy("membrane")
     averages = {
         kind: rigs.fitted(Average.members[kind], capability, lab.dt, {"duration": 20 * lab.dt, "tau": 15 * lab.dt})
         for kind, capability in lab.target.averages.items()
