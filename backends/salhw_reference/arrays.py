@@ -151,6 +151,7 @@ class StateArrays(NamedTuple):
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
     mean: FloatArray  # (C,) traces as they are after the last step
     total: FloatArray  # (C,) sums over boxcars
+    turn: IntArray  # (T,) where in its rings a boxcar writes next
     history: FloatArray  # values inside the boxcars, a ring for each neuron
     sent: IntArray  # (R, N) spikes since the last update of a rule that predicts
     target: FloatArray  # of each teacher and neuron

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.jit import helper, inlined
+from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BOXCAR, INPUTS, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
 
 
@@ -51,21 +51,22 @@ def round_up(state, first, length, at):
     state.total[at] = total
 
 
-@helper
+@inlined
 def follow_traces(net, state, t, count):
     """Move all traces on with step t, whose ``count`` spikes are known."""
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
     for k in range(len(net.average)):
-        trace = net.average[k]
+        trace, turn = net.average[k], state.turn[k]
+        state.turn[k] = turn + 1 if turn + 1 < trace.length else 0
         for n in range(trace.first, trace.end):
             value, at = value_now(net, state, k, n), trace.column + n - trace.first
             if trace.window == BOXCAR:
                 first = trace.ring + (n - trace.first) * trace.length
-                place = first + t % trace.length
+                place = first + turn
                 state.total[at] += value - state.history[place]
                 state.history[place] = value
-                if place == first + trace.length - 1:
+                if turn == trace.length - 1:
                     round_up(state, first, trace.length, at)
                 state.mean[at] = state.total[at] / min(t + 1, trace.length)
             elif t == 0:
@@ -102,7 +103,7 @@ def rate_of(net, state, k, link, dt, n):
     return np.exp(u) / (net.refractory[n] * dt)
 
 
-@helper
+@inlined
 def nudge(net, state):
     """What the teachers add at this step, from the traces as the step before has left them."""
     state.nudge[:] = 0.0

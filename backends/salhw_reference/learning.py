@@ -23,7 +23,7 @@ def instance(batch, b):
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
-        batch.mean[b], batch.total[b], batch.history[b],
+        batch.mean[b], batch.total[b], batch.turn[b], batch.history[b],
         batch.sent[b], batch.target[b], batch.nudging[b], batch.nudge[b], batch.chance[b],
     )  # fmt: skip
 
@@ -268,7 +268,8 @@ def periodic_update(net, state, t):
     if due:
         apply_updates(net, state, PERIODIC, t)
         copy_weights(net, state, t, True)
-    copy_weights(net, state, t, False)
+    if len(net.tie) > 0:
+        copy_weights(net, state, t, False)
     return due
 
 

@@ -50,6 +50,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         trace=full((r, 2, n), 0.0, np.float64),
         mean=full((columns,), 0.0, np.float64),
         total=full((columns,), 0.0, np.float64),
+        turn=full((len(net.average),), 0),
         history=full((history(net),), 0.0, np.float64),
         sent=full((r, n), 0),
         target=full((taught,), 0.0, np.float64),
