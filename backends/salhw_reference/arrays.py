@@ -65,9 +65,9 @@ SPIKE = _record(step=np.int64, neuron=np.int64)
 OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
-SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, mean=np.int64)
+SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
 """Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the first one of
-its trace in ``mean`` (-1: membranes)."""
+its trace in ``mean`` (-1: membranes). No field may be called like a method of numpy's records."""
 
 AVERAGE = _record(
     of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
@@ -86,8 +86,8 @@ been; the next forced spike; how many spikes wait to be taken; the hazard until 
 event-driven algorithm, negative if not drawn yet."""
 
 
-TEACHER = _record(trace=np.int64, first=np.int64, end=np.int64, column=np.int64)
-"""Of a teacher: its trace, its neurons, and the first of its columns in ``target`` and ``nudging``."""
+TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64)
+"""Of a teacher: the trace that it reads, its neurons, and the first of its columns in ``target`` and ``nudging``."""
 
 TIE = _record(projection=np.int64, first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their projection and synapses, the steps between copyings (0: at once), and a factor."""

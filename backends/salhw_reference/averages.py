@@ -111,5 +111,5 @@ def nudge(net, state):
         teacher = net.teacher[k]
         for n in range(teacher.first, teacher.end):
             at = teacher.column + n - teacher.first
-            state.nudge[n] += state.nudging[at] * (state.target[at] - potential_of(net, state, teacher.trace, n))
+            state.nudge[n] += state.nudging[at] * (state.target[at] - potential_of(net, state, teacher.reads, n))
             state.touched[n] = 1

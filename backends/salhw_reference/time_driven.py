@@ -38,9 +38,9 @@ def sample(net, state, rows, origin, t, traces):
     """Write the potentials of this step where a probe asks for them, or the means of ``traces``."""
     for m in range(len(net.samples)):
         probe = net.samples[m]
-        if t % probe.every == 0 and (probe.mean >= 0) == traces:
+        if t % probe.every == 0 and (probe.traced >= 0) == traces:
             for n in range(probe.end - probe.first):
-                value = state.mean[probe.mean + n] if traces else state.potential[probe.first + n]
+                value = state.mean[probe.traced + n] if traces else state.potential[probe.first + n]
                 rows[t // probe.every - origin[m], probe.column + n] = value
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -207,6 +211,21 @@ def test_a_report_says_that_a_network_transports_weights_and_counts_the_copies()
     with salhw.compile(described, "reference").open() as session:
         up, down = (session.get(f"projections.{name}.weights")[0] for name in ("up", "down"))
     assert down.tolist() == [-up[1, 2], -up[0, 0]]
+
+
+def test_the_algorithm_runs_as_plain_python(tmp_path: Path) -> None:
+    """NUMBA_DISABLE_JIT=1, for a debugger: no field of a record is hidden by a method of numpy's; to the rounding of exp."""
+    described = net(ties=(Tie("down", "up", transpose=True),))
+    path = described.save(tmp_path / "net.json")
+    program = (
+        "import sys, numpy as np, salhw; r = salhw.run(salhw.load(sys.argv[1]), duration=40.0, seed=2)\n"
+        "np.save(sys.argv[2], np.concatenate([r.membrane['b'].values[0], r.traces['spikes'].values[0]]))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program, str(path), str(tmp_path / "plain.npy")]
+    subprocess.run(command, check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    r = salhw.run(described, duration=40.0, seed=2)
+    compiled = np.concatenate([r.membrane["b"].values[0], r.traces["spikes"].values[0]])
+    np.testing.assert_allclose(np.load(tmp_path / "plain.npy"), compiled, atol=1e-12)
 
 
 # Urbanczik and Senn ---------------------------------------------------------------------------------------------------

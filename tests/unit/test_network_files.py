@@ -220,7 +220,7 @@ def test_damaged_arrays_are_refused(tmp_path: Path, damage: Callable[[Path, Path
 
 ANNOTATIONS = {"title", "description", "default", "discriminator", "$defs", "$schema"}
 TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "null": type(None), "number": (int, float)}
-TYPES["integer"] = int
+TYPES |= {"integer": int, "boolean": bool}
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
@@ -231,7 +231,7 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     for key, wanted in schema.items():
         match key:
             case "type":
-                good &= isinstance(value, TYPES[wanted]) and not isinstance(value, bool)
+                good &= isinstance(value, TYPES[wanted]) and isinstance(value, bool) == (wanted == "boolean")
             case "const":
                 good &= value == wanted
             case "enum":
