@@ -214,7 +214,7 @@ def test_a_report_says_that_a_network_transports_weights_and_counts_the_copies()
 
 
 def test_the_algorithm_runs_as_plain_python(tmp_path: Path) -> None:
-    """NUMBA_DISABLE_JIT=1, for a debugger: no field of a record is hidden by a method of numpy's; to the rounding of exp."""
+    """NUMBA_DISABLE_JIT=1, for a debugger, to rounding: no field of a record is hidden by a method of numpy's."""
     described = net(ties=(Tie("down", "up", transpose=True),))
     path = described.save(tmp_path / "net.json")
     program = (
