@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,9 @@ from salhw.diagnostics import DescriptionError, UnknownNameError
 from salhw.diagnostics.arguments import as_path, known_name
 from salhw.diagnostics.html import ROWS, section, table
 from salhw.diagnostics.wording import shortened_list
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 T = TypeVar("T")
 
@@ -92,6 +95,12 @@ class Network(Model):
         """What it consists of, for notebooks."""
         title, parts = self._summary()
         return section(title, *(table(rows, (sort, "")) for sort, rows in parts.items()))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw populations as boxes, projections as arrows and stimuli; see ``salhw.plots.diagram``."""
+        from salhw.plots.diagrams import diagram
+
+        return diagram(self, ax)
 
     def save(self, path: str | Path) -> Path:
         """Write versioned JSON; arrays above 4096 elements go to an HDF5 file beside it, NAME.HASH.h5.

@@ -19,6 +19,7 @@ from salhw.diagnostics.wording import shortened_list
 if TYPE_CHECKING:
     import neo
     import xarray as xr
+    from matplotlib.axes import Axes
 
 
 V = TypeVar("V")
@@ -148,7 +149,8 @@ class Recording:
             tables = {"spike times": self.spikes, "membrane": self.membrane_traces, "states": self.occupancy_counts}
             also = [what for what, known in tables.items() if name in known]
             rate = count.mean() * 1000.0 / self.duration
-            text = f"{counted('neuron', range(count.shape[1]))}, {counted('spike', range(count.sum()))}, {rate:.4g} Hz on average"
+            many = counted("neuron", range(count.shape[1])), counted("spike", range(count.sum()))
+            text = f"{', '.join(many)}, {rate:.4g} Hz on average"
             rows.append((name, f"{text}; {', '.join(also)}" if also else text))
         for name, trace in self.weight_traces.items():
             rows.append(
@@ -231,6 +233,35 @@ class Recording:
             coords["time"] = ("time", time, {"units": "ms"})
         attrs = {"units": units} if units else {}
         return xr.DataArray(values, dims=("instance", *dims), coords=coords, name=name, attrs=attrs)
+
+    def plot(self, ax: Axes | None = None, *, instance: int = 0) -> Axes:
+        """Draw the spikes of the instance at position ``instance`` with its rates, and below them membranes where they
+        were recorded; see ``salhw.plots.overview``. Into an ``ax`` that is given go spikes and rates alone, see
+        ``salhw.plots.raster``.
+
+        Raises:
+            SessionError: there is no such instance.
+        """
+        from salhw.plots.recordings import overview, raster
+
+        return overview(self, instance=instance) if ax is None else raster(self, ax, instance=instance)
+
+    def plot_weights(
+        self,
+        projection: str | None = None,
+        ax: Axes | None = None,
+        *,
+        nominal: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> Axes:
+        """Draw recorded weights over time, the band over instances around their mean; ``nominal`` weights as dashed
+        lines. See ``salhw.plots.weights_over_time``.
+
+        Raises:
+            UnknownNameError: the weights of that projection were not recorded.
+        """
+        from salhw.plots.recordings import weights_over_time
+
+        return weights_over_time(self, ax, projection=projection, nominal=nominal)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one HDF5 file.
