@@ -60,7 +60,7 @@ FACADES = {
     ("salhw.description.network", "salhw.plots.diagrams"),
     ("salhw.session.recording", "salhw.plots.recordings"),
 }
-"""``save``, ``load`` and ``plot``, which a user looks for at what is saved or drawn; they import when they are called."""
+"""``save``, ``load`` and ``plot``, which a user looks for at what is saved or drawn; they import when called."""
 
 
 @cache
