@@ -2,7 +2,7 @@
 
 Every function takes the axes to draw into as ``ax`` and returns them. Without ``ax`` it makes a figure of its own that
 pyplot knows nothing of: nothing is left in memory, nothing is global, no display is needed, threads may draw. In a
-notebook such axes show their figure when they are a cell's result; in a script, ``ax.figure.savefig(path)`` saves it.
+notebook such axes show their figure when they are a cell's result; in a script, ``ax.figure.savefig`` saves it.
 For pyplot's windows pass ``ax=plt.gca()``.
 
 Colours are Okabe and Ito's, which people of every colour vision can tell apart. matplotlib is imported when something

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from salhw.io.files import picture_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -60,17 +62,13 @@ def axes_below(ax: Axes, share: float = 0.3) -> Axes:
 @cache
 def _shown_axes() -> type[Axes]:
     """Axes that a notebook shows; made when matplotlib is needed."""
-    from io import BytesIO
-
     from matplotlib.axes import Axes
 
     class ShownAxes(Axes):
         """matplotlib's axes; a notebook shows the figure that they are in."""
 
         def _repr_png_(self) -> bytes:
-            image, figure = BytesIO(), cast("Figure", self.figure)
-            figure.savefig(image, format="png", dpi=110)
-            return image.getvalue()
+            return picture_of(cast("Figure", self.figure), "png", dpi=110)
 
     return ShownAxes
 
