@@ -41,8 +41,8 @@ def diagram(net: Network, ax: Axes | None = None) -> Axes:
     """
     places, lines = _places(net), _list(net)
     middles = np.array([middle for middle, _ in places.values()])
-    room = np.array([1.4, 2.6 if len(places) > 1 else 2.0])
-    low, high = middles.min(axis=0) - BOX - room + (0.2, 1.4), middles.max(axis=0) + BOX + room - (0.2, 0.8)
+    below = 2.4 if any(out[1] < 0 for _, out in places.values()) else 1.0
+    low, high = middles.min(axis=0) - (3.6, below), middles.max(axis=0) + (3.6, 2.8)
     beside = max(LETTER * len(text) for text, _ in lines) / UNIT if lines else 0.0
     low[1] = min(low[1], high[1] - LINE * (len(lines) + 1) / UNIT)
     wide, tall = (high - low + (beside, 0.0)) * UNIT

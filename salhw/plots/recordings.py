@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROWS = 60
-"""The most neurons that a raster shows."""
+"""The most neurons that a raster shows, but for populations that are small beside others."""
+FEW = 3
+"""Of which it shows so many."""
 MARKS = 80
 """The most spikes of one neuron that a raster shows: more could not be told apart."""
 TRACES = 5
@@ -99,9 +101,11 @@ def _population(recording: Recording, name: str) -> str:
 
 
 def _rows(sizes: Mapping[str, int], most: int) -> dict[str, IntArray]:
-    """The neurons of each population to show: all, or a share of ``most`` in proportion, at least one."""
+    """The neurons of each population to show: all, or a share of ``most`` in proportion, but no fewer than FEW."""
     total = sum(sizes.values())
-    return {name: picked(size, size if total <= most else max(1, most * size // total)) for name, size in sizes.items()}
+    return {
+        name: picked(size, size if total <= most else max(FEW, most * size // total)) for name, size in sizes.items()
+    }
 
 
 def window(recording: Recording, instance: int, rows: Mapping[str, IntArray]) -> tuple[float, float]:
@@ -138,7 +142,7 @@ def _name_rows(ax: Axes, rows: Mapping[str, IntArray], sizes: Mapping[str, int])
         ((name, neurons),) = rows.items()
         marked = picked(len(neurons), 8)
         ax.set_yticks(marked, [str(neurons[k]) for k in marked])
-        ax.set_ylabel(f"neurons of {told[name]} shown" if len(neurons) < sizes[name] else f"neuron of {name}")
+        ax.set_ylabel(f"{told[name]} neurons" if len(neurons) < sizes[name] else f"{shortened(name, 18)}, neuron")
         return
     ends = np.cumsum([0, *map(len, rows.values())])
     ax.set_yticks((ends[:-1] + ends[1:] - 1) / 2, [text.replace(", ", "\n", 1) for text in told.values()], fontsize=8)
@@ -156,7 +160,7 @@ def _rates_beside(ax: Axes, rates: Sequence[FloatArray]) -> None:
         beside.barh(first + np.arange(len(rate)), rate, height=0.8, color=COLOURS[k % len(COLOURS)])
         first += len(rate)
     beside.tick_params(labelleft=False, left=False)
-    beside.set(xlabel="rate (Hz)", xlim=(0.0, 1.05 * max([*map(np.max, rates), 1e-9])))
+    beside.set(xlabel="rate (Hz)", xlim=(0.0, 1.05 * max(map(np.max, rates)) or 1.0))
     beside.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))  # zero would touch the last of the times
     tidy(beside).grid(axis="y", visible=False)
 
@@ -249,7 +253,8 @@ def weights_over_time(
     if not single:
         told = "median, central 50 and 90 %" + (f" of {copies} {recording.instances_are}s" if copies > 1 else "")
     tidy(ax, told, size=8)
-    legend_beside(ax, "pre → post" if single else "")
+    matrices = all(recording.weight_traces[name].values.ndim == 4 for name in names)
+    legend_beside(ax, "pre → post" if single and matrices else "")
     return ax
 
 

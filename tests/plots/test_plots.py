@@ -135,7 +135,7 @@ def test_of_a_large_network_some_neurons_are_drawn_and_the_label_says_so() -> No
     assert len(membrane.lines) == 5
     assert membrane.get_legend().get_title().get_text() == "5 of 2,000"
     several = raster(recorded({"n": 2000, "m": 3}, spikes=5))
-    assert [tick.get_text() for tick in several.get_yticklabels()] == ["n\n59 of 2,000", "m\n1 of 3"]
+    assert [tick.get_text() for tick in several.get_yticklabels()] == ["n\n59 of 2,000", "m\n3"]
 
 
 def test_of_a_long_run_the_end_is_drawn_and_the_label_says_so() -> None:
