@@ -42,7 +42,8 @@ def diagram(net: Network, ax: Axes | None = None) -> Axes:
     places, lines = _places(net), _list(net)
     middles = np.array([middle for middle, _ in places.values()])
     below = 2.4 if any(out[1] < 0 for _, out in places.values()) else 1.0
-    low, high = middles.min(axis=0) - (3.6, below), middles.max(axis=0) + (3.6, 2.8)
+    low = middles.min(axis=0) - np.array([3.6, below])
+    high = middles.max(axis=0) + np.array([3.6, 2.8])
     beside = max(LETTER * len(text) for text, _ in lines) / UNIT if lines else 0.0
     low[1] = min(low[1], high[1] - LINE * (len(lines) + 1) / UNIT)
     wide, tall = (high - low + (beside, 0.0)) * UNIT
