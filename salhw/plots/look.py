@@ -85,8 +85,11 @@ def tidy(ax: Axes, title: str = "", size: int = 10) -> Axes:
 def band(values: npt.ArrayLike, centre: Centre = "mean") -> npt.NDArray[np.float64]:
     """The centre and both ends of the band over the first dimension, (3, ...); NaN counts as missing."""
     array = np.asarray(values, dtype=np.float64)
-    middle, *ends = np.nanquantile(array, (0.5, *BANDS[centre]), axis=0)
-    return np.stack([np.nanmean(array, axis=0) if centre == "mean" else middle, *ends])
+    known = np.isfinite(array).any(axis=0)  # numpy warns of columns without a number
+    middle, *ends = np.nanquantile(array[:, known], (0.5, *BANDS[centre]), axis=0)
+    drawn = np.full((3, *array.shape[1:]), np.nan)
+    drawn[:, known] = np.nanmean(array[:, known], axis=0) if centre == "mean" else middle, *ends
+    return drawn
 
 
 def curve(

@@ -220,9 +220,11 @@ def test_curves_are_means_with_bands_over_chips() -> None:
     assert len(ax.collections) == 1  # one chip has no band
     assert (ax.lines[0].get_color(), ax.get_ylabel()) == (COLOURS[0], "gap")
     assert band(values, "median") == pytest.approx(np.quantile(values, (0.5, 0.25, 0.75), axis=0))
-    assert band(np.where(values < -1, np.nan, values))[0] == pytest.approx(
-        np.nanmean(np.where(values < -1, np.nan, values), 0)
-    )
+    missing = np.where(values < -1, np.nan, values)
+    assert band(missing)[0] == pytest.approx(np.nanmean(missing, axis=0))
+    missing[:, 2] = np.nan
+    assert np.isnan(band(missing)).all(axis=0).tolist() == [k == 2 for k in range(7)]
+    assert band(np.arange(5.0), "median").tolist() == [2.0, 1.0, 3.0]
 
 
 def test_matrices_share_one_scale_and_difference_is_effective_minus_nominal() -> None:
