@@ -15,8 +15,9 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.diagnostics import CalibrationError, Diagnostic, file_error
+from salhw.diagnostics import CalibrationError, Diagnostic, counted, file_error
 from salhw.diagnostics.arguments import as_path
+from salhw.diagnostics.html import section, table
 from salhw.io import hdf5
 from salhw.session.calibration import Map
 from salhw.session.compiled import Compiled
@@ -26,6 +27,7 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_calibration.kinds import stochastic
 from salhw_calibration.measuring import refused
+from salhw_calibration.summary import Summarised
 from salhw_calibration.verdict import Deviations, Verdict, judged
 
 Bools = npt.NDArray[np.bool_]
@@ -33,8 +35,8 @@ FORMAT, VERSION = "salhw.calibration", 3
 LEAST = 0.1  # gain or slope: what is weaker, or acts the other way round, cannot be corrected
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Summarised):
     """Measured corrections for some chips of one target. Places are those of ``Executable.placement``, ascending.
 
     Args:
@@ -72,6 +74,18 @@ class Calibration:
     spread: Mapping[str, FloatArray]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     moments: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def _title(self) -> str:
+        return f"Calibration of {self.target}, wafer {self.wafer}: {counted('chip', self.ids)}"
+
+    def _repr_html_(self) -> str:
+        """What was calibrated and how well, for notebooks."""
+        rows = [
+            (name, f"{entry['yield']:.1%}", f"{entry['before']:.3g}", f"{entry['after']:.3g}", entry.get("verdict", ""))
+            for name, entry in self.summary.items()
+        ]
+        head = ("quantity", "calibrated", "spread before", "after", "verdict")
+        return section(self._title(), table(rows, head), note=f"hash {self.content_hash[:16]}")
 
     @property
     def weight_yield(self) -> FloatArray:

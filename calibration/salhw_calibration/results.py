@@ -12,6 +12,7 @@ from salhw.description.fields import FloatArray, Model
 from salhw.diagnostics.arguments import checked_ids, known_name
 from salhw.substrate.chip import Chip
 from salhw_calibration.measuring import MeasurementError, level_of
+from salhw_calibration.summary import Summarised
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,8 +61,8 @@ def as_plain(result: Any) -> dict[str, Any]:
     return {field.name: plain(getattr(result, field.name)) for field in fields(result)}
 
 
-@dataclass(frozen=True, eq=False)
-class EffectiveWeights:
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectiveWeights(Summarised):
     """Measured weights, in the description's units (docs/calibration.md).
 
     Args:

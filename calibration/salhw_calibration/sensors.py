@@ -18,6 +18,7 @@ from salhw_calibration.measuring import MeasurementError, Progress, level_of, re
 from salhw_calibration.pair_fit import Fit, Listed, Trains, fit, listed, of_projection, shape_and_slope
 from salhw_calibration.results import instance_ids
 from salhw_calibration.sensor_protocol import Block, SensorProtocol, block
+from salhw_calibration.summary import Summarised
 
 PILOT = 0.02  # share of the recording that counts pairs without learning, so that updates hold as many as they can
 
@@ -30,8 +31,8 @@ class Lags:
     share: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class CorrelationSensors:
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrelationSensors(Summarised):
     """What synapses make of pairs, per plastic projection, (instance, branch, post, pre), the causal branch first. NaN
     where there is no synapse, or where the pairs do not tell.
 

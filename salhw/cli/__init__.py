@@ -20,6 +20,7 @@ from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
 from salhw.cli.network_settings import built, settings
+from salhw.cli.pictures import drawn, picture_place
 from salhw.cli.places import Force, saved, writable
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import (
@@ -206,13 +207,15 @@ def run(
     wafer: Wafer = 0,
     calibration: CalibrationFile = None,
     given: Settings = None,
-    out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording.")] = None,
+    out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording; its picture goes beside.")] = None,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Save a picture beside the recording.")] = True,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Compile a network, run it, and tell rates and weights; the recording goes to --out."""
+    """Compile a network, run it, and tell rates and weights; the recording and its picture go to --out."""
     with reported(json):
         path = writable(out, force, ".h5", ".hdf5") if out else None
+        picture = picture_place(path, force) if path and plot else None
         executable = compile(_network(net, given), resolve(target), calibration=loaded(calibration))
         picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
         with executable.open(instances=instances, chips=picked, seed=seed) as session:
@@ -222,13 +225,19 @@ def run(
             weights = {name: _synaptic(executable.network, name, session) for name in names}
         if path:
             saved(lambda place: save_recording(recording, place, new=not force), path)
+        failure = drawn(recording, executable.source, picture, new=not force) if picture else ""
+        picture = None if failure else picture
         result = _run_result(executable.network, executable.report, recording, weights)
         if json:
-            print_json(result | {"out": str(path) if path else None})
+            files = {"out": str(path) if path else None, "picture": str(picture) if picture else None}
+            print_json(result | files | ({"picture_failed": failure} if failure else {}))
         else:
             _print_run(result)
             if path:
-                typer.echo(f"The recording is in {path}; salhw.Recording.load({str(path)!r}) reads it.")
+                also = f", its picture in {picture}" if picture else ""
+                typer.echo(f"The recording is in {path}{also}; salhw.Recording.load({str(path)!r}) reads it.")
+                if failure:
+                    typer.echo(f"No picture could be saved: {failure}", err=True)
             else:
                 typer.echo("The recording was not saved: --out FILE.h5 does.")
 

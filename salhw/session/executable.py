@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.diagnostics import CalibrationError, Diagnostic, SessionError
+from salhw.diagnostics import CalibrationError, Diagnostic, SessionError, counted
 from salhw.diagnostics.arguments import checked_ids, checked_seed, sequence_of
+from salhw.diagnostics.html import section, table
 from salhw.machine import NOTHING, Memory, refuse_instances
 from salhw.session.calibration import Calibration, as_lines, check_chips
 from salhw.session.compiled import Compiled
@@ -107,6 +108,20 @@ class Report:
         lines += [f"  {line}" for line in as_lines(self.calibration)] if self.calibration else []
         lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The same as tables, for notebooks."""
+        amounts = [(name, f"{count:,}", f"{self.available.get(name, 0):,}" if name in self.available else "")
+                   for name, count in self.used.items()]  # fmt: skip
+        rows = [(item.code, item.path, item.asked, item.supported) for item in self.approximations]
+        notes = [(line.strip(),) for line in (*self.notes, *(as_lines(self.calibration) if self.calibration else ()))]
+        return section(
+            f"{self.network} on {self.target}",
+            table(amounts, ("occupies", "", "available")),
+            table(notes),
+            table(rows, ("approximated", "where", "asked", "size")),
+            note=f"{self.memory}; {counted('approximation', rows)}",
+        )
 
     def as_dict(self) -> dict[str, object]:
         """The report as plain data, for ``--json``."""

@@ -70,6 +70,12 @@ class Target(Model):
     ideal_accuracy: dict[str, float] = Field(default_factory=dict)
     options: dict[str, Option] = Field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Its name and backend; all else fills several screens."""
+        return f"Target(name={self.name!r}, backend={self.backend!r})"
+
+    __str__ = __repr__
+
     @classmethod
     def from_toml(cls, path: Path) -> Target:
         """Read a target file.
