@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
+FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
 """A block: its language, the file that it quotes if it does, its text."""
 
 RUN = re.compile(r"^```(python|console)\n(.*?)^```\n(?:\n```text\n.*?^```\n)?", re.M | re.S)

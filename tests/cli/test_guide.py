@@ -19,8 +19,8 @@ from salhw.description.plasticity import Pairing, constructors
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "guide.md").read_text(encoding="utf-8")
-WALL_TIME = re.compile(r"(?<=, run in )[0-9.]+ s")
-KINDS = [cls for group in Kind.__subclasses__() for cls in group.members.values() if cls.__module__.startswith("salhw.")]
+MEMBERS = [cls for group in Kind.__subclasses__() for cls in group.members.values()]
+KINDS = [cls for cls in MEMBERS if cls.__module__.startswith("salhw.")]  # tests define others
 SHORT = [f for name, f in inspect.getmembers(constructors, inspect.isfunction)
          if f.__module__ == constructors.__name__ and not name.startswith("_")]  # fmt: skip
 
@@ -35,7 +35,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 
 def test_what_it_shows_is_what_its_code_prints(done: tuple[str, Path]) -> None:
     """``make guide`` writes it anew."""
-    assert WALL_TIME.sub("", done[0]).splitlines() == WALL_TIME.sub("", GUIDE).splitlines()
+    assert done[0].splitlines() == GUIDE.splitlines()
 
 
 def test_all_its_code_is_run() -> None:
@@ -44,12 +44,13 @@ def test_all_its_code_is_run() -> None:
 
 
 def test_its_pictures_are_what_its_code_draws(done: tuple[str, Path]) -> None:
-    """Another seed moves a picture's pixels by 8 of 255 (rms) and more: the raster's, which has the thinnest lines."""
+    """Another seed changes the raster by 39 of 255 (rms over the pixels) and the weights by 22; the same one by 0, and
+    other versions of matplotlib by how they set letters."""
     named = [DOCS / name for name in PICTURE.findall(GUIDE)]
     assert set(named) == {*(DOCS / "guide").glob("*")}
     for picture in named:
         assert picture.stat().st_size < 60_000
-        assert compare_images(str(picture), str(done[1] / picture.name), tol=4) is None
+        assert compare_images(str(picture), str(done[1] / picture.name), tol=10) is None
 
 
 def rows(name: str, fields: list[str]) -> list[str]:
