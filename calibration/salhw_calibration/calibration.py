@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import CalibrationError, Diagnostic, counted, file_error
 from salhw.diagnostics.arguments import as_path
-from salhw.diagnostics.html import section, table
 from salhw.io import hdf5
 from salhw.session.calibration import Map
 from salhw.session.compiled import Compiled
@@ -75,17 +74,16 @@ class Calibration(Summarised):
     provenance: Mapping[str, Any] = field(default_factory=dict)
     moments: Mapping[str, FloatArray] = field(default_factory=dict)
 
+    _columns = ("quantity", "calibrated", "spread before", "after", "verdict")
+
     def _title(self) -> str:
         return f"Calibration of {self.target}, wafer {self.wafer}: {counted('chip', self.ids)}"
 
-    def _repr_html_(self) -> str:
-        """What was calibrated and how well, for notebooks."""
-        rows = [
-            (name, f"{entry['yield']:.1%}", f"{entry['before']:.3g}", f"{entry['after']:.3g}", entry.get("verdict", ""))
-            for name, entry in self.summary.items()
-        ]
-        head = ("quantity", "calibrated", "spread before", "after", "verdict")
-        return section(self._title(), table(rows, head), note=f"hash {self.content_hash[:16]}")
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        """What was calibrated and how well."""
+        for name, entry in self.summary.items():
+            spread = (f"{entry[when]:.3g}" for when in ("before", "after"))
+            yield name, f"{entry['yield']:.1%}", *spread, entry.get("verdict", "")
 
     @property
     def weight_yield(self) -> FloatArray:

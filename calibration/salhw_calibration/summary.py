@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,12 +17,14 @@ class Summarised:
     """A frozen result whose arrays, most of them by population or projection, are summarised where it is shown. To be
     inherited by dataclasses with ``repr=False``."""
 
+    _columns: ClassVar[tuple[str, ...]] = ("", "known", "median", "lowest to highest")
+
     def _title(self) -> str:
         about: Mapping[str, Any] = getattr(self, "provenance", {})
         where = f" on {about['target']}" if "target" in about else ""
-        return f"{type(self).__name__}{where}"
+        return f"{type(self).__name__}{where}, ids {shown(getattr(self, 'ids', ()))}"
 
-    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
+    def _rows(self) -> Iterator[tuple[str, ...]]:
         """Of each array its name, how many of its numbers are known, their median and their range."""
         for field in fields(self):  # type: ignore[arg-type]  # who inherits this is a dataclass
             value = getattr(self, field.name)
@@ -31,14 +33,16 @@ class Summarised:
                     yield (f"{field.name} {name}".strip().replace("_", " "), *_numbers(array))
 
     def __repr__(self) -> str:
-        """A line for each array."""
-        lines = [f"  {name}: {known} known, median {median}, {ends}" for name, known, median, ends in self._rows()]
+        """A line for each row."""
+        lines = []
+        for name, *cells in self._rows():
+            words = [f"{column} {cell}" for column, cell in zip(self._columns[1:], cells, strict=True) if cell]
+            lines.append(f"  {name}: {', '.join(words)}")
         return "\n".join([self._title(), *shortened_list(lines, ROWS)])
 
     def _repr_html_(self) -> str:
-        """A row for each array, for notebooks."""
-        head = ("", "known", "median", "lowest to highest")
-        return section(self._title(), table(self._rows(), head), note=f"ids {shown(getattr(self, 'ids', ()))}")
+        """A table, for notebooks."""
+        return section(self._title(), table(self._rows(), self._columns))
 
 
 def _numbers(array: np.ndarray[Any, Any]) -> tuple[str, str, str]:

@@ -117,6 +117,20 @@ def legend_beside(ax: Axes, title: str = "", size: int = 8, at: float = BESIDE -
         )  # fmt: skip
 
 
+def legend_below(ax: Axes, columns: int, size: int = 8) -> None:
+    """A legend under the axes and their label, where it covers no curve."""
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, frameon=False, fontsize=size)
+
+
+def legend_above(figure: Figure, ax: Axes, title: str = "", size: int = 9) -> None:
+    """One legend for all panels of a figure, those of ``ax`` standing for all, above them."""
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper right", ncols=min(4, max(1, len(labels))), frameon=False, fontsize=size,
+        title=title or None, title_fontsize=size, alignment="left",
+    )  # fmt: skip
+
+
 def time_unit(span: float) -> tuple[float, str]:
     """(factor, unit) in which to write times in ms of a stretch of ``span`` ms."""
     return (1e-3, "s") if span >= 10_000.0 else (1.0, "ms")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def stdd(
     lag: npt.ArrayLike, measured: npt.ArrayLike, exact: npt.ArrayLike, ax: Axes | None = None, *,
-    errors: npt.ArrayLike | None = None, xlabel: str = "$t_1 - t_0$ (ms)", ylabel: str = "pairs per s and step",
+    errors: npt.ArrayLike | None = None, legend: bool = True, xlabel: str = "$t_1 - t_0$ (ms)",
+    ylabel: str = "pairs per s and step",
 ) -> Axes:  # fmt: skip
     """Draw a measured STDD as a histogram, the exact one as a line, and the residuals in a panel below.
 
@@ -26,6 +27,7 @@ def stdd(
         lag: spike-timing differences, ascending.
         measured, exact: one number for each lag, in one unit.
         errors: standard errors of ``measured``; residuals are then in units of them, with lines at -2 and 2.
+        legend: whether to say, beside the axes, what is measured and what exact.
     """
     x, y, line = numbers("lag", lag), numbers("measured", measured), numbers("exact", exact)
     ax = axes_for(ax, 3.4)
@@ -35,7 +37,8 @@ def stdd(
     ax.axvline(0.0, color=BLACK, linewidth=0.7, linestyle=":", zorder=0)
     ax.set(ylabel=ylabel, xlim=(x[0] - width / 2, x[-1] + width / 2))
     tidy(ax)
-    legend_beside(ax)
+    if legend:
+        legend_beside(ax)
     _residuals(axes_below(ax), x, y - line, errors, xlabel)
     return ax
 
