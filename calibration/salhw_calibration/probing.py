@@ -66,7 +66,7 @@ def probing_network(net: Network, both: bool) -> Network:
         size = min(LARGEST, INPUT / np.sqrt(np.bincount(post).max(initial=1)))
         weight.reshape(-1)[position] = np.where((post + pre) % 2 == 0, size, -size) if both else size
         fresh = weight if weight.ndim == 2 else p.weights.with_weights(weight)
-        projections.append(p.replace(weights=fresh))
+        projections.append(p.replace(weights=fresh, plasticity=()))
     populations = [p.replace(neuron=p.neuron.replace(bias=0.0)) if p.name in noisy else p for p in net.populations]
     stimuli = tuple(s for s in net.stimuli if s.population not in noisy)
     return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli))

@@ -16,6 +16,7 @@ from salhw.description.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
 from salhw_calibration.calibrating import _Mean, _pooled
 from salhw_calibration.calibration import unjudged
+from salhw_calibration.probing import probing_network
 
 TARGET = salhw.target("reference").with_variability({"weight": 0.2, "bias": 0.3})
 CHIPS = TARGET.sample_chips(5, seed=3)
@@ -192,6 +193,13 @@ def test_nothing_to_calibrate_is_refused() -> None:
     still = Network(name="s", dt=1.0, populations=[Population(name="s", size=1, neuron=Source())])
     with pytest.raises(MeasurementError, match="SAL803"):
         calibrate(TARGET, CHIPS[:1], net=still)
+
+
+def test_probing_weights_lie_beyond_the_bounds_of_rules() -> None:
+    learning = NET.projections[0].replace(weights=np.zeros((6, 6)), plasticity=salhw.SAL(0.01, bounds=(-0.1, 0.1)))
+    (probed,) = probing_network(NET.replace(projections=[learning]), both=True).projections
+    assert probed.plasticity == ()
+    assert np.abs(probed.weights.values[OFF]).min() > 0.1
 
 
 def test_neurons_without_synapses_are_calibrated() -> None:
