@@ -23,13 +23,14 @@ from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.substrate.chip import Chip
-from salhw_reference import event_driven, tabulated, time_driven
+from salhw_reference import event_driven, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
 from salhw_reference.kinds import steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
+from salhw_reference.program import ON_SPIKE, RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
 from salhw_reference.rng import streams
+from salhw_reference.rows import rows_at_rest
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
 
@@ -55,9 +56,12 @@ class ReferenceEngine:
         self.arrays = build(net)
         self.tabulated = algorithm == "event-driven" and fits_table(net, self.arrays)
         by_event = tabulated.run if self.tabulated else event_driven.run
-        self._algorithm = by_event if algorithm == "event-driven" else time_driven.run
+        self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
-        self.state, self._random = at_rest(self.arrays, self._batch), streams(seed, ids)
+        self.state = at_rest(self.arrays, self._batch)
+        on_spike = bool(np.any(self.arrays.rule["update"] == ON_SPIKE))
+        vectors = algorithm == "vectorised"
+        self._random: Any = rows_at_rest(self.arrays, seed, ids, on_spike=on_spike) if vectors else streams(seed, ids)
         self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
         for name, (low, high) in self._synapse_ranges.items():
             gain = self.state.gain[:, low:high]

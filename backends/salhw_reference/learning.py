@@ -131,8 +131,17 @@ def follow(net, state, r, side, t, n):
 
 
 @inlined
+def mark(state, count):
+    """Note who spikes at this step, where it is more than one; ``emit`` wipes it out."""
+    if count > 1:
+        for k in range(count):
+            state.spiking[state.spikes[k]] = 1
+
+
+@inlined
 def learn(net, state, t, count):
     """All rules for the ``count`` spikes of step t, before they become the last spikes of their neurons."""
+    mark(state, count)
     for r in range(len(net.rule)):
         sides = 2 - net.rule[r].mirrored
         for k in range(count):

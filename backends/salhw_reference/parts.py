@@ -10,7 +10,6 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import ALPHA, LOGISTIC, SOURCE
-from salhw_reference.learning import learn
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
@@ -80,15 +79,23 @@ def deliver(net, state, p, j, dy, dx):
 
 
 @inlined
+def set_free(net, state, n, step):
+    """The refractory period after neuron n's spike at ``step`` ends; whether it was that of the last spike."""
+    if state.last[n] != step:
+        return False
+    state.free[n] = 1.0
+    for o in range(len(net.occupancy)):
+        first = net.occupancy[o].first
+        if first <= n < net.occupancy[o].end:
+            state.code[o] &= ~(1 << (n - first))
+    return True
+
+
+@inlined
 def act(net, state, action, index, step, n):
     """What a head does with the spike of neuron n at ``step``."""
     if action == FREES:
-        if state.last[n] == step:
-            state.free[n] = 1.0
-            for o in range(len(net.occupancy)):
-                first = net.occupancy[o].first
-                if first <= n < net.occupancy[o].end:
-                    state.code[o] &= ~(1 << (n - first))
+        set_free(net, state, n, step)
     elif action in (ARRIVES, ENDS):
         renews = net.psp[index].renews
         if action == ARRIVES:
@@ -110,11 +117,7 @@ def act(net, state, action, index, step, n):
 
 @inlined
 def emit(net, state, out, t, count):
-    """Everything that follows from the ``count`` spikes of step t."""
-    if count > 1:
-        for k in range(count):
-            state.spiking[state.spikes[k]] = 1
-    learn(net, state, t, count)
+    """What follows from the ``count`` spikes of step t, once they have been learned from."""
     for k in range(count):
         n = state.spikes[k]
         state.spiking[n] = 0

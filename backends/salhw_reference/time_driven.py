@@ -5,7 +5,7 @@ from __future__ import annotations
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
-from salhw_reference.learning import instance, periodic_update
+from salhw_reference.learning import instance, learn, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, input_of, recompute_inputs, spike_probability
 from salhw_reference.rng import uniform
 
@@ -92,6 +92,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                     n = state.spikes[k]
                     if net.kind[n] == INTEGRATE:
                         state.potential[n] = net.membrane[n].reset
+                learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             state.now[0].time = t + 1

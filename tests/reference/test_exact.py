@@ -37,7 +37,7 @@ from salhw import (
 )
 
 DT = 1.0
-ALGORITHMS = ("event-driven", "time-driven")
+ALGORITHMS = ("event-driven", "time-driven", "vectorised")
 
 
 def rule(pairing: str, update: str, shape: str, bounds: tuple[float, float] | None = None) -> PairSTDP:
