@@ -28,11 +28,11 @@ from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
 from salhw_reference.kinds import steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import ON_SPIKE, RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
+from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
 from salhw_reference.rng import streams
-from salhw_reference.rows import rows_at_rest
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
+from salhw_reference.vectors import vectors_at_rest
 
 STRETCH = 1_000_000  # neuron-steps of a run's first call of the algorithm
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
@@ -59,13 +59,13 @@ class ReferenceEngine:
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self.state = at_rest(self.arrays, self._batch)
-        on_spike = bool(np.any(self.arrays.rule["update"] == ON_SPIKE))
         vectors = algorithm == "vectorised"
-        self._random: Any = rows_at_rest(self.arrays, seed, ids, on_spike=on_spike) if vectors else streams(seed, ids)
+        self._random: Any = vectors_at_rest(self.arrays, seed, ids) if vectors else streams(seed, ids)
         self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
         for name, (low, high) in self._synapse_ranges.items():
-            gain = self.state.gain[:, low:high]
-            gain[:] = self._on_chip("weight", gain, partial(self._placement.synapses, net, name))
+            ones = np.ones((self._batch, high - low))
+            gain = self._on_chip("weight", ones, partial(self._placement.synapses, net, name))
+            self.state.gain[:, self.arrays.row[low:high]] = gain
         self._drives = drives(net)
         self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
@@ -81,7 +81,7 @@ class ReferenceEngine:
     def read(self, address: Address) -> FloatArray:
         """See Engine."""
         low, high = self._synapse_ranges[address.owner]
-        return np.array(self.state.weight[:, low:high])
+        return self.state.weight[:, self.arrays.row[low:high]]
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
@@ -91,7 +91,7 @@ class ReferenceEngine:
             self.state.bias[:, low:high] = self._on_chip("bias", value, place)
         elif address.field == "weights":
             low, high = self._synapse_ranges[address.owner]
-            self.state.weight[:, low:high] = value
+            self.state.weight[:, self.arrays.row[low:high]] = value
             self.state.now["stale"] = 1
         else:
             self._rates[address.owner, address.rule, address.part] = value
@@ -111,7 +111,8 @@ class ReferenceEngine:
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
             factor = self._on_chip(f"{branch}_amplitude", ones, place)
-            self.state.rate[:, side, first : first + high - low] = rate * amplitude * factor
+            order = np.arange(high - low) if side == 0 else self.arrays.row[low:high] - low
+            self.state.rate[:, side, first + order] = rate * amplitude * factor
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""

@@ -60,10 +60,10 @@ def recompute_inputs(net, state):
     """Postsynaptic input from presynaptic state and weights: u_i = b_i + sum_j W_ij(t) (kernel * S_j)(t), Eq 8."""
     state.current[:] = 0.0
     for p in range(len(net.psp)):
-        for s in range(net.into[p, 0], net.into[p, -1]):
-            w = state.weight[s] * state.gain[s] * net.psp[p].height
-            pre = net.pre[s]
-            add_current(state, p, net.post[s], w, state.psp[p, pre, 0], state.psp[p, pre, 1])
+        for j in range(len(net.kind)):
+            for k in range(net.out[p, j], net.out[p, j + 1]):
+                w = state.weight[k] * state.gain[k] * net.psp[p].height
+                add_current(state, p, net.post[k], w, state.psp[p, j, 0], state.psp[p, j, 1])
     state.now[0].stale = 0
 
 
@@ -73,8 +73,8 @@ def deliver(net, state, p, j, dy, dx):
     state.psp[p, j, 0] += dy
     state.psp[p, j, 1] += dx
     for k in range(net.out[p, j], net.out[p, j + 1]):
-        s, post = net.out_synapse[k], net.out_post[k]
-        add_current(state, p, post, state.weight[s] * state.gain[s] * net.psp[p].height, dy, dx)
+        post = net.post[k]
+        add_current(state, p, post, state.weight[k] * state.gain[k] * net.psp[p].height, dy, dx)
         state.touched[post] = 1
 
 

@@ -103,18 +103,18 @@ def _psp(p: Projection, dt: float) -> tuple[Any, ...]:
 
 def _projections(net: Network) -> dict[str, Any]:
     n, ranges = sum(p.size for p in net.populations), neuron_ranges(net)
-    nothing = np.zeros(0, np.int64)
-    post, pre, out_post, out_synapse = [nothing], [nothing], [nothing], [nothing]
+    nothing = np.zeros(0, np.uint32)
+    post, pre, row = [nothing], [nothing], [nothing]
     into, out = np.zeros((2, len(net.projections), n + 1), np.int64)
     first = 0
     for k, p in enumerate(net.projections):
         i, j, _ = _synapses(net, p.name)
         i, j = i + ranges[p.post][0], j + ranges[p.pre][0]
-        order = np.lexsort((i, j))
-        post.append(i)
-        pre.append(j)
-        out_post.append(i[order])
-        out_synapse.append(first + order)
+        order, place = np.lexsort((i, j)), np.empty(len(i), np.int64)
+        place[order] = first + np.arange(len(i))
+        post.append(i[order].astype(np.uint32))
+        pre.append(j.astype(np.uint32))
+        row.append(place.astype(np.uint32))
         every = np.arange(n + 1)
         into[k] = first + np.searchsorted(i, every)
         out[k] = first + np.searchsorted(j[order], every)
@@ -125,8 +125,7 @@ def _projections(net: Network) -> dict[str, Any]:
         "pre": np.concatenate(pre),
         "into": into,
         "out": out,
-        "out_post": np.concatenate(out_post),
-        "out_synapse": np.concatenate(out_synapse),
+        "row": np.concatenate(row),
     }
 
 

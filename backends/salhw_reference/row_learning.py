@@ -28,7 +28,7 @@ def rise(net, r, side, t):
 
 
 @helper
-def renew_traces(net, rows, t):
+def renew_traces(net, vectors, t):
     """Move the traces whose epoch begins at t on to it."""
     for r in range(len(net.rule)):
         for side in range(2):
@@ -37,31 +37,31 @@ def renew_traces(net, rows, t):
                 epoch = np.int64(np.ceil(EPOCH * window.length))
                 if t % epoch == 0:
                     fall = np.exp(-epoch / window.length)
-                    for n in range(rows.trace.shape[2]):
-                        rows.trace[r, side, n] *= fall
+                    for n in range(vectors.trace.shape[2]):
+                        vectors.trace[r, side, n] *= fall
 
 
 @inlined
-def partner_sum(net, state, rows, r, side, t, self, partner, together, fall):
+def partner_sum(net, state, vectors, r, side, t, self, partner, together, fall):
     """See learning.window_sum; ``fall`` is one over the rise of the traces."""
     if net.window[r, side].mode == BY_TRACE:
-        return rows.trace[r, side, partner] * fall
+        return vectors.trace[r, side, partner] * fall
     return window_sum(net, state, r, side, t, self, partner, together)
 
 
 @inlined
-def collect(net, state, rows, r, side, t, n, fall):
+def collect(net, state, vectors, r, side, t, n, fall):
     """Add the spike of n to the pair sums of one branch; see learning.collect."""
     rule, window = net.rule[r], net.window[r, side]
     p = rule.projection
     if side == 0:
         begin, end, partners = net.into[p, n], net.into[p, n + 1], net.pre
     else:
-        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.out_post
+        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.post
     offset = rule.first_sum - rule.first_synapse
     shift, pairs = np.uint64(offset), state.pairs[side]
     if window.mode == BY_TRACE:
-        trace = rows.trace[r, side]
+        trace = vectors.trace[r, side]
         for k in range(np.uint64(begin), np.uint64(end)):
             pairs[shift + k] += fall * trace[np.uint64(partners[k])]
     elif window.mode == BY_TABLE and window.first >= 0:
@@ -81,61 +81,61 @@ def collect(net, state, rows, r, side, t, n, fall):
 
 
 @inlined
-def change_weight(net, state, rows, p, s, row, change):
+def change_weight(net, state, vectors, p, k, pre, post, change):
     """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
-    psp, old = net.psp[p], state.weight[s]
+    psp, old = net.psp[p], state.weight[k]
     new = min(max(old + change, psp.lowest), psp.highest)
-    state.weight[s] = new
-    weight = new * state.gain[s] * psp.height
-    rows.input[net.post[s]] += (weight - rows.weight[row]) * state.psp[p, net.pre[s], 0]
-    rows.weight[row] = weight
+    state.weight[k] = new
+    under_way = state.psp[p, pre, 0]
+    if under_way != 0.0:
+        vectors.input[post] += (new - old) * state.gain[k] * psp.height * under_way
 
 
 @inlined
-def learn_on_spike(net, state, rows, r, t, n, falls):
+def learn_on_spike(net, state, vectors, r, t, n, falls):
     """See learning.learn_on_spike."""
     rule = net.rule[r]
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
-    for s in range(net.into[p, n], net.into[p, n + 1]):
-        j = net.pre[s]
+    for c in range(net.into[p, n], net.into[p, n + 1]):
+        j, k = net.pre[c], np.int64(net.row[c])
         together = state.spiking[j]
-        change = state.rate[0, offset + s] * partner_sum(net, state, rows, r, 0, t, n, j, together, falls[0])
+        change = state.rate[0, offset + c] * partner_sum(net, state, vectors, r, 0, t, n, j, together, falls[0])
         if together:
-            change += state.rate[1, offset + s] * partner_sum(net, state, rows, r, 1, t, j, n, 1, falls[1])
-        change_weight(net, state, rows, p, s, rows.row[s], change)
+            change += state.rate[1, offset + k] * partner_sum(net, state, vectors, r, 1, t, j, n, 1, falls[1])
+        change_weight(net, state, vectors, p, k, j, n, change)
     for k in range(net.out[p, n], net.out[p, n + 1]):
-        post, s = net.out_post[k], net.out_synapse[k]
+        post = net.post[k]
         if not state.spiking[post]:
-            change = state.rate[1, offset + s] * partner_sum(net, state, rows, r, 1, t, n, post, 0, falls[1])
-            change_weight(net, state, rows, p, s, k, change)
+            change = state.rate[1, offset + k] * partner_sum(net, state, vectors, r, 1, t, n, post, 0, falls[1])
+            change_weight(net, state, vectors, p, k, n, post, change)
 
 
 @inlined
-def half_a_spike(net, state, rows, r, count, rises):
+def half_a_spike(net, state, vectors, r, count, rises):
     """Add half of each of this step's spikes to the traces of a rule."""
     for side in range(2):
         if net.window[r, side].mode == BY_TRACE:
             for k in range(count):
-                rows.trace[r, side, state.spikes[k]] += 0.5 * rises[side]
+                vectors.trace[r, side, state.spikes[k]] += 0.5 * rises[side]
 
 
 @inlined
-def learn_in_rows(net, state, rows, t, count):
+def learn_in_rows(net, state, vectors, t, count):
     """See learning.learn. A neuron that spikes alone is marked, too: its traces hold half of the spike by then."""
     mark(state, count)
     for r in range(len(net.rule)):
         rises = rise(net, r, 0, t), rise(net, r, 1, t)
         falls = 1.0 / rises[0], 1.0 / rises[1]
         sides = 2 - net.rule[r].mirrored
-        half_a_spike(net, state, rows, r, count, rises)
+        half_a_spike(net, state, vectors, r, count, rises)
         for k in range(count):
             n = state.spikes[k]
             if net.rule[r].update == ON_SPIKE:
-                learn_on_spike(net, state, rows, r, t, n, falls)
+                learn_on_spike(net, state, vectors, r, t, n, falls)
             else:
                 for side in range(sides):
-                    collect(net, state, rows, r, side, t, n, falls[side])
-        half_a_spike(net, state, rows, r, count, rises)
+                    collect(net, state, vectors, r, side, t, n, falls[side])
+        half_a_spike(net, state, vectors, r, count, rises)
         for k in range(count):
             for side in range(2):
                 if net.window[r, side].mode != BY_TRACE:

@@ -30,8 +30,7 @@ def fill(net, state, drive, inputs, cells):
         for n in range(count):
             inputs[mask, n] = inputs[mask & (mask - 1), n]
         for k in range(net.out[0, j], net.out[0, j + 1]):
-            s = net.out_synapse[k]
-            inputs[mask, net.out_post[k]] += state.weight[s] * state.gain[s] * net.psp[0].height
+            inputs[mask, net.post[k]] += state.weight[k] * state.gain[k] * net.psp[0].height
     for mask in range(1 << count):
         for n in range(count):
             cells[mask, n] = on_grid(hazard(net, drive, n, state.bias[n] + drive[0, n] + inputs[mask, n]))

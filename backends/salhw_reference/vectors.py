@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays
 from salhw_reference.jit import inlined
 from salhw_reference.rng import streams
@@ -16,12 +16,10 @@ from salhw_reference.rng import streams
 CLOSED = -1e9  # added to the input of who cannot spike
 
 
-class Rows(NamedTuple):
-    """Of a batch, each array with the instance in front; of one instance, without. ``post`` is the same for all."""
+class Vectors(NamedTuple):
+    """Of a batch, each array with the instance in front; of one instance, without."""
 
     random: npt.NDArray[np.uint32]  # (4, N) xoshiro128++ of each neuron
-    post: npt.NDArray[np.uint32]  # (S,) out_post
-    weight: FloatArray  # (S,) in the order of out_post, with the chip's gain and the height of the PSP
     input: FloatArray  # (N,)
     base: FloatArray  # (N,) bias and stimuli, less the logarithm of the refractory period in steps
     gate: npt.NDArray[np.float32]  # (N,) 0, or CLOSED while refractory
@@ -31,29 +29,24 @@ class Rows(NamedTuple):
     hit: npt.NDArray[np.uint8]  # (N,) 1: the draw is below the bound; padded to whole words
     hits: npt.NDArray[np.uint64]  # the words
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
-    row: npt.NDArray[np.uint32]  # (S,) where a synapse is in ``weight``; empty if no rule learns on the spike
+    varied: IntArray  # (1,) 1: some gain is not 1
 
 
 @inlined
-def rows_of(batch, b):
+def vectors_of(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
-    return Rows(
-        batch.random[b], batch.post, batch.weight[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b],
-        batch.bits[b], batch.bound[b], batch.hit[b], batch.hits[b], batch.trace[b], batch.row,
+    return Vectors(
+        batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
+        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b],
     )  # fmt: skip
 
 
-def rows_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, on_spike: bool) -> Rows:
-    """The rows of a batch of networks at rest; weights are filled in by the algorithm."""
-    n, s, batch = len(net.kind), len(net.post), len(ids)
+def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int]) -> Vectors:
+    """The vectors of a batch of networks at rest."""
+    n, batch = len(net.kind), len(ids)
     bits, hit = np.zeros((batch, n), np.int32), np.zeros((batch, -(-n // 8) * 8), np.uint8)
-    row = np.zeros(s if on_spike else 0, np.uint32)
-    if on_spike:
-        row[net.out_synapse] = np.arange(s)
-    return Rows(
+    return Vectors(
         random=_random(streams(seed, ids), n),
-        post=net.out_post.astype(np.uint32),
-        weight=np.zeros((batch, s)),
         input=np.zeros((batch, n)),
         base=np.zeros((batch, n)),
         gate=np.zeros((batch, n), np.float32),
@@ -63,13 +56,13 @@ def rows_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, on_spike:
         hit=hit,
         hits=hit.view(np.uint64),
         trace=np.zeros((batch, len(net.rule), 2, n)),
-        row=row,
+        varied=np.zeros((batch, 1), np.int64),
     )
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:
-    """A generator state for each instance and neuron, (instance, 4, neuron): SplitMix64 (Steele, Lea & Flood 2014) of the
-    instance's key and the neuron's number."""
+    """A generator state for each instance and neuron, (instance, 4, neuron): SplitMix64 (Steele, Lea & Flood 2014) of
+    the instance's key and the neuron's number."""
     index = np.arange(neurons, dtype=np.uint64)
     halves = [_split_mix(keys[:, k, None] + (index + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)) for k in (0, 1)]
     words = np.stack(halves, axis=1)
