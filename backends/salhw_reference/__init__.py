@@ -49,8 +49,7 @@ class ReferenceBackend:
         if algorithm:
             return Lowering(net, notes=(f"algorithm: {algorithm} ({why})",))
         path, fix = "target.options.algorithm", "algorithm='time-driven' or 'auto'"
-        asked = str(target.option("algorithm"))
-        return Lowering(net, (Diagnostic("SAL103", path, asked, f"supported {why}", fix),))
+        return Lowering(net, (Diagnostic("SAL103", path, "event-driven", f"supported {why}", fix),))
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""

@@ -100,6 +100,7 @@ class NetworkArrays(NamedTuple):
     samples: Records  # (M,) SAMPLES
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
     fading: IntArray  # (1,) 1 if some PSP decays
+    integrating: IntArray  # (1,) 1 if some neuron is LIF
 
 
 class StateArrays(NamedTuple):

@@ -62,14 +62,20 @@ def window_sum(net, state, r, side, t, self, partner, together):
 
 
 @inlined
+def add_current(state, p, post, w, dy, dx):
+    """Add a presynaptic state, or a change of it, times a weight to a neuron's input."""
+    state.current[p, post, 0] += w * dy
+    state.current[p, post, 1] += w * dx
+
+
+@inlined
 def change_weight(net, state, p, k, pre, post, change):
     """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
     old, psp = state.weight[k], net.psp[p]
     new = min(max(old + change, psp.lowest), psp.highest)
     step = (new - old) * state.gain[k] * psp.height
     state.weight[k] = new
-    state.current[p, post, 0] += step * state.psp[p, pre, 0]
-    state.current[p, post, 1] += step * state.psp[p, pre, 1]
+    add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
     state.touched[post] = 1
 
 

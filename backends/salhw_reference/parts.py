@@ -10,6 +10,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import ALPHA, LOGISTIC, SOURCE
+from salhw_reference.learning import add_current
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
@@ -46,13 +47,6 @@ def spike_probability(net, drive, n, u):
     if net.kind[n] == LOGISTIC and drive[1, n] == 0.0:
         return 1.0 / (1.0 + net.refractory[n] * np.exp(-u))
     return -np.expm1(-hazard(net, drive, n, u))
-
-
-@inlined
-def add_current(state, p, post, w, dy, dx):
-    """Add a presynaptic state, or a change of it, times a weight to a neuron's input."""
-    state.current[p, post, 0] += w * dy
-    state.current[p, post, 1] += w * dx
 
 
 @helper
@@ -92,27 +86,37 @@ def set_free(net, state, n, step):
 
 
 @inlined
+def change_of_psp(net, state, action, p, step, n):
+    """How the presynaptic state of neuron n in projection p changes as the PSP of its spike at ``step`` arrives or
+    ends."""
+    renews = net.psp[p].renews
+    if action == ARRIVES:
+        if not renews:
+            return 1.0, 0.0
+        state.arrived[p, n] = step
+        return 1.0 - state.psp[p, n, 0], -state.psp[p, n, 1]
+    return (0.0 if renews and state.arrived[p, n] != step else -1.0), 0.0
+
+
+@inlined
+def expire(state, branch, step, n):
+    """The spike of neuron n at ``step`` leaves the triangular window of a rule's branch, 2 * rule + side."""
+    counted = state.counted[branch >> 1, branch & 1, n]
+    counted.number -= 1
+    counted.sum -= step
+
+
+@inlined
 def act(net, state, action, index, step, n):
     """What a head does with the spike of neuron n at ``step``."""
     if action == FREES:
         set_free(net, state, n, step)
     elif action in (ARRIVES, ENDS):
-        renews = net.psp[index].renews
-        if action == ARRIVES:
-            dy, dx = 1.0, 0.0
-            if renews:
-                dy, dx = 1.0 - state.psp[index, n, 0], -state.psp[index, n, 1]
-                state.arrived[index, n] = step
-        else:
-            dy, dx = -1.0, 0.0
-            if renews and state.arrived[index, n] != step:
-                dy = 0.0
+        dy, dx = change_of_psp(net, state, action, index, step, n)
         if dy != 0.0 or dx != 0.0:
             deliver(net, state, index, n, dy, dx)
     else:
-        counted = state.counted[index >> 1, index & 1, n]
-        counted.number -= 1
-        counted.sum -= step
+        expire(state, index, step, n)
 
 
 @inlined

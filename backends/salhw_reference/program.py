@@ -41,6 +41,7 @@ from salhw_reference.kinds import (
     BY_COUNT,
     BY_TABLE,
     EXACT,
+    INTEGRATE,
     LOGISTIC,
     NEURONS,
     PSPS,
@@ -263,9 +264,9 @@ def _probes(net: Network) -> dict[str, Any]:
 def build(net: Network) -> NetworkArrays:
     """Lower a checked network."""
     longest = max((last for last, _ in horizons(net)), default=1)
-    projections = _projections(net)
+    neurons, projections = _neurons(net), _projections(net)
     return NetworkArrays(
-        **_neurons(net),
+        **neurons,
         **projections,
         **_rules(net),
         **_probes(net),
@@ -273,6 +274,7 @@ def build(net: Network) -> NetworkArrays:
         forced=_forced(net),
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
+        integrating=np.array([np.any(neurons["kind"] == INTEGRATE)], np.int64),
     )
 
 

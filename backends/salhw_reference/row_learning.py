@@ -13,7 +13,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
-from salhw_reference.learning import follow, mark, window_sum
+from salhw_reference.learning import add_current, follow, mark, window_sum
 from salhw_reference.program import ON_SPIKE
 
 EPOCH = 256.0  # time constants: exp(256) times a trace is a number, and its inverse is, too
@@ -86,9 +86,11 @@ def change_weight(net, state, vectors, p, k, pre, post, change):
     psp, old = net.psp[p], state.weight[k]
     new = min(max(old + change, psp.lowest), psp.highest)
     state.weight[k] = new
-    under_way = state.psp[p, pre, 0]
-    if under_way != 0.0:
-        vectors.input[post] += (new - old) * state.gain[k] * psp.height * under_way
+    step = (new - old) * state.gain[k] * psp.height
+    if net.fading[0]:
+        add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
+    else:
+        vectors.input[post] += step * state.psp[p, pre, 0]
 
 
 @inlined

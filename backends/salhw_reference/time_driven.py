@@ -33,6 +33,15 @@ def integrate(net, state, n, drive):
 
 
 @inlined
+def reset(net, state, count):
+    """Reset the membranes of the LIF neurons among the ``count`` that spike."""
+    for k in range(count):
+        n = state.spikes[k]
+        if net.kind[n] == INTEGRATE:
+            state.potential[n] = net.membrane[n].reset
+
+
+@inlined
 def sample_membranes(net, state, rows, origin, t):
     """Write the potentials of this step where a membrane probe asks for them."""
     for m in range(len(net.samples)):
@@ -88,10 +97,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
             sample_membranes(net, state, samples[b], origin, t)
             count = forced_spikes(net, state, t, count)
             if count > 0:
-                for k in range(count):
-                    n = state.spikes[k]
-                    if net.kind[n] == INTEGRATE:
-                        state.potential[n] = net.membrane[n].reset
+                reset(net, state, count)
                 learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)

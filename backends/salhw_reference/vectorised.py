@@ -14,12 +14,20 @@ import numpy as np
 
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.kinds import EXACT, SOURCE
-from salhw_reference.learning import instance, periodic_update
-from salhw_reference.parts import begin, count_states, emit, look_ahead, set_free
+from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
+from salhw_reference.learning import add_current, instance, periodic_update
+from salhw_reference.parts import (
+    begin,
+    change_of_psp,
+    count_states,
+    emit,
+    expire,
+    look_ahead,
+    set_free,
+)
 from salhw_reference.program import ARRIVES, ENDS, FREES
 from salhw_reference.row_learning import learn_in_rows, renew_traces
-from salhw_reference.time_driven import sample_membranes
+from salhw_reference.time_driven import fade, integrate, reset, sample_membranes
 from salhw_reference.vectors import CLOSED, vectors_of
 
 BITS = np.float32(2**23 / math.log(2.0))
@@ -75,11 +83,18 @@ def spikes_now(net, vectors, n):
 
 
 @inlined
-def step_neurons(net, state, vectors):
+def step_neurons(net, state, vectors, drive):
     """Decide for every neuron whether it spikes now; how many do."""
+    count = 0
+    if net.integrating[0]:
+        for n in range(len(net.kind)):
+            if net.kind[n] == INTEGRATE:
+                fires = integrate(net, state, n, state.bias[n] + drive[0, n] + vectors.input[n])
+                if fires:
+                    state.spikes[count] = n
+                    count += 1
     draw(vectors.random, vectors.drawn)
     find_candidates(vectors)
-    count = 0
     for word in range(len(vectors.hits)):
         if vectors.hits[word] != 0:
             for n in range(8 * word, min(8 * word + 8, len(net.kind))):
@@ -90,39 +105,35 @@ def step_neurons(net, state, vectors):
 
 
 @inlined
-def deliver(net, state, vectors, p, j, change):
-    """Change the input of all that neuron j reaches in projection p."""
-    first, end, scale = np.uint64(net.out[p, j]), np.uint64(net.out[p, j + 1]), change * net.psp[p].height
-    total = vectors.input
-    if vectors.varied[0]:
+def deliver(net, state, vectors, p, j, dy, dx):
+    """Change neuron j's PSP in projection p by (dy, dx) for all that it reaches. Where no PSP decays, the inputs
+    themselves are kept up to date."""
+    first, end, height = np.uint64(net.out[p, j]), np.uint64(net.out[p, j + 1]), net.psp[p].height
+    if net.fading[0]:
         for k in range(first, end):
-            total[net.post[k]] += scale * state.weight[k] * state.gain[k]
+            add_current(state, p, net.post[k], state.weight[k] * state.gain[k] * height, dy, dx)
+    elif vectors.varied[0]:
+        for k in range(first, end):
+            vectors.input[net.post[k]] += dy * height * state.weight[k] * state.gain[k]
     else:
         for k in range(first, end):
-            total[net.post[k]] += scale * state.weight[k]
+            vectors.input[net.post[k]] += dy * height * state.weight[k]
 
 
 @inlined
 def act(net, state, vectors, action, index, step, n):
-    """What a head does with the spike of neuron n at ``step``; see parts.act."""
+    """What a head does with the spike of neuron n at ``step``."""
     if action == FREES:
         if set_free(net, state, n, step):
-            vectors.gate[n] = 0.0
+            vectors.gate[n] = gate_of(net, state, n)
     elif action in (ARRIVES, ENDS):
-        change = 1.0 if action == ARRIVES else -1.0
-        if net.psp[index].renews:
-            if action == ARRIVES:
-                change -= state.psp[index, n, 0]
-                state.arrived[index, n] = step
-            elif state.arrived[index, n] != step:
-                change = 0.0
-        if change != 0.0:
-            state.psp[index, n, 0] += change
-            deliver(net, state, vectors, index, n, change)
+        dy, dx = change_of_psp(net, state, action, index, step, n)
+        if dy != 0.0 or dx != 0.0:
+            state.psp[index, n, 0] += dy
+            state.psp[index, n, 1] += dx
+            deliver(net, state, vectors, index, n, dy, dx)
     else:
-        counted = state.counted[index >> 1, index & 1, n]
-        counted.number -= 1
-        counted.sum -= step
+        expire(state, index, step, n)
 
 
 @inlined
@@ -140,15 +151,22 @@ def act_until(net, state, vectors, h, t):
 def refresh(net, state, vectors):
     """Make the inputs from the weights and the PSPs under way."""
     vectors.input[:] = 0.0
+    state.current[:] = 0.0
     vectors.varied[0] = 0
     for gain in state.gain:
         if gain != 1.0:
             vectors.varied[0] = 1
     for p in range(len(net.psp)):
         for j in range(len(net.kind)):
-            if state.psp[p, j, 0] != 0.0:
-                deliver(net, state, vectors, p, j, state.psp[p, j, 0])
+            if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
+                deliver(net, state, vectors, p, j, state.psp[p, j, 0], state.psp[p, j, 1])
     state.now[0].stale = 0
+
+
+@inlined
+def gate_of(net, state, n):
+    """0 where neuron n may spike by chance."""
+    return np.float32(0.0) if state.free[n] == 1.0 and net.kind[n] != INTEGRATE else CLOSED
 
 
 @helper
@@ -163,7 +181,21 @@ def set_base(net, state, vectors, drive):
             vectors.base[n] = CLOSED
         elif drive[1, n] == 2.0:
             vectors.base[n] = -CLOSED
-        vectors.gate[n] = 0.0 if state.free[n] == 1.0 else CLOSED
+        vectors.gate[n] = gate_of(net, state, n)
+
+
+@inlined
+def fade_inputs(net, state, vectors):
+    """One step of all PSPs that decay, and the inputs that all are now."""
+    vectors.input[:] = 0.0
+    for p in range(len(net.psp)):
+        kernel = net.psp[p].kernel
+        if kernel != RECTANGULAR:
+            fade(state.psp[p], net.psp[p])
+            fade(state.current[p], net.psp[p])
+        which = 1 if kernel == ALPHA else 0
+        for n in range(len(net.kind)):
+            vectors.input[n] += state.current[p, n, which]
 
 
 @compiled
@@ -181,19 +213,23 @@ def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last
             for h in range(len(net.head)):
                 if state.due[h] <= t:
                     act_until(net, state, vectors, h, t)
-            count = step_neurons(net, state, vectors)
+            if net.fading[0]:
+                fade_inputs(net, state, vectors)
+            count = step_neurons(net, state, vectors, drive)
             if len(net.samples):
                 for n in range(len(net.kind)):
-                    state.potential[n] = state.bias[n] + drive[0, n] + vectors.input[n]
+                    if net.kind[n] != INTEGRATE:
+                        state.potential[n] = state.bias[n] + drive[0, n] + vectors.input[n]
                 sample_membranes(net, state, samples[b], origin, t)
             count = forced_spikes(net, state, t, count)
             renew_traces(net, vectors, t)
             if count > 0:
+                reset(net, state, count)
                 learn_in_rows(net, state, vectors, t, count)
                 emit(net, state, out[b], t, count)
                 for k in range(count):
                     n = state.spikes[k]
-                    vectors.gate[n] = 0.0 if state.free[n] == 1.0 else CLOSED
+                    vectors.gate[n] = gate_of(net, state, n)
             count_states(net, state, 1)
             state.now[0].time = t + 1
             periodic_update(net, state, t + 1)
