@@ -2,8 +2,8 @@
 
 Time-driven and vectorised against event-driven: different random numbers, so two one-sided tests (TOST, Welch) whether
 the means over 64 instances each are equal within a stated margin; "equal" is concluded at level 1e-3, and the power if
-they are truly equal is computed from the standard error and must exceed .99. Tabulated against general event-driven: the
-same random numbers, so the same bits.
+they are truly equal is computed from the standard error and must exceed .99. Tabulated against general event-driven:
+the same random numbers, so the same bits.
 """
 
 from __future__ import annotations
