@@ -60,9 +60,9 @@ class ReferenceBackend:
         windows = [reach(window, net.dt) for p, rule in rules for _, window, _, _ in branches(net, p, rule)]
         table = sum(last for last in windows if last <= LONGEST_TABLE)
         longest, path = max(horizons(net), default=(1, ""))
-        past, rest = 16 * ring(net, longest), 1600 + 850 * neurons + 24 * static + 91 * plastic
+        past, rest = 16 * ring(net, longest), 2000 + 900 * neurons + 24 * static + 71 * plastic
         return Memory(
-            once=80 * neurons + 122 * static + 157 * plastic + 16 * table + 2 * past,
+            once=80 * neurons + 71 * static + 75 * plastic + 16 * table + 2 * past,
             each=rest + past,
             sample=9,
             every_spike=False,

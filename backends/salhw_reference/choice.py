@@ -1,4 +1,4 @@
-"""Which of the two algorithms runs a network, and why."""
+"""Which of the algorithms runs a network, and why."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SMALL = 64  # neurons up to which waiting for events beats visiting every neuron
 def choose_algorithm(net: Network, target: Target) -> tuple[str, str]:
     """The algorithm for a network and why; without one, what is supported instead of the one that was asked for."""
     wanted, reason = target.option("algorithm"), _not_event_driven(net)
-    if wanted == "time-driven":
-        return "time-driven", "as asked"
+    if wanted in ("time-driven", "vectorised"):
+        return str(wanted), "as asked"
     if wanted == "event-driven":
-        return ("", f"auto, time-driven; {reason}") if reason else ("event-driven", "as asked")
-    if not reason and sum(p.size for p in net.populations) > SMALL:
-        reason = f"more than {SMALL} neurons"
+        return ("", f"auto, time-driven, vectorised; {reason}") if reason else ("event-driven", "as asked")
+    if sum(p.size for p in net.populations) > SMALL:
+        return "vectorised", f"more than {SMALL} neurons"
     return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")
 
 

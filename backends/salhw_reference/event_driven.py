@@ -15,7 +15,7 @@ import numpy as np
 
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import compiled, inlined, reassociated
-from salhw_reference.learning import has_periodic, instance, next_update, periodic_update
+from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard, input_of, recompute_inputs
 from salhw_reference.rng import exponential
 
@@ -125,6 +125,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
             count, pending = spikes_of_step(state, rng, cells, pending, 0, 0)
             count = forced_spikes(net, state, t, count)
             if count > 0:
+                learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             t += 1

@@ -62,14 +62,20 @@ def window_sum(net, state, r, side, t, self, partner, together):
 
 
 @inlined
-def change_weight(net, state, p, s, change):
+def add_current(state, p, post, w, dy, dx):
+    """Add a presynaptic state, or a change of it, times a weight to a neuron's input."""
+    state.current[p, post, 0] += w * dy
+    state.current[p, post, 1] += w * dx
+
+
+@inlined
+def change_weight(net, state, p, k, pre, post, change):
     """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
-    old, psp, post, pre = state.weight[s], net.psp[p], net.post[s], net.pre[s]
+    old, psp = state.weight[k], net.psp[p]
     new = min(max(old + change, psp.lowest), psp.highest)
-    step = (new - old) * state.gain[s] * psp.height
-    state.weight[s] = new
-    state.current[p, post, 0] += step * state.psp[p, pre, 0]
-    state.current[p, post, 1] += step * state.psp[p, pre, 1]
+    step = (new - old) * state.gain[k] * psp.height
+    state.weight[k] = new
+    add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
     state.touched[post] = 1
 
 
@@ -78,18 +84,18 @@ def learn_on_spike(net, state, r, t, n):
     """The rule's weight changes for the spike of n at t; a coincidence is worked off by its postsynaptic side."""
     rule = net.rule[r]
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
-    for s in range(net.into[p, n], net.into[p, n + 1]):
-        j = net.pre[s]
+    for c in range(net.into[p, n], net.into[p, n + 1]):
+        j, k = net.pre[c], np.int64(net.row[c])
         together = state.spiking[j]
-        change = state.rate[0, offset + s] * window_sum(net, state, r, 0, t, n, j, together)
+        change = state.rate[0, offset + c] * window_sum(net, state, r, 0, t, n, j, together)
         if together:
-            change += state.rate[1, offset + s] * window_sum(net, state, r, 1, t, j, n, 1)
-        change_weight(net, state, p, s, change)
+            change += state.rate[1, offset + k] * window_sum(net, state, r, 1, t, j, n, 1)
+        change_weight(net, state, p, k, j, n, change)
     for k in range(net.out[p, n], net.out[p, n + 1]):
-        post, s = net.out_post[k], net.out_synapse[k]
+        post = net.post[k]
         if not state.spiking[post]:
-            change = state.rate[1, offset + s] * window_sum(net, state, r, 1, t, n, post, 0)
-            change_weight(net, state, p, s, change)
+            change = state.rate[1, offset + k] * window_sum(net, state, r, 1, t, n, post, 0)
+            change_weight(net, state, p, k, n, post, change)
 
 
 @inlined
@@ -101,7 +107,7 @@ def collect(net, state, r, side, t, n, several):
     if side == 0:
         begin, end, partners = net.into[p, n], net.into[p, n + 1], net.pre
     else:
-        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.out_post
+        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.post
     offset = rule.first_sum - rule.first_synapse
     if window.mode == BY_TABLE and window.first >= 0 and not several:
         own = state.last[n] if rule.pairing == RESTRICTED else -NEVER
@@ -131,8 +137,17 @@ def follow(net, state, r, side, t, n):
 
 
 @inlined
+def mark(state, count):
+    """Note who spikes at this step, where it is more than one; ``emit`` wipes it out."""
+    if count > 1:
+        for k in range(count):
+            state.spiking[state.spikes[k]] = 1
+
+
+@inlined
 def learn(net, state, t, count):
     """All rules for the ``count`` spikes of step t, before they become the last spikes of their neurons."""
+    mark(state, count)
     for r in range(len(net.rule)):
         sides = 2 - net.rule[r].mirrored
         for k in range(count):
@@ -179,14 +194,12 @@ def apply_updates(net, state, which, t):
         p, offset = rule.projection, rule.first_sum - rule.first_synapse
         low, high, psp = net.into[p, 0], net.into[p, -1], net.psp[p]
         side = 0 if rule.mirrored else 1
-        for s in range(low, high):
-            state.weight[s] += state.rate[0, offset + s] * state.pairs[0, offset + s]
+        for c in range(low, high):
+            state.weight[net.row[c]] += state.rate[0, offset + c] * state.pairs[0, offset + c]
         for k in range(low, high):
-            s = net.out_synapse[k]
-            state.weight[s] += state.rate[1, offset + s] * state.pairs[side, offset + k]
-        for s in range(low, high):
-            state.pairs[0, offset + s], state.pairs[side, offset + s] = 0.0, 0.0
-            state.weight[s] = min(max(state.weight[s], psp.lowest), psp.highest)
+            weight = state.weight[k] + state.rate[1, offset + k] * state.pairs[side, offset + k]
+            state.weight[k] = min(max(weight, psp.lowest), psp.highest)
+            state.pairs[0, offset + k], state.pairs[side, offset + k] = 0.0, 0.0
     if changed:
         state.now[0].stale = 1
     return changed

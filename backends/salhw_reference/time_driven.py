@@ -5,7 +5,7 @@ from __future__ import annotations
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
-from salhw_reference.learning import instance, periodic_update
+from salhw_reference.learning import instance, learn, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, input_of, recompute_inputs, spike_probability
 from salhw_reference.rng import uniform
 
@@ -30,6 +30,15 @@ def integrate(net, state, n, drive):
     v = target + (state.potential[n] - target) * membrane.decay
     state.potential[n] = v
     return v >= membrane.threshold
+
+
+@inlined
+def reset(net, state, count):
+    """Reset the membranes of the LIF neurons among the ``count`` that spike."""
+    for k in range(count):
+        n = state.spikes[k]
+        if net.kind[n] == INTEGRATE:
+            state.potential[n] = net.membrane[n].reset
 
 
 @inlined
@@ -88,10 +97,8 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
             sample_membranes(net, state, samples[b], origin, t)
             count = forced_spikes(net, state, t, count)
             if count > 0:
-                for k in range(count):
-                    n = state.spikes[k]
-                    if net.kind[n] == INTEGRATE:
-                        state.potential[n] = net.membrane[n].reset
+                reset(net, state, count)
+                learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             state.now[0].time = t + 1
