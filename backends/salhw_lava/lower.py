@@ -85,6 +85,8 @@ def chosen(net: Network, target: Target) -> Target:
         return target
     largest = max((_largest(p, 1.0) for p in net.projections), default=0.0)
     roomy = max((_largest(p, 2.0) for p in net.projections), default=0.0)
+    by_host = hosted(net, with_weight_exponent(target, 0))
+    learning = [p for p in learning if p.name not in by_host]
     for exponent in range(-4, 0) if roomy else ():
         finer = with_weight_exponent(target, exponent)
         units = arithmetic(finer)
@@ -211,8 +213,12 @@ def _plastic(
         findings.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
     if units.fixed:
         findings.append(_approximation("SAL314", at, "weight changes", learning_size(rule, net.dt, code, units)))
-    size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
+    per_pair = max(map(abs, wanted_changes(asked).values()))
+    size = f"off by the changes since it arrived, {per_pair:.2g} per pair"
     findings.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
+    if rule.bounds and units.fixed:
+        size = f"where spikes coincide, the engine clips after each branch: up to {per_pair:.2g} per pair"
+        findings.append(_approximation("SAL327", f"{at}.bounds", "clipped once a step", size, "a lower learning rate"))
     if steps > 1 and rule.period is None:
         late = f"at the end of each learning epoch, up to {steps - 1} steps late"
         findings.append(_approximation("SAL315", f"{at}.update", "with the spike", late, "epoch='1'"))
