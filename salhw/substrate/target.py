@@ -189,12 +189,14 @@ class Target(Model):
 
     def _declaring(self, path: str, entry: Entry) -> Target:
         """The same target with another capability at a path of its TOML: ``projections.weights``,
-        ``host.PairSTDP.bounds``."""
+        ``host.PairSTDP.bounds``. Nothing changes where it has none of the kind."""
         section, *kind, field = path.split(".")
         capabilities = getattr(self, section)
-        if not kind:
-            return self.replace(**{section: capabilities | {field: entry}})
-        return self.replace(**{section: capabilities | {kind[0]: capabilities[kind[0]] | {field: entry}}})
+        changed = {field: entry}
+        if kind:
+            known = capabilities.get(kind[0])
+            changed = {} if known is None else {kind[0]: known | changed}
+        return self.replace(**{section: capabilities | changed})
 
     @property
     def content_hash(self) -> str:
