@@ -23,6 +23,7 @@ from salhw_lava.reach import at_once, own_weights
 from salhw_lava.rules import (
     code_for,
     epoch,
+    epoch_of,
     learning_rule,
     learning_size,
     longest_epoch,
@@ -66,7 +67,12 @@ def lower(net: Network, target: Target) -> Lowering:
     where = "under Lava's runtime" if target.option("execution") == "runtime" else "in one process, without the runtime"
     model = "fixed point" if units.fixed else "floating point"
     widths = (*_steps(units, target), *_widths(net, units))
-    notes = (f"Lava's {model} models, {where}", *widths, cores, *_microcodes(lowered_net, units, by_host))
+    notes = (
+        f"Lava's {model} models, {where}",
+        *widths,
+        cores,
+        *_microcodes(lowered_net, units, by_host, epoch(target)),
+    )
     return Lowering(lowered_net, (*findings, *too_many), notes, target)
 
 
@@ -244,9 +250,14 @@ def _relative(value: float, wanted: float) -> float:
     return abs(value - wanted) / abs(wanted) if wanted else abs(value)
 
 
-def _microcodes(net: Network, units: Arithmetic, by_host: Collection[str]) -> Iterator[str]:
-    """How plastic projections learn on the chip, for the report."""
-    for projection in (p for p in net.projections if p.name not in by_host):
+def _microcodes(net: Network, units: Arithmetic, by_host: Collection[str], steps: int) -> Iterator[str]:
+    """How plastic projections learn on the chip, for the report; ``steps`` of an epoch but for rules with a period."""
+    on_chip = [p for p in net.projections if p.plasticity and p.name not in by_host]
+    epochs = sorted({epoch_of(net, p, steps) for p in on_chip})
+    if len(epochs) > 1:
+        several = ", ".join(map(str, epochs))
+        yield f"learning epochs of {several} steps: one for each rule in Lava (unverified: a chip may have one for all)"
+    for projection in on_chip:
         if len(projection.plasticity) == 1 and not projection.delay:
             try:
                 code = code_for(net, projection, units, wanted_changes(learning_rule(projection)))

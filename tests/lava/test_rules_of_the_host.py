@@ -166,6 +166,9 @@ def test_a_learning_epoch_holds_a_period_that_neurons_spike_once_in(update: str)
     assert {f.code for f in executable.report.approximations} == {"SAL313"}
     executable, found, _ = ran(net, QUICK)
     assert not hosted(executable.source, executable.target)
+    two = net.replace(projections=[*net.projections, net_of(rule(update="spike")).projections[0].replace(name="q")])
+    several = [note for note in salhw.compile(two, QUICK).report.notes if "unverified: a chip may have one" in note]
+    assert bool(several) == (update != "every 1 ms")
     changed, period = np.flatnonzero(np.any(np.diff(found, axis=0) != 0, axis=(1, 2))), float(update.split()[1])
     samples = np.concatenate([np.arange(72.0), np.arange(71.0, 172.0)])  # a run begins with what the last one left
     assert len(changed) > 5
