@@ -19,8 +19,8 @@ from salhw.machine import Memory
 from salhw.session.backend import Exporter, Weighing
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.engine import Engine, initial
-from salhw.session.host_plasticity import HostRule
-from salhw.session.lowering import Lowering, unknown_kinds
+from salhw.session.host_plasticity import HostRule, HostRules
+from salhw.session.lowering import Lowering, unknown_kinds, unknown_windows
 from salhw.session.paths import Address, addresses, duration_steps, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
@@ -42,6 +42,7 @@ __all__ = [
     "Exporter",
     "FloatArray",
     "HostRule",
+    "HostRules",
     "IntArray",
     "Kernel",
     "LearningRate",
@@ -81,4 +82,5 @@ __all__ = [
     "session_error",
     "synapses",
     "unknown_kinds",
+    "unknown_windows",
 ]

@@ -20,7 +20,7 @@ from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron, Source
 from salhw.description.parts import Population, Projection
-from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity import PairSTDP, PlasticityRule
 from salhw.description.probes import Probe, Spikes
 from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
 from salhw.description.windows import Window
@@ -28,6 +28,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import Address, item_at
 from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import on_chip
 
 LOW, HIGH = -12.0, 20.0  # a bias that silences a neuron, and an input that makes it spike
 VOLLEYS, APART = 5, 40  # forced spikes per run of a relay, and the steps between them
@@ -116,28 +117,34 @@ def kernel(lab: Lab) -> Kernel:
 
 
 def rule(
-    lab: Lab, *, learning_rate: float = 0.1, causal: float = 1.0, anticausal: float = 1.0, **wishes: Any
+    lab: Lab,
+    *,
+    learning_rate: float = 0.1,
+    causal: float = 1.0,
+    anticausal: float = 1.0,
+    host: bool = False,
+    **wishes: Any,
 ) -> PairSTDP:
-    """A plasticity rule with windows 10 steps wide.
+    """A plasticity rule with windows 10 steps wide; of the target's ``host`` if that is wished for.
 
     Raises:
         Undeclared: the target has no rule, or no window.
-    """
+    """  # fmt: skip
     target = lab.target
-    if "PairSTDP" not in target.plasticity:
-        raise missing("plasticity", "PairSTDP", [*target.plasticity])
+    rules, of_rules = (target.host, target.host) if host else (target.plasticity, target.windows)
+    if "PairSTDP" not in rules:
+        raise missing("plasticity", "PairSTDP", [*rules])
     windows = ("Exponential", "Triangular")
     for kind in windows:
-        if kind in target.windows:
+        if kind in of_rules:
             branches = {
-                name: fitted(
-                    Window.members[kind], target.windows[kind], lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt}
-                )
+                name: fitted(Window.members[kind], of_rules[kind], lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt})
                 for name, amplitude in (("causal", causal), ("anticausal", anticausal))
             }
             wishes = {"learning_rate": learning_rate, "pairing": "nearest_restricted", "update": "spike"} | wishes
-            return fitted(PairSTDP, target.plasticity["PairSTDP"], lab.dt, wishes, **branches)
-    raise missing("windows", " or ".join(windows), [*target.windows])
+            made: PairSTDP = fitted(PairSTDP, rules["PairSTDP"], lab.dt, wishes, **branches)
+            return made.replace(execution="host") if host else made
+    raise missing("windows", " or ".join(windows), [*of_rules])
 
 
 def weight_range(lab: Lab) -> Range:
@@ -298,6 +305,12 @@ def resolution(lab: Lab) -> float:
     from salhw.compiler.quantise import levels
 
     return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
+
+
+def written_by_host(lab: Lab, rule: PlasticityRule) -> float:
+    """How far a weight may be from what a rule makes of it because the host writes it: half a step of the weight bits,
+    where it does and the target has them; 0 where the target itself learns."""
+    return 0.0 if on_chip(rule, lab.target) or lab.target.weight_bits is None else resolution(lab)
 
 
 def capability_of(lab: Lab, net: Network, address: Address) -> Capability:

@@ -5,6 +5,11 @@ type = "integer"
 default = 1
 range = [1, 4096]
 meaning = "threads of NEST; its random numbers depend on it"
+
+What a choice changes of the target's capabilities, it says itself:
+
+[options.weight_exponent.declares.auto]
+"projections.weights" = [-63.5, 63.5]
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from salhw.description.fields import Model, Number
 from salhw.diagnostics.wording import as_whole, invalid, nearest, number, one_of, shown
+from salhw.substrate.capabilities import Entry
 
 Value = int | float | str
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,15}([.][0-9]{0,15})?|[.][0-9]{1,15})")
@@ -35,6 +41,8 @@ class Option(Model):
         meaning: what it does, for the reader.
         changes_target: whether it changes what the target can do, so that a calibration made before no longer holds.
         value: what it is. A number may be given as text, as on a command line; it is held as a number.
+        declares: per choice, the capabilities that a target has with it, by the path of the field in its TOML; the
+            target's own are those of the default.
     """
 
     type: Literal["integer", "number", "text", "choice"]
@@ -44,6 +52,7 @@ class Option(Model):
     meaning: str
     changes_target: bool = True
     value: Value = ""
+    declares: dict[str, dict[str, Entry]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -87,6 +96,8 @@ class Option(Model):
             raise invalid("SAL005", shown(self.range), "of integers and numbers only", "leave it out", at="range")
         if self.choices and self.type == "text":
             raise invalid("SAL005", shown(self.choices), "none for text", 'type = "choice"', at="choices")
+        if unknown := self.declares.keys() - {*self.choices}:
+            raise invalid("SAL005", shown(min(unknown)), one_of(self.choices), "name a choice", at="declares")
         return self
 
     @property

@@ -17,7 +17,7 @@ from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, file_e
 from salhw.diagnostics.arguments import MAX_ID, as_path, described, instance_of, known_name, whole, wrong
 from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.machine import CHIP, Memory, refuse_instances
-from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.capabilities import Capability, Entry, Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.options import Option, Value
 from salhw.substrate.variability import Variability
@@ -171,8 +171,8 @@ class Target(Model):
         return self.options[known_name("target.options", name, self.options)].value
 
     def with_options(self, **options: Value) -> Target:
-        """The same target with options changed (``algorithm="time-driven"`` on the reference). A number may be given
-        as text.
+        """The same target with options changed (``algorithm="time-driven"`` on the reference), and with what they
+        declare (``Option.declares``). A number may be given as text.
 
         Raises:
             DescriptionError: an option that the target does not have, or a value that it may not have.
@@ -186,7 +186,23 @@ class Target(Model):
                 findings += [replace(finding, path=f"target.options.{name}") for finding in error.diagnostics]
         if findings:
             raise DescriptionError(f"DescriptionError: target {self.name!r} cannot have these options", findings)
-        return self.replace(options=self.options | changed)
+        target = self.replace(options=self.options | changed)
+        for name, option in changed.items():
+            if option.value != self.options[name].value:
+                for path, entry in option.declares.get(str(option.value), {}).items():
+                    target = target._declaring(path, entry)
+        return target
+
+    def _declaring(self, path: str, entry: Entry) -> Target:
+        """The same target with another capability at a path of its TOML: ``projections.weights``,
+        ``host.PairSTDP.bounds``. Nothing changes where it has none of the kind."""
+        section, *kind, field = path.split(".")
+        capabilities = getattr(self, section)
+        changed = {field: entry}
+        if kind:
+            known = capabilities.get(kind[0])
+            changed = {} if known is None else {kind[0]: known | changed}
+        return self.replace(**{section: capabilities | changed})
 
     @property
     def content_hash(self) -> str:
