@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from salhw.compiler.fit import Fitted, fit
 from salhw.compiler.pipeline import compile, problems
 from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
 from salhw.description.kernels import Alpha, Exponential, Rectangular

@@ -1,0 +1,128 @@
+"""Remedies for plasticity rules: who works them out, how strong they are, and when weights change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+
+from salhw.compiler.edits import edited, locate, parts
+from salhw.compiler.remedies.remedy import Proposal
+from salhw.description.fields import FloatArray
+from salhw.description.kinds import ByKind
+from salhw.description.network import Network
+from salhw.description.parts import rule_name
+from salhw.description.plasticity import PairSTDP, PlasticityRule
+from salhw.description.plasticity.pair_stdp import BRANCHES
+from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.wording import number
+from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import any_time, nearest_step
+from salhw.substrate.target import Target
+
+PRODUCTS = ByKind("fit", {PairSTDP: BRANCHES})
+"""The parts of a rule by whose ``amplitude`` its ``learning_rate`` is multiplied wherever it stands."""
+
+
+def rule_at(net: Network, path: str) -> tuple[str, PlasticityRule] | None:
+    """The rule that a path names or lies within, with its own path."""
+    place = locate(net, path)
+    for at, item in parts(net) if place else ():
+        if isinstance(item, PlasticityRule) and place and f"{place.part}.".startswith(f"{at}."):
+            return at, item
+    return None
+
+
+def capability(target: Target, rule: PlasticityRule) -> tuple[Mapping[str, Capability], Mapping[str, Capability]]:
+    """What is declared for rules and for their windows, by who works out the rule."""
+    on_host = rule.execution == "host" and bool(target.host)
+    return (target.host, target.host) if on_host else (target.plasticity, target.windows)
+
+
+def host(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
+    """The rule, or all rules of its projection, worked out by the computer beside the target."""
+    section, _, rest = finding.path.partition(".")
+    for p in net.projections if section == "projections" and target.host else ():
+        if rest == p.name or rest.startswith(f"{p.name}."):
+            path = f"projections.{p.name}"
+            able = {
+                f"{path}.{rule_name(p, k)}.execution": "host"
+                for k, rule in enumerate(p.plasticity)
+                if rule.kind in target.host and rule.execution != "host"
+            }
+            own = rule_at(net, finding.path)
+            if own is not None and len(able) > 1 and f"{own[0]}.execution" in able:
+                yield edited(net, {f"{own[0]}.execution": "host"})
+            if able:
+                yield edited(net, able)
+
+
+def amplitudes(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
+    """The same products of learning rate and amplitudes from other factors: ``learning_rate * share`` and
+    ``amplitude / share``."""
+    found = rule_at(net, finding.path)
+    if found is None or finding.path.rpartition(".")[2].partition("[")[0] not in ("learning_rate", "amplitude"):
+        return
+    path, rule = found
+    if rule not in PRODUCTS:
+        return
+    rate = np.asarray(rule.learning_rate, dtype=np.float64)
+    sides = {name: np.asarray(getattr(rule, name).amplitude, dtype=np.float64) for name in PRODUCTS[rule]}
+    for share in _shares(rate, [*sides.values()], *_limits(target, rule)):
+        share = np.where(share == 0.0, 1.0, share)
+        changes: dict[str, Any] = {f"{path}.learning_rate": _one(rate * share)}
+        changes |= {f"{path}.{name}.amplitude": _one(side / share) for name, side in sides.items()}
+        yield edited(net, changes)
+
+
+def _limits(target: Target, rule: PlasticityRule) -> tuple[float, float]:
+    """The largest learning rate and the largest amplitude of either sign that are declared; infinite if none are."""
+    rules, windows = capability(target, rule)
+    entries = [rules.get(rule.kind, {}).get("learning_rate")]
+    entries += [windows.get(part.kind, {}).get("amplitude") for _, part in rule.parts()]
+    rate, *sides = (min(-e.min, e.max) if isinstance(e, Range) else np.inf for e in entries)
+    return rate, min(sides, default=np.inf)
+
+
+def _shares(rate: FloatArray, sides: list[FloatArray], most_rate: float, most_side: float) -> Iterator[FloatArray]:
+    """By what the learning rate may be multiplied: so that the largest amplitude of each synapse is 1; that it is the
+    same for all; that amplitudes, or learning rates, are as large as they may be."""
+    largest = np.max(np.broadcast_arrays(*map(np.abs, sides)), axis=0)
+    fastest, strongest = float(np.abs(rate).max(initial=0.0)), float(largest.max(initial=0.0))
+    yield largest
+    if rate.ndim and fastest:
+        yield np.divide(fastest, rate, out=np.ones_like(rate), where=rate != 0.0)
+    if strongest and np.isfinite(most_side):
+        yield np.asarray(strongest / most_side)
+    if fastest and np.isfinite(most_rate):
+        yield np.asarray(most_rate / fastest)
+
+
+def _one(values: FloatArray) -> float | FloatArray:
+    """One number where all are equal to rounding."""
+    first = float(values.flat[0]) if values.size else 0.0
+    return first if np.allclose(values, first, rtol=1e-12, atol=0.0) else values
+
+
+def schedule(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
+    """The nearest time of the weights' change that the target has. All schedules have the same drift to first order in
+    the learning rate; they differ by how late a change is, and what is pending when the run ends."""
+    found = rule_at(net, finding.path)
+    if found is None or not finding.path.endswith(".update"):
+        return
+    path, rule = found
+    declared = capability(target, rule)[0].get(rule.kind, {})
+    known, periods = declared.get("update", ()), declared.get("every")
+    names = known if isinstance(known, tuple) else ()
+    within = periods if isinstance(periods, Range) else any_time(net.dt)
+    least, most = ceil(within.min / net.dt - 1e-9), floor(within.max / net.dt + 1e-9)
+    every: list[str] = []
+    if "every" in names and least <= most:
+        nearest = nearest_step(rule.period, within, net.dt) if rule.period is not None else number(least * net.dt)
+        every = [f"every {nearest} ms"]
+    order = [*every, "spike", "run end"] if rule.update != "run end" else ["spike", *every]
+    for update in order:
+        if update != rule.update and (update in names or update in every):
+            yield edited(net, {f"{path}.update": update})
