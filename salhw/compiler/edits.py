@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,7 @@ def locate(net: Network, path: str) -> Place | None:
     """What a diagnostic's path names; the index of one number of an array is left out. None if it is nothing of the
     network."""
     known = dict(parts(net))
-    path = path.replace(".plasticity[0]", ".plasticity") if path not in known else path
-    path = re.sub(r"^(populations\.\w+)\.neuron\b", r"\1", path)
+    path = canonical(path, known)
     for candidate in (path, _INDEX.sub("", path)):
         if candidate in known and candidate:
             return Place(candidate, known[candidate])
@@ -87,6 +86,14 @@ def locate(net: Network, path: str) -> Place | None:
         if part in known and field in type(known[part]).model_fields:
             return Place(part, known[part], field)
     return None
+
+
+def canonical(path: str, known: Container[str]) -> str:
+    """A path as it is counted among the ``known`` ones: a neuron's fields are its population's, the only rule of a
+    projection has no number."""
+    path = re.sub(r"^(populations\.\w+)\.neuron\b", r"\1", path)
+    rule = re.match(r"projections\.\w+\.plasticity(?=\[0\])", path)
+    return path.replace("[0]", "", 1) if rule and rule[0] in known else path
 
 
 def everything(net: Network, target: Target, written: Network) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from salhw.compiler.edits import edited, everything
+from salhw.compiler.edits import canonical, edited, everything
 from salhw.compiler.findings import chosen_plugin, unsupported
 from salhw.compiler.fitting import Fitter, State, Step, under
 from salhw.description.network import Network
@@ -116,7 +115,7 @@ def _kept(net: Network, target: Target, keep: Sequence[str]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     findings = []
     for k, path in enumerate(sequence_of("keep", keep, str)):
-        whole = _canonical(path, known)
+        whole = canonical(path, known)
         below = {other: value for other, value in known.items() if under(other, whole)}
         kept |= below
         if not below:
@@ -141,11 +140,3 @@ def _stages(net: Network, fitter: Fitter, steps: Sequence[Step], last: State) ->
         if after is not None:
             before, waiting = after, {}
     return stages
-
-
-def _canonical(path: str, known: Mapping[str, Any]) -> str:
-    """A path as it is counted here: a neuron's fields are its population's, the only rule of a projection has no
-    number."""
-    if path.startswith("populations."):
-        path = re.sub(r"^(populations\.\w+)\.neuron\b", r"\1", path)
-    return path if path in known else path.replace(".plasticity[0]", ".plasticity")

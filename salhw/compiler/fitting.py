@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from salhw.compiler.edits import Difference, differences, edited, everything, renumbered, same
+from salhw.compiler.edits import Difference, differences, edited, everything, locate, renumbered, same
 from salhw.compiler.findings import problems
 from salhw.compiler.remedies import BACKENDS, REMEDIES, Proposal, Remedy
 from salhw.description.network import Network
@@ -113,8 +112,9 @@ class Fitter:
 
     def _step(self, state: State, finding: Diagnostic, used: set[tuple[Key, str]]) -> Step | None:
         """The first remedy, and of its proposals the first that leaves nothing else to do, or nothing that cannot be
-        done."""
+        done; where all leave something that cannot be done (lowering may find it only now), the first of all."""
         key, known = self._key(finding, state), self._keys(state)
+        last: Step | None = None
         for remedy in self._remedies():
             if (key, remedy.name) in used:
                 continue
@@ -126,11 +126,12 @@ class Fitter:
                 new = [f for f in after.findings if self._key(f, after) not in known]
                 if not new:
                     return step
+                last = last or step
                 if second is None and all(self._answerable(after, f) for f in new):
                     second = step
             if second is not None:
                 return second
-        return None
+        return last
 
     def _answers(self, state: State, finding: Diagnostic, remedy: Remedy) -> Iterator[State]:
         """What a remedy proposes, as far as it makes the finding go away and leaves what is to be kept."""
@@ -170,8 +171,8 @@ class Fitter:
         yield from self.plugin.remedies(net, target, finding)
 
     def _key(self, finding: Diagnostic, state: State) -> Key:
-        path = renumbered(finding.path, state.net, self.written)
-        return finding.code, re.sub(r"(?<=\w)(\[\d+\])+$", "", path) if not re.fullmatch(r"\w+\[\d+\]", path) else path
+        place = locate(state.net, finding.path)
+        return finding.code, renumbered(place.path if place else finding.path, state.net, self.written)
 
     def _keys(self, state: State) -> set[Key]:
         return {self._key(finding, state) for finding in state.findings}

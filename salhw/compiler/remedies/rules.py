@@ -22,6 +22,8 @@ from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import any_time, nearest_step
 from salhw.substrate.target import Target
 
+ROUNDING = 1e-12
+"""By how much of itself a limit is kept clear of."""
 PRODUCTS = ByKind("fit", {PairSTDP: BRANCHES})
 """The parts of a rule by whose ``amplitude`` its ``learning_rate`` is multiplied wherever it stands."""
 
@@ -87,17 +89,17 @@ def _limits(target: Target, rule: PlasticityRule) -> tuple[float, float]:
 
 
 def _shares(rate: FloatArray, sides: list[FloatArray], most_rate: float, most_side: float) -> Iterator[FloatArray]:
-    """By what the learning rate may be multiplied: so that the largest amplitude of each synapse is 1; that it is the
-    same for all; that amplitudes, or learning rates, are as large as they may be."""
+    """By what the learning rate may be multiplied: so that amplitudes, or learning rates, are as large as they may be;
+    that the largest amplitude of each synapse is 1; that the learning rate is the same for all."""
     largest = np.max(np.broadcast_arrays(*map(np.abs, sides)), axis=0)
     fastest, strongest = float(np.abs(rate).max(initial=0.0)), float(largest.max(initial=0.0))
+    if strongest and np.isfinite(most_side):
+        yield np.asarray(strongest / most_side * (1.0 + ROUNDING))
+    if fastest and np.isfinite(most_rate):
+        yield np.asarray(most_rate / fastest * (1.0 - ROUNDING))
     yield largest
     if rate.ndim and fastest:
         yield np.divide(fastest, rate, out=np.ones_like(rate), where=rate != 0.0)
-    if strongest and np.isfinite(most_side):
-        yield np.asarray(strongest / most_side)
-    if fastest and np.isfinite(most_rate):
-        yield np.asarray(most_rate / fastest)
 
 
 def _one(values: FloatArray) -> float | FloatArray:
