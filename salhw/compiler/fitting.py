@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,9 @@ from salhw.diagnostics import Diagnostic
 from salhw.session.backend import Backend, Fitting
 from salhw.substrate.target import Target
 
-MOST_RETURNS = 16
+MOST_TIMES = 3
+"""How often one remedy answers one finding: a later answer to another may bring it up again."""
+MOST_RETURNS = 8
 """How often the search begins again without a step that led nowhere."""
 
 Key = tuple[str, str]
@@ -75,6 +78,7 @@ class Fitter:
     plugin: Backend
     kept: Mapping[str, Any]
     _banned: set[tuple[Key, str, str]] = field(default_factory=set)
+    _known: dict[tuple[str, str], State] = field(default_factory=dict)
 
     def search(self) -> Attempt:
         """Steps after which nothing stands against the network, or the first attempt, with what is left.
@@ -92,11 +96,11 @@ class Fitter:
         return first if attempt.stuck else attempt
 
     def _attempt(self) -> Attempt:
-        """Answer one finding after the other. It ends: a turn either gives a finding up, or uses up one of the remedies
-        for it, and there are finitely many codes, paths and remedies."""
+        """Answer one finding after the other. It ends: a turn either gives a finding up, or uses one of the remedies for
+        it once more, which each may be MOST_TIMES; and there are finitely many codes, paths and remedies."""
         state = self._state(self.written, self.target)
         steps: list[Step] = []
-        used: set[tuple[Key, str]] = set()
+        used: Counter[tuple[Key, str]] = Counter()
         given_up: dict[Key, Diagnostic] = {}
         while open_ones := [f for f in state.findings if self._key(f, state) not in given_up]:
             finding = open_ones[0]
@@ -105,18 +109,18 @@ class Fitter:
             if step is None:
                 given_up[key] = finding
             else:
-                used.add((key, step.remedy))
+                used[key, step.remedy] += 1
                 steps.append(step)
                 state = step.after
         return Attempt(tuple(steps), tuple(given_up.values()))
 
-    def _step(self, state: State, finding: Diagnostic, used: set[tuple[Key, str]]) -> Step | None:
+    def _step(self, state: State, finding: Diagnostic, used: Counter[tuple[Key, str]]) -> Step | None:
         """The first remedy, and of its proposals the first that leaves nothing else to do, or nothing that cannot be
         done; where all leave something that cannot be done (lowering may find it only now), the first of all."""
         key, known = self._key(finding, state), self._keys(state)
         last: Step | None = None
         for remedy in self._remedies():
-            if (key, remedy.name) in used:
+            if used[key, remedy.name] >= MOST_TIMES:
                 continue
             second: Step | None = None
             for after in self._answers(state, finding, remedy):
@@ -158,7 +162,11 @@ class Fitter:
         return all(path in now and same(now[path], value) for path, value in self.kept.items())
 
     def _state(self, net: Network, target: Target) -> State:
-        return State(net, target, problems(net, target, plugin=self.plugin))
+        """A network with what stands against it, which is asked only once: the search comes by the same again."""
+        content = net.content_hash, target.content_hash
+        if content not in self._known:
+            self._known[content] = State(net, target, problems(net, target, plugin=self.plugin))
+        return self._known[content]
 
     def _remedies(self) -> Iterator[Remedy]:
         yield from REMEDIES[:BACKENDS]

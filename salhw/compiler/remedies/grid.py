@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from salhw.compiler.edits import edited, locate, parts
+from salhw.compiler.edits import edited, parts
 from salhw.compiler.remedies.remedy import Proposal
 from salhw.description.markers import marks
 from salhw.description.network import Network
@@ -28,15 +28,28 @@ def step(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal
     """The nearest step of which all times are multiples; then the nearest round one, with all times moved onto it."""
     if finding.path != "dt":
         return
+    multiples = [net.dt * k for k in range(2, MOST)] + [net.dt / k for k in range(2, MOST)]
+    for dt in _nearest_first(net, target, multiples):
+        yield edited(net, {"dt": dt})
+    for dt in round_steps(net, target):
+        yield on_grid(net, dt)
+
+
+def round_steps(net: Network, target: Target) -> list[float]:
+    """Round steps that the target has, and the ends of its range, the nearest to the network's first."""
+    low, high = _range(net, target)
+    return _nearest_first(net, target, [low, high, *(x * 10.0**power for x in DECADE for power in range(-4, 4))])
+
+
+def _nearest_first(net: Network, target: Target, steps: Iterable[float]) -> list[float]:
+    low, high = _range(net, target)
+    allowed = {dt for dt in (float(number(step)) for step in steps) if low <= dt <= high}
+    return sorted(allowed, key=lambda dt: (abs(np.log(dt / net.dt)), dt))
+
+
+def _range(net: Network, target: Target) -> tuple[float, float]:
     allowed = target.network.get("dt")
-    low, high = (allowed.min, allowed.max) if isinstance(allowed, Range) else (net.dt, net.dt)
-    multiples = {float(number(net.dt * k)) for k in range(2, MOST)} | {
-        float(number(net.dt / k)) for k in range(2, MOST)
-    }
-    round_ones = {float(number(digits * 10.0**power)) for digits in DECADE for power in range(-4, 4)} | {low, high}
-    for steps, moved in ((multiples, False), (round_ones, True)):
-        for dt in sorted((dt for dt in steps if low <= dt <= high), key=lambda dt: abs(np.log(dt / net.dt))):
-            yield on_grid(net, dt) if moved else edited(net, {"dt": dt})
+    return (allowed.min, allowed.max) if isinstance(allowed, Range) else (net.dt, net.dt)
 
 
 def on_grid(net: Network, dt: float) -> Network | None:
@@ -57,10 +70,3 @@ def on_grid(net: Network, dt: float) -> Network | None:
 def nearest(time: float, dt: float, least: int) -> float:
     """The nearest whole number of steps, ``least`` of them at least, in ms."""
     return float(number(max(round(time / dt), least) * dt))
-
-
-def on_steps(net: Network, path: str, value: float) -> float:
-    """A value for the field at ``path``: on the time grid, if it is a time that has to lie on it."""
-    place = locate(net, path)
-    grid = dict(marks(type(place.item)))[place.field].grid if place else None
-    return value if grid is None else nearest(value, net.dt, grid)

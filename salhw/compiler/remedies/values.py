@@ -13,7 +13,7 @@ import numpy as np
 
 from salhw.compiler.edits import Place, edited, locate
 from salhw.compiler.remedies.grid import nearest as on_step
-from salhw.compiler.remedies.grid import on_grid
+from salhw.compiler.remedies.grid import on_grid, round_steps
 from salhw.compiler.remedies.remedy import Proposal
 from salhw.compiler.remedies.rules import capability, rule_at
 from salhw.description.connectivity import Connector
@@ -54,7 +54,8 @@ def choice(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propos
 
 def nearest(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
     """The nearest value in range, of many numbers those that lie outside; with it, where it cannot change alone, the
-    fields that have to move, too."""
+    fields that have to move, too; of a time that no step of the grid is in range of, on the nearest grid that has one.
+    """
     place = changeable(net, finding.path)
     if place is None or not place.field:
         return
@@ -65,6 +66,12 @@ def nearest(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propo
     if inside is not None:
         yield edited(net, {place.path: inside})
         yield edited(net, {place.path: inside, **_others(net, target, place)})
+    elif mark_of(type(place.item), place.field).grid is not None:
+        for dt in round_steps(net, target):
+            moved = on_grid(net, dt)
+            there = changeable(moved, place.path) if moved else None
+            if moved is not None and there is not None and (inside := clipped(moved, there, entry)) is not None:
+                yield edited(moved, {place.path: inside})
 
 
 def _others(net: Network, target: Target, place: Place) -> dict[str, Any]:
@@ -150,7 +157,7 @@ def as_it_says(net: Network, target: Target, finding: Diagnostic) -> Iterator[Pr
         if match is None or at is None:
             return
         value = _asked(at, match[2], match[3])
-        if value is None:
+        if value is Ellipsis:
             return
         changes[at.path] = value
     yield edited(net, changes)
@@ -166,23 +173,23 @@ def _named(net: Network, place: Place, name: str) -> Place | None:
 
 
 def _asked(place: Place, relation: str, text: str) -> Any:
-    """The value that a clause asks for; None if it cannot be understood."""
+    """The value that a clause asks for; an Ellipsis if it cannot be understood."""
     held: Any = getattr(place.item, place.field) if place.field else place.item
     held = held.stored if isinstance(held, Connector) else held
     try:
         if made := re.fullmatch(r"(\w+)\((.*)\)", text):
             call = ast.parse(text, mode="eval").body
             fields = {str(k.arg): ast.literal_eval(k.value) for k in getattr(call, "keywords", ())}
-            return Kernel.members[made[1]](**fields) if isinstance(held, Kernel) else None
+            return Kernel.members[made[1]](**fields) if isinstance(held, Kernel) else ...
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, KeyError, DescriptionError):
-        return None
+        return ...
     if isinstance(value, list):
         value = tuple(value)
     if relation == "=":
         return value
     if held is None or isinstance(held, str | tuple) or not isinstance(value, int | float):
-        return None
+        return ...
     moved = np.minimum(held, value) if relation == "<=" else np.maximum(held, value)
     return moved if moved.ndim else float(moved)
 
