@@ -201,10 +201,9 @@ def differences(written: Network, target: Target, net: Network, chosen: Target) 
     names = {path: own for own, path in _probe_names(net, written).items()}
     new = dict(parts(net))
     for path, item in parts(written):
-        other = new.get(names.get(path, "") if isinstance(item, Probe) else path)
+        other = new.get(names.get(path, "left out") if isinstance(item, Probe) else path)
         if other is None:
-            if isinstance(item, Probe):
-                found.append(Difference(path, item, None, _text(item), "left out"))
+            found.append(Difference(path, item, None, _text(item), "left out"))
         elif type(other) is not type(item):
             found.append(Difference(path, item, other, _text(item), _text(other)))
         else:

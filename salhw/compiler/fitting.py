@@ -96,8 +96,8 @@ class Fitter:
         return first if attempt.stuck else attempt
 
     def _attempt(self) -> Attempt:
-        """Answer one finding after the other. It ends: a turn either gives a finding up, or uses one of the remedies for
-        it once more, which each may be MOST_TIMES; and there are finitely many codes, paths and remedies."""
+        """Answer one finding after the other. It ends: a turn either gives a finding up, or uses a remedy for it once
+        more, which each may be MOST_TIMES; and there are finitely many codes, paths and remedies."""
         state = self._state(self.written, self.target)
         steps: list[Step] = []
         used: Counter[tuple[Key, str]] = Counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import ceil, floor
-from typing import Any
 
 import numpy as np
 
@@ -72,20 +71,30 @@ def amplitudes(net: Network, target: Target, finding: Diagnostic) -> Iterator[Pr
         return
     rate = np.asarray(rule.learning_rate, dtype=np.float64)
     sides = {name: np.asarray(getattr(rule, name).amplitude, dtype=np.float64) for name in PRODUCTS[rule]}
-    for share in _shares(rate, [*sides.values()], *_limits(target, rule)):
-        share = np.where(share == 0.0, 1.0, share)
-        changes: dict[str, Any] = {f"{path}.learning_rate": _one(rate * share)}
-        changes |= {f"{path}.{name}.amplitude": _one(side / share) for name, side in sides.items()}
-        yield edited(net, changes)
-
-
-def _limits(target: Target, rule: PlasticityRule) -> tuple[float, float]:
-    """The largest learning rate and the largest amplitude of either sign that are declared; infinite if none are."""
     rules, windows = capability(target, rule)
-    entries = [rules.get(rule.kind, {}).get("learning_rate")]
-    entries += [windows.get(part.kind, {}).get("amplitude") for _, part in rule.parts()]
-    rate, *sides = (min(-e.min, e.max) if isinstance(e, Range) else np.inf for e in entries)
-    return rate, min(sides, default=np.inf)
+    of_rule, of_sides = rules.get(rule.kind, {}), [windows.get(getattr(rule, name).kind, {}) for name in sides]
+    most = _most(of_rule, "learning_rate"), min(_most(of_side, "amplitude") for of_side in of_sides)
+    for share in _shares(rate, [*sides.values()], *most):
+        share = np.where(share == 0.0, 1.0, share)
+        new_rate, new_sides = _one(rate * share), [_one(side / share) for side in sides.values()]
+        held = [_holds(of_rule, "learning_rate", new_rate)]
+        held += [_holds(of_side, "amplitude", side) for of_side, side in zip(of_sides, new_sides, strict=True)]
+        if all(held):
+            changes = {f"{path}.{name}.amplitude": side for name, side in zip(sides, new_sides, strict=True)}
+            yield edited(net, {f"{path}.learning_rate": new_rate, **changes})
+
+
+def _most(declared: Capability, field: str) -> float:
+    """The largest value of either sign that is declared; infinite if none is."""
+    entry = declared.get(field)
+    return min(-entry.min, entry.max) if isinstance(entry, Range) else np.inf
+
+
+def _holds(declared: Capability, field: str, value: float | FloatArray) -> bool:
+    """Whether a field may have a value."""
+    entry, arrays = declared.get(field), declared.get("arrays", ())
+    inside = isinstance(entry, Range) and bool(np.all((value >= entry.min) & (value <= entry.max)))
+    return inside and (np.ndim(value) == 0 or (isinstance(arrays, tuple) and field in arrays))
 
 
 def _shares(rate: FloatArray, sides: list[FloatArray], most_rate: float, most_side: float) -> Iterator[FloatArray]:

@@ -73,7 +73,7 @@ def _with_area(kernel: Kernel, wanted: float) -> Kernel:
 
 def _ranked(written: Kernel, target: Target, dt: float) -> list[tuple[Kernel, float]]:
     """PSPs of the target's kinds with what their weights are multiplied by, the best first: the area counts most, as it
-    is the mean input; then that the weights stay as they are; then the mean lag."""
+    is the mean input; then that the weights stay as they are, then the mean lag, then how much of it lies elsewhere."""
     made = []
     for kind, declared in target.kernels.items():
         cls = Kernel.members.get(kind)
@@ -92,12 +92,20 @@ def _ranked(written: Kernel, target: Target, dt: float) -> list[tuple[Kernel, fl
             if new is not None:
                 made.append((_with_area(new, area(new)), factor))
 
-    def off(candidate: tuple[Kernel, float]) -> tuple[float, bool, float, bool]:
+    def off(candidate: tuple[Kernel, float]) -> tuple[float, bool, float, float]:
         new, factor = candidate
         missing = abs(area(new) * factor / area(written) - 1.0)
-        return round(missing, 6), factor != 1.0, round(abs(lag(new) / lag(written) - 1.0), 4), new.kind != written.kind
+        late = abs(lag(new) / lag(written) - 1.0)
+        return round(missing, 6), factor != 1.0, round(late, 4), _elsewhere(new, factor, written)
 
     return sorted(made, key=off)
+
+
+def _elsewhere(new: Kernel, factor: float, written: Kernel) -> float:
+    """How much of a PSP lies elsewhere: the integral of the difference."""
+    step = LONG * max(new.tau_syn, written.tau_syn) / FINE
+    at = np.arange(0.5, FINE, dtype=np.float64) * step
+    return float(np.abs(factor * new.shape(at) - written.shape(at)).sum()) * step
 
 
 def lag(shape: Kernel | Window) -> float:
