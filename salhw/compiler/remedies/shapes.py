@@ -80,7 +80,7 @@ def _ranked(written: Kernel, target: Target, dt: float) -> list[tuple[Kernel, fl
         unit = None if cls is None else _made(cls, tau_syn=1.0, superposition=written.superposition)
         if cls is None or unit is None:
             continue
-        same_lag = _allowed_tau(cls, declared, lag(written) / lag(unit), dt)
+        same_lag = _allowed_tau(cls, declared, float(f"{lag(written) / lag(unit):.5g}"), dt)  # known to as many digits
         same_area = _allowed_tau(cls, declared, area(written), dt)
         if "area" in declared:
             wanted = _clipped(area(written), declared.get("area"))
