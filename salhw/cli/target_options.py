@@ -1,4 +1,4 @@
-"""``--option NAME=VALUE`` and ``--fit``: the target that a command compiles for, and whether the network is fitted to it."""
+"""``--option NAME=VALUE`` and ``--fit``: the target of a command, and whether the network is fitted to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Options = Annotated[
     typer.Option(
         "--option",
         metavar="NAME=VALUE",
-        help="Change an option of the target, as `salhw targets` lists them; repeatable.",
+        help="Change an option that `salhw targets` lists; repeatable.",
     ),
 ]
 Fit = Annotated[bool, typer.Option("--fit", help="Change the network as little as the target needs; see `salhw fit`.")]

@@ -78,6 +78,7 @@ class Fitter:
     plugin: Backend
     kept: Mapping[str, Any]
     _banned: set[tuple[Key, str, str]] = field(default_factory=set)
+    _hopeless: set[Diagnostic] = field(default_factory=set)
     _known: dict[tuple[str, str], State] = field(default_factory=dict)
 
     def search(self) -> Attempt:
@@ -105,7 +106,7 @@ class Fitter:
         while open_ones := [f for f in state.findings if self._key(f, state) not in given_up]:
             finding = open_ones[0]
             key = self._key(finding, state)
-            step = self._step(state, finding, used)
+            step = None if finding in self._hopeless else self._step(state, finding, used)
             if step is None:
                 given_up[key] = finding
             else:
@@ -147,7 +148,12 @@ class Fitter:
                 yield after
 
     def _answerable(self, state: State, finding: Diagnostic) -> bool:
-        return any(True for remedy in self._remedies() for _ in self._answers(state, finding, remedy))
+        """Whether anything answers a finding; one that nothing did once is not tried again."""
+        if finding not in self._hopeless and not any(
+            True for remedy in self._remedies() for _ in self._answers(state, finding, remedy)
+        ):
+            self._hopeless.add(finding)
+        return finding not in self._hopeless
 
     def _proposed(self, state: State, proposal: Network | Target) -> State | None:
         net, target = (proposal, state.target) if isinstance(proposal, Network) else (state.net, proposal)
