@@ -61,7 +61,7 @@ def excitatory_and_inhibitory(neuron: str = "GLM", seed: int = 1) -> Network:
 
 
 def of_everything() -> Network:
-    """What no chip has as it is: alpha PSPs, delays, a step and times of its own, bounds, a membrane that is looked at."""
+    """What no chip has as it is: alpha PSPs, delays, a step and times of its own, bounds, a membrane probe."""
     return Network(
         name="everything",
         dt=0.125,

@@ -8,35 +8,16 @@ from salhw.compiler.remedies.remedy import Proposal, Remedy
 __all__ = ["BACKENDS", "REMEDIES", "Proposal", "Remedy"]
 
 REMEDIES = (
-    Remedy(
-        "option of the target",
-        "an option at the value that the target's file says fits; the network stays",
-        values.option,
-    ),
-    Remedy(
-        "amplitudes",
-        "the learning rate and the amplitudes of its windows, so that their products stay",
-        rules.amplitudes,
-    ),
-    Remedy("execution", 'execution = "host": the rule stays as it is, worked out beside the target', rules.host),
-    Remedy(
-        "schedule",
-        "the nearest update that the target has; the drift stays, to first order in the learning rate",
-        rules.schedule,
-    ),
-    Remedy("choice", "pairing, discretisation or superposition, the most alike first", values.choice),
-    Remedy(
-        "grid",
-        "the nearest dt of which all times are multiples; then the nearest round one, with all times on it",
-        grid.step,
-    ),
+    Remedy("option", "an option of the target, at the value that is said to fit; the network stays", values.option),
+    Remedy("amplitudes", "learning rate and amplitudes of windows; their products stay", rules.amplitudes),
+    Remedy("host", 'execution = "host" of rules that are not due with every spike; they stay', rules.host_now_and_then),
+    Remedy("schedule", "the nearest update that the target has; the drift stays, to first order", rules.schedule),
+    Remedy("choice", "pairing, discretisation, superposition: the most alike that the target has", values.choice),
+    Remedy("grid", "the nearest dt that divides all times; then the nearest round one, all times on it", grid.step),
     Remedy("PSP", "another kernel: its area stays, then the weights, then its mean lag", shapes.kernel),
     Remedy("window", "another window; its area and mean lag stay", shapes.window),
-    Remedy(
-        "range",
-        "the nearest value in range; of many numbers those that lie outside, weights among them",
-        values.nearest,
-    ),
+    Remedy("host at once", 'execution = "host" of rules that are due with every spike; they stay', rules.host),
+    Remedy("range", "the nearest value in range; of many numbers those outside, as of weights", values.nearest),
     Remedy("one for many", "the mean over neurons or synapses", values.mean),
     Remedy("default", "the only value that the target has: no bounds, no delay", values.default),
     Remedy("fix", "what the finding's fix names", values.as_it_says),

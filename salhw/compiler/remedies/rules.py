@@ -9,10 +9,10 @@ import numpy as np
 
 from salhw.compiler.edits import edited, locate, parts
 from salhw.compiler.remedies.remedy import Proposal
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.parts import rule_name
+from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PairSTDP, PlasticityRule
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import Diagnostic
@@ -42,22 +42,31 @@ def capability(target: Target, rule: PlasticityRule) -> tuple[Mapping[str, Capab
     return (target.host, target.host) if on_host else (target.plasticity, target.windows)
 
 
+def host_now_and_then(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
+    """``host`` for rules that change weights at the end of a period or of the run: what the computer beside a target
+    can do in time."""
+    p = _projection_at(net, finding.path)
+    if p is not None and all(rule.update != "spike" for rule in p.plasticity):
+        yield from host(net, target, finding)
+
+
+def _projection_at(net: Network, path: str) -> Projection | None:
+    """The projection that a path lies within."""
+    return next((p for p in net.projections if f"{path}.".startswith(f"projections.{p.name}.")), None)
+
+
 def host(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
     """The rule, or all rules of its projection, worked out by the computer beside the target."""
-    section, _, rest = finding.path.partition(".")
-    for p in net.projections if section == "projections" and target.host else ():
-        if rest == p.name or rest.startswith(f"{p.name}."):
-            path = f"projections.{p.name}"
-            able = {
-                f"{path}.{rule_name(p, k)}.execution": "host"
-                for k, rule in enumerate(p.plasticity)
-                if rule.kind in target.host and rule.execution != "host"
-            }
-            own = rule_at(net, finding.path)
-            if own is not None and len(able) > 1 and f"{own[0]}.execution" in able:
-                yield edited(net, {f"{own[0]}.execution": "host"})
-            if able:
-                yield edited(net, able)
+    p, own = _projection_at(net, finding.path), rule_at(net, finding.path)
+    able = {
+        f"projections.{p.name}.{rule_name(p, k)}.execution": "host"
+        for k, rule in enumerate(p.plasticity if p else ())
+        if p and rule.kind in target.host and rule.execution != "host"
+    }
+    if own is not None and len(able) > 1 and f"{own[0]}.execution" in able:
+        yield edited(net, {f"{own[0]}.execution": "host"})
+    if able:
+        yield edited(net, able)
 
 
 def amplitudes(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
@@ -67,8 +76,10 @@ def amplitudes(net: Network, target: Target, finding: Diagnostic) -> Iterator[Pr
     if found is None or finding.path.rpartition(".")[2].partition("[")[0] not in ("learning_rate", "amplitude"):
         return
     path, rule = found
-    if rule not in PRODUCTS:
+    p = _projection_at(net, path)
+    if rule not in PRODUCTS or p is None:
         return
+    there = p.weights.synapses(*net.ends(p.name))[2]
     rate = np.asarray(rule.learning_rate, dtype=np.float64)
     sides = {name: np.asarray(getattr(rule, name).amplitude, dtype=np.float64) for name in PRODUCTS[rule]}
     rules, windows = capability(target, rule)
@@ -76,7 +87,7 @@ def amplitudes(net: Network, target: Target, finding: Diagnostic) -> Iterator[Pr
     most = _most(of_rule, "learning_rate"), min(_most(of_side, "amplitude") for of_side in of_sides)
     for share in _shares(rate, [*sides.values()], *most):
         share = np.where(share == 0.0, 1.0, share)
-        new_rate, new_sides = _one(rate * share), [_one(side / share) for side in sides.values()]
+        new_rate, new_sides = _one(rate * share, there), [_one(side / share, there) for side in sides.values()]
         held = [_holds(of_rule, "learning_rate", new_rate)]
         held += [_holds(of_side, "amplitude", side) for of_side, side in zip(of_sides, new_sides, strict=True)]
         if all(held):
@@ -111,10 +122,11 @@ def _shares(rate: FloatArray, sides: list[FloatArray], most_rate: float, most_si
         yield np.divide(fastest, rate, out=np.ones_like(rate), where=rate != 0.0)
 
 
-def _one(values: FloatArray) -> float | FloatArray:
-    """One number where all are equal to rounding."""
-    first = float(values.flat[0]) if values.size else 0.0
-    return first if np.allclose(values, first, rtol=1e-12, atol=0.0) else values
+def _one(values: FloatArray, there: IntArray) -> float | FloatArray:
+    """One number where all synapses, which lie at these places of an array, have the same to rounding."""
+    own = values.ravel()[there] if values.ndim else values.ravel()
+    first = float(own[0]) if own.size else 0.0
+    return first if np.allclose(own, first, rtol=1e-12, atol=0.0) else values
 
 
 def schedule(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:

@@ -65,8 +65,9 @@ def nearest(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propo
     inside = clipped(net, place, entry)
     if inside is not None:
         yield edited(net, {place.path: inside})
-        yield edited(net, {place.path: inside, **_others(net, target, place)})
-    elif mark_of(type(place.item), place.field).grid is not None:
+    if together := _together(net, target, place):
+        yield edited(net, together)
+    if inside is None and mark_of(type(place.item), place.field).grid is not None:
         for dt in round_steps(net, target):
             moved = on_grid(net, dt)
             there = changeable(moved, place.path) if moved else None
@@ -74,19 +75,28 @@ def nearest(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propo
                 yield edited(moved, {place.path: inside})
 
 
-def _others(net: Network, target: Target, place: Place) -> dict[str, Any]:
-    """Everything of the same part, or of the same projection's weights and bounds, within its range."""
-    places = [place]
+def _together(net: Network, target: Target, place: Place) -> dict[str, Any]:
+    """Everything of the same neuron, or a projection's weights and the bounds of its rules, within their ranges."""
     if isinstance(place.item, Neuron):
         places = [Place(place.part, place.item, name) for name, _ in marks(type(place.item))]
     elif place.field in ("weights", "bounds"):
-        name = place.part.split(".")[1]
-        p, path = net.projection(name), f"projections.{name}"
-        places = [Place(path, p, "weights")]
-        places += [Place(f"{path}.{rule_name(p, k)}", rule, "bounds") for k, rule in enumerate(p.plasticity)]
+        p = net.projection(place.part.split(".")[1])
+        path = f"projections.{p.name}"
+        places = [Place(f"{path}.{rule_name(p, k)}", rule, "bounds") for k, rule in enumerate(p.plasticity)]
+    else:
+        return {}
     ranges = [(other, declared(net, target, other).get(other.field)) for other in places]
-    inside = {other.path: clipped(net, other, entry) for other, entry in ranges if isinstance(entry, Range)}
-    return {path: value for path, value in inside.items() if value is not None}
+    moved = {other.path: clipped(net, other, entry) for other, entry in ranges if isinstance(entry, Range)}
+    moved = {path: value for path, value in moved.items() if value is not None}
+    if not isinstance(place.item, Neuron):
+        limits = target.projections.get("weights")
+        rules = [
+            rule.replace(bounds=moved.get(f"{path}.{rule_name(p, k)}.bounds", rule.bounds))
+            for k, rule in enumerate(p.plasticity)
+        ]
+        if isinstance(limits, Range):
+            moved[f"{path}.weights"] = clipped(net, Place(path, p.replace(plasticity=rules), "weights"), limits)
+    return moved
 
 
 def clipped(net: Network, place: Place, entry: Range) -> Any:
