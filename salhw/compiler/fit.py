@@ -89,12 +89,8 @@ def fit(net: Network, target: Target | str, *, keep: Sequence[str] = (), plugin:
     fitter = Fitter(net, target, plugin, _kept(net, target, keep))
     attempt = fitter.search()
     if attempt.stuck:
-        changes = (
-            [change for change, _, _ in _stages(net, fitter, attempt.steps, attempt.steps[-1].after)]
-            if attempt.steps
-            else []
-        )
-        needs = f"Also needs: {'; '.join(map(str, changes))}" if changes else ""
+        besides = _stages(net, fitter, attempt.steps, attempt.steps[-1].after) if attempt.steps else []
+        needs = f"Also needs: {'; '.join(str(change) for change, _, _ in besides)}" if besides else ""
         raise unsupported(net, target, attempt.stuck, needs)
     if not attempt.steps:
         return Fitted(net, target, (), net)
@@ -130,13 +126,15 @@ def _stages(net: Network, fitter: Fitter, steps: Sequence[Step], last: State) ->
     """Every difference between what was written and the last state, in the order in which it was first changed, with
     the networks before and after the step that it is part of; where a step alone means nothing, the next ones are in
     it."""
-    groups, stages, before = fitter.groups(steps, last), [], net
-    waiting: dict[str, Any] = {}
+    groups, before = fitter.groups(steps, last), net
+    stages: list[Stage] = []
+    pending: list[Change] = []
+    values: dict[str, Any] = {}
     for k, group in enumerate(groups):
-        waiting |= {d.path: d.after for d in group.differences if not d.path.startswith("target.")}
-        after = last.net if k == len(groups) - 1 else edited(before, waiting)
-        changes = [Change(d.path, d.written, d.changed, group.reason) for d in group.differences]
-        stages += [(change, before, before if after is None else after) for change in changes]
+        pending += [Change(d.path, d.written, d.changed, group.reason) for d in group.differences]
+        values |= {d.path: d.after for d in group.differences if not d.path.startswith("target.")}
+        after = last.net if k == len(groups) - 1 else edited(before, values)
         if after is not None:
-            before, waiting = after, {}
+            stages += [(change, before, after) for change in pending]
+            before, pending, values = after, [], {}
     return stages

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from salhw.compiler.check import check
 from salhw.compiler.edits import Difference, differences, edited, everything, locate, renumbered, same
 from salhw.compiler.findings import problems
 from salhw.compiler.remedies import BACKENDS, REMEDIES, Proposal, Remedy
@@ -79,7 +80,7 @@ class Fitter:
     kept: Mapping[str, Any]
     _banned: set[tuple[Key, str, str]] = field(default_factory=set)
     _hopeless: set[Diagnostic] = field(default_factory=set)
-    _known: dict[tuple[str, str], State] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Sequence[Diagnostic]] = field(default_factory=dict)
 
     def search(self) -> Attempt:
         """Steps after which nothing stands against the network, or the first attempt, with what is left.
@@ -117,7 +118,7 @@ class Fitter:
 
     def _step(self, state: State, finding: Diagnostic, used: Counter[tuple[Key, str]]) -> Step | None:
         """The first remedy, and of its proposals the first that leaves nothing else to do, or nothing that cannot be
-        done; where all leave something that cannot be done (lowering may find it only now), the first of all."""
+        done; where all leave something that cannot be done, the first after which only lowering finds it."""
         key, known = self._key(finding, state), self._keys(state)
         last: Step | None = None
         for remedy in self._remedies():
@@ -131,9 +132,10 @@ class Fitter:
                 new = [f for f in after.findings if self._key(f, after) not in known]
                 if not new:
                     return step
-                last = last or step
                 if second is None and all(self._answerable(after, f) for f in new):
                     second = step
+                if last is None and not check(after.net, after.target):
+                    last = step
             if second is not None:
                 return second
         return last
@@ -171,8 +173,8 @@ class Fitter:
         """A network with what stands against it, which is asked only once: the search comes by the same again."""
         content = net.content_hash, target.content_hash
         if content not in self._known:
-            self._known[content] = State(net, target, problems(net, target, plugin=self.plugin))
-        return self._known[content]
+            self._known[content] = problems(net, target, plugin=self.plugin)
+        return State(net, target, self._known[content])
 
     def _remedies(self) -> Iterator[Remedy]:
         yield from REMEDIES[:BACKENDS]
@@ -199,11 +201,12 @@ class Fitter:
         """Where the steps lead, without those changes that later ones made superfluous: without any one of those that
         stay the target refuses the network."""
         state = steps[-1].after
-        for group in reversed(self.groups(steps, state)):
-            back = self._without(state, group)
-            if back is not None and not back.findings:
-                state = back
-        return state
+        while True:
+            fewer = (self._without(state, group) for group in reversed(self.groups(steps, state)))
+            back = next((other for other in fewer if other is not None and not other.findings), None)
+            if back is None:
+                return state
+            state = back
 
     def groups(self, steps: Sequence[Step], state: State) -> list[Group]:
         """All that tells a state from the network as written, by the step that changed it first, in their order; probes
