@@ -18,8 +18,6 @@ from salhw.substrate.target import Target
 
 MOST_TIMES = 3
 """How often one remedy answers one finding: a later answer to another may bring it up again."""
-MOST_RETURNS = 8
-"""How often the search begins again without a step that led nowhere."""
 
 Key = tuple[str, str]
 """Code and path of a finding, the path as in the network that was written and without the index of a number."""
@@ -78,26 +76,10 @@ class Fitter:
     target: Target
     plugin: Backend
     kept: Mapping[str, Any]
-    _banned: set[tuple[Key, str, str]] = field(default_factory=set)
     _hopeless: set[Diagnostic] = field(default_factory=set)
     _known: dict[tuple[str, str], Sequence[Diagnostic]] = field(default_factory=dict)
 
     def search(self) -> Attempt:
-        """Steps after which nothing stands against the network, or the first attempt, with what is left.
-
-        A finding that came up only on the way may be answered by going back: without the last step that changed the
-        same part of the network. Each return bans a step, so that there are finitely many.
-        """
-        first = attempt = self._attempt()
-        for _ in range(MOST_RETURNS):
-            culprit = _culprit(attempt, self.written) if attempt.stuck else None
-            if culprit is None:
-                break
-            self._banned.add(self._marked(culprit))
-            attempt = self._attempt()
-        return first if attempt.stuck else attempt
-
-    def _attempt(self) -> Attempt:
         """Answer one finding after the other. It ends: a turn either gives a finding up, or uses a remedy for it once
         more, which each may be MOST_TIMES; and there are finitely many codes, paths and remedies."""
         state = self._state(self.written, self.target)
@@ -127,8 +109,6 @@ class Fitter:
             second: Step | None = None
             for after in self._answers(state, finding, remedy):
                 step = Step(finding, remedy.name, state, after)
-                if self._banned and self._marked(step) in self._banned:
-                    continue
                 new = [f for f in after.findings if self._key(f, after) not in known]
                 if not new:
                     return step
@@ -193,10 +173,6 @@ class Fitter:
     def _keys(self, state: State) -> set[Key]:
         return {self._key(finding, state) for finding in state.findings}
 
-    def _marked(self, step: Step) -> tuple[Key, str, str]:
-        after = step.after
-        return self._key(step.reason, step.before), step.remedy, after.net.content_hash + after.target.content_hash
-
     def needed(self, steps: Sequence[Step]) -> State:
         """Where the steps lead, without those changes that later ones made superfluous: without any one of those that
         stay the target refuses the network."""
@@ -240,22 +216,3 @@ def related(one: str, two: str) -> bool:
 def under(path: str, prefix: str) -> bool:
     """Whether a path is one that begins with ``prefix``, in whole names."""
     return bool(prefix) and (path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")))
-
-
-def _culprit(attempt: Attempt, written: Network) -> Step | None:
-    """The last step that changed a part that a finding is about which nothing answered; None where a finding was there
-    from the beginning, or is not about anything that was changed."""
-    first = {(f.code, f.path) for f in (attempt.steps[0].before.findings if attempt.steps else ())}
-    if any((finding.code, finding.path) in first for finding in attempt.stuck):
-        return None
-    about = {_part(finding.path) for finding in attempt.stuck}
-    for step in reversed(attempt.steps):
-        if any(_part(d.path) in about for d in step.differences(written)):
-            return step
-    return None
-
-
-def _part(path: str) -> str:
-    """Which population, projection, stimulus or probe a path is about; the first name of all others."""
-    names = path.split(".")
-    return ".".join(names[:2]) if names[0] in ("populations", "projections") else names[0]

@@ -24,7 +24,7 @@ from random_networks import random_network  # noqa: E402
 
 PLAIN = salhw_plain.backend.targets()["plain"]
 TARGETS = {**salhw.targets(), "plain": PLAIN}
-EXAMPLES = {"reference": 20, "plain": 20, "nest": 12, "loihi2": 8, "brainscales2": 6}
+EXAMPLES = {"reference": 20, "plain": 20, "nest": 12, "loihi2": 8, "brainscales2": 5}
 """Networks per test: those of a chip take longer."""
 
 RANDOM = {
