@@ -240,12 +240,16 @@ def _numbers(value: Any) -> Any:
 
 
 def _text(value: Any, unit: str = "") -> str:
-    """A value as a person reads it: of many numbers their range, of a kind what is not its default."""
+    """A value as a person reads it: of many numbers their range, of a kind its numbers and what is not its default."""
     if isinstance(value, Connector):
         return f"{value.kind} {_text(value.stored)}"
     if isinstance(value, Kind):
         given = {n: getattr(value, n) for n, f in type(value).model_fields.items() if n != "kind"}
-        told = {n: v for n, v in given.items() if not same(v, type(value).model_fields[n].get_default())}
+        told = {
+            n: v
+            for n, v in given.items()
+            if isinstance(v, float) or not same(v, type(value).model_fields[n].get_default())
+        }
         return f"{value.kind}({', '.join(f'{n}={_text(v)}' for n, v in told.items())})"
     if isinstance(value, np.ndarray):
         if value.size > FEW:

@@ -102,7 +102,7 @@ def test_export_fits(tmp_path: Path) -> None:
     file = net.save(tmp_path / "net.json")
     ran("export", file, "-t", "nest", "--out", tmp_path / "program", status=1)
     told = ran("export", file, "-t", "nest", "--out", tmp_path / "program", "--fit").stdout
-    assert "changed: projections.p.kernel = Alpha() -> Exponential(tau_syn=20, area=10)" in told
+    assert "changed: projections.p.kernel = Alpha(tau_syn=10) -> Exponential(tau_syn=20, area=10)" in told
     assert (tmp_path / "program" / "run.py").exists()
 
 
