@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from salhw.compiler.fit import Fitted, fit
 from salhw.compiler.pipeline import compile, problems
 from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
 from salhw.description.kernels import Alpha, Exponential, Rectangular
@@ -66,9 +67,10 @@ def run(
     instances: int | Sequence[int] | None = None,
     chips: Sequence[Chip] | None = None,
     calibration: Calibration | None = None,
+    fit: bool = False,
 ) -> Recording:
     """Compile, open, run ``duration`` ms, close: the one-liner. See ``compile`` and ``Executable.open``."""
-    executable = compile(net, target, calibration=calibration)
+    executable = compile(net, target, calibration=calibration, fit=fit)
     checked_duration(duration, net.dt)  # before a simulator starts
     with executable.open(instances=instances, chips=chips, seed=seed) as session:
         return session.run(duration)
@@ -95,6 +97,7 @@ __all__ = [
     "Exponential",
     "ExponentialWindow",
     "FileError",
+    "Fitted",
     "Hebbian",
     "Membrane",
     "Network",
@@ -124,6 +127,7 @@ __all__ = [
     "Weights",
     "compile",
     "explain",
+    "fit",
     "load",
     "problems",
     "run",

@@ -16,7 +16,7 @@ from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.arguments import folded
 from salhw.machine import Memory
-from salhw.session.backend import Exporter, Weighing
+from salhw.session.backend import Exporter, Fitting, Weighing
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.engine import Engine, initial
 from salhw.session.host_plasticity import HostRule, HostRules
@@ -40,6 +40,7 @@ __all__ = [
     "Environment",
     "Execution",
     "Exporter",
+    "Fitting",
     "FloatArray",
     "HostRule",
     "HostRules",

@@ -16,6 +16,7 @@ from salhw import __version__
 from salhw.cli.conformance import register as register_conformance
 from salhw.cli.demo import register as register_demo
 from salhw.cli.export import register as register_export
+from salhw.cli.fit import register as register_fit
 from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
@@ -36,6 +37,7 @@ from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
 from salhw.cli.streams import standard_streams
+from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
@@ -45,7 +47,7 @@ from salhw.diagnostics import explain as explanation_of
 from salhw.io.description import save as save_network
 from salhw.io.files import is_file
 from salhw.io.recording_file import save as save_recording
-from salhw.registry import Builder, builder, builders, resolve, summary, targets
+from salhw.registry import Builder, builder, builders, summary, targets
 from salhw.session.backend import Session
 from salhw.session.executable import Report
 from salhw.session.recording import Recording
@@ -118,6 +120,7 @@ def _network(net: str, given: list[str] | None = None) -> Network:
     return Network.load(path)
 
 
+register_fit(app, _network)
 register_export(app, _network)
 register_measure(app, _network)
 register_demo(app)
@@ -182,13 +185,16 @@ def target_row(entry: dict[str, Any]) -> list[str]:
 def check(
     net: Net,
     target: TargetName = "reference",
+    options: Options = None,
+    fit: Fit = False,
     calibration: CalibrationFile = None,
     given: Settings = None,
     json: Json = False,
 ) -> None:
     """Say whether a target can hold a network: the compile report, or everything that stands against it."""
     with reported(json):
-        report = compile(_network(net, given), target, calibration=loaded(calibration)).report
+        wanted = chosen_target(target, options)
+        report = compile(_network(net, given), wanted, calibration=loaded(calibration), fit=fit).report
         if json:
             print_json(report.as_dict())
         else:
@@ -205,6 +211,8 @@ def run(
     chip: OneChip = None,
     chips: SomeChips = None,
     wafer: Wafer = 0,
+    options: Options = None,
+    fit: Fit = False,
     calibration: CalibrationFile = None,
     given: Settings = None,
     out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording; its picture goes beside.")] = None,
@@ -216,7 +224,8 @@ def run(
     with reported(json):
         path = writable(out, force, ".h5", ".hdf5") if out else None
         picture = picture_place(path, force) if path and plot else None
-        executable = compile(_network(net, given), resolve(target), calibration=loaded(calibration))
+        wanted = chosen_target(target, options)
+        executable = compile(_network(net, given), wanted, calibration=loaded(calibration), fit=fit)
         picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
         with executable.open(instances=instances, chips=picked, seed=seed) as session:
             with progress_bar(f"{executable.source.name} on {target}") as progress:
@@ -232,6 +241,8 @@ def run(
             files = {"out": str(path) if path else None, "picture": str(picture) if picture else None}
             print_json(result | files | ({"picture_failed": failure} if failure else {}))
         else:
+            for change in executable.report.changes:
+                print_wrapped(f"changed: {change}", width(), "  ")
             _print_run(result)
             if path:
                 also = f", its picture in {picture}" if picture else ""

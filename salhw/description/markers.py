@@ -24,6 +24,8 @@ class Mark:
         grid: how many steps of dt a time has at least, which is a whole number of them; None for all other fields.
         per: what an array has an entry for: a ``neuron`` that the owner acts on, or a ``synapse``.
         settable: whether a session can write the field: ``always``, or on targets that declare it ``settable``.
+        nearness: of a choice, its names in an order in which neighbours are the most alike; empty where none can stand
+            for another.
     """
 
     ordinary: Any = None
@@ -33,6 +35,7 @@ class Mark:
     grid: int | None = None
     per: Literal["neuron", "synapse"] | None = None
     settable: Settable = "never"
+    nearness: tuple[str, ...] = ()
 
     def at(self, value: Any, dt: float) -> Any:
         """An example as the field has it in steps of ``dt`` ms."""

@@ -39,6 +39,7 @@ class Option(Model):
         choices: what a choice may be, or words that may stand in place of a number (``auto``).
         default: what it is unless somebody chooses otherwise.
         meaning: what it does, for the reader.
+        fits: the value that ``salhw.fit`` may choose where a network then fits; None where it leaves the option alone.
         changes_target: whether it changes what the target can do, so that a calibration made before no longer holds.
         value: what it is. A number may be given as text, as on a command line; it is held as a number.
         declares: per choice, the capabilities that a target has with it, by the path of the field in its TOML; the
@@ -50,6 +51,7 @@ class Option(Model):
     choices: tuple[str, ...] = ()
     default: Value
     meaning: str
+    fits: Value | None = None
     changes_target: bool = True
     value: Value = ""
     declares: dict[str, dict[str, Entry]] = Field(default_factory=dict)
@@ -64,13 +66,15 @@ class Option(Model):
         fix = f'write it as {{ type = "text", default = {shown(data)}, meaning = "..." }}'
         raise invalid("SAL001", shown(data), "a table of type, default and meaning", fix)
 
-    @field_validator("default", "value", mode="plain")
+    @field_validator("default", "fits", "value", mode="plain")
     @classmethod
     def _held(cls, value: Any, info: ValidationInfo) -> Any:
         """``value`` with the type that is declared."""
         data, kind, choices = info.data, info.data.get("type", ""), info.data.get("choices", ())
         limits: Any = data.get("range")
         numeric = kind in ("integer", "number")
+        if value is None and info.field_name == "fits":
+            return None
         if not kind or (numeric and not limits) or (info.field_name == "value" and "default" not in data):
             return value  # what is declared is wrong, and refused for that
         if isinstance(value, str) and (value in choices or kind == "text"):

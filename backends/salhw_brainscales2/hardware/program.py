@@ -140,7 +140,7 @@ def findings(rule: PairSTDP, path: str, setting: PlasticitySetting, rows: int) -
         wrong.append(
             Diagnostic("SAL101", f"{path}.update", rule.update, "supported every T ms", "as in 'every 200 ms'")
         )
-    elif rule.period < (shortest := shortest_period(rows)):
+    elif rule.period < (shortest := shortest_period(rows)) * (1 - 1e-9):
         asked, supported = f"an update every {rule.period:g} ms", f"{shortest:g} ms needed for {2 * rows} rows"
         fix = f"update='every {shortest:g} ms', or fewer inputs per neuron"
         wrong.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
