@@ -16,10 +16,10 @@ from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit
-from salhw_brainscales2.hardware.processor import WEIGHT_MAX
+from salhw_brainscales2.codes import Grid
 from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.placement import rows
-from salhw_brainscales2.plasticity import Learner, code, plastic
+from salhw_brainscales2.plasticity import Learner, plastic
 from salhw_brainscales2.simulation import Simulation
 from salhw_brainscales2.sources import Emitter, entropy
 from salhw_nest.process import STRETCH, Process
@@ -37,7 +37,7 @@ class AnalogEngine:
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net, self._target, self._first = executable.network, executable.target, executable.placement.first
         self._net, self._batch, self._chips = net, len(ids), chips
-        self._circuit, self._cells = circuit(net, executable.placement, chips), cells(net)
+        self._circuit, self._cells = circuit(net, self._target, executable.placement, chips), cells(net)
         self._entropy = entropy(seed, ids)
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in self._circuit.cells}
         self._weights = {p.name: initial(net, f"projections.{p.name}.weights", self._batch) for p in net.projections}
@@ -91,10 +91,7 @@ class AnalogEngine:
 
     def _grid(self, name: str, weights: FloatArray) -> FloatArray:
         """The nearest weights that the chip holds."""
-        step = code(self._target.scaled_for(name))
-        if self._target.weight_bits is None:
-            return np.clip(weights, -WEIGHT_MAX * step, WEIGHT_MAX * step)
-        return np.asarray(np.clip(np.rint(weights / step), -WEIGHT_MAX, WEIGHT_MAX) * step + 0.0)
+        return Grid.of(self._target, name).nearest(weights)
 
     def _hold(self, name: str, weights: FloatArray) -> None:
         """Make the emulated chips hold nominal ``weights`` (B, S)."""

@@ -23,6 +23,7 @@ from salhw.session.lowering import Lowering, unknown_kinds
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_brainscales2.circuit import ticks_per_step
+from salhw_brainscales2.codes import Grid, code, largest, rows_per_weight
 from salhw_brainscales2.hardware import program
 from salhw_brainscales2.hardware.program import WINDOWS
 from salhw_brainscales2.hardware.rows import shortest_period
@@ -32,7 +33,6 @@ from salhw_brainscales2.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
 from salhw_brainscales2.plasticity import (
     RULES,
     amplitudes,
-    code,
     fastest,
     nominal_program,
     plastic,
@@ -41,7 +41,7 @@ from salhw_brainscales2.plasticity import (
     too_large,
 )
 from salhw_brainscales2.psp import CHIP, PSPS
-from salhw_brainscales2.sizes import different, largest, sizes
+from salhw_brainscales2.sizes import different, sizes
 from salhw_brainscales2.sources import DRIVES
 
 FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
@@ -64,9 +64,10 @@ def lower(net: Network, target: Target) -> Lowering:
     if refused:
         return Lowering(net, tuple(refused))
     asked, target = target, scaled(net, target)
+    target = target.replace(synapses_per_weight=rows_per_weight(net, target))
     placed = rows(net, place(net, target)[0])
     lowered, changed = _learnable(net, max(placed.learning))
-    refused = [*_array(net, placed), *_programs(lowered, target, max(placed.learning))]
+    refused = [*_array(net, target, placed), *_programs(lowered, target, max(placed.learning))]
     if refused:
         return Lowering(net, tuple(refused))
     tick = net.dt / (ticks_per_step(net) or 1)
@@ -80,7 +81,7 @@ def lower(net: Network, target: Target) -> Lowering:
 def scaled(net: Network, target: Target) -> Target:
     """The target with the weight of a code chosen for each projection, where its options say ``auto``: the finest of
     .04, .02, .01 and .005 with which 63 codes hold all weights and bounds, and one code per LSB all learning rates. A
-    rule without bounds keeps the whole range.
+    rule without bounds keeps the whole range of a row.
 
     Projections onto one population share it: on the chip it is the bias of the converters that the synapses of a
     neuron have in common.
@@ -92,7 +93,9 @@ def scaled(net: Network, target: Target) -> Target:
         onto = [p for p in net.projections if p.post == population.name]
         names = [p.name for p in onto]
         for finer in FINER:
-            narrow = target.replace(weight_scales=dict.fromkeys(names, 1.0 / finer))
+            narrow = target.replace(
+                weight_scales=dict.fromkeys(names, 1.0 / finer), synapses_per_weight=dict.fromkeys(names, 1)
+            )
             if all(_fits(p, narrow.scaled_for(p.name)) for p in onto):
                 scales |= narrow.weight_scales
                 break
@@ -104,7 +107,7 @@ def _fits(p: Projection, target: Target) -> bool:
     limits, rates = target.projections["weights"], target.plasticity["PairSTDP"]["learning_rate"]
     assert isinstance(limits, Range)
     assert isinstance(rates, Range)
-    reach, change = largest(p.weights), 0.0
+    reach, change = largest(p), 0.0
     for rule in rules(p):
         reach = max(reach, *(abs(bound) for bound in rule.bounds or (np.inf,)))
         change = max(change, max(amplitudes(rule)) * fastest(rule))
@@ -149,15 +152,17 @@ def _grid(net: Network) -> Iterator[Diagnostic]:
         yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {chosen!r} ms")
 
 
-def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
+def _array(net: Network, target: Target, placed: Rows) -> Iterator[Diagnostic]:
     most = max(placed.used)
     if most > ROW_PAIRS:
-        fan = max(
-            ((p.name, c) for p in net.projections for c in [_fan_in(net, p)]), key=lambda x: x[1], default=("", 0)
-        )
+        taken = {p.name: target.synapses_per_weight[p.name] * _fan_in(net, p) for p in net.projections}
+        path = max(taken, key=lambda name: taken[name], default="")
         asked = f"{2 * most} rows in one hemisphere ({2 * max(placed.background)} of them for the background)"
         fix = "fewer inputs per neuron: each takes an excitatory and an inhibitory row"
-        yield Diagnostic("SAL201", f"projections.{fan[0]}", asked, f"{2 * ROW_PAIRS} available", fix)
+        if (several := target.synapses_per_weight.get(path, 1)) > 1:
+            one = number(63 * code(target.scaled_for(path)))
+            fix = f"fewer inputs per neuron, or weights and bounds within {one}: each takes {several} row pairs now"
+        yield Diagnostic("SAL201", f"projections.{path}", asked, f"{2 * ROW_PAIRS} available", fix)
 
 
 def _fan_in(net: Network, p: Projection) -> int:
@@ -236,8 +241,11 @@ def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
     speed = target.speed_up or 1.0
     if target.weight_bits is not None and target.option("weight_scale") == "auto":
         for p in net.projections:
-            step = code(target.scaled_for(p.name))
-            yield f"{p.name}: a weight code is {number(step)}, the range ends at {number(63 * step)}"
+            grid = Grid.of(target, p.name)
+            yield f"{p.name}: a weight code is {number(grid.step)}, the range ends at {number(grid.reach)}"
+    for p in net.projections:
+        if (several := target.synapses_per_weight[p.name]) > 1:
+            yield f"projection {p.name}: {several} rows per weight, up to {number(Grid.of(target, p.name).reach)}"
     yield f"rows in use: {2 * placed.used[0]} and {2 * placed.used[1]} of {2 * ROW_PAIRS} per hemisphere"
     yield f"hardware time: 1 s of biological time takes {1000.0 / speed:g} ms"
     for name in plastic(net):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from salhw.compiler.quantise import levels
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
@@ -22,9 +21,9 @@ from salhw.session.placement import Placement
 from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
+from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware import program, sensor
 from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
-from salhw_brainscales2.hardware.processor import WEIGHT_MAX
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.placement import Rows, rows
 from salhw_brainscales2.psp import CHIP
@@ -63,20 +62,14 @@ def sensor_tau(rule: PairSTDP) -> float:
     return rule.causal.tau
 
 
-def code(target: Target) -> float:
-    """The weight of one code: what the target's weight bits make of its range, or would."""
-    limits = target.projections["weights"]
-    assert isinstance(limits, Range)
-    return levels(limits, target.weight_bits or 7)[0]
-
-
 def setting(target: Target) -> PlasticitySetting:
-    """What sensors and processor of a target are set to."""
+    """What sensors and processor of a target, as a projection finds it, are set to."""
     low_high = target.windows["Exponential"]["tau"]
     assert isinstance(low_high, Range)
     rounding: Any = target.option("rounding")  # one of processor's
     limits, hidden = (low_high.min, low_high.max), int(target.option("hidden_bits"))
-    return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
+    rows = target.max_synapses_per_weight
+    return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding, rows=rows)
 
 
 def nominal_program(
@@ -95,7 +88,8 @@ def nominal_program(
 
 
 class Learner:
-    """The sensors and the processor's program of one plastic projection.
+    """The sensors and the processor's program of one plastic projection. Where a weight lies in several rows, the sensor
+    of its first one is read.
 
     Weights are in units of the description, (B, S) in the order of ``connectivity.synapses``, amplitudes
     (B, 2, S); neurons are counted through all populations.
@@ -112,7 +106,7 @@ class Learner:
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
         self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
-        self.setting = setting(target.scaled_for(name))
+        self.setting, self.grid = setting(target.scaled_for(name)), Grid.of(target, name)
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
@@ -174,9 +168,8 @@ class Learner:
         """Without converter and fixed point, as ``Target.ideal`` wants it."""
         pairs = self.charge.charge / self.setting.amplitude
         low, high = self.rule.bounds or (-np.inf, np.inf)
-        limit = self.setting.code * WEIGHT_MAX
         new = self.weights + self.rates * (self.amplitudes * pairs).sum(axis=1)
-        return np.asarray(np.clip(new, max(low, -limit), min(high, limit)))
+        return self.grid.nearest(np.clip(new, low, high))
 
 
 def plastic(net: Network) -> list[str]:

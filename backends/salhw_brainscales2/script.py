@@ -22,11 +22,12 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at, duration_steps
 from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
 from salhw_brainscales2.neurons import CURRENT, EVENTS, LEAK_LSB, Cell, Membranes, cells
 from salhw_brainscales2.placement import rows
-from salhw_brainscales2.plasticity import SENSITIVITY, code, nominal_program, plastic, rules, sensor_tau, too_large
+from salhw_brainscales2.plasticity import SENSITIVITY, nominal_program, plastic, rules, sensor_tau, too_large
 from salhw_brainscales2.sources import Emitter, entropy
 
 SCRIPT, ARRAYS, README = "run.py", "network.npz", "README.md"
@@ -167,7 +168,7 @@ def potentials(net: Network, population: str, cell: Cell) -> dict[str, FloatArra
 
 def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
     net, chips = executable.network, executable.target.sample_chips(1)
-    wiring = circuit(net, executable.placement, chips).wiring
+    wiring = circuit(net, executable.target, executable.placement, chips).wiring
     arrays: dict[str, Any] = {}
     circuits = cells(net)
     for p in net.populations:
@@ -179,9 +180,9 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
         arrays[f"{p.name}.times"] = (raster.step[order] + 1) * net.dt / (executable.target.speed_up or 1.0)
         arrays[f"{p.name}.ends"] = np.searchsorted(raster.neuron[order], np.arange(1, p.size))
     for q in net.projections:
-        w, step = wiring[q.name], code(executable.target.scaled_for(q.name))
+        w, grid = wiring[q.name], Grid.of(executable.target, q.name)
         weights = described_at(net, f"projections.{q.name}.weights").ravel()[w.position]
-        arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": _codes(weights, step)}
+        arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": grid.codes(weights)}
     return arrays
 
 
@@ -213,10 +214,6 @@ def _events(executable: Executable, population: str, cell: Cell) -> tuple[FloatA
     return wanted, np.maximum(1, np.rint(wanted.mean(axis=1))).astype(np.int64)
 
 
-def _codes(weights: FloatArray, step: float) -> IntArray:
-    return np.clip(np.rint(weights / step), -63, 63).astype(np.int64)
-
-
 def _ms(value: float) -> str:
     """A number as code: a tiny error of division does not show."""
     return repr(round(value, 9))
@@ -224,7 +221,8 @@ def _ms(value: float) -> str:
 
 def _lines(executable: Executable, steps: int) -> list[str]:
     net, speed = executable.network, executable.target.speed_up or 1.0
-    made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
+    chips = [c.replace(variability={}) for c in executable.target.sample_chips(1)]
+    made = circuit(net, executable.target, executable.placement, chips)
     learning, duration = _learning(net, steps), steps * net.dt / speed
     lines = [
         f'"""{net.name}, for BrainScaleS-2 through pynn_brainscales. Written by salhw; runs without it.',
@@ -248,6 +246,8 @@ def _lines(executable: Executable, steps: int) -> list[str]:
     lines += ["", "projections = {}"]
     for q in net.projections:
         call = f'"{q.name}", populations["{q.pre}"], populations["{q.post}"]'
+        if (per_weight := executable.placement.synapses_per_weight.get(q.name, 1)) > 1:
+            call += f", per_weight={per_weight}"
         if q.name in learning:
             period, updates = learning[q.name]
             number = list(learning).index(q.name)

@@ -11,7 +11,7 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, count
+from salhw.description.connectivity import count
 from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
@@ -19,6 +19,7 @@ from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.target import Target
+from salhw_brainscales2.codes import largest
 from salhw_brainscales2.estimate import rate_errors
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.neurons import Cell, cells
@@ -69,12 +70,7 @@ def _coupling(net: Network, population: str) -> float:
     """The largest weight, without its sign, between sampling neurons of which some are of a population."""
     sampling = {name for name, cell in cells(net).items() if cell.sampling}
     between = [p for p in net.projections if population in (p.pre, p.post) and {p.pre, p.post} <= sampling]
-    return max((largest(p.weights) for p in between), default=0.0)
-
-
-def largest(weights: Connector) -> float:
-    """The largest weight of a projection, without its sign."""
-    return float(np.abs(weights.stored).max(initial=0.0))
+    return max((largest(p) for p in between), default=0.0)
 
 
 def _shapes(net: Network, tick: float) -> Iterator[Diagnostic]:
@@ -142,7 +138,7 @@ def _scatter(rule: PairSTDP, held: PlasticitySetting, target: Target) -> float:
     noise = target.variability.get("read_noise")
     read = sqrt((noise.sd if noise else 0.0) ** 2 + 1.0 / 12.0) / held.amplitude
     rate, sides = fastest(rule), sqrt(sum(amplitude**2 for amplitude in amplitudes(rule)))
-    return float(np.hypot(rate * sides * read, 0.5 * held.code * 0.5**held.hidden_bits)) if rate else 0.0
+    return float(np.hypot(rate * sides * read, 0.5 * held.code * 0.5**held.kept_bits)) if rate else 0.0
 
 
 def _most_pairs(net: Network, p: Projection, period: float) -> float:

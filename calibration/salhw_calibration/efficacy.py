@@ -106,7 +106,7 @@ def _by_place(
         if p.name in lags:
             mine = np.flatnonzero(c.projection == k)
             post, pre = c.post[mine] - c.first[p.post], c.pre[mine] - c.first[p.pre]
-            at: IntArray = np.searchsorted(calibration.synapses, exe.placement.synapses(exe.source, p.name))
+            at: IntArray = np.searchsorted(calibration.synapses, exe.placement.weights(exe.source, p.name))
             for which, values in enumerate(sensors.efficacy(p.name, lags[p.name])):
                 efficacies[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
     return efficacies[0], efficacies[1]

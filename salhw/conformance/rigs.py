@@ -295,9 +295,9 @@ def resolution(lab: Lab) -> float:
     """How far a weight may be from the one that was written: half a step where the target has weight bits."""
     if lab.target.weight_bits is None:
         return 1e-9
-    from salhw.compiler.quantise import levels
+    from salhw.compiler.quantise import weight_levels
 
-    return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
+    return 0.5 * weight_levels(lab.target)[0] * (1 + 1e-9)
 
 
 def capability_of(lab: Lab, net: Network, address: Address) -> Capability:

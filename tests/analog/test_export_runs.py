@@ -41,7 +41,8 @@ from salhw.session.paths import described_at
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware import ppu_program
 from salhw_brainscales2.neurons import cells
-from salhw_brainscales2.plasticity import code, nominal_program
+from salhw_brainscales2.codes import code
+from salhw_brainscales2.plasticity import nominal_program
 from salhw_brainscales2.script import export, generator
 from salhw_brainscales2.sources import entropy
 
@@ -218,7 +219,8 @@ def _event(executable: Executable, population: str, excitatory: bool) -> float:
     whole = net.population(population)
     bias = np.broadcast_to(np.asarray(whole.neuron.bias, dtype=float), whole.size)
     inverse = float(np.mean(1.0 / cells(net)[whole.name].sensitivity(bias, net.dt)))
-    made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
+    chips = [c.replace(variability={}) for c in executable.target.sample_chips(1)]
+    made = circuit(net, executable.target, executable.placement, chips)
     for q in net.projections:
         if q.post == population and len(made.wiring[q.name].post):
             step = code(executable.target.scaled_for(q.name))
@@ -274,7 +276,7 @@ def test_baselines_are_measured_and_used(tmp_path: Path, monkeypatch: pytest.Mon
         post, pre, _ = wanted(executable, name)
         reads = [[real.read(j, i, branch) for j, i in zip(pre, post, strict=True)] for branch in ("causal", "acausal")]
         assert measured[f"{name}.baseline"].tolist() == (128 * np.array(reads)).tolist()
-        program = nominal_program(executable.network, CHIP, executable.placement, name, entropy(3, [0]))
+        program = nominal_program(executable.network, executable.target, executable.placement, name, entropy(3, [0]))
         assert rule.generate_kernel() == ppu_program.cpp_source(replace(program, baseline=128 * np.array([reads])))
 
 
