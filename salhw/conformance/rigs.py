@@ -140,10 +140,17 @@ def rule(
     raise missing("windows", " or ".join(windows), [*target.windows])
 
 
-def weight_range(lab: Lab) -> Range:
-    """What weights may be."""
+def described_range(lab: Lab) -> Range:
+    """What weights may be described as."""
     declared = lab.target.projections.get("weights")
     return declared if isinstance(declared, Range) else Range(min=-1e6, max=1e6)
+
+
+def weight_range(lab: Lab) -> Range:
+    """What weights may be in every session: where several synapses of the hardware may make a weight together, the share
+    of one of them, which every network has."""
+    described, share = described_range(lab), 1.0 / lab.target.max_synapses_per_weight
+    return Range(min=share * described.min, max=share * described.max)
 
 
 def forms(lab: Lab) -> tuple[str, ...]:
@@ -159,7 +166,7 @@ def connected(lab: Lab, matrix: FloatArray, *, recurrent: bool = False) -> Conne
         Undeclared: no form holds them.
     """
     allowed = forms(lab)
-    matrix = np.asarray(within(weight_range(lab), matrix), dtype=np.float64)
+    matrix = np.asarray(within(described_range(lab), matrix), dtype=np.float64)
     if recurrent:
         matrix = np.where(np.eye(len(matrix), dtype=np.bool_), 0.0, matrix)
     synapses = matrix[~np.eye(len(matrix), dtype=np.bool_)] if recurrent else matrix
