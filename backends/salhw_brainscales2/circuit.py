@@ -1,7 +1,8 @@
 """A description on emulated chips as a plan for NEST: a cell per neuron, a synapse per crossing, private background.
 
 A signed weight lies on an excitatory and an inhibitory synapse of the chip, of which one is zero, or on several such
-pairs; in NEST it is one connection, whose sign chooses the input. Spikes of sources are known beforehand: they are generators.
+pairs; in NEST it is one connection, whose sign chooses the input. Spikes of sources are known beforehand: they are
+generators.
 """
 
 from __future__ import annotations
@@ -67,8 +68,12 @@ class ChipWiring:
     def weights(self, nominal: FloatArray, sensitivity: FloatArray) -> FloatArray:
         """NEST's weights (all synapses of all chips) for (B, S) weights of the description onto neurons of this
         ``sensitivity``, (B, n)."""
-        arriving = [share * np.where(share >= 0, *each) for share, each in zip(self.shares(nominal), self.currents)]
-        return np.asarray(sum(arriving[1:], arriving[0]) * sensitivity[:, self.post]).ravel()
+        return np.asarray(self.summed(nominal, self.currents) * sensitivity[:, self.post]).ravel()
+
+    def summed(self, nominal: FloatArray, factors: FloatArray) -> FloatArray:
+        """What the rows make together of weights (..., B, S), each by its ``factors``, shaped as ``currents``."""
+        held = [share * np.where(share >= 0, *each) for share, each in zip(self.shares(nominal), factors, strict=True)]
+        return np.asarray(sum(held[1:], held[0]))
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ def _rows_of(p: Projection, target: Target) -> int:
 
 @dataclass(frozen=True)
 class Grid:
-    """The weights that one projection can hold: codes of ``step`` up to ``most`` in size; any number up to there, if they
-    are not ``quantised``."""
+    """The weights that one projection can hold: codes of ``step`` up to ``most`` in size; any number up to there, if
+    they are not ``quantised``."""
 
     step: float
     most: int

@@ -22,8 +22,8 @@ def effective_weights(
     the activation function is as wide as that: the height of an excitatory one, which makes spikes come early, and the
     area of an inhibitory one, which keeps them away as long as it lasts. (Measured gains on chips of which nothing but
     time constants differs go with tau_syn to the power of .4 and 1.0, docs/calibration.md; height and area do with .25
-    and 1.) For a LIF neuron it is the height. 1 on an ideal chip. Each row of a weight has its own. The synapses are in the order of
-    ``connectivity.synapses``.
+    and 1.) For a LIF neuron it is the height. 1 on an ideal chip. Each row of a weight has its own. The synapses are in
+    the order of ``connectivity.synapses``.
     """
     net = executable.network
     blank = [chip.replace(variability={}) for chip in chips]
@@ -38,6 +38,4 @@ def effective_weights(
         if sampling:
             shape = np.stack([shape[0], membrane.tau_syn[1]]) / membrane.sigma
         factors.append(wiring.currents * shape[:, :, wiring.post])
-    shares = made.wiring[projection].shares(nominal)
-    held = [share * np.where(share >= 0, *factor) for share, factor in zip(shares, factors[0] / factors[1])]
-    return np.asarray(sum(held[1:], held[0]))
+    return made.wiring[projection].summed(nominal, factors[0] / factors[1])

@@ -1,9 +1,10 @@
 """Which rows of the synapse array a network takes: neuron k of the chip is column k, 256 in each hemisphere.
 
 Rows go in pairs, an excitatory and an inhibitory one, because any weight may be given either sign. A weight beyond one
-synapse's range takes several row pairs, as many as all weights of its projection: synapses with its source's label in its
-neuron's column, whose currents add. Projections share rows with those that have as many of them per weight. The
-background of a neuron comes in through a crossing of its own, 12 neurons per row pair: a driver passes one event per 8 ns.
+synapse's range takes several row pairs, as many as all weights of its projection: synapses with its source's label in
+its neuron's column, whose currents add. Projections share rows with those that have as many of them per weight. The
+background of a neuron comes in through a crossing of its own, 12 neurons per row pair: a driver passes one event per
+8 ns.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ GENERATED_EVENTS = 8 * 125.0
 
 @dataclass(frozen=True)
 class Rows:
-    """Where each projection's weights lie in their hemisphere, (S,): a row pair, or several in a row that are counted as
-    one; how many row pairs a hemisphere uses, how many of them learn, and how many carry background; events per ms of
-    the background."""
+    """Where each projection's weights lie in their hemisphere, (S,): a row pair, or several, one after the other, that
+    are numbered as one; how many row pairs a hemisphere uses, how many of them learn, and how many carry background;
+    events per ms of the background."""
 
     row: dict[str, IntArray]
     used: tuple[int, int]
@@ -73,8 +74,8 @@ def _assigned(
     here: Mapping[str, npt.NDArray[np.bool_]],
     chosen: Mapping[str, IntArray],
 ) -> tuple[int, int]:
-    """Assign rows to the synapses ``here`` of projections that share them, into ``chosen``; how many rows there are, and
-    how many of them learn."""
+    """Assign rows to the synapses ``here`` of projections that share them, into ``chosen``; how many rows there are,
+    and how many of them learn."""
     joined = [
         np.concatenate([np.zeros(0, dtype=np.int64), *(ends[p.name][side][here[p.name]] for p in alike)])
         for side in (0, 1)

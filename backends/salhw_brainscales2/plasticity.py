@@ -88,8 +88,8 @@ def nominal_program(
 
 
 class Learner:
-    """The sensors and the processor's program of one plastic projection. Where a weight lies in several rows, the sensor
-    of its first one is read.
+    """The sensors and the processor's program of one plastic projection. Where a weight lies in several rows, the
+    sensor of its first one is read.
 
     Weights are in units of the description, (B, S) in the order of ``connectivity.synapses``, amplitudes
     (B, 2, S); neurons are counted through all populations.

@@ -28,7 +28,7 @@ from salhw_brainscales2.sources import driven_rate
 
 ALONE = 0.02
 """Relative error of the rates of sampling neurons without input on the ideal chip, over all biases (docs, fit.py)."""
-STDD_ERROR = ((0.0, 0.5, 1.0, 1.5, 2.0, 2.52), (0.08, 0.15, 0.36, 0.56, 0.67, 0.75))
+STDD_ERROR = ((0.0, 0.5, 1.0, 1.5, 2.0, 2.52, 4.0, 10.0, 20.16), (0.08, 0.15, 0.36, 0.56, 0.67, 0.75, 0.77, 0.8, 0.9))
 """Largest |W| between sampling neurons, and the largest total variation of the spike-timing differences of pairs and
 networks with it: measured on the ideal chip (docs)."""
 

@@ -147,8 +147,8 @@ def described_range(lab: Lab) -> Range:
 
 
 def weight_range(lab: Lab) -> Range:
-    """What weights may be in every session: where several synapses of the hardware may make a weight together, the share
-    of one of them, which every network has."""
+    """What weights may be in every session: where several synapses of the hardware may make a weight together, the
+    share of one of them, which every network has."""
     described, share = described_range(lab), 1.0 / lab.target.max_synapses_per_weight
     return Range(min=share * described.min, max=share * described.max)
 

@@ -32,6 +32,6 @@ class Placement:
         return ((self.first[chosen.post] + post) << 32) + self.first[chosen.pre] + pre
 
     def weights(self, net: Network, projection: str) -> IntArray:
-        """What a calibration of a projection's weights is kept by: the locations of their synapses; where several make a
-        weight, each of which is another, numbers that tell how many."""
+        """What a calibration of a projection's weights is kept by: the locations of their synapses, and, where several
+        make a weight, how many."""
         return self.synapses(net, projection) + ((self.synapses_per_weight.get(projection, 1) - 1) << 24)

@@ -45,9 +45,9 @@ class Target(Model):
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
-    ``max_synapses_per_weight``, the bits are those of one of them, which holds that share of the range. ``weight_scales``
-    and ``synapses_per_weight`` are what a backend chose for projections of one network, by name: see ``scaled_for``.
-    ``options`` are what a user may choose about the backend: see
+    ``max_synapses_per_weight``, the bits are those of one of them, which holds that share of the range.
+    ``weight_scales`` and ``synapses_per_weight`` are what a backend chose for projections of one network, by name: see
+    ``scaled_for``. ``options`` are what a user may choose about the backend: see
     ``option`` and ``with_options``. ``accuracy`` has the margins that the conformance suite holds it to, of chips that
     differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
@@ -115,10 +115,12 @@ class Target(Model):
 
         return self.replace(
             projections=scaled(self.projections, weights=reach),
-            plasticity={kind: scaled(rule, learning_rate=scale, bounds=reach) for kind, rule in self.plasticity.items()},
-            host={kind: scaled(item, bounds=reach) for kind, item in self.host.items()},
-            weight_scales={}, synapses_per_weight={}, max_synapses_per_weight=synapses,
-        )  # fmt: skip
+            plasticity={kind: scaled(of, learning_rate=scale, bounds=reach) for kind, of in self.plasticity.items()},
+            host={kind: scaled(of, bounds=reach) for kind, of in self.host.items()},
+            weight_scales={},
+            synapses_per_weight={},
+            max_synapses_per_weight=synapses,
+        )
 
     def ideal(self) -> Target:
         """The same target without variability and quantisation, held to ``ideal_accuracy`` as well."""

@@ -9,8 +9,9 @@ Number formats, all two's complement:
 | change | 16 bit, unit 2^-(8 + guard) codes: as fine as the largest possible change allows |
 | weight | the synapse's 6-bit code, its sign given by the row, and beside it 8 hidden bits: 256 code + residual |
 
-A program without hidden bits rounds every change to whole codes; with them, to 1/256 code. A weight in several rows is one
-number as well, the sum of their codes, and 16 bits hold it: in 1 or 2 rows with 8 hidden bits, in 4 with 7, in 8 with 6.
+A program without hidden bits rounds every change to whole codes; with them, to 1/256 code. A weight in several rows is
+one number as well, the sum of their codes, and 16 bits hold it: in 1 or 2 rows with 8 hidden bits, in 4 with 7, in 8
+with 6.
 """
 
 from __future__ import annotations
