@@ -30,7 +30,7 @@ from salhw import (
 )
 from salhw.compiler.check import check
 from salhw.compiler.place import place
-from salhw.compiler.quantise import levels, weight_levels, quantise
+from salhw.compiler.quantise import levels, quantise, weight_levels
 from salhw.substrate.capabilities import Range
 
 RANDOM = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -187,7 +187,7 @@ def test_synapses_that_make_a_weight_together_widen_its_range_and_leave_the_step
         assert weight_levels(here) == (scale, -7 * count, 7 * count)
         assert here.projections["weights"] == Range(min=-7.0 * count * scale, max=7.0 * count * scale)
     assert wide.scaled_for("s") is wide
-    net = pair(weights=[[0.0, 9.4], [0.2, 0.0]])
+    net = pair()
     placement = place(net, wide.replace(synapses_per_weight={"pair": 2}))[0]
     assert placement.used["synapses"] == 4
     assert (placement.weights(net, "pair") - placement.synapses(net, "pair")).tolist() == [1 << 24] * 2
