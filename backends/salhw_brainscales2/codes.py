@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 
@@ -62,11 +63,12 @@ class Grid:
         """The largest weight."""
         return self.most * self.step
 
-    def nearest(self, weights: FloatArray) -> FloatArray:
-        """The nearest weights that it can hold."""
+    def nearest(self, weights: FloatArray, low: float = -np.inf, high: float = np.inf) -> FloatArray:
+        """The nearest weights that it can hold from ``low`` to ``high``, where there is one."""
         if not self.quantised:
-            return np.clip(weights, -self.reach, self.reach)
-        return np.asarray(np.clip(np.rint(weights / self.step), -self.most, self.most) * self.step + 0.0)
+            return np.clip(weights, max(low, -self.reach), min(high, self.reach))
+        least, most = ceil(max(low / self.step, -self.most) - 1e-9), floor(min(high / self.step, self.most) + 1e-9)
+        return np.asarray(np.clip(np.rint(weights / self.step), least, most) * self.step + 0.0)
 
     def codes(self, weights: FloatArray) -> IntArray:
         """The codes of the nearest weights, quantised or not: all that an export can write."""

@@ -9,7 +9,7 @@ background of a neuron comes in through a crossing of its own, 12 neurons per ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,11 @@ from salhw.description.fields import IntArray
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.session.placement import Placement
+from salhw.substrate.target import Target
 from salhw_brainscales2.hardware.processor import COLUMNS
 from salhw_brainscales2.hardware.rows import assign_rows
 from salhw_brainscales2.neurons import EVENTS, cells
+from salhw_brainscales2.rules import plastic
 
 ROW_PAIRS = 128
 """Of a hemisphere: 256 rows."""
@@ -45,9 +47,10 @@ class Rows:
     events: float
 
 
-def rows(net: Network, placement: Placement) -> Rows:
-    """Rows for plastic projections first, then for the static ones beside them, then for the background."""
-    order = sorted(net.projections, key=lambda p: not p.plasticity)
+def rows(net: Network, target: Target, placement: Placement) -> Rows:
+    """Rows for what the processor teaches first, then for all other projections beside it, then for the background."""
+    learning_ones = plastic(net, target)
+    order = sorted(net.projections, key=lambda p: p.name not in learning_ones)
     ends, per_weight = {}, {p.name: placement.synapses_per_weight.get(p.name, 1) for p in order}
     for p in order:
         post, pre, _ = synapses(p.weights, *net.ends(p.name))
@@ -59,7 +62,7 @@ def rows(net: Network, placement: Placement) -> Rows:
         here = {name: post // COLUMNS == hemisphere for name, (post, _) in ends.items()}
         for count in sorted(set(per_weight.values())):
             alike = [p for p in order if per_weight[p.name] == count]
-            taken, last = _assigned(alike, ends, here, chosen)
+            taken, last = _assigned(alike, learning_ones, ends, here, chosen)
             used[hemisphere] += count * taken
             learning[hemisphere] += count * last
         background[hemisphere], events = _background(net, placement, hemisphere)
@@ -70,6 +73,7 @@ def rows(net: Network, placement: Placement) -> Rows:
 
 def _assigned(
     alike: Sequence[Projection],
+    learning: Container[str],
     ends: Mapping[str, tuple[IntArray, IntArray]],
     here: Mapping[str, npt.NDArray[np.bool_]],
     chosen: Mapping[str, IntArray],
@@ -86,7 +90,7 @@ def _assigned(
         count = int(here[p.name].sum())
         chosen[p.name][here[p.name]] = row[start : start + count]
         start += count
-        if p.plasticity:
+        if p.name in learning:
             last = start
     return int(row.max(initial=-1)) + 1, int(row[:last].max(initial=-1)) + 1
 

@@ -11,9 +11,7 @@ import numpy as np
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
-from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
-from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable
@@ -26,35 +24,12 @@ from salhw_brainscales2.hardware import program, sensor
 from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.placement import Rows, rows
-from salhw_brainscales2.psp import CHIP
+from salhw_brainscales2.rules import plastic
 
 SENSITIVITY = 2.0
 """LSB per pair at distance 0: with less, the noise of the reads drowns the pairs."""
 BASELINE = 180.0
 """LSB that a sensor of the ideal chip reads without charge."""
-
-RULES: ByKind[None] = ByKind(CHIP, {PairSTDP: None})
-"""The rules that sensors and processor know."""
-
-
-def rules(p: Projection) -> list[PairSTDP]:
-    """The rules of a projection.
-
-    Raises:
-        UnsupportedNetworkError: SAL101 one of a kind that the chip cannot learn by.
-    """
-    return [of_kind(rule, PairSTDP, CHIP) for rule in p.plasticity]
-
-
-def amplitudes(rule: PairSTDP) -> tuple[float, float]:
-    """The largest amplitudes of the causal and the anti-causal branch, without their signs."""
-    causal, anticausal = (float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
-    return causal, anticausal
-
-
-def fastest(rule: PairSTDP) -> float:
-    """The largest learning rate of a synapse, without its sign."""
-    return float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
 
 
 def sensor_tau(rule: PairSTDP) -> float:
@@ -76,10 +51,9 @@ def nominal_program(
     net: Network, target: Target, placement: Placement, name: str, seeds: Sequence[int]
 ) -> program.PlasticityProgram:
     """A projection's rule as the processors of chips without mismatch run it, one per seed."""
-    p = net.projection(name)
-    (rule,) = rules(p)
+    p, rule = net.projection(name), plastic(net, target)[name]
     post, _, position = synapses(p.weights, *net.ends(name))
-    rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
+    rate, row = np.asarray(rule.learning_rate), rows(net, target, placement).row[name]
     return program.compile_rule(
         rule, setting(target.scaled_for(name)), row, placement.first[p.post] + post,
         np.full((len(seeds), 2, len(post)), BASELINE),
@@ -101,7 +75,7 @@ class Learner:
     ) -> None:  # fmt: skip
         net, place, target = executable.network, executable.placement, executable.target
         p = net.projection(name)
-        (self.rule,) = rules(p)
+        self.rule = plastic(net, target)[name]
         post, pre, _ = synapses(p.weights, *net.ends(name))
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
@@ -170,11 +144,6 @@ class Learner:
         low, high = self.rule.bounds or (-np.inf, np.inf)
         new = self.weights + self.rates * (self.amplitudes * pairs).sum(axis=1)
         return self.grid.nearest(np.clip(new, low, high))
-
-
-def plastic(net: Network) -> list[str]:
-    """The projections that learn."""
-    return [p.name for p in net.projections if p.plasticity]
 
 
 def too_large(programs: Mapping[str, program.PlasticityProgram]) -> list[Diagnostic]:

@@ -23,7 +23,8 @@ from salhw_brainscales2.codes import largest
 from salhw_brainscales2.estimate import rate_errors
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.neurons import Cell, cells
-from salhw_brainscales2.plasticity import amplitudes, fastest, plastic, rules, setting
+from salhw_brainscales2.plasticity import setting
+from salhw_brainscales2.rules import amplitudes, fastest, hosted, plastic, processed, rule_path
 from salhw_brainscales2.sources import driven_rate
 
 ALONE = 0.02
@@ -110,10 +111,9 @@ def _intervals(net: Network, tick: float) -> Iterator[Diagnostic]:
 
 def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
     """What reads and rounding add to weights at each update, and what a full sensor leaves out."""
-    for p in (net.projection(name) for name in plastic(net)):
-        (rule,), held = rules(p), setting(target.scaled_for(p.name))
+    for name, rule in plastic(net, target).items():
+        p, held, path = net.projection(name), setting(target.scaled_for(name)), rule_path(net, target, name)
         assert rule.period is not None
-        path = f"projections.{p.name}.plasticity"
         if target.weight_bits is not None and (noise := _scatter(rule, held, target)):
             size = (
                 f"each update adds a scatter of up to {noise:.2g} to a weight (reads of whole LSB with their noise, "
@@ -161,7 +161,10 @@ def _kept(net: Network, target: Target) -> Iterator[Diagnostic]:
         if p.post not in circuits or not count(p.weights, *net.ends(p.name)):
             continue
         size = "off by what session.set changes, until they end; as described if weights are not written"
-        for rule in rules(p):
+        if hosted(p, target):
+            size = "off by what session.set and the host's updates change, until they end"
+        if own := processed(p, target):
+            rule = own[1]
             held = setting(target.scaled_for(p.name))
             pairs = min(_most_pairs(net, p, rule.period or 0.0), held.capacity / held.amplitude)
             change = fastest(rule) * max(amplitudes(rule)) * pairs

@@ -37,7 +37,7 @@ WEIGHTS = "projections.p.weights"
 
 def placed(net: Network, target: salhw.Target = CHIP) -> Any:
     executable = salhw.compile(net, target)
-    return rows(net, executable.placement), executable
+    return rows(net, executable.target, executable.placement), executable
 
 
 @given(st.integers(0, 3), st.lists(st.integers(-504, 504), min_size=1, max_size=20))
