@@ -10,7 +10,7 @@ from salhw_brainscales2.codes import rows_per_weight
 from salhw_nest.memory import CONNECTION, generators, in_all
 
 SYNAPSE = CONNECTION + 320  # what emulates a synapse of the chip
-ROW = 80  # each row more of a weight
+ROW = 40  # each row more of a weight
 LEARNER, LEARNED = 240_000, 3_100  # a projection, and each of its synapses, as the plasticity processor sees them
 
 
