@@ -10,21 +10,18 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
-from salhw.description.kinds import of_kind
-from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import PairSTDP
+from salhw.description.parts import rule_name
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.host_plasticity import HostRules
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
-from salhw.substrate.support import on_chip
 from salhw_nest.circuit import circuit
 from salhw_nest.drive import cuts, drive, driven
-from salhw_nest.kernels import NEST
 from salhw_nest.meters import membrane
 from salhw_nest.neurons import nest_neuron
+from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.probes import sampled
 from salhw_nest.process import STRETCH, Process
@@ -44,8 +41,7 @@ class NestEngine:
         biased = [p.name for p in net.populations if "bias" in p.neuron.offers]
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
         self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
-        wirings = self._circuit.wiring.items()
-        self._hosted = {name: self._rules_of(wiring.projection) for name, wiring in wirings}
+        self._hosted = {p.name: HostRules(net, p, hosted(p, self._target), self._batch) for p in net.projections}
         self._changes = sorted(cuts(net))
         cells = sum(c.size for c in self._circuit.plan.cells) * self._circuit.plan.per_step
         self._stretch = max(1, STRETCH // cells)
@@ -59,11 +55,6 @@ class NestEngine:
         rules = range(len(p.plasticity))
         rates = [initial(self._net, f"projections.{name}.{rule_name(p, k)}.learning_rate", self._batch) for k in rules]
         return NestWeights(self._circuit, self._circuit.wiring[name], rates, self._net.ends(name)[:2])
-
-    def _rules_of(self, p: Projection) -> HostRules:
-        """The rules of a projection that are worked out beside NEST."""
-        rules = {k: of_kind(r, PairSTDP, NEST) for k, r in enumerate(p.plasticity) if not on_chip(r, self._target)}
-        return HostRules(self._net, p, rules, self._batch)
 
     # reading and writing ------------------------------------------------------------------------------------------
 

@@ -178,7 +178,7 @@ class Calibration(Summarised):
                 address.field == "learning_rate" and _each(executable, address)
             ):
                 p = net.projection(address.owner)
-                at = self._places(self.synapses, executable.placement.synapses(net, p.name), f"projections.{p.name}")
+                at = self._places(self.synapses, executable.placement.weights(net, p.name), f"projections.{p.name}")
                 above, below = usable(np.moveaxis(self.gain[np.ix_(rows, at)], 2, 0))
                 if address.field == "learning_rate":
                     above = below = (above + below) / 2.0
@@ -283,7 +283,7 @@ def places_of(exe: Executable) -> tuple[IntArray, IntArray]:
     """The physical places of all synapses, and of all stochastic neurons, in the order of the network."""
     net, placement, none = exe.network, exe.placement, np.zeros(0, dtype=np.int64)
     return (
-        np.concatenate([none, *(placement.synapses(net, p.name) for p in net.projections)]),
+        np.concatenate([none, *(placement.weights(net, p.name) for p in net.projections)]),
         np.concatenate([none, *(placement.neurons(net, p.name) for p in stochastic(net))]),
     )
 

@@ -147,10 +147,17 @@ def rule(
     raise missing("windows", " or ".join(windows), [*of_rules])
 
 
-def weight_range(lab: Lab) -> Range:
-    """What weights may be."""
+def described_range(lab: Lab) -> Range:
+    """What weights may be described as."""
     declared = lab.target.projections.get("weights")
     return declared if isinstance(declared, Range) else Range(min=-1e6, max=1e6)
+
+
+def weight_range(lab: Lab) -> Range:
+    """What weights may be in every session: where several synapses of the hardware may make a weight together, the
+    share of one of them, which every network has."""
+    described, share = described_range(lab), 1.0 / lab.target.max_synapses_per_weight
+    return Range(min=share * described.min, max=share * described.max)
 
 
 def forms(lab: Lab) -> tuple[str, ...]:
@@ -166,7 +173,7 @@ def connected(lab: Lab, matrix: FloatArray, *, recurrent: bool = False) -> Conne
         Undeclared: no form holds them.
     """
     allowed = forms(lab)
-    matrix = np.asarray(within(weight_range(lab), matrix), dtype=np.float64)
+    matrix = np.asarray(within(described_range(lab), matrix), dtype=np.float64)
     if recurrent:
         matrix = np.where(np.eye(len(matrix), dtype=np.bool_), 0.0, matrix)
     synapses = matrix[~np.eye(len(matrix), dtype=np.bool_)] if recurrent else matrix
@@ -302,9 +309,9 @@ def resolution(lab: Lab) -> float:
     """How far a weight may be from the one that was written: half a step where the target has weight bits."""
     if lab.target.weight_bits is None:
         return 1e-9
-    from salhw.compiler.quantise import levels
+    from salhw.compiler.quantise import weight_levels
 
-    return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
+    return 0.5 * weight_levels(lab.target)[0] * (1 + 1e-9)
 
 
 def written_by_host(lab: Lab, rule: PlasticityRule) -> float:

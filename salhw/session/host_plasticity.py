@@ -6,7 +6,7 @@ What docs/semantics.md says under "Pairs", step by step, over all instances and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,7 +65,8 @@ class HostRule:
     and ``position`` as ``connectivity.synapses`` gives them.
 
     ``change`` holds what its pairs have added up to since it was last taken, (instance, synapse), without the learning
-    rate.
+    rate. ``amplitudes`` are those of both branches, each one number, (synapse,) or (instance, synapse): the rule's,
+    until somebody sets them.
     """
 
     rule: PairSTDP
@@ -76,9 +77,12 @@ class HostRule:
     instances: int
     dt: float
     change: FloatArray = field(init=False)
+    amplitudes: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
         n_post, n_pre = self.sizes
+        described = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
+        self.amplitudes = [a if a.ndim == 0 else a.ravel()[self.position] for a in described]
         self.change = np.zeros((self.instances, len(self.post)))
         self._before = _Partners(self.rule, self.rule.causal, (self.instances, n_pre), self.dt)
         self._after = _Partners(self.rule, self.rule.anticausal, (self.instances, n_post), self.dt)
@@ -97,8 +101,7 @@ class HostRule:
             earlier_pre, earlier_post = self._before.last[:, self.pre], self._after.last[:, self.post]
             causal = causal * _open(earlier_pre, earlier_post)
             anticausal = anticausal * _open(earlier_post, earlier_pre)
-        amplitudes = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
-        up, down = (a if a.ndim == 0 else a.ravel()[self.position] for a in amplitudes)
+        up, down = self.amplitudes
         self.change += up * causal + down * anticausal + 0.5 * (up + down) * both
         self._before.add(step, pre)
         self._after.add(step, post)
@@ -159,8 +162,8 @@ class HostRules:
         """The rules that are due when a run ends."""
         return [k for k, hosted in self.rules.items() if hosted.rule.update == "run end"]
 
-    def take(self, due: list[int], rates: list[FloatArray]) -> FloatArray:
-        """What the pairs of the rules ``due`` change in the weights, at a learning rate for each rule."""
+    def take(self, due: list[int], rates: Sequence[FloatArray] | Mapping[int, FloatArray]) -> FloatArray:
+        """What the pairs of the rules ``due`` change in the weights, at learning rates by the number of a rule."""
         return np.asarray(sum((rates[k] * self.rules[k].take() for k in due), np.zeros(())))
 
     def within_bounds(self, weights: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -22,8 +22,9 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.options import Option, Value
 from salhw.substrate.variability import Variability
 
-SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy"})
-"""Fields of a target, and of the models in it, that change nothing of what it does."""
+SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy", "synapses_per_weight"})
+"""Fields of a target, and of the models in it, that change nothing of what it does: what is said about it, and which of
+its synapses one network takes."""
 
 
 def _done(value: Any) -> Any:
@@ -43,8 +44,10 @@ class Target(Model):
     computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
-    over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
-    network, by name: see ``scaled_for``. ``options`` are what a user may choose about the backend: see
+    over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
+    ``max_synapses_per_weight``, the bits are those of one of them, which holds that share of the range.
+    ``weight_scales`` and ``synapses_per_weight`` are what a backend chose for projections of one network, by name: see
+    ``scaled_for``. ``options`` are what a user may choose about the backend: see
     ``option`` and ``with_options``. ``accuracy`` has the margins that the conformance suite holds it to, of chips that
     differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
@@ -64,7 +67,9 @@ class Target(Model):
     probes: dict[str, Capability] = Field(default_factory=dict)
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
+    max_synapses_per_weight: Annotated[int, Field(ge=1)] = 1
     weight_scales: dict[str, float] = Field(default_factory=dict)
+    synapses_per_weight: dict[str, int] = Field(default_factory=dict)
     variability: dict[str, Variability] = Field(default_factory=dict)
     accuracy: dict[str, float] = Field(default_factory=dict)
     ideal_accuracy: dict[str, float] = Field(default_factory=dict)
@@ -101,18 +106,27 @@ class Target(Model):
 
     def scaled_for(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
-        steps between weights, are those declared times its ``weight_scales``."""
+        steps between weights, are those declared times its ``weight_scales``; those of weights and bounds are the share
+        that its ``synapses_per_weight`` hold, of the most that there may be."""
         scale = self.weight_scales.get(instance_of("projection", projection, str, "give its name"), 1.0)
-        if scale == 1.0:
+        synapses = self.synapses_per_weight.get(projection, self.max_synapses_per_weight)
+        if scale == 1.0 and synapses == self.max_synapses_per_weight:
             return self
+        reach = scale * synapses / self.max_synapses_per_weight
 
-        def scaled(capability: Capability, *fields: str) -> Capability:
-            ranges = {name: capability.get(name) for name in fields}
-            narrow = {n: Range(min=r.min * scale, max=r.max * scale) for n, r in ranges.items() if isinstance(r, Range)}
+        def scaled(capability: Capability, **factors: float) -> Capability:
+            ranges = {name: (capability.get(name), factor) for name, factor in factors.items()}
+            narrow = {n: Range(min=r.min * f, max=r.max * f) for n, (r, f) in ranges.items() if isinstance(r, Range)}
             return {**capability, **narrow}
 
-        rules = {kind: scaled(rule, "learning_rate", "bounds") for kind, rule in self.plasticity.items()}
-        return self.replace(projections=scaled(self.projections, "weights"), plasticity=rules, weight_scales={})
+        return self.replace(
+            projections=scaled(self.projections, weights=reach),
+            plasticity={kind: scaled(of, learning_rate=scale, bounds=reach) for kind, of in self.plasticity.items()},
+            host={kind: scaled(of, bounds=reach) for kind, of in self.host.items()},
+            weight_scales={},
+            synapses_per_weight={},
+            max_synapses_per_weight=synapses,
+        )
 
     def ideal(self) -> Target:
         """The same target without variability and quantisation, held to ``ideal_accuracy`` as well."""

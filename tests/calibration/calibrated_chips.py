@@ -86,7 +86,7 @@ def outcome(target: Target, chips: tuple[Chip, ...], calibration: Calibration, w
 def powers(target: Target, chips: tuple[Chip, ...], calibration: Calibration, weight: float) -> FloatArray:
     """The powers of the synaptic time constant, the membrane's and sigma with which the found gains go."""
     exe, sign = salhw.compile(pairs(len(calibration.synapses) // 2), target), 0 if weight > 0 else 1
-    made = circuit(exe.network, exe.placement, chips)
+    made = circuit(exe.network, exe.target, exe.placement, chips)
     cells, post = made.cells["n"], made.wiring["p"].post
     logs = [np.log(part[:, post]).ravel() for part in (cells.tau_syn[sign], cells.tau_m, cells.sigma)]
     design = np.stack([*logs, np.ones(len(logs[0]))], axis=1)
