@@ -50,15 +50,17 @@ ARROWS = {("salhw_networks", "salhw_calibration"), ("salhw_brainscales2", "salhw
 
 FLOORS = (
     {"diagnostics"}, {"machine", "jit"}, {"description"}, {"substrate"}, {"session"}, {"registry"}, {"compiler"},
-    {""}, {"worker", "io", "theory"}, {"plugin"}, {"conformance"}, {"cli"},
+    {""}, {"worker", "io", "theory"}, {"plugin"}, {"conformance"}, {"comparison"},
+    {"cli"},
 )  # fmt: skip
 """The rooms of the core, from the ground up; arrows go down, or within a room. The nameless one is ``salhw`` itself."""
 
 FACADES = {
     ("salhw.description.network", "salhw.io.description"),
     ("salhw.session.recording", "salhw.io.recording_file"),
+    ("salhw", "salhw.comparison"),
 }
-"""``save`` and ``load``, which a user looks for at what is saved; they import when they are called."""
+"""``save`` and ``load``, which a user looks for at what is saved, and ``salhw.compare``; they import when called."""
 
 
 @cache
