@@ -16,6 +16,7 @@ from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped,
 from salhw.cli.settings import Settings
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.registry import targets as known_targets
 from salhw.session.calibration import Calibration
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 DURATION = 10_000.0
 STYLES = {"equivalent": "green", "different": "bold red", "undecided": "yellow", "unavailable": "magenta",
           "refused": "dim", "failed": "bold red", "ran": "dim"}  # fmt: skip
-FILES = ("comparison.json", "index.html")
 
 
 def register(app: typer.Typer, network: Callable[[str, list[str] | None], Network]) -> None:
@@ -62,6 +62,7 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
     ) -> None:
         """Run a network on every target, and say what each makes of it, held against the reference."""
         from salhw.comparison import compare as compare_all
+        from salhw.comparison.html import file_names
 
         with reported(json):
             described = network(net, given)
@@ -71,7 +72,8 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
                 "calibrations": _by_target(calibration or []),
                 "margin": _margins(margin or []),
             }
-            with writing_into(out, FILES, force), progress_bar(f"comparing {described.name}") as progress:
+            names = known_targets() if chosen == "all" else chosen
+            with writing_into(out, file_names(described, names), force), progress_bar(f"comparing {described.name}") as progress:
                 result = compare_all(
                     described, chosen, duration=duration, seed=seed, instances=instances, fit=fit, keep=keep or (),
                     out=out, progress=progress, **options,
@@ -110,6 +112,7 @@ def _print(result: Comparison, out: Path) -> None:
     from rich.text import Text
 
     from salhw.comparison import wording
+    from salhw.comparison.html import PAGE
 
     rows: list[list[str | Text]] = []
     sections = {}
@@ -132,13 +135,12 @@ def _print(result: Comparison, out: Path) -> None:
         for line in _remarks(outcome, result):
             print_wrapped(line, width(), "  ")
     print_wrapped(wording.error_rates(result), width())
-    typer.echo(f"In {out}: the page {out / FILES[1]}, pictures, recordings and {FILES[0]}.")
+    typer.echo(f"In {out}: the page {PAGE}, pictures, recordings and comparison.json.")
 
 
 def _heading(outcome: Outcome) -> str:
-    counts = ", ".join(f"{count} {name}" for name, count in outcome.counts().items())
     who = f", {outcome.instances} {'chips' if outcome.chips else 'instances'}" if outcome.instances else ""
-    return f"{outcome.target}: {outcome.verdict}{who}{' (' + counts + ')' if counts else ''}"
+    return f"{outcome.target}{who}: {outcome.verdict}"
 
 
 def _remarks(outcome: Outcome, result: Comparison) -> list[str]:

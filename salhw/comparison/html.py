@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from salhw.comparison import wording
 from salhw.comparison.comparison import MEANINGS, Comparison, Outcome
 from salhw.comparison.judge import Row
 from salhw.conformance.html import page
+from salhw.description.network import Network
 from salhw.io.files import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ def render(comparison: Comparison, pictures: Mapping[str, tuple[str, bytes]]) ->
             "details": _details(comparison),
         },
     )
+
+
+def file_names(net: Network, targets: Iterable[str]) -> list[str]:
+    """Every file that a comparison may leave in its folder."""
+    pictures = ["rasters", "intervals", "rates", "stdd", *(f"states-{p.name}" for p in net.populations)]
+    pictures += [f"{what}-{p.name}" for p in net.projections for what in ("weights", "asymmetry")]
+    recordings = [f"{target}.h5" for target in ("reference", *targets)]
+    return [PAGE, "comparison.json", *recordings, *(f"{name}.png" for name in pictures)]
 
 
 def save_page(comparison: Comparison, place: Path) -> list[str]:

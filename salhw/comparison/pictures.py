@@ -36,8 +36,12 @@ WIDTH, PANEL = 4.8, 2.9
 """Inches: the width of a picture, and the height of its only panel."""
 SHOWN = 1000.0
 """ms of a raster."""
+DECADES = 30.0
+"""How far probabilities have to be apart for axes that are logarithmic."""
+STYLES = ("-", "--", ":", "-.")
+"""Lines of synapses whose weights are drawn one by one, where there are no more of them."""
 FEW = 6
-"""The most synapses whose weights are drawn one by one, and the most populations that are drawn."""
+"""The most populations that are drawn."""
 
 
 def pictures(comparison: Comparison) -> dict[str, tuple[str, Figure]]:
@@ -133,8 +137,9 @@ def _rates(runs: Mapping[str, Run]) -> Figure:
             )  # fmt: skip
     means = np.concatenate([rates.mean(axis=0) for rates in there])
     room = 0.1 * float(np.ptp(means)) + 0.05 * float(means.max()) + 0.5
-    axes.axline((0, 0), slope=1, color="#777777", linewidth=0.9, linestyle="--", zorder=0, label="equal")
-    axes.set(xlim=(max(0.0, means.min() - room), means.max() + room))
+    ends = [max(0.0, float(means.min()) - room), float(means.max()) + room]
+    axes.plot(ends, ends, color="#777777", linewidth=0.9, linestyle="--", zorder=0, label="equal")
+    axes.set(xlim=ends)
     axes.set_xlabel("rate on the reference (Hz)", fontsize=9)
     axes.set_ylabel("rate on the target (Hz)", fontsize=9)
     _key(figure, axes)
@@ -219,8 +224,10 @@ def _states(measured: Mapping[str, list[Measure]], net: Network, name: str, path
         share = m.values.mean(axis=0)
         seen = (share > 0) & (over > 0)
         colour, marker = looks[label]
-        axes.loglog(over[seen], share[seen], marker, color=colour, markersize=3.5, alpha=0.7, label=label)
-    axes.axline((over.max() / 10,) * 2, (over.max(),) * 2, color="#777777", linestyle="--", linewidth=0.9, zorder=0)
+        axes.plot(over[seen], share[seen], marker, color=colour, markersize=3.5, alpha=0.7, label=label)
+    axes.plot((over.min(), over.max()), (over.min(), over.max()), "--", color="#777777", linewidth=0.9, zorder=0)
+    if over.min() > 0 and over.max() > DECADES * over.min():
+        axes.set(xscale="log", yscale="log")
     known = "on the reference" if exact is None else "Boltzmann distribution"
     axes.set_xlabel(f"probability of the state, {known}", fontsize=9)
     axes.set_ylabel("share of time in the state", fontsize=9)
@@ -236,11 +243,11 @@ def _weights(runs: Mapping[str, Run], name: str) -> Figure:
     for axes, (label, run) in zip(panels, there.items(), strict=True):
         time, weights = trajectory(run, name)
         post, pre, _ = synapses(run.network.projection(name).weights, *run.network.ends(name))
-        many = len(post) > FEW
+        many = len(post) > len(STYLES)
         curves = weights.mean(axis=2, keepdims=True) if many else weights
         for k in range(curves.shape[2]):
             text = f"mean of {len(post)}" if many else f"$W_{{{post[k]},{pre[k]}}}$"
-            _band(axes, time, curves[:, :, k], COLOURS[k % len(COLOURS)], text)
+            _band(axes, time, curves[:, :, k], looks[label][0], text, style=STYLES[k])
         axes.set_title(label, loc="left", fontsize=9, color=looks[label][0])
         axes.set_ylabel("weight", fontsize=9)
         axes.sharey(handles) if axes is not handles else None
@@ -259,15 +266,17 @@ def _asymmetry(runs: Mapping[str, Run], name: str) -> Figure:
             gap = asymmetry(run, name, weights)
             if gap is not None:
                 _band(axes, time, gap, looks[label][0], label, _line(label))
-    axes.set(ylim=(0, None))
+    axes.set(ylim=(0, 1.05 * axes.get_ylim()[1]))
     axes.set_xlabel("time (s)", fontsize=9)
     axes.set_ylabel("mean $|W_{ij} - W_{ji}|$", fontsize=9)
     _key(figure, axes)
     return figure
 
 
-def _band(axes: Axes, time: FloatArray, values: FloatArray, colour: str, label: str, width: float = 1.4) -> None:
+def _band(
+    axes: Axes, time: FloatArray, values: FloatArray, colour: str, label: str, width: float = 1.4, style: str = "-"
+) -> None:
     """Median and quartiles of (instance, time) over time in ms."""
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
     axes.fill_between(time / 1000.0, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(time / 1000.0, middle, color=colour, linewidth=width, label=label)
+    axes.plot(time / 1000.0, middle, color=colour, linewidth=width, linestyle=style, label=label)
