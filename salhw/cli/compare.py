@@ -73,7 +73,10 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
                 "margin": _margins(margin or []),
             }
             names = known_targets() if chosen == "all" else chosen
-            with writing_into(out, file_names(described, names), force), progress_bar(f"comparing {described.name}") as progress:
+            with (
+                writing_into(out, file_names(described, names), force),
+                progress_bar(f"comparing {described.name}") as progress,
+            ):
                 result = compare_all(
                     described, chosen, duration=duration, seed=seed, instances=instances, fit=fit, keep=keep or (),
                     out=out, progress=progress, **options,
@@ -135,7 +138,7 @@ def _print(result: Comparison, out: Path) -> None:
         for line in _remarks(outcome, result):
             print_wrapped(line, width(), "  ")
     print_wrapped(wording.error_rates(result), width())
-    typer.echo(f"In {out}: the page {PAGE}, pictures, recordings and comparison.json.")
+    print_wrapped(f"In {out}: the page {PAGE}, pictures, recordings and comparison.json.", width())
 
 
 def _heading(outcome: Outcome) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from salhw.conformance.statistics import ROUNDING, sampling_floor, signs_of
 from salhw.description.fields import FloatArray
 
-FAMILY = 0.05
+FAMILY = 0.01
 """The probability of any wrong verdict of one kind in a family of verdicts."""
 PLANNED = FAMILY / 20
 """The level for which ``more`` plans: that of one verdict of twenty."""
@@ -64,7 +64,7 @@ def difference(
     beyond = np.where(steady, np.where(inside, 1.0, 0.0), np.minimum(beyond, 1.0))
     within, beyond = np.where(known, within, 1.0), np.where(known, beyond, 1.0)
     worst = int(np.lexsort((-size, -within))[0])
-    need = _more(size, error, margin)
+    need = _more(size, error, dof, margin)
     more = float(np.max(need) if inside.all() else np.min(need[~inside]))
     p_beyond = min(1.0, len(size) * float(beyond.min()))
     return Difference(float(size[worst]), float(error[worst]), margin, float(within[worst]), p_beyond, worst, more)
@@ -96,7 +96,7 @@ def distance(sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, wei
         return Difference(raw, 0.0, margin, float(not inside), float(inside), 0, 1.0)
     deviation = max(0.0, raw - weight * sampling_floor(covariance))
     within = float(stats.t.sf((margin - raw) / error, dof))
-    need = _more_of_distance(deviation, error, raw - deviation, margin)
+    need = _more_of_distance(deviation, error, dof, raw - deviation, margin)
     return Difference(deviation, error, margin, within, _beyond(first, second, margin, weight), 0, need)
 
 
@@ -133,23 +133,23 @@ def _welch(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArra
     return np.asarray(off), np.asarray(np.sqrt(square)), np.asarray(np.where(np.isfinite(dof), dof, least))
 
 
-def _more(size: FloatArray, error: FloatArray, margin: float) -> FloatArray:
-    """How many times the data make the gap between deviation and margin wide enough for all quantities. What noise
-    alone makes of the largest of so many is no deviation."""
+def _more(size: FloatArray, error: FloatArray, dof: FloatArray, margin: float) -> FloatArray:
+    """How many times the data of each replicate make the gap between deviation and margin wide enough for all
+    quantities. What noise alone makes of the largest of so many is no deviation."""
     from scipy import stats
 
     chance = float(stats.norm.isf(0.5 / len(size)))
     gap = np.abs(margin - np.maximum(0.0, size - chance * error))
     with np.errstate(divide="ignore", invalid="ignore"):
-        need = ((stats.norm.isf(PLANNED) + chance) * error / gap) ** 2
+        need = ((stats.t.isf(PLANNED, dof) + chance) * error / gap) ** 2
     return np.where(np.isfinite(need), np.maximum(need, 1.0), np.inf)
 
 
-def _more_of_distance(deviation: float, error: float, floor: float, margin: float) -> float:
+def _more_of_distance(deviation: float, error: float, dof: float, floor: float, margin: float) -> float:
     """The same for a distance, of which data take off the sampling floor as well, and half of them show it beyond."""
     from scipy import stats
 
-    wide, gap = float(stats.norm.isf(PLANNED)) * error, margin - deviation
+    wide, gap = float(stats.t.isf(PLANNED, dof)) * error, margin - deviation
     if gap == 0.0:
         return float("inf")
     return max(1.0, ((wide + floor) / gap) ** 2 if gap > 0 else 2 * (wide / gap) ** 2)
