@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped,
 from salhw.cli.settings import Settings
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.machine import CHIP, NOTHING, refuse_instances
 from salhw.registry import targets as known_targets
 from salhw.session.calibration import Calibration
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from salhw.comparison import Comparison, Outcome
 
 DURATION = 10_000.0
+MOST = 4
+"""Undecided quantities of a target that are told what would decide them."""
 STYLES = {"equivalent": "green", "different": "bold red", "undecided": "yellow", "unavailable": "magenta",
           "refused": "dim", "failed": "bold red", "ran": "dim"}  # fmt: skip
 
@@ -68,7 +72,7 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
             described = network(net, given)
             chosen = "all" if targets == "all" else [name.strip() for name in targets.split(",") if name.strip()]
             options: dict[str, Any] = {
-                "chips": None if chips is None else range(*chip_range(chips)),
+                "chips": None if chips is None else _ids(chips),
                 "calibrations": _by_target(calibration or []),
                 "margin": _margins(margin or []),
             }
@@ -87,6 +91,18 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
                 _print(result, out)
             if result.different or any(o.verdict == "failed" for o in result.outcomes):
                 raise typer.Exit(SHORT_FALL)
+
+
+def _ids(chips: str) -> range:
+    """The chips A:B.
+
+    Raises:
+        DescriptionError: no range.
+        SessionError: SAL221 more than fit into memory.
+    """
+    ids = range(*chip_range(chips))
+    refuse_instances(replace(NOTHING, each=CHIP), ids.stop - ids.start, "chips")
+    return ids
 
 
 def _by_target(files: list[Path]) -> dict[str, Calibration]:
@@ -155,11 +171,12 @@ def _remarks(outcome: Outcome, result: Comparison) -> list[str]:
     for entry in outcome.predicted:
         said, measured = wording.prediction(entry)
         lines.append(f"{outcome.target} {entry.quantity} of {entry.path}: predicted {said}, measured {measured}")
-    needed = [row for row in outcome.rows if row.verdict == "undecided"]
-    if needed:
-        worst = max(needed, key=lambda row: math.inf if row.more is None else row.more)
-        lines.append(
-            f"{outcome.target} undecided in {len(needed)}: {wording.decides(worst, outcome, result.duration)}"
-            f" ({wording.name(worst)} takes the most)"
-        )
+    open_rows = sorted(
+        (row for row in outcome.rows if row.verdict == "undecided"),
+        key=lambda row: math.inf if row.more is None else row.more,
+    )
+    if open_rows:
+        told = [f"{wording.name(row)}: {wording.decides(row, outcome, result.duration)}" for row in open_rows[:MOST]]
+        rest = f"; and {len(open_rows) - MOST} more" if len(open_rows) > MOST else ""
+        lines.append(f"{outcome.target} undecided in {len(open_rows)}. {'; '.join(told)}{rest}")
     return lines

@@ -118,6 +118,11 @@ def _tasks(
     else:
         chosen = [resolve(entry) for entry in asked]
     chosen = [target for target in chosen if target != resolve(REFERENCE)]
+    if not chosen and asked != "all":
+        raise wrong("targets", shown(asked), "a target beside the reference", "see `salhw targets`", code="SAL005")
+    if chips is not None and not isinstance(chips, Mapping) and not any(map(varies, chosen)):
+        supported = "targets whose chips differ, of which there is none here"
+        raise wrong("chips", shown(chips), supported, "leave them out, or name the target", kind=SessionError)
     labels: list[str] = []
     for target in chosen:
         alike = sum(label.partition("-")[0] == target.name for label in (REFERENCE, *labels))

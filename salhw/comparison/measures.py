@@ -138,18 +138,18 @@ class Pair:
 
 
 def coupled_pairs(net: Network) -> list[Pair]:
-    """The PAIRS pairs of neurons with the strongest synapses, each pair once."""
-    known: dict[frozenset[tuple[str, int]], tuple[float, Pair]] = {}
+    """The PAIRS pairs of neurons with the strongest synapses, each pair once, those of different projections first."""
+    known: dict[frozenset[tuple[str, int]], tuple[int, float, Pair]] = {}
     for p in net.projections:
         post, pre, place = synapses(p.weights, *net.ends(p.name))
         strength = np.abs(np.broadcast_to(p.weights.stored, p.weights.shape(*net.ends(p.name)[:2])).ravel()[place])
         for k in np.argsort(-strength, kind="stable")[: 2 * PAIRS]:
             ends = (p.pre, int(pre[k])), (p.post, int(post[k]))
-            key = frozenset(ends)
-            if key not in known or strength[k] > known[key][0]:
-                known[key] = float(strength[k]), Pair(p.name, *ends, _lags(net, p.post))
-    ordered = sorted(known.values(), key=lambda entry: -entry[0])
-    return [pair for _, pair in ordered[:PAIRS]]
+            rank = sum(pair.projection == p.name for _, _, pair in known.values())
+            if frozenset(ends) not in known:
+                known[frozenset(ends)] = rank, -float(strength[k]), Pair(p.name, *ends, _lags(net, p.post))
+    ordered = sorted(known.values(), key=lambda entry: entry[:2])
+    return [pair for _, _, pair in ordered[:PAIRS]]
 
 
 def _lags(net: Network, population: str) -> tuple[float, ...]:

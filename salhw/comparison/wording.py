@@ -49,7 +49,7 @@ def decides(row: Row, outcome: Outcome, duration: float) -> str:
     if row.more is None or row.more > LONGEST:
         return "more than a hundred times the data would tell"
     if outcome.chips:
-        return f"about {math.ceil(row.more * outcome.instances)} chips would tell"
+        return f"about {math.ceil(_round_up(row.more * outcome.instances))} chips would tell"
     return f"about {number(_round_up(row.more * duration / 1000.0))} s would tell"
 
 

@@ -78,7 +78,7 @@ def distance(sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, wei
     it shows a distance to be within; its standard error is the larger one of two projections, see ``total_variation``.
     To show that it is beyond, the signs come from one half of the replicates and the projection from the other: its
     mean is at most the distance. Both halves have their turn (Bonferroni); it takes four replicates on a side. The
-    sampling floor is taken off the reported deviation alone.
+    sampling floor is taken off the reported deviation alone, whose error is that of the observed signs.
 
     Raises:
         ValueError: fewer than two replicates on a side.
@@ -90,6 +90,7 @@ def distance(sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, wei
     covariance = np.sum([np.atleast_2d(np.cov(x.T)) / len(x) for x in (first, second)], axis=0)
     raw = weight * float(np.abs(mean).sum())
     tests = [_welch(weight * first @ signs, weight * second @ signs) for signs in signs_of(mean, covariance)]
+    own = float(tests[0][1])
     _, error, dof = (float(v) for v in max(tests, key=lambda test: float(test[1])))
     if error <= ROUNDING * (1e-3 + raw):
         inside = raw <= margin + 1e-3 * ROUNDING
@@ -97,7 +98,7 @@ def distance(sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, wei
     deviation = max(0.0, raw - weight * sampling_floor(covariance))
     within = float(stats.t.sf((margin - raw) / error, dof))
     need = _more_of_distance(deviation, error, dof, raw - deviation, margin)
-    return Difference(deviation, error, margin, within, _beyond(first, second, margin, weight), 0, need)
+    return Difference(deviation, own, margin, within, _beyond(first, second, margin, weight), 0, need)
 
 
 def _beyond(first: FloatArray, second: FloatArray, margin: float, weight: float) -> float:

@@ -200,3 +200,16 @@ def test_margins_are_the_users_where_they_are_given() -> None:
 )  # fmt: skip
 def test_errors_have_two_digits(value: float | None, error: float | None, text: str) -> None:
     assert with_error(value, error) == text
+
+
+def test_the_documented_margins_are_those_of_the_program() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    shown = guide.partition("<!-- quantities: begin -->\n")[2].partition("<!-- quantities: end -->")[0]
+    assert shown.splitlines() == ["| name | what | margin |", "|---|---|---|", *map(documented, QUANTITIES)]
+
+
+def documented(name: str) -> str:
+    quantity = QUANTITIES[name]
+    margin = f"{quantity.margin:g} of {quantity.of}" if quantity.of else f"{quantity.margin:g} {quantity.unit}".rstrip()
+    meaning = quantity.meaning.replace("|", "\\|")
+    return f"| `{name}` | {meaning} | {margin} |"

@@ -121,7 +121,8 @@ def test_the_strongest_pairs_are_measured_each_once() -> None:
     )
     found = coupled_pairs(net)
     assert [p.path for p in found][:1] == ["projections.inside[1, 0]"]
-    assert [p.projection for p in found] == ["inside", "across", "across", "across"]
+    assert [p.projection for p in found] == ["inside", "across", "across", "inside"]
+    assert len({frozenset((p.pre, p.post)) for p in found}) == 4
     assert len(found[0].lags) == 51
     assert found[0].lags[25] == 0.0
 

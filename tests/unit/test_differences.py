@@ -64,16 +64,16 @@ def two(rng: np.random.Generator, p: np.ndarray, q: np.ndarray, n: int = 3000) -
 
 @pytest.mark.parametrize("spread", [2, 30])
 def test_a_distance_of_the_margin_is_shown_to_be_neither(spread: int) -> None:
-    """Two distributions exactly the margin apart, in few outcomes or in all: of 300, not more are shown to be within or
+    """Two distributions exactly the margin apart, in few outcomes or in all: of 200, not more are shown to be within or
     beyond at .05 than its binomial bound (1e-4)."""
     rng = np.random.default_rng(4)
     off, margin = np.zeros(30), 0.05
     off[:spread] = np.where(np.arange(spread) % 2, 1.0, -1.0) * 2 * margin / spread
     p = np.where(np.arange(30) < 2, 0.1, 0.8 / 28)
-    found = [distance(*two(rng, p + off, p), margin, 0.5) for _ in range(300)]
+    found = [distance(*two(rng, p + off, p), margin, 0.5) for _ in range(200)]
     for name in ("within", "beyond"):
         shown = int(np.sum(np.array([getattr(f, name) for f in found]) < 0.05))
-        assert stats.binomtest(shown, 300, 0.05, alternative="greater").pvalue > 1e-4, name
+        assert stats.binomtest(shown, 200, 0.05, alternative="greater").pvalue > 1e-4, name
 
 
 def test_a_distance_is_shown_to_be_within_and_beyond_with_enough_data() -> None:
