@@ -199,6 +199,8 @@ def asymmetry(run: Run, name: str, weights: FloatArray) -> FloatArray | None:
 def _plastic(run: Run, name: str) -> Iterator[Measure]:
     path, seconds = f"projections.{name}", run.recording.duration / 1000.0
     post, pre, _ = synapses(run.network.projection(name).weights, *run.network.ends(name))
+    if not len(post):
+        return
     weights = trajectory(run, name)[1]
     start, end = weights[:, 0], weights[:, -1]
     drift = (end - start) / seconds
@@ -210,4 +212,4 @@ def _plastic(run: Run, name: str) -> Iterator[Measure]:
     if (gap := asymmetry(run, name, weights)) is not None:
         scale = float(gap[:, 0].mean()) or 1.0
         yield Measure("asymmetry", path, gap[:, -1:], ("mean over reciprocal synapses",), scale)
-    yield Measure("drift", path, drift, labels, float(np.sqrt((drift.mean(axis=0) ** 2).mean())))
+    yield Measure("drift", path, drift, labels, float(np.sqrt((drift**2).mean())))

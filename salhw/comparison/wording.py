@@ -45,7 +45,7 @@ def decides(row: Row, outcome: Outcome, duration: float) -> str:
     if row.verdict != "undecided":
         return ""
     if row.deviation is None:
-        return "a single replicate: run more instances"
+        return "fewer than two replicates with enough in them: run more instances, or longer"
     if row.more is None or row.more > LONGEST:
         return "more than a hundred times the data would tell"
     if outcome.chips:

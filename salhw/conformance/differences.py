@@ -94,7 +94,7 @@ def distance(sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, wei
     _, error, dof = (float(v) for v in max(tests, key=lambda test: float(test[1])))
     if error <= ROUNDING * (1e-3 + raw):
         inside = raw <= margin + 1e-3 * ROUNDING
-        return Difference(raw, 0.0, margin, float(not inside), float(inside), 0, 1.0)
+        return Difference(raw if raw > ROUNDING else 0.0, 0.0, margin, float(not inside), float(inside), 0, 1.0)
     deviation = max(0.0, raw - weight * sampling_floor(covariance))
     within = float(stats.t.sf((margin - raw) / error, dof))
     need = _more_of_distance(deviation, error, dof, raw - deviation, margin)

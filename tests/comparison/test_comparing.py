@@ -86,7 +86,9 @@ def test_a_single_instance_is_cut_into_stretches_of_time(monkeypatch: pytest.Mon
     rows = {row.quantity: row for row in result["plain"].rows}
     assert rows["rate"].error is not None
     assert (rows["weights"].verdict, rows["weights"].error) == ("undecided", None)
-    assert decides(rows["weights"], result["plain"], 1600.0) == "a single replicate: run more instances"
+    assert decides(rows["weights"], result["plain"], 1600.0) == (
+        "fewer than two replicates with enough in them: run more instances, or longer"
+    )
 
 
 def test_every_target_has_its_outcome_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -213,3 +215,20 @@ def documented(name: str) -> str:
     margin = f"{quantity.margin:g} of {quantity.of}" if quantity.of else f"{quantity.margin:g} {quantity.unit}".rstrip()
     meaning = quantity.meaning.replace("|", "\\|")
     return f"| `{name}` | {meaning} | {margin} |"
+
+
+def test_targets_whose_simulators_are_missing_say_how_to_install_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The real backends, where neither NEST nor Lava's environment is there."""
+    import salhw_nest
+
+    monkeypatch.setattr(salhw_nest, "find_spec", lambda name: None)
+    monkeypatch.setenv("SALHW_HOME", str(tmp_path))
+    result = salhw.compare(builder("sampling")(), duration=20.0, instances=2)
+    said = {outcome.target: (outcome.verdict, outcome.message) for outcome in result.outcomes}
+    assert {name: verdict for name, (verdict, _) in said.items()} == dict.fromkeys(
+        ("brainscales2", "loihi2", "nest"), "unavailable"
+    )
+    assert 'pip install "salhw[nest]"' in said["nest"][1]
+    assert "salhw setup loihi" in said["loihi2"][1]

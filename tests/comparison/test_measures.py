@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from comparison_examples import pair, ran
 
-from salhw import GLM, AllToAll, Network, Population, Projection, Rectangular, Sparse
+from salhw import GLM, SAL, AllToAll, Network, Population, Projection, Rectangular, Sparse
 from salhw.comparison.exact import boltzmann, divergences, exact_timing
 from salhw.comparison.measures import asymmetry, coupled_pairs, measures, trajectory
 from salhw.comparison.spiking import Trains, correlations, timing_differences, trains, variations
@@ -125,6 +125,19 @@ def test_the_strongest_pairs_are_measured_each_once() -> None:
     assert len({frozenset((p.pre, p.post)) for p in found}) == 4
     assert len(found[0].lags) == 51
     assert found[0].lags[25] == 0.0
+
+
+def test_neurons_without_spikes_and_projections_without_synapses_are_left_out() -> None:
+    net = Network(
+        name="n",
+        dt=1.0,
+        populations=[Population("silent", 12, GLM(bias=-40.0))],
+        projections=[
+            Projection("w", "silent", "silent", Sparse(post=[], pre=[], weight=[]), plasticity=SAL(0.1, 10.0))
+        ],
+    )
+    found = measures(ran(net, 100.0, 3, 0), net, 1)
+    assert [m.quantity for m in found] == ["rate", "neuron_rates", "rate_distribution"]
 
 
 def test_asymmetry_is_that_of_the_matrix_and_weights_end_where_they_end() -> None:
