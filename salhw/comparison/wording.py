@@ -64,8 +64,8 @@ def error_rates(comparison: Comparison) -> str:
     level = f"{comparison.level:.0%}".replace("%", " %")
     return (
         f"A target that is right in all quantities is called different in any of them in at most {level} of "
-        f"comparisons, and one that is beyond a margin is called equivalent there in at most {level} (Welch's t-tests "
-        "against the margin, Holm over all quantities of a target). Deviations are those of the element that is "
+        f"comparisons, and one that is beyond a margin is called equivalent there in at most {level} (t-tests against "
+        "the margin, Holm over all quantities of a target). Deviations are those of the element that is "
         "furthest from the reference; ± is a standard error."
     )
 

@@ -43,7 +43,7 @@ class Difference:
 def difference(
     sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, scale: npt.ArrayLike = 1.0
 ) -> Difference:
-    """The means of ``sample`` (replicate, quantity) against those of ``reference`` (replicate, quantity): Welch's
+    """The means of ``sample`` (replicate, quantity) against those of ``reference`` (replicate, quantity):
     t-tests against ``margin * scale`` on either side. All quantities have to be within (intersection-union test); one
     beyond is enough (Bonferroni). What does not scatter is compared as it is, up to rounding.
 
@@ -123,15 +123,13 @@ def _replicates(sample: npt.ArrayLike) -> FloatArray:
 
 
 def _welch(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Difference of the means over the first dimension, its standard error, and Welch and Satterthwaite's degrees of
-    freedom."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        parts = [(x.var(axis=0, ddof=1) / len(x), len(x) - 1) for x in (first, second)]
-        square = parts[0][0] + parts[1][0]
-        dof = square**2 / sum(part**2 / free for part, free in parts)
-        least = min(free for _, free in parts)
+    """Difference of the means over the first dimension, Welch's standard error, and degrees of freedom: those of the
+    smaller sample, with which the test keeps its level whatever the spreads are (Hsu 1938; Mickey and Brown 1966). With
+    Satterthwaite's, a few replicates that are alike by chance would pass for a small error."""
+    with np.errstate(invalid="ignore"):
         off = first.mean(axis=0) - second.mean(axis=0)
-    return np.asarray(off), np.asarray(np.sqrt(square)), np.asarray(np.where(np.isfinite(dof), dof, least))
+        error = np.sqrt(sum(x.var(axis=0, ddof=1) / len(x) for x in (first, second)))
+    return np.asarray(off), np.asarray(error), np.full(np.shape(off), min(len(first), len(second)) - 1.0)
 
 
 def _more(size: FloatArray, error: FloatArray, dof: FloatArray, margin: float) -> FloatArray:
