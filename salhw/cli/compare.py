@@ -16,7 +16,7 @@ from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped, reported, width
 from salhw.cli.settings import Settings
 from salhw.description.network import Network
-from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.diagnostics import DescriptionError, Diagnostic, counted
 from salhw.machine import CHIP, NOTHING, refuse_instances
 from salhw.registry import targets as known_targets
 from salhw.session.calibration import Calibration
@@ -133,6 +133,8 @@ def _print(result: Comparison, out: Path) -> None:
     from salhw.comparison import wording
     from salhw.comparison.html import PAGE
 
+    if not result.outcomes:
+        typer.echo("No target beside the reference is installed; `salhw targets` lists them.")
     rows: list[list[str | Text]] = []
     sections = {}
     for outcome in result.outcomes:
@@ -146,14 +148,16 @@ def _print(result: Comparison, out: Path) -> None:
             rows.append(["", "", "", "", Text(outcome.verdict, style=STYLES[outcome.verdict])])
     title = (
         f"{result.network} on the reference ({result.reference.instances} instances) and on "
-        f"{len(result.outcomes)} targets, {result.duration:g} ms, seed {result.seed}"
+        f"{counted('target', result.outcomes)}, {result.duration:g} ms, seed {result.seed}"
     )
     columns = ("quantity", "measured", "reference", "off by / margin", "verdict")
-    print_table(title, columns, rows, numbers=(1, 2, 3), sections=sections)
+    if rows:
+        print_table(title, columns, rows, numbers=(1, 2, 3), sections=sections)
     for outcome in result.outcomes:
         for line in _remarks(outcome, result):
             print_wrapped(line, width(), "  ")
-    print_wrapped(wording.error_rates(result), width())
+    if any(outcome.rows for outcome in result.outcomes):
+        print_wrapped(wording.error_rates(result), width())
     print_wrapped(f"In {out}: the page {PAGE}, pictures, recordings and comparison.json.", width())
 
 

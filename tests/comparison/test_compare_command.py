@@ -108,6 +108,14 @@ def test_narrow_terminals_show_one_cell_a_line(some: None, tmp_path: Path, monke
     assert any(line.strip().startswith("verdict: undecided") for line in lines)
 
 
+def test_the_reference_alone_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with installed(monkeypatch):
+        result = invoke("pair", "--duration", 400, "--instances", 2, "--out", tmp_path)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("No target beside the reference is installed")
+    assert (tmp_path / "stdd.png").exists()
+
+
 class Page(HTMLParser):
     """Balanced tags, ids, links and resources."""
 
