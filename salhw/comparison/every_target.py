@@ -185,7 +185,7 @@ def _held(net: Network, task: Task, ran: Ran, base: Ran, margins: Mapping[str, f
     )
 
 
-MEASURED = {"rate": "rate", "drift": "drift", "weight": "weights", "asymmetry": "asymmetry"}
+MEASURED = {"rate": "rate", "drift": "drift", "gap drift": "gap_drift", "weight noise": "weight_noise"}
 """What ``fit`` predicts, and what measures it: the mean over its elements."""
 
 

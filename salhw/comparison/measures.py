@@ -203,7 +203,7 @@ def _plastic(run: Run, name: str) -> Iterator[Measure]:
         return
     weights = trajectory(run, name)[1]
     start, end = weights[:, 0], weights[:, -1]
-    drift = (end - start) / seconds
+    drift, rest = (end - start) / seconds, [*_of_learning(run, name, weights)]
     labels = tuple(f"[{i}, {j}]" for i, j in zip(post.tolist(), pre.tolist(), strict=True))
     if len(post) > EACH:
         yield Measure("weight_distribution", path, quantiles(end), ())
@@ -212,4 +212,29 @@ def _plastic(run: Run, name: str) -> Iterator[Measure]:
     if (gap := asymmetry(run, name, weights)) is not None:
         scale = float(gap[:, 0].mean()) or 1.0
         yield Measure("asymmetry", path, gap[:, -1:], ("mean over reciprocal synapses",), scale)
-    yield Measure("drift", path, drift, labels, float(np.sqrt((drift**2).mean())))
+    yield Measure("drift", path, drift, labels, _rms(drift))
+    yield from rest
+
+
+def _of_learning(run: Run, name: str, weights: FloatArray) -> Iterator[Measure]:
+    """How reciprocal weights approach each other, and how weights walk around their drift, of ``weights`` (instance,
+    time, synapse)."""
+    path, time = f"projections.{name}", trajectory(run, name)[0] / 1000.0
+    p = run.network.projection(name)
+    if p.recurrent:
+        first, second = reciprocal(*synapses(p.weights, *run.network.ends(name))[:2])
+        if len(first):
+            apart = weights[..., first] - weights[..., second]
+            gap = (apart * np.sign(apart[:, :1].mean(axis=0, keepdims=True))).mean(axis=-1)
+            closing = (gap[:, -1:] - gap[:, :1]) / (time[-1] - time[0])
+            yield Measure("gap_drift", path, closing, ("mean over reciprocal synapses",), _rms(closing))
+    if len(time) > 2:
+        length = np.diff(time)[:, None]
+        steps = np.diff(weights, axis=1) - length * ((weights[:, -1:] - weights[:, :1]) / (time[-1] - time[0]))
+        share = (len(time) - 2) / (len(time) - 1)  # one degree of freedom went into the drift
+        noise = np.sqrt((steps**2 / length).mean(axis=(1, 2)) / share)[:, None]
+        yield Measure("weight_noise", path, noise, ("rms over synapses",), float(noise.mean()))
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt((values**2).mean()))

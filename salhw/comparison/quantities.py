@@ -47,6 +47,10 @@ QUANTITIES = {
     "weight_distribution": Quantity("Wasserstein distance of plastic weights at the end", "", 0.1, "", True),
     "asymmetry": Quantity("mean |W_ij - W_ji| of plastic weights at the end", "", 0.1, "that at the start"),
     "drift": Quantity("change of plastic weights, each or their mean", "1/s", 0.25, "its rms on the reference"),
+    "gap_drift": Quantity("change of the mean distance of reciprocal weights", "1/s", 0.25, "its rms on the reference"),
+    "weight_noise": Quantity(
+        "standard deviation of a plastic weight's change within a second", "1/sqrt(s)", 0.25, "that on the reference"
+    ),
 }  # fmt: skip
 """In the order of reports. The names are those that margins are set by."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from comparison_examples import pair, ran
@@ -151,3 +153,22 @@ def test_asymmetry_is_that_of_the_matrix_and_weights_end_where_they_end() -> Non
     np.testing.assert_allclose(gap, np.abs(weights[:, :, 0] - weights[:, :, 1]))
     drift = next(m for m in measures(run, pair(), 1) if m.quantity == "drift")
     np.testing.assert_allclose(drift.values, weights[:, -1] - weights[:, 0])
+    closing = next(m for m in measures(run, pair(), 1) if m.quantity == "gap_drift")
+    np.testing.assert_allclose(closing.values[:, 0], gap[:, -1] - gap[:, 0])
+
+
+def test_weight_noise_is_that_of_a_random_walk() -> None:
+    """Walks of known drift and noise in the place of a run's weights: within 5 standard errors."""
+    run = ran(pair(), 1000.0, 400, 6)
+    trace = run.recording.weight_traces["pair"]
+    rng = np.random.default_rng(7)
+    steps = rng.normal(0.02, 0.3 * np.sqrt(0.05), (400, len(trace.time), 2))  # .05 s each
+    walk = np.concatenate([np.zeros((400, 1, 2)), np.cumsum(steps, axis=1)], axis=1)
+    values = np.zeros_like(trace.values)
+    values[:, :, 0, 1], values[:, :, 1, 0] = walk[:, : len(trace.time), 0], walk[:, : len(trace.time), 1]
+    traces = {"pair": replace(trace, values=values)}
+    made = replace(
+        run, recording=replace(run.recording, weight_traces=traces), final={"pair": values[:, -1][:, [0, 1], [1, 0]]}
+    )
+    (noise,) = (m.values for m in measures(made, pair(), 1) if m.quantity == "weight_noise")
+    assert abs(np.sqrt((noise**2).mean()) - 0.3) < 5 * 0.3 / np.sqrt(2 * 400 * 2 * 19)
