@@ -81,5 +81,6 @@ def prediction(entry: Predicted) -> tuple[str, str]:
     unit = f" {entry.unit}" if entry.unit else ""
     within = f" ± {entry.error:.2g}" if entry.error else ""
     said = f"{entry.changed - entry.written:+.3g}{within}{unit} ({entry.origin})"
-    measured = "not measured here" if entry.measured is None else with_error(entry.measured, entry.measured_error)
+    told = with_error(entry.measured, entry.measured_error)
+    measured = f"measured {told}" if told else "not measured here"
     return said, measured
