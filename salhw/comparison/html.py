@@ -167,7 +167,11 @@ def _details(comparison: Comparison) -> str:
     if states:
         heads = ("target", "group", "from", "D_KL (nats)")
         parts.append("<h2>States: Kullback and Leibler's divergence</h2>" + _plain(heads, states))
-    approximated = [(o.target, text) for o in comparison.outcomes for text in o.approximations]
+    approximated = [
+        (outcome.target, text.replace("\n       fix:", "; fix:"))
+        for outcome in comparison.outcomes
+        for text in outcome.approximations
+    ]
     if approximated:
         parts.append("<h2>What the targets approximate</h2>" + _plain(("target", "what"), approximated))
     measured = dict.fromkeys(row.quantity for o in comparison.outcomes for row in o.rows)

@@ -45,7 +45,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path
         return salhw.compare(net, duration=800.0, instances=6, out=folder), folder
 
 
-def test_the_table_the_files_and_the_status(some: None, tmp_path: Path) -> None:
+def test_the_table_the_files_and_the_status(some: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     result = invoke("pair", "--targets", "plain,gone", "--duration", 400, "--instances", 4, "--out", tmp_path / "c")
     assert result.exit_code == 0, result.output
     assert "plain, 4 instances: undecided" in result.stdout
