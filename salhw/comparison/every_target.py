@@ -60,17 +60,17 @@ def compare(
     tasks = _tasks(targets, number, chips, calibrations or {})
     place = None if out is None else folder(Path(out))
     share = _Share(progress, len(tasks) + 1)
-    settings: dict[str, Any] = {"duration": duration, "fitting": fit, "keep": keep}
+    settings: dict[str, Any] = {"duration": duration, "keep": keep}
 
     first = Task(REFERENCE, resolve(REFERENCE), number * MORE)
-    base = executed(net, first, seed=seed, progress=share.part(0), **settings)
+    base = executed(net, first, seed=seed, fitting=False, progress=share.part(0), **settings)  # as it is written
     states = tuple(divergences(net, measures(base.run, net, stretches([base.run])), None))
     reference = replace(_ran(REFERENCE, base), divergences=states)
     result = Comparison(net.name, duration, seed, reference, (), margins, runs={REFERENCE: base.run})
     _keep(result, REFERENCE, place)
     for k, task in enumerate(tasks):
         try:
-            ran = executed(net, task, seed=seed ^ 1, progress=share.part(k + 1), **settings)
+            ran = executed(net, task, seed=seed ^ 1, fitting=fit, progress=share.part(k + 1), **settings)
         except Exception as error:  # a target that breaks is a finding about it, and the others go on
             status, message = status_of(error)
             outcome = Outcome(task.label, status, message)  # type: ignore[arg-type]  # one of the four

@@ -14,7 +14,7 @@ from salhw.conformance.runner import NOT_AVAILABLE
 from salhw.description.connectivity import count
 from salhw.description.network import Network
 from salhw.description.probes import Probe, Spikes, Weights
-from salhw.diagnostics import BackendError, SalhwError, UnsupportedNetworkError
+from salhw.diagnostics import BackendError, CalibrationError, SalhwError, UnsupportedNetworkError
 from salhw.session.calibration import Calibration
 from salhw.session.executable import Report
 from salhw.substrate.chip import Chip
@@ -104,6 +104,6 @@ def status_of(error: Exception) -> tuple[str, str]:
         gone = [finding for finding in error.diagnostics if finding.code in NOT_AVAILABLE]
         if gone:
             return "unavailable", "\n".join(map(str, gone))
-    if isinstance(error, UnsupportedNetworkError):
+    if isinstance(error, UnsupportedNetworkError | CalibrationError):
         return "refused", "\n".join(map(str, error.diagnostics))
     return "failed", str(error) if isinstance(error, SalhwError) else f"{type(error).__name__}: {error}"
