@@ -50,7 +50,7 @@ ARROWS = {("salhw_networks", "salhw_calibration"), ("salhw_brainscales2", "salhw
 
 FLOORS = (
     {"diagnostics"}, {"machine", "jit"}, {"description"}, {"substrate"}, {"session"}, {"registry"}, {"compiler"},
-    {""}, {"worker", "io", "theory"}, {"plugin", "plots"}, {"conformance"}, {"cli"},
+    {""}, {"worker", "io", "theory"}, {"plugin", "plots"}, {"conformance"}, {"comparison"}, {"cli"},
 )  # fmt: skip
 """The rooms of the core, from the ground up; arrows go down, or within a room. The nameless one is ``salhw`` itself."""
 
@@ -59,8 +59,10 @@ FACADES = {
     ("salhw.session.recording", "salhw.io.recording_file"),
     ("salhw.description.network", "salhw.plots.diagrams"),
     ("salhw.session.recording", "salhw.plots.recordings"),
+    ("salhw", "salhw.comparison"),
 }
-"""``save``, ``load`` and ``plot``, which a user looks for at what is saved or drawn; they import when called."""
+"""``save``, ``load`` and ``plot``, which a user looks for at what is saved or drawn, and ``salhw.compare``; they import
+when called."""
 
 
 @cache

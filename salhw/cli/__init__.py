@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from salhw import __version__
+from salhw.cli.compare import register as register_compare
 from salhw.cli.conformance import register as register_conformance
 from salhw.cli.demo import register as register_demo
 from salhw.cli.export import register as register_export
@@ -120,6 +121,7 @@ def _network(net: str, given: list[str] | None = None) -> Network:
     return Network.load(path)
 
 
+register_compare(app, _network)
 register_fit(app, _network)
 register_export(app, _network)
 register_measure(app, _network)

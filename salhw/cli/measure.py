@@ -54,12 +54,22 @@ def chosen(
         return target.sample_chips(1, wafer, first=chip)
     if chips is None:
         return target.sample_chips(1, wafer) if wafer else None
+    first, last = chip_range(chips)
+    refuse_instances(replace(memory, each=memory.each + CHIP), last - first, "chips")
+    return target.sample_chips(last - first, wafer, first=first)
+
+
+def chip_range(chips: str) -> tuple[int, int]:
+    """The first of the chips A:B, and the first after them.
+
+    Raises:
+        DescriptionError: no range.
+    """
     ends = re.fullmatch("([0-9]{1,18}):([0-9]{1,18})", chips)
     first, last = (int(end) for end in ends.groups()) if ends else (0, 0)
     if first >= last:
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
-    refuse_instances(replace(memory, each=memory.each + CHIP), last - first, "chips")
-    return target.sample_chips(last - first, wafer, first=first)
+    return first, last
 
 
 def _no_range(path: str, asked: str, supported: str) -> DescriptionError:

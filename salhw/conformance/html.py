@@ -29,7 +29,6 @@ def render(reports: Sequence[ConformanceReport]) -> str:
     """The page of one or many reports."""
     labels = _labels(reports)
     title = "Conformance of " + ", ".join(dict.fromkeys(report.target for report in reports))
-    template = files("salhw.conformance").joinpath("page.html").read_text(encoding="utf-8")
     parts = {
         "title": escape(title),
         "summary": "".join(_summary(label, report) for label, report in zip(labels, reports, strict=True)),
@@ -39,9 +38,16 @@ def render(reports: Sequence[ConformanceReport]) -> str:
             _details(k, label, report) for k, (label, report) in enumerate(zip(labels, reports, strict=True))
         ),
     }
-    for name, text in parts.items():
-        template = template.replace(f"<!--{name}-->", text)
-    return template
+    return page("salhw.conformance", parts)
+
+
+def page(package: str, parts: Mapping[str, str]) -> str:
+    """The ``page.html`` of a package with its parts filled in, in the style that all pages share."""
+    text = files(package).joinpath("page.html").read_text(encoding="utf-8")
+    style = files("salhw.conformance").joinpath("page.css").read_text(encoding="utf-8")
+    for name, part in {"style": style, **parts}.items():
+        text = text.replace(f"<!--{name}-->", part)
+    return text
 
 
 def _mark(outcome: str) -> str:
