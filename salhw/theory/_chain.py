@@ -135,7 +135,8 @@ def later_spikes(
         mass[0, d] = state[side * z + d]
     for lag in range(1, t_max + 1):
         after = np.zeros((z + 1, z + 1))
-        for a in range(z + 1):
+        first = min(lag - 1, z) if latest else 0  # it has not spiked since
+        for a in range(first, z + 1):
             for b in range(z + 1):
                 here = mass[a, b]
                 if here == 0.0:

@@ -20,7 +20,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import FloatArray, IntArray, finite_array, known_discretisation, known_pairing, pair_weights, spike_steps, whole
+from ._checks import (
+    FloatArray,
+    IntArray,
+    finite_array,
+    known_discretisation,
+    known_pairing,
+    pair_weights,
+    spike_steps,
+    whole,
+)
 
 
 @dataclass(frozen=True, eq=False)

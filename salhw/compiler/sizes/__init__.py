@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from salhw.compiler.sizes import dynamics, learning
-from salhw.compiler.sizes.activity import activity, largest_rate, still
+from salhw.compiler.sizes import attractor, dynamics, learning
+from salhw.compiler.sizes.activity import Activity, activity, largest_rate, still
+from salhw.compiler.sizes.pair import pair
 from salhw.description.network import Network
 from salhw.session.changes import Size
 
@@ -13,10 +14,10 @@ __all__ = ["sizes"]
 
 
 def sizes(before: Network, after: Network, *, seed: int = 0) -> tuple[Size, ...]:
-    """How much the change from one network to another matters: of weights, spike probabilities, rates, drifts, noise.
+    """How much the change from one network to another matters, in weights, rates, drifts and where weights settle.
 
     Only what differs between the two is looked at, not what the change was called. Networks that the reference does not
-    hold get the exact sizes alone. What has been run once is kept, so that a chain of changes runs each network once.
+    hold get the exact sizes alone. What has been run is kept, so that a chain of changes runs each network once.
 
     Args:
         before, after: the networks without and with this one change; populations and projections have the same names.
@@ -29,20 +30,43 @@ def _sizes(before: Network, after: Network, seed: int) -> Iterator[Size]:
     yield from dynamics.weights(before, after)
     yield from dynamics.probabilities(before, after)
     other_spikes = _without_rules(before) != _without_rules(after)
-    other_rules = [p.name for p in before.projections if p.plasticity != after.projection(p.name).plasticity]
-    if not other_spikes and not other_rules:
+    if not other_spikes and before.projections == after.projections:
         return
     written, changed = activity(before, seed), activity(after, seed)
     if written is None or changed is None:
         return
     if other_spikes:
-        yield from dynamics.rates(written, changed)
+        pairs = pair(before), pair(after)
+        if pairs[0] is not None and pairs[1] is not None:
+            yield from dynamics.two_neurons(before, pairs[0], pairs[1])
+        else:
+            yield from dynamics.rates(written, changed)
     for projection in before.projections:
-        other = after.projection(projection.name)
-        if projection.plasticity and other.plasticity:
-            if other_spikes or _pair_sums(before, projection.name) != _pair_sums(after, projection.name):
-                yield from learning.drifts(projection, written, changed)
-            yield from learning.lags(projection, other, written)
+        if projection.plasticity and after.projection(projection.name).plasticity:
+            yield from _learning(before, after, projection.name, written, changed, other_spikes, seed)
+
+
+def _learning(
+    before: Network, after: Network, name: str, written: Activity, changed: Activity, other_spikes: bool, seed: int
+) -> Iterator[Size]:
+    """Of one projection that learns in both networks."""
+    old, new = before.projection(name), after.projection(name)
+    if other_spikes or _pair_sums(before, name) != _pair_sums(after, name):
+        noise = learning.noise(name, written, changed)
+        pairs = pair(before), pair(after)
+        if pairs[0] is not None and pairs[1] is not None:
+            yield from learning.two_neurons(pairs[0], pairs[1])
+            yield from attractor.two_neurons(pairs[0], pairs[1], (noise.written, noise.changed))
+        else:
+            yield from learning.drifts(name, written, changed)
+            yield from attractor.measured(before, after, name, written, seed)
+        if noise.written or noise.changed:
+            path = f"projections.{name}"
+            yield Size("weight noise", path, noise.written, noise.changed, noise.error, "/sqrt(s)", "reference")
+    if [rule.update for rule in old.plasticity] != [rule.update for rule in new.plasticity]:
+        yield from learning.lags(old, new, written, attractor.decay(before, name, written, seed))
+    if [rule.bounds for rule in old.plasticity] != [rule.bounds for rule in new.plasticity]:
+        yield from learning.beyond_bounds(before, after, name, seed)
 
 
 def _without_rules(net: Network) -> Network:

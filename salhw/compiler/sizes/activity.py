@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,8 +20,11 @@ BLOCK = 1000.0
 """ms over which weight changes are summed: their spread is the weight noise of one second."""
 SETTLING = 500.0
 BLOCKS = (4, 64)
-WORK = 6e7
-"""Neurons times steps times instances of a run, about half a second of the reference's time."""
+WORK = 1e7
+"""Neurons times steps times instances of a run: a tenth of a second of the reference's time, half of one where it goes
+step by step."""
+MOST_PAIRS = 200
+"""Reciprocal pairs of a projection that are looked at one by one."""
 STILL = 1e-9
 """The learning rate while weights stand still: it moves no spike, and leaves a change seven digits."""
 
@@ -34,22 +37,26 @@ class Learning:
         drift: change of the mean weight.
         gap: change of the mean distance of two reciprocal weights; empty if the projection has none.
         square: mean square deviation of a synapse's change from its mean over the run.
+        pairs: change of each difference of ``reciprocal`` weights, (instance, pair); empty beyond ``MOST_PAIRS``.
     """
 
     drift: FloatArray
     gap: FloatArray
     square: FloatArray
+    pairs: FloatArray
 
     def times(self, factor: float) -> Learning:
         """The same at another learning rate."""
-        return Learning(self.drift * factor, self.gap * factor, self.square * factor**2)
+        return Learning(self.drift * factor, self.gap * factor, self.square * factor**2, self.pairs * factor)
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Mean rates in Hz by population, (instance, block), and ``Learning`` by plastic projection."""
+    """Mean rates in Hz by population, (instance, block), and of its neurons, (neuron,); ``Learning`` by plastic
+    projection."""
 
     rates: Mapping[str, FloatArray]
+    neurons: Mapping[str, FloatArray]
     learning: Mapping[str, Learning]
 
 
@@ -62,7 +69,7 @@ def activity(net: Network, seed: int) -> Activity | None:
     held = _run(still(net), seed)
     if held is None:
         return None
-    return Activity(held.rates, {name: each.times(names[name]) for name, each in held.learning.items()})
+    return replace(held, learning={name: each.times(names[name]) for name, each in held.learning.items()})
 
 
 def largest_rate(projection: Projection) -> float:
@@ -96,6 +103,7 @@ def _run(net: Network, seed: int) -> Activity | None:
     steps = sum(p.size for p in net.populations) * BLOCK / net.dt * INSTANCES
     blocks = int(np.clip(WORK / steps, *BLOCKS))
     rates: dict[str, list[FloatArray]] = {p.name: [] for p in net.populations}
+    total = {p.name: np.zeros(p.size) for p in net.populations}
     sums: dict[str, list[FloatArray]] = {p.name: [] for p in plastic}
     with compile(net, REFERENCE).open(instances=INSTANCES, seed=seed) as session:
 
@@ -111,11 +119,13 @@ def _run(net: Network, seed: int) -> Activity | None:
             now = weights()
             for name, counts in recording.counts.items():
                 rates[name].append(counts.mean(axis=1) * (1000.0 / duration))
+                total[name] += counts.mean(axis=0) * (1000.0 / duration / blocks)
             for name, after in now.items():
                 sums[name].append((after - before[name]) * (1000.0 / duration / STILL))
             before = now
     return Activity(
         {name: np.stack(each, axis=1) for name, each in rates.items()},
+        total,
         {name: _learning(np.stack(each, axis=1), *pairs[name]) for name, each in sums.items()},
     )
 
@@ -124,11 +134,13 @@ def _learning(changes: FloatArray, pairs: IntArray, sign: FloatArray) -> Learnin
     """From changes per second (instance, block, synapse)."""
     blocks = changes.shape[1]
     deviation = changes - changes.mean(axis=1, keepdims=True)
-    gap = (changes[..., pairs[0]] - changes[..., pairs[1]]) * sign
+    difference = changes[..., pairs[0]] - changes[..., pairs[1]]
+    gap = difference * sign
     return Learning(
         drift=changes.mean(axis=2) if changes.shape[2] else np.zeros(changes.shape[:2]),
         gap=gap.mean(axis=2) if pairs.size else np.zeros((len(changes), 0)),
         square=(deviation**2).mean(axis=2) * (blocks / (blocks - 1)),
+        pairs=difference.mean(axis=1) if len(sign) <= MOST_PAIRS else np.zeros((len(changes), 0)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from salhw.compiler.sizes.activity import Activity
+from salhw.compiler.sizes.pair import Pair
 from salhw.compiler.sizes.statistics import compared
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
@@ -60,6 +61,12 @@ def probabilities(before: Network, after: Network) -> Iterator[Size]:
             old = _answered(before, written, weight, span)
             new = _answered(after, changed, weight, span)
             yield Size("spike probability", f"projections.{written.name}", old, new, 0.0, "", "exact")
+
+
+def two_neurons(net: Network, written: Pair, changed: Pair) -> Iterator[Size]:
+    """The mean rate of two neurons, by theory."""
+    path = f"populations.{net.populations[0].name}"
+    yield Size("rate", path, float(written.rates.mean()), float(changed.rates.mean()), 0.0, "Hz", "theory")
 
 
 def rates(before: Activity, after: Activity) -> Iterator[Size]:

@@ -38,10 +38,7 @@ def compared_noise(written: FloatArray, changed: FloatArray) -> Compared:
     """The same for roots of mean squares, from samples (instance, block) of squares: to first order in the deviations
     of the instances."""
     roots = [float(np.sqrt(each.mean())) for each in (written, changed)]
-    if min(roots) == 0.0:
-        squares = compared(written, changed)
-        return Compared(roots[0], roots[1], float(np.sqrt(squares.error)))
-    shares = [each / (2.0 * root) for each, root in zip((written, changed), roots, strict=True)]
+    shares = [each / (2.0 * root) if root else each for each, root in zip((written, changed), roots, strict=True)]
     return Compared(roots[0], roots[1], compared(shares[0], shares[1]).error)
 
 
