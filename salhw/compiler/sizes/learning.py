@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from salhw.compiler.pipeline import compile
-from salhw.compiler.sizes.activity import INSTANCES, REFERENCE, Activity, Learning
+from salhw.compiler.sizes.activity import INSTANCES, REFERENCE, Activity, Learning, reciprocal
 from salhw.compiler.sizes.pair import Pair
 from salhw.compiler.sizes.statistics import Compared, compared, compared_noise
 from salhw.description.connectivity import synapses
@@ -73,8 +73,8 @@ def lags(written: Projection, changed: Projection, before: Activity, decay: floa
 
 
 def beyond_bounds(before: Network, after: Network, name: str, seed: int) -> Iterator[Size]:
-    """The share of weights that are outside the narrower of the bounds after ten seconds of learning, and the mean
-    weight then."""
+    """The share of weights that are outside the narrower of the bounds after ten seconds of learning, and then the mean
+    distance of reciprocal weights, or the mean weight where there are none."""
     rules = [rule for net in (before, after) for rule in net.projection(name).plasticity]
     bounds = [rule.bounds for rule in rules if rule.bounds is not None]
     low, high = max(b[0] for b in bounds), min(b[1] for b in bounds)
@@ -82,10 +82,16 @@ def beyond_bounds(before: Network, after: Network, name: str, seed: int) -> Iter
     learned = [_learned(net.replace(probes=()), name, seed) for net in (before, after)]
     slack = 1e-9 * max(abs(low), abs(high))
     outside = [((w < low - slack) | (w > high + slack)).mean(axis=1, keepdims=True) for w in learned]
-    share, mean = compared(*outside), compared(*(w.mean(axis=1, keepdims=True) for w in learned))
+    share = compared(*outside)
     unseen = 3.0 / learned[0].size  # what may be, with 95 %, where nothing was seen in as many weights
     yield Size("share beyond bounds", path, share.written, share.changed, share.error or unseen, "", "reference")
-    yield Size("learned weight", path, mean.written, mean.changed, mean.error, "", "reference")
+    pairs, sign = reciprocal(before, before.projection(name))
+    if len(sign):
+        gaps = [((w[:, pairs[0]] - w[:, pairs[1]]) * sign).mean(axis=1, keepdims=True) for w in learned]
+        found, quantity = compared(*gaps), "learned gap"
+    else:
+        found, quantity = compared(*(w.mean(axis=1, keepdims=True) for w in learned)), "learned weight"
+    yield Size(quantity, path, found.written, found.changed, found.error, "", "reference")
 
 
 @lru_cache(maxsize=8)
