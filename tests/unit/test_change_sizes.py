@@ -23,9 +23,9 @@ from salhw import (
     Spikes,
 )  # fmt: skip
 from salhw.compiler.sizes import sizes
-from salhw.compiler.sizes.activity import _run, activity
 from salhw.compiler.sizes.attractor import settling
-from salhw.compiler.sizes.pair import pair
+from salhw.compiler.sizes.coupled import pair
+from salhw.compiler.sizes.reference import _run, activity
 from salhw.compiler.sizes.statistics import compared, compared_noise
 from salhw.description.fields import PerNeuron
 from salhw.description.markers import Mark
@@ -35,6 +35,12 @@ from salhw.theory import drift, rate_of_constant_input, stdd
 
 BIASES = np.array([-0.5, 0.3, 1.0])
 DT, TAU = 0.5, 10.0
+
+
+@pytest.fixture(autouse=True)
+def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the usual runs: intervals are wider, and hold as often."""
+    monkeypatch.setattr("salhw.compiler.sizes.reference.WORK", 2e6)
 
 
 def network(weights: Any, rule: Any = None, *, bias: Any = 0.0, neuron: Any = None, **fields: Any) -> Network:
@@ -151,6 +157,17 @@ def test_the_discretisation_changes_the_probability_of_a_spike_as_its_formula_sa
     assert found.written == pytest.approx(1.0 - (1.0 / (1.0 + hazard)) ** 20)
     assert found.changed == pytest.approx(1.0 - np.exp(-20 * hazard))
     assert (found.error, found.origin) == (0.0, "exact")
+    distance = by_quantity(net, after)["mean hazard error"].changed
+    assert distance == pytest.approx((hazard - np.log1p(hazard)) / DT)
+
+
+def test_a_finer_grid_changes_no_hazard_but_by_the_discretisation() -> None:
+    net = network([[0.0, 1.0], [1.0, 0.0]], bias=0.3, neuron=GLM(bias=0.3, discretisation="exact"))
+    found = by_quantity(net, net.replace(dt=DT / 2))
+    assert "spike probability" not in found or found["spike probability"].changed == pytest.approx(
+        found["spike probability"].written
+    )
+    assert found["mean hazard error"].changed == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_rate_of_neurons_without_input_is_that_of_theory() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from salhw.compiler.sizes import attractor, dynamics, learning
-from salhw.compiler.sizes.activity import Activity, activity, largest_rate, still
-from salhw.compiler.sizes.pair import pair
+from salhw.compiler.sizes.coupled import pair
+from salhw.compiler.sizes.reference import Activity, activity, largest_rate, still
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.session.changes import Size

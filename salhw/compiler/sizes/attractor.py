@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.compiler.sizes.activity import Activity, activity, reciprocal
-from salhw.compiler.sizes.pair import Pair
+from salhw.compiler.sizes.coupled import Pair
+from salhw.compiler.sizes.reference import MOST_PAIRS, Activity, activity, reciprocal
 from salhw.compiler.sizes.statistics import half_width
 from salhw.description.connectivity import Dense, synapses, values
 from salhw.description.fields import FloatArray
@@ -92,14 +92,17 @@ def _compared(quantity: str, path: str, written: FloatArray, changed: FloatArray
 
 
 def settling(net: Network, name: str, toward: FloatArray, seed: int) -> Settling | None:
-    """How the pairs of a projection settle; None if there are none to look at, or nothing that holds the network.
+    """How the pairs of a projection settle; None if there are none or too many, or if the reference does not hold the
+    network.
 
     Args:
         toward: 1 where the first weight of a pair, as ``reciprocal`` lists it, goes into the faster neuron, else -1.
     """
+    if not 0 < len(toward) <= MOST_PAIRS:
+        return None
     ends = [_gap_drifts(net, name, toward, np.full(len(toward), gap), seed) for gap in (-APART, APART)]
     low, high = ends
-    if low is None or high is None or not low.shape[1]:
+    if low is None or high is None:
         return None
     decays = (low - high) / (2.0 * APART)
     decay = decays.mean(axis=0)

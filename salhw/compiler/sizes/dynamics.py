@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from salhw.compiler.sizes.activity import Activity
-from salhw.compiler.sizes.pair import Pair
+from salhw.compiler.sizes.coupled import Pair
+from salhw.compiler.sizes.reference import Activity
 from salhw.compiler.sizes.statistics import compared
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
@@ -48,8 +48,9 @@ def weights(before: Network, after: Network) -> Iterator[Size]:
 
 
 def probabilities(before: Network, after: Network) -> Iterator[Size]:
-    """The probability that a neuron that is ready and at its population's mean bias answers one spike of the
-    projection's root mean square weight while that PSP lasts."""
+    """What one PSP of the projection's root mean square weight does to a neuron that is ready and at its population's
+    mean bias: the probability that it spikes while the longer of both PSPs lasts, and the mean distance of both hazards
+    during it."""
     for written, changed in _projections(before, after):
         neurons = [net.population(written.post).neuron for net in (before, after)]
         parts = [(p.kernel, n, net.dt) for p, n, net in zip((written, changed), neurons, (before, after), strict=True)]
@@ -58,9 +59,14 @@ def probabilities(before: Network, after: Network) -> Iterator[Size]:
         weight = _typical(_weights(before, written))
         span = max(_lasts(p, net.dt) for p, net in ((written, before), (changed, after)))
         if weight:
-            old = _answered(before, written, weight, span)
-            new = _answered(after, changed, weight, span)
-            yield Size("spike probability", f"projections.{written.name}", old, new, 0.0, "", "exact")
+            hazards = [_hazards(net, p, weight, span) for net, p in ((before, written), (after, changed))]
+            old, new = (
+                float(-np.expm1(-each.sum() * net.dt)) for each, net in zip(hazards, (before, after), strict=True)
+            )
+            path = f"projections.{written.name}"
+            yield Size("spike probability", path, old, new, 0.0, "", "exact")
+            distance = float(np.mean(np.abs(np.diff(_on_one_grid(hazards), axis=0))))
+            yield Size("mean hazard error", path, 0.0, distance, 0.0, "/ms", "exact")
 
 
 def two_neurons(net: Network, written: Pair, changed: Pair) -> Iterator[Size]:
@@ -100,8 +106,16 @@ def _lasts(projection: Projection, dt: float) -> float:
     return float(np.flatnonzero(shape > FADED * shape.max())[-1] + 1) * dt
 
 
-def _answered(net: Network, projection: Projection, weight: float, span: float) -> float:
+def _hazards(net: Network, projection: Projection, weight: float, span: float) -> FloatArray:
+    """Of a spike, per ms, in every step of a PSP."""
     neuron = net.population(projection.post).neuron
     drive = weight * projection.kernel.sample(net.dt, max(1, round(span / net.dt)))
     chance = _PROBABILITIES[neuron](neuron, drive, net.dt)
-    return float(-np.expm1(np.sum(np.log1p(-np.minimum(chance, 1.0 - 1e-16)))))
+    return np.asarray(-np.log1p(-np.minimum(chance, 1.0 - 1e-16)) / net.dt)
+
+
+def _on_one_grid(arrays: list[FloatArray]) -> FloatArray:
+    """Arrays over one span, each with its own number of steps, at the steps of the finest."""
+    most = max(len(each) for each in arrays)
+    middle = (np.arange(most) + 0.5) / most
+    return np.stack([each[(middle * len(each)).astype(np.int64)] for each in arrays])

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from salhw.compiler.pipeline import compile
-from salhw.compiler.sizes.activity import INSTANCES, REFERENCE, Activity, Learning, reciprocal
-from salhw.compiler.sizes.pair import Pair
+from salhw.compiler.sizes.coupled import Pair
+from salhw.compiler.sizes.reference import REFERENCE, Activity, Learning, instances, reciprocal
 from salhw.compiler.sizes.statistics import Compared, compared, compared_noise
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
@@ -94,15 +94,15 @@ def beyond_bounds(before: Network, after: Network, name: str, seed: int) -> Iter
     yield Size(quantity, path, found.written, found.changed, found.error, "", "reference")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _learned(net: Network, name: str, seed: int) -> FloatArray:
     """The weights after ten seconds of learning, (instance, synapse)."""
     projection = net.projection(name)
     position = synapses(projection.weights, *net.ends(name))[2]
-    with compile(net, REFERENCE).open(instances=INSTANCES, seed=seed) as session:
+    with compile(net, REFERENCE).open(instances=instances(net), seed=seed) as session:
         session.run(round(LEARNED / net.dt) * net.dt)
         weights = session.get(f"projections.{name}.weights")
-    return weights.reshape(INSTANCES, -1)[:, position]
+    return weights.reshape(len(weights), -1)[:, position]
 
 
 def _drifts(written: Learning, changed: Learning) -> Iterator[tuple[str, Compared]]:

@@ -9,17 +9,21 @@ from functools import lru_cache
 import numpy as np
 
 from salhw.compiler.pipeline import compile, problems
-from salhw.description.connectivity import synapses, values
+from salhw.description.connectivity import count, synapses, values
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 
 REFERENCE = "reference"
 INSTANCES = 32
+FEW = 4
+"""Instances of networks with more than 10^5 synapses."""
+MANY_SYNAPSES, MOST_SYNAPSES = 100_000, 2_000_000
+"""From where on a network runs in few instances, and not at all."""
 BLOCK = 1000.0
 """ms over which weight changes are summed: their spread is the weight noise of one second."""
 SETTLING = 500.0
-BLOCKS = (4, 64)
+BLOCKS = (2, 64)
 WORK = 1e7
 """Neurons times steps times instances of a run: a tenth of a second of the reference's time, half of one where it goes
 step by step."""
@@ -60,8 +64,14 @@ class Activity:
     learning: Mapping[str, Learning]
 
 
+def instances(net: Network) -> int:
+    """In how many instances a network runs; 0 if it is too large to be run for its sizes."""
+    many = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
+    return 0 if many > MOST_SYNAPSES else FEW if many > MANY_SYNAPSES else INSTANCES
+
+
 def activity(net: Network, seed: int) -> Activity | None:
-    """What a network does with its weights as they are, or None if the reference does not hold it.
+    """What a network does with its weights as they are, or None if it is too large or the reference does not hold it.
 
     Networks that differ in schedules, bounds, probes or the scale of learning rates alone share one run.
     """
@@ -95,21 +105,22 @@ def still(net: Network) -> Network:
 
 @lru_cache(maxsize=16)
 def _run(net: Network, seed: int) -> Activity | None:
-    if problems(net, REFERENCE):
+    copies = instances(net)
+    if not copies or problems(net, REFERENCE):
         return None
     plastic = [p for p in net.projections if p.plasticity]
     pairs = {p.name: reciprocal(net, p) for p in plastic}
     positions = {p.name: synapses(p.weights, *net.ends(p.name))[2] for p in plastic}
-    steps = sum(p.size for p in net.populations) * BLOCK / net.dt * INSTANCES
+    steps = sum(p.size for p in net.populations) * BLOCK / net.dt * copies
     blocks = int(np.clip(WORK / steps, *BLOCKS))
     rates: dict[str, list[FloatArray]] = {p.name: [] for p in net.populations}
     total = {p.name: np.zeros(p.size) for p in net.populations}
     sums: dict[str, list[FloatArray]] = {p.name: [] for p in plastic}
-    with compile(net, REFERENCE).open(instances=INSTANCES, seed=seed) as session:
+    with compile(net, REFERENCE).open(instances=copies, seed=seed) as session:
 
         def weights() -> dict[str, FloatArray]:
             arrays = {p.name: session.get(f"projections.{p.name}.weights") for p in plastic}
-            return {name: each.reshape(INSTANCES, -1)[:, positions[name]] for name, each in arrays.items()}
+            return {name: each.reshape(copies, -1)[:, positions[name]] for name, each in arrays.items()}
 
         session.run(round(SETTLING / net.dt) * net.dt)
         before = weights()
