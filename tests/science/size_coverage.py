@@ -426,7 +426,7 @@ def _gaps(net: Network, weights: Floats) -> Floats:
 
 def _answers(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
     """Whether one of many neurons that are ready answers one spike while the longer of both PSPs lasts."""
-    found, many = [], 200_000
+    found = []
     name = size.path.split(".")[1]
     projections = [net.projection(name) for net in (before, after)]
     w = values(projections[0].weights, *before.ends(name)).ravel()[
@@ -442,11 +442,11 @@ def _answers(before: Network, after: Network, size: Size) -> tuple[float, float,
             projections=[Projection(name="p", pre="x", post="n", weights=np.full((500, 1), weight), kernel=p.kernel)],
             stimuli=[SpikeTimes("x", times=[[0.0]])],
         )  # fmt: skip
-        with salhw.compile(probe, "reference").open(instances=many // 500, seed=SEED + 4) as session:
-            first = session.run(net.dt).counts["n"]
-            counts = session.run(max(1, round(span / net.dt)) * net.dt).counts["n"]
-        found.append(float((counts[first == 0] > 0).mean()))
-    return found[0], found[1], float(np.sqrt(sum(f * (1 - f) for f in found) / many))
+        with salhw.compile(probe, "reference").open(instances=400, seed=SEED + 4) as session:
+            ready = session.run(net.dt).counts["n"] == 0
+            answered = ready & (session.run(max(1, round(span / net.dt)) * net.dt).counts["n"] > 0)
+        found.append(answered.sum(axis=1) / ready.sum(axis=1))
+    return _difference(*found)
 
 
 def _span(p: Projection, dt: float) -> float:

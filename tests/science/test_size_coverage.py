@@ -19,7 +19,7 @@ def test_every_kind_of_change_has_five_networks() -> None:
 def test_sizes_hold_in_95_of_100_cases_and_say_something() -> None:
     """Fails if what was measured is outside significantly more often than 5 %: by chance once in 1,000 runs, were the
     seeds not fixed; and if half of the intervals are as wide as half of what would matter (the change itself, or a
-    tenth of the quantity). All sizes of all kinds count, a quarter of an hour."""
+    tenth of the quantity). All sizes of all kinds count, half an hour on one core."""
     found = [case for kind in KINDS for case in measure(kind)]
     exact = [case for case in found if case.size.origin == "exact" and not case.error]
     assert [case for case in exact if not case.covered] == []
