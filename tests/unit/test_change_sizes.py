@@ -270,6 +270,23 @@ def test_a_rule_that_drives_weights_apart_has_no_attractor() -> None:
     assert "attractor" not in found
 
 
+def test_weights_whose_sum_moves_on_do_not_settle() -> None:
+    net = network([[0.0, 1.2], [0.3, 0.0]], bias=[0.5, -0.5])
+    (rule,) = net.projections[0].plasticity
+    after = learning(net, causal=rule.causal.replace(tau=0.5 * TAU))
+    found = by_quantity(net, after)
+    assert found["drift"].changed != 0.0
+    assert found["gap decay"].changed > 0.0
+    assert "attractor" not in found
+    slower = net.projections[0].replace(kernel=Exponential(tau_syn=5.0))  # which theory does not have
+    found = by_quantity(
+        net.replace(projections=[slower]),
+        after.replace(projections=[slower.replace(plasticity=after.projections[0].plasticity)]),
+    )
+    assert "gap decay" in found
+    assert "attractor" not in found
+
+
 def test_what_is_beyond_bounds_that_were_dropped() -> None:
     net = network([[0.0, 0.3], [0.3, 0.0]], LOPSIDED.replace(bounds=(0.0, 0.3), learning_rate=3e-3))
     found = by_quantity(net, learning(net, bounds=None))
@@ -303,6 +320,9 @@ def test_theory_declines_what_it_does_not_have() -> None:
     assert pair(with_projection(PAIR, delay=0.5)) is None  # 10.5 ms after a spike another one can have come
     assert pair(with_projection(PAIR, kernel=Rectangular(tau_syn=9.5), delay=0.5)) is not None
     assert pair(network(np.zeros((3, 3)))) is None
+    longer = {"kernel": Rectangular(tau_syn=12.0, superposition="last")}
+    assert pair(with_projection(PAIR, **longer)) is not None
+    assert pair(with_projection(PAIR, **longer, delay=0.5)) is None  # the spike before acts until the next arrives
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from salhw.compiler.sizes import attractor, dynamics, learning
 from salhw.compiler.sizes.coupled import pair
-from salhw.compiler.sizes.reference import Activity, activity, largest_rate, still
+from salhw.compiler.sizes.reference import Activity, activity, largest_rate, learns, still
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.session.changes import Size
@@ -31,7 +31,9 @@ def _sizes(before: Network, after: Network, seed: int) -> Iterator[Size]:
     yield from dynamics.weights(before, after)
     yield from dynamics.probabilities(before, after)
     other_spikes = _without_rules(before) != _without_rules(after)
-    learners = [p.name for p in before.projections if p.plasticity and after.projection(p.name).plasticity]
+    learners = [
+        p.name for p in before.projections if all(learns(net, net.projection(p.name)) for net in (before, after))
+    ]
     if not other_spikes and all(_learns_alike(before, after, name) for name in learners):
         return
     written, changed = activity(before, seed), activity(after, seed)

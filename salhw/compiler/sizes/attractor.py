@@ -2,7 +2,8 @@
 
 The gap of two reciprocal weights is that into the neuron that is faster in the network as written minus the other. Its
 attractor is where it drifts no more, for small learning rates and without bounds, with the sum of the two weights kept;
-close to it a gap decays exponentially. Of several pairs it is the mean.
+close to it a gap decays exponentially. Of several pairs it is the mean. Where a rule goes on moving the sum, nothing
+settles, and there is no attractor.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.compiler.sizes.coupled import Pair
+from salhw.compiler.sizes.coupled import MOVING, Pair
 from salhw.compiler.sizes.reference import MOST_PAIRS, Activity, activity, reciprocal
 from salhw.compiler.sizes.statistics import half_width
 from salhw.description.connectivity import Dense, synapses, values
@@ -125,7 +126,10 @@ def settling(net: Network, name: str, toward: FloatArray, seed: int) -> Settling
         by_instance = gaps + drift / slope
         gaps = by_instance.mean(axis=0)
     doubt = CURVED * float(np.abs(gaps - last).mean())
-    return Settling(decays.mean(axis=1), by_instance.mean(axis=1), doubt)
+    end = activity(_with_gaps(net, name, toward * last), seed + ROUNDS)
+    assert end is not None
+    moves = 2.0 * abs(float(end.learning[name].drift.mean())) > MOVING * float(slope.mean())
+    return Settling(decays.mean(axis=1), None if moves else by_instance.mean(axis=1), doubt)
 
 
 def _gap_drifts(net: Network, name: str, toward: FloatArray, gaps: FloatArray, seed: int) -> FloatArray | None:

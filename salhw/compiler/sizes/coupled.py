@@ -23,6 +23,8 @@ FADED = 1e-4
 """The share of its peak below which a window or a PSP counts as over."""
 REACH, STRIDE = 4.0, 0.25
 """How far apart the weights are tried, and in which strides."""
+MOVING = 0.05
+"""How far the sum of two weights may move while their gap decays, for the gap to settle."""
 SLOPE = 1e-3
 """Difference of weights over which a slope is taken."""
 
@@ -72,15 +74,15 @@ class Pair:
         return (self.gap_drift(gap + wide) + self.gap_drift(gap - wide) - 2.0 * self.gap_drift(gap)) / wide**2
 
     def attractor(self) -> float | None:
-        """The gap nearest to 0 at which it neither grows nor shrinks, with the sum of the weights kept; None if there
-        is none, or it is unstable."""
+        """The gap nearest to 0 at which it neither grows nor shrinks; None if there is none, if it is unstable, or if
+        the sum of the weights moves on (``MOVING``)."""
         from scipy.optimize import brentq  # not at the top: only sizes need it
 
         bracket = _bracket(self.gap_drift)
         if bracket is None:
             return None
         gap = float(brentq(self.gap_drift, *bracket, xtol=1e-6))
-        return gap if self.slope(gap) < 0.0 else None
+        return gap if abs(float(self.drifts(gap).sum())) < -MOVING * self.slope(gap) else None
 
     def _drifts(self, rule: PairSTDP, weights: FloatArray) -> FloatArray:
         """Change per step of both weights at a rule's learning rate."""
@@ -112,7 +114,8 @@ def pair(net: Network) -> Pair | None:
     kappa, tau_ref = _kappa(projection, net.dt), in_steps(neuron.tau_ref, net.dt)
     if weights.shape != (2, 2) or kappa is None or tau_ref is None or max(len(kappa), tau_ref) > LONGEST:
         return None
-    if projection.kernel.superposition == "sum" and len(kappa) > tau_ref:
+    overlaps = len(kappa) > tau_ref  # the spike before acts after one, too, unless that one replaces it at once
+    if overlaps and (projection.kernel.superposition == "sum" or projection.delay):
         return None
     bias = np.broadcast_to(np.asarray(neuron.bias, dtype=np.float64), 2)
     return Pair(

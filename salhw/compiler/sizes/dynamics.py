@@ -42,6 +42,8 @@ def weights(before: Network, after: Network) -> Iterator[Size]:
         if written.weights != changed.weights:
             path = f"projections.{written.name}.weights"
             old, new = _weights(before, written), _weights(after, changed)
+            if not old.size:
+                continue
             yield Size("mean weight", path, float(old.mean()), float(new.mean()), 0.0, "", "exact")
             moved = float(np.sqrt(np.mean((new - old) ** 2)))
             yield Size("rms weight change", path, 0.0, moved, 0.0, "", "exact")

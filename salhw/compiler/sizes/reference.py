@@ -17,9 +17,11 @@ from salhw.description.parts import Projection
 REFERENCE = "reference"
 INSTANCES = 32
 FEW = 4
-"""Instances of networks with more than 10^5 synapses."""
+"""Instances of large networks."""
 MANY_SYNAPSES, MOST_SYNAPSES = 100_000, 2_000_000
 """From where on a network runs in few instances, and not at all."""
+MANY_STEPS = 3e6
+"""Neurons times steps of a second from where on a network runs in few instances."""
 BLOCK = 1000.0
 """ms over which weight changes are summed: their spread is the weight noise of one second."""
 SETTLING = 500.0
@@ -67,7 +69,8 @@ class Activity:
 def instances(net: Network) -> int:
     """In how many instances a network runs; 0 if it is too large to be run for its sizes."""
     many = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
-    return 0 if many > MOST_SYNAPSES else FEW if many > MANY_SYNAPSES else INSTANCES
+    steps = sum(p.size for p in net.populations) * BLOCK / net.dt
+    return 0 if many > MOST_SYNAPSES else FEW if many > MANY_SYNAPSES or steps > MANY_STEPS else INSTANCES
 
 
 def activity(net: Network, seed: int) -> Activity | None:
@@ -80,6 +83,11 @@ def activity(net: Network, seed: int) -> Activity | None:
     if held is None:
         return None
     return replace(held, learning={name: each.times(names[name]) for name, each in held.learning.items()})
+
+
+def learns(net: Network, projection: Projection) -> bool:
+    """Whether it has rules, and synapses for them."""
+    return bool(projection.plasticity) and count(projection.weights, *net.ends(projection.name)) > 0
 
 
 def largest_rate(projection: Projection) -> float:
@@ -108,7 +116,7 @@ def _run(net: Network, seed: int) -> Activity | None:
     copies = instances(net)
     if not copies or problems(net, REFERENCE):
         return None
-    plastic = [p for p in net.projections if p.plasticity]
+    plastic = [p for p in net.projections if learns(net, p)]
     pairs = {p.name: reciprocal(net, p) for p in plastic}
     positions = {p.name: synapses(p.weights, *net.ends(p.name))[2] for p in plastic}
     steps = sum(p.size for p in net.populations) * BLOCK / net.dt * copies
@@ -148,7 +156,7 @@ def _learning(changes: FloatArray, pairs: IntArray, sign: FloatArray) -> Learnin
     difference = changes[..., pairs[0]] - changes[..., pairs[1]]
     gap = difference * sign
     return Learning(
-        drift=changes.mean(axis=2) if changes.shape[2] else np.zeros(changes.shape[:2]),
+        drift=changes.mean(axis=2),
         gap=gap.mean(axis=2) if pairs.size else np.zeros((len(changes), 0)),
         square=(deviation**2).mean(axis=2) * (blocks / (blocks - 1)),
         pairs=difference.mean(axis=1) if len(sign) <= MOST_PAIRS else np.zeros((len(changes), 0)),
