@@ -337,16 +337,10 @@ def _apart(net: Network, gap: float, pairs: list[tuple[int, int]]) -> Network:
 
 def _decay(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
     pairs = _faster(before)
-    if size.origin == "theory":
-        centres, half = [_settled(net, pairs)[0].mean() for net in (before, after)], 0.1
-    else:
-        centres, half = [0.0, 0.0], 0.5
     found = []
-    for net, centre in zip((before, after), centres, strict=True):
-        ends = [observed(_apart(net, centre + side * half, pairs)) for side in (-1, 1)]
-        signs = [np.sign(centre + side * half) for side in (-1, 1)]
-        drift = [o.gap.mean(axis=1) * s for o, s in zip(ends, signs, strict=True)]
-        found.append((drift[0] - drift[1]) / (2 * half))
+    for net in (before, after):
+        low, high = (observed(_apart(net, gap, pairs)).gap.mean(axis=1) for gap in (-0.5, 0.5))
+        found.append(-low - high)  # distances of the weights, which shrink from both sides
     return _difference(*found)
 
 

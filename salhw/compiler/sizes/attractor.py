@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw.compiler.sizes.coupled import MOVING, Pair
+from salhw.compiler.sizes.coupled import APART, MOVING, Pair
 from salhw.compiler.sizes.reference import MOST_PAIRS, Activity, activity, reciprocal
 from salhw.compiler.sizes.statistics import half_width
 from salhw.description.connectivity import Dense, synapses, values
@@ -21,8 +21,6 @@ from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.session.changes import Size
 
-APART = 0.5
-"""The gaps, to both sides, between which the drift is taken to be linear at first."""
 FARTHEST = 4.0
 """The largest gap that is tried."""
 ROUNDS = 3
@@ -50,12 +48,12 @@ def two_neurons(written: Pair, changed: Pair, noise: tuple[float, float]) -> Ite
     is curved its mean is off by half the curvature times the variance over the decay, which is the error."""
     toward = 1.0 if written.rates[1] >= written.rates[0] else -1.0
     gaps = [pair.attractor() for pair in (written, changed)]
-    decays = [-pair.slope(gap or 0.0) for pair, gap in zip((written, changed), gaps, strict=True)]
     path = f"projections.{written.name}"
-    yield Size("gap decay", path, decays[0], decays[1], 0.0, "/s", "theory")
+    yield Size("gap decay", path, written.decay, changed.decay, 0.0, "/s", "theory")
     if gaps[0] is not None and gaps[1] is not None:
         error = 0.0
-        for pair, gap, decay, walk in zip((written, changed), gaps, decays, noise, strict=True):
+        for pair, gap, walk in zip((written, changed), gaps, noise, strict=True):
+            decay = -pair.slope(gap or 0.0)
             variance = (2.0 * walk) ** 2 / (2.0 * decay)
             error += 0.5 * abs(pair.curvature(gap or 0.0)) * variance / decay
         yield Size("attractor", path, toward * gaps[0], toward * gaps[1], error, "", "theory")

@@ -21,6 +21,8 @@ LONGEST = 200
 """Steps that a neuron or PSP may remember: a chain of as many ages is solved in a fraction of a second."""
 FADED = 1e-4
 """The share of its peak below which a window or a PSP counts as over."""
+APART = 0.5
+"""The gaps, to both sides, between which the decay of a gap is taken."""
 REACH, STRIDE = 4.0, 0.25
 """How far apart the weights are tried, and in which strides."""
 MOVING = 0.05
@@ -63,6 +65,11 @@ class Pair:
         """Change per second of W[1, 0] - W[0, 1]."""
         into, back = self.drifts(gap)
         return float(into - back)
+
+    @property
+    def decay(self) -> float:
+        """How much a gap decays per second, between gaps of -.5 and .5; negative where the weights are driven apart."""
+        return (self.gap_drift(-APART) - self.gap_drift(APART)) / (2.0 * APART)
 
     def slope(self, gap: float) -> float:
         """Change of ``gap_drift`` with the gap, per second; negative where the gap is stable."""
