@@ -30,7 +30,9 @@ class Fitted:
     written: Network
 
 
-def fit(net: Network, target: Target | str, *, keep: Sequence[str] = (), plugin: Backend | None = None) -> Fitted:
+def fit(
+    net: Network, target: Target | str, *, keep: Sequence[str] = (), plugin: Backend | None = None
+) -> Fitted:
     """Change a network as little as a target needs to hold it; what it holds stays as it is."""
     target = resolve(target)
     if problems(net, target, plugin=plugin):

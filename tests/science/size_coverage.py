@@ -1,7 +1,8 @@
 """Sizes that were predicted, beside what long runs show: every kind of change on seven networks.
 
-``python tests/science/size_coverage.py [KIND ...]`` prints the table of docs/sizes.md. What is measured shares neither
-random numbers nor code with what predicts: pairs are counted in recorded spikes, attractors are where learning ends up.
+``python tests/science/size_coverage.py [KIND ...]`` prints all cases and how many hold. What is measured shares the
+simulator with what predicts, but no random numbers: pairs are counted in recorded spikes, attractors are where learning
+ends up.
 """
 
 from __future__ import annotations
