@@ -49,8 +49,8 @@ ARROWS = {("salhw_networks", "salhw_calibration"), ("salhw_brainscales2", "salhw
 """Between wings: networks may measure with calibration, and one backend builds on another."""
 
 FLOORS = (
-    {"diagnostics"}, {"machine", "jit"}, {"description"}, {"substrate"}, {"session"}, {"registry"}, {"compiler"},
-    {""}, {"worker", "io", "theory"}, {"plugin", "plots"}, {"conformance"}, {"comparison"}, {"cli"},
+    {"diagnostics"}, {"machine", "jit"}, {"description", "theory"}, {"substrate"}, {"session"}, {"registry"},
+    {"compiler"}, {""}, {"worker", "io"}, {"plugin", "plots"}, {"conformance"}, {"comparison"}, {"cli"},
 )  # fmt: skip
 """The rooms of the core, from the ground up; arrows go down, or within a room. The nameless one is ``salhw`` itself."""
 
