@@ -10,13 +10,14 @@ from typing import Any
 from salhw.compiler.edits import canonical, edited, everything
 from salhw.compiler.findings import chosen_plugin, unsupported
 from salhw.compiler.fitting import Fitter, State, Step, under
+from salhw.compiler.sizes import sizes
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, counted
 from salhw.diagnostics.arguments import instance_of, sequence_of
 from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.registry import backend, resolve
 from salhw.session.backend import Backend
-from salhw.session.changes import Change, Size
+from salhw.session.changes import Change
 from salhw.substrate.target import Target
 
 Stage = tuple[Change, Network, Network]
@@ -65,7 +66,14 @@ class Fitted:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def fit(net: Network, target: Target | str, *, keep: Sequence[str] = (), plugin: Backend | None = None) -> Fitted:
+def fit(
+    net: Network,
+    target: Target | str,
+    *,
+    keep: Sequence[str] = (),
+    plugin: Backend | None = None,
+    sized: bool = True,
+) -> Fitted:
     """Change a network as little as a target needs to hold it; what the target holds stays as it is.
 
     Each finding of the target is answered by the first remedy that helps, in the order of ``docs/fit.md``: an option of
@@ -77,6 +85,8 @@ def fit(net: Network, target: Target | str, *, keep: Sequence[str] = (), plugin:
         keep: paths of what must not change, as diagnostics and sessions have them (``projections.pair.plasticity``,
             ``populations.neurons.bias``, ``dt``, ``target.options``); a path keeps all that lies below it.
         plugin: as in ``compile``.
+        sized: whether every change carries its size, for which theory or the reference runs both networks
+            (docs/sizes.md); without it the changes are there at once.
 
     Raises:
         DescriptionError: what was given is no network; a path to be kept that is nothing of it.
@@ -96,9 +106,9 @@ def fit(net: Network, target: Target | str, *, keep: Sequence[str] = (), plugin:
         return Fitted(net, target, (), net)
     last = fitter.needed(attempt.steps)
     stages = _stages(net, fitter, attempt.steps, last)
-    sizes: tuple[tuple[Size, ...], ...] = tuple(() for _ in stages)  # sizes_of(net, stages, last.target)
-    changes = [replace(change, sizes=own) for (change, _, _), own in zip(stages, sizes, strict=True)]
-    return Fitted(last.net, last.target, tuple(changes), net)
+    if instance_of("sized", sized, bool, "give True or False"):
+        stages = [(replace(change, sizes=sizes(before, after)), before, after) for change, before, after in stages]
+    return Fitted(last.net, last.target, tuple(change for change, _, _ in stages), net)
 
 
 def _kept(net: Network, target: Target, keep: Sequence[str]) -> dict[str, Any]:

@@ -1,20 +1,19 @@
-"""compile(): the passes in their order, and one error with all findings."""
+"""compile(): fit where it is asked for, the passes, a calibration."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from salhw.compiler.findings import before_lowering, chosen_plugin, errors, problems, unsupported
+from salhw.compiler.findings import chosen_plugin, problems
+from salhw.compiler.fit import Fitted
 from salhw.compiler.fit import fit as fitted_to
-from salhw.compiler.place import place
-from salhw.compiler.quantise import quantise
+from salhw.compiler.passes import lowered
 from salhw.description.network import Network
 from salhw.diagnostics.arguments import instance_of
 from salhw.registry import backend, resolve
 from salhw.session.backend import Backend
 from salhw.session.calibration import Calibration, check_target, effect
-from salhw.session.changes import Change
-from salhw.session.executable import Executable, Report
+from salhw.session.executable import Executable
 from salhw.substrate.target import Target
 
 __all__ = ["calibrated", "compile", "problems"]
@@ -44,36 +43,15 @@ def compile(
         BackendError: no such target.
     """
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
-    target, plugin, written = resolve(target), chosen_plugin(plugin), net
-    changes: tuple[Change, ...] = ()
+    target, plugin = resolve(target), chosen_plugin(plugin)
+    fitted = Fitted(net, target, (), net)
     if instance_of("fit", fit, bool, "give True or False"):
         fitted = fitted_to(net, target, plugin=plugin)
-        net, target, changes = fitted.network, fitted.target, fitted.changes
     if calibration is not None:
-        check_target(calibration, target)
-    plugin = plugin or backend(target.backend)
-    findings, memory = before_lowering(net, target, plugin)
-    if findings:
-        raise unsupported(net, target, findings)
-    lowering = plugin.lower(net, target)
-    if wrong := errors(lowering.findings):
-        raise unsupported(net, target, wrong)
-    target = lowering.target or target
-    quantised, rounded = quantise(lowering.network, target)
-    if wrong := errors(rounded):
-        raise unsupported(net, target, wrong)
-    placement, _ = place(quantised, target)
-    report = Report(
-        network=net.name,
-        target=target.name,
-        changes=changes,
-        approximations=(*lowering.findings, *rounded),
-        notes=lowering.notes,
-        used=placement.used,
-        available=target.resources,
-        memory=memory,
-    )
-    executable = Executable(quantised, net, target, placement, report, plugin, written=written if changes else None)
+        check_target(calibration, fitted.target)
+    executable = lowered(fitted.network, fitted.target, plugin or backend(target.backend))
+    if fitted.changes:
+        executable = replace(executable, report=replace(executable.report, changes=fitted.changes), written=net)
     return executable if calibration is None else calibrated(executable, calibration)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from salhw.diagnostics import Diagnostic
-from salhw.diagnostics.wording import number
 
 Origin = Literal["exact", "theory", "reference"]
 """Where a size comes from: arithmetic, the theory of coupled neurons, or a short run of both on the reference."""
@@ -35,8 +34,8 @@ class Size:
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        within = f" +- {number(self.error)}" if self.error else ""
-        return f"{self.quantity} {number(self.written)} -> {number(self.changed)}{within}{unit} ({self.origin})"
+        within = f" +- {self.error:.2g}" if self.error else ""
+        return f"{self.quantity} {self.written:.4g} -> {self.changed:.4g}{within}{unit} ({self.origin})"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for ``--json``."""

@@ -44,7 +44,7 @@ def plugin(target: Target) -> Any:
 def fitted(net: Network, target: Target, keep: tuple[str, ...] = ()) -> Fitted | None:
     """None where the target cannot have the network, whatever is changed."""
     try:
-        return salhw.fit(net, target, keep=keep, plugin=plugin(target))
+        return salhw.fit(net, target, keep=keep, plugin=plugin(target), sized=False)
     except UnsupportedNetworkError:
         return None
 

@@ -7,9 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from salhw.compiler.pipeline import compile
 from salhw.compiler.sizes.coupled import Pair
-from salhw.compiler.sizes.reference import REFERENCE, Activity, Learning, instances, reciprocal
+from salhw.compiler.sizes.reference import Activity, Learning, instances, on_reference, reciprocal
 from salhw.compiler.sizes.statistics import Compared, compared, compared_noise
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
@@ -99,7 +98,7 @@ def _learned(net: Network, name: str, seed: int) -> FloatArray:
     """The weights after ten seconds of learning, (instance, synapse)."""
     projection = net.projection(name)
     position = synapses(projection.weights, *net.ends(name))[2]
-    with compile(net, REFERENCE).open(instances=instances(net), seed=seed) as session:
+    with on_reference(net).open(instances=instances(net), seed=seed) as session:
         session.run(round(LEARNED / net.dt) * net.dt)
         weights = session.get(f"projections.{name}.weights")
     return weights.reshape(len(weights), -1)[:, position]

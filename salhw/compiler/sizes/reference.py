@@ -8,11 +8,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from salhw.compiler.pipeline import compile, problems
+from salhw.compiler.findings import problems
+from salhw.compiler.passes import lowered
 from salhw.description.connectivity import count, synapses, values
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.description.parts import Projection
+from salhw.registry import backend, resolve
+from salhw.session.executable import Executable
 
 REFERENCE = "reference"
 INSTANCES = 32
@@ -111,6 +114,12 @@ def still(net: Network) -> Network:
     return net.replace(projections=tuple(projections), probes=())
 
 
+def on_reference(net: Network) -> Executable:
+    """A network compiled for the reference."""
+    target = resolve(REFERENCE)
+    return lowered(net, target, backend(target.backend))
+
+
 @lru_cache(maxsize=16)
 def _run(net: Network, seed: int) -> Activity | None:
     copies = instances(net)
@@ -124,7 +133,7 @@ def _run(net: Network, seed: int) -> Activity | None:
     rates: dict[str, list[FloatArray]] = {p.name: [] for p in net.populations}
     total = {p.name: np.zeros(p.size) for p in net.populations}
     sums: dict[str, list[FloatArray]] = {p.name: [] for p in plastic}
-    with compile(net, REFERENCE).open(instances=copies, seed=seed) as session:
+    with on_reference(net).open(instances=copies, seed=seed) as session:
 
         def weights() -> dict[str, FloatArray]:
             arrays = {p.name: session.get(f"projections.{p.name}.weights") for p in plastic}
