@@ -137,7 +137,8 @@ def _gap_drifts(net: Network, name: str, toward: FloatArray, gaps: FloatArray, s
 
 
 def _with_gaps(net: Network, name: str, differences: FloatArray) -> Network:
-    """The network with these differences between reciprocal weights, and their sums as they were."""
+    """The network with these differences between reciprocal weights, and their sums as they were; without bounds, which
+    such weights may leave."""
     projection, ends = net.projection(name), net.ends(name)
     pairs = reciprocal(net, projection)[0]
     position = synapses(projection.weights, *ends)[2]
@@ -146,5 +147,6 @@ def _with_gaps(net: Network, name: str, differences: FloatArray) -> Network:
     half = 0.5 * (weights.flat[first] + weights.flat[second])
     weights.flat[first], weights.flat[second] = half + 0.5 * differences, half - 0.5 * differences
     connector = Dense(values=weights) if weights.ndim == 2 else projection.weights.with_weights(weights)
-    other = projection.replace(weights=connector)
+    free = tuple(rule.replace(bounds=None) for rule in projection.plasticity)
+    other = projection.replace(weights=connector, plasticity=free)
     return net.replace(projections=tuple(other if p.name == name else p for p in net.projections))
