@@ -182,8 +182,8 @@ def postsynaptic_potentials(
         ids=instance_ids(chips, instances),
         scale={name: value for name, value in c.per_population(scale).items() if name in noisy},
         scale_errors={name: value for name, value in c.per_population(error).items() if name in noisy},
-        weights=c.matrices(weight),
-        standard_errors=c.matrices(weight_error),
+        weights=c.shaped(weight),
+        standard_errors=c.shaped(weight_error),
         provenance={**provenance, "source_hash": exe.source.content_hash, "duration_ms": duration},
     )
 

@@ -15,7 +15,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
 from salhw_calibration.circuit import Columns, MeasuredCircuit
 from salhw_calibration.kinds import EXPONENTIAL, measured_psp
-from salhw_calibration.likelihood import BLOCK, regression
+from salhw_calibration.regression import BLOCK, regression
 from salhw_calibration.measuring import Record
 from salhw_calibration.results import Estimate
 
