@@ -106,25 +106,26 @@ class MeasuredCircuit:
         return kernel
 
     def shaped(self, values: FloatArray) -> dict[str, FloatArray]:
-        """One number per synapse (..., synapse) -> per projection in the shape that a session has it in: (..., post,
-        pre), or a list; NaN where there is no synapse."""
+        """One number per synapse (..., synapse) -> per projection in the shape that a session reads it in, (..., post,
+        pre) or a list (..., synapse); NaN where there is no synapse."""
         arrays = {}
         for k, p in enumerate(self.net.projections):
-            mine = self.projection == k
-            shape = shape_of(p.weights, *self.net.ends(p.name)[:2])
+            mine, shape = self.projection == k, shape_of(p.weights, *self.net.ends(p.name)[:2])
             full = np.full((*values.shape[:-1], prod(shape)), np.nan)
             full[..., self.position[mine]] = values[..., mine]
             arrays[p.name] = full.reshape(*values.shape[:-1], *shape)
         return arrays
 
+    def of_projection(self, k: int, array: FloatArray) -> FloatArray:
+        """What is one number per synapse of projection ``k`` in an array as a session shapes it: (..., synapse)."""
+        p = self.net.projections[k]
+        shape = shape_of(p.weights, *self.net.ends(p.name)[:2])
+        return array.reshape(*array.shape[: -len(shape)], prod(shape))[..., self.position[self.projection == k]]
+
     def flat(self, arrays: Mapping[str, FloatArray]) -> FloatArray:
-        """The way back: per projection in a session's shape -> (..., synapse)."""
-        rows = []
-        for k, p in enumerate(self.net.projections):
-            shape = shape_of(p.weights, *self.net.ends(p.name)[:2])
-            leading = arrays[p.name].shape[: -len(shape)]
-            rows.append(arrays[p.name].reshape(*leading, prod(shape))[..., self.position[self.projection == k]])
-        return np.concatenate(rows, axis=-1)
+        """The way back from ``shaped``."""
+        parts = [self.of_projection(k, arrays[p.name]) for k, p in enumerate(self.net.projections)]
+        return np.concatenate(parts, axis=-1)
 
     def row_of(self, neurons: IntArray) -> IntArray:
         """At which place of ``neurons`` each neuron is, (neuron,); -1 if it is not among them."""

@@ -140,8 +140,8 @@ def reachable(target: Target) -> tuple[float, ...]:
 @dataclass(frozen=True, eq=False)
 class PostsynapticPotentials:
     """How long PSPs really last: per population of postsynaptic GLM neurons, (instance, neuron), the time constant over
-    the described one and its standard error; and per projection, (instance, post, pre), the ``weights`` and their
-    ``standard_errors`` at that time constant. NaN where nothing can be said."""
+    the described one and its standard error; and per projection, shaped as a session has its weights, the ``weights``
+    and their ``standard_errors`` at that time constant. NaN where nothing can be said."""
 
     ids: tuple[int, ...]
     scale: Mapping[str, FloatArray]
