@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from salhw.description.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray
 from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.measuring import Record
 from salhw_calibration.regression import BLOCK, Coefficients, Regression, regression
@@ -64,15 +64,17 @@ def _finite(r: Regression) -> Regression:
     each, deciding = r.coefficients, r.deciding.copy()
     active = np.zeros(len(each.column))
     for where, block in r.blocks(r.steps):
-        add_moments(r.spikes[:, where].astype(np.float64), each.first, each.column, (block > 0.0).astype(np.float64), active)
+        add_moments(
+            r.spikes[:, where].astype(np.float64), each.first, each.column, (block > 0.0).astype(np.float64), active
+        )
     hopeless = each.only_where(active == 0.0)
     for where, block in r.blocks(r.steps) if np.any(hopeless.column < r.columns - 1) else ():
         acting = np.zeros((len(r.posts), block.shape[1]))
         add_product(np.ones(len(hopeless.column)), hopeless.first, hopeless.column, block, acting)
         deciding[:, where] &= acting <= 0.0
-    spikes, decisions = (mask.sum(axis=1, dtype=np.int64) for mask in (r.spikes, deciding))
+    count, decisions = (mask.sum(axis=1, dtype=np.int64) for mask in (r.spikes, deciding))
     left = replace(r, deciding=deciding, coefficients=each.only_where(active > 0.0))
-    return left.only(np.flatnonzero((spikes > 0) & (spikes < decisions)))
+    return left.only(np.flatnonzero((count > 0) & (count < decisions)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,16 +121,15 @@ def _maximum(r: Regression) -> _Maximum:
     echoes = np.where(sums.column < c.distinct, 1 + c.echoes, 1)
     variance[np.bincount(term, minlength=len(echoes)) < echoes] = np.nan
     estimates = np.bincount(term, beta, len(sums.column))
-    return _Maximum(
-        beta, value, sums, np.where(np.isnan(variance), np.nan, estimates), np.sqrt(variance)
-    )
+    return _Maximum(beta, value, sums, np.where(np.isnan(variance), np.nan, estimates), np.sqrt(variance))
 
 
-def _scoring(
-    r: Regression, beta: FloatArray, steps: int, tolerance: float
-) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Fisher scoring from ``beta`` on; returns the coefficients, and which neurons converged. The information is renewed
-    where the last step was not much shorter than the one before, and a step that lowers the likelihood is halved."""
+def _scoring(r: Regression, beta: FloatArray, steps: int, tolerance: float) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Fisher scoring from ``beta`` on; returns the coefficients, and which neurons converged.
+
+    The information is renewed where the last step was not much shorter than the one before, and a step that lowers the
+    likelihood is halved.
+    """
     each, neurons = r.coefficients, len(r.posts)
     going, inverse = np.arange(neurons), dict[int, FloatArray]()
     best, last = np.full(neurons, -np.inf), np.full(neurons, np.inf)
@@ -201,6 +202,6 @@ def _goodness_of_fit(r: Regression, beta: FloatArray, seed: int) -> FloatArray:
             args = (eta[post], r.spikes[post, where], r.deciding[post, where], exact)
             filled[post] = rescaled(*args, uniform[post], carry[post], intervals[post], filled[post])
     p_values = np.full(len(r.posts), np.nan)
-    for post in np.flatnonzero(filled >= 5):
+    for post in np.flatnonzero(filled >= 5).tolist():
         p_values[post] = kstest(intervals[post][: filled[post]], "expon").pvalue
     return p_values

@@ -32,8 +32,8 @@ class Lags:
 
 @dataclass(frozen=True, eq=False)
 class CorrelationSensors:
-    """What synapses make of pairs, per plastic projection, (instance, branch, post, pre), or (instance, branch, synapse)
-    where a session has its weights as a list; the causal branch first. NaN where there is no synapse, or where the
+    """What synapses make of pairs, per plastic projection, (instance, branch, post, pre), the causal branch first, or
+    (instance, branch, synapse) where a session has its weights as a list. NaN where there is no synapse, or where the
     pairs do not tell.
 
     Args:
