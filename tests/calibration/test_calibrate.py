@@ -16,6 +16,7 @@ from salhw.description.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
 from salhw_calibration.calibrating import _Mean, _pooled
 from salhw_calibration.calibration import unjudged
+from salhw_calibration.probing import probing_network
 
 TARGET = salhw.target("reference").with_variability({"weight": 0.2, "bias": 0.3})
 CHIPS = TARGET.sample_chips(5, seed=3)
@@ -209,3 +210,16 @@ def test_without_a_network_the_first_neurons_are_calibrated() -> None:
     few = recurrent(6)
     places = compiled(few, TARGET).placement.neurons(few, "a")
     assert set(places) <= set(found.neurons)
+
+
+def test_probing_weights_drive_neurons_neither_up_nor_down_together() -> None:
+    """Signs of 60 x 60 synapses: the inputs of a neuron are balanced, and no pattern of activity is passed on more
+    strongly than random signs do, 2 sqrt(60) = 15.5 (those of a chess board pass one on by 59)."""
+    size = 60
+    (p,) = probing_network(recurrent(size), True).projections
+    signs = np.sign(p.weights.values)
+    np.testing.assert_array_equal(signs != 0.0, ~np.eye(size, dtype=bool))
+    for part in (np.tril(signs), np.triu(signs)):
+        assert np.abs(part.sum(axis=1)).max() <= 1.0
+    assert np.linalg.norm(signs, 2) < 18.0
+    assert (probing_network(recurrent(size), False).projections[0].weights.values >= 0.0).all()
