@@ -100,7 +100,9 @@ class Regression:
         return int(self.raster.shape[1])
 
     def only(self, rows: IntArray) -> Regression:
-        """The regressions of some of the ``posts``."""
+        """The regressions of some of the ``posts``, ascending."""
+        if len(rows) == len(self.posts):
+            return self  # nothing to copy
         return replace(
             self, posts=self.posts[rows], spikes=self.spikes[rows], deciding=self.deciding[rows],
             coefficients=self.coefficients.only(rows),
@@ -159,7 +161,8 @@ class _Share:
         r = self.regression
         eta = r.eta(self.beta, where, block)
         residual, weight = np.empty_like(eta), np.empty_like(eta)
-        score(eta, r.spikes[:, where], r.deciding[:, where], self.exact, residual, weight, self.value)
+        spikes, deciding = (np.ascontiguousarray(mask[:, where]) for mask in (r.spikes, r.deciding))
+        score(eta, spikes, deciding, self.exact, residual, weight, self.value)
         add_moments(residual, r.coefficients.first, r.coefficients.column, block, self.gradient)
         for row, gram in enumerate(self.grams):
             gram.add(block, weight[row])
