@@ -107,9 +107,7 @@ def _by_place(
     c, efficacies = circuit(exe.source), np.full((2, *calibration.efficacy.shape), np.nan)
     for k, p in enumerate(exe.source.projections):
         if p.name in lags:
-            mine = np.flatnonzero(c.projection == k)
-            post, pre = c.post[mine] - c.first[p.post], c.pre[mine] - c.first[p.pre]
             at: IntArray = np.searchsorted(calibration.synapses, exe.placement.weights(exe.source, p.name))
             for which, values in enumerate(sensors.efficacy(p.name, lags[p.name])):
-                efficacies[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
+                efficacies[which][:, at] = np.moveaxis(c.of_projection(k, values), 1, 2)
     return efficacies[0], efficacies[1]

@@ -141,8 +141,8 @@ def reachable(target: Target) -> tuple[float, ...]:
 @dataclass(frozen=True, eq=False, repr=False)
 class PostsynapticPotentials(Summarised):
     """How long PSPs really last: per population of postsynaptic GLM neurons, (instance, neuron), the time constant over
-    the described one and its standard error; and per projection, (instance, post, pre), the ``weights`` and their
-    ``standard_errors`` at that time constant. NaN where nothing can be said."""
+    the described one and its standard error; and per projection, shaped as a session has its weights, the ``weights``
+    and their ``standard_errors`` at that time constant. NaN where nothing can be said."""
 
     ids: tuple[int, ...]
     scale: Mapping[str, FloatArray]
@@ -183,8 +183,8 @@ def postsynaptic_potentials(
         ids=instance_ids(chips, instances),
         scale={name: value for name, value in c.per_population(scale).items() if name in noisy},
         scale_errors={name: value for name, value in c.per_population(error).items() if name in noisy},
-        weights=c.matrices(weight),
-        standard_errors=c.matrices(weight_error),
+        weights=c.shaped(weight),
+        standard_errors=c.shaped(weight_error),
         provenance={**provenance, "source_hash": exe.source.content_hash, "duration_ms": duration},
     )
 

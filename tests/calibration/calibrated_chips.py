@@ -138,7 +138,7 @@ def weights(exe: salhw.Executable, chips: tuple[Chip, ...], times: int, seconds:
                 exe, chips=chips, duration=1000.0 * seconds, seed=700 + 10 * k + part,
                 weights={WEIGHTS: np.where(way, sign, 0.0)},
             )  # fmt: skip
-            found[sign][k][:, way] = f.weights["p"][:, post[way], pre[way]] / sign
+            found[sign][k][:, way] = f.weights["p"][:, way] / sign
     return {
         "W = +1": Measured.of(found[1.0]),
         "W = -1": Measured.of(found[-1.0]),
