@@ -38,6 +38,11 @@ quick: $(VENV)/.tested
 pythons: $(VENV)/.tested loihi
 	$(BIN)/nox --session pythons
 
+# The output and the pictures of the guide, by running its code.
+.PHONY: guide
+guide: $(VENV)/.tested
+	$(BIN)/python tests/documents.py docs/guide.md
+
 slow: $(VENV)/.tested
 	$(BIN)/python -m pytest -m slow
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from salhw.compiler.fit import Fitted, fit
 from salhw.compiler.pipeline import compile, problems
 from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
 from salhw.description.kernels import Alpha, Exponential, Rectangular
@@ -39,8 +40,10 @@ from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from salhw.comparison import Comparison, Who
 
 __version__ = "0.1.0"
 
@@ -68,12 +71,59 @@ def run(
     instances: int | Sequence[int] | None = None,
     chips: Sequence[Chip] | None = None,
     calibration: Calibration | None = None,
+    fit: bool = False,
 ) -> Recording:
     """Compile, open, run ``duration`` ms, close: the one-liner. See ``compile`` and ``Executable.open``."""
-    executable = compile(net, target, calibration=calibration)
+    executable = compile(net, target, calibration=calibration, fit=fit)
     checked_duration(duration, net.dt)  # before a simulator starts
     with executable.open(instances=instances, chips=chips, seed=seed) as session:
         return session.run(duration)
+
+
+def compare(
+    net: Network,
+    targets: str | Sequence[str | Target] = "all",
+    *,
+    duration: float,
+    seed: int = 0,
+    instances: int | None = None,
+    chips: Who | Mapping[str, Who] | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
+    fit: bool = True,
+    keep: Sequence[str] = (),
+    margin: Mapping[str, float] | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Comparison:
+    """Run a network on several targets, and say of each quantity whether the target does what the reference does.
+
+    Targets run one after the other. One that is not installed, refuses the network or breaks is told in its outcome and
+    stops nothing.
+
+    Args:
+        targets: ``all`` that are installed, or a list of names or Targets.
+        duration: of every run, in ms of biological time.
+        seed: of the reference; the targets run with ``seed ^ 1``, so that their noise is their own.
+        instances: of each target (16 by default), and four times as many of the reference. Where chips differ, each is
+            a chip of its own. A single one is cut into 16 stretches of time.
+        chips: ids of chips of wafer 0, or Chips, for all targets whose chips differ; or these by target.
+        calibrations: by target; it then runs on the chips that were calibrated.
+        fit: whether a network is changed as little as a target needs, see ``salhw.fit``.
+        keep: paths that ``fit`` leaves alone.
+        margin: how far a target may be off, by quantity; ``salhw.comparison.QUANTITIES`` has them all.
+        out: a folder, in which the recording of each target is saved as it ends, the comparison with them, and pictures
+            and a page at the end.
+        progress: is called with the share that is done.
+
+    Raises:
+        SalhwError: arguments that cannot be used; the reference cannot hold the network; ``out`` cannot be written to.
+    """
+    from salhw.comparison import compare as compare_all
+
+    return compare_all(
+        net, targets, duration=duration, seed=seed, instances=instances, chips=chips, calibrations=calibrations,
+        fit=fit, keep=keep, margin=margin, out=out, progress=progress,
+    )  # fmt: skip
 
 
 __all__ = [
@@ -99,6 +149,7 @@ __all__ = [
     "ExponentialTrace",
     "ExponentialWindow",
     "FileError",
+    "Fitted",
     "Hebbian",
     "Membrane",
     "Network",
@@ -131,8 +182,10 @@ __all__ = [
     "Variability",
     "WakeSleep",
     "Weights",
+    "compare",
     "compile",
     "explain",
+    "fit",
     "load",
     "problems",
     "run",

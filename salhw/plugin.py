@@ -16,11 +16,11 @@ from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.arguments import folded
 from salhw.machine import Memory
-from salhw.session.backend import Exporter, Weighing
+from salhw.session.backend import Exporter, Fitting, Weighing
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.engine import Engine, initial
-from salhw.session.host_plasticity import HostRule
-from salhw.session.lowering import Lowering, unknown_kinds
+from salhw.session.host_plasticity import HostRule, HostRules
+from salhw.session.lowering import Lowering, unknown_kinds, unknown_windows
 from salhw.session.paths import Address, addresses, duration_steps, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
@@ -40,8 +40,10 @@ __all__ = [
     "Environment",
     "Execution",
     "Exporter",
+    "Fitting",
     "FloatArray",
     "HostRule",
+    "HostRules",
     "IntArray",
     "Kernel",
     "LearningRate",
@@ -81,4 +83,5 @@ __all__ = [
     "session_error",
     "synapses",
     "unknown_kinds",
+    "unknown_windows",
 ]

@@ -49,16 +49,20 @@ ARROWS = {("salhw_networks", "salhw_calibration"), ("salhw_brainscales2", "salhw
 """Between wings: networks may measure with calibration, and one backend builds on another."""
 
 FLOORS = (
-    {"diagnostics"}, {"machine", "jit"}, {"description"}, {"substrate"}, {"session"}, {"registry"}, {"compiler"},
-    {""}, {"worker", "io", "theory"}, {"plugin"}, {"conformance"}, {"cli"},
+    {"diagnostics"}, {"machine", "jit"}, {"description", "theory"}, {"substrate"}, {"session"}, {"registry"},
+    {"compiler"}, {""}, {"worker", "io"}, {"plugin", "plots"}, {"conformance"}, {"comparison"}, {"cli"},
 )  # fmt: skip
 """The rooms of the core, from the ground up; arrows go down, or within a room. The nameless one is ``salhw`` itself."""
 
 FACADES = {
     ("salhw.description.network", "salhw.io.description"),
     ("salhw.session.recording", "salhw.io.recording_file"),
+    ("salhw.description.network", "salhw.plots.diagrams"),
+    ("salhw.session.recording", "salhw.plots.recordings"),
+    ("salhw", "salhw.comparison"),
 }
-"""``save`` and ``load``, which a user looks for at what is saved; they import when they are called."""
+"""``save``, ``load`` and ``plot``, which a user looks for at what is saved or drawn, and ``salhw.compare``; they import
+when called."""
 
 
 @cache

@@ -41,7 +41,7 @@ class BrainScaleS2Backend:
         """See Weighing."""
         from salhw_brainscales2.memory import memory
 
-        return memory(net)
+        return memory(net, target)
 
     def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
         """See Backend.

@@ -1,7 +1,8 @@
 """A description on emulated chips as a plan for NEST: a cell per neuron, a synapse per crossing, private background.
 
-A signed weight lies on an excitatory and an inhibitory synapse of the chip, of which one is zero; in NEST it is one
-connection, whose sign chooses the input. Spikes of sources are known beforehand: they are generators.
+A signed weight lies on an excitatory and an inhibitory synapse of the chip, of which one is zero, or on several such
+pairs; in NEST it is one connection, whose sign chooses the input. Spikes of sources are known beforehand: they are
+generators.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from salhw.description.network import Network
 from salhw.session.paths import described_at
 from salhw.session.placement import Placement
 from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+from salhw_brainscales2.codes import code
+from salhw_brainscales2.hardware.rows import row_locations, split
 from salhw_brainscales2.membrane import kernels_onto, membranes
 from salhw_brainscales2.neurons import Cell, Membranes, cells
 from salhw_nest.lowering import TIC
@@ -36,19 +40,40 @@ SILENT = 1e9
 class ChipWiring:
     """A projection on B chips: S synapses with ``post``, ``pre``, ``position`` of ``connectivity.synapses``.
 
-    ``current``: of one spike per unit weight, in units of the postsynaptic membrane, through the excitatory [0] and the
-    inhibitory input, (2, B, S): the chip's gains and synapses are in it, the neurons' ``sensitivity`` is not.
+    ``currents``: of one spike per unit weight of each of the R rows that make a weight together, in units of the
+    postsynaptic membrane, through the excitatory [0] and the inhibitory input, (R, 2, B, S): the chip's gains and
+    synapses are in it, the neurons' ``sensitivity`` is not. ``step``: the weight of a code, 0 where there are none.
     """
 
     post: IntArray
     pre: IntArray
     position: IntArray
-    current: FloatArray
+    currents: FloatArray
+    step: float
+
+    @property
+    def current(self) -> FloatArray:
+        """Of one spike per unit weight that its rows share equally, (2, B, S)."""
+        return np.asarray(self.currents.mean(axis=0))
+
+    def shares(self, nominal: FloatArray) -> FloatArray:
+        """What each row holds of (..., S) weights, (R, ..., S)."""
+        rows = len(self.currents)
+        shares = np.broadcast_to(nominal / rows, (rows, *nominal.shape))
+        if self.step == 0.0 or rows == 1:
+            return shares
+        codes = np.rint(nominal / self.step)
+        return np.asarray(shares + self.step * (split(codes, rows) - codes / rows))
 
     def weights(self, nominal: FloatArray, sensitivity: FloatArray) -> FloatArray:
         """NEST's weights (all synapses of all chips) for (B, S) weights of the description onto neurons of this
         ``sensitivity``, (B, n)."""
-        return np.asarray(nominal * np.where(nominal >= 0, *self.current) * sensitivity[:, self.post]).ravel()
+        return np.asarray(self.summed(nominal, self.currents) * sensitivity[:, self.post]).ravel()
+
+    def summed(self, nominal: FloatArray, factors: FloatArray) -> FloatArray:
+        """What the rows make together of weights (..., B, S), each by its ``factors``, shaped as ``currents``."""
+        held = [share * np.where(share >= 0, *each) for share, each in zip(self.shares(nominal), factors, strict=True)]
+        return np.asarray(sum(held[1:], held[0]))
 
 
 @dataclass(frozen=True)
@@ -86,8 +111,9 @@ def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
     return None
 
 
-def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> ChipCircuit:
-    """The plan of a network that passed ``lower``, with nominal weights of zero."""
+def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[Chip]) -> ChipCircuit:
+    """The plan of a network that passed ``lower``, on chips of the ``target`` that it chose, with nominal weights of
+    zero."""
     per_step = ticks_per_step(net)
     assert per_step is not None  # lower() refuses the network otherwise
     tick, count, kinds = net.dt / per_step, len(chips), cells(net)
@@ -110,7 +136,7 @@ def circuit(net: Network, placement: Placement, chips: Sequence[Chip]) -> ChipCi
             connections.append(Synapses(source, source, name, np.zeros_like(each), each, event, 1))
     wiring = {}
     for p in net.projections:
-        wiring[p.name] = w = _wiring(net, placement, chips, p.name, circuits)
+        wiring[p.name] = w = _wiring(net, target, placement, chips, p.name, circuits)
         pre, post = (
             (np.arange(count)[:, None] * net.population(name).size + index).ravel()
             for name, index in ((p.pre, w.pre), (p.post, w.post))
@@ -145,14 +171,16 @@ def _neurons(net: Network, name: str, cell: Cell, made: Membranes, tick: float) 
 
 
 def _wiring(
-    net: Network, placement: Placement, chips: Sequence[Chip], name: str, circuits: dict[str, Membranes]
+    net: Network, target: Target, placement: Placement, chips: Sequence[Chip], name: str, circuits: dict[str, Membranes]
 ) -> ChipWiring:
-    p, place = net.projection(name), placement.synapses(net, name)
+    p, count = net.projection(name), placement.synapses_per_weight.get(name, 1)
+    place = row_locations(placement.synapses(net, name), count)
     post, pre, position = synapses(p.weights, *net.ends(name))
-    shape = (len(chips), len(post))
+    step = 0.0 if target.weight_bits is None else code(target.scaled_for(name))
+    shape = (count, len(chips), len(post))
     if p.post not in circuits:  # a source: no membrane
-        return ChipWiring(post, pre, position, np.zeros((2, *shape)))
-    varied = np.array([chip.vary("weight", 1.0, place) for chip in chips]).reshape(shape)
+        return ChipWiring(post, pre, position, np.zeros((count, 2, *shape[1:])), step)
+    varied = np.array([[chip.vary("weight", 1.0, row) for chip in chips] for row in place]).reshape(shape)
     each = np.array(cells(net)[p.post].strength(p.kernel))[:, None, None]
-    current = each * np.maximum(varied, 0.0) * circuits[p.post].gain[:, :, post]
-    return ChipWiring(post, pre, position, current)
+    currents = [each * np.maximum(row, 0.0) * circuits[p.post].gain[:, :, post] for row in varied]
+    return ChipWiring(post, pre, position, np.array(currents), step)

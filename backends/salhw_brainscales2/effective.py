@@ -22,12 +22,12 @@ def effective_weights(
     the activation function is as wide as that: the height of an excitatory one, which makes spikes come early, and the
     area of an inhibitory one, which keeps them away as long as it lasts. (Measured gains on chips of which nothing but
     time constants differs go with tau_syn to the power of .4 and 1.0, docs/calibration.md; height and area do with .25
-    and 1.) For a LIF neuron it is the height. 1 on an ideal chip. The synapses are in the order of
-    ``connectivity.synapses``.
+    and 1.) For a LIF neuron it is the height. 1 on an ideal chip. Each row of a weight has its own. The synapses are in
+    the order of ``connectivity.synapses``.
     """
     net = executable.network
-    made = circuit(net, executable.placement, chips)
-    ideal = circuit(net, executable.placement, [chip.replace(variability={}) for chip in chips])
+    blank = [chip.replace(variability={}) for chip in chips]
+    made, ideal = (circuit(net, executable.target, executable.placement, each) for each in (chips, blank))
     post = net.projection(projection).post
     sampling = cells(net)[post].sampling
     factors = []
@@ -37,6 +37,5 @@ def effective_weights(
         shape = np.exp(-np.log(ratio) * ratio / (ratio - 1.0 + 1e-12))  # height of a difference of two exponentials
         if sampling:
             shape = np.stack([shape[0], membrane.tau_syn[1]]) / membrane.sigma
-        factors.append(wiring.current * shape[:, :, wiring.post])
-    factor = factors[0] / factors[1]
-    return np.asarray(nominal * np.where(nominal >= 0, factor[0], factor[1]))
+        factors.append(wiring.currents * shape[:, :, wiring.post])
+    return made.wiring[projection].summed(nominal, factors[0] / factors[1])

@@ -16,10 +16,12 @@ from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit
-from salhw_brainscales2.hardware.processor import WEIGHT_MAX
+from salhw_brainscales2.codes import Grid
+from salhw_brainscales2.host import Host
 from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.placement import rows
-from salhw_brainscales2.plasticity import Learner, code, plastic
+from salhw_brainscales2.plasticity import Learner
+from salhw_brainscales2.rules import hosted, plastic, rule_path
 from salhw_brainscales2.simulation import Simulation
 from salhw_brainscales2.sources import Emitter, entropy
 from salhw_nest.process import STRETCH, Process
@@ -37,21 +39,25 @@ class AnalogEngine:
     def __init__(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> None:
         net, self._target, self._first = executable.network, executable.target, executable.placement.first
         self._net, self._batch, self._chips = net, len(ids), chips
-        self._circuit, self._cells = circuit(net, executable.placement, chips), cells(net)
+        self._circuit, self._cells = circuit(net, self._target, executable.placement, chips), cells(net)
         self._entropy = entropy(seed, ids)
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in self._circuit.cells}
         self._weights = {p.name: initial(net, f"projections.{p.name}.weights", self._batch) for p in net.projections}
         sources = [p.name for p in net.populations if p.name not in self._circuit.cells]
         self._emitters = [Emitter(net, name, self._entropy) for name in sources]
         self._ahead: dict[str, Raster] = {}  # the spikes of sources until the step self._known
-        place, tick = rows(net, executable.placement), self._circuit.plan.tick
+        place, tick = rows(net, self._target, executable.placement), self._circuit.plan.tick
+        paths = {name: rule_path(net, self._target, name) for name in plastic(net, self._target)}
         self._learners = {
             name: Learner(
                 executable, name, place, chips, self._entropy, tick, self._weights[name],
-                initial(net, f"projections.{name}.plasticity.learning_rate", self._batch), self._amplitudes(name),
+                initial(net, f"{path}.learning_rate", self._batch), self._amplitudes(path),
             )
-            for name in plastic(net)
+            for name, path in paths.items()
         }  # fmt: skip
+        self._hosts = {
+            p.name: Host(net, self._target, p.name, self._batch) for p in net.projections if hosted(p, self._target)
+        }
         size = sum(c.size for c in self._circuit.plan.cells) * self._circuit.per_step
         self._stretch = max(1, STRETCH // size)
         self._start = self.step = self._known = self._stop = self._runs = 0
@@ -65,11 +71,9 @@ class AnalogEngine:
             self.close()
             raise
 
-    def _amplitudes(self, name: str) -> FloatArray:
-        """Of both branches, (B, 2, S)."""
-        return np.stack(
-            [initial(self._net, f"projections.{name}.plasticity.{b}.amplitude", self._batch) for b in BRANCHES], axis=1
-        )
+    def _amplitudes(self, path: str) -> FloatArray:
+        """Of both branches of a rule, (B, 2, S)."""
+        return np.stack([initial(self._net, f"{path}.{b}.amplitude", self._batch) for b in BRANCHES], axis=1)
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -84,17 +88,20 @@ class AnalogEngine:
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
             self._send([p.name for p in self._net.projections if p.post == address.owner])
         elif address.field == "weights":
-            weights, learner = self._grid(address.owner, value), self._learners.get(address.owner)
-            self._hold(address.owner, learner.write(weights) if learner else weights)
+            if address.owner in self._hosts:
+                self._hosts[address.owner].forget()
+            self._write_weights(address.owner, self._grid(address.owner, value))
         else:
             self._teach(address, value)
 
+    def _write_weights(self, name: str, weights: FloatArray) -> None:
+        """Let the chips hold weights on their grid that the host writes."""
+        learner = self._learners.get(name)
+        self._hold(name, learner.write(weights) if learner else weights)
+
     def _grid(self, name: str, weights: FloatArray) -> FloatArray:
         """The nearest weights that the chip holds."""
-        step = code(self._target.scaled_for(name))
-        if self._target.weight_bits is None:
-            return np.clip(weights, -WEIGHT_MAX * step, WEIGHT_MAX * step)
-        return np.asarray(np.clip(np.rint(weights / step), -WEIGHT_MAX, WEIGHT_MAX) * step + 0.0)
+        return Grid.of(self._target, name).nearest(weights)
 
     def _hold(self, name: str, weights: FloatArray) -> None:
         """Make the emulated chips hold nominal ``weights`` (B, S)."""
@@ -113,6 +120,10 @@ class AnalogEngine:
             self._call("write_synapses", currents)
 
     def _teach(self, address: Address, value: FloatArray) -> None:
+        host = self._hosts.get(address.owner)
+        if host is not None and address.rule in host.rules:
+            host.teach(address, value)
+            return
         learner = self._learners[address.owner]
         rates, amplitudes = learner.rates, learner.amplitudes.copy()
         if address.field == "learning_rate":
@@ -132,8 +143,13 @@ class AnalogEngine:
 
     def begin(self, stop: int) -> None:
         """See Engine. Thresholds are those of a new trial."""
-        self._start, self._stop, self._spikes, self._updates = self.step, stop, 0, 0
+        self._start, self._stop, self._spikes, self._updates, self._pieces = self.step, stop, 0, 0, 0
         self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
+        self._begin_trial()
+
+    def _begin_trial(self) -> None:
+        """A run on the chip begins, with thresholds of its own."""
+        self._pieces += 1
         settings: dict[str, dict[str, Any]] = {}
         for k, (name, made) in enumerate(self._circuit.cells.items()):
             draws = [np.random.default_rng([e, 2, k, self._runs]).standard_normal(made.tau_m.shape[1])
@@ -145,10 +161,12 @@ class AnalogEngine:
         self._runs += 1
 
     def advance(self, until: int) -> int:
-        """See Engine. It stops where the processor works, and where the spikes of sources are known no further."""
+        """See Engine. It stops where the processor or the host works, and where the spikes of sources are known no
+        further."""
         if self.step == self._known:
             self._emit(min(self._stop, self._known + AHEAD))
         periods = [following(self.step, learner.period) for learner in self._learners.values()]
+        periods += [step for host in self._hosts.values() for step in host.next(self.step)]
         until = min([until, self._known, following(self.step, self._stretch, self._start), *periods])
         spikes = self._simulation.advance(self.step, until)
         for name, known in self._ahead.items():
@@ -161,7 +179,16 @@ class AnalogEngine:
             if until % learner.period == 0:
                 self._hold(name, learner.update())
                 self._updates += 1
+        updated = [self._host_learns(name, host.due(until)) for name, host in self._hosts.items()]
+        if any(updated) and until < self._stop:
+            self._begin_trial()
         return self._spikes
+
+    def _host_learns(self, name: str, due: list[int]) -> bool:
+        """Let weights follow the host's rules that are due; whether there are any."""
+        if due:
+            self._write_weights(name, self._hosts[name].updated(due, self._weights[name]))
+        return bool(due)
 
     def _emit(self, stop: int) -> None:
         """Draw the spikes of sources until ``stop``, and give them to NEST."""
@@ -189,14 +216,19 @@ class AnalogEngine:
         instance, neuron, stamp = (np.concatenate(x) for x in zip(*seen, strict=True))
         for learner in self._learners.values():
             learner.see(instance, neuron, stamp)
+        for host in self._hosts.values():
+            host.see({name: raster for name, (raster, _) in spikes.items()})
 
     def finish(self) -> None:
-        """See Engine: nothing is left to do."""
+        """See Engine."""
+        for name, host in self._hosts.items():
+            self._host_learns(name, host.due_at_run_end())
 
     def recorded(self) -> Recorded:
         """See Engine."""
         biological = (self.step - self._start) * self._net.dt
         about = {"hardware_time_ms": biological / (self._target.speed_up or 1.0), "updates": self._updates}
+        about |= {"runs_on_the_chip": self._pieces} if self._hosts else {}
         return Recorded({name: Raster.joined(parts) for name, parts in self._rasters.items()}, provenance=about)
 
     def close(self) -> None:

@@ -23,25 +23,25 @@ from salhw.session.lowering import Lowering, unknown_kinds
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_brainscales2.circuit import ticks_per_step
+from salhw_brainscales2.codes import Grid, code, largest, rows_per_weight
 from salhw_brainscales2.hardware import program
-from salhw_brainscales2.hardware.program import WINDOWS
 from salhw_brainscales2.hardware.rows import shortest_period
 from salhw_brainscales2.membrane import realised
 from salhw_brainscales2.neurons import CELLS, cells
 from salhw_brainscales2.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
-from salhw_brainscales2.plasticity import (
+from salhw_brainscales2.plasticity import nominal_program, setting, too_large
+from salhw_brainscales2.psp import CHIP, PSPS
+from salhw_brainscales2.rules import (
+    HOST_WINDOWS,
     RULES,
     amplitudes,
-    code,
     fastest,
-    nominal_program,
+    hosted,
     plastic,
-    rules,
-    setting,
-    too_large,
+    processed,
+    rule_path,
 )
-from salhw_brainscales2.psp import CHIP, PSPS
-from salhw_brainscales2.sizes import different, largest, sizes
+from salhw_brainscales2.sizes import different, sizes
 from salhw_brainscales2.sources import DRIVES
 
 FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
@@ -51,7 +51,8 @@ PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Weights: None, StateOccupancy
 """What can be seen of the chip."""
 
 KNOWN: dict[str, ByKind[Any]] = {
-    "neurons": CELLS, "kernels": PSPS, "plasticity": RULES, "windows": WINDOWS, "stimuli": DRIVES, "probes": PROBES,
+    "neurons": CELLS, "kernels": PSPS, "plasticity": RULES, "windows": HOST_WINDOWS, "stimuli": DRIVES,
+    "probes": PROBES,
 }  # fmt: skip
 """The kinds that stand for something on the chip; connectors of any kind list their synapses."""
 
@@ -60,18 +61,20 @@ def lower(net: Network, target: Target) -> Lowering:
     """The network as the chip can learn it; what does not go together is refused, what differs is named."""
     if unknown := unknown_kinds(net, KNOWN):
         return Lowering(net, tuple(unknown))
-    refused = [*_mixtures(net), *_rules(net), *_potentials(net), *_grid(net)]
+    refused = [*_mixtures(net), *_rules(net, target), *_potentials(net), *_grid(net)]
     if refused:
         return Lowering(net, tuple(refused))
     asked, target = target, scaled(net, target)
-    placed = rows(net, place(net, target)[0])
-    lowered, changed = _learnable(net, max(placed.learning))
-    refused = [*_array(net, placed), *_programs(lowered, target, max(placed.learning))]
+    target = target.replace(synapses_per_weight=rows_per_weight(net, target))
+    placed = rows(net, target, place(net, target)[0])
+    lowered, changed = _learnable(net, target, max(placed.learning))
+    refused = [*_array(net, target, placed), *_programs(lowered, target, max(placed.learning))]
     if refused:
         return Lowering(net, tuple(refused))
     tick = net.dt / (ticks_per_step(net) or 1)
     named = [
-        *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(lowered, target)
+        *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(lowered, target),
+        *_hosted(net, target),
     ]  # fmt: skip
     notes = tuple(_notes(lowered, target, placed))
     return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
@@ -80,7 +83,7 @@ def lower(net: Network, target: Target) -> Lowering:
 def scaled(net: Network, target: Target) -> Target:
     """The target with the weight of a code chosen for each projection, where its options say ``auto``: the finest of
     .04, .02, .01 and .005 with which 63 codes hold all weights and bounds, and one code per LSB all learning rates. A
-    rule without bounds keeps the whole range.
+    rule without bounds keeps the whole range of a row.
 
     Projections onto one population share it: on the chip it is the bias of the converters that the synapses of a
     neuron have in common.
@@ -92,22 +95,26 @@ def scaled(net: Network, target: Target) -> Target:
         onto = [p for p in net.projections if p.post == population.name]
         names = [p.name for p in onto]
         for finer in FINER:
-            narrow = target.replace(weight_scales=dict.fromkeys(names, 1.0 / finer))
-            if all(_fits(p, narrow.scaled_for(p.name)) for p in onto):
+            narrow = target.replace(
+                weight_scales=dict.fromkeys(names, 1.0 / finer), synapses_per_weight=dict.fromkeys(names, 1)
+            )
+            if all(_fits(p, processed(p, target), narrow.scaled_for(p.name)) for p in onto):
                 scales |= narrow.weight_scales
                 break
     return target.replace(weight_scales=scales)
 
 
-def _fits(p: Projection, target: Target) -> bool:
-    """Whether the ranges hold the weights, bounds and learning rates of a projection."""
+def _fits(p: Projection, own: tuple[int, PairSTDP] | None, target: Target) -> bool:
+    """Whether the ranges hold a projection's weights, bounds, and the learning rates of its ``own`` rule, which the
+    processor works out."""
     limits, rates = target.projections["weights"], target.plasticity["PairSTDP"]["learning_rate"]
     assert isinstance(limits, Range)
     assert isinstance(rates, Range)
-    reach, change = largest(p.weights), 0.0
-    for rule in rules(p):
+    reach, change = largest(p), 0.0
+    for rule in p.plasticity:
         reach = max(reach, *(abs(bound) for bound in rule.bounds or (np.inf,)))
-        change = max(change, max(amplitudes(rule)) * fastest(rule))
+    if own is not None:
+        change = max(amplitudes(own[1])) * fastest(own[1])
     return reach <= limits.max * (1 + 1e-9) and change <= rates.max * (1 + 1e-9)
 
 
@@ -129,11 +136,14 @@ def _mixtures(net: Network) -> Iterator[Diagnostic]:
             yield _together(f"projections.{other.name}.kernel", asked, supported, fix)
 
 
-def _rules(net: Network) -> Iterator[Diagnostic]:
+def _rules(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """A projection has one rule of the processor; the host works out others, where they allow it."""
     for p in net.projections:
-        for k in range(1, len(p.plasticity)):
-            path, asked = f"projections.{p.name}.{rule_name(p, k)}", f"{len(p.plasticity)} rules"
-            yield _together(path, asked, "one rule on a projection", "leave it out")
+        for k, rule in hosted(p, target).items():
+            if rule.execution == "chip":
+                path, asked = f"projections.{p.name}.{rule_name(p, k)}", f"{len(p.plasticity)} rules"
+                fix = 'leave it out, or execution="host"'
+                yield _together(path, asked, "one rule on a projection, beside those of the host", fix)
 
 
 def _potentials(net: Network) -> Iterator[Diagnostic]:
@@ -149,15 +159,17 @@ def _grid(net: Network) -> Iterator[Diagnostic]:
         yield _together("dt", f"{number(net.dt)} ms", supported, f"dt = {chosen!r} ms")
 
 
-def _array(net: Network, placed: Rows) -> Iterator[Diagnostic]:
+def _array(net: Network, target: Target, placed: Rows) -> Iterator[Diagnostic]:
     most = max(placed.used)
     if most > ROW_PAIRS:
-        fan = max(
-            ((p.name, c) for p in net.projections for c in [_fan_in(net, p)]), key=lambda x: x[1], default=("", 0)
-        )
+        taken = {p.name: target.synapses_per_weight[p.name] * _fan_in(net, p) for p in net.projections}
+        path = max(taken, key=lambda name: taken[name], default="")
         asked = f"{2 * most} rows in one hemisphere ({2 * max(placed.background)} of them for the background)"
         fix = "fewer inputs per neuron: each takes an excitatory and an inhibitory row"
-        yield Diagnostic("SAL201", f"projections.{fan[0]}", asked, f"{2 * ROW_PAIRS} available", fix)
+        if (several := target.synapses_per_weight.get(path, 1)) > 1:
+            one = number(63 * code(target.scaled_for(path)))
+            fix = f"fewer inputs per neuron, or weights and bounds within {one}: each takes {several} row pairs now"
+        yield Diagnostic("SAL201", f"projections.{path}", asked, f"{2 * ROW_PAIRS} available", fix)
 
 
 def _fan_in(net: Network, p: Projection) -> int:
@@ -165,19 +177,29 @@ def _fan_in(net: Network, p: Projection) -> int:
     return int(np.bincount(post).max(initial=0))
 
 
-def _learnable(net: Network, row_pairs: int) -> tuple[Network, list[Diagnostic]]:
-    """Rules with one time constant for both branches, and periods that leave the processor its time."""
+def _learnable(net: Network, target: Target, row_pairs: int) -> tuple[Network, list[Diagnostic]]:
+    """Rules of the processor with one time constant for both branches, and periods that leave it its time."""
     findings, projections = [], []
     for p in net.projections:
-        changed = []
-        for k, rule in enumerate(rules(p)):
-            path = f"projections.{p.name}.{rule_name(p, k)}"
+        if own := processed(p, target):
+            path, (k, rule) = rule_path(net, target, p.name), own
             rule, equal = _equal_branches(rule, path)
             rule, slower = _slower(rule, path, row_pairs)
             findings += [*equal, *slower]
-            changed.append(rule)
-        projections.append(p.replace(plasticity=tuple(changed)) if changed else p)
+            p = p.replace(plasticity=(*p.plasticity[:k], rule, *p.plasticity[k + 1 :]))
+        projections.append(p)
     return (net.replace(projections=projections) if findings else net), findings
+
+
+def _hosted(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """What the host does beside the chip, and what that leaves out."""
+    for p in net.projections:
+        step = f"written in codes of {number(Grid.of(target, p.name).step)}, " if target.weight_bits is not None else ""
+        for k, rule in hosted(p, target).items():
+            when = f"{rule.update}, between two runs on the chip" if rule.period is not None else "after each run"
+            size = f"the host forms the pairs, to the step, and writes the weights {when}; {step}it keeps the rest"
+            fix = "a rule that the plasticity processor has, where speed counts"
+            yield different("SAL322", f"projections.{p.name}.{rule_name(p, k)}.execution", "host", size, fix)
 
 
 def _equal_branches(rule: PairSTDP, path: str) -> tuple[PairSTDP, list[Diagnostic]]:
@@ -202,16 +224,14 @@ def _slower(rule: PairSTDP, path: str, row_pairs: int) -> tuple[PairSTDP, list[D
 
 
 def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnostic]:
-    for p in net.projections:
-        for k, rule in enumerate(rules(p)):
-            yield from program.findings(
-                rule, f"projections.{p.name}.{rule_name(p, k)}", setting(target.scaled_for(p.name)), row_pairs
-            )
+    for name, rule in plastic(net, target).items():
+        held = setting(target.scaled_for(name))
+        yield from program.findings(rule, rule_path(net, target, name), held, row_pairs)
 
 
 def _memory(net: Network, target: Target) -> list[Diagnostic]:
     """An emulated processor takes what a real one could not; an export refuses it."""
-    programs = {name: nominal_program(net, target, place(net, target)[0], name, [0]) for name in plastic(net)}
+    programs = {name: nominal_program(net, target, place(net, target)[0], name, [0]) for name in plastic(net, target)}
     return [replace(finding, severity="approximation") for finding in too_large(programs)]
 
 
@@ -236,12 +256,14 @@ def _notes(net: Network, target: Target, placed: Rows) -> Iterator[str]:
     speed = target.speed_up or 1.0
     if target.weight_bits is not None and target.option("weight_scale") == "auto":
         for p in net.projections:
-            step = code(target.scaled_for(p.name))
-            yield f"{p.name}: a weight code is {number(step)}, the range ends at {number(63 * step)}"
+            grid = Grid.of(target, p.name)
+            yield f"{p.name}: a weight code is {number(grid.step)}, the range ends at {number(grid.reach)}"
+    for p in net.projections:
+        if (several := target.synapses_per_weight[p.name]) > 1:
+            yield f"projection {p.name}: {several} rows per weight, up to {number(Grid.of(target, p.name).reach)}"
     yield f"rows in use: {2 * placed.used[0]} and {2 * placed.used[1]} of {2 * ROW_PAIRS} per hemisphere"
     yield f"hardware time: 1 s of biological time takes {1000.0 / speed:g} ms"
-    for name in plastic(net):
-        (rule,) = net.projection(name).plasticity
+    for name, rule in plastic(net, target).items():
         assert rule.period is not None
         busy = shortest_period(max(placed.learning)) / rule.period
         yield (

@@ -1,22 +1,30 @@
 """Which rows of the synapse array a network takes: neuron k of the chip is column k, 256 in each hemisphere.
 
-Rows go in pairs, an excitatory and an inhibitory one, because any weight may be given either sign. The background of a
-neuron comes in through a crossing of its own, 12 neurons per row pair: a driver passes one event per 8 ns.
+Rows go in pairs, an excitatory and an inhibitory one, because any weight may be given either sign. A weight beyond one
+synapse's range takes several row pairs, as many as all weights of its projection: synapses with its source's label in
+its neuron's column, whose currents add. Projections share rows with those that have as many of them per weight. The
+background of a neuron comes in through a crossing of its own, 12 neurons per row pair: a driver passes one event per
+8 ns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.description.connectivity import synapses
 from salhw.description.fields import IntArray
 from salhw.description.network import Network
+from salhw.description.parts import Projection
 from salhw.session.placement import Placement
+from salhw.substrate.target import Target
 from salhw_brainscales2.hardware.processor import COLUMNS
 from salhw_brainscales2.hardware.rows import assign_rows
 from salhw_brainscales2.neurons import EVENTS, cells
+from salhw_brainscales2.rules import plastic
 
 ROW_PAIRS = 128
 """Of a hemisphere: 256 rows."""
@@ -28,8 +36,9 @@ GENERATED_EVENTS = 8 * 125.0
 
 @dataclass(frozen=True)
 class Rows:
-    """Row pairs of each projection's synapses in their hemisphere, (S,); how many row pairs a hemisphere uses, how many
-    of them learn, and how many carry background; events per ms of the background."""
+    """Where each projection's weights lie in their hemisphere, (S,): a row pair, or several, one after the other, that
+    are numbered as one; how many row pairs a hemisphere uses, how many of them learn, and how many carry background;
+    events per ms of the background."""
 
     row: dict[str, IntArray]
     used: tuple[int, int]
@@ -38,35 +47,52 @@ class Rows:
     events: float
 
 
-def rows(net: Network, placement: Placement) -> Rows:
-    """Rows for plastic projections first, then for the static ones beside them, then for the background."""
-    order = sorted(net.projections, key=lambda p: not p.plasticity)
-    ends = {}
+def rows(net: Network, target: Target, placement: Placement) -> Rows:
+    """Rows for what the processor teaches first, then for all other projections beside it, then for the background."""
+    learning_ones = plastic(net, target)
+    order = sorted(net.projections, key=lambda p: p.name not in learning_ones)
+    ends, per_weight = {}, {p.name: placement.synapses_per_weight.get(p.name, 1) for p in order}
     for p in order:
         post, pre, _ = synapses(p.weights, *net.ends(p.name))
         ends[p.name] = placement.first[p.post] + post, placement.first[p.pre] + pre
     chosen = {name: np.zeros(len(post), dtype=np.int64) for name, (post, _) in ends.items()}
-    used, learning, background = [], [], []
+    used, learning, background = [0, 0], [0, 0], [0, 0]
     total = 0.0
     for hemisphere in (0, 1):
         here = {name: post // COLUMNS == hemisphere for name, (post, _) in ends.items()}
-        joined = [
-            np.concatenate([np.zeros(0, dtype=np.int64), *(ends[n][side][here[n]] for n in ends)]) for side in (0, 1)
-        ]
-        row = assign_rows(joined[1], joined[0])
-        start, last = 0, 0
-        for p in order:
-            count = int(here[p.name].sum())
-            chosen[p.name][here[p.name]] = row[start : start + count]
-            start += count
-            if p.plasticity:
-                last = start
-        learning.append(int(row[:last].max(initial=-1)) + 1)
-        noisy, events = _background(net, placement, hemisphere)
+        for count in sorted(set(per_weight.values())):
+            alike = [p for p in order if per_weight[p.name] == count]
+            taken, last = _assigned(alike, learning_ones, ends, here, chosen)
+            used[hemisphere] += count * taken
+            learning[hemisphere] += count * last
+        background[hemisphere], events = _background(net, placement, hemisphere)
+        used[hemisphere] += background[hemisphere]
         total += events
-        background.append(noisy)
-        used.append(int(row.max(initial=-1)) + 1 + noisy)
     return Rows(chosen, (used[0], used[1]), (learning[0], learning[1]), (background[0], background[1]), total)
+
+
+def _assigned(
+    alike: Sequence[Projection],
+    learning: Container[str],
+    ends: Mapping[str, tuple[IntArray, IntArray]],
+    here: Mapping[str, npt.NDArray[np.bool_]],
+    chosen: Mapping[str, IntArray],
+) -> tuple[int, int]:
+    """Assign rows to the synapses ``here`` of projections that share them, into ``chosen``; how many rows there are,
+    and how many of them learn."""
+    joined = [
+        np.concatenate([np.zeros(0, dtype=np.int64), *(ends[p.name][side][here[p.name]] for p in alike)])
+        for side in (0, 1)
+    ]
+    row = assign_rows(joined[1], joined[0])
+    start, last = 0, 0
+    for p in alike:
+        count = int(here[p.name].sum())
+        chosen[p.name][here[p.name]] = row[start : start + count]
+        start += count
+        if p.name in learning:
+            last = start
+    return int(row.max(initial=-1)) + 1, int(row[:last].max(initial=-1)) + 1
 
 
 def _background(net: Network, placement: Placement, hemisphere: int) -> tuple[int, float]:

@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from salhw.compiler.quantise import levels
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
-from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
-from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable
@@ -22,40 +19,17 @@ from salhw.session.placement import Placement
 from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
+from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware import program, sensor
 from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
-from salhw_brainscales2.hardware.processor import WEIGHT_MAX
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.placement import Rows, rows
-from salhw_brainscales2.psp import CHIP
+from salhw_brainscales2.rules import plastic
 
 SENSITIVITY = 2.0
 """LSB per pair at distance 0: with less, the noise of the reads drowns the pairs."""
 BASELINE = 180.0
 """LSB that a sensor of the ideal chip reads without charge."""
-
-RULES: ByKind[None] = ByKind(CHIP, {PairSTDP: None})
-"""The rules that sensors and processor know."""
-
-
-def rules(p: Projection) -> list[PairSTDP]:
-    """The rules of a projection.
-
-    Raises:
-        UnsupportedNetworkError: SAL101 one of a kind that the chip cannot learn by.
-    """
-    return [of_kind(rule, PairSTDP, CHIP) for rule in p.plasticity]
-
-
-def amplitudes(rule: PairSTDP) -> tuple[float, float]:
-    """The largest amplitudes of the causal and the anti-causal branch, without their signs."""
-    causal, anticausal = (float(np.abs(w.amplitude).max(initial=0.0)) for w in (rule.causal, rule.anticausal))
-    return causal, anticausal
-
-
-def fastest(rule: PairSTDP) -> float:
-    """The largest learning rate of a synapse, without its sign."""
-    return float(np.abs(np.asarray(rule.learning_rate)).max(initial=0.0))
 
 
 def sensor_tau(rule: PairSTDP) -> float:
@@ -63,30 +37,23 @@ def sensor_tau(rule: PairSTDP) -> float:
     return rule.causal.tau
 
 
-def code(target: Target) -> float:
-    """The weight of one code: what the target's weight bits make of its range, or would."""
-    limits = target.projections["weights"]
-    assert isinstance(limits, Range)
-    return levels(limits, target.weight_bits or 7)[0]
-
-
 def setting(target: Target) -> PlasticitySetting:
-    """What sensors and processor of a target are set to."""
+    """What sensors and processor of a target, as a projection finds it, are set to."""
     low_high = target.windows["Exponential"]["tau"]
     assert isinstance(low_high, Range)
     rounding: Any = target.option("rounding")  # one of processor's
     limits, hidden = (low_high.min, low_high.max), int(target.option("hidden_bits"))
-    return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding)
+    rows = target.max_synapses_per_weight
+    return PlasticitySetting(code(target), SENSITIVITY, tau=limits, hidden_bits=hidden, rounding=rounding, rows=rows)
 
 
 def nominal_program(
     net: Network, target: Target, placement: Placement, name: str, seeds: Sequence[int]
 ) -> program.PlasticityProgram:
     """A projection's rule as the processors of chips without mismatch run it, one per seed."""
-    p = net.projection(name)
-    (rule,) = rules(p)
+    p, rule = net.projection(name), plastic(net, target)[name]
     post, _, position = synapses(p.weights, *net.ends(name))
-    rate, row = np.asarray(rule.learning_rate), rows(net, placement).row[name]
+    rate, row = np.asarray(rule.learning_rate), rows(net, target, placement).row[name]
     return program.compile_rule(
         rule, setting(target.scaled_for(name)), row, placement.first[p.post] + post,
         np.full((len(seeds), 2, len(post)), BASELINE),
@@ -95,7 +62,8 @@ def nominal_program(
 
 
 class Learner:
-    """The sensors and the processor's program of one plastic projection.
+    """The sensors and the processor's program of one plastic projection. Where a weight lies in several rows, the
+    sensor of its first one is read.
 
     Weights are in units of the description, (B, S) in the order of ``connectivity.synapses``, amplitudes
     (B, 2, S); neurons are counted through all populations.
@@ -107,12 +75,12 @@ class Learner:
     ) -> None:  # fmt: skip
         net, place, target = executable.network, executable.placement, executable.target
         p = net.projection(name)
-        (self.rule,) = rules(p)
+        self.rule = plastic(net, target)[name]
         post, pre, _ = synapses(p.weights, *net.ends(name))
         ends = place.first[p.pre] + pre, place.first[p.post] + post
         self.exact = target.weight_bits is None
         self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
-        self.setting = setting(target.scaled_for(name))
+        self.setting, self.grid = setting(target.scaled_for(name)), Grid.of(target, name)
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
@@ -174,14 +142,8 @@ class Learner:
         """Without converter and fixed point, as ``Target.ideal`` wants it."""
         pairs = self.charge.charge / self.setting.amplitude
         low, high = self.rule.bounds or (-np.inf, np.inf)
-        limit = self.setting.code * WEIGHT_MAX
         new = self.weights + self.rates * (self.amplitudes * pairs).sum(axis=1)
-        return np.asarray(np.clip(new, max(low, -limit), min(high, limit)))
-
-
-def plastic(net: Network) -> list[str]:
-    """The projections that learn."""
-    return [p.name for p in net.projections if p.plasticity]
+        return self.grid.nearest(np.clip(new, low, high))
 
 
 def too_large(programs: Mapping[str, program.PlasticityProgram]) -> list[Diagnostic]:

@@ -17,16 +17,18 @@ from salhw.description.connectivity import count
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
-from salhw.description.parts import Projection
+from salhw.description.parts import Projection, rule_name
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at, duration_steps
 from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
 from salhw_brainscales2.neurons import CURRENT, EVENTS, LEAK_LSB, Cell, Membranes, cells
 from salhw_brainscales2.placement import rows
-from salhw_brainscales2.plasticity import SENSITIVITY, code, nominal_program, plastic, rules, sensor_tau, too_large
+from salhw_brainscales2.plasticity import SENSITIVITY, nominal_program, sensor_tau, too_large
+from salhw_brainscales2.rules import hosted, plastic
 from salhw_brainscales2.sources import Emitter, entropy
 
 SCRIPT, ARRAYS, README = "run.py", "network.npz", "README.md"
@@ -47,7 +49,7 @@ def export(executable: Executable, directory: Path, *, duration: float, seed: in
     net, steps = executable.network, duration_steps(executable.network, duration)
     programs = {
         name: nominal_program(net, executable.target, executable.placement, name, entropy(seed, [0]))
-        for name in _learning(net, steps)
+        for name in _learning(executable, steps)
     }
     if wrong := [*_refused(executable), *too_large(programs)]:
         headline = f"UnsupportedNetworkError: {net.name!r} cannot be exported to a real chip"
@@ -67,16 +69,19 @@ def export(executable: Executable, directory: Path, *, duration: float, seed: in
 
 def _refused(executable: Executable) -> list[Diagnostic]:
     net = executable.network
-    return [*_forced(net), *_unheard(net), *_unlike(executable), *_out_of_range(net), *_background(executable)]
+    return [
+        *_forced(net), *_unheard(net), *_hosted(executable), *_unlike(executable), *_out_of_range(net),
+        *_background(executable),
+    ]  # fmt: skip
 
 
-def _learning(net: Network, steps: int) -> dict[str, tuple[int, int]]:
+def _learning(executable: Executable, steps: int) -> dict[str, tuple[int, int]]:
     """The projections that learn in a run: (steps of a period, updates). Without synapses, or in a run shorter than
     the period, there is nothing for the processor to do."""
-    learning = {}
-    for name in plastic(net):
+    net, learning = executable.network, {}
+    for name, rule in plastic(net, executable.target).items():
         projection = net.projection(name)
-        period = in_steps(projection.plasticity[0].period or 0.0, net.dt) or 0
+        period = in_steps(rule.period or 0.0, net.dt) or 0
         if steps >= period and _synapses(net, projection):
             learning[name] = period, steps // period
     return learning
@@ -132,6 +137,17 @@ def _background(executable: Executable) -> list[Diagnostic]:
     return []
 
 
+def _hosted(executable: Executable) -> list[Diagnostic]:
+    """Rules that nobody works out where salhw is not."""
+    net, asked = executable.network, "a rule that the host works out"
+    supported, fix = "supported rules of the plasticity processor", "another rule, or run it here"
+    return [
+        Diagnostic("SAL101", f"projections.{p.name}.{rule_name(p, k)}", asked, supported, fix)
+        for p in net.projections
+        for k in hosted(p, executable.target)
+    ]
+
+
 def _unlike(executable: Executable) -> list[Diagnostic]:
     """Projections onto one population whose weights mean different currents: its codes all mean the same."""
     net, findings = executable.network, []
@@ -167,7 +183,7 @@ def potentials(net: Network, population: str, cell: Cell) -> dict[str, FloatArra
 
 def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
     net, chips = executable.network, executable.target.sample_chips(1)
-    wiring = circuit(net, executable.placement, chips).wiring
+    wiring = circuit(net, executable.target, executable.placement, chips).wiring
     arrays: dict[str, Any] = {}
     circuits = cells(net)
     for p in net.populations:
@@ -179,9 +195,9 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
         arrays[f"{p.name}.times"] = (raster.step[order] + 1) * net.dt / (executable.target.speed_up or 1.0)
         arrays[f"{p.name}.ends"] = np.searchsorted(raster.neuron[order], np.arange(1, p.size))
     for q in net.projections:
-        w, step = wiring[q.name], code(executable.target.scaled_for(q.name))
+        w, grid = wiring[q.name], Grid.of(executable.target, q.name)
         weights = described_at(net, f"projections.{q.name}.weights").ravel()[w.position]
-        arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": _codes(weights, step)}
+        arrays |= {f"{q.name}.pre": w.pre, f"{q.name}.post": w.post, f"{q.name}.code": grid.codes(weights)}
     return arrays
 
 
@@ -213,10 +229,6 @@ def _events(executable: Executable, population: str, cell: Cell) -> tuple[FloatA
     return wanted, np.maximum(1, np.rint(wanted.mean(axis=1))).astype(np.int64)
 
 
-def _codes(weights: FloatArray, step: float) -> IntArray:
-    return np.clip(np.rint(weights / step), -63, 63).astype(np.int64)
-
-
 def _ms(value: float) -> str:
     """A number as code: a tiny error of division does not show."""
     return repr(round(value, 9))
@@ -224,8 +236,9 @@ def _ms(value: float) -> str:
 
 def _lines(executable: Executable, steps: int) -> list[str]:
     net, speed = executable.network, executable.target.speed_up or 1.0
-    made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
-    learning, duration = _learning(net, steps), steps * net.dt / speed
+    chips = [c.replace(variability={}) for c in executable.target.sample_chips(1)]
+    made = circuit(net, executable.target, executable.placement, chips)
+    learning, duration = _learning(executable, steps), steps * net.dt / speed
     lines = [
         f'"""{net.name}, for BrainScaleS-2 through pynn_brainscales. Written by salhw; runs without it.',
         "",
@@ -248,6 +261,8 @@ def _lines(executable: Executable, steps: int) -> list[str]:
     lines += ["", "projections = {}"]
     for q in net.projections:
         call = f'"{q.name}", populations["{q.pre}"], populations["{q.post}"]'
+        if (per_weight := executable.placement.synapses_per_weight.get(q.name, 1)) > 1:
+            call += f", per_weight={per_weight}"
         if q.name in learning:
             period, updates = learning[q.name]
             number = list(learning).index(q.name)
@@ -283,8 +298,8 @@ def _neurons(executable: Executable, name: str, cell: Cell, made: Membranes) -> 
 def _readme(executable: Executable, steps: int, data: int) -> str:
     """``data``: bytes of the plasticity programs' data."""
     net, speed = executable.network, executable.target.speed_up or 1.0
-    placed = rows(net, executable.placement)
-    learning = {name: rules(net.projection(name))[0] for name in plastic(net)}
+    placed = rows(net, executable.target, executable.placement)
+    learning = plastic(net, executable.target)
     learned = [
         f"  - `{name}`: {SENSITIVITY:g} LSB per pair at distance 0 and {1000 * sensor_tau(rule) / speed:g} us on "
         f"both branches; an update every {1000 * (rule.period or 0.0) / speed:g} us"

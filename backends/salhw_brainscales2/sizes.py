@@ -11,7 +11,7 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, count
+from salhw.description.connectivity import count
 from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
@@ -19,15 +19,17 @@ from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.target import Target
+from salhw_brainscales2.codes import largest
 from salhw_brainscales2.estimate import rate_errors
 from salhw_brainscales2.hardware.program import PlasticitySetting
 from salhw_brainscales2.neurons import Cell, cells
-from salhw_brainscales2.plasticity import amplitudes, fastest, plastic, rules, setting
+from salhw_brainscales2.plasticity import setting
+from salhw_brainscales2.rules import amplitudes, fastest, hosted, plastic, processed, rule_path
 from salhw_brainscales2.sources import driven_rate
 
 ALONE = 0.02
 """Relative error of the rates of sampling neurons without input on the ideal chip, over all biases (docs, fit.py)."""
-STDD_ERROR = ((0.0, 0.5, 1.0, 1.5, 2.0, 2.52), (0.08, 0.15, 0.36, 0.56, 0.67, 0.75))
+STDD_ERROR = ((0.0, 0.5, 1.0, 1.5, 2.0, 2.52, 4.0, 10.0, 20.16), (0.08, 0.15, 0.36, 0.56, 0.67, 0.75, 0.77, 0.8, 0.9))
 """Largest |W| between sampling neurons, and the largest total variation of the spike-timing differences of pairs and
 networks with it: measured on the ideal chip (docs)."""
 
@@ -69,12 +71,7 @@ def _coupling(net: Network, population: str) -> float:
     """The largest weight, without its sign, between sampling neurons of which some are of a population."""
     sampling = {name for name, cell in cells(net).items() if cell.sampling}
     between = [p for p in net.projections if population in (p.pre, p.post) and {p.pre, p.post} <= sampling]
-    return max((largest(p.weights) for p in between), default=0.0)
-
-
-def largest(weights: Connector) -> float:
-    """The largest weight of a projection, without its sign."""
-    return float(np.abs(weights.stored).max(initial=0.0))
+    return max((largest(p) for p in between), default=0.0)
 
 
 def _shapes(net: Network, tick: float) -> Iterator[Diagnostic]:
@@ -114,10 +111,9 @@ def _intervals(net: Network, tick: float) -> Iterator[Diagnostic]:
 
 def _learned(net: Network, target: Target) -> Iterator[Diagnostic]:
     """What reads and rounding add to weights at each update, and what a full sensor leaves out."""
-    for p in (net.projection(name) for name in plastic(net)):
-        (rule,), held = rules(p), setting(target.scaled_for(p.name))
+    for name, rule in plastic(net, target).items():
+        p, held, path = net.projection(name), setting(target.scaled_for(name)), rule_path(net, target, name)
         assert rule.period is not None
-        path = f"projections.{p.name}.plasticity"
         if target.weight_bits is not None and (noise := _scatter(rule, held, target)):
             size = (
                 f"each update adds a scatter of up to {noise:.2g} to a weight (reads of whole LSB with their noise, "
@@ -142,7 +138,7 @@ def _scatter(rule: PairSTDP, held: PlasticitySetting, target: Target) -> float:
     noise = target.variability.get("read_noise")
     read = sqrt((noise.sd if noise else 0.0) ** 2 + 1.0 / 12.0) / held.amplitude
     rate, sides = fastest(rule), sqrt(sum(amplitude**2 for amplitude in amplitudes(rule)))
-    return float(np.hypot(rate * sides * read, 0.5 * held.code * 0.5**held.hidden_bits)) if rate else 0.0
+    return float(np.hypot(rate * sides * read, 0.5 * held.code * 0.5**held.kept_bits)) if rate else 0.0
 
 
 def _most_pairs(net: Network, p: Projection, period: float) -> float:
@@ -165,7 +161,10 @@ def _kept(net: Network, target: Target) -> Iterator[Diagnostic]:
         if p.post not in circuits or not count(p.weights, *net.ends(p.name)):
             continue
         size = "off by what session.set changes, until they end; as described if weights are not written"
-        for rule in rules(p):
+        if hosted(p, target):
+            size = "off by what session.set and the host's updates change, until they end"
+        if own := processed(p, target):
+            rule = own[1]
             held = setting(target.scaled_for(p.name))
             pairs = min(_most_pairs(net, p, rule.period or 0.0), held.capacity / held.amplitude)
             change = fastest(rule) * max(amplitudes(rule)) * pairs

@@ -76,7 +76,10 @@ def with_weight_exponent(target: Target, exponent: int) -> Target:
         finding = Diagnostic("SAL005", "weight exponent", f"{exponent}", "-4..4", "choose one of these")
         raise DescriptionError("DescriptionError: no such weight exponent", [finding])
     largest = LARGEST_WEIGHT / PER_ONE * 2.0**exponent
-    capability = target.projections | {"weights": Range(min=-largest, max=largest)}
+    reach = Range(min=-largest, max=largest)
+    host = {kind: {**rule, **({"bounds": reach} if "bounds" in rule else {})} for kind, rule in target.host.items()}
     names = IN_STEPS + (ROUNDED if exponent > 0 else ())
     accuracy = {name: target.accuracy[name] * 2.0**exponent for name in names if name in target.accuracy}
-    return target.replace(projections=capability, accuracy=target.accuracy | accuracy)
+    return target.replace(
+        projections=target.projections | {"weights": reach}, host=host, accuracy=target.accuracy | accuracy
+    )

@@ -6,6 +6,7 @@ as is known; whatever rests on them is called unverified.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import ceil
 
@@ -31,8 +32,9 @@ class Demand:
     because: str
 
 
-def demands(net: Network) -> list[Demand]:
-    """Cores per population of neurons; those without potentials stay on the host."""
+def demands(net: Network, hosted: Collection[str] = ()) -> list[Demand]:
+    """Cores per population of neurons; those without potentials stay on the host. Synapses that ``hosted`` projections
+    have do not learn on the chip."""
     needs = []
     for population in net.populations:
         if NEURON_KINDS[population.neuron].fit is None:
@@ -40,20 +42,20 @@ def demands(net: Network) -> list[Demand]:
         incoming = [p for p in net.projections if p.post == population.name]
         bits = sum(
             count(p.weights, *net.ends(p.name))
-            * (WEIGHT_BITS + (TAG_BITS if p.plasticity else DELAY_BITS if p.delay else 0))
+            * (WEIGHT_BITS + (TAG_BITS if p.plasticity and p.name not in hosted else DELAY_BITS if p.delay else 0))
             for p in incoming
         )
         # An axon per presynaptic neuron and core; learning takes a second slot.
-        axons = sum(net.population(p.pre).size * (2 if p.plasticity else 1) for p in incoming)
+        axons = sum(net.population(p.pre).size * (2 if p.plasticity and p.name not in hosted else 1) for p in incoming)
         proxies = {"synapse memory": ceil(bits / SYNAPSE_BITS), "axons": ceil(axons / AXONS)}
         name, most = max(proxies.items(), key=lambda item: item[1])
         needs.append(Demand(population.name, ceil(population.size / NEURONS), most, name))
     return needs
 
 
-def occupied(net: Network) -> tuple[str, list[Diagnostic]]:
+def occupied(net: Network, hosted: Collection[str] = ()) -> tuple[str, list[Diagnostic]]:
     """A line for the report, and findings where there are too few cores."""
-    needs = demands(net)
+    needs = demands(net, hosted)
     published = sum(d.published for d in needs)
     total = sum(max(d.published, d.unverified) for d in needs)
     line = f"{published} of {CORES} neuro-cores by neurons"

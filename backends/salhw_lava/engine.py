@@ -20,6 +20,7 @@ from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.worker.worker import Worker, WorkerLease
 from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, arithmetic
+from salhw_lava.hosted import host_rules, on_grid
 from salhw_lava.kinds import PROBES
 from salhw_lava.learning import EngineLimit
 from salhw_lava.program import layout, program
@@ -41,7 +42,7 @@ class LavaEngine:
         self.versions = _installed(worker)
         net = self._net = executable.network
         self._batch, self._execution = len(ids), executable.target.option("execution")
-        self._arithmetic, self._plan = arithmetic(executable.target), layout(net)
+        self._arithmetic, self._plan = arithmetic(executable.target), layout(executable)
         self._words = words(executable.source, self._arithmetic)
         self._written: dict[str, FloatArray] = {}
         self._rates = {
@@ -49,7 +50,12 @@ class LavaEngine:
             for p in net.projections
             for k in range(len(p.plasticity))
         }
+        self._hosted = {name: host_rules(net, net.projection(name), self._batch) for name in self._plan.hosted}
+        self._kept = {  # what the host's rules have made of the weights, in full
+            name: initial(executable.source, f"projections.{name}.weights", self._batch) for name in self._hosted
+        }
         made = program(executable, ids, seed)
+        self._static = made["static"]["weights"].reshape(self._batch, -1).copy()
         self.most, self._watched = made["steps"], made["watched"] // self._batch
         synapses = sum(len(wiring.post) for wiring in self._plan.wiring.values())
         self.patience = PER_STEP + (PER_NEURON * self._plan.size + PER_SYNAPSE * synapses) * self._batch
@@ -91,10 +97,10 @@ class LavaEngine:
         wiring = self._plan.wiring[name]
         if wiring.first is None:
             return self._all(f"{name}.weights")
-        return self._all("static")[:, wiring.first : wiring.first + len(wiring.post)]
+        return self._static[:, wiring.first : wiring.first + len(wiring.post)]
 
     def write(self, address: Address, value: FloatArray) -> None:
-        """See Engine. All synapses of a projection learn at one rate; instances may have it or none."""
+        """See Engine. On the chip all synapses of a projection learn at one rate; instances may have it or none."""
         owner = address.owner
         if address.field == "learning_rate":
             self._set_rate(address, value)
@@ -123,19 +129,31 @@ class LavaEngine:
             raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
 
     def _set_weights(self, name: str, value: FloatArray) -> None:
-        wiring = self._plan.wiring[name]
-        held = self._arithmetic.held(value, 1 if wiring.first is None else 2)
-        if self._arithmetic.fixed:
-            held = np.clip(held, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+        """Write weights; where the host learns, it takes them for its own, but for those that are written as they are
+        held, so that nothing is lost by writing what was read."""
+        wiring, units = self._plan.wiring[name], self._arithmetic
+        if name in self._kept:
+            same = value == self._synapses(name) / units.unit
+            self._kept[name] = np.where(same, self._kept[name], value)
+            self._set_static(name, on_grid(self._kept[name], self._net.projection(name), units))
+            return
+        held = units.held(value, 1 if wiring.first is None else 2)
+        held = np.clip(held, -LARGEST_WEIGHT, LARGEST_WEIGHT) if units.fixed else held
         if wiring.first is None:
             self.call("write", f"{name}.weights", held.reshape(-1))
-            return
-        static = self._all("static")
-        static[:, wiring.first : wiring.first + len(wiring.post)] = held
-        self.call("write", "static", static.reshape(-1))
+        else:
+            self._set_static(name, held)
+
+    def _set_static(self, name: str, held: FloatArray) -> None:
+        """Give static synapses weights in the chip's units."""
+        self._synapses(name)[...] = held
+        self.call("write", "static", self._static.reshape(-1))
 
     def _set_rate(self, address: Address, rates: FloatArray) -> None:
         projection, key = self._net.projection(address.owner), (address.owner, address.rule)
+        if address.owner in self._hosted:
+            self._rates[key] = rates
+            return
         wanted, rule = np.unique(rates[rates != 0.0]), learning_rule(projection)
         if not rates.size or not any(wanted_changes(rule, 1.0).values()):  # nothing learns: the rate is a number only
             self._rates[key] = rates
@@ -165,16 +183,34 @@ class LavaEngine:
 
     def advance(self, until: int) -> int:
         """See Engine."""
-        steps = min(self.most, until - self.step)
+        updates = [step for rules in self._hosted.values() for step in rules.next(self.step)]
+        steps = min([self.most, *(step - self.step for step in (until, *updates))])
         results = self.call("run", int(steps), limit=CALLING + steps * self.patience)
-        self._events.append((results["step"].astype(np.int64) + self.step, results["neuron"].astype(np.int64)))
+        spiked = results["step"].astype(np.int64) + self.step, results["neuron"].astype(np.int64)
+        self._events.append(spiked)
         self._membranes.append(results["membrane"])
         self.step += steps
         self._spikes += len(results["step"])
+        for name, rules in self._hosted.items():
+            p = self._net.projection(name)
+            rules.see({end: self._raster(end, *spiked) for end in {p.pre, p.post}})
+            self._learn(name, rules.due(self.step))
         return self._spikes
 
+    def _learn(self, name: str, due: list[int]) -> None:
+        """Let the chip's weights follow the host's rules that are due."""
+        rules, units = self._hosted[name], self._arithmetic
+        change = rules.take(due, [self._rates[name, k] for k in range(len(rules.rules))])
+        if not np.any(change):
+            return
+        end = LARGEST_WEIGHT / units.unit if units.fixed else np.inf
+        self._kept[name] = rules.within_bounds(np.clip(self._kept[name] + change, -end, end))
+        self._set_static(name, on_grid(self._kept[name], self._net.projection(name), units))
+
     def finish(self) -> None:
-        """See Engine: nothing is left to do."""
+        """See Engine."""
+        for name, rules in self._hosted.items():
+            self._learn(name, rules.due_at_run_end())
 
     def recorded(self) -> Recorded:
         """See Engine."""

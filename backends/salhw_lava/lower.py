@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import log2
 
 import numpy as np
@@ -11,15 +11,25 @@ from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.diagnostics import Diagnostic
-from salhw.session.lowering import Lowering, unknown_kinds
+from salhw.session.lowering import Lowering
 from salhw.substrate.target import Target
 from salhw_lava.arithmetic import LARGEST_WEIGHT, LOIHI_1_INPUT, Arithmetic, arithmetic, with_weight_exponent
 from salhw_lava.cores import occupied
-from salhw_lava.kinds import KNOWN
-from salhw_lava.learning import LONGEST_EPOCH, EngineLimit, rounded_up
+from salhw_lava.hosted import OR_HOST, host_could, hosted, hosted_findings, suits_the_engine
+from salhw_lava.kinds import unknown
+from salhw_lava.learning import EngineLimit, rounded_up
 from salhw_lava.psps import psp
 from salhw_lava.reach import at_once, own_weights
-from salhw_lava.rules import code_for, learning_rule, learning_size, longest_epoch, lowered_rule, wanted_changes
+from salhw_lava.rules import (
+    code_for,
+    epoch,
+    epoch_of,
+    learning_rule,
+    learning_size,
+    longest_epoch,
+    lowered_rule,
+    wanted_changes,
+)
 from salhw_lava.stimuli import STIMULI
 from salhw_lava.words import NEURON_KINDS, Word, shorter_psps, word
 
@@ -29,52 +39,73 @@ LONGEST_DELAY = 62  # steps
 
 def lower(net: Network, target: Target) -> Lowering:
     """See Backend.lower. A pure function."""
-    if unknown := unknown_kinds(net, KNOWN):
-        return Lowering(net, tuple(unknown))
+    if refused := unknown(net, target):
+        return Lowering(net, tuple(refused))
     target = chosen(net, target)
     units = arithmetic(target)
     if not log2(units.unit).is_integer():
         asked, fix = f"a step of 1/{units.unit:.4g}", "salhw_lava.with_weight_exponent(target, exponent)"
         path, supported = "target.projections.weights", "steps that are powers of two"
         return Lowering(net, (Diagnostic("SAL121", path, asked, supported, fix),))
-    findings = [*_forced_membranes(net)]
+    findings, by_host = [*_forced_membranes(net)], hosted(net, target)
     populations, projections, fitted = [], [], {}
     for population in net.populations:
         lowered, more, fitted[population.name] = _population(net, population, units)
         populations.append(lowered)
         findings += more
     for projection in net.projections:
-        plastic, more = _projection(net, projection, units, epoch(target), fitted[projection.post])
-        projections.append(plastic)
+        lowered_projection, more = _projection(net, projection, units, fitted[projection.post])
+        projections.append(lowered_projection)
         findings += more
+        if projection.name in by_host:
+            findings += hosted_findings(net, projection, units)
+        elif projection.plasticity:
+            projections[-1], more = _plastic(net, projection, units, target)
+            findings += more
     lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
-    cores, too_many = occupied(lowered_net)
+    cores, too_many = occupied(lowered_net, by_host)
     where = "under Lava's runtime" if target.option("execution") == "runtime" else "in one process, without the runtime"
     model = "fixed point" if units.fixed else "floating point"
     widths = (*_steps(units, target), *_widths(net, units))
-    notes = (f"Lava's {model} models, {where}", *widths, cores, *_microcodes(lowered_net, units))
+    notes = (
+        f"Lava's {model} models, {where}",
+        *widths,
+        cores,
+        *_microcodes(lowered_net, units, by_host, epoch(target)),
+    )
     return Lowering(lowered_net, (*findings, *too_many), notes, target)
 
 
 def chosen(net: Network, target: Target) -> Target:
     """The target with the weight exponent and the learning epoch for this network, where its options say ``auto``.
 
-    The exponent: the smallest, and so the finest steps, with which weights may still double by learning and every
-    learning rate can be had. The epoch: the longest in which no neuron of a plastic projection can spike twice.
+    The exponent: the smallest, and so the finest steps, with which weights may still double or reach the bounds of
+    their rules, and every learning rate can be had; from 0 on the smallest that holds the weights and the bounds. The
+    epoch: the longest in which no neuron of a projection that learns with the spike can spike twice.
     """
-    learning = [p for p in net.projections if p.plasticity]
+    learning = [p for p in net.projections if p.plasticity and suits_the_engine(p, target)]
     if target.option("epoch") == "auto":
-        longest = min((longest_epoch(net, p) for p in learning), default=1)
-        target = target.with_options(epoch=min(max(1, longest), LONGEST_EPOCH))
+        spike = [p for p in learning if learning_rule(p).period is None]
+        target = target.with_options(epoch=min((longest_epoch(net, p) for p in spike), default=1))
     if target.option("weight_exponent") != "auto" or not arithmetic(target).fixed:
         return target
-    largest = max((float(np.abs(own_weights(p)).max(initial=0.0)) for p in net.projections), default=0.0)
-    for exponent in range(-4, 0) if largest else ():
+    largest = max((_largest(p, 1.0) for p in net.projections), default=0.0)
+    roomy = max((_largest(p, 2.0) for p in net.projections), default=0.0)
+    by_host = hosted(net, with_weight_exponent(target, 0))
+    learning = [p for p in learning if p.name not in by_host]
+    for exponent in range(-4, 0) if roomy else ():
         finer = with_weight_exponent(target, exponent)
         units = arithmetic(finer)
-        if 2.0 * largest <= LARGEST_WEIGHT / units.unit and all(_learns(net, p, units) for p in learning):
+        if roomy <= LARGEST_WEIGHT / units.unit and all(_learns(net, p, units) for p in learning):
             return finer
-    return with_weight_exponent(target, 0)
+    exponents = (with_weight_exponent(target, exponent) for exponent in range(5))
+    return next(coarser for coarser in exponents if largest <= LARGEST_WEIGHT / arithmetic(coarser).unit)
+
+
+def _largest(projection: Projection, room: float) -> float:
+    """The largest weight of a projection, ``room`` times as large unless rules have bounds, which it may reach."""
+    bounds = [abs(end) for rule in projection.plasticity for end in rule.bounds or ()]
+    return max(bounds) if bounds else room * float(np.abs(own_weights(projection)).max(initial=0.0))
 
 
 def _learns(net: Network, projection: Projection, units: Arithmetic) -> bool:
@@ -100,11 +131,6 @@ def _widths(net: Network, units: Arithmetic) -> Iterator[str]:
             f"up to {most / units.unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
             f"up to {LOIHI_1_INPUT / units.unit:.4g} (unverified: Loihi 2's limit is not public)"
         )
-
-
-def epoch(target: Target) -> int:
-    """Steps per learning epoch, of a target for which ``auto`` has been ``chosen``."""
-    return int(target.option("epoch"))
 
 
 def _approximation(code: str, path: str, asked: str, size: str, fix: str = "") -> Diagnostic:
@@ -154,9 +180,9 @@ def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
 
 
 def _projection(
-    net: Network, projection: Projection, units: Arithmetic, steps: int, fitted: Word | None
+    net: Network, projection: Projection, units: Arithmetic, fitted: Word | None
 ) -> tuple[Projection, list[Diagnostic]]:
-    """A projection with the learning rate that the engine achieves, and what differs from the description.
+    """A projection, and what differs from the description but for learning.
 
     Args:
         fitted: how the potentials lie that its PSPs add up in; None where nothing of them is rounded.
@@ -172,12 +198,20 @@ def _projection(
     if not projection.plasticity:
         lasts = "off by what session.set changes, until they end; as described if weights are not written"
         findings.append(_approximation("SAL313", path, "PSPs under way have the present weight", lasts))
-        return projection, findings
+    return projection, findings
+
+
+def _plastic(
+    net: Network, projection: Projection, units: Arithmetic, target: Target
+) -> tuple[Projection, list[Diagnostic]]:
+    """A projection with the learning rate that the engine achieves, and how its learning differs."""
+    path, findings, steps = f"projections.{projection.name}", [], epoch(target)
     try:
         rule, code = lowered_rule(net, projection, units, steps)
     except EngineLimit as limit:
         place = path if limit.at == "delay" or len(projection.plasticity) > 1 else f"{path}.{rule_name(projection, 0)}"
-        return projection, [*findings, limit.finding("SAL121", place)]
+        limit.fix += OR_HOST if host_could(net, projection, target) else ""
+        return projection, [limit.finding("SAL121", place)]
     asked, at = learning_rule(projection), f"{path}.{rule_name(projection, 0)}"
     error = max(_relative(code.achieved(p), wanted) for p, wanted in wanted_changes(asked).items())
     if error > 1e-12:
@@ -185,9 +219,13 @@ def _projection(
         findings.append(_approximation("SAL312", at, f"learning rate {asked.learning_rate:g}", achieved))
     if units.fixed:
         findings.append(_approximation("SAL314", at, "weight changes", learning_size(rule, net.dt, code, units)))
-    size = f"off by the changes since it arrived, {max(map(abs, wanted_changes(asked).values())):.2g} per pair"
+    per_pair = max(map(abs, wanted_changes(asked).values()))
+    size = f"off by the changes since it arrived, {per_pair:.2g} per pair"
     findings.append(_approximation("SAL313", path, "PSPs under way have the present weight", size))
-    if steps > 1:
+    if rule.bounds and units.fixed:
+        size = f"where spikes coincide, the engine clips after each branch: up to {per_pair:.2g} per pair"
+        findings.append(_approximation("SAL327", f"{at}.bounds", "clipped once a step", size, "a lower learning rate"))
+    if steps > 1 and rule.period is None:
         late = f"at the end of each learning epoch, up to {steps - 1} steps late"
         findings.append(_approximation("SAL315", f"{at}.update", "with the spike", late, "epoch='1'"))
     return projection.replace(plasticity=(rule,)), findings
@@ -212,9 +250,14 @@ def _relative(value: float, wanted: float) -> float:
     return abs(value - wanted) / abs(wanted) if wanted else abs(value)
 
 
-def _microcodes(net: Network, units: Arithmetic) -> Iterator[str]:
-    """How plastic projections learn, for the report."""
-    for projection in net.projections:
+def _microcodes(net: Network, units: Arithmetic, by_host: Collection[str], steps: int) -> Iterator[str]:
+    """How plastic projections learn on the chip, for the report; ``steps`` of an epoch but for rules with a period."""
+    on_chip = [p for p in net.projections if p.plasticity and p.name not in by_host]
+    epochs = sorted({epoch_of(net, p, steps) for p in on_chip})
+    if len(epochs) > 1:
+        several = ", ".join(map(str, epochs))
+        yield f"learning epochs of {several} steps: one for each rule in Lava (unverified: a chip may have one for all)"
+    for projection in on_chip:
         if len(projection.plasticity) == 1 and not projection.delay:
             try:
                 code = code_for(net, projection, units, wanted_changes(learning_rule(projection)))

@@ -20,13 +20,13 @@ from salhw.description.parts import Projection
 from salhw.diagnostics.arguments import folded
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at
-from salhw_lava.arithmetic import Arithmetic, arithmetic
+from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic, arithmetic
 from salhw_lava.glm import ENTRIES
+from salhw_lava.hosted import hosted
 from salhw_lava.kinds import PROBES
-from salhw_lava.lower import epoch
 from salhw_lava.neurons import Parameters
 from salhw_lava.psps import psp
-from salhw_lava.rules import engine_parameters, lowered_rule, wanted_changes
+from salhw_lava.rules import engine_parameters, epoch, epoch_of, lowered_rule, wanted_changes
 from salhw_lava.stimuli import host_spikes
 from salhw_lava.words import words
 
@@ -49,7 +49,8 @@ class LavaWiring:
 
 @dataclass(frozen=True)
 class LavaLayout:
-    """Where the parts of a network lie within an instance."""
+    """Where the parts of a network lie within an instance. Synapses of ``hosted`` projections, by whose rules the host
+    learns, are static ones on the chip."""
 
     size: int
     first: dict[str, int]
@@ -58,14 +59,16 @@ class LavaLayout:
     input_count: int
     wiring: dict[str, LavaWiring]
     static: int
+    hosted: frozenset[str]
 
     def neurons(self, net: Network, population: str) -> slice:
         """The neurons of a population."""
         return slice(self.first[population], self.first[population] + net.population(population).size)
 
 
-def layout(net: Network) -> LavaLayout:
+def layout(executable: Executable) -> LavaLayout:
     """Populations one after the other; an input per postsynaptic neuron and kind of PSP."""
+    net, by_host = executable.network, hosted(executable.source, executable.target)
     first, at = {}, 0
     for population in net.populations:
         first[population.name], at = at, at + population.size
@@ -76,16 +79,16 @@ def layout(net: Network) -> LavaLayout:
     for p in net.projections:
         post, pre, position = synapses(p.weights, *net.ends(p.name))
         row = begins[kinds.index((p.post, p.kernel))] + post
-        place = None if p.plasticity else static
-        static += 0 if p.plasticity else len(post)
+        place = None if p.plasticity and p.name not in by_host else static
+        static += len(post) if place is not None else 0
         wiring[p.name] = LavaWiring(p.name, first[p.post] + post, first[p.pre] + pre, position, row, place)
-    return LavaLayout(at, first, kinds, begins, sum(sizes), wiring, static)
+    return LavaLayout(at, first, kinds, begins, sum(sizes), wiring, static, by_host)
 
 
 def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, Any]:
     """Everything that the worker needs. See the processes for what each entry means."""
     net, target = executable.network, executable.target
-    units, plan, copies = arithmetic(target), layout(net), len(ids)
+    units, plan, copies = arithmetic(target), layout(executable), len(ids)
     fitted = words(executable.source, units)
     parameters = {p.name: Parameters() for p in net.populations}
     for name, held in fitted.items():
@@ -119,7 +122,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
         "plastic": [
             common | _plastic(net, p, plan, units, copies, epoch(target)) | {"number": k}
             for k, p in enumerate(net.projections)
-            if p.plasticity
+            if plan.wiring[p.name].first is None
         ],
     }
 
@@ -238,6 +241,10 @@ def _plastic(
 ) -> dict[str, Any]:
     wiring, shift = plan.wiring[p.name], np.arange(copies)[:, None]
     rule, code = lowered_rule(net, p, units, steps)
+    ends = None if rule.bounds is None else [float(end) for end in rule.bounds]
+    if units.fixed:
+        limit = LARGEST_WEIGHT / units.unit
+        ends = [round(end * units.unit) for end in rule.bounds or (-limit, limit)]
     pre_neurons, pre = np.unique(_spread([wiring.pre], plan.size, shift), return_inverse=True)
     post_neurons, post = np.unique(_spread([wiring.post], plan.size, shift), return_inverse=True)
     return {
@@ -248,6 +255,7 @@ def _plastic(
         "post": post.astype(np.int64),
         "row": _spread([wiring.row], plan.input_count, shift),
         "weights": np.tile(_weights(net, wiring, units), copies).astype(_number(units)),
+        "ends": ends,
         "learns": any(wanted_changes(rule).values()),
-        "rule": engine_parameters(rule, code, net.dt, units, steps),
+        "rule": engine_parameters(rule, code, net.dt, units, epoch_of(net, p, steps)),
     }

@@ -45,11 +45,11 @@ def reach(net: Network, population: str, units: Arithmetic, written: Mapping[str
 
 
 def of_projection(net: Network, projection: Projection, units: Arithmetic, written: FloatArray | None = None) -> Reach:
-    """What one projection adds: each synapse with its weight, if it learns with the largest that there is, times the
+    """What one projection adds: each synapse with its weight, if it learns with the largest that it may get, times the
     PSPs of its neuron that may overlap."""
     overlap = overlapping(net, projection.pre, projection.kernel)
     if projection.plasticity:
-        learned = _summed(net, projection, np.asarray(LARGEST_WEIGHT / units.unit), overlap)
+        learned = _summed(net, projection, np.asarray(largest_learned(projection, units)), overlap)
         return Reach(-learned, learned)
     weight = own_weights(projection) if written is None else written
     held = units.held(weight, 2) / units.unit
@@ -57,6 +57,12 @@ def of_projection(net: Network, projection: Projection, units: Arithmetic, writt
     if written is not None:
         low, high = (_placed(net, projection, ends) for ends in (low.min(axis=0), high.max(axis=0)))
     return Reach(*(_summed(net, projection, ends, overlap) for ends in (low, high)))
+
+
+def largest_learned(projection: Projection, units: Arithmetic) -> float:
+    """How far weights that learn may get: to the bounds of their rules, or as far as there are weights."""
+    ends = [max(map(abs, rule.bounds)) for rule in projection.plasticity if rule.bounds]
+    return min([LARGEST_WEIGHT / units.unit, *ends])
 
 
 def _placed(net: Network, projection: Projection, each: FloatArray) -> FloatArray:
@@ -92,7 +98,7 @@ def at_once(net: Network, population: str, units: Arithmetic) -> float:
     """The largest sum of weights that may arrive at a neuron in one step, in steps of the weights."""
     most = 0.0
     for projection in (p for p in net.projections if p.post == population):
-        largest = np.asarray(float(LARGEST_WEIGHT))
+        largest = np.asarray(largest_learned(projection, units) * units.unit)
         weight = largest if projection.plasticity else np.abs(units.held(own_weights(projection), 2))
         ones = np.ones(net.population(projection.pre).size)
         most += float(_summed(net, projection, weight, ones).max(initial=0.0))

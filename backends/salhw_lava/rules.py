@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.description.windows import ExponentialWindow, Window
+from salhw.diagnostics.wording import number
+from salhw.substrate.target import Target
 from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, Arithmetic
 from salhw_lava.learning import (
     EXPONENTS,
+    LONGEST_EPOCH,
     TRACE,
     EngineLimit,
     Microcode,
@@ -65,11 +69,28 @@ def _amplitude(window: Window) -> float:
 def longest_epoch(net: Network, projection: Projection) -> int:
     """The most steps in which no neuron of a plastic projection can spike twice, and no trace decays too far."""
     taus = [floor(window.tau / net.dt) for window in windows(learning_rule(projection)).values()]
-    return min([*taus, *(shortest_interval(net, name) for name in (projection.pre, projection.post))])
+    gaps = [shortest_interval(net, name) for name in (projection.pre, projection.post)]
+    return max(1, min([LONGEST_EPOCH, *taus, *gaps]))
+
+
+def epoch(target: Target) -> int:
+    """Steps per learning epoch, of a target for which ``auto`` has been chosen (``lower.chosen``)."""
+    return int(target.option("epoch"))
+
+
+def epoch_of(net: Network, projection: Projection, steps: int) -> int:
+    """The steps of a plastic projection's learning epoch: the period of its rule, or the target's ``steps``."""
+    return in_steps(learning_rule(projection).period or 0.0, net.dt) or steps
 
 
 def lowered_rule(net: Network, projection: Projection, units: Arithmetic, steps: int) -> tuple[PairSTDP, Microcode]:
     """The rule with what the engine achieves in the place of what was asked, and its microcode.
+
+    A rule with ``every T ms`` has epochs of T: weights change at their ends, which are the whole multiples of T, by all
+    pairs since the last.
+
+    Args:
+        steps: of a learning epoch of rules that are updated with the spike.
 
     Raises:
         EngineLimit: the engine cannot do it.
@@ -80,6 +101,12 @@ def lowered_rule(net: Network, projection: Projection, units: Arithmetic, steps:
     if projection.delay:
         raise EngineLimit(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
     rule = learning_rule(projection)
+    longest, period = longest_epoch(net, projection), epoch_of(net, projection, 1)
+    if rule.period is not None and period > longest:
+        every = f"every {number(longest * net.dt)} ms"
+        supported = f"at most {every}: a learning epoch in which no neuron spikes twice"
+        raise EngineLimit(f"{rule.update}, {period} steps", supported, f'update = "{every}"', "update")
+    steps = epoch_of(net, projection, steps)
     for product, window in windows(rule).items():
         if steps > 1 and steps > window.tau / net.dt:
             fix = f"tau >= {steps * net.dt:g} ms, or a shorter epoch"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from salhw.diagnostics import file_error
+from salhw.diagnostics import Diagnostic, UnsupportedNetworkError, file_error
 from salhw.session.executable import Executable
 from salhw.session.paths import duration_steps
 from salhw_lava.arithmetic import arithmetic
@@ -28,9 +28,13 @@ def export(executable: Executable, directory: Path, *, duration: float, seed: in
     Its spikes and weights are those of ``executable.open(seed=seed)`` after ``run(duration)``. Returns the files.
 
     Raises:
+        UnsupportedNetworkError: rules that the host works out: a script runs Lava alone.
         FileError: the directory cannot be written to.
         SessionError: SAL404 the duration is no whole number of steps.
     """
+    if refused := _of_the_host(executable):
+        headline = f"UnsupportedNetworkError: {executable.network.name!r} cannot be exported to Lava"
+        raise UnsupportedNetworkError(headline, refused)
     steps = duration_steps(executable.network, duration)
     made = program(executable, (0,), seed)
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -57,6 +61,15 @@ def export(executable: Executable, directory: Path, *, duration: float, seed: in
     return [*written, directory / "program.npz"]
 
 
+def _of_the_host(executable: Executable) -> list[Diagnostic]:
+    asked, supported = "a rule that the host works out", "supported rules that the learning engine has, in a script"
+    fix = "a rule that the learning engine has; or run it here"
+    return [
+        Diagnostic("SAL101", f"projections.{name}.plasticity", asked, supported, fix)
+        for name in sorted(layout(executable).hosted)
+    ]
+
+
 def _apart(value: Any, path: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
     """Plain data, with arrays moved to ``arrays`` and their names left in their places."""
     if isinstance(value, np.ndarray):
@@ -71,7 +84,7 @@ def _apart(value: Any, path: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
 
 def _script(executable: Executable, steps: int) -> str:
     net, units = executable.network, arithmetic(executable.target)
-    plan = layout(net)
+    plan = layout(executable)
     places = [f"{p.name} {plan.first[p.name]}..{plan.first[p.name] + p.size - 1}" for p in net.populations]
     return Template((HERE / "run.py.txt").read_text(encoding="utf-8")).substitute(
         name=net.name,

@@ -14,13 +14,14 @@ from salhw.description.parts import rule_name
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
+from salhw.session.host_plasticity import HostRules
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw_nest.circuit import circuit
 from salhw_nest.drive import cuts, drive, driven
-from salhw_nest.host_rules import HostRules
 from salhw_nest.meters import membrane
 from salhw_nest.neurons import nest_neuron
+from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.probes import sampled
 from salhw_nest.process import STRETCH, Process
@@ -40,8 +41,7 @@ class NestEngine:
         biased = [p.name for p in net.populations if "bias" in p.neuron.offers]
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
         self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
-        wirings = self._circuit.wiring.items()
-        self._hosted = {name: HostRules(net, self._target, wiring, self._batch) for name, wiring in wirings}
+        self._hosted = {p.name: HostRules(net, p, hosted(p, self._target), self._batch) for p in net.projections}
         self._changes = sorted(cuts(net))
         cells = sum(c.size for c in self._circuit.plan.cells) * self._circuit.plan.per_step
         self._stretch = max(1, STRETCH // cells)
@@ -168,10 +168,7 @@ class NestEngine:
         if not np.any(change):
             return
         history = self._history()
-        weights = w.read(self.call, history) + change
-        for rule in w.wiring.projection.plasticity:
-            if rule.bounds:
-                weights = np.clip(weights, *rule.bounds)
+        weights = self._hosted[name].within_bounds(w.read(self.call, history) + change)
         self._write(w, history, weights, w.rates)
 
     def finish(self) -> None:

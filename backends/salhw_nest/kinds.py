@@ -6,12 +6,10 @@ from typing import Any
 
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.parts import rule_name
 from salhw.description.plasticity import PairSTDP
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import Diagnostic
-from salhw.session.lowering import unknown_kinds
-from salhw.substrate.support import on_chip
+from salhw.session.lowering import unknown_kinds, unknown_windows
 from salhw.substrate.target import Target
 from salhw_nest.kernels import KERNELS, NEST
 from salhw_nest.neurons import NEURONS
@@ -32,11 +30,4 @@ KNOWN: dict[str, ByKind[Any]] = {
 
 def unknown(net: Network, target: Target) -> list[Diagnostic]:
     """Everything in a network of a kind that NEST has nothing for, whatever ``target`` declares."""
-    rules = [(p, k, rule) for p in net.projections for k, rule in enumerate(p.plasticity)]
-    return unknown_kinds(net, KNOWN) or [
-        finding
-        for p, k, rule in rules
-        if on_chip(rule, target)
-        for name, window in rule.parts()
-        for finding in WINDOWS.refused(f"projections.{p.name}.{rule_name(p, k)}.{name}", window)
-    ]
+    return unknown_kinds(net, KNOWN) or unknown_windows(net, target, WINDOWS)

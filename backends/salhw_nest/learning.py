@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import rule_name
-from salhw.description.plasticity import PairSTDP, PlasticityRule
+from salhw.description.plasticity import PairSTDP
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
+from salhw.session.host_plasticity import schedule
 from salhw.substrate.target import Target
 from salhw_nest.findings import different, together
 from salhw_nest.kernels import psp
@@ -87,7 +87,7 @@ def approximated(net: Network, target: Target) -> Iterator[Diagnostic]:
                 exact = cancels(chip[k]) or halved(net, target, p, chip[k])
                 yield from _differences(path, chip[k], takes_psps, exact)
             else:
-                size = f"the host forms the pairs and writes the weights ({_schedule(net, rule)})"
+                size = f"the host forms the pairs and writes the weights ({schedule(rule, net.dt)})"
                 fix = "a rule that NEST has, where speed counts"
                 yield different("SAL322", f"{path}.execution", "host", size, fix)
 
@@ -114,8 +114,3 @@ def _differences(path: str, rule: PairSTDP, takes_psps: bool, pairs_coincidences
 def _largest(rule: PairSTDP, window: Window) -> float:
     """The largest change of a weight by a pair."""
     return float(np.abs(np.asarray(rule.learning_rate) * np.asarray(window.amplitude)).max(initial=0.0))
-
-
-def _schedule(net: Network, rule: PlasticityRule) -> str:
-    steps = in_steps(rule.period or 0.0, net.dt)
-    return "at every step: slow" if rule.update == "spike" else f"every {steps} steps" if steps else "after each run"

@@ -73,6 +73,12 @@ def learned(projection: Projection, target: Target) -> list[tuple[int, PairSTDP]
     return [(k, of_kind(rule, PairSTDP, NEST)) for k, rule in rules if on_chip(rule, target)]
 
 
+def hosted(projection: Projection, target: Target) -> dict[int, PairSTDP]:
+    """The rules that are worked out beside NEST, by their places among the projection's."""
+    rules = enumerate(projection.plasticity)
+    return {k: of_kind(rule, PairSTDP, NEST) for k, rule in rules if not on_chip(rule, target)}
+
+
 def cancels(rule: PairSTDP) -> bool:
     """Whether coincidences change nothing: all pairs count, and the branches are equal and opposite."""
     return rule.pairing == "all" and bool(

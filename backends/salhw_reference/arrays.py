@@ -1,10 +1,12 @@
 """The arrays that the algorithms read and write, by name: ``NetworkArrays`` never change, ``StateArrays`` do.
 
-Sizes: N neurons of all populations, numbered through; P projections; S synapses of all projections, sorted by
-projection, postsynaptic and presynaptic neuron; R rules; A sums over pairs, one per rule and synapse; H heads; F forced
-spikes; O occupancy probes; M probes that sample; T traces; C neurons of all traces. Rows of several numbers are
-records, so that each has its name. As fast as offsets into one flat buffer, and compiled as quickly, as long as inner
-functions have no wrappers (jit.py).
+Sizes: N neurons of all populations, numbered through; P projections; S synapses; R rules; A sums over pairs, one per
+rule and synapse; H heads; F forced spikes; O occupancy probes; M probes that sample; T traces; C neurons of all traces.
+Several numbers about one thing are a record, so that each has its name. As fast as offsets into one flat buffer, and
+compiled as quickly, as long as inner functions have no wrappers (jit.py).
+
+Synapses lie in rows, sorted by projection, pre and post, where a spike finds those that it goes to side by side. What a
+postsynaptic spike needs lies in columns, sorted by projection, post and pre, the order of a description.
 
 A head reads the ring of past spikes a fixed lag after each of them: see program.py.
 """
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from salhw.description.fields import FloatArray, IntArray
 
 Records = npt.NDArray[Any]  # of one of the dtypes below
+Indices = npt.NDArray[np.uint32]
 NEVER = 2**62
 
 
@@ -85,12 +88,11 @@ NOW = _record(time=np.int64, stale=np.int64, past_end=np.int64, forced_at=np.int
 been; the next forced spike; how many spikes wait to be taken; the hazard until the next candidate spike of the
 event-driven algorithm, negative if not drawn yet."""
 
-
 TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64)
 """Of a teacher: the trace that it reads, its neurons, and the first of its columns in ``target`` and ``nudging``."""
 
-TIE = _record(projection=np.int64, first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
-"""Of copies of weights: their projection and synapses, the steps between copyings (0: at once), and a factor."""
+TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
+"""Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""
 
 
 class NetworkArrays(NamedTuple):
@@ -101,12 +103,11 @@ class NetworkArrays(NamedTuple):
     recorded: IntArray  # (N,) 1: keep the spikes
     membrane: Records  # (N,) MEMBRANE
     psp: Records  # (P,) PSP
-    post: IntArray  # (S,)
-    pre: IntArray  # (S,)
-    into: IntArray  # (P, N + 1) synapses onto n are into[p, n] .. into[p, n + 1]
-    out: IntArray  # (P, N + 1) entries of out_post and out_synapse of n
-    out_post: IntArray  # (S,) sorted by projection, pre, post
-    out_synapse: IntArray  # (S,) the synapse itself
+    out: IntArray  # (P, N + 1) the row of n is out[p, n] .. out[p, n + 1]
+    post: Indices  # (S,) of each synapse, in rows
+    into: IntArray  # (P, N + 1) the column of n is into[p, n] .. into[p, n + 1]
+    pre: Indices  # (S,) of each synapse, in columns
+    row: Indices  # (S,) where each synapse of a column lies in the rows
     rule: Records  # (R,) RULE
     window: Records  # (R, 2) WINDOW; causal, anticausal
     table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry
@@ -117,9 +118,10 @@ class NetworkArrays(NamedTuple):
     average: Records  # (T,) AVERAGE
     teacher: Records  # TEACHER
     tie: Records  # TIE
-    original: IntArray  # (S,) the synapse whose weight this one copies; -1: none
+    original: Indices  # (S,) in columns, where in the rows is the weight that a copy copies; empty without ties
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
     fading: IntArray  # (1,) 1 if some PSP decays
+    integrating: IntArray  # (1,) 1 if some neuron is LIF
 
 
 class StateArrays(NamedTuple):
@@ -140,11 +142,11 @@ class StateArrays(NamedTuple):
     touched: IntArray  # (N,) 1: the input changed
     free: FloatArray  # (N,) 1.0: not refractory, 0.0: refractory
     bias: FloatArray  # (N,)
-    weight: FloatArray  # (S,)
-    gain: FloatArray  # (S,) what the chip makes of a weight
+    weight: FloatArray  # (S,) in rows
+    gain: FloatArray  # (S,) what the chip makes of a weight, in rows
     input_gain: FloatArray  # (P,) of the named input that a projection goes into
-    rate: FloatArray  # (2, A) learning rate times amplitude; causal, anticausal
-    pairs: FloatArray  # (2, A) window sums since the last update; causal in order of post, anticausal in order of pre
+    rate: FloatArray  # (2, A) learning rate times amplitude; causal in columns, anticausal (or of predictions) in rows
+    pairs: FloatArray  # (2, A) window sums since the last update; causal in columns, anticausal in rows
     potential: FloatArray  # (N,) input plus bias, or the membrane of LIF neurons
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height

@@ -1,4 +1,4 @@
-"""Which of the two algorithms runs a network, and why."""
+"""Which of the algorithms runs a network, and why."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ SMALL = 64  # neurons up to which waiting for events beats visiting every neuron
 
 def choose_algorithm(net: Network, target: Target) -> tuple[str, str]:
     """The algorithm for a network and why; without one, what is supported instead of the one that was asked for."""
-    wanted, reason = target.option("algorithm"), _not_event_driven(net)
-    if wanted == "time-driven":
-        return "time-driven", "as asked"
-    if wanted == "event-driven":
-        return ("", f"auto, time-driven; {reason}") if reason else ("event-driven", "as asked")
-    if not reason and sum(p.size for p in net.populations) > SMALL:
-        reason = f"more than {SMALL} neurons"
-    return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")
+    wanted = str(target.option("algorithm"))
+    traced = "traces, which only the time-driven algorithm keeps" if net.traces else ""
+    refusals = {"event-driven": traced or _not_event_driven(net), "time-driven": "", "vectorised": traced}
+    if wanted in refusals:
+        others = ", ".join(["auto", *(name for name, reason in refusals.items() if not reason)])
+        return ("", f"{others}; {refusals[wanted]}") if refusals[wanted] else (wanted, "as asked")
+    if sum(p.size for p in net.populations) > SMALL and not traced:
+        return "vectorised", f"more than {SMALL} neurons"
+    if reason := refusals["event-driven"]:
+        return "time-driven", reason
+    return "event-driven", "exact for the discrete-time chain"
 
 
 def _not_event_driven(net: Network) -> str:
@@ -27,6 +30,5 @@ def _not_event_driven(net: Network) -> str:
         *(NEURONS[p.neuron](p.neuron, net.dt).stepwise for p in net.populations),
         *(PSPS[p.kernel].stepwise for p in net.projections),
         *(PROBES[probe] for probe in net.probes),
-        *("traces, which move on at every step" for _ in net.traces),
     ]
     return next(filter(None, reasons), "")

@@ -23,7 +23,7 @@ from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.substrate.chip import Chip
-from salhw_reference import event_driven, tabulated, time_driven
+from salhw_reference import event_driven, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
 from salhw_reference.kinds import RULES, steps
@@ -32,6 +32,7 @@ from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, r
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
+from salhw_reference.vectors import vectors_at_rest
 
 STRETCH = 1_000_000  # neuron-steps of a run's first call of the algorithm
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
@@ -55,13 +56,16 @@ class ReferenceEngine:
         self.arrays = build(net)
         self.tabulated = algorithm == "event-driven" and fits_table(net, self.arrays)
         by_event = tabulated.run if self.tabulated else event_driven.run
-        self._algorithm = by_event if algorithm == "event-driven" else time_driven.run
+        self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
-        self.state, self._random = at_rest(self.arrays, self._batch), streams(seed, ids)
+        self.state = at_rest(self.arrays, self._batch)
+        vectors = algorithm == "vectorised"
+        self._random: Any = vectors_at_rest(self.arrays, seed, ids) if vectors else streams(seed, ids)
         self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
         for name, (low, high) in self._synapse_ranges.items():
-            gain = self.state.gain[:, low:high]
-            gain[:] = self._on_chip("weight", gain, partial(self._placement.synapses, net, name))
+            ones = np.ones((self._batch, high - low))
+            gain = self._on_chip("weight", ones, partial(self._placement.synapses, net, name))
+            self.state.gain[:, self.arrays.row[low:high]] = gain
         self._drives = drives(net)
         self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
@@ -78,7 +82,7 @@ class ReferenceEngine:
     def read(self, address: Address) -> FloatArray:
         """See Engine."""
         low, high = self._synapse_ranges[address.owner]
-        return np.array(self.state.weight[:, low:high])
+        return self.state.weight[:, self.arrays.row[low:high]]
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
@@ -89,9 +93,10 @@ class ReferenceEngine:
         elif address.field == "inputs":
             into = (address.owner, address.part)
             self.state.input_gain[:, [(p.post, p.into) == into for p in self._net.projections]] = value
+            self.state.now["stale"] = 1
         elif address.field == "weights":
             low, high = self._synapse_ranges[address.owner]
-            self.state.weight[:, low:high] = value
+            self.state.weight[:, self.arrays.row[low:high]] = value
             self._copy()
             self.state.now["stale"] = 1
         elif address.path.startswith("stimuli["):
@@ -107,7 +112,8 @@ class ReferenceEngine:
         """Let copies of weights be copies."""
         for tie in self.arrays.tie:
             low, high = int(tie["first"]), int(tie["end"])
-            self.state.weight[:, low:high] = tie["scale"] * self.state.weight[:, self.arrays.original[low:high]]
+            copies, originals = self.arrays.row[low:high], self.arrays.original[low:high]
+            self.state.weight[:, copies] = tie["scale"] * self.state.weight[:, originals]
 
     def _teach(self, projection: str, rule: int) -> None:
         """Let a rule learn with its rates and amplitudes."""
@@ -121,13 +127,14 @@ class ReferenceEngine:
         described = self._net.projection(projection).plasticity[rule]
         windows = RULES[described](described).windows
         if not windows:
-            self.state.rate[:, 0, first : first + high - low] = rate
+            self.state.rate[:, 1, first + self.arrays.row[low:high] - low] = rate
         for side, (branch, _) in enumerate(windows):
             amplitude = self._rates.get((projection, rule, branch))
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
             factor = self._on_chip(f"{branch}_amplitude", ones, place)
-            self.state.rate[:, side, first : first + high - low] = rate * amplitude * factor
+            order = np.arange(high - low) if side == 0 else self.arrays.row[low:high] - low
+            self.state.rate[:, side, first + order] = rate * amplitude * factor
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""

@@ -16,7 +16,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.averages import input_of
 from salhw_reference.jit import compiled, inlined, reassociated
-from salhw_reference.learning import has_periodic, instance, next_update, periodic_update
+from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard, recompute_inputs
 from salhw_reference.rng import exponential
 
@@ -97,7 +97,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
         begin(net, state)
         renew = True
         while t < until:
-            if renew:  # at the start, and after a periodic update
+            if renew:  # at the start, and after a periodic update or copies of weights
                 if state.now[0].stale:
                     recompute_inputs(net, state)
                 state.touched[:] = 1
@@ -126,8 +126,9 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
             count, pending = spikes_of_step(state, rng, cells, pending, 0, 0)
             count = forced_spikes(net, state, t, count)
             if count > 0:
+                learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             t += 1
-            renew = periodic and periodic_update(net, state, t)
+            renew = (periodic and periodic_update(net, state, t)) or state.now[0].stale == 1  # by copies of weights
         state.now[0].time, state.now[0].pending = t, pending

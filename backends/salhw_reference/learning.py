@@ -65,33 +65,38 @@ def window_sum(net, state, r, side, t, self, partner, together):
 
 
 @inlined
-def put_weight(net, state, p, s, new):
-    """A weight changes between two steps: the new one acts on PSPs under way, too (Eq 8)."""
-    post, pre = net.post[s], net.pre[s]
-    step = (new - state.weight[s]) * state.gain[s] * net.psp[p].height
-    state.weight[s] = new
-    state.current[p, post, 0] += step * state.psp[p, pre, 0]
-    state.current[p, post, 1] += step * state.psp[p, pre, 1]
-    state.touched[post] = 1
+def add_current(state, p, post, w, dy, dx):
+    """Add a presynaptic state, or a change of it, times a weight to a neuron's input."""
+    state.current[p, post, 0] += w * dy
+    state.current[p, post, 1] += w * dx
 
 
 @inlined
-def change_weight(net, state, p, s, change):
-    """An update on the spike, within the bounds."""
-    psp = net.psp[p]
-    put_weight(net, state, p, s, min(max(state.weight[s] + change, psp.lowest), psp.highest))
+def change_weight(net, state, p, k, pre, post, change):
+    """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
+    old, psp = state.weight[k], net.psp[p]
+    new = min(max(old + change, psp.lowest), psp.highest)
+    step = (new - old) * state.gain[k] * psp.height
+    state.weight[k] = new
+    add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
+    state.touched[post] = 1
 
 
 @helper
 def copy_weights(net, state, t, at_once):
-    """Copy what was learned: the ties that do so ``at_once``, or those whose period is over at t."""
+    """Copy what was learned: the ties that do so ``at_once``, or those whose period is over at t. True if any copy
+    changed; inputs are then computed anew."""
+    changed = False
     for k in range(len(net.tie)):
         tie = net.tie[k]
         if (tie.period == 0) if at_once else (tie.period > 0 and t % tie.period == 0):
-            for s in range(tie.first, tie.end):
-                new = tie.scale * state.weight[net.original[s]]
-                if new != state.weight[s]:
-                    put_weight(net, state, tie.projection, s, new)
+            for c in range(tie.first, tie.end):
+                copy, new = np.int64(net.row[c]), tie.scale * state.weight[np.int64(net.original[c])]
+                changed = changed or new != state.weight[copy]
+                state.weight[copy] = new
+    if changed:
+        state.now[0].stale = 1
+    return changed
 
 
 @inlined
@@ -108,8 +113,8 @@ def predict_on_spike(net, state, r, n):
     rule = net.rule[r]
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
     for k in range(net.out[p, n], net.out[p, n + 1]):
-        s = net.out_synapse[k]
-        change_weight(net, state, p, s, state.rate[0, offset + s] * error_of(net, state, r, net.out_post[k]))
+        post = net.post[k]
+        change_weight(net, state, p, k, n, post, state.rate[1, offset + k] * error_of(net, state, r, post))
 
 
 @helper
@@ -120,9 +125,10 @@ def predict(net, state, r):
     for n in range(len(net.kind)):
         low, high = net.into[p, n], net.into[p, n + 1]
         error = error_of(net, state, r, n) if high > low else 0.0
-        for s in range(low, high):
-            state.weight[s] += state.rate[0, offset + s] * state.sent[r, net.pre[s]] * error
-            state.weight[s] = min(max(state.weight[s], net.psp[p].lowest), net.psp[p].highest)
+        for c in range(low, high):
+            k = np.int64(net.row[c])
+            weight = state.weight[k] + state.rate[1, offset + k] * state.sent[r, net.pre[c]] * error
+            state.weight[k] = min(max(weight, net.psp[p].lowest), net.psp[p].highest)
     state.sent[r] = 0
 
 
@@ -131,18 +137,18 @@ def learn_on_spike(net, state, r, t, n):
     """The rule's weight changes for the spike of n at t; a coincidence is worked off by its postsynaptic side."""
     rule = net.rule[r]
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
-    for s in range(net.into[p, n], net.into[p, n + 1]):
-        j = net.pre[s]
+    for c in range(net.into[p, n], net.into[p, n + 1]):
+        j, k = net.pre[c], np.int64(net.row[c])
         together = state.spiking[j]
-        change = state.rate[0, offset + s] * window_sum(net, state, r, 0, t, n, j, together)
+        change = state.rate[0, offset + c] * window_sum(net, state, r, 0, t, n, j, together)
         if together:
-            change += state.rate[1, offset + s] * window_sum(net, state, r, 1, t, j, n, 1)
-        change_weight(net, state, p, s, change)
+            change += state.rate[1, offset + k] * window_sum(net, state, r, 1, t, j, n, 1)
+        change_weight(net, state, p, k, j, n, change)
     for k in range(net.out[p, n], net.out[p, n + 1]):
-        post, s = net.out_post[k], net.out_synapse[k]
+        post = net.post[k]
         if not state.spiking[post]:
-            change = state.rate[1, offset + s] * window_sum(net, state, r, 1, t, n, post, 0)
-            change_weight(net, state, p, s, change)
+            change = state.rate[1, offset + k] * window_sum(net, state, r, 1, t, n, post, 0)
+            change_weight(net, state, p, k, n, post, change)
 
 
 @inlined
@@ -154,7 +160,7 @@ def collect(net, state, r, side, t, n, several):
     if side == 0:
         begin, end, partners = net.into[p, n], net.into[p, n + 1], net.pre
     else:
-        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.out_post
+        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.post
     offset = rule.first_sum - rule.first_synapse
     if window.mode == BY_TABLE and window.first >= 0 and not several:
         own = state.last[n] if rule.pairing == RESTRICTED else -NEVER
@@ -184,8 +190,17 @@ def follow(net, state, r, side, t, n):
 
 
 @inlined
+def mark(state, count):
+    """Note who spikes at this step, where it is more than one; ``emit`` wipes it out."""
+    if count > 1:
+        for k in range(count):
+            state.spiking[state.spikes[k]] = 1
+
+
+@inlined
 def learn(net, state, t, count):
     """All rules for the ``count`` spikes of step t, before they become the last spikes of their neurons."""
+    mark(state, count)
     for r in range(len(net.rule)):
         sides = 2 - net.rule[r].mirrored
         for k in range(count):
@@ -203,6 +218,8 @@ def learn(net, state, t, count):
         for k in range(count):
             for side in range(2):
                 follow(net, state, r, side, t, state.spikes[k])
+    if len(net.tie) > 0:
+        copy_weights(net, state, t, True)
 
 
 @helper
@@ -246,14 +263,12 @@ def apply_updates(net, state, which, t):
         p, offset = rule.projection, rule.first_sum - rule.first_synapse
         low, high, psp = net.into[p, 0], net.into[p, -1], net.psp[p]
         side = 0 if rule.mirrored else 1
-        for s in range(low, high):
-            state.weight[s] += state.rate[0, offset + s] * state.pairs[0, offset + s]
+        for c in range(low, high):
+            state.weight[net.row[c]] += state.rate[0, offset + c] * state.pairs[0, offset + c]
         for k in range(low, high):
-            s = net.out_synapse[k]
-            state.weight[s] += state.rate[1, offset + s] * state.pairs[side, offset + k]
-        for s in range(low, high):
-            state.pairs[0, offset + s], state.pairs[side, offset + s] = 0.0, 0.0
-            state.weight[s] = min(max(state.weight[s], psp.lowest), psp.highest)
+            weight = state.weight[k] + state.rate[1, offset + k] * state.pairs[side, offset + k]
+            state.weight[k] = min(max(weight, psp.lowest), psp.highest)
+            state.pairs[0, offset + k], state.pairs[side, offset + k] = 0.0, 0.0
     if changed:
         state.now[0].stale = 1
     return changed
@@ -261,15 +276,16 @@ def apply_updates(net, state, which, t):
 
 @inlined
 def periodic_update(net, state, t):
-    """Apply the periodic updates that are due at t. True if there were any."""
+    """Apply the periodic updates and copies that are due at t. True if there were any."""
     due = False
     for r in range(len(net.rule)):
         due = due or (net.rule[r].update == PERIODIC and t % net.rule[r].period == 0)
     if due:
         apply_updates(net, state, PERIODIC, t)
-        copy_weights(net, state, t, True)
     if len(net.tie) > 0:
-        copy_weights(net, state, t, False)
+        if due:
+            copy_weights(net, state, t, True)
+        due = copy_weights(net, state, t, False) or due
     return due
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import LOGISTIC, SOURCE
-from salhw_reference.learning import copy_weights, learn
+from salhw_reference.learning import add_current
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
@@ -40,22 +40,15 @@ def spike_probability(net, drive, n, u):
     return -np.expm1(-hazard(net, drive, n, u))
 
 
-@inlined
-def add_current(state, p, post, w, dy, dx):
-    """Add a presynaptic state, or a change of it, times a weight to a neuron's input."""
-    state.current[p, post, 0] += w * dy
-    state.current[p, post, 1] += w * dx
-
-
 @helper
 def recompute_inputs(net, state):
     """Postsynaptic input from presynaptic state and weights: u_i = b_i + sum_j W_ij(t) (kernel * S_j)(t), Eq 8."""
     state.current[:] = 0.0
     for p in range(len(net.psp)):
-        for s in range(net.into[p, 0], net.into[p, -1]):
-            w = state.weight[s] * state.gain[s] * net.psp[p].height
-            pre = net.pre[s]
-            add_current(state, p, net.post[s], w, state.psp[p, pre, 0], state.psp[p, pre, 1])
+        for j in range(len(net.kind)):
+            for k in range(net.out[p, j], net.out[p, j + 1]):
+                w = state.weight[k] * state.gain[k] * net.psp[p].height
+                add_current(state, p, net.post[k], w, state.psp[p, j, 0], state.psp[p, j, 1])
     state.now[0].stale = 0
 
 
@@ -65,49 +58,61 @@ def deliver(net, state, p, j, dy, dx):
     state.psp[p, j, 0] += dy
     state.psp[p, j, 1] += dx
     for k in range(net.out[p, j], net.out[p, j + 1]):
-        s, post = net.out_synapse[k], net.out_post[k]
-        add_current(state, p, post, state.weight[s] * state.gain[s] * net.psp[p].height, dy, dx)
+        post = net.post[k]
+        add_current(state, p, post, state.weight[k] * state.gain[k] * net.psp[p].height, dy, dx)
         state.touched[post] = 1
+
+
+@inlined
+def set_free(net, state, n, step):
+    """The refractory period after neuron n's spike at ``step`` ends; whether it was that of the last spike."""
+    if state.last[n] != step:
+        return False
+    state.free[n] = 1.0
+    for o in range(len(net.occupancy)):
+        first = net.occupancy[o].first
+        if first <= n < net.occupancy[o].end:
+            state.code[o] &= ~(1 << (n - first))
+    return True
+
+
+@inlined
+def change_of_psp(net, state, action, p, step, n):
+    """How the presynaptic state of neuron n in projection p changes as the PSP of its spike at ``step`` arrives or
+    ends."""
+    renews = net.psp[p].renews
+    if action == ARRIVES:
+        if not renews:
+            return 1.0, 0.0
+        state.arrived[p, n] = step
+        return 1.0 - state.psp[p, n, 0], -state.psp[p, n, 1]
+    return (0.0 if renews and state.arrived[p, n] != step else -1.0), 0.0
+
+
+@inlined
+def expire(state, branch, step, n):
+    """The spike of neuron n at ``step`` leaves the triangular window of a rule's branch, 2 * rule + side."""
+    counted = state.counted[branch >> 1, branch & 1, n]
+    counted.number -= 1
+    counted.sum -= step
 
 
 @inlined
 def act(net, state, action, index, step, n):
     """What a head does with the spike of neuron n at ``step``."""
     if action == FREES:
-        if state.last[n] == step:
-            state.free[n] = 1.0
-            for o in range(len(net.occupancy)):
-                first = net.occupancy[o].first
-                if first <= n < net.occupancy[o].end:
-                    state.code[o] &= ~(1 << (n - first))
+        set_free(net, state, n, step)
     elif action in (ARRIVES, ENDS):
-        renews = net.psp[index].renews
-        if action == ARRIVES:
-            dy, dx = 1.0, 0.0
-            if renews:
-                dy, dx = 1.0 - state.psp[index, n, 0], -state.psp[index, n, 1]
-                state.arrived[index, n] = step
-        else:
-            dy, dx = -1.0, 0.0
-            if renews and state.arrived[index, n] != step:
-                dy = 0.0
+        dy, dx = change_of_psp(net, state, action, index, step, n)
         if dy != 0.0 or dx != 0.0:
             deliver(net, state, index, n, dy, dx)
     else:
-        counted = state.counted[index >> 1, index & 1, n]
-        counted.number -= 1
-        counted.sum -= step
+        expire(state, index, step, n)
 
 
 @inlined
 def emit(net, state, out, t, count):
-    """Everything that follows from the ``count`` spikes of step t."""
-    if count > 1:
-        for k in range(count):
-            state.spiking[state.spikes[k]] = 1
-    learn(net, state, t, count)
-    if len(net.tie) > 0:
-        copy_weights(net, state, t, True)
+    """What follows from the ``count`` spikes of step t, once they have been learned from."""
     for k in range(count):
         n = state.spikes[k]
         state.spiking[n] = 0

@@ -46,6 +46,7 @@ from salhw_reference.kinds import (
     BY_COUNT,
     BY_TABLE,
     EXACT,
+    INTEGRATE,
     LOGISTIC,
     NEURONS,
     PSPS,
@@ -115,18 +116,18 @@ def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
 
 def _projections(net: Network) -> dict[str, Any]:
     n, ranges, named = sum(p.size for p in net.populations), neuron_ranges(net), named_inputs(net)
-    nothing = np.zeros(0, np.int64)
-    post, pre, out_post, out_synapse = [nothing], [nothing], [nothing], [nothing]
+    nothing = np.zeros(0, np.uint32)
+    post, pre, row = [nothing], [nothing], [nothing]
     into, out = np.zeros((2, len(net.projections), n + 1), np.int64)
     first = 0
     for k, p in enumerate(net.projections):
         i, j, _ = _synapses(net, p.name)
         i, j = i + ranges[p.post][0], j + ranges[p.pre][0]
-        order = np.lexsort((i, j))
-        post.append(i)
-        pre.append(j)
-        out_post.append(i[order])
-        out_synapse.append(first + order)
+        order, place = np.lexsort((i, j)), np.empty(len(i), np.int64)
+        place[order] = first + np.arange(len(i))
+        post.append(i[order].astype(np.uint32))
+        pre.append(j.astype(np.uint32))
+        row.append(place.astype(np.uint32))
         every = np.arange(n + 1)
         into[k] = first + np.searchsorted(i, every)
         out[k] = first + np.searchsorted(j[order], every)
@@ -137,8 +138,7 @@ def _projections(net: Network) -> dict[str, Any]:
         "pre": np.concatenate(pre),
         "into": into,
         "out": out,
-        "out_post": np.concatenate(out_post),
-        "out_synapse": np.concatenate(out_synapse),
+        "row": np.concatenate(row),
     }
 
 
@@ -297,15 +297,14 @@ def _teachers(net: Network) -> Records:
     return records(rows, TEACHER)
 
 
-def _ties(net: Network, synapses: int) -> dict[str, Any]:
-    ranges, rows, original = synapse_ranges(net), [], np.full(synapses, -1, np.int64)
-    names = [p.name for p in net.projections]
+def _ties(net: Network, row: IntArray) -> dict[str, Any]:
+    ranges, rows, original = synapse_ranges(net), [], np.zeros(len(row) if net.ties else 0, np.uint32)
     for tie in net.ties:
         low, high = ranges[tie.projection]
         period = 0 if tie.every is None else steps(tie.every, net.dt)
-        rows.append((names.index(tie.projection), low, high, period, tie.scale))
+        rows.append((low, high, period, tie.scale))
         ends = _synapses(net, tie.projection), _synapses(net, tie.to)
-        original[low:high] = ranges[tie.to][0] + originals(*ends, tie.transpose)
+        original[low:high] = row[ranges[tie.to][0] + originals(*ends, tie.transpose)]
     return {"tie": records(rows, TIE), "original": original}
 
 
@@ -334,9 +333,9 @@ def _probes(net: Network) -> dict[str, Any]:
 def build(net: Network) -> NetworkArrays:
     """Lower a checked network."""
     longest = max((last for last, _ in horizons(net)), default=1)
-    projections = _projections(net)
+    neurons, projections = _neurons(net), _projections(net)
     return NetworkArrays(
-        **_neurons(net),
+        **neurons,
         **projections,
         **_rules(net),
         **_probes(net),
@@ -344,9 +343,10 @@ def build(net: Network) -> NetworkArrays:
         forced=_forced(net),
         average=_traces(net),
         teacher=_teachers(net),
-        **_ties(net, len(projections["post"])),
+        **_ties(net, projections["row"]),
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
+        integrating=np.array([np.any(neurons["kind"] == INTEGRATE)], np.int64),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.event_driven import line_length, on_grid, spikes_of_step, wait
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.learning import has_periodic, instance, next_update, periodic_update
+from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, hazard
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
@@ -30,8 +30,7 @@ def fill(net, state, drive, inputs, cells):
         for n in range(count):
             inputs[mask, n] = inputs[mask & (mask - 1), n]
         for k in range(net.out[0, j], net.out[0, j + 1]):
-            s = net.out_synapse[k]
-            inputs[mask, net.out_post[k]] += state.weight[s] * state.gain[s] * net.psp[0].height
+            inputs[mask, net.post[k]] += state.weight[k] * state.gain[k] * net.psp[0].height
     for mask in range(1 << count):
         for n in range(count):
             u = state.bias[n] + drive[0, n] + state.input_gain[0] * inputs[mask, n]
@@ -113,6 +112,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
             if state.now[0].used + neurons > out.shape[2]:
                 break
             count, pending = spikes_of_busy_step(net, state, rng, cells[mask], total, pending)
+            learn(net, state, t, count)
             emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             t += 1

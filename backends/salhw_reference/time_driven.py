@@ -6,7 +6,7 @@ from salhw_reference.averages import follow_traces, input_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
-from salhw_reference.learning import instance, periodic_update
+from salhw_reference.learning import instance, learn, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, recompute_inputs, spike_probability
 from salhw_reference.rng import uniform
 
@@ -31,6 +31,15 @@ def integrate(net, state, n, drive):
     v = target + (state.potential[n] - target) * membrane.decay
     state.potential[n] = v
     return v >= membrane.threshold
+
+
+@inlined
+def reset(net, state, count):
+    """Reset the membranes of the LIF neurons among the ``count`` that spike."""
+    for k in range(count):
+        n = state.spikes[k]
+        if net.kind[n] == INTEGRATE:
+            state.potential[n] = net.membrane[n].reset
 
 
 @inlined
@@ -95,10 +104,8 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                 follow_traces(net, state, t, count)
                 sample(net, state, samples[b], origin, t, True)
             if count > 0:
-                for k in range(count):
-                    n = state.spikes[k]
-                    if net.kind[n] == INTEGRATE:
-                        state.potential[n] = net.membrane[n].reset
+                reset(net, state, count)
+                learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             state.now[0].time = t + 1

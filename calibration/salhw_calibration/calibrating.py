@@ -163,7 +163,7 @@ def calibrate(
     checked_progress(progress)
     rounds, seed = whole("rounds", rounds, 0, 100, kind=MeasurementError), checked_seed(seed)
     signs = signs_of(target)
-    exe = compile(probing_network(net, len(signs) > 1), target)
+    exe = compile(probing_network(net, len(signs) > 1), _as_wide(target, net))
     probing = exe.network
     c = circuit(probing)
     names = [p.name for p in stochastic(probing)]
@@ -244,6 +244,13 @@ def calibrate(
         target, chips, net, calibration=calibrated, goal=goals.sensor, duration=duration, seed=seed + parts,
         progress=None if progress is None else lambda done: progress(1.0 - LEARNING * (1.0 - done) / parts),
     )  # fmt: skip
+
+
+def _as_wide(target: Target, net: Network) -> Target:
+    """The target with as many synapses for each weight as ``net`` takes: fewer or more have other gains."""
+    if target.max_synapses_per_weight == 1:
+        return target
+    return target.replace(synapses_per_weight=compile(net, target).target.synapses_per_weight)
 
 
 def _significant(statistic: float, freedom: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.diagnostics import CalibrationError, Diagnostic, file_error
+from salhw.diagnostics import CalibrationError, Diagnostic, counted, file_error
 from salhw.diagnostics.arguments import as_path
 from salhw.io import hdf5
 from salhw.session.calibration import Map
@@ -26,6 +26,7 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_calibration.kinds import stochastic
 from salhw_calibration.measuring import refused
+from salhw_calibration.summary import Summarised
 from salhw_calibration.verdict import Deviations, Verdict, judged
 
 Bools = npt.NDArray[np.bool_]
@@ -33,8 +34,8 @@ FORMAT, VERSION = "salhw.calibration", 3
 LEAST = 0.1  # gain or slope: what is weaker, or acts the other way round, cannot be corrected
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Summarised):
     """Measured corrections for some chips of one target. Places are those of ``Executable.placement``, ascending.
 
     Args:
@@ -72,6 +73,17 @@ class Calibration:
     spread: Mapping[str, FloatArray]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     moments: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    _columns = ("quantity", "calibrated", "spread before", "after", "verdict")
+
+    def _title(self) -> str:
+        return f"Calibration of {self.target}, wafer {self.wafer}: {counted('chip', self.ids)}"
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        """What was calibrated and how well."""
+        for name, entry in self.summary.items():
+            spread = (f"{entry[when]:.3g}" for when in ("before", "after"))
+            yield name, f"{entry['yield']:.1%}", *spread, entry.get("verdict", "")
 
     @property
     def weight_yield(self) -> FloatArray:
@@ -166,7 +178,7 @@ class Calibration:
                 address.field == "learning_rate" and _each(executable, address)
             ):
                 p = net.projection(address.owner)
-                at = self._places(self.synapses, executable.placement.synapses(net, p.name), f"projections.{p.name}")
+                at = self._places(self.synapses, executable.placement.weights(net, p.name), f"projections.{p.name}")
                 above, below = usable(np.moveaxis(self.gain[np.ix_(rows, at)], 2, 0))
                 if address.field == "learning_rate":
                     above = below = (above + below) / 2.0
@@ -271,7 +283,7 @@ def places_of(exe: Executable) -> tuple[IntArray, IntArray]:
     """The physical places of all synapses, and of all stochastic neurons, in the order of the network."""
     net, placement, none = exe.network, exe.placement, np.zeros(0, dtype=np.int64)
     return (
-        np.concatenate([none, *(placement.synapses(net, p.name) for p in net.projections)]),
+        np.concatenate([none, *(placement.weights(net, p.name) for p in net.projections)]),
         np.concatenate([none, *(placement.neurons(net, p.name) for p in stochastic(net))]),
     )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
-from salhw.description.connectivity import synapses
+from salhw.description.connectivity import shape_of, synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kernels import Kernel
@@ -104,25 +105,33 @@ class MeasuredCircuit:
         kernel: Kernel = self.net.projections[int(self.projection[synapse])].kernel
         return kernel
 
-    def matrices(self, values: FloatArray) -> dict[str, FloatArray]:
-        """One number per synapse (..., synapse) -> per projection (..., post, pre), NaN where there is no synapse."""
-        matrices = {}
+    def shaped(self, values: FloatArray) -> dict[str, FloatArray]:
+        """One number per synapse (..., synapse) -> per projection in the shape that a session reads it in, (..., post,
+        pre) or a list (..., synapse); NaN where there is no synapse."""
+        arrays = {}
         for k, p in enumerate(self.net.projections):
-            mine = self.projection == k
-            shape = (self.net.population(p.post).size, self.net.population(p.pre).size)
-            full = np.full((*values.shape[:-1], *shape), np.nan)
-            full[..., self.post[mine] - self.first[p.post], self.pre[mine] - self.first[p.pre]] = values[..., mine]
-            matrices[p.name] = full
-        return matrices
+            mine, shape = self.projection == k, shape_of(p.weights, *self.net.ends(p.name)[:2])
+            full = np.full((*values.shape[:-1], prod(shape)), np.nan)
+            full[..., self.position[mine]] = values[..., mine]
+            arrays[p.name] = full.reshape(*values.shape[:-1], *shape)
+        return arrays
 
-    def flat(self, matrices: Mapping[str, FloatArray]) -> FloatArray:
-        """The way back: (..., post, pre) per projection -> (..., synapse)."""
-        rows = [
-            matrices[p.name][..., self.post[mine] - self.first[p.post], self.pre[mine] - self.first[p.pre]]
-            for k, p in enumerate(self.net.projections)
-            for mine in [self.projection == k]
-        ]
-        return np.concatenate(rows, axis=-1)
+    def of_projection(self, k: int, array: FloatArray) -> FloatArray:
+        """What is one number per synapse of projection ``k`` in an array as a session shapes it: (..., synapse)."""
+        p = self.net.projections[k]
+        shape = shape_of(p.weights, *self.net.ends(p.name)[:2])
+        return array.reshape(*array.shape[: -len(shape)], prod(shape))[..., self.position[self.projection == k]]
+
+    def flat(self, arrays: Mapping[str, FloatArray]) -> FloatArray:
+        """The way back from ``shaped``."""
+        parts = [self.of_projection(k, arrays[p.name]) for k, p in enumerate(self.net.projections)]
+        return np.concatenate(parts, axis=-1)
+
+    def row_of(self, neurons: IntArray) -> IntArray:
+        """At which place of ``neurons`` each neuron is, (neuron,); -1 if it is not among them."""
+        row = np.full(self.size, -1)
+        row[neurons] = np.arange(len(neurons))
+        return row
 
     def per_population(self, values: FloatArray) -> dict[str, FloatArray]:
         """One number per neuron (..., neuron) -> per population of neurons that have a bias."""

@@ -7,8 +7,8 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw_calibration.circuit import Mask, MeasuredCircuit
 from salhw_calibration.kinds import measured_neuron
-from salhw_calibration.likelihood import Regression, regression
 from salhw_calibration.measuring import Record
+from salhw_calibration.regression import Regression, regression
 from salhw_calibration.response import horizon
 from salhw_calibration.results import Estimate
 

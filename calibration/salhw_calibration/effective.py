@@ -132,9 +132,9 @@ def effective_weights(
     return EffectiveWeights(
         method=method,
         ids=instance_ids(chips, instances),
-        weights=c.matrices(each("weights")),
-        standard_errors=c.matrices(each("errors")),
-        nominal=c.matrices(held),
+        weights=c.shaped(each("weights")),
+        standard_errors=c.shaped(each("errors")),
+        nominal=c.shaped(held),
         biases=c.per_population(each("biases")),
         bias_errors=c.per_population(each("bias_errors")),
         goodness_of_fit=c.per_population(each("fit")),

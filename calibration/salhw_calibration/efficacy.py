@@ -17,6 +17,7 @@ from salhw.registry import resolve
 from salhw.session.executable import Executable
 from salhw.session.paths import addresses
 from salhw.substrate.chip import Chip
+from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 from salhw_calibration.calibration import Calibration, deviations, unjudged, usable
 from salhw_calibration.circuit import circuit
@@ -29,9 +30,11 @@ SHARE = 0.1  # of the duration, for the network's own lags
 
 
 def corrigible(net: Network, target: Target) -> bool:
-    """Whether something learns whose amplitudes a session can change, by one rule, so that it can be measured."""
+    """Whether something learns whose amplitudes a session can change, by one rule of the chip's own, so that it can be
+    measured."""
     settable = any(address.field == "amplitude" for address in addresses(net, target).values())
-    return settable and all(len(p.plasticity) < 2 for p in net.projections)
+    own = all(on_chip(rule, target) for p in net.projections for rule in p.plasticity)
+    return settable and own and all(len(p.plasticity) < 2 for p in net.projections)
 
 
 def calibrate_sensors(
@@ -104,9 +107,7 @@ def _by_place(
     c, efficacies = circuit(exe.source), np.full((2, *calibration.efficacy.shape), np.nan)
     for k, p in enumerate(exe.source.projections):
         if p.name in lags:
-            mine = np.flatnonzero(c.projection == k)
-            post, pre = c.post[mine] - c.first[p.post], c.pre[mine] - c.first[p.pre]
-            at: IntArray = np.searchsorted(calibration.synapses, exe.placement.synapses(exe.source, p.name))
+            at: IntArray = np.searchsorted(calibration.synapses, exe.placement.weights(exe.source, p.name))
             for which, values in enumerate(sensors.efficacy(p.name, lags[p.name])):
-                efficacies[which][:, at] = np.moveaxis(values[:, :, post, pre], 1, 2)
+                efficacies[which][:, at] = np.moveaxis(c.of_projection(k, values), 1, 2)
     return efficacies[0], efficacies[1]

@@ -98,48 +98,50 @@ _SUMS: dict[str, Any] = {"fastmath": {"reassoc", "contract"}, **_OPTIONS}  # sum
 
 
 @cached(**_SUMS)
-def add_product(beta: FloatArray, block: FloatArray, out: FloatArray) -> None:
-    """Add beta (n, column) times block (column, step) to ``out``, (n, step).
+def add_product(beta: FloatArray, first: IntArray, column: IntArray, block: FloatArray, out: FloatArray) -> None:
+    """Add to each row k of ``out``, (n, step), its coefficients times their rows of block (column, step): those from
+    ``first[k]`` to ``first[k + 1]`` of ``beta`` and ``column``.
 
     This and the next two are what a BLAS would do, on one thread each: its own threads wait for each other, which on a
     busy machine takes thirty times as long.
     """
-    whole = beta.shape[1] - beta.shape[1] % 4
-    for i in range(beta.shape[0]):
-        sums = out[i]
-        for k in range(0, whole, 4):
-            w0, w1, w2, w3 = beta[i, k], beta[i, k + 1], beta[i, k + 2], beta[i, k + 3]
-            x0, x1, x2, x3 = block[k], block[k + 1], block[k + 2], block[k + 3]
+    for i in range(out.shape[0]):
+        sums, end = out[i], first[i + 1]
+        whole = end - (end - first[i]) % 4
+        for k in range(first[i], whole, 4):
+            w0, w1, w2, w3 = beta[k], beta[k + 1], beta[k + 2], beta[k + 3]
+            x0, x1, x2, x3 = block[column[k]], block[column[k + 1]], block[column[k + 2]], block[column[k + 3]]
             for t in range(sums.size):
                 sums[t] += w0 * x0[t] + w1 * x1[t] + w2 * x2[t] + w3 * x3[t]
-        for k in range(whole, beta.shape[1]):
-            w0, x0 = beta[i, k], block[k]
+        for k in range(whole, end):
+            w0, x0 = beta[k], block[column[k]]
             for t in range(sums.size):
                 sums[t] += w0 * x0[t]
 
 
 @cached(**_SUMS)
-def add_moments(residual: FloatArray, block: FloatArray, out: FloatArray) -> None:
-    """Add residual (n, step) times the transposed block (column, step) to ``out``, (n, column)."""
-    whole = block.shape[0] - block.shape[0] % 4
+def add_moments(residual: FloatArray, first: IntArray, column: IntArray, block: FloatArray, out: FloatArray) -> None:
+    """Add to ``out``, (coefficient,), each row of residual (n, step) times the rows of block (column, step) that it has
+    coefficients for; ``first`` and ``column`` as above."""
     for i in range(residual.shape[0]):
-        row = residual[i]
-        for k in range(0, whole, 4):
-            x0, x1, x2, x3 = block[k], block[k + 1], block[k + 2], block[k + 3]
+        row, end = residual[i], first[i + 1]
+        whole = end - (end - first[i]) % 4
+        for k in range(first[i], whole, 4):
+            x0, x1, x2, x3 = block[column[k]], block[column[k + 1]], block[column[k + 2]], block[column[k + 3]]
             a0 = a1 = a2 = a3 = 0.0
             for t in range(row.size):
                 r = row[t]
                 a0, a1, a2, a3 = a0 + r * x0[t], a1 + r * x1[t], a2 + r * x2[t], a3 + r * x3[t]
-            out[i, k] += a0
-            out[i, k + 1] += a1
-            out[i, k + 2] += a2
-            out[i, k + 3] += a3
-        for k in range(whole, block.shape[0]):
-            x0 = block[k]
+            out[k] += a0
+            out[k + 1] += a1
+            out[k + 2] += a2
+            out[k + 3] += a3
+        for k in range(whole, end):
+            x0 = block[column[k]]
             a0 = 0.0
             for t in range(row.size):
                 a0 += row[t] * x0[t]
-            out[i, k] += a0
+            out[k] += a0
 
 
 @cached(**_SUMS)

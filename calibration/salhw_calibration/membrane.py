@@ -7,8 +7,8 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw_calibration.circuit import Mask, MeasuredCircuit, current
 from salhw_calibration.kinds import measured_neuron
-from salhw_calibration.likelihood import BLOCK, Gram, Regression
 from salhw_calibration.measuring import Record
+from salhw_calibration.regression import Regression, coefficients_of, grams
 from salhw_calibration.results import Estimate
 
 ROUNDING = 1e-12  # of the largest input: no result is surer than that
@@ -43,47 +43,47 @@ def psp(c: MeasuredCircuit, record: Record) -> Estimate:
     Without readout noise it is exact to rounding, and the standard error is a bound on that; with white noise the
     standard errors are those of least squares.
     """
-    from salhw_calibration.jit import add_gram
+    from salhw_calibration.jit import add_moments, add_product
 
     estimate = Estimate.unknown(len(c.post), c.size)
     watched = [p for p in c.net.populations if p.name in record.membrane]
-    value, known = np.zeros((c.size, record.steps)), np.zeros((c.size, record.steps), dtype=np.uint8)
+    posts = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(c.size)[c.slice(p.name)] for p in watched)])
+    value, known = np.zeros((len(posts), record.steps)), np.zeros((len(posts), record.steps), dtype=np.uint8)
+    row = c.row_of(posts)
     for p in watched:
         v, where = inputs(c, record, p.name)
-        value[c.slice(p.name)], known[c.slice(p.name)] = v.T, where.T
-    posts = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(c.size)[c.slice(p.name)] for p in watched)])
-    for i in posts:
-        given = current(c, int(i), record.steps, record.begin)
-        value[i] -= 0.0 if given is None else given
-    uses = np.zeros((c.size, len(c.columns) + 1), dtype=np.bool_)
-    uses[c.post, c.column] = uses[:, -1] = True
-    r = Regression(c, record.raster, posts, record.raster, known, uses, {})
-    grams = [Gram(np.flatnonzero(uses[i])) for i in posts]
-    moment = np.zeros((len(posts), r.columns))
-    room = np.zeros((r.columns + 3, BLOCK))
+        value[row[c.slice(p.name)]], known[row[c.slice(p.name)]] = v.T, where.T
+    for k, i in enumerate(posts.tolist()):
+        given = current(c, i, record.steps, record.begin)
+        value[k] -= 0.0 if given is None else given
+    each = coefficients_of(c, posts)
+    r = Regression(c, record.raster, posts, record.raster[posts], known, each, {})
+    sums, moment = grams(each, np.float64), np.zeros(len(each.column))
     for where_, block in r.blocks(record.steps):
-        moment += (value[posts, where_] * known[posts, where_]) @ block.T
-        for gram, i in zip(grams, posts, strict=True):
-            add_gram(block, gram.rows, known[i, where_].astype(np.float64), room, gram.lower)
-    beta, unscaled = np.zeros((len(posts), r.columns)), np.full((len(posts), r.columns), np.nan)
-    for row in range(len(posts)):
-        whole = grams[row].whole()
+        add_moments(value[:, where_] * known[:, where_], each.first, each.column, block, moment)
+        for gram, here in zip(sums, known[:, where_].astype(np.float64), strict=True):
+            gram.add(block, here)
+    beta, unscaled = np.zeros(len(moment)), np.full(len(moment), np.nan)
+    for k, gram in enumerate(sums):
+        whole = gram.whole()
         seen = np.flatnonzero(np.diag(whole) > 0.0)
-        used, own = grams[row].rows[seen], whole[np.ix_(seen, seen)]
+        used, own = each.first[k] + seen, whole[np.ix_(seen, seen)]
         if used.size and np.linalg.cond(own) < 1e12:
-            beta[row, used] = np.linalg.solve(own, moment[row, used])
-            unscaled[row, used] = np.diag(np.linalg.inv(own))
+            beta[used] = np.linalg.solve(own, moment[used])
+            unscaled[used] = np.diag(np.linalg.inv(own))
     residual = np.zeros(len(posts))
     for where_, block in r.blocks(record.steps):
-        residual += ((value[posts, where_] - beta @ block) ** 2 * known[posts, where_]).sum(axis=1)
-    degrees = np.maximum(1.0, known[posts].sum(axis=1, dtype=np.float64) - uses[posts].sum(axis=1))
-    largest = np.abs(value[posts]).max(axis=1, initial=0.0)
-    errors = np.maximum(np.sqrt(unscaled * (residual / degrees)[:, None]), ROUNDING * largest[:, None])
+        left = -value[:, where_]
+        add_product(beta, each.first, each.column, block, left)
+        residual += (left**2 * known[:, where_]).sum(axis=1)
+    degrees = np.maximum(1.0, known.sum(axis=1, dtype=np.float64) - np.diff(each.first))
+    largest = np.abs(value).max(axis=1, initial=0.0)
+    scatter, rounding = np.sqrt(residual / degrees)[each.owner], ROUNDING * largest[each.owner]
+    errors = np.maximum(np.sqrt(unscaled) * scatter, rounding)
     beta[np.isnan(unscaled)] = np.nan
-    row_of = np.full(c.size, -1)
-    row_of[posts] = np.arange(len(posts))
-    mine = np.flatnonzero(row_of[c.post] >= 0)
-    estimate.weights[mine] = beta[row_of[c.post[mine]], c.column[mine]]
-    estimate.errors[mine] = errors[row_of[c.post[mine]], c.column[mine]]
-    estimate.biases[posts], estimate.bias_errors[posts] = beta[:, -1], errors[:, -1]
+    at = each.find(row[c.post], c.column)
+    mine = np.flatnonzero(at >= 0)
+    estimate.weights[mine], estimate.errors[mine] = beta[at[mine]], errors[at[mine]]
+    constant = each.first[1:] - 1
+    estimate.biases[posts], estimate.bias_errors[posts] = beta[constant], errors[constant]
     return estimate

@@ -23,6 +23,7 @@ from salhw_calibration.likelihood import likelihood, maximum
 from salhw_calibration.measuring import Progress, Record, State, realised, refuse_wrong, refused, rig
 from salhw_calibration.response import two_coefficients
 from salhw_calibration.results import instance_ids
+from salhw_calibration.summary import Summarised
 
 LEVELS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # biases of a sweep: activities of 12 to 88 %
 ROOM = 1.0  # what the correction of a bias may take
@@ -30,8 +31,8 @@ TRIALS = 10  # runs per level: what a target draws anew for each run, such as no
 SCALES = (0.4, 0.6, 0.75, 0.9, 1.0, 1.1, 1.3, 1.7, 2.5)  # of the time constant, at which the likelihood is looked at
 
 
-@dataclass(frozen=True, eq=False)
-class TransferFunctions:
+@dataclass(frozen=True, eq=False, repr=False)
+class TransferFunctions(Summarised):
     """The GLM neurons of each population, one by one (instance, neuron).
 
     A neuron that holds the bias b behaves as one of bias ``offset + slope * b`` should; nominal are 0 and 1. The
@@ -137,11 +138,11 @@ def reachable(target: Target) -> tuple[float, ...]:
     return levels if len(levels) > 1 else LEVELS
 
 
-@dataclass(frozen=True, eq=False)
-class PostsynapticPotentials:
+@dataclass(frozen=True, eq=False, repr=False)
+class PostsynapticPotentials(Summarised):
     """How long PSPs really last: per population of postsynaptic GLM neurons, (instance, neuron), the time constant over
-    the described one and its standard error; and per projection, (instance, post, pre), the ``weights`` and their
-    ``standard_errors`` at that time constant. NaN where nothing can be said."""
+    the described one and its standard error; and per projection, shaped as a session has its weights, the ``weights``
+    and their ``standard_errors`` at that time constant. NaN where nothing can be said."""
 
     ids: tuple[int, ...]
     scale: Mapping[str, FloatArray]
@@ -182,8 +183,8 @@ def postsynaptic_potentials(
         ids=instance_ids(chips, instances),
         scale={name: value for name, value in c.per_population(scale).items() if name in noisy},
         scale_errors={name: value for name, value in c.per_population(error).items() if name in noisy},
-        weights=c.matrices(weight),
-        standard_errors=c.matrices(weight_error),
+        weights=c.shaped(weight),
+        standard_errors=c.shaped(weight_error),
         provenance={**provenance, "source_hash": exe.source.content_hash, "duration_ms": duration},
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.io.files import write_figure
+from salhw.plots.look import BLACK, BLUE, COLOURS, GREY, RED, legend_beside, tidy
 from salhw_calibration.calibrating import Goals
 from salhw_calibration.calibration import Calibration
 from salhw_calibration.neurons import TransferFunctions
@@ -49,20 +50,21 @@ def _panels(names: Sequence[str], title: str, path: str | Path) -> Iterator[dict
 def _scatter(panel: Any, measured: EffectiveWeights, name: str, interval: tuple[Any, Any]) -> None:
     nominal, weight = measured.nominal[name], measured.weights[name]
     low, high = interval
-    colours = [f"C{k}" for k in range(10)]
     for k, identity in enumerate(measured.ids):
         known = np.isfinite(weight[k])
         bars = np.stack([weight[k] - low[k], high[k] - weight[k]])[:, known]
         panel.errorbar(
             nominal[k][known], weight[k][known], bars, fmt=".", markersize=4, elinewidth=0.6, alpha=0.8,
-            color=colours[k % 10], label=f"{identity}" if len(measured.ids) <= 5 else None,
+            color=COLOURS[k % len(COLOURS)], label=f"{identity}" if len(measured.ids) <= 5 else None,
         )  # fmt: skip
     both = np.concatenate([nominal[np.isfinite(weight)], weight[np.isfinite(weight)]])
     ends = [both.min(initial=0.0), both.max(initial=0.0)]
-    panel.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
-    panel.set(xlabel="nominal weight", ylabel="measured weight", title=name)
+    panel.plot(ends, ends, color=GREY, linewidth=0.8, zorder=0)
+    panel.set(xlabel="nominal weight", ylabel="measured weight")
+    tidy(panel, name)
     if 1 < len(measured.ids) <= 5:
-        panel.legend(title="instance", fontsize=7, title_fontsize=7, frameon=False)
+        on_chips = measured.provenance.get("chips") == [*measured.ids]
+        legend_beside(panel, "chip" if on_chips else "instance")
 
 
 def offsets_and_slopes(measured: TransferFunctions, path: str | Path) -> Path:
@@ -111,17 +113,28 @@ def _clouds(
                 known = np.isfinite(cloud.x) & np.isfinite(cloud.y)
                 x, x_errors, y, y_errors = (a[known] for a in (cloud.x, cloud.x_errors, cloud.y, cloud.y_errors))
                 panel.errorbar(
-                    x, y, y_errors, x_errors, fmt=".", markersize=4, elinewidth=0.6, alpha=0.7, color=f"C{k}",
+                    x, y, y_errors, x_errors, fmt=".", markersize=4, elinewidth=0.6, alpha=0.7, color=COLOURS[k],
                     label=cloud.label or None,
                 )  # fmt: skip
             for described in set(nominal[name]):
-                panel.plot(*described, "+", color="k", markersize=14, markeredgewidth=1.5, zorder=3, label="described")
+                panel.plot(
+                    *described, "+", color=BLACK, markersize=14, markeredgewidth=1.5, zorder=3, linestyle="none",
+                    label="described",
+                )  # fmt: skip
                 around = 0.1 * np.maximum(1.0, np.abs(described))  # exact targets leave nothing else to scale by
                 panel.update_datalim([described - around, described + around])
             panel.autoscale_view()
-            panel.set(xlabel=labels[0], ylabel=labels[1], title=name)
-            panel.legend(fontsize=7, frameon=False)
+            panel.set(xlabel=labels[0], ylabel=labels[1])
+            tidy(panel, name)
+        legend_beside(panel)  # the last stands for all
     return Path(path)
+
+
+ERRORS = {
+    "weight": "weights' relative errors", "bias": "biases' errors", "slope": "slopes' relative errors",
+    "sensor": "sensors' relative errors",
+}  # fmt: skip
+"""What ``Calibration.spread`` is the spread of."""
 
 
 def residuals(calibration: Calibration, goals: Goals, path: str | Path) -> Path:
@@ -134,18 +147,18 @@ def residuals(calibration: Calibration, goals: Goals, path: str | Path) -> Path:
         for name, panel in panels.items():
             before, after = (calibration.spread[f"{name} {when}"] for when in ("before", "after"))
             panel.vlines(at, after, before, color="0.8", linewidth=1.0, zorder=0)
-            for when, value, colour in (("before", before, "C3"), ("after", after, "C0")):
+            for when, value, colour in (("before", before, RED), ("after", after, BLUE)):
                 low, high = Deviations.from_array(calibration.moments[f"{name} {when}"]).limits((1.0 - SHOWN) / 2.0)
                 ends = np.nan_to_num(np.maximum([value - low, high - value], 0.0))
                 panel.errorbar(at, value, ends, fmt="o", color=colour, markersize=4, elinewidth=0.6, label=when)
             worse = [calibration.ids.index(entry.chip) for entry in verdicts[name].worse]
             if worse:
                 panel.plot(at[worse], after[worse], "o", color="k", markersize=9, fillstyle="none", label="got worse")
-            panel.axhline(getattr(goals, name), color="0.5", linewidth=0.8, linestyle=":", label="goal")
+            panel.axhline(getattr(goals, name), color=BLACK, linewidth=0.9, linestyle=":", label="goal")
             panel.set_xticks(shown, [str(calibration.ids[k]) for k in shown])
             top = 1.2 * max(np.max(before), np.max(after), getattr(goals, name))  # limits may be far above
-            panel.set(xlabel="chip", ylabel=f"spread of residuals, {name}", ylim=(0.0, top))
+            panel.set(xlabel="chip", ylabel=f"spread of the {ERRORS[name]}", ylim=(0.0, top))
             share = f", {calibration.summary[name]['yield']:.1%} calibrated" if verdicts[name].known else ""
-            panel.set_title(f"{name}: {verdicts[name].word}{share}", fontsize=9)
-            panel.legend(fontsize=7, frameon=False)
+            tidy(panel, f"{name}: {verdicts[name].word}{share}", size=9)
+        legend_beside(panel)  # the last stands for all
     return Path(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from salhw.description.connectivity import shape_of, synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
@@ -52,21 +52,33 @@ def by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
 
 
 def probing_network(net: Network, both: bool) -> Network:
-    """The same places with weights large enough to be measured, of alternating signs if the target has ``both``, and
-    biases of zero; no stimuli, unless sources need them to spike."""
+    """The same places with weights large enough to be measured, half of a neuron's of either sign if the target has
+    ``both``, and biases of zero; no stimuli, unless sources need them to spike."""
     noisy = {p.name for p in stochastic(net)}
     if not noisy:
         raise refused(
             "SAL803", "populations", "no GLM neurons", "GLM neurons", "calibrate with a network that has some"
         )
     projections = []
-    for p in net.projections:
+    for k, p in enumerate(net.projections):
         post, pre, position = synapses(p.weights, *net.ends(p.name))
         weight = np.zeros(shape_of(p.weights, *net.ends(p.name)[:2]))
         size = min(LARGEST, INPUT / np.sqrt(np.bincount(post).max(initial=1)))
-        weight.reshape(-1)[position] = np.where((post + pre) % 2 == 0, size, -size) if both else size
+        weight.reshape(-1)[position] = size * _signs(post, pre, seed=k) if both else size
         fresh = weight if weight.ndim == 2 else p.weights.with_weights(weight)
-        projections.append(p.replace(weights=fresh))
+        projections.append(p.replace(weights=fresh, plasticity=()))
     populations = [p.replace(neuron=p.neuron.replace(bias=0.0)) if p.name in noisy else p for p in net.populations]
     stimuli = tuple(s for s in net.stimuli if s.population not in noisy)
     return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli))
+
+
+def _signs(post: IntArray, pre: IntArray, seed: int) -> FloatArray:
+    """1 or -1 at random, (synapse,), equally many for a neuron from lower neurons, and from higher ones.
+
+    A regular pattern such as a chess board makes neurons take sides: some drive each other up and the others down, the
+    more of them the further, until they tell nothing. At random there is no such mode.
+    """
+    order = np.lexsort((np.random.default_rng(seed).random(len(post)), pre < post, post))
+    signs = np.empty(len(post))
+    signs[order] = np.resize([1.0, -1.0], len(post))
+    return signs

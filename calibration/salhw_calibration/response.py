@@ -15,8 +15,8 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
 from salhw_calibration.circuit import Columns, MeasuredCircuit
 from salhw_calibration.kinds import EXPONENTIAL, measured_psp
-from salhw_calibration.likelihood import BLOCK, regression
 from salhw_calibration.measuring import Record
+from salhw_calibration.regression import BLOCK, Coefficients, regression
 from salhw_calibration.results import Estimate
 
 SLOW = 10.0  # the slow trace of STDWI, in units of the fast one
@@ -95,17 +95,20 @@ def stdwi(c: MeasuredCircuit, record: Record) -> Estimate:
     W = 1 would make of it to first order: the covariance of the difference with the PSPs, times the neuron's gain
     d ln(rate) / du. So it is biased where exp(W) is far from 1 + W.
     """
-    from salhw_calibration.jit import traces
+    from salhw_calibration.jit import add_moments, traces
 
     r = regression(c, record)
     estimate = Estimate.unknown(len(c.post), c.size)
     if not len(c.columns):
         return estimate
-    some = [int(np.argmax(c.column == k)) for k in range(len(c.columns))]
-    fast = np.array([c.kernel(s).tau_syn / c.net.dt for s in some])
+    row = c.row_of(r.posts)
+    mine = np.flatnonzero(row[c.post] >= 0)
+    each = Coefficients.of(len(r.posts), row[c.post[mine]], c.column[mine])
+    some = np.unique(c.column, return_index=True)[1]
+    fast = np.array([c.kernel(int(s)).tau_syn / c.net.dt for s in some])
     kinds = (c.columns, _exponential(c.columns, fast), _exponential(c.columns, SLOW * fast))
     carry = [np.zeros((len(c.columns), 2)) for _ in kinds]
-    total, square = np.zeros((len(r.posts), len(c.columns))), np.zeros((len(r.posts), len(c.columns)))
+    total, square = np.zeros((2, len(each.column)))
     mean, product = np.zeros((2, len(c.columns))), np.zeros(len(c.columns))
     for begin in range(0, record.steps, BLOCK):
         size = min(BLOCK, record.steps - begin)
@@ -114,26 +117,24 @@ def stdwi(c: MeasuredCircuit, record: Record) -> Estimate:
             traces(record.raster, kind, state, begin, block)
         difference = quick - slow
         spikes = r.spikes[:, begin : begin + size].astype(np.float64)
-        total += spikes @ difference.T
-        square += spikes @ (difference**2).T
+        for values, sums in ((difference, total), (difference**2, square)):
+            add_moments(spikes, each.first, each.column, values, sums)
         mean += np.stack([difference.sum(axis=1), psp.sum(axis=1)]) / record.steps
         product += (difference * psp).sum(axis=1) / record.steps
-    count = r.spikes.sum(axis=1, dtype=np.int64)[:, None]
-    row = np.full(c.size, -1)
-    row[r.posts] = np.arange(len(r.posts))
-    mine = np.flatnonzero(row[c.post] >= 0)
-    at = row[c.post[mine]], c.column[mine]
+    count = r.spikes.sum(axis=1, dtype=np.int64)
     with np.errstate(all="ignore"):
-        share = count / r.deciding.sum(axis=1, dtype=np.int64)[:, None]
-        exact = c.exact[r.posts][:, None] != 0
-        relative = np.where(exact, -np.log1p(-share) * (1.0 - share) / share, 1.0 - share)  # d ln(p) / du
-        gain = relative / (1.0 + (c.refractory[r.posts][:, None] - 1) * share)  # d ln(rate) / du
-        unit = (product - mean[0] * mean[1]) * gain
+        share = count / r.deciding.sum(axis=1, dtype=np.int64)
+        relative = np.where(c.exact[r.posts] != 0, -np.log1p(-share) * (1.0 - share) / share, 1.0 - share)
+        gain = relative / (1.0 + (c.refractory[r.posts] - 1) * share)  # d ln(rate) / du; relative is d ln(p) / du
+        unit = (product - mean[0] * mean[1])[each.column] * gain[each.owner]
+        count = count[each.owner]
         average = total / count
         spread = np.sqrt(np.maximum(square / count - average**2, 0.0) / count)
-        weights, errors = ((average - mean[0]) / unit)[at], (spread / np.abs(unit))[at]
+        weights, errors = (average - mean[0, each.column]) / unit, spread / np.abs(unit)
     sound = np.isfinite(weights) & (errors > 0.0)
-    estimate.weights[mine], estimate.errors[mine] = np.where(sound, weights, np.nan), np.where(sound, errors, np.nan)
+    at = each.find(row[c.post[mine]], c.column[mine])
+    for into, found in ((estimate.weights, weights), (estimate.errors, errors)):
+        into[mine] = np.where(sound, found, np.nan)[at]
     return estimate
 
 

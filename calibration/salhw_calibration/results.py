@@ -12,6 +12,7 @@ from salhw.description.fields import FloatArray, Model
 from salhw.diagnostics.arguments import checked_ids, known_name
 from salhw.substrate.chip import Chip
 from salhw_calibration.measuring import MeasurementError, level_of
+from salhw_calibration.summary import Summarised
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,14 +61,15 @@ def as_plain(result: Any) -> dict[str, Any]:
     return {field.name: plain(getattr(result, field.name)) for field in fields(result)}
 
 
-@dataclass(frozen=True, eq=False)
-class EffectiveWeights:
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectiveWeights(Summarised):
     """Measured weights, in the description's units (docs/calibration.md).
 
     Args:
         method: how they were measured.
         ids: the instances' (or chips') ids.
-        weights, standard_errors: per projection, (instance, post, pre), dimensionless; NaN where there is no synapse,
+        weights, standard_errors: per projection in the shape in which a session reads its weights, (instance, post,
+            pre) or, of ``Sparse`` and ``OneToOne``, (instance, synapse); dimensionless. NaN where there is no synapse,
             or where the measurement does not determine its weight.
         nominal: what the chips held while they were measured, in the same shape.
         biases, bias_errors: per population, (instance, neuron), dimensionless; NaN where the method does not say.
@@ -99,11 +101,12 @@ class EffectiveWeights:
         }
 
     def to_xarray(self, projection: str) -> xr.Dataset:
-        """One projection as labelled arrays ``weight``, ``standard_error``, ``nominal`` over instance, post, pre."""
+        """One projection as labelled arrays ``weight``, ``standard_error``, ``nominal`` over instance, post and pre,
+        or over instance and synapse."""
         import xarray as xr
 
         known_name("projection", projection, self.weights, kind=MeasurementError)
-        dims = ("instance", "post", "pre")
+        dims = ("instance", "post", "pre") if self.weights[projection].ndim == 3 else ("instance", "synapse")
         values = {"weight": self.weights, "standard_error": self.standard_errors, "nominal": self.nominal}
         data = {name: (dims, of[projection]) for name, of in values.items()}
         return xr.Dataset(data, coords={"instance": list(self.ids)}, attrs={"method": self.method})

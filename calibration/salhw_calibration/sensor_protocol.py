@@ -116,10 +116,12 @@ class SensorProtocol:
         return self.compiled(self.forced(net, [(drive, k * period, active) for k in range(count)], seed)), period
 
     def _alone(self, rule: PairSTDP, branch: int, period: float) -> PairSTDP:
-        """A rule with one of its branches, of amplitude 1."""
+        """A rule with one of its branches, of amplitude 1. One that learns on the spike does so here, too, where the
+        target has that: its periods may be too short to measure in."""
         schedules = self.exe.target.plasticity.get(rule.kind, {}).get("update", ())
-        every = isinstance(schedules, tuple) and "every" in schedules
-        update = f"every {number(period)} ms" if every else "spike" if rule.period else rule.update
+        known = schedules if isinstance(schedules, tuple) else ()
+        on_spike = "every" not in known or (rule.update == "spike" and "spike" in known)
+        update = ("spike" if rule.period else rule.update) if on_spike else f"every {number(period)} ms"
         sides = {side: getattr(rule, side).replace(amplitude=float(k == branch)) for k, side in enumerate(BRANCHES)}
         return rule.replace(**sides, learning_rate=self.rate, update=update, bounds=None)
 

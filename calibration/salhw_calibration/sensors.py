@@ -18,6 +18,7 @@ from salhw_calibration.measuring import MeasurementError, Progress, level_of, re
 from salhw_calibration.pair_fit import Fit, Listed, Trains, fit, listed, of_projection, shape_and_slope
 from salhw_calibration.results import instance_ids
 from salhw_calibration.sensor_protocol import Block, SensorProtocol, block
+from salhw_calibration.summary import Summarised
 
 PILOT = 0.02  # share of the recording that counts pairs without learning, so that updates hold as many as they can
 
@@ -30,10 +31,11 @@ class Lags:
     share: FloatArray
 
 
-@dataclass(frozen=True, eq=False)
-class CorrelationSensors:
-    """What synapses make of pairs, per plastic projection, (instance, branch, post, pre), the causal branch first. NaN
-    where there is no synapse, or where the pairs do not tell.
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrelationSensors(Summarised):
+    """What synapses make of pairs, per plastic projection, (instance, branch, post, pre), the causal branch first, or
+    (instance, branch, synapse) where a session has its weights as a list. NaN where there is no synapse, or where the
+    pairs do not tell.
 
     Args:
         ids: the instances' (or chips') ids.
@@ -69,8 +71,8 @@ class CorrelationSensors:
         return np.asarray(t.ppf(0.5 + level_of(level) / 2, np.maximum(self.freedom[projection], 1.0)))
 
     def efficacy(self, projection: str, lags: Lags) -> tuple[FloatArray, FloatArray]:
-        """What pairs with these lags add up to, over what they should, and its standard error, (instance, branch, post,
-        pre).
+        """What pairs with these lags add up to, over what they should, and its standard error, shaped as
+        ``amplitude``.
 
         The one number by which an amplitude can be corrected, because the time constant of a sensor is what it is: with
         the amplitude divided by it, all synapses and branches make the same of these pairs.
@@ -207,13 +209,12 @@ def _result(
     c = protocol.circuit
 
     def each(part: str, *index: int) -> dict[str, FloatArray]:
-        matrices = {}
+        whole = np.full((len(ids), 2, len(c.post)), np.nan)
         for name in protocol.rules:
-            whole = np.full((len(ids), 2, len(c.post)), np.nan)
             for branch, of in enumerate(fits):
                 whole[:, branch, of_projection(c, name)] = getattr(of[name], part)[index]
-            matrices[name] = c.matrices(whole)[name]
-        return matrices
+        arrays = c.shaped(whole)
+        return {name: arrays[name] for name in protocol.rules}
 
     tau, log_errors = each("tau"), each("errors", 1)
     return CorrelationSensors(

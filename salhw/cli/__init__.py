@@ -13,13 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from salhw import __version__
+from salhw.cli.compare import register as register_compare
 from salhw.cli.conformance import register as register_conformance
 from salhw.cli.demo import register as register_demo
 from salhw.cli.export import register as register_export
+from salhw.cli.fit import register as register_fit
 from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
 from salhw.cli.network_settings import built, settings
+from salhw.cli.pictures import drawn, picture_place
 from salhw.cli.places import Force, saved, writable
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import (
@@ -35,6 +38,7 @@ from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
 from salhw.cli.streams import standard_streams
+from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
@@ -44,7 +48,7 @@ from salhw.diagnostics import explain as explanation_of
 from salhw.io.description import save as save_network
 from salhw.io.files import is_file
 from salhw.io.recording_file import save as save_recording
-from salhw.registry import Builder, builder, builders, resolve, summary, targets
+from salhw.registry import Builder, builder, builders, summary, targets
 from salhw.session.backend import Session
 from salhw.session.executable import Report
 from salhw.session.recording import Recording
@@ -117,6 +121,8 @@ def _network(net: str, given: list[str] | None = None) -> Network:
     return Network.load(path)
 
 
+register_compare(app, _network)
+register_fit(app, _network)
 register_export(app, _network)
 register_measure(app, _network)
 register_demo(app)
@@ -182,13 +188,16 @@ def target_row(entry: dict[str, Any]) -> list[str]:
 def check(
     net: Net,
     target: TargetName = "reference",
+    options: Options = None,
+    fit: Fit = False,
     calibration: CalibrationFile = None,
     given: Settings = None,
     json: Json = False,
 ) -> None:
     """Say whether a target can hold a network: the compile report, or everything that stands against it."""
     with reported(json):
-        report = compile(_network(net, given), target, calibration=loaded(calibration)).report
+        wanted = chosen_target(target, options)
+        report = compile(_network(net, given), wanted, calibration=loaded(calibration), fit=fit).report
         if json:
             print_json(report.as_dict())
         else:
@@ -205,16 +214,21 @@ def run(
     chip: OneChip = None,
     chips: SomeChips = None,
     wafer: Wafer = 0,
+    options: Options = None,
+    fit: Fit = False,
     calibration: CalibrationFile = None,
     given: Settings = None,
-    out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording.")] = None,
+    out: Annotated[Path | None, typer.Option(help="HDF5 file for the recording; its picture goes beside.")] = None,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Save a picture beside the recording.")] = True,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Compile a network, run it, and tell rates and weights; the recording goes to --out."""
+    """Compile a network, run it, and tell rates and weights; the recording and its picture go to --out."""
     with reported(json):
         path = writable(out, force, ".h5", ".hdf5") if out else None
-        executable = compile(_network(net, given), resolve(target), calibration=loaded(calibration))
+        picture = picture_place(path, force) if path and plot else None
+        wanted = chosen_target(target, options)
+        executable = compile(_network(net, given), wanted, calibration=loaded(calibration), fit=fit)
         picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
         with executable.open(instances=instances, chips=picked, seed=seed) as session:
             with progress_bar(f"{executable.source.name} on {target}") as progress:
@@ -223,13 +237,21 @@ def run(
             weights = {name: _synaptic(executable.network, name, session) for name in names}
         if path:
             saved(lambda place: save_recording(recording, place, new=not force), path)
+        failure = drawn(recording, executable.source, picture, new=not force) if picture else ""
+        picture = None if failure else picture
         result = _run_result(executable.network, executable.report, recording, weights)
         if json:
-            print_json(result | {"out": str(path) if path else None})
+            files = {"out": str(path) if path else None, "picture": str(picture) if picture else None}
+            print_json(result | files | ({"picture_failed": failure} if failure else {}))
         else:
+            for change in executable.report.changes:
+                print_wrapped(f"changed: {change}", width(), "  ")
             _print_run(result)
             if path:
-                typer.echo(f"The recording is in {path}; salhw.Recording.load({str(path)!r}) reads it.")
+                also = f", its picture in {picture}" if picture else ""
+                typer.echo(f"The recording is in {path}{also}; salhw.Recording.load({str(path)!r}) reads it.")
+                if failure:
+                    typer.echo(f"No picture could be saved: {failure}", err=True)
             else:
                 typer.echo("The recording was not saved: --out FILE.h5 does.")
 

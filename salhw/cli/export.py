@@ -13,6 +13,7 @@ import typer
 from salhw.cli.places import Force, writing_into
 from salhw.cli.report import print_json, reported
 from salhw.cli.settings import Settings
+from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, file_error
@@ -85,6 +86,8 @@ def register(app: typer.Typer, network: Any) -> None:
         out: Annotated[Path, typer.Option(help="The folder to write to.")],
         duration: Annotated[float, typer.Option(help="Biological time in ms that the program runs.")] = 10_000.0,
         seed: Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")] = 0,
+        options: Options = None,
+        fit: Fit = False,
         given: Settings = None,
         force: Force = False,
         json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
@@ -92,7 +95,7 @@ def register(app: typer.Typer, network: Any) -> None:
         """Write a network as a program in its target's own language, which runs without salhw."""
         with reported(json):
             described: Network = network(net, given)
-            executable = compile(described, target)
+            executable = compile(described, chosen_target(target, options), fit=fit)
             files = write(executable, out, duration=duration, seed=seed, force=force)
             names = [str(path.relative_to(out)) for path in files]
             runs = how_to_run(files)
@@ -100,6 +103,8 @@ def register(app: typer.Typer, network: Any) -> None:
                 report = executable.report.as_dict()
                 print_json({"files": [str(path) for path in files], "run": runs, "report": report})
                 return
+            for change in executable.report.changes:
+                typer.echo(f"changed: {change}")
             typer.echo(f"{described.name} for {target}, in {out}: {', '.join(names)}")
             if runs:
                 readme = next((name for name in names if name.startswith("README")), None)

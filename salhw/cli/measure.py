@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,13 +14,15 @@ from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import print_json, print_table, reported
 from salhw.cli.settings import Settings
+from salhw.cli.target_options import Fit, Options, chosen_target, fitted
 from salhw.compiler.pipeline import compile
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
 from salhw.machine import CHIP, NOTHING, Memory, refuse_instances
-from salhw.registry import measuring, resolve
+from salhw.registry import measuring
 from salhw.session.calibration import Calibration
+from salhw.session.changes import Change
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -52,12 +54,22 @@ def chosen(
         return target.sample_chips(1, wafer, first=chip)
     if chips is None:
         return target.sample_chips(1, wafer) if wafer else None
+    first, last = chip_range(chips)
+    refuse_instances(replace(memory, each=memory.each + CHIP), last - first, "chips")
+    return target.sample_chips(last - first, wafer, first=first)
+
+
+def chip_range(chips: str) -> tuple[int, int]:
+    """The first of the chips A:B, and the first after them.
+
+    Raises:
+        DescriptionError: no range.
+    """
     ends = re.fullmatch("([0-9]{1,18}):([0-9]{1,18})", chips)
     first, last = (int(end) for end in ends.groups()) if ends else (0, 0)
     if first >= last:
         raise _no_range("chips", chips, "A:B with whole numbers A < B")
-    refuse_instances(replace(memory, each=memory.each + CHIP), last - first, "chips")
-    return target.sample_chips(last - first, wafer, first=first)
+    return first, last
 
 
 def _no_range(path: str, asked: str, supported: str) -> DescriptionError:
@@ -65,10 +77,14 @@ def _no_range(path: str, asked: str, supported: str) -> DescriptionError:
     return DescriptionError("DescriptionError: which chips?", [finding])
 
 
-def _answer(result: Mapping[str, Any], out: Path, json: bool) -> None:
+def _answer(result: Mapping[str, Any], out: Path, json: bool, changes: Sequence[Change]) -> None:
+    """What was measured, and what was changed in the network before."""
     if json:
-        print_json({**result["data"], "files": [str(out / name) for name in result["files"]]})
+        told = {"changes": [change.as_dict() for change in changes]} if changes else {}
+        print_json({**result["data"], **told, "files": [str(out / name) for name in result["files"]]})
         return
+    for change in changes:
+        typer.echo(f"changed: {change}")
     print_table(result["title"], result["columns"], result["rows"], numbers=range(1, len(result["columns"])))
     typer.echo(f"In {out}: {', '.join(result['files'])}")
 
@@ -95,6 +111,8 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
         method: Annotated[
             str | None, typer.Option(help="How, where there are several ways; the recommended one by default.")
         ] = None,
+        options: Options = None,
+        fit: Fit = False,
         calibration: CalibrationFile = None,
         seed: Seed = 0,
         out: Annotated[Path, typer.Option(help="Folder for numbers and pictures.")] = Path("salhw-measure"),
@@ -109,14 +127,15 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
                 supported, fix = f"one of {', '.join(known)}", nearest(what, known)
                 finding = Diagnostic("SAL821", "measure", repr(what), supported, fix)
                 raise DescriptionError(f"DescriptionError: cannot measure {what!r}", [finding])
-            executable = compile(network(net, given), resolve(target), calibration=loaded(calibration))
+            wanted = chosen_target(target, options)
+            executable = compile(network(net, given), wanted, calibration=loaded(calibration), fit=fit)
             picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
             bar = progress_bar(f"{what} of {executable.source.name} on {target}")
             with writing_into(out, (f"{what}.json", f"{what}.png"), force), bar as progress:
                 result = known[what](
                     executable, chips=picked, duration=duration, seed=seed, method=method, out=out, progress=progress
                 )
-            _answer(result, out, json)
+            _answer(result, out, json, executable.report.changes)
 
     @app.command()
     def calibrate(
@@ -129,6 +148,8 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
         chip: OneChip = None,
         chips: SomeChips = None,
         wafer: Wafer = 0,
+        options: Options = None,
+        fit: Fit = False,
         duration: Duration = 100_000.0,
         seed: Seed = 0,
         given: Settings = None,
@@ -136,10 +157,13 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
     ) -> None:
         """Measure chips at the places that a network takes, and save what makes them do what it describes."""
         with reported(json):
-            described, resolved = None if net is None else network(net, given), resolve(target)
+            described, resolved = None if net is None else network(net, given), chosen_target(target, options)
+            made = None if described is None else fitted(described, resolved, fit)
+            if made is not None:
+                described, resolved = made.network, made.target
             picked = chosen(resolved, chip, chips, wafer) or resolved.sample_chips(1, wafer)
             with writing_into(out), progress_bar(f"calibrating {len(picked)} chips of {target}") as progress:
                 result = measuring().calibrate(
                     resolved, picked, described, duration=duration, seed=seed, out=out, progress=progress
                 )
-            _answer(result, out, json)
+            _answer(result, out, json, made.changes if made else ())

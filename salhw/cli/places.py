@@ -31,7 +31,7 @@ def writable(path: Path, force: bool, *suffixes: str) -> Path:
     Raises:
         FileError: its suffix stands for another kind; it exists and ``force`` is not set; or there is no such folder.
     """
-    if _is_device(path):
+    if is_device(path):
         return path
     if os.path.isdir(path):  # noqa: PTH112  # pathlib's raises for impossible names
         raise file_error(path, "a directory", "the name of a file")
@@ -47,7 +47,7 @@ def writable(path: Path, force: bool, *suffixes: str) -> Path:
     return path
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
     """Whether something is there that is written to rather than replaced: /dev/null, a pipe."""
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112, PTH113
 

@@ -29,7 +29,21 @@ from salhw.substrate.target import Target
 
 def check(net: Network, target: Target) -> list[Diagnostic]:
     """Everything in ``net`` that ``target`` does not have, as diagnostics; paths as in ``consistency``. The first thing
-    that a fix says is accepted when followed."""
+    that a fix says is accepted when followed; options of the target that mend it, too, are named last."""
+    findings = _check(net, target)
+    others: dict[tuple[str, str], str] = {}
+    for name, option in target.options.items() if findings else ():
+        for choice in (choice for choice in option.declares if choice != str(option.value)):
+            left = {(f.code, f.path) for f in _check(net, target.with_options(**{name: choice}))}
+            fix = f'target.with_options({name}="{choice}")'
+            others |= {place: fix for f in findings if (place := (f.code, f.path)) not in left}
+    return [
+        replace(f, fix=f"{f.fix}, or {others[f.code, f.path]}") if (f.code, f.path) in others else f for f in findings
+    ]
+
+
+def _check(net: Network, target: Target) -> list[Diagnostic]:
+    """See ``check``; of the target as its options are."""
     parts = {"stimuli": (net.stimuli, target.stimuli), "probes": (net.probes, target.probes)}
     return [
         *_network(net, target),

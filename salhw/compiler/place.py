@@ -17,7 +17,10 @@ def place(net: Network, target: Target) -> tuple[Placement, list[Diagnostic]]:
     size = {p.name: p.size for p in net.populations}
     demand = {
         "neurons": {f"populations.{name}": neurons for name, neurons in size.items()},
-        "synapses": {f"projections.{p.name}": count(p.weights, *net.ends(p.name)) for p in net.projections},
+        "synapses": {
+            f"projections.{p.name}": target.synapses_per_weight.get(p.name, 1) * count(p.weights, *net.ends(p.name))
+            for p in net.projections
+        },
     }
     findings = [
         finding
@@ -25,7 +28,8 @@ def place(net: Network, target: Target) -> tuple[Placement, list[Diagnostic]]:
         for finding in _overflow(resource, demand.get(resource, {}), available)
     ]
     first = dict(zip(size, accumulate(size.values(), initial=0), strict=False))
-    return Placement(first, {name: sum(counts.values()) for name, counts in demand.items()}), findings
+    used = {name: sum(counts.values()) for name, counts in demand.items()}
+    return Placement(first, used, target.synapses_per_weight), findings
 
 
 def _overflow(resource: str, counts: dict[str, int], available: int) -> list[Diagnostic]:

@@ -21,7 +21,9 @@ def quantise(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
     Unquantised targets get the network as it is."""
     if target.weight_bits is None or not isinstance(target.projections.get("weights"), Range):
         return net, []
-    rounded = [_round(net, projection, *_levels_on(target, projection.name)) for projection in net.projections]
+    rounded = [
+        _round(net, projection, *weight_levels(target.scaled_for(projection.name))) for projection in net.projections
+    ]
     findings = [finding for _, finding in rounded if finding is not None]
     return (net.replace(projections=tuple(p for p, _ in rounded)) if findings else net), findings
 
@@ -38,11 +40,15 @@ def levels(weight_range: Range, bits: int) -> tuple[float, int, int]:
     return step, ceil(weight_range.min / step - 1e-9), floor(weight_range.max / step + 1e-9)
 
 
-def _levels_on(target: Target, projection: str) -> tuple[float, int, int]:
-    weight_range = target.scaled_for(projection).projections["weights"]
-    assert isinstance(weight_range, Range)
-    assert target.weight_bits is not None
-    return levels(weight_range, target.weight_bits)
+def weight_levels(target: Target, bits: int | None = None) -> tuple[float, int, int]:
+    """(step, lowest, highest) of the weights that a target with a range of them holds, as ``levels`` has them; ``bits``
+    where it declares none. The synapses that a weight may take together hold the sums of their levels."""
+    limits, count = target.projections["weights"], target.max_synapses_per_weight
+    assert isinstance(limits, Range)
+    bits = target.weight_bits or bits
+    assert bits is not None
+    step, low, high = levels(Range(min=limits.min / count, max=limits.max / count), bits)
+    return step, count * low, count * high
 
 
 def _round(

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from salhw.conformance.model import Figure, Outcome
 from salhw.conformance.report import ConformanceReport
+from salhw.diagnostics.html import table
 
 MARKS = {"pass": "✓", "fail": "✗", "known": "≈", "unsupported": "–", "unavailable": "?"}
 MEANINGS = {
@@ -28,7 +29,6 @@ def render(reports: Sequence[ConformanceReport]) -> str:
     """The page of one or many reports."""
     labels = _labels(reports)
     title = "Conformance of " + ", ".join(dict.fromkeys(report.target for report in reports))
-    template = files("salhw.conformance").joinpath("page.html").read_text(encoding="utf-8")
     parts = {
         "title": escape(title),
         "summary": "".join(_summary(label, report) for label, report in zip(labels, reports, strict=True)),
@@ -38,9 +38,16 @@ def render(reports: Sequence[ConformanceReport]) -> str:
             _details(k, label, report) for k, (label, report) in enumerate(zip(labels, reports, strict=True))
         ),
     }
-    for name, text in parts.items():
-        template = template.replace(f"<!--{name}-->", text)
-    return template
+    return page("salhw.conformance", parts)
+
+
+def page(package: str, parts: Mapping[str, str]) -> str:
+    """The ``page.html`` of a package with its parts filled in, in the style that all pages share."""
+    text = files(package).joinpath("page.html").read_text(encoding="utf-8")
+    style = files("salhw.conformance").joinpath("page.css").read_text(encoding="utf-8")
+    for name, part in {"style": style, **parts}.items():
+        text = text.replace(f"<!--{name}-->", part)
+    return text
 
 
 def _mark(outcome: str) -> str:
@@ -144,18 +151,12 @@ def _detail(identity: str, label: str, outcome: Outcome) -> str:
 def _data(figure: Figure) -> str:
     """The figure's numbers, below it; a long one is thinned out."""
     step = max(1, -(-len(figure.x) // ROWS))
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in (figure.xlabel, *figure.curves))
-    rows = "".join(
-        "<tr>"
-        + "".join(f"<td>{value:.4g}</td>" for value in (figure.x[k], *(c[k] for c in _full(figure).values())))
-        + "</tr>"
-        for k in range(0, len(figure.x), step)
-    )
+    columns = (figure.x, *_full(figure).values())
+    rows = [[f"{column[k]:.4g}" for column in columns] for k in range(0, len(figure.x), step)]
+    numbers = table(rows, (figure.xlabel, *figure.curves), css="data", most=None)
     thinned = f", one in {step} shown" if step > 1 else ""
     return (
-        f"<details><summary>data ({len(figure.x)} rows{thinned})</summary>"
-        f'<div class="scroll"><table class="data"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-        "</details>"
+        f'<details><summary>data ({len(figure.x)} rows{thinned})</summary><div class="scroll">{numbers}</div></details>'
     )
 
 

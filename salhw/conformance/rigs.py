@@ -20,7 +20,7 @@ from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron, Source
 from salhw.description.parts import Population, Projection
-from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity import PairSTDP, PlasticityRule
 from salhw.description.probes import Probe, Spikes
 from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
 from salhw.description.windows import Window
@@ -28,6 +28,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import Address, item_at
 from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import on_chip
 
 LOW, HIGH = -12.0, 20.0  # a bias that silences a neuron, and an input that makes it spike
 VOLLEYS, APART = 5, 40  # forced spikes per run of a relay, and the steps between them
@@ -118,34 +119,47 @@ def kernel(lab: Lab) -> Kernel:
 
 
 def rule(
-    lab: Lab, *, learning_rate: float = 0.1, causal: float = 1.0, anticausal: float = 1.0, **wishes: Any
+    lab: Lab,
+    *,
+    learning_rate: float = 0.1,
+    causal: float = 1.0,
+    anticausal: float = 1.0,
+    host: bool = False,
+    **wishes: Any,
 ) -> PairSTDP:
-    """A plasticity rule with windows 10 steps wide.
+    """A plasticity rule with windows 10 steps wide; of the target's ``host`` if that is wished for.
 
     Raises:
         Undeclared: the target has no rule, or no window.
-    """
+    """  # fmt: skip
     target = lab.target
-    if "PairSTDP" not in target.plasticity:
-        raise missing("plasticity", "PairSTDP", [*target.plasticity])
+    rules, of_rules = (target.host, target.host) if host else (target.plasticity, target.windows)
+    if "PairSTDP" not in rules:
+        raise missing("plasticity", "PairSTDP", [*rules])
     windows = ("Exponential", "Triangular")
     for kind in windows:
-        if kind in target.windows:
+        if kind in of_rules:
             branches = {
-                name: fitted(
-                    Window.members[kind], target.windows[kind], lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt}
-                )
+                name: fitted(Window.members[kind], of_rules[kind], lab.dt, {"amplitude": amplitude, "tau": 10 * lab.dt})
                 for name, amplitude in (("causal", causal), ("anticausal", anticausal))
             }
             wishes = {"learning_rate": learning_rate, "pairing": "nearest_restricted", "update": "spike"} | wishes
-            return fitted(PairSTDP, target.plasticity["PairSTDP"], lab.dt, wishes, **branches)
-    raise missing("windows", " or ".join(windows), [*target.windows])
+            made: PairSTDP = fitted(PairSTDP, rules["PairSTDP"], lab.dt, wishes, **branches)
+            return made.replace(execution="host") if host else made
+    raise missing("windows", " or ".join(windows), [*of_rules])
+
+
+def described_range(lab: Lab) -> Range:
+    """What weights may be described as."""
+    declared = lab.target.projections.get("weights")
+    return declared if isinstance(declared, Range) else Range(min=-1e6, max=1e6)
 
 
 def weight_range(lab: Lab) -> Range:
-    """What weights may be."""
-    declared = lab.target.projections.get("weights")
-    return declared if isinstance(declared, Range) else Range(min=-1e6, max=1e6)
+    """What weights may be in every session: where several synapses of the hardware may make a weight together, the
+    share of one of them, which every network has."""
+    described, share = described_range(lab), 1.0 / lab.target.max_synapses_per_weight
+    return Range(min=share * described.min, max=share * described.max)
 
 
 def forms(lab: Lab) -> tuple[str, ...]:
@@ -161,7 +175,7 @@ def connected(lab: Lab, matrix: FloatArray, *, recurrent: bool = False) -> Conne
         Undeclared: no form holds them.
     """
     allowed = forms(lab)
-    matrix = np.asarray(within(weight_range(lab), matrix), dtype=np.float64)
+    matrix = np.asarray(within(described_range(lab), matrix), dtype=np.float64)
     if recurrent:
         matrix = np.where(np.eye(len(matrix), dtype=np.bool_), 0.0, matrix)
     synapses = matrix[~np.eye(len(matrix), dtype=np.bool_)] if recurrent else matrix
@@ -297,9 +311,15 @@ def resolution(lab: Lab) -> float:
     """How far a weight may be from the one that was written: half a step where the target has weight bits."""
     if lab.target.weight_bits is None:
         return 1e-9
-    from salhw.compiler.quantise import levels
+    from salhw.compiler.quantise import weight_levels
 
-    return 0.5 * levels(weight_range(lab), lab.target.weight_bits)[0] * (1 + 1e-9)
+    return 0.5 * weight_levels(lab.target)[0] * (1 + 1e-9)
+
+
+def written_by_host(lab: Lab, rule: PlasticityRule) -> float:
+    """How far a weight may be from what a rule makes of it because the host writes it: half a step of the weight bits,
+    where it does and the target has them; 0 where the target itself learns."""
+    return 0.0 if on_chip(rule, lab.target) or lab.target.weight_bits is None else resolution(lab)
 
 
 def capability_of(lab: Lab, net: Network, address: Address) -> Capability:

@@ -85,14 +85,23 @@ def total_variation(counts: npt.ArrayLike, expected: npt.ArrayLike, margin: floa
     off = (observed - total * target) / total.mean()  # linear in the counts: the mean is exact, whatever the totals
     mean, covariance = off.mean(axis=0), np.cov(off.T) / len(off)
     raw = 0.5 * float(np.abs(mean).sum())
-    strongest = np.linalg.eigh(covariance)[1][:, -1]
-    signs = [np.where(v >= 0, 0.5, -0.5) for v in (mean, strongest)]
-    error = max(float(np.sqrt(s @ covariance @ s)) for s in signs)
-    floor = 0.5 * np.sqrt(2 / np.pi) * float(np.sqrt(np.diag(covariance)).sum())
+    error = 0.5 * max(float(np.sqrt(s @ covariance @ s)) for s in signs_of(mean, covariance))
+    floor = 0.5 * sampling_floor(covariance)
     if error <= ROUNDING**2:
         return Equivalence(raw, 0.0, margin, 0.0 if raw <= margin else 1.0)
     p = float(stats.t.sf((margin - raw) / error, len(off) - 1))
     return Equivalence(max(0.0, raw - floor), error, margin, p)
+
+
+def signs_of(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The signs of the observed deviations, and of the strongest common fluctuation."""
+    first, second = (np.where(v >= 0, 1.0, -1.0) for v in (mean, np.linalg.eigh(covariance)[1][:, -1]))
+    return first, second
+
+
+def sampling_floor(covariance: FloatArray) -> float:
+    """The mean of the sum of absolute deviations where nothing deviates."""
+    return float(np.sqrt(2 / np.pi) * np.sqrt(np.maximum(np.diag(covariance), 0.0)).sum())
 
 
 def observations(margin: float, spread: float, *, least: int = 1) -> int:

@@ -29,7 +29,7 @@ class Kernel(Kind):
     section = "kernels"
     tau_syn: Annotated[Milliseconds, TAU_SYN] = 10.0
     area: Annotated[Milliseconds | None, Mark(None, 5, -1, unit="ms")] = None
-    superposition: Annotated[Superposition, Mark("sum", "last", "first")] = "sum"
+    superposition: Annotated[Superposition, Mark("sum", "last", "first", nearness=("sum", "last"))] = "sum"
 
     @property
     def height(self) -> float:

@@ -27,6 +27,8 @@ class Mark:
         per: what an array has an entry for: a ``neuron`` that the owner acts on, or a ``synapse``; or what a table has
             one for: a named ``input`` of a population (see Neuron.inputs).
         settable: whether a session can write the field: ``always``, or on targets that declare it ``settable``.
+        nearness: of a choice, its names in an order in which neighbours are the most alike; empty where none can stand
+            for another.
     """
 
     ordinary: Any = None
@@ -36,6 +38,7 @@ class Mark:
     grid: int | None = None
     per: Literal["neuron", "synapse", "input"] | None = None
     settable: Settable = "never"
+    nearness: tuple[str, ...] = ()
 
     def at(self, value: Any, dt: float) -> Any:
         """An example as the field has it in steps of ``dt`` ms."""

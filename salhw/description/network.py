@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -14,10 +14,16 @@ from salhw.description.markers import Structure
 from salhw.description.parts import Name, Population, Projection, Step
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.summary import Rows, part_rows, population_rows, projection_rows
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
 from salhw.diagnostics import DescriptionError, UnknownNameError
 from salhw.diagnostics.arguments import as_path, known_name
+from salhw.diagnostics.html import ROWS, section, table
+from salhw.diagnostics.wording import shortened_list
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 T = TypeVar("T")
 
@@ -82,6 +88,34 @@ class Network(Model):
         """
         p = self.projection(projection)
         return self.population(p.post).size, self.population(p.pre).size, p.pre == p.post
+
+    def _summary(self) -> tuple[str, dict[str, Rows]]:
+        """A title, and what there is of each sort of part."""
+        sizes = {p.name: p.size for p in self.populations}
+        title = f"{self.name}: {sum(sizes.values()):,} neurons, dt = {self.dt:g} ms"
+        return title, {
+            "population": population_rows(self.populations),
+            "projection": projection_rows(self.projections, sizes),
+            "stimulus": part_rows(self.stimuli),
+            "probe": part_rows(self.probes),
+        }
+
+    def __str__(self) -> str:
+        """What it consists of, a line for each part."""
+        title, parts = self._summary()
+        lines = [f"  {sort} {name}: {text}" for sort, rows in parts.items() for name, text in rows]
+        return "\n".join([title, *shortened_list(lines, ROWS)])
+
+    def _repr_html_(self) -> str:
+        """What it consists of, for notebooks."""
+        title, parts = self._summary()
+        return section(title, *(table(rows, (sort, "")) for sort, rows in parts.items()))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw populations as boxes, projections as arrows and stimuli; see ``salhw.plots.diagram``."""
+        from salhw.plots.diagrams import diagram
+
+        return diagram(self, ax)
 
     def save(self, path: str | Path) -> Path:
         """Write versioned JSON; arrays above 4096 elements go to an HDF5 file beside it, NAME.HASH.h5.

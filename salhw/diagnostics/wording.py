@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any
 
@@ -61,6 +61,12 @@ def one_of(names: Iterable[str]) -> str:
     known = [shortened(name, 40) for name in names]
     more = f" and {len(known) - 12} more" if len(known) > 12 else ""
     return f"one of {', '.join(known[:12])}{more}" if known else "nothing: there are none"
+
+
+def shortened_list(lines: Sequence[str], most: int) -> list[str]:
+    """The first ``most`` lines, and how many more there are."""
+    more = len(lines) - most
+    return [*lines[:most], *([f"  ... and {more} more"] if more > 0 else [])]
 
 
 def number(value: float) -> str:

@@ -107,12 +107,18 @@ def write_figure(path: Path, figure: Figure, *, dpi: int, new: bool = False) -> 
     Raises:
         FileError: also for a suffix that stands for no picture.
     """
-    image, form = io.BytesIO(), path.suffix.removeprefix(".").lower() or "png"
+    form = path.suffix.removeprefix(".").lower() or "png"
     known = figure.canvas.get_supported_filetypes()
     if form not in known:
         raise file_error(path, "", f"a picture: one of .{', .'.join(sorted(known))}", "a name that ends in .png")
+    return write_bytes(path, picture_of(figure, form, dpi=dpi), new=new)
+
+
+def picture_of(figure: Figure, form: str, *, dpi: int) -> bytes:
+    """What a file with a picture of this format holds."""
+    image = io.BytesIO()
     figure.savefig(image, format=form, dpi=dpi)
-    return write_bytes(path, image.getbuffer(), new=new)
+    return image.getvalue()
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any], *, new: bool = False) -> Path:

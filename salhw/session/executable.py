@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.diagnostics import CalibrationError, Diagnostic, SessionError
+from salhw.diagnostics import CalibrationError, Diagnostic, SessionError, counted
 from salhw.diagnostics.arguments import checked_ids, checked_seed, sequence_of
+from salhw.diagnostics.html import section, table
 from salhw.machine import NOTHING, Memory, refuse_instances
 from salhw.session.calibration import Calibration, as_lines, check_chips
+from salhw.session.changes import Change
 from salhw.session.compiled import Compiled
 from salhw.session.lowering import Lowering
 from salhw.session.recording import Recording
@@ -86,7 +88,7 @@ class Backend(Protocol):
 class Report:
     """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network,
     ``calibration`` what a calibration changes (``calibration.effect``), None without one; ``memory`` is what a
-    session takes of this machine's."""
+    session takes of this machine's; ``changes`` are what ``fit`` made of the description before."""
 
     network: str
     target: str
@@ -96,6 +98,7 @@ class Report:
     available: dict[str, int] = field(default_factory=dict)
     calibration: dict[str, Any] | None = None
     memory: Memory = NOTHING
+    changes: tuple[Change, ...] = ()
 
     def __str__(self) -> str:
         amount = [
@@ -103,10 +106,26 @@ class Report:
             for name, count in self.used.items()
         ]
         lines = [f"{self.network} on {self.target}: {', '.join(amount)}", f"  {self.memory}"]
+        for change in self.changes:
+            lines += [f"  changed: {change}", *(f"    {size}" for size in change.sizes)]
         lines += [f"  {note}" for note in self.notes]
         lines += [f"  {line}" for line in as_lines(self.calibration)] if self.calibration else []
         lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The same as tables, for notebooks."""
+        amounts = [(name, f"{count:,}", f"{self.available.get(name, 0):,}" if name in self.available else "")
+                   for name, count in self.used.items()]  # fmt: skip
+        rows = [(item.code, item.path, item.asked, item.supported) for item in self.approximations]
+        notes = [(line.strip(),) for line in (*self.notes, *(as_lines(self.calibration) if self.calibration else ()))]
+        return section(
+            f"{self.network} on {self.target}",
+            table(amounts, ("occupies", "", "available")),
+            table(notes),
+            table(rows, ("approximated", "where", "asked", "size")),
+            note=f"{self.memory}; {counted('approximation', rows)}",
+        )
 
     def as_dict(self) -> dict[str, object]:
         """The report as plain data, for ``--json``."""
@@ -115,6 +134,7 @@ class Report:
             "target": self.target,
             "used": self.used,
             "available": self.available,
+            "changes": [change.as_dict() for change in self.changes],
             "notes": list(self.notes),
             "approximations": [item.as_dict() for item in self.approximations],
             "calibration": self.calibration,
@@ -128,11 +148,13 @@ class Executable(Compiled):
 
     With a ``calibration``, sessions are open for its chips only. They speak the description's units: what is written
     is corrected on its way to the chip, learning rates included, and what is read or recorded on its way back.
+    ``written`` is the description before ``fit`` changed it; None where it changed nothing.
     """
 
     report: Report
     plugin: Backend
     calibration: Calibration | None = None
+    written: Network | None = None
 
     def open(
         self, *, instances: int | Sequence[int] | None = None, chips: Sequence[Chip] | None = None, seed: int = 0

@@ -6,14 +6,20 @@ What docs/semantics.md says under "Pairs", step by step, over all instances and 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.plasticity import PairSTDP
+from salhw.description.grid import in_steps
+from salhw.description.network import Network
+from salhw.description.parts import Projection
+from salhw.description.plasticity import PairSTDP, PlasticityRule
 from salhw.description.windows import Window
+from salhw.session.recorder import Raster, following
 
 Bools = npt.NDArray[np.bool_]
 NEVER = -(2**62)
@@ -59,7 +65,8 @@ class HostRule:
     and ``position`` as ``connectivity.synapses`` gives them.
 
     ``change`` holds what its pairs have added up to since it was last taken, (instance, synapse), without the learning
-    rate.
+    rate. ``amplitudes`` are those of both branches, each one number, (synapse,) or (instance, synapse): the rule's,
+    until somebody sets them.
     """
 
     rule: PairSTDP
@@ -70,9 +77,12 @@ class HostRule:
     instances: int
     dt: float
     change: FloatArray = field(init=False)
+    amplitudes: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
         n_post, n_pre = self.sizes
+        described = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
+        self.amplitudes = [a if a.ndim == 0 else a.ravel()[self.position] for a in described]
         self.change = np.zeros((self.instances, len(self.post)))
         self._before = _Partners(self.rule, self.rule.causal, (self.instances, n_pre), self.dt)
         self._after = _Partners(self.rule, self.rule.anticausal, (self.instances, n_post), self.dt)
@@ -91,8 +101,7 @@ class HostRule:
             earlier_pre, earlier_post = self._before.last[:, self.pre], self._after.last[:, self.post]
             causal = causal * _open(earlier_pre, earlier_post)
             anticausal = anticausal * _open(earlier_post, earlier_pre)
-        amplitudes = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
-        up, down = (a if a.ndim == 0 else a.ravel()[self.position] for a in amplitudes)
+        up, down = self.amplitudes
         self.change += up * causal + down * anticausal + 0.5 * (up + down) * both
         self._before.add(step, pre)
         self._after.add(step, post)
@@ -106,3 +115,66 @@ class HostRule:
 def _open(partner: IntArray, own: IntArray) -> FloatArray:
     """Whether no own spike lies between the partner's latest spike and now; half if it coincides with it."""
     return np.where(partner > own, 1.0, np.where(partner == own, 0.5, 0.0))
+
+
+class HostRules:
+    """The rules of one projection that the host works out, by their number: when they are due, and what they change.
+
+    Args:
+        rules: of the projection, those that are the host's.
+    """
+
+    def __init__(self, net: Network, projection: Projection, rules: Mapping[int, PairSTDP], instances: int) -> None:
+        self._projection, self._dt, self._instances = projection, net.dt, instances
+        ends, sizes = net.ends(projection.name), net.ends(projection.name)[:2]
+        post, pre, position = synapses(projection.weights, *ends)
+        self.rules = {k: HostRule(rule, post, pre, position, sizes, instances, net.dt) for k, rule in rules.items()}
+
+    def _period(self, hosted: HostRule) -> int:
+        """The steps between two updates; 0 if there are none inside a run."""
+        return 1 if hosted.rule.update == "spike" else in_steps(hosted.rule.period or 0.0, self._dt) or 0
+
+    def next(self, step: int) -> list[int]:
+        """For each rule that is updated inside a run, the next step at which it is."""
+        return [following(step, every) for hosted in self.rules.values() if (every := self._period(hosted))]
+
+    def see(self, rasters: Mapping[str, Raster]) -> None:
+        """Form the pairs of spikes by population, which come after all earlier ones."""
+        if not self.rules:
+            return
+        pre, post = rasters[self._projection.pre], rasters[self._projection.post]
+        for hosted in self.rules.values():
+            n_post, n_pre = hosted.sizes
+            for step in np.union1d(pre.step, post.step):
+                hosted.advance(int(step), self._who(pre, step, n_pre), self._who(post, step, n_post))
+
+    def _who(self, raster: Raster, step: int, size: int) -> Bools:
+        spiked = np.zeros((self._instances, size), dtype=np.bool_)
+        now = raster.step == step
+        spiked[raster.instance[now], raster.neuron[now]] = True
+        return spiked
+
+    def due(self, step: int) -> list[int]:
+        """The rules that are due when ``step`` steps are over."""
+        return [k for k, hosted in self.rules.items() if (every := self._period(hosted)) and step % every == 0]
+
+    def due_at_run_end(self) -> list[int]:
+        """The rules that are due when a run ends."""
+        return [k for k, hosted in self.rules.items() if hosted.rule.update == "run end"]
+
+    def take(self, due: list[int], rates: Sequence[FloatArray] | Mapping[int, FloatArray]) -> FloatArray:
+        """What the pairs of the rules ``due`` change in the weights, at learning rates by the number of a rule."""
+        return np.asarray(sum((rates[k] * self.rules[k].take() for k in due), np.zeros(())))
+
+    def within_bounds(self, weights: FloatArray) -> FloatArray:
+        """``weights``, clipped to the bounds of all rules of the projection."""
+        for rule in self._projection.plasticity:
+            if rule.bounds:
+                weights = np.clip(weights, *rule.bounds)
+        return weights
+
+
+def schedule(rule: PlasticityRule, dt: float) -> str:
+    """When the host writes weights by a rule, for reports."""
+    steps = in_steps(rule.period or 0.0, dt)
+    return "at every step: slow" if rule.update == "spike" else f"every {steps} steps" if steps else "after each run"

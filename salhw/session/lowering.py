@@ -10,6 +10,7 @@ from salhw.description.kinds import ByKind, Kind
 from salhw.description.network import Network
 from salhw.description.parts import rule_name
 from salhw.diagnostics import Diagnostic
+from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 
 
@@ -53,4 +54,17 @@ def unknown_kinds(net: Network, known: Mapping[str, ByKind[Any]]) -> list[Diagno
         for path, item in kinds_of(net)
         if item.section in known
         for finding in known[item.section].refused(path, item)
+    ]
+
+
+def unknown_windows(net: Network, target: Target, known: ByKind[Any]) -> list[Diagnostic]:
+    """A finding for every window of a rule that the ``target`` itself learns by which the backend does not know there,
+    though its host may."""
+    return [
+        finding
+        for p in net.projections
+        for k, rule in enumerate(p.plasticity)
+        if on_chip(rule, target)
+        for name, window in rule.parts()
+        for finding in known.refused(f"projections.{p.name}.{rule_name(p, k)}.{name}", window)
     ]

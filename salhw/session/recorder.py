@@ -96,8 +96,11 @@ def sample_steps(net: Network, start: int, stop: int) -> Samples:
 
 
 def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Where a recording comes from; ``versions`` of what the backend uses."""
-    return {
+    """Where a recording comes from; ``versions`` of what the backend uses. Of a network that was fitted, the hash of
+    what was written, too, and what was changed."""
+    written, changes = executable.written, executable.report.changes
+    fitted = {"written_hash": written.content_hash, "changes": [str(change) for change in changes]} if written else {}
+    return fitted | {
         "network": executable.source.name,
         "network_hash": executable.source.content_hash,
         "target": executable.target.name,

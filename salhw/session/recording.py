@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.diagnostics import SessionError, UnknownNameError
+from salhw.diagnostics import SessionError, UnknownNameError, counted
 from salhw.diagnostics.arguments import as_path, known_name, whole
+from salhw.diagnostics.html import ROWS, section, table
+from salhw.diagnostics.wording import shortened_list
 
 if TYPE_CHECKING:
     import neo
     import xarray as xr
+    from matplotlib.axes import Axes
 
 
 V = TypeVar("V")
@@ -58,6 +61,10 @@ class SpikeTrains:
     def __len__(self) -> int:
         return len(self.time)
 
+    def __repr__(self) -> str:
+        many = f"{counted('neuron', range(self.size))}, {counted('instance', self.ids)}"
+        return f"SpikeTrains({counted('spike', range(len(self)))} of {many}, {self.start:g}..{self.stop:g} ms)"
+
     def times(self, neuron: int, instance: int = 0) -> FloatArray:
         """The spike times in ms of one neuron of the instance at position ``instance``.
 
@@ -95,6 +102,9 @@ class Trace:
     time: FloatArray
     values: FloatArray
 
+    def __repr__(self) -> str:
+        return f"Trace({counted('sample', range(len(self.time)))}, values {self.values.shape})"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -126,6 +136,40 @@ class Recording:
         for name, probe in _TABLES.items():
             table = _Named(f"recording.{name}", getattr(self, name), probe, self.counts if probe else ())
             object.__setattr__(self, name, table)
+
+    @property
+    def instances_are(self) -> Literal["chip", "instance"]:
+        """What the leading dimension counts: ``chip`` where each instance ran on a chip of its own."""
+        return "chip" if len(self.ids) > 1 and self.provenance.get("chips") == [*self.ids] else "instance"
+
+    def _summary(self) -> tuple[str, list[tuple[str, str]]]:
+        """A title, and for each population and projection what is known of it."""
+        about = self.provenance
+        what = f" of {about['network']} on {about['target']}" if {"network", "target"} <= about.keys() else ""
+        title = f"Recording{what}: {self.duration:g} ms from {self.start:g} ms, {counted(self.instances_are, self.ids)}"
+        rows = []
+        for name, count in self.counts.items():
+            tables = {"spike times": self.spikes, "membrane": self.membrane_traces, "states": self.occupancy_counts}
+            also = [what for what, known in tables.items() if name in known]
+            rate = count.mean() * 1000.0 / self.duration
+            many = counted("neuron", range(count.shape[1])), counted("spike", range(count.sum()))
+            text = f"{', '.join(many)}, {rate:.4g} Hz on average"
+            rows.append((name, f"{text}; {', '.join(also)}" if also else text))
+        for name, trace in self.weight_traces.items():
+            rows.append(
+                (name, f"weights of shape {trace.values.shape[2:]} at {counted('time', range(len(trace.time)))}")
+            )
+        return title, rows
+
+    def __repr__(self) -> str:
+        """What was recorded, a line for each population and projection."""
+        title, rows = self._summary()
+        return "\n".join([title, *shortened_list([f"  {name}: {text}" for name, text in rows], ROWS)])
+
+    def _repr_html_(self) -> str:
+        """What was recorded, for notebooks."""
+        title, rows = self._summary()
+        return section(title, table(rows))
 
     @property
     def rates(self) -> dict[str, xr.DataArray]:
@@ -210,6 +254,35 @@ class Recording:
             coords["time"] = ("time", time, {"units": "ms"})
         attrs = {"units": units} if units else {}
         return xr.DataArray(values, dims=("instance", *dims), coords=coords, name=name, attrs=attrs)
+
+    def plot(self, ax: Axes | None = None, *, instance: int = 0) -> Axes:
+        """Draw the spikes of the instance at position ``instance`` with its rates, and below them membranes where they
+        were recorded; see ``salhw.plots.overview``. Into an ``ax`` that is given go spikes and rates alone, see
+        ``salhw.plots.raster``.
+
+        Raises:
+            SessionError: there is no such instance.
+        """
+        from salhw.plots.recordings import overview, raster
+
+        return overview(self, instance=instance) if ax is None else raster(self, ax, instance=instance)
+
+    def plot_weights(
+        self,
+        projection: str | None = None,
+        ax: Axes | None = None,
+        *,
+        nominal: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> Axes:
+        """Draw recorded weights over time, the band over instances around their mean; ``nominal`` weights as dashed
+        lines. See ``salhw.plots.weights_over_time``.
+
+        Raises:
+            UnknownNameError: the weights of that projection were not recorded.
+        """
+        from salhw.plots.recordings import weights_over_time
+
+        return weights_over_time(self, ax, projection=projection, nominal=nominal)
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one HDF5 file.

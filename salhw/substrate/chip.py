@@ -75,6 +75,13 @@ class Chip(Model):
     target: str
     variability: dict[str, Variability] = Field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Which chip it is; its variability, which is the target's, by its size alone."""
+        varying = f"{len(self.variability)} quantities that vary"
+        return f"Chip(id={self.id}, wafer={self.wafer}, target={self.target!r}, {varying})"
+
+    __str__ = __repr__
+
     def standard_normal(self, parameter: str, location: npt.ArrayLike) -> FloatArray:
         """A standard normal number for each location (integers 0..2**64-1; one per neuron, synapse, row ...)."""
         from scipy.special import ndtri  # here, because importing it takes as long as the rest of salhw

@@ -5,6 +5,11 @@ type = "integer"
 default = 1
 range = [1, 4096]
 meaning = "threads of NEST; its random numbers depend on it"
+
+What a choice changes of the target's capabilities, it says itself:
+
+[options.weight_exponent.declares.auto]
+"projections.weights" = [-63.5, 63.5]
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from salhw.description.fields import Model, Number
 from salhw.diagnostics.wording import as_whole, invalid, nearest, number, one_of, shown
+from salhw.substrate.capabilities import Entry
 
 Value = int | float | str
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,15}([.][0-9]{0,15})?|[.][0-9]{1,15})")
@@ -33,8 +39,11 @@ class Option(Model):
         choices: what a choice may be, or words that may stand in place of a number (``auto``).
         default: what it is unless somebody chooses otherwise.
         meaning: what it does, for the reader.
+        fits: the value that ``salhw.fit`` may choose where a network then fits; None where it leaves the option alone.
         changes_target: whether it changes what the target can do, so that a calibration made before no longer holds.
         value: what it is. A number may be given as text, as on a command line; it is held as a number.
+        declares: per choice, the capabilities that a target has with it, by the path of the field in its TOML; the
+            target's own are those of the default.
     """
 
     type: Literal["integer", "number", "text", "choice"]
@@ -42,8 +51,10 @@ class Option(Model):
     choices: tuple[str, ...] = ()
     default: Value
     meaning: str
+    fits: Value | None = None
     changes_target: bool = True
     value: Value = ""
+    declares: dict[str, dict[str, Entry]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -55,13 +66,15 @@ class Option(Model):
         fix = f'write it as {{ type = "text", default = {shown(data)}, meaning = "..." }}'
         raise invalid("SAL001", shown(data), "a table of type, default and meaning", fix)
 
-    @field_validator("default", "value", mode="plain")
+    @field_validator("default", "fits", "value", mode="plain")
     @classmethod
     def _held(cls, value: Any, info: ValidationInfo) -> Any:
         """``value`` with the type that is declared."""
         data, kind, choices = info.data, info.data.get("type", ""), info.data.get("choices", ())
         limits: Any = data.get("range")
         numeric = kind in ("integer", "number")
+        if value is None and info.field_name == "fits":
+            return None
         if not kind or (numeric and not limits) or (info.field_name == "value" and "default" not in data):
             return value  # what is declared is wrong, and refused for that
         if isinstance(value, str) and (value in choices or kind == "text"):
@@ -87,6 +100,8 @@ class Option(Model):
             raise invalid("SAL005", shown(self.range), "of integers and numbers only", "leave it out", at="range")
         if self.choices and self.type == "text":
             raise invalid("SAL005", shown(self.choices), "none for text", 'type = "choice"', at="choices")
+        if unknown := self.declares.keys() - {*self.choices}:
+            raise invalid("SAL005", shown(min(unknown)), one_of(self.choices), "name a choice", at="declares")
         return self
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import ceil, floor
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,8 @@ def any_time(dt: float) -> Range:
 
 def nearest_step(time: float, within: Range, dt: float) -> str:
     """The whole number of steps within a range that is nearest to ``time``, in ms."""
-    steps = min(max(time / dt, ceil(within.min / dt - 1e-9)), floor(within.max / dt + 1e-9))
+    low, high = (min(end / dt, float_info.max) for end in (within.min, within.max))
+    steps = min(max(time / dt, ceil(low - 1e-9)), floor(high + 1e-9))
     return number(max(round(steps), 1) * dt)
 
 

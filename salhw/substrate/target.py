@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -17,13 +17,14 @@ from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, file_e
 from salhw.diagnostics.arguments import MAX_ID, as_path, described, instance_of, known_name, whole, wrong
 from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.machine import CHIP, Memory, refuse_instances
-from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.capabilities import Capability, Entry, Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.options import Option, Value
 from salhw.substrate.variability import Variability
 
-SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy"})
-"""Fields of a target, and of the models in it, that change nothing of what it does."""
+SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy", "synapses_per_weight"})
+"""Fields of a target, and of the models in it, that change nothing of what it does: what is said about it, and which of
+its synapses one network takes."""
 
 
 def _done(value: Any) -> Any:
@@ -44,8 +45,10 @@ class Target(Model):
     the target cannot. ``ties`` is what copies of weights may be, None where there are none.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
-    over ``projections.weights``, zero among them. ``weight_scales`` are what a backend chose for projections of one
-    network, by name: see ``scaled_for``. ``options`` are what a user may choose about the backend: see
+    over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
+    ``max_synapses_per_weight``, the bits are those of one of them, which holds that share of the range.
+    ``weight_scales`` and ``synapses_per_weight`` are what a backend chose for projections of one network, by name: see
+    ``scaled_for``. ``options`` are what a user may choose about the backend: see
     ``option`` and ``with_options``. ``accuracy`` has the margins that the conformance suite holds it to, of chips that
     differ the mean over chips; ``ideal_accuracy`` those that only ``ideal()`` keeps.
     """
@@ -67,11 +70,19 @@ class Target(Model):
     ties: Capability | None = None
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
+    max_synapses_per_weight: Annotated[int, Field(ge=1)] = 1
     weight_scales: dict[str, float] = Field(default_factory=dict)
+    synapses_per_weight: dict[str, int] = Field(default_factory=dict)
     variability: dict[str, Variability] = Field(default_factory=dict)
     accuracy: dict[str, float] = Field(default_factory=dict)
     ideal_accuracy: dict[str, float] = Field(default_factory=dict)
     options: dict[str, Option] = Field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Its name and backend; all else fills several screens."""
+        return f"Target(name={self.name!r}, backend={self.backend!r})"
+
+    __str__ = __repr__
 
     @classmethod
     def from_toml(cls, path: Path) -> Target:
@@ -98,18 +109,27 @@ class Target(Model):
 
     def scaled_for(self, projection: str) -> Target:
         """The target as a projection finds it: the ranges of weights, bounds and learning rates, and with them the
-        steps between weights, are those declared times its ``weight_scales``."""
+        steps between weights, are those declared times its ``weight_scales``; those of weights and bounds are the share
+        that its ``synapses_per_weight`` hold, of the most that there may be."""
         scale = self.weight_scales.get(instance_of("projection", projection, str, "give its name"), 1.0)
-        if scale == 1.0:
+        synapses = self.synapses_per_weight.get(projection, self.max_synapses_per_weight)
+        if scale == 1.0 and synapses == self.max_synapses_per_weight:
             return self
+        reach = scale * synapses / self.max_synapses_per_weight
 
-        def scaled(capability: Capability, *fields: str) -> Capability:
-            ranges = {name: capability.get(name) for name in fields}
-            narrow = {n: Range(min=r.min * scale, max=r.max * scale) for n, r in ranges.items() if isinstance(r, Range)}
+        def scaled(capability: Capability, **factors: float) -> Capability:
+            ranges = {name: (capability.get(name), factor) for name, factor in factors.items()}
+            narrow = {n: Range(min=r.min * f, max=r.max * f) for n, (r, f) in ranges.items() if isinstance(r, Range)}
             return {**capability, **narrow}
 
-        rules = {kind: scaled(rule, "learning_rate", "bounds") for kind, rule in self.plasticity.items()}
-        return self.replace(projections=scaled(self.projections, "weights"), plasticity=rules, weight_scales={})
+        return self.replace(
+            projections=scaled(self.projections, weights=reach),
+            plasticity={kind: scaled(of, learning_rate=scale, bounds=reach) for kind, of in self.plasticity.items()},
+            host={kind: scaled(of, bounds=reach) for kind, of in self.host.items()},
+            weight_scales={},
+            synapses_per_weight={},
+            max_synapses_per_weight=synapses,
+        )
 
     def ideal(self) -> Target:
         """The same target without variability and quantisation, held to ``ideal_accuracy`` as well."""
@@ -168,8 +188,8 @@ class Target(Model):
         return self.options[known_name("target.options", name, self.options)].value
 
     def with_options(self, **options: Value) -> Target:
-        """The same target with options changed (``algorithm="time-driven"`` on the reference). A number may be given
-        as text.
+        """The same target with options changed (``algorithm="time-driven"`` on the reference), and with what they
+        declare (``Option.declares``). A number may be given as text.
 
         Raises:
             DescriptionError: an option that the target does not have, or a value that it may not have.
@@ -183,7 +203,23 @@ class Target(Model):
                 findings += [replace(finding, path=f"target.options.{name}") for finding in error.diagnostics]
         if findings:
             raise DescriptionError(f"DescriptionError: target {self.name!r} cannot have these options", findings)
-        return self.replace(options=self.options | changed)
+        target = self.replace(options=self.options | changed)
+        for name, option in changed.items():
+            if option.value != self.options[name].value:
+                for path, entry in option.declares.get(str(option.value), {}).items():
+                    target = target._declaring(path, entry)
+        return target
+
+    def _declaring(self, path: str, entry: Entry) -> Target:
+        """The same target with another capability at a path of its TOML: ``projections.weights``,
+        ``host.PairSTDP.bounds``. Nothing changes where it has none of the kind."""
+        section, *kind, field = path.split(".")
+        capabilities = getattr(self, section)
+        changed = {field: entry}
+        if kind:
+            known = capabilities.get(kind[0])
+            changed = {} if known is None else {kind[0]: known | changed}
+        return self.replace(**{section: capabilities | changed})
 
     @property
     def content_hash(self) -> str:

@@ -10,7 +10,9 @@ from ._checks import FloatArray
 
 
 @cached(nogil=True)
-def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple[FloatArray, FloatArray, bool]:
+def spike_chain(
+    p: FloatArray, q: FloatArray, tau_ref: int, t_max: int
+) -> tuple[FloatArray, FloatArray, FloatArray, bool]:
     """Nearest-neighbour pair rates and spike rates of the two-neuron chain (paper Eqs 14-20).
 
     Args:
@@ -20,8 +22,9 @@ def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple
         tau_ref: smallest inter-spike interval, steps; Z >= tau_ref - 1 so that nobody is refractory from age Z on.
         t_max: largest lag, steps (0: spike rates only).
     Returns:
-        pair rates per step at the lags -t_max..t_max; spikes per step of both neurons; whether the stationary state
-        could be computed (False: the chain falls apart in double precision, the arrays are meaningless).
+        pair rates per step at the lags -t_max..t_max; spikes per step of both neurons; visits per step of the states
+        below, (2 Z + 1,); whether the stationary state could be computed (False: the chain falls apart in double
+        precision, the arrays are meaningless).
 
     Between two spikes the ages (a_0, a_1) of the last spikes just grow, so the chain has only to be known right after a
     spike, when one age is 0: state 0 is "both have spiked", states side * Z + d "only neuron `side` has, the other's
@@ -33,7 +36,7 @@ def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple
     rest = np.array([p[0, z] * q[1, z], p[1, z] * q[0, z], p[0, z] * p[1, z]])
     leave = rest[0] + rest[1] + rest[2]
     if not leave > 0.0:
-        return np.zeros(2 * t_max + 1), np.zeros(2), False
+        return np.zeros(2 * t_max + 1), np.zeros(2), np.zeros(n), False
 
     # Transitions from one spike to the next, and the mean number of steps they take.
     jump = np.zeros((n, n))
@@ -66,7 +69,7 @@ def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple
         for j in range(m):
             out += jump[m, j]
         if not out > 0.0:
-            return np.zeros(2 * t_max + 1), np.zeros(2), False
+            return np.zeros(2 * t_max + 1), np.zeros(2), np.zeros(n), False
         for i in range(m):
             share = jump[i, m] / out
             jump[i, m] = share
@@ -111,4 +114,43 @@ def spike_chain(p: FloatArray, q: FloatArray, tau_ref: int, t_max: int) -> tuple
     sound = True
     for value in lags:
         sound &= np.isfinite(value)
-    return lags, spikes, sound
+    return lags, spikes, state, sound
+
+
+@cached(nogil=True)
+def later_spikes(
+    p: FloatArray, q: FloatArray, tau_ref: int, state: FloatArray, side: int, t_max: int, latest: bool
+) -> FloatArray:
+    """Rate of spikes of the other neuron at 0..t_max steps (0 at 0) after a spike of neuron ``side``.
+
+    ``latest``: only until ``side`` spikes again, and half if it does so in the same step (nearest_symmetric); else all
+    of them. ``p``, ``q`` and ``state`` as in `spike_chain`.
+    """
+    z = p.shape[1] - 1
+    other = 1 - side
+    pairs = np.zeros(t_max + 1)
+    mass = np.zeros((z + 1, z + 1))  # by the ages of the last spikes of `side` and of `other`
+    mass[0, 0] = state[0]
+    for d in range(1, z + 1):
+        mass[0, d] = state[side * z + d]
+    for lag in range(1, t_max + 1):
+        after = np.zeros((z + 1, z + 1))
+        first = min(lag - 1, z) if latest else 0  # it has not spiked since
+        for a in range(first, z + 1):
+            for b in range(z + 1):
+                here = mass[a, b]
+                if here == 0.0:
+                    continue
+                p_own, q_own = (p[side, b], q[side, b]) if a + 1 >= tau_ref else (0.0, 1.0)
+                p_other, q_other = (p[other, a], q[other, a]) if b + 1 >= tau_ref else (0.0, 1.0)
+                older, other_older = min(a + 1, z), min(b + 1, z)
+                after[older, other_older] += here * q_own * q_other
+                after[older, 0] += here * q_own * p_other
+                if latest:
+                    pairs[lag] += here * p_other * (q_own + 0.5 * p_own)
+                else:
+                    pairs[lag] += here * p_other
+                    after[0, other_older] += here * p_own * q_other
+                    after[0, 0] += here * p_own * p_other
+        mass = after
+    return pairs

@@ -12,6 +12,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 DISCRETISATIONS = ("logistic", "exact")
+PAIRINGS = ("nearest_restricted", "nearest_symmetric", "all")
 
 
 def finite_array(name: str, value: npt.ArrayLike, shape: tuple[int | None, ...] | None = None) -> FloatArray:
@@ -58,6 +59,13 @@ def known_discretisation(value: str) -> str:
     """`value` itself if it is one of DISCRETISATIONS. Raises ValueError."""
     if value not in DISCRETISATIONS:
         raise ValueError(f"discretisation = {value!r}: must be one of {', '.join(DISCRETISATIONS)}")
+    return value
+
+
+def known_pairing(value: str) -> str:
+    """`value` itself if it is one of PAIRINGS. Raises ValueError."""
+    if value not in PAIRINGS:
+        raise ValueError(f"pairing = {value!r}: must be one of {', '.join(PAIRINGS)}")
     return value
 
 

@@ -6,7 +6,8 @@ as the GLM of Eq 1 for PSPs that end before that of the next spike can begin (at
 spiked at t can spike again at t + tau_ref and not earlier. Both neurons are updated in parallel.
 
 A nearest-neighbour pair (Morrison et al. 2008: nearest_restricted; paper section 2.2) is a spike of one neuron and the
-next spike of the other with no spike of either in between. Two spikes in the same step have no order, so pairs are
+next spike of the other with no spike of either in between. The other pairings count every pair (all), or each spike
+with the latest earlier one of the partner (nearest_symmetric). Two spikes in the same step have no order, so pairs are
 averaged over both orders: a pair counts one half for each of its ends at which both neurons spike, and every such
 coincidence is itself a pair of lag 0 with weight 1, half of it causal and half of it anticausal.
 """
@@ -19,12 +20,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ._checks import FloatArray, IntArray, finite_array, known_discretisation, pair_weights, spike_steps, whole
+from ._checks import (
+    FloatArray,
+    IntArray,
+    finite_array,
+    known_discretisation,
+    known_pairing,
+    pair_weights,
+    spike_steps,
+    whole,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class STDD:
-    """Rate of nearest-neighbour spike pairs at each lag t_1 - t_0; positive is causal for the synapse W[1, 0].
+    """Rate of spike pairs at each lag t_1 - t_0, nearest ones by default; positive is causal for the synapse W[1, 0].
 
     Compared by identity (arrays have no single truth value).
 
@@ -112,10 +122,22 @@ def rate_of_constant_input(u: npt.ArrayLike, tau_ref: int, discretisation: str =
     return p / (1.0 + (steps - 1) * p)
 
 
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """The solved chain: spike probabilities and their complements by age, nearest_restricted pair rates at the lags
+    -t_max..t_max, spikes per step, and visits per step of its states, see `_chain.spike_chain`."""
+
+    p: FloatArray
+    q: FloatArray
+    lags: FloatArray
+    spikes: FloatArray
+    state: FloatArray
+
+
 def _solve(
     weights: npt.ArrayLike, bias: npt.ArrayLike, kappa: npt.ArrayLike, tau_ref: int, t_max: int, discretisation: str
-) -> tuple[FloatArray, FloatArray]:
-    """Checked arguments -> (pair rates at -t_max..t_max, spikes per step of both neurons)."""
+) -> _Chain:
+    """Check the arguments and solve the chain."""
     from ._chain import spike_chain  # numba only when it is needed
 
     w = pair_weights(weights)
@@ -135,10 +157,10 @@ def _solve(
     # A neuron that is silent for ever, or one that always spikes at once, would make the stationary state ambiguous.
     if p[:, -1].min() < 1e-300 or q.min() < 1e-300:
         raise ValueError(problem)
-    lags, spikes, sound = spike_chain(p, q, steps, t_max)
+    lags, spikes, state, sound = spike_chain(p, q, steps, t_max)
     if not sound:
         raise ValueError(problem)
-    return lags, spikes
+    return _Chain(p, q, lags, spikes, state)
 
 
 def stdd(
@@ -148,11 +170,13 @@ def stdd(
     tau_ref: int,
     t_max: int,
     discretisation: str = "logistic",
+    pairing: str = "nearest_restricted",
 ) -> STDD:
     """Exact stationary STDD of two neurons (paper Eqs 14-20, section 4.2.1), in spike pairs per step.
 
     Instead of the transition matrix over all pairs of ages only the states right after a spike are solved for, which is
-    exact at any age: see `_chain.spike_chain`. The cost grows as max(tau_ref, len(kappa))^3, hardly with t_max.
+    exact at any age: see `_chain.spike_chain`. The cost grows as max(tau_ref, len(kappa))^3, hardly with t_max; that of
+    the other pairings also as t_max max(tau_ref, len(kappa))^2, see `_chain.later_spikes`.
 
     Args:
         weights: W[post, pre], (2, 2), zero diagonal, dimensionless.
@@ -161,11 +185,22 @@ def stdd(
         tau_ref: smallest inter-spike interval, steps, >= 1.
         t_max: largest lag, steps, >= 1.
         discretisation: "logistic" or "exact", see `spike_probability`.
+        pairing: which pairs count: "nearest_restricted", "nearest_symmetric" or "all"; coincidences are always pairs of
+            lag 0, each once.
     Raises: ValueError on bad arguments, and where a neuron spikes with probability 0 at rest or 1 at any time, to
         double precision (for "exact" that is u > ln(690 tau_ref)).
     """
     largest = whole("t_max", t_max, 1)
-    lags, _ = _solve(weights, bias, kappa, tau_ref, largest, discretisation)
+    chain = _solve(weights, bias, kappa, tau_ref, largest, discretisation)
+    lags = chain.lags
+    if known_pairing(pairing) != "nearest_restricted":
+        from ._chain import later_spikes
+
+        latest = pairing == "nearest_symmetric"
+        causal, anticausal = (
+            later_spikes(chain.p, chain.q, int(tau_ref), chain.state, side, largest, latest)[1:] for side in (0, 1)
+        )
+        lags = np.concatenate([anticausal[::-1], lags[largest : largest + 1], causal])
     return STDD(np.arange(-largest, largest + 1, dtype=np.int64), lags)
 
 
@@ -177,7 +212,7 @@ def rates(
     discretisation: str = "logistic",
 ) -> FloatArray:
     """Exact stationary spikes per step of the two neurons, shape (2,), of the chain of `stdd`. Raises: as `stdd`."""
-    return _solve(weights, bias, kappa, tau_ref, 0, discretisation)[1]
+    return _solve(weights, bias, kappa, tau_ref, 0, discretisation).spikes
 
 
 def measured_stdd(steps_0: npt.ArrayLike, steps_1: npt.ArrayLike, t_max: int, duration: int) -> STDD:

@@ -20,6 +20,8 @@ from sal_on_chip import CHIP, NET, PAIRS, POST, PRE, SENSORS, WEIGHTS, Course, l
 import salhw
 from salhw import Target
 from salhw.description.fields import FloatArray
+from salhw.io.files import write_arrays, write_figure
+from salhw.plots.look import COLOURS, legend_beside, tidy
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware import sensor
 from salhw_calibration import Calibration, CorrelationSensors, calibrate, calibrate_sensors, correlation_sensors
@@ -140,14 +142,13 @@ def figure(found: dict[str, dict[str, FloatArray]], path: Path) -> Path:
 
     picture = Figure(figsize=(10, 4), layout="constrained")
     for panel, (name, of) in zip(picture.subplots(1, len(found), sharey=True), found.items(), strict=True):
-        for way, values in of.items():
-            panel.plot(np.sort(values.ravel()), np.linspace(0, 1, values.size), label=way)
-        panel.set(xlabel="|W_ij - W_ji|, effective", title=f"nominal weights {name}", xlim=(0, 1.5))
-        panel.grid(alpha=0.3)
+        for (way, values), colour in zip(of.items(), COLOURS, strict=False):
+            panel.plot(np.sort(values.ravel()), np.linspace(0, 1, values.size), color=colour, label=way)
+        panel.set(xlabel="$|W_{ij} - W_{ji}|$ of effective weights", xlim=(0, 1.5))
+        tidy(panel, f"nominal weights {name}")
     picture.axes[0].set_ylabel("share of pairs below")
-    picture.axes[-1].legend(fontsize=8)
-    picture.savefig(path)
-    return path
+    legend_beside(picture.axes[-1], "chips")
+    return write_figure(path, picture, dpi=110)
 
 
 def sensors_stage(chips: int, measured: float) -> None:
@@ -198,6 +199,8 @@ def both_stage(folder: Path, chips: int, measured: float, seconds: float) -> Non
     sensors = replace(whole, **unknown)  # the same efficacies alone
     found = {name: asymmetries(target, chips, seconds, start, whole, sensors) for name, start in starts(chips).items()}
     print("\n".join(rows(found)), flush=True)
+    kept = {f"{start}, {way}": gap for start, of in found.items() for way, gap in of.items()}
+    write_arrays(folder / "sal_and_calibration.npz", kept)
     figure(found, folder / "sal_and_calibration.png")
 
 

@@ -1,7 +1,7 @@
 """SAL on virtual chips: 16 reciprocal pairs on each, 60 s, nominal weights from N(0.5, 0.5). What is left of the
 differences of reciprocal weights, against what mismatch of the sensors predicts.
 
-``python tests/analog/sal_on_chip.py FOLDER [CHIPS [SECONDS]]`` writes the table and the figure.
+``python tests/analog/sal_on_chip.py FOLDER [CHIPS [SECONDS]]`` writes the table, the figure, and its data.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ import salhw
 from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes, Target
 from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
+from salhw.io.files import write_arrays, write_figure
+from salhw.plots import learning_curves
+from salhw.plots.look import BLACK, COLOURS, tidy
 from salhw.session.calibration import Calibration
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware import sensor
@@ -211,26 +214,40 @@ def table(courses: dict[str, Course]) -> Iterator[str]:
         yield f"| {name} | {ends} | {c.drift.mean():+.3f}, {c.drift.std():.3f} | {c.saturated:.1%} | {fit} |"
 
 
-def figure(courses: dict[str, Course], seconds: float, path: Path) -> Path:
+def drawn(courses: dict[str, Course], seconds: float) -> dict[str, FloatArray]:
+    """What the figure shows, kept beside it: per case the median difference of each chip's pairs over time, and of
+    cases (c) what is predicted and what is left."""
+    kept: dict[str, FloatArray] = {"seconds": np.array(seconds)}
+    for name, course in courses.items():
+        kept[f"gap {name}"] = np.median(np.abs(course.gap(course.effective)), axis=2).T
+        if "(c)" in name:
+            inside = np.abs(course.mean(course.effective)[-1]) < 1.0
+            left = course.gap(course.effective)[-1]
+            kept[f"left {name}"] = np.stack([predicted(course)[inside], left[inside]])
+    return kept
+
+
+def figure(kept: dict[str, FloatArray], path: Path) -> Path:
     """Differences over time, and what is left over what was predicted."""
     from matplotlib.figure import Figure
 
     picture = Figure(figsize=(11, 4), layout="constrained")
-    left, right = picture.subplots(1, 2)
-    for name, course in courses.items():
-        gap = np.median(np.abs(course.gap(course.effective)), axis=(1, 2))
-        left.plot(np.linspace(0, seconds, len(gap)), gap, label=name)
-        if "(c)" in name:
-            end = course.gap(course.effective)[-1]
-            inside = np.abs(course.mean(course.effective)[-1]) < 1.0
-            right.plot(predicted(course)[inside], end[inside], ".", ms=2, label=name)
-    left.set(xlabel="biological time (s)", ylabel="median |D|, effective weights", ylim=(0, None))
-    right.axline((0, 0), slope=1, color="k", lw=0.5)
+    left, right = picture.subplots(1, 2, width_ratios=(1, 0.8))
+    gaps = {name.removeprefix("gap "): gap for name, gap in kept.items() if name.startswith("gap ")}
+    colours = dict(zip(gaps, COLOURS, strict=False))
+    time = np.linspace(0.0, float(kept["seconds"]), next(iter(gaps.values())).shape[1])
+    learning_curves(
+        time, gaps, left, colours=colours, xlabel="biological time (s)",
+        ylabel="|D| of effective weights, median of a chip's pairs",
+    )  # fmt: skip
+    left.set(ylim=(0.0, None), xlim=(0.0, time[-1]))
+    for case in reversed(gaps):  # those that spread most lie behind
+        if f"left {case}" in kept:
+            right.plot(*kept[f"left {case}"], ".", markersize=4, alpha=0.5, color=colours[case])
+    right.axline((0, 0), slope=1, color=BLACK, linewidth=0.8)
     right.set(xlabel="predicted D (pairs with a mean of -1..1)", ylabel="D at the end")
-    left.legend(fontsize=7)
-    right.legend(fontsize=7)
-    picture.savefig(path)
-    return path
+    tidy(right)
+    return write_figure(path, picture, dpi=110)
 
 
 if __name__ == "__main__":
@@ -244,4 +261,6 @@ if __name__ == "__main__":
     print("\n".join(table(found)), flush=True)
     still = learn(CASES["(a) ideal sensors, converter noise"], chips, seconds, start=np.zeros((chips, 2 * PAIRS)))
     print(f"from zero: mean code {still.nominal[-1].mean() / CODE:+.3f}, sd {still.nominal[-1].std() / CODE:.2f}")
-    figure(found, seconds, folder / "sal_on_chip.png")
+    kept = drawn(found, seconds)
+    write_arrays(folder / "sal_on_chip.npz", kept)
+    figure(kept, folder / "sal_on_chip.png")

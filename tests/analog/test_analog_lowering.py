@@ -25,9 +25,9 @@ from salhw import (
 )
 from salhw.compiler.place import place
 from salhw.diagnostics import Diagnostic
+from salhw_brainscales2.codes import code
 from salhw_brainscales2.neurons import IntegratingCell, SamplingCell
 from salhw_brainscales2.placement import rows
-from salhw_brainscales2.plasticity import code
 from salhw_brainscales2.sizes import psp_error
 
 W = [0.5, 0.4]
@@ -54,7 +54,7 @@ def named(net: Network, target: salhw.Target = CHIP) -> dict[str, Diagnostic]:
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
-        (pairs([3.0, 0.0]), [("SAL104", "projections.p.weights[0]")]),
+        (pairs([20.2, 0.0]), [("SAL104", "projections.p.weights[0]")]),
         (pairs(W, rule=SAL(0.1, update="every 200 ms")), [("SAL104", "projections.p.plasticity.learning_rate")]),
         (pairs(W, rule=SAL(RATE)), [("SAL101", "projections.p.plasticity.update")]),
         (pairs(W, rule=Hebbian(RATE, update="every 200 ms")), [("SAL103", "projections.p.plasticity.pairing")]),
@@ -141,7 +141,7 @@ def test_both_branches_get_one_time_constant() -> None:
 
 def test_rows_are_counted_by_hemisphere() -> None:
     def placed(net: Network) -> Any:
-        return rows(net, place(net, CHIP)[0])
+        return rows(net, CHIP, place(net, CHIP)[0])
 
     few = placed(pairs(np.zeros(32)))
     assert (few.used, few.learning, few.background) == ((4, 0), (1, 0), (3, 0))  # 320 events per ms, 125 per driver

@@ -80,7 +80,7 @@ def test_the_exported_program_learns_as_the_emulator_does(tmp_path: Path) -> Non
     """Compiled with g++, on random reads: codes, hidden bits and generators."""
     executable = salhw.compile(network(), QUIET)
     export(executable, tmp_path, duration=1000.0, seed=3)
-    made = nominal_program(executable.network, QUIET, executable.placement, "p", entropy(3, [0]))
+    made = nominal_program(executable.network, executable.target, executable.placement, "p", entropy(3, [0]))
     assert (tmp_path / "plasticity_p.cpp").read_text() == ppu_program.cpp_source(made)
     reads = np.random.default_rng(0).integers(150, 182, (40, 2, 4))
     code = np.rint(START / 0.04).astype(np.int64)

@@ -39,9 +39,11 @@ from salhw.description.connectivity import AllToAll, OneToOne, Sparse, synapses
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at
 from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.codes import code
 from salhw_brainscales2.hardware import ppu_program
+from salhw_brainscales2.hardware.rows import split
 from salhw_brainscales2.neurons import cells
-from salhw_brainscales2.plasticity import code, nominal_program
+from salhw_brainscales2.plasticity import nominal_program
 from salhw_brainscales2.script import export, generator
 from salhw_brainscales2.sources import entropy
 
@@ -116,6 +118,14 @@ def networks() -> dict[str, Network]:
         "a single neuron": net([glm("n", 0.0, 1)], [projection("p", "n", "n", np.zeros((1, 1)), sal())]),
         "weights of zero": net([n], [projection("p", "n", "n", 0 * square), projection("q", "n", "n", ring, sal())]),
         "a run that is shorter than the period": net([n], [projection("p", "n", "n", ring, sal(period=2000.0))]),
+        "weights of several rows": net(
+            [n, x, glm("m", 4 * [0.5])],
+            [
+                projection("p", "n", "n", ring, sal(period=500.0).replace(bounds=(-4.0, 4.5))),
+                projection("q", "n", "m", 5.0 * square, SAL(0.004, update="every 600 ms", bounds=(-10.0, 9.0))),
+                projection("s", "x", "n", 8.0 * mixed),
+            ],
+        ),
         "all that the generators feed": net(
             [glm("n", 0.0, 32), lif("l", 32)], [projection("p", "n", "l", OneToOne(weight=-2.52))]
         ),
@@ -164,7 +174,9 @@ def test_the_program_runs_and_builds_what_is_described(
         updates = int(DURATION // q.plasticity[0].period) if q.plasticity and len(post) else 0
         if updates:
             assert np.allclose(result.pop(f"{q.name}.updates"), q.plasticity[0].period * np.arange(1, updates + 1))
-            grown = np.sign(codes) * (np.abs(codes) + np.arange(1, updates + 1)[:, None])  # as the stand-in learns
+            shares = split(codes, executable.placement.synapses_per_weight.get(q.name, 1))
+            more = np.sign(codes) * np.count_nonzero(shares, axis=0)  # as the stand-in learns, synapse by synapse
+            grown = codes + more * np.arange(1, updates + 1)[:, None]
             assert np.allclose(result.pop(f"{q.name}.weights"), 0.04 * grown)
     assert not result
 
@@ -174,6 +186,7 @@ def check_projections(executable: Executable, chip: real.Chip) -> None:
     described_net = executable.network
     made: dict[tuple[str, str], dict[tuple[int, int], int]] = {}
     for p in chip.projections:
+        assert all(abs(c.weight) <= 63 for c in p.connections)
         if p.pre.label in {q.name for q in described_net.populations}:
             found = made.setdefault((p.pre.label, p.post.label), {})
             for c in p.connections:
@@ -218,7 +231,8 @@ def _event(executable: Executable, population: str, excitatory: bool) -> float:
     whole = net.population(population)
     bias = np.broadcast_to(np.asarray(whole.neuron.bias, dtype=float), whole.size)
     inverse = float(np.mean(1.0 / cells(net)[whole.name].sensitivity(bias, net.dt)))
-    made = circuit(net, executable.placement, [c.replace(variability={}) for c in executable.target.sample_chips(1)])
+    chips = [c.replace(variability={}) for c in executable.target.sample_chips(1)]
+    made = circuit(net, executable.target, executable.placement, chips)
     for q in net.projections:
         if q.post == population and len(made.wiring[q.name].post):
             step = code(executable.target.scaled_for(q.name))
@@ -274,7 +288,7 @@ def test_baselines_are_measured_and_used(tmp_path: Path, monkeypatch: pytest.Mon
         post, pre, _ = wanted(executable, name)
         reads = [[real.read(j, i, branch) for j, i in zip(pre, post, strict=True)] for branch in ("causal", "acausal")]
         assert measured[f"{name}.baseline"].tolist() == (128 * np.array(reads)).tolist()
-        program = nominal_program(executable.network, CHIP, executable.placement, name, entropy(3, [0]))
+        program = nominal_program(executable.network, executable.target, executable.placement, name, entropy(3, [0]))
         assert rule.generate_kernel() == ppu_program.cpp_source(replace(program, baseline=128 * np.array([reads])))
 
 

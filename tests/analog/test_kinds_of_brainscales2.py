@@ -97,7 +97,7 @@ def network(kinds: dict[str, type[Any]], name: str) -> Network:
     [
         ("Perfect", "neurons", "populations.n.neuron", "GLM, LIF, Source"),
         ("Gauss", "kernels", "projections.p.kernel", "Exponential, Rectangular"),
-        ("Flat", "windows", "projections.p.plasticity.anticausal", "Exponential"),
+        ("Flat", "windows", "projections.p.plasticity.anticausal", "Exponential, Triangular"),
         ("Decay", "plasticity", "projections.p.plasticity", "PairSTDP"),
         ("Regular", "stimuli", "stimuli[0]", "Poisson, SpikeTimes"),
         ("Last", "probes", "probes[0]", "Spikes, StateOccupancy, Weights"),

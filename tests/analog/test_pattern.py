@@ -36,7 +36,7 @@ LEVEL = 1e-4 / len(QUANTITIES)  # of a false alarm in all tests of this file tog
 
 
 def made(target: salhw.Target, chips: int = 200) -> ChipCircuit:
-    return circuit(NET, EXE.placement, target.sample_chips(chips, seed=9))
+    return circuit(NET, EXE.target, EXE.placement, target.sample_chips(chips, seed=9))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_what_acts_is_spread_as_the_target_says(wafer: ChipCircuit, name: str) -
 
 def test_thresholds_are_noisy_from_trial_to_trial() -> None:
     chips = CHIP.sample_chips(3, seed=1)
-    cells = circuit(NET, EXE.placement, chips).cells["n"]
+    cells = circuit(NET, EXE.target, EXE.placement, chips).cells["n"]
     noise = (cells.noisy(chips, np.ones((3, 8))) - cells.thresh) * LSB_PER_SIGMA
     assert np.allclose(noise, 0.031 * LSB_PER_GAP)
     quiet = CHIP.with_noise(trial=False).sample_chips(3, seed=1)
@@ -91,7 +91,7 @@ def test_effective_weights_hold_gain_synapse_time_constants_and_noise() -> None:
     chips = CHIP.sample_chips(2, seed=9)
     nominal = np.array([[0.5, -0.5] * 4] * 2)
     found = effective_weights(EXE, chips, "p", nominal)
-    c = circuit(NET, EXE.placement, chips)
+    c = circuit(NET, EXE.target, EXE.placement, chips)
     m = c.cells["n"]
     part = np.where(nominal >= 0, 0, 1)
     gain, tau = (np.take_along_axis(x, part[None], 0)[0] for x in (m.gain, m.tau_syn))

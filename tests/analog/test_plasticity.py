@@ -31,7 +31,7 @@ def test_the_weights_are_what_sensors_and_processor_make_of_the_recorded_spikes(
         last = session.get(WEIGHTS)
     place, chips, post = executable.placement, QUIET.sample_chips(1) * 2, np.arange(6)
     sensors = sensor.of_chips(chips, post ^ 1, post, place.synapses(net, "p"), neurons=6, dt=0.2)
-    compiled = nominal_program(net, QUIET, place, "p", entropy(6, [4, 1]))
+    compiled = nominal_program(net, executable.target, place, "p", entropy(6, [4, 1]))
     assert compiled.baseline.max() == BASELINE * program.LSB
     state, charge = program.initial_state(compiled, START / 0.04), sensor.fresh(sensors)
     spikes = [np.concatenate([getattr(r.spikes["n"], k) for r in runs]) for k in ("instance", "neuron", "time")]

@@ -86,7 +86,7 @@ def outcome(target: Target, chips: tuple[Chip, ...], calibration: Calibration, w
 def powers(target: Target, chips: tuple[Chip, ...], calibration: Calibration, weight: float) -> FloatArray:
     """The powers of the synaptic time constant, the membrane's and sigma with which the found gains go."""
     exe, sign = salhw.compile(pairs(len(calibration.synapses) // 2), target), 0 if weight > 0 else 1
-    made = circuit(exe.network, exe.placement, chips)
+    made = circuit(exe.network, exe.target, exe.placement, chips)
     cells, post = made.cells["n"], made.wiring["p"].post
     logs = [np.log(part[:, post]).ravel() for part in (cells.tau_syn[sign], cells.tau_m, cells.sigma)]
     design = np.stack([*logs, np.ones(len(logs[0]))], axis=1)
@@ -138,7 +138,7 @@ def weights(exe: salhw.Executable, chips: tuple[Chip, ...], times: int, seconds:
                 exe, chips=chips, duration=1000.0 * seconds, seed=700 + 10 * k + part,
                 weights={WEIGHTS: np.where(way, sign, 0.0)},
             )  # fmt: skip
-            found[sign][k][:, way] = f.weights["p"][:, post[way], pre[way]] / sign
+            found[sign][k][:, way] = f.weights["p"][:, way] / sign
     return {
         "W = +1": Measured.of(found[1.0]),
         "W = -1": Measured.of(found[-1.0]),

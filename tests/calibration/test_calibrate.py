@@ -16,6 +16,7 @@ from salhw.description.fields import FloatArray
 from salhw_calibration import Calibration, Goals, MeasurementError, calibrate, effective_weights
 from salhw_calibration.calibrating import _Mean, _pooled
 from salhw_calibration.calibration import unjudged
+from salhw_calibration.probing import probing_network
 
 TARGET = salhw.target("reference").with_variability({"weight": 0.2, "bias": 0.3})
 CHIPS = TARGET.sample_chips(5, seed=3)
@@ -125,10 +126,8 @@ def test_sources_and_sparse_synapses_are_calibrated_too() -> None:
     exe = salhw.compile(net, TARGET, calibration=found)
     measured = effective_weights(exe, chips=chips, duration=100_000.0, seed=5)
     nominal = net.projections[0].weights.weight
-    np.testing.assert_allclose(measured.nominal["p"][:, post, pre], np.broadcast_to(nominal, (2, len(post))))
-    z = (measured.weights["p"][:, post, pre] - nominal) / np.hypot(
-        measured.standard_errors["p"][:, post, pre], 0.1 * nominal
-    )
+    np.testing.assert_allclose(measured.nominal["p"], np.broadcast_to(nominal, (2, len(post))))
+    z = (measured.weights["p"] - nominal) / np.hypot(measured.standard_errors["p"], 0.1 * nominal)
     assert np.abs(z).max() < 5.0
 
 
@@ -194,6 +193,13 @@ def test_nothing_to_calibrate_is_refused() -> None:
         calibrate(TARGET, CHIPS[:1], net=still)
 
 
+def test_probing_weights_lie_beyond_the_bounds_of_rules() -> None:
+    learning = NET.projections[0].replace(weights=np.zeros((6, 6)), plasticity=salhw.SAL(0.01, bounds=(-0.1, 0.1)))
+    (probed,) = probing_network(NET.replace(projections=[learning]), both=True).projections
+    assert probed.plasticity == ()
+    assert np.abs(probed.weights.values[OFF]).min() > 0.1
+
+
 def test_neurons_without_synapses_are_calibrated() -> None:
     net = Network(name="n", dt=1.0, populations=[Population(name="a", size=6, neuron=GLM())])
     found = calibrate(TARGET, CHIPS[:2], net=net, duration=50_000.0)
@@ -211,3 +217,16 @@ def test_without_a_network_the_first_neurons_are_calibrated() -> None:
     few = recurrent(6)
     places = compiled(few, TARGET).placement.neurons(few, "a")
     assert set(places) <= set(found.neurons)
+
+
+def test_probing_weights_drive_neurons_neither_up_nor_down_together() -> None:
+    """Signs of 60 x 60 synapses: the inputs of a neuron are balanced, and no pattern of activity is passed on more
+    strongly than random signs do, 2 sqrt(60) = 15.5 (those of a chess board pass one on by 59)."""
+    size = 60
+    (p,) = probing_network(recurrent(size), True).projections
+    signs = np.sign(p.weights.values)
+    np.testing.assert_array_equal(signs != 0.0, ~np.eye(size, dtype=bool))
+    for part in (np.tril(signs), np.triu(signs)):
+        assert np.abs(part.sum(axis=1)).max() <= 1.0
+    assert np.linalg.norm(signs, 2) < 18.0
+    assert (probing_network(recurrent(size), False).projections[0].weights.values >= 0.0).all()

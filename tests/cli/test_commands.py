@@ -19,7 +19,9 @@ from typer.testing import CliRunner, Result
 
 import salhw
 from salhw.cli import app
+from salhw.cli.pictures import picture_place
 from salhw.diagnostics import explanations
+from salhw.io.files import write_figure
 from salhw.registry import builder, builders
 
 SCRIPT = Path(sys.executable).with_name("salhw")
@@ -115,6 +117,58 @@ def test_run_saves_what_the_python_interface_gives(pair: Path, tmp_path: Path) -
     assert told["rates_hz"]["neurons"]["mean"] == pytest.approx(expected.rates["neurons"].values.mean())
     assert (told["instances"], told["duration_ms"], told["provenance"]["seed"]) == (3, 2000.0, 5)
     assert told["weights"]["pair"]["min"] > 0.4  # synapses only, without the zeros of the diagonal
+
+
+def test_run_saves_a_picture_beside_the_recording(pair: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.h5"
+    told = document(invoke("run", pair, "--duration", "400", "--out", out, "--json"))
+    assert told["picture"] == str(tmp_path / "run.png")
+    assert (tmp_path / "run.png").read_bytes()[:4] == b"\x89PNG"
+    without = tmp_path / "without.h5"
+    plain = document(invoke("run", pair, "--duration", "400", "--out", without, "--no-plot", "--json"))
+    assert plain["picture"] is None
+    assert not without.with_suffix(".png").exists()
+    assert document(invoke("run", pair, "--duration", "400", "--json"))["picture"] is None
+    assert picture_place(tmp_path / "run.v2", force=False) == tmp_path / "run.v2.png"
+    assert picture_place(Path("/dev/null"), force=False) is None
+
+
+def test_a_picture_that_is_there_is_kept_unless_forced(pair: Path, tmp_path: Path) -> None:
+    out, picture = tmp_path / "run.h5", tmp_path / "run.png"
+    picture.write_text("precious")
+    refused = invoke("run", pair, "--duration", "400", "--out", out)
+    assert refused.exit_code == 2
+    assert "run.png: it exists already" in refused.stderr
+    assert (picture.read_text(), out.exists()) == ("precious", False)
+    assert invoke("run", pair, "--duration", "400", "--out", out, "--no-plot").exit_code == 0
+    assert invoke("run", pair, "--duration", "400", "--out", out, "--force").exit_code == 0
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("failure", ["drawing", "writing"])
+def test_a_picture_that_fails_loses_no_recording(
+    failure: str, pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In matplotlib, or because somebody took the name while the network ran."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no fonts")
+
+    def taken(path: Path, *rest: Any, **options: Any) -> Path:
+        path.write_text("somebody's")
+        return write_figure(path, *rest, **options)
+
+    name, instead = {"drawing": ("overview", broken), "writing": ("write_figure", taken)}[failure]
+    monkeypatch.setattr(f"salhw.cli.pictures.{name}", instead)
+    out = tmp_path / "run.h5"
+    result = invoke("run", pair, "--duration", "400", "--out", out)
+    assert result.exit_code == 0
+    assert "No picture could be saved: " in result.stderr
+    assert {"drawing": "no fonts", "writing": "it exists already"}[failure] in result.stderr
+    assert salhw.Recording.load(out).duration == 400.0
+    told = document(invoke("run", pair, "--duration", "400", "--out", tmp_path / "again.h5", "--json"))
+    assert told["picture"] is None
+    assert told["picture_failed"]
 
 
 def test_run_prints_a_table(pair: Path) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from documents import FENCE
+
 from salhw import targets
 from salhw.cli import TARGET_COLUMNS, app, target_row, target_summary
 
@@ -15,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.S | re.M)
+    return [text for written_in, _, text in FENCE.findall(README) if written_in == language]
 
 
 def test_the_example_prints_what_it_shows() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from documents import FENCE
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -144,7 +145,6 @@ def test_a_fresh_environment_finds_it_by_its_entry_point(tmp_path: Path) -> None
     assert abs(w01 - w10) < 0.5
 
 
-FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 BLOCKS = [(language, title, text) for language, title, text in FENCE.findall(GUIDE.read_text(encoding="utf-8"))]
 
 

@@ -42,6 +42,7 @@ ENOUGH = {"net": "pair", "target": "reference", "duration": "400", "what": "weig
 """Good values, by the parameter's name."""
 LONG: dict[str, list[tuple[str, str]]] = {
     "demo": [("out", "text.txt")],
+    "compare": [("net", "nosuch"), ("targets", "nosuch"), ("out", "text.txt"), ("margin", "rates=1"), ("chips", "5:2")],
     "conformance": [
         ("target", "nosuch"),
         ("known", "wrong.toml"),

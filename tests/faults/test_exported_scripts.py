@@ -101,14 +101,15 @@ def test_a_script_does_what_the_session_does(name: str, count: int, tmp_path: Pa
     check(name, count, tmp_path)
 
 
-def test_what_the_host_learns_is_not_exported(tmp_path: Path) -> None:
-    """A script runs NEST alone: a rule that the host works out would stand still in it, in silence."""
+@pytest.mark.parametrize("name", ["nest", "loihi2"])
+def test_what_the_host_learns_is_not_exported(name: str, tmp_path: Path) -> None:
+    """A script runs the simulator alone: a rule that the host works out would stand still in it, in silence."""
     net = Network(
         name="hosted", dt=1.0, populations=[Population(name="n", size=2, neuron=GLM(tau_ref=10.0))],
         projections=[Projection(name="p", pre="n", post="n", weights=[[0, 1], [1, 0]], kernel=Rectangular(tau_syn=10.0),
                                 plasticity=SAL(0.01, update="every 10 ms", execution="host"))],
     )  # fmt: skip
-    executable = salhw.compile(net, "nest")
+    executable = salhw.compile(net, name)
     plugin: Any = executable.plugin
     with pytest.raises(UnsupportedNetworkError, match=r"SAL101 projections\.p\.plasticity = a rule that the host"):
         plugin.export(executable, tmp_path, duration=100.0, seed=0)

@@ -57,9 +57,10 @@ def declared(target: Target, path: str) -> Range:
 def test_what_is_declared_is_held_and_nothing_beyond(target: Target) -> None:
     """Static weights and biases: both ends are read back; one further is refused at its place, with the range and what
     to write instead, which then works; and the other values are as they were."""
-    with salhw.compile(network(target), target).open(instances=2) as session:
+    executable = salhw.compile(network(target), target)
+    with executable.open(instances=2) as session:
         for path in (WEIGHTS, BIAS):
-            allowed = declared(target, path)
+            allowed = declared(executable.target.scaled_for("p"), path)
             for end, sign in ((allowed.min, -1.0), (allowed.max, 1.0)):
                 session.set(path, end)
                 held = session.get(path)

@@ -39,7 +39,8 @@ def run_ppu_program(
     folder.mkdir(exist_ok=True)
     (folder / "program.h").write_text(ppu_program.cpp_source(program, chip))
     main = ppu_program.EMULATION / "main.cpp"
-    binary = build(main, folder / "program", f'-DPPU_PROGRAM="{folder / "program.h"}"')
+    options = f'-DPPU_PROGRAM="{folder / "program.h"}"', f"-DPER_WEIGHT={program.rows}"
+    binary = build(main, folder / "program", *options)
     (hemisphere,) = set(program.column // processor.COLUMNS)
     column, row = program.column % processor.COLUMNS, np.unique(program.row, return_inverse=True)[1]
     rows, used = row.max() + 1, np.unique(column)

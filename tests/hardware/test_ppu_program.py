@@ -14,26 +14,30 @@ from salhw_brainscales2.hardware.program import PlasticitySetting
 
 PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
 CASES = [
-    (SAL(0.004, **PERIOD), 8, "stochastic", 1),
-    (SAL(0.004, **PERIOD), 0, "stochastic", 3),
-    (Hebbian(0.02, **PERIOD), 3, "symmetric", 2),
-    (AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)), 8, "symmetric", 1),
-    (SAL(0.0001, **PERIOD), 5, "half_up", 2),
-    (SAL(0.05, **PERIOD), 2, "stochastic", 2),
+    (SAL(0.004, **PERIOD), 8, "stochastic", 1, 1),
+    (SAL(0.004, **PERIOD), 0, "stochastic", 3, 1),
+    (Hebbian(0.02, **PERIOD), 3, "symmetric", 2, 1),
+    (AntiHebbian(0.07, **PERIOD, bounds=(-1.0, 0.6)), 8, "symmetric", 1, 1),
+    (SAL(0.0001, **PERIOD), 5, "half_up", 2, 1),
+    (SAL(0.05, **PERIOD), 2, "stochastic", 2, 1),
+    (SAL(0.01, **PERIOD), 8, "stochastic", 2, 2),
+    (Hebbian(0.07, **PERIOD, bounds=(-3.0, 9.5)), 8, "symmetric", 1, 4),
+    (SAL(0.07, **PERIOD), 8, "stochastic", 3, 8),
 ]
 
 
-@pytest.mark.parametrize(("rule", "hidden_bits", "rounding", "rows"), CASES)
+@pytest.mark.parametrize(("rule", "hidden_bits", "rounding", "rows", "per_weight"), CASES)
 def test_the_program_does_what_the_emulator_does(
-    rule: PairSTDP, hidden_bits: int, rounding: program.Rounding, rows: int, tmp_path: Path
+    rule: PairSTDP, hidden_bits: int, rounding: program.Rounding, rows: int, per_weight: int, tmp_path: Path
 ) -> None:
-    """Half of the reads are as learning sees them, half anything that a converter can say."""
+    """Half of the reads are as learning sees them, half anything that a converter can say. Weights of several synapses
+    are divided among them as equally as whole numbers are, which main.cpp looks at."""
     rng = np.random.default_rng([hidden_bits, rows])
     columns, updates = 60, 120
     column = np.concatenate([rng.permutation(256)[:columns] for _ in range(rows)])
     row = np.repeat(rng.permutation(20)[:rows], columns)
     baseline = rng.uniform(100.0, 220.0, (2, 2, rows * columns))
-    setting = PlasticitySetting(code=0.04, hidden_bits=hidden_bits, rounding=rounding)
+    setting = PlasticitySetting(code=0.04, hidden_bits=hidden_bits, rounding=rounding, rows=per_weight)
     signs = np.array([[float(np.asarray(w.amplitude))] for w in (rule.causal, rule.anticausal)])
     amplitudes = signs * rng.uniform(0.6, 1.1, baseline.shape)
     hemisphere = rows % 2
@@ -43,7 +47,7 @@ def test_the_program_does_what_the_emulator_does(
     reads = rng.integers(0, 256, (updates, 2, rows * columns))
     usual = np.rint(baseline[1] + rng.normal(-5.0, 5.0, reads.shape))
     reads = np.where(rng.random(reads.shape) < 0.5, np.clip(usual, 0, 255).astype(np.int64), reads)
-    code = rng.integers(-63, 64, rows * columns)
+    code = rng.integers(-63 * per_weight, 63 * per_weight + 1, rows * columns)
 
     states = [program.initial_state(compiled, code)]
     for update in reads:

@@ -13,9 +13,8 @@ from salhw_lava import backend
 LONG = ("sal-converges", "sal-converges-one-sided")
 QUICK = [name for name in catalogue("quick") if name not in LONG]
 MAY_NOT = {  # what the target does not declare: everything else has to run
-    "learning-rate-per-synapse", "psp-area", "update-every-period", "update-at-run-end", "bounds-clip",
-    "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ", "same-chip-in-another-process",
-    "editing-keeps-the-chip",
+    "psp-area", "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ",
+    "same-chip-in-another-process", "editing-keeps-the-chip",
 }  # fmt: skip
 
 

@@ -37,7 +37,8 @@ from salhw import (
 )
 
 DT = 1.0
-ALGORITHMS = ("event-driven", "time-driven")
+ALGORITHMS = ("event-driven", "time-driven", "vectorised")
+STEPWISE = ("time-driven", "vectorised")
 
 
 def rule(pairing: str, update: str, shape: str, bounds: tuple[float, float] | None = None) -> PairSTDP:
@@ -108,16 +109,17 @@ def test_two_rules_with_delay_and_learning_rates_per_synapse(algorithm: str) -> 
     np.testing.assert_allclose(recording.weights["p"].values[0], course, atol=1e-12)
 
 
+@pytest.mark.parametrize("algorithm", STEPWISE)
 @pytest.mark.parametrize("superposition", ["sum", "last"])
 @pytest.mark.parametrize("delay", [0.0, 4.0])
 @pytest.mark.parametrize("kind", [Rectangular, Exponential, Alpha])
 @pytest.mark.parametrize("update", ["spike", "every 7 ms"])
-def test_membranes_equal_equation_8(kind: type, delay: float, superposition: str, update: str) -> None:
+def test_membranes_equal_equation_8(kind: type, delay: float, superposition: str, update: str, algorithm: str) -> None:
     kernel = kind(tau_syn=8.0, area=11.0, superposition=superposition)
     net = recurrent(
         [rule("all", update, "exponential")], kernel, delay, probes=[Membrane("a"), Weights("p", every=1.0)]
     )
-    with session(net, seed=2) as s:
+    with session(net, algorithm, seed=2) as s:
         recording = s.run(250.0)
     spikes = {"a": oracle.trains(recording, "a", DT)}
     course = oracle.weight_course(net, spikes, 250)
@@ -206,13 +208,15 @@ def test_a_spike_acts_from_the_next_step_for_tau_syn() -> None:
     assert on.tolist() == [10.0 + 0.5 + 1.5 + 0.5 * k for k in range(6)]
 
 
-def test_lif_integrates_exactly() -> None:
+@pytest.mark.parametrize("algorithm", STEPWISE)
+def test_lif_integrates_exactly(algorithm: str) -> None:
     neuron = LIF(bias=[1.5, 0.9], tau_m=10.0, tau_ref=3.0)
     net = Network(
         name="lif", dt=0.1, populations=[Population(name="a", size=2, neuron=neuron)],
         probes=[Spikes("a"), Membrane("a")],
     )  # fmt: skip
-    recording = salhw.run(net, duration=200.0)
+    with session(net, algorithm) as s:
+        recording = s.run(200.0)
     crossing = 10.0 * np.log(1.5 / 0.5)  # v = 1.5 (1 - exp(-t / tau_m)) reaches 1
     interval = np.ceil(crossing / 0.1 - 1e-9) * 0.1 + 3.0 - 0.1
     gaps = np.diff(recording.spikes["a"].times(0))

@@ -182,4 +182,4 @@ def test_the_event_driven_algorithm_says_why_it_cannot() -> None:
     described = net("GLM").replace(projections=[], probes=[])
     asked = salhw.target("reference").with_options(algorithm="event-driven")
     (finding,) = salhw.problems(described, asked)
-    assert "traces, which move on at every step" in finding.supported
+    assert "traces, which only the time-driven algorithm keeps" in finding.supported

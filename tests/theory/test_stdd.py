@@ -47,7 +47,7 @@ def probability_by_definition(u, tau_ref, discretisation):
     return x / (1 + x) if discretisation == "logistic" else 1 - np.exp(-x)
 
 
-def brute_force(weights, bias, kappa, tau_ref, t_max, discretisation):
+def brute_force(weights, bias, kappa, tau_ref, t_max, discretisation, pairing="nearest_restricted"):
     """(rate at -t_max..t_max, spikes per step) from the sparse transition matrix over all pairs of ages, Eqs 16-20."""
     top = max(tau_ref, len(kappa))  # ages from here on are alike
     psp = np.r_[kappa, np.zeros(top + 1 - len(kappa))]
@@ -73,12 +73,18 @@ def brute_force(weights, bias, kappa, tau_ref, t_max, discretisation):
 
     rate = np.zeros(2 * t_max + 1)
     rate[t_max] = pi[0]
-    silent = silent.tocsr()
     for sign, start, end in ((1, "0", other), (-1, "1", one)):
-        state = np.where(just[start], pi, 0) + np.where(just["both"], 0.5 * pi, 0)
+        # What goes on being counted from, and what a coincidence counts, at the start and at the end.
+        goes_on, first, last = {
+            "nearest_restricted": (silent, 0.5, 0.5),
+            "nearest_symmetric": (silent + end, 1.0, 0.5),
+            "all": (silent + one + other + both, 1.0, 1.0),
+        }[pairing]
+        goes_on = goes_on.tocsr()
+        state = np.where(just[start], pi, 0) + np.where(just["both"], first * pi, 0)
         for lag in range(1, t_max + 1):
-            rate[t_max + sign * lag] = (end @ state).sum() + 0.5 * (both @ state).sum()
-            state = silent @ state
+            rate[t_max + sign * lag] = (end @ state).sum() + last * (both @ state).sum()
+            state = goes_on @ state
     return rate, np.array([pi[:n].sum(), pi[::n].sum()])
 
 
@@ -94,6 +100,22 @@ def test_equals_the_full_chain(name, discretisation):
         got = stdd(weights, bias, kappa, tau_ref, t_max, discretisation)
         np.testing.assert_allclose(got.rate, want, rtol=0, atol=1e-12)
         np.testing.assert_allclose(rates(weights, bias, kappa, tau_ref, discretisation), want_rates, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("pairing", ["nearest_symmetric", "all"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_other_pairings_equal_the_full_chain(name, pairing):
+    kappa, tau_ref = KERNELS[name]
+    arguments = [[0.0, -1.1], [0.7, 0.0]], [0.4, -0.6], kappa, tau_ref, 40, "logistic"
+    got = stdd(*arguments, pairing=pairing).rate
+    np.testing.assert_allclose(got, brute_force(*arguments, pairing=pairing)[0], rtol=0, atol=1e-12)
+    assert np.abs(got - stdd(*arguments).rate).max() > 1e-4  # and not what the default counts
+
+
+def test_all_pairs_of_uncoupled_neurons_are_the_product_of_their_rates():
+    arguments = np.zeros((2, 2)), [0.5, -1.0], np.ones(5), 7
+    one, other = rates(*arguments)
+    np.testing.assert_allclose(stdd(*arguments, 30, pairing="all").rate, one * other, rtol=1e-12)
 
 
 weight = st.floats(-2, 2)
@@ -326,6 +348,7 @@ GOOD = {"weights": [[0, 1], [1, 0]], "bias": [0, 0], "kappa": [1.0], "tau_ref": 
         ({"tau_ref": True}, "tau_ref = True"),
         ({"t_max": 0}, "t_max = 0"),
         ({"discretisation": "euler"}, "discretisation = 'euler': must be one of logistic, exact"),
+        ({"pairing": "nearest"}, "pairing = 'nearest': must be one of nearest_restricted, nearest_symmetric, all"),
         ({"bias": [-2000, 0]}, "bias = .*0 at rest"),
         ({"bias": [800, 800]}, "bias = "),
     ],

@@ -30,7 +30,7 @@ from salhw import (
 )
 from salhw.compiler.check import check
 from salhw.compiler.place import place
-from salhw.compiler.quantise import levels, quantise
+from salhw.compiler.quantise import levels, quantise, weight_levels
 from salhw.substrate.capabilities import Range
 
 RANDOM = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -177,6 +177,21 @@ def test_levels_hold_zero_lie_in_the_range_and_are_not_too_many(low: float, high
     assert highest * step <= high * (1 + 1e-8)
     assert highest - lowest + 1 <= 2**bits
     assert highest - lowest + 1 >= 2**bits - 1
+
+
+def test_synapses_that_make_a_weight_together_widen_its_range_and_leave_the_step() -> None:
+    wide = chip(4, -28.0, 28.0, max_synapses_per_weight=4)
+    assert weight_levels(wide) == (1.0, -28, 28)
+    for count, scale in ((1, 1.0), (2, 1.0), (4, 1.0), (2, 0.5)):
+        here = wide.replace(synapses_per_weight={"s": count}, weight_scales={"s": scale}).scaled_for("s")
+        assert weight_levels(here) == (scale, -7 * count, 7 * count)
+        assert here.projections["weights"] == Range(min=-7.0 * count * scale, max=7.0 * count * scale)
+    assert wide.scaled_for("s") is wide
+    net = pair()
+    placement = place(net, wide.replace(synapses_per_weight={"pair": 2}))[0]
+    assert placement.used["synapses"] == 4
+    assert (placement.weights(net, "pair") - placement.synapses(net, "pair")).tolist() == [1 << 24] * 2
+    assert place(net, wide)[0].weights(net, "pair").tolist() == placement.synapses(net, "pair").tolist()
 
 
 @RANDOM

@@ -13,6 +13,8 @@ import pytest
 import salhw
 from salhw import DescriptionError, Target
 from salhw.cli import OPTION_COLUMNS, option_rows
+from salhw.compiler.check import check
+from salhw.substrate.capabilities import Range
 from salhw.substrate.options import Option
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -99,6 +101,8 @@ def test_an_unknown_option_is_named_with_the_nearest(target: Target) -> None:
         ("a", DECLARED["words"] | {"choices": ["x"]}, "options.a.choices", "none for text"),
         ("a", {"type": "choice", "default": "x", "meaning": "m"}, "options.a.default", "there are none"),
         ("a", DECLARED["one"] | {"defualt": "fast"}, "options.a.defualt", "unknown field"),
+        ("a", DECLARED["one"] | {"declares": {"slow": {}}}, "options.a.declares", "fast"),
+        ("a", DECLARED["one"] | {"declares": {"fast": {"dt": [2, 1]}}}, "options.a.declares", "low <= high"),
     ],
 )
 def test_a_wrong_declaration_is_refused(target: Target, name: str, declared: Any, path: str, words: str) -> None:
@@ -116,6 +120,26 @@ def test_the_content_hash_goes_with_the_values_alone(target: Target) -> None:
     changed = [target.with_options(**{k: v}) for k, v in {"whole": 2, "real": 3, "words": "x", "one": "exact"}.items()]
     assert len({t.content_hash for t in (target, *changed)}) == 5
     assert len({target, *changed}) == 5
+
+
+def test_a_choice_changes_the_capabilities_that_it_declares(target: Target) -> None:
+    """There and back; what refuses a network names the choice that would take it, after what the network may do."""
+    paths = ("projections.weights", "plasticity.PairSTDP.bounds", "host.Unknown.tau")
+    ranges = {"fast": [-1.0, 1.0], "exact": [-8.0, 8.0]}
+    declares = {choice: dict.fromkeys(paths, ends) for choice, ends in ranges.items()}
+    exact = target.replace(options={"one": DECLARED["one"] | {"declares": declares}}).with_options(one="exact")
+    fast = exact.with_options(one="fast")
+    for chosen, end in ((exact, 8.0), (fast, 1.0), (fast.with_options(one="exact"), 8.0)):
+        assert chosen.projections["weights"] == chosen.plasticity["PairSTDP"]["bounds"] == Range(min=-end, max=end)
+        assert "Unknown" not in chosen.host
+    learns = salhw.Projection("p", "a", "a", [[0.0, 2.0], [0.5, 0.0]], plasticity=salhw.SAL(0.1, bounds=(0.0, 4.0)))
+    net = salhw.Network("n", 1.0, [salhw.Population("a", 2, salhw.GLM())], [learns])
+    assert not check(net, exact)
+    assert [f.fix for f in check(net, fast)] == [
+        'weights <= 1, or target.with_options(one="exact")', 'bounds = (0, 1), or target.with_options(one="exact")'
+    ]  # fmt: skip
+    heavier = net.replace(projections=[learns.replace(weights=[[0.0, 9.0], [0.5, 0.0]], plasticity=())])
+    assert [f.fix for f in check(heavier, fast)] == ["weights <= 1"]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -98,10 +98,13 @@ def cpp_source(program: PlasticityProgram, chip: int = 0) -> str:
         provenance="the README beside it",
         hidden_bits=program.hidden_bits,
         rows=int(order.max(initial=0)) + 1,
+        per_weight=program.rows,
+        halvings=program.rows.bit_length() - 1,
+        fraction=program.fraction,
         drop=program.drop,
-        coarse=FRACTION - program.hidden_bits,
-        lowest=program.low << FRACTION,
-        highest=program.high << FRACTION,
+        coarse=program.fraction - program.hidden_bits,
+        lowest=program.low << program.fraction,
+        highest=program.high << program.fraction,
         synapses="\n".join(lines),
         seeding=Template(_SEEDING).substitute(seed=f"{int(program.seed[chip])}u") if random else "",
         rounding=_ROUNDING[program.rounding] if program.drop else "\treturn change;",
@@ -120,8 +123,9 @@ def _common_factors(program: PlasticityProgram, chip: int) -> list[int]:
 
 
 def memory(program: PlasticityProgram) -> int:
-    """Bytes of a processor's data: for each row baselines of both branches (16 bit) and the hidden bits (8 bit) of all
-    columns, and the table of the synapses; the same of the factors, unless all synapses have the same."""
+    """Bytes of a processor's data: for each row (all those of a weight are one) baselines of both branches (16 bit) and
+    the hidden bits (8 bit) of all columns, and the table of the synapses; the same of the factors, unless all synapses
+    have the same. Codes lie in the synapse array."""
     rows = int(_rows(program).max(initial=0)) + 1
     common = all(_common_factors(program, chip) for chip in range(len(program.factor)))
     return rows * COLUMNS * (2 * 2 + 1 + (0 if common else 2 * 2)) + (8 if common else 12) * len(program.row)

@@ -9,7 +9,9 @@ Number formats, all two's complement:
 | change | 16 bit, unit 2^-(8 + guard) codes: as fine as the largest possible change allows |
 | weight | the synapse's 6-bit code, its sign given by the row, and beside it 8 hidden bits: 256 code + residual |
 
-A program without hidden bits rounds every change to whole codes; with them, to 1/256 code.
+A program without hidden bits rounds every change to whole codes; with them, to 1/256 code. A weight in several rows is
+one number as well, the sum of their codes, and 16 bits hold it: in 1 or 2 rows with 8 hidden bits, in 4 with 7, in 8
+with 6.
 """
 
 from __future__ import annotations
@@ -32,13 +34,18 @@ from salhw_brainscales2.hardware.rows import shortest_period
 
 Rounding = Literal["stochastic", "symmetric", "half_up"]
 FRACTION = 8
-"""Bits of a weight below the code."""
+"""Bits of a weight below the code, at most."""
 LSB = 128
 """Units of an amplitude per LSB."""
 STALE_DRAWS = 8
 """Draws before an update, so that no bit of the previous one is left in the generators."""
 WINDOWS: ByKind[None] = ByKind("a correlation sensor", {ExponentialWindow: None})
 """The windows that a sensor's charge decays by."""
+
+
+def fraction(rows: int) -> int:
+    """Bits below the code that a weight of this many rows leaves in 16, with its sign; 8 at most."""
+    return min(FRACTION, 15 - (WEIGHT_MAX * rows).bit_length())
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class PlasticityProgram:
         guard: bits of a change below 2^-8 codes.
         hidden_bits: bits below the code that a weight keeps, 0..8.
         low, high: bounds in codes.
+        rows: row pairs that make a weight together, which lie one after the other; the sensor of the first is read.
         rounding: how a change is rounded. ``half_up`` shows what goes wrong.
         period: ms of biological time.
         seed: of the random generators of each chip, (B,).
@@ -66,9 +74,15 @@ class PlasticityProgram:
     hidden_bits: int
     low: int
     high: int
+    rows: int
     rounding: Rounding
     period: float
     seed: IntArray
+
+    @property
+    def fraction(self) -> int:
+        """Bits of a weight below the code."""
+        return fraction(self.rows)
 
     @property
     def drop(self) -> int:
@@ -78,8 +92,8 @@ class PlasticityProgram:
 
 @dataclass(frozen=True)
 class PlasticityState:
-    """What the chip holds: ``code`` -63..63 and ``residual`` -128..127 in 1/256 codes, (B, S); the random generators,
-    (B, 2, 256)."""
+    """What the chip holds: ``code`` -63..63 (in each row) and ``residual`` -128..127 in 1/256 codes (2^-``fraction``),
+    (B, S); the random generators, (B, 2, 256)."""
 
     code: IntArray
     residual: IntArray
@@ -95,7 +109,7 @@ class PlasticitySetting:
         amplitude: LSB per pair at distance 0: the target of the sensors' calibration.
         capacity: LSB; changes by charges up to there do not saturate.
         tau: range of the sensors' time constant in ms.
-        hidden_bits, rounding: as in ``PlasticityProgram``.
+        hidden_bits, rounding, rows: as in ``PlasticityProgram``.
     """
 
     code: float
@@ -104,6 +118,12 @@ class PlasticitySetting:
     tau: tuple[float, float] = (2.0, 30.0)
     hidden_bits: int = FRACTION
     rounding: Rounding = "stochastic"
+    rows: int = 1
+
+    @property
+    def kept_bits(self) -> int:
+        """Hidden bits that there is room for."""
+        return min(self.hidden_bits, fraction(self.rows))
 
     def __post_init__(self) -> None:
         wrong = []
@@ -121,7 +141,7 @@ def findings(rule: PairSTDP, path: str, setting: PlasticitySetting, rows: int) -
 
     Args:
         path: of the rule, as in ``projections.pair.plasticity``.
-        rows: rows (pairs of an excitatory and an inhibitory one) of the fuller hemisphere.
+        rows: rows (pairs of an excitatory and an inhibitory one) of the fuller hemisphere, all those of a weight.
     """
     wrong = []
     for branch, window in (("causal", rule.causal), ("anticausal", rule.anticausal)):
@@ -140,7 +160,7 @@ def findings(rule: PairSTDP, path: str, setting: PlasticitySetting, rows: int) -
         wrong.append(
             Diagnostic("SAL101", f"{path}.update", rule.update, "supported every T ms", "as in 'every 200 ms'")
         )
-    elif rule.period < (shortest := shortest_period(rows)):
+    elif rule.period < (shortest := shortest_period(rows)) * (1 - 1e-9):
         asked, supported = f"an update every {rule.period:g} ms", f"{shortest:g} ms needed for {2 * rows} rows"
         fix = f"update='every {shortest:g} ms', or fewer inputs per neuron"
         wrong.append(Diagnostic("SAL202", f"{path}.update", asked, supported, fix))
@@ -199,10 +219,10 @@ def compile_rule(
         )
     change = max(largest, float(np.abs(per_lsb.sum(axis=1)).max(initial=0.0))) * setting.capacity
     room = min(1.0 / max(largest, 1e-9), 127.0 / max(change, 1e-9))
-    guard = max(0, min(setting.hidden_bits, floor(log2(room))))
-    low, high = -WEIGHT_MAX, WEIGHT_MAX
+    guard = max(0, min(setting.kept_bits, floor(log2(room))))
+    low, high = -WEIGHT_MAX * setting.rows, WEIGHT_MAX * setting.rows
     if rule.bounds is not None:
-        low, high = (int(np.clip(round(bound / setting.code), -WEIGHT_MAX, WEIGHT_MAX)) for bound in rule.bounds)
+        low, high = (int(np.clip(round(bound / setting.code), low, high)) for bound in rule.bounds)
     seeds = np.asarray(seed, dtype=np.int64)
     return PlasticityProgram(
         np.asarray(row, dtype=np.int64),
@@ -210,9 +230,10 @@ def compile_rule(
         np.rint(np.clip(base * LSB, 0, 32767)).astype(np.int64),
         processor.saturate(np.rint(per_lsb * 2.0 ** (15 + guard)), 16),
         guard,
-        setting.hidden_bits,
+        setting.kept_bits,
         low,
         high,
+        setting.rows,
         setting.rounding,
         rule.period or 0.0,
         seeds if seeds.ndim else seeds + np.arange(chips),
@@ -225,9 +246,10 @@ def codes_per_lsb(program: PlasticityProgram) -> FloatArray:
 
 
 def initial_state(program: PlasticityProgram, code: npt.ArrayLike) -> PlasticityState:
-    """Weights as the host writes them, -63..63 broadcast to (B, S), nothing hidden; generators freshly seeded."""
-    shape = program.baseline.shape[::2]
-    codes = np.broadcast_to(np.clip(np.rint(code), -WEIGHT_MAX, WEIGHT_MAX), shape).astype(np.int64)
+    """Weights as the host writes them, -63..63 (in each row) broadcast to (B, S), nothing hidden; generators freshly
+    seeded."""
+    shape, most = program.baseline.shape[::2], WEIGHT_MAX * program.rows
+    codes = np.broadcast_to(np.clip(np.rint(code), -most, most), shape).astype(np.int64)
     return PlasticityState(codes, np.zeros_like(codes), processor.seed_generators(program.seed))
 
 
@@ -241,18 +263,21 @@ def run(program: PlasticityProgram, reads: IntArray, state: PlasticityState) -> 
     branches = processor.odd_product(amplitude, program.factor, 16)
     change = processor.add(branches[:, 0], branches[:, 1], 16)
     generators = state.generators
-    if program.rounding == "stochastic" and program.drop:
+    if not program.drop:
+        rounded = change
+    elif program.rounding == "stochastic":
         random, generators = _random(program, generators)
         rounded = processor.round_stochastic(change, program.drop, random)
     elif program.rounding == "half_up":
         rounded = processor.round_half_up(change, program.drop)
     else:
         rounded = processor.round_symmetric(change, program.drop)
-    old = processor.add(state.code << FRACTION, state.residual, 16)
-    new = processor.add(old, processor.shift_left(rounded, FRACTION - program.hidden_bits, 16), 16)
-    new = np.clip(new, program.low << FRACTION, program.high << FRACTION)
-    code = (new + (1 << FRACTION >> 1)) >> FRACTION
-    return PlasticityState(code, new - (code << FRACTION), generators)
+    below = program.fraction
+    old = processor.add(state.code << below, state.residual, 16)
+    new = processor.add(old, processor.shift_left(rounded, below - program.hidden_bits, 16), 16)
+    new = np.clip(new, program.low << below, program.high << below)
+    code = (new + (1 << below >> 1)) >> below
+    return PlasticityState(code, new - (code << below), generators)
 
 
 def _random(program: PlasticityProgram, generators: IntArray) -> tuple[IntArray, IntArray]:

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from salhw.description.fields import IntArray
 
+ROWS_PER_WEIGHT = (1, 2, 4, 8)
+"""Row pairs that may make a weight together: powers of two, by which the processor divides with a shift. With 8 the
+processor's 16 bits hold a weight of 9 bits and 6 below them; a hemisphere then holds 16 weights per neuron."""
 LABELS = 64
 """Sources that a row can tell apart (6-bit labels)."""
 ROW_TIME = 0.028
@@ -35,6 +38,21 @@ def assign_rows(pre: npt.ArrayLike, post: npt.ArrayLike, labels: int = LABELS) -
         columns[row].add(i)
         chosen.append(row)
     return np.array(chosen, dtype=np.int64)
+
+
+def split(codes: npt.ArrayLike, rows: int) -> IntArray:
+    """What each of ``rows`` rows holds of codes -63 rows..63 rows: shares as equal as whole numbers are, whose sum is
+    the code, (rows, ...). The gain of a weight is then the mean of its rows' gains, whatever the weight."""
+    code = np.asarray(codes, dtype=np.int64)
+    turn = np.arange(rows).reshape(-1, *(1 for _ in code.shape))
+    return np.asarray(np.sign(code) * ((np.abs(code) + turn) // rows))
+
+
+def row_locations(synapse: npt.ArrayLike, rows: int) -> IntArray:
+    """Where the synapses of a weight lie, (rows, ...): the first at the location of ``Placement.synapses``, the others
+    at its column in rows of their own."""
+    first = np.asarray(synapse, dtype=np.int64)
+    return first + (np.arange(rows).reshape(-1, *(1 for _ in first.shape)) << 24)
 
 
 def shortest_period(rows: int, *, signed: bool = True, speed_up: float = 1000.0) -> float:

@@ -11,11 +11,11 @@ import numpy as np
 
 from salhw import compile
 from salhw.description.fields import FloatArray
+from salhw.plots.look import BLUE, COLOURS, GREEN, ORANGE, RED, tidy
 from salhw.theory import rates
 from salhw_networks.dale.network import effective_weight, network
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, parts
 from salhw_networks.pairs.network import network as pair
-from salhw_networks.plots import BLUE, GREEN, ORANGE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -322,7 +322,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     for axes, where, title in ((d, "EE", "d  SAL on $W^{EE}$ only"), (e, "EI", "e  SAL on $W^{EI}$ only")):
         effective = data[f"{where}_weights"][:, :, 0, 0]
         for k in range(effective.shape[1]):
-            axes.plot(data[f"{where}_time"] / 1000.0, effective[:, k], color=f"C{k}", linewidth=1.2)
+            axes.plot(data[f"{where}_time"] / 1000.0, effective[:, k], color=COLOURS[k % len(COLOURS)], linewidth=1.2)
         axes.axhline(0.0, color="#000000", linewidth=0.6)
-        axes.set(xlabel="time (s)", ylabel="effective weights, in pairs")
+        axes.set(xlabel="time (s)", ylabel="effective weights, a colour for each pair")
         tidy(axes, title)

@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from salhw.io.files import write_figure
+from salhw.plots.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, legend_above, tidy
+from salhw.plots.timing import stdd as draw_stdd
 from salhw_networks.demo.pairs import REPEATS, STARTS, Pairs
 from salhw_networks.demo.sampling import Sampling
 from salhw_networks.demo.timing import LABELS, Timing
-from salhw_networks.plots import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, tidy
 
 COLOURS = (BLUE, RED, GREEN, PURPLE, SKY, ORANGE, BLACK, GREY)
 W01, W10 = "$W_{01}$ (from neuron 1 to 0)", "$W_{10}$ (from neuron 0 to 1)"
@@ -83,18 +84,18 @@ def stdd(path: Path, timing: Timing) -> None:
     figure = Figure(figsize=(11.0, 4.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for k, (axes, label) in enumerate(zip(panels, LABELS, strict=True)):
-        axes.bar(timing.lag, timing.measured[k], width=timing.dt, color=SKY, label="measured")
-        axes.plot(timing.lag, timing.exact[k], color=RED, linewidth=1.6, label="exact (two-neuron Markov chain)")
-        axes.axvline(0.0, color=BLACK, linewidth=0.8, linestyle=":", zorder=0)
+        draw_stdd(
+            timing.lag, timing.measured[k], timing.exact[k], axes, errors=timing.errors[k], legend=False,
+            xlabel="$t_1 - t_0$ of neighbouring spikes (ms)", ylabel="",
+        )  # fmt: skip
         for side, name in ((-1, "anticausal"), (1, "causal")):
             half = np.sign(timing.lag) == side
             felt = float(timing.exact[k][half] @ timing.window[half])
-            where = {"x": 0.5 + 0.47 * side, "y": 0.72, "ha": "right" if side > 0 else "left"}
+            where = {"x": 0.5 + 0.47 * side, "y": 0.62, "ha": "right" if side > 0 else "left"}
             axes.text(s=f"{name}, times\nSAL's window:\n{felt:.2f} Hz", transform=axes.transAxes, **where)
-        axes.set(xlabel="$t_1 - t_0$ of neighbouring spikes (ms)", xlim=(timing.lag[0], timing.lag[-1]))
         first, second = timing.weights[k]
         tidy(axes, f"{'ab'[k]}  {label}: $W_{{01}}$ = {first:.2f}, $W_{{10}}$ = {second:.2f}", size=11)
-    panels[0].set_ylabel(f"spike pairs per s and {timing.dt:g} ms of lag")
-    panels[0].set_ylim(0, 1.25 * timing.measured.max())
-    panels[0].legend(loc="upper center", ncols=2, facecolor="white", edgecolor="none", framealpha=1.0)
+    panels[0].set_ylabel(f"spike pairs per s\nand {timing.dt:g} ms of lag")
+    panels[0].set_ylim(0, 1.1 * timing.measured.max())
+    legend_above(figure, panels[0])
     write_figure(path, figure, dpi=130)

@@ -25,7 +25,8 @@ LABELS = ("before learning", "after learning")
 
 @dataclass(frozen=True)
 class Timing:
-    """Pair rates in Hz per step of lag, (2, lag): with the weights ``weights`` before and after learning.
+    """Pair rates in Hz per step of lag, (2, lag): with the weights ``weights`` before and after learning; ``errors``
+    are standard errors of the measured ones.
 
     ``deviation`` is the mean over lags of (measured - exact)^2 / standard error^2, whose expectation is ``expected``;
     ``compared`` is the smaller number of lags in it, those that were seen often ``ENOUGH``. ``window`` is the size of
@@ -36,6 +37,7 @@ class Timing:
     lag: FloatArray
     weights: tuple[tuple[float, float], tuple[float, float]]
     measured: FloatArray
+    errors: FloatArray
     exact: FloatArray
     deviation: FloatArray
     compared: int
@@ -109,6 +111,7 @@ def run(
         lag=np.arange(-t_max, t_max + 1, dtype=np.float64) * net.dt,
         weights=(before, after),
         measured=measured.mean(axis=1),
+        errors=measured.std(axis=1, ddof=1) / np.sqrt(INSTANCES),
         exact=exact,
         deviation=np.array(deviation),
         compared=int(_often(exact).sum(axis=1).min()),

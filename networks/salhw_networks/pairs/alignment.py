@@ -11,11 +11,11 @@ import numpy as np
 
 from salhw import compile
 from salhw.description.plasticity import Pairing
+from salhw.plots.look import BLUE, GREEN, GREY, ORANGE, RED, legend_below, tidy
 from salhw.theory import attractor, phase_plane, stdd
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.pairs.measurements import learned, matrices, misfit, stdds
 from salhw_networks.pairs.network import network
-from salhw_networks.plots import BLUE, GREEN, GREY, ORANGE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -190,15 +190,16 @@ def draw(figure: Figure, data: Arrays) -> None:
         c.plot(lag, data["stdd_measured"][k].mean(axis=0) * STEPS, ".", color=colour, markersize=3, alpha=0.6)
         c.plot(lag, data["stdd_exact"][k] * STEPS, color=colour, label=f"W = {PAIRS[k][0]:g}, {PAIRS[k][1]:g}")
     c.set(xlabel="$t_1 - t_0$ ($\\tau_{ref}$)", ylabel="pairs per $\\tau_{ref}$ and step", xlim=(-4, 4))
-    c.legend(frameon=False)
+    c.set_ylim(top=1.3 * c.get_ylim()[1])  # room for the legend
+    c.legend(frameon=False, loc="upper left")
     tidy(c, "c  STDD: dots measured, lines exact")
     time = data["path_time"] / UPDATE
     for k, (name, colour) in enumerate(zip(SIDES, (RED, GREY, GREEN), strict=True)):
         mean = data["path_weights"][k].mean(axis=0)
         d.plot(time, mean[:, 0], color=colour, label=name)
         d.plot(time, mean[:, 1], color=colour, linestyle="--")
-    d.set(xlabel="update", ylabel="weights (dashed: $W_{10}$)")
-    d.legend(frameon=False, loc="center", bbox_to_anchor=(0.68, 0.32))
+    d.set(xlabel="update", ylabel="weight ($W_{01}$, dashed $W_{10}$)")
+    legend_below(d, 3, 9)
     tidy(d, "d  alignment")
     drift = data["exact_drift"]  # of (W_01, W_10) at [W_10, W_01]
     e.contourf(GRID, GRID, np.hypot(drift[..., 0], drift[..., 1]), 15, cmap="GnBu", alpha=0.9)

@@ -16,11 +16,11 @@ import numpy as np
 from salhw import Alpha, Rectangular
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel
+from salhw.plots.look import BLUE, GREEN, GREY, ORANGE, tidy
 from salhw.theory import attractor, mean_relative_deviation, stdd
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.pairs.measurements import learned
 from salhw_networks.pairs.network import network
-from salhw_networks.plots import BLUE, GREEN, GREY, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -192,9 +192,11 @@ def draw(figure: Figure, data: Arrays) -> None:
                 c.plot(ends[:, 0], ends[:, 1], marker, color="#000000", markersize=6, mfc="none", label=superposition)
         c.legend(frameon=False, fontsize=7)
         tidy(c, "c  attractors (black: measured ends)")
+        deviation = data[f"{name}_D"].T
         image = d.imshow(
-            data[f"{name}_D"].T, origin="lower", extent=(-1.25, 1.25, -1.25, 1.25), cmap="viridis", vmin=0.0
-        )
+            deviation, origin="lower", extent=(-1.25, 1.25, -1.25, 1.25), cmap="viridis", vmin=0.0,
+            vmax=max(0.01, deviation.max()),  # below, it is rounding
+        )  # fmt: skip
         figure.colorbar(image, ax=d)
         d.set(xlabel="$b_0$", ylabel="$b_1$")
         tidy(d, "d  mean relative deviation D")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.plots.look import BLUE, ORANGE, tidy
 from salhw.theory import deviation
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.pairs.measurements import stdds
 from salhw_networks.pairs.network import network
-from salhw_networks.plots import BLUE, ORANGE, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,11 +11,12 @@ import numpy as np
 
 from salhw import Alpha, Rectangular
 from salhw.description.kernels import Kernel
+from salhw.plots.look import legend_above, tidy
+from salhw.plots.timing import stdd as draw_stdd
 from salhw.theory import stdd
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.pairs.measurements import matrices, misfit, stdds
 from salhw_networks.pairs.network import network
-from salhw_networks.plots import BLUE, RED, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,15 +95,18 @@ def judge(data: Arrays, scale: Scale) -> list[Claim]:
 
 
 def draw(figure: Figure, data: Arrays) -> None:
-    """Two draws for each PSP."""
-    figure.set_size_inches(10.5, 7.0)
+    """Two draws for each PSP, with what is left in standard errors over the repeats."""
+    figure.set_size_inches(10.5, 8.0)
     lag = np.arange(-T_MAX, T_MAX + 1) / STEPS
-    for row, name in zip(figure.subplots(2, 2, sharex=True), KERNELS, strict=True):
+    for row, name in zip(figure.subplots(2, 2), KERNELS, strict=True):
         for k, axes in enumerate(row):
-            rate = data[f"{name}_measured"][k].mean(axis=0) * STEPS
-            axes.bar(lag, rate, width=1.0 / STEPS, color=BLUE, alpha=0.5, label="measured")
-            axes.plot(lag, data[f"{name}_exact"][k] * STEPS, color=RED, linewidth=1.4, label="exact")
+            sample = data[f"{name}_measured"][k] * STEPS
             (into, back), (first, second) = data[f"{name}_weights"][k], data[f"{name}_bias"][k]
-            axes.set(xlabel="$t_1 - t_0$ ($\\tau_{ref}$)", ylabel="pairs per $\\tau_{ref}$ and step", xlim=(-4, 4))
+            draw_stdd(
+                lag, sample.mean(axis=0), data[f"{name}_exact"][k] * STEPS, axes,
+                errors=sample.std(axis=0, ddof=1) / np.sqrt(len(sample)), legend=False,
+                xlabel="$t_1 - t_0$ ($\\tau_{ref}$)", ylabel="pairs per $\\tau_{ref}$ and step",
+            )  # fmt: skip
+            axes.set_xlim(-4, 4)
             tidy(axes, f"{name}: $W$ = ({into:.2f}, {back:.2f}), $b$ = ({first:.2f}, {second:.2f})")
-            axes.legend(frameon=False)
+    legend_above(figure, axes)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.plots.look import BLUE, ORANGE, band, legend_beside
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.plots import BLUE, ORANGE, quartiles
 from salhw_networks.sampling import sweep
 from salhw_networks.sampling.sweep import Condition, Scale
 from salhw_networks.sampling.synaptic_noise import RATE, SAL
@@ -122,7 +122,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     panels = figure.subplots(2, 2, sharex=True)
     x = np.array([DECAYS[1] / 3, *DECAYS[1:]])  # a place on the logarithmic axis for 0
     for row, (name, y) in enumerate((("asymmetry", "Var($W_{ij} - W_{ji}$)"), ("forward", "$D_{KL}(p\\,||\\,p^*)$"))):
-        middle, low, high = quartiles(np.moveaxis(table(data[name][-1]), 2, 0))
+        middle, low, high = band(np.moveaxis(table(data[name][-1]), 2, 0), "median")
         for column, (kind, noises) in enumerate(NOISE.items()):
             axes = panels[row, column]
             for k, (noise, colour) in enumerate(zip(noises, (BLUE, ORANGE), strict=True)):
@@ -137,4 +137,5 @@ def draw(figure: Figure, data: Arrays) -> None:
                     axes.plot(x[lowest], middle[n, lowest], "o", markersize=11, mfc="none", mec="#D55E00")
             axes.set_xscale("log")
             sweep.finished(axes, f"{kind} noise", "lambda (leftmost: 0)" if row else "", "" if column else y)
-            axes.legend(frameon=False, title="noise; dashed: SAL")
+            if row == 0:
+                legend_beside(axes, "noise; dashed: SAL")

@@ -25,8 +25,8 @@ import numpy as np
 
 from salhw import Chip, Target, compile
 from salhw.description.fields import FloatArray
+from salhw.plots.look import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, band, curve, legend_above
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.plots import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, quartiles
 from salhw_networks.sampling import sweep
 from salhw_networks.sampling.sweep import Condition, Scale
 from salhw_networks.sampling.training import BIAS, WEIGHTS, Cases, Training, asymmetry, description
@@ -239,7 +239,7 @@ def _ratio(first: FloatArray, second: FloatArray) -> str:
 
 
 def _quartiles(values: FloatArray) -> str:
-    middle, low, high = quartiles(values)
+    middle, low, high = band(values, "median")
     return f"{middle:.4f} [{low:.4f}, {high:.4f}]"
 
 
@@ -255,21 +255,24 @@ def draw(figure: Figure, data: Arrays, chosen: Sequence[Curve]) -> None:
     sweep.finished(panels[0, 1], "b  after training", "", "$D_{KL}(p\\,||\\,p^*)$")
     panels[0, 0].set_ylim(bottom=max(1e-3, 0.5 * float(np.median(data["effective"], axis=2).min())))
     strongest = sorted(noises, key=lambda n: -np.median(data["effective"][0][[c.noise == n for c in chosen]]))[:2]
+    legend_above(figure, panels[0, 1], "median and quartiles")
     for axes in panels[1, len(strongest) :]:
         axes.set_axis_off()
     for axes, noise, letter in zip(panels[1], strongest, "cd", strict=False):
         for k, c in enumerate(chosen):
             if c.noise in ("baseline", noise):
-                sweep.over_time(axes, data["cycle"], data["forward"][:, k], COLOURS[c.label], c.label)
+                curve(
+                    axes, data["cycle"], data["forward"][:, k].T, colour=COLOURS[c.label], label=c.label,
+                    centre="median",
+                )  # fmt: skip
         sweep.finished(axes, f"{letter}  {noise}", "cycle", "$D_{KL}(p\\,||\\,p^*)$")
-        axes.legend(frameon=False, fontsize=8, loc="upper right")
 
 
 def _by_noise(
     axes: Axes, values: FloatArray, chosen: Sequence[Curve], noises: list[str], *, filled: bool = True
 ) -> None:
     """Medians and quartiles over the runs, methods side by side above the name of their noise."""
-    middle, low, high = quartiles(values.T)
+    middle, low, high = band(values.T, "median")
     if filled:
         axes.axhspan(low[0], high[0], color=BLUE, alpha=0.15, linewidth=0)
         axes.axhline(middle[0], color=BLUE, linewidth=1, label="baseline")

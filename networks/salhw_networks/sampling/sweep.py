@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.plots.look import band, tidy
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.theory import distribution
 from salhw_networks.experiment import Arrays, Progress, Work, parts
-from salhw_networks.plots import quartiles, tidy
 from salhw_networks.sampling.training import Cases, Training, asymmetry, divergences, sampled, train
 
 if TYPE_CHECKING:
@@ -193,18 +193,11 @@ def worse(first: FloatArray, second: FloatArray) -> float:
 # pictures ----------------------------------------------------------------------------------------------------
 
 
-def over_time(axes: Axes, cycle: FloatArray, values: FloatArray, colour: str, label: str) -> None:
-    """Median and quartiles of ``values`` (check, run) over the cycles."""
-    middle, low, high = quartiles(values.T)
-    axes.plot(cycle, middle, color=colour, label=label)
-    axes.fill_between(cycle, low, high, color=colour, alpha=0.2, linewidth=0)
-
-
 def over_levels(
     axes: Axes, levels: FloatArray, values: FloatArray, colour: str, label: str, shift: float = 0.0
 ) -> None:
     """Median and quartiles of ``values`` (level, run), moved sideways by ``shift`` so that bars hide no others."""
-    middle, low, high = quartiles(values.T)
+    middle, low, high = band(values.T, "median")
     bars = np.stack([middle - low, high - middle])
     x = levels + shift
     axes.errorbar(x, middle, bars, fmt="o-", color=colour, markersize=4, linewidth=1, capsize=2, label=label)

@@ -10,9 +10,9 @@ import numpy as np
 
 from salhw.compiler.pipeline import problems
 from salhw.description.fields import FloatArray
+from salhw.plots.look import BLUE, GREEN, ORANGE, RED, curve, legend_above
 from salhw.registry import resolve
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.plots import BLUE, GREEN, ORANGE, RED
 from salhw_networks.sampling import on_chips, sweep
 from salhw_networks.sampling.sweep import Condition, Scale
 from salhw_networks.sampling.training import Training, description
@@ -195,11 +195,12 @@ def draw(figure: Figure, data: Arrays, levels: FloatArray, x: str = "synaptic no
         for k, (method, values) in enumerate(by_level(data[name], len(levels)).items()):
             alone = method == "baseline"
             if not (alone and name == "asymmetry"):
-                sweep.over_time(during, data["cycle"], values[:, 0 if alone else shown], COLOURS[method], method)
+                at = values[:, 0 if alone else shown].T
+                curve(during, data["cycle"], at, colour=COLOURS[method], label=method, centre="median")
                 last = np.repeat(values[-1], len(levels), axis=0) if alone else values[-1]
                 sweep.over_levels(after, levels, last, COLOURS[method], method, (k - 1) * step)
         sweep.finished(during, f"{'ab'[row]}1  {x} {levels[shown]:g}", "cycle", y)
         sweep.finished(after, f"{'ab'[row]}2  after training", x, y)
         if name == "asymmetry":  # without noise it is 0 up to rounding
             after.set_ylim(bottom=1e-4)
-    panels[1, 0].legend(frameon=False, loc="upper right")
+    legend_above(figure, panels[1, 0], "median and quartiles")

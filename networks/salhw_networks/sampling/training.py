@@ -31,7 +31,6 @@ from salhw import (
 )
 from salhw.description.fields import FloatArray
 from salhw.description.plasticity import Pairing
-from salhw.registry import resolve
 from salhw.session.backend import Session
 from salhw.substrate.capabilities import Range
 from salhw.theory import states
@@ -215,7 +214,7 @@ def train(
         UnsupportedNetworkError: the target cannot hold the network.
     """
     random = np.random.default_rng([seed, 0x57A6E])
-    declared = resolve(target)
+    declared = compile(description(training), target).target.scaled_for("recurrent")  # ranges may go with the network
     w_range, b_range = declared.projections["weights"], declared.neurons["GLM"]["bias"]
     w_limits, b_limits = _limits(training, w_range), _limits(training, b_range)
     clamped = np.clip((-CLAMP, CLAMP), *_limits(replace(training, bounds=None), b_range))

@@ -18,28 +18,24 @@ WEIGHTS = "projections.p.weights"
 PERIOD = 20  # steps of `every T ms`, where the target declares such periods
 
 
-def _declared(lab: Lab, field: str) -> Capability:
-    """What the target's rule declares, if it declares ``field``.
-
-    Raises:
-        Undeclared: it does not.
-    """
-    capability = lab.target.plasticity.get("PairSTDP", {})
-    if field not in capability:
-        raise rigs.missing(f"plasticity.PairSTDP.{field}", "any", [*capability])
-    return capability
-
-
-def _schedules(lab: Lab) -> tuple[str, ...]:
-    entry = _declared(lab, "update")["update"]
+def _schedules(capability: Capability) -> tuple[str, ...]:
+    entry = capability.get("update", ())
     return entry if isinstance(entry, tuple) else ()
 
 
 def _wanted(lab: Lab, schedule: str) -> PairSTDP:
-    if schedule not in _schedules(lab):
-        raise rigs.missing("plasticity.PairSTDP.update", schedule, _schedules(lab))
+    """A rule with a schedule that the target declares, or its host.
+
+    Raises:
+        Undeclared: neither does.
+    """
+    chip, host = (_schedules(have.get("PairSTDP", {})) for have in (lab.target.plasticity, lab.target.host))
+    if schedule not in chip + host:
+        raise rigs.missing("plasticity.PairSTDP.update", schedule, chip)
     update = f"every {number(lab.period(PERIOD) * lab.dt)} ms" if schedule == "every" else schedule
-    return rigs.rule(lab, update=update)
+    rule = rigs.rule(lab, update=update, host=schedule not in chip)
+    # A target may hold some periods only, by the network: the host is allowed to help where it can.
+    return rule.replace(execution="host") if schedule in host else rule
 
 
 def _changes(lab: Lab, rule: PairSTDP, pairs: list[int], runs: list[int]) -> list[bool]:
@@ -112,13 +108,17 @@ def update_at_run_end(lab: Lab) -> Evidence:
 def bounds_clip(lab: Lab) -> Evidence:
     """Weights driven far beyond either bound end exactly at it; the bounds are not symmetric about zero. The noise of
     plasticity circuits, which leads away from a bound, is off."""
-    _declared(lab, "bounds")
+    chip, host = (have.get("PairSTDP", {}) for have in (lab.target.plasticity, lab.target.host))
+    if "bounds" not in {**chip, **host}:
+        raise rigs.missing("plasticity.PairSTDP.bounds", "any", [*chip])
     lab = lab.without("plasticity")
     top = 0.5 * min(rigs.strong(lab), 4.0)
     low = max(rigs.weight_range(lab).min, -0.25 * top)
     worst, said = 0.0, []
     for sign in (1.0, -1.0):
-        rule = rigs.rule(lab, learning_rate=0.7 * top, causal=sign, anticausal=sign, bounds=(low, top))
+        rule = rigs.rule(
+            lab, learning_rate=0.7 * top, causal=sign, anticausal=sign, bounds=(low, top), host="bounds" not in chip
+        )
         if rule.causal.amplitude * sign <= 0 or rule.bounds is None:
             continue  # the target's windows have one sign only
         count = max(4, ceil(2.0 * max(top, -low) / rigs.per_pair(lab, rule)))

@@ -13,7 +13,7 @@ from salhw.description.parts import Population, Projection
 
 def _scattered(lab: Lab) -> Network:
     """Eight by eight weights that lie on no grid."""
-    limits = rigs.weight_range(lab)
+    limits = rigs.described_range(lab)
     scale = min(limits.max, 4.0), max(limits.min, -4.0)
     matrix = np.random.default_rng(lab.seed + 11).uniform(scale[1], scale[0], (8, 8))
     neuron = rigs.neuron(lab, bias=rigs.LOW)

@@ -7,6 +7,7 @@ import numpy as np
 from salhw.conformance.circuits import NEURONS, alternatives, change, forced_pairs, pairing_sum, partners, schedule
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
+from salhw.conformance.rigs import written_by_host
 from salhw.conformance.statistics import Equivalence
 from salhw.conformance.verdict import by_test
 from salhw.description.plasticity import Pairing, PairSTDP
@@ -52,7 +53,7 @@ def compared(
     lab: Lab, patterns: dict[str, tuple[list[int], list[int]]], rules: dict[Pairing, PairSTDP], margin: float, hint: str
 ) -> Evidence:
     """Weight changes by the patterns, the mean over some synapses each, against the sum over the scheme's pairs; errors
-    relative to the largest amplitude."""
+    relative to the largest amplitude, beyond half a step where the host writes weights that have steps."""
     names = [*patterns]
     times = max(1, min(REPLICATES, partners(lab, 1, most=NEURONS) // len(names)))
     pre, post = ([patterns[name][side] for name in names] for side in (0, 1))
@@ -70,7 +71,7 @@ def compared(
         }
         measured = change(lab, *made[scheme]).reshape(times, -1).mean(axis=0) / RATE
         top = max(float(np.abs(np.asarray(w.amplitude))) for w in (rule.causal, rule.anticausal))
-        off = np.abs(measured - expected[scheme]) / top
+        off = np.maximum(0.0, np.abs(measured - expected[scheme]) - written_by_host(lab, rule) / RATE) / top
         k = int(off.argmax())
         figure = Figure(
             "pattern: " + ", ".join(names),
@@ -93,7 +94,8 @@ def pairing_scheme(lab: Lab) -> Evidence:
     (nearest_symmetric); only pairs without another spike of either neuron between (nearest_restricted). Seven forced
     spike patterns per declared scheme, six of which tell it from the other two.
 
-    Nothing is random: every weight change must be the sum over the scheme's pairs within the declared error (window).
+    Nothing is random: every weight change must be the sum over the scheme's pairs within the declared error (window),
+    and half a step of a weight that the host writes.
     """
     return compared(lab, PATTERNS, rules(lab, -1.0, 1.0), lab.accuracy("window"), "other pairs are counted")
 
@@ -104,7 +106,8 @@ def coincident_pairs(lab: Lab) -> Evidence:
     that begins or ends in one counts half. Five forced patterns per declared scheme, on branches of different
     amplitudes.
 
-    Nothing is random: every weight change must be as expected within the declared error (coincidence, or else window).
+    Nothing is random: every weight change must be as expected within the declared error (coincidence, or else window),
+    and half a step of a weight that the host writes.
     """
     return compared(
         lab,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -31,7 +31,9 @@ class GLM(Neuron):
     kind: Literal["GLM"] = "GLM"
     bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
     tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 10.0
-    discretisation: Annotated[Discretisation, Mark("logistic", "exact", "forward")] = "logistic"
+    discretisation: Annotated[
+        Discretisation, Mark("logistic", "exact", "forward", nearness=get_args(Discretisation))
+    ] = "logistic"
     inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from salhw.description.markers import Mark, Structure
 from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, PlasticityRule, Update
@@ -36,7 +36,9 @@ class PairSTDP(PlasticityRule):
     kind: Literal["PairSTDP"] = "PairSTDP"
     causal: Annotated[Window, Structure()]
     anticausal: Annotated[Window, Structure()]
-    pairing: Annotated[Pairing, Mark("nearest_restricted", "all", "next")] = "nearest_restricted"
+    pairing: Annotated[Pairing, Mark("nearest_restricted", "all", "next", nearness=get_args(Pairing))] = (
+        "nearest_restricted"
+    )
     learning_rate: LearningRate
     update: Update = "spike"
     bounds: Bounds = None

@@ -2,10 +2,10 @@
 //
 // Every period, for each row: read and reset the correlation sensors, take the reads from the baselines (reads fall),
 // multiply by the factors, round, and add to the weights, which keep $hidden_bits hidden bits here beside the 6-bit codes
-// in the synapse array. A weight is the code of its excitatory synapse minus that of its inhibitory one; the sensors of
-// the excitatory row are the ones that are read.
+// in the synapse array. A weight is the code of its excitatory synapse minus that of its inhibitory one; where it takes
+// $per_weight of either, their sum. The sensors of the first excitatory row are the ones that are read.
 //
-// The rule belongs to two projections with the same connections: first the excitatory, then the inhibitory one.
+// The rule belongs to projections with the same connections: first all excitatory, then all inhibitory ones.
 
 #include "grenade/vx/ppu/neuron_view_handle.h"
 #include "grenade/vx/ppu/synapse_array_view_handle.h"
@@ -28,9 +28,12 @@ namespace salhw {
 namespace {
 
 constexpr size_t rows = $rows;
+constexpr size_t per_weight = $per_weight;       // synapses of either sign
+constexpr int halvings = $halvings;          // by which a code is divided among them
+constexpr int fraction = $fraction;          // bits of a weight below its code
 constexpr int drop = $drop;              // bits that rounding removes from a change
 constexpr int coarse = $coarse;            // bits of the stored fraction that stay zero
-constexpr int16_t lowest = $lowest;     // bounds in 1/256 codes
+constexpr int16_t lowest = $lowest;     // bounds in 2^-fraction codes
 constexpr int16_t highest = $highest;
 
 // What is particular to a synapse: baselines in 1/128 LSB$factors_too; causal branch first.
@@ -49,7 +52,7 @@ $synapses
 // The same as whole rows, as the vector unit needs them; zero where there is no synapse.
 std::array<std::array<VectorRowFracSat16, 2>, rows> baseline;
 $factor_rows
-std::array<VectorRowFracSat8, rows> residual;  // hidden bits, in 1/256 codes around the code
+std::array<VectorRowFracSat8, rows> residual;  // hidden bits, in 2^-fraction codes around the code
 bool ready = false;
 
 inline void initialise()
@@ -96,24 +99,47 @@ inline VectorRowFracSat16 rounded(VectorRowFracSat16 const& change)
 $rounding
 }
 
-inline void update(SynapseArrayViewHandle const& excitatory, SynapseArrayViewHandle const& inhibitory, size_t const row)
+// Whole codes from 2^-fraction ones, downwards; zero for what is negative.
+inline VectorRowMod16 whole(VectorRowFracSat16 const& codes)
 {
-	auto const read = excitatory.get_correlation(row, true);
+	return static_cast<VectorRowMod16>(vector_if(codes, VectorIfCondition::greater, codes, VectorRowFracSat16(0))) >> fraction;
+}
+
+// What a synapse holds of a code: shares as equal as whole numbers are.
+inline VectorRowMod8 share(VectorRowMod16 const& code, size_t const part)
+{
+	return static_cast<VectorRowMod8>((code + VectorRowMod16(part)) >> halvings);
+}
+
+// ``excitatory``, ``inhibitory``: the first handle of either; those of a weight's other synapses are ``apart`` from it.
+template <size_t N>
+inline void update(std::array<SynapseArrayViewHandle, N>& handles, size_t const excitatory, size_t const inhibitory,
+                   size_t const apart, size_t const row)
+{
+	auto const read = handles[excitatory].get_correlation(row, true);
 	auto const change = changed(row, 0, read.causal) + changed(row, 1, read.acausal);
 
-	auto const held = static_cast<VectorRowFracSat8>(excitatory.get_weights(row)) -
-	                  static_cast<VectorRowFracSat8>(inhibitory.get_weights(row));
-	auto weight = static_cast<VectorRowFracSat16>(held) + (static_cast<VectorRowFracSat16>(residual[row]) >> 8);
+	auto weight = static_cast<VectorRowFracSat16>(residual[row]) >> 8;
+	for (size_t part = 0; part < per_weight; ++part) {
+		auto const held = static_cast<VectorRowFracSat8>(handles[excitatory + part * apart].get_weights(row)) -
+		                  static_cast<VectorRowFracSat8>(handles[inhibitory + part * apart].get_weights(row));
+		weight += static_cast<VectorRowFracSat16>(held) >> (8 - fraction);
+	}
 	weight += rounded(change) << coarse;
 	VectorRowFracSat16 const low(lowest);
 	VectorRowFracSat16 const high(highest);
 	weight = vector_if(weight - high, VectorIfCondition::greater, high, weight);
 	weight = vector_if(weight - low, VectorIfCondition::lesser, low, weight);
 
-	auto const code = static_cast<VectorRowFracSat8>(weight + VectorRowFracSat16(128));
-	residual[row] = static_cast<VectorRowFracSat8>((weight - static_cast<VectorRowFracSat16>(code)) << 8);
-	excitatory.set_weights(static_cast<VectorRowMod8>(saturate_weight(code)), row);
-	inhibitory.set_weights(static_cast<VectorRowMod8>(saturate_weight(-code)), row);
+	// The code is floor(nearest / 2^fraction); of its negative the same is floor((2^fraction - 1 - nearest) / 2^fraction).
+	auto const nearest = weight + VectorRowFracSat16(1 << (fraction - 1));
+	auto const above = whole(nearest), below = whole(VectorRowFracSat16((1 << fraction) - 1) - nearest);
+	auto const code = static_cast<VectorRowFracSat16>(above) - static_cast<VectorRowFracSat16>(below);
+	residual[row] = static_cast<VectorRowFracSat8>((weight - (code << fraction)) << 8);
+	for (size_t part = 0; part < per_weight; ++part) {
+		handles[excitatory + part * apart].set_weights(share(above, part), row);
+		handles[inhibitory + part * apart].set_weights(share(below, part), row);
+	}
 }
 
 } // namespace
@@ -123,18 +149,19 @@ template <size_t N>
 void PLASTICITY_RULE_KERNEL(
     std::array<SynapseArrayViewHandle, N>& handles, std::array<NeuronViewHandle, 0>& /* neurons */, Recording& recording)
 {
-	static_assert(N % 2 == 0, "an inhibitory projection for each excitatory one");
+	static_assert(N % (2 * salhw::per_weight) == 0, "as many inhibitory projections as excitatory ones");
+	constexpr size_t apart = N / (2 * salhw::per_weight);  // handles of a projection: one per hemisphere
 	recording.time = now();
 	if (!salhw::ready) {
 		salhw::initialise();
 	}
-	for (size_t i = 0; i < N / 2; ++i) {
+	for (size_t i = 0; i < apart; ++i) {
 		if (handles[i].hemisphere != ppu) {
 			continue;
 		}
 $refreshing
 		for (size_t row = 0; row < handles[i].rows.size(); ++row) {
-			salhw::update(handles[i], handles[N / 2 + i], row);
+			salhw::update(handles, i, N / 2 + i, apart, row);
 		}
 	}
 	hate::for_each(

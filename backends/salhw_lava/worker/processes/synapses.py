@@ -20,8 +20,6 @@ from lava.utils.weightutils import SignMode
 from salhw_lava_worker import board
 from salhw_lava_worker.draws import POST_TRACES, PRE_TRACES, WEIGHTS, Draws
 
-LARGEST = 254  # the largest weight in fixed point; those of static synapses are even
-
 
 class StaticSynapses(AbstractProcess):
     """A list of synapses with delays: ``a_out[row]`` gets the weight of every synapse whose neuron ``pre`` spiked."""
@@ -34,9 +32,17 @@ class StaticSynapses(AbstractProcess):
         self.weights = Var(shape=some.shape, init=some)
 
 
+def _sign_mode(ends: list | None) -> SignMode:
+    """Of weights that learning may take to these ends."""
+    if ends is not None and ends[0] == 0:
+        return SignMode.EXCITATORY
+    return SignMode.INHIBITORY if ends is not None and ends[1] == 0 else SignMode.MIXED
+
+
 class PlasticSynapses(LearningConnectionProcess):
     """A list of synapses that learn by one rule. Lava's LearningDense would learn every entry of a matrix, the zeros
-    and the diagonal included, and take a step's time for each."""
+    and the diagonal included, and take a step's time for each. Lava lets weights with a sign go from -256 to 255; here
+    they end where those that are written do, or where their rule's bounds are (``ends``; none in floating point)."""
 
     def __init__(self, *, board_name: str, p: dict) -> None:
         rule = Loihi2FLearningRule(**p["rule"])
@@ -44,7 +50,7 @@ class PlasticSynapses(LearningConnectionProcess):
             shape=(len(p["post_neurons"]), len(p["pre_neurons"])),
             learning_rule=rule,
             graded_spike_cfg=GradedSpikeCfg.USE_REGULAR_IMPULSE,
-            sign_mode=SignMode.MIXED,
+            sign_mode=_sign_mode(p["ends"]),
             board_name=board_name,
             p=p,
         )
@@ -168,6 +174,8 @@ class _Plastic(_Halves):
     def _apply_learning_rules(self, x_traces_history, y_traces_history) -> None:
         if self.x0.any() or self.y0.any():  # nothing else changes a weight
             super()._apply_learning_rules(x_traces_history, y_traces_history)
+            if self.p["ends"] is not None:
+                self.weights = np.clip(self.weights, *self.p["ends"])
             self.arrays[f"{self.name}.weights"][:] = self.weights
 
     def _extract_applier_args(self, x_traces_history, y_traces_history) -> dict:
@@ -209,10 +217,6 @@ class PlasticFixed(_Plastic, LearningConnectionModelBitApproximate, PyLoihiProce
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=16)
     weights: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
-
-    def _saturate_synaptic_variable(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Lava lets weights with a sign go from -256 to 255; here they end where those that are written do."""
-        return np.clip(super()._saturate_synaptic_variable(name, values), -LARGEST, LARGEST)
 
     def _init_randoms(self) -> None:
         p, copies = self.p, len(self.p["ids"])

@@ -1,0 +1,214 @@
+"""compare(): one network on every target, one after the other, each held against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from salhw.comparison.comparison import Comparison, Outcome, Predicted
+from salhw.comparison.exact import divergences
+from salhw.comparison.judge import judged
+from salhw.comparison.measures import Measure, measures, stretches
+from salhw.comparison.quantities import checked_margins
+from salhw.comparison.running import Ran, Task, executed, status_of
+from salhw.description.network import Network
+from salhw.diagnostics import SessionError
+from salhw.diagnostics.arguments import checked_duration, checked_ids, checked_seed, instance_of, whole, wrong
+from salhw.diagnostics.wording import shown
+from salhw.io.files import folder
+from salhw.registry import resolve, targets
+from salhw.session.calibration import Calibration
+from salhw.session.changes import Change, Size
+from salhw.substrate.chip import Chip
+from salhw.substrate.target import Target
+
+REFERENCE = "reference"
+INSTANCES = 16
+"""How many instances or chips of a target run."""
+MORE = 4
+"""How many times as many run on the reference, which is fast: half of an error is then hardly its own."""
+
+Who = int | Sequence[int] | Sequence[Chip]
+
+
+def compare(
+    net: Network,
+    targets: str | Sequence[str | Target] = "all",
+    *,
+    duration: float,
+    seed: int = 0,
+    instances: int | None = None,
+    chips: Who | Mapping[str, Who] | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
+    fit: bool = True,
+    keep: Sequence[str] = (),
+    margin: Mapping[str, float] | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Comparison:
+    """See ``salhw.compare``.
+
+    Raises:
+        SalhwError: see there.
+    """
+    instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
+    checked_duration(duration, net.dt)
+    seed, margins = checked_seed(seed), checked_margins(margin)
+    number = INSTANCES if instances is None else whole("instances", instances, 1, 2**20, kind=SessionError)
+    tasks = _tasks(targets, number, chips, calibrations or {})
+    place = None if out is None else folder(Path(out))
+    share = _Share(progress, len(tasks) + 1)
+    settings: dict[str, Any] = {"duration": duration, "keep": keep}
+
+    first = Task(REFERENCE, resolve(REFERENCE), number * MORE)
+    base = executed(net, first, seed=seed, fitting=False, progress=share.part(0), **settings)  # as it is written
+    states = tuple(divergences(net, measures(base.run, net, stretches([base.run])), None))
+    reference = replace(_ran(REFERENCE, base), divergences=states)
+    result = Comparison(net.name, duration, seed, reference, (), margins, runs={REFERENCE: base.run})
+    _keep(result, REFERENCE, place)
+    for k, task in enumerate(tasks):
+        try:
+            ran = executed(net, task, seed=seed ^ 1, fitting=fit, progress=share.part(k + 1), **settings)
+        except Exception as error:  # a target that breaks is a finding about it, and the others go on
+            status, message = status_of(error)
+            outcome = Outcome(task.label, status, message)  # type: ignore[arg-type]  # one of the four
+        else:
+            outcome = _held(net, task, ran, base, margins)
+            result = replace(result, runs={**result.runs, task.label: ran.run})
+        result = replace(result, outcomes=(*result.outcomes, outcome))
+        _keep(result, task.label, place)
+    if place is not None:
+        from salhw.comparison.html import save_page
+
+        save_page(result, place)
+    return result
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Progress of ``parts`` equal parts of the work."""
+
+    progress: Callable[[float], None] | None
+    parts: int
+
+    def part(self, k: int) -> Callable[[float], None] | None:
+        """A callback for the share of one part that is done."""
+        progress = self.progress
+        if progress is None:
+            return None
+        progress(k / self.parts)
+        return lambda done: progress((k + done) / self.parts)
+
+
+def _tasks(
+    asked: str | Sequence[str | Target],
+    instances: int,
+    chips: Who | Mapping[str, Who] | None,
+    calibrations: Mapping[str, Calibration],
+) -> list[Task]:
+    """What to run beside the reference.
+
+    Raises:
+        SalhwError: a target, chips or calibrations that there are not.
+    """
+    if isinstance(asked, str):
+        chosen = [t for name, t in targets().items() if name != REFERENCE] if asked == "all" else [resolve(asked)]
+    else:
+        chosen = [resolve(entry) for entry in asked]
+    chosen = [target for target in chosen if target != resolve(REFERENCE)]
+    if not chosen and asked != "all":
+        raise wrong("targets", shown(asked), "a target beside the reference", "see `salhw targets`", code="SAL005")
+    if chips is not None and not isinstance(chips, Mapping) and not any(map(varies, chosen)):
+        supported = "targets whose chips differ, of which there is none here"
+        raise wrong("chips", shown(chips), supported, "leave them out, or name the target", kind=SessionError)
+    labels: list[str] = []
+    for target in chosen:
+        alike = sum(label.partition("-")[0] == target.name for label in (REFERENCE, *labels))
+        labels.append(f"{target.name}-{alike + 1}" if alike else target.name)
+    named = {**(chips if isinstance(chips, Mapping) else {}), **calibrations}
+    if unknown := [name for name in named if name not in labels]:
+        raise wrong("targets", shown(unknown[0]), f"one of {', '.join(labels)}", "name a target that is compared")
+    return [_task(label, t, instances, chips, calibrations.get(label)) for label, t in zip(labels, chosen, strict=True)]
+
+
+def _task(
+    label: str, target: Target, instances: int, chips: Who | Mapping[str, Who] | None, calibration: Calibration | None
+) -> Task:
+    who = chips.get(label) if isinstance(chips, Mapping) else chips if varies(target) else None
+    picked: tuple[Chip, ...] | None
+    if who is None and calibration is not None:
+        picked = tuple(target.sample_chips(1, calibration.wafer, first=k)[0] for k in calibration.ids)
+    elif who is not None:
+        picked = _picked(target, who)
+    else:
+        picked = target.sample_chips(instances) if varies(target) else None
+    return Task(label, target, instances if picked is None else len(picked), picked, calibration)
+
+
+def varies(target: Target) -> bool:
+    """Whether the chips of a target differ, or its trials."""
+    return any(spread.sd > 0.0 for spread in target.variability.values())
+
+
+def _picked(target: Target, who: Who) -> tuple[Chip, ...]:
+    if not isinstance(who, int) and all(isinstance(chip, Chip) for chip in who):
+        return tuple(chip for chip in who if isinstance(chip, Chip))
+    return tuple(target.sample_chips(1, first=k)[0] for k in checked_ids(who, "chips"))
+
+
+def _ran(label: str, ran: Ran) -> Outcome:
+    provenance = ran.run.recording.provenance
+    chips = tuple(provenance.get("chips", ())) if len(set(provenance.get("chips", ()))) > 1 else ()
+    return Outcome(
+        label,
+        "ran",
+        instances=len(ran.run.recording.ids),
+        chips=chips,
+        seconds=ran.seconds,
+        changes=tuple(map(str, ran.fitted.changes)),
+        approximations=tuple(str(item) for item in ran.report.approximations),
+        versions=dict(provenance.get("versions", {})),
+    )
+
+
+def _held(net: Network, task: Task, ran: Ran, base: Ran, margins: Mapping[str, float]) -> Outcome:
+    """What ran on a target, held against the reference."""
+    cut = stretches((ran.run, base.run))
+    mine, theirs = (measures(run, net, cut) for run in (ran.run, base.run))
+    return replace(
+        _ran(task.label, ran),
+        rows=judged(theirs, mine, margins),
+        divergences=tuple(divergences(net, mine, theirs)),
+        predicted=tuple(_beside(change, size, mine, theirs) for change in ran.fitted.changes for size in change.sizes),
+    )
+
+
+MEASURED = {"rate": "rate", "drift": "drift", "gap drift": "gap_drift", "weight noise": "weight_noise"}
+"""What ``fit`` predicts, and what measures it: the mean over its elements."""
+
+
+def _beside(change: Change, size: Size, mine: list[Measure], theirs: list[Measure]) -> Predicted:
+    """A size that ``fit`` predicted, with what was measured of that quantity at that part of the network."""
+    quantity = MEASURED.get(size.quantity)
+    means = [
+        [m.values.mean(axis=1) for m in sample if m.quantity == quantity and f"{size.path}.".startswith(f"{m.path}.")]
+        for sample in (mine, theirs)
+    ]
+    difference = error = None
+    if all(means):
+        here, there = (sample[0] for sample in means)
+        difference = float(here.mean() - there.mean())
+        if min(len(here), len(there)) > 1:
+            error = float((here.var(ddof=1) / len(here) + there.var(ddof=1) / len(there)) ** 0.5)
+    return Predicted(str(change), **size.as_dict(), measured=difference, measured_error=error)
+
+
+def _keep(result: Comparison, label: str, place: Path | None) -> None:
+    """What is known so far, on the disk."""
+    if place is None:
+        return
+    if label in result.runs:
+        result.runs[label].recording.save(place / f"{label}.h5")
+    result.save(place / "comparison.json")

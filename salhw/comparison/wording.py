@@ -1,0 +1,86 @@
+"""How a comparison is told, the same in a terminal and on a page."""
+
+from __future__ import annotations
+
+import math
+
+from salhw.comparison.comparison import Comparison, Outcome, Predicted
+from salhw.comparison.judge import Row
+from salhw.comparison.quantities import QUANTITIES
+from salhw.diagnostics.wording import number
+
+LONGEST = 100.0
+"""More times the data than anybody wants to hear of."""
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """``54.61 +- 0.22``: the error with two digits, the value with as many decimals."""
+    if value is None:
+        return ""
+    if not error:
+        return f"{value:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}" if decimals < 8 else f"{value:.3g} ± {error:.1g}"
+
+
+def values(row: Row) -> tuple[str, str]:
+    """Measured and reference; of a distance its value only."""
+    return with_error(row.measured, row.error), with_error(row.reference, row.reference_error)
+
+
+def off_by(row: Row) -> str:
+    """Deviation and margin."""
+    unit = f" {row.unit}" if row.unit else ""
+    deviation = "?" if row.deviation is None else f"{row.deviation:.2g}"
+    return f"{deviation} / {row.margin:.2g}{unit}"
+
+
+def name(row: Row) -> str:
+    """The quantity in words."""
+    return row.quantity.replace("_", " ")
+
+
+def decides(row: Row, outcome: Outcome, duration: float) -> str:
+    """What a run has to be to decide a row that is undecided; empty for others."""
+    if row.verdict != "undecided":
+        return ""
+    if row.deviation is None:
+        return "fewer than two replicates with enough in them: run more instances, or longer"
+    if row.more is None or row.more > LONGEST:
+        return "more than a hundred times the data would tell"
+    if outcome.chips:
+        return f"about {math.ceil(_round_up(row.more * outcome.instances))} chips would tell"
+    return f"about {number(_round_up(row.more * duration / 1000.0))} s would tell"
+
+
+def _round_up(value: float) -> float:
+    """Two digits."""
+    size = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return round(math.ceil(value / size - 1e-9) * size, 9)
+
+
+def error_rates(comparison: Comparison) -> str:
+    """What the verdicts are worth."""
+    level = f"{comparison.level:.0%}".replace("%", " %")
+    return (
+        f"A target that is right in all quantities is called different in any of them in at most {level} of "
+        f"comparisons, and one that is beyond a margin is called equivalent there in at most {level} (t-tests against "
+        "the margin, Holm over all quantities of a target). Deviations are those of the element that is "
+        "furthest from the reference; ± is a standard error."
+    )
+
+
+def meaning(quantity: str) -> str:
+    """What a quantity is, and what its margin is a share of."""
+    entry = QUANTITIES[quantity]
+    return f"{entry.meaning}; margin {entry.margin:g}" + (f" of {entry.of}" if entry.of else "")
+
+
+def prediction(entry: Predicted) -> tuple[str, str]:
+    """What ``fit`` said that its change makes of a quantity, and what was measured."""
+    unit = f" {entry.unit}" if entry.unit else ""
+    within = f" ± {entry.error:.2g}" if entry.error else ""
+    said = f"{entry.changed - entry.written:+.3g}{within}{unit} ({entry.origin})"
+    told = with_error(entry.measured, entry.measured_error)
+    measured = f"measured {told}" if told else "not measured here"
+    return said, measured

@@ -1,0 +1,78 @@
+"""What stands against a network on a target: problems(), and the one error that lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from salhw.compiler.check import check
+from salhw.compiler.place import place
+from salhw.compiler.quantise import quantise
+from salhw.description.network import Network
+from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, counted
+from salhw.diagnostics.arguments import described, instance_of, wrong
+from salhw.machine import NOTHING, Memory
+from salhw.registry import backend, resolve, targets
+from salhw.session.backend import Backend, Weighing
+from salhw.session.memory import assumed, too_large
+from salhw.substrate.target import Target
+
+
+def problems(net: Network, target: Target | str, *, plugin: Backend | None = None) -> list[Diagnostic]:
+    """Every reason why ``target`` cannot hold ``net``; empty if it can. ``target`` and ``plugin`` as in ``compile``.
+
+    Raises:
+        DescriptionError: what was given is no network.
+        BackendError: no such target.
+    """
+    instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
+    target = resolve(target)
+    plugin = chosen_plugin(plugin) or backend(target.backend)
+    findings = before_lowering(net, target, plugin)[0]
+    if not findings:
+        lowering = plugin.lower(net, target)
+        findings = errors(lowering.findings)
+        if not findings:
+            findings = errors(quantise(lowering.network, lowering.target or target)[1])
+    return findings
+
+
+def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The findings that are no approximations."""
+    return [finding for finding in findings if finding.severity == "error"]
+
+
+def chosen_plugin(plugin: Backend | None) -> Backend | None:
+    """A backend that was handed in.
+
+    Raises:
+        BackendError: it is none.
+    """
+    if plugin is not None and not isinstance(plugin, Backend):
+        supported = "an object with name, targets(), lower() and open()"
+        raise wrong("plugin", described(plugin), supported, "give a backend", code="SAL602", kind=BackendError)
+    return plugin
+
+
+def before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
+    """What is wrong with a network whatever the backend makes of it, and the memory that a session takes: lowering may
+    take as much, so that what does not fit is refused before."""
+    if findings := [*check(net, target), *place(net, target)[1]]:
+        return findings, NOTHING
+    try:
+        memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+    except UnsupportedNetworkError:  # a kind that the backend does not know, at whose path lowering refuses it
+        memory = assumed(net)
+    return too_large(net, memory), memory
+
+
+def unsupported(
+    net: Network, target: Target, findings: Sequence[Diagnostic], besides: str = ""
+) -> UnsupportedNetworkError:
+    """The error of a network that a target cannot hold, with the installed targets that can; ``besides`` is a line
+    about what else there is to say."""
+    others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
+    footer = f"More: salhw explain {findings[0].code}"
+    if others:
+        footer = f"Also runs on: {', '.join(others)}.   {footer}"
+    headline = f"UnsupportedNetworkError: target {target.name!r} rejects {net.name!r} ({counted('problem', findings)})"
+    return UnsupportedNetworkError(headline, findings, f"{besides}\n{footer}" if besides else footer)

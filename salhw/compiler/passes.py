@@ -1,0 +1,43 @@
+"""The passes in their order: check, lower, quantise, place."""
+
+from __future__ import annotations
+
+from salhw.compiler.findings import before_lowering, errors, unsupported
+from salhw.compiler.place import place
+from salhw.compiler.quantise import quantise
+from salhw.description.connectivity import count
+from salhw.description.network import Network
+from salhw.description.ties import transported
+from salhw.session.backend import Backend
+from salhw.session.executable import Executable, Report
+from salhw.substrate.target import Target
+
+
+def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
+    """A network, as it is described, lowered to a target by its backend.
+
+    Raises:
+        UnsupportedNetworkError: with every reason, and the targets that would take the network.
+    """
+    findings, memory = before_lowering(net, target, plugin)
+    if findings:
+        raise unsupported(net, target, findings)
+    lowering = plugin.lower(net, target)
+    if wrong := errors(lowering.findings):
+        raise unsupported(net, target, wrong)
+    target = lowering.target or target
+    quantised, rounded = quantise(lowering.network, target)
+    if wrong := errors(rounded):
+        raise unsupported(net, target, wrong)
+    placement, _ = place(quantised, target)
+    transport = transported(net.ties, {p.name: count(p.weights, *net.ends(p.name)) for p in net.projections})
+    report = Report(
+        network=net.name,
+        target=target.name,
+        approximations=(*lowering.findings, *rounded),
+        notes=(*lowering.notes, *filter(None, [transport])),
+        used=placement.used,
+        available=target.resources,
+        memory=memory,
+    )
+    return Executable(quantised, net, target, placement, report, plugin)
