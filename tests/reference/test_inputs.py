@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import oracle
 import pytest
+from test_exact import ALGORITHMS, STEPWISE
 
 import salhw
 from salhw import (
@@ -47,9 +48,11 @@ def net(*, plastic: bool = True, inputs: dict[str, float] = GAINS, probes: tuple
     )
 
 
-def test_membranes_equal_equation_8_with_gains_and_learning_does_not_see_them() -> None:
+@pytest.mark.parametrize("algorithm", STEPWISE)
+def test_membranes_equal_equation_8_with_gains_and_learning_does_not_see_them(algorithm: str) -> None:
     described = net(probes=(Membrane("a"),))
-    with salhw.compile(described, "reference").open(seed=2) as session:
+    target = salhw.target("reference").with_options(algorithm=algorithm)
+    with salhw.compile(described, target).open(seed=2) as session:
         recording = session.run(300.0)
     spikes = {"a": oracle.trains(recording, "a", 1.0)}
     course = oracle.weight_course(described, spikes, 300)
@@ -59,7 +62,7 @@ def test_membranes_equal_equation_8_with_gains_and_learning_does_not_see_them() 
     assert np.abs(course["p1"][-1] - course["p1"][0]).max() > 0.05
 
 
-@pytest.mark.parametrize("algorithm", ["event-driven", "time-driven"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_gain_is_a_factor_on_weights_that_do_not_learn(algorithm: str) -> None:
     """The same spikes, bit for bit, as without inputs and with weights times gains, which are powers of two."""
     target = salhw.target("reference").with_options(algorithm=algorithm)
@@ -77,13 +80,14 @@ def test_a_gain_is_a_factor_on_weights_that_do_not_learn(algorithm: str) -> None
     assert one.counts["a"].min() > 50
 
 
-@pytest.mark.parametrize("tabulated", [True, False])
-def test_a_written_gain_acts_from_the_next_run_on_in_its_instance(tabulated: bool) -> None:
+@pytest.mark.parametrize("algorithm", ["tabulated", *ALGORITHMS])
+def test_a_written_gain_acts_from_the_next_run_on_in_its_instance(algorithm: str) -> None:
     """Also where hazards are looked up in a table; the bits do not depend on the batch."""
     described = net(plastic=False)
-    if tabulated:
+    if algorithm == "tabulated":
         described = described.replace(projections=described.projections[:1], probes=[Spikes("a")])
-    executable = salhw.compile(described, "reference")
+        algorithm = "event-driven"
+    executable = salhw.compile(described, salhw.target("reference").with_options(algorithm=algorithm))
     with executable.open(instances=2, seed=1) as both:
         both.run(50.0)
         both.set("populations.a.inputs.basal", [3.0, 0.0])

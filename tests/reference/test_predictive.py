@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import oracle
 import pytest
 from replay import Replay
+from test_exact import ALGORITHMS, STEPWISE
 
 import salhw
 from salhw import (
@@ -18,6 +20,7 @@ from salhw import (
     SAL,
     Boxcar,
     DescriptionError,
+    Exponential,
     ExponentialTrace,
     Membrane,
     Network,
@@ -34,6 +37,7 @@ from salhw import (
     Traces,
     Weights,
 )
+from salhw.description.kernels import Kernel
 
 DT = 0.5
 BOTH = {"a": "spikes", "b": "spikes"}
@@ -163,10 +167,10 @@ def test_copies_are_copies_after_every_update(update: str, every: float | None) 
     np.testing.assert_array_equal(down[copied], -0.5 * up[copied].swapaxes(1, 2))
 
 
-@pytest.mark.parametrize("algorithm", ["event-driven", "time-driven"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("every", [None, 40.0])
 def test_copies_of_weights_that_learn_from_pairs(algorithm: str, every: float | None) -> None:
-    """In both algorithms; they act like weights that are written."""
+    """In all algorithms; they act like weights that are written."""
     described = net(teacher=False)
     up, down = described.projections
     described = described.replace(
@@ -187,6 +191,32 @@ def test_copies_of_weights_that_learn_from_pairs(algorithm: str, every: float | 
         np.testing.assert_array_equal(w["down"][:, 1::2], w["down"][:, :-1:2])
         assert np.abs(w["down"][:, 1] - 2.0 * w["up"][:, 1].swapaxes(1, 2)).max() > 0.0
     assert np.abs(np.diff(w["down"], axis=1)).max() > 0.01
+
+
+@pytest.mark.parametrize("algorithm", STEPWISE)
+@pytest.mark.parametrize("kernel", [Rectangular(4.0), Exponential(3.0)], ids=lambda kernel: kernel.kind)
+@pytest.mark.parametrize(("update", "every"), [("spike", None), ("every 4 ms", 3.0)])
+def test_copies_act_on_psps_under_way(algorithm: str, kernel: Kernel, update: str, every: float | None) -> None:
+    """Through an input with a gain, which a session has written."""
+    described = net(teacher=False)
+    up, down = described.projections
+    described = described.replace(
+        projections=[up.replace(plasticity=SAL(0.2, update=update)), down.replace(kernel=kernel)], traces=[],
+        probes=[probe for probe in described.probes if not isinstance(probe, Traces)],
+        ties=[Tie("down", "up", scale=2.0, transpose=True, every=every)],
+    )  # fmt: skip
+    target = salhw.target("reference").with_options(algorithm=algorithm)
+    with salhw.compile(described, target).open(seed=1) as session:
+        session.set("populations.a.inputs.apical", -0.7)
+        recording = session.run(150.0)
+    a, b = described.populations
+    described = described.replace(populations=[a.replace(neuron=a.neuron.replace(inputs={"apical": -0.7})), b])
+    spikes = {name: oracle.trains(recording, name, DT) for name in ("a", "b")}
+    course = {name: recording.weights[name].values[0] for name in ("up", "down")}
+    assert np.abs(np.diff(course["down"], axis=0)).max() > 0.05
+    for name in ("a", "b"):
+        expected = oracle.inputs(described, spikes, course, 300, name)
+        np.testing.assert_allclose(recording.membrane[name].values[0], expected, atol=1e-11)
 
 
 def test_writing_the_original_writes_its_copies_and_a_copy_is_not_written() -> None:

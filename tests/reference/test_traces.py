@@ -178,8 +178,21 @@ def test_targets_without_traces_refuse_them(name: str) -> None:
     assert {("SAL101", "traces.u_short.window"), ("SAL101", "probes[2]")} <= found
 
 
-def test_the_event_driven_algorithm_says_why_it_cannot() -> None:
+@pytest.mark.parametrize("algorithm", ["event-driven", "vectorised"])
+def test_the_other_algorithms_say_why_they_cannot(algorithm: str) -> None:
     described = net("GLM").replace(projections=[], probes=[])
-    asked = salhw.target("reference").with_options(algorithm="event-driven")
+    asked = salhw.target("reference").with_options(algorithm=algorithm)
     (finding,) = salhw.problems(described, asked)
-    assert "traces, which only the time-driven algorithm keeps" in finding.supported
+    assert finding.asked == algorithm
+    assert finding.supported == "supported auto, time-driven; traces, which only the time-driven algorithm keeps"
+
+
+def test_large_networks_with_traces_take_the_time_driven_algorithm() -> None:
+    large = Network(
+        name="large", dt=1.0, populations=[Population("a", 65, GLM())],
+        traces=[Trace(name="u", population="a", of="membrane", window=Boxcar(20.0))],
+    )  # fmt: skip
+    why = "traces, which only the time-driven algorithm keeps"
+    assert salhw.compile(large, "reference").report.notes == (f"algorithm: time-driven ({why})",)
+    without = salhw.compile(large.replace(traces=[]), "reference").report.notes
+    assert without == ("algorithm: vectorised (more than 64 neurons)",)
