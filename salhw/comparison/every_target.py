@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from salhw.comparison.comparison import Comparison, Outcome, Predicted
+from salhw.comparison.comparison import Comparison, Gap, Outcome, Predicted
 from salhw.comparison.exact import divergences
 from salhw.comparison.judge import judged
-from salhw.comparison.measures import Measure, measures, stretches
+from salhw.comparison.measures import Measure, Run, asymmetry, measures, stretches, trajectory
 from salhw.comparison.quantities import checked_margins
 from salhw.comparison.running import Ran, Task, executed, status_of
 from salhw.description.network import Network
@@ -169,8 +169,18 @@ def _ran(label: str, ran: Ran) -> Outcome:
         seconds=ran.seconds,
         changes=tuple(map(str, ran.fitted.changes)),
         approximations=tuple(str(item) for item in ran.report.approximations),
+        gaps=tuple(_gaps(ran.run)),
         versions=dict(provenance.get("versions", {})),
     )
+
+
+def _gaps(run: Run) -> Iterator[Gap]:
+    for name in run.final:
+        apart = asymmetry(run, name, trajectory(run, name)[1])
+        if apart is not None:
+            start, end = apart[:, 0], apart[:, -1]
+            error = float(end.std(ddof=1) / len(end) ** 0.5) if len(end) > 1 else None
+            yield Gap(f"projections.{name}", float(start.mean()), float(end.mean()), error)
 
 
 def _held(net: Network, task: Task, ran: Ran, base: Ran, margins: Mapping[str, float]) -> Outcome:
