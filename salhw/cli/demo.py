@@ -27,7 +27,7 @@ def demo(
     targets: Targets = "all",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Watch SAL make reciprocal weights equal: pairs and a sampling network, held against theory; a pair on every target."""
+    """Watch SAL make reciprocal weights equal: pairs and a sampling network against theory, a pair on every target."""
     with reported(json):
         chosen = demonstration()
         with writing_into(out, chosen.FILES, force), progress_bar("salhw demo") as progress:

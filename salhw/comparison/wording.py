@@ -87,7 +87,7 @@ def prediction(entry: Predicted) -> tuple[str, str]:
     return said, told or "not measured here"
 
 
-FEW = 3
+FEW = 4
 """The most quantities that are named one by one."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from salhw.compiler.remedies import REMEDIES
 from salhw.compiler.remedies.shapes import area, lag
 from salhw.description.windows import ExponentialWindow
 from salhw.registry import backend, builder
+from salhw.session.changes import Size
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
 
@@ -368,8 +370,12 @@ def test_a_fitted_network_says_what_was_changed_and_why() -> None:
     assert "projections.pair.plasticity.update = spike -> every 56 ms" in text
     assert "because SAL101" in text
     assert made.as_dict()["changes"][0]["path"] == "projections.pair.plasticity.update"
-    assert made._repr_html_().startswith("<pre>")
-    assert "-&gt; every 56 ms" in made._repr_html_()
+    assert "<td>every 56 ms</td>" in made._repr_html_()
+    late = Size("gap lag", "projections.pair", 0.0, -0.25, 0.01, "<1/s>", "reference")
+    sized = replace(made, changes=(replace(made.changes[0], sizes=(late,)),))
+    assert "<td>gap lag</td><td>projections.pair</td><td>0</td><td>-0.25</td><td>0.01</td><td>&lt;1/s&gt;</td>" in (
+        sized._repr_html_()
+    )
     assert "as it is written" in str(fit(builder("pair")(), "nest"))
 
 

@@ -1,7 +1,7 @@
 """The main job on real input: SAL makes reciprocal weights equal, in a batch of pairs and in a sampling network.
 
 This is compiled for the embedded default target and goes through the public Session. What is measured is held against
-exact results of ``salhw.theory``; every tolerance is derived there, not tuned. In the end the pair runs on every target.
+exact results of ``salhw.theory``; every tolerance is derived there, not tuned. Then the pair runs on every target.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _SHARES = (0.12, 0.08, 0.2, 0.6)  # of the wall time, per part
 
 
 def run(out: Path, progress: Progress | None = None, targets: str | Sequence[str] = "all") -> dict[str, Any]:
-    """Run the demo and write weights.png, stdd.png, pairs.h5, sampling.h5 and summary.json into ``out``, and a comparison
-    of ``targets`` into its folder ``comparison``.
+    """Run the demo and write weights.png, stdd.png, pairs.h5, sampling.h5 and summary.json into ``out``, and a
+    comparison of ``targets`` into its folder ``comparison``.
 
     Files of an earlier run are replaced, each at once. ``progress`` is called with the share done, 0 to 1.
 

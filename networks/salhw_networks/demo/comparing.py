@@ -9,8 +9,8 @@ from typing import Any
 from salhw.comparison import Comparison, compare
 from salhw_networks.pairs.network import network as pair
 
-LEARNING_RATE = 0.01  # 20 times Fig 2d's: the gap closes with 1/(7 s), so that after 20 s what is left of it is noise
-DURATION = 20_000.0
+LEARNING_RATE = 0.01  # 20 times Fig 2d's: the gap closes with 1/(7 s), so that after 30 s what is left of it is noise
+DURATION = 30_000.0
 FILES = ("comparison/index.html", "comparison/comparison.json")
 
 
