@@ -65,6 +65,6 @@ def _print(made: Fitted) -> None:
     for change in made.changes:
         typer.echo("")
         print_wrapped(f"{change.path}: {change.written} -> {change.changed}", columns, "  ")
-        print_wrapped(f"  because {change.reason.code}: {change.reason.supported}", columns, "    ")
+        print_wrapped(f"  because {change.because}", columns, "    ")
         for size in change.sizes:
             print_wrapped(f"  {size}", columns, "    ")

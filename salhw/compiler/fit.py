@@ -50,7 +50,7 @@ class Fitted:
             return f"{head}runs as it is written"
         lines = [f"{head}{counted('change', self.changes)}"]
         for change in self.changes:
-            lines += [f"  {change}", f"    because {change.reason.code}: {change.reason.supported}"]
+            lines += [f"  {change}", f"    because {change.because}"]
             lines += [f"    {size}" for size in change.sizes]
         return "\n".join(lines)
 
@@ -67,7 +67,7 @@ class Fitted:
 
     def _repr_html_(self) -> str:
         """The changes and their sizes as tables, for notebooks."""
-        changes = [(c.path, c.written, c.changed, f"{c.reason.code}: {c.reason.supported}") for c in self.changes]
+        changes = [(c.path, c.written, c.changed, c.because) for c in self.changes]
         sizes = [
             (c.path, s.quantity, s.path, *(f"{v:.4g}" for v in (s.written, s.changed, s.error)), s.unit, s.origin)
             for c in self.changes

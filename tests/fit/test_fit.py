@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
