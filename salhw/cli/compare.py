@@ -187,8 +187,8 @@ def _remarks(outcome: Outcome, result: Comparison) -> list[str]:
     lines += [f"{outcome.target} changed: {change}" for change in outcome.changes]
     for entry in outcome.predicted:
         said, measured = wording.prediction(entry)
-        told = measured if entry.measured is None else f"measured {measured}"
-        lines.append(f"{outcome.target} {entry.quantity} of {entry.path}: predicted {said}, {told}")
+        beside = measured if entry.measured is None else f"measured {measured}"
+        lines.append(f"{outcome.target} {entry.quantity} of {entry.path}: predicted {said}, {beside}")
     open_rows = sorted(
         (row for row in outcome.rows if row.verdict == "undecided"),
         key=lambda row: math.inf if row.more is None else row.more,

@@ -37,7 +37,7 @@ def render(comparison: Comparison, pictures: Mapping[str, tuple[str, bytes]]) ->
             "summary": "".join(map(_summary, (comparison.reference, *comparison.outcomes))),
             "legend": "".join(f"<li>{_mark(name)} <b>{name}</b> {MEANINGS[name]}</li>" for name in legend),
             "pictures": "".join(_picture(title, image) for title, image in pictures.values()),
-            "rates": escape(wording.error_rates(comparison)),
+            "rates": escape(wording.error_rates(comparison)).replace(" %", "&nbsp;%"),
             "matrix": _matrix(comparison),
             "details": _details(comparison),
         },

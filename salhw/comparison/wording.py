@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
 
 from salhw.comparison.comparison import Comparison, Gap, Outcome, Predicted
 from salhw.comparison.judge import Row
@@ -92,19 +91,18 @@ FEW = 4
 
 
 def tally(outcome: Outcome) -> str:
-    """What came of all quantities: which ones are different, and how many are not."""
+    """What came of all quantities: which ones are different, if those are few, and how many are not."""
     counts = outcome.counts()
-    different = [name(row) for row in outcome.rows if row.verdict == "different"]
-    if len(different) == len({*different}) <= FEW and different:
-        return ", ".join([f"different in {', '.join(different)}", *_counted(counts, ("undecided", "equivalent"))])
-    return ", ".join(_counted(counts, tuple(counts)))
+    if len(outcome.rows) == counts.get("equivalent"):
+        return f"all {len(outcome.rows)} equivalent"
+    different = list(dict.fromkeys(name(row) for row in outcome.rows if row.verdict == "different"))
+    told = {verdict: f"{count} {verdict}" for verdict, count in counts.items()}
+    if different and len(different) <= FEW:
+        told["different"] = f"different in {', '.join(different)}"
+    return "; ".join(told.values())
 
 
-def _counted(counts: Mapping[str, int], verdicts: Sequence[str]) -> list[str]:
-    return [f"{counts[verdict]} {verdict}" for verdict in verdicts if verdict in counts]
-
-
-OVERVIEW = ("target", "ran", "|W_ij - W_ji|", "held against the reference")
+OVERVIEW = ("target", "ran", "mean |W_ij - W_ji|", "held against the reference")
 
 
 def overview(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
