@@ -70,6 +70,12 @@ def test_every_size_stands_on_its_own_line_and_none_is_cut_off(columns: int, mon
     assert "  because SAL103: supported all" in whole.splitlines()
 
 
+def test_the_documented_transcript_is_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "118")
+    document = (Path(__file__).parents[2] / "docs" / "fit.md").read_text(encoding="utf-8")
+    assert f"$ salhw fit pair --target loihi2\n{ran('fit', 'pair', '--target', 'loihi2').stdout}$ " in document
+
+
 def test_what_is_kept_stays_or_is_refused() -> None:
     ran("fit", "pair", "-t", "brainscales2", "--keep", "projections.pair.plasticity.pairing")
     refused = document("fit", "pair", "-t", "brainscales2", "--keep", "projections", status=1)
