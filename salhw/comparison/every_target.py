@@ -103,6 +103,22 @@ class _Share:
         return lambda done: progress((k + done) / self.parts)
 
 
+def chosen_targets(asked: str | Sequence[str | Target]) -> list[Target]:
+    """The targets that are asked for, without the reference: names, Targets, or ``all`` that are installed.
+
+    Raises:
+        SalhwError: one that there is not, or none but the reference.
+    """
+    if isinstance(asked, str):
+        chosen = [t for name, t in targets().items() if name != REFERENCE] if asked == "all" else [resolve(asked)]
+    else:
+        chosen = [resolve(entry) for entry in asked]
+    chosen = [target for target in chosen if target != resolve(REFERENCE)]
+    if not chosen and asked != "all":
+        raise wrong("targets", shown(asked), "a target beside the reference", "see `salhw targets`", code="SAL005")
+    return chosen
+
+
 def _tasks(
     asked: str | Sequence[str | Target],
     instances: int,
@@ -114,13 +130,7 @@ def _tasks(
     Raises:
         SalhwError: a target, chips or calibrations that there are not.
     """
-    if isinstance(asked, str):
-        chosen = [t for name, t in targets().items() if name != REFERENCE] if asked == "all" else [resolve(asked)]
-    else:
-        chosen = [resolve(entry) for entry in asked]
-    chosen = [target for target in chosen if target != resolve(REFERENCE)]
-    if not chosen and asked != "all":
-        raise wrong("targets", shown(asked), "a target beside the reference", "see `salhw targets`", code="SAL005")
+    chosen = chosen_targets(asked)
     if chips is not None and not isinstance(chips, Mapping) and not any(map(varies, chosen)):
         supported = "targets whose chips differ, of which there is none here"
         raise wrong("chips", shown(chips), supported, "leave them out, or name the target", kind=SessionError)

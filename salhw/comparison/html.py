@@ -89,7 +89,8 @@ def _mark(verdict: str) -> str:
 
 
 def _summary(outcome: Outcome) -> str:
-    told = [wording.tally(outcome)] if outcome.rows else []
+    tally = wording.tally(outcome).removeprefix("different in ").removesuffix(f" {outcome.verdict}")
+    told = [tally] if tally else []
     told += [f"mean |W_ij - W_ji| {wording.closing(gap).replace('->', '→')}" for gap in outcome.gaps]
     message = f"<pre>{escape(outcome.message)}</pre>" if outcome.message else ""
     who = ""

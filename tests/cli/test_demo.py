@@ -150,6 +150,19 @@ def test_the_expected_gap_falls_to_the_attractor() -> None:
     assert partner - (middle - left / 2) == pytest.approx(left, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("targets", "message"), [("nset", "did you mean nest?"), ("reference", "beside the reference")]
+)
+def test_targets_that_there_are_not_are_refused_before_the_work_begins(
+    tmp_path: Path, targets: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "run", None)  # is not called
+    result = CliRunner().invoke(app, ["demo", "--targets", targets, "--out", str(tmp_path / "demo")])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "demo").exists()
+
+
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "file" / "demo")])

@@ -328,6 +328,25 @@ def test_what_cannot_be_had_is_refused_with_what_else_it_needs() -> None:
         salhw.compile(net, "brainscales2", fit=True)
 
 
+def test_what_it_needs_besides_is_a_line_for_each_change_without_long_lists() -> None:
+    many = 24.0 * (1.0 - np.eye(40))
+    net = Network(
+        name="many",
+        dt=1.0,
+        populations=[Population("n", 40, GLM())],
+        projections=[Projection("p", "n", "n", many, delay=1.0)],
+        stimuli=[Clamp("n", 1)],
+    )
+    with pytest.raises(UnsupportedNetworkError) as error:
+        fit(net, "brainscales2")
+    lines = str(error.value).splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("Also needs: "))
+    assert sorted(line.removeprefix("Also needs:").strip() for line in lines[start : start + 2]) == [
+        "projections.p.delay = 1 ms -> 0 ms",
+        "projections.p.weights = Dense 0..24 (1600 numbers) -> Dense 0..20.16 (1600 numbers)",
+    ]
+
+
 def test_forced_spikes_and_stimuli_stay_as_they_are() -> None:
     net = two().replace(stimuli=[SpikeTimes("n", [[1.0, 2.0], []])])
     with pytest.raises(UnsupportedNetworkError) as error:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from salhw.comparison import chosen_targets
 from salhw.io.files import folder, write_json
 from salhw_networks.demo import comparing, pairs, sampling, timing
 from salhw_networks.demo.common import Row
@@ -36,12 +37,13 @@ def run(out: Path, progress: Progress | None = None, targets: str | Sequence[str
         SalhwError: from compiling or running; ``out`` cannot be written.
     """
     began = time.perf_counter()
+    others = chosen_targets(targets)  # before the work begins
     folder(out)
     parts = _parts(progress)
     pair = pairs.run(TARGET, parts[0])
     spikes = timing.run(TARGET, pairs.FIG_2D, pair.end_of(0), parts[1])
     network = sampling.run(TARGET, parts[2])
-    compared = comparing.run(out, targets, parts[3])
+    compared = comparing.run(out, others or "all", parts[3])
 
     # Here, because it is slow to import and the numbers are worth having without it.
     from salhw_networks.demo import figures

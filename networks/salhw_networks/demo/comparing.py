@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from salhw import Target
 from salhw.comparison import Comparison, compare
 from salhw_networks.pairs.network import network as pair
 
@@ -14,7 +15,7 @@ DURATION = 30_000.0
 FILES = ("comparison/index.html", "comparison/comparison.json")
 
 
-def run(out: Path, targets: str | Sequence[str], progress: Callable[[float], None] | None = None) -> Comparison:
+def run(out: Path, targets: str | Sequence[Target], progress: Callable[[float], None] | None = None) -> Comparison:
     """Compare the targets, with everything that a comparison leaves in ``out``/comparison."""
     net = pair(learning_rate=LEARNING_RATE)
     return compare(net, targets, duration=DURATION, out=out / "comparison", progress=progress)
