@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test quick pythons slow benchmark lint clean
+.PHONY: demo demo-all test quick pythons slow benchmark lint clean
 
 $(VENV)/.python: Makefile
 	$(PYTHON) -m venv $(VENV)
@@ -18,12 +18,21 @@ $(VENV)/.tested: $(VENV)/.installed
 	$(PIP) --editable '.[dev]'
 	touch $@
 
+$(VENV)/.nest: $(VENV)/.installed
+	$(PIP) --editable '.[nest]'
+	touch $@
+
 # Lava needs a Python 3.10 of its own; the tests of the target loihi2 run in it.
 .PHONY: loihi
 loihi: $(VENV)/.tested
 	$(BIN)/salhw setup loihi
 
 demo: $(VENV)/.installed
+	$(BIN)/salhw demo --out demo --force
+
+# The demo on all four targets: what the other three need is installed first.
+demo-all: $(VENV)/.nest
+	$(BIN)/salhw setup loihi
 	$(BIN)/salhw demo --out demo --force
 
 # A worker for each core; the tests of one file share what they compute, so a file goes to one worker.

@@ -46,12 +46,15 @@ class Demonstration(Protocol):
     """Shows what salhw is for, in a minute; a module, say.
 
     ``run`` leaves ``FILES`` in a folder and returns JSON data: ``rows``, each with ``what``, ``start``, ``end``,
-    ``target``, ``within`` and ``good``; ``converged``, whether all are good; ``files``; ``wall_time_s``.
+    ``target``, ``within`` and ``good``; ``converged``, whether all are good; ``files``; ``wall_time_s``; and, if it
+    compares ``targets``, ``comparison``, whose ``file`` is the comparison.json among its files.
     """
 
     FILES: Sequence[str]
 
-    def run(self, out: Path, progress: Progress | None = None) -> Mapping[str, Any]:
+    def run(
+        self, out: Path, progress: Progress | None = None, targets: str | Sequence[str] = "all"
+    ) -> Mapping[str, Any]:
         """Run it; ``progress`` is called with the share done, 0 to 1."""
         ...
 

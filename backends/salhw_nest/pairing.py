@@ -129,7 +129,8 @@ def undivided(net: Network, target: Target, per_step: int) -> Iterator[Diagnosti
             yield _halves(p, apart[0])
         elif any(x.axonal + x.dendritic != total or min(x.axonal, x.dendritic) < 1 for x in learning):
             fix = f"delay = {_neighbour(net, p.delay)} ms"
-            supported = "another parity of delays of plastic projections"
+            steps = "an even" if (in_steps(p.delay, net.dt) or 0) % 2 else "an odd"
+            supported = f"{steps} number of steps for delays of plastic projections"
             yield together(f"projections.{p.name}.delay", f"{number(p.delay)} ms", supported, fix)
         length = psp(p.kernel).steps(net.dt)
         if learning and per_step * length % 2:
@@ -147,7 +148,7 @@ def _halves(p: Projection, part: Part) -> Diagnostic:
 
 
 def _neighbour(net: Network, time: float) -> str:
-    """The nearest time in ms of another parity of steps, one at least."""
+    """The nearest time in ms of an even number of steps for an odd one, and the other way around, one step at least."""
     steps = in_steps(time, net.dt) or 0
     return number((steps + (1 if steps < 2 else -1)) * net.dt)
 

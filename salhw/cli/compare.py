@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 DURATION = 10_000.0
 MOST = 4
 """Undecided quantities of a target that are told what would decide them."""
-STYLES = {"equivalent": "green", "different": "bold red", "undecided": "yellow", "unavailable": "magenta",
-          "refused": "dim", "failed": "bold red", "ran": "dim"}  # fmt: skip
+STYLES = {"equivalent": "green", "different": "bold red", "undecided": "yellow"}
+
+
+Targets = Annotated[str, typer.Option("--targets", "-t", metavar="all|A,B,..", help="Which targets.")]
+
+
+def target_names(text: str) -> str | list[str]:
+    """What ``--targets`` names."""
+    return "all" if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def register(app: typer.Typer, network: Callable[[str, list[str] | None], Network]) -> None:
@@ -37,7 +44,7 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
     @app.command()
     def compare(
         net: Annotated[str, typer.Argument(metavar="NET", help="A network file, or a name of `salhw networks`.")],
-        targets: Annotated[str, typer.Option("--targets", "-t", metavar="all|A,B,..", help="Which targets.")] = "all",
+        targets: Targets = "all",
         duration: Annotated[float, typer.Option(help="Biological time in ms of every run.")] = DURATION,
         seed: Annotated[int, typer.Option(min=0, help="Of the trial-to-trial randomness.")] = 0,
         instances: Annotated[
@@ -70,7 +77,7 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
 
         with reported(json):
             described = network(net, given)
-            chosen = "all" if targets == "all" else [name.strip() for name in targets.split(",") if name.strip()]
+            chosen = target_names(targets)
             options: dict[str, Any] = {
                 "chips": None if chips is None else _ids(chips),
                 "calibrations": _by_target(calibration or []),
@@ -135,30 +142,36 @@ def _print(result: Comparison, out: Path) -> None:
 
     if not result.outcomes:
         typer.echo("No target beside the reference is installed; `salhw targets` lists them.")
+    print_overview(result)
     rows: list[list[str | Text]] = []
-    sections = {}
+    sections: dict[int, str] = {}
     for outcome in result.outcomes:
-        sections[len(rows)] = _heading(outcome)
+        sections |= {len(rows): _heading(outcome)} if outcome.rows else {}
         for row in outcome.rows:
             measured, reference = wording.values(row)
             what = f"{wording.name(row)} of {row.path.partition('.')[2]}"
             verdict = Text(row.verdict, style=STYLES[row.verdict])
             rows.append([what, measured, reference, wording.off_by(row), verdict])
-        if not outcome.rows:
-            rows.append(["", "", "", "", Text(outcome.verdict, style=STYLES[outcome.verdict])])
-    title = (
-        f"{result.network} on the reference ({result.reference.instances} instances) and on "
-        f"{counted('target', result.outcomes)}, {result.duration:g} ms, seed {result.seed}"
-    )
     columns = ("quantity", "measured", "reference", "off by / margin", "verdict")
     if rows:
-        print_table(title, columns, rows, numbers=(1, 2, 3), sections=sections)
+        print_table("Every quantity", columns, rows, numbers=(1, 2, 3), sections=sections)
     for outcome in result.outcomes:
         for line in _remarks(outcome, result):
             print_wrapped(line, width(), "  ")
     if any(outcome.rows for outcome in result.outcomes):
         print_wrapped(wording.error_rates(result), width())
     print_wrapped(f"In {out}: the page {PAGE}, pictures, recordings and comparison.json.", width())
+
+
+def print_overview(result: Comparison) -> None:
+    """A table with a row for each target."""
+    from salhw.comparison import wording
+
+    title = (
+        f"{result.network} on the reference and on {counted('target', result.outcomes)}, {result.duration:g} ms, "
+        f"seed {result.seed}"
+    )
+    print_table(title, *wording.overview(result))
 
 
 def _heading(outcome: Outcome) -> str:
@@ -174,7 +187,8 @@ def _remarks(outcome: Outcome, result: Comparison) -> list[str]:
     lines += [f"{outcome.target} changed: {change}" for change in outcome.changes]
     for entry in outcome.predicted:
         said, measured = wording.prediction(entry)
-        lines.append(f"{outcome.target} {entry.quantity} of {entry.path}: predicted {said}, {measured}")
+        beside = measured if entry.measured is None else f"measured {measured}"
+        lines.append(f"{outcome.target} {entry.quantity} of {entry.path}: predicted {said}, {beside}")
     open_rows = sorted(
         (row for row in outcome.rows if row.verdict == "undecided"),
         key=lambda row: math.inf if row.more is None else row.more,

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from salhw.cli.compare import Targets, print_overview, target_names
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
-from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
+from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped, reported, width
 from salhw.registry import demonstration
 
 
@@ -23,13 +24,14 @@ def register(app: typer.Typer) -> None:
 def demo(
     out: Annotated[Path, typer.Option(help="Directory for the figures, recordings and numbers.")] = Path("salhw-demo"),
     force: Force = False,
+    targets: Targets = "all",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Watch SAL make reciprocal weights equal: a batch of pairs and a sampling network, held against theory."""
+    """Watch SAL make reciprocal weights equal: pairs and a sampling network against theory, a pair on every target."""
     with reported(json):
         chosen = demonstration()
         with writing_into(out, chosen.FILES, force), progress_bar("salhw demo") as progress:
-            result = chosen.run(out, progress)
+            result = chosen.run(out, progress, target_names(targets))
         if json:
             print_json(dict(result))
         else:
@@ -41,8 +43,12 @@ def demo(
 def _print(out: Path, result: Mapping[str, Any]) -> None:
     rows = [_row(row) for row in result["rows"]]
     print_table("", ["quantity", "start", "end", "target", "within", "good"], rows, numbers=(1, 2, 3, 4))
-    verdict = "Everything has converged" if result["converged"] else "NOT everything has converged"
-    typer.echo(f"{verdict}; {result['wall_time_s']:.1f} s. In {out}: {', '.join(result['files'])}")
+    typer.echo("Everything has converged." if result["converged"] else "NOT everything has converged.")
+    if "comparison" in result:
+        from salhw.comparison import Comparison
+
+        print_overview(Comparison.load(out / result["comparison"]["file"]))
+    print_wrapped(f"{result['wall_time_s']:.1f} s. In {out}: {', '.join(result['files'])}", width())
 
 
 def _row(row: Mapping[str, Any]) -> list[str]:

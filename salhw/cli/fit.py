@@ -9,14 +9,13 @@ from typing import Annotated
 import typer
 
 from salhw.cli.places import Force, writable
-from salhw.cli.report import print_json, print_table, print_wrapped, reported, width
+from salhw.cli.report import print_json, print_wrapped, reported, width
 from salhw.cli.settings import Settings
 from salhw.cli.target_options import Options, as_arguments, chosen_target, fitted
 from salhw.compiler.fit import Fitted
 from salhw.description.network import Network
+from salhw.diagnostics import counted
 from salhw.io.description import save
-
-COLUMNS = ("path", "written", "changed", "why", "how much it matters")
 
 
 def register(app: typer.Typer, network: Callable[[str, list[str] | None], Network]) -> None:
@@ -56,13 +55,16 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
 
 
 def _print(made: Fitted) -> None:
+    """A line for what changed, and below it why, and each size on lines of its own: a table of five columns would be
+    cut off in most terminals."""
+    columns = width()
     if not made.changes:
-        typer.echo(str(made))
+        print_wrapped(str(made), columns, "  ")
         return
-    rows = [
-        [c.path, c.written, c.changed, f"{c.reason.code} {c.reason.supported}", "\n".join(map(str, c.sizes))]
-        for c in made.changes
-    ]
-    sized = any(row[-1] for row in rows)
-    columns = COLUMNS if sized else COLUMNS[:-1]
-    print_table(f"{made.written.name} on {made.target.name}", columns, rows if sized else [row[:-1] for row in rows])
+    print_wrapped(f"{made.written.name} on {made.target.name}: {counted('change', made.changes)}", columns, "  ")
+    for change in made.changes:
+        typer.echo("")
+        print_wrapped(f"{change.path}: {change.written} -> {change.changed}", columns, "  ")
+        print_wrapped(f"  because {change.because}", columns, "    ")
+        for size in change.sizes:
+            print_wrapped(f"  {size}", columns, "    ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from salhw.comparison.measures import Run
 from salhw.conformance.differences import FAMILY
 from salhw.diagnostics import counted, file_error
 from salhw.diagnostics.arguments import as_path
+from salhw.diagnostics.html import section, table
 from salhw.io.files import is_file, write_json
 
 FORMAT, VERSION = "salhw.comparison", 1
@@ -49,6 +49,17 @@ class Predicted:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """How far reciprocal weights of a plastic projection are apart, mean |W_ij - W_ji|: at the start and at the end of
+    the run, mean over instances; ``error`` is the standard error at the end, None with a single instance."""
+
+    path: str
+    start: float
+    end: float
+    error: float | None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What came of one target.
 
@@ -59,6 +70,7 @@ class Outcome:
         changes, predicted: what ``fit`` changed, and how much that matters.
         approximations: what the compile report names.
         rows, divergences: what was measured.
+        gaps: of every plastic projection that has reciprocal synapses.
     """
 
     target: str
@@ -72,6 +84,7 @@ class Outcome:
     approximations: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     divergences: tuple[Divergence, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -86,7 +99,7 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """How many quantities came to each verdict."""
         verdicts = [row.verdict for row in self.rows]
-        return {name: verdicts.count(name) for name in ("equivalent", "undecided", "different") if name in verdicts}
+        return {name: verdicts.count(name) for name in ("different", "undecided", "equivalent") if name in verdicts}
 
 
 @dataclass(frozen=True)
@@ -161,14 +174,12 @@ class Comparison:
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""
         rows = [(o.target, o.verdict, ", ".join(f"{n} {v}" for v, n in o.counts().items())) for o in self.outcomes]
-        cells = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        head = "<tr><th>target</th><th>verdict</th><th>quantities</th></tr>"
-        return f"<p>{escape(str(self).splitlines()[0])}</p><table>{head}{cells}</table>"
+        return section(str(self).splitlines()[0], table(rows, ("target", "verdict", "quantities")))
 
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """What ``as_dict`` wrote of one target."""
-    parts: dict[str, type] = {"rows": Row, "predicted": Predicted, "divergences": Divergence}
+    parts: dict[str, type] = {"rows": Row, "predicted": Predicted, "divergences": Divergence, "gaps": Gap}
     rest = {name: value for name, value in entry.items() if name not in (*parts, "verdict")}
     listed = {name: tuple(value) for name, value in rest.items() if isinstance(value, list)}
     return Outcome(**rest | listed | {name: tuple(cls(**each) for each in entry[name]) for name, cls in parts.items()})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from salhw.comparison.comparison import Comparison, Outcome, Predicted
+from salhw.comparison.comparison import Comparison, Gap, Outcome, Predicted
 from salhw.comparison.exact import divergences
 from salhw.comparison.judge import judged
-from salhw.comparison.measures import Measure, measures, stretches
+from salhw.comparison.measures import Measure, Run, asymmetry, measures, stretches, trajectory
 from salhw.comparison.quantities import checked_margins
 from salhw.comparison.running import Ran, Task, executed, status_of
 from salhw.description.network import Network
@@ -83,6 +83,7 @@ def compare(
         from salhw.comparison.html import save_page
 
         save_page(result, place)
+    share.part(len(tasks) + 1)  # all of it, whatever the last target did
     return result
 
 
@@ -102,6 +103,22 @@ class _Share:
         return lambda done: progress((k + done) / self.parts)
 
 
+def chosen_targets(asked: str | Sequence[str | Target]) -> list[Target]:
+    """The targets that are asked for, without the reference: names, Targets, or ``all`` that are installed.
+
+    Raises:
+        SalhwError: one that there is not, or none but the reference.
+    """
+    if isinstance(asked, str):
+        chosen = [t for name, t in targets().items() if name != REFERENCE] if asked == "all" else [resolve(asked)]
+    else:
+        chosen = [resolve(entry) for entry in asked]
+    chosen = [target for target in chosen if target != resolve(REFERENCE)]
+    if not chosen and asked != "all":
+        raise wrong("targets", shown(asked), "a target beside the reference", "see `salhw targets`", code="SAL005")
+    return chosen
+
+
 def _tasks(
     asked: str | Sequence[str | Target],
     instances: int,
@@ -113,13 +130,7 @@ def _tasks(
     Raises:
         SalhwError: a target, chips or calibrations that there are not.
     """
-    if isinstance(asked, str):
-        chosen = [t for name, t in targets().items() if name != REFERENCE] if asked == "all" else [resolve(asked)]
-    else:
-        chosen = [resolve(entry) for entry in asked]
-    chosen = [target for target in chosen if target != resolve(REFERENCE)]
-    if not chosen and asked != "all":
-        raise wrong("targets", shown(asked), "a target beside the reference", "see `salhw targets`", code="SAL005")
+    chosen = chosen_targets(asked)
     if chips is not None and not isinstance(chips, Mapping) and not any(map(varies, chosen)):
         supported = "targets whose chips differ, of which there is none here"
         raise wrong("chips", shown(chips), supported, "leave them out, or name the target", kind=SessionError)
@@ -169,8 +180,18 @@ def _ran(label: str, ran: Ran) -> Outcome:
         seconds=ran.seconds,
         changes=tuple(map(str, ran.fitted.changes)),
         approximations=tuple(str(item) for item in ran.report.approximations),
+        gaps=tuple(_gaps(ran.run)),
         versions=dict(provenance.get("versions", {})),
     )
+
+
+def _gaps(run: Run) -> Iterator[Gap]:
+    for name in run.final:
+        apart = asymmetry(run, name, trajectory(run, name)[1])
+        if apart is not None:
+            start, end = apart[:, 0], apart[:, -1]
+            error = float(end.std(ddof=1) / len(end) ** 0.5) if len(end) > 1 else None
+            yield Gap(f"projections.{name}", float(start.mean()), float(end.mean()), error)
 
 
 def _held(net: Network, task: Task, ran: Ran, base: Ran, margins: Mapping[str, float]) -> Outcome:

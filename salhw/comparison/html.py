@@ -29,15 +29,15 @@ DPI = 200
 
 def render(comparison: Comparison, pictures: Mapping[str, tuple[str, bytes]]) -> str:
     """The page; ``pictures`` by file name are a title and a PNG, which become part of it."""
-    legend = [name for name in MEANINGS if name in _seen(comparison)]
+    legend = [name for name in MEANINGS if name in _seen(comparison)]  # the reference needs no explanation
     return page(
         "salhw.comparison",
         {
             "title": escape(_title(comparison)),
-            "summary": "".join(_summary(outcome) for outcome in comparison.outcomes),
+            "summary": "".join(map(_summary, (comparison.reference, *comparison.outcomes))),
             "legend": "".join(f"<li>{_mark(name)} <b>{name}</b> {MEANINGS[name]}</li>" for name in legend),
             "pictures": "".join(_picture(title, image) for title, image in pictures.values()),
-            "rates": escape(wording.error_rates(comparison)),
+            "rates": escape(wording.error_rates(comparison)).replace(" %", "&nbsp;%"),
             "matrix": _matrix(comparison),
             "details": _details(comparison),
         },
@@ -89,7 +89,9 @@ def _mark(verdict: str) -> str:
 
 
 def _summary(outcome: Outcome) -> str:
-    counts = ", ".join(f"{count}&nbsp;{name}" for name, count in outcome.counts().items())
+    tally = wording.tally(outcome).removeprefix("different in ").removesuffix(f" {outcome.verdict}")
+    told = [tally] if tally else []
+    told += [f"mean |W_ij - W_ji| {wording.closing(gap).replace('->', '→')}" for gap in outcome.gaps]
     message = f"<pre>{escape(outcome.message)}</pre>" if outcome.message else ""
     who = ""
     if outcome.instances:
@@ -98,7 +100,7 @@ def _summary(outcome: Outcome) -> str:
         who += "; " + ", ".join(f"{escape(n)} {escape(v)}" for n, v in outcome.versions.items()) + "</small>"
     return (
         f"<li>{_mark(outcome.verdict)} <b>{escape(outcome.target)}</b> {outcome.verdict}"
-        f"{': ' + counts if counts else ''}.{who}{message}</li>"
+        f"{': ' + escape('; '.join(told)) if told else ''}.{who}{message}</li>"
     )
 
 

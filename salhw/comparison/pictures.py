@@ -52,6 +52,10 @@ def pictures(comparison: Comparison) -> dict[str, tuple[str, Figure]]:
     net, cut = runs["reference"].network, stretches([*runs.values()])
     measured = {label: measures(run, net, cut) for label, run in runs.items()}
     found: dict[str, tuple[str, Figure]] = {}
+    for name in runs["reference"].final:
+        found[f"weights-{name}.png"] = f"Weights of {name}", _weights(runs, name)
+        if any(asymmetry(run, name, run.final[name]) is not None for run in runs.values() if name in run.final):
+            found[f"asymmetry-{name}.png"] = f"Asymmetry of {name}", _asymmetry(runs, name)
     if any(run.recording.spikes for run in runs.values()):
         found["rasters.png"] = "Spikes of the first instance", _rasters(runs)
         found["intervals.png"] = "Inter-spike intervals", _intervals(runs, net)
@@ -63,10 +67,6 @@ def pictures(comparison: Comparison) -> dict[str, tuple[str, Figure]]:
         if m.quantity == "states":
             name = m.path.removeprefix("populations.")
             found[f"states-{name}.png"] = f"States of {name}", _states(measured, net, name, m.path)
-    for name in runs["reference"].final:
-        found[f"weights-{name}.png"] = f"Weights of {name}", _weights(runs, name)
-        if any(asymmetry(run, name, run.final[name]) is not None for run in runs.values() if name in run.final):
-            found[f"asymmetry-{name}.png"] = f"Asymmetry of {name}", _asymmetry(runs, name)
     return found
 
 
@@ -80,6 +80,21 @@ def _figure(panels: int, height: float = PANEL) -> tuple[Figure, list[Axes]]:
         each.spines[["top", "right"]].set_visible(False)
         each.tick_params(labelsize=8)
     return figure, axes
+
+
+def _grid(panels: int) -> tuple[Figure, list[Axes]]:
+    """A picture of panels with the same axes, two in a row."""
+    from matplotlib.figure import Figure
+
+    rows, columns = -(-panels // 2), min(panels, 2)
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.9 * rows), layout="constrained")
+    axes = [*figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()]
+    for each in axes[panels:]:
+        each.remove()
+    for k, each in enumerate(axes[:panels]):
+        each.spines[["top", "right"]].set_visible(False)
+        each.tick_params(labelsize=8, labelbottom=k + columns >= panels)
+    return figure, axes[:panels]
 
 
 def _key(figure: Figure, axes: Axes) -> None:
@@ -238,7 +253,7 @@ def _states(measured: Mapping[str, list[Measure]], net: Network, name: str, path
 def _weights(runs: Mapping[str, Run], name: str) -> Figure:
     """A panel for each target: median and quartiles over instances of each weight, or of the mean over many."""
     there = {label: run for label, run in runs.items() if name in run.final}
-    figure, panels = _figure(len(there), 1.9)
+    figure, panels = _grid(len(there))
     looks, handles = _looks(runs), panels[0]
     for axes, (label, run) in zip(panels, there.items(), strict=True):
         time, weights = trajectory(run, name)
@@ -249,9 +264,8 @@ def _weights(runs: Mapping[str, Run], name: str) -> Figure:
             text = f"mean of {len(post)}" if many else f"$W_{{{post[k]},{pre[k]}}}$"
             _band(axes, time, curves[:, :, k], looks[label][0], text, style=STYLES[k])
         axes.set_title(label, loc="left", fontsize=9, color=looks[label][0])
-        axes.set_ylabel("weight", fontsize=9)
-        axes.sharey(handles) if axes is not handles else None
-    panels[-1].set_xlabel("time (s)", fontsize=9)
+    figure.supxlabel("time (s)", fontsize=9)
+    figure.supylabel("weight", fontsize=9)
     _key(figure, handles)
     return figure
 

@@ -86,7 +86,7 @@ def executed(
         SalhwError: what fit, compile, open and run raise.
     """
     began = time.perf_counter()
-    fitted = fit(net, task.target, keep=keep) if fitting else Fitted(net, task.target, (), net)
+    fitted = fit(net, task.target, keep=keep, sized=False) if fitting else Fitted(net, task.target, (), net)
     whole = probed(fitted.network, fitted.target, duration)
     executable = compile(whole, fitted.target, calibration=task.calibration)
     steps = max(1, round(duration / whole.dt))
@@ -95,6 +95,8 @@ def executed(
         recording = session.run(steps * whole.dt, progress=progress)
         names = [p.name for p in whole.projections if p.plasticity and p.name in recording.weight_traces]
         final = {name: session.get(f"projections.{name}.weights", form="synapses") for name in names}
+    if fitted.changes:  # their sizes, which take longer than what tells that a target is not installed
+        fitted = fit(net, task.target, keep=keep)
     return Ran(Run(executable.network, recording, final), fitted, executable.report, time.perf_counter() - began)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 
-from salhw.comparison.comparison import Comparison, Outcome, Predicted
+from salhw.comparison.comparison import Comparison, Gap, Outcome, Predicted
 from salhw.comparison.judge import Row
 from salhw.comparison.quantities import QUANTITIES
 from salhw.diagnostics.wording import number
@@ -82,5 +83,50 @@ def prediction(entry: Predicted) -> tuple[str, str]:
     within = f" ± {entry.error:.2g}" if entry.error else ""
     said = f"{entry.changed - entry.written:+.3g}{within}{unit} ({entry.origin})"
     told = with_error(entry.measured, entry.measured_error)
-    measured = f"measured {told}" if told else "not measured here"
-    return said, measured
+    return said, told or "not measured here"
+
+
+FEW = 4
+"""The most quantities that are named one by one."""
+
+
+def tally(outcome: Outcome) -> str:
+    """What came of all quantities: which ones are different, if those are few, and how many are not."""
+    counts = outcome.counts()
+    if len(outcome.rows) == counts.get("equivalent"):
+        return f"all {len(outcome.rows)} equivalent"
+    different = list(dict.fromkeys(name(row) for row in outcome.rows if row.verdict == "different"))
+    told = {verdict: f"{count} {verdict}" for verdict, count in counts.items()}
+    if different and len(different) <= FEW:
+        told["different"] = f"different in {', '.join(different)}"
+    return "; ".join(told.values())
+
+
+OVERVIEW = ("target", "ran", "mean |W_ij - W_ji|", "held against the reference")
+
+
+def overview(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """A row for each target, the reference's first: what ran, how far reciprocal weights approached each other, and
+    what came of its quantities, or why it did not run. With the columns, of which that of weights is left out where
+    nothing has them."""
+    outcomes = (comparison.reference, *comparison.outcomes)
+    rows = [[o.target, _who(o), "\n".join(map(closing, o.gaps)), tally(o) or _not_run(o)] for o in outcomes]
+    shown = [k for k in range(len(OVERVIEW)) if k != 2 or any(row[2] for row in rows)]
+    return [OVERVIEW[k] for k in shown], [[row[k] for k in shown] for row in rows]
+
+
+def _not_run(outcome: Outcome) -> str:
+    """Of a target that is not installed what would install it, of others all that stands against them."""
+    fixes = re.findall(r"^ *fix: (.+)$", outcome.message, re.M)
+    if outcome.verdict == "unavailable" and fixes:
+        return f"to install it: {'; '.join(dict.fromkeys(fixes))}"
+    return " ".join(outcome.message.split())
+
+
+def closing(gap: Gap) -> str:
+    """``1.000 -> 0.104 ± 0.010``."""
+    return f"{gap.start:.3f} -> {with_error(gap.end, gap.error)}"
+
+
+def _who(outcome: Outcome) -> str:
+    return f"{outcome.instances} {'chips' if outcome.chips else 'instances'}" if outcome.instances else outcome.verdict

@@ -269,7 +269,7 @@ def _text(value: Any, unit: str = "") -> str:
         if value.size > FEW:
             return f"{number(value.min())}..{number(value.max())}{f' {unit}' if unit else ''} ({value.size} numbers)"
         value = tuple(value.ravel().tolist())
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         if len(value) > FEW:
             return f"{len(value)} entries"
         value = f"({', '.join(map(_text, value))})"

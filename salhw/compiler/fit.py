@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 from salhw.compiler.edits import canonical, edited, everything
@@ -14,11 +13,15 @@ from salhw.compiler.sizes import sizes
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, counted
 from salhw.diagnostics.arguments import instance_of, sequence_of
-from salhw.diagnostics.wording import nearest, one_of, shown
+from salhw.diagnostics.html import section, table
+from salhw.diagnostics.wording import nearest, one_of, shortened_list, shown
 from salhw.registry import backend, resolve
 from salhw.session.backend import Backend
 from salhw.session.changes import Change
 from salhw.substrate.target import Target
+
+MOST = 12
+"""The most changes that an error names."""
 
 Stage = tuple[Change, Network, Network]
 """A change, the network before it, and the network with it."""
@@ -47,7 +50,7 @@ class Fitted:
             return f"{head}runs as it is written"
         lines = [f"{head}{counted('change', self.changes)}"]
         for change in self.changes:
-            lines += [f"  {change}", f"    because {change.reason.code}: {change.reason.supported}"]
+            lines += [f"  {change}", f"    because {change.because}"]
             lines += [f"    {size}" for size in change.sizes]
         return "\n".join(lines)
 
@@ -63,7 +66,18 @@ class Fitted:
         }
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        """The changes and their sizes as tables, for notebooks."""
+        changes = [(c.path, c.written, c.changed, c.because) for c in self.changes]
+        sizes = [
+            (c.path, s.quantity, s.path, *(f"{v:.4g}" for v in (s.written, s.changed, s.error)), s.unit, s.origin)
+            for c in self.changes
+            for s in c.sizes
+        ]
+        return section(
+            str(self).splitlines()[0],
+            table(changes, ("path", "written", "changed", "because")),
+            table(sizes, ("change of", "quantity", "of", "written", "changed", "±", "unit", "from")),
+        )
 
 
 def fit(
@@ -100,8 +114,7 @@ def fit(
     attempt = fitter.search()
     if attempt.stuck:
         besides = _stages(net, fitter, attempt.steps, attempt.steps[-1].after) if attempt.steps else []
-        needs = f"Also needs: {'; '.join(str(change) for change, _, _ in besides)}" if besides else ""
-        raise unsupported(net, target, attempt.stuck, needs)
+        raise unsupported(net, target, attempt.stuck, _also_needed([change for change, _, _ in besides]))
     if not attempt.steps:
         return Fitted(net, target, (), net)
     last = fitter.needed(attempt.steps)
@@ -109,6 +122,12 @@ def fit(
     if instance_of("sized", sized, bool, "give True or False"):
         stages = [(replace(change, sizes=sizes(before, after)), before, after) for change, before, after in stages]
     return Fitted(last.net, last.target, tuple(change for change, _, _ in stages), net)
+
+
+def _also_needed(changes: Sequence[Change]) -> str:
+    """What would have to change besides, a line for each."""
+    lines = shortened_list([str(change) for change in changes], MOST)
+    return "\n".join([f"Also needs: {lines[0]}", *(f"  {line.strip()}" for line in lines[1:])]) if lines else ""
 
 
 def _kept(net: Network, target: Target, keep: Sequence[str]) -> dict[str, Any]:

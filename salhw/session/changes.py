@@ -35,7 +35,7 @@ class Size:
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         within = f" +- {self.error:.2g}" if self.error else ""
-        return f"{self.quantity} {self.written:.4g} -> {self.changed:.4g}{within}{unit} ({self.origin})"
+        return f"{self.quantity} of {self.path} {self.written:.4g} -> {self.changed:.4g}{within}{unit} ({self.origin})"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for ``--json``."""
@@ -61,6 +61,12 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.path} = {self.written} -> {self.changed}"
+
+    @property
+    def because(self) -> str:
+        """The finding that it answers; where it is about another path, with that."""
+        told = f"{self.reason.code}: {self.reason.supported}"
+        return told if self.reason.path == self.path else str(self.reason).splitlines()[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for ``--json``."""

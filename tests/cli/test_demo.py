@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import struct
 import subprocess
 import sys
@@ -28,17 +30,35 @@ SCRIPT = Path(sys.executable).with_name("salhw")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
     """The directory, the JSON document on stdout, and stderr of ``salhw demo``."""
     out = tmp_path_factory.mktemp("demo") / "new"
-    command = [SCRIPT, "demo", "--out", out, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    command = [SCRIPT, "demo", "--targets", "loihi2", "--out", out, "--json"]
+    nowhere = os.environ | {"SALHW_HOME": str(out)}  # as if Lava were not installed
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=nowhere)
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout), done.stderr
 
 
 def test_all_files_are_there(made: tuple[Path, dict[str, Any], str]) -> None:
     out, told, stderr = made
-    assert sorted(path.name for path in out.iterdir()) == sorted(told["files"])
+    assert sorted(
+        str(p.relative_to(out)) for p in out.rglob("*") if str(p.relative_to(out)) in told["files"]
+    ) == sorted(told["files"])
+    assert {path.name for path in out.iterdir()} == {Path(file).parts[0] for file in told["files"]}
     assert json.loads((out / "summary.json").read_text()) == told
     assert stderr == ""
+
+
+def test_the_pair_is_compared_on_every_target(made: tuple[Path, dict[str, Any], str]) -> None:
+    """SAL closes the gap to what its jitter leaves; a target that is not there says how to install it."""
+    out, told, _ = made
+    reference, gone = told["comparison"]["targets"]["reference"], told["comparison"]["targets"]["loihi2"]
+    assert reference["gaps"][0]["start"] == 1.0
+    assert 0.0 < reference["gaps"][0]["end"] < 0.2
+    assert gone["verdict"] == "unavailable"
+    assert "fix: salhw setup loihi" in gone["message"]
+    compared = salhw.comparison.Comparison.load(out / told["comparison"]["file"])
+    assert compared.network == "pair"
+    assert [outcome.target for outcome in compared.outcomes] == ["loihi2"]
+    assert (out / "comparison" / "weights-pair.png").stat().st_size > 20_000
 
 
 @pytest.mark.parametrize(("name", "shape"), [("weights.png", (1430, 1118)), ("stdd.png", (1430, 572))])
@@ -93,20 +113,27 @@ def test_without_learning_the_demo_fails(tmp_path: Path, monkeypatch: pytest.Mon
         return network(**options | {"learning_rate": 0.0})
 
     monkeypatch.setattr(pairs, "pair", without_learning)
-    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    monkeypatch.setenv("SALHW_HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["demo", "--targets", "loihi2", "--out", str(tmp_path / "demo")])
     assert result.exit_code == 1
+    assert re.search(r"│ loihi2 +│ unavailable +│ +│ to install it: salhw setup loihi +│", result.stdout)
+    assert re.search(r"│ reference +│ 64 instances +│ 1.000 -> 0.\d+ ± 0.0\d+ +│", result.stdout)
     assert "NOT everything has converged" in result.stdout
     assert result.stdout.count("│ NO ") == 8
 
 
 def test_a_second_run_replaces_the_files_and_gives_the_same_numbers(
     made: tuple[Path, dict[str, Any], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out, told, _ = made
+    before = sorted(out.rglob("*"))
+    monkeypatch.setenv("SALHW_HOME", str(out))
     shares: list[float] = []
-    again = run(out, shares.append)
+    again = run(out, shares.append, ["loihi2"])
     assert again["rows"] == told["rows"]
-    assert sorted(path.name for path in out.iterdir()) == sorted(told["files"])
+    assert again["comparison"] == told["comparison"]
+    assert sorted(out.rglob("*")) == before
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
 
@@ -121,6 +148,19 @@ def test_the_expected_gap_falls_to_the_attractor() -> None:
     partner = attractor([middle - left / 2], g.bias, g.kappa, g.tau_ref)[0]
     assert gap[0] == 1.0
     assert partner - (middle - left / 2) == pytest.approx(left, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"), [("nset", "did you mean nest?"), ("reference", "beside the reference")]
+)
+def test_targets_that_there_are_not_are_refused_before_the_work_begins(
+    tmp_path: Path, targets: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "run", None)  # is not called
+    result = CliRunner().invoke(app, ["demo", "--targets", targets, "--out", str(tmp_path / "demo")])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "demo").exists()
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

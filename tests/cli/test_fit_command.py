@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner, Result
 import salhw
 from salhw import GLM, Alpha, Network, Population, Projection, Weights
 from salhw.cli import app
+from salhw.registry import builder
 
 
 def ran(*words: str | Path, status: int = 0) -> Result:
@@ -54,6 +56,24 @@ def test_changes_are_listed_and_the_new_description_is_written(tmp_path: Path) -
     data = document("fit", "pair", "-t", "brainscales2")
     assert [change["path"] for change in data["changes"]] == ["projections.pair.plasticity.update"]
     assert data["arguments"] == ""
+
+
+@pytest.mark.parametrize("columns", [118, 80, 60])
+def test_every_size_stands_on_its_own_line_and_none_is_cut_off(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = ran("fit", "pair", "-t", "loihi2").stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    whole = re.sub(r"\n {4}(?! )", " ", "\n".join(lines))
+    (change,) = salhw.fit(builder("pair")(), "loihi2").changes
+    assert [f"  {size}" for size in change.sizes] == whole.splitlines()[-len(change.sizes) :]
+    assert {size.quantity for size in change.sizes} == {"gap drift", "gap decay", "attractor", "weight noise"}
+    assert "  because SAL103: supported all" in whole.splitlines()
+
+
+def test_the_documented_transcript_is_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "118")
+    document = (Path(__file__).parents[2] / "docs" / "fit.md").read_text(encoding="utf-8")
+    assert f"$ salhw fit pair --target loihi2\n{ran('fit', 'pair', '--target', 'loihi2').stdout}$ " in document
 
 
 def test_what_is_kept_stays_or_is_refused() -> None:

@@ -50,6 +50,9 @@ def test_the_table_the_files_and_the_status(some: None, tmp_path: Path, monkeypa
     result = invoke("pair", "--targets", "plain,gone", "--duration", 400, "--instances", 4, "--out", tmp_path / "c")
     assert result.exit_code == 0, result.output
     assert "plain, 4 instances: undecided" in result.stdout
+    assert re.search(r"│ reference +│ 16 instances +│ [\d.]+ -> [\d.]+ ± [\d.]+ +│ +│", result.stdout)
+    assert re.search(r"│ plain +│ 4 instances +│ [\d.]+ -> [\d.]+ ± [\d.]+ +│ \d+ undecided", result.stdout)
+    assert re.search(r'│ gone +│ unavailable +│ +│ to install it: pip install "salhw\[it\]" +│', result.stdout)
     assert re.search(r"│ rate of neurons +│ +[\d.]+ ± [\d.]+ │ +[\d.]+ ± [\d.]+ │ +[\d.]+ / [\d.]+ Hz │", result.stdout)
     assert 'gone unavailable: SAL603 open = thesimulator: an installed package fix: pip install "salhw[it]"' in (
         " ".join(result.stdout.split())

@@ -41,7 +41,7 @@ OPTIONS = ("--nosuch", "-z", "--", "--json=1", "--no-json", "---", "--out", "--t
 ENOUGH = {"net": "pair", "target": "reference", "duration": "400", "what": "weights", "scale": "smoke"}
 """Good values, by the parameter's name."""
 LONG: dict[str, list[tuple[str, str]]] = {
-    "demo": [("out", "text.txt")],
+    "demo": [("out", "text.txt"), ("targets", "nosuch")],
     "compare": [("net", "nosuch"), ("targets", "nosuch"), ("out", "text.txt"), ("margin", "rates=1"), ("chips", "5:2")],
     "conformance": [
         ("target", "nosuch"),

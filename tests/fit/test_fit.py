@@ -37,6 +37,7 @@ from salhw.compiler.remedies import REMEDIES
 from salhw.compiler.remedies.shapes import area, lag
 from salhw.description.windows import ExponentialWindow
 from salhw.registry import backend, builder
+from salhw.session.changes import Size
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
 
@@ -327,6 +328,25 @@ def test_what_cannot_be_had_is_refused_with_what_else_it_needs() -> None:
         salhw.compile(net, "brainscales2", fit=True)
 
 
+def test_what_it_needs_besides_is_a_line_for_each_change_without_long_lists() -> None:
+    many = 24.0 * (1.0 - np.eye(40))
+    net = Network(
+        name="many",
+        dt=1.0,
+        populations=[Population("n", 40, GLM())],
+        projections=[Projection("p", "n", "n", many, delay=1.0)],
+        stimuli=[Clamp("n", 1)],
+    )
+    with pytest.raises(UnsupportedNetworkError) as error:
+        fit(net, "brainscales2")
+    lines = str(error.value).splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("Also needs: "))
+    assert sorted(line.removeprefix("Also needs:").strip() for line in lines[start : start + 2]) == [
+        "projections.p.delay = 1 ms -> 0 ms",
+        "projections.p.weights = Dense 0..24 (1600 numbers) -> Dense 0..20.16 (1600 numbers)",
+    ]
+
+
 def test_forced_spikes_and_stimuli_stay_as_they_are() -> None:
     net = two().replace(stimuli=[SpikeTimes("n", [[1.0, 2.0], []])])
     with pytest.raises(UnsupportedNetworkError) as error:
@@ -368,8 +388,12 @@ def test_a_fitted_network_says_what_was_changed_and_why() -> None:
     assert "projections.pair.plasticity.update = spike -> every 56 ms" in text
     assert "because SAL101" in text
     assert made.as_dict()["changes"][0]["path"] == "projections.pair.plasticity.update"
-    assert made._repr_html_().startswith("<pre>")
-    assert "-&gt; every 56 ms" in made._repr_html_()
+    assert "<td>every 56 ms</td>" in made._repr_html_()
+    late = Size("gap lag", "projections.pair", 0.0, -0.25, 0.01, "<1/s>", "reference")
+    sized = replace(made, changes=(replace(made.changes[0], sizes=(late,)),))
+    assert "<td>gap lag</td><td>projections.pair</td><td>0</td><td>-0.25</td><td>0.01</td><td>&lt;1/s&gt;</td>" in (
+        sized._repr_html_()
+    )
     assert "as it is written" in str(fit(builder("pair")(), "nest"))
 
 
