@@ -13,10 +13,10 @@ from salhw.comparison.comparison import MEANINGS, Comparison, Outcome
 from salhw.comparison.judge import Row
 from salhw.conformance.html import page
 from salhw.description.network import Network
-from salhw.io.files import write_bytes, write_text
+from salhw.io.files import picture_of, write_bytes, write_text
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 MARKS = {"equivalent": "✓", "different": "✗", "undecided": "?", "ran": "·", "refused": "–", "failed": "!",
          "unavailable": "○"}  # fmt: skip
@@ -60,19 +60,13 @@ def save_page(comparison: Comparison, place: Path) -> list[str]:
     """
     from salhw.comparison.pictures import pictures
 
-    images = {name: (title, _png(figure)) for name, (title, figure) in pictures(comparison).items()}
+    images = {
+        name: (title, picture_of(figure, "png", dpi=DPI)) for name, (title, figure) in pictures(comparison).items()
+    }
     for name, (_, image) in images.items():
         write_bytes(place / name, image)
     write_text(place / PAGE, render(comparison, images))
     return [*images, PAGE]
-
-
-def _png(figure: Figure) -> bytes:
-    import io
-
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=DPI)
-    return image.getvalue()
 
 
 def _title(comparison: Comparison) -> str:

@@ -63,14 +63,11 @@ def recover(
     drawn = sensor.of_chips(chosen, PRE, POST, place, neurons=2 * PAIRS, dt=1.0, amplitude=1.0)
     truth = {"amplitude": drawn.amplitude, "tau": drawn.tau}
 
-    def flat(matrix: FloatArray) -> FloatArray:
-        return matrix[:, :, POST, PRE].ravel()
-
     recovered = {
         name: Recovered(
-            flat(getattr(found, name)["p"]),
+            getattr(found, name)["p"].ravel(),
             true.ravel(),
-            flat(found.quantile("p") * getattr(found, f"{name}_errors")["p"]),
+            (found.quantile("p") * getattr(found, f"{name}_errors")["p"]).ravel(),
         )
         for name, true in truth.items()
     }
