@@ -11,9 +11,11 @@ from salhw.description.kernels import Alpha, Exponential, Rectangular
 from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection
-from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, WakeSleep
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, PredictiveRule, WakeSleep
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.ties import Tie
+from salhw.description.traces import Boxcar, ExponentialTrace, Trace
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import (
     BackendError,
@@ -133,6 +135,7 @@ __all__ = [
     "AntiHebbian",
     "Backend",
     "BackendError",
+    "Boxcar",
     "Calibration",
     "CalibrationError",
     "Chip",
@@ -143,6 +146,7 @@ __all__ = [
     "Diagnostic",
     "Executable",
     "Exponential",
+    "ExponentialTrace",
     "ExponentialWindow",
     "FileError",
     "Fitted",
@@ -153,6 +157,7 @@ __all__ = [
     "PairSTDP",
     "Poisson",
     "Population",
+    "PredictiveRule",
     "Projection",
     "Recording",
     "Rectangular",
@@ -167,6 +172,10 @@ __all__ = [
     "Spikes",
     "StateOccupancy",
     "Target",
+    "Teacher",
+    "Tie",
+    "Trace",
+    "Traces",
     "TriangularWindow",
     "UnknownNameError",
     "UnsupportedNetworkError",

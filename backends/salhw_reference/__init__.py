@@ -19,7 +19,7 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 from salhw_reference.choice import choose_algorithm
-from salhw_reference.kinds import KNOWN, reach
+from salhw_reference.kinds import AVERAGES, KNOWN, reach
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -29,7 +29,7 @@ _NONE = Variability()
 
 
 class ReferenceBackend:
-    """Owns the target ``reference``. Its option ``algorithm`` is ``auto``, ``event-driven`` or ``time-driven``."""
+    """Owns the target ``reference``. Its option ``algorithm`` says how sessions move forward (choice.py)."""
 
     name = "reference"
 
@@ -49,7 +49,7 @@ class ReferenceBackend:
         if algorithm:
             return Lowering(net, notes=(f"algorithm: {algorithm} ({why})",))
         path, fix = "target.options.algorithm", "algorithm='time-driven' or 'auto'"
-        return Lowering(net, (Diagnostic("SAL103", path, "event-driven", f"supported {why}", fix),))
+        return Lowering(net, (Diagnostic("SAL103", path, str(target.option("algorithm")), f"supported {why}", fix),))
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
@@ -60,9 +60,18 @@ class ReferenceBackend:
         windows = [reach(window, net.dt) for p, rule in rules for _, window, _, _ in branches(net, p, rule)]
         table = sum(last for last in windows if last <= LONGEST_TABLE)
         longest, path = max(horizons(net), default=(1, ""))
-        past, rest = 16 * ring(net, longest), 2000 + 900 * neurons + 24 * static + 71 * plastic
+        past, rest = 16 * ring(net, longest), 2000 + 920 * neurons + 24 * static + 71 * plastic
+        rest += 24 * neurons * len(net.traces) + 8 * sum(
+            net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
+            for trace in net.traces
+        )
         return Memory(
-            once=80 * neurons + 71 * static + 75 * plastic + 16 * table + 2 * past,
+            once=80 * neurons
+            + 71 * static
+            + 75 * plastic
+            + 4 * len(net.ties) * (static + plastic)
+            + 16 * table
+            + 2 * past,
             each=rest + past,
             sample=9,
             every_spike=False,

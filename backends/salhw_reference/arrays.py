@@ -1,9 +1,9 @@
 """The arrays that the algorithms read and write, by name: ``NetworkArrays`` never change, ``StateArrays`` do.
 
-Sizes: N neurons of all populations, numbered through; P projections; S synapses; R rules; A sums over
-pairs, one per rule and synapse; H heads; F forced spikes; O occupancy probes; M membrane probes. Several numbers about
-one thing are a record, so that each has its name. As fast as offsets into one flat buffer, and compiled as quickly, as
-long as inner functions have no wrappers (jit.py).
+Sizes: N neurons of all populations, numbered through; P projections; S synapses; R rules; A sums over pairs, one per
+rule and synapse; H heads; F forced spikes; O occupancy probes; M probes that sample; T traces; C neurons of all traces.
+Several numbers about one thing are a record, so that each has its name. As fast as offsets into one flat buffer, and
+compiled as quickly, as long as inner functions have no wrappers (jit.py).
 
 Synapses lie in rows, sorted by projection, pre and post, where a spike finds those that it goes to side by side. What a
 postsynaptic spike needs lies in columns, sorted by projection, post and pre, the order of a description.
@@ -41,17 +41,19 @@ MEMBRANE = _record(decay=np.float64, rest=np.float64, reset=np.float64, threshol
 """Of a LIF neuron: exp(-dt/tau_m), and its potentials."""
 
 PSP = _record(
-    kernel=np.int64, renews=np.int64, decay=np.float64, ratio=np.float64, height=np.float64, lowest=np.float64,
-    highest=np.float64,
+    kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
+    lowest=np.float64, highest=np.float64,
 )  # fmt: skip
-"""Of a projection: the kernel's code, 1 if a new PSP replaces the last one, exp(-dt/tau_syn), dt/tau_syn, the height of
+"""Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
+into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, and the lowest and the highest weight that its rules allow."""
 
 RULE = _record(
-    projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
-    first_sum=np.int64, mirrored=np.int64,
+    form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
+    first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
 )  # fmt: skip
-"""Of a rule: ``mirrored`` is 1 if both branches collect the same sums."""
+"""Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
+its link, and dt in ms."""
 
 WINDOW = _record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from
@@ -66,8 +68,17 @@ SPIKE = _record(step=np.int64, neuron=np.int64)
 OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
-SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64)
-"""Of a membrane probe: its neurons, the steps between samples, and its first column."""
+SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
+"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the first one of
+its trace in ``mean`` (-1: membranes). No field may be called like a method of numpy's records."""
+
+AVERAGE = _record(
+    of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
+    length=np.int64, share=np.float64, ring=np.int64,
+)  # fmt: skip
+"""Of a trace: what it is of, the number of the named input (-1: all), spikes per ms that a spike counts as, its
+neurons, the first of its columns in ``mean`` and ``total``, the code of its window, a boxcar's steps, how much of the
+way to a new value it goes at a step, and where its rings begin in ``history``."""
 
 COUNTED = _record(number=np.int64, sum=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
@@ -76,6 +87,12 @@ NOW = _record(time=np.int64, stale=np.int64, past_end=np.int64, forced_at=np.int
 """The next step; 1 if inputs are to be computed anew, because weights were written; how many past spikes there have
 been; the next forced spike; how many spikes wait to be taken; the hazard until the next candidate spike of the
 event-driven algorithm, negative if not drawn yet."""
+
+TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64)
+"""Of a teacher: the trace that it reads, its neurons, and the first of its columns in ``target`` and ``nudging``."""
+
+TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
+"""Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""
 
 
 class NetworkArrays(NamedTuple):
@@ -98,6 +115,10 @@ class NetworkArrays(NamedTuple):
     forced: Records  # (F,) SPIKE, sorted
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
+    average: Records  # (T,) AVERAGE
+    teacher: Records  # TEACHER
+    tie: Records  # TIE
+    original: Indices  # (S,) in columns, where in the rows is the weight that a copy copies; empty without ties
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
     fading: IntArray  # (1,) 1 if some PSP decays
     integrating: IntArray  # (1,) 1 if some neuron is LIF
@@ -123,10 +144,19 @@ class StateArrays(NamedTuple):
     bias: FloatArray  # (N,)
     weight: FloatArray  # (S,) in rows
     gain: FloatArray  # (S,) what the chip makes of a weight, in rows
-    rate: FloatArray  # (2, A) learning rate times amplitude; causal in columns, anticausal in rows
+    input_gain: FloatArray  # (P,) of the named input that a projection goes into
+    rate: FloatArray  # (2, A) learning rate times amplitude; causal in columns, anticausal (or of predictions) in rows
     pairs: FloatArray  # (2, A) window sums since the last update; causal in columns, anticausal in rows
     potential: FloatArray  # (N,) input plus bias, or the membrane of LIF neurons
-    current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height
+    current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
+    mean: FloatArray  # (C,) traces as they are after the last step
+    total: FloatArray  # (C,) sums over boxcars
+    turn: IntArray  # (T,) where in its rings a boxcar writes next
+    history: FloatArray  # values inside the boxcars, a ring for each neuron
+    sent: IntArray  # (R, N) spikes since the last update of a rule that predicts
+    target: FloatArray  # of each teacher and neuron
+    nudging: FloatArray  # the gain of each teacher and neuron
+    nudge: FloatArray  # (N,) what teachers add at this step
     chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)

@@ -11,14 +11,17 @@ SMALL = 64  # neurons up to which waiting for events beats visiting every neuron
 
 def choose_algorithm(net: Network, target: Target) -> tuple[str, str]:
     """The algorithm for a network and why; without one, what is supported instead of the one that was asked for."""
-    wanted, reason = target.option("algorithm"), _not_event_driven(net)
-    if wanted in ("time-driven", "vectorised"):
-        return str(wanted), "as asked"
-    if wanted == "event-driven":
-        return ("", f"auto, time-driven, vectorised; {reason}") if reason else ("event-driven", "as asked")
-    if sum(p.size for p in net.populations) > SMALL:
+    wanted = str(target.option("algorithm"))
+    traced = "traces, which only the time-driven algorithm keeps" if net.traces else ""
+    refusals = {"event-driven": traced or _not_event_driven(net), "time-driven": "", "vectorised": traced}
+    if wanted in refusals:
+        others = ", ".join(["auto", *(name for name, reason in refusals.items() if not reason)])
+        return ("", f"{others}; {refusals[wanted]}") if refusals[wanted] else (wanted, "as asked")
+    if sum(p.size for p in net.populations) > SMALL and not traced:
         return "vectorised", f"more than {SMALL} neurons"
-    return ("time-driven", reason) if reason else ("event-driven", "exact for the discrete-time chain")
+    if reason := refusals["event-driven"]:
+        return "time-driven", reason
+    return "event-driven", "exact for the discrete-time chain"
 
 
 def _not_event_driven(net: Network) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
-from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.description.probes import Membrane, Spikes, StateOccupancy
+from salhw.description.probes import Spikes, StateOccupancy
+from salhw.description.stimuli import Teacher
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -26,9 +26,9 @@ from salhw.substrate.chip import Chip
 from salhw_reference import event_driven, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
-from salhw_reference.kinds import steps
+from salhw_reference.kinds import RULES, steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, synapse_ranges
+from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, sampled, synapse_ranges
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
@@ -75,6 +75,7 @@ class ReferenceEngine:
             if address.field != "amplitude":  # these are written with the learning rates
                 value = initial(net, address.path, self._batch)
                 self.write(address, value)
+        self._copy()
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -89,13 +90,30 @@ class ReferenceEngine:
             low, high = self._ranges[address.owner]
             place = partial(self._placement.neurons, self._net, address.owner)
             self.state.bias[:, low:high] = self._on_chip("bias", value, place)
+        elif address.field == "inputs":
+            into = (address.owner, address.part)
+            self.state.input_gain[:, [(p.post, p.into) == into for p in self._net.projections]] = value
+            self.state.now["stale"] = 1
         elif address.field == "weights":
             low, high = self._synapse_ranges[address.owner]
             self.state.weight[:, self.arrays.row[low:high]] = value
+            self._copy()
             self.state.now["stale"] = 1
+        elif address.path.startswith("stimuli["):
+            teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
+            first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
+            held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
+            held[:, first : first + value.shape[1]] = value
         else:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
+
+    def _copy(self) -> None:
+        """Let copies of weights be copies."""
+        for tie in self.arrays.tie:
+            low, high = int(tie["first"]), int(tie["end"])
+            copies, originals = self.arrays.row[low:high], self.arrays.original[low:high]
+            self.state.weight[:, copies] = tie["scale"] * self.state.weight[:, originals]
 
     def _teach(self, projection: str, rule: int) -> None:
         """Let a rule learn with its rates and amplitudes."""
@@ -106,7 +124,11 @@ class ReferenceEngine:
         ones = np.ones((self._batch, high - low))
         rate = self._rates[projection, rule, ""]
         stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
-        for side, branch in enumerate(BRANCHES):
+        described = self._net.projection(projection).plasticity[rule]
+        windows = RULES[described](described).windows
+        if not windows:
+            self.state.rate[:, 1, first + self.arrays.row[low:high] - low] = rate
+        for side, (branch, _) in enumerate(windows):
             amplitude = self._rates.get((projection, rule, branch))
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
@@ -179,7 +201,9 @@ class ReferenceEngine:
         """See Engine."""
         net, (instance, neuron, step) = self._net, self._tape.trains()
         counts, occupied = self._counted
-        rasters, membranes, occupancy = {}, {}, {}
+        rasters, occupancy = {}, {}
+        membranes: dict[str, Trace] = {}
+        samples: dict[str, Trace] = {}
         states = columns = 0
         for p in only(net.probes, Spikes):
             low, high = self._ranges[p.population]
@@ -189,15 +213,16 @@ class ReferenceEngine:
             size = net.population(state.population).size
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
-        for probe in only(net.probes, Membrane):
-            size, every = net.population(probe.population).size, steps(probe.every or net.dt, net.dt)
+        for probe, population, mean in sampled(net):
+            size, every = net.population(population).size, steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
-            membranes[probe.population] = Trace(when, part)
+            where, name = (membranes, population) if mean < 0 else (samples, probe.label)
+            where[name] = Trace(when, part)
             columns += size
         counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}
-        return Recorded(rasters, membranes, counted, occupancy)
+        return Recorded(rasters, membranes, counted, occupancy, samples)
 
     def close(self) -> None:
         """See Engine."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER
+from salhw_reference.averages import input_of
 from salhw_reference.jit import compiled, inlined, reassociated
 from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit, hazard, input_of, recompute_inputs
+from salhw_reference.parts import act_until, begin, count_states, emit, hazard, recompute_inputs
 from salhw_reference.rng import exponential
 
 GRID = 2.0**46
@@ -96,7 +97,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
         begin(net, state)
         renew = True
         while t < until:
-            if renew:  # at the start, and after a periodic update
+            if renew:  # at the start, and after a periodic update or copies of weights
                 if state.now[0].stale:
                     recompute_inputs(net, state)
                 state.touched[:] = 1
@@ -129,5 +130,5 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             t += 1
-            renew = periodic and periodic_update(net, state, t)
+            renew = (periodic and periodic_update(net, state, t)) or state.now[0].stale == 1  # by copies of weights
         state.now[0].time, state.now[0].pending = t, pending

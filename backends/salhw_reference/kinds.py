@@ -16,18 +16,25 @@ from salhw.description.fields import FloatArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
-from salhw.description.plasticity import PairSTDP
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes
+from salhw.description.plasticity import PairSTDP, PredictiveRule
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
 LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # how a neuron comes to spike
 RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # shapes of PSPs
+LINKS = {"logistic": LOGISTIC, "exponential": EXACT}
+PAIRS, PREDICTS = 0, 1  # forms of rules
 ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
 PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
 EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
 NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
+
+MEMBRANE_POTENTIAL, INPUTS, SPIKING = 0, 1, 2  # what a trace is of
+QUANTITIES = {"membrane": MEMBRANE_POTENTIAL, "inputs": INPUTS, "spikes": SPIKING}
+BOXCAR, FADING = 0, 1  # windows of traces
 
 ADDED, HELD, HAZARD = 0, 1, 2  # rows of the drive: see drive.py
 
@@ -129,18 +136,27 @@ def reach(window: Window, dt: float) -> int:
 
 @dataclass(frozen=True)
 class ReferenceRule:
-    """Which pairs of spikes a rule counts, and its windows by name: the first is of presynaptic spikes with later
-    postsynaptic ones, the second of the opposite order."""
+    """What a rule's ``form`` learns from. PAIRS: which pairs of spikes it counts, and its windows by name; the first is
+    of presynaptic spikes with later postsynaptic ones, the second of the opposite order. PREDICTS: the names of the
+    teacher's and the prediction's traces, and the code of its link."""
 
-    pairing: int
-    windows: tuple[tuple[str, Window], tuple[str, Window]]
+    form: int
+    pairing: int = 0
+    windows: tuple[tuple[str, Window], ...] = ()
+    traces: tuple[str, ...] = ()
+    link: int = 0
 
 
 def _pair_stdp(rule: PairSTDP) -> ReferenceRule:
-    return ReferenceRule(PAIRINGS[rule.pairing], (("causal", rule.causal), ("anticausal", rule.anticausal)))
+    windows = ("causal", rule.causal), ("anticausal", rule.anticausal)
+    return ReferenceRule(PAIRS, pairing=PAIRINGS[rule.pairing], windows=windows)
 
 
-RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_stdp})
+def _predictive(rule: PredictiveRule) -> ReferenceRule:
+    return ReferenceRule(PREDICTS, traces=(rule.teacher, rule.prediction), link=LINKS[rule.link])
+
+
+RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_stdp, PredictiveRule: _predictive})
 
 
 # stimuli and probes -------------------------------------------------------------------------------------------------
@@ -162,13 +178,43 @@ def _spike_times(s: SpikeTimes, rows: FloatArray, dt: float) -> None:
     """Forced spikes change no drive: they are a list of their own, `forced` in arrays.py."""
 
 
+def _teacher(s: Teacher, rows: FloatArray, dt: float) -> None:
+    """What a teacher adds changes with its trace at every step: a list of its own, `teacher` in arrays.py."""
+
+
 STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
-    WHO, {Current: _current, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times}
+    WHO, {Current: _current, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times, Teacher: _teacher}
 )
 """What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
 
-PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes"})
+PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"})
 """Why a probe takes the time-driven algorithm; empty if it does not."""
+
+
+# traces -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReferenceAverage:
+    """The ``code`` of a trace's window, the steps that it looks back (0: all), and how much of the way to a new value
+    it goes at a step."""
+
+    code: int
+    length: int = 0
+    share: float = 0.0
+
+
+def _boxcar(window: Boxcar, dt: float) -> ReferenceAverage:
+    return ReferenceAverage(BOXCAR, length=steps(window.duration, dt))
+
+
+def _exponential_trace(window: ExponentialTrace, dt: float) -> ReferenceAverage:
+    return ReferenceAverage(FADING, share=-np.expm1(-dt / window.tau))
+
+
+AVERAGES: ByKind[Callable[[Any, float], ReferenceAverage]] = ByKind(
+    WHO, {Boxcar: _boxcar, ExponentialTrace: _exponential_trace}
+)
 
 KNOWN: Mapping[str, ByKind[Any]] = {
     "neurons": NEURONS,
@@ -177,4 +223,5 @@ KNOWN: Mapping[str, ByKind[Any]] = {
     "plasticity": RULES,
     "stimuli": STIMULI,
     "probes": PROBES,
+    "averages": AVERAGES,
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER, StateArrays
+from salhw_reference.averages import rate_of
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, RESTRICTED
+from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, PREDICTS, RESTRICTED
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 
 
@@ -20,8 +21,10 @@ def instance(batch, b):
     return StateArrays(
         batch.now[b], batch.last[b], batch.arrived[b], batch.counted[b], batch.past[b], batch.head_at[b], batch.due[b],
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
-        batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.rate[b], batch.pairs[b],
-        batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b], batch.chance[b],
+        batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
+        batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
+        batch.mean[b], batch.total[b], batch.turn[b], batch.history[b],
+        batch.sent[b], batch.target[b], batch.nudging[b], batch.nudge[b], batch.chance[b],
     )  # fmt: skip
 
 
@@ -77,6 +80,56 @@ def change_weight(net, state, p, k, pre, post, change):
     state.weight[k] = new
     add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
     state.touched[post] = 1
+
+
+@helper
+def copy_weights(net, state, t, at_once):
+    """Copy what was learned: the ties that do so ``at_once``, or those whose period is over at t. True if any copy
+    changed; inputs are then computed anew."""
+    changed = False
+    for k in range(len(net.tie)):
+        tie = net.tie[k]
+        if (tie.period == 0) if at_once else (tie.period > 0 and t % tie.period == 0):
+            for c in range(tie.first, tie.end):
+                copy, new = np.int64(net.row[c]), tie.scale * state.weight[np.int64(net.original[c])]
+                changed = changed or new != state.weight[copy]
+                state.weight[copy] = new
+    if changed:
+        state.now[0].stale = 1
+    return changed
+
+
+@inlined
+def error_of(net, state, r, n):
+    """How much faster neuron n would spike by the teacher of rule r than by its prediction, per ms."""
+    rule = net.rule[r]
+    teacher = rate_of(net, state, rule.teacher, rule.link, rule.step, n)
+    return teacher - rate_of(net, state, rule.prediction, rule.link, rule.step, n)
+
+
+@helper
+def predict_on_spike(net, state, r, n):
+    """The weight changes of a rule that predicts for the spike of n, which is presynaptic."""
+    rule = net.rule[r]
+    p, offset = rule.projection, rule.first_sum - rule.first_synapse
+    for k in range(net.out[p, n], net.out[p, n + 1]):
+        post = net.post[k]
+        change_weight(net, state, p, k, n, post, state.rate[1, offset + k] * error_of(net, state, r, post))
+
+
+@helper
+def predict(net, state, r):
+    """The update of a rule that predicts, from the spikes that were sent since the last one."""
+    rule = net.rule[r]
+    p, offset = rule.projection, rule.first_sum - rule.first_synapse
+    for n in range(len(net.kind)):
+        low, high = net.into[p, n], net.into[p, n + 1]
+        error = error_of(net, state, r, n) if high > low else 0.0
+        for c in range(low, high):
+            k = np.int64(net.row[c])
+            weight = state.weight[k] + state.rate[1, offset + k] * state.sent[r, net.pre[c]] * error
+            state.weight[k] = min(max(weight, net.psp[p].lowest), net.psp[p].highest)
+    state.sent[r] = 0
 
 
 @helper
@@ -152,7 +205,12 @@ def learn(net, state, t, count):
         sides = 2 - net.rule[r].mirrored
         for k in range(count):
             n = state.spikes[k]
-            if net.rule[r].update == ON_SPIKE:
+            if net.rule[r].form == PREDICTS:
+                if net.rule[r].update == ON_SPIKE:
+                    predict_on_spike(net, state, r, n)
+                else:
+                    state.sent[r, n] += 1
+            elif net.rule[r].update == ON_SPIKE:
                 learn_on_spike(net, state, r, t, n)
             else:
                 for side in range(sides):
@@ -160,24 +218,32 @@ def learn(net, state, t, count):
         for k in range(count):
             for side in range(2):
                 follow(net, state, r, side, t, state.spikes[k])
+    if len(net.tie) > 0:
+        copy_weights(net, state, t, True)
 
 
 @helper
 def has_periodic(net):
-    """Whether any rule updates every T ms."""
+    """Whether any rule updates every T ms, or any tie copies."""
     periodic = False
     for r in range(len(net.rule)):
         periodic = periodic or net.rule[r].update == PERIODIC
+    for k in range(len(net.tie)):
+        periodic = periodic or net.tie[k].period > 0
     return periodic
 
 
 @inlined
 def next_update(net, t, limit):
-    """The next time after t at which a periodic rule updates, at most ``limit``."""
+    """The next time after t at which a periodic rule updates or a tie copies, at most ``limit``."""
     for r in range(len(net.rule)):
         rule = net.rule[r]
         if rule.update == PERIODIC:
             limit = min(limit, (t // rule.period + 1) * rule.period)
+    for k in range(len(net.tie)):
+        period = net.tie[k].period
+        if period > 0:
+            limit = min(limit, (t // period + 1) * period)
     return limit
 
 
@@ -191,6 +257,9 @@ def apply_updates(net, state, which, t):
         if rule.update != which or (which == PERIODIC and t % rule.period != 0):
             continue
         changed = True
+        if rule.form == PREDICTS:
+            predict(net, state, r)
+            continue
         p, offset = rule.projection, rule.first_sum - rule.first_synapse
         low, high, psp = net.into[p, 0], net.into[p, -1], net.psp[p]
         side = 0 if rule.mirrored else 1
@@ -207,12 +276,16 @@ def apply_updates(net, state, which, t):
 
 @inlined
 def periodic_update(net, state, t):
-    """Apply the periodic updates that are due at t. True if there were any."""
+    """Apply the periodic updates and copies that are due at t. True if there were any."""
     due = False
     for r in range(len(net.rule)):
         due = due or (net.rule[r].update == PERIODIC and t % net.rule[r].period == 0)
     if due:
         apply_updates(net, state, PERIODIC, t)
+    if len(net.tie) > 0:
+        if due:
+            copy_weights(net, state, t, True)
+        due = copy_weights(net, state, t, False) or due
     return due
 
 
@@ -222,3 +295,4 @@ def run_end(net, batch, first, last):
     for b in range(first, last):
         state = instance(batch, b)
         apply_updates(net, state, RUN_END, state.now[0].time)
+        copy_weights(net, state, state.now[0].time, True)

@@ -9,20 +9,11 @@ import numpy as np
 
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
-from salhw_reference.kinds import ALPHA, LOGISTIC, SOURCE
+from salhw_reference.kinds import LOGISTIC, SOURCE
 from salhw_reference.learning import add_current
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
-
-
-@inlined
-def input_of(net, state, n):
-    """Synaptic input to neuron n from all projections."""
-    total = 0.0
-    for p in range(len(net.psp)):
-        total += state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
-    return total
 
 
 @inlined

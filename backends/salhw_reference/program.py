@@ -20,10 +20,12 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
-from salhw.description.probes import Membrane, Spikes, StateOccupancy
-from salhw.description.stimuli import SpikeTimes
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces
+from salhw.description.stimuli import SpikeTimes, Teacher
+from salhw.description.ties import originals
 from salhw.description.windows import Window
 from salhw_reference.arrays import (
+    AVERAGE,
     HEAD,
     MEMBRANE,
     OCCUPANCY,
@@ -31,6 +33,8 @@ from salhw_reference.arrays import (
     RULE,
     SAMPLES,
     SPIKE,
+    TEACHER,
+    TIE,
     WINDOW,
     NetworkArrays,
     Records,
@@ -38,6 +42,7 @@ from salhw_reference.arrays import (
 )
 from salhw_reference.kinds import (
     ALL,
+    AVERAGES,
     BY_COUNT,
     BY_TABLE,
     EXACT,
@@ -45,6 +50,7 @@ from salhw_reference.kinds import (
     LOGISTIC,
     NEURONS,
     PSPS,
+    QUANTITIES,
     RECTANGULAR,
     RULES,
     WINDOWS,
@@ -93,17 +99,23 @@ def _neurons(net: Network) -> dict[str, Any]:
     }
 
 
-def _psp(p: Projection, dt: float) -> tuple[Any, ...]:
+def named_inputs(net: Network) -> dict[tuple[str, str | None], int]:
+    """The number of each named input, by population and name; -1 for what has no name."""
+    named = [(p.name, name) for p in net.populations for name in p.neuron.input_gains]
+    return {**{(p.name, None): -1 for p in net.populations}, **{where: k for k, where in enumerate(named)}}
+
+
+def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
     ratio = dt / p.kernel.tau_syn
     bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
     lowest = max((low for low, _ in bounds), default=-np.inf)
     highest = min((high for _, high in bounds), default=np.inf)
     renews = p.kernel.superposition == "last"
-    return PSPS[p.kernel].code, renews, np.exp(-ratio), ratio, p.kernel.height, lowest, highest
+    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, lowest, highest
 
 
 def _projections(net: Network) -> dict[str, Any]:
-    n, ranges = sum(p.size for p in net.populations), neuron_ranges(net)
+    n, ranges, named = sum(p.size for p in net.populations), neuron_ranges(net), named_inputs(net)
     nothing = np.zeros(0, np.uint32)
     post, pre, row = [nothing], [nothing], [nothing]
     into, out = np.zeros((2, len(net.projections), n + 1), np.int64)
@@ -121,7 +133,7 @@ def _projections(net: Network) -> dict[str, Any]:
         out[k] = first + np.searchsorted(j[order], every)
         first += len(i)
     return {
-        "psp": records([_psp(p, net.dt) for p in net.projections], PSP),
+        "psp": records([_psp(p, named[p.post, p.into], net.dt) for p in net.projections], PSP),
         "post": np.concatenate(post),
         "pre": np.concatenate(pre),
         "into": into,
@@ -151,7 +163,7 @@ def _symmetric(net: Network, name: str) -> bool:
 def branches(net: Network, p: Projection, rule: PlasticityRule) -> Iterator[tuple[str, Window, str, int]]:
     """Name, window, population of the earlier spikes, and how it sums over these, of each branch of a rule."""
     made = RULES[rule](rule)
-    for (name, window), partner in zip(made.windows, (p.pre, p.post), strict=True):
+    for (name, window), partner in zip(made.windows, (p.pre, p.post), strict=False):  # no windows, no branches
         sums = WINDOWS[window].sums
         alone = sums == BY_COUNT and reach(window, net.dt) <= _smallest_interval(net, partner)
         yield name, window, partner, BY_TABLE if alone or made.pairing != ALL else sums
@@ -159,12 +171,15 @@ def branches(net: Network, p: Projection, rule: PlasticityRule) -> Iterator[tupl
 
 def _rules(net: Network) -> dict[str, Any]:
     ranges = synapse_ranges(net)
-    rules, windows = [], []
+    rules: list[tuple[Any, ...]] = []
+    windows: list[tuple[Any, ...]] = []
+    traces = {trace.name: k for k, trace in enumerate(net.traces)}
     table: list[FloatArray] = [np.zeros(1)]
     used, accumulator = 1, 0
     for k, _, r in rules_of(net):
         p = net.projections[k]
         low, high = ranges[p.name]
+        made = RULES[r](r)
         update = {"spike": ON_SPIKE, "run end": RUN_END}.get(r.update, PERIODIC)
         every = steps(r.period, net.dt) if r.period is not None else 0
         shapes = []
@@ -177,8 +192,11 @@ def _rules(net: Network) -> dict[str, Any]:
                 first, used = used, used + last + 1
             shapes.append((w.kind, w.tau))
             windows.append((mode, first, last, w.tau / net.dt))
+        windows += [(BY_TABLE, 0, 0, 1.0)] * (2 - len(shapes))  # of rules without
         mirrored = len(set(shapes)) == 1 and _symmetric(net, p.name)
-        rules.append((k, RULES[r](r).pairing, update, every, low, accumulator, mirrored))
+        reads = [traces[name] for name in made.traces] or [-1, -1]
+        about = (made.form, k, made.pairing, update, every, low, accumulator, mirrored)
+        rules.append((*about, *reads, made.link, net.dt))
         accumulator += high - low
     return {
         "rule": records(rules, RULE),
@@ -239,6 +257,57 @@ def _forced(net: Network) -> Records:
     return records(sorted(spikes), SPIKE)
 
 
+def trace_columns(net: Network) -> dict[str, int]:
+    """The first column of each trace in ``mean``."""
+    sizes = [net.population(trace.population).size for trace in net.traces]
+    return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
+
+
+def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
+    """The probes that sample at the algorithm's steps, each with its population and the first column of its trace."""
+    for membrane in only(net.probes, Membrane):
+        yield membrane, membrane.population, -1
+    for probe in only(net.probes, Traces):
+        yield probe, net.trace(probe.trace).population, trace_columns(net)[probe.trace]
+
+
+def _traces(net: Network) -> Records:
+    ranges, named, columns = neuron_ranges(net), named_inputs(net), trace_columns(net)
+    rows, ring = [], 0
+    for trace in net.traces:
+        window = AVERAGES[trace.window](trace.window, net.dt)
+        first, end = ranges[trace.population]
+        of = QUANTITIES[trace.quantity], named[trace.population, trace.input], 1.0 / net.dt
+        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, ring))
+        ring += (end - first) * window.length
+    return records(rows, AVERAGE)
+
+
+def history(arrays: NetworkArrays) -> int:
+    """Values inside the boxcars of all traces together."""
+    return int(np.sum((arrays.average["end"] - arrays.average["first"]) * arrays.average["length"]))
+
+
+def _teachers(net: Network) -> Records:
+    ranges, names, column, rows = neuron_ranges(net), [trace.name for trace in net.traces], 0, []
+    for teacher in only(net.stimuli, Teacher):
+        first, end = ranges[teacher.population]
+        rows.append((names.index(teacher.trace), first, end, column))
+        column += end - first
+    return records(rows, TEACHER)
+
+
+def _ties(net: Network, row: IntArray) -> dict[str, Any]:
+    ranges, rows, original = synapse_ranges(net), [], np.zeros(len(row) if net.ties else 0, np.uint32)
+    for tie in net.ties:
+        low, high = ranges[tie.projection]
+        period = 0 if tie.every is None else steps(tie.every, net.dt)
+        rows.append((low, high, period, tie.scale))
+        ends = _synapses(net, tie.projection), _synapses(net, tie.to)
+        original[low:high] = row[ranges[tie.to][0] + originals(*ends, tie.transpose)]
+    return {"tie": records(rows, TIE), "original": original}
+
+
 def _probes(net: Network) -> dict[str, Any]:
     ranges = neuron_ranges(net)
     recorded = np.zeros(sum(p.size for p in net.populations), np.int64)
@@ -250,9 +319,9 @@ def _probes(net: Network) -> dict[str, Any]:
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
-    for probe in only(net.probes, Membrane):
-        low, high = ranges[probe.population]
-        samples.append((low, high, 1 if probe.every is None else steps(probe.every, net.dt), columns))
+    for probe, population, mean in sampled(net):
+        low, high = ranges[population]
+        samples.append((low, high, steps(probe.every or net.dt, net.dt), columns, mean))
         columns += high - low
     return {
         "recorded": recorded,
@@ -272,6 +341,9 @@ def build(net: Network) -> NetworkArrays:
         **_probes(net),
         head=_heads(net),
         forced=_forced(net),
+        average=_traces(net),
+        teacher=_teachers(net),
+        **_ties(net, projections["row"]),
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
         integrating=np.array([np.any(neurons["kind"] == INTEGRATE)], np.int64),

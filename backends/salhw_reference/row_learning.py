@@ -13,7 +13,7 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
-from salhw_reference.learning import add_current, follow, mark, window_sum
+from salhw_reference.learning import add_current, copy_weights, follow, mark, window_sum
 from salhw_reference.program import ON_SPIKE
 
 EPOCH = 256.0  # time constants: exp(256) times a trace is a number, and its inverse is, too
@@ -90,7 +90,7 @@ def change_weight(net, state, vectors, p, k, pre, post, change):
     if net.fading[0]:
         add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
     else:
-        vectors.input[post] += step * state.psp[p, pre, 0]
+        vectors.input[post] += state.input_gain[p] * step * state.psp[p, pre, 0]
 
 
 @inlined
@@ -142,3 +142,5 @@ def learn_in_rows(net, state, vectors, t, count):
             for side in range(2):
                 if net.window[r, side].mode != BY_TRACE:
                     follow(net, state, r, side, t, state.spikes[k])
+    if len(net.tie) > 0:
+        copy_weights(net, state, t, True)

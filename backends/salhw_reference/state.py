@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, records
 from salhw_reference.kinds import INTEGRATE
-from salhw_reference.program import states, sums
+from salhw_reference.program import history, states, sums
 
 LONG_AGO = -(2**40)
 
@@ -17,7 +17,8 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
     """``batch`` instances of a network at rest: nobody is refractory, no PSP is under way; biases, weights and learning
     rates still zero."""
     n, p, r, h, s = len(net.kind), len(net.psp), len(net.rule), len(net.head), len(net.post)
-    ring = int(net.ring[0]) + 1
+    ring, columns = int(net.ring[0]) + 1, int(np.sum(net.average["end"] - net.average["first"]))
+    taught = int(np.sum(net.teacher["end"] - net.teacher["first"]))
 
     def full(shape: tuple[int, ...], value: Any, dtype: Any = np.int64) -> Any:
         return np.full((batch, *shape), value, dtype)
@@ -40,11 +41,20 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         bias=full((n,), 0.0, np.float64),
         weight=full((s,), 0.0, np.float64),
         gain=full((s,), 1.0, np.float64),
+        input_gain=full((p,), 1.0, np.float64),
         rate=full((2, sums(net)), 0.0, np.float64),
         pairs=full((2, sums(net)), 0.0, np.float64),
         potential=full((n,), np.where(net.kind == INTEGRATE, net.membrane["rest"], 0.0), np.float64),
         current=full((p, n, 2), 0.0, np.float64),
         psp=full((p, n, 2), 0.0, np.float64),
         trace=full((r, 2, n), 0.0, np.float64),
+        mean=full((columns,), 0.0, np.float64),
+        total=full((columns,), 0.0, np.float64),
+        turn=full((len(net.average),), 0),
+        history=full((history(net),), 0.0, np.float64),
+        sent=full((r, n), 0),
+        target=full((taught,), 0.0, np.float64),
+        nudging=full((taught,), 0.0, np.float64),
+        nudge=full((n,), 0.0, np.float64),
         chance=full((n,), 0.0, np.float64),
     )

@@ -33,7 +33,8 @@ def fill(net, state, drive, inputs, cells):
             inputs[mask, net.post[k]] += state.weight[k] * state.gain[k] * net.psp[0].height
     for mask in range(1 << count):
         for n in range(count):
-            cells[mask, n] = on_grid(hazard(net, drive, n, state.bias[n] + drive[0, n] + inputs[mask, n]))
+            u = state.bias[n] + drive[0, n] + state.input_gain[0] * inputs[mask, n]
+            cells[mask, n] = on_grid(hazard(net, drive, n, u))
 
 
 @inlined

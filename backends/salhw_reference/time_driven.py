@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from salhw_reference.averages import follow_traces, input_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
 from salhw_reference.learning import instance, learn, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit, input_of, recompute_inputs, spike_probability
+from salhw_reference.parts import act_until, begin, count_states, emit, recompute_inputs, spike_probability
 from salhw_reference.rng import uniform
 
 
@@ -42,13 +43,14 @@ def reset(net, state, count):
 
 
 @inlined
-def sample_membranes(net, state, rows, origin, t):
-    """Write the potentials of this step where a membrane probe asks for them."""
+def sample(net, state, rows, origin, t, traces):
+    """Write the potentials of this step where a probe asks for them, or the means of ``traces``."""
     for m in range(len(net.samples)):
         probe = net.samples[m]
-        if t % probe.every == 0:
-            for n in range(probe.first, probe.end):
-                rows[t // probe.every - origin[m], probe.column + n - probe.first] = state.potential[n]
+        if t % probe.every == 0 and (probe.traced >= 0) == traces:
+            for n in range(probe.end - probe.first):
+                value = state.mean[probe.traced + n] if traces else state.potential[probe.first + n]
+                rows[t // probe.every - origin[m], probe.column + n] = value
 
 
 @inlined
@@ -57,11 +59,11 @@ def step_neurons(net, state, rng, drive):
     count = 0
     for n in range(len(net.kind)):
         if net.kind[n] == INTEGRATE:
-            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + input_of(net, state, n))
+            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + input_of(net, state, n))
         else:
             if state.touched[n]:
                 state.touched[n] = 0
-                u = state.bias[n] + drive[0, n] + input_of(net, state, n)
+                u = state.bias[n] + drive[0, n] + state.nudge[n] + input_of(net, state, n)
                 state.potential[n] = u
                 state.chance[n] = spike_probability(net, drive, n, u)
             fires = uniform(rng) < state.chance[n] and state.free[n] == 1.0
@@ -93,9 +95,14 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                         fade(state.psp[p], net.psp[p])
                         fade(state.current[p], net.psp[p])
                 state.touched[:] = 1
+            if len(net.teacher) > 0:
+                nudge(net, state)
             count = step_neurons(net, state, rng, drive)
-            sample_membranes(net, state, samples[b], origin, t)
+            sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(net, state, t, count)
+            if len(net.average) > 0:
+                follow_traces(net, state, t, count)
+                sample(net, state, samples[b], origin, t, True)
             if count > 0:
                 reset(net, state, count)
                 learn(net, state, t, count)

@@ -27,7 +27,7 @@ from salhw_reference.parts import (
 )
 from salhw_reference.program import ARRIVES, ENDS, FREES
 from salhw_reference.row_learning import learn_in_rows, renew_traces
-from salhw_reference.time_driven import fade, integrate, reset, sample_membranes
+from salhw_reference.time_driven import fade, integrate, reset, sample
 from salhw_reference.vectors import CLOSED, vectors_of
 
 BITS = np.float32(2**23 / math.log(2.0))
@@ -109,15 +109,16 @@ def deliver(net, state, vectors, p, j, dy, dx):
     """Change neuron j's PSP in projection p by (dy, dx) for all that it reaches. Where no PSP decays, the inputs
     themselves are kept up to date."""
     first, end, height = np.uint64(net.out[p, j]), np.uint64(net.out[p, j + 1]), net.psp[p].height
+    scale = dy * height * state.input_gain[p]
     if net.fading[0]:
         for k in range(first, end):
             add_current(state, p, net.post[k], state.weight[k] * state.gain[k] * height, dy, dx)
     elif vectors.varied[0]:
         for k in range(first, end):
-            vectors.input[net.post[k]] += dy * height * state.weight[k] * state.gain[k]
+            vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
     else:
         for k in range(first, end):
-            vectors.input[net.post[k]] += dy * height * state.weight[k]
+            vectors.input[net.post[k]] += scale * state.weight[k]
 
 
 @inlined
@@ -195,7 +196,7 @@ def fade_inputs(net, state, vectors):
             fade(state.current[p], net.psp[p])
         which = 1 if kernel == ALPHA else 0
         for n in range(len(net.kind)):
-            vectors.input[n] += state.current[p, n, which]
+            vectors.input[n] += state.input_gain[p] * state.current[p, n, which]
 
 
 @compiled
@@ -220,7 +221,7 @@ def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last
                 for n in range(len(net.kind)):
                     if net.kind[n] != INTEGRATE:
                         state.potential[n] = state.bias[n] + drive[0, n] + vectors.input[n]
-                sample_membranes(net, state, samples[b], origin, t)
+                sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(net, state, t, count)
             renew_traces(net, vectors, t)
             if count > 0:

@@ -153,6 +153,7 @@ def target_summary(target: Target) -> dict[str, Any]:
         "plasticity": [*target.plasticity],
         "stimuli": [*target.stimuli],
         "probes": [*target.probes],
+        "averages": [*target.averages],
         "resources": target.resources,
         "weight_bits": target.weight_bits,
         "speed_up": target.speed_up,

@@ -11,6 +11,7 @@ import numpy as np
 
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
+from salhw.description.ties import Tie
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.capabilities import Range
@@ -56,6 +57,12 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
                 f"{group}[{k}]", item, capabilities, net.dt, "leave it out, or choose one of these"
             )
         ),
+        *(
+            finding
+            for trace in net.traces
+            for finding in kind_findings(f"traces.{trace.name}.window", trace.window, target.averages, net.dt)
+        ),
+        *(finding for k, tie in enumerate(net.ties) for finding in _tie(f"ties[{k}]", tie, target, net.dt)),
     ]
 
 
@@ -121,6 +128,13 @@ def _projection(net: Network, projection: Projection, target: Target) -> Iterato
             elif not beyond:
                 findings = [replace(f, fix=f'{f.fix}, or execution="host"') for f in findings]
         yield from findings
+
+
+def _tie(path: str, tie: Tie, target: Target, dt: float) -> Iterator[Diagnostic]:
+    if target.ties is None:
+        yield unsupported(path, "copies of weights", (), "leave it out, and write the weights between runs")
+    else:
+        yield from field_findings(path, tie, target.ties, dt)
 
 
 def _other_kernel(projection: Projection, target: Target, dt: float) -> str:

@@ -31,7 +31,8 @@ class Place:
 
     Args:
         part: the path of the part: "" of the network itself, ``populations.NAME`` of a neuron, ``projections.NAME``,
-            ``projections.NAME.kernel``, ``projections.NAME.plasticity`` ..., ``stimuli[k]``, ``probes[k]``.
+            ``projections.NAME.kernel``, ``projections.NAME.plasticity`` ..., ``stimuli[k]``, ``probes[k]``,
+            ``traces.NAME.window``, ``ties[k]``.
     """
 
     part: str
@@ -61,13 +62,16 @@ def parts(net: Network) -> Iterator[tuple[str, Model]]:
             at = f"{path}.{rule_name(p, k)}"
             yield at, rule
             yield from ((f"{at}.{name}", part) for name, part in rule.parts())
-    for group, items in (("stimuli", net.stimuli), ("probes", net.probes)):
+    for trace in net.traces:
+        yield f"traces.{trace.name}", trace
+        yield f"traces.{trace.name}.window", trace.window
+    for group, items in (("stimuli", net.stimuli), ("probes", net.probes), ("ties", net.ties)):
         yield from ((f"{group}[{k}]", item) for k, item in enumerate(items))
 
 
 def fields_of(item: Model) -> Iterator[str]:
     """The names of what a part holds itself, without the parts within it."""
-    within = {"populations", "projections", "stimuli", "probes", "kernel", "plasticity", "kind"}
+    within = {"populations", "projections", "stimuli", "probes", "traces", "ties", "kernel", "plasticity", "kind"}
     for name in type(item).model_fields:
         value = getattr(item, name)
         if name not in within and (isinstance(value, Connector) or not isinstance(value, Kind)):
@@ -75,8 +79,8 @@ def fields_of(item: Model) -> Iterator[str]:
 
 
 def locate(net: Network, path: str) -> Place | None:
-    """What a diagnostic's path names; the index of one number of an array is left out. None if it is nothing of the
-    network."""
+    """What a diagnostic's path names; the index of one number of an array, and the name of one of a table, are left
+    out. None if it is nothing of the network."""
     known = dict(parts(net))
     path = canonical(path, known)
     for candidate in (path, _INDEX.sub("", path)):
@@ -85,6 +89,9 @@ def locate(net: Network, path: str) -> Place | None:
         part, _, field = candidate.rpartition(".")
         if part in known and field in type(known[part]).model_fields:
             return Place(part, known[part], field)
+    part, _, field = path.rpartition(".")[0].rpartition(".")
+    if part in known and isinstance(getattr(known[part], field, None), Mapping):
+        return Place(part, known[part], field)
     return None
 
 
@@ -150,8 +157,14 @@ def _edited(net: Network, changes: Mapping[str, Any]) -> Network:
             for k, item in enumerate(getattr(net, group))
             if changes.get(f"{group}[{k}]", item) is not None
         ]
-        for group in ("stimuli", "probes")
+        for group in ("stimuli", "probes", "ties")
     }
+    lists["traces"] = [
+        t.replace(window=_changed(t.window, f"traces.{t.name}.window", changes))
+        if _within(f"traces.{t.name}", changes)
+        else t
+        for t in net.traces
+    ]
     projections = [_projection(p, changes) for p in net.projections]
     return net.replace(populations=populations, projections=projections, **lists, **own)
 
@@ -161,13 +174,14 @@ def _within(path: str, changes: Mapping[str, Any]) -> bool:
 
 
 def _changed(item: Any, path: str, changes: Mapping[str, Any]) -> Any:
-    """A kind with its fields, and the parts within it, changed."""
+    """A part with its fields, and the parts within it, changed."""
     if path in changes:
         return changes[path]
     if not _within(path, changes):
         return item
     new = {name: changes[f"{path}.{name}"] for name in fields_of(item) if f"{path}.{name}" in changes}
-    inner = {name: _changed(part, f"{path}.{name}", changes) for name, part in item.parts()}
+    within = item.parts() if isinstance(item, Kind) else ()
+    inner = {name: _changed(part, f"{path}.{name}", changes) for name, part in within}
     return item.replace(**inner, **new)
 
 

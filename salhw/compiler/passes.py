@@ -5,7 +5,9 @@ from __future__ import annotations
 from salhw.compiler.findings import before_lowering, errors, unsupported
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
+from salhw.description.connectivity import count
 from salhw.description.network import Network
+from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
 from salhw.substrate.target import Target
@@ -28,11 +30,12 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     if wrong := errors(rounded):
         raise unsupported(net, target, wrong)
     placement, _ = place(quantised, target)
+    transport = transported(net.ties, {p.name: count(p.weights, *net.ends(p.name)) for p in net.projections})
     report = Report(
         network=net.name,
         target=target.name,
         approximations=(*lowering.findings, *rounded),
-        notes=lowering.notes,
+        notes=(*lowering.notes, *filter(None, [transport])),
         used=placement.used,
         available=target.resources,
         memory=memory,

@@ -22,13 +22,15 @@ from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie
+from salhw.description.traces import Average, Trace
 from salhw.description.windows import Window
 from salhw.diagnostics import DescriptionError
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.target import Target
 
 WEIGHT = mark_of(Projection, "weights")
-GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe)
+GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe, Average)
 """The groups of kinds that targets declare one by one."""
 
 SECTIONS: dict[str, dict[str, type[Any]]] = {group.section: group.members for group in GROUPS}
@@ -71,14 +73,18 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
         declared: dict[str, Capability] = getattr(target, where)
         return kind if section == where else next((name for name in (*preferred, *declared) if name in declared), "")
 
-    needs = SECTIONS[section][kind].needs if section in ("stimuli", "probes") else "spikes"
-    cell = _cell(target, "membrane" if needs in ("rate", "spikes") else needs, kind if section == "neurons" else "")
+    model = SECTIONS.get(section, {}).get(kind)
+    needs = getattr(model, "needs", "spikes")
+    owners = _names_of(model, needs) if model else {}
+    traced = section == "averages" or "t" in owners.values()
+    wanted = {"membrane"} if needs in ("rate", "spikes") else {needs, "membrane"} if traced else {needs}
+    cell = _cell(target, wanted, kind if section == "neurons" else "")
     populations = [Population(name="a", size=2, neuron=made("neurons", cell))]
     form = kind if section == "connectivity" else (*_names(target.projections.get("connectivity")), "Dense")[0]
     fed = needs == "rate" or (section == "neurons" and kind != cell)
     if fed or not Connector.members[form].within_population:
         given = any("rate" in getattr(Neuron.members.get(name), "offers", ()) for name in target.neurons)
-        feeder = kind if section == "neurons" and fed else _cell(target, "rate") if fed or given else cell
+        feeder = kind if section == "neurons" and fed else _cell(target, {"rate"}) if fed or given else cell
         populations.append(Population(name="x", size=2, neuron=made("neurons", feeder)))
     pre = populations[-1].name
     projections: tuple[Projection, ...] = ()
@@ -88,7 +94,7 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
             name = first("plasticity", "PairSTDP") or "PairSTDP"
             parts = {field: made(part.section, first(part.section, "Exponential") or "Exponential")
                      for field, part in parts_of(SECTIONS["plasticity"][name])}  # fmt: skip
-            rules = (made("plasticity", name, **parts),)
+            rules = (made("plasticity", name, **parts, **_names_of(SECTIONS["plasticity"][name])),)
         delay = target.projections.get("delay")
         weight = rigs.within(rigs.weight_range(lab), WEIGHT.ordinary)
         projections = (
@@ -102,21 +108,31 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
             ),
         )
-    owners = {"population": "x" if needs == "rate" else "a", "projection": "p"}
+    traces: tuple[Trace, ...] = ()
+    if traced:
+        average = made("averages", first("averages", "Boxcar") or "Boxcar")
+        traces = (Trace(name="t", population="a", of="inputs", window=average),)
     stimuli = (made("stimuli", kind, **owners),) if section == "stimuli" else ()
     probes: list[Any] = [made("probes", "Spikes", population="a")] if "Spikes" in target.probes else []
     if section == "probes":
         probes = [*(p for p in probes if p.kind != kind), made("probes", kind, **owners)]
     return Network(
-        name="example", dt=dt, populations=populations, projections=projections, stimuli=stimuli, probes=probes
-    )
+        name="example", dt=dt, populations=populations, projections=projections, stimuli=stimuli, probes=probes,
+        traces=traces,
+    )  # fmt: skip
 
 
-def _cell(target: Target, needs: str, kind: str = "") -> str:
-    """A kind of neuron that offers what is needed: ``kind``, or the first of the target's, or else of any."""
+def _names_of(model: type[Kind], needs: str = "") -> dict[str, str]:
+    """What a kind's fields name in an example."""
+    named = {"population": "x" if needs == "rate" else "a", "projection": "p", "trace": "t"}
+    return {field: named[marker.names] for field, marker in structure(model) if marker.names}
+
+
+def _cell(target: Target, needs: set[str], kind: str = "") -> str:
+    """A kind of neuron that offers all that is needed: ``kind``, or the first of the target's, or else of any."""
     declared = [name for name in ("GLM", "LIF", *target.neurons) if name in target.neurons]
     offers = {name: cls.offers for name, cls in Neuron.members.items()}
-    return next(name for name in (kind, *declared, *offers) if needs in offers.get(name, ()))
+    return next(name for name in (kind, *declared, *offers) if needs <= {*offers.get(name, ())})
 
 
 def _weights(form: str, value: float, recurrent: bool) -> Connector:
@@ -136,6 +152,9 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
         chosen = next(p for p in reversed(net.populations) if field in type(p.neuron).model_fields)
         new = chosen.replace(neuron=chosen.neuron.replace(**{field: value}))
         return net.replace(populations=[new if p.name == chosen.name else p for p in net.populations])
+    if section == "averages":
+        (trace,) = net.traces
+        return net.replace(traces=[trace.replace(window=trace.window.replace(**{field: value}))])
     if section in ("stimuli", "probes"):
         *before, last = getattr(net, section)
         return net.replace(**{section: [*before, last.replace(**{field: value})]})
@@ -153,6 +172,12 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
             rule = rule.replace(**{name: part.replace(**{field: value})})
         p = p.replace(plasticity=rule)
     return net.replace(projections=[p])
+
+
+def tied(net: Network) -> Network:
+    """The example with a copy of its projection."""
+    (p,) = net.projections
+    return net.replace(projections=[p, p.replace(name="q")], ties=[Tie(projection="q", to="p")])
 
 
 def fields(target: Target) -> Iterator[tuple[str, str, Capability, type[Model]]]:
@@ -173,6 +198,8 @@ def declared(lab: Lab) -> Iterator[Example]:
         yield from _changed("dt", example(lab), "network", "dt", lab.dt / 2, target)
     for kind in _names(target.projections.get("connectivity")):
         yield Example(f"projections.connectivity = {kind}", example(lab, "connectivity", kind), target)
+    if target.ties is not None and target.kernels:
+        yield Example("ties", tied(example(lab)), target)
     for section, kind, capability, model in fields(target):
         if section in ("kernels", "projections") and not target.kernels:
             continue
@@ -201,6 +228,8 @@ def _allowed(lab: Lab, field: str, mark: Mark, entry: Range | tuple[str, ...]) -
     grid = dt if mark.grid is not None else None
     if field == "bounds":
         return [tuple(rigs.within(entry, bound) for bound in usual)]
+    if mark.per == "input":
+        return [{name: rigs.within(entry, gain) for name, gain in usual.items()}]
     values = [rigs.within(entry, usual, grid)]
     for end in (entry.min, entry.max):
         if usual and abs(usual) / FACTOR <= abs(end) <= abs(usual) * FACTOR:
@@ -227,6 +256,8 @@ def undeclared(lab: Lab) -> Iterator[Example]:
                 continue
             without = target.replace(**{section: {name: c for name, c in have.items() if name != kind}})
             yield Example(f"{section}.{kind}", example(lab, section, kind), without, "SAL101")
+    if target.kernels:
+        yield Example("ties", tied(example(lab)), target.replace(ties=None), "SAL101")
     forms = rigs.forms(lab)
     for form in Connector.members if target.kernels else ():
         fewer = target.projections | {"connectivity": tuple(name for name in forms if name != form)}
@@ -248,7 +279,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
             if field == "update" and isinstance(periods := capability.get("every"), Range):
                 too_short = SCHEDULES["every"].format(repr(ceil(periods.min / dt - 1.0) * dt))
                 yield from _changed(f"{path}.every", base, section, field, too_short, target, "SAL104")
-            one_for_all = mark.per is not None and field != "weights" and isinstance(entry, Range)
+            one_for_all = mark.per in ("neuron", "synapse") and field != "weights" and isinstance(entry, Range)
             if one_for_all and field not in _names(capability.get("arrays")):
                 array = _array(lab, section, mark, entry)
                 yield from _changed(f"{path}.{field}", base, section, field, array, target, "SAL105")
@@ -287,6 +318,8 @@ def _beyond(
             yield ((0.0, value) if value > 0 else (value, 0.0)), "SAL104"
         elif field == "weights":
             yield _weights("Dense", value, recurrent=True), "SAL104"
+        elif mark.per == "input":
+            yield dict.fromkeys(mark.other, value), "SAL104"
         else:
             yield value, "SAL104"
 

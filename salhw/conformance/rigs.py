@@ -59,6 +59,8 @@ def fitted(model: type[M], capability: Capability, dt: float, wishes: Mapping[st
             continue
         if name == "update":
             given[name] = _update(wish, entry, capability.get("every"), dt)
+        elif known[name].per == "input":
+            given[name] = {group: within(entry, gain) for group, gain in wish.items()}
         elif name == "bounds":
             given[name] = tuple(within(entry, bound) for bound in wish)
         else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, wrong_shape
+from salhw.description.connectivity import Connector, synapses, wrong_shape
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
@@ -16,6 +16,8 @@ from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie, originals
+from salhw.description.traces import Trace
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import nearest, one_of, shown
 
@@ -26,28 +28,34 @@ def problems(
     projections: Sequence[Projection],
     stimuli: Sequence[Stimulus],
     probes: Sequence[Probe],
+    traces: Sequence[Trace] = (),
+    ties: Sequence[Tie] = (),
 ) -> list[Diagnostic]:
     """Every contradiction between the parts of a network, with its path."""
     known = {p.name: p for p in populations}
-    names = {"population": [*known], "projection": [p.name for p in projections]}
+    names = {
+        "population": [*known], "projection": [p.name for p in projections], "trace": [t.name for t in traces],
+    }  # fmt: skip
     return [
-        *_names(populations, projections),
+        *_names({"populations": populations, "projections": projections, "traces": traces}),
         *(f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
-        *(f for p in projections for f in _projection(p, known, dt)),
-        *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, dt)),
+        *(f for p in projections for f in _projection(p, known, traces, dt)),
+        *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
+        *(f for t in traces for f in _trace(t, known, dt)),
         *_repeated(probes),
+        *(f for k in range(len(ties)) for f in _tie(k, ties, {p.name: p for p in projections}, known, dt)),
     ]
 
 
-def _names(populations: Sequence[Population], projections: Sequence[Projection]) -> Iterator[Diagnostic]:
-    for group, items in (("populations", populations), ("projections", projections)):
+def _names(groups: Mapping[str, Sequence[Population | Projection | Trace]]) -> Iterator[Diagnostic]:
+    for group, items in groups.items():
         for name, count in Counter(item.name for item in items).items():
             if count > 1:
                 yield Diagnostic("SAL006", f"{group}.{name}", f"{count} times", "every name once", "rename the others")
 
 
-def _fields(path: str, item: Kind | Projection, dt: float, neurons: int) -> Iterator[Diagnostic]:
+def _fields(path: str, item: Kind | Projection | Tie, dt: float, neurons: int) -> Iterator[Diagnostic]:
     """What the markers say of an item's fields: arrays per neuron have ``neurons`` entries, times are on the grid."""
     for name, mark in marks(type(item)):
         value = getattr(item, name)
@@ -57,16 +65,18 @@ def _fields(path: str, item: Kind | Projection, dt: float, neurons: int) -> Iter
             yield from off_grid(f"{path}.{name}", value, dt, mark.grid)
 
 
-def _named(path: str, item: Kind | Projection, names: dict[str, list[str]]) -> Iterator[Diagnostic]:
+def _named(path: str, item: Kind | Projection | Trace | Tie, names: dict[str, list[str]]) -> Iterator[Diagnostic]:
     """Names that nothing has."""
     for field, marker in structure(type(item)):
-        if marker.names and (name := getattr(item, field)) not in names[marker.names]:
-            known = names[marker.names]
+        known = names.get(marker.names, [])
+        if marker.names in names and (name := getattr(item, field)) not in known:
             fix = nearest(name, known, "check the spelling, or add it")
             yield Diagnostic("SAL009", f"{path}.{field}", shown(name), one_of(known), fix)
 
 
-def _projection(p: Projection, known: dict[str, Population], dt: float) -> Iterator[Diagnostic]:
+def _projection(
+    p: Projection, known: dict[str, Population], traces: Sequence[Trace], dt: float
+) -> Iterator[Diagnostic]:
     path = f"projections.{p.name}"
     unknown = [*_named(path, p, {"population": [*known]})]
     yield from unknown
@@ -76,12 +86,35 @@ def _projection(p: Projection, known: dict[str, Population], dt: float) -> Itera
         yield from off_grid(f"{path}.{rule_name(p, k)}.update", rule.period, dt)
     if unknown:
         return
+    yield from _input(f"{path}.into", p.into, known[p.post])
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
     for k, rule in enumerate(p.plasticity):
+        yield from _needed(f"{path}.{rule_name(p, k)}", rule.needs, known[p.post])
+        yield from _read(f"{path}.{rule_name(p, k)}", rule, p.post, traces)
         yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
         if rule.bounds is not None:
             yield from _within(f"{path}.weights", p.weights, rule, p.recurrent)
+
+
+def _input(path: str, name: str | None, population: Population) -> Iterator[Diagnostic]:
+    """A finding if a population has no input of that name."""
+    inputs = [*population.neuron.input_gains]
+    if name is not None and name not in inputs:
+        fix = nearest(name, inputs, f"give it a gain in populations.{population.name}.inputs")
+        yield Diagnostic("SAL009", path, shown(name), one_of(inputs), fix)
+
+
+def _trace(trace: Trace, known: dict[str, Population], dt: float) -> Iterator[Diagnostic]:
+    path = f"traces.{trace.name}"
+    unknown = [*_named(path, trace, {"population": [*known]})]
+    yield from unknown
+    yield from _fields(f"{path}.window", trace.window, dt, 0)
+    if not unknown:
+        population = known[trace.population]
+        needs = "spikes" if trace.quantity == "spikes" else "membrane"
+        yield from _needed(f"{path}.population", needs, population)
+        yield from _input(f"{path}.of", trace.input, population)
 
 
 def _per_synapse(path: str, item: Kind, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
@@ -106,12 +139,71 @@ def _within(path: str, weights: Connector, rule: PlasticityRule, recurrent: bool
         yield Diagnostic("SAL005", at, asked, supported, "start inside the bounds, or widen them")
 
 
-def _stimulus(path: str, stimulus: Stimulus, known: dict[str, Population], dt: float) -> Iterator[Diagnostic]:
+def _read(path: str, item: PlasticityRule | Stimulus, population: str, traces: Sequence[Trace]) -> Iterator[Diagnostic]:
+    """Traces that an item names and that are not there, not of the population that it acts on, or of what it cannot
+    read."""
+    unknown = [*_named(path, item, {"trace": [trace.name for trace in traces]})]
+    yield from unknown
+    for field, marker in structure(type(item)):
+        if marker.names == "trace" and not unknown:
+            trace = next(trace for trace in traces if trace.name == getattr(item, field))
+            if trace.population != population:
+                asked, supported = f"{trace.name}, of {trace.population}", f"traces of {population}"
+                yield Diagnostic("SAL012", f"{path}.{field}", asked, supported, "name another trace, or add one")
+            elif trace.quantity not in item.reads:
+                asked, supported = f"{trace.name}, of {trace.of}", f"traces of {' or '.join(sorted(item.reads))}"
+                yield Diagnostic("SAL012", f"{path}.{field}", asked, supported, "name another trace, or add one")
+
+
+def _tie(
+    k: int, ties: Sequence[Tie], projections: dict[str, Projection], known: dict[str, Population], dt: float
+) -> Iterator[Diagnostic]:
+    path, tie = f"ties[{k}]", ties[k]
+    unknown = [*_named(path, tie, {"projection": [*projections]})]
+    yield from unknown
+    yield from _fields(path, tie, dt, 0)
+    ends = {p for name in (tie.projection, tie.to) if name in projections for p in _ends(projections[name])}
+    if unknown or not ends <= known.keys():
+        return
+    if any(other.projection == tie.projection for other in ties[:k]):
+        yield Diagnostic("SAL006", f"{path}.projection", f"{tie.projection} twice", "one tie for each", "keep one")
+    if projections[tie.projection].plasticity:
+        supported, fix = "a projection without plasticity", "let the original learn"
+        yield Diagnostic("SAL012", f"{path}.projection", f"{tie.projection}, which learns", supported, fix)
+    if tie.to in {other.projection for other in ties}:
+        yield Diagnostic("SAL012", f"{path}.to", f"{tie.to}, a copy itself", "an original", "tie it to the original")
+        return
+    if any([*_shapes(projections[name], known)] for name in (tie.projection, tie.to)):
+        return
+    copies, of = (
+        synapses(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
+        for p in (projections[tie.projection], projections[tie.to])
+    )
+    missing = np.flatnonzero(originals(copies, of, tie.transpose) < 0)
+    for at in missing[:1]:
+        asked = f"{tie.projection}[{copies[0][at]}][{copies[1][at]}]"
+        supported = f"synapses that {tie.to} has{', transposed' * tie.transpose}"
+        yield Diagnostic("SAL012", f"{path}.projection", asked, supported, "leave that synapse out, or transpose")
+
+
+def _shapes(p: Projection, known: dict[str, Population]) -> Iterator[Diagnostic]:
+    """What is wrong with a projection's synapses, which is said at the projection."""
+    return p.weights.contradictions("", known[p.post].size, known[p.pre].size, p.recurrent)
+
+
+def _ends(p: Projection) -> tuple[str, str]:
+    return p.pre, p.post
+
+
+def _stimulus(
+    path: str, stimulus: Stimulus, known: dict[str, Population], traces: Sequence[Trace], dt: float
+) -> Iterator[Diagnostic]:
     unknown = [*_named(path, stimulus, {"population": [*known]})]
     yield from unknown
     if unknown:
         return
     population = known[stimulus.population]
+    yield from _read(path, stimulus, population.name, traces)
     otherwise = "drive a Source population and project from it" if stimulus.needs == "rate" else ""
     yield from _needed(f"{path}.population", stimulus.needs, population, otherwise)
     yield from stimulus.contradictions(path, population.size, dt)
@@ -137,8 +229,8 @@ def _probe(
 ) -> Iterator[Diagnostic]:
     unknown = [*_named(path, probe, names)]
     yield from unknown
-    if probe.about in known and not unknown:
-        population = known[probe.about]
+    if (name := getattr(probe, "population", None)) is not None and not unknown:
+        population = known[name]
         yield from _needed(f"{path}.population", probe.needs, population)
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+QUANTITIES = ("membrane", "inputs", "spikes")
+"""What a trace can be of."""
 Settable = Literal["always", "declared", "never"]
 
 
@@ -22,7 +24,8 @@ class Mark:
         outside: an example outside of its range, None where any value of the type is inside.
         unit: ``ms``, ``Hz``, or nothing for a number without a unit.
         grid: how many steps of dt a time has at least, which is a whole number of them; None for all other fields.
-        per: what an array has an entry for: a ``neuron`` that the owner acts on, or a ``synapse``.
+        per: what an array has an entry for: a ``neuron`` that the owner acts on, or a ``synapse``; or what a table has
+            one for: a named ``input`` of a population (see Neuron.inputs).
         settable: whether a session can write the field: ``always``, or on targets that declare it ``settable``.
         nearness: of a choice, its names in an order in which neighbours are the most alike; empty where none can stand
             for another.
@@ -33,7 +36,7 @@ class Mark:
     outside: Any = None
     unit: Literal["", "ms", "Hz"] = ""
     grid: int | None = None
-    per: Literal["neuron", "synapse"] | None = None
+    per: Literal["neuron", "synapse", "input"] | None = None
     settable: Settable = "never"
     nearness: tuple[str, ...] = ()
 
@@ -56,7 +59,7 @@ class Structure:
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
-    names: Literal["", "population", "projection"] = ""
+    names: Literal["", "population", "projection", "trace"] = ""
     index: bool = False
     unit: Literal["", "ms"] = ""
     example: Any = None
@@ -64,6 +67,7 @@ class Structure:
 
 PopulationName = Annotated[str, Structure(names="population")]
 ProjectionName = Annotated[str, Structure(names="projection")]
+TraceName = Annotated[str, Structure(names="trace")]
 
 
 def marks(model: type[BaseModel]) -> Iterator[tuple[str, Mark]]:

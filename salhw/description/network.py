@@ -15,6 +15,8 @@ from salhw.description.parts import Name, Population, Projection, Step
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
 from salhw.description.summary import Rows, part_rows, population_rows, projection_rows
+from salhw.description.ties import Tie
+from salhw.description.traces import Trace
 from salhw.diagnostics import DescriptionError, UnknownNameError
 from salhw.diagnostics.arguments import as_path, known_name
 from salhw.diagnostics.html import ROWS, section, table
@@ -42,10 +44,15 @@ class Network(Model):
     projections: Annotated[tuple[Projection, ...], Structure()] = ()
     stimuli: Annotated[tuple[Stimulus, ...], Structure()] = ()
     probes: Annotated[tuple[Probe, ...], Structure()] = ()
+    traces: Annotated[tuple[Trace, ...], Structure()] = ()
+    ties: Annotated[tuple[Tie, ...], Structure()] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
-        if findings := problems(self.dt, self.populations, self.projections, self.stimuli, self.probes):
+        findings = problems(
+            self.dt, self.populations, self.projections, self.stimuli, self.probes, self.traces, self.ties
+        )
+        if findings:
             raise DescriptionError("", findings)
         return self
 
@@ -64,6 +71,14 @@ class Network(Model):
             UnknownNameError: there is none; a KeyError.
         """
         return _named("projection", name, {p.name: p for p in self.projections})
+
+    def trace(self, name: str) -> Trace:
+        """The trace of that name.
+
+        Raises:
+            UnknownNameError: there is none; a KeyError.
+        """
+        return _named("trace", name, {t.name: t for t in self.traces})
 
     def ends(self, projection: str) -> tuple[int, int, bool]:
         """(postsynaptic size, presynaptic size, whether both are one population), as ``connectivity`` wants it.

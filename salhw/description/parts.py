@@ -10,7 +10,7 @@ from salhw.description.connectivity import Connector
 from salhw.description.fields import Milliseconds, Model, NonNegative, NotText
 from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.markers import Mark, PopulationName, Structure
-from salhw.description.neurons import Neuron
+from salhw.description.neurons import InputName, Neuron
 from salhw.description.plasticity import PlasticityRule
 from salhw.diagnostics import LENGTH
 
@@ -47,6 +47,8 @@ class Projection(Model):
         kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
         delay: in ms, a whole number of steps.
         plasticity: a rule, or several that add up.
+        into: the named input of the postsynaptic neurons (``inputs`` of their model) whose gain multiplies what the
+            synapses add up to; None for a gain of 1. Plasticity changes weights, and never a gain.
     """
 
     name: Name
@@ -56,6 +58,7 @@ class Projection(Model):
     kernel: Annotated[Kernel, Structure()] = Rectangular()
     delay: Annotated[NonNegative, Mark(0, 2, -1, unit="ms", grid=0)] = 0.0
     plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple), Structure()] = ()
+    into: Annotated[InputName | None, Structure()] = None
 
     @property
     def recurrent(self) -> bool:

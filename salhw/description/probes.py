@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from salhw.description.fields import Milliseconds
 from salhw.description.kinds import Kind
-from salhw.description.markers import Mark, PopulationName, ProjectionName
+from salhw.description.markers import Mark, PopulationName, ProjectionName, TraceName
 
 EVERY = Mark(5, 7, -1, unit="ms", grid=1)
 
 
 class Probe(Kind):
-    """A probe: it looks at a population whose neurons offer what it ``needs`` (see Neuron.offers), or at a projection.
-    A network has one probe of a kind for each of them."""
+    """A probe: it looks at a population whose neurons offer what it ``needs`` (see Neuron.offers), at a projection
+    or at a trace. A network has one probe of a kind for each of them."""
 
     section = "probes"
     needs: ClassVar[str] = "spikes"
@@ -22,8 +22,14 @@ class Probe(Kind):
 
     @property
     def about(self) -> str:
-        """The name of the population or projection."""
-        return str(getattr(self, "population", None) or getattr(self, "projection", ""))
+        """The name of the population, projection or trace."""
+        names = (getattr(self, field, None) for field in ("population", "projection", "trace"))
+        return str(next(filter(None, names), ""))
+
+    @property
+    def label(self) -> str:
+        """What ``recording.traces`` calls what it has sampled, if it samples anything."""
+        return f"{self.kind}.{self.about}"
 
 
 class Spikes(Probe):
@@ -58,6 +64,24 @@ class Weights(Probe):
     if TYPE_CHECKING:
 
         def __init__(self, projection: str, every: float, kind: str = ...) -> None: ...
+
+
+class Traces(Probe):
+    """A trace of the network at the whole multiples of ``every`` ms, as it is after that step; every step by default.
+    ``recording.traces`` has it by the trace's name."""
+
+    kind: Literal["Traces"] = "Traces"
+    trace: TraceName
+    every: Annotated[Milliseconds | None, EVERY] = None
+
+    @property
+    def label(self) -> str:
+        """The name of the trace."""
+        return self.trace
+
+    if TYPE_CHECKING:
+
+        def __init__(self, trace: str, every: float | None = ..., kind: str = ...) -> None: ...
 
 
 class StateOccupancy(Probe):

@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 from salhw.description.fields import ArrayOf, FloatArray, Indices, IntArray, NonNegative, PerNeuron, Vector
 from salhw.description.grid import off_grid, whole_steps
 from salhw.description.kinds import Kind
-from salhw.description.markers import Mark, PopulationName, Structure
+from salhw.description.markers import QUANTITIES, Mark, PopulationName, Structure, TraceName
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import invalid, number
 
@@ -21,6 +21,8 @@ class Stimulus(Kind):
 
     section = "stimuli"
     needs: ClassVar[str] = "spikes"
+    reads: ClassVar[frozenset[str]] = frozenset(QUANTITIES)
+    """What the traces that it names may be of. They are traces of its population."""
 
     if TYPE_CHECKING:
         population: str
@@ -181,3 +183,21 @@ class Current(_Windowed):
         def __init__(
             self, population: str, amplitude: Any, start: float = ..., stop: float | None = ..., kind: str = ...
         ) -> None: ...
+
+
+class Teacher(Stimulus):
+    """Nudges a population towards a ``target`` potential: adds ``gain * (target - v)`` to the bias (paper section
+    2.4.2), where v is what a ``trace`` of the population says of its potential after the step before: ``bias + gain of
+    the input * trace`` for one of ``inputs.NAME``, ``bias + trace`` for one of ``inputs``, the trace itself for one of
+    the ``membrane``. A gain of 0 switches it off; a session writes ``stimuli[k].target`` and ``stimuli[k].gain``."""
+
+    needs: ClassVar[str] = "bias"
+    reads: ClassVar[frozenset[str]] = frozenset({"membrane", "inputs"})
+    kind: Literal["Teacher"] = "Teacher"
+    population: PopulationName
+    trace: TraceName
+    target: Annotated[PerNeuron, Mark(1.0, 0.5, np.inf, per="neuron", settable="always")]
+    gain: Annotated[PerNeuron, Mark(0.5, 0.25, np.inf, per="neuron", settable="always")]
+    if TYPE_CHECKING:
+
+        def __init__(self, population: str, trace: str, target: Any, gain: Any, kind: str = ...) -> None: ...

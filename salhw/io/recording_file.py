@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ def save(recording: Recording, path: Path, *, new: bool = False) -> Path:
         for group, arrays in (("counts", recording.counts), ("occupancy", recording.occupancy_counts)):
             for name, array in arrays.items():
                 file.create_dataset(f"{group}/{name}", data=array)
-        for group, traces in (("membrane", recording.membrane_traces), ("weights", recording.weight_traces)):
+        sampled = {"membrane": recording.membrane_traces, "weights": recording.weight_traces}
+        for group, traces in (sampled | {"samples": recording.samples}).items():
             for name, trace in traces.items():
                 file.create_dataset(f"{group}/{name}/time", data=trace.time)
                 file.create_dataset(f"{group}/{name}/values", data=trace.values, compression="gzip")
@@ -79,6 +80,7 @@ def _read(file: Any) -> Recording:
         membrane_traces=_traces(file, "membrane", len(ids), (3,)),
         weight_traces=_traces(file, "weights", len(ids), (3, 4)),
         occupancy_counts=_counts(file, "occupancy", len(ids)),
+        samples=_traces(file, "samples", len(ids), range(2, 9)),
         provenance=provenance,
     )
 
@@ -87,7 +89,7 @@ def _counts(file: Any, group: str, instances: int) -> Mapping[str, Any]:
     return {name: hdf5.array(file[group], name, "iu", (instances, None)) for name in file.get(group, ())}
 
 
-def _traces(file: Any, group: str, instances: int, dimensions: tuple[int, ...]) -> dict[str, Trace]:
+def _traces(file: Any, group: str, instances: int, dimensions: Collection[int]) -> dict[str, Trace]:
     traces = {}
     for name, entry in file.get(group, {}).items():
         time = hdf5.array(entry, "time", "f", (None,))

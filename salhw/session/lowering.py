@@ -39,6 +39,7 @@ def kinds_of(net: Network) -> Iterator[tuple[str, Kind]]:
             yield from ((f"{path}.{name}", part) for name, part in rule.parts())
     for group, items in (("stimuli", net.stimuli), ("probes", net.probes)):
         yield from ((f"{group}[{k}]", item) for k, item in enumerate(items))
+    yield from ((f"traces.{trace.name}.window", trace.window) for trace in net.traces)
 
 
 def unknown_kinds(net: Network, known: Mapping[str, ByKind[Any]]) -> list[Diagnostic]:

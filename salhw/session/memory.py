@@ -13,7 +13,7 @@ from salhw import machine
 from salhw.description.connectivity import count, shape_of
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.wording import number
@@ -83,6 +83,9 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
     for membrane in only(net.probes, Membrane):
         kept = stop - start if memory.every_step else _samples(membrane, net.dt, start, stop)
         total += memory.sample * kept * size[membrane.population] * instances
+    for probe in only(net.probes, Traces):
+        columns = size[net.trace(probe.trace).population]
+        total += memory.sample * _samples(probe, net.dt, start, stop) * columns * instances
     for weights in only(net.probes, Weights):
         p = net.projection(weights.projection)
         shape = shape_of(p.weights, *net.ends(p.name)[:2])
@@ -93,7 +96,7 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
     return total
 
 
-def _samples(probe: Membrane | Weights, dt: float, start: int, stop: int) -> int:
+def _samples(probe: Membrane | Traces | Weights, dt: float, start: int, stop: int) -> int:
     """How often a probe looks within a run, at most."""
     every = in_steps(probe.every or dt, dt) or 1
     return stop // every - start // every + 1

@@ -26,9 +26,10 @@ from salhw.substrate.target import Target
 @dataclass(frozen=True)
 class Address:
     """One array of a session: ``shape`` without the instance dimension. ``owner`` is the population or projection that
-    has it, ``rule`` counts a projection's rules, ``part`` names the part of the rule that the field is of. ``allowed``
-    is what may be written, None for any number; ``limit`` says whose range that is. The diagonal of a ``hollow`` matrix
-    holds no synapses."""
+    has it, ``rule`` counts a projection's rules or a network's stimuli, ``part`` names the part of the rule that the
+    field is of, or the named input that a gain is of. ``allowed`` is what may be written, None for any number;
+    ``limit`` says whose range that is. A ``copy_of`` other weights, at their path, is not changed itself. The diagonal
+    of a ``hollow`` matrix holds no synapses."""
 
     path: str
     owner: str
@@ -38,6 +39,7 @@ class Address:
     part: str = ""
     allowed: Range | None = None
     limit: str = ""
+    copy_of: str = ""
     hollow: bool = False
 
 
@@ -54,7 +56,9 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
     for p in net.projections:
         shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.scaled_for(p.name)
         stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
-        settable.append(replace(stem, path=f"{stem.path}.weights", field="weights", **_weight_limits(p, here)))
+        original = {tie.projection: f"projections.{tie.to}.weights" for tie in net.ties}.get(p.name, "")
+        weights = replace(stem, path=f"{stem.path}.weights", field="weights", copy_of=original)
+        settable.append(replace(weights, **_weight_limits(p, here)))
         for k, rule in enumerate(p.plasticity):
             own = replace(stem, path=f"{stem.path}.{rule_name(p, k)}", rule=k)
             settable += _settable(own, rule, _rules(p, k, here), here, undeclared)
@@ -62,6 +66,11 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
                 capability = {} if here is None else here.windows.get(part.kind, {})
                 of_part = replace(own, path=f"{own.path}.{name}", part=name)
                 settable += _settable(of_part, part, capability, here, undeclared)
+    for k, stimulus in enumerate(net.stimuli):
+        capability = {} if target is None else target.stimuli.get(stimulus.kind, {})
+        size = stimulus.neurons_of(net.population(stimulus.population).size)
+        stem = Address(f"stimuli[{k}]", stimulus.population, "", (size,), rule=k)
+        settable += _settable(stem, stimulus, capability, target, undeclared)
     return {address.path: address for address in settable}
 
 
@@ -73,6 +82,13 @@ def _settable(
     for name, mark in marks(type(item)):
         if mark.settable == "always" or (mark.settable == "declared" and (undeclared or name in _names(declared))):
             limits = _limits(capability, name, target) | _limits(capability, f"written_{name}", target)
+            if mark.per == "input":
+                paths = {group: f"{stem.path}.{name}.{group}" for group in getattr(item, name)}
+                yield from (
+                    replace(stem, path=path, field=name, part=group, shape=(), **limits)
+                    for group, path in paths.items()
+                )
+                continue
             yield replace(stem, path=f"{stem.path}.{name}", field=name, **limits)
 
 
@@ -113,6 +129,8 @@ def item_at(net: Network, address: Address) -> Kind | Projection:
     """The part of the description whose field an address is."""
     if address.path.startswith("populations."):
         return net.population(address.owner).neuron
+    if address.path.startswith("stimuli["):
+        return net.stimuli[address.rule]
     p = net.projection(address.owner)
     if address.path == f"projections.{p.name}.{address.field}":
         return p
@@ -123,6 +141,8 @@ def item_at(net: Network, address: Address) -> Kind | Projection:
 def described(net: Network, address: Address) -> FloatArray:
     """What the description says at an address, in the address's shape."""
     value = getattr(item_at(net, address), address.field)
+    if isinstance(value, Mapping):
+        value = value[address.part]
     if isinstance(value, Connector):
         value = values(value, *net.ends(address.owner))
     return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)
@@ -171,6 +191,9 @@ def as_written(
         SessionError: it does not broadcast, is not of finite numbers, or lies outside ``address.allowed``.
     """
     array = as_numbers(address, value, instances)
+    if address.copy_of and not np.array_equal(array, held()):
+        supported = f"a copy of {address.copy_of}, which nobody writes"
+        raise session_error("SAL403", address.path, "a write", supported, f"write {address.copy_of}")
     if address.allowed is None:
         return array
     low, high = (np.broadcast_to(end, array.shape) for end in (address.allowed.min, address.allowed.max))

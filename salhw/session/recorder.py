@@ -57,6 +57,7 @@ class Recorded:
         counts: spikes per population, (instance, neuron), where the engine counts them itself.
         occupancy: steps per state, (instance, state), of each population with a StateOccupancy probe, where the engine
             counts them itself.
+        samples: of all other probes, by ``Probe.label``.
         provenance: what else there is to say about the run.
     """
 
@@ -64,6 +65,7 @@ class Recorded:
     membranes: Mapping[str, Trace] = field(default_factory=dict)
     counts: Mapping[str, IntArray] | None = None
     occupancy: Mapping[str, IntArray] | None = None
+    samples: Mapping[str, Trace] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -186,5 +188,6 @@ def recording(
         membrane_traces=recorded.membranes,
         weight_traces=traces,
         occupancy_counts=occupied,
+        samples=recorded.samples,
         provenance=provenance,
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 _TABLES = {
     "counts": "", "spikes": "Spikes", "membrane_traces": "Membrane", "weight_traces": "",
-    "occupancy_counts": "StateOccupancy",
+    "occupancy_counts": "StateOccupancy", "samples": "",
 }  # fmt: skip
 
 
@@ -115,6 +115,8 @@ class Recording:
         start, duration: in ms of session time.
         counts: spikes per population, (instance, neuron).
         spikes: per population with a Spikes probe.
+        samples: of all other probes that sample over time, a third party's included, by ``Probe.label``; ``traces`` has
+            them labelled.
         provenance: hashes of the network and the target's name, chips, seed, versions, wall time.
     """
 
@@ -126,6 +128,7 @@ class Recording:
     membrane_traces: Mapping[str, Trace] = field(default_factory=dict)
     weight_traces: Mapping[str, Trace] = field(default_factory=dict)
     occupancy_counts: Mapping[str, IntArray] = field(default_factory=dict)
+    samples: Mapping[str, Trace] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -208,6 +211,24 @@ class Recording:
                 for name, trace in self.weight_traces.items()
             },
             "Weights",
+        )
+
+    @property
+    def traces(self) -> dict[str, xr.DataArray]:
+        """What traces, and probes of kinds that are not the core's, were at each sample, by ``Probe.label``: dimensions
+        (instance, time, neuron); those of other shapes are numbered after the time."""
+        return _Named(
+            "recording.traces",
+            {
+                name: self._label(
+                    trace.values,
+                    ("time", "neuron") if trace.values.ndim == 3 else ("time", *map(str, range(trace.values.ndim - 2))),
+                    name,
+                    "",
+                    trace.time,
+                )
+                for name, trace in self.samples.items()
+            },
         )
 
     @property

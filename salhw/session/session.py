@@ -109,6 +109,8 @@ class EngineSession:
             arrays = correction.scale, correction.shift, correction.below
             self._maps[path] = Map(*map(self._view(path).flat, arrays))
         for path in maps:
+            if self._addresses[path].copy_of:
+                continue
             self.set(path, described(self.executable.source, self._addresses[path]))
 
     # reading and writing ------------------------------------------------------------------------------------------

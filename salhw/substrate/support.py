@@ -91,13 +91,18 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
             continue
         value, unit, default = getattr(item, name), mark.unit, type(item).model_fields[name].get_default()
         at = f"{path}.{name}".lstrip(".")
-        if name in capability:
+        if mark.per == "input" and name in capability:
+            for group, gain in value.items():
+                yield from value_findings(f"{at}.{group}", gain, capability[name], arrays=False)
+        elif name in capability:
             may_vary = isinstance(arrays, tuple) and name in arrays
             step = dt if mark.grid is not None else None
             yield from value_findings(at, value, capability[name], may_vary, unit=unit, dt=step)
         elif isinstance(value, np.ndarray) or value != default:
             asked = f"shape {value.shape}" if isinstance(value, np.ndarray) else with_unit(unit, f"{value}")
             supported, fix = f"only the default, {with_unit(unit, f'{default}')}", f"leave {name} at its default"
+            if mark.per == "input":
+                fix = f"leave {name} and what goes into them out, after multiplying the weights by the gains"
             yield Diagnostic("SAL102", at, asked, supported, fix)
 
 

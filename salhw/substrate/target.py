@@ -39,9 +39,10 @@ def _done(value: Any) -> Any:
 class Target(Model):
     """One thing to compile for. All of it is data; ``backend`` names the plug-in that knows what to do with it.
 
-    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli`` and ``probes`` map the kinds that the target has
-    to their capabilities; a kind that is absent is not supported. ``host`` does so for the rules and windows that the
-    computer beside the target works out where a rule allows it (``execution = "host"``) and the target cannot.
+    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli``, ``probes`` and ``averages`` (of traces) map the
+    kinds that the target has to their capabilities; a kind that is absent is not supported. ``host`` does so for the
+    rules and windows that the computer beside the target works out where a rule allows it (``execution = "host"``) and
+    the target cannot. ``ties`` is what copies of weights may be, None where there are none.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
@@ -65,6 +66,8 @@ class Target(Model):
     host: dict[str, Capability] = Field(default_factory=dict)
     stimuli: dict[str, Capability] = Field(default_factory=dict)
     probes: dict[str, Capability] = Field(default_factory=dict)
+    averages: dict[str, Capability] = Field(default_factory=dict)
+    ties: Capability | None = None
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
     max_synapses_per_weight: Annotated[int, Field(ge=1)] = 1

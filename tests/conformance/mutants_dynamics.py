@@ -19,16 +19,19 @@ from salhw import (
     LIF,
     AllToAll,
     Alpha,
+    Boxcar,
     Chip,
     Dense,
     Executable,
     Exponential,
+    ExponentialTrace,
     ExponentialWindow,
     Network,
     OneToOne,
     PairSTDP,
     Poisson,
     Population,
+    PredictiveRule,
     Projection,
     Recording,
     Rectangular,
@@ -36,6 +39,9 @@ from salhw import (
     Sparse,
     Spikes,
     Target,
+    Teacher,
+    Tie,
+    Trace,
     TriangularWindow,
 )
 from salhw.session.lowering import Lowering
@@ -89,6 +95,48 @@ def each_neuron(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> C
         return net.replace(populations=tuple(map(of, net.populations)))
 
     return changed
+
+
+def each_input(change: Callable[[dict[str, float]], dict[str, float]]) -> Change:
+    """The gains of the named inputs of every neuron."""
+    return each_neuron(GLM, lambda n, _: {"inputs": change(n.inputs)})
+
+
+def each_trace(change: Callable[[Trace, float], dict[str, Any]]) -> Change:
+    """Fields of every trace, from the trace and dt."""
+    return lambda net: net.replace(traces=[t.replace(**change(t, net.dt)) for t in net.traces])
+
+
+def each_average(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> Change:
+    """Fields of every trace's window of one kind."""
+
+    def of(t: Trace, dt: float) -> dict[str, Any]:
+        return {"window": t.window.replace(**change(t.window, dt))} if isinstance(t.window, kind) else {}
+
+    return each_trace(of)
+
+
+def each_prediction(change: Callable[[PredictiveRule], dict[str, Any]]) -> Change:
+    """Fields of every rule that predicts."""
+
+    def of(rule: Any) -> Any:
+        return rule.replace(**change(rule)) if isinstance(rule, PredictiveRule) else rule
+
+    return each_projection(lambda p, _: p.replace(plasticity=tuple(map(of, p.plasticity))))
+
+
+def each_teacher(change: Callable[[Teacher], dict[str, Any]]) -> Change:
+    """Fields of every teacher."""
+
+    def of(s: Any) -> Any:
+        return s.replace(**change(s)) if isinstance(s, Teacher) else s
+
+    return lambda net: net.replace(stimuli=tuple(map(of, net.stimuli)))
+
+
+def each_tie(change: Callable[[Tie], dict[str, Any]]) -> Change:
+    """Fields of every tie."""
+    return lambda net: net.replace(ties=[tie.replace(**change(tie)) for tie in net.ties])
 
 
 def each_projection(change: Callable[[Projection, float], Projection]) -> Change:
@@ -251,6 +299,33 @@ class CoincidencesOnce(Tampering):
         return recording
 
 
+class WritesLost(Tampering):
+    """What is written at some paths is read back, and does nothing."""
+
+    about = ""
+
+    def __init__(self, session: Session, executable: Executable) -> None:
+        super().__init__(session, executable)
+        self.written: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        if self.about in path:
+            self.written[path] = value
+        else:
+            self.session.set(path, value)
+
+    def get(self, path: str) -> Any:
+        return self.written[path] if path in self.written else self.session.get(path)
+
+
+class WrittenGainsLost(WritesLost):
+    about = ".inputs."
+
+
+class WrittenTargetsLost(WritesLost):
+    about = ".target"
+
+
 class SignsKept(Tampering):
     """Learning stops where a weight would change its sign."""
 
@@ -364,6 +439,50 @@ MUTANTS: list[Mutant] = [
         each_kernel(Alpha, lambda k, _: Exponential(tau_syn=k.tau_syn, area=k.area, superposition=k.superposition)),
     ),
     mutant("weights 10 % too strong", "psp-shape", each_weight(lambda w: 1.1 * w)),
+    mutant("gain of a named input ignored", "input-gains", each_input(lambda gains: dict.fromkeys(gains, 1.0))),
+    mutant(
+        "gain of another input",
+        "input-gains",
+        each_input(lambda gains: dict(zip(gains, reversed(gains.values()), strict=True))),
+    ),
+    mutant("written gains do nothing", "input-gains", wrap=WrittenGainsLost),
+    # traces
+    mutant("boxcar one step long", "trace-values", each_average(Boxcar, lambda b, dt: {"duration": b.duration + dt})),
+    mutant(
+        "trace with the wrong time constant",
+        "trace-values",
+        each_average(ExponentialTrace, lambda w, _: {"tau": 1.1 * w.tau}),
+    ),
+    mutant(
+        "gain counted in the trace of a named input",
+        "trace-values",
+        each_trace(lambda t, _: {"of": t.quantity}),
+    ),
+    mutant(
+        "trace of inputs taken for the membrane",
+        "trace-values",
+        each_trace(lambda t, _: {"of": "membrane" if t.of == "inputs" else t.of}),
+    ),
+    # predictions, teachers and ties
+    mutant(
+        "teacher and prediction swapped",
+        "predictive-rule",
+        each_prediction(lambda r: {"teacher": r.prediction, "prediction": r.teacher}),
+    ),
+    mutant("exponential link taken for logistic", "predictive-rule", each_prediction(lambda _: {"link": "logistic"})),
+    mutant(
+        "presynaptic spikes of a period counted once each",
+        "predictive-rule",
+        each_prediction(lambda r: {"update": "spike"}),
+    ),
+    mutant("target of a teacher 10 % off", "teacher-nudges", each_teacher(lambda s: {"target": 1.1 * s.target})),
+    mutant(
+        "a teacher sees the mean of all times", "teacher-nudges", each_trace(lambda _, dt: {"window": Boxcar(1e6 * dt)})
+    ),
+    mutant("written targets do nothing", "teacher-nudges", wrap=WrittenTargetsLost),
+    mutant("scale of a tie ignored", "ties-copy", each_tie(lambda _: {"scale": 1.0})),
+    mutant("transposition of a tie ignored", "ties-copy", each_tie(lambda _: {"transpose": False})),
+    mutant("copies made once", "ties-copy", each_tie(lambda _: {"every": 1e9})),
     # plasticity
     mutant(
         "causal and anticausal swapped",

@@ -18,12 +18,23 @@ INTERFACE = [name for name, check in catalogue("quick").items() if check.group =
 ELSEWHERE = "same-chip-in-another-process"
 
 
+def vectorised() -> Target:
+    """What the vectorised algorithm alone can do, declared as such: all but traces and what reads them."""
+    return REFERENCE.with_options(algorithm="vectorised").replace(
+        plasticity={name: c for name, c in REFERENCE.plasticity.items() if name != "PredictiveRule"},
+        stimuli={name: c for name, c in REFERENCE.stimuli.items() if name != "Teacher"},
+        probes={name: c for name, c in REFERENCE.probes.items() if name != "Traces"},
+        averages={},
+    )
+
+
 def event_driven() -> Target:
     """What the event-driven algorithm alone can do, declared as such."""
-    return REFERENCE.with_options(algorithm="event-driven").replace(
-        neurons={name: c for name, c in REFERENCE.neurons.items() if name != "LIF"},
-        kernels={"Rectangular": REFERENCE.kernels["Rectangular"]},
-        probes={name: c for name, c in REFERENCE.probes.items() if name != "Membrane"},
+    stepwise = vectorised()
+    return stepwise.with_options(algorithm="event-driven").replace(
+        neurons={name: c for name, c in stepwise.neurons.items() if name != "LIF"},
+        kernels={"Rectangular": stepwise.kernels["Rectangular"]},
+        probes={name: c for name, c in stepwise.probes.items() if name != "Membrane"},
     )
 
 
@@ -50,7 +61,7 @@ def analogue() -> Target:
 
 TARGETS = {
     "auto": REFERENCE, "time-driven": REFERENCE.with_options(algorithm="time-driven"), "event-driven": event_driven(),
-    "analogue": analogue(),
+    "vectorised": vectorised(), "analogue": analogue(),
 }  # fmt: skip
 
 

@@ -290,7 +290,8 @@ def _bounds(draw: Draw, capability: Capability) -> tuple[float, float] | None:
 
 
 def _stimuli(draw: Draw, p: Population) -> list[Any]:
-    kinds = [k for k in (EVERYTHING if draw.chance(draw.beyond) else draw.target).stimuli if draw.chance(0.5)]
+    known = (EVERYTHING if draw.chance(draw.beyond) else draw.target).stimuli.keys() - {"Teacher"}
+    kinds = [k for k in EVERYTHING.stimuli if k in known and draw.chance(0.5)]
     made: list[Any] = []
     for kind in kinds:
         capability = draw.target.stimuli.get(kind, EVERYTHING.stimuli[kind])

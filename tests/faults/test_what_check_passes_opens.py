@@ -13,6 +13,7 @@ import traceback
 import numpy as np
 import pytest
 from fault_targets import form
+from random_dendrites import with_dendrites
 from random_networks import random_network
 
 import salhw
@@ -62,6 +63,8 @@ def check_recording(net: Network, recording: salhw.Recording, instances: int) ->
             assert np.isfinite(recording.membrane_traces[probe.population].values).all()
         elif isinstance(probe, salhw.Weights):
             assert np.isfinite(recording.weight_traces[probe.projection].values).all()
+        elif isinstance(probe, salhw.Traces):
+            assert np.isfinite(recording.samples[probe.trace].values).all()
         elif isinstance(probe, salhw.StateOccupancy):
             steps = round(recording.duration / net.dt)
             assert (recording.occupancy_counts[probe.population].sum(axis=1) == steps).all()
@@ -86,6 +89,33 @@ def test_what_check_passes_opens_runs_reads_writes_and_closes(name: str) -> None
             exercise(salhw.compile(net, target))
         except Exception as error:
             raise AssertionError(f"the network of seed {seed}") from error
+
+
+def test_networks_with_dendrites_do_too_and_a_batch_is_as_good_as_its_parts() -> None:
+    """Inputs, traces, predictive rules, teachers and ties, in whatever combination; in runs cut anywhere."""
+    target, seen = form("reference"), 0
+    for seed in range(60):
+        rng = np.random.default_rng([8, seed])
+        net = with_dendrites(random_network(target, rng), rng)
+        if salhw.problems(net, target):
+            continue
+        seen += 1
+        try:
+            executable = salhw.compile(net, target)
+            exercise(executable)
+            with executable.open(instances=[3, 0], seed=5) as both, executable.open(instances=[0], seed=5) as one:
+                whole, parts = both.run(40 * net.dt), [one.run(k * net.dt) for k in (13, 1, 26)]
+                if any(rule.update == "run end" for p in net.projections for rule in p.plasticity):
+                    continue
+                for p in net.projections:
+                    path = f"projections.{p.name}.weights"
+                    np.testing.assert_array_equal(both.get(path)[1], one.get(path)[0])
+            for name, sampled in whole.samples.items():
+                joined = np.concatenate([part.samples[name].values[0] for part in parts])
+                np.testing.assert_array_equal(joined, sampled.values[1])
+        except Exception as error:
+            raise AssertionError(f"the network of seed {seed}") from error
+    assert seen > 30
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS / "faults"), str(TESTS / "plugin_example" / "src")]
 
 import salhw_plain  # noqa: E402
+from random_dendrites import with_dendrites  # noqa: E402
 from random_networks import random_network  # noqa: E402
 
 PLAIN = salhw_plain.backend.targets()["plain"]
@@ -53,7 +54,9 @@ def fitted(net: Network, target: Target, keep: tuple[str, ...] = ()) -> Fitted |
 def networks(draw: st.DrawFn, name: str, beyond: float = 0.1) -> Network:
     """Of what the target has, or another one, with a share of things that the drawn target does not have."""
     home = TARGETS[draw(st.sampled_from([name, name, "nest", "loihi2"]))]
-    return random_network(home, np.random.default_rng(draw(st.integers(0, 2**32))), beyond=beyond)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    net = random_network(home, rng, beyond=beyond)
+    return with_dendrites(net, rng) if draw(st.integers(0, 3)) == 0 else net
 
 
 def lists(value: Any) -> Any:
@@ -82,8 +85,11 @@ def plain_data(net: Network, written: Network) -> dict[str, str]:
         put(f"projections.{p['name']}", p)
         for k, rule in enumerate(rules):
             put(f"projections.{p['name']}.plasticity{f'[{k}]' if len(rules) > 1 else ''}", rule)
-    for k, item in enumerate(data["stimuli"]):
-        put(f"stimuli[{k}]", item)
+    for group in ("stimuli", "ties"):
+        for k, item in enumerate(data[group]):
+            put(f"{group}[{k}]", item)
+    for trace in data["traces"]:
+        put(f"traces.{trace['name']}", trace)
     for probe, item in zip(net.probes, data["probes"], strict=True):
         put(f"probes[{numbers[probe.kind, probe.about]}]", item)
     return found

@@ -20,10 +20,11 @@ from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, Update
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.traces import Average
 from salhw.description.windows import AMPLITUDE, TAU, Window
 from salhw_lava.program import program
 
-GROUPS = (Neuron, Kernel, Window, PlasticityRule, Connector, Stimulus, Probe)
+GROUPS = (Neuron, Kernel, Window, PlasticityRule, Connector, Stimulus, Probe, Average)
 
 
 @pytest.fixture

@@ -115,5 +115,6 @@ def inputs(net: Network, spikes: dict[str, list[list[int]]], course: dict[str, n
                     until = min(steps, train[k + 1] + 1 + delay)
                 if arrival < until:
                     g[arrival:until, j] += kappa[: until - arrival]
-        u += np.einsum("tij,tj->ti", course[p.name][:steps], g)
+        gain = 1.0 if p.into is None else population.neuron.inputs[p.into]  # type: ignore[union-attr]
+        u += gain * np.einsum("tij,tj->ti", course[p.name][:steps], g)
     return u

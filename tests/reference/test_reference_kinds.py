@@ -18,6 +18,7 @@ from salhw import (
     Population,
     Projection,
     Spikes,
+    Trace,
     UnsupportedNetworkError,
 )
 from salhw.description.fields import FloatArray, Milliseconds, PerSynapse
@@ -29,6 +30,7 @@ from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, Update
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.traces import Average
 from salhw.description.windows import AMPLITUDE, TAU, Window
 from salhw_reference import backend
 from salhw_reference.kinds import KNOWN
@@ -100,12 +102,21 @@ def with_probe() -> tuple[Network, str]:
     return pair(probes=[Spikes("a"), Input(population="a")]), "probes[1]"
 
 
+def with_average() -> tuple[Network, str]:
+    class Median(Average):
+        kind: Literal["Median"] = "Median"
+
+    return pair(traces=[Trace(name="t", population="a", of="membrane", window=Median())]), "traces.t.window"
+
+
 def changed(**fields: object) -> Network:
     net = pair()
     return net.replace(projections=[net.projections[0].replace(**fields)])
 
 
-@pytest.mark.parametrize("make", [with_neuron, with_kernel, with_window, with_rule, with_stimulus, with_probe])
+@pytest.mark.parametrize(
+    "make", [with_neuron, with_kernel, with_window, with_rule, with_stimulus, with_probe, with_average]
+)
 def test_what_it_does_not_know_is_refused_though_the_target_declares_it(
     make: Callable[[], tuple[Network, str]], kinds_forgotten: None
 ) -> None:

@@ -276,21 +276,21 @@ def test_places_do_not_depend_on_the_connections() -> None:
     placement, found = place(net, reference())
     assert found == []
     assert placement.first == {"a": 0, "b": 3, "c": 5, "s": 8}
-    assert placement.used == {"neurons": 10, "synapses": 6 + 2 + 3 + 6}
+    assert placement.used == {"neurons": 10, "synapses": 6 + 2 + 3 + 6 + 6}
     assert placement.neurons(net, "c").tolist() == [5, 6, 7]
     assert placement.synapses(net, "sb").tolist() == [(3 << 32) + 9, (4 << 32) + 8]
-    fewer = net.replace(projections=net.projections[1:2])
+    fewer = net.replace(projections=net.projections[1:2], ties=())
     assert place(fewer, reference())[0].synapses(fewer, "sb").tolist() == placement.synapses(net, "sb").tolist()
 
 
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ({"neurons": 10, "synapses": 17}, []),
+        ({"neurons": 10, "synapses": 23}, []),
         ({"neurons": 9}, ["SAL201 populations.s: 10 neurons with the others, 9 available"]),
         ({"neurons": 3}, ["SAL201 populations.b: 10 neurons with the others, 3 available"]),
         ({"neurons": 2}, ["SAL201 populations.a: 10 neurons with the others, 2 available"]),
-        ({"synapses": 10}, ["SAL201 projections.ac: 17 synapses with the others, 10 available"]),
+        ({"synapses": 10}, ["SAL201 projections.ac: 23 synapses with the others, 10 available"]),
         ({"neurons": 4, "synapses": 0, "rows": 1}, ["SAL201 populations.b", "SAL201 projections.aa"]),
     ],
 )

@@ -20,9 +20,10 @@ from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.traces import Average
 from salhw.description.windows import Window
 
-GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Connector, Stimulus, Probe)
+GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Connector, Stimulus, Probe, Average)
 KINDS = [pytest.param(cls, id=f"{group.section}-{name}") for group in GROUPS for name, cls in group.members.items()]
 FIELDS = [
     pytest.param(cls, name, mark, id=f"{group.section}-{kind}-{name}")
@@ -38,7 +39,7 @@ def ordinary(cls: type[Kind], dt: float) -> dict[str, Any]:
     fields: dict[str, Any] = {name: mark.at(mark.ordinary, dt) for name, mark in marks(cls)}
     for name, marker in structure(cls):
         if marker.names:
-            fields[name] = {"population": "a", "projection": "p"}[marker.names]
+            fields[name] = {"population": "a", "projection": "p", "trace": "t"}[marker.names]
         elif marker.example is not None:
             fields[name] = [[step * dt for step in train] for train in marker.example]
     for name, group in parts_of(cls):
@@ -50,11 +51,16 @@ def ordinary(cls: type[Kind], dt: float) -> dict[str, Any]:
 def network(cls: type[Kind], fields: dict[str, Any], dt: float) -> tuple[dict[str, Any], str]:
     """The data of a network with one item of a kind, and the item's path."""
     item = {"kind": cls.model_fields["kind"].default, **fields}
-    needs = cls.needs if issubclass(cls, Stimulus | Probe) else "bias"
+    needs = cls.needs if issubclass(cls, Stimulus | Probe | PlasticityRule) and cls.needs != "spikes" else "bias"
     cell = next(model for model in Neuron.members.values() if needs in model.offers)
     a: dict[str, Any] = {"name": "a", "size": 2, "neuron": cell(**ordinary(cell, dt))}
     p: dict[str, Any] = {"name": "p", "pre": "a", "post": "a", "weights": [[0.0, 0.5], [0.5, 0.0]]}
-    net: dict[str, Any] = {"name": "example", "dt": dt, "populations": [a], "projections": [p]}
+    boxcar = Average.members["Boxcar"]
+    of = "spikes" if needs == "rate" else "inputs"
+    t = {"name": "t", "population": "a", "of": of, "window": boxcar(**ordinary(boxcar, dt))}
+    net: dict[str, Any] = {"name": "example", "dt": dt, "populations": [a], "projections": [p], "traces": [t]}
+    if issubclass(cls, Average):
+        return net | {"traces": [t | {"window": item}]}, "traces.t.window"
     if issubclass(cls, Neuron):
         return net | {"populations": [a | {"neuron": item}]}, "populations.a"
     if issubclass(cls, Stimulus | Probe):

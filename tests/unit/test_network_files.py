@@ -220,7 +220,7 @@ def test_damaged_arrays_are_refused(tmp_path: Path, damage: Callable[[Path, Path
 
 ANNOTATIONS = {"title", "description", "default", "discriminator", "$defs", "$schema"}
 TYPES: dict[str, Any] = {"object": dict, "array": list, "string": str, "null": type(None), "number": (int, float)}
-TYPES["integer"] = int
+TYPES |= {"integer": int, "boolean": bool}
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
@@ -231,7 +231,7 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     for key, wanted in schema.items():
         match key:
             case "type":
-                good &= isinstance(value, TYPES[wanted]) and not isinstance(value, bool)
+                good &= isinstance(value, TYPES[wanted]) and isinstance(value, bool) == (wanted == "boolean")
             case "const":
                 good &= value == wanted
             case "enum":
@@ -262,6 +262,11 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
             case "additionalProperties":
                 assert wanted is False
                 good &= not isinstance(value, dict) or value.keys() <= schema["properties"].keys()
+            case "patternProperties":
+                known = value.items() if isinstance(value, dict) else ()
+                good &= all(fits(v, s, root) for k, v in known for p, s in wanted.items() if re.search(p, k))
+            case "propertyNames":
+                good &= not isinstance(value, dict) or all(fits(name, wanted, root) for name in value)
             case "properties":
                 known = value.items() if isinstance(value, dict) else ()
                 good &= all(fits(v, wanted[k], root) for k, v in known if k in wanted)

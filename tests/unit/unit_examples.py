@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,12 @@ from salhw import (
     LIF,
     AllToAll,
     Alpha,
+    Boxcar,
     Clamp,
     Current,
     Dense,
     Exponential,
+    ExponentialTrace,
     ExponentialWindow,
     Membrane,
     Network,
@@ -25,6 +28,7 @@ from salhw import (
     PairSTDP,
     Poisson,
     Population,
+    PredictiveRule,
     Projection,
     Rectangular,
     Source,
@@ -33,6 +37,10 @@ from salhw import (
     SpikeTimes,
     StateOccupancy,
     Target,
+    Teacher,
+    Tie,
+    Trace,
+    Traces,
     TriangularWindow,
     Weights,
     target,
@@ -67,13 +75,13 @@ def stdp(learning_rate: Any, **options: Any) -> PairSTDP:
 
 
 def everything() -> Network:
-    """Every neuron model, connectivity, kernel, stimulus and probe once."""
+    """Every neuron model, connectivity, kernel, stimulus, probe and average once."""
     return Network(
         name="everything",
         dt=0.5,
         populations=[
             Population(name="a", size=3, neuron=GLM(bias=[0.1, -0.2, 1 / 3], tau_ref=5.0)),
-            Population(name="b", size=2, neuron=LIF(bias=0.7, tau_ref=1.0)),
+            Population(name="b", size=2, neuron=LIF(bias=0.7, tau_ref=1.0, inputs={"far": 0.1})),
             Population(name="c", size=3, neuron=GLM(discretisation="exact")),
             Population(name="s", size=2, neuron=Source()),
         ],
@@ -86,18 +94,40 @@ def everything() -> Network:
                 weights=Sparse(post=[1, 0], pre=[0, 1], weight=[0.3, -0.1]),
                 kernel=Exponential(tau_syn=3.0, area=2.0),
                 delay=1.5,
+                into="far",
                 plasticity=[stdp([0.1, 0.2], update="run end"), stdp(0.1, update="every 20 ms", bounds=(-1, 1))],
             ),
             Projection(name="ac", pre="a", post="c", weights=OneToOne(weight=[0.1, 0.2, 0.3]), kernel=Alpha()),
-            Projection(name="cc", pre="c", post="c", weights=AllToAll(weight=-0.1)),
+            Projection(
+                name="cc",
+                pre="c",
+                post="c",
+                weights=AllToAll(weight=-0.1),
+                plasticity=PredictiveRule("potential", "potential", learning_rate=0.1),
+            ),
+            Projection(name="copy", pre="c", post="c", weights=AllToAll(weight=0.0)),
         ],
         stimuli=[
             Poisson("s", rate=[20.0, 30.0], stop=50.0),
             SpikeTimes("a", [[1.0, 2.5], [], [7.0]]),
             Clamp("c", state=[1, 0], neurons=[0, 2], start=10.0),
             Current("b", amplitude=0.4, start=5.0, stop=60.0),
+            Teacher("c", "potential", target=[0.1, 0.2, 0.3], gain=0.5),
         ],
-        probes=[Spikes("a"), Spikes("b"), Membrane("b", every=2.0), Weights("sb", every=10.0), StateOccupancy("a")],
+        probes=[
+            Spikes("a"),
+            Spikes("b"),
+            Membrane("b", every=2.0),
+            Weights("sb", every=10.0),
+            StateOccupancy("a"),
+            Traces("drive"),
+        ],
+        traces=[
+            Trace(name="drive", population="b", of="inputs.far", window=Boxcar(20.0)),
+            Trace(name="activity", population="s", of="spikes", window=ExponentialTrace(7.0)),
+            Trace(name="potential", population="c", of="inputs", window=ExponentialTrace(7.0)),
+        ],
+        ties=[Tie("copy", "cc", scale=2.0, transpose=True, every=3.0)],
     )
 
 
@@ -122,8 +152,10 @@ def one_or_each(*shape: int) -> st.SearchStrategy[Any]:
 def populations(draw: st.DrawFn, name: str, dt: float) -> Population:
     size = draw(st.integers(1, 4))
     steps = st.integers(1, 40).map(lambda k: k * dt)
-    glm = st.builds(GLM, bias=one_or_each(size), tau_ref=steps, discretisation=st.sampled_from(["logistic", "exact"]))
-    lif = st.builds(LIF, bias=one_or_each(size), tau_m=positive, tau_ref=steps, v_reset=st.floats(-2, 0.5))
+    common: dict[str, Any] = {"bias": one_or_each(size), "tau_ref": steps}
+    common["inputs"] = st.dictionaries(st.sampled_from(["basal", "apical", "x9"]), numbers)
+    glm = st.builds(GLM, discretisation=st.sampled_from(["logistic", "exact"]), **common)
+    lif = st.builds(LIF, tau_m=positive, v_reset=st.floats(-2, 0.5), **common)
     return Population(name=name, size=size, neuron=draw(glm | lif | st.just(Source())))
 
 
@@ -170,6 +202,33 @@ def projections(draw: st.DrawFn, name: str, chosen: list[Population], dt: float)
         ),
         delay=draw(st.integers(0, 9)) * dt,
         plasticity=draw(st.lists(rules(shape, dt), max_size=2)),
+        into=draw(st.sampled_from([None, *post.neuron.input_gains])),
+    )
+
+
+def predictions(names: list[str], dt: float) -> st.SearchStrategy[PredictiveRule]:
+    """Rules that read traces of these names."""
+    return st.builds(
+        PredictiveRule,
+        teacher=st.sampled_from(names),
+        prediction=st.sampled_from(names),
+        link=st.sampled_from(["logistic", "exponential"]),
+        learning_rate=numbers,
+        update=st.sampled_from(["spike", "run end", f"every {7 * dt} ms"]),
+        bounds=st.none() | st.just((-6.0, 6.0)),
+    )
+
+
+@st.composite
+def traces(draw: st.DrawFn, name: str, chosen: list[Population], dt: float) -> Trace:
+    p = draw(st.sampled_from(chosen))
+    of = ["membrane", "inputs", *(f"inputs.{name}" for name in p.neuron.input_gains)]
+    boxcar = st.integers(1, 40).map(lambda k: Boxcar(duration=k * dt))
+    return Trace(
+        name=name,
+        population=p.name,
+        of=draw(st.sampled_from(["spikes"] if isinstance(p.neuron, Source) else ["spikes", *of])),
+        window=draw(boxcar | st.builds(ExponentialTrace, tau=positive)),
     )
 
 
@@ -191,7 +250,26 @@ def networks(draw: st.DrawFn) -> Network:
             stimuli.append(Clamp(p.name, state=draw(st.integers(0, 1)), neurons=draw(st.none() | st.just([0]))))
     probes: list[Any] = [Spikes(p.name) for p in chosen if draw(st.booleans())]
     probes += [Weights(q.name, every=4 * dt) for q in linked if draw(st.booleans())]
-    return Network(name="random", dt=dt, populations=chosen, projections=linked, stimuli=stimuli, probes=probes)
+    averaged = [draw(traces(f"t{k}", chosen, dt)) for k in range(draw(st.integers(0, 2)))]
+    probes += [Traces(t.name, every=draw(st.none() | st.just(3 * dt))) for t in averaged if draw(st.booleans())]
+    for t in averaged:
+        if t.quantity != "spikes" and draw(st.booleans()):
+            size = next(p.size for p in chosen if p.name == t.population)
+            stimuli.append(Teacher(t.population, t.name, target=draw(one_or_each(size)), gain=draw(numbers)))
+    for k, q in enumerate(linked):
+        about = [t.name for t in averaged if t.population == q.post]
+        if about and isinstance(next(p.neuron for p in chosen if p.name == q.post), GLM) and draw(st.booleans()):
+            linked[k] = q.replace(plasticity=draw(predictions(about, dt)))
+    plain = [q for q in linked if not q.plasticity]
+    ties = [
+        Tie(q.name, o.name, scale=draw(numbers), every=draw(st.none() | st.just(2 * dt)))
+        for q, o in itertools.product(plain[:1], [q for q in linked if q.plasticity][:1])
+        if isinstance(o.weights, Dense) and (q.pre, q.post) == (o.pre, o.post)
+    ]
+    return Network(
+        name="random", dt=dt, populations=chosen, projections=linked, stimuli=stimuli, probes=probes, traces=averaged,
+        ties=ties,
+    )  # fmt: skip
 
 
 # ways to break a network --------------------------------------------------------------------------------------------
@@ -241,6 +319,7 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
             "SAL004",
             broken(*at, "neuron", "bias", to=[0.0] * (p.size - 1) + [float("inf")]),
         )
+        yield f"{path}.inputs.basal", "SAL004", broken(*at, "neuron", "inputs", to={"basal": float("nan")})
         yield f"{path}.bias", "SAL003", broken(*at, "neuron", "bias", to=[0.0] * (p.size + 1))
         yield f"{path}.tau_ref", "SAL008", broken(*at, "neuron", "tau_ref", to=1.5 * net.dt)
         yield f"{path}.tau_ref", "SAL008", broken(*at, "neuron", "tau_ref", to=1e-9 * net.dt)
@@ -254,6 +333,7 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for k, q in enumerate(net.projections):
         path, at = f"projections.{q.name}", ("projections", k)
         yield f"{path}.pre", "SAL009", broken(*at, "pre", to="nowhere")
+        yield f"{path}.into", "SAL009", broken(*at, "into", to="nowhere")
         yield f"{path}.delay", "SAL005", broken(*at, "delay", to=-net.dt)
         yield f"{path}.delay", "SAL008", broken(*at, "delay", to=0.5 * net.dt)
         yield f"{path}.kernel.tau_syn", "SAL005", broken(*at, "kernel", "tau_syn", to=0.0)
@@ -274,6 +354,10 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield f"{path}.weights.post[0]", "SAL005", broken(*at, "weights", to=below)
         for r in range(len(q.plasticity)):
             rule = f"{path}.plasticity" if len(q.plasticity) == 1 else f"{path}.plasticity[{r}]"
+            if isinstance(q.plasticity[r], PredictiveRule):
+                yield f"{rule}.teacher", "SAL009", broken(*at, "plasticity", r, "teacher", to="nobody")
+                yield f"{rule}.link", "SAL005", broken(*at, "plasticity", r, "link", to="linear")
+                continue
             yield f"{rule}.causal.tau", "SAL005", broken(*at, "plasticity", r, "causal", "tau", to=-1.0)
             yield f"{rule}.learning_rate", "SAL003", broken(*at, "plasticity", r, "learning_rate", to=np.zeros((9, 9)))
             yield f"{rule}.update", "SAL005", broken(*at, "plasticity", r, "update", to="every 0 ms")
@@ -294,8 +378,22 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 "SAL005",
                 broken("stimuli", k, "times", to=[np.array([net.dt, 0.0]), *s.times[1:]]),
             )
+    for k in range(len(net.ties)):
+        yield f"ties[{k}].to", "SAL009", broken("ties", k, "to", to="nowhere")
+        yield f"ties[{k}].every", "SAL008", broken("ties", k, "every", to=1.5 * net.dt)
+    for k, t in enumerate(net.traces):
+        yield f"traces.{t.name}.population", "SAL009", broken("traces", k, "population", to="nowhere")
+        yield f"traces.{t.name}.of", "SAL005", broken("traces", k, "of", to="inputs.")
+        if t.quantity != "spikes":
+            yield f"traces.{t.name}.of", "SAL009", broken("traces", k, "of", to="inputs.nowhere")
+        if isinstance(t.window, Boxcar):
+            yield (
+                f"traces.{t.name}.window.duration",
+                "SAL008",
+                broken("traces", k, "window", "duration", to=1.5 * net.dt),
+            )
     for k in range(len(net.probes)):
-        field = "projection" if isinstance(net.probes[k], Weights) else "population"
+        field = {Weights: "projection", Traces: "trace"}.get(type(net.probes[k]), "population")
         yield f"probes[{k}].{field}", "SAL009", broken("probes", k, field, to="nowhere")
 
 

@@ -33,9 +33,10 @@ def kernel(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propos
     path, written = place.part, place.item
     p = net.projection(path.removeprefix("projections.").removesuffix(".kernel"))
     beside = [other.kernel for other in net.projections if other.post == p.post and other.name != p.name]
+    tied = any(p.name in (tie.projection, tie.to) for tie in net.ties)  # copies would not follow other weights
     candidates = [*_like(written, beside, target), *_ranked(written, target, net.dt)]
     for changed, factor in candidates:
-        if changed != written:
+        if changed != written and (factor == 1.0 or not tied):
             scaled = {} if factor == 1.0 else with_weights_times(p, factor)
             yield edited(net, {path: changed, **scaled})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import ceil, floor
 from typing import Any
 
@@ -25,6 +25,8 @@ from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie
+from salhw.description.traces import Average
 from salhw.description.windows import Window
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.substrate.capabilities import Capability, Range
@@ -118,6 +120,8 @@ def clipped(net: Network, place: Place, entry: Range) -> Any:
     if grid is not None and value is not None:
         first, last = max(grid, ceil(low / net.dt - 1e-9)), floor(high / net.dt + 1e-9)
         return on_step(min(max(value / net.dt, first), last) * net.dt, net.dt, grid) if first <= last else None
+    if isinstance(value, Mapping):
+        return {name: float(np.clip(entry, low, high)) for name, entry in value.items()}
     if value is None or isinstance(value, str):
         return None
     return np.clip(value, low, high) if isinstance(value, np.ndarray) else float(np.clip(value, low, high))
@@ -198,7 +202,7 @@ def _asked(place: Place, relation: str, text: str) -> Any:
         value = tuple(value)
     if relation == "=":
         return value
-    if held is None or isinstance(held, str | tuple) or not isinstance(value, int | float):
+    if held is None or isinstance(held, str | tuple | Mapping) or not isinstance(value, int | float):
         return ...
     moved = np.minimum(held, value) if relation == "<=" else np.maximum(held, value)
     return moved if moved.ndim else float(moved)
@@ -234,8 +238,8 @@ def declared(net: Network, target: Target, place: Place) -> Capability:
     rules, windows = capability(target, found[1]) if found else ({}, {})
     for group, section in (
         (Neuron, target.neurons), (Kernel, target.kernels), (PlasticityRule, rules), (Window, windows),
-        (Probe, target.probes),
+        (Probe, target.probes), (Average, target.averages), (Tie, {"": target.ties or {}}),
     ):  # fmt: skip
         if isinstance(item, group):
-            return section.get(item.kind, {})
+            return section.get(getattr(item, "kind", ""), {})
     return {}

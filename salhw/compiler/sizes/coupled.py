@@ -115,7 +115,12 @@ def pair(net: Network) -> Pair | None:
         return None
     population, projection = net.populations[0], net.projections[0]
     neuron, rules = population.neuron, projection.plasticity
-    if type(neuron) is not GLM or population.size != 2 or not all(type(rule) is PairSTDP for rule in rules):
+    if (
+        type(neuron) is not GLM
+        or neuron.inputs
+        or population.size != 2
+        or not all(type(rule) is PairSTDP for rule in rules)
+    ):
         return None
     weights = values(projection.weights, *net.ends(projection.name))
     kappa, tau_ref = _kappa(projection, net.dt), in_steps(neuron.tau_ref, net.dt)

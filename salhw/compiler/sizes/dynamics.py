@@ -111,7 +111,8 @@ def _lasts(projection: Projection, dt: float) -> float:
 def _hazards(net: Network, projection: Projection, weight: float, span: float) -> FloatArray:
     """Of a spike, per ms, in every step of a PSP."""
     neuron = net.population(projection.post).neuron
-    drive = weight * projection.kernel.sample(net.dt, max(1, round(span / net.dt)))
+    gain = neuron.input_gains.get(projection.into or "", 1.0)
+    drive = gain * weight * projection.kernel.sample(net.dt, max(1, round(span / net.dt)))
     chance = _PROBABILITIES[neuron](neuron, drive, net.dt)
     return np.asarray(-np.log1p(-np.minimum(chance, 1.0 - 1e-16)) / net.dt)
 

@@ -45,7 +45,8 @@ def _incomplete(recording: Recording, example: examples.Example) -> str:
         if counts is None or counts.shape != (2, population.size):
             return f"no spike counts of {population.name}, two instances by {population.size} neurons"
     for probe in example.net.probes:
-        if probe.about not in kept[probe.kind]:
+        here = kept.get(probe.kind)
+        if probe.label not in recording.samples if here is None else probe.about not in here:
             return f"nothing recorded by the {probe.kind} probe"
     return ""
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, Milliseconds, PerNeuron
 from salhw.description.markers import Mark
-from salhw.description.neurons.neuron import Neuron
+from salhw.description.neurons.neuron import Inputs, Neuron
 
 Discretisation = Literal["logistic", "exact"]
 
@@ -24,6 +24,7 @@ class GLM(Neuron):
         tau_ref: absolute refractory period in ms, a whole number of time steps.
         discretisation: how a step of dt turns the hazard h into a probability: ``logistic`` h dt / (1 + h dt), the
             paper's simulations, or ``exact`` 1 - exp(-h dt). They meet as dt -> 0.
+        inputs: the gain of each named group of projections (``Projection.into``), such as ``{"apical": 0.02}``.
     """
 
     offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias", "decision"})
@@ -33,6 +34,7 @@ class GLM(Neuron):
     discretisation: Annotated[
         Discretisation, Mark("logistic", "exact", "forward", nearness=get_args(Discretisation))
     ] = "logistic"
+    inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @property
     def refractory_period(self) -> float:

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from salhw.description.fields import FloatArray, Milliseconds, Number, PerNeuron
 from salhw.description.markers import Mark
-from salhw.description.neurons.neuron import Neuron
+from salhw.description.neurons.neuron import Inputs, Neuron
 from salhw.diagnostics.wording import invalid, number
 
 
@@ -24,6 +24,7 @@ class LIF(Neuron):
         tau_m: membrane time constant in ms.
         tau_ref: absolute refractory period in ms, a whole number of time steps (at least one).
         v_rest, v_reset, v_thresh: potentials in any one unit (mV, or dimensionless).
+        inputs: the gain of each named group of projections (``Projection.into``), such as ``{"apical": 0.02}``.
     """
 
     offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias"})
@@ -34,6 +35,7 @@ class LIF(Neuron):
     v_rest: Annotated[Number, Mark(0.0, -0.5, np.inf)] = 0.0
     v_reset: Annotated[Number, Mark(0.0, -0.25, np.inf)] = 0.0
     v_thresh: Annotated[Number, Mark(1.0, 2.0, np.inf)] = 1.0
+    inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @model_validator(mode="after")
     def _reset_below_threshold(self) -> LIF:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, Number
 from salhw.description.kinds import Kind
+from salhw.description.markers import Mark, marks
+from salhw.diagnostics import LENGTH
+
+InputName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=LENGTH)]
+Inputs = Annotated[dict[InputName, Number], Mark({}, {"apical": 0.5}, 3, per="input", settable="always")]
+"""Named groups of projections onto a population (dendrites), each with a gain: what its synapses add up to is
+multiplied by it. Projections that go into no group have the gain 1."""
 
 
 class Neuron(Kind):
@@ -23,6 +32,12 @@ class Neuron(Kind):
     def refractory_period(self) -> float | None:
         """The absolute refractory period in ms; None for models without one."""
         return None
+
+    @property
+    def input_gains(self) -> Mapping[str, float]:
+        """The gain of each named input; none for models without a field that is marked ``per="input"``."""
+        tables = [getattr(self, name) for name, mark in marks(type(self)) if mark.per == "input"]
+        return {name: gain for table in tables for name, gain in table.items()}
 
     def steady_rate(self, drive: FloatArray, dt: float) -> FloatArray:
         """Spikes per ms under a constant ``drive`` (that of its stimuli, beside the bias) and no synaptic input, for

@@ -2,6 +2,17 @@
 
 from salhw.description.plasticity.constructors import SAL, AntiHebbian, Hebbian, WakeSleep
 from salhw.description.plasticity.pair_stdp import Pairing, PairSTDP
+from salhw.description.plasticity.predictive import Link, PredictiveRule
 from salhw.description.plasticity.rule import PlasticityRule
 
-__all__ = ["SAL", "AntiHebbian", "Hebbian", "PairSTDP", "Pairing", "PlasticityRule", "WakeSleep"]
+__all__ = [
+    "SAL",
+    "AntiHebbian",
+    "Hebbian",
+    "Link",
+    "PairSTDP",
+    "Pairing",
+    "PlasticityRule",
+    "PredictiveRule",
+    "WakeSleep",
+]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
 from salhw.description.fields import Number, PerSynapse
 from salhw.description.kinds import Kind
-from salhw.description.markers import Mark, Structure
+from salhw.description.markers import QUANTITIES, Mark, Structure
 from salhw.diagnostics.wording import invalid, shown
 
 _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
@@ -47,6 +47,10 @@ class PlasticityRule(Kind):
     """
 
     section = "plasticity"
+    needs: ClassVar[str] = "spikes"
+    """What the postsynaptic neurons have to offer (see Neuron.offers)."""
+    reads: ClassVar[frozenset[str]] = frozenset(QUANTITIES)
+    """What the traces that it names may be of. They are traces of the postsynaptic population."""
     common = ("learning_rate", "update", "bounds", "execution")
 
     if TYPE_CHECKING:
