@@ -301,8 +301,10 @@ def computed() -> float:
 
 
 def peak() -> int:
-    """Bytes that this process, or the largest of its children, has had at most."""
-    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    """Bytes that this process, or the largest of its children, has had at most. Its own are read where what its parent
+    had when it was started does not count."""
+    own = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return 1024 * max(int(own.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 if __name__ == "__main__":
