@@ -27,9 +27,6 @@ class Host(HostRules):
         self.rates = {
             k: initial(net, f"projections.{name}.{rule_name(p, k)}.learning_rate", instances) for k in self.rules
         }
-        bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
-        self.low = max((low for low, _ in bounds), default=-np.inf)
-        self.high = min((high for _, high in bounds), default=np.inf)
 
     def teach(self, address: Address, value: FloatArray) -> None:
         """Learn with a learning rate or an amplitude (B, S) from now on."""

@@ -20,6 +20,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces
 from salhw.description.stimuli import SpikeTimes, Teacher
 from salhw.description.ties import originals
@@ -107,11 +108,9 @@ def named_inputs(net: Network) -> dict[tuple[str, str | None], int]:
 
 def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
     ratio = dt / p.kernel.tau_syn
-    bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
-    lowest = max((low for low, _ in bounds), default=-np.inf)
-    highest = min((high for _, high in bounds), default=np.inf)
     renews = p.kernel.superposition == "last"
-    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, lowest, highest
+    bounds = narrowest_bounds(p.plasticity)
+    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds
 
 
 def _projections(net: Network) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from salhw.description.connectivity import count
 from salhw.description.network import Network
 from salhw.description.parts import Projection
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.capabilities import Range
@@ -55,9 +56,8 @@ def _round(
     net: Network, projection: Projection, step: float, low: int, high: int
 ) -> tuple[Projection, Diagnostic | None]:
     weights = projection.weights
-    bounds = [rule.bounds for rule in projection.plasticity if rule.bounds is not None]
-    least, most = max((b[0] for b in bounds), default=-np.inf), min((b[1] for b in bounds), default=np.inf)
-    if bounds:
+    least, most = narrowest_bounds(projection.plasticity)
+    if np.isfinite(least):
         low, high = max(low, ceil(least / step - 1e-9)), min(high, floor(most / step + 1e-9))
     if low > high:
         path, asked = f"projections.{projection.name}.plasticity.bounds", f"{number(least)}..{number(most)}"

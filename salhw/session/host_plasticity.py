@@ -18,6 +18,7 @@ from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP, PlasticityRule
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.windows import Window
 from salhw.session.recorder import Raster, following
 
@@ -126,6 +127,7 @@ class HostRules:
 
     def __init__(self, net: Network, projection: Projection, rules: Mapping[int, PairSTDP], instances: int) -> None:
         self._projection, self._dt, self._instances = projection, net.dt, instances
+        self.low, self.high = narrowest_bounds(projection.plasticity)
         ends, sizes = net.ends(projection.name), net.ends(projection.name)[:2]
         post, pre, position = synapses(projection.weights, *ends)
         self.rules = {k: HostRule(rule, post, pre, position, sizes, instances, net.dt) for k, rule in rules.items()}
@@ -168,10 +170,7 @@ class HostRules:
 
     def within_bounds(self, weights: FloatArray) -> FloatArray:
         """``weights``, clipped to the bounds of all rules of the projection."""
-        for rule in self._projection.plasticity:
-            if rule.bounds:
-                weights = np.clip(weights, *rule.bounds)
-        return weights
+        return np.clip(weights, self.low, self.high)
 
 
 def schedule(rule: PlasticityRule, dt: float) -> str:

@@ -15,6 +15,7 @@ from salhw.description.kinds import Kind
 from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.arguments import checked_duration, checked_progress
 from salhw.diagnostics.wording import nearest, number, one_of, shown
@@ -113,10 +114,9 @@ def _rules(p: Projection, rule: int, target: Target | None) -> Capability:
 def _weight_limits(p: Projection, target: Target | None) -> dict[str, Any]:
     """Weights that do not learn lie in the target's range; those that learn anywhere that learning may take them:
     within the bounds of their rules, or else in the range or where the target lets bounds be."""
-    bounds = [rule.bounds for rule in p.plasticity if rule.bounds is not None]
-    if bounds:
-        narrowest = Range(min=max(low for low, _ in bounds), max=min(high for _, high in bounds))
-        return {"allowed": narrowest, "limit": "the bounds of the rule"}
+    if any(rule.bounds is not None for rule in p.plasticity):
+        low, high = narrowest_bounds(p.plasticity)
+        return {"allowed": Range(min=low, max=high), "limit": "the bounds of the rule"}
     limits = _limits({} if target is None else target.projections, "weights", target)
     if limits and p.plasticity:
         reach = [_rules(p, k, target).get("bounds") for k in range(len(p.plasticity))]

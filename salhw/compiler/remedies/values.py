@@ -23,6 +23,7 @@ from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
@@ -129,10 +130,7 @@ def clipped(net: Network, place: Place, entry: Range) -> Any:
 
 def _bounds(item: Any) -> tuple[float, float]:
     """Within which all rules of a projection keep its weights, once they are within the target's range."""
-    bounds = (
-        [rule.bounds for rule in item.plasticity if rule.bounds is not None] if isinstance(item, Projection) else []
-    )
-    return max((b[0] for b in bounds), default=-np.inf), min((b[1] for b in bounds), default=np.inf)
+    return narrowest_bounds(item.plasticity if isinstance(item, Projection) else ())
 
 
 def mean(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:

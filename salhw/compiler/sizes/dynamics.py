@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, Neuron
+from salhw.description.neurons import GLM
 from salhw.description.parts import Projection
 from salhw.session.changes import Size
 
@@ -22,14 +23,13 @@ FADED = 0.01
 LONGEST = 20.0
 """The longest PSP that is looked at, in time constants."""
 
-Probability = Callable[[Neuron, FloatArray, float], FloatArray]
+Probability = Callable[[Any, FloatArray, float], FloatArray]
 _PROBABILITIES: ByKind[Probability] = ByKind("spike probability")
 """Spike probability per step, by neuron: of the mean neuron of a population, with this input, in steps of dt."""
 
 
 @_PROBABILITIES.register(GLM)
-def _glm(neuron: Neuron, drive: FloatArray, dt: float) -> FloatArray:
-    assert isinstance(neuron, GLM)
+def _glm(neuron: GLM, drive: FloatArray, dt: float) -> FloatArray:
     expected = np.exp(np.minimum(np.mean(neuron.bias) + drive, 500.0)) * dt / neuron.tau_ref
     if neuron.discretisation == "logistic":
         return np.asarray(expected / (1.0 + expected))

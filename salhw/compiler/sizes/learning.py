@@ -14,6 +14,7 @@ from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.session.changes import Size
 
 RUN = 1000.0
@@ -75,8 +76,7 @@ def beyond_bounds(before: Network, after: Network, name: str, seed: int) -> Iter
     """The share of weights that are outside the narrower of the bounds after ten seconds of learning, and then the mean
     distance of reciprocal weights, or the mean weight where there are none."""
     rules = [rule for net in (before, after) for rule in net.projection(name).plasticity]
-    bounds = [rule.bounds for rule in rules if rule.bounds is not None]
-    low, high = max(b[0] for b in bounds), min(b[1] for b in bounds)
+    low, high = narrowest_bounds(rules)
     path = f"projections.{name}"
     learned = [_learned(net.replace(probes=()), name, seed) for net in (before, after)]
     slack = 1e-9 * max(abs(low), abs(high))

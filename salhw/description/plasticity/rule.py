@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from math import inf
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
@@ -64,3 +66,9 @@ class PlasticityRule(Kind):
         """T of ``every T ms``, in ms; None for the other schedules."""
         match = _EVERY.fullmatch(self.update)
         return float(match[1]) if match else None
+
+
+def narrowest_bounds(rules: Iterable[PlasticityRule]) -> tuple[float, float]:
+    """The lowest and the highest weight within the bounds of all rules; infinite where none has any."""
+    bounds = [rule.bounds for rule in rules if rule.bounds is not None]
+    return max((low for low, _ in bounds), default=-inf), min((high for _, high in bounds), default=inf)
