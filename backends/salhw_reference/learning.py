@@ -152,15 +152,19 @@ def learn_on_spike(net, state, r, t, n):
 
 
 @inlined
+def partners_of(net, p, side, n):
+    """Where the synapses of neuron n lie, and whom they join it with: those onto it (side 0) or from it (side 1)."""
+    if side == 0:
+        return net.into[p, n], net.into[p, n + 1], net.pre
+    return net.out[p, n], net.out[p, n + 1], net.post
+
+
+@inlined
 def collect(net, state, r, side, t, n, several):
     """Add the spike of n to the pair sums of one branch: with its presynaptic partners (side 0) or its postsynaptic
     ones (side 1). The short loop is the usual case."""
     rule, window = net.rule[r], net.window[r, side]
-    p = rule.projection
-    if side == 0:
-        begin, end, partners = net.into[p, n], net.into[p, n + 1], net.pre
-    else:
-        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.post
+    begin, end, partners = partners_of(net, rule.projection, side, n)
     offset = rule.first_sum - rule.first_synapse
     if window.mode == BY_TABLE and window.first >= 0 and not several:
         own = state.last[n] if rule.pairing == RESTRICTED else -NEVER

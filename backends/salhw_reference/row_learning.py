@@ -13,18 +13,23 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
-from salhw_reference.learning import add_current, copy_weights, follow, mark, window_sum
+from salhw_reference.learning import add_current, copy_weights, follow, mark, partners_of, window_sum
 from salhw_reference.program import ON_SPIKE
 
 EPOCH = 256.0  # time constants: exp(256) times a trace is a number, and its inverse is, too
 
 
 @inlined
+def epoch_of(length):
+    """The steps of an epoch, of a window with this time constant in steps."""
+    return np.int64(np.ceil(EPOCH * length))
+
+
+@inlined
 def rise(net, r, side, t):
     """exp((t - begin) / tau) of the epoch that t lies in."""
     length = net.window[r, side].length
-    epoch = np.int64(np.ceil(EPOCH * length))
-    return np.exp((t % epoch) / length)
+    return np.exp((t % epoch_of(length)) / length)
 
 
 @helper
@@ -34,7 +39,7 @@ def renew_traces(net, vectors, t):
         for side in range(2):
             window = net.window[r, side]
             if window.mode == BY_TRACE:
-                epoch = np.int64(np.ceil(EPOCH * window.length))
+                epoch = epoch_of(window.length)
                 if t % epoch == 0:
                     fall = np.exp(-epoch / window.length)
                     for n in range(vectors.trace.shape[2]):
@@ -53,11 +58,7 @@ def partner_sum(net, state, vectors, r, side, t, self, partner, together, fall):
 def collect(net, state, vectors, r, side, t, n, fall):
     """Add the spike of n to the pair sums of one branch; see learning.collect."""
     rule, window = net.rule[r], net.window[r, side]
-    p = rule.projection
-    if side == 0:
-        begin, end, partners = net.into[p, n], net.into[p, n + 1], net.pre
-    else:
-        begin, end, partners = net.out[p, n], net.out[p, n + 1], net.post
+    begin, end, partners = partners_of(net, rule.projection, side, n)
     offset = rule.first_sum - rule.first_synapse
     shift, pairs = np.uint64(offset), state.pairs[side]
     if window.mode == BY_TRACE:

@@ -88,11 +88,10 @@ def step_neurons(net, state, vectors, drive):
     count = 0
     if net.integrating[0]:
         for n in range(len(net.kind)):
-            if net.kind[n] == INTEGRATE:
-                fires = integrate(net, state, n, state.bias[n] + drive[0, n] + vectors.input[n])
-                if fires:
-                    state.spikes[count] = n
-                    count += 1
+            leaky = net.kind[n] == INTEGRATE
+            if leaky and integrate(net, state, n, state.bias[n] + drive[0, n] + vectors.input[n]):
+                state.spikes[count] = n
+                count += 1
     draw(vectors.random, vectors.drawn)
     find_candidates(vectors)
     for word in range(len(vectors.hits)):
@@ -153,10 +152,6 @@ def refresh(net, state, vectors):
     """Make the inputs from the weights and the PSPs under way."""
     vectors.input[:] = 0.0
     state.current[:] = 0.0
-    vectors.varied[0] = 0
-    for gain in state.gain:
-        if gain != 1.0:
-            vectors.varied[0] = 1
     for p in range(len(net.psp)):
         for j in range(len(net.kind)):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:

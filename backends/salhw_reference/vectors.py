@@ -29,7 +29,7 @@ class Vectors(NamedTuple):
     hit: npt.NDArray[np.uint8]  # (N,) 1: the draw is below the bound; padded to whole words
     hits: npt.NDArray[np.uint64]  # the words
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
-    varied: IntArray  # (1,) 1: some gain is not 1
+    varied: IntArray  # (1,) 0: all gains are 1
 
 
 @inlined
@@ -41,8 +41,8 @@ def vectors_of(batch, b):
     )  # fmt: skip
 
 
-def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int]) -> Vectors:
-    """The vectors of a batch of networks at rest."""
+def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied: bool) -> Vectors:
+    """The vectors of a batch of networks at rest; ``varied``: the chips' synapses differ."""
     n, batch = len(net.kind), len(ids)
     bits, hit = np.zeros((batch, n), np.int32), np.zeros((batch, -(-n // 8) * 8), np.uint8)
     return Vectors(
@@ -56,7 +56,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int]) -> Vector
         hit=hit,
         hits=hit.view(np.uint64),
         trace=np.zeros((batch, len(net.rule), 2, n)),
-        varied=np.zeros((batch, 1), np.int64),
+        varied=np.full((batch, 1), varied, np.int64),
     )
 
 
