@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from size_coverage import KINDS, cases, measure
+from size_changes import KINDS, cases
+from size_coverage import measure
 
 FALSE_ALARM = 1e-3
 
