@@ -53,12 +53,12 @@ class RateError:
     highest: float
 
 
-_KNOWN: dict[str, dict[str, RateError]] = {}
+_KNOWN: dict[str, dict[str, RateError]] = {}  # by the hash of what rates depend on
 
 
 def rate_errors(net: Network) -> dict[str, RateError]:
-    """Of each population of sampling neurons that has input. Simulated once for all networks of a process that differ in
-    nothing that rates depend on."""
+    """Of each population of sampling neurons that has input. A process simulates networks once that differ in nothing
+    that rates depend on."""
     static = [p.replace(plasticity=()) for p in net.projections]
     net = net.replace(name="rates", projections=static, probes=(), ties=())
     if net.content_hash not in _KNOWN:
