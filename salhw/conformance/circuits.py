@@ -82,7 +82,7 @@ def apportioned(lab: Lab, need: FloatArray) -> IntArray:
     if room < len(need) * REPLICATES:
         return np.full(len(need), max(1, room // len(need)))
     spare = room // REPLICATES - len(need)
-    return REPLICATES * (1 + np.floor(spare * need / need.sum()).astype(int))
+    return np.asarray(REPLICATES * (1 + np.floor(spare * need / need.sum())), dtype=np.int64)
 
 
 def instances(size: int, wanted: int = REPLICATES) -> int:
