@@ -49,4 +49,4 @@ def pythons(session: nox.Session) -> None:
     if not Path(str(where).strip()).is_relative_to(session.virtualenv.location):
         session.error(f"not the wheel, but {where}")
     tests = session.posargs or [f"tests/{name}" for name in FOLDERS]
-    session.run("python", "-m", "pytest", "--numprocesses=auto", "--dist=loadfile", *tests)
+    session.run("python", "-m", "pytest", "--numprocesses=auto", "--dist=loadfile", "-m", "not slow", *tests)

@@ -139,8 +139,9 @@ class Regression:
         parts = np.array_split(np.arange(len(self.posts)), max(1, min(workers, len(self.posts))))
         shares = [_Share(self.only(part), beta[self.coefficients.those_of(part)], information) for part in parts]
         with ThreadPoolExecutor(workers) as pool:
+            each = pool.map if len(shares) > 1 else map  # a thread to itself would take longer to start than to work
             for where, block in self.blocks(steps):
-                list(pool.map(lambda share: share.add(where, block), shares))  # noqa: B023  # waits for all
+                list(each(lambda share: share.add(where, block), shares))  # noqa: B023  # waits for all
         value, gradient = (np.concatenate([getattr(s, name) for s in shares]) for name in ("value", "gradient"))
         return value, gradient, [gram.whole() for share in shares for gram in share.grams]
 

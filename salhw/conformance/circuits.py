@@ -28,6 +28,7 @@ from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Capability, Range
 
 NEURONS = 1024  # in one network, at most
+UNCONNECTED = 4096  # of neurons without synapses
 
 
 # ---------------------------------------------------------------- what the target declares
@@ -72,6 +73,16 @@ def copies(lab: Lab, neurons: int, synapses: int = 0, most: int = NEURONS) -> in
         if each and name in lab.target.resources:
             room.append((lab.target.resources[name] - 1) // each)
     return max(1, min(room))
+
+
+def apportioned(lab: Lab, need: FloatArray) -> IntArray:
+    """The sizes of populations without synapses in one network, so that each has observed ``need`` neuron steps after
+    about the same time: multiples of REPLICATES, or equal where the target is too small for that."""
+    room = copies(lab, 1, most=UNCONNECTED)
+    if room < len(need) * REPLICATES:
+        return np.full(len(need), max(1, room // len(need)))
+    spare = room // REPLICATES - len(need)
+    return np.asarray(REPLICATES * (1 + np.floor(spare * need / need.sum())), dtype=np.int64)
 
 
 def instances(size: int, wanted: int = REPLICATES) -> int:

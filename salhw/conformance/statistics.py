@@ -10,6 +10,7 @@ is STANDARD_ERRORS standard errors wide, which is how ``observations`` sizes a m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, pi, sqrt
 
@@ -136,3 +137,12 @@ def groups(values: FloatArray, count: int = REPLICATES) -> FloatArray:
     size = max(1, len(values) // count)
     kept = values[: size * (len(values) // size)]
     return np.asarray(kept.reshape(-1, size, *values.shape[1:]).sum(axis=1), dtype=np.float64)
+
+
+def replicates(quantities: Sequence[npt.NDArray[np.generic]]) -> FloatArray:
+    """The means of neighbours in REPLICATES groups of each quantity, or of as many as its fewest observations make:
+    (replicate, quantity), for ``equivalent``."""
+    observed = [np.asarray(each, dtype=np.float64).reshape(-1) for each in quantities]
+    means = [groups(each) / max(1, len(each) // REPLICATES) for each in observed]
+    count = min(REPLICATES, *map(len, means))
+    return np.stack([each[:count] for each in means], axis=1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,12 @@ def sample_steps(net: Network, start: int, stop: int) -> Samples:
     """The samples of a run."""
     periods = ((probe.projection, in_steps(probe.every, net.dt) or 1) for probe in only(net.probes, Weights))
     return Samples(start, stop, tuple(periods))
+
+
+@cache
+def version(package: str) -> str:
+    """The version of an installed package; its metadata are read once, since every session tells them."""
+    return metadata.version(package)
 
 
 def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:

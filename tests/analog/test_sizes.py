@@ -22,6 +22,7 @@ from salhw import (
     Spikes,
 )
 from salhw.diagnostics import Diagnostic
+from salhw_brainscales2 import estimate
 from salhw_brainscales2.estimate import rate_errors
 from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.psp import psp
@@ -132,6 +133,19 @@ def test_written_biases_act_as_described_ones() -> None:
     same, other = counts(-2.0, None), counts(0.5, -2.0)
     error = np.sqrt((same.var() + other.var()) / same.size + 1e-9)
     assert abs(same.mean() - other.mean()) < 4 * error
+
+
+def test_rates_are_simulated_once_for_networks_that_share_them() -> None:
+    """Rules and probes change no rate that is estimated; a bias does."""
+    net = pairs([0.3, -0.2], bias=-0.7)
+    (p,) = net.projections
+    same = net.replace(name="other", projections=[p.replace(plasticity=())], probes=[])
+    before = len(estimate._KNOWN)
+    told = rate_errors(net)
+    assert rate_errors(same) == told
+    assert len(estimate._KNOWN) == before + 1
+    assert rate_errors(pairs([0.3, -0.2], bias=-0.6)) != told
+    assert len(estimate._KNOWN) == before + 2
 
 
 def held(k: int, seconds: float, *, chips: int = 0) -> None:

@@ -65,12 +65,15 @@ TARGETS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", sorted({*TARGETS} - {"auto"}))
 def test_the_reference_passes(name: str) -> None:
-    report = run(ReferenceBackend(), TARGETS[name], checks=INTERFACE)
+    """With "auto" it is ``test_whole_suite`` that runs every check. What is drawn in another process depends on no
+    algorithm: there, and on the target whose chips differ, once more here."""
+    checks = [check for check in INTERFACE if check != ELSEWHERE or name == "analogue"]
+    report = run(ReferenceBackend(), TARGETS[name], checks=checks)
     assert [(c.name, c.reason) for c in report.checks if c.outcome not in ("pass", "unsupported")] == []
-    if name in ("auto", "time-driven"):
-        assert report.counts == {"pass": len(INTERFACE)}
+    if name == "time-driven":
+        assert report.counts == {"pass": len(checks)}
 
 
 def test_the_same_chip_in_another_process() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import mutation_table
 import pytest
@@ -26,9 +27,10 @@ def test_the_docs_name_every_mutant_and_what_catches_it() -> None:
 
 def test_the_quick_profile_passes_in_time() -> None:
     """All of it on the reference; 20 s on 2 cores is what the issue allows, with warm caches."""
+    began = time.process_time()  # what others do on this machine must not fail the test
     report = run("reference", profile="quick", seed=3)
     assert [c.name for c in report.checks if c.outcome != "pass"] == []
-    assert sum(c.seconds for c in report.checks) < 60.0  # a busy machine must not fail the test; 9 s when idle
+    assert time.process_time() - began < 40.0  # 20 s on each of 2 cores; 9 s in all when idle
 
 
 @pytest.mark.slow

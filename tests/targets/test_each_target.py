@@ -7,8 +7,14 @@ import pytest
 import salhw
 from salhw.conformance import run
 
+# In this Python the suite runs the same check on the same targets elsewhere: test_whole_suite, test_conformance_nest,
+# test_conformance_brainscales2.
+HELD = ("reference", "nest", "brainscales2")
 
-@pytest.mark.parametrize("name", sorted(salhw.targets()))
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.pythons] * (name in HELD)) for name in sorted(salhw.targets())]
+)
 def test_what_is_declared_runs(name: str) -> None:
     """The suite's check that runs one of each thing that a target declares, by the real simulator."""
     (check,) = run(name, checks=["declared-runs"]).checks

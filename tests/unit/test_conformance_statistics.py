@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import salhw
+from salhw.conformance.circuits import UNCONNECTED, apportioned
+from salhw.conformance.runner import laboratory
 from salhw.conformance.statistics import (
     FALSE_ALARM,
     LEVEL,
@@ -16,6 +19,7 @@ from salhw.conformance.statistics import (
     groups,
     observations,
     pairs_needed,
+    replicates,
     total_variation,
 )
 
@@ -122,3 +126,29 @@ def test_groups_sum_neighbours() -> None:
     np.testing.assert_array_equal(groups(np.arange(10.0), 5), [1.0, 5.0, 9.0, 13.0, 17.0])
     assert groups(np.ones((130, 2)), 64).shape == (65, 2)
     np.testing.assert_array_equal(groups(np.arange(3.0), 64), [0.0, 1.0, 2.0])
+
+
+def test_replicates_are_means_over_all_that_was_observed() -> None:
+    """Of populations of different sizes, multiples of REPLICATES; of fewer neurons, one for each."""
+    many, few = np.arange(3.0 * REPLICATES), np.arange(1.0 * REPLICATES)
+    sample = replicates([many, few])
+    assert sample.shape == (REPLICATES, 2)
+    np.testing.assert_allclose(sample.mean(axis=0), [many.mean(), few.mean()])
+    np.testing.assert_allclose(sample[0], [1.0, 0.0])
+    np.testing.assert_array_equal(replicates([np.arange(5), np.arange(7)]), np.stack([np.arange(5.0)] * 2, axis=1))
+
+
+@pytest.mark.parametrize("room", [3, 100, 130, 1000, 10**6])
+def test_populations_get_neurons_by_what_they_need(room: int) -> None:
+    """They fit the target, beside one source; the time that the neediest takes is within a tenth of the least that so
+    many neurons can take, where there are many."""
+    target = salhw.target("reference")
+    lab = laboratory("reference", target.replace(resources=target.resources | {"neurons": room + 1}))
+    need = np.array([3.0e7, 8.0e6])
+    size = apportioned(lab, need)
+    most = min(room, UNCONNECTED)
+    assert size.min() >= 1
+    assert size.sum() <= most
+    assert (size % REPLICATES == 0).all() or most < len(need) * REPLICATES
+    if room >= 1000:
+        assert (need / size).max() < 1.1 * need.sum() / (most - most % REPLICATES)

@@ -6,10 +6,10 @@ from math import ceil
 
 import numpy as np
 
-from salhw.conformance.circuits import copies
+from salhw.conformance.circuits import apportioned
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
-from salhw.conformance.statistics import equivalent, groups, observations
+from salhw.conformance.statistics import equivalent, observations, replicates
 from salhw.conformance.verdict import by_test
 from salhw.description.network import Network
 from salhw.description.neurons import Source
@@ -26,20 +26,22 @@ def poisson_rate(lab: Lab) -> Evidence:
     Passes a target beyond the declared relative error (poisson_rate) with at most 1e-4; fails a right one with less
     than 1e-6.
     """
-    margin, size = lab.accuracy("poisson_rate"), copies(lab, len(RATES), most=512)
+    margin = lab.accuracy("poisson_rate")
     expected = -np.expm1(-np.array(RATES) * lab.dt / 1000.0)
-    need = observations(margin, 1.0) / expected.min() * lab.scale
-    steps = ceil(need / size)
+    need = observations(margin, 1.0) / expected * lab.scale
+    sizes = apportioned(lab, need)
+    steps = ceil((need / sizes).max())
     net = Network(
         name="poisson",
         dt=lab.dt,
-        populations=[Population(name=f"at_{r:g}", size=size, neuron=Source()) for r in RATES],
+        populations=[
+            Population(name=f"at_{r:g}", size=int(n), neuron=Source()) for r, n in zip(RATES, sizes, strict=True)
+        ],
         stimuli=[Poisson(f"at_{r:g}", r) for r in RATES],
     )
     with lab.open(net) as session:
         counts = session.run(steps * lab.dt).counts
-    each = np.stack([counts[f"at_{r:g}"].reshape(-1).astype(float) for r in RATES], axis=1)
-    sample = groups(each) / max(1, len(each) // 64) / steps
+    sample = replicates([counts[f"at_{r:g}"] for r in RATES]) / steps
     result = equivalent(sample, expected, margin, expected)
     hint = "a wrong unit (kHz, per step), or more than one spike per step"
     return by_test(result, f"rate of {RATES[result.worst]:g} Hz", hint, unit="relative")

@@ -7,10 +7,10 @@ from math import ceil
 
 import numpy as np
 
-from salhw.conformance.circuits import NEURONS, copies, declared_range, discretisations, glm
+from salhw.conformance.circuits import apportioned, copies, declared_range, discretisations, glm
 from salhw.conformance.lab import CHIPS, Lab
 from salhw.conformance.model import Evidence, Figure, check
-from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, observations
+from salhw.conformance.statistics import Equivalence, equivalent, observations, replicates
 from salhw.conformance.verdict import by_test
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
@@ -52,9 +52,8 @@ def transfer_function(lab: Lab) -> Evidence:
 def measured_rates(lab: Lab, bias: FloatArray, discretisation: Discretisation, margin: float) -> FloatArray:
     """Rates in Hz (replicate, bias): one population per bias, the larger the more spikes the margin takes, or the more
     neurons where these differ."""
-    room = copies(lab, 1, most=NEURONS)
     if lab.varies:
-        instances, steps = CHIPS * lab.scale, 50 * TAU_REF
+        room, instances, steps = copies(lab, 1), CHIPS * lab.scale, 50 * TAU_REF
         pilot = counted(lab, bias, discretisation, [PILOT] * len(bias), CHIPS, steps)
         need = np.array([observations(margin, float(c.std() / max(c.mean(), 1e-9))) for c in pilot]) / CHIPS
         size = np.ceil(need * min(1.0, (room - len(bias)) / need.sum())).astype(int)
@@ -63,11 +62,9 @@ def measured_rates(lab: Lab, bias: FloatArray, discretisation: Discretisation, m
         interval = TAU_REF - 1 + 1 / p
         spread = np.sqrt(1 - p) / p / interval  # coefficient of variation: geometric beyond the refractory period
         need = np.array([observations(margin, s, least=1000) for s in spread]) * interval * lab.scale
-        size = np.maximum(REPLICATES, np.floor((room - len(bias) * REPLICATES) * need / need.sum())).astype(int)
+        size = apportioned(lab, need)
         instances, steps = 1, ceil(float((need / size).max()))
-    means = [groups(c.reshape(-1).astype(float)) / (c.size // REPLICATES)
-             for c in counted(lab, bias, discretisation, size, instances, steps)]  # fmt: skip
-    return np.stack([each[:REPLICATES] for each in means], axis=1) / (steps * lab.dt / 1000.0)
+    return replicates(counted(lab, bias, discretisation, size, instances, steps)) / (steps * lab.dt / 1000.0)
 
 
 def counted(
