@@ -22,7 +22,8 @@ def divergence(sample: FloatArray, reference: FloatArray, margin: float) -> Diff
     its level. *Beyond*: E_p[g] + 1 - E_q[exp g] is at most D_KL for any g (Nguyen, Wainwright and Jordan 2010, IEEE
     Trans. Inf. Theory 56:5847) and linear in both, so that it is a mean, of which a t-test shows that it is beyond.
     g = log p/q comes from one half of the replicates, the mean from the other; both halves have their turn
-    (Bonferroni). That takes four replicates on a side. What noise adds on average is taken off the deviation alone.
+    (Bonferroni). That takes four replicates on a side. What noise adds on average, to second order, is taken off the
+    deviation alone, and what that scatters is part of its error.
 
     Raises:
         ValueError: a state in which the reference never is: the divergence is then not finite.
@@ -35,16 +36,18 @@ def divergence(sample: FloatArray, reference: FloatArray, margin: float) -> Diff
     raw = _divergence(p, q)
     slope = np.log(np.where(p > 0.0, p, q) / q), p / q
     variances = _mean_variance(sample), _mean_variance(reference)
-    noise = 0.5 * float((variances[0] / np.where(p > 0.0, p, q) + variances[1] * p / q**2).sum())
+    squares = variances[0] / np.where(p > 0.0, p, q) + variances[1] * p / q**2
+    noise, of_noise = 0.5 * float(squares.sum()), math.sqrt(0.5 * float(squares @ squares))
     error = math.hypot(_error(sample @ slope[0]), _error(reference @ slope[1]))
-    deviation, freedom = max(0.0, raw - noise), float(_freedom(sample, reference))
+    deviation, told = max(0.0, raw - noise), math.hypot(error, of_noise)
+    freedom = float(_freedom(sample, reference))
     root, of_root = math.sqrt(raw), error / (2.0 * math.sqrt(raw)) if raw > 0.0 else 0.0
     if of_root == 0.0:
         inside = raw <= margin
-        return Difference(deviation, error, margin, float(not inside), float(inside), 0, 1.0)
+        return Difference(deviation, told, margin, float(not inside), float(inside), 0, 1.0)
     within = float(stats.t.sf((math.sqrt(margin) - root) / of_root, freedom))
     more = more_of_distance(math.sqrt(deviation), of_root, freedom, math.sqrt(noise), math.sqrt(margin))
-    return Difference(deviation, error, margin, within, _beyond(sample, reference, margin), 0, more)
+    return Difference(deviation, told, margin, within, _beyond(sample, reference, margin), 0, more)
 
 
 def _beyond(sample: FloatArray, reference: FloatArray, margin: float) -> float:

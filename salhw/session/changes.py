@@ -12,6 +12,8 @@ from salhw.diagnostics.wording import shortened_list
 
 Origin = Literal["exact", "theory", "reference"]
 """Where a size comes from: arithmetic, the theory of coupled neurons, or a short run of both on the reference."""
+ROUNDING = 1e-6
+"""The share of a quantity below which a difference is none: weights that stand still have seven digits."""
 MOST = 6
 """The most quantities that are named of those that do not move."""
 
@@ -39,8 +41,9 @@ class Size:
 
     @property
     def moves(self) -> bool:
-        """Whether the change makes any difference to the quantity, or may make one."""
-        return self.written != self.changed or self.error > 0.0
+        """Whether the change makes, or may make, a difference to the quantity that is more than rounding."""
+        difference = abs(self.changed - self.written) + self.error
+        return difference > ROUNDING * max(abs(self.written), abs(self.changed))
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
