@@ -40,10 +40,10 @@ from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from salhw.comparison import Comparison, Who
+    from salhw.comparison import Comparison, compare
 
 __version__ = "0.1.0"
 
@@ -80,50 +80,18 @@ def run(
         return session.run(duration)
 
 
-def compare(
-    net: Network,
-    targets: str | Sequence[str | Target] = "all",
-    *,
-    duration: float,
-    seed: int = 0,
-    instances: int | None = None,
-    chips: Who | Mapping[str, Who] | None = None,
-    calibrations: Mapping[str, Calibration] | None = None,
-    fit: bool = True,
-    keep: Sequence[str] = (),
-    margin: Mapping[str, float] | None = None,
-    out: str | Path | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> Comparison:
-    """Run a network on several targets, and say of each quantity whether the target does what the reference does.
+def __getattr__(name: str) -> Callable[..., Comparison]:
+    """``compare``, imported when it is asked for: it knows of everything else, statistics and pictures included."""
+    if name == "compare":
+        from salhw.comparison import compare
 
-    Targets run one after the other. One that is not installed, refuses the network or breaks is told in its outcome and
-    stops nothing.
+        return compare
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    Args:
-        targets: ``all`` that are installed, or a list of names or Targets.
-        duration: of every run, in ms of biological time.
-        seed: of the reference; the targets run with ``seed ^ 1``, so that their noise is their own.
-        instances: of each target (16 by default), and four times as many of the reference. Where chips differ, each is
-            a chip of its own. A single one is cut into 16 stretches of time.
-        chips: ids of chips of wafer 0, or Chips, for all targets whose chips differ; or these by target.
-        calibrations: by target; it then runs on the chips that were calibrated.
-        fit: whether a network is changed as little as a target needs, see ``salhw.fit``.
-        keep: paths that ``fit`` leaves alone.
-        margin: how far a target may be off, by quantity; ``salhw.comparison.QUANTITIES`` has them all.
-        out: a folder, in which the recording of each target is saved as it ends, the comparison with them, and pictures
-            and a page at the end.
-        progress: is called with the share that is done.
 
-    Raises:
-        SalhwError: arguments that cannot be used; the reference cannot hold the network; ``out`` cannot be written to.
-    """
-    from salhw.comparison import compare as compare_all
-
-    return compare_all(
-        net, targets, duration=duration, seed=seed, instances=instances, chips=chips, calibrations=calibrations,
-        fit=fit, keep=keep, margin=margin, out=out, progress=progress,
-    )  # fmt: skip
+def __dir__() -> list[str]:
+    """With ``compare``, which is there when it is asked for."""
+    return [*globals(), "compare"]
 
 
 __all__ = [

@@ -145,7 +145,7 @@ def _print(result: Comparison, out: Path) -> None:
     print_overview(result)
     rows: list[list[str | Text]] = []
     sections: dict[int, str] = {}
-    for outcome in result.outcomes:
+    for outcome in (result.reference, *result.outcomes):
         sections |= {len(rows): _heading(outcome)} if outcome.rows else {}
         for row in outcome.rows:
             measured, reference = wording.values(row)
@@ -158,7 +158,7 @@ def _print(result: Comparison, out: Path) -> None:
     for outcome in result.outcomes:
         for line in _remarks(outcome, result):
             print_wrapped(line, width(), "  ")
-    if any(outcome.rows for outcome in result.outcomes):
+    if rows:
         print_wrapped(wording.error_rates(result), width())
     print_wrapped(f"In {out}: the page {PAGE}, pictures, recordings and comparison.json.", width())
 

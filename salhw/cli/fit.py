@@ -66,5 +66,5 @@ def _print(made: Fitted) -> None:
         typer.echo("")
         print_wrapped(f"{change.path}: {change.written} -> {change.changed}", columns, "  ")
         print_wrapped(f"  because {change.because}", columns, "    ")
-        for size in change.sizes:
-            print_wrapped(f"  {size}", columns, "    ")
+        for effect in change.effects:
+            print_wrapped(f"  {effect}", columns, "    ")

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from salhw.comparison.exact import Divergence
 from salhw.comparison.judge import Row, Verdict
 from salhw.comparison.measures import Run
 from salhw.conformance.differences import FAMILY
@@ -69,7 +68,7 @@ class Outcome:
         instances, chips: how many ran, and on which chips; no chips where they do not differ.
         changes, predicted: what ``fit`` changed, and how much that matters.
         approximations: what the compile report names.
-        rows, divergences: what was measured.
+        rows: what was measured; of the reference what theory knows of it.
         gaps: of every plastic projection that has reciprocal synapses.
     """
 
@@ -83,7 +82,6 @@ class Outcome:
     predicted: tuple[Predicted, ...] = ()
     approximations: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
-    divergences: tuple[Divergence, ...] = ()
     gaps: tuple[Gap, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -179,7 +177,7 @@ class Comparison:
 
 def _outcome(entry: Mapping[str, Any]) -> Outcome:
     """What ``as_dict`` wrote of one target."""
-    parts: dict[str, type] = {"rows": Row, "predicted": Predicted, "divergences": Divergence, "gaps": Gap}
+    parts: dict[str, type] = {"rows": Row, "predicted": Predicted, "gaps": Gap}
     rest = {name: value for name, value in entry.items() if name not in (*parts, "verdict")}
     listed = {name: tuple(value) for name, value in rest.items() if isinstance(value, list)}
     return Outcome(**rest | listed | {name: tuple(cls(**each) for each in entry[name]) for name, cls in parts.items()})

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from salhw.comparison.comparison import Comparison, Gap, Outcome, Predicted
-from salhw.comparison.exact import divergences
+from salhw.comparison.comparison import Comparison, Gap, Outcome
+from salhw.comparison.exact import beside_theory
 from salhw.comparison.judge import judged
-from salhw.comparison.measures import Measure, Run, asymmetry, measures, stretches, trajectory
+from salhw.comparison.measures import Run, asymmetry, measures, stretches, trajectory
+from salhw.comparison.predictions import Side, predictions
 from salhw.comparison.quantities import checked_margins
 from salhw.comparison.running import Ran, Task, executed, status_of
 from salhw.description.network import Network
@@ -20,7 +21,6 @@ from salhw.diagnostics.wording import shown
 from salhw.io.files import folder
 from salhw.registry import resolve, targets
 from salhw.session.calibration import Calibration
-from salhw.session.changes import Change, Size
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -48,10 +48,28 @@ def compare(
     out: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
-    """See ``salhw.compare``.
+    """Run a network on several targets, and say of each quantity whether the target does what the reference does.
+
+    Targets run one after the other. One that is not installed, refuses the network or breaks is told in its outcome and
+    stops nothing.
+
+    Args:
+        targets: ``all`` that are installed, or a list of names or Targets.
+        duration: of every run, in ms of biological time.
+        seed: of the reference; the targets run with ``seed ^ 1``, so that their noise is their own.
+        instances: of each target (16 by default), and four times as many of the reference. Where chips differ, each is
+            a chip of its own. A single one is cut into 16 stretches of time.
+        chips: ids of chips of wafer 0, or Chips, for all targets whose chips differ; or these by target.
+        calibrations: by target; it then runs on the chips that were calibrated.
+        fit: whether a network is changed as little as a target needs, see ``salhw.fit``.
+        keep: paths that ``fit`` leaves alone.
+        margin: how far a target may be off, by quantity; ``salhw.comparison.QUANTITIES`` has them all.
+        out: a folder, in which the recording of each target is saved as it ends, the comparison with them, and pictures
+            and a page at the end.
+        progress: is called with the share that is done.
 
     Raises:
-        SalhwError: see there.
+        SalhwError: arguments that cannot be used; the reference cannot hold the network; ``out`` cannot be written to.
     """
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     checked_duration(duration, net.dt)
@@ -64,8 +82,8 @@ def compare(
 
     first = Task(REFERENCE, resolve(REFERENCE), number * MORE)
     base = executed(net, first, seed=seed, fitting=False, progress=share.part(0), **settings)  # as it is written
-    states = tuple(divergences(net, measures(base.run, net, stretches([base.run])), None))
-    reference = replace(_ran(REFERENCE, base), divergences=states)
+    own, theory = beside_theory(net, measures(base.run, net, stretches([base.run])))
+    reference = replace(_ran(REFERENCE, base), rows=judged(theory, own, margins))
     result = Comparison(net.name, duration, seed, reference, (), margins, runs={REFERENCE: base.run})
     _keep(result, REFERENCE, place)
     for k, task in enumerate(tasks):
@@ -198,32 +216,13 @@ def _held(net: Network, task: Task, ran: Ran, base: Ran, margins: Mapping[str, f
     """What ran on a target, held against the reference."""
     cut = stretches((ran.run, base.run))
     mine, theirs = (measures(run, net, cut) for run in (ran.run, base.run))
+    states, theory = beside_theory(net, mine)
+    target, reference = Side(ran.run, ran.fitted.network, mine), Side(base.run, net, theirs)
     return replace(
         _ran(task.label, ran),
-        rows=judged(theirs, mine, margins),
-        divergences=tuple(divergences(net, mine, theirs)),
-        predicted=tuple(_beside(change, size, mine, theirs) for change in ran.fitted.changes for size in change.sizes),
+        rows=judged([*theirs, *theory], [*mine, *states], margins),
+        predicted=tuple(predictions(ran.fitted, target, reference)),
     )
-
-
-MEASURED = {"rate": "rate", "drift": "drift", "gap drift": "gap_drift", "weight noise": "weight_noise"}
-"""What ``fit`` predicts, and what measures it: the mean over its elements."""
-
-
-def _beside(change: Change, size: Size, mine: list[Measure], theirs: list[Measure]) -> Predicted:
-    """A size that ``fit`` predicted, with what was measured of that quantity at that part of the network."""
-    quantity = MEASURED.get(size.quantity)
-    means = [
-        [m.values.mean(axis=1) for m in sample if m.quantity == quantity and f"{size.path}.".startswith(f"{m.path}.")]
-        for sample in (mine, theirs)
-    ]
-    difference = error = None
-    if all(means):
-        here, there = (sample[0] for sample in means)
-        difference = float(here.mean() - there.mean())
-        if min(len(here), len(there)) > 1:
-            error = float((here.var(ddof=1) / len(here) + there.var(ddof=1) / len(there)) ** 0.5)
-    return Predicted(str(change), **size.as_dict(), measured=difference, measured_error=error)
 
 
 def _keep(result: Comparison, label: str, place: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,21 +16,10 @@ from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.parts import Projection
-from salhw.theory import distribution, kl_divergence, stdd
+from salhw.theory import distribution, stdd
 
 MOMENTS = 5
 """Moments of a run at which the theory of two learning neurons is evaluated."""
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """D_KL in nats of the states that a group of neurons takes, from the ``against`` ones: ``Boltzmann``, or those on
-    the ``reference``; with its standard error. The bias of finite data is taken off (jackknife over replicates)."""
-
-    path: str
-    against: str
-    value: float
-    error: float
 
 
 def closed(net: Network, population: str) -> list[Projection] | None:
@@ -88,28 +77,12 @@ def exact_timing(net: Network, run: Run, pair: Pair) -> FloatArray | None:
     return np.asarray(shares / shares.sum())
 
 
-def divergences(net: Network, sample: list[Measure], reference: list[Measure] | None) -> list[Divergence]:
-    """How far the states of every small group are from the Boltzmann distribution and from those on the reference."""
-    known = {m.path: m.values.mean(axis=0) for m in reference or () if m.quantity == "states"}
-    found = []
+def beside_theory(net: Network, sample: list[Measure]) -> tuple[list[Measure], list[Measure]]:
+    """The states of every small group of which theory has the distribution, and that distribution, to be compared."""
+    found, known = [], []
     for m in sample:
-        if m.quantity != "states" or len(m.values) < 2:
-            continue
-        exact = boltzmann(net, m.path.removeprefix("populations."))
-        for against, other in (("Boltzmann", exact), ("reference", known.get(m.path))):
-            if other is not None and np.all(other > 0):
-                found.append(Divergence(m.path, against, *_jackknifed(m.values, other)))
-    return found
-
-
-def _jackknifed(rows: FloatArray, other: FloatArray) -> tuple[float, float]:
-    n, total = len(rows), rows.sum(axis=0)
-
-    def divergence(shares: FloatArray) -> float:
-        p = np.maximum(shares, 0.0)  # a linearised row may be a little below 0
-        return kl_divergence(p / p.sum(), other / other.sum())
-
-    whole = divergence(total / n)
-    without = np.array([divergence((total - row) / (n - 1)) for row in rows])
-    value = n * whole - (n - 1) * without.mean()
-    return float(value), float(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))
+        exact = boltzmann(net, m.path.removeprefix("populations.")) if m.quantity == "states" else None
+        if exact is not None:
+            found.append(replace(m, quantity="theory_divergence"))
+            known.append(replace(m, quantity="theory_divergence", values=exact[None], exact=True))
+    return found, known

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from salhw.comparison import wording
 from salhw.comparison.comparison import MEANINGS, Comparison, Outcome
@@ -14,9 +13,6 @@ from salhw.comparison.judge import Row
 from salhw.conformance.html import page
 from salhw.description.network import Network
 from salhw.io.files import picture_of, write_bytes, write_text
-
-if TYPE_CHECKING:
-    pass
 
 MARKS = {"equivalent": "✓", "different": "✗", "undecided": "?", "ran": "·", "refused": "–", "failed": "!",
          "unavailable": "○"}  # fmt: skip
@@ -135,8 +131,6 @@ def _cell(row: Row | None, outcome: Outcome, duration: float) -> str:
     where = f"{escape(row.where)}: " if row.where and row.where != "mean" else ""
     more = wording.decides(row, outcome, duration)
     lines = [f"<small>{where}off by {escape(wording.off_by(row))}</small>"]
-    if row.effect is not None:
-        lines.append(f"<small>Hedges' g {escape(wording.with_error(row.effect, row.effect_error))}</small>")
     lines += [f"<small>{escape(more)}</small>"] if more else []
     return (
         f'<td class="{CLASSES[row.verdict]}"><div><span class="verdict">{_mark(row.verdict)} {row.verdict}</span>'
@@ -155,14 +149,13 @@ def _details(comparison: Comparison) -> str:
         columns = ("target", "change", "quantity", "predicted", "measured")
         beside = [(o.target, e.change, f"{e.quantity} of {e.path}", *wording.prediction(e)) for o, e in predicted]
         parts.append("<h2>Predicted and measured</h2>" + _plain(columns, beside))
-    states = [
-        (o.target, d.path, d.against, wording.with_error(d.value, d.error))
-        for o in (comparison.reference, *comparison.outcomes)
-        for d in o.divergences
+    theory = [
+        (wording.name(row), row.path, wording.values(row)[0], wording.off_by(row), row.verdict)
+        for row in comparison.reference.rows
     ]
-    if states:
-        heads = ("target", "group", "from", "D_KL (nats)")
-        parts.append("<h2>States: Kullback and Leibler's divergence</h2>" + _plain(heads, states))
+    if theory:
+        heads = ("quantity", "of", "measured", "off by / margin", "verdict")
+        parts.append("<h2>The reference, held against theory</h2>" + _plain(heads, theory))
     approximated = [
         (outcome.target, text.replace("\n       fix:", "; fix:"))
         for outcome in comparison.outcomes
@@ -170,7 +163,7 @@ def _details(comparison: Comparison) -> str:
     ]
     if approximated:
         parts.append("<h2>What the targets approximate</h2>" + _plain(("target", "what"), approximated))
-    measured = dict.fromkeys(row.quantity for o in comparison.outcomes for row in o.rows)
+    measured = dict.fromkeys(row.quantity for o in (comparison.reference, *comparison.outcomes) for row in o.rows)
     if measured:
         known = [(name.replace("_", " "), wording.meaning(name)) for name in measured]
         parts.append("<h2>What the quantities are</h2>" + _plain(("quantity", "meaning, and the usual margin"), known))

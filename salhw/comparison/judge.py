@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from salhw.comparison.divergence import divergence, standardised
 from salhw.comparison.measures import Measure
-from salhw.comparison.quantities import QUANTITIES
+from salhw.comparison.quantities import EFFECTS, QUANTITIES, Test
 from salhw.conformance.differences import FAMILY, Difference, difference, distance, holm
 from salhw.description.fields import FloatArray
 
@@ -25,13 +26,12 @@ class Row:
         quantity, path: which one, of which population, synapse or projection; ``where`` names the element that is
             furthest from the reference.
         reference, measured: its mean with its standard error (``reference_error``, ``error``); of a distance between
-            distributions ``measured`` is the distance, ``reference`` None.
+            distributions, an effect or a divergence ``measured`` is that, ``reference`` None.
         deviation: how far both are apart, with its standard error ``deviation_error``, and the ``margin``; all in
             ``unit``.
         verdict: ``equivalent``: shown to be within the margin; ``different``: shown to be beyond; else ``undecided``.
         within, beyond: the p-values of both, adjusted for all quantities of the target (Holm).
         more: of what is undecided, how many times the data would tell; None if nobody can say.
-        effect, effect_error: Hedges' g of a distribution over neurons or synapses, and its standard error.
     """
 
     quantity: str
@@ -49,8 +49,6 @@ class Row:
     within: float = 1.0
     beyond: float = 1.0
     more: float | None = None
-    effect: float | None = None
-    effect_error: float | None = None
 
 
 def judged(reference: Sequence[Measure], target: Sequence[Measure], margins: Mapping[str, float]) -> tuple[Row, ...]:
@@ -59,8 +57,9 @@ def judged(reference: Sequence[Measure], target: Sequence[Measure], margins: Map
     A target that is right (within all margins) has any row ``different``, and one that is beyond a margin has any row
     of such a quantity ``equivalent``, with at most FAMILY.
     """
-    known = {(m.quantity, m.path): m for m in _with_ks(reference, reference)}
-    measured = [m for m in _with_ks(target, reference) if (m.quantity, m.path) in known]
+    theirs, mine = _derived(reference, target)
+    known = {(m.quantity, m.path): m for m in theirs}
+    measured = [m for m in mine if (m.quantity, m.path) in known]
     order = list(QUANTITIES)
     rows = [_row(known[m.quantity, m.path], m, margins[m.quantity]) for m in measured]
     within, beyond = (holm([getattr(row, name) for row in rows]) for name in ("within", "beyond"))
@@ -74,45 +73,71 @@ def _decided(row: Row, within: float, beyond: float) -> Row:
     return replace(row, within=within, beyond=beyond, verdict=verdict, more=more)
 
 
-def _with_ks(sample: Sequence[Measure], reference: Sequence[Measure]) -> list[Measure]:
-    """With the shares of neurons below each decile of the reference's, the largest difference of which is Kolmogorov
-    and Smirnov's distance."""
-    grids = {
-        m.path: np.quantile(m.values.mean(axis=0), np.arange(1, 10) / 10)
-        for m in reference
-        if m.quantity == "rate_distribution"
-    }
-    added = []
-    for m in sample:
-        if m.quantity == "rate_distribution" and m.path in grids:
-            below = (m.values[:, :, None] <= grids[m.path]).mean(axis=1)
-            added.append(Measure("rate_ks", m.path, below, tuple(f"decile {k}" for k in range(1, 10))))
-    return [*sample, *added]
+def _derived(reference: Sequence[Measure], target: Sequence[Measure]) -> tuple[list[Measure], list[Measure]]:
+    """Both with what follows from their distributions over elements: of rates the shares of neurons below each decile
+    of the reference's, the largest difference of which is Kolmogorov and Smirnov's distance; and effect sizes."""
+    theirs, mine = [*reference], [*target]
+    known = {(m.quantity, m.path): m for m in reference}
+    for m in target:
+        other = known.get((m.quantity, m.path))
+        if m.quantity not in EFFECTS or other is None or m.values.shape[1] != other.values.shape[1]:
+            continue
+        if m.quantity == "rate_distribution":
+            deciles = np.quantile(other.values.mean(axis=0), np.arange(1, 10) / 10)
+            for each, found in ((other, theirs), (m, mine)):
+                below = (each.values[:, :, None] <= deciles).mean(axis=1)
+                found.append(Measure("rate_ks", m.path, below, tuple(f"decile {k}" for k in range(1, 10))))
+        pair = standardised(m.values, other.values) if min(len(m.values), len(other.values)) > 1 else None
+        for values, found in zip(pair or (), (mine, theirs), strict=False):
+            found.append(Measure(EFFECTS[m.quantity], m.path, values, ("mean",)))
+    return theirs, mine
 
 
 def _row(reference: Measure, sample: Measure, share: float) -> Row:
+    """What one quantity comes to, not yet adjusted for the others."""
     quantity = QUANTITIES[sample.quantity]
     margin = share * reference.scale if quantity.of else share
     blank = Row(sample.quantity, sample.path, "", quantity.unit, margin)
-    if min(len(reference.values), len(sample.values)) < 2 or sample.values.shape[1] != reference.values.shape[1]:
-        return replace(blank, measured=_finite(float(sample.values.mean())) if not quantity.distance else None)
-    if not quantity.distance:
-        result = difference(sample.values, reference.values, margin)
-        column = [m.values[:, result.worst] for m in (reference, sample)]
-        (there, there_error), (here, here_error) = ((_mean(x), _error(x)) for x in column)
-        told = replace(blank, where=sample.labels[result.worst], reference=there, reference_error=there_error)
-        return _with(replace(told, measured=here, error=here_error), result)
-    result = distance(sample.values, reference.values, margin, _weight(sample))
-    row = _with(replace(blank, measured=_finite(result.deviation), error=_finite(result.error)), result)
-    if sample.support:
-        return row
-    effect, effect_error = hedges(sample.values, reference.values)
-    return replace(row, effect=_finite(effect), effect_error=_finite(effect_error))
+    few = any(len(m.values) < 2 and not m.exact for m in (reference, sample))
+    if few or sample.values.shape[1] != reference.values.shape[1]:
+        single = quantity.test == "difference"
+        return replace(blank, measured=_finite(float(sample.values.mean())) if single else None)
+    return _TESTS[quantity.test](blank, reference, sample)
 
 
-def _weight(sample: Measure) -> float:
-    """1/2 for a total variation of shares, 1 over their number for Wasserstein's distance of sorted values."""
-    return 0.5 if sample.support else 1.0 / sample.values.shape[1]
+def _by_difference(blank: Row, reference: Measure, sample: Measure) -> Row:
+    result = difference(sample.values, reference.values, blank.margin)
+    column = [m.values[:, result.worst] for m in (reference, sample)]
+    (there, there_error), (here, here_error) = ((_mean(x), _error(x)) for x in column)
+    told = replace(blank, where=sample.labels[result.worst], reference=there, reference_error=there_error)
+    return _with(replace(told, measured=here, error=here_error), result)
+
+
+def _by_distance(blank: Row, reference: Measure, sample: Measure) -> Row:
+    """1/2 makes of shares a total variation, 1 over their number of sorted values Wasserstein's distance."""
+    weight = 0.5 if sample.support else 1.0 / sample.values.shape[1]
+    result = distance(sample.values, reference.values, blank.margin, weight)
+    return _with(replace(blank, measured=_finite(result.deviation), error=_finite(result.error)), result)
+
+
+def _by_effect(blank: Row, reference: Measure, sample: Measure) -> Row:
+    result = difference(sample.values, reference.values, blank.margin)
+    return _with(replace(blank, measured=_mean(sample.values), error=_finite(result.error)), result)
+
+
+def _by_divergence(blank: Row, reference: Measure, sample: Measure) -> Row:
+    if not (reference.values.mean(axis=0) > 0.0).all():
+        return blank  # not finite where the reference never is
+    result = divergence(sample.values, reference.values, blank.margin)
+    return _with(replace(blank, measured=_finite(result.deviation), error=_finite(result.error)), result)
+
+
+_TESTS: dict[Test, Callable[[Row, Measure, Measure], Row]] = {
+    "difference": _by_difference,
+    "distance": _by_distance,
+    "effect": _by_effect,
+    "divergence": _by_divergence,
+}
 
 
 def _with(row: Row, result: Difference) -> Row:
@@ -124,20 +149,6 @@ def _with(row: Row, result: Difference) -> Row:
         beyond=result.beyond,
         more=_finite(result.more),
     )
-
-
-def hedges(sample: FloatArray, reference: FloatArray) -> tuple[float, float]:
-    """Hedges' g of two distributions over elements, from (replicate, sorted element), and its standard error: the
-    difference of the means over the pooled standard deviation of elements, corrected for their number. The error is
-    that of the means, over replicates."""
-    count = sample.shape[1]
-    spread = math.sqrt(sum(float(x.mean(axis=0).var(ddof=1)) for x in (sample, reference)) / 2)
-    if spread == 0.0:
-        return math.nan, math.nan
-    means = [x.mean(axis=1) for x in (sample, reference)]
-    error = math.sqrt(sum(float(m.var(ddof=1)) / len(m) for m in means))
-    correction = 1 - 3 / (8 * count - 9)
-    return correction * float(means[0].mean() - means[1].mean()) / spread, correction * error / spread
 
 
 def _mean(values: FloatArray) -> float | None:

@@ -31,18 +31,25 @@ STRETCHES = 16
 
 @dataclass(frozen=True)
 class Run:
-    """What a target made of a network. ``final``: the weights of plastic projections at the end, (instance, synapse).
-    ``network`` is the one that it ran."""
+    """What a target made of a network.
+
+    Args:
+        network: the one that it ran.
+        final: the weights of plastic projections at the end, (instance, synapse).
+        start: the weights of all projections but the largest, before anything ran.
+    """
 
     network: Network
     recording: Recording
     final: Mapping[str, FloatArray] = field(default_factory=dict)
+    start: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Measure:
     """A sample of one quantity: ``values`` (replicate, element) with a name for each element. ``scale`` is what the
-    margin is a share of, and ``support`` the places of the elements of a distribution: lags in ms, or states."""
+    margin is a share of, and ``support`` the places of the elements of a distribution: lags in ms, or states. What is
+    ``exact`` is one row that is known without error."""
 
     quantity: str
     path: str
@@ -50,6 +57,7 @@ class Measure:
     labels: tuple[str, ...]
     scale: float = 1.0
     support: tuple[float, ...] = ()
+    exact: bool = False
 
 
 def stretches(runs: Sequence[Run]) -> int:
@@ -100,8 +108,9 @@ def _population(run: Run, name: str, spikes: Trains | None) -> Iterator[Measure]
         yield _correlation(spikes, path)
     if size <= GROUP and "state" in run.network.population(name).neuron.offers:
         tau_ref = refractory_steps(run.network, name)
-        counts = occupancy(spikes.raster, size, spikes.replicates, tau_ref, 0, spikes.steps)
-        yield Measure("states", path, shares(counts), (), support=tuple(map(float, range(2**size))))
+        taken = shares(occupancy(spikes.raster, size, spikes.replicates, tau_ref, 0, spikes.steps))
+        for quantity in ("states", "divergence"):
+            yield Measure(quantity, path, taken, (), support=tuple(map(float, range(2**size))))
 
 
 def _correlation(spikes: Trains, path: str) -> Measure:
@@ -196,6 +205,27 @@ def asymmetry(run: Run, name: str, weights: FloatArray) -> FloatArray | None:
     return np.abs(weights[..., first] - weights[..., second]).mean(axis=-1) if len(first) else None
 
 
+def signed_gaps(run: Run, name: str, weights: FloatArray, sign: FloatArray | None = None) -> FloatArray | None:
+    """The mean distance W_ij - W_ji of reciprocal synapses, (instance, time), of ``weights`` (instance, time, synapse),
+    each pair with its ``sign``: that of the mean over instances at the start by default. None without such synapses."""
+    p = run.network.projection(name)
+    if not p.recurrent:
+        return None
+    first, second = reciprocal(*synapses(p.weights, *run.network.ends(name))[:2])
+    if not len(first):
+        return None
+    apart = weights[..., first] - weights[..., second]
+    return np.asarray((apart * (np.sign(apart[:, 0].mean(axis=0)) if sign is None else sign)).mean(axis=-1))
+
+
+def pair_signs(run: Run, name: str, values: FloatArray) -> FloatArray:
+    """1 where the first synapse of a reciprocal pair, in the order of ``reciprocal``, leads into the neuron with the
+    larger of ``values`` (neuron,), else -1."""
+    post, pre, _ = synapses(run.network.projection(name).weights, *run.network.ends(name))
+    first, _ = reciprocal(post, pre)
+    return np.where(values[post[first]] >= values[pre[first]], 1.0, -1.0)
+
+
 def _plastic(run: Run, name: str) -> Iterator[Measure]:
     path, seconds = f"projections.{name}", run.recording.duration / 1000.0
     post, pre, _ = synapses(run.network.projection(name).weights, *run.network.ends(name))
@@ -220,14 +250,9 @@ def _of_learning(run: Run, name: str, weights: FloatArray) -> Iterator[Measure]:
     """How reciprocal weights approach each other, and how weights walk around their drift, of ``weights`` (instance,
     time, synapse)."""
     path, time = f"projections.{name}", trajectory(run, name)[0] / 1000.0
-    p = run.network.projection(name)
-    if p.recurrent:
-        first, second = reciprocal(*synapses(p.weights, *run.network.ends(name))[:2])
-        if len(first):
-            apart = weights[..., first] - weights[..., second]
-            gap = (apart * np.sign(apart[:, :1].mean(axis=0, keepdims=True))).mean(axis=-1)
-            closing = (gap[:, -1:] - gap[:, :1]) / (time[-1] - time[0])
-            yield Measure("gap_drift", path, closing, ("mean over reciprocal synapses",), _rms(closing))
+    if (gap := signed_gaps(run, name, weights)) is not None:
+        closing = (gap[:, -1:] - gap[:, :1]) / (time[-1] - time[0])
+        yield Measure("gap_drift", path, closing, ("mean over reciprocal synapses",), _rms(closing))
     if len(time) > 2:
         length = np.diff(time)[:, None]
         steps = np.diff(weights, axis=1) - length * ((weights[:, -1:] - weights[:, :1]) / (time[-1] - time[0]))

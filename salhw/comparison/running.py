@@ -92,12 +92,14 @@ def executed(
     steps = max(1, round(duration / whole.dt))
     who = {"instances": task.instances} if task.chips is None else {"chips": task.chips}
     with executable.open(seed=seed, **who) as session:
+        few = [p.name for p in whole.projections if count(p.weights, *whole.ends(p.name)) <= SYNAPSES]
+        start = {name: session.get(f"projections.{name}.weights", form="synapses") for name in few}
         recording = session.run(steps * whole.dt, progress=progress)
         names = [p.name for p in whole.projections if p.plasticity and p.name in recording.weight_traces]
         final = {name: session.get(f"projections.{name}.weights", form="synapses") for name in names}
     if fitted.changes:  # their sizes, which take longer than what tells that a target is not installed
-        fitted = fit(net, task.target, keep=keep)
-    return Ran(Run(executable.network, recording, final), fitted, executable.report, time.perf_counter() - began)
+        fitted = fitted.sized()
+    return Ran(Run(executable.network, recording, final, start), fitted, executable.report, time.perf_counter() - began)
 
 
 def status_of(error: Exception) -> tuple[str, str]:

@@ -110,9 +110,16 @@ def overview(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     what came of its quantities, or why it did not run. With the columns, of which that of weights is left out where
     nothing has them."""
     outcomes = (comparison.reference, *comparison.outcomes)
-    rows = [[o.target, _who(o), "\n".join(map(closing, o.gaps)), tally(o) or _not_run(o)] for o in outcomes]
+    rows = [[o.target, _who(o), "\n".join(map(closing, o.gaps)), _came_of(o, comparison)] for o in outcomes]
     shown = [k for k in range(len(OVERVIEW)) if k != 2 or any(row[2] for row in rows)]
     return [OVERVIEW[k] for k in shown], [[row[k] for k in shown] for row in rows]
+
+
+def _came_of(outcome: Outcome, comparison: Comparison) -> str:
+    """What came of the quantities of a target; the reference's are those that theory knows."""
+    if outcome is comparison.reference:
+        return "; ".join(f"{name(row)} {row.verdict}" for row in outcome.rows)
+    return tally(outcome) or _not_run(outcome)
 
 
 def _not_run(outcome: Outcome) -> str:

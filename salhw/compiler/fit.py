@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from salhw.compiler.edits import canonical, edited, everything
@@ -13,11 +13,11 @@ from salhw.compiler.sizes import sizes
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, counted
 from salhw.diagnostics.arguments import instance_of, sequence_of
-from salhw.diagnostics.html import section, table
+from salhw.diagnostics.html import section
 from salhw.diagnostics.wording import nearest, one_of, shortened_list, shown
 from salhw.registry import backend, resolve
 from salhw.session.backend import Backend
-from salhw.session.changes import Change
+from salhw.session.changes import Change, tables
 from salhw.substrate.target import Target
 
 MOST = 12
@@ -37,12 +37,20 @@ class Fitted:
         changes: in the order in which they were made; empty if nothing had to change. Probes are counted as in
             ``written``.
         written: the description that was asked for.
+        stages: of each change, the networks before and after the step that it is part of.
     """
 
     network: Network
     target: Target
     changes: tuple[Change, ...]
     written: Network
+    stages: tuple[tuple[Network, Network], ...] = field(default=(), compare=False, repr=False)
+
+    def sized(self) -> Fitted:
+        """The same with the size of every change, for which theory or the reference runs both networks
+        (docs/sizes.md)."""
+        each = zip(self.changes, self.stages, strict=True)
+        return replace(self, changes=tuple(replace(change, sizes=sizes(*stage)) for change, stage in each))
 
     def __str__(self) -> str:
         head = f"{self.written.name} on {self.target.name}: "
@@ -51,7 +59,7 @@ class Fitted:
         lines = [f"{head}{counted('change', self.changes)}"]
         for change in self.changes:
             lines += [f"  {change}", f"    because {change.because}"]
-            lines += [f"    {size}" for size in change.sizes]
+            lines += [f"    {effect}" for effect in change.effects]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -67,17 +75,7 @@ class Fitted:
 
     def _repr_html_(self) -> str:
         """The changes and their sizes as tables, for notebooks."""
-        changes = [(c.path, c.written, c.changed, c.because) for c in self.changes]
-        sizes = [
-            (c.path, s.quantity, s.path, *(f"{v:.4g}" for v in (s.written, s.changed, s.error)), s.unit, s.origin)
-            for c in self.changes
-            for s in c.sizes
-        ]
-        return section(
-            str(self).splitlines()[0],
-            table(changes, ("path", "written", "changed", "because")),
-            table(sizes, ("change of", "quantity", "of", "written", "changed", "±", "unit", "from")),
-        )
+        return section(str(self).splitlines()[0], *tables(self.changes))
 
 
 def fit(
@@ -119,9 +117,9 @@ def fit(
         return Fitted(net, target, (), net)
     last = fitter.needed(attempt.steps)
     stages = _stages(net, fitter, attempt.steps, last)
-    if instance_of("sized", sized, bool, "give True or False"):
-        stages = [(replace(change, sizes=sizes(before, after)), before, after) for change, before, after in stages]
-    return Fitted(last.net, last.target, tuple(change for change, _, _ in stages), net)
+    changes, networks = tuple(change for change, _, _ in stages), tuple((before, after) for _, before, after in stages)
+    made = Fitted(last.net, last.target, changes, net, networks)
+    return made.sized() if instance_of("sized", sized, bool, "give True or False") else made
 
 
 def _also_needed(changes: Sequence[Change]) -> str:

@@ -137,8 +137,14 @@ class Fitter:
             self._hopeless.add(finding)
         return finding not in self._hopeless
 
-    def _proposed(self, state: State, proposal: Network | Target) -> State | None:
-        net, target = (proposal, state.target) if isinstance(proposal, Network) else (state.net, proposal)
+    def _proposed(self, state: State, proposal: Network | Target | tuple[Network, Target]) -> State | None:
+        match proposal:
+            case Network():
+                net, target = proposal, state.target
+            case Target():
+                net, target = state.net, proposal
+            case (net, target):
+                pass
         if (net == state.net and target == state.target) or not self._keeps(net, target):
             return None
         return self._state(net, target)

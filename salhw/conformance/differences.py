@@ -97,7 +97,7 @@ def distance(sample: npt.ArrayLike, reference: npt.ArrayLike, margin: float, wei
         return Difference(raw if raw > ROUNDING else 0.0, 0.0, margin, float(not inside), float(inside), 0, 1.0)
     deviation = max(0.0, raw - weight * sampling_floor(covariance))
     within = float(stats.t.sf((margin - raw) / error, dof))
-    need = _more_of_distance(deviation, error, dof, raw - deviation, margin)
+    need = more_of_distance(deviation, error, dof, raw - deviation, margin)
     return Difference(deviation, own, margin, within, _beyond(first, second, margin, weight), 0, need)
 
 
@@ -144,7 +144,7 @@ def _more(size: FloatArray, error: FloatArray, dof: FloatArray, margin: float) -
     return np.where(np.isfinite(need), np.maximum(need, 1.0), np.inf)
 
 
-def _more_of_distance(deviation: float, error: float, dof: float, floor: float, margin: float) -> float:
+def more_of_distance(deviation: float, error: float, dof: float, floor: float, margin: float) -> float:
     """The same for a distance, of which data take off the sampling floor as well, and half of them show it beyond."""
     from scipy import stats
 

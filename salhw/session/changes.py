@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.html import table
+from salhw.diagnostics.wording import shortened_list
 
 Origin = Literal["exact", "theory", "reference"]
 """Where a size comes from: arithmetic, the theory of coupled neurons, or a short run of both on the reference."""
+ROUNDING = 1e-6
+"""The share of a quantity below which a difference is none: weights that stand still have seven digits."""
+MOST = 6
+"""The most quantities that are named of those that do not move."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,12 @@ class Size:
     error: float
     unit: str
     origin: Origin
+
+    @property
+    def moves(self) -> bool:
+        """Whether the change makes, or may make, a difference to the quantity that is more than rounding."""
+        difference = abs(self.changed - self.written) + self.error
+        return difference > ROUNDING * max(abs(self.written), abs(self.changed))
 
     def __str__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
@@ -68,6 +81,13 @@ class Change:
         told = f"{self.reason.code}: {self.reason.supported}"
         return told if self.reason.path == self.path else str(self.reason).splitlines()[0]
 
+    @property
+    def effects(self) -> list[str]:
+        """Its sizes, a line for each quantity that moves and one for those that do not."""
+        moved = [str(size) for size in self.sizes if size.moves]
+        still = [f"{size.quantity} of {size.path}" for size in self.sizes if not size.moves]
+        return [*moved, f"does not move: {'; '.join(shortened_list(still, MOST))}"] if still else moved
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for ``--json``."""
         return {
@@ -77,3 +97,17 @@ class Change:
             "reason": self.reason.as_dict(),
             "sizes": [size.as_dict() for size in self.sizes],
         }
+
+
+def tables(changes: Sequence[Change]) -> tuple[str, str]:
+    """Changes, and the sizes of them that move something, as two tables of HTML for notebooks; empty without any."""
+    sizes = [
+        (c.path, s.quantity, s.path, *(f"{v:.4g}" for v in (s.written, s.changed, s.error)), s.unit, s.origin)
+        for c in changes
+        for s in c.sizes
+        if s.moves
+    ]
+    return (
+        table([(c.path, c.written, c.changed, c.because) for c in changes], ("path", "written", "changed", "because")),
+        table(sizes, ("change of", "quantity", "of", "written", "changed", "±", "unit", "from")),
+    )

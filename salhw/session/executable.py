@@ -16,7 +16,7 @@ from salhw.diagnostics.arguments import checked_ids, checked_seed, sequence_of
 from salhw.diagnostics.html import section, table
 from salhw.machine import NOTHING, Memory, refuse_instances
 from salhw.session.calibration import Calibration, as_lines, check_chips
-from salhw.session.changes import Change
+from salhw.session.changes import Change, tables
 from salhw.session.compiled import Compiled
 from salhw.session.lowering import Lowering
 from salhw.session.recording import Recording
@@ -107,7 +107,7 @@ class Report:
         ]
         lines = [f"{self.network} on {self.target}: {', '.join(amount)}", f"  {self.memory}"]
         for change in self.changes:
-            lines += [f"  changed: {change}", *(f"    {size}" for size in change.sizes)]
+            lines += [f"  changed: {change}", *(f"    {effect}" for effect in change.effects)]
         lines += [f"  {note}" for note in self.notes]
         lines += [f"  {line}" for line in as_lines(self.calibration)] if self.calibration else []
         lines += [f"  approximated: {item}" for item in self.approximations] or ["  nothing is approximated"]
@@ -122,6 +122,7 @@ class Report:
         return section(
             f"{self.network} on {self.target}",
             table(amounts, ("occupies", "", "available")),
+            *tables(self.changes),
             table(notes),
             table(rows, ("approximated", "where", "asked", "size")),
             note=f"{self.memory}; {counted('approximation', rows)}",

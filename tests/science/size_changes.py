@@ -147,6 +147,11 @@ def _window(net: Network, **fields: Callable[[float], float]) -> Network:
     return ruled(net, causal=window.replace(**{name: change(getattr(window, name)) for name, change in fields.items()}))
 
 
+def _lasting(net: Network) -> Network:
+    """PSPs twice as long: the one before has not ended when the next spike comes."""
+    return _kernel(net, tau_syn=2.0 * learner(net).kernel.tau_syn)
+
+
 Same = lambda net: net  # noqa: E731
 KINDS: dict[str, tuple[Callable[[Network], Network], Callable[[Network], Network]]] = {
     "pairing": (Same, _other_pairing),
@@ -159,7 +164,7 @@ KINDS: dict[str, tuple[Callable[[Network], Network], Callable[[Network], Network
     "tau_syn": (Same, lambda net: _kernel(net, tau_syn=learner(net).kernel.tau_syn * 0.6)),
     "area": (Same, lambda net: _kernel(net, area=(learner(net).kernel.area or learner(net).kernel.tau_syn) * 0.8)),
     "superposition": (
-        Same,
+        _lasting,
         lambda net: _kernel(net, superposition="last" if learner(net).kernel.superposition == "sum" else "sum"),
     ),
     "delay": (Same, lambda net: edited(net, delay=2.0)),

@@ -9,8 +9,8 @@ from salhw.description.network import Network
 from salhw.diagnostics import Diagnostic
 from salhw.substrate.target import Target
 
-Proposal = Network | Target | None
-"""A changed network, a target with other options, or None: what was tried means nothing."""
+Proposal = Network | Target | tuple[Network, Target] | None
+"""A changed network, a target with other options, both, or None: what was tried means nothing."""
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,13 @@ def _like(written: Kernel, beside: list[Kernel], target: Target) -> Iterator[tup
     """The PSPs of other projections, with the area of this one, and by what its weights are then multiplied."""
     for other in sorted(beside, key=lambda kernel: abs(lag(kernel) - lag(written))):
         if "area" in target.kernels.get(other.kind, {}):
-            yield _with_area(other, area(written)), 1.0
+            yield with_area(other, area(written)), 1.0
         else:
             yield other, area(written) / area(other)
 
 
-def _with_area(kernel: Kernel, wanted: float) -> Kernel:
+def with_area(kernel: Kernel, wanted: float) -> Kernel:
+    """The PSP with another integral in ms."""
     return kernel.replace(area=None if abs(wanted / kernel.tau_syn - 1.0) < 1e-9 else wanted)
 
 
@@ -91,7 +92,7 @@ def _ranked(written: Kernel, target: Target, dt: float) -> list[tuple[Kernel, fl
         for fields, factor in options:
             new = None if fields["tau_syn"] is None else _made(cls, **fields, superposition=written.superposition)
             if new is not None:
-                made.append((_with_area(new, area(new)), factor))
+                made.append((with_area(new, area(new)), factor))
 
     def off(candidate: tuple[Kernel, float]) -> tuple[float, bool, float, float]:
         new, factor = candidate

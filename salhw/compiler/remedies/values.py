@@ -58,6 +58,7 @@ def choice(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propos
 def nearest(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
     """The nearest value in range, of many numbers those that lie outside; with it, where it cannot change alone, the
     fields that have to move, too; of a time that no step of the grid is in range of, on the nearest grid that has one.
+    Before all that the nearest value in the range of an option that ``fits``, if it is another one.
     """
     place = changeable(net, finding.path)
     if place is None or not place.field:
@@ -65,6 +66,9 @@ def nearest(net: Network, target: Target, finding: Diagnostic) -> Iterator[Propo
     entry = declared(net, target, place).get(place.field)
     if not isinstance(entry, Range):
         return
+    for wider in option(net, target, finding):
+        if isinstance(wider, Target) and declared(net, wider, place).get(place.field) != entry:
+            yield from ((moved, wider) for moved in nearest(net, wider, finding) if isinstance(moved, Network))
     inside = clipped(net, place, entry)
     if inside is not None:
         yield edited(net, {place.path: inside})

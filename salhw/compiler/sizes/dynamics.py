@@ -58,10 +58,11 @@ def probabilities(before: Network, after: Network) -> Iterator[Size]:
         parts = [(p.kernel, n, net.dt) for p, n, net in zip((written, changed), neurons, (before, after), strict=True)]
         if parts[0] == parts[1] or not all(n in _PROBABILITIES for n in neurons):
             continue
-        weight = _typical(_weights(before, written))
+        weights = [_typical(_weights(net, p)) for net, p in ((before, written), (after, changed))]
         span = max(_lasts(p, net.dt) for p, net in ((written, before), (changed, after)))
-        if weight:
-            hazards = [_hazards(net, p, weight, span) for net, p in ((before, written), (after, changed))]
+        if any(weights):
+            sides = zip((before, after), (written, changed), weights, strict=True)
+            hazards = [_hazards(net, p, weight, span) for net, p, weight in sides]
             old, new = (
                 float(-np.expm1(-each.sum() * net.dt)) for each, net in zip(hazards, (before, after), strict=True)
             )

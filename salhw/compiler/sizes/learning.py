@@ -63,7 +63,7 @@ def lags(written: Projection, changed: Projection, before: Activity, decay: floa
         return
     for k, (old, new) in enumerate(zip(written.plasticity, changed.plasticity, strict=True)):
         if old.update != new.update:
-            waits = [0.5 * _period(rule.update, rule.period) / 1000.0 for rule in (old, new)]
+            waits = [0.5 * period(rule.update, rule.period) / 1000.0 for rule in (old, new)]
             found = compared(waits[0] * drift, waits[1] * drift)
             longest = 2.0 * max(waits)
             moved = longest * (abs(decay) + STEEP * abs(float(drift.mean())))
@@ -110,5 +110,6 @@ def _drifts(written: Learning, changed: Learning) -> Iterator[tuple[str, Compare
         yield "gap drift", compared(written.gap, changed.gap)
 
 
-def _period(update: str, period: float | None) -> float:
-    return {"spike": 0.0, "run end": RUN}[update] if period is None else period
+def period(update: str, every: float | None) -> float:
+    """ms from one update to the next: 0 for ``spike``, that of a run of a second for ``run end``."""
+    return {"spike": 0.0, "run end": RUN}[update] if every is None else every
