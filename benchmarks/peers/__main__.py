@@ -28,9 +28,9 @@ def main() -> int:
         if not interpreter(peer):
             print(f"{name} is left out: {peer.PYTHON} is not there; make benchmark-peers installs it", file=sys.stderr)
     limits, results, floors = machine(), dict[Case, list[Entry]](), {}
-    for case in cases(options.quick):
+    for case in chosen(options):
         tell(f"{time.perf_counter() - began:4.0f} s  {case.label}")
-        results[case] = race(case, 3 if options.quick else 5)
+        results[case] = race(case, options.rounds or (3 if options.quick else 5))
         (ours,) = (entry for entry in results[case] if entry.column == "salhw")
         floors[case] = floor(limits, case, float(ours.rates(case).mean()))
     if wrong := disagreements(results):
@@ -46,10 +46,17 @@ def main() -> int:
     return 0
 
 
+def chosen(options: argparse.Namespace) -> list[Case]:
+    """The cases that were asked for."""
+    return [case for case in cases(options.quick) if not options.panel or case.panel in options.panel]
+
+
 def arguments() -> argparse.Namespace:
     """Of the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks/peers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="four networks and shorter runs: below three minutes")
+    parser.add_argument("--panel", action="append", help="the networks of one panel of the figure; may be repeated")
+    parser.add_argument("--rounds", type=int, help="how often each simulator runs each network")
     parser.add_argument("--out", type=Path, default=Path("build/peers"), help="folder for table, numbers and figure")
     return parser.parse_args()
 

@@ -35,7 +35,7 @@ def draw_figure(report: Report, path: Path) -> None:
     for ax, (name, learning) in zip(axes.flat, panels, strict=True):
         panel(ax, report, name, learning)
     for ax in axes[:, 0]:
-        ax.set_ylabel("ns per neuron and step")
+        ax.set_ylabel("ns of processor time per neuron and step")
     handles = {text: handle for ax in axes.flat for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
     figure.savefig(path, dpi=110)

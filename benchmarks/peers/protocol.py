@@ -25,7 +25,8 @@ class Measured:
     """One run.
 
     Args:
-        seconds: of wall-clock time that the simulation took, without building and without what reads results.
+        seconds: of processor time that the simulation took, of all processes that it has, without building and without
+            what reads results. All run on one thread: on a quiet machine this is the time on the clock.
         counts: spikes of each neuron, (neuron of all instances,).
         learned: the root mean square of what the run has changed in the weights; None where a peer cannot
             say, or learns by another rule than cases.py says.

@@ -57,7 +57,8 @@ class Worker:
 
     def __init__(self, peer: str, python: str, case: Case, column: str) -> None:
         command = [python, str(HERE / "worker.py"), peer, json.dumps(asdict(case)), column]
-        self.name, self.said = column, tempfile.TemporaryFile("w+")  # a file: a pipe that nobody reads fills up
+        self.name = column
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in __exit__; a pipe that nobody reads fills up)
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said}
         self.process = subprocess.Popen(command, text=True, env=os.environ | ONE_THREAD, **pipes)
 

@@ -40,7 +40,7 @@ def table(report: Report) -> str:
     m = report.machine
     parts = [
         f"Limits of this machine, one thread: {m.triad:.1f} GB/s streamed, {m.draw:.2f} ns for a random number.",
-        "## ns per neuron and step, the fastest of all rounds",
+        "## ns of processor time per neuron and step, the fastest of all rounds",
         networks(report),
         "## How many times as long as salhw",
         ratios(report),

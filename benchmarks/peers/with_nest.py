@@ -7,11 +7,11 @@ spike arrives, so that its weights lack the latest ones: they are not compared.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 from cases import DELAY, LEAD, RATE, TAU, Case, synapses
+from clock import processor_time
 from protocol import Measured, Run
 
 PYTHON = ""
@@ -42,9 +42,9 @@ def prepare(case: Case, column: str) -> Run:
 
     def run() -> Measured:
         recorder.n_events = 0
-        began = time.perf_counter()
+        began = processor_time()
         nest.Simulate(case.steps * case.dt)
-        seconds = time.perf_counter() - began
+        seconds = processor_time() - began
         cell = np.asarray(recorder.events["senders"]) - neurons[0].global_id
         return Measured(seconds, np.bincount(cell, minlength=case.neurons))
 

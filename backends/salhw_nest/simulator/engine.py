@@ -13,6 +13,8 @@ from . import build
 
 BLOCK, WRITTEN = 100, 10_000  # connections that are read or written at a time
 ENDS = ("source", "target")
+# What the public `get` calls, without the kernel's status that it asks for each time; a later NEST may rename it.
+_private: Any = getattr(getattr(nest.ll_api, "nestkernel", None), "llapi_get_connection_status", None)
 _network: dict[str, Any] = {}
 
 
@@ -39,7 +41,14 @@ def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
         if c["active"]:
             build.assign(cells[c["name"]], **c["active"])
     _network.update(
-        plan=plan, cells=cells, projections=projections, recorders=recorders, meters=meters, handles={}, orders={}, now=0
+        plan=plan,
+        cells=cells,
+        projections=projections,
+        recorders=recorders,
+        meters=meters,
+        handles={},
+        orders={},
+        now=0,
     )
 
 
@@ -112,10 +121,9 @@ def _connections(name: str) -> Any:
 
 def _statuses(connections: Any, begin: int, end: int) -> Any:
     """All that NEST says of some connections, a dictionary for each."""
-    try:  # what `get` calls, without the kernel's status that it asks for each time
-        return nest.ll_api.nestkernel.llapi_get_connection_status(connections._datum[begin:end])
-    except AttributeError:  # it is private, and may go
-        return [c.get() for c in connections[begin:end]]
+    if _private is None:
+        return [connection.get() for connection in connections[begin:end]]
+    return _private(connections._datum[begin:end])
 
 
 def _columns(connections: Any, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -149,7 +157,7 @@ def _weights(name: str, chosen: Any) -> Any:
     connections, known = _connections(name), name in _network["orders"]
     if connections is None:
         return np.zeros(0)
-    if chosen is not None and known:
+    if chosen is not None and known and _private:
         some = [connections._datum[k] for k in _order(name)[chosen].tolist()]
         return _columns(nest.SynapseCollection(some), ("weight",))["weight"]
     columns = _columns(connections, ("weight",) if known else ("weight", *ENDS))
