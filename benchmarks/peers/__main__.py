@@ -15,8 +15,8 @@ from agree import disagreements
 from cases import Case, cases
 from figure import draw_figure
 from machine import floor, machine
-from race import Entry, interpreter, peers, race
-from report import Report, table, write
+from race import ROOT, Entry, interpreter, peers, race
+from report import Report, into_document, table, write
 from workloads import workloads
 
 
@@ -41,6 +41,9 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     write(report, options.out)
     draw_figure(report, options.out / "cost.png")
+    if options.docs:
+        into_document(report, ROOT / "docs" / "speed.md")
+        draw_figure(report, ROOT / "docs" / "speed.png")
     print(table(report))
     tell(f"{time.perf_counter() - began:4.0f} s. In {options.out}: table.md, results.json, cost.png")
     return 0
@@ -55,6 +58,7 @@ def arguments() -> argparse.Namespace:
     """Of the command line."""
     parser = argparse.ArgumentParser(prog="benchmarks/peers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="four networks and shorter runs: below three minutes")
+    parser.add_argument("--docs", action="store_true", help="put tables and figure into docs/speed.md, too")
     parser.add_argument("--panel", action="append", help="the networks of one panel of the figure; may be repeated")
     parser.add_argument("--rounds", type=int, help="how often each simulator runs each network")
     parser.add_argument("--out", type=Path, default=Path("build/peers"), help="folder for table, numbers and figure")

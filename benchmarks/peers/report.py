@@ -17,6 +17,7 @@ ORDER = (
     "bare kernel", "salhw", "salhw, on the spike", "salhw, nearest pairs", "Brian2 C++", "NEST", "salhw on NEST",
     "PyNN on NEST",
 )  # fmt: skip
+BEGIN, END = "<!-- measured: python benchmarks/peers --docs -->", "<!-- end of what was measured -->"
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ def table(report: Report) -> str:
     m = report.machine
     parts = [
         f"Limits of this machine, one thread: {m.triad:.1f} GB/s streamed, {m.draw:.2f} ns for a random number.",
-        "## ns of processor time per neuron and step, the fastest of all rounds",
+        "### ns of processor time per neuron and step, the fastest of all rounds",
         networks(report),
-        "## How many times as long as salhw",
+        "### How many times as long as salhw",
         ratios(report),
-        "## Seconds until a network is ready",
+        "### Seconds until a network is ready",
         setups(report),
-        "## Workloads",
+        "### Workloads",
         rows(["workload", "measured", "unit", "beside it", "ratio"], map(workload, report.workloads)),
     ]
     return "\n\n".join(parts)
@@ -103,6 +104,13 @@ def write(report: Report, folder: Path) -> None:
     ]
     data = {"machine": asdict(report.machine), "cases": cases, "workloads": [asdict(w) for w in report.workloads]}
     (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def into_document(report: Report, document: Path) -> None:
+    """Put the tables between the two marks of a document."""
+    text = document.read_text(encoding="utf-8")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    document.write_text(f"{before}{BEGIN}\n{table(report)}\n{END}{after}", encoding="utf-8")
 
 
 def numbers(case: Case, entry: Entry) -> dict[str, Any]:

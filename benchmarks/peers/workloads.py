@@ -127,7 +127,7 @@ def layers(quick: bool) -> list[Workload]:
     return [Workload("1600-384-192-10, 32 replicas, SAL, all cores", 1e3 * t / steps, "ms per step")]
 
 
-def pairs_network(pairs: int, dt: float, **rule: object):  # type: ignore[no-untyped-def]
+def pairs_network(pairs: int, dt: float, **rule: object):
     """Reciprocal pairs with exponential PSPs and SAL."""
     from salhw import GLM, SAL, Exponential, Network, Population, Projection, Sparse
 
@@ -143,7 +143,7 @@ def pairs_network(pairs: int, dt: float, **rule: object):  # type: ignore[no-unt
 
 def share(recording: object) -> float:
     """The share of a run's time that is not NEST's own, in percent."""
-    about = recording.provenance  # type: ignore[attr-defined]
+    about = recording.provenance
     return 100.0 * (1.0 - about["nest_time_s"] / about["wall_time_s"])
 
 
@@ -164,7 +164,7 @@ def chips(quick: bool) -> list[Workload]:
     ]
 
 
-def large(size: int = 1000):  # type: ignore[no-untyped-def]
+def large(size: int = 1000):
     """The network of 1,000 neurons with 100,000 plastic synapses."""
     from cases import Case
     from with_salhw import network
@@ -195,7 +195,7 @@ def weights_of_nest() -> list[Workload]:
 
     path = "projections.p.weights"
     with salhw.compile(large(), "nest").open(seed=1) as session:
-        pid = session.engine.process.lease.worker.pid  # type: ignore[attr-defined]
+        pid = session.engine.process.lease.worker.pid
         session.run(100.0)
         held = session.get(path, form="synapses")
 
