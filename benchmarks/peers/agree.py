@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 FALSE_ALARMS = 1e-3  # that a whole benchmark in which all agree is refused
 RATE_MARGIN = 0.01  # of a rate, beyond its error
-LEARNED_MARGIN = 0.05  # of what was learned: Brian2 counts coincidences, one pair in a hundred, on one side
+LEARNED_MARGIN = 0.02  # of what was learned, beyond its error
 
 
 def disagreements(results: Mapping[Case, Sequence[Entry]]) -> list[str]:

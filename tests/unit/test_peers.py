@@ -42,7 +42,7 @@ def test_each_case_runs_whole_updates_of_100_ms() -> None:
 
 def test_simulators_that_agree_pass_and_one_that_does_not_is_named() -> None:
     """Rates differ by 20 % where 1.3 % is the error, or one learns 1.3 times as much; ``alike`` is salhw with another
-    seed: such a pair is refused once in 30,000 times."""
+    seed: such a pair is refused once in 25,000 times."""
     ours, alike = entry("salhw", 0.01, 1e-6, 1), entry("alike", 0.01, 1.01e-6, 2)
     assert disagreements({CASE: [ours, alike]}) == []
     (fast,) = disagreements({CASE: [ours, alike, entry("fast", 0.012, 1e-6, 3)]})
