@@ -54,11 +54,20 @@ def panel(ax: Any, report: Report, name: str, learning: bool) -> None:
         if points:
             color, marker = STYLES.get(column, (None, "x"))
             ax.plot(*zip(*points, strict=True), color=color, marker=marker, markersize=5, label=column)
-    limits = {"scatter": ("additions scattered", ":"), "stream": ("synapses streamed", "--"), "draw": ("random", "-.")}
+    limits = {
+        "scatter": ("additions scattered", ":"),
+        "stream": ("synapses streamed", "--"),
+        "draw": ("random numbers", "-."),
+    }
     for limit, (text, style) in limits.items():
         height = [getattr(report.floors[case], limit) for case in chosen]
         ax.plot([at[c] for c in chosen], height, color="k", linestyle=style, linewidth=1, label=f"limit: {text}")
-    ax.set(xscale="log", yscale="log", xlabel=label, title=("SAL over all pairs, " if learning else "static, ") + name)
+    ax.set_xscale("log")
+    ax.set_xticks(
+        sorted(set(at.values())), [f"{x:,.3g}" if x < 1000 else f"{x:,.0f}" for x in sorted(set(at.values()))]
+    )
+    ax.minorticks_off()
+    ax.set(yscale="log", xlabel=label, title=("SAL over all pairs, " if learning else "static, ") + name)
     ax.grid(which="major", alpha=0.3)
 
 

@@ -40,7 +40,7 @@ class State(NamedTuple):
     anticausal: Any  # float32 (synapse), in the order of rows
     generators: Any  # uint32 (4, lane)
     drawn: Any  # float32 (lane)
-    flags: Any  # uint8 (lane)
+    flags: Any  # uint8 (lane, and a word more)
     counts: Any  # int64 (neuron)
 
 
@@ -96,7 +96,7 @@ def initial(case: Case, post: Any, pre: Any, weight: Any) -> tuple[State, Any]:
         anticausal=np.zeros(len(pre), dtype=np.float32),
         generators=random.integers(1, 2**32, (4, LANES), dtype=np.uint32),
         drawn=np.zeros(LANES, dtype=np.float32),
-        flags=np.zeros(LANES, dtype=np.uint8),
+        flags=np.zeros(LANES + 8, dtype=np.uint8),
         counts=np.zeros(neurons, dtype=np.int64),
     ), by_row
 
@@ -161,7 +161,7 @@ def decide(s, slot, t, length):
     for first in range(0, s.until.size, LANES):
         size = min(LANES, s.until.size - first)
         draw(s.generators, s.drawn, size)
-        s.flags[size:] = 0
+        s.flags[size : size + 8] = 0
         mark(s.flags, bits, s.threshold, s.until, t, first, size)
         for word in range((size + 7) // 8):
             if words[word] == 0:
