@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo demo-all test quick pythons slow benchmark lint clean
+.PHONY: demo demo-all test quick pythons slow benchmark benchmark-peers lint clean
 
 $(VENV)/.python: Makefile
 	$(PYTHON) -m venv $(VENV)
@@ -58,10 +58,21 @@ slow: $(VENV)/.tested
 benchmark: $(VENV)/.tested
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
+# Brian2 wants an older numpy than ours, so it gets an environment of its own.
+PEERS := .peers
+$(PEERS)/.installed: Makefile
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet "brian2==2.9.*" "numpy<2.4" setuptools
+	touch $@
+
+# salhw beside other simulators, in turn: below 20 minutes; below 3 with PEER_OPTIONS=--quick. Wants a quiet machine.
+benchmark-peers: $(VENV)/.tested $(PEERS)/.installed
+	$(BIN)/python benchmarks/peers $(PEER_OPTIONS)
+
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .nox demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .nox demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -145,6 +145,7 @@ class AnalogEngine:
         """See Engine. Thresholds are those of a new trial."""
         self._start, self._stop, self._spikes, self._updates, self._pieces = self.step, stop, 0, 0, 0
         self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
+        self._simulation.nest_time = 0.0
         self._begin_trial()
 
     def _begin_trial(self) -> None:
@@ -228,6 +229,7 @@ class AnalogEngine:
         """See Engine."""
         biological = (self.step - self._start) * self._net.dt
         about = {"hardware_time_ms": biological / (self._target.speed_up or 1.0), "updates": self._updates}
+        about |= {"nest_time_s": self._simulation.nest_time}
         about |= {"runs_on_the_chip": self._pieces} if self._hosts else {}
         return Recorded({name: Raster.joined(parts) for name, parts in self._rasters.items()}, provenance=about)
 

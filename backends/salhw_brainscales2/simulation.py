@@ -25,6 +25,7 @@ class Simulation:
     def __init__(self, net: Network, circuit: ChipCircuit, batch: int, call: Callable[..., Any]) -> None:
         self._net, self._circuit, self._batch, self._call = net, circuit, batch, call
         self._forced = forced_steps(net, circuit.cells)
+        self.nest_time = 0.0  # s, of all calls
         self._last = {name: np.full(made.tau_m.size, -(1 << 40)) for name, made in circuit.cells.items()}
 
     def advance(self, step: int, until: int) -> dict[str, tuple[Raster, IntArray]]:
@@ -58,7 +59,9 @@ class Simulation:
         """Run after ``raised`` cells were lifted above all thresholds."""
         if not ticks:
             return
-        for name, spikes in self._call("run", ticks, {}, raised, ABOVE)["spikes"].items():
+        results = self._call("run", ticks, {}, raised, ABOVE)
+        self.nest_time += results["seconds"]
+        for name, spikes in results["spikes"].items():
             events[name].append((spikes["stamp"], spikes["cell"]))
             np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
 

@@ -54,7 +54,9 @@ class NestEngine:
         p = self._net.projection(name)
         rules = range(len(p.plasticity))
         rates = [initial(self._net, f"projections.{name}.{rule_name(p, k)}.learning_rate", self._batch) for k in rules]
-        return NestWeights(self._circuit, self._circuit.wiring[name], rates, self._net.ends(name)[:2])
+        made = NestWeights(self._circuit, self._circuit.wiring[name], rates, self._net.ends(name)[:2])
+        made.left(initial(self._net, f"projections.{name}.weights", self._batch))
+        return made
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class NestEngine:
 
     def begin(self, stop: int) -> None:
         """See Engine."""
-        self._start, self._spikes = self.step, 0
+        self._start, self._spikes, self._nest_time = self.step, 0, 0.0
         self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
         self._sampled: dict[str, list[dict[str, Any]]] = {meter.name: [] for meter in self._circuit.plan.meters}
 
@@ -146,6 +148,7 @@ class NestEngine:
         settings = {name: self._drive(name, self.step) for name in driven(net)}
         results = self.call("run", until - self.step, settings, {}, 0.0)
         self.step = until
+        self._nest_time += results["seconds"]
         rasters = {}
         for name, spikes in results["spikes"].items():
             size = net.population(name).size
@@ -206,10 +209,11 @@ class NestEngine:
         net = self._net
         rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
         about = net, self._target, self._circuit
-        return Recorded(rasters, {
+        membranes = {
             name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], self._start, self.step)
             for name in sampled(net)
-        })  # fmt: skip
+        }
+        return Recorded(rasters, membranes, provenance={"nest_time_s": self._nest_time})
 
     def close(self) -> None:
         """See Engine."""

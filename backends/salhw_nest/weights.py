@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.description.connectivity import shape_of
 from salhw.description.fields import FloatArray, IntArray
@@ -29,6 +30,31 @@ class History:
     cell: Mapping[str, IntArray]
 
 
+class Held:
+    """What NEST holds of synapses, by name: asked for once while NEST stands still, because it takes its time."""
+
+    def __init__(self) -> None:
+        self._steps, self._values = -1, dict[str, FloatArray]()
+
+    def read(self, call: Call, steps: int, name: str, chosen: npt.NDArray[np.bool_] | None = None) -> FloatArray:
+        """The weights in NEST's units after so many steps; those that are not ``chosen`` may be 0 instead."""
+        if steps != self._steps:
+            self._steps, self._values = steps, {}
+        if name not in self._values:
+            if chosen is not None and not chosen.all():
+                some = np.zeros(chosen.size)
+                some[chosen] = call("read_synapses", {name: np.flatnonzero(chosen)})[name]
+                return some
+            self._values[name] = call("read_synapses", {name: None})[name]
+        return self._values[name]
+
+    def write(self, call: Call, steps: int, new: dict[str, dict[str, FloatArray]]) -> None:
+        """Let NEST hold other weights, or learn with other parameters."""
+        call("write_synapses", new)
+        weights = {name: parameters["weight"] for name, parameters in new.items()}
+        self._steps, self._values = steps, (self._values if steps == self._steps else {}) | weights
+
+
 class NestWeights:
     """Everything that a session's ``get`` and ``set`` know about one projection."""
 
@@ -44,6 +70,7 @@ class NestWeights:
         self.pre = (each * n_pre + wiring.pre).ravel()
         self.cells = (n_post * circuit.instances, n_pre * circuit.instances)
         self.shape = shape_of(wiring.projection.weights, n_post, n_pre)
+        self._held = Held()
         self._beside = np.zeros((circuit.instances, len(wiring.post)))
         self._written, self._written_at, self._first_written = self._beside, 0, 0
         self._spikes, self._spare = 0, 0.0  # of both populations, at the last call of may_leave, which see
@@ -54,11 +81,10 @@ class NestWeights:
         """The weights after all pairs so far, (instance, synapse)."""
         w = self.wiring
         if not w.plastic:
-            return np.asarray(self._shaped(call("read_synapses", [w.begin])[w.begin]) / w.scale)
-        values = call("read_synapses", [part.begin for part in w.plastic])
+            return np.asarray(self._shaped(self._held.read(call, history.steps, w.begin)) / w.scale)
         total = np.zeros((self.instances, len(w.post)))
         for part in w.plastic:
-            held = np.abs(values[part.begin]) / abs(w.scale)
+            held = np.abs(self._held.read(call, history.steps, part.begin)) / abs(w.scale)
             after = self._pending(part, self.rates, history, held, ending=False).after(held)
             total += part.encoding.offset + np.sign(part.encoding.reach) * self._shaped(after)
         if self.unsettled:
@@ -144,6 +170,8 @@ class NestWeights:
 
     def left(self, weights: FloatArray) -> bool:
         """Whether one of them is at the end of the range; if not, how far it is to the nearest is remembered."""
+        if not self.wiring.plastic:
+            return False
         self._spare = self.room - float(np.abs(weights).max(initial=0.0))
         return self._spare < 1e-6 * self.room
 
@@ -158,12 +186,14 @@ class NestWeights:
         """
         w = self.wiring
         events = [(False, 1.0), (True, -1.0)] if w.length else [(False, 1.0)]  # whether it ends PSPs, and its sign
-        before = self.read(call, history)
+        # rectangular PSPs that learn follow what they end with, all others how far their weight moves
+        moved = np.zeros(len(self.post)) if w.length and w.plastic else (weights - self.read(call, history)).ravel()
         new: dict[str, dict[str, FloatArray]] = {}
         taken = np.zeros(len(self.post))  # by what ends the PSPs under way, after minus before
         for plastic in w.plastic:
             encoding, part = plastic.encoding, plastic.part
-            learning = encoding.parameters(rates[part.index], self._amplitudes(part))
+            taught = rates[part.index] is not self.rates[part.index]
+            learning = encoding.parameters(rates[part.index], self._amplitudes(part)) if taught else {}
             towards = np.sign(encoding.reach)
             wanted = ((weights / len(w.plastic) - encoding.offset) * towards).ravel()
             if part.rule.bounds:
@@ -179,7 +209,8 @@ class NestWeights:
                 new[name] = {key: v.ravel() for key, v in learning.items()}
                 new[name]["weight"] = (sign * w.scale * towards * self._shaped(held)).ravel()
                 if ending:
-                    was = np.abs(call("read_synapses", [name])[name]) / abs(w.scale)
+                    under_way = self._under_way(history, part.axonal, w.length // 2) > 0
+                    was = np.abs(self._held.read(call, history.steps, name, under_way)) / abs(w.scale)
                     ends = self._pending(plastic, rates, history, held, ending=True).ended
                     change = ends - self._pending(plastic, self.rates, history, was, ending=True).ended
                     taken += (towards * self._shaped(change)).ravel()
@@ -187,8 +218,9 @@ class NestWeights:
             for ending, sign in events:
                 new[w.end if ending else w.begin] = {"weight": (sign * w.scale * weights).ravel()}
         self.rates, self._first_written = rates, history.steps
-        call("write_synapses", new)
-        return self._followed(history, (weights - before).ravel(), taken)
+        self._held.write(call, history.steps, new)
+        self.left(weights)
+        return self._followed(history, moved, taken)
 
     def _aside(
         self, history: History, beside: FloatArray, offset: FloatArray, new: dict[str, dict[str, FloatArray]]
@@ -202,14 +234,15 @@ class NestWeights:
         for name, sign in ((w.begin, 1.0), (w.end, -1.0)):
             if name:
                 new[name] = {"weight": (sign * w.scale * (offset + beside)).ravel()}
-        return change * self._under_way(history) if w.length else np.zeros(len(self.post))
+        return change * self._under_way(history, 0, w.length) if w.length else np.zeros(len(self.post))
 
-    def _under_way(self, history: History) -> FloatArray:
-        """How many rectangular PSPs of each static synapse have begun and not ended."""
+    def _under_way(self, history: History, delay: int, length: int) -> FloatArray:
+        """How many spikes of each synapse came out of what begins PSPs, ``delay`` ticks behind the neuron, and not yet
+        out of what ends them, ``length`` ticks later."""
         w, plan = self.wiring, self.plan
         pre = PendingTrains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
-        begun = pre.counted(plan.delivered(pre.stamp, history.steps))
-        ended = pre.counted(plan.delivered(pre.stamp + w.length, history.steps))
+        begun = pre.counted(plan.delivered(pre.stamp + delay, history.steps))
+        ended = pre.counted(plan.delivered(pre.stamp + delay + length, history.steps))
         return np.asarray((begun - ended)[self.pre], dtype=np.float64)
 
     @property
@@ -238,7 +271,7 @@ class NestWeights:
         w, plan = self.wiring, self.plan
         pre = PendingTrains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
         if w.length and not w.plastic:
-            taken = change * self._under_way(history)
+            taken = change * self._under_way(history, 0, w.length)
         elif not w.length:
             now = plan.lead_in + plan.per_step * history.steps
             age = (now - pre.stamp - w.reach) * plan.tick

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import nest
@@ -10,6 +11,10 @@ import pyNN.nest as sim
 
 from . import build
 
+BLOCK, WRITTEN = 100, 10_000  # connections that are read or written at a time
+ENDS = ("source", "target")
+# What the public `get` calls, without the kernel's status that it asks for each time; a later NEST may rename it.
+_private: Any = getattr(getattr(nest.ll_api, "nestkernel", None), "llapi_get_connection_status", None)
 _network: dict[str, Any] = {}
 
 
@@ -36,7 +41,14 @@ def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
         if c["active"]:
             build.assign(cells[c["name"]], **c["active"])
     _network.update(
-        plan=plan, cells=cells, projections=projections, recorders=recorders, meters=meters, handles={}, now=0
+        plan=plan,
+        cells=cells,
+        projections=projections,
+        recorders=recorders,
+        meters=meters,
+        handles={},
+        orders={},
+        now=0,
     )
 
 
@@ -67,16 +79,18 @@ def _meter(m: dict[str, Any], cells: Any, plan: dict[str, Any]) -> Any:
 def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any], potential: float) -> dict[str, Any]:
     """Assign ``settings`` (cells -> parameters), raise some cells (indices that ascend) to a potential, run, and return
     what was recorded: per population ``stamp`` (ticks) and ``cell``; per meter ``stamp``, ``cell``, what it samples,
-    and ``now``: the potential that its cells have at the end, which NEST has not given to the meter yet."""
+    and ``now``: the potential that its cells have at the end, which NEST has not given to the meter yet; and the
+    ``seconds`` that NEST took."""
     plan, cells = _network["plan"], _network["cells"]
     for name, parameters in settings.items():
         build.assign(cells[name], **parameters)
     for name, index in raised.items():
         if len(index):
             cells[name].node_collection[index.tolist()].set({"V_m": potential})
+    began = time.perf_counter()
     nest.Simulate(steps * plan["per_step"] * plan["tick"])
+    recorded: dict[str, Any] = {"spikes": {}, "membranes": {}, "seconds": time.perf_counter() - began}
     _network["now"] += steps
-    recorded: dict[str, Any] = {"spikes": {}, "membranes": {}}
     for name, recorder in _network["recorders"].items():
         recorded["spikes"][name] = _events(recorder, cells[name])
     for m in plan["meters"]:
@@ -95,45 +109,81 @@ def _events(recorder: Any, cells: Any, quantities: Any = ()) -> dict[str, Any]:
     return times | {name: np.asarray(events[name]) for name in quantities}
 
 
-def _handle(name: str) -> tuple[Any, Any]:
-    """The connections of a projection, and the order that sorts them as the plan does. Taken after the lead-in,
-    because NEST moves connections when it first simulates."""
-    if _network["projections"][name] is None:
-        return None, np.zeros(0, dtype=np.int64)
-    if name not in _network["handles"]:
-        projection = _network["projections"][name]
-        connections = nest.GetConnections(
-            synapse_model=projection.nest_synapse_model, synapse_label=projection.nest_synapse_label
-        )
-        ends = connections.get(["source", "target"])
-        place = np.lexsort((np.atleast_1d(ends["source"]), np.atleast_1d(ends["target"])))
+def _connections(name: str) -> Any:
+    """The connections of a projection, None if it has none. Taken after the lead-in, because NEST moves connections
+    when it first simulates."""
+    projection = _network["projections"][name]
+    if projection is not None and name not in _network["handles"]:
+        model, label = projection.nest_synapse_model, projection.nest_synapse_label
+        _network["handles"][name] = nest.GetConnections(synapse_model=model, synapse_label=label)
+    return _network["handles"].get(name)
+
+
+def _statuses(connections: Any, begin: int, end: int) -> Any:
+    """All that NEST says of some connections, a dictionary for each."""
+    if _private is None:
+        return [connection.get() for connection in connections[begin:end]]
+    return _private(connections._datum[begin:end])
+
+
+def _columns(connections: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Parameters of connections in NEST's order, an array for each key.
+
+    NEST makes a dictionary of all parameters of a connection, whatever is asked for: with more than some hundred at a
+    time they do not stay in the processor's cache, and take twice as long.
+    """
+    columns = {key: np.empty(len(connections)) for key in keys}
+    for begin in range(0, len(connections), BLOCK):
+        statuses = _statuses(connections, begin, begin + BLOCK)
+        for key, column in columns.items():
+            column[begin : begin + BLOCK] = [status[key] for status in statuses]
+    return columns
+
+
+def _order(name: str, ends: dict[str, Any] | None = None) -> Any:
+    """The order that sorts NEST's connections of a projection as the plan does; from their ``ends``, where these are
+    known."""
+    if name not in _network["orders"]:
+        ends = ends or _columns(_connections(name), ENDS)
+        place = np.lexsort((ends["source"], ends["target"]))
         (planned,) = (s for s in _network["plan"]["synapses"] if s["name"] == name)
         order = np.empty(len(place), dtype=np.int64)
         order[np.lexsort((planned["pre"], planned["post"]))] = place
-        _network["handles"][name] = connections, order
-    return tuple(_network["handles"][name])
+        _network["orders"][name] = order
+    return _network["orders"][name]
 
 
-def read_synapses(names: list[str]) -> dict[str, Any]:
-    """The weights of projections, in the plan's order and NEST's units."""
-    read = {}
-    for name in names:
-        connections, order = _handle(name)
-        read[name] = np.atleast_1d(connections.get("weight"))[order] if len(order) else np.zeros(0)
-    return read
+def _weights(name: str, chosen: Any) -> Any:
+    connections, known = _connections(name), name in _network["orders"]
+    if connections is None:
+        return np.zeros(0)
+    if chosen is not None and known and _private:
+        some = [connections._datum[k] for k in _order(name)[chosen].tolist()]
+        return _columns(nest.SynapseCollection(some), ("weight",))["weight"]
+    columns = _columns(connections, ("weight",) if known else ("weight", *ENDS))
+    weights = columns["weight"][_order(name, columns)]
+    return weights if chosen is None else weights[chosen]
+
+
+def read_synapses(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The weights of projections, in the plan's order and NEST's units: of all synapses (None), or of those at the
+    places ``chosen``."""
+    return {name: _weights(name, places) for name, places in chosen.items()}
 
 
 def write_synapses(values: dict[str, dict[str, Any]]) -> None:
     """Set parameters of projections' synapses (weight, lambda, alpha), arrays in the plan's order."""
     for name, parameters in values.items():
-        connections, order = _handle(name)
-        columns = {}
+        connections = _connections(name)
+        if connections is None:
+            continue
+        changes: list[dict[str, float]] = [{} for _ in range(len(connections))]
+        place = np.argsort(_order(name))  # of NEST's connections in the plan
         for key, array in parameters.items():
-            column = np.empty(len(order))
-            column[order] = array
-            columns[key] = column.tolist()
-        if len(order):
-            connections.set(columns)
+            for change, value in zip(changes, array[place].tolist(), strict=True):
+                change[key] = value
+        for begin in range(0, len(changes), WRITTEN):
+            connections[begin : begin + WRITTEN].set(changes[begin : begin + WRITTEN])
 
 
 def read_cells(name: str, parameter: str) -> Any:
