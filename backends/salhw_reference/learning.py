@@ -23,8 +23,9 @@ def instance(batch, b):
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
-        batch.mean[b], batch.total[b], batch.turn[b], batch.history[b],
-        batch.sent[b], batch.target[b], batch.nudging[b], batch.nudge[b], batch.chance[b],
+        batch.total[b], batch.filled[b], batch.value[b], batch.turn[b], batch.history[b],
+        batch.input[b], batch.renewed[b], batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b],
+        batch.nudge[b], batch.chance[b],
     )  # fmt: skip
 
 
