@@ -71,8 +71,8 @@ OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
 SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
-"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the number of the
-trace (-1: membranes). No field may be called like a method of numpy's records."""
+"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the number of
+the trace (-1: membranes). No field may be called like a method of numpy's records."""
 
 AVERAGE = _record(
     of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
@@ -96,8 +96,8 @@ been; the next forced spike; how many spikes wait to be taken; the hazard until 
 event-driven algorithm, negative if not drawn yet."""
 
 TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
-"""Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and ``pushed``,
-and the steps between two workings out of what it adds."""
+"""Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and
+``pushed``, and the steps between two workings out of what it adds."""
 
 TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""

@@ -66,7 +66,7 @@ class Protocol:
         random, known = np.random.default_rng([seed, epoch, 0x0D3]), len(self.training)
         if self.draw == "independent":
             return random.integers(known, size=self.shown + self.aligning)
-        repeated = [random.permutation(known) for _ in range(-(-self.shown // known))]
+        repeated = [random.permutation(known) for _ in range(1 + self.shown // known)]
         learned = random.permutation(np.concatenate(repeated)[: self.shown])
         return np.concatenate([learned, random.permutation(known)[: self.aligning]])
 
