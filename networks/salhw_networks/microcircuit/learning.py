@@ -47,7 +47,7 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(seeds=4, epochs=6, block=3),
+    "smoke": Scale(seeds=4, epochs=2, block=1),
     "default": Scale(seeds=20, epochs=150, block=10),
     "paper": Scale(seeds=20, epochs=150, block=10),
 }

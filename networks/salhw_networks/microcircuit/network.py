@@ -86,7 +86,9 @@ def network(
 
     def eq37(layer: int) -> PredictiveRule:
         rate = output_rate if layer == last else hidden_rate
-        return PredictiveRule(f"u{layer}", f"basal{layer}", learning_rate=rate, update=update, execution=execution)
+        return PredictiveRule(
+            teacher=f"u{layer}", prediction=f"basal{layer}", learning_rate=rate, update=update, execution=execution
+        )
 
     sal = SAL(feedback_rate, tau=TAU_REF, pairing=pairing, update=update, execution=execution)
     projections, ties = list(_forward(forward, [eq37(layer) for layer in range(1, last + 1)])), list[Tie]()
@@ -97,16 +99,13 @@ def network(
             _projection(onto, f"P{layer}", f"I{layer}", w, "dendritic"),
             _projection(from_, f"I{layer}", f"P{layer}", -b, "lateral"),
         ]
-        ties += [Tie(onto, up, scale=1.0), *_feedback_ties(method, up, down, from_)]
+        ties += [Tie(projection=onto, to=up, scale=1.0), *_feedback_ties(method, up, down, from_)]
     return Network(
         name="microcircuit",
         dt=DT,
         populations=[
             *_pyramidal(sizes, bias, apical),
-            *(
-                Population(f"I{layer}", sizes[layer + 1], GLM(bias=bias, tau_ref=TAU_REF, inputs={"dendritic": 1.0}))
-                for layer in range(1, last)
-            ),
+            *(_population(f"I{layer}", sizes[layer + 1], bias, {"dendritic": 1.0}) for layer in range(1, last)),
         ],
         projections=projections,
         stimuli=[Teacher(f"P{last}", f"basal{last}", target=0.0, gain=nudging, every=chunk)],
@@ -143,20 +142,30 @@ def _uniform(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
 
 def _pyramidal(sizes: Sequence[int], bias: float, apical: float | None = None) -> list[Population]:
     """P0, P1, ...; hidden ones with an apical and a lateral input if there is a gain for them."""
-    populations = [Population("P0", sizes[0], GLM(bias=0.0, tau_ref=TAU_REF))]
+    populations = [_population("P0", sizes[0], 0.0, {})]
     for layer, size in enumerate(sizes[1:], 1):
         inputs = {"basal": 1.0}
         if apical is not None and layer < len(sizes) - 1:
             inputs |= {"apical": apical, "lateral": apical}
-        populations.append(Population(f"P{layer}", size, GLM(bias=bias, tau_ref=TAU_REF, inputs=inputs)))
+        populations.append(_population(f"P{layer}", size, bias, inputs))
     return populations
+
+
+def _population(name: str, size: int, bias: float, inputs: dict[str, float]) -> Population:
+    return Population(name=name, size=size, neuron=GLM(bias=bias, tau_ref=TAU_REF, inputs=inputs))
 
 
 def _projection(
     name: str, pre: str, post: str, weights: FloatArray, into: str, plasticity: object = None
 ) -> Projection:
     return Projection(
-        name=name, pre=pre, post=post, weights=weights, kernel=Rectangular(TAU_REF), into=into, plasticity=plasticity
+        name=name,
+        pre=pre,
+        post=post,
+        weights=weights,
+        kernel=Rectangular(tau_syn=TAU_REF),
+        into=into,
+        plasticity=plasticity,
     )
 
 
@@ -169,13 +178,16 @@ def _forward(weights: Weights, rules: Sequence[PredictiveRule | None]) -> Iterat
 def _feedback_ties(method: Method, up: str, down: str, lateral: str) -> list[Tie]:
     """What keeps the lateral weights opposite to the feedback weights, and these equal to the forward ones in BP."""
     if method == "BP":  # a copy of a copy is not described
-        return [Tie(down, up, scale=1.0, transpose=True), Tie(lateral, up, scale=-1.0, transpose=True)]
-    return [Tie(lateral, down, scale=-1.0)]
+        return [
+            Tie(projection=down, to=up, scale=1.0, transpose=True),
+            Tie(projection=lateral, to=up, scale=-1.0, transpose=True),
+        ]
+    return [Tie(projection=lateral, to=down, scale=-1.0)]
 
 
 def _means(layer: int) -> tuple[Trace, Trace]:
     """The moving averages that Eq 37 compares: of the potential, and of the basal input."""
     return (
-        Trace(name=f"u{layer}", population=f"P{layer}", of="membrane", window=Boxcar(MEAN)),
-        Trace(name=f"basal{layer}", population=f"P{layer}", of="inputs.basal", window=Boxcar(MEAN)),
+        Trace(name=f"u{layer}", population=f"P{layer}", of="membrane", window=Boxcar(duration=MEAN)),
+        Trace(name=f"basal{layer}", population=f"P{layer}", of="inputs.basal", window=Boxcar(duration=MEAN)),
     )

@@ -66,14 +66,18 @@ class Protocol:
         random, known = np.random.default_rng([seed, epoch, 0x0D3]), len(self.training)
         if self.draw == "independent":
             return random.integers(known, size=self.shown + self.aligning)
-        repeated = [random.permutation(known) for _ in range(1 + self.shown // known)]
-        learned = random.permutation(np.concatenate(repeated)[: self.shown])
-        return np.concatenate([learned, random.permutation(known)[: self.aligning]])
+        return np.concatenate([_shuffled(random, known, count) for count in (self.shown, self.aligning)])
 
     @property
     def steps(self) -> float:
         """Duration of an epoch with a SAL phase, in ms."""
         return self.present * (self.shown + self.aligning + len(self.validation))
+
+
+def _shuffled(random: np.random.Generator, known: int, count: int) -> IntArray:
+    """``count`` of the numbers below ``known``, each as often as the others, or once more."""
+    repeated = [random.permutation(known) for _ in range(1 + count // known)]
+    return random.permutation(np.concatenate(repeated)[:count])
 
 
 @dataclass(frozen=True)
