@@ -240,8 +240,8 @@ def test_fig_6_resumes_to_the_bit_and_judges_nothing_that_it_cannot_resolve(tmp_
 
 
 def made_up(loss: float, turn: int) -> Arrays:
-    """Results of 20 seeds, the odd ones with a wrong sign: SAL's loss is ``loss`` times BP's, and its weights turn after
-    ``turn`` epochs."""
+    """Results of 20 seeds, the odd ones with a wrong sign: SAL's loss is about ``loss`` times BP's, and its feedback
+    weights turn after ``turn`` epochs."""
     random, epochs, odd = np.random.default_rng(1), np.arange(121)[:, None], np.arange(20) % 2 == 1
     base, spread = 0.001 * np.exp(0.3 * random.normal(size=(120, 20))), np.exp(0.3 * random.normal(size=20))
     w10 = np.full((121, 20), 2.0)
@@ -266,7 +266,7 @@ def test_the_claims_tell_a_method_that_is_on_par_from_one_that_is_not() -> None:
 
 
 def test_equivalence_rejects_only_differences_below_the_factor() -> None:
-    """False alarms of two one-sided tests at the limit itself: one in twenty at p < .05; of 200, at most 20 (p = 2e-3)."""
+    """At the limit itself one test in twenty has p < .05 (a false alarm); of 200 at most 20 (p = 2e-3)."""
     random = np.random.default_rng(2)
     second = np.exp(random.normal(size=(200, 20)))
     noisy = second * 2.0 * np.exp(0.4 * random.normal(size=(200, 20)))

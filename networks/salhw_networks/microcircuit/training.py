@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from salhw import Recording, Session, Target, compile
+from salhw import Network, Recording, Session, Target, compile
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity import Pairing
 from salhw_networks.experiment import Arrays, Progress
@@ -66,18 +66,13 @@ class Protocol:
         random, known = np.random.default_rng([seed, epoch, 0x0D3]), len(self.training)
         if self.draw == "independent":
             return random.integers(known, size=self.shown + self.aligning)
-        return np.concatenate([_shuffled(random, known, count) for count in (self.shown, self.aligning)])
-
-    @property
-    def steps(self) -> float:
-        """Duration of an epoch with a SAL phase, in ms."""
-        return self.present * (self.shown + self.aligning + len(self.validation))
+        learned = random.permutation(_repeated(random, known, self.shown))
+        return np.concatenate([learned, _repeated(random, known, self.aligning)])
 
 
-def _shuffled(random: np.random.Generator, known: int, count: int) -> IntArray:
+def _repeated(random: np.random.Generator, known: int, count: int) -> IntArray:
     """``count`` of the numbers below ``known``, each as often as the others, or once more."""
-    repeated = [random.permutation(known) for _ in range(1 + count // known)]
-    return random.permutation(np.concatenate(repeated)[:count])
+    return np.concatenate([random.permutation(known) for _ in range(1 + count // known)])[:count]
 
 
 @dataclass(frozen=True)
@@ -147,6 +142,14 @@ def names(layers: int) -> tuple[list[str], list[str]]:
     return [f"W{k}{k - 1}" for k in range(1, layers)], [f"B{k}{k + 1}" for k in hidden]
 
 
+def described(protocol: Protocol, sizes: Sequence[int], method: Method) -> Network:
+    """The network that ``train`` trains."""
+    return network(
+        sizes, method=method, chunk=protocol.chunk, apical=protocol.apical, pairing=protocol.pairing,
+        membrane="validation" in protocol.nudged,
+    )  # fmt: skip
+
+
 def train(
     protocol: Protocol,
     method: Method,
@@ -166,12 +169,8 @@ def train(
     Raises:
         UnsupportedNetworkError: the target cannot hold the network.
     """
-    net = network(
-        students.sizes, method=method, chunk=protocol.chunk, apical=protocol.apical, pairing=protocol.pairing,
-        membrane="validation" in protocol.nudged,
-    )  # fmt: skip
-    after = []
-    with compile(net, target).open(instances=len(students), seed=seed) as session:
+    after, executable = [], compile(described(protocol, students.sizes, method), target)
+    with executable.open(instances=len(students), seed=seed) as session:
         lessons = _Lessons(session, protocol, method, students)
         for count, epoch in enumerate(epochs, 1):
             after.append(lessons.epoch(epoch))
