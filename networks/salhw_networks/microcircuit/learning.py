@@ -32,8 +32,8 @@ TEACHER_SHARE = 5.0  # of the work, in epochs of one method
 METHODS: tuple[Method, ...] = ("BP", "SAL", "FA")
 COLOURS = {"BP": BLUE, "SAL": GREEN, "FA": RED}
 RERUN = {"BP": (0.0006, 0.0017), "SAL": (0.0004, 0.0018), "FA": (0.0017, 0.65)}
-"""Quartiles of the un-nudged loss in an independent re-run of 20 seeds and 150 epochs. Half of BP's lower quartile is
-the noise of targets that were measured as shortly as the students' potentials."""
+"""Quartiles of the un-nudged loss in an independent re-run of 20 seeds and 150 epochs. Targets that are measured as
+shortly as a student's potential add .0003 to a loss; ours are measured for longer."""
 LAST = 10  # epochs over which the loss at the end is averaged
 FACTOR = 2.0  # within which two losses are equivalent; their logarithms scatter by .5 to .7, so 20 seeds settle it
 SEED = 6
