@@ -127,7 +127,7 @@ def nudge(net, state, t):
             state.nudge[n] = 0.0
     for k in range(len(net.teacher)):
         teacher = net.teacher[k]
-        due = state.now[0].written == 1 or t % teacher.period == 0
+        due = state.now[0].written == 1 or teacher.period == 1 or t % teacher.period == 0
         for n in range(teacher.first, teacher.end):
             at = teacher.column + n - teacher.first
             if due:

@@ -114,8 +114,9 @@ def predict_on_spike(net, state, r, n):
     rule = net.rule[r]
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
     for k in range(net.out[p, n], net.out[p, n + 1]):
-        post = net.post[k]
-        change_weight(net, state, p, k, n, post, state.rate[1, offset + k] * error_of(net, state, r, post))
+        post, rate = net.post[k], state.rate[1, offset + k]
+        if rate != 0.0:  # a rule that is switched off costs nothing
+            change_weight(net, state, p, k, n, post, rate * error_of(net, state, r, post))
 
 
 @helper
