@@ -24,6 +24,8 @@ from salhw.description.fields import FloatArray, IntArray
 Records = npt.NDArray[Any]  # of one of the dtypes below
 Indices = npt.NDArray[np.uint32]
 NEVER = 2**62
+CHANGED, DRIVEN = 1, 2
+"""What touches a neuron: its input has changed, or its drive alone."""
 
 
 def records(rows: Any, dtype: np.dtype[Any], shape: tuple[int, ...] = (-1,)) -> Records:
@@ -69,27 +71,33 @@ OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
 SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
-"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the first one of
-its trace in ``mean`` (-1: membranes). No field may be called like a method of numpy's records."""
+"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the number of
+the trace (-1: membranes). No field may be called like a method of numpy's records."""
 
 AVERAGE = _record(
     of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
-    length=np.int64, share=np.float64, ring=np.int64,
+    length=np.int64, share=np.float64, ring=np.int64, through=np.int64,
 )  # fmt: skip
 """Of a trace: what it is of, the number of the named input (-1: all), spikes per ms that a spike counts as, its
-neurons, the first of its columns in ``mean`` and ``total``, the code of its window, a boxcar's steps, how much of the
-way to a new value it goes at a step, and where its rings begin in ``history``."""
+neurons, the first of its columns in ``total``, the code of its window, a boxcar's steps, how much of the
+way to a new value it goes at a step, where its rings begin in ``history``, and a projection into that input (-1: none),
+whose gain is the input's."""
 
 COUNTED = _record(number=np.int64, sum=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
 
-NOW = _record(time=np.int64, stale=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64, pending=np.float64)
-"""The next step; 1 if inputs are to be computed anew, because weights were written; how many past spikes there have
+NOW = _record(
+    time=np.int64, stale=np.int64, written=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64,
+    pending=np.float64,
+)  # fmt: skip
+"""The next step; 1 if inputs are to be computed anew, because weights were written; 1 if a session has written anything
+that teachers see; how many past spikes there have
 been; the next forced spike; how many spikes wait to be taken; the hazard until the next candidate spike of the
 event-driven algorithm, negative if not drawn yet."""
 
-TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64)
-"""Of a teacher: the trace that it reads, its neurons, and the first of its columns in ``target`` and ``nudging``."""
+TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
+"""Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and
+``pushed``, and the steps between two workings out of what it adds."""
 
 TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""
@@ -139,7 +147,7 @@ class StateArrays(NamedTuple):
     code: IntArray  # (O,) present network state
     spikes: IntArray  # (N,) who spikes at this step
     spiking: IntArray  # (N,) 1: in spikes
-    touched: IntArray  # (N,) 1: the input changed
+    touched: IntArray  # (N,) CHANGED or DRIVEN; 0: neither
     free: FloatArray  # (N,) 1.0: not refractory, 0.0: refractory
     bias: FloatArray  # (N,)
     weight: FloatArray  # (S,) in rows
@@ -151,12 +159,16 @@ class StateArrays(NamedTuple):
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
-    mean: FloatArray  # (C,) traces as they are after the last step
-    total: FloatArray  # (C,) sums over boxcars
+    total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``
+    filled: FloatArray  # (T,) the steps that a boxcar is the mean over; 1 for others
+    value: FloatArray  # (C,) what a trace has averaged at the last step
     turn: IntArray  # (T,) where in its rings a boxcar writes next
     history: FloatArray  # values inside the boxcars, a ring for each neuron
+    input: FloatArray  # (N,) what all projections added up to when the potential was last worked out
+    renewed: IntArray  # (N,) the step at which that was
     sent: IntArray  # (R, N) spikes since the last update of a rule that predicts
     target: FloatArray  # of each teacher and neuron
     nudging: FloatArray  # the gain of each teacher and neuron
+    pushed: FloatArray  # what each teacher adds, as it was last worked out
     nudge: FloatArray  # (N,) what teachers add at this step
     chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from salhw_reference.arrays import DRIVEN
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BOXCAR, INPUTS, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
 
@@ -37,57 +38,71 @@ def value_now(net, state, k, n):
     if trace.of == MEMBRANE_POTENTIAL:
         return state.potential[n]
     if trace.of == INPUTS:
-        return through(net, state, trace.input, n) if trace.input >= 0 else input_of(net, state, n)
+        return through(net, state, trace.input, n) if trace.input >= 0 else state.input[n]
     return trace.rate * state.spiking[n]
 
 
 @inlined
-def round_up(state, first, length, at):
-    """Add a boxcar's ring up anew, so that what rounding has done to the running sum stays as small as a round of it
-    makes it."""
-    total = 0.0
-    for k in range(first, first + length):
-        total += state.history[k]
-    state.total[at] = total
+def rounded_up(values, first, length):
+    """The sum over a boxcar's ring, anew, so that what rounding has done to the running sum stays as small as a round
+    of it makes it. Four sums side by side, because an addition waits for the one before."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = first + length // 4 * 4
+    for k in range(first, whole, 4):
+        a += values[k]
+        b += values[k + 1]
+        c += values[k + 2]
+        d += values[k + 3]
+    for k in range(whole, first + length):
+        a += values[k]
+    return (a + b) + (c + d)
 
 
 @inlined
 def follow_traces(net, state, t, count):
-    """Move all traces on with step t, whose ``count`` spikes are known."""
+    """Move all traces on with step t, whose ``count`` spikes are known. Potentials and inputs are looked up for those
+    neurons alone whose input or drive has changed."""
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
     for k in range(len(net.average)):
         trace, turn = net.average[k], state.turn[k]
         state.turn[k] = turn + 1 if turn + 1 < trace.length else 0
+        if trace.window == BOXCAR:
+            state.filled[k] = min(t + 1, trace.length)
         for n in range(trace.first, trace.end):
-            value, at = value_now(net, state, k, n), trace.column + n - trace.first
+            at = trace.column + n - trace.first
+            if state.renewed[n] == t or trace.of == SPIKING:
+                state.value[at] = value_now(net, state, k, n)
+            value = state.value[at]
             if trace.window == BOXCAR:
                 first = trace.ring + (n - trace.first) * trace.length
                 place = first + turn
                 state.total[at] += value - state.history[place]
                 state.history[place] = value
                 if turn == trace.length - 1:
-                    round_up(state, first, trace.length, at)
-                state.mean[at] = state.total[at] / min(t + 1, trace.length)
+                    state.total[at] = rounded_up(state.history, first, trace.length)
             elif t == 0:
-                state.mean[at] = value
+                state.total[at] = value
             else:
-                state.mean[at] += (value - state.mean[at]) * trace.share
+                state.total[at] += (value - state.total[at]) * trace.share
     for k in range(count):
         state.spiking[state.spikes[k]] = 0
 
 
 @inlined
+def mean_of(net, state, k, n):
+    """Trace k at neuron n. Means are read more rarely than they move on: who reads divides."""
+    trace = net.average[k]
+    return state.total[trace.column + n - trace.first] / state.filled[k]
+
+
+@inlined
 def potential_of(net, state, k, n):
     """The potential of neuron n that trace k stands for."""
-    trace = net.average[k]
-    mean = state.mean[trace.column + n - trace.first]
+    trace, mean = net.average[k], mean_of(net, state, k, n)
     if trace.of == MEMBRANE_POTENTIAL:
         return mean
-    gain = 1.0
-    for p in range(len(net.psp)):
-        if trace.input >= 0 and net.psp[p].input == trace.input:
-            gain = state.input_gain[p]
+    gain = state.input_gain[trace.through] if trace.through >= 0 else 1.0
     return state.bias[n] + gain * mean
 
 
@@ -96,7 +111,7 @@ def rate_of(net, state, k, link, dt, n):
     """The spikes per ms of neuron n that trace k stands for."""
     trace = net.average[k]
     if trace.of == SPIKING:
-        return state.mean[trace.column + n - trace.first]
+        return mean_of(net, state, k, n)
     u = potential_of(net, state, k, n)
     if link == LOGISTIC:
         return 1.0 / ((1.0 + net.refractory[n] * np.exp(-u)) * dt)
@@ -104,12 +119,21 @@ def rate_of(net, state, k, link, dt, n):
 
 
 @inlined
-def nudge(net, state):
-    """What the teachers add at this step, from the traces as the step before has left them."""
-    state.nudge[:] = 0.0
+def nudge(net, state, t):
+    """What the teachers add at step t, from the traces as the step before has left them; a teacher with a period works
+    it out anew at its multiples, and when a session has written."""
+    for k in range(len(net.teacher)):
+        for n in range(net.teacher[k].first, net.teacher[k].end):
+            state.nudge[n] = 0.0
     for k in range(len(net.teacher)):
         teacher = net.teacher[k]
+        due = state.now[0].written == 1 or teacher.period == 1 or t % teacher.period == 0
         for n in range(teacher.first, teacher.end):
             at = teacher.column + n - teacher.first
-            state.nudge[n] += state.nudging[at] * (state.target[at] - potential_of(net, state, teacher.reads, n))
-            state.touched[n] = 1
+            if due:
+                error = state.target[at] - potential_of(net, state, teacher.reads, n)
+                state.pushed[at] = state.nudging[at] * error
+                if state.touched[n] == 0:
+                    state.touched[n] = DRIVEN
+            state.nudge[n] += state.pushed[at]
+    state.now[0].written = 0

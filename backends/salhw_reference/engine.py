@@ -87,6 +87,7 @@ class ReferenceEngine:
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
+        self.state.now["written"] = 1
         if address.field == "bias":
             low, high = self._ranges[address.owner]
             place = partial(self._placement.neurons, self._net, address.owner)
@@ -214,12 +215,12 @@ class ReferenceEngine:
             size = net.population(state.population).size
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
-        for probe, population, mean in sampled(net):
+        for probe, population, traced in sampled(net):
             size, every = net.population(population).size, steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
-            where, name = (membranes, population) if mean < 0 else (samples, probe.label)
+            where, name = (membranes, population) if traced < 0 else (samples, probe.label)
             where[name] = Trace(when, part)
             columns += size
         counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}

@@ -23,8 +23,9 @@ def instance(batch, b):
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
-        batch.mean[b], batch.total[b], batch.turn[b], batch.history[b],
-        batch.sent[b], batch.target[b], batch.nudging[b], batch.nudge[b], batch.chance[b],
+        batch.total[b], batch.filled[b], batch.value[b], batch.turn[b], batch.history[b],
+        batch.input[b], batch.renewed[b], batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b],
+        batch.nudge[b], batch.chance[b],
     )  # fmt: skip
 
 
@@ -113,8 +114,9 @@ def predict_on_spike(net, state, r, n):
     rule = net.rule[r]
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
     for k in range(net.out[p, n], net.out[p, n + 1]):
-        post = net.post[k]
-        change_weight(net, state, p, k, n, post, state.rate[1, offset + k] * error_of(net, state, r, post))
+        post, rate = net.post[k], state.rate[1, offset + k]
+        if rate != 0.0:  # a rule that is switched off costs nothing
+            change_weight(net, state, p, k, n, post, rate * error_of(net, state, r, post))
 
 
 @helper

@@ -257,27 +257,29 @@ def _forced(net: Network) -> Records:
 
 
 def trace_columns(net: Network) -> dict[str, int]:
-    """The first column of each trace in ``mean``."""
+    """The first column of each trace in ``total``."""
     sizes = [net.population(trace.population).size for trace in net.traces]
     return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
 
 
 def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
-    """The probes that sample at the algorithm's steps, each with its population and the first column of its trace."""
+    """The probes that sample at the algorithm's steps, each with its population and the number of its trace."""
     for membrane in only(net.probes, Membrane):
         yield membrane, membrane.population, -1
     for probe in only(net.probes, Traces):
-        yield probe, net.trace(probe.trace).population, trace_columns(net)[probe.trace]
+        yield probe, net.trace(probe.trace).population, [trace.name for trace in net.traces].index(probe.trace)
 
 
 def _traces(net: Network) -> Records:
     ranges, named, columns = neuron_ranges(net), named_inputs(net), trace_columns(net)
-    rows, ring = [], 0
+    into, rows, ring = [named[p.post, p.into] for p in net.projections], [], 0
     for trace in net.traces:
         window = AVERAGES[trace.window](trace.window, net.dt)
         first, end = ranges[trace.population]
-        of = QUANTITIES[trace.quantity], named[trace.population, trace.input], 1.0 / net.dt
-        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, ring))
+        number = named[trace.population, trace.input]
+        through = into.index(number) if number >= 0 and number in into else -1
+        of = QUANTITIES[trace.quantity], number, 1.0 / net.dt
+        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, ring, through))
         ring += (end - first) * window.length
     return records(rows, AVERAGE)
 
@@ -291,7 +293,8 @@ def _teachers(net: Network) -> Records:
     ranges, names, column, rows = neuron_ranges(net), [trace.name for trace in net.traces], 0, []
     for teacher in only(net.stimuli, Teacher):
         first, end = ranges[teacher.population]
-        rows.append((names.index(teacher.trace), first, end, column))
+        period = steps(teacher.every, net.dt) if teacher.every else 1
+        rows.append((names.index(teacher.trace), first, end, column, period))
         column += end - first
     return records(rows, TEACHER)
 
@@ -318,9 +321,9 @@ def _probes(net: Network) -> dict[str, Any]:
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
-    for probe, population, mean in sampled(net):
+    for probe, population, traced in sampled(net):
         low, high = ranges[population]
-        samples.append((low, high, steps(probe.every or net.dt, net.dt), columns, mean))
+        samples.append((low, high, steps(probe.every or net.dt, net.dt), columns, traced))
         columns += high - low
     return {
         "recorded": recorded,

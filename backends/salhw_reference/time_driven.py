@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from salhw_reference.averages import follow_traces, input_of, nudge
+from salhw_reference.arrays import CHANGED
+from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
@@ -48,22 +49,25 @@ def sample(net, state, rows, origin, t, traces):
     for m in range(len(net.samples)):
         probe = net.samples[m]
         if t % probe.every == 0 and (probe.traced >= 0) == traces:
-            for n in range(probe.end - probe.first):
-                value = state.mean[probe.traced + n] if traces else state.potential[probe.first + n]
-                rows[t // probe.every - origin[m], probe.column + n] = value
+            for n in range(probe.first, probe.end):
+                value = mean_of(net, state, probe.traced, n) if traces else state.potential[n]
+                rows[t // probe.every - origin[m], probe.column + n - probe.first] = value
 
 
 @inlined
-def step_neurons(net, state, rng, drive):
-    """Decide for every neuron whether it spikes now; how many do."""
+def step_neurons(net, state, rng, drive, t):
+    """Decide for every neuron whether it spikes at step t; how many do."""
     count = 0
     for n in range(len(net.kind)):
         if net.kind[n] == INTEGRATE:
-            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + input_of(net, state, n))
+            state.input[n], state.renewed[n] = input_of(net, state, n), t
+            fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
         else:
             if state.touched[n]:
-                state.touched[n] = 0
-                u = state.bias[n] + drive[0, n] + state.nudge[n] + input_of(net, state, n)
+                if state.touched[n] == CHANGED:
+                    state.input[n] = input_of(net, state, n)
+                state.touched[n], state.renewed[n] = 0, t
+                u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
                 state.potential[n] = u
                 state.chance[n] = spike_probability(net, drive, n, u)
             fires = uniform(rng) < state.chance[n] and state.free[n] == 1.0
@@ -79,13 +83,13 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
     for b in range(first, last):
         state, rng = instance(batch, b), rngs[b]
         begin(net, state)
-        state.touched[:] = 1
+        state.touched[:] = CHANGED
         for t in range(state.now[0].time, until):
             if state.now[0].used + len(net.kind) > out.shape[2]:
                 break
             if state.now[0].stale:
                 recompute_inputs(net, state)
-                state.touched[:] = 1
+                state.touched[:] = CHANGED
             for h in range(len(net.head)):
                 if state.due[h] <= t:
                     act_until(net, state, h, t)
@@ -94,10 +98,10 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                     if net.psp[p].kernel != RECTANGULAR:
                         fade(state.psp[p], net.psp[p])
                         fade(state.current[p], net.psp[p])
-                state.touched[:] = 1
+                state.touched[:] = CHANGED
             if len(net.teacher) > 0:
-                nudge(net, state)
-            count = step_neurons(net, state, rng, drive)
+                nudge(net, state, t)
+            count = step_neurons(net, state, rng, drive, t)
             sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(net, state, t, count)
             if len(net.average) > 0:

@@ -1,0 +1,264 @@
+"""Student and teacher (paper section 4.4.2): what microcircuits are shown, how they learn from it, and how well.
+
+Many students learn at once, one per instance of a session, each from a start and with targets of its own. An epoch is
+a number of training patterns, a SAL phase in which feedback weights are aligned, and validation patterns. Everything
+goes through session calls, so that it is the same on every target that can hold the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from salhw import Network, Recording, Session, Target, compile
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.plasticity import Pairing
+from salhw_networks.experiment import Arrays, Progress
+from salhw_networks.microcircuit.network import TAU_REF, Method, Weights, chain, drawn, network
+
+DARK = -10.0  # voltage of an input that is silent: two spikes in a million steps
+TEACHING = 200_000.0  # ms per pattern of the teacher, whose noise is then a third of that of a student's mean
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is shown to a student in an epoch.
+
+    Args:
+        training, validation: the voltages that an input neuron can have.
+        shown: training patterns in an epoch.
+        draw: ``shuffled``: all patterns equally often, as far as ``shown`` allows; ``independent``: each drawn for
+            itself.
+        aligning: patterns of the SAL phase.
+        align_input: what the input does meanwhile: the same as in ``training``, or nothing (``dark``).
+        align_laterals: whether the interneurons act on the pyramidal cells meanwhile.
+        nudged: in which other phases the teacher nudges the output: ``alignment``, ``validation``.
+        pairing: which pairs of spikes SAL sees.
+        chunk: ms between updates of all weights on the host; None: at every spike.
+        present, lag: ms for which a pattern is shown, and at whose beginning nothing is learned or measured.
+        apical: gain of the apical and lateral input outside of the SAL phase, in which it is 1.
+    """
+
+    training: tuple[float, ...] = (-3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25, 3.0)
+    validation: tuple[float, ...] = (-2.7, -1.62, -0.54, 0.54, 1.62, 2.7)
+    shown: int = 20
+    draw: Literal["shuffled", "independent"] = "shuffled"
+    aligning: int = 5
+    align_input: Literal["training", "dark"] = "training"
+    align_laterals: bool = False
+    nudged: tuple[str, ...] = ()
+    pairing: Pairing = "nearest_restricted"
+    chunk: float | None = None
+    present: float = 20_000.0
+    lag: float = 2_000.0
+    apical: float = 0.02
+
+    def patterns(self, voltages: Sequence[float], inputs: int) -> FloatArray:
+        """(pattern, input): every input neuron takes each of the voltages once, in an order of its own."""
+        columns = [np.random.default_rng(k).permutation(voltages) if k else np.array(voltages) for k in range(inputs)]
+        return np.stack(columns, axis=1)
+
+    def order(self, seed: int, epoch: int) -> IntArray:
+        """Which training patterns student ``seed`` sees in an epoch, those of the SAL phase behind the others."""
+        random, known = np.random.default_rng([seed, epoch, 0x0D3]), len(self.training)
+        if self.draw == "independent":
+            return random.integers(known, size=self.shown + self.aligning)
+        learned = random.permutation(_repeated(random, known, self.shown))
+        return np.concatenate([learned, _repeated(random, known, self.aligning)])
+
+
+def _repeated(random: np.random.Generator, known: int, count: int) -> IntArray:
+    """``count`` of the numbers below ``known``, each as often as the others, or once more."""
+    return np.concatenate([random.permutation(known) for _ in range(1 + count // known)])[:count]
+
+
+@dataclass(frozen=True)
+class Class:
+    """Students and what they are to learn, each array with the student in front.
+
+    Args:
+        sizes: of the layers.
+        forward, feedback: their weights now.
+        targets: the output's potentials for the training patterns, (student, pattern, output).
+        validation: those for the validation patterns.
+    """
+
+    sizes: tuple[int, ...]
+    forward: Weights
+    feedback: Weights
+    targets: FloatArray
+    validation: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def at(self, course: Arrays) -> Class:
+        """With the weights at the end of a course, (epoch, student, post, pre) by the names of their projections."""
+        forward, feedback = (tuple(course[name][-1] for name in each) for each in names(len(self.sizes)))
+        return replace(self, forward=forward, feedback=feedback)
+
+    @property
+    def weights(self) -> Arrays:
+        """By the names of their projections, (student, post, pre)."""
+        forward, feedback = names(len(self.sizes))
+        return dict(zip((*forward, *feedback), (*self.forward, *self.feedback), strict=True))
+
+
+def students(
+    protocol: Protocol, teacher: Sequence[FloatArray], count: int, *, target: Target | str = "reference", seed: int = 0
+) -> Class:
+    """``count`` students of a teacher with the forward weights ``teacher``; each has drawn weights, and targets that
+    were measured for it alone. Every second one has the feedback weights of the one before with the other sign, so that
+    it is not luck how many begin with a wrong one."""
+    sizes = (teacher[0].shape[1], *(len(w) for w in teacher))
+    starts = [drawn(sizes, 1_000 * seed + k) for k in range(count)]
+    forward = tuple(np.stack(layer) for layer in zip(*(w for w, _ in starts), strict=True))
+    mirrored = [starts[k - k % 2][1] for k in range(count)]
+    feedback = tuple(np.stack([(-1) ** k * b for k, b in enumerate(layer)]) for layer in zip(*mirrored, strict=True))
+    voltages = np.concatenate([protocol.patterns(v, sizes[0]) for v in (protocol.training, protocol.validation)])
+    net, potentials = chain(teacher), []
+    with compile(net, target).open(instances=count, seed=seed) as session:
+        for shown in voltages:
+            session.set("populations.P0.bias", shown)
+            session.run(protocol.lag)
+            counts = session.run(TEACHING).counts[f"P{len(sizes) - 2}"]
+            potentials.append(_potential(counts / TEACHING, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape))))
+    targets, validation = np.split(np.stack(potentials, axis=1), [len(protocol.training)], axis=1)
+    return Class(sizes, forward, feedback, targets, validation)
+
+
+def _potential(rates: FloatArray, weights: FloatArray, bias: float = -1.0) -> FloatArray:
+    """Time-mean of the potentials (student, post) that presynaptic ``rates`` per ms (student, pre) make: a PSP has the
+    area tau_ref."""
+    return np.asarray(bias + np.einsum("kij,kj->ki", weights, TAU_REF * rates))
+
+
+def names(layers: int) -> tuple[list[str], list[str]]:
+    """The projections of a chain that learn: forward and feedback ones, in the order of the layers."""
+    hidden = range(1, layers - 1)
+    return [f"W{k}{k - 1}" for k in range(1, layers)], [f"B{k}{k + 1}" for k in hidden]
+
+
+def described(protocol: Protocol, sizes: Sequence[int], method: Method) -> Network:
+    """The network that ``train`` trains."""
+    return network(
+        sizes, method=method, chunk=protocol.chunk, apical=protocol.apical, pairing=protocol.pairing,
+        membrane="validation" in protocol.nudged,
+    )  # fmt: skip
+
+
+def train(
+    protocol: Protocol,
+    method: Method,
+    students: Class,
+    epochs: range,
+    *,
+    target: Target | str = "reference",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Arrays:
+    """How the weights of all students go from a session at rest, and how well they do after each epoch.
+
+    Returns: the weights by the names of their projections, (epoch, student, post, pre); loss (epoch, student): mean
+        squared deviation of the output's time-mean potential from its target over the validation patterns, without
+        what a nudge adds; nudged: the same with it, where validation is nudged.
+
+    Raises:
+        UnsupportedNetworkError: the target cannot hold the network.
+    """
+    after, executable = [], compile(described(protocol, students.sizes, method), target)
+    with executable.open(instances=len(students), seed=seed) as session:
+        lessons = _Lessons(session, protocol, method, students)
+        for count, epoch in enumerate(epochs, 1):
+            after.append(lessons.epoch(epoch))
+            if progress:
+                progress(count / len(epochs))
+    return {name: np.stack([each[name] for each in after]) for name in after[0]}
+
+
+class _Lessons:
+    """What a session's students are shown."""
+
+    def __init__(self, session: Session, protocol: Protocol, method: Method, students: Class) -> None:
+        self.session, self.protocol, self.method, self.students = session, protocol, method, students
+        self.last = len(students.sizes) - 1
+        self.forward, self.feedback = names(len(students.sizes))
+        learning = [f"projections.{name}.plasticity.learning_rate" for name in self.forward]
+        aligning = [f"projections.{name}.plasticity.learning_rate" for name in self.feedback if method == "SAL"]
+        self.rates = {path: session.get(path) for path in (*learning, *aligning)}
+        self.learning, self.aligning = learning, aligning
+        self.switch((*learning, *aligning), False)
+        for name, weights in zip(self.forward, students.forward, strict=True):
+            session.set(f"projections.{name}.weights", weights)
+        for name, weights in zip(self.feedback, students.feedback, strict=True):
+            if method != "BP":  # whose feedback weights are copies
+                session.set(f"projections.{name}.weights", weights)
+        self.gain = session.get("stimuli[0].gain")
+        sizes, p = students.sizes, protocol
+        self.shown, self.asked = p.patterns(p.training, sizes[0]), p.patterns(p.validation, sizes[0])
+
+    def epoch(self, epoch: int) -> Arrays:
+        """One epoch; the weights and the loss after it."""
+        p, each = self.protocol, np.arange(len(self.students))
+        order = np.stack([p.order(int(k), epoch) for k in each])
+        self.nudge(True)
+        for pattern in order[:, : p.shown].T:
+            self.present(self.shown[pattern], self.students.targets[each, pattern], self.learning)
+        if self.method == "SAL":
+            self.align(order[:, p.shown :])
+        weights = {name: self.session.get(f"projections.{name}.weights") for name in (*self.forward, *self.feedback)}
+        return weights | self.validate(weights[self.forward[-1]])
+
+    def align(self, order: IntArray) -> None:
+        """The SAL phase."""
+        p, each = self.protocol, np.arange(len(self.students))
+        self.nudge("alignment" in p.nudged)
+        self.gains(1.0, 1.0 if p.align_laterals else 0.0)
+        self.switch(self.aligning, True)
+        for pattern in order.T:
+            voltages = np.full_like(self.shown[pattern], DARK) if p.align_input == "dark" else self.shown[pattern]
+            self.present(voltages, self.students.targets[each, pattern])
+        self.switch(self.aligning, False)
+        self.gains(p.apical, p.apical)
+
+    def validate(self, weights: FloatArray) -> Arrays:
+        """How far the output is from its targets."""
+        p, output = self.protocol, f"P{self.last}"
+        self.nudge("validation" in p.nudged)
+        off: dict[str, list[FloatArray]] = {}
+        for k, voltages in enumerate(self.asked):
+            recording = self.present(voltages, self.students.validation[:, k])
+            rates = recording.counts[f"P{self.last - 1}"] / recording.duration
+            off.setdefault("loss", []).append(_potential(rates, weights) - self.students.validation[:, k])
+            if "validation" in p.nudged:
+                mean = np.asarray(recording.membrane[output].values).mean(axis=1)
+                off.setdefault("nudged", []).append(mean - self.students.validation[:, k])
+        return {name: np.mean(np.square(values), axis=(0, 2)) for name, values in off.items()}
+
+    def present(self, voltages: FloatArray, targets: FloatArray, learning: Sequence[str] = ()) -> Recording:
+        """Show a pattern to each student; what was recorded after the lag, in which nothing is learned."""
+        self.session.set("populations.P0.bias", voltages)
+        self.session.set("stimuli[0].target", targets)
+        self.session.run(self.protocol.lag)
+        self.switch(learning, True)
+        recording = self.session.run(self.protocol.present - self.protocol.lag)
+        self.switch(learning, False)
+        return recording
+
+    def nudge(self, on: bool) -> None:
+        """Let the teacher nudge, or not."""
+        self.session.set("stimuli[0].gain", self.gain if on else 0.0)
+
+    def switch(self, rates: Iterable[str], on: bool) -> None:
+        """Let rules learn, or not."""
+        for path in rates:
+            self.session.set(path, self.rates[path] if on else 0.0)
+
+    def gains(self, apical: float, lateral: float) -> None:
+        """Of the inputs of all hidden layers."""
+        for layer in range(1, self.last):
+            self.session.set(f"populations.P{layer}.inputs.apical", apical)
+            self.session.set(f"populations.P{layer}.inputs.lateral", lateral)
