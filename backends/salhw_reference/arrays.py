@@ -83,13 +83,18 @@ way to a new value it goes at a step, and where its rings begin in ``history``."
 COUNTED = _record(number=np.int64, sum=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
 
-NOW = _record(time=np.int64, stale=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64, pending=np.float64)
-"""The next step; 1 if inputs are to be computed anew, because weights were written; how many past spikes there have
+NOW = _record(
+    time=np.int64, stale=np.int64, written=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64,
+    pending=np.float64,
+)  # fmt: skip
+"""The next step; 1 if inputs are to be computed anew, because weights were written; 1 if a session has written anything
+that teachers see; how many past spikes there have
 been; the next forced spike; how many spikes wait to be taken; the hazard until the next candidate spike of the
 event-driven algorithm, negative if not drawn yet."""
 
-TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64)
-"""Of a teacher: the trace that it reads, its neurons, and the first of its columns in ``target`` and ``nudging``."""
+TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
+"""Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and ``pushed``,
+and the steps between two workings out of what it adds."""
 
 TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""
@@ -158,5 +163,6 @@ class StateArrays(NamedTuple):
     sent: IntArray  # (R, N) spikes since the last update of a rule that predicts
     target: FloatArray  # of each teacher and neuron
     nudging: FloatArray  # the gain of each teacher and neuron
+    pushed: FloatArray  # what each teacher adds, as it was last worked out
     nudge: FloatArray  # (N,) what teachers add at this step
     chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)

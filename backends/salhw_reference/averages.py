@@ -104,12 +104,18 @@ def rate_of(net, state, k, link, dt, n):
 
 
 @inlined
-def nudge(net, state):
-    """What the teachers add at this step, from the traces as the step before has left them."""
+def nudge(net, state, t):
+    """What the teachers add at step t, from the traces as the step before has left them; a teacher with a period works
+    it out anew at its multiples, and when a session has written."""
     state.nudge[:] = 0.0
     for k in range(len(net.teacher)):
         teacher = net.teacher[k]
+        due = state.now[0].written == 1 or t % teacher.period == 0
         for n in range(teacher.first, teacher.end):
             at = teacher.column + n - teacher.first
-            state.nudge[n] += state.nudging[at] * (state.target[at] - potential_of(net, state, teacher.reads, n))
-            state.touched[n] = 1
+            if due:
+                error = state.target[at] - potential_of(net, state, teacher.reads, n)
+                state.pushed[at] = state.nudging[at] * error
+                state.touched[n] = 1
+            state.nudge[n] += state.pushed[at]
+    state.now[0].written = 0

@@ -87,6 +87,7 @@ class ReferenceEngine:
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
+        self.state.now["written"] = 1
         if address.field == "bias":
             low, high = self._ranges[address.owner]
             place = partial(self._placement.neurons, self._net, address.owner)

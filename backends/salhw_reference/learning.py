@@ -24,7 +24,8 @@ def instance(batch, b):
         batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
         batch.mean[b], batch.total[b], batch.turn[b], batch.history[b],
-        batch.sent[b], batch.target[b], batch.nudging[b], batch.nudge[b], batch.chance[b],
+        batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b], batch.nudge[b],
+        batch.chance[b],
     )  # fmt: skip
 
 

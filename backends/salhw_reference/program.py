@@ -291,7 +291,8 @@ def _teachers(net: Network) -> Records:
     ranges, names, column, rows = neuron_ranges(net), [trace.name for trace in net.traces], 0, []
     for teacher in only(net.stimuli, Teacher):
         first, end = ranges[teacher.population]
-        rows.append((names.index(teacher.trace), first, end, column))
+        period = steps(teacher.every, net.dt) if teacher.every else 1
+        rows.append((names.index(teacher.trace), first, end, column, period))
         column += end - first
     return records(rows, TEACHER)
 

@@ -24,7 +24,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         return np.full((batch, *shape), value, dtype)
 
     return StateArrays(
-        now=records([(0, 1, 0, 0, 0, -1.0)] * batch, NOW, (batch, 1)),
+        now=records([(0, 1, 1, 0, 0, 0, -1.0)] * batch, NOW, (batch, 1)),
         last=full((n,), LONG_AGO),
         arrived=full((p, n), LONG_AGO),
         counted=records(np.zeros((batch, r, 2, n), COUNTED), COUNTED, (batch, r, 2, n)),
@@ -55,6 +55,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         sent=full((r, n), 0),
         target=full((taught,), 0.0, np.float64),
         nudging=full((taught,), 0.0, np.float64),
+        pushed=full((taught,), 0.0, np.float64),
         nudge=full((n,), 0.0, np.float64),
         chance=full((n,), 0.0, np.float64),
     )

@@ -96,7 +96,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                         fade(state.current[p], net.psp[p])
                 state.touched[:] = 1
             if len(net.teacher) > 0:
-                nudge(net, state)
+                nudge(net, state, t)
             count = step_neurons(net, state, rng, drive)
             sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(net, state, t, count)

@@ -9,11 +9,13 @@ from math import ceil
 
 import numpy as np
 
+from salhw.compiler.host_loop import host_findings
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
 from salhw.description.ties import Tie
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
+from salhw.session.folding import scaled_target
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import (
     any_time,
@@ -44,11 +46,16 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
 
 def _check(net: Network, target: Target) -> list[Diagnostic]:
     """See ``check``; of the target as its options are."""
+    here = scaled_target(net, target)
     parts = {"stimuli": (net.stimuli, target.stimuli), "probes": (net.probes, target.probes)}
     return [
         *_network(net, target),
         *_populations(net, target),
-        *(finding for projection in net.projections for finding in _projection(net, projection, target)),
+        *(
+            finding
+            for projection in net.projections
+            for finding in _projection(net, projection, here.scaled_for(projection.name))
+        ),
         *(
             finding
             for group, (items, capabilities) in parts.items()
@@ -63,6 +70,7 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
             for finding in kind_findings(f"traces.{trace.name}.window", trace.window, target.averages, net.dt)
         ),
         *(finding for k, tie in enumerate(net.ties) for finding in _tie(f"ties[{k}]", tie, target, net.dt)),
+        *host_findings(net, target),
     ]
 
 

@@ -13,6 +13,7 @@ from salhw.diagnostics.arguments import described, instance_of, wrong
 from salhw.machine import NOTHING, Memory
 from salhw.registry import backend, resolve, targets
 from salhw.session.backend import Backend, Weighing
+from salhw.session.folding import own_part, with_room
 from salhw.session.memory import assumed, too_large
 from salhw.substrate.target import Target
 
@@ -29,7 +30,8 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     plugin = chosen_plugin(plugin) or backend(target.backend)
     findings = before_lowering(net, target, plugin)[0]
     if not findings:
-        lowering = plugin.lower(net, target)
+        target = with_room(net, target)
+        lowering = plugin.lower(own_part(net, target), target)
         findings = errors(lowering.findings)
         if not findings:
             findings = errors(quantise(lowering.network, lowering.target or target)[1])
@@ -59,7 +61,8 @@ def before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list
     if findings := [*check(net, target), *place(net, target)[1]]:
         return findings, NOTHING
     try:
-        memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+        own = own_part(net, target)
+        memory = plugin.memory(own, target) if isinstance(plugin, Weighing) else assumed(own)
     except UnsupportedNetworkError:  # a kind that the backend does not know, at whose path lowering refuses it
         memory = assumed(net)
     return too_large(net, memory), memory

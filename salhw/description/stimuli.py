@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import field_validator, model_validator
 
-from salhw.description.fields import ArrayOf, FloatArray, Indices, IntArray, NonNegative, PerNeuron, Vector
+from salhw.description.fields import (
+    ArrayOf,
+    FloatArray,
+    Indices,
+    IntArray,
+    Milliseconds,
+    NonNegative,
+    PerNeuron,
+    Vector,
+)
 from salhw.description.grid import off_grid, whole_steps
 from salhw.description.kinds import Kind
 from salhw.description.markers import QUANTITIES, Mark, PopulationName, Structure, TraceName
@@ -189,7 +198,12 @@ class Teacher(Stimulus):
     """Nudges a population towards a ``target`` potential: adds ``gain * (target - v)`` to the bias (paper section
     2.4.2), where v is what a ``trace`` of the population says of its potential after the step before: ``bias + gain of
     the input * trace`` for one of ``inputs.NAME``, ``bias + trace`` for one of ``inputs``, the trace itself for one of
-    the ``membrane``. A gain of 0 switches it off; a session writes ``stimuli[k].target`` and ``stimuli[k].gain``."""
+    the ``membrane``. A gain of 0 switches it off; a session writes ``stimuli[k].target`` and ``stimuli[k].gain``.
+
+    Args:
+        every: work out what is added at the whole multiples of so many ms (and when a session begins, or has written)
+            and keep it until the next, as a host does that can only set a bias now and then; None: at every step.
+    """
 
     needs: ClassVar[str] = "bias"
     reads: ClassVar[frozenset[str]] = frozenset({"membrane", "inputs"})
@@ -198,6 +212,9 @@ class Teacher(Stimulus):
     trace: TraceName
     target: Annotated[PerNeuron, Mark(1.0, 0.5, np.inf, per="neuron", settable="always")]
     gain: Annotated[PerNeuron, Mark(0.5, 0.25, np.inf, per="neuron", settable="always")]
+    every: Annotated[Milliseconds | None, Mark(None, 12, -1, unit="ms", grid=1)] = None
     if TYPE_CHECKING:
 
-        def __init__(self, population: str, trace: str, target: Any, gain: Any, kind: str = ...) -> None: ...
+        def __init__(
+            self, population: str, trace: str, target: Any, gain: Any, every: float | None = ..., kind: str = ...
+        ) -> None: ...
