@@ -10,7 +10,6 @@ from salhw.description.connectivity import count
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
-from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
@@ -23,16 +22,11 @@ from salhw.substrate.support import any_time, nearest_step
 from salhw.substrate.target import Target
 
 
-def window_length(net: Network, traces: list[str]) -> float | None:
-    """How far the traces of these names look back, in ms, the longest of them; None for none."""
-    return max((net.trace(name).window.length for name in traces), default=None)
-
-
 def host_findings(net: Network, target: Target) -> list[Diagnostic]:
     """What a target's host cannot do between two pieces of a run, beside what the target declares."""
     if not by_host(net, target):
         return []
-    return [*_rules(net), *_teachers(net, target), *_ties(net, target), *_traces(net)]
+    return [*_rules(net), *_ties(net, target), *_traces(net)]
 
 
 def _rules(net: Network) -> Iterator[Diagnostic]:
@@ -49,34 +43,20 @@ def _rules(net: Network) -> Iterator[Diagnostic]:
                 yield Diagnostic("SAL107", f"{path}.update", "run end", supported, 'update = "every 200 ms"')
 
 
-def _periods(capability: dict[str, Range | tuple[str, ...]], dt: float) -> Range:
-    declared = capability.get("every")
-    return declared if isinstance(declared, Range) else any_time(dt)
-
-
-def _teachers(net: Network, target: Target) -> Iterator[Diagnostic]:
-    for k, stimulus in enumerate(net.stimuli):
-        if isinstance(stimulus, Teacher) and stimulus.every is None:
-            within = _periods(target.stimuli.get(stimulus.kind, {}), net.dt)
-            yield _every(f"stimuli[{k}].every", within, window_length(net, [stimulus.trace]), net.dt)
-
-
 def _ties(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """What the target learns at any time can be copied now and then."""
+    declared = (target.ties or {}).get("every")
+    within = declared if isinstance(declared, Range) else any_time(net.dt)
     for k, tie in enumerate(net.ties):
         if tie.every is None and _learns_on_target(net.projection(tie.to)):
-            wished = window_length(net, [trace.name for trace in net.traces])
-            yield _every(f"ties[{k}].every", _periods(target.ties or {}, net.dt), wished, net.dt)
+            wished = max((trace.window.length for trace in net.traces), default=200.0)
+            supported = f"every {number(within.min)}..{number(within.max)} ms, as {tie.to} learns on the target"
+            fix = f"every = {nearest_step(wished, within, net.dt)} ms"
+            yield Diagnostic("SAL107", f"ties[{k}].every", "at once", supported, fix)
 
 
 def _learns_on_target(p: Projection) -> bool:
     return len(p.plasticity) > len(predicted(p))
-
-
-def _every(path: str, within: Range, wished: float | None, dt: float) -> Diagnostic:
-    """What is asked for at every step, and can be had now and then."""
-    supported = f"every {number(within.min)}..{number(within.max)} ms, between two pieces of a run"
-    fix = f"every = {nearest_step(wished or 200.0, within, dt)} ms"
-    return Diagnostic("SAL107", path, "at every step", supported, fix)
 
 
 def _traces(net: Network) -> Iterator[Diagnostic]:
