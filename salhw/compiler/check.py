@@ -11,11 +11,10 @@ import numpy as np
 
 from salhw.compiler.host_loop import host_findings
 from salhw.compiler.periods import of_windows
+from salhw.description.kinds import Kind
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
-from salhw.description.probes import Probe
-from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
@@ -76,9 +75,7 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
     ]
 
 
-def _item(
-    net: Network, path: str, item: Stimulus | Probe, capabilities: Mapping[str, Capability]
-) -> Iterator[Diagnostic]:
+def _item(net: Network, path: str, item: Kind, capabilities: Mapping[str, Capability]) -> Iterator[Diagnostic]:
     findings = kind_findings(path, item, capabilities, net.dt, "leave it out, or choose one of these")
     yield from of_windows(net, item, capabilities.get(item.kind, {}), findings)
 
