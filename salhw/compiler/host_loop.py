@@ -104,7 +104,7 @@ def _approximated(net: Network) -> Iterator[Diagnostic]:
         if p.post in traced and _learns_on_target(p):
             size = "the mean of the weights at both ends of a piece, off by at most half of what it changes them"
             path = f"projections.{p.name}.weights"
-            yield Diagnostic("SAL322", path, "in traces, as they are at each step", size, severity="approximation")
+            yield Diagnostic("SAL328", path, "in traces, as they are at each step", size, severity="approximation")
 
 
 def _when(period: float | None, dt: float) -> str:
