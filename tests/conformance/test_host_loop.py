@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loop_examples import looped_reference
 
-import salhw
 import salhw_reference
 from salhw.conformance.lab import Lab
 from salhw.conformance.runner import catalogue
@@ -19,15 +19,6 @@ from salhw.session.recorder import Raster
 
 DYNAMICS = catalogue("quick")
 HELD = ("predictive-rule-of-the-host", "teacher-nudges", "ties-copy", "input-gains", "trace-values")
-
-
-def looped_reference() -> salhw.Target:
-    """The reference as a target that has none of what reads traces itself."""
-    full = salhw.target("reference").with_options(algorithm="time-driven")
-    plasticity = dict(full.plasticity)
-    hosted = plasticity.pop("PredictiveRule") | {"update": ("every", "run end")}
-    stimuli = full.stimuli | {"Teacher": full.stimuli["Teacher"] | {"required": ("every",)}}
-    return full.replace(host_loop=True, plasticity=plasticity, stimuli=stimuli, host={"PredictiveRule": hosted})
 
 
 @pytest.mark.parametrize("name", HELD)

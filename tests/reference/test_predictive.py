@@ -338,7 +338,7 @@ def test_targets_that_cannot_hold_them_refuse_them(name: str) -> None:
     )  # fmt: skip
     found = {f.path: f.code for f in salhw.problems(net(ties=(Tie("down", "up", transpose=True),)), bare)}
     expected = {
-        "projections.up.plasticity.execution": "SAL101", "stimuli[0]": "SAL101", "traces.u.window": "SAL101", "ties[0]": "SAL101",
-        "populations.b.inputs": "SAL102",
+        "projections.up.plasticity.execution": "SAL101", "stimuli[0]": "SAL101", "traces.u.window": "SAL101",
+        "ties[0]": "SAL101", "populations.b.inputs": "SAL102",
     }  # fmt: skip
     assert expected.items() <= found.items()

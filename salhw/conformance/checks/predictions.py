@@ -119,8 +119,8 @@ def expected(
 @check("predictive-rule", group="dynamics")
 def predictive_rule(lab: Lab) -> Evidence:
     """Every presynaptic spike moves a weight by the learning rate times the difference of the rates that two traces
-    stand for: spikes against inputs through the link, whichever the target declares, with every schedule that it
-    declares, and every link; at the end of a period the spikes since the last update count with the traces as they are then.
+    stand for: spikes against inputs through the link, with every schedule and every link that the target declares; at
+    the end of a period the spikes since the last update count with the traces as they are then.
 
     Exact: the change of no weight may be further off than declared (window), as a share of the largest.
     """
