@@ -15,7 +15,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.executable import Executable
 from salhw.session.folding import HOST, STIMULI, by_host, gain_of, own_part, predicted, scaled_target, unfolded
-from salhw.session.host_traces import POTENTIALS
+from salhw.session.host_traces import DRIVES, POTENTIALS
 from salhw.session.loop import LoopedBackend
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import any_time, nearest_step
@@ -65,6 +65,9 @@ def _traces(net: Network) -> Iterator[Diagnostic]:
         population = net.population(trace.population)
         if trace.quantity == "membrane":
             yield from POTENTIALS.refused(f"traces.{trace.name}.of", population.neuron)
+            for k, stimulus in enumerate(net.stimuli):
+                if stimulus.population == trace.population:
+                    yield from DRIVES.refused(f"stimuli[{k}]", stimulus)
         for p in net.projections if trace.quantity != "spikes" else ():
             if p.post == trace.population and p.kernel.superposition != "sum":
                 path, asked = f"projections.{p.name}.kernel.superposition", p.kernel.superposition

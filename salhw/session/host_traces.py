@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.parts import Projection
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Stimulus, Teacher
 from salhw.description.traces import Trace
 from salhw.session.recorder import Raster
 
@@ -23,6 +24,24 @@ LONG = 40.0
 """Time constants after which a PSP is over, but for e^-40 of it."""
 POTENTIALS: ByKind[None] = ByKind("the host, for traces of the membrane,", {GLM: None})
 """Neurons whose potential is the sum of bias and inputs at each step, which spikes and weights tell."""
+
+
+def _nothing(stimulus: Stimulus, steps: IntArray, dt: float) -> FloatArray:
+    """Of stimuli that change spikes, and no potential; and of teachers, which the host itself adds to the bias."""
+    return np.zeros((len(steps), 1))
+
+
+def _current(stimulus: Current, steps: IntArray, dt: float) -> FloatArray:
+    end = np.inf if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
+    lasts = (steps >= (in_steps(stimulus.start, dt) or 0)) & (steps < end)
+    return np.asarray(lasts[:, None] * np.asarray(stimulus.amplitude))
+
+
+DRIVES = ByKind[Callable[..., FloatArray]](
+    "the host, for traces of the membrane,",
+    {Current: _current, Poisson: _nothing, SpikeTimes: _nothing, Clamp: _nothing, Teacher: _nothing},
+)
+"""What stimuli add to the potentials of their population at some steps, (step, neuron) or (step, 1)."""
 
 
 def psp(kernel: Kernel, dt: float) -> FloatArray:
@@ -129,4 +148,10 @@ class HostTraces:
             return np.asarray(sum((through[p.name] for p in onto if p.into == trace.input), np.zeros(shape)))
         factor = {p.name: 1.0 if p.into is None else gains[name, p.into][:, None] for p in onto}
         inputs = np.asarray(sum((factor[p.name] * through[p.name] for p in onto), np.zeros(shape)))
-        return inputs + biases[name] if trace.quantity == "membrane" else inputs
+        return inputs + biases[name] + self._driven(name, steps) if trace.quantity == "membrane" else inputs
+
+    def _driven(self, population: str, steps: tuple[int, int]) -> FloatArray:
+        """What stimuli add to the potentials, (step, 1, neuron or 1)."""
+        each = np.arange(*steps)
+        drives = [DRIVES[s](s, each, self.net.dt) for s in self.net.stimuli if s.population == population]
+        return np.asarray(sum(drives, np.zeros((len(each), 1))))[:, None]
