@@ -16,7 +16,7 @@ DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.g
 STEPWISE = {"lif-intervals", "psp-membrane", "input-gains", "trace-values", "predictive-rule", "teacher-nudges"}
 """Checks of what takes the time-driven algorithm."""
 HOSTED = {"predictive-rule-of-the-host"}
-"""Checks of what the reference leaves to no host: tests/conformance/test_host_loop.py has them."""
+"""Checks of what the reference leaves to no host: tests/conformance/test_wrong_hosts.py has them."""
 
 
 def target(algorithm: str) -> salhw.Target:
