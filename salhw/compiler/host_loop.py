@@ -82,16 +82,15 @@ def looped(net: Network, target: Target, inner: Executable) -> Executable:
 
     Its report is the inner one's, with what is rounded in the network's own terms.
     """
-    chosen = scaled_target(net, inner.target)
     lowered = unfolded(net, own_part(net, target), inner.network)
-    _, rounded = quantise(net, chosen)
+    _, rounded = quantise(net, scaled_target(net, inner.target))
     others = [f for f in inner.report.approximations if f.code != "SAL301"]
     report = replace(
         inner.report,
         approximations=(*others, *(r for r in rounded if r.severity == "approximation"), *_approximated(net)),
         notes=(*inner.report.notes, *_notes(net)),
     )
-    return Executable(lowered, net, chosen, inner.placement, report, LoopedBackend(inner))
+    return Executable(lowered, net, inner.target, inner.placement, report, LoopedBackend(inner))
 
 
 def _approximated(net: Network) -> Iterator[Diagnostic]:

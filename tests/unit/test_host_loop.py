@@ -212,3 +212,16 @@ def test_sal_turns_the_feedback_in_the_dark_as_on_the_reference() -> None:
             ends.append(session.get("projections.B.weights").ravel())
     np.testing.assert_allclose(ends[0], ends[1], atol=1e-9)
     assert ends[0].mean() > 0.1
+
+
+def test_its_executable_can_be_compiled_from_again() -> None:
+    """As measurements do, of the same target and backend: what the target declares is not scaled by gains for good."""
+    executable = salhw.compile(microcircuit(), looped_reference())
+    assert executable.target.capability_hash == looped_reference().capability_hash
+    again = salhw.compile(executable.source, executable.target, plugin=executable.plugin)
+    with executable.open(seed=3) as one, again.open(seed=3) as two:
+        one.run(400.0)
+        two.run(400.0)
+        np.testing.assert_array_equal(one.get("projections.W21.weights"), two.get("projections.W21.weights"))
+    plain = salhw.compile(learning(1.0).replace(name="other"), executable.target, plugin=executable.plugin)
+    assert plain.open().get("projections.p.weights").shape == (1, 2, 2)
