@@ -91,13 +91,12 @@ NOW = _record(
     pending=np.float64,
 )  # fmt: skip
 """The next step; 1 if inputs are to be computed anew, because weights were written; 1 if a session has written anything
-that teachers see; how many past spikes there have
-been; the next forced spike; how many spikes wait to be taken; the hazard until the next candidate spike of the
-event-driven algorithm, negative if not drawn yet."""
+that teachers see; how many past spikes there have been; the next forced spike; how many spikes wait to be taken; the
+hazard until the next candidate spike of the event-driven algorithm, negative if not drawn yet."""
 
 TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
 """Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and
-``pushed``, and the steps between two workings out of what it adds."""
+``pushed``, and after how many steps what it adds is worked out anew."""
 
 TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count, islice
 from math import ceil
 
 import numpy as np
 
+from salhw.compiler.host_loop import host_findings
+from salhw.compiler.periods import of_windows
+from salhw.description.kinds import Kind
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
+from salhw.description.plasticity import PlasticityRule
 from salhw.description.ties import Tie
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.substrate.capabilities import Range
+from salhw.session.folding import scaled_target
+from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import (
     any_time,
     field_findings,
@@ -44,18 +49,21 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
 
 def _check(net: Network, target: Target) -> list[Diagnostic]:
     """See ``check``; of the target as its options are."""
+    here = scaled_target(net, target)
     parts = {"stimuli": (net.stimuli, target.stimuli), "probes": (net.probes, target.probes)}
     return [
         *_network(net, target),
         *_populations(net, target),
-        *(finding for projection in net.projections for finding in _projection(net, projection, target)),
+        *(
+            finding
+            for projection in net.projections
+            for finding in _projection(net, projection, here.scaled_for(projection.name))
+        ),
         *(
             finding
             for group, (items, capabilities) in parts.items()
             for k, item in enumerate(items)
-            for finding in kind_findings(
-                f"{group}[{k}]", item, capabilities, net.dt, "leave it out, or choose one of these"
-            )
+            for finding in _item(net, f"{group}[{k}]", item, capabilities)
         ),
         *(
             finding
@@ -63,7 +71,13 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
             for finding in kind_findings(f"traces.{trace.name}.window", trace.window, target.averages, net.dt)
         ),
         *(finding for k, tie in enumerate(net.ties) for finding in _tie(f"ties[{k}]", tie, target, net.dt)),
+        *host_findings(net, target),
     ]
+
+
+def _item(net: Network, path: str, item: Kind, capabilities: Mapping[str, Capability]) -> Iterator[Diagnostic]:
+    findings = kind_findings(path, item, capabilities, net.dt, "leave it out, or choose one of these")
+    yield from of_windows(net, item, capabilities.get(item.kind, {}), findings)
 
 
 def _network(net: Network, target: Target) -> Iterator[Diagnostic]:
@@ -120,14 +134,22 @@ def _projection(net: Network, projection: Projection, target: Target) -> Iterato
     )
     for k, rule in enumerate(projection.plasticity):
         at = f"{path}.{rule_name(projection, k)}"
-        findings = [*rule_findings(at, rule, target.plasticity, target.windows, net.dt)]
+        findings = [*_rule(net, at, rule, target.plasticity, target.windows)]
         if findings and target.host:
-            beyond = [*rule_findings(at, rule, target.host, target.host, net.dt)]
+            beyond = [*_rule(net, at, rule, target.host, target.host)]
             if rule.execution == "host":
                 findings = beyond
+            elif rule.kind in target.host and rule.kind not in target.plasticity:
+                findings = [unsupported(f"{at}.execution", "chip", ("host",), 'execution = "host"'), *beyond]
             elif not beyond:
                 findings = [replace(f, fix=f'{f.fix}, or execution="host"') for f in findings]
         yield from findings
+
+
+def _rule(
+    net: Network, at: str, rule: PlasticityRule, rules: Mapping[str, Capability], windows: Mapping[str, Capability]
+) -> Iterator[Diagnostic]:
+    yield from of_windows(net, rule, rules.get(rule.kind, {}), rule_findings(at, rule, rules, windows, net.dt))
 
 
 def _tie(path: str, tie: Tie, target: Target, dt: float) -> Iterator[Diagnostic]:

@@ -13,6 +13,8 @@ from salhw.diagnostics.arguments import described, instance_of, wrong
 from salhw.machine import NOTHING, Memory
 from salhw.registry import backend, resolve, targets
 from salhw.session.backend import Backend, Weighing
+from salhw.session.folding import own_part, with_room
+from salhw.session.loop import LoopedBackend
 from salhw.session.memory import assumed, too_large
 from salhw.substrate.target import Target
 
@@ -29,7 +31,8 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     plugin = chosen_plugin(plugin) or backend(target.backend)
     findings = before_lowering(net, target, plugin)[0]
     if not findings:
-        lowering = plugin.lower(net, target)
+        target = with_room(net, target)
+        lowering = plugin.lower(own_part(net, target), target)
         findings = errors(lowering.findings)
         if not findings:
             findings = errors(quantise(lowering.network, lowering.target or target)[1])
@@ -42,7 +45,7 @@ def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def chosen_plugin(plugin: Backend | None) -> Backend | None:
-    """A backend that was handed in.
+    """A backend that was handed in; of an executable that runs in a loop with its host, the target's own.
 
     Raises:
         BackendError: it is none.
@@ -50,7 +53,7 @@ def chosen_plugin(plugin: Backend | None) -> Backend | None:
     if plugin is not None and not isinstance(plugin, Backend):
         supported = "an object with name, targets(), lower() and open()"
         raise wrong("plugin", described(plugin), supported, "give a backend", code="SAL602", kind=BackendError)
-    return plugin
+    return plugin.inner.plugin if isinstance(plugin, LoopedBackend) else plugin
 
 
 def before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
@@ -59,7 +62,8 @@ def before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list
     if findings := [*check(net, target), *place(net, target)[1]]:
         return findings, NOTHING
     try:
-        memory = plugin.memory(net, target) if isinstance(plugin, Weighing) else assumed(net)
+        own = own_part(net, target)
+        memory = plugin.memory(own, target) if isinstance(plugin, Weighing) else assumed(own)
     except UnsupportedNetworkError:  # a kind that the backend does not know, at whose path lowering refuses it
         memory = assumed(net)
     return too_large(net, memory), memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from salhw.compiler.findings import before_lowering, errors, unsupported
+from salhw.compiler.host_loop import looped
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
 from salhw.description.connectivity import count
@@ -10,6 +11,7 @@ from salhw.description.network import Network
 from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
+from salhw.session.folding import by_host, own_part, with_room
 from salhw.substrate.target import Target
 
 
@@ -22,7 +24,9 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     findings, memory = before_lowering(net, target, plugin)
     if findings:
         raise unsupported(net, target, findings)
-    lowering = plugin.lower(net, target)
+    own, asked = own_part(net, target), target
+    target = with_room(net, target)
+    lowering = plugin.lower(own, target)
     if wrong := errors(lowering.findings):
         raise unsupported(net, target, wrong)
     target = lowering.target or target
@@ -40,4 +44,5 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
         available=target.resources,
         memory=memory,
     )
-    return Executable(quantised, net, target, placement, report, plugin)
+    executable = Executable(quantised, own, target, placement, report, plugin)
+    return looped(net, asked, executable) if by_host(net, asked) else executable

@@ -27,6 +27,7 @@ from salhw.description.traces import Average, Trace
 from salhw.description.windows import Window
 from salhw.diagnostics import DescriptionError
 from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
 
 WEIGHT = mark_of(Projection, "weights")
@@ -274,6 +275,8 @@ def undeclared(lab: Lab) -> Iterator[Example]:
                     value = mark.at(mark.other, dt)
                     yield from _changed(f"{path}.{field}", base, section, field, value, target, "SAL102")
                 continue
+            if field in names_in(capability, "required"):
+                yield from _changed(f"{path}.{field}", base, section, field, None, target, "SAL104")
             for value, code in _beyond(lab, field, mark, entry, model):
                 yield from _changed(f"{path}.{field}", base, section, field, value, target, code)
             if field == "update" and isinstance(periods := capability.get("every"), Range):

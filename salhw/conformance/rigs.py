@@ -28,7 +28,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import Address, item_at
 from salhw.substrate.capabilities import Capability, Range
-from salhw.substrate.support import on_chip
+from salhw.substrate.support import names_in, on_chip
 
 LOW, HIGH = -12.0, 20.0  # a bias that silences a neuron, and an input that makes it spike
 VOLLEYS, APART = 5, 40  # forced spikes per run of a relay, and the steps between them
@@ -55,6 +55,8 @@ def fitted(model: type[M], capability: Capability, dt: float, wishes: Mapping[st
         if name in given or name not in known:
             continue
         wish = wishes[name] if name in wishes else model.model_fields[name].get_default()
+        if wish is None and name in names_in(capability, "required"):
+            wish = known[name].at(known[name].other, dt)
         if wish is None:
             continue
         if name == "update":

@@ -21,8 +21,18 @@ class Average(Kind):
 
     section = "averages"
 
+    @property
+    def length(self) -> float:
+        """How far back it looks, in ms: twice its mean lag."""
+        raise NotImplementedError
+
     def course(self, values: FloatArray, dt: float) -> FloatArray:
         """The average after each of the first steps of a session, of ``values`` (step, ...) in steps of ``dt`` ms."""
+        return self.follow(numbers("values", values), dt)[0]
+
+    def follow(self, values: FloatArray, dt: float, past: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """The average after each of some steps, of ``values`` (step, ...), and what the steps after these need to know
+        of the past; ``past`` is what the steps before have left, None at the first step of a session."""
         raise NotImplementedError
 
 
@@ -32,12 +42,20 @@ class Boxcar(Average):
     kind: Literal["Boxcar"] = "Boxcar"
     duration: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)]
 
-    def course(self, values: FloatArray, dt: float) -> FloatArray:
-        array, steps = numbers("values", values), in_steps(self.duration, dt) or 1
+    @property
+    def length(self) -> float:
+        """``duration``."""
+        return self.duration
+
+    def follow(self, values: FloatArray, dt: float, past: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """See Average. Of the past it needs the values within ``duration``."""
+        steps, before = in_steps(self.duration, dt) or 1, 0 if past is None else len(past)
+        array = values if past is None else np.concatenate([past, values])
         total = np.cumsum(array, axis=0)
         total[steps:] = total[steps:] - total[:-steps]
         count = np.minimum(np.arange(1, len(array) + 1), steps)
-        return np.asarray(total / count.reshape(-1, *(1,) * (array.ndim - 1)))
+        average = total / count.reshape(-1, *(1,) * (array.ndim - 1))
+        return np.asarray(average[before:]), array[-steps:]
 
 
 class ExponentialTrace(Average):
@@ -47,11 +65,19 @@ class ExponentialTrace(Average):
     kind: Literal["Exponential"] = "Exponential"
     tau: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms")]
 
-    def course(self, values: FloatArray, dt: float) -> FloatArray:
-        array, share = np.array(numbers("values", values)), -np.expm1(-dt / self.tau)
-        for step in range(1, len(array)):
-            array[step] = array[step - 1] + (array[step] - array[step - 1]) * share
-        return array
+    @property
+    def length(self) -> float:
+        """Twice ``tau``."""
+        return 2.0 * self.tau
+
+    def follow(self, values: FloatArray, dt: float, past: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """See Average. Of the past it needs its own last value."""
+        share, average = -np.expm1(-dt / self.tau), np.array(values, dtype=np.float64)
+        last = average[:1] if past is None else past
+        for step in range(len(average)):
+            average[step] = last[0] + (average[step] - last[0]) * share
+            last = average[step : step + 1]
+        return average, last.copy()
 
 
 def _known_quantity(value: str) -> str:

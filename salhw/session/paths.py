@@ -19,6 +19,7 @@ from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.arguments import checked_duration, checked_progress
 from salhw.diagnostics.wording import nearest, number, one_of, shown
+from salhw.session.folding import scaled_target
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -54,8 +55,9 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
         capability = {} if target is None else target.neurons.get(neuron.kind, {})
         stem = Address(f"populations.{name}", name, "", (population.size,))
         settable += _settable(stem, neuron, capability, target, undeclared)
+    scaled = None if target is None else scaled_target(net, target)
     for p in net.projections:
-        shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if target is None else target.scaled_for(p.name)
+        shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if scaled is None else scaled.scaled_for(p.name)
         stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
         original = {tie.projection: f"projections.{tie.to}.weights" for tie in net.ties}.get(p.name, "")
         weights = replace(stem, path=f"{stem.path}.weights", field="weights", copy_of=original)

@@ -42,5 +42,5 @@ Entry = Annotated[Range | tuple[str, ...], BeforeValidator(_entry)]
 
 Capability = dict[str, Entry]
 """Field name -> what it may be. A field that is absent may only have its default; ``arrays`` lists the fields that may
-differ between neurons or synapses, ``settable`` those of windows that a session can change,
-and ``written_amplitude`` how far, if not as far as described."""
+differ between neurons or synapses, ``required`` times that may not be left out, ``settable`` those of windows that a
+session can change, and ``written_amplitude`` how far, if not as far as described."""

@@ -85,7 +85,7 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
     """Every marked field of ``item`` that lies outside of its capability, or may only have its default.
 
     What has no capability of its own (when weights change, which connector there is) is held against it elsewhere."""
-    arrays = capability.get("arrays", ())
+    arrays, required = (names_in(capability, key) for key in ("arrays", "required"))
     for name, mark in marks(type(item)):
         if name in ELSEWHERE:
             continue
@@ -94,16 +94,31 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
         if mark.per == "input" and name in capability:
             for group, gain in value.items():
                 yield from value_findings(f"{at}.{group}", gain, capability[name], arrays=False)
+        elif value is None and name in required:
+            yield _required(at, name, capability, unit, dt)
         elif name in capability:
-            may_vary = isinstance(arrays, tuple) and name in arrays
             step = dt if mark.grid is not None else None
-            yield from value_findings(at, value, capability[name], may_vary, unit=unit, dt=step)
+            yield from value_findings(at, value, capability[name], name in arrays, unit=unit, dt=step)
         elif isinstance(value, np.ndarray) or value != default:
             asked = f"shape {value.shape}" if isinstance(value, np.ndarray) else with_unit(unit, f"{value}")
             supported, fix = f"only the default, {with_unit(unit, f'{default}')}", f"leave {name} at its default"
             if mark.per == "input":
                 fix = f"leave {name} and what goes into them out, after multiplying the weights by the gains"
             yield Diagnostic("SAL102", at, asked, supported, fix)
+
+
+def names_in(capability: Capability, key: str) -> tuple[str, ...]:
+    """The fields that a capability lists under ``arrays``, ``required`` or ``settable``."""
+    entry = capability.get(key, ())
+    return entry if isinstance(entry, tuple) else ()
+
+
+def _required(path: str, name: str, capability: Capability, unit: str, dt: float) -> Diagnostic:
+    """A time that is left out and may not be."""
+    entry = capability[name]
+    within = entry if isinstance(entry, Range) else any_time(dt)
+    fix = with_unit(unit, f"{name} = {nearest_step(200.0, within, dt)}")
+    return Diagnostic("SAL104", path, "none", with_unit(unit, f"supported {within}"), fix)
 
 
 def value_findings(

@@ -43,6 +43,9 @@ class Target(Model):
     kinds that the target has to their capabilities; a kind that is absent is not supported. ``host`` does so for the
     rules and windows that the computer beside the target works out where a rule allows it (``execution = "host"``) and
     the target cannot. ``ties`` is what copies of weights may be, None where there are none.
+    ``host_loop`` says that the computer beside the target also works out named inputs, what reads traces, and copies of
+    weights, of the kinds and within the ranges that are declared, between two pieces of a run (``salhw.session.loop``);
+    otherwise the target has them itself.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
@@ -68,6 +71,7 @@ class Target(Model):
     probes: dict[str, Capability] = Field(default_factory=dict)
     averages: dict[str, Capability] = Field(default_factory=dict)
     ties: Capability | None = None
+    host_loop: bool = False
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
     max_synapses_per_weight: Annotated[int, Field(ge=1)] = 1

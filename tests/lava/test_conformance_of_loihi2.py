@@ -14,8 +14,7 @@ LONG = ("sal-converges", "sal-converges-one-sided")
 QUICK = [name for name in catalogue("quick") if name not in LONG]
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ",
-    "same-chip-in-another-process", "editing-keeps-the-chip", "input-gains", "trace-values", "predictive-rule",
-    "teacher-nudges", "ties-copy",
+    "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule",
 }  # fmt: skip
 
 

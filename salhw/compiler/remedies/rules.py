@@ -8,6 +8,7 @@ from math import ceil, floor
 import numpy as np
 
 from salhw.compiler.edits import edited, locate, parts
+from salhw.compiler.periods import window_length
 from salhw.compiler.remedies.remedy import Proposal
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
@@ -130,7 +131,8 @@ def _one(values: FloatArray, there: IntArray) -> float | FloatArray:
 
 
 def schedule(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
-    """The nearest time of the weights' change that the target has. All schedules have the same drift to first order in
+    """The nearest time of the weights' change that the target has; of a rule that reads traces, whenever these have
+    seen all that they look back at anew. All schedules have the same drift to first order in
     the learning rate; they differ by how late a change is, and what is pending when the run ends."""
     found = rule_at(net, finding.path)
     if found is None or not finding.path.endswith(".update"):
@@ -143,7 +145,8 @@ def schedule(net: Network, target: Target, finding: Diagnostic) -> Iterator[Prop
     least, most = ceil(within.min / net.dt - 1e-9), floor(within.max / net.dt + 1e-9)
     every: list[str] = []
     if "every" in names and least <= most:
-        nearest = nearest_step(rule.period, within, net.dt) if rule.period is not None else number(least * net.dt)
+        wished = window_length(net, rule) if rule.period is None else rule.period
+        nearest = number(least * net.dt) if wished is None else nearest_step(wished, within, net.dt)
         every = [f"every {nearest} ms"]
     order = [*every, "spike", "run end"] if rule.update != "run end" else ["spike", *every]
     for update in order:

@@ -33,6 +33,9 @@ from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.target import Target
 
+SCHEDULE = "every"
+"""The field that says how often something acts."""
+
 
 def option(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
     """An option of the target at the value that its file says ``fits``."""
@@ -221,10 +224,10 @@ def left_out(net: Network, target: Target, finding: Diagnostic) -> Iterator[Prop
 
 
 def changeable(net: Network, path: str) -> Place | None:
-    """The field at a path, unless it is one that nobody would want changed: a stimulus, a name, a size, what something
-    belongs to, or which kind it is."""
+    """The field at a path, unless it is one that nobody would want changed: of a stimulus all but when it acts, a name,
+    a size, what something belongs to, or which kind it is."""
     place = locate(net, path)
-    if place is None or isinstance(place.item, Stimulus):
+    if place is None or (isinstance(place.item, Stimulus) and place.field != SCHEDULE):
         return None
     if place.field and place.field not in dict(marks(type(place.item))):
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import cycle, islice
+from typing import Literal
 
 import numpy as np
 
@@ -78,11 +79,18 @@ def rates(net: Network, u: FloatArray, link: str) -> FloatArray:
     return np.asarray((odds / (1.0 + odds) if link == "logistic" else odds) / net.dt)
 
 
-def expected(net: Network, learns: PredictiveRule, bias: float, spikes: FloatArray) -> FloatArray:
-    """The two weights after a run in which the neuron spiked at these steps, by docs/semantics.md."""
-    steps = RUN
+def _run(lab: Lab, learns: PredictiveRule) -> int:
+    """The steps of a run: RUN, or three periods of a rule that has longer ones."""
+    return RUN if learns.period is None else max(RUN, 3 * round(learns.period / lab.dt))
+
+
+def expected(
+    net: Network, learns: PredictiveRule, bias: float, spikes: FloatArray, start: FloatArray, steps: int
+) -> FloatArray:
+    """The two weights, of which a run starts with ``start``, after its ``steps`` in which the neuron spiked at these,
+    by docs/semantics.md."""
     (p,) = net.projections
-    w = np.array(p.weights.stored, dtype=np.float64)[0]
+    w = np.array(start)
     psp = np.zeros((2, steps))
     for k, train in enumerate(SENT):
         for spike in train[train < steps - 1]:
@@ -111,40 +119,63 @@ def expected(net: Network, learns: PredictiveRule, bias: float, spikes: FloatArr
 @check("predictive-rule", group="dynamics")
 def predictive_rule(lab: Lab) -> Evidence:
     """Every presynaptic spike moves a weight by the learning rate times the difference of the rates that two traces
-    stand for: spikes against inputs through the link, whichever the target declares, with every schedule that it
-    declares; at the end of a period the spikes since the last update count with the traces as they are then.
+    stand for: spikes against inputs through the link, with every schedule and every link that the target declares; at
+    the end of a period the spikes since the last update count with the traces as they are then.
 
     Exact: the change of no weight may be further off than declared (window), as a share of the largest.
     """
     capability = lab.target.plasticity.get("PredictiveRule")
     if capability is None:
         raise rigs.missing("plasticity", "PredictiveRule", [*lab.target.plasticity])
-    margin, worst, where = lab.accuracy("window"), 0.0, ""
+    return _held_against_semantics(lab, capability, "chip", lab.accuracy("window"))
+
+
+@check("predictive-rule-of-the-host", group="dynamics")
+def predictive_rule_of_the_host(lab: Lab) -> Evidence:
+    """The same of rules that the target's host works out: from the spikes that the target had, with every schedule and
+    link that is declared for the host.
+
+    Exact, but for how weights are held, which the traces of inputs see, too: the change of no weight may be off by more
+    than 1e-6 of the largest and a step of a target with weight bits.
+    """
+    capability = lab.target.host.get("PredictiveRule")
+    if capability is None:
+        raise rigs.missing("host", "PredictiveRule", [*lab.target.host])
+    return _held_against_semantics(lab, capability, "host", 1e-6)
+
+
+def _held_against_semantics(
+    lab: Lab, capability: Capability, execution: Literal["chip", "host"], margin: float
+) -> Evidence:
+    """Weights after a run with forced spikes against docs/semantics.md, for every schedule and link."""
     updates, links = (capability.get(name, ()) for name in ("update", "link"))
     assert isinstance(updates, tuple)
-    for name, link in product(updates, links if isinstance(links, tuple) and links else ("logistic",)):
+    worst, where, step = 0.0, "any", 2.0 * rigs.resolution(lab) if execution == "host" else 0.0
+    known = links if isinstance(links, tuple) and links else ("logistic",)
+    both = max(len(updates), len(known))
+    for name, link in zip(islice(cycle(updates), both), cycle(known), strict=False):
         update = f"every {PERIOD * lab.dt!r} ms" if name == "every" else name
-        learns = rule(lab, capability, ("spikes", "inputs"), update, link)
+        learns = rule(lab, capability, ("spikes", "inputs"), update, link).replace(execution=execution)
         forced = rigs.forced("y", [OWN], lab.dt)
         net = circuit(lab, ("spikes", "inputs"), plasticity=learns, stimuli=(forced,), probes=[Spikes("y")])
+        run = _run(lab, learns)
         with lab.open(net) as session:
             bias = float(session.get("populations.y.bias")[0, 0])
-            spikes = session.run(RUN * lab.dt).spikes["y"].times(0)
+            start = session.get("projections.p.weights")[0].ravel()
+            spikes = session.run(run * lab.dt).spikes["y"].times(0)
             read = session.get("projections.p.weights")[0].ravel()
-        wanted, start = (
-            expected(net, learns, bias, np.rint(spikes / lab.dt)),
-            np.ravel(net.projections[0].weights.stored),
-        )
-        off = float(np.abs(read - wanted).max() / np.abs(wanted - start).max())
+        wanted = expected(net, learns, bias, np.rint(spikes / lab.dt), start, run)
+        off = (np.abs(read - wanted).max() - step) / np.abs(wanted - start).max()
         if not off <= worst:
-            worst, where = off, f"{learns.update}, {learns.link}"
+            worst, where = float(off), f"{learns.update}, {learns.link}"
     return Evidence(worst <= margin, f"largest error of a weight change, as a share; {where}", worst, margin)
 
 
 @check("teacher-nudges", group="dynamics")
 def teacher_nudges(lab: Lab) -> Evidence:
     """A teacher adds its gain times the distance of its target, as described or as written by the session, from what
-    its trace says of the potential after the step before.
+    its trace says of the potential after the step before; with a period, where it has to have one, as it was at the
+    last whole multiple, or when the session wrote.
 
     Exact: no sample of the membrane may be further from that than declared (membrane).
     """
@@ -167,8 +198,12 @@ def teacher_nudges(lab: Lab) -> Evidence:
         for spike in train[train < 2 * RUN - 1]:
             inputs[spike + 1 :] += w * p.kernel.sample(lab.dt, 2 * RUN - spike - 1)
     before = np.concatenate([[0.0], net.traces[0].window.course(inputs, lab.dt)[:-1]])
+    every = round((teacher.every or lab.dt) / lab.dt)
+    steps = np.arange(2 * RUN)
+    worked_out = steps // every * every  # and anew when the session has written
+    seen = before[np.where(steps >= RUN, np.maximum(worked_out, RUN), worked_out)]
     target = np.repeat(np.array([[float(teacher.target)] * 2, written]).T, RUN, axis=1)
-    expected_u = bias + inputs + float(teacher.gain) * (target - bias - before)
+    expected_u = bias + inputs + float(teacher.gain) * (target - bias - seen)
     membrane = np.concatenate([part.membrane_traces["y"].values[:, :, 0] for part in parts], axis=1)
     off = np.abs(membrane - expected_u).max(axis=0)
     where = "as described" if off[:RUN].max() >= off[RUN:].max() else "as written"

@@ -15,6 +15,12 @@ from salhw.description.ties import Tie
 STEPS = 40
 
 
+def _every(lab: Lab) -> float | None:
+    """How often copies follow what is learned: at once, or with the runs of the check where a host copies what the
+    target learns."""
+    return rigs.within((lab.target.ties or {})["every"], STEPS * lab.dt, lab.dt) if lab.target.host_loop else None
+
+
 @check("ties-copy", group="dynamics")
 def ties_copy(lab: Lab) -> Evidence:
     """The weights of a tied projection are those of the original, times the scale and transposed, when the session
@@ -33,7 +39,7 @@ def ties_copy(lab: Lab) -> Evidence:
     copies = Projection(name="q", pre="y", post="x", weights=rigs.connected(lab, np.full((2, 2), 0.0)), kernel=p.kernel)
     net = net.replace(
         populations=populations, stimuli=stimuli, projections=[original, copies],
-        ties=[Tie(projection="q", to="p", scale=scale, transpose=True)],
+        ties=[Tie(projection="q", to="p", scale=scale, transpose=True, every=_every(lab))],
     )  # fmt: skip
     worst, where, states = 0.0, "", []
     executable = lab.compile(net)
@@ -50,7 +56,8 @@ def ties_copy(lab: Lab) -> Evidence:
         look("at the beginning")
         session.set("projections.p.weights", session.get("projections.p.weights") * 0.5)
         look("after a write")
-        session.run(settled(executable, STEPS) * lab.dt)
+        copied = round((_every(lab) or lab.dt) / lab.dt)
+        session.run(-(-settled(executable, STEPS) // copied) * copied * lab.dt)
         look("after learning")
     limit = max(rigs.resolution(lab), lab.target.accuracy.get("held", 1e-9))
     moved = float(np.abs(states[2] - states[1]).max())

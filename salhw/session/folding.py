@@ -1,0 +1,160 @@
+"""The part of a network that a target runs by itself, where its host works out the rest: gains are folded into weights,
+what reads traces and copies weights is taken away; and what the target makes of it, told in the network's own terms.
+
+What the engine holds of a projection into a named input is ``gain * W``. So that the *described* W obeys its rules,
+learning rates and bounds are multiplied by the gain, too. All functions are pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from salhw.description.connectivity import synapses, values
+from salhw.description.fields import FloatArray
+from salhw.description.kinds import ByKind, only
+from salhw.description.markers import marks
+from salhw.description.network import Network
+from salhw.description.neurons import Neuron
+from salhw.description.parts import Projection
+from salhw.description.plasticity import PlasticityRule, PredictiveRule
+from salhw.description.probes import Probe, Spikes, Traces, Weights
+from salhw.description.stimuli import Teacher
+from salhw.description.ties import Tie, originals
+from salhw.substrate.target import Target
+
+HOST = "the host"
+RULES: ByKind[None] = ByKind(HOST, {PredictiveRule: None})
+"""Rules that read traces, which the host works out."""
+STIMULI: ByKind[None] = ByKind(HOST, {Teacher: None})
+"""Stimuli that read traces, which the host gives as biases."""
+SAMPLED: ByKind[None] = ByKind(HOST, {Weights: None, Traces: None})
+"""Probes that look between two runs on the target; all others are the target's."""
+
+
+def by_host(net: Network, target: Target) -> bool:
+    """Whether a target's host works out a part of a network: named inputs, and what reads traces or copies weights."""
+    named = any(p.neuron.input_gains for p in net.populations)
+    return target.host_loop and bool(named or net.traces or net.ties)
+
+
+def gain_of(net: Network, p: Projection) -> float:
+    """The described gain of the input that a projection goes into."""
+    return 1.0 if p.into is None else net.population(p.post).neuron.input_gains[p.into]
+
+
+def predicted(p: Projection) -> dict[int, PlasticityRule]:
+    """The rules of a projection that its target's host works out from traces, by number."""
+    return {k: rule for k, rule in enumerate(p.plasticity) if rule in RULES}
+
+
+def own_part(net: Network, target: Target) -> Network:
+    """What the target itself is to run: the network without inputs, traces, teachers, ties and what reads them, with
+    gains folded into weights; the network itself where its host works out nothing."""
+    if not by_host(net, target):
+        return net
+    populations = [p.replace(neuron=_without_inputs(p.neuron)) for p in net.populations]
+    ties = {tie.projection: tie for tie in net.ties}
+    return net.replace(
+        populations=populations, projections=[_folded(net, p, ties.get(p.name)) for p in net.projections],
+        stimuli=[s for s in net.stimuli if s not in STIMULI], probes=_own_probes(net), traces=[], ties=[],
+    )  # fmt: skip
+
+
+def _without_inputs(neuron: Neuron) -> Neuron:
+    return neuron.replace(**{name: {} for name, mark in marks(type(neuron)) if mark.per == "input"})
+
+
+def _own_probes(net: Network) -> list[Probe]:
+    """The target's own probes, with the spikes of all populations that the host looks at."""
+    own = [probe for probe in net.probes if probe not in SAMPLED]
+    traced = {trace.population for trace in net.traces}
+    seen = traced | {p.pre for p in net.projections if p.post in traced or predicted(p)}
+    recorded = {probe.population for probe in only(own, Spikes)}
+    return [*own, *(Spikes(p.name) for p in net.populations if p.name in seen - recorded)]
+
+
+def _folded(net: Network, p: Projection, tie: Tie | None) -> Projection:
+    gain, weights = gain_of(net, p), p.weights
+    if tie is not None:
+        weights = weights.with_weights(copied(net, tie, values(net.projection(tie.to).weights, *net.ends(tie.to))))
+    if gain != 1.0:
+        weights = weights.with_weights(gain * weights.stored)
+    rules = [scaled_rule(rule, gain) for rule in p.plasticity if rule not in RULES]
+    return p.replace(weights=weights, into=None, plasticity=rules)
+
+
+def copied(net: Network, tie: Tie, weights: FloatArray) -> float | FloatArray:
+    """What a tie makes of the weights of its original, shaped as those are read: stored weights of the copies."""
+    p, ends = net.projection(tie.projection), net.ends(tie.projection)
+    own, of = (synapses(net.projection(name).weights, *net.ends(name)) for name in (tie.projection, tie.to))
+    full = np.zeros(p.weights.shape(*ends[:2])).ravel()
+    full[own[2]] = tie.scale * np.ravel(weights)[of[2]][originals(own, of, tie.transpose)]
+    full = full.reshape(p.weights.shape(*ends[:2]))
+    return full if np.ndim(p.weights.stored) else float(full.ravel()[own[2]][0]) if len(own[2]) else 0.0
+
+
+def scaled_rule(rule: PlasticityRule, gain: float) -> Any:
+    """The rule under which ``gain * W`` learns what W does under ``rule``."""
+    if gain == 1.0:
+        return rule
+    bounds = rule.bounds
+    if bounds is not None and gain != 0.0:
+        low, high = sorted(gain * end for end in bounds)
+        bounds = low, high
+    return rule.replace(learning_rate=gain * np.asarray(rule.learning_rate)[()], bounds=bounds)
+
+
+def scaled_target(net: Network, target: Target) -> Target:
+    """The target in the network's own terms: what it declares of weights, bounds and learning rates, and its steps
+    between weights, divided by the gains of the inputs that projections go into."""
+    if not by_host(net, target):
+        return target
+    gains = {p.name: abs(gain_of(net, p)) for p in net.projections}
+    scales = {
+        name: target.weight_scales.get(name, 1.0) / gain for name, gain in gains.items() if gain not in (0.0, 1.0)
+    }
+    return target.replace(weight_scales=target.weight_scales | scales) if scales else target
+
+
+def with_room(net: Network, target: Target) -> Target:
+    """The target with as many synapses per weight as the bounds of rules need that the host works out: lowering sees
+    the weights alone."""
+    needed = {}
+    limits = target.projections.get("weights")
+    for p in net.projections:
+        bounds = [abs(gain_of(net, p) * end) for rule in predicted(p).values() for end in rule.bounds or ()]
+        if bounds and target.max_synapses_per_weight > 1 and limits is not None and not isinstance(limits, tuple):
+            one = min(-limits.min, limits.max) / target.max_synapses_per_weight
+            most = int(np.ceil(max(bounds) / one - 1e-9))
+            needed[p.name] = max(1, min(target.max_synapses_per_weight, most))
+    return target.replace(synapses_per_weight=target.synapses_per_weight | needed) if needed else target
+
+
+def unfolded(net: Network, own: Network, lowered: Network) -> Network:
+    """The described network as the target runs it, where it has made ``lowered`` of its ``own`` part."""
+    return net.replace(
+        populations=[
+            p if one == two else two.replace(neuron=_with_inputs(two.neuron, p.neuron))
+            for p, one, two in zip(net.populations, own.populations, lowered.populations, strict=True)
+        ],
+        projections=[
+            p if one == two else _unfolded(net, p, one, two)
+            for p, one, two in zip(net.projections, own.projections, lowered.projections, strict=True)
+        ],
+    )
+
+
+def _with_inputs(neuron: Neuron, described: Neuron) -> Neuron:
+    return neuron.replace(**{n: getattr(described, n) for n, mark in marks(type(described)) if mark.per == "input"})
+
+
+def _unfolded(net: Network, p: Projection, own: Projection, lowered: Projection) -> Projection:
+    gain = gain_of(net, p)
+    same = {name: getattr(lowered, name) for name in ("kernel", "delay")}
+    if own.weights != lowered.weights and gain != 0.0:
+        same["weights"] = lowered.weights.with_weights(lowered.weights.stored / gain)
+    if own.plasticity != lowered.plasticity and gain != 0.0:
+        same["plasticity"] = [scaled_rule(rule, 1.0 / gain) for rule in lowered.plasticity]
+    return p.replace(**same)

@@ -1,0 +1,157 @@
+"""Traces as a host works them out beside a target: from the spikes of a run, and the weights that held in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.grid import in_steps
+from salhw.description.kernels import Kernel
+from salhw.description.kinds import ByKind
+from salhw.description.network import Network
+from salhw.description.neurons import GLM
+from salhw.description.parts import Projection
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Stimulus, Teacher
+from salhw.description.traces import Trace
+from salhw.session.recorder import Raster
+
+LONG = 40.0
+"""Time constants after which a PSP is over, but for e^-40 of it."""
+POTENTIALS: ByKind[None] = ByKind("the host, for traces of the membrane,", {GLM: None})
+"""Neurons whose potential is the sum of bias and inputs at each step, which spikes and weights tell."""
+
+
+def _nothing(stimulus: Stimulus, steps: IntArray, dt: float) -> FloatArray:
+    """Of stimuli that change spikes, and no potential; and of teachers, which the host itself adds to the bias."""
+    return np.zeros((len(steps), 1))
+
+
+def _current(stimulus: Current, steps: IntArray, dt: float) -> FloatArray:
+    end = np.inf if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
+    lasts = (steps >= (in_steps(stimulus.start, dt) or 0)) & (steps < end)
+    return np.asarray(lasts[:, None] * np.asarray(stimulus.amplitude))
+
+
+DRIVES = ByKind[Callable[..., FloatArray]](
+    "the host, for traces of the membrane,",
+    {Current: _current, Poisson: _nothing, SpikeTimes: _nothing, Clamp: _nothing, Teacher: _nothing},
+)
+"""What stimuli add to the potentials of their population at some steps, (step, neuron) or (step, 1)."""
+
+
+def psp(kernel: Kernel, dt: float) -> FloatArray:
+    """A PSP of weight 1 at each step after the spike has arrived, until it is over."""
+    return np.trim_zeros(kernel.sample(dt, ceil(LONG * kernel.tau_syn / dt)), "b")
+
+
+def presence(raster: Raster, shape: tuple[int, int], steps: tuple[int, int], p: Projection, dt: float) -> FloatArray:
+    """The PSPs of weight 1 of each presynaptic neuron at some steps, (step, instance, neuron).
+
+    Args:
+        raster: spikes, those before the steps included whose PSPs are not over.
+        shape: (instances, neurons).
+        steps: the first step, and the one after the last.
+    """
+    from scipy.signal import oaconvolve  # slow to import
+
+    one, delay, (start, stop) = psp(p.kernel, dt), in_steps(p.delay, dt) or 0, steps
+    first = start - len(one) - delay - 1
+    spiked = np.zeros((stop - first, *shape))
+    seen = (raster.step >= first) & (raster.step < stop - delay - 1)
+    np.add.at(spiked, (raster.step[seen] - first + delay + 1, raster.instance[seen], raster.neuron[seen]), 1.0)
+    added = oaconvolve(spiked, one[:, None, None], axes=0)[: stop - first]
+    return np.asarray(added[start - first :])
+
+
+@dataclass
+class HostTraces:
+    """The traces of a network over a batch of instances, which follow the runs of a session.
+
+    ``mean`` are the traces after the last step, (instance, neuron), 0 before the first; ``course`` those after each
+    step of the last run, (step, instance, neuron).
+    """
+
+    net: Network
+    instances: int
+    mean: dict[str, FloatArray] = field(init=False)
+    course: dict[str, FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        size = {t.name: self.net.population(t.population).size for t in self.net.traces}
+        self.mean = {name: np.zeros((self.instances, n)) for name, n in size.items()}
+        self._past: dict[str, FloatArray] = {}
+        self._onto = [p for p in self.net.projections if p.post in {t.population for t in self.net.traces}]
+        self._index = {p.name: synapses(p.weights, *self.net.ends(p.name))[:2] for p in self._onto}
+        self._before = {p.pre: Raster.joined([]) for p in self._onto}
+        self._reach = {
+            name: max(len(psp(p.kernel, self.net.dt)) + (in_steps(p.delay, self.net.dt) or 0) + 1
+                      for p in self._onto if p.pre == name) for name in self._before
+        }  # fmt: skip
+
+    def follow(
+        self,
+        start: int,
+        stop: int,
+        rasters: Mapping[str, Raster],
+        weights: Mapping[str, FloatArray],
+        gains: Mapping[tuple[str, str], FloatArray],
+        biases: Mapping[str, FloatArray],
+    ) -> None:
+        """Move on with the steps ``start``..``stop``.
+
+        Args:
+            rasters: their spikes, by population.
+            weights: that held in them, by projection, (instance, synapse) in the order of ``connectivity.synapses``.
+            gains: of named inputs, by population and name, (instance,).
+            biases: with what teachers add, by population, (instance, neuron).
+        """
+        seen = {name: Raster.joined([before, rasters[name]]) for name, before in self._before.items()}
+        through = {p.name: self._through(p, seen[p.pre], (start, stop), weights[p.name]) for p in self._onto}
+        for trace in self.net.traces:
+            values = self._values(trace, (start, stop), through, gains, biases, rasters)
+            self.course[trace.name], past = trace.window.follow(values, self.net.dt, self._past.get(trace.name))
+            self._past[trace.name], self.mean[trace.name] = past, self.course[trace.name][-1]
+        self._before = {name: raster.since(stop - self._reach[name]) for name, raster in seen.items()}
+
+    def _through(self, p: Projection, raster: Raster, steps: tuple[int, int], weights: FloatArray) -> FloatArray:
+        """What a projection adds at each step, before the gain of its input, (step, instance, neuron)."""
+        n_post, n_pre, _ = self.net.ends(p.name)
+        active = presence(raster, (self.instances, n_pre), steps, p, self.net.dt)
+        post, pre = self._index[p.name]
+        matrix = np.zeros((self.instances, n_pre, n_post))
+        matrix[:, pre, post] = weights
+        return np.asarray(np.einsum("tip,ipn->tin", active, matrix))
+
+    def _values(
+        self,
+        trace: Trace,
+        steps: tuple[int, int],
+        through: Mapping[str, FloatArray],
+        gains: Mapping[tuple[str, str], FloatArray],
+        biases: Mapping[str, FloatArray],
+        rasters: Mapping[str, Raster],
+    ) -> FloatArray:
+        """What a trace is of, at each step."""
+        name = trace.population
+        shape = (steps[1] - steps[0], self.instances, self.net.population(name).size)
+        onto = [p for p in self._onto if p.post == name]
+        if trace.quantity == "spikes":
+            raster, spiked = rasters[name], np.zeros(shape)
+            spiked[raster.step - steps[0], raster.instance, raster.neuron] = 1.0 / self.net.dt
+            return spiked
+        if trace.input is not None:
+            return np.asarray(sum((through[p.name] for p in onto if p.into == trace.input), np.zeros(shape)))
+        factor = {p.name: 1.0 if p.into is None else gains[name, p.into][:, None] for p in onto}
+        inputs = np.asarray(sum((factor[p.name] * through[p.name] for p in onto), np.zeros(shape)))
+        return inputs + biases[name] + self._driven(name, steps) if trace.quantity == "membrane" else inputs
+
+    def _driven(self, population: str, steps: tuple[int, int]) -> FloatArray:
+        """What stimuli add to the potentials, (step, 1, neuron or 1)."""
+        each = np.arange(*steps)
+        drives = [DRIVES[s](s, each, self.net.dt) for s in self.net.stimuli if s.population == population]
+        return np.asarray(sum(drives, np.zeros((len(each), 1))))[:, None]

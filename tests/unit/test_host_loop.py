@@ -1,0 +1,227 @@
+"""A target in a loop with its host does what the reference does by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from loop_examples import aligns, looped_reference, microcircuit
+
+import salhw
+from salhw import (
+    GLM,
+    SAL,
+    Boxcar,
+    Exponential,
+    ExponentialTrace,
+    Membrane,
+    Network,
+    Population,
+    PredictiveRule,
+    Projection,
+    Rectangular,
+    SessionError,
+    Spikes,
+    StateOccupancy,
+    Teacher,
+    Tie,
+    Trace,
+    Traces,
+    UnsupportedNetworkError,
+    Weights,
+)
+
+DT = 0.5
+
+
+def net(rule: PredictiveRule) -> Network:
+    """Three neurons ``a`` that drive two ``b`` through a basal input and without one, and are driven back through an
+    apical one by copies."""
+    random = np.random.default_rng(5)
+    return Network(
+        name="predicts",
+        dt=DT,
+        populations=[
+            Population("a", 3, GLM(bias=[-0.2, 0.4, 0.9], tau_ref=2.0, inputs={"apical": 0.3})),
+            Population("b", 2, GLM(bias=[-0.5, 0.3], tau_ref=2.5, inputs={"basal": 0.8})),
+        ],
+        projections=[
+            Projection(
+                "up", "a", "b", random.uniform(-1, 1, (2, 3)), Rectangular(2.0), 1.0, rule, "basal"
+            ),
+            Projection("beside", "a", "b", random.uniform(-1, 1, (2, 3)), Exponential(1.5)),
+            Projection("down", "b", "a", np.zeros((3, 2)), Rectangular(2.0), into="apical"),
+        ],
+        stimuli=[Teacher("b", "basal", target=[0.4, -0.7], gain=[0.6, 0.2], every=6.0)],
+        traces=[
+            Trace("u", "b", "membrane", Boxcar(20.0)),
+            Trace("basal", "b", "inputs.basal", ExponentialTrace(12.0)),
+            Trace("all", "b", "inputs", Boxcar(6.0)),
+            Trace("spikes", "b", "spikes", ExponentialTrace(9.0)),
+        ],
+        ties=[Tie("down", "up", scale=0.5, transpose=True)],
+        probes=[
+            Spikes("a"), Membrane("b"), StateOccupancy("b"), Weights("up", every=DT),
+            *(Traces(name, every=1.5) for name in ("u", "basal", "all", "spikes")),
+        ],
+    )  # fmt: skip
+
+
+def history(described: Network, target: Any) -> tuple[list[salhw.Recording], dict[str, Any]]:
+    """Two runs with writes in between, and what the session holds in the end."""
+    with salhw.compile(described, target).open(instances=2, seed=2) as session:
+        recordings = [session.run(41.0)]
+        session.set("populations.b.inputs.basal", [0.5, 1.2])
+        session.set("stimuli[0].target", [0.3, -0.2])
+        session.set("populations.b.bias", [-0.1, 0.2])
+        session.set("projections.up.weights", session.get("projections.up.weights") * 0.9)
+        recordings.append(session.run(40.0))
+        paths = [
+            "projections.up.weights",
+            "projections.down.weights",
+            "populations.b.bias",
+            "populations.b.inputs.basal",
+        ]
+        return recordings, {path: session.get(path) for path in paths}
+
+
+@pytest.mark.parametrize("update", ["every 4 ms", "run end"])
+@pytest.mark.parametrize(("ends", "link"), [(("u", "basal"), "logistic"), (("spikes", "all"), "exponential")])
+def test_the_loop_does_what_the_reference_does_by_itself(ends: tuple[str, str], link: Any, update: str) -> None:
+    """The same spikes, so that everything else is held against the definition that tests/reference replays."""
+    rates = np.random.default_rng(1).uniform(0.1, 0.5, (2, 3))
+    rule = PredictiveRule(*ends, link, rates, update, bounds=(-1.5, 1.5), execution="host")
+    described = net(rule)
+    native, held = history(described, "reference")
+    looped, looped_held = history(described, looped_reference())
+    assert np.abs(held["projections.up.weights"] - described.projection("up").weights.stored).max() > 0.01
+    for one, two in zip(native, looped, strict=True):
+        for name in ("a", "b"):
+            np.testing.assert_array_equal(one.counts[name], two.counts[name])
+            assert one.counts[name].min() > 3
+        np.testing.assert_array_equal(one.spikes["a"].time, two.spikes["a"].time)
+        np.testing.assert_array_equal(one.occupancy_counts["b"], two.occupancy_counts["b"])
+        np.testing.assert_allclose(one.membrane["b"].values, two.membrane["b"].values, atol=1e-11)
+        np.testing.assert_allclose(one.weights["up"].values, two.weights["up"].values, atol=1e-11)
+        for name in one.traces:
+            np.testing.assert_array_equal(one.traces[name].time, two.traces[name].time)
+            np.testing.assert_allclose(one.traces[name].values, two.traces[name].values, atol=1e-11)
+    for path, value in held.items():
+        np.testing.assert_allclose(value, looped_held[path], atol=1e-11)
+
+
+def learning(gain: float, bounds: tuple[float, float] | None = None) -> Network:
+    """Two neurons that learn on the target through an input."""
+    rule = SAL(learning_rate=0.05, tau=4.0).replace(bounds=bounds)
+    return Network(
+        name="learns",
+        dt=DT,
+        populations=[Population("a", 2, GLM(bias=0.3, tau_ref=2.0, inputs={"near": gain}))],
+        projections=[
+            Projection("p", "a", "a", [[0.0, 1.0], [-0.5, 0.0]], Rectangular(2.0), plasticity=rule, into="near")
+        ],
+    )
+
+
+@pytest.mark.parametrize("bounds", [None, (-0.5, 1.0)])
+@pytest.mark.parametrize("gain", [0.25, -0.5])
+def test_the_described_weight_obeys_a_rule_of_the_target(gain: float, bounds: tuple[float, float] | None) -> None:
+    weights = []
+    for target in (salhw.target("reference").with_options(algorithm="time-driven"), looped_reference()):
+        with salhw.compile(learning(gain, bounds), target).open(instances=3, seed=4) as session:
+            session.run(200.0)
+            session.set("projections.p.plasticity.learning_rate", 0.02)
+            if bounds is None:
+                session.set("populations.a.inputs.near", 0.7 * gain)
+            session.run(200.0)
+            weights.append(session.get("projections.p.weights"))
+            np.testing.assert_allclose(session.get("projections.p.plasticity.learning_rate"), 0.02, rtol=1e-12)
+    np.testing.assert_allclose(weights[0], weights[1], atol=1e-12)
+    assert np.abs(weights[0] - learning(gain).projection("p").weights.stored).max() > 0.01
+
+
+def test_gains_that_would_lose_what_the_target_learns_are_refused() -> None:
+    path = "populations.a.inputs.near"
+    with salhw.compile(learning(0.5, (-2.0, 2.0)), looped_reference()).open() as session:
+        with pytest.raises(SessionError, match="bounds of p are set with it"):
+            session.set(path, 0.4)
+        session.set(path, 0.5)
+    with salhw.compile(learning(0.5), looped_reference()).open() as session:
+        with pytest.raises(SessionError, match="as long as p learns on the target"):
+            session.set(path, 0.0)
+        session.set("projections.p.plasticity.learning_rate", 0.0)
+        session.set(path, 0.0)
+        assert session.get("projections.p.weights")[0].tolist() == [[0.0, 1.0], [-0.5, 0.0]]
+        session.set("projections.p.weights", [[0.0, 1.0], [3.0, 0.0]])
+        with pytest.raises(SessionError, match="gain times weight 3000000"):
+            session.set(path, 1e6)
+        session.set(path, 1e-3)
+        np.testing.assert_allclose(session.get("projections.p.weights")[0], [[0.0, 1.0], [3.0, 0.0]], rtol=1e-12)
+
+
+def test_what_a_target_rounds_is_told_in_the_networks_own_terms() -> None:
+    """A weight of -1 through a gain of .02 is .02 on loihi2, whose steps are 1/32: 1.56 of the described weight."""
+    report = salhw.compile(salhw.fit(microcircuit(apical=0.02), "loihi2", sized=False).network, "loihi2").report
+    (told,) = [item for item in report.approximations if item.path == "projections.B.weights" and item.code == "SAL301"]
+    assert (told.asked, told.supported) == ("steps of 1.56", "rounded by at most 0.562, 0.562 rms")
+    assert any("transports weights: 2 copies" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", ["nest", "brainscales2", "loihi2"])
+def test_what_acts_at_every_step_is_refused_and_fitted(name: str) -> None:
+    """What the host cannot do has fixes that fit applies: chunks as long as the windows of the traces."""
+    described = microcircuit(every=None, update="spike", execution="chip")
+    with pytest.raises(UnsupportedNetworkError) as error:
+        salhw.compile(described, name)
+    fixes = {item.path: item.fix for item in error.value.diagnostics}
+    assert fixes["projections.W10.plasticity.execution"] == 'execution = "host"'
+    assert fixes["projections.W10.plasticity.update"] == 'update = "every 200 ms"'
+    assert fixes["stimuli[0].every"] == "every = 200 ms"
+    assert fixes["ties[1].every"] == "every = 200 ms"
+    fitted = salhw.fit(described, name, sized=False)
+    changed = {change.path: change.changed for change in fitted.changes}
+    for learner in ("W10", "W21"):
+        assert changed[f"projections.{learner}.plasticity.update"] == "every 200 ms"
+        assert changed[f"projections.{learner}.plasticity.execution"] == "host"
+    assert (changed["stimuli[0].every"], changed["ties[1].every"]) == ("200 ms", "200 ms")
+    assert "ties[0].every" not in changed, "what the host itself writes is copied at once"
+    assert salhw.problems(fitted.network, fitted.target) == []
+
+
+def test_the_sizes_of_the_chunks_are_measured() -> None:
+    written = microcircuit(update="spike", execution="chip")
+    sizes = {c.path: [s.quantity for s in c.sizes] for c in salhw.fit(written, "nest").changes}
+    assert sizes["projections.W21.plasticity.update"] == ["weight lag"]
+
+
+def test_rules_of_the_host_and_the_target_do_not_share_a_projection() -> None:
+    (p, *others) = microcircuit().projections
+    mixed = microcircuit().replace(projections=[p.replace(plasticity=(*p.plasticity, SAL(learning_rate=0.1))), *others])
+    (told,) = salhw.problems(mixed, looped_reference())
+    assert (told.code, told.path) == ("SAL107", "projections.W10.plasticity[1]")
+
+
+def test_sal_turns_the_feedback_in_the_dark_as_on_the_reference() -> None:
+    ends = []
+    for target in ("reference", looped_reference()):
+        with salhw.compile(microcircuit(), target).open(instances=4, seed=1) as session:
+            session.run(400.0)
+            aligns(session, 0.04, 8000.0)
+            assert np.all(session.get("projections.lateral.weights") == -session.get("projections.B.weights"))
+            ends.append(session.get("projections.B.weights").ravel())
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-9)
+    assert ends[0].mean() > 0.1
+
+
+def test_its_executable_can_be_compiled_from_again() -> None:
+    """As measurements do, of the same target and backend: what the target declares is not scaled by gains for good."""
+    executable = salhw.compile(microcircuit(), looped_reference())
+    assert executable.target.capability_hash == looped_reference().capability_hash
+    again = salhw.compile(executable.source, executable.target, plugin=executable.plugin)
+    with executable.open(seed=3) as one, again.open(seed=3) as two:
+        one.run(400.0)
+        two.run(400.0)
+        np.testing.assert_array_equal(one.get("projections.W21.weights"), two.get("projections.W21.weights"))
+    plain = salhw.compile(learning(1.0).replace(name="other"), executable.target, plugin=executable.plugin)
+    assert plain.open().get("projections.p.weights").shape == (1, 2, 2)
