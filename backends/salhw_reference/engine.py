@@ -189,7 +189,7 @@ class ReferenceEngine:
         The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C is lost in the compiler.
         """
         workers = min(threads(), self._batch) if self._batch > 1 else 1
-        if workers == 1 and getattr(algorithm, "signatures", True):
+        if workers == 1 and getattr(algorithm, "overloads", True):
             work(0, self._batch)
             return
         if self._pool is None:
