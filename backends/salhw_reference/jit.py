@@ -14,7 +14,8 @@ from numba import njit
 
 from salhw.jit import cached
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
+_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
+"""The error model: a division looks for no zero, which no algorithm divides by, and which vectors cannot look for."""
 
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls them from outside
 helper = njit(**_INNER)
