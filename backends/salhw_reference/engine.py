@@ -29,7 +29,16 @@ from salhw_reference.drive import drives
 from salhw_reference.hazards import line_of
 from salhw_reference.kinds import RULES, steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import ON_SPIKE, RUN_END, build, fits_table, neuron_ranges, rules_of, sampled, synapse_ranges
+from salhw_reference.program import (
+    ON_SPIKE,
+    RUN_END,
+    build,
+    fits_table,
+    neuron_ranges,
+    rules_of,
+    sampled,
+    synapse_ranges,
+)
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape

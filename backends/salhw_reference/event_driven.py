@@ -20,6 +20,7 @@ from salhw_reference.learning import has_periodic, instance, learn, next_update,
 from salhw_reference.parts import act_until, begin, count_states, emit, recompute_inputs
 from salhw_reference.rng import exponential
 
+
 @reassociated
 def line_length(cells, free):
     """Length of one step of the line: the hazards of all neurons that are not refractory."""

@@ -12,7 +12,7 @@ from salhw.comparison.exact import divergences
 from salhw.comparison.judge import judged
 from salhw.comparison.measures import Measure, Run, asymmetry, measures, stretches, trajectory
 from salhw.comparison.quantities import checked_margins
-from salhw.comparison.running import Ran, Task, executed, status_of
+from salhw.comparison.running import Ran, Task, executed, outlook, status_of
 from salhw.description.network import Network
 from salhw.diagnostics import SessionError
 from salhw.diagnostics.arguments import checked_duration, checked_ids, checked_seed, instance_of, whole, wrong
@@ -21,6 +21,7 @@ from salhw.io.files import folder
 from salhw.registry import resolve, targets
 from salhw.session.calibration import Calibration
 from salhw.session.changes import Change, Size
+from salhw.session.pilot import Estimate
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -47,8 +48,10 @@ def compare(
     margin: Mapping[str, float] | None = None,
     out: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
+    told: Callable[[Estimate], None] | None = None,
 ) -> Comparison:
-    """See ``salhw.compare``.
+    """See ``salhw.compare``. ``told`` is given an estimate of the time that the runs will take, before they begin; it
+    is made by trying each target for a moment.
 
     Raises:
         SalhwError: see there.
@@ -63,6 +66,8 @@ def compare(
     settings: dict[str, Any] = {"duration": duration, "keep": keep}
 
     first = Task(REFERENCE, resolve(REFERENCE), number * MORE)
+    if told is not None:
+        told(outlook(net, [(first, False), *((task, fit) for task in tasks)], **settings))
     base = executed(net, first, seed=seed, fitting=False, progress=share.part(0), **settings)  # as it is written
     states = tuple(divergences(net, measures(base.run, net, stretches([base.run])), None))
     reference = replace(_ran(REFERENCE, base), divergences=states)
