@@ -15,6 +15,8 @@ PILOT = 0.4  # s that a pilot runs, about
 GROWTH = 8  # how many times as long a pilot's next try is, at most
 SAMPLE = 100  # a run of so many tries' length that would be short is not tried any longer
 
+clock = time.perf_counter
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -51,14 +53,14 @@ def estimated(executable: Executable, duration: float, **opening: Any) -> Estima
         SalhwError: what ``open`` and ``run`` raise.
     """
     steps, dt, tried = duration_steps(executable.network, duration), executable.network.dt, 1
-    began = time.perf_counter()
+    began = clock()
     with executable.open(**opening) as session:
-        opened = time.perf_counter() - began
+        opened = clock() - began
         session.run(dt)  # what is compiled at the first step is not compiled again
         while True:
-            began = time.perf_counter()
+            began = clock()
             session.run(tried * dt)
-            took = max(time.perf_counter() - began, 1e-6)
+            took = max(clock() - began, 1e-6)
             seconds = opened + took * steps / tried
             short = SAMPLE * tried >= steps and seconds * FACTOR < WORTH_TELLING
             if took >= PILOT / 2 or tried >= steps or short:
