@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from salhw.diagnostics import SalhwError
 from salhw.session.executable import Executable
 from salhw.session.paths import duration_steps
 
@@ -44,14 +45,20 @@ def as_words(seconds: float) -> str:
 
 def estimated(executable: Executable, duration: float, **opening: Any) -> Estimate:
     """What opening an executable and running it for ``duration`` ms is going to take, from a session that is opened for
-    it, run for about PILOT s, and closed. Whatever is compiled or started for it is there for the next session.
+    it, run for about PILOT s, and closed. Whatever is compiled or started for it is there for the next session. What
+    cannot be opened or run takes no time: its own error is told when its turn comes.
 
     Args:
         opening: what ``Executable.open`` is to be given.
-
-    Raises:
-        SalhwError: what ``open`` and ``run`` raise.
     """
+    try:
+        return Estimate(_tried(executable, duration, opening))
+    except SalhwError:
+        return Estimate(0.0)
+
+
+def _tried(executable: Executable, duration: float, opening: dict[str, Any]) -> float:
+    """Seconds, from tries that are ever longer."""
     steps, dt, tried = duration_steps(executable.network, duration), executable.network.dt, 1
     began = clock()
     with executable.open(**opening) as session:
@@ -64,5 +71,5 @@ def estimated(executable: Executable, duration: float, **opening: Any) -> Estima
             seconds = opened + took * steps / tried
             short = SAMPLE * tried >= steps and seconds * FACTOR < WORTH_TELLING
             if took >= PILOT / 2 or tried >= steps or short:
-                return Estimate(seconds)
+                return seconds
             tried = min(steps, int(tried * min(GROWTH, max(2.0, PILOT / took))))

@@ -99,3 +99,10 @@ def test_nothing_is_compiled_twice_for_arrays_that_differ_in_layout_only() -> No
                 session.set("projections.aa.weights", np.asfortranarray(session.get("projections.aa.weights")))
                 session.run(10.0)
     assert [len(module.run.overloads) for module in (event_driven, tabulated)] == [1, 1]
+
+
+def test_what_is_used_of_numba_that_it_does_not_promise_works() -> None:
+    assert event_driven.run.targetoptions["_nrt"] is False
+    assert not any("NRT_incref" in text for text in event_driven.run.inspect_llvm().values())
+    stamp = event_driven.run._cache._cache_file._source_stamp
+    assert {name for name, _, _ in stamp} >= {"hazards.py", "learning.py", "tabulated.py"}

@@ -82,6 +82,11 @@ def test_a_short_run_is_tried_for_a_hundredth_of_it_only(monkeypatch: pytest.Mon
     assert sum(ran) < 0.15 * 10_000.0
 
 
+def test_what_cannot_run_takes_no_time_and_its_error_is_told_in_its_place() -> None:
+    executable = salhw.compile(pair(), REFERENCE)
+    assert estimated(executable, -1.0) == estimated(executable, 10.0, instances=0) == Estimate(0.0)
+
+
 def test_times_are_said_as_a_person_says_them() -> None:
     assert [as_words(s) for s in (12.3, 240.0, 20_000.0, 1e6)] == ["12 s", "4 min", "5.6 h", "12 days"]
     assert str(Estimate(60.0)) == "about 60 s (between 30 s and 2 min)"
