@@ -147,7 +147,7 @@ class StateArrays(NamedTuple):
     spikes: IntArray  # (N,) who spikes at this step
     spiking: IntArray  # (N,) 1: in spikes
     touched: IntArray  # (N,) CHANGED or DRIVEN; 0: neither
-    free: FloatArray  # (N,) 1.0: not refractory, 0.0: refractory
+    free: FloatArray  # (N in whole lanes,) 1.0: not refractory, 0.0: refractory, or no neuron
     bias: FloatArray  # (N,)
     weight: FloatArray  # (S,) in rows
     gain: FloatArray  # (S,) what the chip makes of a weight, in rows

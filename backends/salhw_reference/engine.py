@@ -26,9 +26,19 @@ from salhw.substrate.chip import Chip
 from salhw_reference import event_driven, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.drive import drives
+from salhw_reference.hazards import line_of
 from salhw_reference.kinds import RULES, steps
 from salhw_reference.learning import run_end
-from salhw_reference.program import RUN_END, build, fits_table, neuron_ranges, rules_of, sampled, synapse_ranges
+from salhw_reference.program import (
+    ON_SPIKE,
+    RUN_END,
+    build,
+    fits_table,
+    neuron_ranges,
+    rules_of,
+    sampled,
+    synapse_ranges,
+)
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
@@ -55,6 +65,9 @@ class ReferenceEngine:
         algorithm, _ = choose_algorithm(net, executable.target)
         self.arrays = build(net)
         self.tabulated = algorithm == "event-driven" and fits_table(net, self.arrays)
+        neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
+        rows = 2**neurons if self.tabulated and not live else 1
+        self._line = (neurons, rows) if algorithm == "event-driven" else (0, 0)
         by_event = tabulated.run if self.tabulated else event_driven.run
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
@@ -161,12 +174,11 @@ class ReferenceEngine:
         until = min(until, self.step + self._stretch, self._drives.change(self.step, until))
         began = time.perf_counter()
         arrays, state, tape, drive = self.arrays, self.state, self._tape, self._drives.at(self.step)
-        neurons = len(arrays.kind)
 
         def work(first: int, last: int) -> None:
-            table = np.empty((2, 2**neurons if self.tabulated else 1, neurons))
+            line = line_of(*self._line)
             samples = tape.spikes, tape.membrane, tape.origin
-            self._algorithm(arrays, state, self._random, drive, table, *samples, first, last, until)
+            self._algorithm(arrays, state, self._random, drive, line, *samples, first, last, until)
 
         while np.any(state.now["time"] != until):
             self._spread(self._algorithm, work)
@@ -190,7 +202,7 @@ class ReferenceEngine:
         The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C is lost in the compiler.
         """
         workers = min(threads(), self._batch) if self._batch > 1 else 1
-        if workers == 1 and getattr(algorithm, "signatures", True):
+        if workers == 1 and getattr(algorithm, "overloads", True):
             work(0, self._batch)
             return
         if self._pool is None:

@@ -5,8 +5,8 @@ and neuron after neuron, each as long as that neuron's hazard. A neuron spikes a
 one exponential variate says how many steps pass and who spikes next; an event (a spike, a PSP's arrival or end, the end
 of a refractory period) only changes the cells behind it.
 
-Hazards and waiting times are multiples of 2**-46, so that their sums and differences are exact: a run in two halves
-gives the bits of one whole run. The hazard is thereby rounded by at most 7e-15 per step.
+Hazards and waiting times are multiples of 2**-46 (hazards.py), so that their sums and differences are exact: a run in
+two halves gives the bits of one whole run. The hazard is thereby rounded by at most 7e-15 per step.
 """
 
 from __future__ import annotations
@@ -14,18 +14,11 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER
-from salhw_reference.averages import input_of
+from salhw_reference.hazards import on_grid, renew_cells, set_base
 from salhw_reference.jit import compiled, inlined, reassociated
 from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit, hazard, recompute_inputs
+from salhw_reference.parts import act_until, begin, count_states, emit, recompute_inputs
 from salhw_reference.rng import exponential
-
-GRID = 2.0**46
-
-
-@inlined
-def on_grid(value):
-    return np.rint(value * GRID) / GRID
 
 
 @reassociated
@@ -85,9 +78,9 @@ def forced_spikes(net, state, t, count):
 
 
 @compiled
-def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until):
+def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
-    cells, neurons = table[0, 0], len(net.kind)
+    cells, neurons = line.cells[0], len(net.kind)
     periodic = has_periodic(net)
     for b in range(first, last):
         state, rng = instance(batch, b), rngs[b]
@@ -95,6 +88,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
         if pending < 0.0:
             pending = on_grid(exponential(rng))
         begin(net, state)
+        set_base(net, state, drive, line)
         renew = True
         while t < until:
             if renew:  # at the start, and after a periodic update or copies of weights
@@ -107,11 +101,7 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                 if state.due[h] <= t:
                     act_until(net, state, h, t)
                 change = min(change, state.due[h])
-            for n in range(neurons):
-                if state.touched[n]:
-                    state.touched[n] = 0
-                    u = state.bias[n] + drive[0, n] + input_of(net, state, n)
-                    cells[n] = on_grid(hazard(net, drive, n, u))
+            renew_cells(net, state, line)
             forced = next_forced(net, state)
             if forced > t:
                 change = min(change, forced)

@@ -1,7 +1,9 @@
 """How the algorithms are compiled.
 
 Without numba's reference counting: an algorithm allocates nothing and only borrows the caller's arrays, while counting
-references at every function call made it ten times slower and took half of the compile time.
+references at every function call made it ten times slower and took half of the compile time. The option that says so,
+and the stamp of the cache below, are numba's own affair: pyproject.toml caps numba, and tests/reference/test_hazards.py
+fails where they stop to work.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from numba import njit
 
 from salhw.jit import cached
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
+_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
+"""The error model: a division looks for no zero, which no algorithm divides by, and which vectors cannot look for."""
 
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls them from outside
 helper = njit(**_INNER)

@@ -75,12 +75,13 @@ def add_current(state, p, post, w, dy, dx):
 @inlined
 def change_weight(net, state, p, k, pre, post, change):
     """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
-    old, psp = state.weight[k], net.psp[p]
+    psp, old = net.psp[p], state.weight[k]
     new = min(max(old + change, psp.lowest), psp.highest)
-    step = (new - old) * state.gain[k] * psp.height
+    y, x = state.psp[p, pre, 0], state.psp[p, pre, 1]
     state.weight[k] = new
-    add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
-    state.touched[post] = 1
+    if new != old and (y != 0.0 or x != 0.0):
+        add_current(state, p, post, (new - old) * state.gain[k] * psp.height, y, x)
+        state.touched[post] = 1
 
 
 @helper
@@ -134,6 +135,50 @@ def predict(net, state, r):
     state.sent[r] = 0
 
 
+@inlined
+def partners_of(net, p, side, n):
+    """Where the synapses of neuron n lie, and whom they join it with: those onto it (side 0) or from it (side 1)."""
+    if side == 0:
+        return net.into[p, n], net.into[p, n + 1], net.pre
+    return net.out[p, n], net.out[p, n + 1], net.post
+
+
+@inlined
+def is_tabulated(window):
+    """Whether a branch sums over one spike of a partner, whose share its table has."""
+    return window.mode == BY_TABLE and window.first >= 0
+
+
+@inlined
+def since(state, rule, n):
+    """The step from which on a partner's spike pairs with the spike of n that is now, if n spikes alone."""
+    return state.last[n] if rule.pairing == RESTRICTED else -NEVER
+
+
+@inlined
+def tabulated_sum(net, state, window, t, own, partner):
+    """``window_sum`` where a branch has a table, the partner does not spike at t, and ``own`` is ``since`` when."""
+    # Unsigned, or numba would look at every index whether it counts from the end.
+    latest = state.last[np.uint64(partner)]
+    share = 0.5 * (np.int64(latest > own) + np.int64(latest >= own))  # a branch could not be predicted
+    return share * net.table[np.uint64(window.first) + np.uint64(min(t - latest, window.last))]
+
+
+@inlined
+def learn_alone(net, state, r, t, n):
+    """``learn_on_spike`` for a spike at a step without others, where both branches have tables: the usual case."""
+    rule = net.rule[r]
+    p, own, shift = rule.projection, since(state, rule, n), np.uint64(rule.first_sum - rule.first_synapse)
+    for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
+        j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
+        sum_ = tabulated_sum(net, state, net.window[r, 0], t, own, j)
+        change_weight(net, state, p, k, j, n, state.rate[0, shift + c] * sum_)
+    for k in range(np.uint64(net.out[p, n]), np.uint64(net.out[p, n + 1])):
+        post = np.uint64(net.post[k])
+        sum_ = tabulated_sum(net, state, net.window[r, 1], t, own, post)
+        change_weight(net, state, p, k, n, post, state.rate[1, shift + k] * sum_)
+
+
 @helper
 def learn_on_spike(net, state, r, t, n):
     """The rule's weight changes for the spike of n at t; a coincidence is worked off by its postsynaptic side."""
@@ -154,29 +199,16 @@ def learn_on_spike(net, state, r, t, n):
 
 
 @inlined
-def partners_of(net, p, side, n):
-    """Where the synapses of neuron n lie, and whom they join it with: those onto it (side 0) or from it (side 1)."""
-    if side == 0:
-        return net.into[p, n], net.into[p, n + 1], net.pre
-    return net.out[p, n], net.out[p, n + 1], net.post
-
-
-@inlined
 def collect(net, state, r, side, t, n, several):
     """Add the spike of n to the pair sums of one branch: with its presynaptic partners (side 0) or its postsynaptic
     ones (side 1). The short loop is the usual case."""
     rule, window = net.rule[r], net.window[r, side]
     begin, end, partners = partners_of(net, rule.projection, side, n)
     offset = rule.first_sum - rule.first_synapse
-    if window.mode == BY_TABLE and window.first >= 0 and not several:
-        own = state.last[n] if rule.pairing == RESTRICTED else -NEVER
-        # Unsigned, or numba would look at every index whether it counts from the end.
-        first, shift = np.uint64(window.first), np.uint64(offset)
+    if is_tabulated(window) and not several:
+        own, shift = since(state, rule, n), np.uint64(offset)
         for k in range(np.uint64(begin), np.uint64(end)):
-            latest = state.last[np.uint64(partners[k])]
-            share = 0.5 * (np.int64(latest > own) + np.int64(latest >= own))  # a branch could not be predicted
-            at = first + np.uint64(min(t - latest, window.last))
-            state.pairs[np.uint64(side), shift + k] += share * net.table[at]
+            state.pairs[np.uint64(side), shift + k] += tabulated_sum(net, state, window, t, own, partners[k])
     else:
         for k in range(begin, end):
             j = partners[k]
@@ -217,7 +249,10 @@ def learn(net, state, t, count):
                 else:
                     state.sent[r, n] += 1
             elif net.rule[r].update == ON_SPIKE:
-                learn_on_spike(net, state, r, t, n)
+                if count == 1 and is_tabulated(net.window[r, 0]) and is_tabulated(net.window[r, 1]):
+                    learn_alone(net, state, r, t, n)
+                else:
+                    learn_on_spike(net, state, r, t, n)
             else:
                 for side in range(sides):
                     collect(net, state, r, side, t, n, count > 1)
@@ -237,6 +272,15 @@ def has_periodic(net):
     for k in range(len(net.tie)):
         periodic = periodic or net.tie[k].period > 0
     return periodic
+
+
+@helper
+def learns_on_spike(net):
+    """Whether any rule changes weights at the spikes themselves."""
+    on_spike = False
+    for r in range(len(net.rule)):
+        on_spike = on_spike or net.rule[r].update == ON_SPIKE
+    return on_spike
 
 
 @inlined

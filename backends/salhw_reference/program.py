@@ -364,8 +364,8 @@ def sums(arrays: NetworkArrays) -> int:
 
 
 def fits_table(net: Network, arrays: NetworkArrays) -> bool:
-    """Whether every hazard is a function of who has a PSP under way: few GLM neurons, one projection whose PSPs never
-    overlap, and weights that change between stretches only."""
+    """Whether every hazard is a function of the weights and of who has a PSP under way: few GLM neurons, one projection
+    whose PSPs never overlap."""
     lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
     return (
         lasts is not None
@@ -373,5 +373,4 @@ def fits_table(net: Network, arrays: NetworkArrays) -> bool:
         and len(arrays.kind) <= TABULATED
         and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
         and not only(net.stimuli, SpikeTimes)
-        and not np.any(arrays.rule["update"] == ON_SPIKE)
     )

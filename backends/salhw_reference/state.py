@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, records
+from salhw_reference.hazards import in_lanes
 from salhw_reference.kinds import INTEGRATE
 from salhw_reference.program import history, states, sums
 
@@ -37,7 +38,7 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         spikes=full((n,), 0),
         spiking=full((n,), 0),
         touched=full((n,), 0),
-        free=full((n,), 1.0, np.float64),
+        free=full((in_lanes(n),), np.arange(in_lanes(n)) < n, np.float64),
         bias=full((n,), 0.0, np.float64),
         weight=full((s,), 0.0, np.float64),
         gain=full((s,), 1.0, np.float64),

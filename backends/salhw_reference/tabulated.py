@@ -1,7 +1,8 @@
 """The event-driven algorithm where all hazards fit a table: few GLM neurons, one projection, no PSPs that overlap.
 
-The state is then who has a PSP under way (a row of the table) and who is refractory. The same line of cells as in
-event_driven.py, the same random numbers, the same bits; only faster.
+The state is then who has a PSP under way (a row of the table) and who is refractory. Where weights change on the spike,
+the table is live: its one row is that of the present state. The same line of cells as in event_driven.py, the same
+random numbers, the same bits; only faster.
 """
 
 from __future__ import annotations
@@ -9,32 +10,63 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER
-from salhw_reference.event_driven import line_length, on_grid, spikes_of_step, wait
+from salhw_reference.event_driven import line_length, spikes_of_step, wait
+from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit, hazard
+from salhw_reference.learning import has_periodic, instance, learn, learns_on_spike, next_update, periodic_update
+from salhw_reference.parts import act_until, begin, count_states, emit
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
 
 
+@inlined
+def set_strength(net, state, line, k, pre, post):
+    """What a PSP through synapse k adds."""
+    line.strength[LANES * pre + post] = state.weight[k] * state.gain[k] * net.psp[0].height * state.input_gain[0]
+
+
+@inlined
+def set_strengths_of(net, state, line, n):
+    """What PSPs add through the synapses from and onto neuron n."""
+    for k in range(net.out[0, n], net.out[0, n + 1]):
+        set_strength(net, state, line, k, n, net.post[k])
+    for c in range(net.into[0, n], net.into[0, n + 1]):
+        set_strength(net, state, line, np.int64(net.row[c]), net.pre[c], n)
+
+
+@inlined
+def under_way(mask, j):
+    return np.float64((mask >> j) & 1)
+
+
+@inlined
+def from_neuron(line, mask, j, n):
+    """What the neuron j adds to the input of n."""
+    return under_way(mask, j) * line.strength[np.uint64(LANES * j) + n]
+
+
+@inlined
+def set_row(line, row, mask):
+    """Hazards of all neurons while the neurons of ``mask`` have a PSP under way."""
+    inputs = line.input[row]
+    for n in range(np.uint64(len(inputs))):  # without a loop inside, which would not become vectors
+        low = from_neuron(line, mask, 0, n) + from_neuron(line, mask, 1, n)
+        low += from_neuron(line, mask, 2, n) + from_neuron(line, mask, 3, n)
+        high = from_neuron(line, mask, 4, n) + from_neuron(line, mask, 5, n)
+        high += from_neuron(line, mask, 6, n) + from_neuron(line, mask, 7, n)
+        inputs[n] = low + high
+    set_cells(line, row, np.uint64(0))
+
+
 @helper
-def fill(net, state, drive, inputs, cells):
-    """Hazards of every neuron for every set of presynaptic neurons with a PSP under way: row ``mask`` of ``cells``;
-    ``inputs`` are what they come from. Both (2**N, N)."""
-    count = len(net.kind)
-    inputs[0] = 0.0
-    for mask in range(1, 1 << count):
-        j = 0
-        while not (mask >> j) & 1:
-            j += 1
-        for n in range(count):
-            inputs[mask, n] = inputs[mask & (mask - 1), n]
-        for k in range(net.out[0, j], net.out[0, j + 1]):
-            inputs[mask, net.post[k]] += state.weight[k] * state.gain[k] * net.psp[0].height
-    for mask in range(1 << count):
-        for n in range(count):
-            u = state.bias[n] + drive[0, n] + state.input_gain[0] * inputs[mask, n]
-            cells[mask, n] = on_grid(hazard(net, drive, n, u))
+def set_rows(net, state, line, live):
+    """What PSPs add, and the whole table, row ``mask`` for the set of neurons that have one; it has one row only where
+    it is ``live``."""
+    for n in range(len(net.kind)):
+        set_strengths_of(net, state, line, n)
+    if not live:
+        for mask in range(len(line.cells)):
+            set_row(line, mask, mask)
 
 
 @inlined
@@ -77,23 +109,23 @@ def spikes_of_busy_step(net, state, rng, cells, total, pending):
 
 
 @compiled
-def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until):
+def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
-    inputs, cells, neurons = table[0], table[1], len(net.kind)
-    periodic = has_periodic(net)
+    neurons, periodic, live = len(net.kind), has_periodic(net), learns_on_spike(net)
     for b in range(first, last):
         state, rng = instance(batch, b), rngs[b]
         t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))
         begin(net, state)
-        mask, renew = 0, True
+        set_base(net, state, drive, line)
+        mask, shown, renew = 0, -1, True
         for n in range(neurons):
             mask |= np.int64(state.psp[0, n, 0]) << n
         while t < until:
             if renew:  # at the start, and after a periodic update
-                fill(net, state, drive, inputs, cells)
-                renew = False
+                set_rows(net, state, line, live)
+                shown, renew = -1, False
             change = next_update(net, t, until) if periodic else until
             for h in range(len(net.head)):
                 if state.due[h] <= t:
@@ -102,7 +134,11 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                     else:
                         act_until(net, state, h, t)
                 change = min(change, state.due[h])
-            total = line_length(cells[mask], state.free)
+            if live and shown != mask:
+                set_row(line, 0, mask)
+                shown = mask
+            cells = line.cells[0 if live else mask]
+            total = line_length(cells, state.free)
             ahead, pending = wait(pending, total, change - t)
             count_states(net, state, ahead)
             t += ahead
@@ -111,8 +147,12 @@ def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until
                 continue
             if state.now[0].used + neurons > out.shape[2]:
                 break
-            count, pending = spikes_of_busy_step(net, state, rng, cells[mask], total, pending)
+            count, pending = spikes_of_busy_step(net, state, rng, cells, total, pending)
             learn(net, state, t, count)
+            if live:
+                for k in range(count):
+                    set_strengths_of(net, state, line, state.spikes[k])
+                shown = -1
             emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             t += 1

@@ -78,7 +78,7 @@ def step_neurons(net, state, rng, drive, t):
 
 
 @compiled
-def run(net, batch, rngs, drive, table, out, samples, origin, first, last, until):
+def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     for b in range(first, last):
         state, rng = instance(batch, b), rngs[b]

@@ -22,6 +22,7 @@ from salhw.cli.interrupt import interrupted, watch
 from salhw.cli.measure import CalibrationFile, OneChip, SomeChips, Wafer, chosen, loaded
 from salhw.cli.measure import register as register_measure
 from salhw.cli.network_settings import built, settings
+from salhw.cli.outlook import tell
 from salhw.cli.pictures import drawn, picture_place
 from salhw.cli.places import Force, saved, writable
 from salhw.cli.progress import progress_bar
@@ -51,6 +52,7 @@ from salhw.io.recording_file import save as save_recording
 from salhw.registry import Builder, builder, builders, summary, targets
 from salhw.session.backend import Session
 from salhw.session.executable import Report
+from salhw.session.pilot import estimated
 from salhw.session.recording import Recording
 from salhw.substrate.target import Target
 
@@ -230,11 +232,13 @@ def run(
         wanted = chosen_target(target, options)
         executable = compile(_network(net, given), wanted, calibration=loaded(calibration), fit=fit)
         picked = chosen(executable.target, chip, chips, wafer, executable.report.memory)
-        with executable.open(instances=instances, chips=picked, seed=seed) as session:
-            with progress_bar(f"{executable.source.name} on {target}") as progress:
+        opening: dict[str, Any] = {"instances": instances, "chips": picked, "seed": seed}
+        what, names = f"{executable.source.name} on {target}", [p.name for p in executable.network.projections]
+        with progress_bar(what) as progress:
+            tell(what, estimated(executable, duration, **opening))
+            with executable.open(**opening) as session:
                 recording = _run_or_kept(session, duration, progress, path, new=not force)
-            names = [projection.name for projection in executable.network.projections]
-            weights = {name: _synaptic(executable.network, name, session) for name in names}
+                weights = {name: _synaptic(executable.network, name, session) for name in names}
         if path:
             saved(lambda place: save_recording(recording, place, new=not force), path)
         failure = drawn(recording, executable.source, picture, new=not force) if picture else ""

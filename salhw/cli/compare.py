@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from salhw.cli.measure import SomeChips, chip_range, loaded
+from salhw.cli.outlook import tell
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped, reported, width
@@ -90,7 +92,7 @@ def register(app: typer.Typer, network: Callable[[str, list[str] | None], Networ
             ):
                 result = compare_all(
                     described, chosen, duration=duration, seed=seed, instances=instances, fit=fit, keep=keep or (),
-                    out=out, progress=progress, **options,
+                    out=out, progress=progress, told=partial(tell, f"{described.name} on all targets"), **options,
                 )  # fmt: skip
             if json:
                 print_json(result.as_dict() | {"out": str(out)})

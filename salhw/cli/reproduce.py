@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import getdoc
 from json import loads
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
+from salhw.cli.outlook import tell, watched
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
@@ -71,7 +73,8 @@ def reproduce(
             writing_into(folder, _others(folder, fig, wanted), force),
             progress_bar(f"{fig} on {target}, {scale}") as progress,
         ):
-            result = known[fig](folder, scale=scale, target=target, progress=progress, **chosen)
+            watch = watched(progress, partial(tell, f"{fig} on {target}, {scale}"))
+            result = known[fig](folder, scale=scale, target=target, progress=watch, **chosen)
         if json:
             print_json(dict(result))
         else:

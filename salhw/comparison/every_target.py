@@ -13,7 +13,7 @@ from salhw.comparison.judge import judged
 from salhw.comparison.measures import Run, asymmetry, measures, stretches, trajectory
 from salhw.comparison.predictions import Side, predictions
 from salhw.comparison.quantities import checked_margins
-from salhw.comparison.running import Ran, Task, executed, status_of
+from salhw.comparison.running import Ran, Task, executed, outlook, status_of
 from salhw.description.network import Network
 from salhw.diagnostics import SessionError
 from salhw.diagnostics.arguments import checked_duration, checked_ids, checked_seed, instance_of, whole, wrong
@@ -21,6 +21,7 @@ from salhw.diagnostics.wording import shown
 from salhw.io.files import folder
 from salhw.registry import resolve, targets
 from salhw.session.calibration import Calibration
+from salhw.session.pilot import Estimate
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -47,6 +48,7 @@ def compare(
     margin: Mapping[str, float] | None = None,
     out: str | Path | None = None,
     progress: Callable[[float], None] | None = None,
+    told: Callable[[Estimate], None] | None = None,
 ) -> Comparison:
     """Run a network on several targets, and say of each quantity whether the target does what the reference does.
 
@@ -67,6 +69,8 @@ def compare(
         out: a folder, in which the recording of each target is saved as it ends, the comparison with them, and pictures
             and a page at the end.
         progress: is called with the share that is done.
+        told: is given an estimate of the time that the runs will take, before they begin; each target is tried for a
+            moment to make it.
 
     Raises:
         SalhwError: arguments that cannot be used; the reference cannot hold the network; ``out`` cannot be written to.
@@ -81,6 +85,8 @@ def compare(
     settings: dict[str, Any] = {"duration": duration, "keep": keep}
 
     first = Task(REFERENCE, resolve(REFERENCE), number * MORE)
+    if told is not None:
+        told(outlook(net, [(first, False), *((task, fit) for task in tasks)], **settings))
     base = executed(net, first, seed=seed, fitting=False, progress=share.part(0), **settings)  # as it is written
     own, theory = beside_theory(net, measures(base.run, net, stretches([base.run])))
     reference = replace(_ran(REFERENCE, base), rows=judged(theory, own, margins))

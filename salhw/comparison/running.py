@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from salhw.comparison.measures import Run
 from salhw.compiler.check import check
@@ -16,7 +18,8 @@ from salhw.description.network import Network
 from salhw.description.probes import Probe, Spikes, Weights
 from salhw.diagnostics import BackendError, CalibrationError, SalhwError, UnsupportedNetworkError
 from salhw.session.calibration import Calibration
-from salhw.session.executable import Report
+from salhw.session.executable import Executable, Report
+from salhw.session.pilot import Estimate, estimated
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -70,6 +73,32 @@ def _wanted(net: Network, duration: float) -> Iterator[Probe]:
             yield Weights(p.name, every=every)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A network as it is going to run on a target."""
+
+    fitted: Fitted
+    executable: Executable
+    duration: float
+
+    @classmethod
+    def of(cls, net: Network, task: Task, *, duration: float, fitting: bool, keep: Sequence[str]) -> Prepared:
+        """Fitted, with the probes that a comparison needs, and compiled.
+
+        Raises:
+            SalhwError: what fit and compile raise.
+        """
+        fitted = fit(net, task.target, keep=keep, sized=False) if fitting else Fitted(net, task.target, (), net)
+        whole = probed(fitted.network, fitted.target, duration)
+        executable = compile(whole, fitted.target, calibration=task.calibration)
+        return cls(fitted, executable, max(1, round(duration / whole.dt)) * whole.dt)
+
+
+def opening(task: Task, seed: int) -> dict[str, Any]:
+    """What a session of a task is opened with."""
+    return {"seed": seed} | ({"instances": task.instances} if task.chips is None else {"chips": task.chips})
+
+
 def executed(
     net: Network,
     task: Task,
@@ -86,20 +115,27 @@ def executed(
         SalhwError: what fit, compile, open and run raise.
     """
     began = time.perf_counter()
-    fitted = fit(net, task.target, keep=keep, sized=False) if fitting else Fitted(net, task.target, (), net)
-    whole = probed(fitted.network, fitted.target, duration)
-    executable = compile(whole, fitted.target, calibration=task.calibration)
-    steps = max(1, round(duration / whole.dt))
-    who = {"instances": task.instances} if task.chips is None else {"chips": task.chips}
-    with executable.open(seed=seed, **who) as session:
+    ready = Prepared.of(net, task, duration=duration, fitting=fitting, keep=keep)
+    fitted, executable, whole = ready.fitted, ready.executable, ready.executable.source
+    with executable.open(**opening(task, seed)) as session:
         few = [p.name for p in whole.projections if count(p.weights, *whole.ends(p.name)) <= SYNAPSES]
         start = {name: session.get(f"projections.{name}.weights", form="synapses") for name in few}
-        recording = session.run(steps * whole.dt, progress=progress)
+        recording = session.run(ready.duration, progress=progress)
         names = [p.name for p in whole.projections if p.plasticity and p.name in recording.weight_traces]
         final = {name: session.get(f"projections.{name}.weights", form="synapses") for name in names}
     if fitted.changes:  # their sizes, which take longer than what tells that a target is not installed
         fitted = fitted.sized()
     return Ran(Run(executable.network, recording, final, start), fitted, executable.report, time.perf_counter() - began)
+
+
+def outlook(net: Network, tasks: Sequence[tuple[Task, bool]], *, duration: float, keep: Sequence[str]) -> Estimate:
+    """How long tasks take one after the other, each with whether it is fitted. One that cannot run takes no time."""
+    seconds = 0.0
+    for task, fitting in tasks:
+        with suppress(Exception):  # whatever it is, it is told when the task's turn comes
+            ready = Prepared.of(net, task, duration=duration, fitting=fitting, keep=keep)
+            seconds += estimated(ready.executable, ready.duration, **opening(task, 0)).seconds
+    return Estimate(seconds)
 
 
 def status_of(error: Exception) -> tuple[str, str]:

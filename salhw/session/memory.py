@@ -137,10 +137,11 @@ class Room:
     def __init__(self, net: Network, memory: Memory, instances: int, start: int, stop: int) -> None:
         self._memory, self._dt, self._start, self._stop = memory, net.dt, start, stop
         self._looked, self.ended = 0.0, False
-        there = machine.available()
         sure = exact(net, memory, instances, start, stop)
         spikes = memory.spike * instances * expected_spikes(net, memory.every_spike, start, stop)
-        if sure > there or spikes / CERTAIN > there:
+        need = max(sure, spikes / CERTAIN)
+        # Looking how much there is takes as long as a short run.
+        if need > RESERVE and need > (there := machine.available()):
             share = min(1.0, there / max(sure, 1), CERTAIN * there / max(spikes, 1.0))
             asked = f"{number((stop - start) * net.dt)} ms"
             supported = f"{amount(sure)} of samples and some {amount(spikes)} of spikes, {amount(there)} available"

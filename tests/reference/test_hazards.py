@@ -1,0 +1,108 @@
+"""Hazards worked out in vectors: as exact as they say, and compiled once for all networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import njit
+
+import salhw
+from salhw import GLM, SAL, Network, Poisson, Population, Projection, Rectangular, Source, SpikeTimes, StateOccupancy
+from salhw_reference import event_driven, tabulated
+from salhw_reference.event_driven import line_length
+from salhw_reference.hazards import HIGHEST, LANES, exp_of, line_of, log_of, set_cells
+
+GRID = 2.0**-46
+
+
+@njit
+def every_exp(x, result):  # type: ignore[no-untyped-def]
+    for k in range(len(x)):
+        result[k] = exp_of(x[k])
+
+
+@njit
+def every_log(x, result):  # type: ignore[no-untyped-def]
+    for k in range(len(x)):
+        result[k] = log_of(x[k])
+
+
+@njit
+def cells_of(line):  # type: ignore[no-untyped-def]
+    for first in range(np.uint64(0), np.uint64(len(line.base)), np.uint64(LANES)):
+        set_cells(line, 0, first)
+
+
+def test_exp_and_log_are_as_exact_as_they_say() -> None:
+    x = np.linspace(-HIGHEST, HIGHEST, 100_001)
+    result = np.empty_like(x)
+    every_exp(x, result)
+    assert np.abs(result / np.exp(x) - 1.0).max() < 1e-14
+    ends = [1.0, np.nextafter(2.0**0.5, 0.0), 2.0**0.5, np.nextafter(2.0**0.5, 2.0), 2.0, 4.0]
+    y = np.concatenate([ends, 1.0 + np.geomspace(1e-16, 1e300, 100_001)])
+    result = np.empty_like(y)
+    every_log(y, result)
+    assert (np.abs(result - np.log(y)) / np.maximum(1.0, np.log(y))).max() < 1e-15
+
+
+@pytest.mark.parametrize("neurons", [1, 7, 8, 9, 64])
+def test_cells_are_the_hazards_on_the_grid_and_empty_behind_the_last_neuron(neurons: int) -> None:
+    rng, line = np.random.default_rng(neurons), line_of(neurons, 1)
+    line.base[:neurons] = rng.normal(-3.0, 2.0, neurons)
+    line.input[0, :neurons] = rng.normal(0.0, 2.0, neurons)
+    line.saturates[:neurons] = rng.integers(0, 2, neurons)
+    cells_of(line)
+    odds = np.exp(line.base[:neurons] + line.input[0, :neurons])
+    exact = np.where(line.saturates[:neurons] == 1.0, np.log1p(odds), odds)
+    # Half a step of the grid, 1e-14 of the exponential, and three roundings near 1 of the logarithm.
+    assert np.all(np.abs(line.cells[0, :neurons] - exact) <= 0.5 * GRID + 1e-14 * odds + 3 * 2.0**-53)
+    assert np.all(line.cells % GRID == 0.0)
+    assert np.all(line.cells[0, neurons:] == 0.0)
+
+
+def test_sums_of_what_is_on_the_grid_are_exact_in_any_order() -> None:
+    @njit
+    def total(cells, free):  # type: ignore[no-untyped-def]
+        return line_length(cells, free)
+
+    cells = np.rint(np.random.default_rng(1).exponential(0.3, 64) / GRID) * GRID
+    assert total(cells, np.ones(64)) == sum(cells.tolist()) == sum(reversed(cells.tolist()))
+
+
+def described(**changes: object) -> Network:
+    """Few neurons in one of the forms that networks come in: with and without rules, sources, forced spikes, probes."""
+    rule = changes.pop("rule", ())
+    populations = [Population(name="a", size=3, neuron=GLM(bias=[0.0, 0.5, 1.0], tau_ref=4.0))]
+    if changes.get("stimuli"):
+        populations.append(Population(name="s", size=2, neuron=Source()))
+    weights = [[0.0, 1.0, -1.0], [0.5, 0.0, 0.5], [0.2, 0.1, 0.0]]
+    joined = Projection("aa", pre="a", post="a", weights=weights, kernel=Rectangular(tau_syn=4.0), plasticity=rule)
+    return Network(name="n", dt=0.2, populations=populations, projections=[joined], **changes)  # type: ignore[arg-type]
+
+
+NETWORKS = {
+    "static": described(),
+    "learning at the end": described(rule=SAL(0.1, tau=4.0, update="run end")),
+    "learning on the spike": described(rule=SAL(0.1, tau=4.0)),
+    "two rules": described(rule=[SAL(0.1, tau=4.0), SAL(0.1, tau=8.0, update="every 20 ms")]),
+    "driven": described(stimuli=[Poisson("s", rate=[10.0, 20.0])]),
+    "forced": described(stimuli=[SpikeTimes("a", times=[[1.0], [2.0], [0.2, 8.0]])]),
+    "probed": described(probes=[StateOccupancy("a"), salhw.Spikes("a"), salhw.Weights("aa", every=2.0)]),
+}
+
+
+def test_nothing_is_compiled_twice_for_arrays_that_differ_in_layout_only() -> None:
+    for net in NETWORKS.values():
+        for batch in (1, 3):
+            with salhw.compile(net, "reference").open(instances=batch) as session:
+                session.run(10.0)
+                session.set("projections.aa.weights", np.asfortranarray(session.get("projections.aa.weights")))
+                session.run(10.0)
+    assert [len(module.run.overloads) for module in (event_driven, tabulated)] == [1, 1]
+
+
+def test_what_is_used_of_numba_that_it_does_not_promise_works() -> None:
+    assert event_driven.run.targetoptions["_nrt"] is False
+    assert not any("NRT_incref" in text for text in event_driven.run.inspect_llvm().values())
+    stamp = event_driven.run._cache._cache_file._source_stamp
+    assert {name for name, _, _ in stamp} >= {"hazards.py", "learning.py", "tabulated.py"}
