@@ -1,0 +1,104 @@
+"""What the vectorised algorithm does along rows of synapses: a row lies in memory as its neuron's spikes need it.
+
+Neurons that are connected all to all lie side by side at the other end, too; then a row is added as a vector. A row is
+fetched while the ones before it are worked off, since a network's synapses do not fit into the fast caches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw_reference.jit import inlined, prefetch
+from salhw_reference.learning import add_current
+
+AHEAD = 2  # rows between the one that is fetched and the one that is worked off
+FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
+LINE = 8  # numbers of 8 bytes in a cache line
+
+
+@inlined
+def fetch(partner, values, shift, first, end):
+    """Fetch the partners and the values of the synapses first..end-1; ``shift``: where the values begin."""
+    last = min(end, first + FETCHED)
+    for k in range(np.uint64(first), np.uint64(last), np.uint64(2 * LINE)):
+        prefetch(partner, k)
+        prefetch(values, np.uint64(shift) + k)
+        prefetch(values, np.uint64(shift) + k + np.uint64(LINE))
+
+
+@inlined
+def side_by_side(partner, first, end):
+    """Whether the partners of the synapses first..end-1 are neighbours, without a gap."""
+    return np.int64(partner[end - 1]) - np.int64(partner[first]) == end - 1 - first
+
+
+@inlined
+def after_gap(partner, first, end, own):
+    """The first synapse behind the one that ``own`` would have with itself, if that is all that is missing between the
+    synapses first..end-1; ``first`` if more is."""
+    missing = np.int64(partner[end - 1]) - np.int64(partner[first]) - (end - 1 - first)
+    if missing > 1:
+        return first
+    return min(max(first + own - np.int64(partner[first]), first), end)
+
+
+@inlined
+def add_weights(target, post, weight, first, end, scale):
+    """target[post[k]] += scale * weight[k] for the synapses first..end-1."""
+    if first >= end:
+        return
+    if side_by_side(post, first, end):
+        begin, base = np.uint64(first), np.uint64(post[first])
+        for k in range(np.uint64(end - first)):
+            target[base + k] += scale * weight[begin + k]
+    else:
+        for k in range(np.uint64(first), np.uint64(end)):
+            target[post[k]] += scale * weight[k]
+
+
+@inlined
+def add_traces(sums, shift, partner, trace, first, end, scale):
+    """sums[shift + k] += scale * trace[partner[k]] for the synapses first..end-1."""
+    if first >= end:
+        return
+    offset = np.uint64(shift)
+    if side_by_side(partner, first, end):
+        begin, base = np.uint64(shift + first), np.uint64(partner[first])
+        for k in range(np.uint64(end - first)):
+            sums[begin + k] += scale * trace[base + k]
+    else:
+        for k in range(np.uint64(first), np.uint64(end)):
+            sums[offset + k] += scale * trace[np.uint64(partner[k])]
+
+
+@inlined
+def deliver(net, state, vectors, p, j, dy, dx, rank):
+    """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
+    decays, the inputs themselves are kept up to date."""
+    first, end, height = vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j], net.psp[p].height
+    if first == end:
+        return
+    scale = dy * height * state.input_gain[p]
+    if net.fading[0]:
+        for k in range(first, end):
+            gain = state.gain[k] if vectors.varied[0] else 1.0
+            add_current(state, p, net.post[k], state.weight[k] * gain * height, dy, dx)
+    elif vectors.varied[0]:
+        for k in range(np.uint64(first), np.uint64(end)):
+            vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
+    else:
+        middle = after_gap(net.post, first, end, j)
+        add_weights(vectors.input, net.post, state.weight, first, middle, scale)
+        add_weights(vectors.input, net.post, state.weight, middle, end, scale)
+
+
+@inlined
+def deliver_changes(net, state, vectors, rank):
+    """What arrives and ends at this step, for a thread's share."""
+    changes, count = vectors.changes, vectors.progress[0].changes
+    for e in range(count):
+        if e + AHEAD < count:
+            p, j = changes[e + AHEAD].projection, changes[e + AHEAD].neuron
+            fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j])
+        change = changes[e]
+        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
