@@ -70,6 +70,7 @@ class ReferenceEngine:
         self._drives = drives(net)
         self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
+        self._workers = 0
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
         self._taught: dict[int, tuple[FloatArray, FloatArray]] = {}  # by rule: learning rates in columns and in rows
         self._start = self._stretch = self.step = 0
@@ -168,8 +169,8 @@ class ReferenceEngine:
         self._taught[number] = causal, anticausal
         if not self._vectorised:
             first = int(self.arrays.rule[number]["first_sum"])
-            for side in (0, 1):
-                self.state.rate[:, side, first : first + high - low] = self._taught[number][side]
+            for k, side in enumerate(self._taught[number]):
+                self.state.rate[:, k, first : first + high - low] = side
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""
@@ -238,9 +239,9 @@ class ReferenceEngine:
         if workers == 1 and getattr(algorithm, "signatures", True):
             work(0, self._batch)
             return
-        if self._pool is None or self._pool._max_workers < workers:
+        if self._pool is None or self._workers < workers:
             self._close_pool()
-            self._pool = ThreadPoolExecutor(workers, thread_name_prefix="salhw")
+            self._pool, self._workers = ThreadPoolExecutor(workers, thread_name_prefix="salhw"), workers
         if team > 1:
             if not getattr(algorithm, "signatures", True):  # one compiles, and the others would wait for it: not yet
                 list(self._pool.map(work, [0], [0]))

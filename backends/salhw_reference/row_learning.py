@@ -14,11 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER
-from salhw_reference.jit import compiled, inlined, prefetch
+from salhw_reference.intrinsics import prefetch
+from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
 from salhw_reference.learning import add_current, copy_weights, follow, instance, partners_of, window_sum
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
-from salhw_reference.rows import AHEAD, LINE, add_traces, after_gap, fetch
+from salhw_reference.rows import AHEAD, LINE, add_traces, after_gap, fetch, halves, list_psps
 from salhw_reference.team import go_on, last_to_meet
 from salhw_reference.vectors import vectors_of
 
@@ -85,8 +86,9 @@ def collect(net, state, vectors, r, side, t, n, fall):
         return
     if window.mode == BY_TRACE:
         trace, middle = vectors.trace[r, side], after_gap(partners, begin, end, n)
-        add_traces(pairs, offset, partners, trace, begin, middle, fall)
-        add_traces(pairs, offset, partners, trace, middle, end, fall)
+        for half in range(2):
+            first_of, end_of = halves(begin, middle, end, half)
+            add_traces(pairs, offset, partners, trace, first_of, end_of, fall)
     elif window.mode == BY_TABLE and window.first >= 0:
         own = state.last[n] if rule.pairing == RESTRICTED else -NEVER
         first = np.uint64(window.first)
@@ -247,13 +249,12 @@ def rule_is_due(rule, which, t):
 @inlined
 def is_due(net, t):
     """Whether a rule updates at t, or a tie copies."""
+    due = False
     for r in range(len(net.rule)):
-        if rule_is_due(net.rule[r], PERIODIC, t):
-            return True
+        due = due or rule_is_due(net.rule[r], PERIODIC, t)
     for k in range(len(net.tie)):
-        if net.tie[k].period > 0 and t % net.tie[k].period == 0:
-            return True
-    return False
+        due = due or (net.tie[k].period > 0 and t % net.tie[k].period == 0)
+    return due
 
 
 @inlined
@@ -282,12 +283,14 @@ def add_anticausal(net, state, vectors, r, low, high):
 
 
 @inlined
-def end_update(net, state, t, learned):
+def end_update(net, state, vectors, t, learned):
     """What follows the updates at t: copies, and new inputs."""
     if learned:
         state.now[0].stale = 1
         copy_weights(net, state, t, True)
     copy_weights(net, state, t, False)
+    if state.now[0].stale:
+        list_psps(net, state, vectors)
 
 
 @inlined
@@ -305,7 +308,7 @@ def update_weights(net, state, vectors, t, low, high):
             if last_to_meet(vectors.team):
                 go_on(vectors.team)
     if last_to_meet(vectors.team):
-        end_update(net, state, t, learned)
+        end_update(net, state, vectors, t, learned)
         go_on(vectors.team)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.jit import inlined, prefetch
+from salhw_reference.intrinsics import prefetch
+from salhw_reference.jit import inlined
 from salhw_reference.learning import add_current
 
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
@@ -40,6 +41,13 @@ def after_gap(partner, first, end, own):
     if missing > 1:
         return first
     return min(max(first + own - np.int64(partner[first]), first), end)
+
+
+@inlined
+def halves(first, middle, end, half):
+    """The synapses before ``middle``, or those from there on. In a loop over both, since what is inlined twice takes
+    twice as long to compile."""
+    return (first, middle) if half == 0 else (middle, end)
 
 
 @inlined
@@ -88,8 +96,9 @@ def deliver(net, state, vectors, p, j, dy, dx, rank):
             vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
     else:
         middle = after_gap(net.post, first, end, j)
-        add_weights(vectors.input, net.post, state.weight, first, middle, scale)
-        add_weights(vectors.input, net.post, state.weight, middle, end, scale)
+        for half in range(2):
+            begin, stop = halves(first, middle, end, half)
+            add_weights(vectors.input, net.post, state.weight, begin, stop, scale)
 
 
 @inlined
@@ -102,3 +111,26 @@ def deliver_changes(net, state, vectors, rank):
             fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j])
         change = changes[e]
         deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
+
+
+@inlined
+def list_psps(net, state, vectors):
+    """Let inputs be made anew at the next step, from all PSPs that are under way then, in the place of what changes."""
+    count = 0
+    for p in range(len(net.psp)):
+        for j in range(len(net.kind)):
+            if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
+                change = vectors.changes[count]
+                change.projection, change.neuron = p, j
+                change.dy, change.dx = state.psp[p, j, 0], state.psp[p, j, 1]
+                count += 1
+    vectors.progress[0].changes = count
+
+
+@inlined
+def clear_inputs(net, state, vectors, low, high):
+    """Forget the inputs of the neurons low..high-1."""
+    for n in range(low, high):
+        vectors.input[n] = 0.0
+        for p in range(len(net.psp)):
+            state.current[p, n, 0], state.current[p, n, 1] = 0.0, 0.0

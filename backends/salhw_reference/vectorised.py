@@ -23,7 +23,7 @@ from salhw_reference.learning import copy_weights, instance
 from salhw_reference.parts import begin, change_of_psp, count_states, expire, keep_spikes, set_free
 from salhw_reference.program import ARRIVES, ENDS, FREES
 from salhw_reference.row_learning import begin_learning, end_learning, is_due, learn_in_rows, update_weights
-from salhw_reference.rows import deliver, deliver_changes
+from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.team import go_on, join, last_to_meet, share_of
 from salhw_reference.time_driven import integrate, reset, sample
 from salhw_reference.vectors import CLOSED, vectors_of
@@ -128,7 +128,7 @@ def gate_of(net, state, n):
 
 
 @inlined
-def list_change(state, vectors, action, p, step, n, dy, dx):
+def list_change(state, vectors, p, n, dy, dx):
     """Change a presynaptic state, and note it for those that it reaches."""
     state.psp[p, n, 0] += dy
     state.psp[p, n, 1] += dx
@@ -146,7 +146,7 @@ def act(net, state, vectors, action, index, step, n):
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
         if dy != 0.0 or dx != 0.0:
-            list_change(state, vectors, action, index, step, n, dy, dx)
+            list_change(state, vectors, index, n, dy, dx)
     else:
         expire(state, index, step, n)
 
@@ -166,19 +166,6 @@ def look_back(net, state, vectors, t):
                 act(net, state, vectors, head.action, head.index, spike.step, spike.neuron)
             at += 1
         state.head_at[h] = at
-
-
-@inlined
-def refresh(net, state, vectors, low, high, rank):
-    """Make the inputs of the neurons low..high-1 from the weights and the PSPs under way."""
-    for n in range(low, high):
-        vectors.input[n] = 0.0
-        for p in range(len(net.psp)):
-            state.current[p, n, 0], state.current[p, n, 1] = 0.0, 0.0
-    for p in range(len(net.psp)):
-        for j in range(len(net.kind)):
-            if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
-                deliver(net, state, vectors, p, j, state.psp[p, j, 0], state.psp[p, j, 1], rank)
 
 
 @inlined
@@ -223,10 +210,10 @@ def fade_inputs(net, state, vectors, low, high):
 @inlined
 def is_sampled(net, t):
     """Whether a probe looks at membranes at step t."""
+    sampled = False
     for m in range(len(net.samples)):
-        if t % net.samples[m].every == 0:
-            return True
-    return False
+        sampled = sampled or t % net.samples[m].every == 0
+    return sampled
 
 
 @inlined
@@ -243,6 +230,8 @@ def prepare(net, state, vectors, drive, out, until):
     """What precedes the first step of a run."""
     begin(net, state)
     set_base(net, state, vectors, drive)
+    if state.now[0].stale:
+        list_psps(net, state, vectors)
     set_going(net, state, vectors, out, until)
 
 
@@ -280,17 +269,16 @@ def finish_step(net, state, vectors, out, t):
         copy_weights(net, state, t, True)
     state.now[0].time = t + 1
     look_back(net, state, vectors, t + 1)
+    if state.now[0].stale:
+        list_psps(net, state, vectors)
 
 
 @inlined
 def receive(net, state, vectors, low, high, rank):
     """What a thread's share of the neurons receives at this step."""
-    if not state.now[0].stale:
-        deliver_changes(net, state, vectors, rank)
-    else:
-        refresh(net, state, vectors, low, high, rank)
-        if net.fading[0] and last_to_meet(vectors.team):  # before anybody's PSPs fade
-            go_on(vectors.team)
+    if state.now[0].stale:
+        clear_inputs(net, state, vectors, low, high)
+    deliver_changes(net, state, vectors, rank)
     if net.fading[0]:
         fade_inputs(net, state, vectors, low, high)
 

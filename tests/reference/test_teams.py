@@ -1,4 +1,4 @@
-"""Threads that share one network change no bit of what it does, and instances that have weights in common none either."""
+"""Threads that share one network change no bit of what it does, and instances with common weights none either."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-from salhw_reference import team
-from salhw_reference.jit import compiled
 
 import salhw
 from salhw import (
@@ -28,6 +26,8 @@ from salhw import (
     SpikeTimes,
     WakeSleep,
 )
+from salhw_reference import team
+from salhw_reference.jit import compiled
 
 SIZE = 200
 
