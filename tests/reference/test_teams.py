@@ -86,17 +86,17 @@ CASES = {
 def test_threads_and_division_into_runs_change_no_bit(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(**CASES[case])  # type: ignore[arg-type]
     monkeypatch.setenv("SALHW_THREADS", "1")
-    alone = outcome(net, (120.0, 80.0))
-    assert len(alone[0]) > 500
+    alone = outcome(net, (60.0, 40.0))
+    assert len(alone[0]) > 300
     assert np.abs(alone[-1] - net.projections[0].weights.weight).max() > 0.01  # type: ignore[attr-defined]
     monkeypatch.setattr(team, "FEWEST", 64)
     for threads in (2, 3):
         monkeypatch.setenv("SALHW_THREADS", str(threads))
         assert team.team_size(2 * SIZE, threads) == threads
-        for one, other in zip(alone, outcome(net, (120.0, 80.0)), strict=True):
+        for one, other in zip(alone, outcome(net, (60.0, 40.0)), strict=True):
             np.testing.assert_array_equal(one, other)
     if case != "at the end":
-        for one, other in zip(alone, outcome(net, (47.0, 120.0, 33.0)), strict=True):
+        for one, other in zip(alone, outcome(net, (27.0, 40.0, 33.0)), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
