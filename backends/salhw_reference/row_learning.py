@@ -19,7 +19,7 @@ from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
 from salhw_reference.learning import add_current, copy_weights, follow, instance, partners_of, window_sum
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
-from salhw_reference.rows import AHEAD, LINE, add_traces, after_gap, fetch, halves, list_psps
+from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
 from salhw_reference.team import go_on, last_to_meet
 from salhw_reference.vectors import vectors_of
 
@@ -183,6 +183,8 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
 @inlined
 def fetch_weights_onto(net, state, p, n):
     """Fetch the weights of the synapses onto n, which lie in as many rows."""
+    if len(net.row) < NEAR:
+        return
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         prefetch(state.weight, np.uint64(net.row[c]))
 

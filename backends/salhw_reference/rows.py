@@ -15,11 +15,14 @@ from salhw_reference.learning import add_current
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
 FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
 LINE = 8  # numbers of 8 bytes in a cache line
+NEAR = 2**18  # synapses that the caches hold without being asked
 
 
 @inlined
 def fetch(partner, values, shift, first, end):
     """Fetch the partners and the values of the synapses first..end-1; ``shift``: where the values begin."""
+    if len(partner) < NEAR:
+        return
     last = min(end, first + FETCHED)
     for k in range(np.uint64(first), np.uint64(last), np.uint64(2 * LINE)):
         prefetch(partner, k)
