@@ -85,7 +85,12 @@ def collect(net, state, vectors, r, side, t, n, fall):
     if begin == end:
         return
     if window.mode == BY_TRACE:
-        trace, middle = vectors.trace[r, side], after_gap(partners, begin, end, n)
+        trace = vectors.trace[r, side]
+        if not vectors.dense[rule.projection]:
+            for k in range(np.uint64(begin), np.uint64(end)):
+                pairs[shift + k] += fall * trace[np.uint64(partners[k])]
+            return
+        middle = after_gap(partners, begin, end, n)
         for half in range(2):
             first_of, end_of = halves(begin, middle, end, half)
             add_traces(pairs, offset, partners, trace, first_of, end_of, fall)

@@ -97,6 +97,9 @@ def deliver(net, state, vectors, p, j, dy, dx, rank):
     elif vectors.varied[0]:
         for k in range(np.uint64(first), np.uint64(end)):
             vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
+    elif not vectors.dense[p]:
+        for k in range(np.uint64(first), np.uint64(end)):
+            vectors.input[net.post[k]] += scale * state.weight[k]
     else:
         middle = after_gap(net.post, first, end, j)
         for half in range(2):

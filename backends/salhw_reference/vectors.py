@@ -31,7 +31,7 @@ RATE = record(first=np.int64, each=np.int64)
 
 class Vectors(NamedTuple):
     """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
-    has a single row, and ``cut`` and ``rated`` have none."""
+    has a single row, and the last three have none."""
 
     random: npt.NDArray[np.uint32]  # (4, N) xoshiro128++ of each neuron
     input: FloatArray  # (N,)
@@ -50,6 +50,7 @@ class Vectors(NamedTuple):
     team: IntArray  # what the threads meet by
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
     rated: Records  # (R,) RATE
+    dense: IntArray  # (P,) 1: rows and columns have no gaps, but where a neuron leaves itself out
     cut: IntArray  # (shares + 1, P, N) the row of n on to share s is cut[s, p, n] .. cut[s + 1, p, n]
 
 
@@ -60,7 +61,7 @@ def vectors_of(batch, b):
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
         batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b], batch.changes[b], batch.progress[b],
         batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
-        batch.rated, batch.cut,
+        batch.rated, batch.dense, batch.cut,
     )  # fmt: skip
 
 
@@ -87,6 +88,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         team=np.array([team(1)] * batch),
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0)] * len(net.rule), RATE),
+        dense=np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64),
         cut=row_cuts(net, 1),
     )
 
@@ -123,6 +125,13 @@ def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
         below = np.concatenate([np.zeros(1, np.int64), np.cumsum(net.post < edge)])
         cuts.append(first + below[end] - below[first])
     return np.stack([*cuts, end])
+
+
+def _is_dense(out: IntArray, post: npt.NDArray[np.uint32]) -> bool:
+    """Whether no row of a projection has more than one gap."""
+    rows = np.flatnonzero(out[1:] > out[:-1])
+    first, end = out[rows], out[rows + 1]
+    return bool(np.all(post[end - 1].astype(np.int64) - post[first] - (end - 1 - first) <= 1))
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:
