@@ -60,7 +60,9 @@ class ReferenceBackend:
         windows = [reach(window, net.dt) for p, rule in rules for _, window, _, _ in branches(net, p, rule)]
         table = sum(last for last in windows if last <= LONGEST_TABLE)
         longest, path = max(horizons(net), default=(1, ""))
-        past, rest = 16 * ring(net, longest), 2000 + 920 * neurons + 24 * static + 71 * plastic
+        # The vectorised algorithm holds weights that instances have in common once, and no learning rates of its own.
+        of_static, of_plastic = (16, 48) if choose_algorithm(net, target)[0] == "vectorised" else (24, 71)
+        past, rest = 16 * ring(net, longest), 2000 + 920 * neurons + of_static * static + of_plastic * plastic
         rest += 24 * neurons * len(net.traces) + 8 * sum(
             net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
             for trace in net.traces

@@ -35,14 +35,14 @@ def records(rows: Any, dtype: np.dtype[Any], shape: tuple[int, ...] = (-1,)) -> 
     return array.view(np.recarray) if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else array
 
 
-def _record(**fields: type) -> np.dtype[Any]:
+def record(**fields: type) -> np.dtype[Any]:
     return np.dtype(list(fields.items()), align=True)
 
 
-MEMBRANE = _record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64)
+MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64)
 """Of a LIF neuron: exp(-dt/tau_m), and its potentials."""
 
-PSP = _record(
+PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
     lowest=np.float64, highest=np.float64,
 )  # fmt: skip
@@ -50,31 +50,31 @@ PSP = _record(
 into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, and the lowest and the highest weight that its rules allow."""
 
-RULE = _record(
+RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
     first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
 )  # fmt: skip
 """Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
 its link, and dt in ms."""
 
-WINDOW = _record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
+WINDOW = record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from
 which on it is 0, and its time constant in steps."""
 
-HEAD = _record(lag=np.int64, action=np.int64, index=np.int64, first=np.int64, end=np.int64)
+HEAD = record(lag=np.int64, action=np.int64, index=np.int64, first=np.int64, end=np.int64)
 """Of a head: its lag in steps, what it does, for which projection (or 2 * rule + branch), and the neurons whose spikes
 it reads: ``first`` and one past the last."""
 
-SPIKE = _record(step=np.int64, neuron=np.int64)
+SPIKE = record(step=np.int64, neuron=np.int64)
 
-OCCUPANCY = _record(first=np.int64, end=np.int64, counter=np.int64)
+OCCUPANCY = record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
-SAMPLES = _record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
+SAMPLES = record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
 """Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the number of
 the trace (-1: membranes). No field may be called like a method of numpy's records."""
 
-AVERAGE = _record(
+AVERAGE = record(
     of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
     length=np.int64, share=np.float64, ring=np.int64, through=np.int64,
 )  # fmt: skip
@@ -83,10 +83,10 @@ neurons, the first of its columns in ``total``, the code of its window, a boxcar
 way to a new value it goes at a step, where its rings begin in ``history``, and a projection into that input (-1: none),
 whose gain is the input's."""
 
-COUNTED = _record(number=np.int64, sum=np.int64)
+COUNTED = record(number=np.int64, sum=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
 
-NOW = _record(
+NOW = record(
     time=np.int64, stale=np.int64, written=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64,
     pending=np.float64,
 )  # fmt: skip
@@ -94,11 +94,11 @@ NOW = _record(
 that teachers see; how many past spikes there have been; the next forced spike; how many spikes wait to be taken; the
 hazard until the next candidate spike of the event-driven algorithm, negative if not drawn yet."""
 
-TEACHER = _record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
+TEACHER = record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
 """Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and
 ``pushed``, and after how many steps what it adds is worked out anew."""
 
-TIE = _record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
+TIE = record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""
 
 

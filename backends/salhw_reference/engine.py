@@ -23,12 +23,12 @@ from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.substrate.chip import Chip
-from salhw_reference import event_driven, tabulated, time_driven, vectorised
+from salhw_reference import event_driven, learning, row_learning, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
+from salhw_reference.common import condensed, is_common, own
 from salhw_reference.drive import drives
 from salhw_reference.hazards import line_of
 from salhw_reference.kinds import RULES, steps
-from salhw_reference.learning import run_end
 from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
@@ -42,7 +42,8 @@ from salhw_reference.program import (
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
-from salhw_reference.vectors import vectors_at_rest
+from salhw_reference.team import team_size
+from salhw_reference.vectors import for_teams, vectors_at_rest, with_rates
 
 STRETCH = 1_000_000  # neuron-steps of a run's first call of the algorithm
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
@@ -63,6 +64,7 @@ class ReferenceEngine:
         self._placement = executable.placement
         self._batch, self._chips = len(ids), chips
         algorithm, _ = choose_algorithm(net, executable.target)
+        self._vectorised = algorithm == "vectorised"
         self.arrays = build(net)
         self.tabulated = algorithm == "event-driven" and fits_table(net, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
@@ -71,19 +73,19 @@ class ReferenceEngine:
         by_event = tabulated.run if self.tabulated else event_driven.run
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
-        self.state = at_rest(self.arrays, self._batch)
+        self.state = at_rest(self.arrays, self._batch, common=self._vectorised)
         self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
         self._random: Any = streams(seed, ids)
-        if algorithm == "vectorised":
+        if self._vectorised:
             self._random = vectors_at_rest(self.arrays, seed, ids, varied="weight" in self._varied)
-        for name, (low, high) in self._synapse_ranges.items():
-            ones = np.ones((self._batch, high - low))
-            gain = self._on_chip("weight", ones, partial(self._placement.synapses, net, name))
-            self.state.gain[:, self.arrays.row[low:high]] = gain
+        if "weight" in self._varied:
+            self.state = self.state._replace(gain=self._gains())
         self._drives = drives(net)
         self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
+        self._workers = 0
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
+        self._taught: dict[int, tuple[FloatArray, FloatArray]] = {}  # by rule: learning rates in columns and in rows
         self._start = self._stretch = self.step = 0
         for address in addresses(net, executable.target).values():
             if address.field != "amplitude":  # these are written with the learning rates
@@ -96,7 +98,8 @@ class ReferenceEngine:
     def read(self, address: Address) -> FloatArray:
         """See Engine."""
         low, high = self._synapse_ranges[address.owner]
-        return self.state.weight[:, self.arrays.row[low:high]]
+        held = self.state.weight[:, self.arrays.row[low:high]]
+        return np.broadcast_to(held, (self._batch, high - low))
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
@@ -110,10 +113,7 @@ class ReferenceEngine:
             self.state.input_gain[:, [(p.post, p.into) == into for p in self._net.projections]] = value
             self.state.now["stale"] = 1
         elif address.field == "weights":
-            low, high = self._synapse_ranges[address.owner]
-            self.state.weight[:, self.arrays.row[low:high]] = value
-            self._copy()
-            self.state.now["stale"] = 1
+            self._write_weights(*self._synapse_ranges[address.owner], value)
         elif address.path.startswith("stimuli["):
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
@@ -123,6 +123,23 @@ class ReferenceEngine:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
 
+    def _write_weights(self, low: int, high: int, value: FloatArray) -> None:
+        """Hold weights: where the algorithm can, once for all instances if all have the same."""
+        weight, rows = self.state.weight, self.arrays.row[low:high]
+        common = is_common(value, 0)
+        if not common:
+            weight = own(weight, self._batch)
+        weight[:, rows] = value[: len(weight)]
+        if common and self._vectorised:
+            weight = condensed(weight, 0)
+        self.state = self.state._replace(weight=weight)
+        self._copy()
+        self.state.now["stale"] = 1
+
+    def _own_weights(self) -> None:
+        """Give each instance weights of its own, which are about to change."""
+        self.state = self.state._replace(weight=own(self.state.weight, self._batch))
+
     def _copy(self) -> None:
         """Let copies of weights be copies."""
         for tie in self.arrays.tie:
@@ -130,26 +147,44 @@ class ReferenceEngine:
             copies, originals = self.arrays.row[low:high], self.arrays.original[low:high]
             self.state.weight[:, copies] = tie["scale"] * self.state.weight[:, originals]
 
+    def _gains(self) -> FloatArray:
+        """What the chips make of each synapse's weight, in rows."""
+        gain = np.ones((self._batch, len(self.arrays.post)))
+        for name, (low, high) in self._synapse_ranges.items():
+            ones = np.ones((self._batch, high - low))
+            place = partial(self._placement.synapses, self._net, name)
+            gain[:, self.arrays.row[low:high]] = self._on_chip("weight", ones, place)
+        return condensed(gain, 0) if self._vectorised else gain
+
     def _teach(self, projection: str, rule: int) -> None:
         """Let a rule learn with its rates and amplitudes."""
         low, high = self._synapse_ranges[projection]
         names = [(self._net.projections[k].name, r) for k, r, _ in rules_of(self._net)]
-        first = int(self.arrays.rule[names.index((projection, rule))]["first_sum"])
+        number = names.index((projection, rule))
         place = partial(self._placement.synapses, self._net, projection)
-        ones = np.ones((self._batch, high - low))
-        rate = self._rates[projection, rule, ""]
-        stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
         described = self._net.projection(projection).plasticity[rule]
-        windows = RULES[described](described).windows
-        if not windows:
-            self.state.rate[:, 1, first + self.arrays.row[low:high] - low] = rate
-        for side, (branch, _) in enumerate(windows):
+        stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
+        rate = self._rates[projection, rule, ""]
+        branches = [branch for branch, _ in RULES[described](described).windows]
+        sides = [np.zeros((1, 1)), rate] if not branches else []
+        for branch in branches:
             amplitude = self._rates.get((projection, rule, branch))
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
-            factor = self._on_chip(f"{branch}_amplitude", ones, place)
-            order = np.arange(high - low) if side == 0 else self.arrays.row[low:high] - low
-            self.state.rate[:, side, first + order] = rate * amplitude * factor
+            side = _smallest(rate) * _smallest(amplitude)
+            if (name := f"{branch}_amplitude") in self._varied:
+                side = side * self._on_chip(name, np.ones((self._batch, high - low)), place)
+            sides.append(side)
+        causal, anticausal = sides
+        if anticausal.shape[1] > 1:
+            in_rows = np.empty_like(anticausal)
+            in_rows[:, self.arrays.row[low:high] - low] = anticausal
+            anticausal = in_rows
+        self._taught[number] = causal, anticausal
+        if not self._vectorised:
+            first = int(self.arrays.rule[number]["first_sum"])
+            for k, side in enumerate(self._taught[number]):
+                self.state.rate[:, k, first : first + high - low] = side
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""
@@ -163,6 +198,10 @@ class ReferenceEngine:
     def begin(self, stop: int) -> None:
         """See Engine."""
         self._start = self.step
+        if self._vectorised:
+            self._random = with_rates(self._random, [self._taught[r] for r in range(len(self.arrays.rule))])
+            if len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END):
+                self._own_weights()
         self._stretch = max(1, STRETCH // (len(self.arrays.kind) * self._batch))
         self._tape = Tape.of(self.arrays, self._batch, self.step, stop)
         self.state.spiked[:] = 0
@@ -174,6 +213,9 @@ class ReferenceEngine:
         until = min(until, self.step + self._stretch, self._drives.change(self.step, until))
         began = time.perf_counter()
         arrays, state, tape, drive = self.arrays, self.state, self._tape, self._drives.at(self.step)
+        team = team_size(len(arrays.kind), threads() // self._batch) if self._vectorised else 1
+        if self._vectorised:
+            self._random = for_teams(self._random, arrays, team)
 
         def work(first: int, last: int) -> None:
             line = line_of(*self._line)
@@ -181,7 +223,7 @@ class ReferenceEngine:
             self._algorithm(arrays, state, self._random, drive, line, *samples, first, last, until)
 
         while np.any(state.now["time"] != until):
-            self._spread(self._algorithm, work)
+            self._spread(self._algorithm, work, team)
             tape.take(state.now["used"][:, 0])
         pace = (until - self.step) * LONGEST / max(time.perf_counter() - began, 1e-6)
         self._stretch = max(1, int(min(max(pace, 0.1 * self._stretch), 2.0 * self._stretch)))
@@ -193,20 +235,32 @@ class ReferenceEngine:
 
     def finish(self) -> None:
         """See Engine."""
-        if self._at_run_end:
-            self._spread(run_end, lambda first, last: run_end(self.arrays, self.state, first, last))
+        if self._at_run_end and self._vectorised:
+            self._own_weights()
+            end = row_learning.run_end
+            self._spread(end, lambda first, last: end(self.arrays, self.state, self._random, first, last))
+        elif self._at_run_end:
+            self._spread(learning.run_end, lambda first, last: learning.run_end(self.arrays, self.state, first, last))
 
-    def _spread(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
-        """Share the instances out over threads; each instance is computed the same whoever does it.
+    def _spread(self, algorithm: Any, work: Callable[[int, int], None], team: int = 1) -> None:
+        """Share the instances out over threads, or each of them over a ``team``; all is computed the same whoever does
+        it.
 
         The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C is lost in the compiler.
         """
-        workers = min(threads(), self._batch) if self._batch > 1 else 1
+        workers = min(threads(), self._batch * team)
         if workers == 1 and getattr(algorithm, "overloads", True):
             work(0, self._batch)
             return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(workers, thread_name_prefix="salhw")
+        if self._pool is None or self._workers < workers:
+            self._close_pool()
+            self._pool, self._workers = ThreadPoolExecutor(workers, thread_name_prefix="salhw"), workers
+        if team > 1:
+            if not getattr(algorithm, "overloads", True):  # one compiles, and the others would wait for it: not yet
+                list(self._pool.map(work, [0], [0]))
+            shares = [b for b in range(self._batch) for _ in range(team)]
+            list(self._pool.map(work, shares, [b + 1 for b in shares]))
+            return
         # More shares than threads, because instances differ in cost.
         edges = np.linspace(0, self._batch, min(self._batch, 4 * workers) + 1).astype(int)
         list(self._pool.map(work, edges[:-1].tolist(), edges[1:].tolist()))
@@ -240,5 +294,13 @@ class ReferenceEngine:
 
     def close(self) -> None:
         """See Engine."""
+        self._close_pool()
+
+    def _close_pool(self) -> None:
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def _smallest(values: FloatArray) -> FloatArray:
+    """(instance, synapse), with a single entry along each of both that has the same all along."""
+    return condensed(condensed(values, 1), 0)

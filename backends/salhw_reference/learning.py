@@ -16,12 +16,19 @@ from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 
 
 @inlined
+def own_or_common(array, b):
+    """The row of instance b, or the only one, which all instances have in common."""
+    return min(b, len(array) - 1)
+
+
+@inlined
 def instance(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return StateArrays(
         batch.now[b], batch.last[b], batch.arrived[b], batch.counted[b], batch.past[b], batch.head_at[b], batch.due[b],
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
-        batch.free[b], batch.bias[b], batch.weight[b], batch.gain[b], batch.input_gain[b],
+        batch.free[b], batch.bias[b], batch.weight[own_or_common(batch.weight, b)],
+        batch.gain[own_or_common(batch.gain, b)], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
         batch.total[b], batch.filled[b], batch.value[b], batch.turn[b], batch.history[b],
         batch.input[b], batch.renewed[b], batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b],

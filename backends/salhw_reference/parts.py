@@ -111,8 +111,8 @@ def act(net, state, action, index, step, n):
 
 
 @inlined
-def emit(net, state, out, t, count):
-    """What follows from the ``count`` spikes of step t, once they have been learned from."""
+def keep_spikes(net, state, out, t, count):
+    """Note the ``count`` spikes of step t, once they have been learned from; heads will find them in the ring."""
     for k in range(count):
         n = state.spikes[k]
         state.spiking[n] = 0
@@ -131,6 +131,12 @@ def emit(net, state, out, t, count):
             out[0, state.now[0].used] = t
             out[1, state.now[0].used] = n
             state.now[0].used += 1
+
+
+@inlined
+def emit(net, state, out, t, count):
+    """What follows from the ``count`` spikes of step t, once they have been learned from."""
+    keep_spikes(net, state, out, t, count)
     for h in range(len(net.head)):
         if state.due[h] == NEVER:
             look_ahead(net, state, h)

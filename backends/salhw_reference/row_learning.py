@@ -4,6 +4,9 @@ Pairs are added up where they lie: causal ones along the synapses onto a neuron,
 An exponential trace is kept as of an epoch's beginning, so that it needs no decay: a spike at t adds exp((t - begin) /
 tau), and what a trace is now is one factor for all. A spike counts half before the pairs of its step are formed and
 half after, which is what simultaneous spikes mean.
+
+Of the threads of a team, each forms the pairs of the spikes of its neurons; on the spike, each changes the synapses
+onto its neurons. So no two write to one number.
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER
-from salhw_reference.jit import helper, inlined
+from salhw_reference.intrinsics import prefetch
+from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
-from salhw_reference.learning import add_current, copy_weights, follow, mark, partners_of, window_sum
-from salhw_reference.program import ON_SPIKE
+from salhw_reference.learning import add_current, copy_weights, follow, instance, partners_of, window_sum
+from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
+from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
+from salhw_reference.team import go_on, last_to_meet
+from salhw_reference.vectors import vectors_of
 
 EPOCH = 256.0  # time constants: exp(256) times a trace is a number, and its inverse is, too
 
@@ -32,7 +39,7 @@ def rise(net, r, side, t):
     return np.exp((t % epoch_of(length)) / length)
 
 
-@helper
+@inlined
 def renew_traces(net, vectors, t):
     """Move the traces whose epoch begins at t on to it."""
     for r in range(len(net.rule)):
@@ -47,24 +54,46 @@ def renew_traces(net, vectors, t):
 
 
 @inlined
-def partner_sum(net, state, vectors, r, side, t, self, partner, together, fall):
-    """See learning.window_sum; ``fall`` is one over the rise of the traces."""
-    if net.window[r, side].mode == BY_TRACE:
-        return vectors.trace[r, side, partner] * fall
-    return window_sum(net, state, r, side, t, self, partner, together)
+def rate_of(vectors, r, side, at):
+    """The learning rate times the amplitude of a branch, of the synapse ``at`` of the rule's columns or rows."""
+    rated = vectors.rated[r]
+    return vectors.rate[side, rated.first + rated.each * at]
+
+
+@inlined
+def half_a_spike(net, state, vectors, t, count):
+    """Add half of each of this step's spikes to the traces."""
+    for r in range(len(net.rule)):
+        for side in range(2):
+            if net.window[r, side].mode == BY_TRACE:
+                half = 0.5 * rise(net, r, side, t)
+                for k in range(count):
+                    vectors.trace[r, side, state.spikes[k]] += half
+
+
+# pair sums ----------------------------------------------------------------------------------------------------------
 
 
 @inlined
 def collect(net, state, vectors, r, side, t, n, fall):
-    """Add the spike of n to the pair sums of one branch; see learning.collect."""
+    """Add the spike of n to the pair sums of one branch; see learning.collect. ``fall`` is one over the rise of the
+    traces."""
     rule, window = net.rule[r], net.window[r, side]
     begin, end, partners = partners_of(net, rule.projection, side, n)
     offset = rule.first_sum - rule.first_synapse
     shift, pairs = np.uint64(offset), state.pairs[side]
+    if begin == end:
+        return
     if window.mode == BY_TRACE:
         trace = vectors.trace[r, side]
-        for k in range(np.uint64(begin), np.uint64(end)):
-            pairs[shift + k] += fall * trace[np.uint64(partners[k])]
+        if not vectors.dense[rule.projection]:
+            for k in range(np.uint64(begin), np.uint64(end)):
+                pairs[shift + k] += fall * trace[np.uint64(partners[k])]
+            return
+        middle = after_gap(partners, begin, end, n)
+        for half in range(2):
+            first_of, end_of = halves(begin, middle, end, half)
+            add_traces(pairs, offset, partners, trace, first_of, end_of, fall)
     elif window.mode == BY_TABLE and window.first >= 0:
         own = state.last[n] if rule.pairing == RESTRICTED else -NEVER
         first = np.uint64(window.first)
@@ -82,66 +111,225 @@ def collect(net, state, vectors, r, side, t, n, fall):
 
 
 @inlined
+def fetch_sums(net, state, r, side, n):
+    """Fetch what ``collect`` will change."""
+    rule = net.rule[r]
+    begin, end, partners = partners_of(net, rule.projection, side, n)
+    fetch(partners, state.pairs[side], rule.first_sum - rule.first_synapse, begin, end)
+
+
+@inlined
+def collect_pairs(net, state, vectors, r, t, low, high):
+    """Add the spikes of the neurons low..high-1 to the pair sums of a rule."""
+    count, sides = vectors.progress[0].spikes, 2 - net.rule[r].mirrored
+    falls = 1.0 / rise(net, r, 0, t), 1.0 / rise(net, r, 1, t)
+    for k in range(count):
+        if k + AHEAD < count and low <= state.spikes[k + AHEAD] < high:
+            for side in range(sides):
+                fetch_sums(net, state, r, side, state.spikes[k + AHEAD])
+        n = state.spikes[k]
+        if low <= n < high:
+            for side in range(sides):
+                collect(net, state, vectors, r, side, t, n, falls[side])
+
+
+# on the spike -------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def partner_sum(net, state, vectors, r, side, t, self, partner, together, fall):
+    """See learning.window_sum."""
+    if net.window[r, side].mode == BY_TRACE:
+        return vectors.trace[r, side, partner] * fall
+    return window_sum(net, state, r, side, t, self, partner, together)
+
+
+@inlined
 def change_weight(net, state, vectors, p, k, pre, post, change):
     """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
     psp, old = net.psp[p], state.weight[k]
     new = min(max(old + change, psp.lowest), psp.highest)
     state.weight[k] = new
-    step = (new - old) * state.gain[k] * psp.height
+    height = state.gain[k] * psp.height if vectors.varied[0] else psp.height
     if net.fading[0]:
-        add_current(state, p, post, step, state.psp[p, pre, 0], state.psp[p, pre, 1])
+        add_current(state, p, post, (new - old) * height, state.psp[p, pre, 0], state.psp[p, pre, 1])
     else:
-        vectors.input[post] += state.input_gain[p] * step * state.psp[p, pre, 0]
+        vectors.input[post] += state.input_gain[p] * (new - old) * height * state.psp[p, pre, 0]
 
 
 @inlined
-def learn_on_spike(net, state, vectors, r, t, n, falls):
-    """See learning.learn_on_spike."""
+def learn_onto(net, state, vectors, r, t, n, falls):
+    """The changes of the synapses onto n, for its spike at t; coincidences are worked off here."""
     rule = net.rule[r]
-    p, offset = rule.projection, rule.first_sum - rule.first_synapse
+    p, first = rule.projection, rule.first_synapse
     for c in range(net.into[p, n], net.into[p, n + 1]):
-        j, k = net.pre[c], np.int64(net.row[c])
+        j, k = np.int64(net.pre[c]), np.int64(net.row[c])
         together = state.spiking[j]
-        change = state.rate[0, offset + c] * partner_sum(net, state, vectors, r, 0, t, n, j, together, falls[0])
+        pairs = partner_sum(net, state, vectors, r, 0, t, n, j, together, falls[0])
+        change = rate_of(vectors, r, 0, c - first) * pairs
         if together:
-            change += state.rate[1, offset + k] * partner_sum(net, state, vectors, r, 1, t, j, n, 1, falls[1])
+            pairs = partner_sum(net, state, vectors, r, 1, t, j, n, 1, falls[1])
+            change += rate_of(vectors, r, 1, k - first) * pairs
         change_weight(net, state, vectors, p, k, j, n, change)
-    for k in range(net.out[p, n], net.out[p, n + 1]):
-        post = net.post[k]
+
+
+@inlined
+def learn_from(net, state, vectors, r, t, n, rank, falls):
+    """The changes of the synapses from n onto a thread's share, for its spike at t."""
+    rule = net.rule[r]
+    p, first = rule.projection, rule.first_synapse
+    for k in range(vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n]):
+        post = np.int64(net.post[k])
         if not state.spiking[post]:
-            change = state.rate[1, offset + k] * partner_sum(net, state, vectors, r, 1, t, n, post, 0, falls[1])
-            change_weight(net, state, vectors, p, k, n, post, change)
+            pairs = partner_sum(net, state, vectors, r, 1, t, n, post, 0, falls[1])
+            change_weight(net, state, vectors, p, k, n, post, rate_of(vectors, r, 1, k - first) * pairs)
 
 
 @inlined
-def half_a_spike(net, state, vectors, r, count, rises):
-    """Add half of each of this step's spikes to the traces of a rule."""
-    for side in range(2):
-        if net.window[r, side].mode == BY_TRACE:
-            for k in range(count):
-                vectors.trace[r, side, state.spikes[k]] += 0.5 * rises[side]
+def fetch_weights_onto(net, state, p, n):
+    """Fetch the weights of the synapses onto n, which lie in as many rows."""
+    if len(net.row) < NEAR:
+        return
+    for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
+        prefetch(state.weight, np.uint64(net.row[c]))
 
 
 @inlined
-def learn_in_rows(net, state, vectors, t, count):
-    """See learning.learn. A neuron that spikes alone is marked, too: its traces hold half of the spike by then."""
-    mark(state, count)
+def learn_on_spike(net, state, vectors, r, t, low, high, rank):
+    """See learning.learn_on_spike; for the synapses onto the neurons low..high-1."""
+    count, p = vectors.progress[0].spikes, net.rule[r].projection
+    falls = 1.0 / rise(net, r, 0, t), 1.0 / rise(net, r, 1, t)
+    for k in range(count):
+        if k + 1 < count:
+            n = state.spikes[k + 1]
+            if low <= n < high:
+                fetch_weights_onto(net, state, p, n)
+            fetch(net.post, state.weight, 0, vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n])
+        n = state.spikes[k]
+        if low <= n < high:
+            learn_onto(net, state, vectors, r, t, n, falls)
+        learn_from(net, state, vectors, r, t, n, rank, falls)
+
+
+# a step -------------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def begin_learning(net, state, vectors, t, count):
+    """What precedes the learning of step t."""
+    for k in range(count):
+        state.spiking[state.spikes[k]] = 1
+    renew_traces(net, vectors, t)
+    half_a_spike(net, state, vectors, t, count)
+
+
+@inlined
+def learn_in_rows(net, state, vectors, t, low, high, rank):
+    """A thread's share of what is learned from the spikes of step t; see learning.learn."""
     for r in range(len(net.rule)):
-        rises = rise(net, r, 0, t), rise(net, r, 1, t)
-        falls = 1.0 / rises[0], 1.0 / rises[1]
-        sides = 2 - net.rule[r].mirrored
-        half_a_spike(net, state, vectors, r, count, rises)
-        for k in range(count):
-            n = state.spikes[k]
-            if net.rule[r].update == ON_SPIKE:
-                learn_on_spike(net, state, vectors, r, t, n, falls)
-            else:
-                for side in range(sides):
-                    collect(net, state, vectors, r, side, t, n, falls[side])
-        half_a_spike(net, state, vectors, r, count, rises)
-        for k in range(count):
-            for side in range(2):
-                if net.window[r, side].mode != BY_TRACE:
+        if net.rule[r].update == ON_SPIKE:
+            learn_on_spike(net, state, vectors, r, t, low, high, rank)
+        else:
+            collect_pairs(net, state, vectors, r, t, low, high)
+
+
+@inlined
+def end_learning(net, state, vectors, t, count):
+    """What follows the learning of step t, for later ones."""
+    half_a_spike(net, state, vectors, t, count)
+    for r in range(len(net.rule)):
+        for side in range(2):
+            if net.window[r, side].mode != BY_TRACE:
+                for k in range(count):
                     follow(net, state, r, side, t, state.spikes[k])
-    if len(net.tie) > 0:
+
+
+# updates ------------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def rule_is_due(rule, which, t):
+    """Whether a rule of schedule ``which`` updates at t."""
+    return rule.update == which and (which != PERIODIC or t % rule.period == 0)
+
+
+@inlined
+def is_due(net, t):
+    """Whether a rule updates at t, or a tie copies."""
+    due = False
+    for r in range(len(net.rule)):
+        due = due or rule_is_due(net.rule[r], PERIODIC, t)
+    for k in range(len(net.tie)):
+        due = due or (net.tie[k].period > 0 and t % net.tie[k].period == 0)
+    return due
+
+
+@inlined
+def add_causal(net, state, vectors, r, low, high):
+    """Turn the causal pair sums of a rule into weight changes, of the synapses onto the neurons low..high-1."""
+    rule = net.rule[r]
+    p, offset, first = rule.projection, rule.first_sum - rule.first_synapse, rule.first_synapse
+    begin, end = net.into[p, low], net.into[p, high]
+    for c in range(begin, end):
+        prefetch(state.weight, np.uint64(net.row[min(c + 4 * LINE, end - 1)]))
+        state.weight[np.int64(net.row[c])] += rate_of(vectors, r, 0, c - first) * state.pairs[0, offset + c]
+
+
+@inlined
+def add_anticausal(net, state, vectors, r, low, high):
+    """Turn the anti-causal pair sums of a rule into weight changes, of the synapses from the neurons low..high-1, and
+    end the update."""
+    rule = net.rule[r]
+    p, offset, first = rule.projection, rule.first_sum - rule.first_synapse, rule.first_synapse
+    side, lowest, highest = 0 if rule.mirrored else 1, net.psp[p].lowest, net.psp[p].highest
+    for k in range(net.out[p, low], net.out[p, high]):
+        weight = state.weight[k] + rate_of(vectors, r, 1, k - first) * state.pairs[side, offset + k]
+        state.weight[k] = min(max(weight, lowest), highest)
+        state.pairs[0, offset + k] = 0.0
+        state.pairs[side, offset + k] = 0.0
+
+
+@inlined
+def end_update(net, state, vectors, t, learned):
+    """What follows the updates at t: copies, and new inputs."""
+    if learned:
+        state.now[0].stale = 1
         copy_weights(net, state, t, True)
+    copy_weights(net, state, t, False)
+    if state.now[0].stale:
+        list_psps(net, state, vectors)
+
+
+@inlined
+def update_weights(net, state, vectors, t, low, high):
+    """A thread's share of the updates and copies that are due at t. Pair sums of one branch lie in the order of the
+    other's partners, so the threads meet in between."""
+    learned = False
+    for r in range(len(net.rule)):
+        if rule_is_due(net.rule[r], PERIODIC, t):
+            learned = True
+            add_causal(net, state, vectors, r, low, high)
+            if last_to_meet(vectors.team):
+                go_on(vectors.team)
+            add_anticausal(net, state, vectors, r, low, high)
+            if last_to_meet(vectors.team):
+                go_on(vectors.team)
+    if last_to_meet(vectors.team):
+        end_update(net, state, vectors, t, learned)
+        go_on(vectors.team)
+
+
+@compiled
+def run_end(net, batch, all_vectors, first, last):
+    """The updates of schedule ``run end`` for the instances first..last-1."""
+    for b in range(first, last):
+        state, vectors = instance(batch, b), vectors_of(all_vectors, b)
+        learned = False
+        for r in range(len(net.rule)):
+            if rule_is_due(net.rule[r], RUN_END, 0):
+                add_causal(net, state, vectors, r, 0, len(net.kind))
+                add_anticausal(net, state, vectors, r, 0, len(net.kind))
+                learned = True
+        if learned:
+            state.now[0].stale = 1
+        copy_weights(net, state, state.now[0].time, True)

@@ -14,12 +14,15 @@ from salhw_reference.program import history, states, sums
 LONG_AGO = -(2**40)
 
 
-def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
+def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArrays:
     """``batch`` instances of a network at rest: nobody is refractory, no PSP is under way; biases, weights and learning
-    rates still zero."""
+    rates still zero. ``common``: for the vectorised algorithm, which holds weights once for all instances until they
+    differ, gains only if there are any, and learning rates elsewhere."""
     n, p, r, h, s = len(net.kind), len(net.psp), len(net.rule), len(net.head), len(net.post)
     ring, columns = int(net.ring[0]) + 1, int(np.sum(net.average["end"] - net.average["first"]))
     taught = int(np.sum(net.teacher["end"] - net.teacher["first"]))
+
+    copies, gains, rates = (1, 0, 0) if common else (batch, s, sums(net))
 
     def full(shape: tuple[int, ...], value: Any, dtype: Any = np.int64) -> Any:
         return np.full((batch, *shape), value, dtype)
@@ -40,11 +43,11 @@ def at_rest(net: NetworkArrays, batch: int) -> StateArrays:
         touched=full((n,), 0),
         free=full((in_lanes(n),), np.arange(in_lanes(n)) < n, np.float64),
         bias=full((n,), 0.0, np.float64),
-        weight=full((s,), 0.0, np.float64),
-        gain=full((s,), 1.0, np.float64),
+        weight=np.zeros((copies, s)),
+        gain=np.ones((copies, gains)),
         input_gain=full((p,), 1.0, np.float64),
-        rate=full((2, sums(net)), 0.0, np.float64),
-        pairs=full((2, sums(net)), 0.0, np.float64),
+        rate=np.zeros((batch, 2, rates)),
+        pairs=np.zeros((batch, 2, sums(net))),  # zeros take no memory until they are written to
         potential=full((n,), np.where(net.kind == INTEGRATE, net.membrane["rest"], 0.0), np.float64),
         current=full((p, n, 2), 0.0, np.float64),
         psp=full((p, n, 2), 0.0, np.float64),

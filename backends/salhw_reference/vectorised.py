@@ -2,8 +2,12 @@
 
 What makes it fast: each neuron has a random stream of its own, so that one loop of vector instructions draws for all;
 an upper bound of the spike probability, three more of them, sends nearly all neurons on, and only those that are left
-need an exponential; the synapses of a neuron lie side by side, in the order in which its spikes need them; and
-plasticity adds pairs up along such vectors, too (row_learning.py).
+need an exponential; the synapses of a neuron lie side by side, in the order in which its spikes need them (rows.py);
+and plasticity adds pairs up along such vectors, too (row_learning.py).
+
+Several threads may share a network out (team.py): each has what happens to some of the neurons, inputs, decisions and
+the synapses onto them. What cannot be shared out, the spikes of a step and what becomes of them, is the business of
+the last to meet.
 """
 
 from __future__ import annotations
@@ -13,21 +17,15 @@ import math
 import numpy as np
 
 from salhw_reference.event_driven import forced_spikes
-from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
-from salhw_reference.learning import add_current, instance, periodic_update
-from salhw_reference.parts import (
-    begin,
-    change_of_psp,
-    count_states,
-    emit,
-    expire,
-    look_ahead,
-    set_free,
-)
+from salhw_reference.learning import copy_weights, instance
+from salhw_reference.parts import begin, change_of_psp, count_states, expire, keep_spikes, set_free
 from salhw_reference.program import ARRIVES, ENDS, FREES
-from salhw_reference.row_learning import learn_in_rows, renew_traces
-from salhw_reference.time_driven import fade, integrate, reset, sample
+from salhw_reference.row_learning import begin_learning, end_learning, is_due, learn_in_rows, update_weights
+from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
+from salhw_reference.team import go_on, join, last_to_meet, share_of
+from salhw_reference.time_driven import integrate, reset, sample
 from salhw_reference.vectors import CLOSED, vectors_of
 
 BITS = np.float32(2**23 / math.log(2.0))
@@ -37,10 +35,11 @@ ULP = np.float32(2.0**-32)
 
 
 @inlined
-def draw(random, drawn):
-    """The next number of each neuron's stream (xoshiro128++, Blackman & Vigna), uniform on 0 .. 2**32 - 1."""
+def draw(random, drawn, low, high):
+    """The next number of the streams of the neurons low..high-1 (xoshiro128++, Blackman & Vigna), uniform on 0 ..
+    2**32 - 1."""
     s0, s1, s2, s3 = random[0], random[1], random[2], random[3]
-    for n in range(len(drawn)):
+    for n in range(np.uint64(low), np.uint64(high)):
         a, b, c, d = s0[n], s1[n], s2[n], s3[n]
         sum_ = np.uint32(a + d)
         drawn[n] = np.uint32(np.uint32((sum_ << np.uint32(7)) | (sum_ >> np.uint32(25))) + a)
@@ -52,17 +51,17 @@ def draw(random, drawn):
 
 
 @inlined
-def find_candidates(vectors):
-    """Set ``hit`` where a neuron's draw is below an upper bound of its spike probability.
+def find_candidates(vectors, low, high):
+    """Set ``hit`` where the draw of a neuron of low..high-1 is below an upper bound of its spike probability.
 
     The probability is at most exp(u) per step. A float32 whose bits are those of 1.0 plus 2**23 u / ln 2 is 2**(u /
     ln 2) at whole powers and linear in between, so it lies above by up to 6 %.
     """
     drawn, bits, bound, hit = vectors.drawn, vectors.bits, vectors.bound, vectors.hit
-    for n in range(len(drawn)):
+    for n in range(np.uint64(low), np.uint64(high)):
         u = np.float32(vectors.input[n] + vectors.base[n]) + vectors.gate[n]
         bits[n] = np.int32(min(max(u * BITS + ONE, np.float32(0.0)), MOST))
-    for n in range(len(drawn)):
+    for n in range(np.uint64(low), np.uint64(high)):
         hit[n] = np.float32(drawn[n]) * ULP <= bound[n]
 
 
@@ -77,47 +76,65 @@ def spikes_now(net, vectors, n):
     whole = np.floor(scaled)
     drawn = np.float64(vectors.drawn[n])
     if drawn == whole:
-        draw(vectors.random[:, n : n + 1], vectors.drawn[n : n + 1])
+        draw(vectors.random, vectors.drawn, n, n + 1)
         return np.float64(vectors.drawn[n]) * 2.0**-32 < scaled - whole
     return drawn < whole
 
 
 @inlined
-def step_neurons(net, state, vectors, drive):
-    """Decide for every neuron whether it spikes now; how many do."""
-    count = 0
+def integrate_membranes(net, state, vectors, drive, low, high):
+    """Set ``hit`` where a LIF neuron of low..high-1 spikes."""
+    for n in range(low, high):
+        if net.kind[n] == INTEGRATE:
+            current = state.bias[n] + drive[0, n] + vectors.input[n]
+            vectors.hit[n] = np.uint8(integrate(net, state, n, current))
+
+
+@inlined
+def decide(net, state, vectors, drive, low, high):
+    """List which of the neurons low..high-1 spike now, from entry ``low`` of ``spikes`` on; how many do."""
+    draw(vectors.random, vectors.drawn, low, high)
+    find_candidates(vectors, low, high)
     if net.integrating[0]:
-        for n in range(len(net.kind)):
-            leaky = net.kind[n] == INTEGRATE
-            if leaky and integrate(net, state, n, state.bias[n] + drive[0, n] + vectors.input[n]):
-                state.spikes[count] = n
-                count += 1
-    draw(vectors.random, vectors.drawn)
-    find_candidates(vectors)
-    for word in range(len(vectors.hits)):
+        integrate_membranes(net, state, vectors, drive, low, high)
+    end = low
+    for word in range(low // 8, (high + 7) // 8):
         if vectors.hits[word] != 0:
-            for n in range(8 * word, min(8 * word + 8, len(net.kind))):
-                if vectors.hit[n] and vectors.gate[n] == 0.0 and spikes_now(net, vectors, n):
-                    state.spikes[count] = n
-                    count += 1
+            for n in range(8 * word, min(8 * word + 8, high)):
+                if vectors.hit[n]:
+                    leaky = net.kind[n] == INTEGRATE
+                    if leaky or (vectors.gate[n] == 0.0 and spikes_now(net, vectors, n)):
+                        state.spikes[end] = n
+                        end += 1
+    return end - low
+
+
+@inlined
+def joined_spikes(net, state, vectors):
+    """Move the spikes that the threads have found together; how many there are."""
+    count = 0
+    for rank in range(len(vectors.found)):
+        low, _ = share_of(len(net.kind), rank, vectors.team)
+        for k in range(low, low + vectors.found[rank]):
+            state.spikes[count] = state.spikes[k]
+            count += 1
     return count
 
 
 @inlined
-def deliver(net, state, vectors, p, j, dy, dx):
-    """Change neuron j's PSP in projection p by (dy, dx) for all that it reaches. Where no PSP decays, the inputs
-    themselves are kept up to date."""
-    first, end, height = np.uint64(net.out[p, j]), np.uint64(net.out[p, j + 1]), net.psp[p].height
-    scale = dy * height * state.input_gain[p]
-    if net.fading[0]:
-        for k in range(first, end):
-            add_current(state, p, net.post[k], state.weight[k] * state.gain[k] * height, dy, dx)
-    elif vectors.varied[0]:
-        for k in range(first, end):
-            vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
-    else:
-        for k in range(first, end):
-            vectors.input[net.post[k]] += scale * state.weight[k]
+def gate_of(net, state, n):
+    """0 where neuron n may spike by chance."""
+    return np.float32(0.0) if state.free[n] == 1.0 and net.kind[n] != INTEGRATE else CLOSED
+
+
+@inlined
+def list_change(state, vectors, p, n, dy, dx):
+    """Change a presynaptic state, and note it for those that it reaches."""
+    state.psp[p, n, 0] += dy
+    state.psp[p, n, 1] += dx
+    change = vectors.changes[vectors.progress[0].changes]
+    change.projection, change.neuron, change.dy, change.dx = p, n, dy, dx
+    vectors.progress[0].changes += 1
 
 
 @inlined
@@ -129,43 +146,29 @@ def act(net, state, vectors, action, index, step, n):
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
         if dy != 0.0 or dx != 0.0:
-            state.psp[index, n, 0] += dy
-            state.psp[index, n, 1] += dx
-            deliver(net, state, vectors, index, n, dy, dx)
+            list_change(state, vectors, index, n, dy, dx)
     else:
         expire(state, index, step, n)
 
 
 @inlined
-def act_until(net, state, vectors, h, t):
-    """Let head h act on everything that is due at t or before."""
-    head = net.head[h]
-    while state.due[h] <= t:
-        spike = state.past[state.head_at[h] & net.ring[0]]
-        act(net, state, vectors, head.action, head.index, spike.step, spike.neuron)
-        state.head_at[h] += 1
-        look_ahead(net, state, h)
-
-
-@helper
-def refresh(net, state, vectors):
-    """Make the inputs from the weights and the PSPs under way."""
-    vectors.input[:] = 0.0
-    state.current[:] = 0.0
-    for p in range(len(net.psp)):
-        for j in range(len(net.kind)):
-            if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
-                deliver(net, state, vectors, p, j, state.psp[p, j, 0], state.psp[p, j, 1])
-    state.now[0].stale = 0
+def look_back(net, state, vectors, t):
+    """Let all heads act on what is due at step t."""
+    vectors.progress[0].changes = 0
+    end = state.now[0].past_end
+    for h in range(len(net.head)):
+        head, at = net.head[h], state.head_at[h]
+        while at < end:
+            spike = state.past[at & net.ring[0]]
+            if spike.step + head.lag > t:
+                break
+            if head.first <= spike.neuron < head.end:
+                act(net, state, vectors, head.action, head.index, spike.step, spike.neuron)
+            at += 1
+        state.head_at[h] = at
 
 
 @inlined
-def gate_of(net, state, n):
-    """0 where neuron n may spike by chance."""
-    return np.float32(0.0) if state.free[n] == 1.0 and net.kind[n] != INTEGRATE else CLOSED
-
-
-@helper
 def set_base(net, state, vectors, drive):
     """What the input is added to, so that exp(input + base) is the hazard of a step: of a source the logarithm of it;
     where a clamp holds the neuron, far above or below."""
@@ -181,51 +184,139 @@ def set_base(net, state, vectors, drive):
 
 
 @inlined
-def fade_inputs(net, state, vectors):
-    """One step of all PSPs that decay, and the inputs that all are now."""
-    vectors.input[:] = 0.0
+def fade(states, psp, low, high):
+    """One step of an exponential or alpha kernel, for the (y, x) of the neurons low..high-1 in a projection."""
+    for n in range(np.uint64(low), np.uint64(high)):
+        y = states[n, 0]
+        states[n, 0] = psp.decay * y
+        states[n, 1] = psp.decay * (states[n, 1] + psp.ratio * y)
+
+
+@inlined
+def fade_inputs(net, state, vectors, low, high):
+    """One step of all PSPs that decay, from and onto the neurons low..high-1, and the inputs that all are now."""
+    for n in range(np.uint64(low), np.uint64(high)):
+        vectors.input[n] = 0.0
     for p in range(len(net.psp)):
-        kernel = net.psp[p].kernel
+        kernel, gain = net.psp[p].kernel, state.input_gain[p]
         if kernel != RECTANGULAR:
-            fade(state.psp[p], net.psp[p])
-            fade(state.current[p], net.psp[p])
+            fade(state.psp[p], net.psp[p], low, high)
+            fade(state.current[p], net.psp[p], low, high)
         which = 1 if kernel == ALPHA else 0
-        for n in range(len(net.kind)):
-            vectors.input[n] += state.input_gain[p] * state.current[p, n, which]
+        for n in range(np.uint64(low), np.uint64(high)):
+            vectors.input[n] += gain * state.current[p, n, which]
+
+
+@inlined
+def is_sampled(net, t):
+    """Whether a probe looks at membranes at step t."""
+    sampled = False
+    for m in range(len(net.samples)):
+        sampled = sampled or t % net.samples[m].every == 0
+    return sampled
+
+
+@inlined
+def sample_membranes(net, state, vectors, drive, rows, origin, t):
+    """Write the potentials of step t where a probe asks for them."""
+    for n in range(len(net.kind)):
+        if net.kind[n] != INTEGRATE:
+            state.potential[n] = state.bias[n] + drive[0, n] + vectors.input[n]
+    sample(net, state, rows, origin, t, False)
+
+
+@inlined
+def prepare(net, state, vectors, drive, out, until):
+    """What precedes the first step of a run."""
+    begin(net, state)
+    set_base(net, state, vectors, drive)
+    if state.now[0].stale:
+        list_psps(net, state, vectors)
+    set_going(net, state, vectors, out, until)
+
+
+@inlined
+def set_going(net, state, vectors, out, until):
+    """Whether there is a next step now, and room for its spikes."""
+    room = state.now[0].used + len(net.kind) <= out.shape[1]
+    vectors.progress[0].going = np.int64(room and state.now[0].time < until)
+
+
+@inlined
+def collect_spikes(net, state, vectors, drive, rows, origin, t):
+    """The spikes of step t together, membranes as they were before them, and what learning looks at."""
+    count = joined_spikes(net, state, vectors)
+    if is_sampled(net, t):
+        sample_membranes(net, state, vectors, drive, rows, origin, t)
+    count = forced_spikes(net, state, t, count)
+    vectors.progress[0].spikes = count
+    reset(net, state, count)
+    begin_learning(net, state, vectors, t, count)
+
+
+@inlined
+def finish_step(net, state, vectors, out, t):
+    """What follows from the spikes of step t, and what is due at the next."""
+    count = vectors.progress[0].spikes
+    end_learning(net, state, vectors, t, count)
+    keep_spikes(net, state, out, t, count)
+    for k in range(count):
+        n = state.spikes[k]
+        vectors.gate[n] = gate_of(net, state, n)
+    count_states(net, state, 1)
+    state.now[0].stale = 0
+    if count > 0 and len(net.tie) > 0:
+        copy_weights(net, state, t, True)
+    state.now[0].time = t + 1
+    look_back(net, state, vectors, t + 1)
+    if state.now[0].stale:
+        list_psps(net, state, vectors)
+
+
+@inlined
+def receive(net, state, vectors, low, high, rank):
+    """What a thread's share of the neurons receives at this step."""
+    if state.now[0].stale:
+        clear_inputs(net, state, vectors, low, high)
+    deliver_changes(net, state, vectors, rank)
+    if net.fading[0]:
+        fade_inputs(net, state, vectors, low, high)
+
+
+@inlined
+def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
+    """A thread's share of one step."""
+    t, team = state.now[0].time, vectors.team
+    learns = len(net.rule) > 0
+    receive(net, state, vectors, low, high, rank)
+    vectors.found[rank] = decide(net, state, vectors, drive, low, high)
+    if last_to_meet(team):
+        collect_spikes(net, state, vectors, drive, rows, origin, t)
+        if not learns:
+            finish_step(net, state, vectors, out, t)
+            set_going(net, state, vectors, out, until)
+        go_on(team)
+    if learns:
+        learn_in_rows(net, state, vectors, t, low, high, rank)
+        if last_to_meet(team):
+            finish_step(net, state, vectors, out, t)
+            set_going(net, state, vectors, out, until)
+            go_on(team)
+    if is_due(net, t + 1):
+        update_weights(net, state, vectors, t + 1, low, high)
 
 
 @compiled
 def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last, until):
-    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out. With a
+    team, each of its threads calls it, for one instance."""
     for b in range(first, last):
         state, vectors = instance(batch, b), vectors_of(all_vectors, b)
-        begin(net, state)
-        set_base(net, state, vectors, drive)
-        for t in range(state.now[0].time, until):
-            if state.now[0].used + len(net.kind) > out.shape[2]:
-                break
-            if state.now[0].stale:
-                refresh(net, state, vectors)
-            for h in range(len(net.head)):
-                if state.due[h] <= t:
-                    act_until(net, state, vectors, h, t)
-            if net.fading[0]:
-                fade_inputs(net, state, vectors)
-            count = step_neurons(net, state, vectors, drive)
-            if len(net.samples):
-                for n in range(len(net.kind)):
-                    if net.kind[n] != INTEGRATE:
-                        state.potential[n] = state.bias[n] + drive[0, n] + vectors.input[n]
-                sample(net, state, samples[b], origin, t, False)
-            count = forced_spikes(net, state, t, count)
-            renew_traces(net, vectors, t)
-            if count > 0:
-                reset(net, state, count)
-                learn_in_rows(net, state, vectors, t, count)
-                emit(net, state, out[b], t, count)
-                for k in range(count):
-                    n = state.spikes[k]
-                    vectors.gate[n] = gate_of(net, state, n)
-            count_states(net, state, 1)
-            state.now[0].time = t + 1
-            periodic_update(net, state, t + 1)
+        team = vectors.team
+        rank = join(team)
+        low, high = share_of(len(net.kind), rank, team)
+        if last_to_meet(team):
+            prepare(net, state, vectors, drive, out[b], until)
+            go_on(team)
+        while vectors.progress[0].going:
+            step(net, state, vectors, drive, out[b], samples[b], origin, low, high, rank, until)

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw_reference.arrays import NetworkArrays
+from salhw_reference.arrays import NetworkArrays, Records, record, records
 from salhw_reference.jit import inlined
+from salhw_reference.learning import own_or_common
 from salhw_reference.rng import streams
+from salhw_reference.team import first_of_share, team
 
 CLOSED = -1e9  # added to the input of who cannot spike
 
+CHANGE = record(projection=np.int64, neuron=np.int64, dy=np.float64, dx=np.float64)
+"""How a presynaptic state changes: whose, in which projection, and by how much."""
+
+PROGRESS = record(going=np.int64, changes=np.int64, spikes=np.int64)
+"""Whether there is a next step now; how many presynaptic states change at its beginning; how many spikes the present
+one has."""
+
+RATE = record(first=np.int64, each=np.int64)
+"""Of a rule: where its learning rates begin; 1 if each synapse has its own, 0 if all have one."""
+
 
 class Vectors(NamedTuple):
-    """Of a batch, each array with the instance in front; of one instance, without."""
+    """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
+    has a single row, and the last three have none."""
 
     random: npt.NDArray[np.uint32]  # (4, N) xoshiro128++ of each neuron
     input: FloatArray  # (N,)
@@ -30,6 +44,14 @@ class Vectors(NamedTuple):
     hits: npt.NDArray[np.uint64]  # the words
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
     varied: IntArray  # (1,) 0: all gains are 1
+    changes: Records  # CHANGE, at the beginning of the next step
+    progress: Records  # (1,) PROGRESS
+    found: IntArray  # spikes of each thread's share
+    team: IntArray  # what the threads meet by
+    rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
+    rated: Records  # (R,) RATE
+    dense: IntArray  # (P,) 1: rows and columns have no gaps, but where a neuron leaves itself out
+    cut: IntArray  # (shares + 1, P, N) the row of n on to share s is cut[s, p, n] .. cut[s + 1, p, n]
 
 
 @inlined
@@ -37,14 +59,17 @@ def vectors_of(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return Vectors(
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
-        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b],
+        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b], batch.changes[b], batch.progress[b],
+        batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
+        batch.rated, batch.dense, batch.cut,
     )  # fmt: skip
 
 
 def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied: bool) -> Vectors:
-    """The vectors of a batch of networks at rest; ``varied``: the chips' synapses differ."""
+    """The vectors of a batch of networks at rest, each moved by one thread; ``varied``: the chips' synapses differ."""
     n, batch = len(net.kind), len(ids)
     bits, hit = np.zeros((batch, n), np.int32), np.zeros((batch, -(-n // 8) * 8), np.uint8)
+    most = int(np.sum(net.head["end"] - net.head["first"]))
     return Vectors(
         random=_random(streams(seed, ids), n),
         input=np.zeros((batch, n)),
@@ -57,7 +82,56 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         hits=hit.view(np.uint64),
         trace=np.zeros((batch, len(net.rule), 2, n)),
         varied=np.full((batch, 1), varied, np.int64),
+        changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
+        progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
+        found=np.zeros((batch, 1), np.int64),
+        team=np.array([team(1)] * batch),
+        rate=np.zeros((1, 2, 0)),
+        rated=records([(0, 0)] * len(net.rule), RATE),
+        dense=np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64),
+        cut=row_cuts(net, 1),
     )
+
+
+def with_rates(vectors: Vectors, rates: Sequence[tuple[FloatArray, FloatArray]]) -> Vectors:
+    """The same, with the learning rates of each rule: causal in columns and anticausal in rows, (instance, synapse),
+    where what all have in common is a single number."""
+    instances = max((len(side) for rule in rates for side in rule), default=1)
+    widths = [max(side.shape[1] for side in rule) for rule in rates]
+    firsts = [0, *accumulate(widths)]
+    rate = np.empty((instances, 2, firsts[-1]))
+    for rule, first, end in zip(rates, firsts[:-1], firsts[1:], strict=True):
+        for side in (0, 1):
+            rate[:, side, first:end] = rule[side]
+    rated = [(first, width > 1) for first, width in zip(firsts, widths, strict=False)]
+    return vectors._replace(rate=rate, rated=records(rated, RATE))
+
+
+def for_teams(vectors: Vectors, net: NetworkArrays, size: int) -> Vectors:
+    """The same, each network moved by a team of ``size`` threads."""
+    if len(vectors.cut) == size + 1:
+        return vectors
+    batch = len(vectors.team)
+    found = np.zeros((batch, size), np.int64)
+    return vectors._replace(found=found, team=np.array([team(size)] * batch), cut=row_cuts(net, size))
+
+
+def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
+    """Where the part of each row that goes to each share of the neurons begins, and where the last one ends."""
+    first, end = net.out[:, :-1], net.out[:, 1:]
+    cuts = [first]
+    for share in range(1, shares):
+        edge = first_of_share(len(net.kind), share, shares)
+        below = np.concatenate([np.zeros(1, np.int64), np.cumsum(net.post < edge)])
+        cuts.append(first + below[end] - below[first])
+    return np.stack([*cuts, end])
+
+
+def _is_dense(out: IntArray, post: npt.NDArray[np.uint32]) -> bool:
+    """Whether no row of a projection has more than one gap."""
+    rows = np.flatnonzero(out[1:] > out[:-1])
+    first, end = out[rows], out[rows + 1]
+    return bool(np.all(post[end - 1].astype(np.int64) - post[first] - (end - 1 - first) <= 1))
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:

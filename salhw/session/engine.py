@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from salhw.description.connectivity import synapses
+from salhw.description.connectivity import count, synapses
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.session.paths import Address, described_at
@@ -73,7 +73,12 @@ class Engine(Protocol):
 def initial(net: Network, path: str, instances: int) -> FloatArray:
     """What the description says at a path, settable or not, as ``Engine.write`` would be given it. Not to be written
     into: all instances share it."""
-    value, owner = described_at(net, path).ravel(), path.split(".")[1]
-    if path.startswith("projections."):
+    value, owner = described_at(net, path), path.split(".")[1]
+    per_synapse = path.startswith("projections.")
+    if value.ndim and not any(value.strides):  # one number for all, which is held once
+        size = count(net.projection(owner).weights, *net.ends(owner)) if per_synapse else value.size
+        return np.broadcast_to(value[(0,) * value.ndim], (instances, size))
+    value = value.ravel()
+    if per_synapse:
         value = value[synapses(net.projection(owner).weights, *net.ends(owner))[2]]
     return np.broadcast_to(value, (instances, len(value)))

@@ -141,13 +141,14 @@ def item_at(net: Network, address: Address) -> Kind | Projection:
 
 
 def described(net: Network, address: Address) -> FloatArray:
-    """What the description says at an address, in the address's shape."""
+    """What the description says at an address, in the address's shape; read only, since one number may stand for
+    millions of synapses."""
     value = getattr(item_at(net, address), address.field)
     if isinstance(value, Mapping):
         value = value[address.part]
     if isinstance(value, Connector):
         value = values(value, *net.ends(address.owner))
-    return np.array(np.broadcast_to(value, address.shape), dtype=np.float64)
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), address.shape)
 
 
 def described_at(net: Network, path: str) -> FloatArray:

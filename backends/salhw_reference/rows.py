@@ -1,0 +1,142 @@
+"""What the vectorised algorithm does along rows of synapses: a row lies in memory as its neuron's spikes need it.
+
+Neurons that are connected all to all lie side by side at the other end, too; then a row is added as a vector. A row is
+fetched while the ones before it are worked off, since a network's synapses do not fit into the fast caches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw_reference.intrinsics import prefetch
+from salhw_reference.jit import inlined
+from salhw_reference.learning import add_current
+
+AHEAD = 2  # rows between the one that is fetched and the one that is worked off
+FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
+LINE = 8  # numbers of 8 bytes in a cache line
+NEAR = 2**18  # synapses that the caches hold without being asked
+
+
+@inlined
+def fetch(partner, values, shift, first, end):
+    """Fetch the partners and the values of the synapses first..end-1; ``shift``: where the values begin."""
+    if len(partner) < NEAR:
+        return
+    last = min(end, first + FETCHED)
+    for k in range(np.uint64(first), np.uint64(last), np.uint64(2 * LINE)):
+        prefetch(partner, k)
+        prefetch(values, np.uint64(shift) + k)
+        prefetch(values, np.uint64(shift) + k + np.uint64(LINE))
+
+
+@inlined
+def side_by_side(partner, first, end):
+    """Whether the partners of the synapses first..end-1 are neighbours, without a gap."""
+    return np.int64(partner[end - 1]) - np.int64(partner[first]) == end - 1 - first
+
+
+@inlined
+def after_gap(partner, first, end, own):
+    """The first synapse behind the one that ``own`` would have with itself, if that is all that is missing between the
+    synapses first..end-1; ``first`` if more is."""
+    missing = np.int64(partner[end - 1]) - np.int64(partner[first]) - (end - 1 - first)
+    if missing > 1:
+        return first
+    return min(max(first + own - np.int64(partner[first]), first), end)
+
+
+@inlined
+def halves(first, middle, end, half):
+    """The synapses before ``middle``, or those from there on. In a loop over both, since what is inlined twice takes
+    twice as long to compile."""
+    return (first, middle) if half == 0 else (middle, end)
+
+
+@inlined
+def add_weights(target, post, weight, first, end, scale):
+    """target[post[k]] += scale * weight[k] for the synapses first..end-1."""
+    if first >= end:
+        return
+    if side_by_side(post, first, end):
+        begin, base = np.uint64(first), np.uint64(post[first])
+        for k in range(np.uint64(end - first)):
+            target[base + k] += scale * weight[begin + k]
+    else:
+        for k in range(np.uint64(first), np.uint64(end)):
+            target[post[k]] += scale * weight[k]
+
+
+@inlined
+def add_traces(sums, shift, partner, trace, first, end, scale):
+    """sums[shift + k] += scale * trace[partner[k]] for the synapses first..end-1."""
+    if first >= end:
+        return
+    offset = np.uint64(shift)
+    if side_by_side(partner, first, end):
+        begin, base = np.uint64(shift + first), np.uint64(partner[first])
+        for k in range(np.uint64(end - first)):
+            sums[begin + k] += scale * trace[base + k]
+    else:
+        for k in range(np.uint64(first), np.uint64(end)):
+            sums[offset + k] += scale * trace[np.uint64(partner[k])]
+
+
+@inlined
+def deliver(net, state, vectors, p, j, dy, dx, rank):
+    """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
+    decays, the inputs themselves are kept up to date."""
+    first, end, height = vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j], net.psp[p].height
+    if first == end:
+        return
+    scale = dy * height * state.input_gain[p]
+    if net.fading[0]:
+        for k in range(first, end):
+            gain = state.gain[k] if vectors.varied[0] else 1.0
+            add_current(state, p, net.post[k], state.weight[k] * gain * height, dy, dx)
+    elif vectors.varied[0]:
+        for k in range(np.uint64(first), np.uint64(end)):
+            vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
+    elif not vectors.dense[p]:
+        for k in range(np.uint64(first), np.uint64(end)):
+            vectors.input[net.post[k]] += scale * state.weight[k]
+    else:
+        middle = after_gap(net.post, first, end, j)
+        for half in range(2):
+            begin, stop = halves(first, middle, end, half)
+            add_weights(vectors.input, net.post, state.weight, begin, stop, scale)
+
+
+@inlined
+def deliver_changes(net, state, vectors, rank):
+    """What arrives and ends at this step, for a thread's share."""
+    changes, count = vectors.changes, vectors.progress[0].changes
+    for e in range(count):
+        if e + AHEAD < count:
+            p, j = changes[e + AHEAD].projection, changes[e + AHEAD].neuron
+            fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j])
+        change = changes[e]
+        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
+
+
+@inlined
+def list_psps(net, state, vectors):
+    """Let inputs be made anew at the next step, from all PSPs that are under way then, in the place of what changes."""
+    count = 0
+    for p in range(len(net.psp)):
+        for j in range(len(net.kind)):
+            if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
+                change = vectors.changes[count]
+                change.projection, change.neuron = p, j
+                change.dy, change.dx = state.psp[p, j, 0], state.psp[p, j, 1]
+                count += 1
+    vectors.progress[0].changes = count
+
+
+@inlined
+def clear_inputs(net, state, vectors, low, high):
+    """Forget the inputs of the neurons low..high-1."""
+    for n in range(low, high):
+        vectors.input[n] = 0.0
+        for p in range(len(net.psp)):
+            state.current[p, n, 0], state.current[p, n, 1] = 0.0, 0.0

@@ -1,0 +1,74 @@
+"""Threads that move one network forward together: each has a share of its neurons, and they meet several times a step.
+
+The last to come to a meeting does what cannot be shared out, while the others wait; so what is done, and in which
+order, does not depend on how many they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw.description.fields import IntArray
+from salhw_reference.intrinsics import HAS_YIELD, fetch_add, leave_processor, look
+from salhw_reference.jit import inlined
+
+SIZE, JOINED, ARRIVED, TURN = 0, 8, 16, 24  # where a team's numbers lie: each in a cache line of its own
+LINE = 64  # neurons: shares begin at whole multiples, so that no two threads write to one cache line
+PATIENCE = 500  # looks at a number before the processor is left to others
+FEWEST = 1024  # neurons of a share, below which meetings cost more than they save
+
+
+def team(size: int) -> IntArray:
+    """What a team of threads meets by."""
+    made = np.zeros(32, np.int64)
+    made[SIZE] = size
+    return made
+
+
+def team_size(neurons: int, threads: int) -> int:
+    """How many of ``threads`` one network of so many neurons keeps busy."""
+    return max(1, min(threads, neurons // FEWEST)) if HAS_YIELD else 1
+
+
+def first_of_share(neurons: int, share: int, size: int) -> int:
+    """The first neuron of a share; of the one after the last, the number of neurons."""
+    return neurons if share == size else neurons * share // size // LINE * LINE
+
+
+_first_of_share = inlined(first_of_share)  # what Python cannot call
+
+
+@inlined
+def join(team):
+    """The number of a thread in its team."""
+    return fetch_add(team, JOINED, 1) % team[SIZE]
+
+
+@inlined
+def share_of(neurons, rank, team):
+    """The first neuron of a thread's share, and one past the last."""
+    return _first_of_share(neurons, rank, team[SIZE]), _first_of_share(neurons, rank + 1, team[SIZE])
+
+
+@inlined
+def last_to_meet(team):
+    """Wait for all of the team. True for the last to come, at once; the others wait until it calls ``go_on``."""
+    if team[SIZE] == 1:
+        return True
+    turn = look(team, TURN)
+    if fetch_add(team, ARRIVED, 1) == team[SIZE] - 1:
+        return True
+    looks = 0
+    while look(team, TURN) == turn:
+        looks += 1
+        if looks > PATIENCE:
+            leave_processor()
+    return False
+
+
+@inlined
+def go_on(team):
+    """Let the others of the team go on."""
+    if team[SIZE] > 1:
+        fetch_add(team, ARRIVED, -team[SIZE])
+        fetch_add(team, TURN, 1)
