@@ -1,0 +1,160 @@
+"""A spiking phase on a target: the forward weights stand still, the feedback weights' spike pairs are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from salhw import Chip, Network, Target, compile
+from salhw.description.fields import FloatArray
+from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
+from salhw_networks.deep.network import TAU_REF, Chain, network
+
+REPLICA = 2000.0  # ms
+NORMALISED = 20.0  # pairs of a replica are divided by it, so that eta is the paper's (.04)
+MOST_SYNAPSES = 8_000_000  # of all instances of a session together; the reference takes up to 71 bytes for each
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a phase is run.
+
+    Args:
+        method: what the feedback synapses do.
+        gain: forward and feedback weights are multiplied by it on the target, and changes divided by it.
+        replicas: an update is the mean over so many times 2 s of spikes (the authors' 32 networks side by side).
+        smallest_interval: between two spikes of a neuron, in ms.
+    """
+
+    method: SpikePairs = field(default_factory=SAL)
+    gain: float = 1.0
+    replicas: int = 32
+    smallest_interval: float = TAU_REF
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the feedback weights change during an update, not at its end."""
+        return self.method.update != "run end"
+
+    def description(self, chain: Chain) -> Network:
+        """What is compiled."""
+        return network(
+            chain=chain.scaled(self.gain), rules=self.method.rules(), smallest_interval=self.smallest_interval
+        )
+
+    def instances(self, chain: Chain) -> int:
+        """Of a session, a divisor of ``replicas``: the others come one after the other."""
+        synapses = 2 * sum(w.size for w in chain.weights)
+        most = max(1, min(self.replicas, MOST_SYNAPSES // synapses))
+        return next(n for n in range(most, 0, -1) if self.replicas % n == 0)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """What an update adds to feedback weights where neither direction has a weight, per unit of eta: what the branches
+    of each synapse differ by. Proportional to the product of both neurons' rates, which are told with it: ``changes``
+    (n of layer l, n of layer l + 1) and ``rates`` of every layer, in spikes per ms."""
+
+    changes: tuple[FloatArray, ...]
+    rates: tuple[FloatArray, ...]
+
+    def at(self, rates: Sequence[FloatArray]) -> list[FloatArray]:
+        """The same at other rates."""
+        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0) for now, then in zip(rates, self.rates)]
+        pairs = zip(share[:-1], share[1:], strict=True)
+        return [change * np.outer(low, high) for change, (low, high) in zip(self.changes, pairs, strict=True)]
+
+
+class SpikingPhase:
+    """A session with ``chain`` on ``target``: each ``change`` is one update. Use it as a context manager.
+
+    Args:
+        chips: to run on, an instance each; by default as many instances as ``Setting.instances`` says.
+        offset: of a reference phase, which is taken off each change.
+
+    ``spikes`` and ``time`` (ms, one replica after the other) count what has been run.
+
+    Raises:
+        UnsupportedNetworkError: the target cannot hold the network.
+    """
+
+    def __init__(
+        self, chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0,
+        chips: Sequence[Chip] | None = None, offset: Offset | None = None,
+    ) -> None:  # fmt: skip
+        self.chain, self.setting, self.offset = chain, setting, offset
+        executable = compile(setting.description(chain), target)
+        self._instances = len(chips) if chips else setting.instances(chain)
+        self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
+        self._rules = len(setting.method.rules())
+        self.spikes, self.time = 0, 0.0
+        self.rates: list[FloatArray] = []
+        self._set_rates([0.0] * len(chain.weights))
+        self._run(setting.method.memory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def change(self, feedback: Sequence[FloatArray], eta: Sequence[float]) -> list[FloatArray]:
+        """By how much one update changes feedback weights that are ``feedback``, with the rate ``eta`` of each layer;
+        the mean over all replicas, (n of layer l, n of layer l + 1) each. With a method that does not ``act`` it does
+        not depend on the feedback weights."""
+        gain, method = self.setting.gain, self.setting.method
+        runs = self.setting.replicas / self._instances
+        before = []
+        for l, weights in enumerate(feedback):
+            self._session.set(_weights(l), gain * weights if method.acts else np.zeros_like(weights))
+            before.append(self._session.get(_weights(l)))  # what the target holds of it
+        self._set_rates([rate / (NORMALISED * runs) for rate in eta])
+        self._run(runs * REPLICA)
+        moved = [(self._session.get(_weights(l)) - held).mean(axis=0) for l, held in enumerate(before)]
+        scale = [rate * REPLICA / NORMALISED for rate in eta]
+        if method.covariance:
+            by_chance = sum(pairs_by_chance(rule.anticausal.tau) * float(np.mean(rule.anticausal.amplitude))
+                            for rule in method.rules())  # fmt: skip
+            pairs = zip(self.rates[:-1], self.rates[1:], strict=True)
+            moved = [m - s * by_chance * np.outer(low, high) for m, s, (low, high) in zip(moved, scale, pairs)]
+        if self.offset is not None:
+            moved = [m - rate * offset for m, rate, offset in zip(moved, eta, self.offset.at(self.rates), strict=True)]
+        return [m / gain for m in moved]
+
+    def _set_rates(self, rates: Sequence[float]) -> None:
+        """Learning rates per pair, of each layer."""
+        for l, rate in enumerate(rates):
+            for k in range(self._rules):
+                rule = "plasticity" if self._rules == 1 else f"plasticity[{k}]"
+                self._session.set(f"projections.feedback_{l}.{rule}.learning_rate", rate)
+
+    def _run(self, duration: float) -> None:
+        counts = self._session.run(duration).counts
+        self.rates = [counts[f"layer_{l}"].mean(axis=0) / duration for l in range(len(self.chain.sizes))]
+        self.spikes += int(sum(count.sum() for count in counts.values()))
+        self.time += duration * self._instances
+
+
+def _weights(layer: int) -> str:
+    return f"projections.feedback_{layer}.weights"
+
+
+def measured_offset(
+    chain: Chain, setting: Setting, updates: int, *, target: Target | str, seed: int,
+    chips: Sequence[Chip] | None = None, eta: float = 1.0,
+) -> Offset:  # fmt: skip
+    """The reference phase: ``updates`` with neither forward nor feedback weights."""
+    silent = chain.scaled(0.0)
+    feedback = [np.zeros(w.T.shape) for w in chain.weights]
+    etas = [eta] * len(feedback)
+    with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips) as phase:
+        found = [(phase.change(feedback, etas), phase.rates) for _ in range(updates)]
+    changes = [np.mean([change[l] for change, _ in found], axis=0) for l in range(len(feedback))]
+    rates = [np.mean([rate[l] for _, rate in found], axis=0) for l in range(len(chain.sizes))]
+    return Offset(tuple(setting.gain * change / eta for change in changes), tuple(rates))
