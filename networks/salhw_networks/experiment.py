@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float], None]
 Arrays = dict[str, npt.NDArray[Any]]
+SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Work:
         Raises:
             FileError: the folder cannot be written to.
         """
-        path = folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
+        path = self.path(name, compute)
         arrays = read(path) if path.exists() else None
         if arrays is None:
             arrays = compute(lambda part: self._tell(name, share * part))
@@ -96,6 +98,15 @@ class Work:
             self.reused += 1
         self._tell(name, share)
         return arrays
+
+    def path(self, name: str, compute: Callable[[Progress], Arrays]) -> Path:
+        """The file that the piece ``name`` is, or will be, kept in."""
+        return folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
+
+    def say(self, text: str) -> None:
+        """Tell how it goes, where somebody watches a bar that takes words (``note``)."""
+        if note := getattr(self.progress, "note", None):
+            note(text)
 
     def _tell(self, piece: str, done: float) -> None:
         with self.lock:
@@ -164,6 +175,19 @@ def read(path: Path) -> Arrays | None:
             return {name: np.asarray(file[name][()]) for name in file}
     except FileError:
         return None
+
+
+def side_by_side(work: Work, jobs: Sequence[Callable[[], Arrays]]) -> list[Arrays]:
+    """The results of jobs, two at a time: they wait for other processes, or leave Python's lock to compiled code. Where
+    one fails the others end at their next word of progress."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            work.stopped = True
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def parts(progress: Progress, count: int) -> list[Progress]:

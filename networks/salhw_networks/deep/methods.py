@@ -13,7 +13,7 @@ from salhw.description.windows import ExponentialWindow
 class SpikePairs(Protocol):
     """A method whose feedback synapses add up spike pairs. Its change in one update is eta (c (W - B) + s noise).
 
-    ``rules`` are made for a learning rate of 1, which each update sets. ``acts``: the neurons receive the feedback
+    Each update sets the learning rate of the ``rules``. ``acts``: the neurons receive the feedback
     weights, which bring -c B about; without it they are silent, and -c B is taken off as a decay. ``covariance``: what
     the neurons' rates alone would bring is subtracted. ``memory`` in ms: how far back pairs reach.
     """
@@ -41,7 +41,7 @@ def _pairs(causal: float, anticausal: float, tau: float, pairing: Pairing, updat
     """Windows of one time constant; targets without the rule leave it to their host."""
     windows = [ExponentialWindow(amplitude=a, tau=tau) for a in (causal, anticausal)]
     return PairSTDP(
-        causal=windows[0], anticausal=windows[1], pairing=pairing, learning_rate=1.0, update=update, execution="host"
+        causal=windows[0], anticausal=windows[1], pairing=pairing, learning_rate=0.01, update=update, execution="host"
     )
 
 
@@ -72,7 +72,7 @@ class SAL:
 
 @dataclass(frozen=True)
 class WeightMirror:
-    """Weight mirroring (Akrout et al. 2019) with spikes: noise that goes forward is correlated with what it brings about.
+    """Weight mirroring (Akrout et al. 2019) by spikes: noise that goes forward is correlated with its consequences.
 
     Feedback is silent meanwhile; pairs of a lower spike and a later higher one count, less those that the rates alone
     would make. The neurons' own noise takes the place of the noise that is injected there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log
 
 import numpy as np
@@ -44,7 +45,7 @@ def initial_chain(sizes: Sequence[int], random: np.random.Generator) -> Chain:
     def uniform(fan_in: int, *shape: int) -> FloatArray:
         return random.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in)
 
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(pairwise(sizes))
     weights = tuple(uniform(below, above, below) for below, above in pairs)
     return Chain(weights, (uniform(sizes[0], sizes[0]), *(uniform(below, above) for below, above in pairs)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -64,9 +65,16 @@ class Offset:
 
     def at(self, rates: Sequence[FloatArray]) -> list[FloatArray]:
         """The same at other rates."""
-        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0) for now, then in zip(rates, self.rates)]
-        pairs = zip(share[:-1], share[1:], strict=True)
-        return [change * np.outer(low, high) for change, (low, high) in zip(self.changes, pairs, strict=True)]
+        share = [
+            np.divide(now, then, out=np.ones_like(now), where=then > 0)
+            for now, then in zip(rates, self.rates, strict=True)
+        ]
+        return [change * product for change, product in zip(self.changes, products(share), strict=True)]
+
+
+def products(rates: Sequence[FloatArray]) -> list[FloatArray]:
+    """The product of the rates of each feedback synapse's neurons, (n of layer l, n of layer l + 1) each."""
+    return [np.outer(low, high) for low, high in pairwise(rates)]
 
 
 class SpikingPhase:
@@ -121,8 +129,7 @@ class SpikingPhase:
         if method.covariance:
             by_chance = sum(pairs_by_chance(rule.anticausal.tau) * float(np.mean(rule.anticausal.amplitude))
                             for rule in method.rules())  # fmt: skip
-            pairs = zip(self.rates[:-1], self.rates[1:], strict=True)
-            moved = [m - s * by_chance * np.outer(low, high) for m, s, (low, high) in zip(moved, scale, pairs)]
+            moved = [m - s * by_chance * p for m, s, p in zip(moved, scale, products(self.rates), strict=True)]
         if self.offset is not None:
             moved = [m - rate * offset for m, rate, offset in zip(moved, eta, self.offset.at(self.rates), strict=True)]
         return [m / gain for m in moved]
