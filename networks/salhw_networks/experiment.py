@@ -76,7 +76,7 @@ class Work:
     lock: Lock = field(default_factory=Lock)
     began: float = field(default_factory=time.perf_counter)
 
-    def digest(self, compute: Callable[[Progress], Arrays]) -> str:
+    def digest(self, compute: Callable[..., Arrays]) -> str:
         """Of the parameters, of what the target can do, and of the code of ``compute`` and of the target's backend."""
         chosen = resolve(self.target)
         made_by = _code_digest(*roots(compute, chosen.backend))
@@ -99,7 +99,7 @@ class Work:
         self._tell(name, share)
         return arrays
 
-    def path(self, name: str, compute: Callable[[Progress], Arrays]) -> Path:
+    def path(self, name: str, compute: Callable[..., Arrays]) -> Path:
         """The file that the piece ``name`` is, or will be, kept in."""
         return folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
 
@@ -117,7 +117,7 @@ class Work:
                 self.progress(min(1.0, sum(self.done.values()) / self.total))
 
     def finish(
-        self, title: str, claims: list[Claim], data: Arrays, draw: Callable[[Figure], None], **more: Any
+        self, title: str, claims: list[Claim], data: Arrays, draw: Callable[[Figure], None], /, **more: Any
     ) -> dict[str, Any]:
         """Write figure, data, numbers and table beside each other; return what the command line shows."""
         from matplotlib.figure import Figure

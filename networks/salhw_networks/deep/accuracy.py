@@ -11,21 +11,26 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.diagnostics.arguments import known_name
 from salhw.plots.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, curve, legend_above, tidy
+from salhw.registry import resolve
+from salhw_networks.deep import on_chips
 from salhw_networks.deep.data import DataName, load
 from salhw_networks.deep.extra import refuse_missing
+from salhw_networks.deep.paired import against
 from salhw_networks.deep.settings import AUTHORS, METHODS, Architecture, Training, as_in_code
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from salhw import Target
+
 ScaleName = Literal["smoke", "default", "medium", "paper"]
 Variant = Literal["paper", "code"]
 VARIANTS = ("paper", "code")
 MEAN = "SAL, running mean"
 COLOURS = dict(zip(METHODS, (BLACK, BLUE, ORANGE, PURPLE, SKY, GREEN, RED, GREY), strict=False))
-LEVEL = 0.05
 TABLE_5: dict[str, dict[str, float]] = {
     "cifar10": {"BP": 83.8, "BP+FA": 80.4, "FA": 69.5, "SCFA": 78.4, "SAL": 79.6, "KP": 78.7},
     "fmnist": {"BP": 92.1, "BP+FA": 91.5, "FA": 90.0, "SCFA": 91.4, "SAL": 91.5, "KP": 90.8},
@@ -74,7 +79,18 @@ def fig7(
     data: DataName | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Deep networks: accuracy and alignment during training, with feedback weights from SAL and other methods."""
+    """Deep networks: accuracy and alignment during training, with feedback weights from SAL and other methods.
+
+    On a chip, a target that rounds weights, it is a net of digits that fits, and the question is another one
+    (``on_chips``).
+    """
+    chip = resolve(target)
+    if chip.weight_bits is not None:
+        refuse_missing("torch", "sklearn")
+        size = on_chips.SCALES[known_name("scale", scale, on_chips.SCALES, code="SAL902")]
+        known_name("data", data or "digits", ["digits"], code="SAL902", fix="chips hold the net of the digits")
+        more = {"scale": scale, "variant": variant, "data": "digits"}
+        return on_chips.experiment(out, target=chip, scale=size, progress=progress, **more)
     return experiment("fig7", out, scale=scale, target=target, variant=variant, data=data, progress=progress)
 
 
@@ -128,7 +144,7 @@ def one(work: Work, training: Training, method: str, seed: int) -> Arrays:
 
 
 def trained(
-    training: Training, method: str, seed: int, target: str, checkpoint: Path, say: Callable[[str], None],
+    training: Training, method: str, seed: int, target: Target | str, checkpoint: Path, say: Callable[[str], None],
     progress: Progress,
 ) -> Arrays:  # fmt: skip
     """See ``training.train``; PyTorch is imported here."""
@@ -138,30 +154,6 @@ def trained(
 
 
 # what is asked -------------------------------------------------------------------------------------------------------
-
-
-def interval(difference: FloatArray) -> tuple[float, float, float]:
-    """Mean of paired differences, half the width of its 95 % interval (Student's t), and the two-sided p-value."""
-    from scipy.stats import t, ttest_1samp
-
-    count = len(difference)
-    half = float(t.ppf(0.975, count - 1) * difference.std(ddof=1) / np.sqrt(count))
-    return float(difference.mean()), half, float(ttest_1samp(difference, 0.0).pvalue)
-
-
-def against(
-    accuracy: Mapping[str, FloatArray], first: str, second: str, epoch: int, paper: str, *, higher: bool | None
-) -> Claim:
-    """Accuracies of two methods after an epoch, paired by seed. ``higher``: the first ought to be higher, which is
-    judged where the difference is significant, either way; None: not judged."""
-    mean, half, p = interval(accuracy[first][:, epoch - 1] - accuracy[second][:, epoch - 1])
-    significant = "" if p < LEVEL else ", not significant"
-    return Claim(
-        f"accuracy after epoch {epoch}: {first} minus {second}, {len(accuracy[first])} seeds, paired",
-        paper,
-        f"{mean:+.1f} ± {half:.1f} points (95 %), p = {p:.2g}{significant}",
-        None if higher is None or p >= LEVEL else (mean > 0) == higher,
-    )
 
 
 def course(accuracy: Mapping[str, FloatArray], angles: Mapping[str, FloatArray], data: str) -> list[Claim]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -238,14 +239,24 @@ class Aligner:
 
     # what a checkpoint needs ------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
-        """What an interrupted training needs beside the model's own state: updates done, and the law as measured."""
-        return {"updates": self.updates, "laws": {name: [law.c, law.s] for name, law in self.laws.items()}}
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """What an interrupted training needs beside the model's own state: updates done, and what was measured."""
+        state = {"updates": np.array(self.updates)} | {f"law.{n}": np.array(astuple(x)) for n, x in self.laws.items()}
+        for number, offset in self._offsets.items():
+            state |= {f"changes.{number}.{l}": change for l, change in enumerate(offset.changes)}
+            state |= {f"rates.{number}.{l}": rates for l, rates in enumerate(offset.rates)}
+        return state
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on where ``state_dict`` was taken."""
         self.updates = int(state["updates"])
-        self.laws = {name: Law(*values) for name, values in state["laws"].items()}
+        self.laws = {name: Law(*state[f"law.{name}"].tolist()) for name in self.layers if f"law.{name}" in state}
+        self._offsets = {}
+        for number, names in enumerate(self.groups()):
+            if f"rates.{number}.0" in state:
+                changes = tuple(state[f"changes.{number}.{l}"] for l in range(len(names)))
+                rates = tuple(state[f"rates.{number}.{l}"] for l in range(len(names) + 1))
+                self._offsets[number] = Offset(changes, rates)
 
 
 def auto_gain(chain: Chain) -> float:

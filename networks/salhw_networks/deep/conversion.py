@@ -70,7 +70,7 @@ def restore(model: Model) -> Model:
     for module in feedback_layers(model).values():
         module.drop_feedback()
         del module.feedback_rule
-        module.__class__ = WITHOUT[type(module)]
+        module.__class__ = WITHOUT[type(module)]  # type: ignore[assignment]
     return model
 
 

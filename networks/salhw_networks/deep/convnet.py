@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,5 +61,5 @@ def optimiser(model: nn.Sequential, method: Method) -> torch.optim.SGD:
     decayed = [p for n, p in model.named_parameters() if n.startswith("fc") and n.endswith(("weight", "feedback"))
                and "norm" not in n]  # fmt: skip
     other = [p for p in model.parameters() if not any(p is q for q in decayed)]
-    groups = [{"params": decayed, "weight_decay": method.decay}, {"params": other}]
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": method.decay}, {"params": other}]
     return torch.optim.SGD(groups, lr=0.01, momentum=0.9)

@@ -41,7 +41,7 @@ class _Linear(Function):
         return functional.linear(x, weight, bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         x, feedback = ctx.saved_tensors
         wants_x, wants_weight, wants_bias, wants_feedback = ctx.needs_input_grad
@@ -62,13 +62,13 @@ class _Conv2d(Function):
         return functional.conv2d(x, weight, bias, *geometry)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         x, feedback = ctx.saved_tensors
         wants_x, wants_weight, wants_bias, wants_feedback, _ = ctx.needs_input_grad
-        of_x = conv2d_input(x.shape, feedback, error, *ctx.geometry) if wants_x else None
+        of_x = conv2d_input(x.shape, feedback, error, *ctx.geometry) if wants_x else None  # type: ignore[no-untyped-call]
         wanted = wants_weight or wants_feedback
-        of_weight = conv2d_weight(x, feedback.shape, error, *ctx.geometry) if wanted else None
+        of_weight = conv2d_weight(x, feedback.shape, error, *ctx.geometry) if wanted else None  # type: ignore[no-untyped-call]
         return of_x, of_weight, error.sum((0, 2, 3)) if wants_bias else None, of_weight, None
 
 
@@ -82,8 +82,7 @@ class Feedback(nn.Module):
     ``kp`` it is a parameter, so an optimiser made after the conversion moves it.
     """
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Tensor
     feedback: Tensor
     feedback_rule: FeedbackRule
 
@@ -143,7 +142,7 @@ class FeedbackLinear(Feedback, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` (..., in_features) to (..., out_features)."""
-        return _Linear.apply(x, self.weight, self.bias, self.backward_weight)  # type: ignore[no-any-return]
+        return _Linear.apply(x, self.weight, self.bias, self.backward_weight)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class FeedbackConv2d(Feedback, nn.Conv2d):
@@ -163,4 +162,4 @@ class FeedbackConv2d(Feedback, nn.Conv2d):
             mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
             x, padding = functional.pad(x, self._reversed_padding_repeated_twice, mode=mode), (0, 0)
         geometry = (self.stride, padding, self.dilation, self.groups)
-        return _Conv2d.apply(x, self.weight, self.bias, self.backward_weight, geometry)  # type: ignore[no-any-return]
+        return _Conv2d.apply(x, self.weight, self.bias, self.backward_weight, geometry)  # type: ignore[no-any-return, no-untyped-call]

@@ -43,7 +43,7 @@ def initial_chain(sizes: Sequence[int], random: np.random.Generator) -> Chain:
     within +- 1 / sqrt(its size)."""
 
     def uniform(fan_in: int, *shape: int) -> FloatArray:
-        return random.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in)
+        return np.asarray(random.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in))
 
     pairs = list(pairwise(sizes))
     weights = tuple(uniform(below, above, below) for below, above in pairs)

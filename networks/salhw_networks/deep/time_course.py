@@ -138,7 +138,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     """A panel for each layer; the law dashed."""
     layers = data["angles"].shape[-1]
     figure.set_size_inches(3.4 * layers, 3.6)
-    panels = np.atleast_1d(figure.subplots(1, layers, sharey=True))
+    panels = figure.subplots(1, layers, sharey=True, squeeze=False)[0]
     for l, axes in enumerate(panels):
         for k, colour in enumerate(COLOURS):
             axes.plot(data["time"], data["angles"][k, :, l], color=colour, label=f"{data['eta'][k]:g}")

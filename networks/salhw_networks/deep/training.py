@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,6 @@ from salhw_networks.deep.aligner import Aligner
 from salhw_networks.deep.conversion import alignment_angles
 from salhw_networks.deep.convnet import convnet, optimiser, prepared
 from salhw_networks.deep.data import SOURCES, Images, load
-from salhw_networks.deep.law import Law
 from salhw_networks.deep.settings import METHODS, Method, Training
 from salhw_networks.experiment import Arrays, Progress, read, write
 
@@ -35,7 +35,7 @@ class Run:
     aligner: Aligner | None
 
     @classmethod
-    def begin(cls, training: Training, name: str, seed: int, target: Target | str) -> Run:
+    def begin(cls, training: Training, name: str, seed: int, target: Target | str, options: Mapping[str, Any]) -> Run:
         """Before the first epoch. Images, initial weights and feedback weights of a seed are those of every method."""
         method, images = METHODS[name], load(training.data)
         net = convnet(images.train.shape[1:], training.architecture, normalised_first=training.normalised_first)
@@ -45,7 +45,7 @@ class Run:
             paper = method.aligned == "SAL"
             aligner = Aligner(
                 model, target, gain=1.0 if paper else "auto", schedule=0.04 if paper else "running-mean", seed=seed,
-                smallest_interval=training.smallest_interval,
+                smallest_interval=training.smallest_interval, **options,
             )  # fmt: skip
         return cls(training, method, seed, target, model, optimiser(model, method), aligner)
 
@@ -104,22 +104,21 @@ class Run:
             for n, parameter in enumerate(group["params"]):
                 arrays[f"momentum.{k}.{n}"] = self.optimiser.state[parameter]["momentum_buffer"].numpy()
         if self.aligner:
-            arrays["aligner.updates"] = np.array(self.aligner.updates)
-            for name, law in self.aligner.laws.items():
-                arrays[f"law.{name}"] = np.array([law.c, law.s])
+            arrays |= {f"aligner.{name}": value for name, value in self.aligner.state_dict().items()}
         return arrays
 
     def load_state(self, arrays: Arrays) -> None:
         """Go on where ``state`` was taken."""
-        self.model.load_state_dict({n.partition(".")[2]: torch.as_tensor(a) for n, a in arrays.items()
-                                    if n.startswith("model.")})  # fmt: skip
+        self.model.load_state_dict({name: torch.as_tensor(a) for name, a in _part(arrays, "model.").items()})
         for k, group in enumerate(self.optimiser.param_groups):
             for n, parameter in enumerate(group["params"]):
                 self.optimiser.state[parameter]["momentum_buffer"] = torch.as_tensor(arrays[f"momentum.{k}.{n}"])
         if self.aligner:
-            self.aligner.updates = int(arrays["aligner.updates"])
-            self.aligner.laws = {n.removeprefix("law."): Law(*map(float, a)) for n, a in arrays.items()
-                                 if n.startswith("law.")}  # fmt: skip
+            self.aligner.load_state_dict(_part(arrays, "aligner."))
+
+
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def shown(images: Images, batch: npt.NDArray[np.int64], random: np.random.Generator, training: Training) -> Tensor:
@@ -136,15 +135,15 @@ def shown(images: Images, batch: npt.NDArray[np.int64], random: np.random.Genera
 
 def train(
     training: Training, method: str, seed: int, target: Target | str, checkpoint: Path, progress: Progress,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None, options: Mapping[str, Any] | None = None,
 ) -> Arrays:  # fmt: skip
-    """All epochs of one run, or those that ``checkpoint`` says are missing; it is written after every epoch, and
-    removed at the end.
+    """All epochs of one run, or those that ``checkpoint`` says are missing; it is written after every epoch.
+    ``options`` are the Aligner's.
 
     Returns: accuracy, loss (epoch,), angles, final_angles (epoch, layer).
     """
     torch.set_num_threads(1)  # runs go side by side; of small layers, more threads only wait for one another
-    run, epochs = Run.begin(training, method, seed, target), list[Arrays]()
+    run, epochs = Run.begin(training, method, seed, target, options or {}), list[Arrays]()
     saved = read(checkpoint) if checkpoint.exists() else None
     if saved:
         run.load_state(saved)
