@@ -18,6 +18,7 @@ from salhw.diagnostics.wording import nearest
 from salhw.registry import Experiment, experiments, resolve
 
 SCALES = ("smoke", "default", "paper")  # of an experiment that lists none
+SEVERAL = {"scale": "scales", "variant": "variants", "data": "data sets"}
 AGREES = {True: "yes", False: "NO", None: "not judged"}
 
 
@@ -121,7 +122,7 @@ def _chosen(fig: str, argument: str, known: tuple[str, ...], name: str | None) -
     if name is None:
         return {}
     if name not in known:
-        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no such choice"
+        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no {SEVERAL[argument]}"
         finding = Diagnostic("SAL902", argument, repr(name), supported, nearest(name, known, "leave it out"))
         raise DescriptionError(f"DescriptionError: {fig} has no {argument} {name!r}", [finding])
     return {argument: name}

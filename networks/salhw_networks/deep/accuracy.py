@@ -90,7 +90,7 @@ def fig7(
         size = on_chips.SCALES[known_name("scale", scale, on_chips.SCALES, code="SAL902")]
         known_name("data", data or "digits", ["digits"], code="SAL902", fix="chips hold the net of the digits")
         more = {"scale": scale, "variant": variant, "data": "digits"}
-        return on_chips.experiment(out, target=chip, scale=size, progress=progress, **more)
+        return on_chips.experiment(out, chip, size, progress, **more)
     return experiment("fig7", out, scale=scale, target=target, variant=variant, data=data, progress=progress)
 
 

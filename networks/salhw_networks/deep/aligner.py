@@ -187,7 +187,7 @@ class Aligner:
                 self.laws |= zip(names, measured_law(chain, setting, seed=seeds[0], **where), strict=True)
             if self.reference_updates and number not in self._offsets:
                 self._offsets[number] = measured_offset(
-                    chain, setting, self.reference_updates, seed=seeds[1], eta=0.1 if setting.continuous else 1.0,
+                    chain, setting, self.reference_updates, seed=seeds[1], eta=0.5 if setting.continuous else 1.0,
                     **where,
                 )  # fmt: skip
             offset = self._offsets.get(number)

@@ -66,9 +66,9 @@ def measured_law(
     shuffled, so that nothing is learned about the weights themselves.
 
     Args:
-        eta: of the measurement; by default 1, and .1 for rules that change weights continuously, which would see them.
+        eta: of the measurement; by default 1, and .5 for rules that change weights continuously.
     """
-    eta = eta or (0.1 if setting.continuous else 1.0)
+    eta = eta or (0.5 if setting.continuous else 1.0)
     other = chain.shuffled(np.random.default_rng([seed, 0x1A3]))
     zero = [np.zeros(w.T.shape) for w in chain.weights]
     with SpikingPhase(other, setting, target=target, seed=seed, chips=chips) as phase:

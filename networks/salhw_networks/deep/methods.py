@@ -51,7 +51,7 @@ class SAL:
 
     Args:
         tau: of the window in ms.
-        pairing, update: of the rule; for chips whose own rule has others (``update="every 1000 ms"``).
+        pairing, update: of the rule; for chips whose own rule has others (``update="every 3000 ms"``).
     """
 
     tau: float = 10.0

@@ -17,6 +17,7 @@ import numpy as np
 
 from salhw import Target
 from salhw.plots.look import BLUE, GREEN, ORANGE, PURPLE, curve, legend_above, tidy
+from salhw.registry import resolve
 from salhw.substrate.support import on_chip
 from salhw_networks.deep.methods import SAL
 from salhw_networks.deep.paired import against
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"BP+FA": BLUE, "FA": ORANGE, "SAL": GREEN, "SAL, reference phase": PURPLE}
 DIGITS = Training(data="digits", architecture=Architecture((), (48, 24)), images=0)
-RULES = (SAL(), SAL(pairing="nearest_restricted", update="every 1000 ms"), SAL(update="spike"))
+RULES = (SAL(), SAL(pairing="nearest_restricted", update="every 3000 ms"), SAL(update="spike"))
 """What a chip itself may be able to do, the first that it can is taken."""
 
 
@@ -45,9 +46,9 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(chips=2, epochs=2, updates=1, replicas=4, reference=2),
-    "default": Scale(chips=10, epochs=4, updates=3, replicas=16, reference=8),
-    "paper": Scale(chips=10, epochs=20, updates=5, replicas=32, reference=15),
+    "smoke": Scale(chips=2, epochs=2, updates=1, replicas=6, reference=2),
+    "default": Scale(chips=10, epochs=4, updates=3, replicas=18, reference=8),
+    "paper": Scale(chips=10, epochs=20, updates=5, replicas=36, reference=15),
 }
 
 
@@ -57,7 +58,7 @@ def suited(target: Target) -> SAL:
     return (own or list(RULES))[0]
 
 
-def experiment(out: Path, *, target: Target, scale: Scale, progress: Progress | None, **more: Any) -> dict[str, Any]:
+def experiment(out: Path, target: Target, scale: Scale, progress: Progress | None, /, **more: Any) -> dict[str, Any]:
     """Fig 7 on chips of ``target``; ``more`` goes into the JSON file."""
     if "execution" in target.options:  # the same process models without Lava's runtime: a quarter of the time
         target = target.with_options(execution="in-process")
@@ -85,14 +86,16 @@ def one(work: Work, training: Training, scale: Scale, method: str, chip: int) ->
 
 
 def trained(
-    training: Training, scale: Scale, method: str, chip: int, target: Target, checkpoint: Path,
+    training: Training, scale: Scale, method: str, chip: int, target: Target | str, checkpoint: Path,
     say: Callable[[str], None], progress: Progress,
 ) -> Arrays:  # fmt: skip
     """See ``training.train``; PyTorch is imported here."""
     from salhw_networks.deep.training import train
 
+    target = resolve(target)
+    chips = target.sample_chips(scale.chips, seed=7)[chip:][:1]
     options = {
-        "method": suited(target), "replicas": scale.replicas, "chips": target.sample_chips(scale.chips, seed=7)[chip:][:1],
+        "method": suited(target), "replicas": scale.replicas, "chips": chips,
         "reference_phase": scale.reference if method == "SAL, reference phase" else 0,
     }  # fmt: skip
     name = "SAL, running mean" if method.startswith("SAL") else method
