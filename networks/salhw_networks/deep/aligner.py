@@ -210,7 +210,7 @@ class Aligner:
         weights, layers = phase.chain.weights, [self.layers[name] for name in names]
         laws, acts = [self.laws[name] for name in names], phase.setting.method.acts
         angles = [layer.alignment_angle() for layer in layers]
-        feedback = [_array(layer.feedback).T for layer in layers]
+        feedback = phase.limited([_array(layer.feedback).T for layer in layers])
         if self.schedule == RUNNING_MEAN and self.updates == 0:
             feedback = [np.zeros_like(b) for b in feedback]
         expected = [Alignment.of(w, b) for w, b in zip(weights, feedback, strict=True)]
@@ -218,7 +218,8 @@ class Aligner:
             eta = [self.rate(law, k) for law in laws]
             changes = phase.change(feedback, eta)
             kept = [1.0 if acts else 1.0 - rate * law.c for rate, law in zip(eta, laws, strict=True)]
-            feedback = [share * b + change for share, b, change in zip(kept, feedback, changes, strict=True)]
+            moved = [share * b + change for share, b, change in zip(kept, feedback, changes, strict=True)]
+            feedback = phase.limited(moved)
             expected = [law.after(state, rate, continuous=phase.setting.continuous)
                         for law, state, rate in zip(laws, expected, eta, strict=True)]  # fmt: skip
             if each:

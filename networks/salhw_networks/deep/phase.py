@@ -12,11 +12,13 @@ import numpy as np
 
 from salhw import Chip, Network, Target, compile
 from salhw.description.fields import FloatArray
+from salhw.substrate.capabilities import Range
 from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
 from salhw_networks.deep.network import TAU_REF, Chain, network
 
 REPLICA = 2000.0  # ms
 NORMALISED = 20.0  # pairs of a replica are divided by it, so that eta is the paper's (.04)
+MOST_RATE = 2.0
 MOST_SYNAPSES = 8_000_000  # of all instances of a session together; the reference takes up to 71 bytes for each
 
 
@@ -64,11 +66,10 @@ class Offset:
     rates: tuple[FloatArray, ...]
 
     def at(self, rates: Sequence[FloatArray]) -> list[FloatArray]:
-        """The same at other rates."""
-        share = [
-            np.divide(now, then, out=np.ones_like(now), where=then > 0)
-            for now, then in zip(rates, self.rates, strict=True)
-        ]
+        """The same at other rates. A rate above MOST_RATE times that of the reference phase counts as that: a neuron that
+        hardly spiked there has told little."""
+        both = zip(rates, self.rates, strict=True)
+        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0).clip(0.0, MOST_RATE) for now, then in both]
         return [change * product for change, product in zip(self.changes, products(share), strict=True)]
 
 
@@ -96,6 +97,7 @@ class SpikingPhase:
     ) -> None:  # fmt: skip
         self.chain, self.setting, self.offset = chain, setting, offset
         executable = compile(setting.description(chain), target)
+        self._limits = [_limits(executable.target, f"feedback_{l}") for l in range(len(chain.weights))]
         self._instances = len(chips) if chips else setting.instances(chain)
         self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
         self._rules = len(setting.method.rules())
@@ -134,6 +136,11 @@ class SpikingPhase:
             moved = [m - rate * offset for m, rate, offset in zip(moved, eta, self.offset.at(self.rates), strict=True)]
         return [m / gain for m in moved]
 
+    def limited(self, feedback: Sequence[FloatArray]) -> list[FloatArray]:
+        """Feedback weights within the target's range."""
+        gain = self.setting.gain
+        return [np.clip(b, low / gain, high / gain) for b, (low, high) in zip(feedback, self._limits, strict=True)]
+
     def _set_rates(self, rates: Sequence[float]) -> None:
         """Learning rates per pair, of each layer."""
         for l, rate in enumerate(rates):
@@ -146,6 +153,12 @@ class SpikingPhase:
         self.rates = [counts[f"layer_{l}"].mean(axis=0) / duration for l in range(len(self.chain.sizes))]
         self.spikes += int(sum(count.sum() for count in counts.values()))
         self.time += duration * self._instances
+
+
+def _limits(target: Target, projection: str) -> tuple[float, float]:
+    """The range of a projection's weights, which may go with the network."""
+    declared = target.scaled_for(projection).projections.get("weights")
+    return (declared.min, declared.max) if isinstance(declared, Range) else (-np.inf, np.inf)
 
 
 def _weights(layer: int) -> str:
