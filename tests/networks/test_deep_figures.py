@@ -245,3 +245,11 @@ def test_wrong_choices_and_missing_packages_are_one_error(tmp_path: Path, monkey
     assert "SAL903 packages = torch" in missing.output
     assert 'pip install "salhw[deep]"' in missing.output
     assert json.loads(invoke("--json").stdout)[3]["data"] == list(data.DATA)
+
+
+def test_the_document_s_code_runs_and_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from documents import with_real_output
+
+    monkeypatch.chdir(tmp_path)
+    document = Path(__file__).parents[2] / "docs" / "deep.md"
+    assert with_real_output(document) == document.read_text(encoding="utf-8")

@@ -207,6 +207,8 @@ def draw(figure: Figure, data: Arrays, methods: tuple[str, ...]) -> None:
         curve(first, epoch, data["accuracy"][k], colour=COLOURS[method], label=method)
         for l, axes in enumerate(rest):
             curve(axes, epoch, data["angles"][k, :, :, l], colour=COLOURS[method])
+    for axes in (first, *rest):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     first.set(xlabel="epoch", ylabel="test accuracy (%)")
     tidy(first, "b1  accuracy")
     for l, axes in enumerate(rest):

@@ -128,6 +128,8 @@ def draw(figure: Figure, data: Arrays) -> None:
     for k, (method, colour) in enumerate(COLOURS.items()):
         curve(first, epoch, data["accuracy"][k], colour=colour, label=method)
         curve(second, epoch, data["angles"][k].mean(axis=-1), colour=colour)
+    for axes in (first, second):
+        axes.xaxis.get_major_locator().set_params(integer=True)
     first.set(xlabel="epoch", ylabel="test accuracy (%)")
     second.set(xlabel="epoch", ylabel="angle (degrees)", ylim=(0, 95))
     tidy(first, "accuracy")

@@ -66,8 +66,8 @@ class Offset:
     rates: tuple[FloatArray, ...]
 
     def at(self, rates: Sequence[FloatArray]) -> list[FloatArray]:
-        """The same at other rates. A rate above MOST_RATE times that of the reference phase counts as that: a neuron that
-        hardly spiked there has told little."""
+        """The same at other rates. A rate above MOST_RATE times that of the reference phase counts as that: a neuron
+        that hardly spiked there has told little."""
         both = zip(rates, self.rates, strict=True)
         share = [np.divide(now, then, out=np.ones_like(now), where=then > 0).clip(0.0, MOST_RATE) for now, then in both]
         return [change * product for change, product in zip(self.changes, products(share), strict=True)]
