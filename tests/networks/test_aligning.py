@@ -19,7 +19,7 @@ from salhw_networks.deep import SAL, STDWI, Aligner, WeightMirror, convert
 from salhw_networks.deep.law import Alignment, Law, measured_law
 from salhw_networks.deep.methods import pairs_by_chance
 from salhw_networks.deep.network import Chain, initial_chain, network
-from salhw_networks.deep.phase import NORMALISED, REPLICA, Setting, measured_offset
+from salhw_networks.deep.phase import NORMALISED, REPLICA, Setting, SpikingPhase, measured_offset
 
 torch.set_num_threads(1)
 
@@ -186,3 +186,19 @@ def test_wrong_arguments_are_one_error_with_a_fix() -> None:
     for wrong in ({"gain": 0.0}, {"schedule": "mean"}, {"replicas": 0}, {"reference_phase": -1}):
         with pytest.raises(salhw.DescriptionError, match=next(iter(wrong))):
             Aligner(model(3, 2), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_chip_learns_by_its_own_rule() -> None:
+    """brainscales2: 24 s of spikes at gain 4 turn weights of 0 towards the forward ones, by the plasticity processor;
+    an update below the rule's period is refused."""
+    target, chain = salhw.target("brainscales2"), small((12, 8))
+    own = SAL(pairing="nearest_restricted", update="every 3000 ms")
+    setting = Setting(own, gain=4.0, replicas=12)
+    zero = [np.zeros(w.T.shape) for w in chain.weights]
+    with SpikingPhase(chain, setting, target=target, seed=9, chips=target.sample_chips(1, seed=7)) as phase:
+        change = phase.change(zero, [0.5])
+        assert np.abs(phase.limited([np.full((12, 8), 9.0)])[0]).max() < 9.0
+    w, b = chain.weights[0].ravel(), change[0].T.ravel()
+    assert np.corrcoef(w, b)[0, 1] > 0.3  # 96 pairs without correlation: below .3 with a probability of .997
+    with pytest.raises(salhw.DescriptionError, match="replicas=2 or more"):
+        SpikingPhase(chain, replace(setting, replicas=1), target=target)

@@ -12,6 +12,7 @@ import numpy as np
 
 from salhw import Chip, Network, Target, compile
 from salhw.description.fields import FloatArray
+from salhw.diagnostics.arguments import wrong
 from salhw.substrate.capabilities import Range
 from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
 from salhw_networks.deep.network import TAU_REF, Chain, network
@@ -89,6 +90,7 @@ class SpikingPhase:
 
     Raises:
         UnsupportedNetworkError: the target cannot hold the network.
+        DescriptionError: an update is shorter than the rule's period.
     """
 
     def __init__(
@@ -99,6 +101,14 @@ class SpikingPhase:
         executable = compile(setting.description(chain), target)
         self._limits = [_limits(executable.target, f"feedback_{l}") for l in range(len(chain.weights))]
         self._instances = len(chips) if chips else setting.instances(chain)
+        self._runs = setting.replicas / self._instances
+        period = max(rule.period or 0.0 for rule in setting.method.rules())
+        if self._runs * REPLICA < period:
+            asked = f"{setting.replicas} times {REPLICA:g} ms on {self._instances} instances"
+            least = -int(-period * self._instances // REPLICA)
+            raise wrong(
+                "replicas", asked, f"at least {period:g} ms, the rule's own period", f"replicas={least} or more"
+            )
         self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
         self._rules = len(setting.method.rules())
         self.spikes, self.time = 0, 0.0
@@ -119,13 +129,12 @@ class SpikingPhase:
         the mean over all replicas, (n of layer l, n of layer l + 1) each. With a method that does not ``act`` it does
         not depend on the feedback weights."""
         gain, method = self.setting.gain, self.setting.method
-        runs = self.setting.replicas / self._instances
         before = []
         for l, weights in enumerate(feedback):
             self._session.set(_weights(l), gain * weights if method.acts else np.zeros_like(weights))
             before.append(self._session.get(_weights(l)))  # what the target holds of it
-        self._set_rates([rate / (NORMALISED * runs) for rate in eta])
-        self._run(runs * REPLICA)
+        self._set_rates([rate / (NORMALISED * self._runs) for rate in eta])
+        self._run(self._runs * REPLICA)
         moved = [(self._session.get(_weights(l)) - held).mean(axis=0) for l, held in enumerate(before)]
         scale = [rate * REPLICA / NORMALISED for rate in eta]
         if method.covariance:
