@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -102,6 +102,14 @@ class Work:
     def path(self, name: str, compute: Callable[..., Arrays]) -> Path:
         """The file that the piece ``name`` is, or will be, kept in."""
         return folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
+
+    def piece_with_checkpoint(self, name: str, share: float, compute: Callable[[Path, Progress], Arrays]) -> Arrays:
+        """A long piece, see ``piece``: ``compute`` keeps what it has so far in the file that it is given, and goes on
+        from there; the file is removed when the piece is finished."""
+        checkpoint = self.path(f"{name}-checkpoint", compute)
+        arrays = self.piece(name, share, partial(compute, checkpoint))
+        checkpoint.unlink(missing_ok=True)
+        return arrays
 
     def say(self, text: str) -> None:
         """Tell how it goes, where somebody watches a bar that takes words (``note``)."""

@@ -17,7 +17,7 @@ from salhw.registry import resolve
 from salhw_networks.deep import on_chips
 from salhw_networks.deep.data import DataName, load
 from salhw_networks.deep.extra import refuse_missing
-from salhw_networks.deep.paired import against
+from salhw_networks.deep.paired import against, as_file_name
 from salhw_networks.deep.settings import AUTHORS, METHODS, Architecture, Training, as_in_code
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
 
@@ -134,17 +134,13 @@ def experiment(
 
 
 def one(work: Work, training: Training, method: str, seed: int) -> Arrays:
-    """One run, whose checkpoint lies beside the finished pieces until it is one."""
-    name = f"{''.join(c for c in method if c.isalnum())}-{seed}"
-    checkpoint = work.path(f"{name}-checkpoint", trained)
-    compute = partial(trained, training, method, seed, work.target, checkpoint, work.say)
-    arrays = work.piece(name, 1.0, compute)
-    checkpoint.unlink(missing_ok=True)
-    return arrays
+    """One run."""
+    compute = partial(trained, training, method, seed, work.target, work.say)
+    return work.piece_with_checkpoint(f"{as_file_name(method)}-{seed}", 1.0, compute)
 
 
 def trained(
-    training: Training, method: str, seed: int, target: Target | str, checkpoint: Path, say: Callable[[str], None],
+    training: Training, method: str, seed: int, target: Target | str, say: Callable[[str], None], checkpoint: Path,
     progress: Progress,
 ) -> Arrays:  # fmt: skip
     """See ``training.train``; PyTorch is imported here."""

@@ -20,7 +20,7 @@ from salhw.plots.look import BLUE, GREEN, ORANGE, PURPLE, curve, legend_above, t
 from salhw.registry import resolve
 from salhw.substrate.support import on_chip
 from salhw_networks.deep.methods import SAL
-from salhw_networks.deep.paired import against
+from salhw_networks.deep.paired import against, as_file_name
 from salhw_networks.deep.settings import Architecture, Training
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
 
@@ -77,17 +77,14 @@ def experiment(out: Path, target: Target, scale: Scale, progress: Progress | Non
 
 
 def one(work: Work, training: Training, scale: Scale, method: str, chip: int) -> Arrays:
-    """One run, whose checkpoint lies beside the finished pieces until it is one."""
-    name = f"{''.join(c for c in method if c.isalnum())}-{chip}"
-    checkpoint = work.path(f"{name}-checkpoint", trained)
-    arrays = work.piece(name, 1.0, partial(trained, training, scale, method, chip, work.target, checkpoint, work.say))
-    checkpoint.unlink(missing_ok=True)
-    return arrays
+    """One run."""
+    compute = partial(trained, training, scale, method, chip, work.target, work.say)
+    return work.piece_with_checkpoint(f"{as_file_name(method)}-{chip}", 1.0, compute)
 
 
 def trained(
-    training: Training, scale: Scale, method: str, chip: int, target: Target | str, checkpoint: Path,
-    say: Callable[[str], None], progress: Progress,
+    training: Training, scale: Scale, method: str, chip: int, target: Target | str, say: Callable[[str], None],
+    checkpoint: Path, progress: Progress,
 ) -> Arrays:  # fmt: skip
     """See ``training.train``; PyTorch is imported here."""
     from salhw_networks.deep.training import train

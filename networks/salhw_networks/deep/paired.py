@@ -1,4 +1,4 @@
-"""Accuracies of two methods, compared seed by seed."""
+"""Runs of several methods with the same seeds: their names, and accuracies compared seed by seed."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def against(
         f"{mean:+.1f} ± {half:.1f} points (95 %), p = {p:.2g}{significant}",
         None if higher is None or p >= LEVEL else (mean > 0) == higher,
     )
+
+
+def as_file_name(method: str) -> str:
+    """The letters and digits of a method's name."""
+    return "".join(c for c in method if c.isalnum())
