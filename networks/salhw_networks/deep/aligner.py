@@ -117,7 +117,6 @@ class Aligner:
         self.updates = 0
         self.laws: dict[str, Law] = {}
         self._offsets: dict[int, Offset] = {}
-        self._lowest = self._drawn_biases()
 
     # what goes over ---------------------------------------------------------------------------------------------------
 
@@ -136,7 +135,7 @@ class Aligner:
         """Weights and biases of one group as the target gets them, before the gain."""
         layers = [self.layers[name] for name in names]
         biases = [np.zeros(x.out_features) if x.bias is None else _array(x.bias) for x in layers]
-        return Chain(tuple(_array(x.weight) for x in layers), (self._lowest[names[0]], *biases))
+        return Chain(tuple(_array(x.weight) for x in layers), (self._biases_below(names[0]), *biases))
 
     def description(self, group: int = 0) -> Network:
         """The network of one of ``groups``, for ``salhw check`` say."""
@@ -147,16 +146,16 @@ class Aligner:
         gain = auto_gain(chain) if isinstance(self.gain, str) else self.gain
         return replace(self.setting, gain=float(gain))
 
-    def _drawn_biases(self) -> dict[str, FloatArray]:
-        """Of the lowest layers: uniform within +- 1 / sqrt(size); where layers below are aligned too, their biases."""
-        random, lowest = np.random.default_rng([self.seed, 0xB1A5]), {}
-        below = None
-        for name, layer in self.layers.items():
-            drawn = random.uniform(-1.0, 1.0, layer.in_features) / np.sqrt(layer.in_features)
-            fits = below is not None and below.out_features == layer.in_features and below.bias is not None
-            lowest[name] = _array(below.bias) if fits and below is not None else drawn
-            below = layer
-        return lowest
+    def _biases_below(self, name: str) -> FloatArray:
+        """Of the neurons that a layer's input stands for: their own where the layer below is aligned too; else drawn,
+        uniform within +- 1 / sqrt(size)."""
+        names = list(self.layers)
+        place, size = names.index(name), self.layers[name].in_features
+        below = self.layers[names[place - 1]] if place else None
+        if below is not None and below.out_features == size:
+            return np.zeros(size) if below.bias is None else _array(below.bias)
+        random = np.random.default_rng([self.seed, 0xB1A5, place])
+        return np.asarray(random.uniform(-1.0, 1.0, size) / np.sqrt(size))
 
     # the phase --------------------------------------------------------------------------------------------------------
 
