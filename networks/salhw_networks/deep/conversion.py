@@ -66,8 +66,8 @@ def convert(
 
 def restore(model: Model) -> Model:
     """Take the feedback weights away from all layers of ``model``, in place: torch's own layers again, with the forward
-    weights as they are."""
-    for module in feedback_layers(model).values():
+    weights as they are. Subclasses of the layers with feedback are left alone, as by ``convert``."""
+    for module in [layer for layer in feedback_layers(model).values() if type(layer) in WITHOUT]:
         module.drop_feedback()
         del module.feedback_rule
         module.__class__ = WITHOUT[type(module)]  # type: ignore[assignment]
