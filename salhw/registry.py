@@ -33,7 +33,8 @@ class Experiment(Protocol):
     on where it was, leaves the figure and its data there, and returns JSON data: ``title``; ``rows``, each with
     ``what``, ``paper``, ``measured`` and ``agrees`` (None: not judged at this scale); ``agrees``, False if any row is;
     ``files``; ``wall_time_s``. If it has variants it takes one more argument, ``variant``, whose annotation names them:
-    ``variant: Literal["paper", "code"] = "paper"``.
+    ``variant: Literal["paper", "code"] = "paper"``. ``data`` may name data sets likewise, and the annotation of
+    ``scale`` the scales, where they are not smoke, default and paper.
     """
 
     def __call__(

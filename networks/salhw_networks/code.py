@@ -23,7 +23,9 @@ from typing import Any
 
 from salhw.registry import backend
 
-DISTRIBUTIONS = {"numpy": "numpy", "scipy": "scipy", "numba": "numba", "nest": "nest-simulator", "pyNN": "PyNN"}
+DISTRIBUTIONS = {
+    "numpy": "numpy", "scipy": "scipy", "numba": "numba", "nest": "nest-simulator", "pyNN": "PyNN", "torch": "torch",
+}  # fmt: skip
 """Imported packages whose versions change results, and where they come from."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float], None]
 Arrays = dict[str, npt.NDArray[Any]]
+SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Work:
     lock: Lock = field(default_factory=Lock)
     began: float = field(default_factory=time.perf_counter)
 
-    def digest(self, compute: Callable[[Progress], Arrays]) -> str:
+    def digest(self, compute: Callable[..., Arrays]) -> str:
         """Of the parameters, of what the target can do, and of the code of ``compute`` and of the target's backend."""
         chosen = resolve(self.target)
         made_by = _code_digest(*roots(compute, chosen.backend))
@@ -87,7 +89,7 @@ class Work:
         Raises:
             FileError: the folder cannot be written to.
         """
-        path = folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
+        path = self.path(name, compute)
         arrays = read(path) if path.exists() else None
         if arrays is None:
             arrays = compute(lambda part: self._tell(name, share * part))
@@ -96,6 +98,23 @@ class Work:
             self.reused += 1
         self._tell(name, share)
         return arrays
+
+    def path(self, name: str, compute: Callable[..., Arrays]) -> Path:
+        """The file that the piece ``name`` is, or will be, kept in."""
+        return folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
+
+    def piece_with_checkpoint(self, name: str, share: float, compute: Callable[[Path, Progress], Arrays]) -> Arrays:
+        """A long piece, see ``piece``: ``compute`` keeps what it has so far in the file that it is given, and goes on
+        from there; the file is removed when the piece is finished."""
+        checkpoint = self.path(f"{name}-checkpoint", compute)
+        arrays = self.piece(name, share, partial(compute, checkpoint))
+        checkpoint.unlink(missing_ok=True)
+        return arrays
+
+    def say(self, text: str) -> None:
+        """Tell how it goes, where somebody watches a bar that takes words (``note``)."""
+        if note := getattr(self.progress, "note", None):
+            note(text)
 
     def _tell(self, piece: str, done: float) -> None:
         with self.lock:
@@ -106,7 +125,7 @@ class Work:
                 self.progress(min(1.0, sum(self.done.values()) / self.total))
 
     def finish(
-        self, title: str, claims: list[Claim], data: Arrays, draw: Callable[[Figure], None], **more: Any
+        self, title: str, claims: list[Claim], data: Arrays, draw: Callable[[Figure], None], /, **more: Any
     ) -> dict[str, Any]:
         """Write figure, data, numbers and table beside each other; return what the command line shows."""
         from matplotlib.figure import Figure
@@ -164,6 +183,19 @@ def read(path: Path) -> Arrays | None:
             return {name: np.asarray(file[name][()]) for name in file}
     except FileError:
         return None
+
+
+def side_by_side(work: Work, jobs: Sequence[Callable[[], Arrays]]) -> list[Arrays]:
+    """The results of jobs, two at a time: they wait for other processes, or leave Python's lock to compiled code. Where
+    one fails the others end at their next word of progress."""
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        futures = [pool.submit(job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            work.stopped = True
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def parts(progress: Progress, count: int) -> list[Progress]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock, Timer
 
 from rich.console import Console
@@ -13,9 +14,24 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 PATIENCE = 2.0  # s before the bar appears
 
 
+@dataclass(frozen=True)
+class _Bar:
+    """Tells a bar the share done, and beside its label how it goes."""
+
+    update: Callable[..., None]
+    label: str
+
+    def __call__(self, share: float) -> None:
+        self.update(completed=share)
+
+    def note(self, text: str) -> None:
+        """Show ``text`` until the next one."""
+        self.update(description=f"{self.label} · {text}")
+
+
 @contextmanager
 def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[float], None] | None]:
-    """A callback for the share done (0 to 1), or None where stderr is no terminal.
+    """A callback for the share done (0 to 1), or None where stderr is no terminal; its ``note`` takes a few words.
 
     The bar appears after ``patience`` s even if nothing has called back yet (numba may be compiling), and leaves no
     trace.
@@ -37,7 +53,7 @@ def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[f
     timer.daemon = True
     timer.start()
     try:
-        yield lambda share: bar.update(task, completed=share)
+        yield _Bar(lambda **told: bar.update(task, **told), label)
     finally:
         timer.cancel()
         with lock:

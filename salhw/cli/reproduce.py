@@ -19,6 +19,8 @@ from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
 from salhw.registry import Experiment, experiments, resolve
 
+SCALES = ("smoke", "default", "paper")  # of an experiment that lists none
+SEVERAL = {"scale": "scales", "variant": "variants", "data": "data sets"}
 AGREES = {True: "yes", False: "NO", None: "not judged"}
 
 
@@ -27,9 +29,9 @@ def register(app: typer.Typer) -> None:
     app.command()(reproduce)
 
 
-def variants(experiment: Callable[..., Any]) -> tuple[str, ...]:
-    """The names that the annotation of an experiment's ``variant`` lists; none if it has no such argument."""
-    hint = get_type_hints(experiment).get("variant")
+def choices(experiment: Callable[..., Any], argument: str) -> tuple[str, ...]:
+    """The names that the annotation of an experiment's ``argument`` lists; none if it is open, or there is none."""
+    hint = get_type_hints(experiment).get(argument)
     return tuple(name for part in (hint, *get_args(hint)) for name in get_args(part) if isinstance(name, str))
 
 
@@ -38,13 +40,19 @@ def reproduce(
         str | None, typer.Argument(metavar="FIG", help="A figure, such as fig4; the list of them if left out.")
     ] = None,
     scale: Annotated[
-        Literal["smoke", "default", "paper"],
-        typer.Option(help="Seconds to see that it works; at most half an hour on two cores; all that the paper ran."),
+        Literal["smoke", "default", "medium", "paper"],
+        typer.Option(
+            help="Seconds to see that it works; at most half an hour on two cores; hours, where an experiment "
+            "has it; all that the paper ran."
+        ),
     ] = "default",
     target: Annotated[str, typer.Option("--target", "-t", help="A name that `salhw targets` lists.")] = "reference",
     variant: Annotated[
         str | None,
         typer.Option(help="Where paper and authors' code differ, or for a target; `salhw reproduce` lists them."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The data set, of experiments that have several; `salhw reproduce` lists them.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -57,7 +65,7 @@ def reproduce(
     with reported(json):
         known = experiments()
         if fig is None:
-            for option, value in (("--out", out), ("--variant", variant)):
+            for option, value in (("--out", out), ("--variant", variant), ("--data", data)):
                 if value is not None:
                     raise typer.BadParameter("needs the name of a figure", param_hint=f"'{option}'")
             _list(known, json)
@@ -66,7 +74,10 @@ def reproduce(
             supported = f"one of {', '.join(known) or 'none: no package brings any'}"
             finding = Diagnostic("SAL901", "experiment", repr(fig), supported, nearest(fig, known))
             raise DescriptionError(f"DescriptionError: no experiment {fig!r}", [finding])
-        chosen = _chosen(fig, variants(known[fig]), variant)
+        scales = choices(known[fig], "scale") or SCALES
+        _chosen(fig, "scale", scales, scale)
+        chosen = _chosen(fig, "variant", choices(known[fig], "variant"), variant)
+        chosen |= _chosen(fig, "data", choices(known[fig], "data"), data)
         folder = out or Path(f"salhw-{fig}")
         wanted = {"target": resolve(target).name, "scale": scale, **chosen}
         with (
@@ -95,23 +106,29 @@ def _others(folder: Path, fig: str, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _list(known: Mapping[str, Experiment], json: bool) -> None:
-    rows = [(name, (getdoc(run) or "").partition("\n")[0], variants(run)) for name, run in known.items()]
+    rows = [
+        (name, (getdoc(run) or "").partition("\n")[0], choices(run, "variant"), choices(run, "data"))
+        for name, run in known.items()
+    ]
     if json:
-        print_json([{"name": name, "description": text, "variants": list(names)} for name, text, names in rows])
+        print_json(
+            [{"name": name, "description": text, "variants": list(names), "data": list(data)}
+             for name, text, names, data in rows]
+        )  # fmt: skip
     else:
-        shown = [[name, text, ", ".join(names)] for name, text, names in rows]
-        print_table("", ["experiment", "description", "variants"], shown)
+        shown = [[name, text, ", ".join(names), ", ".join(data)] for name, text, names, data in rows]
+        print_table("", ["experiment", "description", "variants", "data"], shown)
 
 
-def _chosen(fig: str, known: tuple[str, ...], variant: str | None) -> dict[str, str]:
-    """The argument that picks the variant: none for the experiment's own choice."""
-    if variant is None:
+def _chosen(fig: str, argument: str, known: tuple[str, ...], name: str | None) -> dict[str, str]:
+    """The argument that picks one of the ``known`` names: none for the experiment's own choice."""
+    if name is None:
         return {}
-    if variant not in known:
-        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no variants"
-        finding = Diagnostic("SAL902", "variant", repr(variant), supported, nearest(variant, known, "leave it out"))
-        raise DescriptionError(f"DescriptionError: {fig} has no variant {variant!r}", [finding])
-    return {"variant": variant}
+    if name not in known:
+        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no {SEVERAL[argument]}"
+        finding = Diagnostic("SAL902", argument, repr(name), supported, nearest(name, known, "leave it out"))
+        raise DescriptionError(f"DescriptionError: {fig} has no {argument} {name!r}", [finding])
+    return {argument: name}
 
 
 def _print(folder: Path, result: Mapping[str, Any]) -> None:

@@ -14,8 +14,7 @@ is off but in ``trial``, the chip with all that its target declares. The baselin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ import numpy as np
 from salhw import Chip, Target, compile
 from salhw.description.fields import FloatArray
 from salhw.plots.look import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, band, curve, legend_above
-from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
 from salhw_networks.sampling import sweep
 from salhw_networks.sampling.sweep import Condition, Scale
 from salhw_networks.sampling.training import BIAS, WEIGHTS, Cases, Training, asymmetry, description
@@ -43,7 +42,6 @@ COLOURS = {"baseline": BLUE, "none": ORANGE, "KP": RED, "SAL": GREEN, "slow SAL"
 COLOURS |= {f"SAL, sensors {spread:g}": c for spread, c in zip(SENSORS, (GREEN, SKY, PURPLE), strict=True)}
 LEVEL = 0.05
 ENOUGH = 6  # runs: with fewer Wilcoxon's test cannot reach the level
-SIDE_BY_SIDE = 2  # sessions, each with its simulator in a process of its own
 
 
 @dataclass(frozen=True)
@@ -138,18 +136,6 @@ def one_rate_each(rates: Sequence[float]) -> list[list[int]]:
     return [
         [k for k, rate in enumerate(rates) if rate == one or (rate == 0.0 and not n)] for n, one in enumerate(learning)
     ]
-
-
-def side_by_side(work: Work, jobs: Sequence[Callable[[], Arrays]]) -> list[Arrays]:
-    """The results of jobs that wait for simulators in other processes, as many at a time as that is worth."""
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        futures = [pool.submit(job) for job in jobs]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            work.stopped = True
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _trained(

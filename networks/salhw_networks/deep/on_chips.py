@@ -1,0 +1,134 @@
+"""Fig 7 on chips: a net that fits one, whose feedback weights are aligned there, a chip for each seed.
+
+Training is PyTorch's, the spiking phase before each epoch the chip's. The question is whether feedback weights from a
+chip, with all that makes it differ from its description, train the net better than fixed random ones; copying them
+(``BP+FA``) is the ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salhw import Target
+from salhw.plots.look import BLUE, GREEN, ORANGE, PURPLE, curve, legend_above, tidy
+from salhw.registry import resolve
+from salhw.substrate.support import on_chip
+from salhw_networks.deep.methods import SAL
+from salhw_networks.deep.paired import against, as_file_name
+from salhw_networks.deep.settings import Architecture, Training
+from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"BP+FA": BLUE, "FA": ORANGE, "SAL": GREEN, "SAL, reference phase": PURPLE}
+DIGITS = Training(data="digits", architecture=Architecture((), (48, 24)), images=0)
+RULES = (SAL(), SAL(pairing="nearest_restricted", update="every 3000 ms"), SAL(update="spike"))
+"""What a chip itself may be able to do, the first that it can is taken."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much to run: ``chips``, with a seed each; ``epochs``, with ``updates`` before each, of ``replicas`` times 2 s
+    of the chip's biological time; ``reference`` updates without weights."""
+
+    chips: int
+    epochs: int
+    updates: int
+    replicas: int
+    reference: int
+
+
+SCALES = {
+    "smoke": Scale(chips=2, epochs=2, updates=1, replicas=6, reference=2),
+    "default": Scale(chips=10, epochs=4, updates=3, replicas=18, reference=8),
+    "paper": Scale(chips=10, epochs=20, updates=5, replicas=36, reference=15),
+}
+
+
+def suited(target: Target) -> SAL:
+    """The first of RULES that chips of this target work out themselves; the first of all, if there is none."""
+    own = [rule for rule in RULES if all(on_chip(r, target.scaled_for("feedback_0")) for r in rule.rules())]
+    return (own or list(RULES))[0]
+
+
+def experiment(out: Path, target: Target, scale: Scale, progress: Progress | None, /, **more: Any) -> dict[str, Any]:
+    """Fig 7 on chips of ``target``; ``more`` goes into the JSON file."""
+    if "execution" in target.options:  # the same process models without Lava's runtime: a quarter of the time
+        target = target.with_options(execution="in-process")
+    if "weight_exponent" in target.options:
+        target = target.with_options(weight_exponent="auto")
+    training = replace(DIGITS, epochs=scale.epochs, updates=scale.updates)
+    key = {"scale": asdict(scale), "training": asdict(training), "rule": asdict(suited(target))}
+    runs = [(method, chip) for method in COLOURS for chip in range(scale.chips)]
+    work = Work("fig7", out, target, key, len(runs), progress)
+    results = side_by_side(work, [partial(one, work, training, scale, *run) for run in runs])
+    data = {
+        name: np.stack([r[name] for r in results]).reshape(len(COLOURS), scale.chips, *results[0][name].shape)
+        for name in results[0]
+    }
+    return work.finish(f"Fig 7 on {target.name}: digits", judge(data), data, partial(draw, data=data), **more)
+
+
+def one(work: Work, training: Training, scale: Scale, method: str, chip: int) -> Arrays:
+    """One run."""
+    compute = partial(trained, training, scale, method, chip, work.target, work.say)
+    return work.piece_with_checkpoint(f"{as_file_name(method)}-{chip}", 1.0, compute)
+
+
+def trained(
+    training: Training, scale: Scale, method: str, chip: int, target: Target | str, say: Callable[[str], None],
+    checkpoint: Path, progress: Progress,
+) -> Arrays:  # fmt: skip
+    """See ``training.train``; PyTorch is imported here."""
+    from salhw_networks.deep.training import train
+
+    target = resolve(target)
+    chips = target.sample_chips(scale.chips, seed=7)[chip:][:1]
+    options = {
+        "method": suited(target), "replicas": scale.replicas, "chips": chips,
+        "reference_phase": scale.reference if method == "SAL, reference phase" else 0,
+    }  # fmt: skip
+    name = "SAL, running mean" if method.startswith("SAL") else method
+    return train(training, name, chip, target, checkpoint, progress, say, options)
+
+
+def judge(data: Arrays) -> list[Claim]:
+    """What each way gives, and whether alignment on the chip is better than fixed random weights."""
+    accuracy = dict(zip(COLOURS, data["accuracy"], strict=True))
+    epochs = data["accuracy"].shape[-1]
+    claims = [
+        Claim(
+            f"{method}: angles of the layers in degrees, and accuracy in %, after {epochs} epochs",
+            "-",
+            f"{', '.join(f'{a:.0f}' for a in data['angles'][k, :, -1].mean(axis=0))}; {found[:, -1].mean():.1f}",
+        )
+        for k, (method, found) in enumerate(accuracy.items())
+    ]
+    for method in list(COLOURS)[2:]:
+        claims.append(against(accuracy, method, "FA", epochs, "higher", higher=True))
+        claims.append(against(accuracy, "BP+FA", method, epochs, "slightly higher", higher=None))
+    return claims
+
+
+def draw(figure: Figure, data: Arrays) -> None:
+    """Accuracy, and the mean angle of the layers, by epoch."""
+    figure.set_size_inches(8.5, 3.8)
+    first, second = figure.subplots(1, 2)
+    epoch = np.arange(1, data["accuracy"].shape[-1] + 1)
+    for k, (method, colour) in enumerate(COLOURS.items()):
+        curve(first, epoch, data["accuracy"][k], colour=colour, label=method)
+        curve(second, epoch, data["angles"][k].mean(axis=-1), colour=colour)
+    for axes in (first, second):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    first.set(xlabel="epoch", ylabel="test accuracy (%)")
+    second.set(xlabel="epoch", ylabel="angle (degrees)", ylim=(0, 95))
+    tidy(first, "accuracy")
+    tidy(second, "angle, mean over the layers")
+    legend_above(figure, first, "mean and central 68 % of the chips")

@@ -1,0 +1,41 @@
+"""Runs of several methods with the same seeds: their names, and accuracies compared seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from salhw.description.fields import FloatArray
+from salhw_networks.experiment import Claim
+
+LEVEL = 0.05
+
+
+def interval(difference: FloatArray) -> tuple[float, float, float]:
+    """Mean of paired differences, half the width of its 95 % interval (Student's t), and the two-sided p-value."""
+    from scipy.stats import t, ttest_1samp
+
+    count = len(difference)
+    half = float(t.ppf(0.975, count - 1) * difference.std(ddof=1) / np.sqrt(count))
+    return float(difference.mean()), half, float(ttest_1samp(difference, 0.0).pvalue)
+
+
+def against(
+    accuracy: Mapping[str, FloatArray], first: str, second: str, epoch: int, paper: str, *, higher: bool | None
+) -> Claim:
+    """Accuracies of two methods after an epoch, paired by seed. ``higher``: the first ought to be higher, which is
+    judged where the difference is significant, either way; None: not judged."""
+    mean, half, p = interval(accuracy[first][:, epoch - 1] - accuracy[second][:, epoch - 1])
+    significant = "" if p < LEVEL else ", not significant"
+    return Claim(
+        f"accuracy after epoch {epoch}: {first} minus {second}, {len(accuracy[first])} seeds, paired",
+        paper,
+        f"{mean:+.1f} ± {half:.1f} points (95 %), p = {p:.2g}{significant}",
+        None if higher is None or p >= LEVEL else (mean > 0) == higher,
+    )
+
+
+def as_file_name(method: str) -> str:
+    """The letters and digits of a method's name."""
+    return "".join(c for c in method if c.isalnum())

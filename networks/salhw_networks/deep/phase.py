@@ -1,0 +1,189 @@
+"""A spiking phase on a target: the forward weights stand still, the feedback weights' spike pairs are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from salhw import Chip, Network, Target, compile
+from salhw.description.fields import FloatArray
+from salhw.diagnostics.arguments import wrong
+from salhw.substrate.capabilities import Range
+from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
+from salhw_networks.deep.network import TAU_REF, Chain, network
+
+REPLICA = 2000.0  # ms
+NORMALISED = 20.0  # pairs of a replica are divided by it, so that eta is the paper's (.04)
+MOST_RATE = 2.0
+MOST_SYNAPSES = 8_000_000  # of all instances of a session together; the reference takes up to 71 bytes for each
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a phase is run.
+
+    Args:
+        method: what the feedback synapses do.
+        gain: forward and feedback weights are multiplied by it on the target, and changes divided by it.
+        replicas: an update is the mean over so many times 2 s of spikes (the authors' 32 networks side by side).
+        smallest_interval: between two spikes of a neuron, in ms.
+    """
+
+    method: SpikePairs = field(default_factory=SAL)
+    gain: float = 1.0
+    replicas: int = 32
+    smallest_interval: float = TAU_REF
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the feedback weights change during an update, not at its end."""
+        return self.method.update != "run end"
+
+    def description(self, chain: Chain) -> Network:
+        """What is compiled."""
+        return network(
+            chain=chain.scaled(self.gain), rules=self.method.rules(), smallest_interval=self.smallest_interval
+        )
+
+    def instances(self, chain: Chain) -> int:
+        """Of a session, a divisor of ``replicas``: the others come one after the other."""
+        synapses = 2 * sum(w.size for w in chain.weights)
+        most = max(1, min(self.replicas, MOST_SYNAPSES // synapses))
+        return next(n for n in range(most, 0, -1) if self.replicas % n == 0)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """What an update adds to feedback weights where neither direction has a weight, per unit of eta: what the branches
+    of each synapse differ by. Proportional to the product of both neurons' rates, which are told with it: ``changes``
+    (n of layer l, n of layer l + 1) and ``rates`` of every layer, in spikes per ms."""
+
+    changes: tuple[FloatArray, ...]
+    rates: tuple[FloatArray, ...]
+
+    def at(self, rates: Sequence[FloatArray]) -> list[FloatArray]:
+        """The same at other rates. A rate above MOST_RATE times that of the reference phase counts as that: a neuron
+        that hardly spiked there has told little."""
+        both = zip(rates, self.rates, strict=True)
+        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0).clip(0.0, MOST_RATE) for now, then in both]
+        return [change * product for change, product in zip(self.changes, products(share), strict=True)]
+
+
+def products(rates: Sequence[FloatArray]) -> list[FloatArray]:
+    """The product of the rates of each feedback synapse's neurons, (n of layer l, n of layer l + 1) each."""
+    return [np.outer(low, high) for low, high in pairwise(rates)]
+
+
+class SpikingPhase:
+    """A session with ``chain`` on ``target``: each ``change`` is one update. Use it as a context manager.
+
+    Args:
+        chips: to run on, an instance each; by default as many instances as ``Setting.instances`` says.
+        offset: of a reference phase, which is taken off each change.
+
+    ``spikes`` and ``time`` (ms, one replica after the other) count what has been run.
+
+    Raises:
+        UnsupportedNetworkError: the target cannot hold the network.
+        DescriptionError: an update is shorter than the rule's period.
+    """
+
+    def __init__(
+        self, chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0,
+        chips: Sequence[Chip] | None = None, offset: Offset | None = None,
+    ) -> None:  # fmt: skip
+        self.chain, self.setting, self.offset = chain, setting, offset
+        executable = compile(setting.description(chain), target)
+        self._limits = [_limits(executable.target, f"feedback_{l}") for l in range(len(chain.weights))]
+        self._instances = len(chips) if chips else setting.instances(chain)
+        self._runs = setting.replicas / self._instances
+        period = max(rule.period or 0.0 for rule in setting.method.rules())
+        if self._runs * REPLICA < period:
+            asked = f"{setting.replicas} times {REPLICA:g} ms on {self._instances} instances"
+            least = -int(-period * self._instances // REPLICA)
+            raise wrong(
+                "replicas", asked, f"at least {period:g} ms, the rule's own period", f"replicas={least} or more"
+            )
+        self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
+        self._rules = len(setting.method.rules())
+        self.spikes, self.time = 0, 0.0
+        self.rates: list[FloatArray] = []
+        self._set_rates([0.0] * len(chain.weights))
+        self._run(setting.method.memory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def change(self, feedback: Sequence[FloatArray], eta: Sequence[float]) -> list[FloatArray]:
+        """By how much one update changes feedback weights that are ``feedback``, with the rate ``eta`` of each layer;
+        the mean over all replicas, (n of layer l, n of layer l + 1) each. With a method that does not ``act`` it does
+        not depend on the feedback weights."""
+        gain, method = self.setting.gain, self.setting.method
+        before = []
+        for l, weights in enumerate(feedback):
+            self._session.set(_weights(l), gain * weights if method.acts else np.zeros_like(weights))
+            before.append(self._session.get(_weights(l)))  # what the target holds of it
+        self._set_rates([rate / (NORMALISED * self._runs) for rate in eta])
+        self._run(self._runs * REPLICA)
+        moved = [(self._session.get(_weights(l)) - held).mean(axis=0) for l, held in enumerate(before)]
+        scale = [rate * REPLICA / NORMALISED for rate in eta]
+        if method.covariance:
+            by_chance = sum(pairs_by_chance(rule.anticausal.tau) * float(np.mean(rule.anticausal.amplitude))
+                            for rule in method.rules())  # fmt: skip
+            moved = [m - s * by_chance * p for m, s, p in zip(moved, scale, products(self.rates), strict=True)]
+        if self.offset is not None:
+            moved = [m - rate * offset for m, rate, offset in zip(moved, eta, self.offset.at(self.rates), strict=True)]
+        return [m / gain for m in moved]
+
+    def limited(self, feedback: Sequence[FloatArray]) -> list[FloatArray]:
+        """Feedback weights within the target's range."""
+        gain = self.setting.gain
+        return [np.clip(b, low / gain, high / gain) for b, (low, high) in zip(feedback, self._limits, strict=True)]
+
+    def _set_rates(self, rates: Sequence[float]) -> None:
+        """Learning rates per pair, of each layer."""
+        for l, rate in enumerate(rates):
+            for k in range(self._rules):
+                rule = "plasticity" if self._rules == 1 else f"plasticity[{k}]"
+                self._session.set(f"projections.feedback_{l}.{rule}.learning_rate", rate)
+
+    def _run(self, duration: float) -> None:
+        counts = self._session.run(duration).counts
+        self.rates = [counts[f"layer_{l}"].mean(axis=0) / duration for l in range(len(self.chain.sizes))]
+        self.spikes += int(sum(count.sum() for count in counts.values()))
+        self.time += duration * self._instances
+
+
+def _limits(target: Target, projection: str) -> tuple[float, float]:
+    """The range of a projection's weights, which may go with the network."""
+    declared = target.scaled_for(projection).projections.get("weights")
+    return (declared.min, declared.max) if isinstance(declared, Range) else (-np.inf, np.inf)
+
+
+def _weights(layer: int) -> str:
+    return f"projections.feedback_{layer}.weights"
+
+
+def measured_offset(
+    chain: Chain, setting: Setting, updates: int, *, target: Target | str, seed: int,
+    chips: Sequence[Chip] | None = None, eta: float = 1.0,
+) -> Offset:  # fmt: skip
+    """The reference phase: ``updates`` with neither forward nor feedback weights."""
+    silent = chain.scaled(0.0)
+    feedback = [np.zeros(w.T.shape) for w in chain.weights]
+    etas = [eta] * len(feedback)
+    with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips) as phase:
+        found = [(phase.change(feedback, etas), phase.rates) for _ in range(updates)]
+    changes = [np.mean([change[l] for change, _ in found], axis=0) for l in range(len(feedback))]
+    rates = [np.mean([rate[l] for _, rate in found], axis=0) for l in range(len(chain.sizes))]
+    return Offset(tuple(setting.gain * change / eta for change in changes), tuple(rates))
