@@ -40,7 +40,7 @@ def as_words(seconds: float) -> str:
     for size, unit, most in ((1.0, "s", 100.0), (60.0, "min", 100.0), (3600.0, "h", 48.0)):
         if seconds < most * size:
             return f"{seconds / size:.2g} {unit}"
-    return f"{seconds / 86_400.0:,.2g} days"
+    return f"{float(f'{seconds / 86_400.0:.2g}'):,.0f} days"
 
 
 def estimated(executable: Executable, duration: float, **opening: Any) -> Estimate:

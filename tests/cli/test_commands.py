@@ -265,7 +265,7 @@ def processor_time(pid: int) -> float:
 
 @pytest.mark.parametrize("compiled", [True, False], ids=["running", "compiling"])
 def test_ctrl_c_ends_with_one_line(compiled: bool, tmp_path: Path) -> None:
-    """In the simulation, and in numba's compiler (its cache being empty)."""
+    """In the simulation, of which an estimate was told before, and in numba's compiler (its cache being empty)."""
     if compiled:
         assert invoke("run", "sampling", "--duration", "1000").exit_code == 0
     process = subprocess.Popen(
@@ -284,7 +284,9 @@ def test_ctrl_c_ends_with_one_line(compiled: bool, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.strip() == "Interrupted; nothing more is written."
+    *before, last = err.splitlines()
+    assert last == "Interrupted; nothing more is written."
+    assert [line.partition(" will take about ")[0] for line in before] == ["sampling on reference"] * compiled
 
 
 def test_a_bar_appears_on_a_terminal_after_two_seconds_and_vanishes() -> None:

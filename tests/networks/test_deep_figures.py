@@ -267,7 +267,8 @@ def test_wrong_choices_and_missing_packages_are_one_error(tmp_path: Path, monkey
     assert missing.exit_code == 2 or missing.exit_code == 1
     assert "SAL903 packages = torch" in missing.output
     assert 'pip install "salhw[deep]"' in missing.output
-    assert json.loads(invoke("--json").stdout)[3]["data"] == list(data.DATA)
+    listed = {entry["name"]: entry for entry in json.loads(invoke("--json").stdout)}
+    assert listed["fig7"]["data"] == list(data.DATA)
 
 
 def test_the_document_s_code_runs_and_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

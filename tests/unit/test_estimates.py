@@ -88,7 +88,13 @@ def test_what_cannot_run_takes_no_time_and_its_error_is_told_in_its_place() -> N
 
 
 def test_times_are_said_as_a_person_says_them() -> None:
-    assert [as_words(s) for s in (12.3, 240.0, 20_000.0, 1e6)] == ["12 s", "4 min", "5.6 h", "12 days"]
+    assert [as_words(s) for s in (12.3, 240.0, 20_000.0, 1e6, 3e8)] == [
+        "12 s",
+        "4 min",
+        "5.6 h",
+        "12 days",
+        "3,500 days",
+    ]
     assert str(Estimate(60.0)) == "about 60 s (between 30 s and 2 min)"
 
 
