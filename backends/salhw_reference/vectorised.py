@@ -24,7 +24,7 @@ from salhw_reference.parts import begin, change_of_psp, count_states, expire, ke
 from salhw_reference.program import ARRIVES, ENDS, FREES
 from salhw_reference.row_learning import begin_learning, end_learning, is_due, learn_in_rows, update_weights
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
-from salhw_reference.team import go_on, join, last_to_meet, share_of
+from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import integrate, reset, sample
 from salhw_reference.vectors import CLOSED, vectors_of
 
@@ -227,7 +227,8 @@ def sample_membranes(net, state, vectors, drive, rows, origin, t):
 
 @inlined
 def prepare(net, state, vectors, drive, out, until):
-    """What precedes the first step of a run."""
+    """What precedes the first step of a call."""
+    begin_work(vectors.team)
     begin(net, state)
     set_base(net, state, vectors, drive)
     if state.now[0].stale:
@@ -237,9 +238,9 @@ def prepare(net, state, vectors, drive, out, until):
 
 @inlined
 def set_going(net, state, vectors, out, until):
-    """Whether there is a next step now, and room for its spikes."""
+    """Whether there is a next step now, room for its spikes, and a team for it."""
     room = state.now[0].used + len(net.kind) <= out.shape[1]
-    vectors.progress[0].going = np.int64(room and state.now[0].time < until)
+    vectors.progress[0].going = np.int64(room and state.now[0].time < until and holds_together(vectors.team))
 
 
 @inlined
@@ -308,8 +309,8 @@ def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
 
 @compiled
 def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last, until):
-    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out. With a
-    team, each of its threads calls it, for one instance."""
+    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out or the
+    team gives up. With a team, each of its threads calls it, for one instance."""
     for b in range(first, last):
         state, vectors = instance(batch, b), vectors_of(all_vectors, b)
         team = vectors.team
