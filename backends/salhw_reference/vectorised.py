@@ -98,9 +98,9 @@ def decide(net, state, vectors, drive, low, high):
     if net.integrating[0]:
         integrate_membranes(net, state, vectors, drive, low, high)
     end = low
-    for word in range(low // 8, (high + 7) // 8):
+    for word in range(np.uint64(low // 8), np.uint64((high + 7) // 8)):
         if vectors.hits[word] != 0:
-            for n in range(8 * word, min(8 * word + 8, high)):
+            for n in range(8 * np.int64(word), min(8 * np.int64(word) + 8, high)):
                 if vectors.hit[n]:
                     leaky = net.kind[n] == INTEGRATE
                     if leaky or (vectors.gate[n] == 0.0 and spikes_now(net, vectors, n)):
@@ -112,8 +112,8 @@ def decide(net, state, vectors, drive, low, high):
 @inlined
 def joined_spikes(net, state, vectors):
     """Move the spikes that the threads have found together; how many there are."""
-    count = 0
-    for rank in range(len(vectors.found)):
+    count = vectors.found[0]  # where they are already
+    for rank in range(1, len(vectors.found)):
         low, _ = share_of(len(net.kind), rank, vectors.team)
         for k in range(low, low + vectors.found[rank]):
             state.spikes[count] = state.spikes[k]
