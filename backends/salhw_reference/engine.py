@@ -23,7 +23,7 @@ from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
 from salhw.substrate.chip import Chip
-from salhw_reference import event_driven, learning, row_learning, tabulated, time_driven, vectorised
+from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
 from salhw_reference.drive import drives
@@ -43,10 +43,7 @@ from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
 from salhw_reference.team import team_size
-from salhw_reference.vectors import for_teams, vectors_at_rest, with_rates
-
-STRETCH = 1_000_000  # neuron-steps of a run's first call of the algorithm
-LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
+from salhw_reference.vectors import of_team, vectors_at_rest, with_rates
 
 
 def threads() -> int:
@@ -86,7 +83,9 @@ class ReferenceEngine:
         self._workers = 0
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
         self._taught: dict[int, tuple[FloatArray, FloatArray]] = {}  # by rule: learning rates in columns and in rows
-        self._start = self._stretch = self.step = 0
+        self._pace = pace.Pace()
+        self._teams: dict[int, dict[str, IntArray]] = {}  # by size
+        self._start = self.step = 0
         for address in addresses(net, executable.target).values():
             if address.field != "amplitude":  # these are written with the learning rates
                 value = initial(net, address.path, self._batch)
@@ -202,68 +201,90 @@ class ReferenceEngine:
             self._random = with_rates(self._random, [self._taught[r] for r in range(len(self.arrays.rule))])
             if len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END):
                 self._own_weights()
-        self._stretch = max(1, STRETCH // (len(self.arrays.kind) * self._batch))
+        self._pace = pace.begin(self._pace, len(self.arrays.kind) * self._batch)
         self._tape = Tape.of(self.arrays, self._batch, self.step, stop)
         self.state.spiked[:] = 0
         self.state.states[:] = 0
         self._counted = self._counters()
 
     def advance(self, until: int) -> int:
-        """See Engine. Where the algorithm returns changes no result."""
-        until = min(until, self.step + self._stretch, self._drives.change(self.step, until))
-        began = time.perf_counter()
+        """See Engine. Where the algorithm returns, and how many threads run it, changes no result."""
         arrays, state, tape, drive = self.arrays, self.state, self._tape, self._drives.at(self.step)
-        team = team_size(len(arrays.kind), threads() // self._batch) if self._vectorised else 1
+        size = team_size(len(arrays.kind), threads() // self._batch) if self._vectorised else 1
+        team, stretch = pace.next_call(self._pace, size)
+        until = min(until, self.step + stretch, self._drives.change(self.step, until))
         if self._vectorised:
-            self._random = for_teams(self._random, arrays, team)
+            self._random = self._random._replace(**self._of_team(team))
 
         def work(first: int, last: int) -> None:
             line = line_of(*self._line)
             samples = tape.spikes, tape.membrane, tape.origin
             self._algorithm(arrays, state, self._random, drive, line, *samples, first, last, until)
 
-        while np.any(state.now["time"] != until):
-            self._spread(self._algorithm, work, team)
+        self._compile(self._algorithm, work)
+        began = time.perf_counter()
+        self._spread(work, team)
+        tape.take(state.now["used"][:, 0])
+        while np.any(state.now["time"] != until):  # where room ran out, or the team gave up
+            if self._vectorised:
+                self._random = self._random._replace(**self._of_team(1))
+            self._spread(work)
             tape.take(state.now["used"][:, 0])
-        pace = (until - self.step) * LONGEST / max(time.perf_counter() - began, 1e-6)
-        self._stretch = max(1, int(min(max(pace, 0.1 * self._stretch), 2.0 * self._stretch)))
+        seconds = max(time.perf_counter() - began, 1e-6)
+        self._pace = pace.after(self._pace, team, until - self.step, seconds)
         self.step, self._counted = until, self._counters()
         return tape.length
+
+    def _of_team(self, size: int) -> dict[str, IntArray]:
+        """What a team of so many threads needs, worked out once."""
+        if size not in self._teams:
+            self._teams[size] = of_team(self.arrays, self._batch, size)
+        return self._teams[size]
 
     def _counters(self) -> tuple[IntArray, IntArray]:
         return self.state.spiked.copy(), self.state.states.copy()
 
     def finish(self) -> None:
         """See Engine."""
-        if self._at_run_end and self._vectorised:
-            self._own_weights()
-            end = row_learning.run_end
-            self._spread(end, lambda first, last: end(self.arrays, self.state, self._random, first, last))
-        elif self._at_run_end:
-            self._spread(learning.run_end, lambda first, last: learning.run_end(self.arrays, self.state, first, last))
-
-    def _spread(self, algorithm: Any, work: Callable[[int, int], None], team: int = 1) -> None:
-        """Share the instances out over threads, or each of them over a ``team``; all is computed the same whoever does
-        it.
-
-        The call that compiles ``algorithm`` is never made by the main thread: a Ctrl-C is lost in the compiler.
-        """
-        workers = min(threads(), self._batch * team)
-        if workers == 1 and getattr(algorithm, "overloads", True):
-            work(0, self._batch)
+        if not self._at_run_end:
             return
+        end: Any = learning.run_end
+        rest: tuple[Any, ...] = (self.arrays, self.state)
+        if self._vectorised:
+            self._own_weights()
+            end, rest = row_learning.run_end, (self.arrays, self.state, self._random)
+
+        def work(first: int, last: int) -> None:
+            end(*rest, first, last)
+
+        self._compile(end, work)
+        self._spread(work)
+
+    def _compile(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
+        """Compile what ``work`` calls before it is shared out and timed; never in the main thread, whose Ctrl-C would
+        be lost in the compiler."""
+        if not getattr(algorithm, "overloads", True):
+            self._threads(1).submit(work, 0, 0).result()
+
+    def _spread(self, work: Callable[[int, int], None], team: int = 1) -> None:
+        """Share the instances out over threads, or each of them over a ``team``; all is computed the same whoever does
+        it."""
+        workers = min(threads(), self._batch * team)
+        if workers == 1:
+            work(0, self._batch)
+        elif team > 1:
+            shares = [b for b in range(self._batch) for _ in range(team)]
+            list(self._threads(workers).map(work, shares, [b + 1 for b in shares]))
+        else:  # more shares than threads, because instances differ in cost
+            edges = np.linspace(0, self._batch, min(self._batch, 4 * workers) + 1).astype(int)
+            list(self._threads(workers).map(work, edges[:-1].tolist(), edges[1:].tolist()))
+
+    def _threads(self, workers: int) -> ThreadPoolExecutor:
+        """At least so many threads."""
         if self._pool is None or self._workers < workers:
             self._close_pool()
             self._pool, self._workers = ThreadPoolExecutor(workers, thread_name_prefix="salhw"), workers
-        if team > 1:
-            if not getattr(algorithm, "overloads", True):  # one compiles, and the others would wait for it: not yet
-                list(self._pool.map(work, [0], [0]))
-            shares = [b for b in range(self._batch) for _ in range(team)]
-            list(self._pool.map(work, shares, [b + 1 for b in shares]))
-            return
-        # More shares than threads, because instances differ in cost.
-        edges = np.linspace(0, self._batch, min(self._batch, 4 * workers) + 1).astype(int)
-        list(self._pool.map(work, edges[:-1].tolist(), edges[1:].tolist()))
+        return self._pool
 
     def recorded(self) -> Recorded:
         """See Engine."""

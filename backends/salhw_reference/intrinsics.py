@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-HAS_YIELD = sys.platform != "win32"  # sched_yield of the C library
+HAS_YIELD = sys.platform != "win32"  # sched_yield and usleep of the C library
 INT32 = ir.IntType(32)
 
 
@@ -34,6 +34,10 @@ def look(array, index):
 
 def leave_processor():
     """Let another thread run, if one waits for this processor."""
+
+
+def sleep(microseconds):
+    """Leave the processor for about so long."""
 
 
 def _address(context, builder, signature, arguments):
@@ -71,14 +75,24 @@ def _look(typing, array, index):
     return types.int64(array, types.int64), generate
 
 
+def _call(context, builder, name, *arguments):
+    """Call a function of the C library on 32-bit numbers; what it returns is not looked at."""
+    function = ir.FunctionType(INT32, [INT32] * len(arguments))
+    builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
+    return context.get_dummy_value()
+
+
 @intrinsic
 def _leave_processor(typing):
-    def generate(context, builder, signature, arguments):
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(INT32, []), "sched_yield")
-        builder.call(function, [])
-        return context.get_dummy_value()
+    return types.void(), lambda context, builder, signature, arguments: _call(context, builder, "sched_yield")
 
-    return types.void(), generate
+
+@intrinsic
+def _sleep(typing, microseconds):
+    def generate(context, builder, signature, arguments):
+        return _call(context, builder, "usleep", builder.trunc(arguments[0], INT32))
+
+    return types.void(types.int64), generate
 
 
 @overload(prefetch)
@@ -99,3 +113,8 @@ def _compile_look(array, index):
 @overload(leave_processor)
 def _compile_leave_processor():
     return (lambda: _leave_processor()) if HAS_YIELD else (lambda: None)
+
+
+@overload(sleep)
+def _compile_sleep(microseconds):
+    return (lambda microseconds: _sleep(microseconds)) if HAS_YIELD else (lambda microseconds: None)

@@ -9,18 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from salhw.description.fields import IntArray
-from salhw_reference.intrinsics import HAS_YIELD, fetch_add, leave_processor, look
+from salhw_reference.intrinsics import HAS_YIELD, fetch_add, leave_processor, look, sleep
 from salhw_reference.jit import inlined
 
-SIZE, JOINED, ARRIVED, TURN = 0, 8, 16, 24  # where a team's numbers lie: each in a cache line of its own
+SIZE, JOINED, ARRIVED, TURN, NAPS = 0, 8, 16, 24, 32  # where a team's numbers lie: each in a cache line of its own
 LINE = 64  # neurons: shares begin at whole multiples, so that no two threads write to one cache line
-PATIENCE = 500  # looks at a number before the processor is left to others
+PATIENCE = 500  # looks at a number before each further one leaves the processor to who waits for it
+EXHAUSTED = 700  # looks before it is left to anybody for ``NAP``
+NAP = 50  # us
+MOST_NAPS = 5  # in one call: cores are busy with other work, and a thread alone gets on faster
 FEWEST = 1024  # neurons of a share, below which meetings cost more than they save
 
 
 def team(size: int) -> IntArray:
     """What a team of threads meets by."""
-    made = np.zeros(32, np.int64)
+    made = np.zeros(40, np.int64)
     made[SIZE] = size
     return made
 
@@ -61,7 +64,10 @@ def last_to_meet(team):
     looks = 0
     while look(team, TURN) == turn:
         looks += 1
-        if looks > PATIENCE:
+        if looks > EXHAUSTED:
+            sleep(NAP)
+            fetch_add(team, NAPS, 1)
+        elif looks > PATIENCE:
             leave_processor()
     return False
 
@@ -72,3 +78,15 @@ def go_on(team):
     if team[SIZE] > 1:
         fetch_add(team, ARRIVED, -team[SIZE])
         fetch_add(team, TURN, 1)
+
+
+@inlined
+def begin_work(team):
+    """What the last to meet does before the first step of a call."""
+    team[NAPS] = 0
+
+
+@inlined
+def holds_together(team):
+    """Whether the team goes on: not where its threads waited for each other for long."""
+    return look(team, NAPS) < MOST_NAPS

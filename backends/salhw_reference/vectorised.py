@@ -24,7 +24,7 @@ from salhw_reference.parts import begin, change_of_psp, count_states, expire, ke
 from salhw_reference.program import ARRIVES, ENDS, FREES
 from salhw_reference.row_learning import begin_learning, end_learning, is_due, learn_in_rows, update_weights
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
-from salhw_reference.team import go_on, join, last_to_meet, share_of
+from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import integrate, reset, sample
 from salhw_reference.vectors import CLOSED, vectors_of
 
@@ -98,9 +98,9 @@ def decide(net, state, vectors, drive, low, high):
     if net.integrating[0]:
         integrate_membranes(net, state, vectors, drive, low, high)
     end = low
-    for word in range(low // 8, (high + 7) // 8):
+    for word in range(np.uint64(low // 8), np.uint64((high + 7) // 8)):
         if vectors.hits[word] != 0:
-            for n in range(8 * word, min(8 * word + 8, high)):
+            for n in range(8 * np.int64(word), min(8 * np.int64(word) + 8, high)):
                 if vectors.hit[n]:
                     leaky = net.kind[n] == INTEGRATE
                     if leaky or (vectors.gate[n] == 0.0 and spikes_now(net, vectors, n)):
@@ -112,8 +112,8 @@ def decide(net, state, vectors, drive, low, high):
 @inlined
 def joined_spikes(net, state, vectors):
     """Move the spikes that the threads have found together; how many there are."""
-    count = 0
-    for rank in range(len(vectors.found)):
+    count = vectors.found[0]  # where they are already
+    for rank in range(1, len(vectors.found)):
         low, _ = share_of(len(net.kind), rank, vectors.team)
         for k in range(low, low + vectors.found[rank]):
             state.spikes[count] = state.spikes[k]
@@ -227,7 +227,8 @@ def sample_membranes(net, state, vectors, drive, rows, origin, t):
 
 @inlined
 def prepare(net, state, vectors, drive, out, until):
-    """What precedes the first step of a run."""
+    """What precedes the first step of a call."""
+    begin_work(vectors.team)
     begin(net, state)
     set_base(net, state, vectors, drive)
     if state.now[0].stale:
@@ -237,9 +238,9 @@ def prepare(net, state, vectors, drive, out, until):
 
 @inlined
 def set_going(net, state, vectors, out, until):
-    """Whether there is a next step now, and room for its spikes."""
+    """Whether there is a next step now, room for its spikes, and a team for it."""
     room = state.now[0].used + len(net.kind) <= out.shape[1]
-    vectors.progress[0].going = np.int64(room and state.now[0].time < until)
+    vectors.progress[0].going = np.int64(room and state.now[0].time < until and holds_together(vectors.team))
 
 
 @inlined
@@ -308,8 +309,8 @@ def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
 
 @compiled
 def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last, until):
-    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out. With a
-    team, each of its threads calls it, for one instance."""
+    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out or the
+    team gives up. With a team, each of its threads calls it, for one instance."""
     for b in range(first, last):
         state, vectors = instance(batch, b), vectors_of(all_vectors, b)
         team = vectors.team

@@ -84,12 +84,10 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         varied=np.full((batch, 1), varied, np.int64),
         changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
-        found=np.zeros((batch, 1), np.int64),
-        team=np.array([team(1)] * batch),
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0)] * len(net.rule), RATE),
         dense=np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64),
-        cut=row_cuts(net, 1),
+        **of_team(net, batch, 1),
     )
 
 
@@ -107,13 +105,13 @@ def with_rates(vectors: Vectors, rates: Sequence[tuple[FloatArray, FloatArray]])
     return vectors._replace(rate=rate, rated=records(rated, RATE))
 
 
-def for_teams(vectors: Vectors, net: NetworkArrays, size: int) -> Vectors:
-    """The same, each network moved by a team of ``size`` threads."""
-    if len(vectors.cut) == size + 1:
-        return vectors
-    batch = len(vectors.team)
-    found = np.zeros((batch, size), np.int64)
-    return vectors._replace(found=found, team=np.array([team(size)] * batch), cut=row_cuts(net, size))
+def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, IntArray]:
+    """The fields that depend on the size of the team that moves each network."""
+    return {
+        "found": np.zeros((instances, size), np.int64),
+        "team": np.array([team(size)] * instances),
+        "cut": row_cuts(net, size),
+    }
 
 
 def row_cuts(net: NetworkArrays, shares: int) -> IntArray:

@@ -125,11 +125,11 @@ def test_a_recording_that_outgrows_the_machine(target: salhw.Target, monkeypatch
     from there. On the reference it is bit for bit what a run of that length records."""
     import salhw_brainscales2.engine
     import salhw_nest.engine
-    import salhw_reference.engine
+    import salhw_reference.pace
 
     monkeypatch.setattr(module, "GLANCE", 0.0)
-    monkeypatch.setattr(salhw_reference.engine, "STRETCH", 100)
-    monkeypatch.setattr(salhw_reference.engine, "LONGEST", 0.0)
+    monkeypatch.setattr(salhw_reference.pace, "STRETCH", 100)
+    monkeypatch.setattr(salhw_reference.pace, "LONGEST", 0.0)
     monkeypatch.setattr(salhw_nest.engine, "STRETCH", 1000)
     monkeypatch.setattr(salhw_brainscales2.engine, "AHEAD", 100)
     net = network(probes=[Spikes("a"), Weights("p", every=50.0)])
@@ -164,11 +164,11 @@ def test_a_recording_that_outgrows_the_machine(target: salhw.Target, monkeypatch
 def test_the_command_keeps_what_was_recorded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
-    import salhw_reference.engine
+    import salhw_reference.pace
     from salhw.cli import app
 
     monkeypatch.setattr(module, "GLANCE", 0.0)
-    monkeypatch.setattr(salhw_reference.engine, "STRETCH", 100)
+    monkeypatch.setattr(salhw_reference.pace, "STRETCH", 100)
     looks = iter([100 * GB] * 6)
     monkeypatch.setattr(machine, "available", lambda: next(looks, 0))
     file, out = network(probes=[Spikes("a")]).save(tmp_path / "n.json"), tmp_path / "r.h5"

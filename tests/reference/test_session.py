@@ -210,7 +210,7 @@ def test_refusals() -> None:
 
 
 def test_progress_changes_nothing_and_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from salhw_reference import engine as module
+    from salhw_reference import pace as module
 
     with session(NET, "event-driven", seed=1) as s:
         quiet = everything(s.run(500.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from salhw import (
     SpikeTimes,
     WakeSleep,
 )
-from salhw_reference import team
+from salhw_reference import pace, team
 from salhw_reference.jit import compiled
 
 SIZE = 200
@@ -72,6 +73,20 @@ def outcome(net: Network, durations: tuple[float, ...], **options):  # type: ign
     return *spikes, np.concatenate([r.membrane["a"].values for r in runs], axis=1), weights
 
 
+def calls_of_threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many threads make each call from now on."""
+    sizes: list[int] = []
+
+    def noted(held: pace.Pace, size: int) -> tuple[int, int]:
+        threads, steps = next_call(held, size)
+        sizes.append(threads)
+        return threads, steps
+
+    next_call = pace.next_call
+    monkeypatch.setattr(pace, "next_call", noted)
+    return sizes
+
+
 CASES = {
     "on the spike": {"update": "spike"},
     "nearest on the spike": {"update": "spike", "pairing": "nearest_restricted"},
@@ -90,14 +105,60 @@ def test_threads_and_division_into_runs_change_no_bit(case: str, monkeypatch: py
     assert len(alone[0]) > 300
     assert np.abs(alone[-1] - net.projections[0].weights.weight).max() > 0.01  # type: ignore[attr-defined]
     monkeypatch.setattr(team, "FEWEST", 64)
+    monkeypatch.setattr(pace, "STRETCH", 2 * SIZE)  # so that calls are short, and come from one thread and a team
+    monkeypatch.setattr(pace, "SHARE", 1e9)
+    sizes = calls_of_threads(monkeypatch)
     for threads in (2, 3):
         monkeypatch.setenv("SALHW_THREADS", str(threads))
         assert team.team_size(2 * SIZE, threads) == threads
         for one, other in zip(alone, outcome(net, (60.0, 40.0)), strict=True):
             np.testing.assert_array_equal(one, other)
+        assert {1, threads} <= set(sizes)
     if case != "at the end":
         for one, other in zip(alone, outcome(net, (27.0, 40.0, 33.0)), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def time_of(seconds: float, step: dict[int, float], size: int = 2) -> tuple[dict[int, float], pace.Pace]:
+    """So many seconds of work, in calls whose steps take as long as ``step`` says by the number of threads; how much
+    of the work each number of threads did."""
+    held, work, passed = pace.begin(pace.Pace(), 10_000), {1: 0.0, size: 0.0}, 0.0
+    while passed < seconds:
+        threads, steps = pace.next_call(held, size)
+        held = pace.after(held, threads, steps, steps * step[threads])
+        work[threads] += steps
+        passed += steps * step[threads]
+    return {threads: steps / sum(work.values()) for threads, steps in work.items()}, held
+
+
+def test_a_team_moves_a_network_where_it_is_faster() -> None:
+    shares, _ = time_of(5.0, {1: 20e-6, 2: 12e-6})
+    assert shares[2] > 0.95
+
+
+@pytest.mark.parametrize("slower", [1.01, 2.0, 14.0, 100.0])
+def test_teams_that_lose_cost_no_more_than_their_share(slower: float) -> None:
+    single = 20e-6
+    shares, _ = time_of(20.0, {1: single, 2: slower * single})
+    lost = shares[2] * (slower - 1.0)
+    trial = pace.STRETCH / 10_000 * (slower - 1.0) * single / 20.0
+    assert 0.0 < lost <= pace.SHARE + pace.CREDIT / 20.0 + trial
+
+
+def test_a_team_gives_up_soon_after_cores_become_busy_and_comes_back() -> None:
+    _, quiet = time_of(5.0, {1: 20e-6, 2: 12e-6})
+    busy, extra, threads = quiet, 0.0, 2
+    while threads == 2 or busy.credit >= 0.0:
+        threads, steps = pace.next_call(busy, 2)
+        busy = pace.after(busy, threads, steps, steps * {1: 20e-6, 2: 14 * 20e-6}[threads])
+        extra += steps * 13 * 20e-6 * (threads == 2)
+    assert extra < 0.3  # a call of 10 ms and the share of credit, 14 times as slow
+    seconds, again = 0.0, busy
+    while again.credit < pace.CREDIT:
+        threads, steps = pace.next_call(again, 2)
+        again = pace.after(again, threads, steps, steps * {1: 20e-6, 2: 12e-6}[threads])
+        seconds += steps * {1: 20e-6, 2: 12e-6}[threads]
+    assert seconds < 2.0 * extra / pace.SHARE
 
 
 def test_a_thread_waits_for_all_of_its_team() -> None:
@@ -118,6 +179,26 @@ def test_a_thread_waits_for_all_of_its_team() -> None:
     for thread in threads:
         thread.join()
     assert total[0] == 300
+
+
+def test_a_team_gives_up_where_one_of_it_does_not_come() -> None:
+    @compiled
+    def meet(meeting, goes_on):  # type: ignore[no-untyped-def]
+        if team.last_to_meet(meeting):
+            goes_on[0] = team.holds_together(meeting)
+            team.go_on(meeting)
+
+    meeting, goes_on = team.team(2), np.ones(1, np.bool_)
+    meet(team.team(1), goes_on)
+    assert goes_on[0]
+    waiting = threading.Thread(target=meet, args=(meeting, goes_on))
+    waiting.start()
+    late = time.monotonic() + 20.0
+    while meeting[team.NAPS] < team.MOST_NAPS and time.monotonic() < late:
+        time.sleep(0.001)
+    meet(meeting, goes_on)
+    waiting.join()
+    assert not goes_on[0]
 
 
 @pytest.mark.parametrize("update", ["spike", "every 30 ms", "run end"])
