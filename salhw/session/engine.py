@@ -75,7 +75,7 @@ def initial(net: Network, path: str, instances: int) -> FloatArray:
     into: all instances share it."""
     value, owner = described_at(net, path), path.split(".")[1]
     per_synapse = path.startswith("projections.")
-    if value.ndim and not any(value.strides):  # one number for all, which is held once
+    if value.ndim and value.size and not any(value.strides):  # one number for all, which is held once
         size = count(net.projection(owner).weights, *net.ends(owner)) if per_synapse else value.size
         return np.broadcast_to(value[(0,) * value.ndim], (instances, size))
     value = value.ravel()
