@@ -28,6 +28,8 @@ from salhw_nest.process import STRETCH, Process
 from salhw_nest.stimuli import nest_stimuli
 from salhw_nest.weights import History, NestWeights
 
+FEW = 100  # spikes that are not worth forgetting
+
 
 class NestEngine:
     """See salhw.session.engine.Engine. Weights are NEST's, with the pairs that it has not added yet."""
@@ -46,6 +48,8 @@ class NestEngine:
         cells = sum(c.size for c in self._circuit.plan.cells) * self._circuit.plan.per_step
         self._stretch = max(1, STRETCH // cells)
         self._before = {p.name: [Raster.joined([])] for p in net.populations}
+        self._spiked = dict.fromkeys(self._before, 0)  # how often, since the session was opened
+        self._memory, self._kept = self._depended_on(), 0
         self._start = self.step = 0
         self.process = Process(executable, self._circuit.plan, ids, seed)
         self.call = self.process.call
@@ -105,6 +109,10 @@ class NestEngine:
             self.call("write_cells", {post: {"V_m": potential}})
 
     def _history(self) -> History:
+        self._forget()
+        return self._joined()
+
+    def _joined(self) -> History:
         plan = self._circuit.plan
         sizes = {p.name: p.size for p in self._net.populations}
         joined = {name: Raster.joined(rasters) for name, rasters in self._before.items()}
@@ -114,6 +122,29 @@ class NestEngine:
             {name: plan.stamp(r.step) for name, r in joined.items()},
             {name: r.instance * sizes[name] + r.neuron for name, r in joined.items()},
         )
+
+    def _forget(self) -> None:
+        """Drop spikes that nothing depends on any more, once there are twice as many as were left the last time."""
+        count = sum(len(r.step) for rasters in self._before.values() for r in rasters)
+        if count <= 2 * self._kept + FEW:
+            return
+        history = self._joined()
+        needed = {name: raster.step >= self.step - self._memory for name, (raster,) in self._before.items()}
+        for w in self._weights.values():
+            for name, chosen in w.waits_for(history):
+                needed[name] |= chosen
+        self._before = {name: [raster.chosen(needed[name])] for name, (raster,) in self._before.items()}
+        self._kept = sum(int(np.sum(chosen)) for chosen in needed.values())
+
+    def _depended_on(self) -> int:
+        """For how many steps everything may depend on a spike. Plastic synapses wait longer for some."""
+        net, plan = self._net, self._circuit.plan
+        reach = [in_steps(p.neuron.refractory_period or 0.0, net.dt) or 0 for p in net.populations]
+        for w in self._circuit.wiring.values():
+            decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
+            reach.append(ceil(w.reach / plan.per_step + max(w.length / plan.per_step, decay)))
+        reach += [ceil(w.memory / plan.per_step) for w in self._weights.values()]
+        return max(reach, default=0)
 
     # running ------------------------------------------------------------------------------------------------------
 
@@ -156,6 +187,7 @@ class NestEngine:
             rasters[name] = Raster.joined([Raster(spikes["cell"] // size, spikes["cell"] % size, step)])
             self._rasters[name].append(rasters[name])
             self._before[name].append(rasters[name])
+            self._spiked[name] += len(step)
         for name, values in results["membranes"].items():
             self._sampled[name].append(values | {"last": until - 1})
         return rasters
@@ -184,25 +216,11 @@ class NestEngine:
         for name, rules in self._hosted.items():
             self._learn(name, rules.due_at_run_end())
         for name, w in self._weights.items():
-            if w.may_leave(self._before) and w.left(weights := w.read(self.call, self._history())):
+            if w.may_leave(self._spiked) and w.left(weights := w.read(self.call, self._history())):
                 supported = f"weights without bounds of up to {number(w.room)} in size"
                 asked, fix = number(float(np.abs(weights).max())), "a lower learning rate, or bounds"
                 raise session_error("SAL403", f"projections.{name}.weights", asked, supported, fix)
         self._forget()
-
-    def _forget(self) -> None:
-        """Drop spikes that nothing depends on any more. Plastic synapses may wait to pair with old ones."""
-        net, plan = self._net, self._circuit.plan
-        plastic = [w.projection for w in self._circuit.wiring.values() if w.plastic]
-        for p in net.populations:
-            if any(p.name in (q.pre, q.post) for q in plastic):
-                continue
-            reach = [in_steps(p.neuron.refractory_period or 0.0, net.dt) or 0]
-            for w in self._circuit.wiring.values():
-                decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
-                reach.append(ceil(w.reach / plan.per_step + max(w.length / plan.per_step, decay)))
-            raster = Raster.joined(self._before[p.name])
-            self._before[p.name] = [raster.since(self.step - max(reach))]
 
     def recorded(self) -> Recorded:
         """See Engine."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import exp
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.jit import cached
@@ -35,6 +36,20 @@ class PendingTrains:
     def counted(self, chosen: IntArray) -> IntArray:
         """How many of each cell's spikes are ``chosen`` (a truth value per spike)."""
         return np.diff(np.concatenate([[0], np.cumsum(chosen)])[self.first])
+
+
+def within(cell: IntArray, stamp: IntArray, of: IntArray, begin: IntArray, end: IntArray) -> npt.NDArray[np.bool_]:
+    """Which spikes (``cell`` and ``stamp`` per spike) lie in one of many intervals: of the cell ``of``, from ``begin``
+    to ``end``."""
+    span = int(stamp.max(initial=0)) + 2
+    key = cell * span + stamp
+    order = np.argsort(key, kind="stable")
+    low = np.searchsorted(key[order], of * span + np.clip(begin, 0, span - 1))
+    high = np.searchsorted(key[order], of * span + np.clip(end, -1, span - 1), side="right")
+    opened = np.bincount(low, minlength=len(key) + 1) - np.bincount(np.maximum(low, high), minlength=len(key) + 1)
+    inside = np.empty(len(key), dtype=np.bool_)
+    inside[order] = np.cumsum(opened)[:-1] > 0
+    return inside
 
 
 @dataclass(frozen=True)

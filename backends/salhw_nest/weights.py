@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ import numpy.typing as npt
 
 from salhw.description.connectivity import shape_of
 from salhw.description.fields import FloatArray, IntArray
-from salhw.session.recorder import Raster
 from salhw_nest.circuit import NestCircuit, NestWiring, Plastic
 from salhw_nest.encoding import Amplitudes
 from salhw_nest.pairing import Part, largest_step
-from salhw_nest.pending_pairs import SCHEMES, Pending, PendingTrains, pending
+from salhw_nest.pending_pairs import FORGOTTEN, SCHEMES, Pending, PendingTrains, pending, within
 
+NEVER = -(1 << 40)  # a tick before all others
 Call = Callable[..., Any]
 """Calls a function of ``salhw_nest.simulator.engine`` by name."""
 
@@ -137,6 +138,40 @@ class NestWeights:
             )
         )  # fmt: skip
 
+    @property
+    def _late(self) -> int:
+        """Ticks, at most, between a spike and what a plastic synapse makes of it, but for NEST's exchange."""
+        return self.wiring.length + max((x.part.axonal + x.part.dendritic for x in self.wiring.plastic), default=0)
+
+    @property
+    def _traced(self) -> int:
+        """Ticks after which a spike's trace is over."""
+        return ceil(
+            FORGOTTEN * max((tau for x in self.wiring.plastic for tau in x.part.taus), default=0.0) / self.plan.tick
+        )
+
+    @property
+    def memory(self) -> int:
+        """For how many ticks the pairs of a spike may be pending that no synapse has to wait for."""
+        return 2 * self._late + 2 * self.plan.min_delay + self._traced
+
+    def waits_for(self, history: History) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+        """Which spikes of a population pending pairs depend on, however long ago they were: a plastic synapse waits for
+        the next presynaptic spike with the pairs of the last. Both ends; what is written beside waits for all."""
+        w, ends = self.wiring, (self.wiring.projection.pre, self.wiring.projection.post)
+        if not w.plastic:
+            return
+        if self.unsettled:
+            yield from ((name, np.ones(len(history.stamp[name]), dtype=np.bool_)) for name in ends)
+            return
+        (pre, post), (cell, post_cell) = ([x[name] for name in ends] for x in (history.stamp, history.cell))
+        seen = self.plan.delivered(pre + self._late, history.steps)
+        last = np.full(self.cells[1], NEVER)
+        np.maximum.at(last, cell[seen], pre[seen])
+        yield ends[0], pre >= last[cell] - self._traced
+        last = last[self.pre]
+        yield ends[1], within(post_cell, post, self.post, last - self._late, last + self._late + self._traced)
+
     def keeps_direction(self, rule: int, rates: FloatArray) -> bool:
         """Whether synapses with bounds can learn at these rates; see Encoding."""
         return all(
@@ -154,14 +189,14 @@ class NestWeights:
             self.wiring.plastic
         )
 
-    def may_leave(self, spikes: Mapping[str, Sequence[Raster]]) -> bool:
+    def may_leave(self, spikes: Mapping[str, int]) -> bool:
         """Whether rules without bounds could have driven a weight to the end of NEST's range since this was asked: a
-        spike changes a weight by the largest trace at most."""
+        spike changes a weight by the largest trace at most. ``spikes``: of each population so far."""
         p = self.wiring.projection
         rules = {x.part.index: x.part.rule for x in self.wiring.plastic if x.part.rule.bounds is None}
         if not rules or not len(self.post):
             return False
-        count = sum(len(r.step) for name in (p.pre, p.post) for r in spikes[name])
+        count = spikes[p.pre] + spikes[p.post]
         most = max(largest_step(rule, self.rates[k], self.plan.tick) for k, rule in rules.items())
         if (count - self._spikes) * most < self._spare:
             return False

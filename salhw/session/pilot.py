@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salhw.diagnostics import SalhwError
-from salhw.session.executable import Executable
+from salhw.session.executable import Executable, Session
 from salhw.session.paths import duration_steps
 
 WORTH_TELLING = 10.0  # s that somebody may wait without being told
@@ -45,31 +45,38 @@ def as_words(seconds: float) -> str:
 
 def estimated(executable: Executable, duration: float, **opening: Any) -> Estimate:
     """What opening an executable and running it for ``duration`` ms is going to take, from a session that is opened for
-    it, run for about PILOT s, and closed. Whatever is compiled or started for it is there for the next session. What
-    cannot be opened or run takes no time: its own error is told when its turn comes.
+    it, run for about PILOT s, and closed. Whatever is compiled or started for it is there for the next session, and is
+    not counted where it matters. What cannot be opened or run takes no time: its own error is told when its turn comes.
 
     Args:
         opening: what ``Executable.open`` is to be given.
     """
     try:
-        return Estimate(_tried(executable, duration, opening))
+        steps, dt = duration_steps(executable.network, duration), executable.network.dt
+        began = clock()
+        with executable.open(**opening) as session:
+            session.run(dt)  # what is compiled or started at the first step is not at the next
+            opened = clock() - began
+            running = _tried(session, steps, dt)
+        if 2 * opened > running and Estimate(opened + running).worth_telling:
+            began = clock()
+            with executable.open(**opening) as session:
+                session.run(dt)
+            opened = clock() - began
     except SalhwError:
         return Estimate(0.0)
+    return Estimate(opened + running)
 
 
-def _tried(executable: Executable, duration: float, opening: dict[str, Any]) -> float:
-    """Seconds, from tries that are ever longer."""
-    steps, dt, tried = duration_steps(executable.network, duration), executable.network.dt, 1
-    began = clock()
-    with executable.open(**opening) as session:
-        opened = clock() - began
-        session.run(dt)  # what is compiled at the first step is not compiled again
-        while True:
-            began = clock()
-            session.run(tried * dt)
-            took = max(clock() - began, 1e-6)
-            seconds = opened + took * steps / tried
-            short = SAMPLE * tried >= steps and seconds * FACTOR < WORTH_TELLING
-            if took >= PILOT / 2 or tried >= steps or short:
-                return seconds
-            tried = min(steps, int(tried * min(GROWTH, max(2.0, PILOT / took))))
+def _tried(session: Session, steps: int, dt: float) -> float:
+    """Seconds that so many steps take, from tries that are ever longer."""
+    tried = 1
+    while True:
+        began = clock()
+        session.run(tried * dt)
+        took = max(clock() - began, 1e-6)
+        seconds = took * steps / tried
+        short = SAMPLE * tried >= steps and seconds * FACTOR < WORTH_TELLING
+        if took >= PILOT / 2 or tried >= steps or short:
+            return seconds
+        tried = min(steps, int(tried * min(GROWTH, max(2.0, PILOT / took))))

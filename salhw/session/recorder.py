@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
@@ -39,8 +40,11 @@ class Raster:
 
     def since(self, step: int) -> Raster:
         """Those from ``step`` on."""
-        late = self.step >= step
-        return Raster(self.instance[late], self.neuron[late], self.step[late])
+        return self.chosen(self.step >= step)
+
+    def chosen(self, which: npt.NDArray[np.bool_]) -> Raster:
+        """Some of them, by a truth value per spike."""
+        return Raster(self.instance[which], self.neuron[which], self.step[which])
 
 
 def following(step: int, every: int, origin: int = 0) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
+import os
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,15 @@ from salhw import GLM, SAL, AllToAll, Alpha, Network, Population, Projection, Ta
 from salhw.cli.outlook import tell, watched
 from salhw.session import pilot
 from salhw.session.pilot import FACTOR, Estimate, as_words, estimated
+from salhw.worker import supervisor
 from salhw_networks.pairs.network import network as pair
 from salhw_networks.sampling.network import network as sampling
 
 REFERENCE = salhw.target("reference")
 STEPPING = REFERENCE.with_options(algorithm="time-driven")
+# Lava's runtime is several processes that wait for each other: on a busy machine a step takes 0.3 to 0.8 ms of the
+# processors' time, from one second to the next.
+ONE_PROCESS = salhw.target("loihi2").with_options(execution="in-process")
 
 
 def decaying() -> Network:
@@ -35,16 +41,28 @@ def large() -> Network:
 CASES: dict[str, tuple[Network, Target, float, int]] = {
     "tabulated": (sampling(seed=3, sal_rate=1e-4), REFERENCE, 4e6, 1),
     "on the spike": (sampling(seed=3, sal_rate=1e-4, update="spike"), REFERENCE, 1e6, 2),
-    "stepping": (sampling(seed=3), STEPPING, 1e6, 1),
+    "stepping": (sampling(seed=3), STEPPING, 3e5, 1),
     "alpha": (decaying(), REFERENCE, 3e5, 1),
-    "large": (large(), REFERENCE, 5e4, 1),
+    "large": (large(), REFERENCE, 2e4, 1),
+    "nest": (pair(), salhw.target("nest"), 1e4, 2),
+    "brainscales2": (pair(update="every 200 ms"), salhw.target("brainscales2"), 2e4, 1),
+    "loihi2": (pair(update="every 20 ms", pairing="all", execution="host"), ONE_PROCESS, 2e3, 1),
 }
+
+
+def processor_time() -> float:
+    """Seconds that processors worked for this process, those that it started, and those that these started."""
+    total = time.process_time()
+    for process in supervisor.descendants(os.getpid(), 0):
+        with suppress(OSError):  # it ended meanwhile, and its parent has its time
+            fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def ratio(net: Network, target: Target, duration: float, instances: int) -> float:
     """What was estimated as a multiple of what it took."""
-    net = net.replace(probes=[])
-    executable = salhw.compile(net, target)
+    executable = salhw.compile(net.replace(probes=[]), target)
     expected = estimated(executable, duration, instances=instances, seed=1).seconds
     began = pilot.clock()
     with executable.open(instances=instances, seed=1) as session:
@@ -54,17 +72,11 @@ def ratio(net: Network, target: Target, duration: float, instances: int) -> floa
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_estimate_is_right_within_its_factor(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # By the time of the processor: others' jobs come and go between a pilot and the run.
-    monkeypatch.setattr(pilot, "clock", time.process_time)
-    monkeypatch.setattr(pilot, "PILOT", 0.1)
+    # By the time of processors: others' jobs come and go between a pilot and the run.
+    monkeypatch.setattr(pilot, "clock", processor_time)
+    monkeypatch.setattr(pilot, "WORTH_TELLING", 0.0)
+    monkeypatch.setattr(pilot, "PILOT", 0.2)
     assert 1 / FACTOR < ratio(*CASES[case]) < FACTOR
-
-
-def test_an_estimate_of_another_process_is_right_within_its_factor() -> None:
-    net, nest = pair(spikes=False), salhw.target("nest")
-    ratio(net, nest, 100.0, 1)  # NEST starts
-    ratios = [ratio(net, nest, 4000.0, 2) for _ in range(3)]
-    assert 1 / FACTOR < statistics.median(ratios) < FACTOR
 
 
 def test_a_short_run_is_tried_for_a_hundredth_of_it_only(monkeypatch: pytest.MonkeyPatch) -> None:

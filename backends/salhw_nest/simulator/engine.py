@@ -31,6 +31,7 @@ def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
         threads=threads,
         verbosity="error",
     )
+    nest.spike_buffer_shrink_limit = 0.0  # NEST logs each change of a buffer, and copies the log whenever it is asked
     cells = {c["name"]: _population(c, tick) for c in plan["cells"]}
     projections = {s["name"]: _projection(s, cells, tick) for s in plan["synapses"]}
     shortest = plan["min_delay"] * tick
