@@ -133,7 +133,8 @@ def calibrate(
 
     Neurons first (a sweep of the bias), whose corrections hold from then on. Then, up to ``rounds`` times or until the
     goals are met, the neurons are swept once more, probing weights are written, corrected by what is known so far, and
-    effective weights are measured by likelihood; all measurements of a quantity are averaged by their precision, and
+    effective weights are measured by likelihood; all measurements of a quantity, the one that meets the goals among
+    them, are averaged by their precision, and
     nothing is corrected of a quantity that nowhere on these chips differs significantly from what is described. Each
     synapse is probed with either sign, because analog chips have an input for each; gains of the two signs that do not
     differ significantly are taken for one. Synapses from lower to higher neurons are probed apart from the others:
@@ -214,10 +215,10 @@ def calibrate(
     done = 0
     for done in range(1, rounds + 1):
         swept, measured = measure(done, _pooled(gains), neurons)
+        neurons, gains = neurons.plus(swept, names), _added(gains, measured)
         left = _left(measured, swept, names, chips)
         if all(np.all(of_chips.spread <= getattr(goals, name)) for name, of_chips in left.items()):
             break
-        neurons, gains = neurons.plus(swept, names), _added(gains, measured)
     gain = _pooled(gains)
     result = unjudged(target, exe, chips, gain, *neurons.corrections)
     swept, after = measure(rounds + 1, gain, neurons)

@@ -15,7 +15,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from sal_on_chip import CHIP, NET, PAIRS, POST, PRE, SENSORS, WEIGHTS, Course, learn, mismatched_sensors
+from sal_on_chip import (
+    BIASES,
+    CHIP,
+    NET,
+    PAIRS,
+    POST,
+    PRE,
+    SENSORS,
+    WEIGHTS,
+    Course,
+    learn,
+    mismatched_sensors,
+    on_chip,
+)
 
 import salhw
 from salhw import Target
@@ -99,10 +112,8 @@ def written(target: Target, chips: int, start: FloatArray, calibration: Calibrat
     executable, chosen = salhw.compile(NET, target, calibration=calibration), target.sample_chips(chips, seed=WAFER)
     with executable.open(chips=chosen, seed=2) as session:
         session.set(WEIGHTS, start)
-        held = session.get(WEIGHTS)
-    if calibration:
-        held = calibration.maps(executable, range(chips))[WEIGHTS].written(held)
-    return effective_weights(executable, chosen, "p", held)
+        held, bias = (on_chip(executable, calibration, chips, path, session.get(path)) for path in (WEIGHTS, BIASES))
+    return effective_weights(executable, chosen, "p", held, bias)
 
 
 def asymmetries(

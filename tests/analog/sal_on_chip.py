@@ -23,6 +23,7 @@ from salhw.io.files import write_arrays, write_figure
 from salhw.plots import learning_curves
 from salhw.plots.look import BLACK, COLOURS, tidy
 from salhw.session.calibration import Calibration
+from salhw.session.executable import Executable
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware import sensor
 from salhw_brainscales2.hardware.variability import profile
@@ -38,7 +39,7 @@ NET = Network(
                             kernel=Rectangular(tau_syn=10.0), plasticity=SAL(RATE, update=f"every {PERIOD:g} ms"))],
 )  # fmt: skip
 TICK = 0.2  # ms: sensors see spikes between the steps, and whole steps would hide the order of many
-WEIGHTS = "projections.p.weights"
+WEIGHTS, BIASES = "projections.p.weights", "populations.n.bias"
 CHIP = salhw.target("brainscales2")
 SENSORS = [f"{branch}_{quantity}" for branch in sensor.BRANCHES for quantity in ("amplitude", "tau")]
 
@@ -130,13 +131,19 @@ def learn(
         for _ in range(samples):
             session.run(1000.0 * seconds / samples)
             held.append(session.get(WEIGHTS))
-    nominal = np.array(held)
-    if calibration:
-        nominal = calibration.maps(executable, range(chips))[WEIGHTS].written(nominal)
+        bias = on_chip(executable, calibration, chips, BIASES, session.get(BIASES))
+    nominal = on_chip(executable, calibration, chips, WEIGHTS, np.array(held))
     location = executable.placement.synapses(NET, "p")
     sensors = sensor.of_chips(chosen, PRE, POST, location, neurons=2 * PAIRS, dt=1.0)
-    effective = effective_weights(executable, chosen, "p", nominal)
+    effective = effective_weights(executable, chosen, "p", nominal, bias)
     return Course(nominal, effective, imbalance(sensors), time.perf_counter() - began)
+
+
+def on_chip(
+    executable: Executable, calibration: Calibration | None, chips: int, path: str, value: FloatArray
+) -> FloatArray:
+    """What the first ``chips`` hold where a session with this calibration says ``value``."""
+    return calibration.maps(executable, range(chips))[path].written(value) if calibration else value
 
 
 def imbalance(sensors: sensor.Sensors) -> FloatArray:

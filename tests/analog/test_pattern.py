@@ -17,7 +17,7 @@ from salhw.description.fields import FloatArray
 from salhw_brainscales2.circuit import ChipCircuit, circuit
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware.variability import profile
-from salhw_brainscales2.neurons import LSB_PER_GAP, LSB_PER_SIGMA, RESET
+from salhw_brainscales2.neurons import LSB_PER_GAP, LSB_PER_SIGMA, RESET, leak
 
 NET = pairs(np.full(8, 1.0))
 EXE = salhw.compile(NET, CHIP)
@@ -104,3 +104,14 @@ def test_effective_weights_hold_gain_synapse_time_constants_and_noise() -> None:
     assert np.allclose(found, nominal * varied * gain * shape / sigma, rtol=1e-3)
     quiet = CHIP.with_noise(mismatch=False).sample_chips(2)
     assert np.allclose(effective_weights(EXE, quiet, "p", nominal), nominal)
+
+
+def test_synapses_of_a_calibrated_neuron_are_as_strong_as_the_bias_that_it_holds() -> None:
+    """By hand: as strong as the leak goes with the bias half a unit below, over the same at the described bias, 0."""
+    chips = CHIP.with_noise(mismatch=False).sample_chips(2)
+    held = np.array([np.linspace(-1.0, 1.0, 8), np.zeros(8)])
+    found = effective_weights(EXE, chips, "p", np.full((2, 8), 0.5), held)
+    below, h = held[:, NET.projections[0].weights.post] - 0.5, 1e-4
+    slope, described = (leak(at + h) - leak(at - h) for at in (below, np.full_like(below, -0.5)))
+    assert np.allclose(found, 0.5 * slope / described, rtol=1e-6)
+    assert np.ptp(found[0]) > 0.05

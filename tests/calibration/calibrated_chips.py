@@ -36,7 +36,7 @@ CASES = {"all": CHIP, "gains": _alone(*GAINS), "taus": _alone(*TAUS).with_variab
 CODE = 0.04
 FLOOR = CODE / np.sqrt(12.0)  # what rounding to 6 bits leaves at a weight of 1
 TRIMMED = 0.05  # of either end
-WEIGHTS = "projections.p.weights"
+WEIGHTS, BIASES = "projections.p.weights", "populations.n.bias"
 
 
 def pairs(count: int, weight: float = 1.0) -> Network:
@@ -76,11 +76,13 @@ def outcome(target: Target, chips: tuple[Chip, ...], calibration: Calibration, w
     net = pairs(len(calibration.synapses) // 2, weight)
     exe = salhw.compile(net, target)
     flat = np.full((len(chips), len(calibration.synapses)), weight)
-    true = effective.effective_weights(exe, chips, "p", flat) / weight
-    written = calibration.maps(exe, calibration.ids)[WEIGHTS].written(flat)
-    codes = np.clip(np.rint(written / CODE), -63, 63) * CODE
-    after = effective.effective_weights(exe, chips, "p", codes)
-    return Outcome(true, calibration.gain[..., 0 if weight > 0 else 1], relative(true), relative(after))
+    maps = calibration.maps(exe, calibration.ids)
+    bias = maps[BIASES].written(np.zeros((len(chips), len(calibration.neurons))))  # gains are measured with it, too
+    codes = np.clip(np.rint(maps[WEIGHTS].written(flat) / CODE), -63, 63) * CODE
+    before = effective.effective_weights(exe, chips, "p", flat)
+    true, after = (effective.effective_weights(exe, chips, "p", held, bias) for held in (flat, codes))
+    found = calibration.gain[..., 0 if weight > 0 else 1]
+    return Outcome(true / weight, found, relative(before / weight), relative(after))
 
 
 def powers(target: Target, chips: tuple[Chip, ...], calibration: Calibration, weight: float) -> FloatArray:

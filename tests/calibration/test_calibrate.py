@@ -60,6 +60,17 @@ def test_calibrated_chips_do_what_the_description_says(measured: Calibration) ->
     assert np.all(measured.spread["weight after"] < 0.1)
 
 
+def test_the_measurement_that_meets_the_goals_counts_like_the_others() -> None:
+    """Goals say when to stop: of one round, the corrections are the same whether it meets them or not."""
+    met, missed = (
+        calibrate(TARGET, CHIPS[:1], Goals(each, each, each), net=recurrent(3), duration=2_000.0, rounds=1, seed=1)
+        for each in (10.0, 0.0)
+    )
+    assert np.all(met.spread["weight after"] < 10.0)
+    for known in ("gain", "offset", "slope"):
+        np.testing.assert_array_equal(getattr(met, known), getattr(missed, known))
+
+
 def test_calibrating_one_chip_never_helps_another(measured: Calibration) -> None:
     exe = salhw.compile(NET, TARGET, calibration=measured)
     with pytest.raises(CalibrationError, match=r"SAL811 calibration.chips = chip 4 of wafer 3: chips 0, 1, 2, 3 of"):
