@@ -38,6 +38,7 @@ from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
 from salhw.cli.streams import standard_streams
+from salhw.cli.study import register as register_study
 from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import synapses
@@ -75,6 +76,7 @@ OPTION_COLUMNS = ("option", "type", "default", "meaning")
 register_conformance(app)
 register_reproduce(app)
 register_setup(app)
+register_study(app)
 
 
 def main() -> None:
