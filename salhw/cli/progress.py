@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, Timer
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,9 +14,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 PATIENCE = 2.0  # s before the bar appears
 
 
+class Bar(Protocol):
+    """Tells the share done (0 to 1), and what else there is to say of it."""
+
+    def __call__(self, share: float, said: str = "", /) -> None: ...
+
+
 @contextmanager
-def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[float], None] | None]:
-    """A callback for the share done (0 to 1), or None where stderr is no terminal.
+def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Bar | None]:
+    """A callback for the share done (0 to 1) and words behind the label, or None where stderr is no terminal.
 
     The bar appears after ``patience`` s even if nothing has called back yet (numba may be compiling), and leaves no
     trace.
@@ -37,7 +44,7 @@ def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[f
     timer.daemon = True
     timer.start()
     try:
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda share, said="": bar.update(task, completed=share, description=f"{label} {said}".strip())
     finally:
         timer.cancel()
         with lock:

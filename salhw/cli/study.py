@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from salhw.cli.progress import progress_bar
+from salhw.cli.progress import Bar, progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, print_wrapped, reported, width
 from salhw.diagnostics.wording import number
 from salhw.machine import amount
 
 if TYPE_CHECKING:
-    from salhw.study import Answer, Interval, Results, State
+    from salhw.study import Answer, Cell, Effect, Interval, Results, SobolIndex, State
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A study, in TOML or JSON; docs/studies.md shows one.")]
@@ -69,12 +69,13 @@ def _importable(file: Path) -> None:
         sys.path.append(folder)
 
 
-def _told(progress: Callable[[float], None] | None) -> Callable[[State], None]:
-    """The share done, for the bar."""
+def _told(progress: Bar | None) -> Callable[[State], None]:
+    """The share done, for the bar, with the rate and what has failed."""
 
     def tell(state: State) -> None:
         if progress:
-            progress(state.done / state.runs)
+            failed = f", {state.failed} failed" if state.failed else ""
+            progress(state.done / state.runs, f"{state.done:,} of {state.runs:,} runs, {state.rate:.3g}/s{failed}")
 
     return tell
 
@@ -181,6 +182,8 @@ def _answer(results: Results, json: bool) -> None:
 
 def as_document(results: Results) -> dict[str, Any]:
     """What a study answers, as JSON data."""
+    from salhw.study import effects, sobol_indices
+
     study = results.study
     names = [m.name for m in study.metrics]
     document: dict[str, Any] = {
@@ -191,10 +194,19 @@ def as_document(results: Results) -> dict[str, Any]:
         "table": str(results.folder / "table.parquet"),
         "means": {name: [_entry(results, a) for a in results.means(name)] for name in names},
     }
+    if any(method.calibration for method in study.methods):
+        document["budget"] = {
+            name: [{"calibration_ms": ms} | _entry(results, a) for ms, a in results.budget(name)] for name in names
+        }
+    if study.sobol and len(results) == results.planned and not results.failed:
+        document["sobol"] = {name: [_effect(e) for e in sobol_indices(results, name)] for name in names}
+    if study.noises and not study.sobol:
+        document["effects"] = {name: [_effect(e) for e in effects(results, name)] for name in names}
     if len(study.methods) > 1:
         document["differences"] = {name: [_entry(results, a) for a in results.differences(name)] for name in names}
     if study.specification:
         document["yields"] = [_entry(results, a) for a in results.yields()]
+        document["yield_curves"] = [_curve(results, cell) for cell in results.cells if len(results.rows(cell))]
         document["worst"] = [
             {"run": w.run, "chip": w.chip, "seed": w.seed, "value": _finite(w.value), "diagnostic": w.diagnostic}
             for w in results.worst(WORST)
@@ -202,10 +214,24 @@ def as_document(results: Results) -> dict[str, Any]:
     return document
 
 
-def _entry(results: Results, answer: Answer) -> dict[str, Any]:
+def _effect(effect: Effect | SobolIndex) -> dict[str, Any]:
+    """A noise, with each of its numbers."""
+    numbers = {name: value for name, value in vars(effect).items() if not isinstance(value, str)}
+    return vars(effect) | {name: [_finite(end) for end in interval] for name, interval in numbers.items()}
+
+
+def _curve(results: Results, cell: Cell) -> dict[str, Any]:
+    limits, yields = results.yield_curve(cell)
+    return _where(results, cell) | {"limits": limits.tolist(), "yields": [[*map(_finite, each)] for each in yields]}
+
+
+def _where(results: Results, cell: Cell) -> dict[str, Any]:
     noises = [noise.name for noise in results.study.noises]
-    cell, interval = answer.cell, answer.interval
-    where = {"target": cell.target, "method": cell.method, "noises": dict(zip(noises, cell.level, strict=True))}
+    return {"target": cell.target, "method": cell.method, "noises": dict(zip(noises, cell.level, strict=True))}
+
+
+def _entry(results: Results, answer: Answer) -> dict[str, Any]:
+    where, interval = _where(results, answer.cell), answer.interval
     ends = {"value": _finite(interval.value), "low": _finite(interval.low), "high": _finite(interval.high)}
     return {**where, "chips": answer.chips, **ends}
 
@@ -213,11 +239,15 @@ def _entry(results: Results, answer: Answer) -> dict[str, Any]:
 def _print(results: Results) -> None:
     study = results.study
     title = f"{study.name}: {len(results):,} of {results.planned:,} runs, {results.failed:,} failed"
+    if not len(results):
+        print_wrapped(title, width())
+        return
     for name in [m.name for m in study.metrics]:
         _print_answers(results, f"{title}\n{name}: mean over chips, 95 % interval", results.means(name))
         if len(study.methods) > 1:
             less = f"{name}: less that of {study.methods[0].name}, on the same chips"
             _print_answers(results, less, results.differences(name))
+        _print_effects(results, name)
         title = ""
     if study.specification:
         wanted = study.specification
@@ -236,6 +266,26 @@ def _print_answers(results: Results, title: str, answers: Sequence[Answer]) -> N
         if a.chips
     ]
     print_table(title.strip(), ["target", *noises, "method", "chips", "value"], rows, numbers=(len(noises) + 2,))
+
+
+def _print_effects(results: Results, metric: str) -> None:
+    """Which noise matters: those of Sobol' where levels are sampled, else on and off."""
+    from salhw.study import effects, sobol_indices
+
+    study = results.study
+    if study.sobol is None and len(study.noises) > 1:
+        title = f"{metric}: from the lowest to the highest level of one noise, on the same chips"
+        columns = ["noise", "target", "method", "others lowest", "others highest", "over all others"]
+        rows = [
+            [e.noise, e.target, e.method, *map(_shown, (e.alone, e.last, e.mean))] for e in effects(results, metric)
+        ]
+    elif study.sobol and len(results) == results.planned and not results.failed:
+        title = f"{metric}: share of its variance over the levels (Sobol' indices)"
+        columns = ["noise", "target", "method", "by itself", "with all others"]
+        rows = [[e.noise, e.target, e.method, *map(_shown, (e.first, e.total))] for e in sobol_indices(results, metric)]
+    else:
+        return
+    print_table(title, columns, rows, numbers=range(3, len(columns)))
 
 
 def _shown(interval: Interval) -> str:

@@ -202,6 +202,18 @@ class Results:
         each = [Specification(metric=wanted.metric, **{way: limit}) for limit in grid.tolist()]
         return grid, [wilson(int(_good(values, one).sum()), len(values)) for one in each]
 
+    def budget(self, metric: str, level: float = LEVEL) -> list[tuple[float, Answer]]:
+        """What calibration buys for its time: (ms of biological time of each part of the measurement, the metric) of
+        every method in each cell, the shortest first; 0 for methods that do not calibrate."""
+        spent = {m.name: m.calibration.duration if m.calibration else 0.0 for m in self.study.methods}
+        return sorted(((spent[a.cell.method], a) for a in self.means(metric, level)), key=lambda entry: entry[0])
+
+    def known_to(self, cell: Cell, metric: str, level: float = LEVEL) -> float:
+        """Half the width of the confidence sequence around a metric's mean, which holds however often one looks."""
+        values = self.by_chip(cell, metric)[1]
+        values = values[np.isfinite(values)]
+        return float(confidence_sequence(values, level)[-1]) if len(values) else float("inf")
+
     def worst(self, count: int = 5) -> list[WorstRun]:
         """The runs that are farthest from the specification, those that failed first."""
         wanted = self._specification(None)
@@ -229,17 +241,16 @@ class Results:
         study = self.study
         levels = {level: k for k, level in enumerate(study.levels)}
         chips = range(study.first, study.first + study.chips)
-        axes = [list(study.targets), list(levels), [m.name for m in study.methods], list(study.seeds)]
-        places = [{value: k for k, value in enumerate(axis)} for axis in axes]
-        shape = (*map(len, axes), len(chips))
+        targets, methods = list(study.targets), [m.name for m in study.methods]
+        shape = (len(targets), len(levels), len(methods), len(study.seeds), len(chips))
         data = {m.name: np.full(shape, np.nan) for m in study.metrics}
         for cell, rows in self._rows.items():
-            at = places[0][cell.target], places[1][cell.level], places[2][cell.method]
-            seed = [places[3][value] for value in self.table["seed"][rows].tolist()]
+            at = targets.index(cell.target), levels[cell.level], methods.index(cell.method)
+            seed = [study.seeds.index(value) for value in self.table["seed"][rows].tolist()]
             for m in study.metrics:
                 data[m.name][(*at, seed, self.table["chip"][rows] - study.first)] = self.table[m.name][rows]
         dims = ("target", "level", "method", "seed", "chip")
-        coords: dict[str, Any] = {"target": axes[0], "method": axes[2], "seed": axes[3], "chip": list(chips)}
+        coords: dict[str, Any] = {"target": targets, "method": methods, "seed": list(study.seeds), "chip": list(chips)}
         for k, noise in enumerate(study.noises):
             coords[noise.name] = ("level", [level[k] for level in study.levels])
         attrs = {"study": study.name, "notes": study.notes}
@@ -260,9 +271,4 @@ def enough(results: Results) -> bool:
     if stop is None:
         return False
 
-    def narrow(cell: Cell) -> bool:
-        values = results.by_chip(cell, stop.metric)[1]
-        values = values[np.isfinite(values)]
-        return len(values) > 1 and bool(confidence_sequence(values, stop.level)[-1] <= stop.half_width)
-
-    return all(map(narrow, results.cells))
+    return all(results.known_to(cell, stop.metric, stop.level) <= stop.half_width for cell in results.cells)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,12 +20,15 @@ from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
 from salhw.registry import builder, resolve
 from salhw.study.description import Level, Method, Study
-from salhw.study.metrics import Measuring, metric, source_digest
+from salhw.study.metrics import Measuring, metric, source_digest, users_function
 from salhw.substrate.target import Target
 
 MEANING = 1
 """Of the rows of a shard: a new number wherever the same study would give other numbers, for it is part of all keys."""
 PACKAGES = ("salhw", "numpy", "scipy", "numba", "nest-simulator", "PyNN")
+OF_THE_KEY = {"fit", "calibration", "ideal", "protocol", "options"}
+"""Fields of a method that belong to the key; its name does not, and the others are in the network and the spreads. Those
+that have their default are left out, so that a new field changes no key."""
 STUDY, NETWORKS = "study.json", "networks"
 FORMAT = "salhw-study"
 
@@ -59,12 +62,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study with everything that it names: networks by method, targets, metrics."""
+    """A study with everything that it names: networks and protocols by method, targets, metrics.
+
+    ``made_with`` are the versions that its results depend on, and digests of the files in which a user's functions are:
+    those of this process, or, of a study that is read from its folder, those of whoever ran it last.
+    """
 
     study: Study
     networks: Mapping[str, Network]
     targets: Mapping[str, Target]
     metrics: Mapping[str, Measuring]
+    protocols: Mapping[str, Callable[..., Any]]
+    made_with: Mapping[str, str]
 
     def method(self, name: str) -> Method:
         """The method of that name."""
@@ -91,10 +100,10 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Of what all keys share: versions, durations, wafer and metrics."""
+        """Of what all keys share: versions and functions, durations, wafer and metrics."""
         study = self.study
-        measured = [[m.name, m.function, m.options, source_digest(self.metrics[m.name])] for m in study.metrics]
-        content = [MEANING, versions(), study.duration, study.settle, study.wafer, measured]
+        measured = [[m.name, m.function, m.options] for m in study.metrics]
+        content = [MEANING, dict(self.made_with), study.duration, study.settle, study.wafer, measured]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def key(self, target: str, method: str, level: Level, seed: int, first: int, size: int, start: int) -> str:
@@ -106,7 +115,7 @@ class Plan:
         cell = (target, method, level)
         if cell not in self._cells:
             how = self.method(method)
-            settings = how.model_dump(mode="json", exclude={"name", "settings", "times"})
+            settings = how.model_dump(mode="json", include=OF_THE_KEY, exclude_defaults=True)
             content = [
                 self.digest, self.networks[method].content_hash, self._hashes[target], settings,
                 {} if how.ideal else self.spreads(target, method, level),
@@ -151,8 +160,7 @@ class Plan:
     def part(self, batch: Batch, first: int, size: int) -> Batch:
         """Some of the chips of a batch, as a batch of their own."""
         key = self.key(batch.target, batch.method, batch.level, batch.seed, first, size, batch.start)
-        return Batch(batch.index, batch.run + first - batch.first, key, batch.target, batch.method, batch.level,
-                     batch.seed, first, size, batch.start)  # fmt: skip
+        return replace(batch, run=batch.run + first - batch.first, key=key, first=first, size=size)
 
 
 def versions() -> dict[str, str]:
@@ -172,10 +180,20 @@ def planned(study: Study) -> Plan:
     Raises:
         SalhwError: a network, target, option, noise, metric or setting that there is not.
     """
-    return _plan(study, {method.name: _network(study, method) for method in study.methods})
+    plan = _plan(study, {method.name: _network(study, method) for method in study.methods}, {})
+    return replace(plan, made_with=made_with(plan))
 
 
-def _plan(study: Study, networks: Mapping[str, Network]) -> Plan:
+def made_with(plan: Plan) -> dict[str, str]:
+    """What results of a plan depend on in this process."""
+    functions = {
+        **{m.function: plan.metrics[m.name] for m in plan.study.metrics},
+        **{m.protocol: plan.protocols[m.name] for m in plan.study.methods if m.protocol},
+    }
+    return versions() | {name: digest for name, used in functions.items() if (digest := source_digest(used))}
+
+
+def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]) -> Plan:
     targets = {name: resolve(name).with_options(**study.options) for name in study.targets}
     known = {name: {*t.variability, *(v.group for v in t.variability.values())} for name, t in targets.items()}
     for k, noise in enumerate(study.noises):
@@ -189,7 +207,12 @@ def _plan(study: Study, networks: Mapping[str, Network]) -> Plan:
                 )
                 raise DescriptionError(f"DescriptionError: {name} has no such noise", [finding])
     measuring = {m.name: metric(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
-    return Plan(study, networks, targets, measuring)
+    protocols = {
+        method.name: users_function(method.protocol, f"methods[{k}].protocol")
+        for k, method in enumerate(study.methods)
+        if method.protocol
+    }
+    return Plan(study, networks, targets, measuring, protocols, made)
 
 
 def _network(study: Study, method: Method) -> Network:
@@ -241,7 +264,7 @@ def kept(plan: Plan, folder: Path, origin: Path) -> str:
             plan.networks[name].save(folder / NETWORKS / f"{digest}.json")
     document = {
         "format": FORMAT, "version": 1, "study": plan.study.model_dump(mode="json", exclude_defaults=True),
-        "networks": hashes, "origin": str(origin), "versions": versions(),
+        "networks": hashes, "origin": str(origin), "made_with": dict(plan.made_with),
     }  # fmt: skip
     write_json(folder / STUDY, document)
     return plan.digest
@@ -260,13 +283,15 @@ def loaded(folder: Path) -> Plan:
         if document["format"] != FORMAT or document["version"] != 1:
             raise file_error(path, "", "a study of this version of salhw", "run the study again")
         study, hashes, origin = document["study"], dict(document["networks"]), str(document["origin"])
+        made = {str(name): str(text) for name, text in document["made_with"].items()}
     except FileError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise file_error(path, "", f"the folder of a study; {error}"[:200], "name the folder of --out") from None
     if origin not in sys.path:
         sys.path.append(origin)
     return _plan(
         Study.model_validate(study),
         {name: Network.load(folder / NETWORKS / f"{digest}.json") for name, digest in hashes.items()},
+        made,
     )

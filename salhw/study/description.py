@@ -73,6 +73,9 @@ class Method(Model):
         calibration: measured for each batch of chips anew; None for none.
         times: factors on the spreads that a level says, by quantity or group: ``{"plasticity": 0}`` for equal sensors.
         ideal: run on the ideal target: the baseline.
+        protocol: a function of yours, ``module:function``, that is called with the open session and the study's
+            ``duration`` (and ``options``) instead of ``session.run``, and returns the recording: an experiment that
+            writes, runs and reads as it likes, on the chips that the study gives it.
     """
 
     name: Name
@@ -83,6 +86,8 @@ class Method(Model):
     calibration: Calibrating | None = None
     times: dict[str, NonNegative] = Field(default_factory=dict)
     ideal: bool = False
+    protocol: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class Metric(Model):

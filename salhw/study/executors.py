@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -52,7 +52,7 @@ def in_processes(count: int) -> Executor:
     return executor
 
 
-def _until_broken(pool: _Pool, folder: Path, digest: str, waiting: deque[Batch]) -> Iterator[Done]:
+def _until_broken(pool: _Pool, folder: Path, digest: str, waiting: deque[Batch]) -> Generator[Done, None, list[Batch]]:
     """Work until nothing waits, or until a process dies; returns the batches that were then under way."""
     running: dict[Future[Done], Batch] = {}
     suspects: list[Batch] = []

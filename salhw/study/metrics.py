@@ -185,7 +185,7 @@ def known_metrics() -> Mapping[str, Measuring]:
 
 
 def metric(name: str, path: str = "metrics.of") -> Measuring:
-    """The metric of this name; a function of the user's is imported (from the study file's folder, too).
+    """The metric of this name, installed or a user's.
 
     Raises:
         DescriptionError: SAL903 no such metric, or a module without it.
@@ -195,6 +195,15 @@ def metric(name: str, path: str = "metrics.of") -> Measuring:
             fix = nearest(name, known_metrics(), "or name a function of yours, package.module:function")
             raise _unknown(path, name, one_of(known_metrics()), fix)
         return known_metrics()[name]
+    return users_function(name, path)
+
+
+def users_function(name: str, path: str) -> Measuring:
+    """A function of the user's, ``module:function``; the module may lie beside the study file.
+
+    Raises:
+        DescriptionError: SAL903 it cannot be imported, or is no function.
+    """
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)

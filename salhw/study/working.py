@@ -22,7 +22,7 @@ from salhw.io.files import FULL, unwritable
 from salhw.registry import measuring
 from salhw.session.calibration import Calibration
 from salhw.session.executable import Executable
-from salhw.study.batches import Batch, Plan, loaded
+from salhw.study.batches import Batch, Plan, loaded, made_with
 from salhw.study.metrics import Finished
 from salhw.study.shards import Columns, joined, read_shard, shard, write_shard
 from salhw.substrate.chip import Chip
@@ -51,7 +51,7 @@ def _plan(folder: Path, digest: str) -> Plan:
         FileError: the study in the folder is not the one that was asked for, or this process has other versions.
     """
     plan = loaded(folder)
-    if plan.digest != digest:
+    if plan.digest != digest or made_with(plan) != plan.made_with:
         supported = "the study, the versions and the functions of whoever sends the work"
         finding = Diagnostic("SAL905", str(folder), plan.digest[:16], supported, "install the same versions everywhere")
         raise FileError("FileError: another study", [finding])
@@ -152,7 +152,10 @@ def _run(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: E
     with executable.open(chips=chips, seed=batch.session_seed) as session:
         if study.settle:
             session.run(study.settle)
-        recording = session.run(study.duration)
+        if method.protocol:
+            recording = plan.protocols[method.name](session, study.duration, **method.options)
+        else:
+            recording = session.run(study.duration)
         done = Finished(plan.networks[batch.method], executable, recording, session, chips, batch.session_seed)
         if extra:
             extra(done)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from salhw import Recording, Session
 from salhw.study import Finished, Method, Metric, Noise, Specification, Study
 
 HERE = Path(__file__).parent
@@ -67,3 +68,11 @@ def kills_once(finished: Finished, flag: str) -> np.ndarray:
 def wrong_shape(finished: Finished) -> float:
     """No metric: one number for all chips."""
     return 1.0
+
+
+def in_two_halves(session: Session, duration: float, quiet: bool = False) -> Recording:
+    """A protocol: learn, then (if ``quiet``) write the biases down and measure."""
+    session.run(duration)
+    if quiet:
+        session.set("populations.neurons.bias", -20.0)
+    return session.run(duration)

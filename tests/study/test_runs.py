@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from study_examples import HERE, mine, pair_study
 
 import salhw
 from salhw import FileError
-from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, replay, run
+from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, replay, run, working
 from salhw.study.batches import kept, loaded, planned
 from salhw.study.metrics import source_digest
 from salhw.study.shards import finished, notes, swept
@@ -112,6 +113,31 @@ def test_another_version_or_function_has_other_keys(monkeypatch: pytest.MonkeyPa
     assert source_digest(function) != digest
 
 
+def test_a_study_is_read_by_a_later_salhw_and_run_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(pair_study(noises=()), tmp_path)
+    monkeypatch.setattr("salhw.study.batches.versions", lambda: {"salhw": "99"})
+    told = Results.load(tmp_path)
+    assert len(told) == told.planned == 6
+    working._plan.cache_clear()  # as in a new process
+    with pytest.raises(FileError, match="SAL905"):
+        work(tmp_path, told.plan.digest, replace(told.plan.batches[0], key="0"))
+    assert len(notes(tmp_path)) == 4
+    run(pair_study(noises=()), tmp_path)
+    assert len(notes(tmp_path)) == 8
+
+
+def test_a_protocol_runs_instead(tmp_path: Path) -> None:
+    """Of two methods that differ in what their protocol does, one hardly spikes; without, runs are as ever."""
+    protocol = {"protocol": "study_examples:in_two_halves"}
+    methods = (Method(name="a", **protocol), Method(name="b", **protocol, options={"quiet": True}), Method(name="c"))
+    told = run(pair_study(noises=(), methods=methods, settings={"learning_rate": 0.0}), tmp_path)
+    assert told.failed == 0
+    a, b, c = (told.by_chip(cell, "rate")[1] for cell in told.cells)
+    assert (b == 0).all()
+    assert (a != c).all()  # the second stretch of the same chips
+    assert (a > 20).all()
+
+
 def test_batches_differ_in_their_random_numbers_and_parts_keep_them() -> None:
     plan = planned(pair_study(seeds=(0, 1)))
     seeds = {(b.first, b.seed): b.session_seed for b in plan.batches}
@@ -173,14 +199,18 @@ RUN = """if True:
     from study_examples import pair_study
     from salhw.study import run
     if __name__ == "__main__":
-        run(pair_study(chips=6, duration=4000.0), {out!r}, workers={workers})
+        run(pair_study(**{size!r}), {out!r}, workers={workers})
 """
 
 
-def started(tmp_path: Path, out: Path, workers: int = 1) -> subprocess.Popen[bytes]:
+SMALL = {"chips": 6, "duration": 4000.0}
+LARGE = {"chips": 100, "duration": 40_000.0}  # about 40 s
+
+
+def started(tmp_path: Path, out: Path, workers: int = 1, size: dict[str, float] = SMALL) -> subprocess.Popen[bytes]:
     """A study in a process of its own."""
     script = tmp_path / f"script{workers}.py"
-    script.write_text(RUN.format(here=str(HERE), out=str(out), workers=workers))
+    script.write_text(RUN.format(here=str(HERE), out=str(out), workers=workers, size=size))
     return subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE)
 
 
@@ -188,15 +218,15 @@ def started(tmp_path: Path, out: Path, workers: int = 1) -> subprocess.Popen[byt
 def longer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The table of the study that ``started`` runs."""
     folder = tmp_path_factory.mktemp("longer")
-    run(pair_study(chips=6, duration=4000.0), folder)
+    run(pair_study(**SMALL), folder)
     return table(folder)
 
 
-def killed_and_resumed(tmp_path: Path, kills: int, seed: int) -> bytes:
-    """The table of a study whose process is killed at random moments of its work, and resumed."""
-    rng, out, killed = np.random.default_rng(seed), tmp_path / "killed", 0
+def killed_and_resumed(tmp_path: Path, kills: int, size: dict[str, float]) -> tuple[int, bytes]:
+    """How often it was killed while it worked, and the table of a study whose process is killed at random moments of its work, and resumed."""
+    rng, out, killed = np.random.default_rng(1), tmp_path / "killed", 0
     for _ in range(kills):
-        process = started(tmp_path, out)
+        process = started(tmp_path, out, size=size)
         until = time.monotonic() + 60
         while not (out / "study.json").exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
@@ -206,18 +236,22 @@ def killed_and_resumed(tmp_path: Path, kills: int, seed: int) -> bytes:
             killed += 1
             process.send_signal(signal.SIGKILL)
             process.wait()
-    assert killed
-    run(pair_study(chips=6, duration=4000.0), out)
-    return table(out)
+    run(pair_study(**size), out)
+    return killed, table(out)
 
 
 def test_killed_and_resumed_the_table_is_that_of_an_undisturbed_run(tmp_path: Path, longer: bytes) -> None:
-    assert killed_and_resumed(tmp_path, 1, seed=1) == longer
+    killed, resumed = killed_and_resumed(tmp_path, 2, SMALL)
+    assert killed
+    assert resumed == longer
 
 
 @pytest.mark.slow
-def test_killed_twenty_times(tmp_path: Path, longer: bytes) -> None:
-    assert killed_and_resumed(tmp_path, 20, seed=2) == longer
+def test_killed_twenty_times(tmp_path: Path) -> None:
+    killed, resumed = killed_and_resumed(tmp_path, 20, LARGE)
+    assert killed == 20
+    run(pair_study(**LARGE), tmp_path / "undisturbed")
+    assert resumed == table(tmp_path / "undisturbed")
 
 
 def test_two_processes_in_one_folder(tmp_path: Path, longer: bytes) -> None:
