@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Results:
     folder: Path
     table: dict[str, npt.NDArray[Any]]
     planned: int
+    digest: str = ""
 
     @classmethod
     def load(cls, folder: str | Path) -> Results:
@@ -86,9 +87,8 @@ class Results:
     @classmethod
     def of(cls, plan: Plan, folder: Path, rounds: Sequence[Sequence[Batch]]) -> Results:
         """What is finished of some rounds of batches."""
-        columns = assembled(plan, folder, [batch for part in rounds for batch in part])
-        table = {name: np.asarray(column) for name, column in columns.items()}
-        return cls(plan, folder, table, sum(batch.size for batch in plan.batches))
+        digest, table = assembled(plan, folder, [batch for part in rounds for batch in part])
+        return cls(plan, folder, table, sum(batch.size for batch in plan.batches), digest)
 
     def __len__(self) -> int:
         return len(self.table["run"])
@@ -112,7 +112,7 @@ class Results:
         Raises:
             FileError: the place cannot be written to.
         """
-        return write_table(self.plan, self.folder, {name: column.tolist() for name, column in self.table.items()})
+        return write_table(self.plan, self.folder, self.digest, self.table)
 
     @property
     def cells(self) -> Iterator[Cell]:
@@ -128,15 +128,18 @@ class Results:
 
     @cached_property
     def _rows(self) -> dict[Cell, npt.NDArray[np.intp]]:
+        """Cells lie in one piece each, because the table is sorted by them."""
         if not len(self):
             return {}
-        noises = [self.table[noise.name].tolist() for noise in self.study.noises]
-        levels = list(zip(*noises, strict=True)) if noises else [()] * len(self)
-        places: dict[Cell, list[int]] = {}
-        cells = zip(self.table["target"].tolist(), levels, self.table["method"].tolist(), strict=True)
-        for k, (target, level, method) in enumerate(cells):
-            places.setdefault(Cell(target, level, method), []).append(k)
-        return {cell: np.array(rows, dtype=np.intp) for cell, rows in places.items()}
+        keys = [self.table[name] for name in ("target", *(noise.name for noise in self.study.noises), "method")]
+        changes = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+        starts = np.concatenate([[0], 1 + np.flatnonzero(changes), [len(self)]]).tolist()
+
+        def cell(row: int) -> Cell:
+            target, *level, method = (key[row] for key in keys)
+            return Cell(str(target), tuple(map(float, level)), str(method))
+
+        return {cell(a): np.arange(a, b) for a, b in pairwise(starts)}
 
     def by_chip(self, cell: Cell, metric: str) -> tuple[npt.NDArray[np.int64], FloatArray]:
         """(ids, values) of the chips of a cell, in the order of their ids: the mean over seeds, NaN where none ran."""

@@ -27,7 +27,7 @@ MEANING = 1
 """Of the rows of a shard: a new number wherever the same study would give other numbers, for it is part of all keys."""
 PACKAGES = ("salhw", "numpy", "scipy", "numba", "nest-simulator", "PyNN")
 OF_THE_KEY = {"fit", "calibration", "ideal", "protocol", "options"}
-"""Fields of a method that belong to the key; its name does not, and the others are in the network and the spreads. Those
+"""Fields of a method in the key; its name is not, and the others are in the network and the spreads. Those
 that have their default are left out, so that a new field changes no key."""
 STUDY, NETWORKS = "study.json", "networks"
 FORMAT = "salhw-study"

@@ -5,6 +5,7 @@ Wall times, hosts and process numbers are in log.jsonl: the table is the same, b
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -15,6 +16,9 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from salhw.diagnostics import BackendError, Diagnostic, file_error
 from salhw.io.files import folder as made_folder
@@ -27,6 +31,8 @@ TEMPORARY = ".salhw-"
 OLD = 600.0
 """Seconds after which a temporary file belongs to nobody any more."""
 
+DIGEST = "salhw_digest"
+Arrays = dict[str, npt.NDArray[Any]]
 Columns = dict[str, Any]
 """Rows by column: of a shard ``chip``, the metrics, ``status``, ``diagnostic``, ``session_first``, ``session_size``."""
 
@@ -81,7 +87,7 @@ def write_shard(folder: Path, key: str, columns: Columns) -> Path:
     return write_bytes(shard(folder, key), encoded(columns))
 
 
-def encoded(columns: Columns, about: Mapping[str, str] | None = None) -> memoryview:
+def encoded(columns: Mapping[str, Any], about: Mapping[str, str] | None = None) -> memoryview:
     """A parquet file; text that repeats takes no room."""
     table = arrow().table(dict(columns))
     if about:
@@ -98,38 +104,76 @@ def read_shard(folder: Path, key: str) -> Columns:
     Raises:
         FileError: it is damaged.
     """
+    return dict(_shard_table(folder, key).to_pydict())
+
+
+def _shard_table(folder: Path, key: str) -> Any:
     path = shard(folder, key)
     try:
-        return dict(arrow("pyarrow.parquet").read_table(path, partitioning=None).to_pydict())
+        return arrow("pyarrow.parquet").ParquetFile(path).read()
     except (OSError, arrow().ArrowException) as error:
         raise file_error(path, "", f"a whole shard; {error}"[:200], "remove it, and run the study again") from None
 
 
-def assembled(plan: Plan, folder: Path, batches: Iterable[Batch]) -> Columns:
-    """The table of those batches that are finished, sorted by target, level, method, seed and chip.
+def assembled(plan: Plan, folder: Path, batches: Iterable[Batch]) -> tuple[str, Arrays]:
+    """(digest, table) of those batches that are finished, sorted by target, level, method, seed and chip.
 
     Columns: ``run`` (its number in the plan), ``target``, each noise, ``method``, ``seed``, ``chip``, each metric,
-    ``status`` (``ok``, ``failed``, ``died``), ``diagnostic``, and the chips of the session in which it ran.
+    ``status`` (``ok``, ``failed``, ``died``), ``diagnostic``, and the chips of the session in which it ran. The table
+    of the same batches is taken from TABLE, if that has it.
     """
     study, there = plan.study, finished(folder)
-    names = [noise.name for noise in study.noises]
     place = {level: k for k, level in enumerate(study.levels)}
     order = {name: k for k, name in enumerate(study.targets)}, {m.name: k for k, m in enumerate(study.methods)}
+    seeds = {seed: k for k, seed in enumerate(study.seeds)}
     chosen = sorted(
         (b for b in batches if b.key in there),
-        key=lambda b: (order[0][b.target], place[b.level], order[1][b.method], study.seeds.index(b.seed), b.first),
+        key=lambda b: (order[0][b.target], place[b.level], order[1][b.method], seeds[b.seed], b.first),
     )
-    measured = ["chip", *(m.name for m in study.metrics), "status", "diagnostic", "session_first", "session_size"]
-    table: Columns = {name: [] for name in ("run", "target", *names, "method", "seed", *measured)}
-    for batch in chosen:
-        rows = read_shard(folder, batch.key)
-        table["run"] += range(batch.run, batch.run + batch.size)
-        told = {"target": batch.target, "method": batch.method, "seed": batch.seed}
-        told |= dict(zip(names, batch.level, strict=True))
-        for name, value in told.items():
-            table[name] += [value] * batch.size
-        for name in measured:
-            table[name] += rows[name]
+    digest = _digest(plan, chosen)
+    return digest, _tabled(folder, digest) or _from_shards(plan, folder, chosen)
+
+
+def _digest(plan: Plan, batches: Sequence[Batch]) -> str:
+    """Of a table: the work in it, and what its columns and rows are called."""
+    study = plan.study
+    names = [[each.name for each in part] for part in (study.noises, study.methods, study.metrics)]
+    rows = [[b.key, b.run, b.target, b.method, b.level, b.seed] for b in batches]
+    return hashlib.sha256(json.dumps([names, rows]).encode()).hexdigest()
+
+
+def _tabled(folder: Path, digest: str) -> Arrays | None:
+    """What TABLE holds, if it is the table of this digest."""
+    if not (folder / TABLE).exists():
+        return None
+    with suppress(OSError, arrow().ArrowException):
+        file = arrow("pyarrow.parquet").ParquetFile(folder / TABLE)
+        if (file.schema_arrow.metadata or {}).get(DIGEST.encode()) == digest.encode():
+            return _arrays(file.read())
+    return None
+
+
+def _arrays(table: Any) -> Arrays:
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def _from_shards(plan: Plan, folder: Path, batches: Sequence[Batch]) -> Arrays:
+    study = plan.study
+    size = np.array([batch.size for batch in batches], dtype=np.int64)
+    starts = np.array([batch.run for batch in batches], dtype=np.int64)
+    places = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+
+    def each(values: list[Any], kind: Any) -> npt.NDArray[Any]:
+        return np.repeat(np.array(values, dtype=kind), size)
+
+    table: Arrays = {"run": np.repeat(starts, size) + places, "target": each([b.target for b in batches], object)}
+    for k, noise in enumerate(study.noises):
+        table[noise.name] = each([b.level[k] for b in batches], np.float64)
+    table["method"] = each([b.method for b in batches], object)
+    table["seed"] = each([b.seed for b in batches], np.int64)
+    parts = [_arrays(_shard_table(folder, batch.key)) for batch in batches]
+    for name in ("chip", *(m.name for m in study.metrics), "status", "diagnostic", "session_first", "session_size"):
+        table[name] = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
     return table
 
 
@@ -138,15 +182,20 @@ def joined(parts: Sequence[Columns]) -> Columns:
     return {name: [value for part in parts for value in part[name]] for name in parts[0]}
 
 
-def write_table(plan: Plan, folder: Path, table: Columns) -> Path:
-    """The table as one parquet file, with the study and the versions in its metadata.
+def write_table(plan: Plan, folder: Path, digest: str, table: Arrays) -> Path:
+    """The table as one parquet file, with the study and what it was made with in its metadata; left as it is where it
+    is the same.
 
     Raises:
         FileError: the place cannot be written to.
     """
+    if _tabled(folder, digest) is not None:
+        return folder / TABLE
+    named = plan.study.replace(network=Path(plan.study.network).name)  # not where it lay
     about = {
-        "salhw_study": plan.study.replace(network=Path(plan.study.network).name).model_dump_json(exclude_defaults=True),
-        "salhw_digest": plan.digest,
+        "salhw_study": named.model_dump_json(exclude_defaults=True),
+        "salhw_made_with": json.dumps(dict(plan.made_with)),
+        DIGEST: digest,
     }
     return write_bytes(folder / TABLE, encoded(table, about))
 

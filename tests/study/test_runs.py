@@ -223,7 +223,7 @@ def longer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def killed_and_resumed(tmp_path: Path, kills: int, size: dict[str, float]) -> tuple[int, bytes]:
-    """How often it was killed while it worked, and the table of a study whose process is killed at random moments of its work, and resumed."""
+    """How often a study was killed at random moments while it worked, and the table once it was resumed."""
     rng, out, killed = np.random.default_rng(1), tmp_path / "killed", 0
     for _ in range(kills):
         process = started(tmp_path, out, size=size)
