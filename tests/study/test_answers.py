@@ -14,6 +14,7 @@ from study_examples import pair_study
 
 import salhw
 from salhw.study import (
+    Calibrating,
     Cell,
     Method,
     Metric,
@@ -102,6 +103,16 @@ def test_the_worst_are_told_by_run_and_chip(limit: str, chips: list[int]) -> Non
     assert [(w.chip, w.run) for w in told.worst(3)] == [(i, i) for i in chips]
 
 
+def test_the_budget_is_sorted_by_what_calibration_takes() -> None:
+    methods = (
+        Method(name="long", calibration=Calibrating(duration=2000.0)), Method(name="none"),
+        Method(name="short", calibration=Calibrating(duration=500.0)),
+    )  # fmt: skip
+    value = {"long": 1.0, "none": 9.0, "short": 4.0}
+    told = results(made_up(noises=(), methods=methods), lambda i, _, m, __: value[m])
+    assert [(ms, a.interval.value) for ms, a in told.budget("D")] == [(0.0, 9.0), (500.0, 4.0), (2000.0, 1.0)]
+
+
 def test_effects_of_noises_alone_last_and_on_average() -> None:
     """D = 2 a + b + 3 a b, on chips that differ: a alone 2, beside b 5, on average 3.5."""
     rng = np.random.default_rng(2)
@@ -152,6 +163,11 @@ def test_intervals_are_scipys() -> None:
     low, high = stats.bootstrap((values,), np.mean, random_state=9).confidence_interval
     assert interval.value == values.mean()
     np.testing.assert_allclose([interval.low, interval.high], [low, high], rtol=0.02)
+    many = np.random.default_rng(7).exponential(1, 2000)
+    low, high = stats.bootstrap(
+        (many,), np.mean, n_resamples=1999, method="percentile", random_state=9
+    ).confidence_interval
+    np.testing.assert_allclose(mean_interval(many)[1:], [low, high], rtol=0.01)
     assert np.isnan(mean_interval([])).all()
     assert mean_interval([np.nan, 2.0, 2.0]) == (2.0, 2.0, 2.0)
     assert np.isnan(mean_interval([1.0]).low)

@@ -149,12 +149,6 @@ def test_batches_differ_in_their_random_numbers_and_parts_keep_them() -> None:
     assert plan.part(batch, 0, 2) == batch
 
 
-def test_a_pool_makes_the_same_table(undisturbed: Path, tmp_path: Path) -> None:
-    run(pair_study(), tmp_path, workers=2)
-    assert table(tmp_path) == table(undisturbed)
-    assert len({entry["key"] for entry in notes(tmp_path)}) == 16
-
-
 def test_a_failed_run_is_a_row_with_its_diagnostic(tmp_path: Path) -> None:
     results = run(pair_study(noises=(), batch=3, metrics=mine("fails", chip=1), specification=None), tmp_path)
     found = results.table
@@ -183,14 +177,13 @@ def test_a_run_that_kills_its_process_is_found_and_costs_no_other(tmp_path: Path
     np.testing.assert_equal(found["m"], [0, 1, np.nan, 3])
 
 
-def test_a_process_that_dies_once_changes_nothing(tmp_path: Path) -> None:
-    study = pair_study(
-        noises=(), metrics=mine("kills_once", flag=str(tmp_path / "flag")), specification=None,
-    )  # fmt: skip
-    found = run(study, tmp_path / "out", workers=2, origin=HERE).table
+def test_a_pool_of_which_a_process_dies_makes_the_same_table(tmp_path: Path) -> None:
+    study = pair_study(metrics=mine("kills_once", flag=str(tmp_path / "flag")), specification=None)
+    found = run(study, tmp_path / "pool", workers=2, origin=HERE).table
     assert (tmp_path / "flag").exists()
-    assert found["status"].tolist() == ["ok"] * 6
-    assert found["session_size"].tolist() == [2, 2, 1] * 2
+    assert found["status"].tolist() == ["ok"] * 24
+    run(study, tmp_path / "here")
+    assert table(tmp_path / "pool") == table(tmp_path / "here")
 
 
 RUN = """if True:
@@ -402,3 +395,22 @@ def test_where_random_numbers_are_shared_a_study_is_the_same_twice(tmp_path: Pat
     run(study, tmp_path / "b", workers=2)
     assert table(tmp_path / "a") == table(tmp_path / "b")
     assert replay(tmp_path / "a", 4).same
+
+
+def test_chips_are_calibrated_before_they_run(tmp_path: Path) -> None:
+    """Gains of synapses that differ by .4: effective weights of one value differ less afterwards."""
+    study = pair_study(
+        settings={"weights": [1.0, 1.0], "spikes": False},
+        noises=(Noise(name="weight", levels=(0.4,), unit="sd"),),
+        methods=(
+            Method(name="no", plastic=False),
+            Method(name="yes", plastic=False, calibration=Calibrating(duration=1e4)),
+        ),
+        metrics=(Metric(name="E", of="effective_asymmetry", options={"duration": 2e4}),),
+        specification=None,
+        chips=2,
+    )
+    told = run(study, tmp_path)
+    assert told.failed == 0, told.table["diagnostic"]
+    before, after = (told.by_chip(cell, "E")[1] for cell in told.cells)
+    assert after.mean() < 0.5 * before.mean()
