@@ -163,7 +163,7 @@ def target_summary(target: Target) -> dict[str, Any]:
             name: option.model_dump(mode="json", exclude={"value"}, exclude_defaults=True)
             for name, option in target.options.items()
         },
-        "varies": [name for name, spread in target.variability.items() if spread.sd > 0.0],
+        "varies": [name for name, spread in target.variability.items() if spread.varies],
     }
 
 

@@ -22,6 +22,7 @@ from salhw.registry import builder, resolve
 from salhw.study.description import Level, Method, Study
 from salhw.study.metrics import Measuring, metric, source_digest, users_function
 from salhw.substrate.target import Target
+from salhw.substrate.variability import PARTS
 
 MEANING = 1
 """Of the rows of a shard: a new number wherever the same study would give other numbers, for it is part of all keys."""
@@ -79,16 +80,19 @@ class Plan:
         """The method of that name."""
         return next(m for m in self.study.methods if m.name == name)
 
-    def spreads(self, target: str, method: str, level: Level) -> dict[str, float]:
-        """The standard deviations that a level and a method give a target's quantities."""
-        known, changed = self.targets[target].variability, {}
+    def spreads(self, target: str, method: str, level: Level) -> dict[str, dict[str, float]]:
+        """The parts of a target's spreads that a level and a method change, by quantity."""
+        known = self.targets[target].variability
+        changed: dict[str, dict[str, float]] = {}
         for noise, value in zip(self.study.noises, level, strict=True):
             for name in noise.of(self.targets[target]):
-                changed[name] = value * known[name].sd if noise.unit == "times" else value
+                declared = getattr(known[name], noise.part)
+                changed.setdefault(name, {})[noise.part] = value * declared if noise.unit == "times" else value
         for name, factor in self.method(method).times.items():
             for quantity, spread in known.items():
                 if name in (quantity, spread.group):
-                    changed[quantity] = factor * changed.get(quantity, spread.sd)
+                    before = {part: getattr(spread, part) for part in PARTS} | changed.get(quantity, {})
+                    changed[quantity] = {part: factor * value for part, value in before.items()}
         return changed
 
     def varied(self, batch: Batch) -> Target:
@@ -96,7 +100,8 @@ class Plan:
         target = self.targets[batch.target]
         if self.method(batch.method).ideal:
             return target.ideal()
-        return target.with_variability(self.spreads(batch.target, batch.method, batch.level))
+        changes = self.spreads(batch.target, batch.method, batch.level)
+        return target.with_variability({name: target.variability[name].replace(**c) for name, c in changes.items()})
 
     @cached_property
     def digest(self) -> str:

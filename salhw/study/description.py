@@ -36,12 +36,15 @@ class Noise(Model):
             go together; by default the quantity of this name. Of several targets each takes those that it has.
         levels: what is tried; of a study with ``sobol`` the lower and upper end of what is sampled.
         unit: ``times`` the declared spread, or the spread itself (``sd``).
+        part: what the levels are of: the spread from place to place (``sd``), that which a whole chip shares
+            (``chip``), or the share of places that are broken (``stuck``); see ``salhw.Variability``.
     """
 
     name: Name
     quantities: tuple[str, ...] = ()
     levels: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
     unit: Literal["times", "sd"] = "times"
+    part: Literal["sd", "chip", "stuck"] = "sd"
 
     def of(self, target: Target) -> tuple[str, ...]:
         """The quantities of ``target`` that this noise changes."""

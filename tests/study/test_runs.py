@@ -397,6 +397,17 @@ def test_where_random_numbers_are_shared_a_study_is_the_same_twice(tmp_path: Pat
     assert replay(tmp_path / "a", 4).same
 
 
+def test_levels_of_a_part_of_the_spread(tmp_path: Path) -> None:
+    """Of dead synapses all, none, and with a method that has none: a chip whose synapses are all dead learns what
+    uncoupled neurons do."""
+    dead = Noise(name="dead", quantities=("weight",), part="stuck", unit="sd", levels=(0.0, 1.0))
+    methods = (Method(name="SAL"), Method(name="whole", times={"weight": 0}))
+    told = run(pair_study(noises=(dead,), methods=methods), tmp_path / "a")
+    none, _, every, whole = (told.by_chip(cell, "rate")[1] for cell in told.cells)
+    assert np.array_equal(whole, none)
+    assert (every < none).all()
+
+
 def test_chips_are_calibrated_before_they_run(tmp_path: Path) -> None:
     """Gains of synapses that differ by .4: effective weights of one value differ less afterwards."""
     study = pair_study(
