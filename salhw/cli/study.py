@@ -48,6 +48,9 @@ def run(
     file: File,
     out: Annotated[Path, typer.Option(help="Folder for its results; the same command resumes.")],
     workers: Workers = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a Dask cluster that works at it, as tcp://node1:8786.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a study, or what is missing of it, and tell what it answers so far."""
@@ -58,7 +61,9 @@ def run(
         study = Study.load(file)
         _importable(file)
         with progress_bar(study.name) as progress:
-            results = run_study(study, out, workers=workers, origin=file.parent, progress=_told(progress))
+            results = run_study(
+                study, out, workers=workers, scheduler=scheduler, origin=file.parent, progress=_told(progress)
+            )
         _answer(results, json)
 
 

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from multiprocessing.connection import wait as wait_for_end
 from pathlib import Path
+from typing import Protocol
 
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.diagnostics.arguments import threads
@@ -33,54 +34,87 @@ def in_this_process(plan: Plan, folder: Path, digest: str, batches: Sequence[Bat
         yield work(folder, digest, batch)
 
 
-def in_processes(count: int) -> Executor:
-    """A pool of ``count`` spawned processes.
+class Workers(Protocol):
+    """Processes that work at batches, and may die."""
+
+    count: int
+    died: type[Exception]
+    """What a future raises whose process died."""
+
+    def submit(self, folder: Path, digest: str, batch: Batch) -> Future[Done]:
+        """Let one of them ``work`` at a batch; raises ``died`` where that shows at once."""
+        ...
+
+    def rebuild(self) -> None:
+        """After a death: as many as before."""
+        ...
+
+    def finish(self) -> None:
+        """When all is done."""
+        ...
+
+    def close(self) -> None:
+        """End whatever is still running."""
+        ...
+
+
+def with_workers(made: Callable[[], Workers]) -> Executor:
+    """An executor of workers that are made when there is work.
 
     A batch whose process dies is run once more, alone; if that dies, too, it is halved, down to the run that kills.
-    Scripts that use it protect their beginning with ``if __name__ == "__main__"``, as multiprocessing asks.
     """
 
     def executor(plan: Plan, folder: Path, digest: str, batches: Sequence[Batch]) -> Iterator[Done]:
         waiting = deque(batches)
-        with closing(_Pool(count)) as pool:
+        if not waiting:
+            return
+        with closing(made()) as workers:
             while waiting:
-                suspects = yield from _until_broken(pool, folder, digest, waiting)
+                suspects = yield from _until_death(workers, folder, digest, waiting)
                 for batch in suspects:
-                    yield _alone(pool, plan, folder, digest, batch)
-            pool.finish()
+                    yield _alone(workers, plan, folder, digest, batch)
+            workers.finish()
 
     return executor
 
 
-def _until_broken(pool: _Pool, folder: Path, digest: str, waiting: deque[Batch]) -> Generator[Done, None, list[Batch]]:
-    """Work until nothing waits, or until a process dies; returns the batches that were then under way."""
+def in_processes(count: int) -> Executor:
+    """A pool of ``count`` spawned processes. Scripts that use it protect their beginning with ``if __name__ ==
+    "__main__"``, as multiprocessing asks."""
+    return with_workers(lambda: _Pool(count))
+
+
+def _until_death(
+    workers: Workers, folder: Path, digest: str, waiting: deque[Batch]
+) -> Generator[Done, None, list[Batch]]:
+    """Work until nothing waits, or until a process dies; returns the batches that may have killed it."""
     running: dict[Future[Done], Batch] = {}
     suspects: list[Batch] = []
     while running or (waiting and not suspects):
-        while waiting and not suspects and len(running) < WINDOW * pool.count:
+        while waiting and not suspects and len(running) < WINDOW * workers.count:
             batch = waiting.popleft()
             try:
-                running[pool.submit(folder, digest, batch)] = batch
-            except BrokenProcessPool:
+                running[workers.submit(folder, digest, batch)] = batch
+            except workers.died:
                 suspects.append(batch)
         ended, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), set())
         for future in ended:
             batch = running.pop(future)
             try:
                 yield future.result()
-            except BrokenProcessPool:
+            except workers.died:
                 suspects.append(batch)
     if suspects:
-        pool.rebuild()
+        workers.rebuild()
     return sorted(suspects, key=lambda batch: batch.index)
 
 
-def _alone(pool: _Pool, plan: Plan, folder: Path, digest: str, batch: Batch) -> Done:
+def _alone(workers: Workers, plan: Plan, folder: Path, digest: str, batch: Batch) -> Done:
     """A batch that may have killed its process, with nobody beside it who could be blamed."""
     try:
-        return pool.submit(folder, digest, batch).result()
-    except BrokenProcessPool:
-        pool.rebuild()
+        return workers.submit(folder, digest, batch).result()
+    except workers.died:
+        workers.rebuild()
     if shard(folder, batch.key).exists():
         rows = read_shard(folder, batch.key)
     elif batch.size == 1:
@@ -90,7 +124,7 @@ def _alone(pool: _Pool, plan: Plan, folder: Path, digest: str, batch: Batch) -> 
         half = batch.size // 2
         parts = [plan.part(batch, batch.first, half), plan.part(batch, batch.first + half, batch.size - half)]
         for part in parts:
-            _alone(pool, plan, folder, digest, part)
+            _alone(workers, plan, folder, digest, part)
         rows = joined([read_shard(folder, part.key) for part in parts])
     write_shard(folder, batch.key, rows)
     return Done(batch, sum(status != "ok" for status in rows["status"]), 0.0)
@@ -98,6 +132,8 @@ def _alone(pool: _Pool, plan: Plan, folder: Path, digest: str, batch: Batch) -> 
 
 class _Pool:
     """A pool that can be had anew, and that leaves no process behind."""
+
+    died: type[Exception] = BrokenProcessPool
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -10,6 +10,7 @@ from pathlib import Path
 from salhw.diagnostics.arguments import as_path, whole
 from salhw.study.answers import Results, enough
 from salhw.study.batches import Batch, Plan, kept, planned
+from salhw.study.cluster import on_cluster
 from salhw.study.description import Study
 from salhw.study.executors import Executor, in_processes, in_this_process
 from salhw.study.shards import finished, note, swept
@@ -40,6 +41,7 @@ def run(
     out: str | Path,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     origin: str | Path = ".",
     progress: Callable[[State], None] | None = None,
 ) -> Results:
@@ -48,6 +50,7 @@ def run(
     Args:
         out: its folder. Several processes, on several machines, may work at it at a time.
         workers: processes of a pool; 1 works in this process.
+        scheduler: the address of a Dask cluster, whose workers do it instead.
         origin: the folder in which metrics of your own are found.
 
     Raises:
@@ -59,6 +62,7 @@ def run(
     swept(folder)
     digest = kept(plan, folder, as_path(origin).absolute())
     executor = in_this_process if count == 1 else in_processes(count)
+    executor = on_cluster(scheduler) if scheduler else executor
     for _ in _worked(plan, folder, digest, executor, progress):
         pass
     results = Results.load(folder)

@@ -76,3 +76,30 @@ def in_two_halves(session: Session, duration: float, quiet: bool = False) -> Rec
     if quiet:
         session.set("populations.neurons.bias", -20.0)
     return session.run(duration)
+
+
+def kills_once_with_children(finished: Finished, listed: str) -> np.ndarray:
+    """A metric that kills the process the first time, and leaves a list of what that had started."""
+    if not Path(listed).exists():
+        Path(listed).write_text(" ".join(map(str, children(os.getpid()))))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.array(chip_ids(finished))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """Of a process, with theirs."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            mine = [int(text) for text in (task / "children").read_text().split()]
+        except OSError:
+            continue
+        found += mine + [each for child in mine for each in children(child)]
+    return found

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from study_examples import HERE, mine, pair_study
+from study_examples import HERE, alive, children, mine, pair_study
 
 import salhw
 from salhw import FileError
@@ -251,25 +251,6 @@ def test_two_processes_in_one_folder(tmp_path: Path, longer: bytes) -> None:
     both = [started(tmp_path, tmp_path / "both") for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
     assert table(tmp_path / "both") == longer
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def children(pid: int) -> list[int]:
-    """Of a process, with theirs."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            mine = [int(text) for text in (task / "children").read_text().split()]
-        except OSError:
-            continue
-        found += mine + [each for child in mine for each in children(child)]
-    return found
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
