@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,14 +16,13 @@ from salhw.diagnostics.wording import number
 from salhw.machine import amount
 
 if TYPE_CHECKING:
-    from salhw.study import Answer, Cell, Effect, Interval, Results, SobolIndex, State
+    from salhw.study import Answer, Cell, Effect, Results, SobolIndex, State
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A study, in TOML or JSON; docs/studies.md shows one.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study: its --out.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that work at it; 1 works in this one.")]
 RUN = "run"
-WORST = 5
 
 
 class _RunsByDefault(TyperGroup):
@@ -118,12 +117,16 @@ def _duration(seconds: float) -> str:
 
 
 def report(folder: Folder, json: Json = False) -> None:
-    """Tell what a study answers, also while it runs, and write its table.parquet."""
+    """Tell what a study answers, also while it runs, and write its page, pictures, table.parquet and tables.tex."""
     from salhw.study import Results
+    from salhw.study.page import save_page
 
     with reported(json):
         results = Results.load(folder)
         results.save_table()
+        save_page(results)
+        if not json:
+            print_wrapped(f"The page is {folder / 'index.html'}.", width())
         _answer(results, json)
 
 
@@ -214,7 +217,7 @@ def as_document(results: Results) -> dict[str, Any]:
         document["yield_curves"] = [_curve(results, cell) for cell in results.cells if len(results.rows(cell))]
         document["worst"] = [
             {"run": w.run, "chip": w.chip, "seed": w.seed, "value": _finite(w.value), "diagnostic": w.diagnostic}
-            for w in results.worst(WORST)
+            for w in results.worst()
         ]
     return document
 
@@ -242,56 +245,13 @@ def _entry(results: Results, answer: Answer) -> dict[str, Any]:
 
 
 def _print(results: Results) -> None:
-    study = results.study
-    title = f"{study.name}: {len(results):,} of {results.planned:,} runs, {results.failed:,} failed"
+    from salhw.study.tables import tables
+
+    print_wrapped(
+        f"{results.study.name}: {len(results):,} of {results.planned:,} runs, {results.failed:,} failed", width()
+    )
     if not len(results):
-        print_wrapped(title, width())
         return
-    for name in [m.name for m in study.metrics]:
-        _print_answers(results, f"{title}\n{name}: mean over chips, 95 % interval", results.means(name))
-        if len(study.methods) > 1:
-            less = f"{name}: less that of {study.methods[0].name}, on the same chips"
-            _print_answers(results, less, results.differences(name))
-        _print_effects(results, name)
-        title = ""
-    if study.specification:
-        wanted = study.specification
-        limit = f"at most {wanted.at_most:g}" if wanted.at_most is not None else f"at least {wanted.at_least:g}"
-        _print_answers(results, f"yield: {wanted.metric} {limit}, 95 % interval", results.yields())
-        rows = [[str(w.run), str(w.chip), w.cell.method, f"{w.value:.4g}", w.diagnostic] for w in results.worst(WORST)]
-        print_table("worst runs", ["run", "chip", "method", wanted.metric, "diagnostic"], rows, numbers=(0, 1, 3))
+    for table in tables(results):
+        print_table(table.title, table.columns, table.rows, numbers=table.numbers)
     print_wrapped(f"The table is {results.folder / 'table.parquet'}.", width())
-
-
-def _print_answers(results: Results, title: str, answers: Sequence[Answer]) -> None:
-    noises = [noise.name for noise in results.study.noises]
-    rows = [
-        [a.cell.target, *(f"{value:g}" for value in a.cell.level), a.cell.method, str(a.chips), _shown(a.interval)]
-        for a in answers
-        if a.chips
-    ]
-    print_table(title.strip(), ["target", *noises, "method", "chips", "value"], rows, numbers=(len(noises) + 2,))
-
-
-def _print_effects(results: Results, metric: str) -> None:
-    """Which noise matters: those of Sobol' where levels are sampled, else on and off."""
-    from salhw.study import effects, sobol_indices
-
-    study = results.study
-    if study.sobol is None and len(study.noises) > 1:
-        title = f"{metric}: from the lowest to the highest level of one noise, on the same chips"
-        columns = ["noise", "target", "method", "others lowest", "others highest", "over all others"]
-        rows = [
-            [e.noise, e.target, e.method, *map(_shown, (e.alone, e.last, e.mean))] for e in effects(results, metric)
-        ]
-    elif study.sobol and len(results) == results.planned and not results.failed:
-        title = f"{metric}: share of its variance over the levels (Sobol' indices)"
-        columns = ["noise", "target", "method", "by itself", "with all others"]
-        rows = [[e.noise, e.target, e.method, *map(_shown, (e.first, e.total))] for e in sobol_indices(results, metric)]
-    else:
-        return
-    print_table(title, columns, rows, numbers=range(3, len(columns)))
-
-
-def _shown(interval: Interval) -> str:
-    return f"{interval.value:.4g} [{interval.low:.4g}, {interval.high:.4g}]"

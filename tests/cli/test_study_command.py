@@ -55,6 +55,15 @@ def test_the_report_is_what_the_run_told(folder: Path) -> None:
     assert [entry["value"] for entry in told["yields"]] == [0.0, 1.0, 0.0, 1.0]
     assert told["differences"]["D"][0]["high"] < 0
     assert len(told["worst"]) == 5
+    page = (folder / "out" / "index.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == 3  # D and the yield against the noise, and the yield against its limit
+    assert "yield (D at most 0.99) against weight" in page
+    assert "12 of 12 runs, 0 failed" in page
+    assert "salhw 0.1.0" in page
+    tex = (folder / "out" / "tables.tex").read_text(encoding="utf-8")
+    assert r"\caption{D: mean over chips, 95 \% interval}" in tex
+    assert tex.count(r"\toprule") == tex.count(r"\end{table}") == 4
+    assert r"reference & 0 & as it is & 3 & 1 [1, 1] \\" in tex
 
 
 def test_a_replay_is_the_row(folder: Path) -> None:
