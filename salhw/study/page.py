@@ -60,7 +60,7 @@ def figures(results: Results) -> list[tuple[str, str, Figure]]:
         return []
     study = results.study
     found = []
-    if study.noises:
+    if study.noises and not study.sobol:
         against = f"against {study.noises[0].name}"
         for name in (m.name for m in study.metrics):
             found.append((f"mean-{name}", f"{name} {against}", _against_level(results, results.means(name), name)))
@@ -95,8 +95,11 @@ def _against_level(results: Results, answers: list[Answer], label: str) -> Figur
     def draw(ax: Axes) -> None:
         for name, points in curves.items():
             x, ends = [p.cell.level[0] for p in points], [p.interval for p in points]
-            bars = [[e.value - e.low for e in ends], [e.high - e.value for e in ends]]
+            # A bootstrap interval need not hold the mean, and a bar cannot be negative.
+            bars = [[max(0.0, e.value - e.low) for e in ends], [max(0.0, e.high - e.value) for e in ends]]
             ax.errorbar(x, [e.value for e in ends], bars, fmt="o-", markersize=3, capsize=2, label=name)
+        if len(study.noises[0].levels) < 8:
+            ax.set_xticks(study.noises[0].levels)
         ax.set_xlabel(f"{study.noises[0].name} ({study.noises[0].unit})")
         ax.set_ylabel(label)
 

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.diagnostics import BackendError, Diagnostic, file_error
+from salhw.io.files import append_line, unwritable, write_bytes
 from salhw.io.files import folder as made_folder
-from salhw.io.files import unwritable, write_bytes
 from salhw.study.batches import Batch, Plan
 
 SHARDS, LOG, TABLE = "shards", "log.jsonl", "table.parquet"
@@ -207,11 +207,7 @@ def note(folder: Path, **entry: Any) -> None:
         FileError: the place cannot be written to.
     """
     line = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "time": round(time.time(), 3), **entry})
-    try:
-        with (folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-    except OSError as error:
-        raise unwritable(folder / LOG, error) from error
+    append_line(folder / LOG, line)
 
 
 def notes(folder: Path) -> list[dict[str, Any]]:

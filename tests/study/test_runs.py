@@ -22,7 +22,7 @@ from salhw import FileError
 from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, replay, run, working
 from salhw.study.batches import kept, loaded, planned
 from salhw.study.metrics import source_digest
-from salhw.study.shards import finished, notes, swept
+from salhw.study.shards import finished, note, notes, swept
 from salhw.study.working import work
 
 
@@ -295,6 +295,8 @@ def test_a_full_disk_stops_everything_with_one_message_and_loses_nothing(tmp_pat
     ):
         run(pair_study(), tmp_path)
     assert len(told.value.diagnostics) == 1
+    with full(1), pytest.raises(FileError, match=r"SAL501 .*log.jsonl: a place to write to"):
+        note(tmp_path, key="0")
     assert finished(tmp_path) == {plan.batches[0].key}
     assert not list(tmp_path.rglob(".salhw-*"))
     run(pair_study(), tmp_path)
