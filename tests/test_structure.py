@@ -50,7 +50,7 @@ ARROWS = {("salhw_networks", "salhw_calibration"), ("salhw_brainscales2", "salhw
 
 FLOORS = (
     {"diagnostics"}, {"machine", "jit"}, {"description", "theory"}, {"substrate"}, {"session"}, {"registry"},
-    {"compiler"}, {""}, {"worker", "io"}, {"plugin", "plots"}, {"conformance"}, {"comparison"}, {"cli"},
+    {"compiler"}, {""}, {"worker", "io"}, {"plugin", "plots"}, {"conformance"}, {"comparison"}, {"study"}, {"cli"},
 )  # fmt: skip
 """The rooms of the core, from the ground up; arrows go down, or within a room. The nameless one is ``salhw`` itself."""
 

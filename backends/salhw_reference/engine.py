@@ -71,7 +71,7 @@ class ReferenceEngine:
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self.state = at_rest(self.arrays, self._batch, common=self._vectorised)
-        self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.sd > 0.0}
+        self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.varies}
         self._random: Any = streams(seed, ids)
         if self._vectorised:
             self._random = vectors_at_rest(self.arrays, seed, ids, varied="weight" in self._varied)

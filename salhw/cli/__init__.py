@@ -39,6 +39,7 @@ from salhw.cli.reproduce import register as register_reproduce
 from salhw.cli.settings import Settings
 from salhw.cli.setup import register as register_setup
 from salhw.cli.streams import standard_streams
+from salhw.cli.study import register as register_study
 from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import synapses
@@ -77,6 +78,7 @@ OPTION_COLUMNS = ("option", "type", "default", "meaning")
 register_conformance(app)
 register_reproduce(app)
 register_setup(app)
+register_study(app)
 
 
 def main() -> None:
@@ -163,7 +165,7 @@ def target_summary(target: Target) -> dict[str, Any]:
             name: option.model_dump(mode="json", exclude={"value"}, exclude_defaults=True)
             for name, option in target.options.items()
         },
-        "varies": [name for name, spread in target.variability.items() if spread.sd > 0.0],
+        "varies": [name for name, spread in target.variability.items() if spread.varies],
     }
 
 

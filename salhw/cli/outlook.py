@@ -42,4 +42,5 @@ def watched(
             left = (1.0 - share) * (now - origin[0]) / (share - origin[1])
             told(Estimate(now - began + left))
 
+    setattr(done, "note", getattr(progress, "note", None))  # noqa: B010  # words for the bar go past this
     return done

@@ -15,7 +15,7 @@ PATIENCE = 2.0  # s before the bar appears
 
 
 @dataclass(frozen=True)
-class _Bar:
+class Bar:
     """Tells a bar the share done, and beside its label how it goes."""
 
     update: Callable[..., None]
@@ -30,7 +30,7 @@ class _Bar:
 
 
 @contextmanager
-def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[float], None] | None]:
+def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Bar | None]:
     """A callback for the share done (0 to 1), or None where stderr is no terminal; its ``note`` takes a few words.
 
     The bar appears after ``patience`` s even if nothing has called back yet (numba may be compiling), and leaves no
@@ -53,7 +53,7 @@ def progress_bar(label: str, patience: float = PATIENCE) -> Iterator[Callable[[f
     timer.daemon = True
     timer.start()
     try:
-        yield _Bar(lambda **told: bar.update(task, **told), label)
+        yield Bar(lambda **told: bar.update(task, **told), label)
     finally:
         timer.cancel()
         with lock:

@@ -184,7 +184,7 @@ def _task(
 
 def varies(target: Target) -> bool:
     """Whether the chips of a target differ, or its trials."""
-    return any(spread.sd > 0.0 for spread in target.variability.values())
+    return any(spread.varies for spread in target.variability.values())
 
 
 def _picked(target: Target, who: Who) -> tuple[Chip, ...]:

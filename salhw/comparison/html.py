@@ -32,7 +32,7 @@ def render(comparison: Comparison, pictures: Mapping[str, tuple[str, bytes]]) ->
             "title": escape(_title(comparison)),
             "summary": "".join(map(_summary, (comparison.reference, *comparison.outcomes))),
             "legend": "".join(f"<li>{_mark(name)} <b>{name}</b> {MEANINGS[name]}</li>" for name in legend),
-            "pictures": "".join(_picture(title, image) for title, image in pictures.values()),
+            "pictures": "".join(picture(title, image) for title, image in pictures.values()),
             "rates": escape(wording.error_rates(comparison)).replace(" %", "&nbsp;%"),
             "matrix": _matrix(comparison),
             "details": _details(comparison),
@@ -94,7 +94,8 @@ def _summary(outcome: Outcome) -> str:
     )
 
 
-def _picture(title: str, image: bytes) -> str:
+def picture(title: str, image: bytes) -> str:
+    """A PNG under its title, as part of the page."""
     data = base64.b64encode(image).decode("ascii")
     text = escape(title)
     return f'<figure><figcaption>{text}</figcaption><img alt="{text}" src="data:image/png;base64,{data}"></figure>'
@@ -144,33 +145,34 @@ def _details(comparison: Comparison) -> str:
     predicted = [(o, entry) for o in comparison.outcomes for entry in o.predicted]
     changes = [(o.target, change) for o in comparison.outcomes for change in o.changes]
     if changes:
-        parts.append("<h2>What was changed to fit the targets</h2>" + _plain(("target", "change"), changes))
+        parts.append("<h2>What was changed to fit the targets</h2>" + plain(("target", "change"), changes))
     if predicted:
         columns = ("target", "change", "quantity", "predicted", "measured")
         beside = [(o.target, e.change, f"{e.quantity} of {e.path}", *wording.prediction(e)) for o, e in predicted]
-        parts.append("<h2>Predicted and measured</h2>" + _plain(columns, beside))
+        parts.append("<h2>Predicted and measured</h2>" + plain(columns, beside))
     theory = [
         (wording.name(row), row.path, wording.values(row)[0], wording.off_by(row), row.verdict)
         for row in comparison.reference.rows
     ]
     if theory:
         heads = ("quantity", "of", "measured", "off by / margin", "verdict")
-        parts.append("<h2>The reference, held against theory</h2>" + _plain(heads, theory))
+        parts.append("<h2>The reference, held against theory</h2>" + plain(heads, theory))
     approximated = [
         (outcome.target, text.replace("\n       fix:", "; fix:"))
         for outcome in comparison.outcomes
         for text in outcome.approximations
     ]
     if approximated:
-        parts.append("<h2>What the targets approximate</h2>" + _plain(("target", "what"), approximated))
+        parts.append("<h2>What the targets approximate</h2>" + plain(("target", "what"), approximated))
     measured = dict.fromkeys(row.quantity for o in (comparison.reference, *comparison.outcomes) for row in o.rows)
     if measured:
         known = [(name.replace("_", " "), wording.meaning(name)) for name in measured]
-        parts.append("<h2>What the quantities are</h2>" + _plain(("quantity", "meaning, and the usual margin"), known))
+        parts.append("<h2>What the quantities are</h2>" + plain(("quantity", "meaning, and the usual margin"), known))
     return "".join(parts)
 
 
-def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text."""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

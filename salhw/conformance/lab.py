@@ -65,7 +65,7 @@ class Lab:
     @property
     def varies(self) -> bool:
         """Whether the target's chips differ, or its trials."""
-        return any(spread.sd > 0.0 for spread in self.target.variability.values())
+        return any(spread.varies for spread in self.target.variability.values())
 
     def without(self, *groups: NoiseGroup) -> Lab:
         """The same lab with groups of the target's variability switched off."""

@@ -95,6 +95,26 @@ def write_text(path: Path, text: str, *, new: bool = False) -> Path:
     return write_bytes(path, text.encode(), new=new)
 
 
+def append_line(path: Path, line: str) -> Path:
+    """A line at the end of a log, which several processes may write: in one piece, but not brought to the disk, and a
+    full disk may leave half of it.
+
+    Raises:
+        FileError: the place cannot be written to.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            left = f"{line}\n".encode()
+            while left:
+                left = left[os.write(handle, left) :]
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        raise unwritable(path, error) from error
+    return path
+
+
 def write_json(path: Path, document: Any, *, default: Callable[[Any], Any] | None = None, new: bool = False) -> Path:
     """One JSON document; see write_bytes."""
     text = json.dumps(document, indent=1, allow_nan=False, default=default)

@@ -7,6 +7,7 @@ same chip in every network, process and machine, and editing a network does not 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
@@ -61,6 +62,18 @@ def _places(location: npt.ArrayLike) -> Words:
     return place.astype(np.uint64)
 
 
+_WHOLE_CHIP = np.uint64(0)
+_SHARED: dict[str | None, Callable[[Words], Words]] = {
+    None: lambda place: place,
+    "neuron": lambda place: place,
+    "synapse": lambda place: place,
+    "row": lambda place: place & _LOW,
+    "column": lambda place: place >> _32,
+    "chip": lambda place: np.zeros_like(place),
+}
+"""The place whose draw a place has, by what shares one."""
+
+
 class Chip(Model):
     """A physical or virtual instance of a target.
 
@@ -109,17 +122,34 @@ class Chip(Model):
 
         Of a quantity ``per`` row or column, ``location`` holds synapses (``Placement.synapses``).
         """
+        from scipy.special import ndtr
+
         value = numbers("nominal", nominal)
         instance_of("parameter", parameter, str, "give the name of a quantity")
         spread = self.variability.get(parameter)
-        if spread is None or spread.sd == 0.0:
+        if spread is None or not spread.varies:
             return np.broadcast_to(value, np.broadcast_shapes(value.shape, _places(location).shape)).copy()
         place = _places(location)
-        if spread.per == "row":
-            place = place & _LOW
-        elif spread.per == "column":
-            place = place >> _32
-        x = np.clip(self.standard_normal(parameter, place), -spread.truncate, spread.truncate)
+        off = spread.sd * self._local(parameter, spread, place)
+        if spread.chip:
+            off = off + spread.chip * self._clipped(f"{parameter}, chip-wide", spread, _WHOLE_CHIP)
         if spread.distribution == "lognormal":
-            return value * np.exp(spread.sd * x)
-        return value * (1.0 + spread.sd * x) if spread.mode == "relative" else value + spread.sd * x
+            varied = value * np.exp(off)
+        else:
+            varied = value * (1.0 + off) if spread.mode == "relative" else value + off
+        if spread.stuck:
+            broken = ndtr(self.standard_normal(f"{parameter}, stuck", _SHARED[spread.per](place))) < spread.stuck
+            varied = np.where(broken, spread.stuck_at, varied)
+        return np.asarray(varied, dtype=np.float64)
+
+    def _clipped(self, parameter: str, spread: Variability, place: npt.ArrayLike) -> FloatArray:
+        return np.clip(self.standard_normal(parameter, place), -spread.truncate, spread.truncate)
+
+    def _local(self, parameter: str, spread: Variability, place: Words) -> FloatArray:
+        """The draws of each place, before they are scaled."""
+        own = self._clipped(parameter, spread, _SHARED[spread.per](place))
+        if not spread.follows:
+            return own
+        other = self.variability.get(spread.follows, spread)
+        followed = self._clipped(spread.follows, spread, _SHARED[other.per](place))
+        return np.asarray(spread.correlation * followed + np.sqrt(1.0 - spread.correlation**2) * own)

@@ -20,7 +20,7 @@ from salhw.machine import CHIP, Memory, refuse_instances
 from salhw.substrate.capabilities import Capability, Entry, Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.options import Option, Value
-from salhw.substrate.variability import Variability
+from salhw.substrate.variability import LATER, Variability
 
 SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy", "synapses_per_weight"})
 """Fields of a target, and of the models in it, that change nothing of what it does: what is said about it, and which of
@@ -32,7 +32,9 @@ def _done(value: Any) -> Any:
     if isinstance(value, Option):
         return str(value) if value.changes_target else None
     if isinstance(value, Model):
-        return {name: _done(getattr(value, name)) for name in type(value).model_fields if name not in SAID}
+        fields = type(value).model_fields
+        said = {n for n in fields if n in SAID or (n in LATER and getattr(value, n) == fields[n].default)}
+        return {name: _done(getattr(value, name)) for name in fields if name not in said}
     return {key: _done(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -167,7 +169,7 @@ class Target(Model):
     def with_noise(
         self, *, mismatch: bool = True, trial: bool = True, plasticity: bool = True, **others: bool
     ) -> Target:
-        """The same target with groups of its variability switched off (each ``sd`` of the group becomes 0).
+        """The same target with groups of its variability switched off (all spreads of the group become 0).
 
         Raises:
             DescriptionError: ``others``, which are no groups; a value that is neither True nor False.
@@ -178,8 +180,7 @@ class Target(Model):
             instance_of(f"noise.{group}", value, bool, "give True or False")
         return self.replace(
             variability={
-                name: spread if keep[spread.group] else spread.replace(sd=0.0)
-                for name, spread in self.variability.items()
+                name: spread if keep[spread.group] else spread.silent() for name, spread in self.variability.items()
             }
         )
 

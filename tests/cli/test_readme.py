@@ -70,6 +70,7 @@ def test_the_table_of_targets_is_the_program_s() -> None:
 
 def test_every_command_is_listed() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    names |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"^\| `salhw ([a-z]+)", README, re.M)) == names
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from mutants_engineering import MUTANTS, Mutant
+from mutants_engineering import MUTANTS, Mutant, Wrong, other
 
 import salhw
-from salhw import BackendError, Diagnostic, Target, Variability
+from salhw import BackendError, Chip, Diagnostic, Target, Variability
 from salhw.compiler.pipeline import compile
 from salhw.conformance import catalogue, examples, run
 from salhw.conformance.runner import laboratory
@@ -109,6 +111,24 @@ def test_what_is_compensated_must_not_show() -> None:
         outcome = run(ReferenceBackend(), target, checks=["mismatch-is-on"])["mismatch-is-on"]
         assert (outcome.outcome == "pass") is not bool(claim), outcome.reason
     assert "weight declared as compensated" in outcome.reason
+
+
+@pytest.mark.parametrize(("ignored", "words"), [("", ""), ("chip", "weight chip-wide"), ("stuck", "weight stuck")])
+def test_each_part_of_a_spread_must_show(ignored: str, words: str) -> None:
+    """Chip-wide variation and broken synapses, on a backend that has them and on such as ignore one of them."""
+    target = REFERENCE.with_variability({"weight": Variability(sd=0.2, chip=0.1, stuck=0.1)})
+
+    def without(given: dict[str, Any]) -> list[Chip]:
+        deaf = {ignored: 0.0} if ignored else {}
+        return [
+            chip.replace(variability={name: v.replace(**deaf) for name, v in chip.variability.items()})
+            for chip in given["chips"]
+        ]
+
+    backend = Wrong(arguments=other("chips", without)) if ignored else ReferenceBackend()
+    outcome = run(backend, target, checks=["mismatch-is-on"])["mismatch-is-on"]
+    assert outcome.outcome == ("fail" if ignored else "pass"), outcome.reason
+    assert words in outcome.reason
 
 
 def test_a_wrong_backend_is_not_caught_by_everything() -> None:

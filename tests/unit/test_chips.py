@@ -14,6 +14,7 @@ from scipy import stats
 import salhw
 from salhw import Chip, DescriptionError, Variability
 from salhw.substrate.chip import philox4x32
+from salhw.substrate.target import _done
 
 CHIP = Chip(id=3, wafer=7, target="reference", variability={"weight": Variability(sd=0.2)})
 LEVEL = 1e-4  # of every test of a distribution; with fixed seeds they pass or fail for good
@@ -146,3 +147,65 @@ def test_spreads_that_mean_nothing_are_refused(build: Any, path: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         build()
     assert [finding.path for finding in caught.value.diagnostics] == [path]
+
+
+PLACES = np.arange(20_000)
+BESIDE = Variability(sd=0.1, chip=0.3)
+
+
+def drawn(chip: Chip, name: str = "weight", places: np.ndarray = PLACES) -> np.ndarray:
+    return chip.vary(name, 1.0, places) - 1.0
+
+
+def test_a_quantity_per_chip_has_one_draw_for_all_places() -> None:
+    chips = [CHIP.replace(id=k, variability={"weight": Variability(sd=0.2, per="chip")}) for k in range(400)]
+    values = np.array([drawn(chip, places=np.array([0, 5, 2**40])) for chip in chips])
+    assert (values == values[:, :1]).all()
+    assert stats.kstest(values[:, 0] / 0.2, "norm").pvalue > LEVEL
+
+
+def test_chip_wide_variation_lies_beside_the_local_pattern_and_leaves_it_as_it_is() -> None:
+    local = CHIP.replace(variability={"weight": BESIDE.replace(chip=0.0)})
+    both = CHIP.replace(variability={"weight": BESIDE})
+    shift = drawn(both) - drawn(local)
+    assert np.ptp(shift) < 1e-12
+    shifts = [
+        float(drawn(both.replace(id=k), places=PLACES[0]) - drawn(local.replace(id=k), places=PLACES[0]))
+        for k in range(400)
+    ]
+    assert stats.kstest(np.array(shifts) / 0.3, "norm").pvalue > LEVEL
+
+
+@pytest.mark.parametrize("correlation", [0.8, -0.5])
+def test_a_quantity_follows_another_and_keeps_its_own_spread(correlation: float) -> None:
+    spreads = {"weight": Variability(sd=0.2), "bias": Variability(sd=0.1, follows="weight", correlation=correlation)}
+    chip = CHIP.replace(variability=spreads)
+    x, y = drawn(chip) / 0.2, drawn(chip, "bias") / 0.1
+    assert stats.kstest(y, "norm").pvalue > LEVEL
+    z = (np.arctanh(stats.pearsonr(x, y).statistic) - np.arctanh(correlation)) * np.sqrt(len(x) - 3)  # Fisher
+    assert 2 * stats.norm.sf(abs(z)) > LEVEL
+    assert np.array_equal(drawn(chip), drawn(CHIP.replace(variability={"weight": Variability(sd=0.2)})))
+
+
+def test_broken_places_have_their_value_whatever_is_asked_for() -> None:
+    chip = CHIP.replace(variability={"weight": Variability(sd=0.1, stuck=0.05, stuck_at=0.0)})
+    values = chip.vary("weight", 3.0, PLACES)
+    dead = values == 0.0
+    assert stats.binomtest(int(dead.sum()), len(PLACES), 0.05).pvalue > LEVEL
+    assert np.array_equal(chip.vary("weight", -1.0, PLACES) == 0.0, dead)
+    whole = CHIP.replace(variability={"weight": Variability(sd=0.1)})
+    assert np.array_equal(values[~dead], whole.vary("weight", 3.0, PLACES)[~dead])
+    more = chip.replace(variability={"weight": Variability(sd=0.1, stuck=0.2)})
+    assert ((more.vary("weight", 3.0, PLACES) == 0.0) >= dead).all()  # levels of one study share their broken places
+
+
+def test_parts_of_a_spread_are_switched_off_with_their_group_and_are_no_part_of_old_hashes() -> None:
+    target = salhw.target("reference").with_variability({"weight": BESIDE.replace(stuck=0.1)})
+    assert not target.with_noise(mismatch=False).variability["weight"].varies
+    plain = salhw.target("reference").with_variability({"weight": 0.1})
+    assert target.capability_hash != plain.capability_hash
+    written = json.dumps(plain.variability["weight"].model_dump(mode="json"))
+    assert "stuck" in written
+    assert "stuck" not in json.dumps(_done(plain)["variability"])
+    with pytest.raises(DescriptionError, match="SAL005 correlation"):
+        Variability(follows="weight")

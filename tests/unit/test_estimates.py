@@ -14,9 +14,11 @@ import pytest
 import salhw
 from salhw import GLM, SAL, AllToAll, Alpha, Network, Population, Projection, Target
 from salhw.cli.outlook import tell, watched
+from salhw.cli.progress import Bar
 from salhw.session import pilot
 from salhw.session.pilot import FACTOR, Estimate, as_words, estimated
 from salhw.worker import supervisor
+from salhw_networks.experiment import Work
 from salhw_networks.pairs.network import network as pair
 from salhw_networks.sampling.network import network as sampling
 
@@ -128,6 +130,13 @@ def test_work_of_unknown_parts_is_told_by_its_pace_once_without_what_was_found_f
     assert len(told) == 1
     assert told[0].seconds == pytest.approx(50.03, rel=1e-6)
     assert passed[:4] == [0.1, 0.2, 0.5, 0.51]
+
+
+def test_words_for_the_bar_go_past_the_watch() -> None:
+    shown: list[dict[str, Any]] = []
+    bar = Bar(lambda **told: shown.append(told), "fig")
+    Work("fig", Path(), REFERENCE, {}, 1.0, watched(bar, lambda _: None)).say("angle 20")
+    assert shown == [{"description": "fig · angle 20"}]
 
 
 def test_run_and_compare_tell_before_they_begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -52,9 +52,21 @@ def raised(spread: Variability) -> Variability:
     as declared."""
     if spread.compensated:
         return spread
+    if not spread.sd and spread.varies:  # chip-wide, or broken places, and nothing else
+        wide = max(spread.chip, SPREAD[spread.mode]) if spread.chip else 0.0
+        return spread.replace(chip=wide, stuck=0.5 if spread.stuck else 0.0, truncate=min(spread.truncate, 2.0))
     wider = WIDER if (spread.mode, spread.group) == ("absolute", "mismatch") else 1.0
     sd = max(wider * spread.sd, SPREAD[spread.mode])
     return spread.replace(sd=sd, truncate=min(spread.truncate, 2.0))
+
+
+def parts_alone(spread: Variability) -> dict[str, Variability]:
+    """What a quantity is declared to vary by, each by itself: from place to place, chip-wide, broken places."""
+    alone = {"": spread.silent().replace(sd=spread.sd)}
+    for part, words in (("chip", " chip-wide"), ("stuck", " stuck")):
+        if getattr(spread, part):
+            alone[words] = spread.silent().replace(**{part: getattr(spread, part)})
+    return alone if spread.sd or len(alone) == 1 else {words: each for words, each in alone.items() if words}
 
 
 def varied(lab: Lab, *only: str) -> Target:
@@ -70,7 +82,7 @@ def varied(lab: Lab, *only: str) -> Target:
     changed: dict[str, Variability | float] = {}
     for name, spread in declared.items():
         if only:
-            changed[name] = raised(spread) if name in only else 0.0
+            changed[name] = raised(spread) if name in only else spread.silent()
         elif spread.group != "trial":
             changed[name] = raised(spread)
     return lab.target.with_variability(changed)
@@ -152,16 +164,19 @@ def _chips(lab: Lab, target: Target) -> tuple[Chip, ...]:
 
 @check("mismatch-is-on", group="interface")
 def mismatch_is_on(lab: Lab) -> Evidence:
-    """Every quantity that the target says to vary does: alone, and raised to a visible spread, it scatters the neurons
-    of different chips, or the changes of their weights, at least twice as much (in variance) as without variability;
-    neurons that inhibit each other, or exciting ones. One that the target says to be compensated scatters
-    nothing so much, as wide as declared."""
+    """Every quantity that the target says to vary does, from place to place, chip-wide, and where places are stuck:
+    each alone, and raised to a visible spread, it scatters the neurons of different chips, or the changes of their
+    weights, at least twice as much (in variance) as without variability; neurons that inhibit each other, or exciting
+    ones. One that the target says to be compensated scatters nothing so much, as wide as declared."""
     if not lab.target.variability:
         varied(lab)  # says so
     base = whole(lab, lab.without("mismatch", "trial", "plasticity").target).parts()
     weakest, silent, loud = np.inf, [], []
-    for name, spread in lab.target.variability.items():
-        parts = whole(lab, varied(lab, name)).parts()
+    each = [(name, *part) for name, v in lab.target.variability.items() for part in parts_alone(v).items()]
+    for quantity, which, spread in each:
+        name = f"{quantity}{which}"
+        only = replace(lab, target=lab.target.with_variability({quantity: spread}))
+        parts = whole(lab, varied(only, quantity)).parts()
         ratio = max(
             (float(part.var() / max(_variance(base.get(kind)), 1e-12)) for kind, part in parts.items()), default=0.0
         )

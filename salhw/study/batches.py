@@ -1,0 +1,302 @@
+"""From a study to its batches: what runs together, under which key. It follows from the study alone, never from who
+works at it, because on some targets the chips of a session share their random numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from salhw.description.network import Network
+from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_error
+from salhw.diagnostics.wording import one_of
+from salhw.io.files import folder as made_folder
+from salhw.io.files import is_file, write_json
+from salhw.registry import builder, resolve
+from salhw.study.description import Level, Method, Study
+from salhw.study.metrics import Measuring, metric, source_digest, users_function
+from salhw.substrate.target import Target
+from salhw.substrate.variability import PARTS
+
+MEANING = 1
+"""Of the rows of a shard: a new number wherever the same study would give other numbers, for it is part of all keys."""
+PACKAGES = ("salhw", "numpy", "scipy", "numba", "nest-simulator", "PyNN")
+OF_THE_KEY = {"fit", "calibration", "ideal", "protocol", "options"}
+"""Fields of a method in the key; its name is not, and the others are in the network and the spreads. Those
+that have their default are left out, so that a new field changes no key."""
+STUDY, NETWORKS = "study.json", "networks"
+FORMAT = "salhw-study"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Chips ``first``.. of one target, method, level and seed, in one session.
+
+    ``index`` is its place in the plan, ``run`` the number of its first run, and ``key`` names its shard. ``start`` is
+    the first chip of the batch as it was planned: what a broken batch was halved into keeps that one's random numbers.
+    """
+
+    index: int
+    run: int
+    key: str
+    target: str
+    method: str
+    level: Level
+    seed: int
+    first: int
+    size: int
+    start: int
+
+    @property
+    def session_seed(self) -> int:
+        """Of its session. Batches differ in it: where random numbers are the session's, chips at the same place of two
+        batches would else have the same noise."""
+        digest = hashlib.sha256(f"salhw study/{self.seed}/{self.start}".encode()).digest()
+        return int.from_bytes(digest[:8], "little")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with everything that it names: networks and protocols by method, targets, metrics.
+
+    ``made_with`` are the versions that its results depend on, and digests of the files in which a user's functions are:
+    those of this process, or, of a study that is read from its folder, those of whoever ran it last.
+    """
+
+    study: Study
+    networks: Mapping[str, Network]
+    targets: Mapping[str, Target]
+    metrics: Mapping[str, Measuring]
+    protocols: Mapping[str, Callable[..., Any]]
+    made_with: Mapping[str, str]
+
+    def method(self, name: str) -> Method:
+        """The method of that name."""
+        return next(m for m in self.study.methods if m.name == name)
+
+    def spreads(self, target: str, method: str, level: Level) -> dict[str, dict[str, float]]:
+        """The parts of a target's spreads that a level and a method change, by quantity."""
+        known = self.targets[target].variability
+        changed: dict[str, dict[str, float]] = {}
+        for noise, value in zip(self.study.noises, level, strict=True):
+            for name in noise.of(self.targets[target]):
+                declared = getattr(known[name], noise.part)
+                changed.setdefault(name, {})[noise.part] = value * declared if noise.unit == "times" else value
+        for name, factor in self.method(method).times.items():
+            for quantity, spread in known.items():
+                if name in (quantity, spread.group):
+                    before = {part: getattr(spread, part) for part in PARTS} | changed.get(quantity, {})
+                    changed[quantity] = {part: factor * value for part, value in before.items()}
+        return changed
+
+    def varied(self, batch: Batch) -> Target:
+        """The target of a batch, with its level's spreads."""
+        target = self.targets[batch.target]
+        if self.method(batch.method).ideal:
+            return target.ideal()
+        changes = self.spreads(batch.target, batch.method, batch.level)
+        return target.with_variability({name: target.variability[name].replace(**c) for name, c in changes.items()})
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what all keys share: versions and functions, durations, wafer and metrics."""
+        study = self.study
+        measured = [[m.name, m.function, m.options] for m in study.metrics]
+        content = [MEANING, dict(self.made_with), study.duration, study.settle, study.wafer, measured]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def key(self, target: str, method: str, level: Level, seed: int, first: int, size: int, start: int) -> str:
+        """The name of a shard: the same for the same work, whatever else a study holds."""
+        content = [self._cell(target, method, level), seed, first, size, start]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+    def _cell(self, target: str, method: str, level: Level) -> str:
+        cell = (target, method, level)
+        if cell not in self._cells:
+            how = self.method(method)
+            settings = how.model_dump(mode="json", include=OF_THE_KEY, exclude_defaults=True)
+            content = [
+                self.digest, self.networks[method].content_hash, self._hashes[target], settings,
+                {} if how.ideal else self.spreads(target, method, level),
+            ]  # fmt: skip
+            self._cells[cell] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self._cells[cell]
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, Level], str]:
+        return {}
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return {name: target.capability_hash for name, target in self.targets.items()}
+
+    @cached_property
+    def rounds(self) -> tuple[tuple[Batch, ...], ...]:
+        """All batches: a round has the same chips for every target, level, method and seed."""
+        study, run, index, rounds = self.study, 0, 0, []
+        for first in range(study.first, study.first + study.chips, study.batch):
+            size, batches = min(study.batch, study.first + study.chips - first), []
+            for target, level, method, seed in self._cells_in_order():
+                key = self.key(target, method, level, seed, first, size, first)
+                batches.append(Batch(index, run, key, target, method, level, seed, first, size, first))
+                index, run = index + 1, run + size
+            rounds.append(tuple(batches))
+        return tuple(rounds)
+
+    def _cells_in_order(self) -> Iterator[tuple[str, Level, str, int]]:
+        levels = self.study.levels
+        for target in self.study.targets:
+            for level in levels:
+                for method in self.study.methods:
+                    for seed in self.study.seeds:
+                        yield target, level, method.name, seed
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """All batches, in the order of the plan."""
+        return tuple(batch for part in self.rounds for batch in part)
+
+    def part(self, batch: Batch, first: int, size: int) -> Batch:
+        """Some of the chips of a batch, as a batch of their own."""
+        key = self.key(batch.target, batch.method, batch.level, batch.seed, first, size, batch.start)
+        return replace(batch, run=batch.run + first - batch.first, key=key, first=first, size=size)
+
+
+def versions() -> dict[str, str]:
+    """The versions of what results depend on, as far as it is installed."""
+    known = {}
+    for name in PACKAGES:
+        try:
+            known[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return known
+
+
+def planned(study: Study) -> Plan:
+    """A study with what it names, looked up and built.
+
+    Raises:
+        SalhwError: a network, target, option, noise, metric or setting that there is not.
+    """
+    plan = _plan(study, {method.name: _network(study, method) for method in study.methods}, {})
+    return replace(plan, made_with=made_with(plan))
+
+
+def made_with(plan: Plan) -> dict[str, str]:
+    """What results of a plan depend on in this process."""
+    functions = {
+        **{m.function: plan.metrics[m.name] for m in plan.study.metrics},
+        **{m.protocol: plan.protocols[m.name] for m in plan.study.methods if m.protocol},
+    }
+    return versions() | {name: digest for name, used in functions.items() if (digest := source_digest(used))}
+
+
+def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]) -> Plan:
+    targets = {name: resolve(name).with_options(**study.options) for name in study.targets}
+    known = {name: {*t.variability, *(v.group for v in t.variability.values())} for name, t in targets.items()}
+    for k, noise in enumerate(study.noises):
+        wanted = noise.quantities or (noise.name,)
+        for name, target in targets.items():
+            missing = [quantity for quantity in wanted if not any(quantity in each for each in known.values())]
+            if missing or not noise.of(target):
+                asked, path = ", ".join(missing or wanted), f"noises[{k}].quantities"
+                finding = Diagnostic(
+                    "SAL009", path, asked, f"{name} varies {one_of(known[name])}", "check the spelling"
+                )
+                raise DescriptionError(f"DescriptionError: {name} has no such noise", [finding])
+    measuring = {m.name: metric(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
+    protocols = {
+        method.name: users_function(method.protocol, f"methods[{k}].protocol")
+        for k, method in enumerate(study.methods)
+        if method.protocol
+    }
+    return Plan(study, networks, targets, measuring, protocols, made)
+
+
+def _network(study: Study, method: Method) -> Network:
+    """The network of one method."""
+    settings = study.settings | method.settings
+    if study.from_file:
+        if settings:
+            fix = "change the file itself, or name an installed network"
+            finding = Diagnostic("SAL009", "settings", ", ".join(settings), "for installed networks only", fix)
+            raise DescriptionError(f"DescriptionError: {study.network} is a file", [finding])
+        net = Network.load(study.network)
+    else:
+        try:
+            net = builder(study.network)(**settings)
+        except TypeError as error:
+            fix = f"see `salhw networks {study.network}`"
+            finding = Diagnostic("SAL009", f"settings of {method.name}", ", ".join(settings), str(error), fix)
+            raise DescriptionError(f"DescriptionError: {study.network} cannot be built like this", [finding]) from None
+
+    def changed(rule: Any) -> Any:
+        return rule.replace(learning_rate=rule.learning_rate * method.learning_rate)
+
+    def rules(p: Any) -> tuple[Any, ...]:
+        return tuple(map(changed, p.plasticity)) if method.learning_rate != 1.0 else p.plasticity
+
+    return net.replace(
+        projections=tuple(p.replace(plasticity=rules(p) if method.plastic else ()) for p in net.projections)
+    )
+
+
+def kept(plan: Plan, folder: Path, origin: Path) -> str:
+    """Write a study with its networks into its folder, from where every worker reads it; returns its digest.
+
+    Args:
+        origin: the study file's folder, where a user's functions are.
+
+    Raises:
+        FileError: the folder holds another study, or cannot be written to.
+    """
+    if is_file(folder / STUDY):
+        earlier = loaded(folder).study
+        if earlier.name != plan.study.name:
+            fix = "another folder, or the study's old name"
+            raise file_error(folder, plan.study.name, f"it holds the study {earlier.name!r}", fix)
+    made_folder(folder / NETWORKS)
+    hashes = {name: net.content_hash[:16] for name, net in plan.networks.items()}
+    for name, digest in hashes.items():
+        if not is_file(folder / NETWORKS / f"{digest}.json"):
+            plan.networks[name].save(folder / NETWORKS / f"{digest}.json")
+    document = {
+        "format": FORMAT, "version": 1, "study": plan.study.model_dump(mode="json", exclude_defaults=True),
+        "networks": hashes, "origin": str(origin), "made_with": dict(plan.made_with),
+    }  # fmt: skip
+    write_json(folder / STUDY, document)
+    return plan.digest
+
+
+def loaded(folder: Path) -> Plan:
+    """What ``kept`` wrote.
+
+    Raises:
+        FileError: no study, or a damaged one.
+        SalhwError: it names what is not installed here.
+    """
+    path = folder / STUDY
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT or document["version"] != 1:
+            raise file_error(path, "", "a study of this version of salhw", "run the study again")
+        study, hashes, origin = document["study"], dict(document["networks"]), str(document["origin"])
+        made = {str(name): str(text) for name, text in document["made_with"].items()}
+    except FileError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise file_error(path, "", f"the folder of a study; {error}"[:200], "name the folder of --out") from None
+    if origin not in sys.path:
+        sys.path.append(origin)
+    return _plan(
+        Study.model_validate(study),
+        {name: Network.load(folder / NETWORKS / f"{digest}.json") for name, digest in hashes.items()},
+        made,
+    )

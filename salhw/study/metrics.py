@@ -1,0 +1,229 @@
+"""What a study measures of each run: the core's metrics, those that packages bring, and functions of a user's.
+
+A metric is a function of a ``Finished`` batch and its own options, which returns a number for each chip. Packages bring
+theirs under the entry point group ``salhw.metrics``; a user's is named ``package.module:function``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.comparison.measures import Run, measures, reciprocal
+from salhw.compiler.pipeline import compile
+from salhw.description.connectivity import synapses, values
+from salhw.description.fields import FloatArray
+from salhw.description.network import Network
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.diagnostics.arguments import known_name
+from salhw.diagnostics.wording import nearest, one_of
+from salhw.registry import installed
+from salhw.session.backend import Session
+from salhw.session.executable import Executable
+from salhw.session.recording import Recording
+from salhw.substrate.chip import Chip
+from salhw.theory import distribution, kl_divergence
+
+GROUP = "salhw.metrics"
+IDEAL_INSTANCES = 16
+"""Instances of the ideal target, over which the rates that ``rate_error`` compares with are averaged."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A batch that has run, its session still open: what a metric is given.
+
+    Args:
+        described: the network as the study describes it; ``executable.network`` is what the target made of it.
+        recording: of the study's ``duration``, after ``settle``.
+        session: still open: what the chips hold.
+        chips: one for each instance.
+        seed: of the session; take one of your own (``seed ^ 1``) for further runs.
+    """
+
+    described: Network
+    executable: Executable
+    recording: Recording
+    session: Session
+    chips: tuple[Chip, ...]
+    seed: int
+
+
+Measuring = Callable[..., npt.ArrayLike]
+
+
+def rate(finished: Finished, population: str | None = None) -> FloatArray:
+    """Mean rate of a population's neurons in Hz; of the network's first, by default."""
+    return np.asarray(_rates(finished.recording, population).mean(axis=1))
+
+
+def rate_error(finished: Finished, population: str | None = None) -> FloatArray:
+    """Root mean square over neurons of how far rates are from those of the ideal target, in Hz.
+
+    The ideal rates are means over IDEAL_INSTANCES runs of the same duration, so that their own noise adds little.
+    """
+    exe, recording = finished.executable, finished.recording
+    ideal = _ideal_rates(finished.described, exe.target.name, exe, recording.duration, population)
+    off = _rates(recording, population) - ideal
+    return np.asarray(np.sqrt((off**2).mean(axis=1)))
+
+
+def asymmetry(finished: Finished, projection: str | None = None) -> FloatArray:
+    """Mean |W_ij - W_ji| over reciprocal synapses of what the chip nominally holds at the end; dimensionless."""
+    there, back = _reciprocal_weights(finished, projection)
+    return np.asarray(np.abs(there - back).mean(axis=1))
+
+
+def alignment_angle(finished: Finished, projection: str | None = None) -> FloatArray:
+    """Angle in degrees between the weights of reciprocal synapses and those of their partners, as the chip nominally
+    holds them at the end: 0 where they are symmetric (up to a factor)."""
+    there, back = _reciprocal_weights(finished, projection)
+    length = np.linalg.norm(there, axis=1) * np.linalg.norm(back, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = (there * back).sum(axis=1) / length
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+
+
+def state_divergence(finished: Finished, population: str | None = None) -> FloatArray:
+    """D_KL(sampled || exact) in nats (paper Eq 31), between the states that a population with a StateOccupancy probe
+    takes, and the Boltzmann distribution (Eq 3) of its described biases and symmetrised weights."""
+    net, sampled = finished.described, finished.recording.occupancy_counts
+    name = known_name("population", population or next(iter(sampled), None), sampled)
+    size = net.population(name).size
+    weights = np.zeros((size, size))
+    for p in net.projections:
+        if p.pre == p.post == name:
+            post, pre, place = synapses(p.weights, *net.ends(p.name))
+            weights[post, pre] += values(p.weights, *net.ends(p.name)).ravel()[place]
+    bias = np.broadcast_to(net.population(name).neuron.bias, size)  # type: ignore[attr-defined]  # has states, so has one
+    exact = distribution(0.5 * (weights + weights.T), bias)
+    shares = sampled[name] / sampled[name].sum(axis=1, keepdims=True)
+    return np.array([kl_divergence(share, exact) for share in shares])
+
+
+def compared(finished: Finished, quantity: str, path: str | None = None) -> FloatArray:
+    """A quantity of ``salhw compare`` (rate, cv, lv, correlation, weights, drift ...), its mean over elements.
+
+    Args:
+        quantity: one that the recording lets be measured: of spikes with a Spikes probe, of weights with Weights.
+        path: of which population or projection, where there are several.
+    """
+    net, recording = finished.executable.network, finished.recording
+    learned = [p.name for p in net.projections if p.plasticity and p.name in recording.weight_traces]
+    final = {name: finished.session.get(f"projections.{name}.weights", form="synapses") for name in learned}
+    found = {(m.quantity, m.path): m.values for m in measures(Run(net, recording, final), finished.described, 1)}
+    known_name("quantity", quantity, dict.fromkeys(name for name, _ in found))
+    paths = [where for name, where in found if name == quantity]
+    values = found[quantity, known_name("path", path or paths[0], paths)]
+    if len(values) != len(finished.chips):
+        finding = Diagnostic("SAL903", f"metrics.{quantity}", "", "spikes enough for it", "run longer")
+        raise DescriptionError(f"DescriptionError: {quantity} has no value for some of these chips", [finding])
+    return np.asarray(values.mean(axis=1))
+
+
+CORE: Mapping[str, Measuring] = {
+    "rate": rate,
+    "rate_error": rate_error,
+    "asymmetry": asymmetry,
+    "alignment_angle": alignment_angle,
+    "state_divergence": state_divergence,
+    "compared": compared,
+}
+
+
+def _rates(recording: Recording, population: str | None) -> FloatArray:
+    name = known_name("population", population or next(iter(recording.counts), None), recording.counts)
+    return np.asarray(recording.counts[name] * (1000.0 / recording.duration))
+
+
+_ideal: dict[tuple[str, ...], FloatArray] = {}
+
+
+def _ideal_rates(net: Network, target: str, exe: Executable, duration: float, population: str | None) -> FloatArray:
+    """Kept while the process lives: every batch of a study asks for the same."""
+    ideal = exe.target.ideal()
+    key = (net.content_hash, ideal.content_hash, target, f"{duration:.17g}", population or "")
+    if key not in _ideal:
+        static = exe.source.replace(projections=tuple(p.replace(plasticity=()) for p in exe.source.projections))
+        with compile(static, ideal).open(instances=IDEAL_INSTANCES, seed=0) as session:
+            _ideal[key] = _rates(session.run(duration), population).mean(axis=0)
+    return _ideal[key]
+
+
+def _reciprocal_weights(finished: Finished, projection: str | None) -> tuple[FloatArray, FloatArray]:
+    """What the chip holds of both synapses of each reciprocal pair, (chip, pair) each."""
+    net = finished.executable.network
+    recurrent = [p.name for p in net.projections if p.recurrent]
+    name = known_name("projection", projection or next(iter(recurrent), None), recurrent, fix="a recurrent projection")
+    first, second = reciprocal(*synapses(net.projection(name).weights, *net.ends(name))[:2])
+    weights = finished.session.get(f"projections.{name}.weights", form="synapses")
+    return weights[:, first], weights[:, second]
+
+
+def _is_metric(plugin: object) -> TypeGuard[Measuring]:
+    return callable(plugin)
+
+
+@cache
+def known_metrics() -> Mapping[str, Measuring]:
+    """Every metric that is installed, by name.
+
+    Raises:
+        BackendError: a plug-in that cannot be loaded or is not a function.
+    """
+    brought = {name: plugin for name, _, plugin in installed(GROUP, "metric", _is_metric, "a function")}
+    return {**CORE, **brought}
+
+
+def metric(name: str, path: str = "metrics.of") -> Measuring:
+    """The metric of this name, installed or a user's.
+
+    Raises:
+        DescriptionError: SAL903 no such metric, or a module without it.
+    """
+    if ":" not in name:
+        if name not in known_metrics():
+            fix = nearest(name, known_metrics(), "or name a function of yours, package.module:function")
+            raise _unknown(path, name, one_of(known_metrics()), fix)
+        return known_metrics()[name]
+    return users_function(name, path)
+
+
+def users_function(name: str, path: str) -> Measuring:
+    """A function of the user's, ``module:function``; the module may lie beside the study file.
+
+    Raises:
+        DescriptionError: SAL903 it cannot be imported, or is no function.
+    """
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except Exception as error:  # whatever a user's module raises while it is imported
+        supported = f"a function that can be imported; {type(error).__name__}: {error}"
+        raise _unknown(path, name, supported, "put the module beside the study file") from None
+    if not callable(found):
+        raise _unknown(path, name, f"a function; {function} is a {type(found).__name__}", "name a function")
+    return partial(found)
+
+
+def _unknown(path: str, name: str, supported: str, fix: str) -> DescriptionError:
+    finding = Diagnostic("SAL903", path, name, supported, fix)
+    return DescriptionError("DescriptionError: this metric cannot be used", [finding])
+
+
+def source_digest(function: Measuring) -> str:
+    """Of the file in which a user's function is: results of other code are other results. Empty for installed ones,
+    which the versions of their packages stand for."""
+    if not isinstance(function, partial):
+        return ""
+    file = inspect.getsourcefile(inspect.unwrap(function.func))
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

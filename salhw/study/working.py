@@ -1,0 +1,190 @@
+"""One batch, from its chips to the rows of its shard. What goes wrong in a run is that run's row."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salhw.comparison.running import status_of
+from salhw.compiler.pipeline import compile
+from salhw.description.fields import FloatArray
+from salhw.diagnostics import DescriptionError, Diagnostic, FileError, SalhwError, shortened
+from salhw.diagnostics.wording import shown
+from salhw.io.files import FULL, unwritable
+from salhw.registry import measuring
+from salhw.session.calibration import Calibration
+from salhw.session.executable import Executable
+from salhw.study.batches import Batch, Plan, loaded, made_with
+from salhw.study.metrics import Finished
+from salhw.study.shards import Columns, joined, read_shard, shard, write_shard
+from salhw.substrate.chip import Chip
+
+MESSAGE = 400
+"""The most letters of a diagnostic that a row keeps."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished batch tells: how many of its runs failed, and how many seconds it took."""
+
+    batch: Batch
+    failed: int
+    seconds: float
+
+
+Extra = Callable[[Finished], None]
+
+
+@lru_cache(maxsize=2)
+def _plan(folder: Path, digest: str) -> Plan:
+    """Of this process, once.
+
+    Raises:
+        FileError: the study in the folder is not the one that was asked for, or this process has other versions.
+    """
+    plan = loaded(folder)
+    if plan.digest != digest or made_with(plan) != plan.made_with:
+        supported = "the study, the versions and the functions of whoever sends the work"
+        finding = Diagnostic("SAL905", str(folder), plan.digest[:16], supported, "install the same versions everywhere")
+        raise FileError("FileError: another study", [finding])
+    return plan
+
+
+def work(folder: Path, digest: str, batch: Batch) -> Done:
+    """Run a batch whose shard is not there yet, and write it. In any process that sees the folder.
+
+    Raises:
+        FileError: the shard cannot be written, or nothing can be written on this machine.
+    """
+    began = time.perf_counter()
+    if shard(folder, batch.key).exists():
+        rows = read_shard(folder, batch.key)
+    else:
+        rows = measured(_plan(folder, digest), batch)
+        write_shard(folder, batch.key, rows)
+    failed = sum(status != "ok" for status in rows["status"])
+    return Done(batch, failed, time.perf_counter() - began)
+
+
+def measured(plan: Plan, batch: Batch, extra: Extra | None = None) -> Columns:
+    """The rows of a batch. Where a session or metric fails it is halved, until the run is alone that fails.
+
+    Args:
+        extra: called with what has finished, before the session closes.
+
+    Raises:
+        OSError, FileError: a full disk, which is no run's fault.
+    """
+    net, method = plan.networks[batch.method], plan.method(batch.method)
+    try:
+        executable = compile(net, plan.varied(batch), fit=method.fit)
+    except SalhwError as error:  # which all of its runs would meet
+        return broken(plan, batch, "failed", error)
+    with _temporary() if method.calibration else nullcontext(Path()) as place:
+        return _in_halves(plan, batch, executable, place, extra)
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder for calibrations, which is gone afterwards.
+
+    Raises:
+        FileError: there is no place for it.
+    """
+    try:
+        made = tempfile.TemporaryDirectory(prefix="salhw-study-")
+    except OSError as error:
+        raise unwritable(Path(error.filename or tempfile.gettempdir()), error) from error
+    with made as place:
+        yield Path(place)
+
+
+def _no_space(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is a full disk: of the machine, and no run's fault."""
+    return error is not None and ((isinstance(error, OSError) and error.errno in FULL) or _no_space(error.__cause__))
+
+
+def _in_halves(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: Extra | None) -> Columns:
+    try:
+        values = _run(plan, batch, executable, place, extra)
+    except Exception as error:  # a backend's, a metric's: whatever it is, the study goes on
+        if _no_space(error):
+            raise
+        if batch.size == 1 or status_of(error)[0] == "unavailable":
+            return broken(plan, batch, "failed", error)
+        half = batch.size // 2
+        parts = [
+            _in_halves(plan, plan.part(batch, first, size), executable, place, extra)
+            for first, size in ((batch.first, half), (batch.first + half, batch.size - half))
+        ]
+        return joined(parts)
+    return _rows(batch, {name: column.tolist() for name, column in values.items()}, "ok", "")
+
+
+def broken(plan: Plan, batch: Batch, status: str, error: Exception) -> Columns:
+    """The rows of runs of which nothing is known but why."""
+    text = str(error) if isinstance(error, SalhwError) else f"{type(error).__name__}: {error}"
+    nothing = {m.name: [float("nan")] * batch.size for m in plan.study.metrics}
+    return _rows(batch, nothing, status, shortened(" ".join(text.split()), MESSAGE))
+
+
+def _rows(batch: Batch, values: dict[str, list[float]], status: str, diagnostic: str) -> Columns:
+    alike = {"status": status, "diagnostic": diagnostic, "session_first": batch.first, "session_size": batch.size}
+    chips = list(range(batch.first, batch.first + batch.size))
+    return {"chip": chips, **values, **{name: [value] * batch.size for name, value in alike.items()}}
+
+
+def _run(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: Extra | None) -> dict[str, FloatArray]:
+    """Each metric of each chip."""
+    study, method = plan.study, plan.method(batch.method)
+    chips = executable.target.sample_chips(batch.size, study.wafer, first=batch.first)
+    if method.calibration is not None:
+        calibration = _calibration(plan, batch, executable, chips, place)
+        executable = compile(plan.networks[batch.method], plan.varied(batch), calibration=calibration, fit=method.fit)
+    with executable.open(chips=chips, seed=batch.session_seed) as session:
+        if study.settle:
+            session.run(study.settle)
+        if method.protocol:
+            recording = plan.protocols[method.name](session, study.duration, **method.options)
+        else:
+            recording = session.run(study.duration)
+        done = Finished(plan.networks[batch.method], executable, recording, session, chips, batch.session_seed)
+        if extra:
+            extra(done)
+        return {m.name: _values(plan.metrics[m.name](done, **m.options), m.name, batch.size) for m in study.metrics}
+
+
+def _values(found: Any, name: str, size: int) -> FloatArray:
+    """What a metric returned, if it is a number for each chip.
+
+    Raises:
+        DescriptionError: it is something else.
+    """
+    values = np.asarray(found)
+    if values.shape != (size,) or values.dtype.kind not in "biuf":
+        finding = Diagnostic(
+            "SAL903", f"metrics.{name}", shown(found), f"an array of {size} numbers, one for each chip", "mend it"
+        )
+        raise DescriptionError("DescriptionError: this is no metric", [finding])
+    return values.astype(np.float64)
+
+
+def _calibration(plan: Plan, batch: Batch, executable: Executable, chips: tuple[Chip, ...], place: Path) -> Calibration:
+    """Of the chips of a batch, measured for its network."""
+    how, package = plan.method(batch.method).calibration, measuring()
+    assert how is not None
+    net = executable.source
+    if not how.sensors:
+        net = net.replace(projections=tuple(p.replace(plasticity=()) for p in net.projections))
+    result = package.calibrate(
+        executable.target, chips, net, duration=how.duration, seed=batch.session_seed ^ 1, out=place, progress=None
+    )
+    return package.load(place / result["files"][0])

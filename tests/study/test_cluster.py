@@ -1,0 +1,62 @@
+"""A study on a Dask cluster of two workers, one of which is killed while it works."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import distributed
+import pytest
+from study_examples import HERE, alive, mine, pair_study
+
+import salhw
+from salhw.study import Method, run
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    paths = os.pathsep.join([str(HERE), *sys.path])
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": paths, "SALHW_THREADS": "1"}
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, address: str) -> None:
+    study = pair_study(metrics=mine("kills_once", flag=str(tmp_path / "flag")), specification=None)
+    told = run(study, tmp_path / "cluster", scheduler=address, origin=HERE)
+    assert (tmp_path / "flag").exists()
+    assert told.failed == 0
+    run(study, tmp_path / "here", origin=HERE)
+    there, here = (tmp_path / name / "table.parquet" for name in ("cluster", "here"))
+    assert there.read_bytes() == here.read_bytes()
+
+
+def test_a_cluster_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("salhw.study.cluster.PATIENCE", 0.5)
+    with pytest.raises(salhw.BackendError, match=r"SAL904 scheduler = tcp://127.0.0.1:1"):
+        run(pair_study(), tmp_path, scheduler="tcp://127.0.0.1:1")
+
+
+def test_what_a_killed_worker_has_started_ends_with_it(tmp_path: Path, address: str) -> None:
+    """NEST runs in processes that the workers start; the first batch kills its worker while one is there."""
+    pytest.importorskip("nest")
+    study = pair_study(
+        targets=("nest",),
+        noises=(),
+        methods=(Method(name="none", plastic=False),),
+        settings={},
+        metrics=mine("kills_once_with_children", listed=str(tmp_path / "children")),
+        specification=None,
+    )
+    told = run(study, tmp_path / "out", scheduler=address, origin=HERE)
+    assert told.failed == 0, told.table["diagnostic"]
+    started = [int(text) for text in (tmp_path / "children").read_text().split()]
+    assert started
+    until = time.monotonic() + 10
+    while any(map(alive, started)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, started))

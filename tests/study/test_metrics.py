@@ -1,0 +1,81 @@
+"""Metrics are what their docstrings say, chip by chip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import salhw
+from salhw.registry import builder
+from salhw.study import Finished
+from salhw.study.metrics import metric
+from salhw.theory import distribution, kl_divergence
+from salhw_calibration import effective_weights
+
+CHIPS = 3
+
+
+@pytest.fixture(scope="module")
+def sampled() -> Iterator[Finished]:
+    """The sampling network with SAL on three chips whose biases differ."""
+    net = builder("sampling")(size=4, noise=0.3, sal_rate=0.001, update="spike", sample=500.0)
+    net = net.replace(probes=(*net.probes, salhw.Spikes("neurons")))
+    target = salhw.target("reference").with_variability({"bias": 0.5})
+    exe, chips = salhw.compile(net, target), target.sample_chips(CHIPS, seed=3)
+    with exe.open(chips=chips, seed=4) as session:
+        yield Finished(net, exe, session.run(2000.0), session, chips, 4)
+
+
+def held(finished: Finished) -> np.ndarray:
+    return finished.session.get("projections.recurrent.weights")
+
+
+def test_rate_and_rate_error(sampled: Finished) -> None:
+    rates = sampled.recording.counts["neurons"] / 2.0
+    np.testing.assert_allclose(metric("rate")(sampled), rates.mean(axis=1))
+    static = sampled.described.replace(projections=[p.replace(plasticity=()) for p in sampled.described.projections])
+    ideal = salhw.run(static, salhw.target("reference").ideal(), duration=2000.0, instances=16)
+    goal = ideal.counts["neurons"].mean(axis=0) / 2.0
+    np.testing.assert_allclose(metric("rate_error")(sampled), np.sqrt(((rates - goal) ** 2).mean(axis=1)))
+
+
+def test_asymmetry_and_angle_of_what_the_chip_holds(sampled: Finished) -> None:
+    upper = np.triu_indices(4, 1)
+    for k, w in enumerate(held(sampled)):
+        there, back = w[upper], w.T[upper]
+        cosine = there @ back / np.linalg.norm(there) / np.linalg.norm(back)
+        assert metric("asymmetry")(sampled)[k] == pytest.approx(np.abs(there - back).mean())
+        assert metric("alignment_angle")(sampled)[k] == pytest.approx(np.degrees(np.arccos(cosine)))
+
+
+def test_state_divergence_from_the_described_symmetric_network(sampled: Finished) -> None:
+    net = sampled.described
+    w, b = net.projections[0].weights.stored, net.populations[0].neuron.bias
+    exact = distribution((w + w.T) / 2, b)
+    shares = sampled.recording.state_occupancy["neurons"].values
+    np.testing.assert_allclose(metric("state_divergence")(sampled), [kl_divergence(p, exact) for p in shares])
+
+
+def test_quantities_of_compare(sampled: Finished) -> None:
+    np.testing.assert_allclose(metric("compared")(sampled, quantity="rate"), metric("rate")(sampled))
+    np.testing.assert_allclose(metric("compared")(sampled, quantity="asymmetry"), metric("asymmetry")(sampled))
+    with pytest.raises(salhw.DescriptionError, match=r"SAL009 quantity = 'rat': .*\n.*did you mean rate"):
+        metric("compared")(sampled, quantity="rat")
+
+
+def test_effective_asymmetry_is_measured_from_spikes(sampled: Finished) -> None:
+    """Of weights as the reference holds them: within 5 standard errors of the least certain weight, whose mean over
+    pairs is surer than that."""
+    before = held(sampled)
+    measured = metric("effective_asymmetry")(sampled, duration=20_000.0)
+    told = effective_weights(
+        sampled.executable, chips=sampled.chips, duration=20_000.0, seed=sampled.seed ^ 1, weights=sampled.session
+    )
+    weights, errors = told.weights["recurrent"], told.standard_errors["recurrent"]
+    upper = np.triu_indices(4, 1)
+    np.testing.assert_allclose(measured, [np.abs(w - w.T)[upper].mean() for w in weights])
+    assert np.nanmax(errors) < 0.2
+    np.testing.assert_allclose(measured, metric("asymmetry")(sampled), atol=5 * np.nanmax(errors))
+    np.testing.assert_array_equal(held(sampled), before)

@@ -1,0 +1,410 @@
+"""What runs, under which key, by whom: the same table whoever works at it, whatever happens to them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from study_examples import HERE, alive, children, mine, pair_study
+
+import salhw
+from salhw import FileError
+from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, replay, run, working
+from salhw.study.batches import kept, loaded, planned
+from salhw.study.metrics import source_digest
+from salhw.study.shards import finished, note, notes, swept
+from salhw.study.working import work
+
+
+def table(folder: Path) -> bytes:
+    return (folder / "table.parquet").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    results = run(pair_study(), folder)
+    assert (len(results), results.planned, results.failed) == (24, 24, 0)
+    return folder
+
+
+def test_a_row_is_the_run_that_it_names(undisturbed: Path) -> None:
+    """Compiled and run by hand, from what the columns say."""
+    found = Results.load(undisturbed).table
+    k = 2 * 2 * 3 + 3 + 2  # the last level but one, the second method, its last chip
+    assert (found["weight"][k], found["bias"][k], found["method"][k], found["chip"][k]) == (0.3, 0.0, "SAL", 2)
+    plan = planned(pair_study())
+    batch = next(b for b in plan.batches if b.run <= found["run"][k] < b.run + b.size)
+    target = salhw.target("reference").with_variability({"weight": 0.3, "bias": 0.0})
+    exe = salhw.compile(plan.networks["SAL"], target)
+    with exe.open(chips=target.sample_chips(1, seed=7, first=2), seed=batch.session_seed) as session:
+        recording = session.run(400.0)
+        weights = session.get("projections.pair.weights")[0]
+    assert found["rate"][k] == recording.rates["neurons"].mean()
+    assert found["D"][k] == abs(weights[0, 1] - weights[1, 0])
+
+
+def test_chips_are_paired_and_runs_have_numbers(undisturbed: Path) -> None:
+    found = Results.load(undisturbed).table
+    assert sorted(found["run"]) == list(range(24))
+    assert found["chip"].tolist() == [0, 1, 2] * 8
+    quiet = (found["weight"] == 0.0) & (found["bias"] == 0.0) & (found["method"] == "as it is")
+    loud = (found["weight"] == 0.3) & (found["bias"] == 0.5) & (found["method"] == "as it is")
+    assert (found["rate"][quiet] != found["rate"][loud]).all()
+
+
+def test_a_finished_study_is_not_run_again_and_more_chips_keep_those_that_there_are(tmp_path: Path) -> None:
+    run(pair_study(chips=2), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
+    results = run(pair_study(chips=4), tmp_path)
+    assert len(results) == 32
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
+    assert before.items() <= after.items()
+    assert len(notes(tmp_path)) == len(after) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept_shards"),
+    [
+        ({"duration": 200.0}, 0),
+        ({"metrics": (Metric(name="rate"),), "specification": None}, 0),
+        ({"batch": 3}, 0),
+        ({"wafer": 8}, 0),
+        ({"notes": "other", "name": "other"}, 16),
+        ({"methods": (Method(name="SAL", plastic=False), Method(name="none"))}, 16),
+        (
+            {
+                "noises": (
+                    Noise(name="weight", levels=(0.0,), unit="sd"),
+                    Noise(name="bias", levels=(0, 0.5), unit="sd"),
+                )
+            },
+            8,
+        ),
+    ],
+)
+def test_a_key_is_that_of_the_work(changes: dict[str, object], kept_shards: int) -> None:
+    """And not of what things are called."""
+    keys = [{b.key for b in planned(pair_study(**c)).batches} for c in ({}, changes)]
+    assert len(keys[0]) == 16
+    assert len(keys[0] & keys[1]) == kept_shards
+
+
+def test_another_version_or_function_has_other_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = {b.key for b in planned(pair_study()).batches}
+    monkeypatch.setattr("salhw.study.batches.MEANING", 0)
+    assert not before & {b.key for b in planned(pair_study()).batches}
+    (tmp_path / "my_metric.py").write_text("def m(finished):\n    return [1.0] * len(finished.chips)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    function = planned(pair_study(metrics=(Metric(name="m", of="my_metric:m"),), specification=None)).metrics["m"]
+    digest = source_digest(function)
+    (tmp_path / "my_metric.py").write_text("def m(finished):\n    return [2.0] * len(finished.chips)\n")
+    assert digest
+    assert source_digest(function) != digest
+
+
+def test_a_study_is_read_by_a_later_salhw_and_run_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(pair_study(noises=()), tmp_path)
+    monkeypatch.setattr("salhw.study.batches.versions", lambda: {"salhw": "99"})
+    told = Results.load(tmp_path)
+    assert len(told) == told.planned == 6
+    working._plan.cache_clear()  # as in a new process
+    with pytest.raises(FileError, match="SAL905"):
+        work(tmp_path, told.plan.digest, replace(told.plan.batches[0], key="0"))
+    assert len(notes(tmp_path)) == 4
+    run(pair_study(noises=()), tmp_path)
+    assert len(notes(tmp_path)) == 8
+
+
+def test_a_protocol_runs_instead(tmp_path: Path) -> None:
+    """Of two methods that differ in what their protocol does, one hardly spikes; without, runs are as ever."""
+    protocol = {"protocol": "study_examples:in_two_halves"}
+    methods = (Method(name="a", **protocol), Method(name="b", **protocol, options={"quiet": True}), Method(name="c"))
+    told = run(pair_study(noises=(), methods=methods, settings={"learning_rate": 0.0}), tmp_path)
+    assert told.failed == 0
+    a, b, c = (told.by_chip(cell, "rate")[1] for cell in told.cells)
+    assert (b == 0).all()
+    assert (a != c).all()  # the second stretch of the same chips
+    assert (a > 20).all()
+
+
+def test_batches_differ_in_their_random_numbers_and_parts_keep_them() -> None:
+    plan = planned(pair_study(seeds=(0, 1)))
+    seeds = {(b.first, b.seed): b.session_seed for b in plan.batches}
+    assert len(seeds) == len(set(seeds.values())) == 4
+    batch = plan.batches[0]
+    part = plan.part(batch, 1, 1)
+    assert (part.session_seed, part.run) == (batch.session_seed, 1)
+    assert part.key != batch.key
+    assert plan.part(batch, 0, 2) == batch
+
+
+def test_a_failed_run_is_a_row_with_its_diagnostic(tmp_path: Path) -> None:
+    results = run(pair_study(noises=(), batch=3, metrics=mine("fails", chip=1), specification=None), tmp_path)
+    found = results.table
+    assert found["status"].tolist() == ["ok", "failed", "ok"] * 2
+    assert found["diagnostic"].tolist()[:2] == ["", "ArithmeticError: chip 1 is bad"]
+    assert found["session_size"].tolist() == [1, 1, 1] * 2
+    np.testing.assert_equal(found["m"], [0, np.nan, 2] * 2)
+
+
+def test_what_is_no_metric_and_a_network_that_a_target_refuses_are_told_in_their_rows(tmp_path: Path) -> None:
+    results = run(pair_study(noises=(), metrics=mine("wrong_shape"), specification=None), tmp_path / "a")
+    assert results.failed == 6
+    assert "SAL903 metrics.m = 1.0: an array of 1 numbers, one for each chip" in results.table["diagnostic"][0]
+    refused = pair_study(noises=(), settings={"dt": 2000.0, "tau_ref": 20000.0}, duration=40000.0)
+    results = run(refused, tmp_path / "b")
+    assert results.failed == 6
+    assert "SAL104" in results.table["diagnostic"][0]
+    assert results.table["session_size"].tolist() == [2, 2, 1] * 2  # not halved: no run of it could be better
+
+
+def test_a_run_that_kills_its_process_is_found_and_costs_no_other(tmp_path: Path) -> None:
+    study = pair_study(noises=(), chips=4, batch=4, metrics=mine("kills", chip=2), specification=None)
+    found = run(study.replace(methods=(Method(name="SAL"),)), tmp_path, workers=2, origin=HERE).table
+    assert found["status"].tolist() == ["ok", "ok", "died", "ok"]
+    assert "SAL906 chip 2" in found["diagnostic"][2]
+    np.testing.assert_equal(found["m"], [0, 1, np.nan, 3])
+
+
+def test_a_pool_of_which_a_process_dies_makes_the_same_table(tmp_path: Path) -> None:
+    study = pair_study(metrics=mine("kills_once", flag=str(tmp_path / "flag")), specification=None)
+    found = run(study, tmp_path / "pool", workers=2, origin=HERE).table
+    assert (tmp_path / "flag").exists()
+    assert found["status"].tolist() == ["ok"] * 24
+    run(study, tmp_path / "here")
+    assert table(tmp_path / "pool") == table(tmp_path / "here")
+
+
+RUN = """if True:
+    import sys
+    sys.path.insert(0, {here!r})
+    from study_examples import pair_study
+    from salhw.study import run
+    if __name__ == "__main__":
+        run(pair_study(**{size!r}), {out!r}, workers={workers})
+"""
+
+
+SMALL = {"chips": 6, "duration": 4000.0}
+LARGE = {"chips": 100, "duration": 40_000.0}  # about 40 s
+
+
+def started(tmp_path: Path, out: Path, workers: int = 1, size: dict[str, float] = SMALL) -> subprocess.Popen[bytes]:
+    """A study in a process of its own."""
+    script = tmp_path / f"script{workers}.py"
+    script.write_text(RUN.format(here=str(HERE), out=str(out), workers=workers, size=size))
+    return subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The table of the study that ``started`` runs."""
+    folder = tmp_path_factory.mktemp("longer")
+    run(pair_study(**SMALL), folder)
+    return table(folder)
+
+
+def killed_and_resumed(tmp_path: Path, kills: int, size: dict[str, float]) -> tuple[int, bytes]:
+    """How often a study was killed at random moments while it worked, and the table once it was resumed."""
+    rng, out, killed = np.random.default_rng(1), tmp_path / "killed", 0
+    for _ in range(kills):
+        process = started(tmp_path, out, size=size)
+        until = time.monotonic() + 60
+        while not (out / "study.json").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        try:
+            process.wait(rng.uniform(0.0, 2.0))
+        except subprocess.TimeoutExpired:
+            killed += 1
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    run(pair_study(**size), out)
+    return killed, table(out)
+
+
+def test_killed_and_resumed_the_table_is_that_of_an_undisturbed_run(tmp_path: Path, longer: bytes) -> None:
+    killed, resumed = killed_and_resumed(tmp_path, 2, SMALL)
+    assert killed
+    assert resumed == longer
+
+
+@pytest.mark.slow
+def test_killed_twenty_times(tmp_path: Path) -> None:
+    killed, resumed = killed_and_resumed(tmp_path, 20, LARGE)
+    assert killed == 20
+    run(pair_study(**LARGE), tmp_path / "undisturbed")
+    assert resumed == table(tmp_path / "undisturbed")
+
+
+def test_two_processes_in_one_folder(tmp_path: Path, longer: bytes) -> None:
+    both = [started(tmp_path, tmp_path / "both") for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert table(tmp_path / "both") == longer
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_study_that_ends_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
+    process = started(tmp_path, tmp_path / "out", 2)
+    until = time.monotonic() + 60
+    while not list((tmp_path / "out" / "shards").glob("*.parquet")) and time.monotonic() < until:
+        time.sleep(0.05)
+    before = children(process.pid)
+    assert before
+    process.send_signal(how)
+    process.wait(20)
+    until = time.monotonic() + 20
+    while any(map(alive, before)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, before))
+
+
+@contextmanager
+def full(limit: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes: as a full disk, in the middle of a write."""
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_stops_everything_with_one_message_and_loses_nothing(tmp_path: Path, undisturbed: Path) -> None:
+    plan = planned(pair_study())
+    swept(tmp_path)
+    digest = kept(plan, tmp_path, HERE)
+    work(tmp_path, digest, plan.batches[0])
+    size = (tmp_path / "study.json").stat().st_size
+    shard = (tmp_path / "shards" / f"{plan.batches[0].key}.parquet").stat().st_size
+    assert size < shard  # so that the study can be written, and no shard can
+    with (
+        full(shard - 10),
+        pytest.raises(FileError, match=r"SAL501 .*parquet: a place to write to; File too large") as told,
+    ):
+        run(pair_study(), tmp_path)
+    assert len(told.value.diagnostics) == 1
+    with full(1), pytest.raises(FileError, match=r"SAL501 .*log.jsonl: a place to write to"):
+        note(tmp_path, key="0")
+    assert finished(tmp_path) == {plan.batches[0].key}
+    assert not list(tmp_path.rglob(".salhw-*"))
+    run(pair_study(), tmp_path)
+    assert table(tmp_path) == table(undisturbed)
+
+
+def test_no_room_for_temporaries_is_no_runs_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/dev/full/none")
+    method = Method(name="calibrated", calibration=Calibrating(duration=400.0))
+    with pytest.raises(FileError, match=r"SAL501 .*a place to write to"):
+        run(pair_study(noises=(), methods=(method,)), tmp_path)
+    assert not finished(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(FileError, match="SAL501"):
+        run(pair_study(), tmp_path / "out")
+
+
+def test_a_folder_holds_one_study(undisturbed: Path) -> None:
+    with pytest.raises(FileError, match="it holds the study 'pair'"):
+        run(pair_study(name="other"), undisturbed)
+    assert loaded(undisturbed).study == pair_study()
+
+
+def test_a_worker_with_other_versions_is_refused(undisturbed: Path) -> None:
+    batch = planned(pair_study(duration=200.0)).batches[0]
+    with pytest.raises(FileError, match="SAL905"):
+        work(undisturbed, "another", batch)
+
+
+def test_old_temporaries_are_swept_and_fresh_ones_left(tmp_path: Path) -> None:
+    swept(tmp_path)
+    old, fresh = tmp_path / "shards" / ".salhw-0", tmp_path / ".salhw-1"
+    old.touch()
+    os.utime(old, (0, 0))
+    fresh.touch()
+    swept(tmp_path)
+    assert (old.exists(), fresh.exists()) == (False, True)
+
+
+def test_a_replay_repeats_a_run_with_its_spikes(undisturbed: Path, tmp_path: Path) -> None:
+    again = replay(undisturbed, 8, tmp_path / "run.h5")
+    assert again.same
+    row = Results.load(undisturbed).table
+    (k,) = np.flatnonzero(row["run"] == 8)
+    recording = salhw.Recording.load(tmp_path / "run.h5")
+    train = recording.spikes["neurons"]
+    count = sum(len(train.times(neuron, again.position)) for neuron in (0, 1))
+    assert count / 2 / 0.4 == pytest.approx(row["rate"][k])
+    with pytest.raises(salhw.DescriptionError, match=r"SAL907 run = 24: 0\.\.23"):
+        replay(undisturbed, 24)
+
+
+def test_a_preview_counts_runs_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = preview(pair_study())
+    assert (told.runs, told.batches, told.failed) == (24, 16, 0)
+    assert told.seconds > 0
+    assert told.disk > 1000
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_random_numbers_are_shared_a_study_is_the_same_twice(tmp_path: Path) -> None:
+    """On brainscales2, whose sessions share them; with sensors that are equal, and as they are."""
+    pytest.importorskip("nest")
+    sensors = Noise(name="sensors", quantities=("plasticity",), levels=(0.0, 1.0))
+    study = pair_study(
+        targets=("brainscales2",),
+        settings={"spikes": False, "update": "every 200 ms"},
+        batch=3,
+        methods=(Method(name="SAL"),),
+        noises=(sensors,),
+    )
+    first = run(study, tmp_path / "a")
+    assert first.failed == 0, first.table["diagnostic"]
+    run(study, tmp_path / "b", workers=2)
+    assert table(tmp_path / "a") == table(tmp_path / "b")
+    assert replay(tmp_path / "a", 4).same
+
+
+def test_levels_of_a_part_of_the_spread(tmp_path: Path) -> None:
+    """Of dead synapses all, none, and with a method that has none: a chip whose synapses are all dead learns what
+    uncoupled neurons do."""
+    dead = Noise(name="dead", quantities=("weight",), part="stuck", unit="sd", levels=(0.0, 1.0))
+    methods = (Method(name="SAL"), Method(name="whole", times={"weight": 0}))
+    told = run(pair_study(noises=(dead,), methods=methods), tmp_path / "a")
+    none, _, every, whole = (told.by_chip(cell, "rate")[1] for cell in told.cells)
+    assert np.array_equal(whole, none)
+    assert (every < none).all()
+
+
+def test_chips_are_calibrated_before_they_run(tmp_path: Path) -> None:
+    """Gains of synapses that differ by .4: effective weights of one value differ less afterwards."""
+    study = pair_study(
+        settings={"weights": [1.0, 1.0], "spikes": False},
+        noises=(Noise(name="weight", levels=(0.4,), unit="sd"),),
+        methods=(
+            Method(name="no", plastic=False),
+            Method(name="yes", plastic=False, calibration=Calibrating(duration=1e4)),
+        ),
+        metrics=(Metric(name="E", of="effective_asymmetry", options={"duration": 2e4}),),
+        specification=None,
+        chips=2,
+    )
+    told = run(study, tmp_path)
+    assert told.failed == 0, told.table["diagnostic"]
+    before, after = (told.by_chip(cell, "E")[1] for cell in told.cells)
+    assert after.mean() < 0.5 * before.mean()
