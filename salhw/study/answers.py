@@ -231,7 +231,7 @@ class Results:
         wanted = given or self.study.specification
         if wanted is None:
             finding = Diagnostic(
-                "SAL903", "specification", "", "what counts as good", "add [specification] to the study"
+                "SAL904", "specification", "", "what counts as good", "add [specification] to the study"
             )
             raise DescriptionError("DescriptionError: this study says not what counts as good", [finding])
         return wanted

@@ -34,7 +34,7 @@ class _Cluster:
             self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
             self._client.wait_for_workers(1, timeout=PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
-            finding = Diagnostic("SAL904", "scheduler", address, f"a Dask scheduler with workers; {error}"[:200],
+            finding = Diagnostic("SAL905", "scheduler", address, f"a Dask scheduler with workers; {error}"[:200],
                                  "start one: dask scheduler, dask worker ADDRESS --nthreads 1")  # fmt: skip
             raise BackendError("BackendError: no cluster", [finding]) from None
         self.count = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
@@ -51,7 +51,7 @@ class _Cluster:
         blind = [name for name, seen in self._client.run(_sees, str(folder)).items() if not seen]
         if blind:
             supported = f"a folder that every worker sees; {blind[0]} does not"
-            finding = Diagnostic("SAL905", str(folder), "", supported, "put --out on a file system that all share")
+            finding = Diagnostic("SAL906", str(folder), "", supported, "put --out on a file system that all share")
             raise FileError("FileError: workers do not see the folder", [finding])
         self._seen = True
 
@@ -73,5 +73,5 @@ def _distributed() -> Any:
     try:
         return import_module("distributed")
     except ImportError as error:
-        finding = Diagnostic("SAL904", "distributed", str(error), "installed", "pip install 'salhw[cluster]'")
+        finding = Diagnostic("SAL905", "distributed", str(error), "installed", "pip install 'salhw[cluster]'")
         raise BackendError("BackendError: clusters need Dask", [finding]) from None

@@ -118,7 +118,7 @@ def _alone(workers: Workers, plan: Plan, folder: Path, digest: str, batch: Batch
     if shard(folder, batch.key).exists():
         rows = read_shard(folder, batch.key)
     elif batch.size == 1:
-        finding = Diagnostic("SAL906", f"chip {batch.first}", "", "a run that leaves its process alive", "replay it")
+        finding = Diagnostic("SAL907", f"chip {batch.first}", "", "a run that leaves its process alive", "replay it")
         rows = broken(plan, batch, "died", BackendError("BackendError: its process died", [finding]))
     else:
         half = batch.size // 2

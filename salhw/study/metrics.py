@@ -125,7 +125,7 @@ def compared(finished: Finished, quantity: str, path: str | None = None) -> Floa
     paths = [where for name, where in found if name == quantity]
     values = found[quantity, known_name("path", path or paths[0], paths)]
     if len(values) != len(finished.chips):
-        finding = Diagnostic("SAL903", f"metrics.{quantity}", "", "spikes enough for it", "run longer")
+        finding = Diagnostic("SAL904", f"metrics.{quantity}", "", "spikes enough for it", "run longer")
         raise DescriptionError(f"DescriptionError: {quantity} has no value for some of these chips", [finding])
     return np.asarray(values.mean(axis=1))
 
@@ -188,7 +188,7 @@ def metric(name: str, path: str = "metrics.of") -> Measuring:
     """The metric of this name, installed or a user's.
 
     Raises:
-        DescriptionError: SAL903 no such metric, or a module without it.
+        DescriptionError: SAL904 no such metric, or a module without it.
     """
     if ":" not in name:
         if name not in known_metrics():
@@ -202,7 +202,7 @@ def users_function(name: str, path: str) -> Measuring:
     """A function of the user's, ``module:function``; the module may lie beside the study file.
 
     Raises:
-        DescriptionError: SAL903 it cannot be imported, or is no function.
+        DescriptionError: SAL904 it cannot be imported, or is no function.
     """
     module, _, function = name.partition(":")
     try:
@@ -216,7 +216,7 @@ def users_function(name: str, path: str) -> Measuring:
 
 
 def _unknown(path: str, name: str, supported: str, fix: str) -> DescriptionError:
-    finding = Diagnostic("SAL903", path, name, supported, fix)
+    finding = Diagnostic("SAL904", path, name, supported, fix)
     return DescriptionError("DescriptionError: this metric cannot be used", [finding])
 
 

@@ -98,5 +98,5 @@ def _with_probes(plan: Plan, batch: Batch) -> Plan:
 
 def _no_run(run: int, asked: str, supported: str, fix: str) -> DescriptionError:
     return DescriptionError(
-        f"DescriptionError: run {run} cannot be repeated", [Diagnostic("SAL907", "run", asked, supported, fix)]
+        f"DescriptionError: run {run} cannot be repeated", [Diagnostic("SAL908", "run", asked, supported, fix)]
     )

@@ -134,5 +134,5 @@ def _of_design(results: Results, metric: str, target: str, method: str) -> Float
 
 def _refused(path: str, asked: str, supported: str, fix: str) -> DescriptionError:
     return DescriptionError(
-        "DescriptionError: this study does not answer that", [Diagnostic("SAL903", path, asked, supported, fix)]
+        "DescriptionError: this study does not answer that", [Diagnostic("SAL904", path, asked, supported, fix)]
     )

@@ -46,7 +46,7 @@ def arrow(module: str = "pyarrow") -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        finding = Diagnostic("SAL904", "pyarrow", str(error), "installed", "pip install 'salhw[study]'")
+        finding = Diagnostic("SAL905", "pyarrow", str(error), "installed", "pip install 'salhw[study]'")
         raise BackendError("BackendError: studies keep their results in parquet files", [finding]) from None
 
 

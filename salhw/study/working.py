@@ -53,7 +53,7 @@ def _plan(folder: Path, digest: str) -> Plan:
     plan = loaded(folder)
     if plan.digest != digest or made_with(plan) != plan.made_with:
         supported = "the study, the versions and the functions of whoever sends the work"
-        finding = Diagnostic("SAL905", str(folder), plan.digest[:16], supported, "install the same versions everywhere")
+        finding = Diagnostic("SAL906", str(folder), plan.digest[:16], supported, "install the same versions everywhere")
         raise FileError("FileError: another study", [finding])
     return plan
 
@@ -171,7 +171,7 @@ def _values(found: Any, name: str, size: int) -> FloatArray:
     values = np.asarray(found)
     if values.shape != (size,) or values.dtype.kind not in "biuf":
         finding = Diagnostic(
-            "SAL903", f"metrics.{name}", shown(found), f"an array of {size} numbers, one for each chip", "mend it"
+            "SAL904", f"metrics.{name}", shown(found), f"an array of {size} numbers, one for each chip", "mend it"
         )
         raise DescriptionError("DescriptionError: this is no metric", [finding])
     return values.astype(np.float64)

@@ -72,7 +72,7 @@ def test_a_replay_is_the_row(folder: Path) -> None:
     assert told["row"] == told["again"]
     assert Path(told["out"]).exists()
     assert "Instance 1 of the recording" in invoke("replay", folder / "out", "4").stdout
-    assert "SAL907 run" in invoke("replay", folder / "out", "99").output
+    assert "SAL908 run" in invoke("replay", folder / "out", "99").output
 
 
 def test_a_preview_and_the_list_of_metrics(folder: Path) -> None:

@@ -92,7 +92,7 @@ def test_yields_count_chips_of_which_nothing_is_known_as_bad() -> None:
     assert limits.tolist() == [0.05, 0.9, 2.0]
     assert told.yield_curve(answer.cell)[1][-1].value == 36 / 40
     bare = replace(told, plan=replace(told.plan, study=told.study.replace(specification=None)))
-    with pytest.raises(salhw.DescriptionError, match="SAL903 specification"):
+    with pytest.raises(salhw.DescriptionError, match="SAL904 specification"):
         bare.yields()
 
 
@@ -134,9 +134,9 @@ def test_sobol_indices_of_a_sum() -> None:
         assert index.first.value == pytest.approx(share, abs=0.02)
         assert index.total.value == pytest.approx(share, abs=0.02)
         assert index.first.low < index.first.value < index.first.high
-    with pytest.raises(salhw.DescriptionError, match="SAL903 sobol"):
+    with pytest.raises(salhw.DescriptionError, match="SAL904 sobol"):
         effects(told, "D")
-    with pytest.raises(salhw.DescriptionError, match="SAL903 sobol"):
+    with pytest.raises(salhw.DescriptionError, match="SAL904 sobol"):
         sobol_indices(results(made_up(), lambda *_: 1.0), "D")
 
 

@@ -37,7 +37,7 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, address: str) -
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("salhw.study.cluster.PATIENCE", 0.5)
-    with pytest.raises(salhw.BackendError, match=r"SAL904 scheduler = tcp://127.0.0.1:1"):
+    with pytest.raises(salhw.BackendError, match=r"SAL905 scheduler = tcp://127.0.0.1:1"):
         run(pair_study(), tmp_path, scheduler="tcp://127.0.0.1:1")
 
 

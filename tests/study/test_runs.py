@@ -119,7 +119,7 @@ def test_a_study_is_read_by_a_later_salhw_and_run_anew(tmp_path: Path, monkeypat
     told = Results.load(tmp_path)
     assert len(told) == told.planned == 6
     working._plan.cache_clear()  # as in a new process
-    with pytest.raises(FileError, match="SAL905"):
+    with pytest.raises(FileError, match="SAL906"):
         work(tmp_path, told.plan.digest, replace(told.plan.batches[0], key="0"))
     assert len(notes(tmp_path)) == 4
     run(pair_study(noises=()), tmp_path)
@@ -161,7 +161,7 @@ def test_a_failed_run_is_a_row_with_its_diagnostic(tmp_path: Path) -> None:
 def test_what_is_no_metric_and_a_network_that_a_target_refuses_are_told_in_their_rows(tmp_path: Path) -> None:
     results = run(pair_study(noises=(), metrics=mine("wrong_shape"), specification=None), tmp_path / "a")
     assert results.failed == 6
-    assert "SAL903 metrics.m = 1.0: an array of 1 numbers, one for each chip" in results.table["diagnostic"][0]
+    assert "SAL904 metrics.m = 1.0: an array of 1 numbers, one for each chip" in results.table["diagnostic"][0]
     refused = pair_study(noises=(), settings={"dt": 2000.0, "tau_ref": 20000.0}, duration=40000.0)
     results = run(refused, tmp_path / "b")
     assert results.failed == 6
@@ -173,7 +173,7 @@ def test_a_run_that_kills_its_process_is_found_and_costs_no_other(tmp_path: Path
     study = pair_study(noises=(), chips=4, batch=4, metrics=mine("kills", chip=2), specification=None)
     found = run(study.replace(methods=(Method(name="SAL"),)), tmp_path, workers=2, origin=HERE).table
     assert found["status"].tolist() == ["ok", "ok", "died", "ok"]
-    assert "SAL906 chip 2" in found["diagnostic"][2]
+    assert "SAL907 chip 2" in found["diagnostic"][2]
     np.testing.assert_equal(found["m"], [0, 1, np.nan, 3])
 
 
@@ -326,7 +326,7 @@ def test_a_folder_holds_one_study(undisturbed: Path) -> None:
 
 def test_a_worker_with_other_versions_is_refused(undisturbed: Path) -> None:
     batch = planned(pair_study(duration=200.0)).batches[0]
-    with pytest.raises(FileError, match="SAL905"):
+    with pytest.raises(FileError, match="SAL906"):
         work(undisturbed, "another", batch)
 
 
@@ -349,7 +349,7 @@ def test_a_replay_repeats_a_run_with_its_spikes(undisturbed: Path, tmp_path: Pat
     train = recording.spikes["neurons"]
     count = sum(len(train.times(neuron, again.position)) for neuron in (0, 1))
     assert count / 2 / 0.4 == pytest.approx(row["rate"][k])
-    with pytest.raises(salhw.DescriptionError, match=r"SAL907 run = 24: 0\.\.23"):
+    with pytest.raises(salhw.DescriptionError, match=r"SAL908 run = 24: 0\.\.23"):
         replay(undisturbed, 24)
 
 

@@ -90,11 +90,11 @@ def test_parts_are_checked_where_they_are_made() -> None:
     [
         (
             {"metrics": (Metric(name="asymetry"),), "specification": None},
-            r"SAL903 metrics\[0\].of = asymetry: .*\n.*did you mean asymmetry?",
+            r"SAL904 metrics\[0\].of = asymetry: .*\n.*did you mean asymmetry?",
         ),
         (
             {"metrics": mine("absent"), "specification": None},
-            r"SAL903 metrics\[0\].of = study_examples:absent: .*no attribute",
+            r"SAL904 metrics\[0\].of = study_examples:absent: .*no attribute",
         ),
         (
             {"noises": (Noise(name="gain", levels=(1,)),)},
