@@ -112,7 +112,7 @@ def test_the_defaults_lie_in_the_documented_ranges() -> None:
 def test_every_number_has_a_source_and_a_wrong_file_is_refused(tmp_path: Path) -> None:
     assert all(spread.source and (spread.per or spread.group == "trial" or name == "read_noise")
                for name, spread in profile().items())  # fmt: skip
-    (tmp_path / "profile.toml").write_text("[tau_m]\nsd = 0.1\nper = 'chip'\n")
+    (tmp_path / "profile.toml").write_text("[tau_m]\nsd = 0.1\nper = 'wafer'\n")
     with pytest.raises(salhw.DescriptionError, match="per"):
         profile(tmp_path / "profile.toml")
     with pytest.raises(FileError, match="SAL501"):
