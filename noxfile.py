@@ -14,7 +14,7 @@ from salhw.worker.environments import find_python
 ROOT = Path(__file__).parent
 VERSIONS = ("3.11", "3.12", "3.13")
 # What the tests read beside the installed packages. The source is not there, so it cannot be what is tested.
-COPIED = ("tests", "docs", "README.md", "Makefile", "pyproject.toml")
+COPIED = ("tests", "benchmarks", "docs", "README.md", "Makefile", "pyproject.toml")
 FOLDERS = ("unit", "theory", "reference", "cli", "targets")
 
 nox.options.default_venv_backend = "venv"
