@@ -164,7 +164,7 @@ def since(state, rule, n):
 
 @inlined
 def tabulated_sum(net, state, window, t, own, partner):
-    """``window_sum`` where a branch has a table, the partner does not spike at t, and ``own`` is ``since`` when."""
+    """``window_sum`` where a branch has a table, without what a partner's own spike at t adds; ``own`` is ``since``."""
     # Unsigned, or numba would look at every index whether it counts from the end.
     latest = state.last[np.uint64(partner)]
     share = 0.5 * (np.int64(latest > own) + np.int64(latest >= own))  # a branch could not be predicted

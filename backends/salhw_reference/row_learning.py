@@ -13,11 +13,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.arrays import NEVER
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import compiled, inlined
-from salhw_reference.kinds import BY_TABLE, BY_TRACE, RESTRICTED
-from salhw_reference.learning import add_current, copy_weights, follow, instance, partners_of, window_sum
+from salhw_reference.kinds import BY_TRACE
+from salhw_reference.learning import (
+    add_current,
+    copy_weights,
+    follow,
+    instance,
+    is_tabulated,
+    partners_of,
+    since,
+    tabulated_sum,
+    window_sum,
+)
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
 from salhw_reference.team import go_on, last_to_meet
@@ -94,15 +103,11 @@ def collect(net, state, vectors, r, side, t, n, fall):
         for half in range(2):
             first_of, end_of = halves(begin, middle, end, half)
             add_traces(pairs, offset, partners, trace, first_of, end_of, fall)
-    elif window.mode == BY_TABLE and window.first >= 0:
-        own = state.last[n] if rule.pairing == RESTRICTED else -NEVER
-        first = np.uint64(window.first)
+    elif is_tabulated(window):
+        own = since(state, rule, n)
         for k in range(np.uint64(begin), np.uint64(end)):
             j = np.uint64(partners[k])
-            latest = state.last[j]
-            share = 0.5 * (np.int64(latest > own) + np.int64(latest >= own))  # a branch could not be predicted
-            value = share * net.table[first + np.uint64(min(t - latest, window.last))]
-            together = state.spiking[j]
+            value, together = tabulated_sum(net, state, window, t, own, j), state.spiking[j]
             pairs[shift + k] += value + together * (0.5 - 0.5 * value)
     else:
         for k in range(begin, end):

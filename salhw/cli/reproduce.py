@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
-from salhw.cli.outlook import tell, watched
+from salhw.cli.outlook import Watch, tell
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
@@ -84,7 +84,7 @@ def reproduce(
             writing_into(folder, _others(folder, fig, wanted), force),
             progress_bar(f"{fig} on {target}, {scale}") as progress,
         ):
-            watch = watched(progress, partial(tell, f"{fig} on {target}, {scale}"))
+            watch = Watch(progress, partial(tell, f"{fig} on {target}, {scale}"))
             result = known[fig](folder, scale=scale, target=target, progress=watch, **chosen)
         if json:
             print_json(dict(result))

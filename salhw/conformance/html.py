@@ -22,6 +22,7 @@ MEANINGS = {
     "unsupported": "not declared by the target",
     "unavailable": "simulator or device not installed",
 }
+SHARED = "salhw.conformance"  # has what all pages share
 ROWS = 60  # of a figure's data in a table
 
 
@@ -38,14 +39,20 @@ def render(reports: Sequence[ConformanceReport]) -> str:
             _details(k, label, report) for k, (label, report) in enumerate(zip(labels, reports, strict=True))
         ),
     }
-    return page("salhw.conformance", parts)
+    return page(SHARED, parts)
 
 
 def page(package: str, parts: Mapping[str, str]) -> str:
-    """The ``page.html`` of a package with its parts filled in, in the style that all pages share."""
-    text = files(package).joinpath("page.html").read_text(encoding="utf-8")
-    style = files("salhw.conformance").joinpath("page.css").read_text(encoding="utf-8")
-    for name, part in {"style": style, **parts}.items():
+    """The ``page.html`` of a package with its parts filled in, below title and summary, in the style that all pages
+    share; a ``page.css`` of the package adds to it."""
+    text, body, style = (
+        files(where).joinpath(name).read_text(encoding="utf-8")
+        for where, name in ((SHARED, "shell.html"), (package, "page.html"), (SHARED, "page.css"))
+    )
+    own = files(package).joinpath("page.css")
+    if package != SHARED and own.is_file():
+        style += own.read_text(encoding="utf-8")
+    for name, part in {"style": style, "body": body, **parts}.items():
         text = text.replace(f"<!--{name}-->", part)
     return text
 

@@ -15,12 +15,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from disks import full
 from fuzz_files import calibration, description, recording
 from matplotlib.figure import Figure
 
@@ -33,19 +33,6 @@ from salhw.registry import builder
 from salhw_networks.experiment import Claim, Work
 
 SCRIPT = Path(sys.executable).with_name("salhw")
-
-
-@contextmanager
-def full(limit: int = 300) -> Iterator[None]:
-    """No file may grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def report() -> ConformanceReport:

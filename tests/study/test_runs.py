@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import full
 from study_examples import HERE, alive, children, mine, pair_study
 
 import salhw
@@ -268,18 +267,6 @@ def test_a_study_that_ends_leaves_no_process(tmp_path: Path, how: signal.Signals
     while any(map(alive, before)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(alive, before))
-
-
-@contextmanager
-def full(limit: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes: as a full disk, in the middle of a write."""
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_full_disk_stops_everything_with_one_message_and_loses_nothing(tmp_path: Path, undisturbed: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import salhw
 from salhw import GLM, SAL, AllToAll, Alpha, Network, Population, Projection, Target
-from salhw.cli.outlook import tell, watched
+from salhw.cli.outlook import Watch, tell
 from salhw.cli.progress import Bar
 from salhw.session import pilot
 from salhw.session.pilot import FACTOR, Estimate, as_words, estimated
@@ -120,7 +120,7 @@ def test_only_what_takes_above_ten_seconds_is_told_and_on_stderr(capsys: pytest.
 
 def test_work_of_unknown_parts_is_told_by_its_pace_once_without_what_was_found_finished() -> None:
     now, told, passed = [0.0], [], []
-    done = watched(passed.append, told.append, clock=lambda: now[0])
+    done = Watch(Bar(lambda completed: passed.append(completed), "fig"), told.append, clock=lambda: now[0])
     for share in (0.1, 0.2, 0.5):  # pieces of an earlier run
         now[0] += 0.01
         done(share)
@@ -135,7 +135,7 @@ def test_work_of_unknown_parts_is_told_by_its_pace_once_without_what_was_found_f
 def test_words_for_the_bar_go_past_the_watch() -> None:
     shown: list[dict[str, Any]] = []
     bar = Bar(lambda **told: shown.append(told), "fig")
-    Work("fig", Path(), REFERENCE, {}, 1.0, watched(bar, lambda _: None)).say("angle 20")
+    Work("fig", Path(), REFERENCE, {}, 1.0, Watch(bar, lambda _: None)).say("angle 20")
     assert shown == [{"description": "fig · angle 20"}]
 
 
