@@ -1,0 +1,430 @@
+"""Random networks over what a target declares: its kinds, fields and ranges, as the markers of the description say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from salhw.compiler.check import check
+from salhw.compiler.place import place
+from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
+from salhw.conformance.replay.known import REPLAYED
+from salhw.description.connectivity import AllToAll, Connector, Dense, OneToOne, Sparse, values
+from salhw.description.fields import Model
+from salhw.description.kinds import ByKind, Kind, parts_of
+from salhw.description.markers import marks, structure
+from salhw.description.network import Network
+from salhw.description.neurons import Neuron
+from salhw.description.parts import Population, Projection
+from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.probes import Probe
+from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie
+from salhw.description.traces import Average, Trace
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import names_in
+from salhw.substrate.target import Target
+
+STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
+"""The time steps in ms that networks have, as far as the target declares them; or else the nearest that it does."""
+LARGEST = 20
+INPUTS = ("basal", "apical")
+LONGEST_STIMULUS = 60
+"""Steps after which stimuli that end have ended, and forced spikes have happened."""
+
+
+@dataclass(frozen=True)
+class Deal:
+    """What the parts of one network are drawn from. Kinds are dealt like cards, so that a network has each before it
+    has one twice."""
+
+    target: Target
+    dice: Dice
+    dt: float
+    decks: dict[str, list[str]]
+
+    def kind(self, group: type[Kind], declared: Mapping[str, Capability], fits: Iterable[str]) -> str | None:
+        """A kind that the target declares and the oracle knows, among those that fit; None if there is none."""
+        possible = [name for name in fits if name in declared and replayable(group, name)]
+        deck = self.decks.setdefault(f"{group.section} {id(declared)}", [])
+        if not possible:
+            return None
+        if not (hand := [name for name in deck if name in possible]):
+            deck += self.dice.shuffled([name for name in declared if name not in deck])
+            hand = [name for name in deck if name in possible]
+        deck.remove(hand[0])
+        return hand[0]
+
+    def fields(self, cls: type[Kind], capability: Capability, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Values of the marked fields that the target declares, arrays of ``shape`` among them; times may be left out
+        where they have no ordinary value."""
+        drawn: dict[str, Any] = {}
+        required = names_in(capability, "required")
+        for name, mark in marks(cls):
+            default = cls.model_fields[name].get_default()
+            if name in ("update", "bounds"):
+                continue
+            if name not in capability and not cls.model_fields[name].is_required():
+                continue
+            if mark.per == "input":
+                gains = {each: number(self.dice, replace(mark, ordinary=1.0, other=0.5), capability[name], self.dt)
+                         for each in INPUTS}  # fmt: skip
+                drawn[name] = gains if self.dice.chance(0.6) else {}
+            elif mark.ordinary is None and default is None and name not in required and self.dice.chance(0.5):
+                continue
+            else:
+                try:
+                    drawn[name] = per_place(self.dice, name, mark, capability, self.dt, shape)
+                except Infeasible:
+                    continue
+        return drawn
+
+
+def replayable(group: type[Kind], name: str) -> bool:
+    """Whether the oracle knows the kind ``name`` of a group: the kind itself, or all kinds of a group whose common
+    properties say what they do."""
+    table = REPLAYED.get(group.section)
+    return name in group.members and (table is None or group.members[name] in table.kinds)
+
+
+def random_network(target: Target, seed: int) -> Network:
+    """A network of one to four populations of up to LARGEST neurons that ``target`` takes.
+
+    The same seed gives the same network in every process and on every machine. Every population has a Spikes probe,
+    from which all else is recomputed.
+    """
+    for attempt in range(1000):
+        dice = Dice(f"salhw.replay.network {seed} {attempt}")
+        try:
+            net = accepted(_network(target, dice, seed), lambda each: refusals(each, target))
+        except (DescriptionError, Infeasible):
+            continue
+        if net is not None:
+            return net
+    raise Infeasible
+
+
+def refusals(net: Network, target: Target) -> list[Diagnostic]:
+    """What a target does not declare, or has no room for."""
+    return [*check(net, target), *place(net, target)[1]]
+
+
+def accepted(net: Network, refused: Any) -> Network | None:
+    """The network without the parts that are ``refused``; None if nothing is left to run."""
+    for _ in range(100):
+        findings = refused(net)
+        if not findings:
+            return net
+        smaller = without(net, findings[0].path)
+        if smaller is None:
+            return None
+        net = smaller
+    return None
+
+
+def without(net: Network, path: str) -> Network | None:
+    """The network without the part that a path lies in, and without what names it; None if that cannot be."""
+    group, _, rest = path.replace("[", ".").replace("]", "").partition(".")
+    name, _, rest = rest.partition(".")
+    items: list[Any] = list(getattr(net, group, ()) if group != "dt" else ())
+    at = int(name) if name.isdigit() else next((k for k, item in enumerate(items) if item.name == name), -1)
+    if not 0 <= at < len(items):
+        return None
+    if group == "projections" and rest.startswith("plasticity"):
+        digits = rest.removeprefix("plasticity").lstrip(".").partition(".")[0]
+        rules = list(items[at].plasticity)
+        rules.pop(int(digits) if digits.isdigit() else 0)
+        items[at] = items[at].replace(plasticity=rules)
+        return net.replace(**{group: items})
+    gone = items.pop(at)
+    parts = {each: list(getattr(net, each)) for each in ("populations", "projections", "stimuli", "probes", "traces", "ties")}
+    parts[group] = items
+    return _consistent(net, parts, {getattr(gone, "name", "")} - {""}, group.removesuffix("s"))
+
+
+def _consistent(net: Network, parts: dict[str, list[Any]], gone: set[str], group: str) -> Network | None:
+    """A network of these parts, less what names something of the group that is gone."""
+
+    def names(item: Model) -> bool:
+        return any(marker.names == group and getattr(item, field) in gone for field, marker in structure(type(item)))
+
+    kept = {each: [item for item in items if not names(item)] for each, items in parts.items()}
+    kept["projections"] = [
+        p.replace(plasticity=[rule for rule in p.plasticity if not names(rule)]) for p in kept["projections"]
+    ]
+    lost = {each: {i.name for i in parts[each]} - {i.name for i in kept[each]} for each in ("projections", "traces")}
+    if not kept["populations"]:
+        return None
+    for each, dependants in lost.items():
+        if dependants:
+            return _consistent(net, kept, dependants, each.removesuffix("s"))
+    return net.replace(**kept)
+
+
+# ---------------------------------------------------------------- parts
+
+
+def _network(target: Target, dice: Dice, seed: int) -> Network:
+    entry = target.network.get("dt")
+    allowed = [dt for dt in STEPS if not isinstance(entry, Range) or entry.min <= dt <= entry.max]
+    dt = allowed[seed % len(allowed)] if allowed else float(np.clip(1.0, entry.min, entry.max))  # type: ignore[union-attr]
+    deal = Deal(target, dice, dt, {})
+    populations = [p for k in range(dice.whole(2, 4)) if (p := _population(deal, f"p{k}")) is not None]
+    if not populations:
+        raise Infeasible
+    traces = [t for p in populations for t in _traces(deal, p)]
+    projections = _projections(deal, populations, traces)
+    ties = _ties(deal, projections, populations)
+    stimuli = [s for p in populations for s in _stimuli(deal, p, traces)]
+    probes = _probes(deal, populations, projections, traces)
+    return Network(
+        name="random", dt=dt, populations=populations, projections=projections,
+        stimuli=stimuli, probes=probes, traces=traces, ties=ties,
+    )  # fmt: skip
+
+
+def _made(cls: Any, draw: Any, tries: int = 20) -> Any:
+    """A part of drawn fields; those that contradict each other are drawn again."""
+    for _ in range(tries - 1):
+        try:
+            return cls(**draw())
+        except DescriptionError:
+            continue
+    return cls(**draw())
+
+
+def _population(deal: Deal, name: str) -> Population | None:
+    kind = deal.kind(Neuron, deal.target.neurons, deal.target.neurons)
+    if kind is None:
+        return None
+    size = int(round(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
+    cls = Neuron.members[kind]
+    neuron = _made(cls, lambda: deal.fields(cls, deal.target.neurons[kind], (size,)))
+    return Population(name=name, size=size, neuron=neuron)
+
+
+def _traces(deal: Deal, p: Population) -> list[Trace]:
+    offers, made = p.neuron.offers, []
+    quantities = ["spikes"]
+    if "membrane" in offers:
+        quantities += ["membrane", "inputs", *(f"inputs.{name}" for name in p.neuron.input_gains)]
+    for k, of in enumerate(deal.dice.shuffled(quantities)[: deal.dice.whole(0, 3)]):
+        if kind := deal.kind(Average, deal.target.averages, deal.target.averages):
+            cls = Average.members[kind]
+            window = cls(**deal.fields(cls, deal.target.averages[kind], ()))
+            made.append(Trace(name=f"t{p.name}{k}", population=p.name, of=of, window=window))
+    return made
+
+
+def _projections(deal: Deal, populations: list[Population], traces: list[Trace]) -> list[Projection]:
+    """Some between populations at random; and one or two more that are parallel to one of them."""
+    able = [p for p in populations if "membrane" in p.neuron.offers or "bias" in p.neuron.offers]
+    ends = [(deal.dice.one(populations), deal.dice.one(able or populations)) for _ in range(deal.dice.whole(1, 4))]
+    ends += [deal.dice.one(ends) for _ in range(deal.dice.whole(0, 2))]
+    return [_projection(deal, f"q{k}", pre, post, traces) for k, (pre, post) in enumerate(ends)]
+
+
+def _projection(deal: Deal, name: str, pre: Population, post: Population, traces: list[Trace]) -> Projection:
+    target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
+    bare = _connector(deal, post.size, pre.size, recurrent)
+    shape = bare.shape(post.size, pre.size)
+    from salhw.description.kernels import Kernel
+
+    kernel = deal.kind(Kernel, target.kernels, target.kernels)
+    if kernel is None:
+        raise Infeasible
+    kernel_class = Kernel.members[kernel]
+    rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
+    low, high = narrowest_bounds(rules)
+    weights = np.clip(np.array(values(bare, post.size, pre.size, recurrent)), low, high)
+    if bare.is_hollow(recurrent) and weights.ndim == 2:
+        np.fill_diagonal(weights, 0.0)
+    stored = weights if np.ndim(bare.stored) else float(np.clip(bare.stored, low, high))
+    gains = list(post.neuron.input_gains)
+    fields = dict(marks(Projection))
+    delay = number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
+    return Projection(
+        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(stored), delay=delay if dice.chance(0.6) else 0.0,
+        kernel=_made(kernel_class, lambda: deal.fields(kernel_class, target.kernels[kernel], ())),
+        plasticity=rules, into=dice.one([*gains, None]),
+    )  # fmt: skip
+
+
+DRAWN: ByKind[Any] = ByKind("a random network")
+"""Which synapses there are, by kind of connector: of (dice, post, pre, recurrent, weight), where ``weight()`` is one."""
+
+
+def _connector(deal: Deal, n_post: int, n_pre: int, recurrent: bool) -> Connector:
+    entry, capability = deal.target.projections.get("connectivity", ()), deal.target.projections
+    declared: dict[str, Capability] = {name: {} for name in (entry if isinstance(entry, tuple) else ())}
+    mark = dict(marks(Projection))["weights"]
+    fitting = [k for k in declared if Connector.members.get(k) in DRAWN.kinds and (k != "OneToOne" or (n_post == n_pre and not recurrent))]
+    kind = deal.dice.one(fitting) if fitting else None
+    if kind is None:
+        raise Infeasible
+    draw = partial(number, deal.dice, mark, capability.get("weights"), deal.dt)
+    made: Connector = DRAWN.kinds[Connector.members[kind]](deal.dice, n_post, n_pre, recurrent, draw)
+    return made
+
+
+@DRAWN.register(Dense)
+def _dense(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> Dense:
+    matrix = np.array([[weight() for _ in range(n_pre)] for _ in range(n_post)])
+    return Dense(values=np.where(np.eye(n_post, n_pre, dtype=np.bool_) & recurrent, 0.0, matrix))
+
+
+@DRAWN.register(Sparse)
+def _sparse(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> Sparse:
+    pairs = [(i, j) for i in range(n_post) for j in range(n_pre) if not (recurrent and i == j)]
+    some = dice.shuffled(dice.subset(pairs, 1))
+    return Sparse(post=[i for i, _ in some], pre=[j for _, j in some], weight=[weight() for _ in some])
+
+
+@DRAWN.register(OneToOne)
+def _one_to_one(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> OneToOne:
+    return OneToOne(weight=[weight() for _ in range(n_post)] if dice.chance(0.6) else weight())
+
+
+@DRAWN.register(AllToAll)
+def _all_to_all(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> AllToAll:
+    return AllToAll(weight=weight())
+
+
+def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Trace]) -> list[PlasticityRule]:
+    """A rule of the target's, or of its host; none where no kind fits."""
+    target, dice = deal.target, deal.dice
+    mine = [t for t in traces if t.population == post.name]
+    hosted = bool(target.host) and (not target.plasticity or dice.chance(0.4))
+    declared, windows = (target.host, target.host) if hosted else (target.plasticity, target.windows)
+
+    def fits(cls: type[PlasticityRule]) -> bool:
+        named = [m for _, m in structure(cls) if m.names == "trace"]
+        return cls.needs in post.neuron.offers and (not named or any(t.quantity in cls.reads for t in mine))
+
+    kind = deal.kind(PlasticityRule, declared, [n for n in declared if n in PlasticityRule.members and fits(PlasticityRule.members[n])])
+    if kind is None:
+        return []
+    cls, capability = PlasticityRule.members[kind], declared[kind]
+    drawn = deal.fields(cls, capability, shape)
+    for name, marker in structure(cls):
+        if marker.names == "trace":
+            drawn[name] = dice.one([t.name for t in mine if t.quantity in cls.reads])
+    for name, group in parts_of(cls):
+        part = deal.kind(group, windows, [n for n in windows if n in group.members])
+        if part is None:
+            return []
+        drawn[name] = group.members[part](**deal.fields(group.members[part], windows[part], shape))
+    drawn["update"] = _schedule(deal, capability)
+    drawn["execution"] = "host" if hosted else "chip"
+    bounds = capability.get("bounds")
+    if isinstance(bounds, Range) and dice.chance(0.5):
+        low, high = (float(f"{dice.uniform(0.3, 2.0):.4g}") for _ in range(2))
+        drawn["bounds"] = (max(-low, bounds.min), min(high, bounds.max))
+    return [cls(**drawn)]
+
+
+def _schedule(deal: Deal, capability: Capability) -> str:
+    """When a rule changes weights."""
+    update = deal.dice.one(names_in(capability, "update") or ("spike",))
+    if update != "every":
+        return update
+    periods = capability.get("every")
+    low = max(1, int(np.ceil(periods.min / deal.dt - 1e-9))) if isinstance(periods, Range) else 1
+    high = max(low, min(40, int(periods.max / deal.dt + 1e-9)) if isinstance(periods, Range) else 40)
+    return f"every {steps(deal.dice.whole(low, high), deal.dt)!r} ms"
+
+
+def _ties(deal: Deal, projections: list[Projection], populations: list[Population]) -> list[Tie]:
+    """Projections without a rule that can be copies of one of the others; they come to be so with a chance of a half."""
+    capability, made = deal.target.ties, []
+    if capability is None:
+        return []
+    sizes = {p.name: p.size for p in populations}
+    fields = dict(marks(Tie))
+    for copy in [p for p in projections if not p.plasticity and deal.dice.chance(0.7)]:
+        drawn = {
+            name: number(deal.dice, mark, None if name == "transpose" else capability.get(name), deal.dt)
+            for name, mark in fields.items()
+            if name in capability and not (name == "every" and deal.dice.chance(0.5))
+        }
+        for of in deal.dice.shuffled(projections):
+            tie = Tie(projection=copy.name, to=of.name, **drawn)
+            try:
+                Network(
+                    name="tied", dt=deal.dt, populations=populations, projections=[p.replace(plasticity=()) for p in projections],
+                    ties=[*made, tie],
+                )  # fmt: skip
+            except DescriptionError:
+                continue
+            if of.name not in {t.projection for t in made} and copy.name not in {t.to for t in made} and sizes:
+                made.append(tie)
+                break
+    return made
+
+
+def _stimuli(deal: Deal, p: Population, traces: list[Trace]) -> list[Stimulus]:
+    """Of each kind that can act on a population none, one or two; Poisson or forced spikes where nothing else makes its
+    neurons spike."""
+    declared, made = deal.target.stimuli, []
+    for name in declared:
+        if name not in Stimulus.members or not replayable(Stimulus, name):
+            continue
+        cls = Stimulus.members[name]
+        mine = [t.name for t in traces if t.population == p.name and t.quantity in cls.reads]
+        named = any(marker.names == "trace" for _, marker in structure(cls))
+        if cls.needs not in p.neuron.offers or (named and not mine):
+            continue
+        often = (1, 1, 2) if cls.needs == "rate" else (0, 0, 1, 1, 2)
+        for _ in range(deal.dice.one(often)):
+            made.append(_stimulus(deal, cls, declared[name], p, mine))
+    return made
+
+
+def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Population, traces: list[str]) -> Stimulus:
+    dice, drawn = deal.dice, {}
+    acts_on = p.size
+    for name, marker in structure(cls):
+        if marker.names == "population":
+            drawn[name] = p.name
+        elif marker.names == "trace":
+            drawn[name] = dice.one(traces)
+        elif marker.index and dice.chance(0.7):
+            drawn[name] = sorted(dice.subset(range(p.size), 1))
+            acts_on = len(drawn[name])
+        elif marker.unit == "ms":
+            few = [dice.whole(0, LONGEST_STIMULUS) for _ in range(p.size)]
+            drawn[name] = [[steps(t, deal.dt) for t in sorted({dice.whole(0, 3 * LONGEST_STIMULUS) for _ in range(n // 8)})]
+                           for n in few]  # fmt: skip
+    marked = deal.fields(cls, capability, (acts_on,))
+    if "stop" in capability and "start" in marked:
+        marked["start"] = steps(dice.whole(0, LONGEST_STIMULUS), deal.dt) if dice.chance(0.7) else 0.0
+        span = dice.whole(1, 2 * LONGEST_STIMULUS)
+        marked["stop"] = steps(round(marked["start"] / deal.dt) + span, deal.dt) if dice.chance(0.7) else None
+    return cls(**drawn, **marked)
+
+
+def _probes(deal: Deal, populations: list[Population], projections: list[Projection], traces: list[Trace]) -> list[Probe]:
+    """Spikes of all populations; of all else that the target can probe, most."""
+    named = {
+        "population": [(p.name, p.neuron.offers, p.size) for p in populations],
+        "projection": [(p.name, frozenset({"spikes"}), 0) for p in projections],
+        "trace": [(t.name, frozenset({"spikes"}), 0) for t in traces],
+    }
+    made: list[Probe] = []
+    for kind, capability in deal.target.probes.items():
+        if kind not in Probe.members or not replayable(Probe, kind):
+            continue
+        cls = Probe.members[kind]
+        (field, about), *_ = [(name, marker.names) for name, marker in structure(cls) if marker.names]
+        for name, offers, size in named[about]:
+            if cls.needs not in offers or (cls.largest is not None and size > min(cls.largest, 6)):
+                continue
+            if kind == "Spikes" or deal.dice.chance(0.8):
+                made.append(cls(**{field: name}, **deal.fields(cls, capability, ())))
+    return made
