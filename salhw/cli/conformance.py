@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from salhw.conformance.model import Outcome
     from salhw.conformance.report import ConformanceReport
 
-STYLES = {"pass": "green", "known": "yellow", "unsupported": "dim", "unavailable": "magenta", "fail": "bold red"}
+STYLES = {"pass": "green", "known": "yellow", "unsupported": "dim", "unmeasured": "yellow", "unavailable": "magenta", "fail": "bold red"}
 
 
 def register(app: typer.Typer) -> None:

@@ -14,12 +14,13 @@ from salhw.conformance.model import Figure, Outcome
 from salhw.conformance.report import ConformanceReport
 from salhw.diagnostics.html import table
 
-MARKS = {"pass": "✓", "fail": "✗", "known": "≈", "unsupported": "–", "unavailable": "?"}
+MARKS = {"pass": "✓", "fail": "✗", "known": "≈", "unsupported": "–", "unmeasured": "○", "unavailable": "?"}
 MEANINGS = {
     "pass": "within what the target declares",
     "fail": "not within it",
     "known": "an expected failure, within its bound",
     "unsupported": "not declared by the target",
+    "unmeasured": "declared, and never measured",
     "unavailable": "simulator or device not installed",
 }
 SHARED = "salhw.conformance"  # has what all pages share

@@ -8,7 +8,15 @@ from typing import Literal
 
 from salhw.conformance.lab import Lab, Profile
 
-OutcomeName = Literal["pass", "fail", "unsupported", "known", "unavailable"]
+OutcomeName = Literal["pass", "fail", "unsupported", "unmeasured", "known", "unavailable"]
+
+
+class Unmeasured(Exception):
+    """So many things that the target declares were never measured; ``what`` names them."""
+
+    def __init__(self, what: str, count: int) -> None:
+        self.what, self.count = what, count
+        super().__init__(what)
 
 
 @dataclass(frozen=True)

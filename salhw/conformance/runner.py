@@ -13,7 +13,7 @@ from typing import Any
 
 from salhw.conformance.known import judged, refuse_unknown
 from salhw.conformance.lab import Lab, Profile, Undeclared
-from salhw.conformance.model import REGISTRY, Check, Known, Outcome
+from salhw.conformance.model import REGISTRY, Check, Known, Outcome, Unmeasured
 from salhw.conformance.report import ConformanceReport
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
@@ -116,6 +116,8 @@ def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
         evidence = check.run(lab)
     except Undeclared as missing:
         return ended(outcome="unsupported", reason=_said(missing.findings))
+    except Unmeasured as gap:
+        return ended(outcome="unmeasured", reason=gap.what, measured=float(gap.count), declared=0.0, unit="unmeasured")
     except BackendError as error:
         if gone := [finding for finding in error.diagnostics if finding.code in NOT_AVAILABLE]:
             return ended(outcome="unavailable", reason=_said(gone))

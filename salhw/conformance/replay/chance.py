@@ -13,18 +13,19 @@ counts that makes E smaller, which keeps its mean at 1 or below.
 
 Pairs of neurons that decide at one step are held to be independent likewise: the alternative has correlated decisions,
 
-    E = prod 1 + theta (s - p) (s' - p') / sqrt(p (1 - p) p' (1 - p')) / bound,
+    E = prod 1 + theta (s - p) (s' - p'),
 
-and the same neurons in two instances. min(1, 1 / E) are p-values; Holm (1979) adjusts them.
+less what two probabilities that are off by all that is allowed make of the product; and so are the same neurons in two
+instances. min(1, 1 / E) are p-values; Holm (1979) adjusts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from salhw.conformance.differences import holm
 from salhw.conformance.replay.departures import Departure
@@ -38,16 +39,27 @@ LEVEL = 1e-3
 """The probability that any test of a family raises a false alarm, at most."""
 TILTS = tuple(sign * size for size in (0.03, 0.1, 0.3, 1.0) for sign in (-1.0, 1.0))
 """The alternatives: how far the logarithm of the odds is off, for x = 1 or an input of its largest size."""
+COUPLINGS = (-0.4, -0.1, 0.1, 0.4)
+"""Alternatives of decisions that are not independent. Twice the largest is below one, so that no factor is negative."""
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions at random: spikes, and the lowest and the highest probability that they may have had."""
+    """Decisions at random: spikes, their recomputed probabilities, and the lowest and the highest that are allowed."""
 
     spikes: Bools
     low: FloatArray
     high: FloatArray
     chance: FloatArray
+
+    @property
+    def uncertain(self) -> FloatArray:
+        """How far a probability may be off."""
+        return np.maximum(self.high - self.chance, self.chance - self.low)
+
+    def at(self, place: Any) -> Decisions:
+        """Some of them."""
+        return Decisions(self.spikes[place], self.low[place], self.high[place], self.chance[place])
 
 
 @dataclass(frozen=True)
@@ -77,105 +89,82 @@ def evidence(decisions: Decisions, x: FloatArray) -> float:
 
 
 def together(first: Decisions, second: Decisions) -> float:
-    """log E of two neurons whose decisions at one step may depend on each other; the mean over both signs."""
-
-    def normalised(d: Decisions) -> tuple[FloatArray, float]:
-        off, bound = d.spikes - d.chance, np.maximum(d.chance, 1.0 - d.chance).max(initial=0.5)
-        return off, float(bound)
-
-    (a, most_a), (b, most_b) = normalised(first), normalised(second)
-    product = a * b / (most_a * most_b)
-    each = [float(np.sum(np.log1p(theta * product))) for theta in (-0.5, -0.1, 0.1, 0.5, 0.9)]
+    """log E of two neurons whose decisions at one step may depend on each other, the mean over COUPLINGS."""
+    product = (first.spikes - first.chance) * (second.spikes - second.chance)
+    allowed = first.uncertain * second.uncertain
+    each = [float(np.sum(np.log1p(theta * product - abs(theta) * allowed))) for theta in COUPLINGS]
     return float(np.logaddexp.reduce(each) - np.log(len(each)))
 
 
 def decisions_of(
     net: Network, population: str, spikes: Bools, course: Course, tolerance: Tolerance
-) -> tuple[Decisions, npt.NDArray[np.bool_]] | None:
+) -> tuple[Decisions, Bools] | None:
     """The decisions of a population in one run, and which of them are random; None where the target declares nothing
     that would say how probable its spikes are."""
     if tolerance.rate is None or (tolerance.psp is None and any(p.post == population for p in net.projections)):
         return None
-    chance, random = course.chances[population], course.deciders[population] == FREE
+    chance, random = course.chances[population], (course.deciders[population] == FREE) & ~course.diverged
     off = tolerance.input(net, population, course, tolerance.psp or 0.0)
     odds = chance / np.maximum(1.0 - chance, 1e-300)
-    scale = tolerance.rate
-    low, high = (np.clip(odds * np.exp(sign * off), 0.0, 1e300) for sign in (-1.0, 1.0))
-    low, high = low / (1.0 + low) * (1.0 - scale), np.minimum(1.0, high / (1.0 + high) * (1.0 + scale))
+    low, high = (1.0 / (1.0 + np.exp(sign * off) / np.maximum(odds, 1e-300)) for sign in (1.0, -1.0))
+    low, high = low * (1.0 - tolerance.rate), np.minimum(1.0, high * (1.0 + tolerance.rate))
     return Decisions(spikes, low, high, chance), random
 
 
 def tests(
-    net: Network, spikes: Mapping[str, Bools], courses: Iterable[Course], tolerance: Tolerance
+    net: Network, spikes: Mapping[str, Bools], courses: Sequence[Course], tolerance: Tolerance
 ) -> Iterator[Tested]:
     """All tests of one trial: the rate of each neuron, the slope of each population's hazard over the input from each
     projection, and the independence of neighbouring neurons and instances."""
-    courses = list(courses)
     for p in net.populations:
-        runs = [
-            decisions_of(net, p.name, spikes[p.name][:, c.start : c.stop], c, tolerance) for c in courses
-        ]
-        if any(run is None for run in runs):
+        runs = [decisions_of(net, p.name, spikes[p.name][:, c.start : c.stop], c, tolerance) for c in courses]
+        decided = [run for run in runs if run is not None]
+        if len(decided) < len(runs):
             continue
-        parts = [run for run in runs if run is not None]
-        decided = _joined([d for d, _ in parts])
-        random = np.concatenate([which for _, which in parts], axis=1)
+        names = ("spikes", "low", "high", "chance")
+        every = Decisions(*(np.concatenate([getattr(d, name) for d, _ in decided], axis=1) for name in names))
+        random = np.concatenate([which for _, which in decided], axis=1)
         where = f"populations.{p.name}"
         for neuron in range(p.size):
-            mine = random[:, :, neuron]
-            one = _of(decided, (slice(None), slice(None), neuron), mine)
-            if one.spikes.size:
-                yield Tested("rate", f"{where}[{neuron}]", evidence(one, np.ones(one.spikes.shape)),
-                             float(one.chance.sum()), float(one.spikes.sum()))  # fmt: skip
+            mine = every.at((slice(None), slice(None), neuron)).at(random[:, :, neuron])
+            if mine.spikes.size:
+                yield _tested("rate", f"{where}[{neuron}]", mine, np.ones(mine.spikes.shape))
         for q in net.projections:
             if q.post == p.name:
-                x = np.concatenate([c.inputs[q.name] for c in courses], axis=1)[random]
-                largest = float(np.abs(x).max(initial=0.0))
-                if largest > 0.0:
-                    every = _of(decided, slice(None), random)
-                    x = x / largest
-                    yield Tested("slope", f"{where} over projections.{q.name}", evidence(every, x),
-                                 float((every.chance * x).sum()), float((every.spikes * x).sum()))  # fmt: skip
-        yield from _pairs(where, decided, random)
+                x = np.concatenate([np.where(c.diverged, 0.0, c.inputs[q.name]) for c in courses], axis=1)
+                largest = np.maximum.accumulate(np.abs(x).max(axis=(0, 2)))[:, None]  # until now: x is known in advance
+                x = (x / np.where(largest > 0.0, largest, 1.0))[random]
+                yield _tested("slope", f"{where} over projections.{q.name}", every.at(random), x)
+        yield from _pairs(where, every, random)
 
 
-def _pairs(where: str, decided: Decisions, random: npt.NDArray[np.bool_]) -> Iterator[Tested]:
-    """Neighbouring neurons of an instance, and one neuron in neighbouring instances."""
+def _tested(kind: str, where: str, decisions: Decisions, x: FloatArray) -> Tested:
+    expected, measured = float(np.sum(decisions.chance * x)), float(np.sum(decisions.spikes * x))
+    return Tested(kind, where, evidence(decisions, x), expected, measured)
+
+
+def _pairs(where: str, decided: Decisions, random: Bools) -> Iterator[Tested]:
+    """Neighbouring neurons of an instance, and one neuron in neighbouring instances: every other pair of neighbours, so
+    that none is in two of them."""
     for axis, what in ((2, "neurons"), (0, "instances")):
-        if random.shape[axis] < 2:
-            continue
-        ahead = tuple(slice(1, None) if k == axis else slice(None) for k in range(3))
-        behind = tuple(slice(None, -1) if k == axis else slice(None) for k in range(3))
-        both = random[ahead] & random[behind]
-        # Pairs of a chain are not independent of each other, but every other one has no neuron in common with another.
-        for parity in (0, 1):
-            some = np.zeros_like(both)
-            some[tuple(slice(parity, None, 2) if k == axis else slice(None) for k in range(3))] = True
-            chosen = both & some
-            if chosen.any():
-                one, two = _of(decided, ahead, chosen), _of(decided, behind, chosen)
-                off = (one.spikes - one.chance) * (two.spikes - two.chance)
-                yield Tested("independence", f"{where}, {what} {parity} apart", together(one, two), 0.0, float(off.mean()))
+        count = random.shape[axis] // 2
+        one, two = (
+            tuple(slice(side, side + 2 * count, 2) if k == axis else slice(None) for k in range(3)) for side in (0, 1)
+        )
+        both = random[one] & random[two]
+        if both.any():
+            first, second = decided.at(one).at(both), decided.at(two).at(both)
+            off = float(np.mean((first.spikes - first.chance) * (second.spikes - second.chance)))
+            yield Tested("independence", f"{where}, neighbouring {what}", together(first, second), 0.0, off)
 
 
-def _joined(parts: list[Decisions]) -> Decisions:
-    names = ("spikes", "low", "high", "chance")
-    return Decisions(*(np.concatenate([getattr(d, name) for d in parts], axis=1) for name in names))
-
-
-def _of(decided: Decisions, place: object, which: npt.NDArray[np.bool_]) -> Decisions:
-    names = ("spikes", "low", "high", "chance")
-    return Decisions(*(getattr(decided, name)[place][which] for name in names))
-
-
-def alarms(tested: Iterable[Tested], level: float = LEVEL) -> list[Departure]:
-    """The tests of a family that reject their probabilities, any of them wrongly with a probability of ``level``."""
-    all_of_them = list(tested)
-    if not all_of_them:
-        return []
-    adjusted = holm([t.p_value for t in all_of_them])
+def alarms(tested: Iterable[Tested], level: float = LEVEL) -> list[tuple[Tested, Departure]]:
+    """The tests of a family that reject their probabilities, any of them wrongly with a probability of ``level`` at
+    most, as departures."""
+    family = list(tested)
+    adjusted = holm([t.p_value for t in family])
     return [
-        Departure(t.kind, t.where, 0, 0, t.expected, t.measured)
-        for t, p in zip(all_of_them, adjusted, strict=True)
+        (t, Departure(t.kind, t.where, 0, 0, t.expected, t.measured))
+        for t, p in zip(family, adjusted, strict=True)
         if p <= level
     ]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from salhw.compiler.check import check
 from salhw.compiler.place import place
+from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
 from salhw.conformance.replay.known import REPLAYED
-from salhw.description.connectivity import AllToAll, Connector, Dense, OneToOne, Sparse, values
+from salhw.description.connectivity import Connector, values
 from salhw.description.fields import Model
-from salhw.description.kinds import ByKind, Kind, parts_of
-from salhw.description.markers import marks, structure
+from salhw.description.kernels import Kernel
+from salhw.description.kinds import Kind, parts_of
+from salhw.description.markers import Mark, marks, structure
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
@@ -31,35 +33,46 @@ from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
 
+T = TypeVar("T")
+
 STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
 """The time steps in ms that networks have, as far as the target declares them; or else the nearest that it does."""
 LARGEST = 20
 INPUTS = ("basal", "apical")
+GAIN = Mark(1.0, 0.5)
+"""Examples of the gain of a named input, beside which its marker has tables of them."""
 LONGEST_STIMULUS = 60
 """Steps after which stimuli that end have ended, and forced spikes have happened."""
 
 
 @dataclass(frozen=True)
 class Deal:
-    """What the parts of one network are drawn from. Kinds are dealt like cards, so that a network has each before it
-    has one twice."""
+    """What the parts of one network are drawn from.
+
+    Kinds and choices are dealt like cards: of n possible ones, each comes first in one of n successive seeds, in an
+    order of its own for each name, so that few networks exercise all of them and all pairs come up.
+    """
 
     target: Target
     dice: Dice
     dt: float
-    decks: dict[str, list[str]]
+    seed: int
+    dealt: dict[str, int]
 
-    def kind(self, group: type[Kind], declared: Mapping[str, Capability], fits: Iterable[str]) -> str | None:
-        """A kind that the target declares and the oracle knows, among those that fit; None if there is none."""
-        possible = [name for name in fits if name in declared and replayable(group, name)]
-        deck = self.decks.setdefault(f"{group.section} {id(declared)}", [])
-        if not possible:
-            return None
-        if not (hand := [name for name in deck if name in possible]):
-            deck += self.dice.shuffled([name for name in declared if name not in deck])
-            hand = [name for name in deck if name in possible]
-        deck.remove(hand[0])
-        return hand[0]
+    def choice(self, name: str, options: Iterable[T]) -> list[T]:
+        """The options, that which is to be taken next first."""
+        known = list(options)
+        count = self.dealt[name] = self.dealt.get(name, -1) + 1
+        order = Dice(f"salhw.replay.deal {name} {self.seed // max(1, len(known))}").shuffled(known)
+        first = (self.seed + count) % max(1, len(known))
+        return order[first:] + order[:first]
+
+    def kind(self, group: type[Kind], declared: Iterable[str], fits: Iterable[str] | None = None) -> str | None:
+        """A kind that is declared and can be replayed, among those that fit; None if there is none."""
+        names = [name for name in declared if replayable(group, name)]
+        possible = {*names} if fits is None else {*fits}
+        order = self.choice(f"{group.section} of {','.join(names)}", names)
+        return next((name for name in order if name in possible), None)
 
     def fields(self, cls: type[Kind], capability: Capability, shape: tuple[int, ...]) -> dict[str, Any]:
         """Values of the marked fields that the target declares, arrays of ``shape`` among them; times may be left out
@@ -67,18 +80,16 @@ class Deal:
         drawn: dict[str, Any] = {}
         required = names_in(capability, "required")
         for name, mark in marks(cls):
-            default = cls.model_fields[name].get_default()
-            if name in ("update", "bounds"):
+            info, entry = cls.model_fields[name], capability.get(name)
+            optional = info.get_default() is None and not info.is_required() and name not in required
+            if name in ("update", "bounds") or (entry is None and not info.is_required()):
                 continue
-            if name not in capability and not cls.model_fields[name].is_required():
-                continue
-            if mark.per == "input":
-                gains = {each: number(self.dice, replace(mark, ordinary=1.0, other=0.5), capability[name], self.dt)
-                         for each in INPUTS}  # fmt: skip
+            if isinstance(entry, tuple):
+                drawn[name] = self.choice(f"{cls.__name__}.{name}", entry)[0]
+            elif mark.per == "input":
+                gains = {each: number(self.dice, GAIN, entry, self.dt) for each in INPUTS}
                 drawn[name] = gains if self.dice.chance(0.6) else {}
-            elif mark.ordinary is None and default is None and name not in required and self.dice.chance(0.5):
-                continue
-            else:
+            elif not (optional and self.dice.chance(0.5)):
                 try:
                     drawn[name] = per_place(self.dice, name, mark, capability, self.dt, shape)
                 except Infeasible:
@@ -174,8 +185,11 @@ def _network(target: Target, dice: Dice, seed: int) -> Network:
     entry = target.network.get("dt")
     allowed = [dt for dt in STEPS if not isinstance(entry, Range) or entry.min <= dt <= entry.max]
     dt = allowed[seed % len(allowed)] if allowed else float(np.clip(1.0, entry.min, entry.max))  # type: ignore[union-attr]
-    deal = Deal(target, dice, dt, {})
-    populations = [p for k in range(dice.whole(2, 4)) if (p := _population(deal, f"p{k}")) is not None]
+    deal = Deal(target, dice, dt, seed, {})
+    populations: list[Population] = []
+    for k in range(dice.whole(2, 4)):
+        p = _population(deal, f"p{k}", [other.size for other in populations])
+        populations += [p] if p is not None else []
     if not populations:
         raise Infeasible
     traces = [t for p in populations for t in _traces(deal, p)]
@@ -199,11 +213,14 @@ def _made(cls: Any, draw: Any, tries: int = 20) -> Any:
     return cls(**draw())
 
 
-def _population(deal: Deal, name: str) -> Population | None:
-    kind = deal.kind(Neuron, deal.target.neurons, deal.target.neurons)
+def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
+    """Of a size of its own, or one of those that there are: neurons can then be joined one to one."""
+    kind = deal.kind(Neuron, deal.target.neurons)
     if kind is None:
         return None
-    size = int(round(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
+    size = round(float(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
+    if sizes and deal.dice.chance(0.4):
+        size = deal.dice.one(sizes)
     cls = Neuron.members[kind]
     neuron = _made(cls, lambda: deal.fields(cls, deal.target.neurons[kind], (size,)))
     return Population(name=name, size=size, neuron=neuron)
@@ -215,7 +232,7 @@ def _traces(deal: Deal, p: Population) -> list[Trace]:
     if "membrane" in offers:
         quantities += ["membrane", "inputs", *(f"inputs.{name}" for name in p.neuron.input_gains)]
     for k, of in enumerate(deal.dice.shuffled(quantities)[: deal.dice.whole(0, 3)]):
-        if kind := deal.kind(Average, deal.target.averages, deal.target.averages):
+        if kind := deal.kind(Average, deal.target.averages):
             cls = Average.members[kind]
             window = cls(**deal.fields(cls, deal.target.averages[kind], ()))
             made.append(Trace(name=f"t{p.name}{k}", population=p.name, of=of, window=window))
@@ -234,9 +251,7 @@ def _projection(deal: Deal, name: str, pre: Population, post: Population, traces
     target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
     bare = _connector(deal, post.size, pre.size, recurrent)
     shape = bare.shape(post.size, pre.size)
-    from salhw.description.kernels import Kernel
-
-    kernel = deal.kind(Kernel, target.kernels, target.kernels)
+    kernel = deal.kind(Kernel, target.kernels)
     if kernel is None:
         raise Infeasible
     kernel_class = Kernel.members[kernel]
@@ -256,44 +271,18 @@ def _projection(deal: Deal, name: str, pre: Population, post: Population, traces
     )  # fmt: skip
 
 
-DRAWN: ByKind[Any] = ByKind("a random network")
-"""Which synapses there are, by kind of connector: of (dice, post, pre, recurrent, weight), where ``weight()`` is one."""
-
-
 def _connector(deal: Deal, n_post: int, n_pre: int, recurrent: bool) -> Connector:
-    entry, capability = deal.target.projections.get("connectivity", ()), deal.target.projections
-    declared: dict[str, Capability] = {name: {} for name in (entry if isinstance(entry, tuple) else ())}
-    mark = dict(marks(Projection))["weights"]
-    fitting = [k for k in declared if Connector.members.get(k) in DRAWN.kinds and (k != "OneToOne" or (n_post == n_pre and not recurrent))]
-    kind = deal.dice.one(fitting) if fitting else None
+    capability = deal.target.projections
+    declared = names_in(capability, "connectivity")
+    equal = n_post == n_pre and not recurrent
+    fitting = [name for name in declared if name != "OneToOne" or equal]
+    kind = deal.kind(Connector, declared, fitting)
     if kind is None:
         raise Infeasible
+    mark = dict(marks(Projection))["weights"]
     draw = partial(number, deal.dice, mark, capability.get("weights"), deal.dt)
-    made: Connector = DRAWN.kinds[Connector.members[kind]](deal.dice, n_post, n_pre, recurrent, draw)
+    made: Connector = CONNECTORS.kinds[Connector.members[kind]](deal.dice, n_post, n_pre, recurrent, draw)
     return made
-
-
-@DRAWN.register(Dense)
-def _dense(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> Dense:
-    matrix = np.array([[weight() for _ in range(n_pre)] for _ in range(n_post)])
-    return Dense(values=np.where(np.eye(n_post, n_pre, dtype=np.bool_) & recurrent, 0.0, matrix))
-
-
-@DRAWN.register(Sparse)
-def _sparse(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> Sparse:
-    pairs = [(i, j) for i in range(n_post) for j in range(n_pre) if not (recurrent and i == j)]
-    some = dice.shuffled(dice.subset(pairs, 1))
-    return Sparse(post=[i for i, _ in some], pre=[j for _, j in some], weight=[weight() for _ in some])
-
-
-@DRAWN.register(OneToOne)
-def _one_to_one(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> OneToOne:
-    return OneToOne(weight=[weight() for _ in range(n_post)] if dice.chance(0.6) else weight())
-
-
-@DRAWN.register(AllToAll)
-def _all_to_all(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Any) -> AllToAll:
-    return AllToAll(weight=weight())
 
 
 def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Trace]) -> list[PlasticityRule]:
@@ -307,7 +296,8 @@ def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Tr
         named = [m for _, m in structure(cls) if m.names == "trace"]
         return cls.needs in post.neuron.offers and (not named or any(t.quantity in cls.reads for t in mine))
 
-    kind = deal.kind(PlasticityRule, declared, [n for n in declared if n in PlasticityRule.members and fits(PlasticityRule.members[n])])
+    known = PlasticityRule.members
+    kind = deal.kind(PlasticityRule, declared, [name for name in declared if name in known and fits(known[name])])
     if kind is None:
         return []
     cls, capability = PlasticityRule.members[kind], declared[kind]
@@ -316,22 +306,23 @@ def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Tr
         if marker.names == "trace":
             drawn[name] = dice.one([t.name for t in mine if t.quantity in cls.reads])
     for name, group in parts_of(cls):
-        part = deal.kind(group, windows, [n for n in windows if n in group.members])
+        part = deal.kind(group, windows)
         if part is None:
             return []
         drawn[name] = group.members[part](**deal.fields(group.members[part], windows[part], shape))
-    drawn["update"] = _schedule(deal, capability)
+    drawn["update"] = _schedule(deal, cls, capability)
     drawn["execution"] = "host" if hosted else "chip"
     bounds = capability.get("bounds")
-    if isinstance(bounds, Range) and dice.chance(0.5):
+    feeds_back = any(marker.names == "trace" for _, marker in structure(cls))  # and would carry weights ever further
+    if isinstance(bounds, Range) and (feeds_back or dice.chance(0.5)):
         low, high = (float(f"{dice.uniform(0.3, 2.0):.4g}") for _ in range(2))
         drawn["bounds"] = (max(-low, bounds.min), min(high, bounds.max))
     return [cls(**drawn)]
 
 
-def _schedule(deal: Deal, capability: Capability) -> str:
+def _schedule(deal: Deal, cls: type[PlasticityRule], capability: Capability) -> str:
     """When a rule changes weights."""
-    update = deal.dice.one(names_in(capability, "update") or ("spike",))
+    update = deal.choice(f"{cls.__name__}.update", names_in(capability, "update") or ("spike",))[0]
     if update != "every":
         return update
     periods = capability.get("every")

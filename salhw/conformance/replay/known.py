@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.oracle import AVERAGES, NEURONS, RULES, STIMULI
 from salhw.description.kinds import ByKind
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
@@ -13,5 +14,6 @@ PROBES: ByKind[None] = ByKind(
 )
 REPLAYED: dict[str, ByKind[Any]] = {
     "neurons": NEURONS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,
+    "connectivity": CONNECTORS,
 }  # fmt: skip
 """Kernels and windows are not among them: their ``shape`` says what they are, so that any kind can be replayed."""

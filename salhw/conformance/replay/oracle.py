@@ -27,6 +27,9 @@ from salhw.description.traces import Boxcar, ExponentialTrace, Trace
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
 
+DIVERGED = 1e6
+"""What feeds back on itself may grow without a limit, and rounding with it: beyond, nothing is compared."""
+
 FREE, REFRACTORY, CLAMPED, FORCED, THRESHOLD, SOURCE, UNDECIDED = range(7)
 """What decides whether a neuron spikes at a step: chance, its refractory period, a clamp, a forced spike, its threshold,
 the stimuli of a source that act; or rounding, where a potential is at the threshold."""
@@ -63,6 +66,13 @@ class Course:
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]
+
+    @property
+    def diverged(self) -> Bools:
+        """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
+        each = [np.abs(v).max(axis=2) for v in (*self.potentials.values(), *self.traces.values())]
+        largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
+        return np.asarray(~(largest <= DIVERGED))[:, :, None]
 
 
 class Oracle:
@@ -297,8 +307,9 @@ class Oracle:
         if trace.quantity == "spikes":
             return self.means[name]
         tau_ref = self.net.population(trace.population).neuron.refractory_period or 0.0
-        odds = np.exp(self.says(trace)) * self.dt / tau_ref
-        return np.asarray({"exponential": odds, "logistic": odds / (1.0 + odds)}[rule.link] / self.dt)
+        with np.errstate(over="ignore"):
+            odds = np.exp(self.says(trace)) * self.dt / tau_ref
+        return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
 
     def _follow(self, t: int, through: Mapping[str, Mapping[str, FloatArray]]) -> None:
         """Traces move on with the step's membranes, inputs and spikes."""
@@ -368,6 +379,11 @@ def _predicted_change(oracle: Oracle, p: Projection, k: int) -> FloatArray:
     return np.asarray(rate * error[:, post] * sent[:, pre])
 
 
+def as_chance(odds: FloatArray) -> FloatArray:
+    """odds / (1 + odds), of any size."""
+    return np.asarray(1.0 / (1.0 + 1.0 / np.maximum(odds, 1e-300)))
+
+
 # ---------------------------------------------------------------- neurons
 
 
@@ -384,7 +400,7 @@ class _Glm:
         assert isinstance(neuron, GLM)
         with np.errstate(over="ignore"):
             hazard = np.exp(drive) * oracle.dt / neuron.tau_ref
-        chance = {"logistic": 1.0 / (1.0 + 1.0 / np.maximum(hazard, 1e-300)), "exact": -np.expm1(-hazard)}
+        chance = {"logistic": as_chance(hazard), "exact": -np.expm1(-hazard)}
         free, (clamped, state) = oracle.free[name][:, t], oracle.clamps(name, t)
         p = np.where(clamped, state.astype(np.float64), chance[neuron.discretisation])
         decider = np.where(clamped, CLAMPED, np.full(p.shape, FREE))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from salhw.conformance.replay.oracle import Course
+from salhw.conformance.replay.oracle import DIVERGED, Course
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.substrate.capabilities import Range
@@ -68,7 +68,9 @@ class Tolerance:
             if self.window is None:
                 return np.inf
             share = max(share, self.window)
-        return share * np.asarray(movement) + ROUNDING * (1.0 + np.abs(value)) + 0.5 * self.level
+        moved = np.asarray(movement)
+        within = share * moved + ROUNDING * (1.0 + np.abs(value)) + 0.5 * self.level
+        return np.where(moved > DIVERGED, np.inf, within)
 
     def input(self, net: Network, population: str, course: Course, share: float) -> FloatArray:
         """Of the input of each neuron at each step, where every PSP may be off by a ``share`` of its peak: its spikes
@@ -85,8 +87,8 @@ class Tolerance:
         if self.potential is None:
             return np.inf
         share = max(self.potential, ROUNDING)
-        rounding = ROUNDING * (1.0 + np.abs(course.potentials[population]))
-        return self.input(net, population, course, share) + rounding
+        within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
+        return np.where(course.diverged, np.inf, within)
 
     def trace(self, net: Network, name: str, course: Course) -> FloatArray | float:
         """Of a trace: as of what it averages."""
@@ -96,4 +98,4 @@ class Tolerance:
         if self.potential is None:
             return np.inf
         share = max(self.potential, ROUNDING)
-        return np.asarray(share * (1.0 + np.maximum.accumulate(size, axis=1)))
+        return np.where(course.diverged, np.inf, share * (1.0 + np.maximum.accumulate(size, axis=1)))
