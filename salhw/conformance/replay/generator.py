@@ -154,28 +154,31 @@ def without(net: Network, path: str) -> Network | None:
         items[at] = items[at].replace(plasticity=rules)
         return net.replace(**{group: items})
     gone = items.pop(at)
-    parts = {each: list(getattr(net, each)) for each in ("populations", "projections", "stimuli", "probes", "traces", "ties")}
-    parts[group] = items
-    return _consistent(net, parts, {getattr(gone, "name", "")} - {""}, group.removesuffix("s"))
+    parts = {each: list(getattr(net, each)) for each in GROUPS} | {group: items}
+    return _consistent(net, parts, {group: {getattr(gone, "name", "")}})
 
 
-def _consistent(net: Network, parts: dict[str, list[Any]], gone: set[str], group: str) -> Network | None:
-    """A network of these parts, less what names something of the group that is gone."""
+GROUPS = ("populations", "projections", "stimuli", "probes", "traces", "ties")
+
+
+def _consistent(net: Network, parts: dict[str, list[Any]], gone: dict[str, set[str]]) -> Network | None:
+    """A network of these parts, less what names something that is gone, and less what names that in turn."""
 
     def names(item: Model) -> bool:
-        return any(marker.names == group and getattr(item, field) in gone for field, marker in structure(type(item)))
+        named = ((marker.names, getattr(item, field)) for field, marker in structure(type(item)) if marker.names)
+        return any(name in gone.get(f"{group}s", ()) for group, name in named)
 
     kept = {each: [item for item in items if not names(item)] for each, items in parts.items()}
     kept["projections"] = [
         p.replace(plasticity=[rule for rule in p.plasticity if not names(rule)]) for p in kept["projections"]
     ]
-    lost = {each: {i.name for i in parts[each]} - {i.name for i in kept[each]} for each in ("projections", "traces")}
+    lost = {
+        each: {item.name for item in parts[each]} - {item.name for item in kept[each]}
+        for each in ("projections", "traces")
+    }
     if not kept["populations"]:
         return None
-    for each, dependants in lost.items():
-        if dependants:
-            return _consistent(net, kept, dependants, each.removesuffix("s"))
-    return net.replace(**kept)
+    return _consistent(net, kept, lost) if any(lost.values()) else net.replace(**kept)
 
 
 # ---------------------------------------------------------------- parts

@@ -86,7 +86,7 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     known = [address for address in addresses(net, target).values() if not address.copy_of]
     parts = []
     for k, steps in enumerate(dice.shuffled(LENGTHS)[: dice.whole(4, len(LENGTHS))]):
-        chosen = dice.subset(known) if k else []
+        chosen = dice.shuffled(dice.subset(known)) if k else []
         parts.append(Part(tuple(_write(dice, net, address, instances) for address in chosen), steps))
     ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]
     return Schedule(tuple(parts), tuple(ids), seed)
