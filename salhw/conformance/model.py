@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from salhw.conformance.lab import Lab, Profile
 
 OutcomeName = Literal["pass", "fail", "unsupported", "unmeasured", "known", "unavailable"]
-
-
-class Unmeasured(Exception):
-    """So many things that the target declares were never measured; ``what`` names them."""
-
-    def __init__(self, what: str, count: int) -> None:
-        self.what, self.count = what, count
-        super().__init__(what)
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,7 @@ class Figure:
 @dataclass(frozen=True)
 class Evidence:
     """What a check measured. ``measured`` and ``declared`` are in ``unit``; ``p_value`` belongs to the stated test;
-    ``reason`` says in one line what was compared and, on failure, what that points at."""
+    ``reason`` says in one line what was compared and, on failure, what that points at; ``details`` are plain data."""
 
     passed: bool
     reason: str
@@ -42,6 +34,15 @@ class Evidence:
     unit: str = ""
     p_value: float | None = None
     figure: Figure | None = None
+    details: Mapping[str, Any] | None = None
+
+
+class Unmeasured(Exception):
+    """Things that the target declares were never measured; the ``evidence`` says which."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__(evidence.reason)
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,4 @@ class Outcome:
     p_value: float | None = None
     specification: str = ""
     figure: Figure | None = None
+    details: Mapping[str, Any] | None = None

@@ -7,8 +7,8 @@ from functools import lru_cache
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.model import Evidence, Unmeasured, check
 from salhw.conformance.replay.chance import LEVEL
-from salhw.conformance.replay.departures import DECIDERS
-from salhw.conformance.replay.survey import Survey, survey
+from salhw.conformance.replay.departing import DECIDERS
+from salhw.conformance.replay.surveying import Survey, survey
 from salhw.conformance.verdict import by_count
 from salhw.diagnostics import Diagnostic
 
@@ -147,9 +147,14 @@ def replay_spikes(lab: Lab) -> Evidence:
 def replay_coverage(lab: Lab) -> Evidence:
     """The random networks have exercised every kind, field, array and choice that the target declares."""
     found = surveyed(lab).coverage
-    together = len(found.pairs)
-    possible = len(found.kinds) * (len(found.kinds) - 1) // 2
-    said = f"{len(found.declared) - len(found.unmeasured)} of {len(found.declared)} declared things, {together} of {possible} pairs of kinds"
+    exercised, possible = len(found.declared) - len(found.unmeasured), len(found.kinds) * (len(found.kinds) - 1) // 2
+    said = f"{exercised} of {len(found.declared)} declared things, {len(found.pairs)} of {possible} pairs of kinds"
+    details = {
+        "unmeasured": list(found.unmeasured), "kinds": list(found.kinds),
+        "pairs": [list(p) for p in sorted(found.pairs)],
+    }  # fmt: skip
     if found.unmeasured:
-        raise Unmeasured(f"{said}; never: {', '.join(found.unmeasured)}", len(found.unmeasured))
-    return Evidence(True, f"exercised: {said}", 0.0, 0.0, "unmeasured")
+        reason = f"{said}; never: {', '.join(found.unmeasured)}"
+        gaps = float(len(found.unmeasured))
+        raise Unmeasured(Evidence(False, reason, gaps, 0.0, "unmeasured", details=details))
+    return Evidence(True, said, 0.0, 0.0, "unmeasured", details=details)

@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 
 from salhw.conformance.differences import holm
-from salhw.conformance.replay.departures import Departure
-from salhw.conformance.replay.oracle import FREE, Course
+from salhw.conformance.replay.cells import FREE
+from salhw.conformance.replay.departing import Departure
+from salhw.conformance.replay.oracle import Course
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
@@ -105,8 +106,8 @@ def decisions_of(
         return None
     chance, random = course.chances[population], (course.deciders[population] == FREE) & ~course.diverged
     off = tolerance.input(net, population, course, tolerance.psp or 0.0)
-    odds = chance / np.maximum(1.0 - chance, 1e-300)
-    low, high = (1.0 / (1.0 + np.exp(sign * off) / np.maximum(odds, 1e-300)) for sign in (1.0, -1.0))
+    odds = np.maximum(chance, 1e-100) / np.maximum(1.0 - chance, 1e-100)
+    low, high = (1.0 / (1.0 + np.exp(sign * np.minimum(off, 200.0)) / odds) for sign in (1.0, -1.0))
     low, high = low * (1.0 - tolerance.rate), np.minimum(1.0, high * (1.0 + tolerance.rate))
     return Decisions(spikes, low, high, chance), random
 

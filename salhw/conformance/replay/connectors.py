@@ -12,7 +12,7 @@ from salhw.description.kinds import ByKind
 
 Weight = Callable[[], float]
 CONNECTORS: ByKind[Callable[[Dice, int, int, bool, Weight], Connector]] = ByKind("a random network")
-"""Which synapses there are, by kind of connector: of (dice, post, pre, recurrent, weight), where ``weight()`` is one."""
+"""The synapses of each kind of connector, from (dice, post, pre, recurrent, weight), where ``weight()`` draws one."""
 
 
 @CONNECTORS.register(Dense)

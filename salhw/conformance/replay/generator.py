@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from salhw.compiler.check import check
 from salhw.compiler.place import place
 from salhw.conformance.replay.connectors import CONNECTORS
-from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
-from salhw.conformance.replay.known import REPLAYED
+from salhw.conformance.replay.deal import Deal, replayable
+from salhw.conformance.replay.dice import Dice, Infeasible, number, steps
+from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, values
-from salhw.description.fields import Model
 from salhw.description.kernels import Kernel
-from salhw.description.kinds import Kind, parts_of
-from salhw.description.markers import Mark, marks, structure
+from salhw.description.kinds import parts_of
+from salhw.description.markers import marks, structure
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
@@ -33,75 +31,11 @@ from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
 
-T = TypeVar("T")
-
 STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
 """The time steps in ms that networks have, as far as the target declares them; or else the nearest that it does."""
 LARGEST = 20
-INPUTS = ("basal", "apical")
-GAIN = Mark(1.0, 0.5)
-"""Examples of the gain of a named input, beside which its marker has tables of them."""
 LONGEST_STIMULUS = 60
 """Steps after which stimuli that end have ended, and forced spikes have happened."""
-
-
-@dataclass(frozen=True)
-class Deal:
-    """What the parts of one network are drawn from.
-
-    Kinds and choices are dealt like cards: of n possible ones, each comes first in one of n successive seeds, in an
-    order of its own for each name, so that few networks exercise all of them and all pairs come up.
-    """
-
-    target: Target
-    dice: Dice
-    dt: float
-    seed: int
-    dealt: dict[str, int]
-
-    def choice(self, name: str, options: Iterable[T]) -> list[T]:
-        """The options, that which is to be taken next first."""
-        known = list(options)
-        count = self.dealt[name] = self.dealt.get(name, -1) + 1
-        order = Dice(f"salhw.replay.deal {name} {self.seed // max(1, len(known))}").shuffled(known)
-        first = (self.seed + count) % max(1, len(known))
-        return order[first:] + order[:first]
-
-    def kind(self, group: type[Kind], declared: Iterable[str], fits: Iterable[str] | None = None) -> str | None:
-        """A kind that is declared and can be replayed, among those that fit; None if there is none."""
-        names = [name for name in declared if replayable(group, name)]
-        possible = {*names} if fits is None else {*fits}
-        order = self.choice(f"{group.section} of {','.join(names)}", names)
-        return next((name for name in order if name in possible), None)
-
-    def fields(self, cls: type[Kind], capability: Capability, shape: tuple[int, ...]) -> dict[str, Any]:
-        """Values of the marked fields that the target declares, arrays of ``shape`` among them; times may be left out
-        where they have no ordinary value."""
-        drawn: dict[str, Any] = {}
-        required = names_in(capability, "required")
-        for name, mark in marks(cls):
-            info, entry = cls.model_fields[name], capability.get(name)
-            optional = info.get_default() is None and not info.is_required() and name not in required
-            if name in ("update", "bounds") or (entry is None and not info.is_required()):
-                continue
-            if isinstance(entry, tuple):
-                drawn[name] = self.choice(f"{cls.__name__}.{name}", entry)[0]
-            elif mark.per == "input":
-                gains = {each: number(self.dice, GAIN, entry, self.dt) for each in INPUTS}
-                drawn[name] = gains if self.dice.chance(0.6) else {}
-            elif not (optional and self.dice.chance(0.5)):
-                try:
-                    drawn[name] = per_place(self.dice, name, mark, capability, self.dt, shape)
-                except Infeasible:
-                    continue
-        return drawn
-
-
-def replayable(group: type[Kind], name: str) -> bool:
-    """Whether the oracle knows the kind ``name`` of a group: the kind itself, or all kinds of a group whose common
-    properties say what they do."""
-    table = REPLAYED.get(group.section)
-    return name in group.members and (table is None or group.members[name] in table.kinds)
 
 
 def random_network(target: Target, seed: int) -> Network:
@@ -126,61 +60,6 @@ def refusals(net: Network, target: Target) -> list[Diagnostic]:
     return [*check(net, target), *place(net, target)[1]]
 
 
-def accepted(net: Network, refused: Any) -> Network | None:
-    """The network without the parts that are ``refused``; None if nothing is left to run."""
-    for _ in range(100):
-        findings = refused(net)
-        if not findings:
-            return net
-        smaller = without(net, findings[0].path)
-        if smaller is None:
-            return None
-        net = smaller
-    return None
-
-
-def without(net: Network, path: str) -> Network | None:
-    """The network without the part that a path lies in, and without what names it; None if that cannot be."""
-    group, _, rest = path.replace("[", ".").replace("]", "").partition(".")
-    name, _, rest = rest.partition(".")
-    items: list[Any] = list(getattr(net, group, ()) if group != "dt" else ())
-    at = int(name) if name.isdigit() else next((k for k, item in enumerate(items) if item.name == name), -1)
-    if not 0 <= at < len(items):
-        return None
-    if group == "projections" and rest.startswith("plasticity"):
-        digits = rest.removeprefix("plasticity").lstrip(".").partition(".")[0]
-        rules = list(items[at].plasticity)
-        rules.pop(int(digits) if digits.isdigit() else 0)
-        items[at] = items[at].replace(plasticity=rules)
-        return net.replace(**{group: items})
-    gone = items.pop(at)
-    parts = {each: list(getattr(net, each)) for each in GROUPS} | {group: items}
-    return _consistent(net, parts, {group: {getattr(gone, "name", "")}})
-
-
-GROUPS = ("populations", "projections", "stimuli", "probes", "traces", "ties")
-
-
-def _consistent(net: Network, parts: dict[str, list[Any]], gone: dict[str, set[str]]) -> Network | None:
-    """A network of these parts, less what names something that is gone, and less what names that in turn."""
-
-    def names(item: Model) -> bool:
-        named = ((marker.names, getattr(item, field)) for field, marker in structure(type(item)) if marker.names)
-        return any(name in gone.get(f"{group}s", ()) for group, name in named)
-
-    kept = {each: [item for item in items if not names(item)] for each, items in parts.items()}
-    kept["projections"] = [
-        p.replace(plasticity=[rule for rule in p.plasticity if not names(rule)]) for p in kept["projections"]
-    ]
-    lost = {
-        each: {item.name for item in parts[each]} - {item.name for item in kept[each]}
-        for each in ("projections", "traces")
-    }
-    if not kept["populations"]:
-        return None
-    return _consistent(net, kept, lost) if any(lost.values()) else net.replace(**kept)
-
-
 # ---------------------------------------------------------------- parts
 
 
@@ -188,7 +67,7 @@ def _network(target: Target, dice: Dice, seed: int) -> Network:
     entry = target.network.get("dt")
     allowed = [dt for dt in STEPS if not isinstance(entry, Range) or entry.min <= dt <= entry.max]
     dt = allowed[seed % len(allowed)] if allowed else float(np.clip(1.0, entry.min, entry.max))  # type: ignore[union-attr]
-    deal = Deal(target, dice, dt, seed, {})
+    deal = Deal(target, dice, dt, seed, dice.chance(0.6), {}, {})
     populations: list[Population] = []
     for k in range(dice.whole(2, 4)):
         p = _population(deal, f"p{k}", [other.size for other in populations])
@@ -222,7 +101,7 @@ def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
     if kind is None:
         return None
     size = round(float(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
-    if sizes and deal.dice.chance(0.4):
+    if sizes and deal.dice.chance(0.5):
         size = deal.dice.one(sizes)
     cls = Neuron.members[kind]
     neuron = _made(cls, lambda: deal.fields(cls, deal.target.neurons[kind], (size,)))
@@ -254,10 +133,7 @@ def _projection(deal: Deal, name: str, pre: Population, post: Population, traces
     target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
     bare = _connector(deal, post.size, pre.size, recurrent)
     shape = bare.shape(post.size, pre.size)
-    kernel = deal.kind(Kernel, target.kernels)
-    if kernel is None:
-        raise Infeasible
-    kernel_class = Kernel.members[kernel]
+    kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
     low, high = narrowest_bounds(rules)
     weights = np.clip(np.array(values(bare, post.size, pre.size, recurrent)), low, high)
@@ -266,12 +142,22 @@ def _projection(deal: Deal, name: str, pre: Population, post: Population, traces
     stored = weights if np.ndim(bare.stored) else float(np.clip(bare.stored, low, high))
     gains = list(post.neuron.input_gains)
     fields = dict(marks(Projection))
-    delay = number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
+    delay = (
+        number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
+    )
     return Projection(
-        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(stored), delay=delay if dice.chance(0.6) else 0.0,
-        kernel=_made(kernel_class, lambda: deal.fields(kernel_class, target.kernels[kernel], ())),
-        plasticity=rules, into=dice.one([*gains, None]),
+        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(stored), kernel=kernel,
+        delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
     )  # fmt: skip
+
+
+def _kernel(deal: Deal) -> Kernel:
+    kind = deal.kind(Kernel, deal.target.kernels)
+    if kind is None:
+        raise Infeasible
+    cls = Kernel.members[kind]
+    made: Kernel = _made(cls, lambda: deal.fields(cls, deal.target.kernels[kind], ()))
+    return made
 
 
 def _connector(deal: Deal, n_post: int, n_pre: int, recurrent: bool) -> Connector:
@@ -312,7 +198,11 @@ def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Tr
         part = deal.kind(group, windows)
         if part is None:
             return []
-        drawn[name] = group.members[part](**deal.fields(group.members[part], windows[part], shape))
+        fields = deal.fields(group.members[part], windows[part], shape)
+        shared = {
+            each: deal.once(f"{name} {each} {hosted}", partial(fields.get, each)) for each in fields if each == "tau"
+        }
+        drawn[name] = group.members[part](**fields | shared)
     drawn["update"] = _schedule(deal, cls, capability)
     drawn["execution"] = "host" if hosted else "chip"
     bounds = capability.get("bounds")
@@ -335,30 +225,30 @@ def _schedule(deal: Deal, cls: type[PlasticityRule], capability: Capability) -> 
 
 
 def _ties(deal: Deal, projections: list[Projection], populations: list[Population]) -> list[Tie]:
-    """Projections without a rule that can be copies of one of the others; they come to be so with a chance of a half."""
+    """Most of the projections without a rule that can be copies of one of the others."""
     capability, made = deal.target.ties, []
     if capability is None:
         return []
-    sizes = {p.name: p.size for p in populations}
-    fields = dict(marks(Tie))
-    for copy in [p for p in projections if not p.plasticity and deal.dice.chance(0.7)]:
+    fields, bare = dict(marks(Tie)), [p.replace(plasticity=()) for p in projections]
+    for copy in [p for p in projections if not p.plasticity and deal.dice.chance(0.8)]:
         drawn = {
-            name: number(deal.dice, mark, None if name == "transpose" else capability.get(name), deal.dt)
+            name: number(deal.dice, mark, capability.get(name), deal.dt)
             for name, mark in fields.items()
             if name in capability and not (name == "every" and deal.dice.chance(0.5))
         }
+        if "transpose" in drawn:
+            drawn["transpose"] = deal.choice("transpose", (True, False))[0]
         for of in deal.dice.shuffled(projections):
             tie = Tie(projection=copy.name, to=of.name, **drawn)
             try:
                 Network(
-                    name="tied", dt=deal.dt, populations=populations, projections=[p.replace(plasticity=()) for p in projections],
+                    name="tied", dt=deal.dt, populations=populations, projections=bare,
                     ties=[*made, tie],
                 )  # fmt: skip
             except DescriptionError:
                 continue
-            if of.name not in {t.projection for t in made} and copy.name not in {t.to for t in made} and sizes:
-                made.append(tie)
-                break
+            made.append(tie)
+            break
     return made
 
 
@@ -392,9 +282,7 @@ def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Popula
             drawn[name] = sorted(dice.subset(range(p.size), 1))
             acts_on = len(drawn[name])
         elif marker.unit == "ms":
-            few = [dice.whole(0, LONGEST_STIMULUS) for _ in range(p.size)]
-            drawn[name] = [[steps(t, deal.dt) for t in sorted({dice.whole(0, 3 * LONGEST_STIMULUS) for _ in range(n // 8)})]
-                           for n in few]  # fmt: skip
+            drawn[name] = [[steps(t, deal.dt) for t in _train(dice)] for _ in range(p.size)]
     marked = deal.fields(cls, capability, (acts_on,))
     if "stop" in capability and "start" in marked:
         marked["start"] = steps(dice.whole(0, LONGEST_STIMULUS), deal.dt) if dice.chance(0.7) else 0.0
@@ -403,7 +291,14 @@ def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Popula
     return cls(**drawn, **marked)
 
 
-def _probes(deal: Deal, populations: list[Population], projections: list[Projection], traces: list[Trace]) -> list[Probe]:
+def _train(dice: Dice) -> list[int]:
+    """The steps of some forced spikes of one neuron."""
+    return sorted({dice.whole(0, 3 * LONGEST_STIMULUS) for _ in range(dice.whole(0, 7))})
+
+
+def _probes(
+    deal: Deal, populations: list[Population], projections: list[Projection], traces: list[Trace]
+) -> list[Probe]:
     """Spikes of all populations; of all else that the target can probe, most."""
     named = {
         "population": [(p.name, p.neuron.offers, p.size) for p in populations],

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from salhw.conformance.replay.cells import AVERAGES, CELLS
 from salhw.conformance.replay.connectors import CONNECTORS
-from salhw.conformance.replay.oracle import AVERAGES, NEURONS, RULES, STIMULI
+from salhw.conformance.replay.oracle import RULES, STIMULI
 from salhw.description.kinds import ByKind
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
 
-PROBES: ByKind[None] = ByKind(
-    "the replay oracle", dict.fromkeys([Spikes, Membrane, Weights, StateOccupancy, Traces])
-)
+PROBES: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([Spikes, Membrane, Weights, StateOccupancy, Traces]))
 REPLAYED: dict[str, ByKind[Any]] = {
-    "neurons": NEURONS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,
+    "neurons": CELLS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,
     "connectivity": CONNECTORS,
 }  # fmt: skip
 """Kernels and windows are not among them: their ``shape`` says what they are, so that any kind can be replayed."""

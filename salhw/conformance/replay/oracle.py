@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from salhw.conformance.replay.cells import AVERAGES, CELLS, Moment, as_chance
 from salhw.conformance.replay.trains import NEVER, Bools, latest, pair_sums, psps
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, only
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PairSTDP, PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
-from salhw.description.traces import Boxcar, ExponentialTrace, Trace
+from salhw.description.traces import Trace
 
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
@@ -30,15 +30,8 @@ Held = dict[str, FloatArray]
 DIVERGED = 1e6
 """What feeds back on itself may grow without a limit, and rounding with it: beyond, nothing is compared."""
 
-FREE, REFRACTORY, CLAMPED, FORCED, THRESHOLD, SOURCE, UNDECIDED = range(7)
-"""What decides whether a neuron spikes at a step: chance, its refractory period, a clamp, a forced spike, its threshold,
-the stimuli of a source that act; or rounding, where a potential is at the threshold."""
-
-NEURONS: ByKind[Any] = ByKind("the replay oracle")
-"""How each kind of neuron comes to its potential and to the probability of a spike."""
 STIMULI: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([Poisson, SpikeTimes, Clamp, Current, Teacher]))
 RULES: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([PairSTDP, PredictiveRule]))
-AVERAGES: ByKind[Any] = ByKind("the replay oracle")
 
 
 @dataclass(frozen=True)
@@ -93,9 +86,7 @@ class Oracle:
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.forced = {p.name: self._forced(p.name) for p in net.populations}
-        self.psps = {
-            p.name: psps(p.kernel, spikes[p.pre], self.steps(p.delay), self.dt) for p in net.projections
-        }
+        self.psps = {p.name: psps(p.kernel, spikes[p.pre], self.steps(p.delay), self.dt) for p in net.projections}
         self.pairs = {
             (p.name, k): pair_sums(rule, *self.at_ends(p), self.dt)
             for p in net.projections
@@ -109,7 +100,9 @@ class Oracle:
             for k, rule in enumerate(p.plasticity)
             if isinstance(rule, PredictiveRule)
         }
-        self.potential = {p.name: NEURONS[p.neuron].begin(p.neuron, self.instances, p.size) for p in net.populations}
+        self.potential = {
+            p.name: np.full((self.instances, p.size), CELLS[p.neuron].begins(p.neuron)) for p in net.populations
+        }
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
@@ -232,7 +225,8 @@ class Oracle:
             chances, deciders = {}, {}
             for p in self.net.populations:
                 drive = through[p.name]["inputs"] + self._stimulated(p.name, t)
-                self.potential[p.name], chances[p.name], deciders[p.name] = NEURONS[p.neuron].decide(self, p.name, t, drive)
+                decided = CELLS[p.neuron].decides(p.neuron, self._moment(p.name, t, drive), self.potential[p.name])
+                self.potential[p.name], chances[p.name], deciders[p.name] = decided
             note("inputs", inputs)
             note("potentials", self.potential)
             note("chances", chances)
@@ -240,7 +234,8 @@ class Oracle:
             self._follow(t, through)
             note("traces", self.means)
             for p in self.net.populations:
-                NEURONS[p.neuron].reset(self, p.name, t)
+                after = CELLS[p.neuron].resets(p.neuron, self.potential[p.name])
+                self.potential[p.name] = np.where(self.spikes[p.name][:, t], after, self.potential[p.name])
             self._learn(t)
         note("weights", self.weights)
         note("movement", self.movement)
@@ -250,8 +245,8 @@ class Oracle:
         return Course(start, stop, **stacked)
 
     def _inputs(self, t: int) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
-        """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and each
-        named input before its gain, add up to."""
+        """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
+        each named input before its gain, add up to."""
         each: dict[str, FloatArray] = {}
         through = {}
         for p in self.net.populations:
@@ -270,6 +265,12 @@ class Oracle:
             each[q.name] = gain * total
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
+
+    def _moment(self, name: str, t: int, drive: FloatArray) -> Moment:
+        """What the neurons of a population decide from at step t."""
+        clamped, state = self.clamps(name, t)
+        free, forced = self.free[name][:, t], self.forced[name][t]
+        return Moment(self.dt, drive, free, clamped, state, forced, self.expected(name, t))
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
@@ -377,117 +378,3 @@ def _predicted_change(oracle: Oracle, p: Projection, k: int) -> FloatArray:
     sent, oracle.sent[p.name, k] = oracle.sent[p.name, k], np.zeros_like(oracle.sent[p.name, k])
     rate = oracle.per_synapse(f"projections.{p.name}.{rule_name(p, k)}.learning_rate", p.name)
     return np.asarray(rate * error[:, post] * sent[:, pre])
-
-
-def as_chance(odds: FloatArray) -> FloatArray:
-    """odds / (1 + odds), of any size."""
-    return np.asarray(1.0 / (1.0 + 1.0 / np.maximum(odds, 1e-300)))
-
-
-# ---------------------------------------------------------------- neurons
-
-
-@NEURONS.register(GLM)
-class _Glm:
-    @staticmethod
-    def begin(neuron: GLM, instances: int, size: int) -> FloatArray:
-        return np.zeros((instances, size))
-
-    @staticmethod
-    def decide(oracle: Oracle, name: str, t: int, drive: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-        """The potential is the drive; a clamp takes the decision, a forced spike takes it from the clamp."""
-        neuron = oracle.net.population(name).neuron
-        assert isinstance(neuron, GLM)
-        with np.errstate(over="ignore"):
-            hazard = np.exp(drive) * oracle.dt / neuron.tau_ref
-        chance = {"logistic": as_chance(hazard), "exact": -np.expm1(-hazard)}
-        free, (clamped, state) = oracle.free[name][:, t], oracle.clamps(name, t)
-        p = np.where(clamped, state.astype(np.float64), chance[neuron.discretisation])
-        decider = np.where(clamped, CLAMPED, np.full(p.shape, FREE))
-        p, decider = np.where(free, p, 0.0), np.where(free, decider, REFRACTORY)
-        return drive, *forcing(oracle, name, t, p, decider)
-
-    @staticmethod
-    def reset(oracle: Oracle, name: str, t: int) -> None:
-        """Its spikes leave the potential as it is."""
-
-
-@NEURONS.register(LIF)
-class _Lif:
-    @staticmethod
-    def begin(neuron: LIF, instances: int, size: int) -> FloatArray:
-        return np.full((instances, size), neuron.v_rest)
-
-    @staticmethod
-    def decide(oracle: Oracle, name: str, t: int, drive: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-        """tau_m dv/dt = v_rest - v + I, exactly over the step; held at v_reset while it is refractory."""
-        neuron = oracle.net.population(name).neuron
-        assert isinstance(neuron, LIF)
-        end, free = neuron.v_rest + drive, oracle.free[name][:, t]
-        v = end + (oracle.potential[name] - end) * np.exp(-oracle.dt / neuron.tau_m)
-        v = np.where(free, v, neuron.v_reset)
-        p = (free & (v >= neuron.v_thresh)).astype(np.float64)
-        scale = np.abs(v) + np.abs(end) + abs(neuron.v_thresh)
-        close = free & (np.abs(v - neuron.v_thresh) <= CLOSE * scale)
-        decider = np.where(close, UNDECIDED, np.where(free, THRESHOLD, REFRACTORY))
-        return v, *forcing(oracle, name, t, p, decider)
-
-    @staticmethod
-    def reset(oracle: Oracle, name: str, t: int) -> None:
-        neuron = oracle.net.population(name).neuron
-        assert isinstance(neuron, LIF)
-        oracle.potential[name] = np.where(oracle.spikes[name][:, t], neuron.v_reset, oracle.potential[name])
-
-
-CLOSE = 1e-9
-"""The share of a potential that rounding may have moved it by: at a threshold that is nearer, either decision is right."""
-
-
-@NEURONS.register(Source)
-class _Source:
-    @staticmethod
-    def begin(neuron: Source, instances: int, size: int) -> FloatArray:
-        return np.zeros((instances, size))
-
-    @staticmethod
-    def decide(oracle: Oracle, name: str, t: int, drive: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-        """At most one spike at a step, with the probability 1 - exp(-rate dt)."""
-        p = np.broadcast_to(-np.expm1(-oracle.expected(name, t)), drive.shape)
-        return np.zeros(drive.shape), *forcing(oracle, name, t, p, np.where(p > 0.0, FREE, SOURCE))
-
-    @staticmethod
-    def reset(oracle: Oracle, name: str, t: int) -> None:
-        """It has no potential."""
-
-
-def forcing(oracle: Oracle, name: str, t: int, p: FloatArray, decider: IntArray) -> tuple[FloatArray, IntArray]:
-    """Forced spikes happen whatever the state."""
-    forced = oracle.forced[name][t]
-    return np.where(forced, 1.0, p), np.where(forced, FORCED, decider)
-
-
-# ---------------------------------------------------------------- averages
-
-
-@AVERAGES.register(Boxcar)
-def _boxcar(window: Boxcar, dt: float) -> Any:
-    """The mean over the last duration / dt steps; over all while there are fewer."""
-    length, seen = round(window.duration / dt), []
-
-    def follow(x: FloatArray) -> FloatArray:
-        seen.append(x)
-        return np.asarray(np.mean(seen[-length:], axis=0))
-
-    return follow
-
-
-@AVERAGES.register(ExponentialTrace)
-def _exponential(window: ExponentialTrace, dt: float) -> Any:
-    """x̄(t) = x̄(t - 1) + (x(t) - x̄(t - 1)) (1 - exp(-dt / tau)), which begins at x̄(0) = x(0)."""
-    mean: list[FloatArray] = []
-
-    def follow(x: FloatArray) -> FloatArray:
-        mean[:] = [mean[0] + (x - mean[0]) * -np.expm1(-dt / window.tau) if mean else x]
-        return mean[0]
-
-    return follow

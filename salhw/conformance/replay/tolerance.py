@@ -15,7 +15,7 @@ from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 
 ROUNDING = 1e-9
-"""What exact arithmetic may be off by, as a share of what was added up: a million operations of 1e-16 each, ten times."""
+"""What exact arithmetic may be off by, as a share of what was added up: ten million operations of 1e-16 each."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,7 @@ class Tolerance:
         """Of what is held, not learned."""
         return np.asarray(max(self.written, ROUNDING) * np.maximum(1.0, np.abs(value)))
 
-    def weights(
-        self, net: Network, projection: str, value: FloatArray, movement: npt.ArrayLike
-    ) -> FloatArray | float:
+    def weights(self, net: Network, projection: str, value: FloatArray, movement: npt.ArrayLike) -> FloatArray | float:
         """Of weights that have moved so much since they were last known: each change may be off by a share of itself,
         and clipping makes no difference larger."""
         share = ROUNDING

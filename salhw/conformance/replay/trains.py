@@ -32,8 +32,8 @@ def states(spikes: Bools, tau_ref: int) -> Bools:
 
 
 def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
-    """What the spikes of each neuron add to an input per unit of weight: at the step t + k + delay the kernel's value at
-    the age k dt, k = 1, 2 ... (docs/semantics.md, "The time grid")."""
+    """What the spikes of each neuron add to an input per unit of weight: at the step t + k + delay the kernel's value
+    at the age k dt, k = 1, 2 ... (docs/semantics.md, "The time grid")."""
     count = spikes.shape[1]
     value = kernel.shape(np.arange(1, count + 1) * dt)
     if kernel.superposition == "last":
@@ -56,7 +56,9 @@ def delayed(values: npt.NDArray[np.generic], steps: int, before: int) -> IntArra
 def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
-    return branch_sums(rule.pairing, rule.causal, pre, post, dt), branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
+    return branch_sums(rule.pairing, rule.causal, pre, post, dt), branch_sums(
+        rule.pairing, rule.anticausal, post, pre, dt
+    )
 
 
 def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:

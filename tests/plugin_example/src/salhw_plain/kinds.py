@@ -77,10 +77,10 @@ KERNELS.register(salhw.Exponential)(Decay)
 class Pairs:
     """The spike pairs of one rule: what they add up to since the last update, (branch, instance, synapse)."""
 
-    def __init__(self, rule: salhw.PairSTDP, position: npt.NDArray[np.int64], dt: float, shape: tuple[int, int]) -> None:
+    def __init__(self, rule: salhw.PairSTDP, position: Any, dt: float, shape: tuple[int, int]) -> None:
         self.rule, windows = rule, (rule.causal, rule.anticausal)
         self.fade = [np.exp(-dt / window.tau) for window in windows]
-        of_all = [np.ravel(w.amplitude)[position if np.ndim(w.amplitude) else 0] for w in windows]  # arrays: per synapse
+        of_all = [np.ravel(w.amplitude)[position if np.ndim(w.amplitude) else 0] for w in windows]  # per synapse
         self.amplitude = np.array([np.broadcast_to(a, shape) for a in of_all])
         self.rate, self.sum, self.trace = np.zeros((3, 2, *shape))  # traces are left by a pair's first spike
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from salhw.conformance.replay.oracle import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD, Course, Oracle
+from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
+from salhw.conformance.replay.oracle import Course, Oracle
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import states
 from salhw.conformance.replay.trial import Stretch, Trial, whole_held
@@ -30,10 +31,10 @@ class Departure:
     """The first place at which one kind of thing is not what it must have been.
 
     Args:
-        kind: what departs: ``membrane``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held`` (what is read after
-            a write or a run), ``sample times``; what was decided otherwise: ``refractory period``, ``clamp``, ``forced
-            spike``, ``threshold``, ``silent source``; or ``rate``, ``slope``, ``independence`` (of spikes, which
-            departs nowhere first).
+        kind: what departs: ``membrane``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held`` (what is read
+            after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was decided
+            otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
+            ``rate``, ``slope``, ``independence`` (of spikes, which depart at no step of their own).
         where: the path, with the index of the neuron or synapse.
         instance: its position in the batch.
         step: of the session's time, that is before which steps it must have been otherwise.
@@ -78,8 +79,15 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
 
 
 def first(
-    kind: str, where: str, step: int, expected: npt.ArrayLike, measured: npt.ArrayLike, within: npt.ArrayLike,
-    *, time: int | None = None, steps: npt.ArrayLike | None = None,
+    kind: str,
+    where: str,
+    step: int,
+    expected: npt.ArrayLike,
+    measured: npt.ArrayLike,
+    within: npt.ArrayLike,
+    *,
+    time: int | None = None,
+    steps: npt.ArrayLike | None = None,
 ) -> Iterator[Departure]:
     """The first entry of (instance, ...) that is not ``within`` of what it must be. The axis ``time`` counts the
     ``steps``, without which all is at ``step``."""
@@ -99,7 +107,11 @@ def first(
 
 
 def _held(
-    oracle: Oracle, held: Mapping[str, FloatArray], step: int, tolerance: Tolerance, moved: Mapping[str, FloatArray],
+    oracle: Oracle,
+    held: Mapping[str, FloatArray],
+    step: int,
+    tolerance: Tolerance,
+    moved: Mapping[str, FloatArray],
     written: frozenset[str] | set[str] = frozenset(),
 ) -> Iterator[Departure]:
     for path, value in held.items():
@@ -116,15 +128,14 @@ def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Toler
     net = trial.net
     yield from _spikes(trial, course, recording)
     for probe in only(net.probes, Membrane):
-        yield from _sampled(
-            net, course, "membrane", f"populations.{probe.population}", probe.every, course.potentials[probe.population],
-            recording.membrane_traces[probe.population], tolerance.membrane(net, probe.population, course),
-        )  # fmt: skip
+        name, measured = probe.population, recording.membrane_traces[probe.population]
+        expected, within = course.potentials[name], tolerance.membrane(net, name, course)
+        where = f"populations.{name}"
+        yield from _sampled(net, course, "membrane", where, probe.every, expected, measured, within)
     for traced in only(net.probes, Traces):
-        yield from _sampled(
-            net, course, "trace", f"traces.{traced.trace}", traced.every, course.traces[traced.trace],
-            recording.samples[traced.label], tolerance.trace(net, traced.trace, course),
-        )  # fmt: skip
+        name, measured = traced.trace, recording.samples[traced.label]
+        expected, within = course.traces[name], tolerance.trace(net, name, course)
+        yield from _sampled(net, course, "trace", f"traces.{name}", traced.every, expected, measured, within)
     for weights in only(net.probes, Weights):
         yield from _weights(trial, course, recording, weights, tolerance)
 
@@ -154,7 +165,13 @@ def _spikes(trial: Trial, course: Course, recording: Recording) -> Iterator[Depa
 
 
 def _sampled(
-    net: Network, course: Course, kind: str, where: str, every: float | None, expected: FloatArray, measured: object,
+    net: Network,
+    course: Course,
+    kind: str,
+    where: str,
+    every: float | None,
+    expected: FloatArray,
+    measured: object,
     within: FloatArray | float,
 ) -> Iterator[Departure]:
     """Samples at the whole multiples of ``every``."""

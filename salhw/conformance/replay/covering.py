@@ -29,8 +29,8 @@ LISTS = ("arrays", "required", "settable")
 @dataclass(frozen=True)
 class Coverage:
     """What a target ``declared`` that networks can exercise, and what they did: kinds (``neurons.GLM``), fields away
-    from their defaults (``neurons.GLM.bias``), arrays (``neurons.GLM.bias[]``), choices (``kernels.Alpha.superposition =
-    last``) and writes (``write neurons.GLM.bias``). ``pairs`` are the kinds that were together in a network."""
+    from their defaults (``neurons.GLM.bias``), arrays (``neurons.GLM.bias[]``), choices (``neurons.GLM.discretisation =
+    exact``) and writes (``write neurons.GLM.bias``). ``pairs`` are the kinds that were together in a network."""
 
     declared: frozenset[str]
     exercised: frozenset[str]
@@ -51,7 +51,7 @@ def coverage(target: Target, trials: list[Trial]) -> Coverage:
     """That of some trials."""
     exercised, pairs = set[str](), set[tuple[str, str]]()
     for trial in trials:
-        now = {*_exercised(trial.net, target), *_written(trial, target)}
+        now = {*exercised_by(trial.net, target), *_written(trial, target)}
         exercised |= now
         kinds = sorted(name for name in now if name.count(".") == 1 and " " not in name)
         pairs |= set(combinations(kinds, 2))
@@ -82,7 +82,8 @@ def _fields(stem: str, capability: Capability) -> Iterator[str]:
     yield from (f"write {stem}.{name}" for name in names_in(capability, "settable"))
 
 
-def _exercised(net: Network, target: Target) -> Iterator[str]:
+def exercised_by(net: Network, target: Target) -> Iterator[str]:
+    """What a network exercises of what a target declares, by name."""
     hosted = {id(rule) for p in net.projections for rule in p.plasticity if not on_chip(rule, target)}
     parts_hosted = {id(part) for p in net.projections for r in p.plasticity if id(r) in hosted for _, part in r.parts()}
     for _, item in kinds_of(net):

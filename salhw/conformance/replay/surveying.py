@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from salhw.compiler.pipeline import compile
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import Tested, alarms, tests
-from salhw.conformance.replay.coverage import Coverage, coverage
-from salhw.conformance.replay.departures import Departure, departures
-from salhw.conformance.replay.generator import accepted, random_network, refusals
+from salhw.conformance.replay.covering import Coverage, coverage
+from salhw.conformance.replay.departing import Departure, departures
+from salhw.conformance.replay.generator import random_network, refusals
+from salhw.conformance.replay.removal import accepted
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
-from salhw.compiler.pipeline import compile
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 
-NETWORKS = 10
+NETWORKS = 12
 """How many networks the quick profile draws."""
 INSTANCES = 16
+ATTEMPTS, AFAR = 20, 10**9
+"""How many networks a seed may have, and how far apart their seeds lie."""
+WITHIN = ("weights", "discretisation", "execution")
+"""What may be approximated: weights are rounded, hazards are within ``rate``, and who learns makes no difference."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,17 @@ class Survey:
         return exact + [(seed, d) for seed, d in self.alarms if d.kind in kinds]
 
 
+def replay(executable: Executable, schedule: Schedule) -> list[Departure]:
+    """Everything in which a session departs from what the spikes that it records imply, the earliest first: what is
+    certain, then spikes that are too improbable.
+
+    The executable's network has a Spikes probe for each population.
+    """
+    trial, tolerance = perform(executable, schedule), Tolerance.of(executable.target)
+    found, courses = departures(trial, tolerance)
+    return found + [d for _, d in alarms(tests(trial.net, trial.spikes, courses, tolerance))]
+
+
 def survey(lab: Lab, networks: int | None = None) -> Survey:
     """Run the random networks of a profile on a target, and hold each against the oracle."""
     cases, trials = [], []
@@ -67,25 +83,28 @@ def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
     Raises:
         BackendError: the simulator or device is not there, or died.
     """
-    executable = compiled(lab, random_network(lab.target, seed))
+    executable = runnable(lab, seed)
     net = executable.source
     schedule = random_schedule(net, lab.target, seed, INSTANCES)
-    case = Case(seed, net, schedule)
     try:
-        trial = perform(executable, schedule, on_chips=seed % 2 == 1)
-        tolerance = Tolerance.of(lab.target)
+        trial, tolerance = perform(executable, schedule, on_chips=seed % 2 == 1), Tolerance.of(lab.target)
         found, courses = departures(trial, tolerance)
         tested = tuple(tests(net, trial.spikes, courses, tolerance))
     except BackendError:
         raise
     except Exception as error:
-        return Case(seed, net, schedule, flaw=f"{type(error).__name__}: {' '.join(str(error).split())}"), None
+        flaw = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Case(seed, net, schedule, flaw=flaw), None
     return Case(seed, net, schedule, tuple(found), tested), trial
 
 
-def compiled(lab: Lab, net: Network) -> Executable:
-    """The network compiled, without the parts that the backend refuses or approximates beyond rounding weights: those
-    have checks of their own."""
+def runnable(lab: Lab, seed: int) -> Executable:
+    """The random network of a seed compiled, without the parts that the backend refuses, or approximates but for what
+    is WITHIN its accuracies. Where nothing is left, the next one of the same seed.
+
+    Raises:
+        UnsupportedNetworkError: nothing of what the target declares is taken.
+    """
 
     def refused(each: Network) -> list[Diagnostic]:
         if findings := refusals(each, lab.target):
@@ -94,7 +113,10 @@ def compiled(lab: Lab, net: Network) -> Executable:
             executable = compile(each, lab.target, plugin=lab.backend)
         except UnsupportedNetworkError as error:
             return list(error.diagnostics)
-        return [f for f in executable.report.approximations if not f.path.endswith(".weights")]
+        return [f for f in executable.report.approximations if f.path.rpartition(".")[2] not in WITHIN]
 
-    smaller = accepted(net, refused)
-    return compile(net if smaller is None else smaller, lab.target, plugin=lab.backend)
+    for attempt in range(ATTEMPTS):
+        net = random_network(lab.target, seed + attempt * AFAR)
+        if (smaller := accepted(net, refused)) is not None:
+            return compile(smaller, lab.target, plugin=lab.backend)
+    return compile(net, lab.target, plugin=lab.backend)
