@@ -226,7 +226,7 @@ def _schedule(deal: Deal, cls: type[PlasticityRule], capability: Capability) -> 
 
 def _ties(deal: Deal, projections: list[Projection], populations: list[Population]) -> list[Tie]:
     """Most of the projections without a rule that can be copies of one of the others."""
-    capability, made = deal.target.ties, []
+    capability, made = deal.target.ties, list[Tie]()
     if capability is None:
         return []
     fields, bare = dict(marks(Tie)), [p.replace(plasticity=()) for p in projections]
@@ -271,8 +271,8 @@ def _stimuli(deal: Deal, p: Population, traces: list[Trace]) -> list[Stimulus]:
 
 
 def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Population, traces: list[str]) -> Stimulus:
-    dice, drawn = deal.dice, {}
-    acts_on = p.size
+    dice, acts_on = deal.dice, p.size
+    drawn: dict[str, Any] = {}
     for name, marker in structure(cls):
         if marker.names == "population":
             drawn[name] = p.name

@@ -30,8 +30,10 @@ Held = dict[str, FloatArray]
 DIVERGED = 1e6
 """What feeds back on itself may grow without a limit, and rounding with it: beyond, nothing is compared."""
 
-STIMULI: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([Poisson, SpikeTimes, Clamp, Current, Teacher]))
-RULES: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([PairSTDP, PredictiveRule]))
+STIMULI: ByKind[None] = ByKind(
+    "the replay oracle", {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, Teacher: None}
+)
+RULES: ByKind[None] = ByKind("the replay oracle", {PairSTDP: None, PredictiveRule: None})
 
 
 @dataclass(frozen=True)

@@ -99,12 +99,14 @@ def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
 
 
 def runnable(lab: Lab, seed: int) -> Executable:
-    """The random network of a seed compiled, without the parts that the backend refuses, or approximates but for what
-    is WITHIN its accuracies. Where nothing is left, the next one of the same seed.
+    """The random network of a seed compiled, without the parts that the backend refuses or, in what is compared,
+    approximates beyond its accuracies. Where nothing is left, the next one of the same seed.
 
     Raises:
         UnsupportedNetworkError: nothing of what the target declares is taken.
     """
+
+    tolerance = Tolerance.of(lab.target)
 
     def refused(each: Network) -> list[Diagnostic]:
         if findings := refusals(each, lab.target):
@@ -113,10 +115,19 @@ def runnable(lab: Lab, seed: int) -> Executable:
             executable = compile(each, lab.target, plugin=lab.backend)
         except UnsupportedNetworkError as error:
             return list(error.diagnostics)
-        return [f for f in executable.report.approximations if f.path.rpartition(".")[2] not in WITHIN]
+        return [f for f in executable.report.approximations if _matters(f, tolerance)]
 
     for attempt in range(ATTEMPTS):
         net = random_network(lab.target, seed + attempt * AFAR)
         if (smaller := accepted(net, refused)) is not None:
             return compile(smaller, lab.target, plugin=lab.backend)
     return compile(net, lab.target, plugin=lab.backend)
+
+
+def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
+    """Whether an approximation is one of something that is compared."""
+    if approximation.path.rpartition(".")[2] in WITHIN:
+        return False
+    if ".plasticity" in approximation.path:
+        return tolerance.window is not None
+    return approximation.path.startswith("stimuli") or tolerance.psp is not None

@@ -37,8 +37,10 @@ def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
     count = spikes.shape[1]
     value = kernel.shape(np.arange(1, count + 1) * dt)
     if kernel.superposition == "last":
-        age = np.arange(count)[:, None] - delayed(latest(spikes), delay, NEVER) - delay
-        return np.where(age <= count, value[np.clip(age, 1, count) - 1], 0.0)
+        arrived = np.full(spikes.shape, NEVER)
+        arrived[:, delay:] = latest(spikes)[:, : max(0, count - delay)]
+        ages = np.arange(count)[:, None] - arrived - delay
+        return np.where(ages <= count, value[np.clip(ages, 1, count) - 1], 0.0)
     total = np.zeros(spikes.shape)
     for age in range(1, count - delay):
         if value[age - 1] != 0.0:
@@ -46,19 +48,11 @@ def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
     return total
 
 
-def delayed(values: npt.NDArray[np.generic], steps: int, before: int) -> IntArray:
-    """The values as they were so many steps ago."""
-    shifted = np.full(values.shape, before, dtype=np.int64)
-    shifted[:, steps:] = values[:, : values.shape[1] - steps]
-    return shifted
-
-
 def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
-    return branch_sums(rule.pairing, rule.causal, pre, post, dt), branch_sums(
-        rule.pairing, rule.anticausal, post, pre, dt
-    )
+    causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
+    return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
 
 
 def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:
@@ -70,12 +64,12 @@ def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: f
         for lag in range(1, count):
             if value[lag] != 0.0:
                 pairs[:, lag:] += value[lag] * first[:, :-lag]
-        return second * pairs + 0.5 * value[0] * together
+        return np.asarray(second * pairs + 0.5 * value[0] * together)
     partner, own = latest(first), latest(second)
-    lag = np.arange(count)[:, None] - partner
-    pairs = np.where(partner == NEVER, 0.0, value[np.clip(lag, 0, count)])
+    lags = np.arange(count)[:, None] - partner
+    pairs = np.where(partner == NEVER, 0.0, value[np.clip(lags, 0, count)])
     pairs = np.where(together, 0.5 * pairs, pairs)  # the later spike is one of a coincidence
     if pairing == "nearest_restricted":
         between, coincides = own > partner, own == partner
         pairs = np.where(between, 0.0, np.where(coincides, 0.5 * pairs, pairs))
-    return second * pairs + 0.5 * value[0] * together
+    return np.asarray(second * pairs + 0.5 * value[0] * together)

@@ -118,7 +118,7 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
         if on_chips
         else {"instances": schedule.ids}
     )
-    with executable.open(seed=schedule.seed, **where) as session:  # type: ignore[arg-type]
+    with executable.open(seed=schedule.seed, **where) as session:
         paths = [*addresses(net, executable.target)]
 
         def holds() -> dict[str, FloatArray]:
