@@ -345,7 +345,7 @@ MUTANTS = [
     wrong("one delay for all projections of a population", "membrane", network=one_delay_for_all),
     wrong("a delay of one step more where a projection learns", "membrane", network=each_projection(late_if_it_learns)),
     wrong("biases of the first instance for all", "membrane", "trace", session=OneValueForAllInstances),
-    wrong("learning rates of the first instance for all", "weights", session=OneRateForAllInstances),
+    wrong("learning rates of the first instance for all", "weights", "held", session=OneRateForAllInstances),
     wrong("written weights wait for the next write", "membrane", "trace", session=LateWeights),
     plainly(
         "periods counted from the start of the run", "weights",

@@ -11,11 +11,12 @@ import numpy.typing as npt
 from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
 from salhw.conformance.replay.oracle import Course, Oracle
 from salhw.conformance.replay.tolerance import Tolerance
-from salhw.conformance.replay.trains import states
+from salhw.conformance.replay.trains import Bools, states
 from salhw.conformance.replay.trial import Stretch, Trial, whole_held
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.description.probes import Membrane, StateOccupancy, Traces, Weights
 from salhw.session.recording import Recording
 
@@ -126,7 +127,7 @@ def _held(
 
 def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
     net = trial.net
-    yield from _spikes(trial, course, recording)
+    yield from _spikes(trial, course, recording, tolerance)
     for probe in only(net.probes, Membrane):
         name, measured = probe.population, recording.membrane_traces[probe.population]
         expected, within = course.potentials[name], tolerance.membrane(net, name, course)
@@ -140,14 +141,16 @@ def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Toler
         yield from _weights(trial, course, recording, weights, tolerance)
 
 
-def _spikes(trial: Trial, course: Course, recording: Recording) -> Iterator[Departure]:
+def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
     """Counts, states and decisions."""
     net = trial.net
     for p in net.populations:
         spikes = trial.spikes[p.name][:, course.start : course.stop]
         where = f"populations.{p.name}"
         yield from first("counts", where, course.start, spikes.sum(axis=1), recording.counts[p.name], 0.0)
-        certain = np.isin(course.deciders[p.name], list(DECIDERS))
+        certain = np.isin(course.deciders[p.name], list(DECIDERS)) & ~_near(
+            p, course, tolerance.membrane(net, p.name, course)
+        )
         wrong = certain & (course.chances[p.name] != spikes)
         if wrong.any():
             instance, step, neuron = min(np.argwhere(wrong).tolist(), key=lambda at: int(at[1]))
@@ -162,6 +165,13 @@ def _spikes(trial: Trial, course: Course, recording: Recording) -> Iterator[Depa
         counts = np.stack([np.bincount(row, minlength=2**p.size) for row in code])
         where = f"populations.{p.name}"
         yield from first("occupancy", where, course.start, counts, recording.occupancy_counts[p.name], 0.0)
+
+
+def _near(p: Population, course: Course, within: FloatArray | float) -> Bools:
+    """Whether a potential is so near to the threshold that either decision is right."""
+    potential = course.potentials[p.name]
+    distance = np.abs(potential - getattr(p.neuron, "v_thresh", np.nan))
+    return np.asarray((distance <= within) & (course.deciders[p.name] == THRESHOLD))
 
 
 def _sampled(

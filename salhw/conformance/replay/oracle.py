@@ -45,6 +45,8 @@ class Course:
         chances: the probability of a spike, likewise.
         deciders: what decided, likewise: FREE, REFRACTORY ...
         inputs: what each projection adds to the potential, (instance, step, neuron).
+        followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
+            that has changed, at most: the most until then, (instance, step, neuron).
         traces: each trace after the step, (instance, step, neuron).
         weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
@@ -58,6 +60,7 @@ class Course:
     chances: Mapping[str, FloatArray]
     deciders: Mapping[str, IntArray]
     inputs: Mapping[str, FloatArray]
+    followed: Mapping[str, FloatArray]
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]
@@ -108,6 +111,8 @@ class Oracle:
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
+        self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
         self.adopt(held)
         for tie in net.ties:
             self._copy(tie)
@@ -212,7 +217,8 @@ class Oracle:
         """The next run, of that many steps."""
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
-            kind: {} for kind in ("potentials", "chances", "deciders", "inputs", "traces", "weights", "movement")
+            kind: {}
+            for kind in ("potentials", "chances", "deciders", "inputs", "followed", "traces", "weights", "movement")
         }
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -230,6 +236,7 @@ class Oracle:
                 decided = CELLS[p.neuron].decides(p.neuron, self._moment(p.name, t, drive), self.potential[p.name])
                 self.potential[p.name], chances[p.name], deciders[p.name] = decided
             note("inputs", inputs)
+            note("followed", self.followed)
             note("potentials", self.potential)
             note("chances", chances)
             note("deciders", deciders)
@@ -265,8 +272,20 @@ class Oracle:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
                 gain = self.held[f"populations.{q.post}.inputs.{q.into}"].reshape(-1, 1)
             each[q.name] = gain * total
+            self._follow_weights(q, gain, t)
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
+
+    def _follow_weights(self, q: Projection, gain: FloatArray | float, t: int) -> None:
+        """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
+        post, pre, _ = self.ends[q.name]
+        now = gain * self.weights[q.name]
+        moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
+        moved = moved + np.abs(now - before)
+        self.travelled[q.name] = moved, now
+        each = np.abs(moved * self.psps[q.name][:, t, pre])
+        total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
+        self.followed[q.post] = np.maximum(self.followed[q.post], total)
 
     def _moment(self, name: str, t: int, drive: FloatArray) -> Moment:
         """What the neurons of a population decide from at step t."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from salhw.conformance.replay.oracle import DIVERGED, Course
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
+from salhw.description.neurons import LIF
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -28,6 +29,7 @@ class Tolerance:
         potential: the same where it is read from a membrane; None where nothing is declared, and none is compared.
         window: the share of each weight change that it may be off by; None likewise.
         written: what is held of a written bias or learning rate may differ by.
+        under_way: the share of a change of a weight that PSPs onto LIF neurons do not follow if they are under way.
         level: the distance of two weights that it can hold, 0 where weights are not rounded.
     """
 
@@ -37,6 +39,7 @@ class Tolerance:
     potential: float | None
     window: float | None
     written: float
+    under_way: float
     level: float
 
     @classmethod
@@ -52,7 +55,16 @@ class Tolerance:
         level = 0.0
         if target.weight_bits is not None and isinstance(reach, Range):
             level = (reach.max - reach.min) / (2**target.weight_bits - 1)
-        return cls(target, said.get("rate"), min(shapes, default=None), membrane, window, said.get("held", 1e-6), level)
+        return cls(
+            target,
+            said.get("rate"),
+            min(shapes, default=None),
+            membrane,
+            window,
+            said.get("held", 1e-6),
+            said.get("lif_under_way", 0.0),
+            level,
+        )
 
     def held(self, value: FloatArray) -> FloatArray:
         """Of what is held, not learned."""
@@ -86,6 +98,8 @@ class Tolerance:
             return np.inf
         share = max(self.potential, ROUNDING)
         within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
+        if isinstance(net.population(population).neuron, LIF):  # a membrane never deviates by more than its input
+            within = within + self.under_way * course.followed[population]
         return np.where(course.diverged, np.inf, within)
 
     def trace(self, net: Network, name: str, course: Course) -> FloatArray | float:
@@ -93,7 +107,8 @@ class Tolerance:
         of, size = net.trace(name), np.abs(course.traces[name])
         if of.quantity == "spikes":
             return np.asarray(ROUNDING * (1.0 / net.dt + size))
-        if self.potential is None:
+        lagging = self.under_way > 0.0 and isinstance(net.population(of.population).neuron, LIF)
+        if self.potential is None or lagging:
             return np.inf
         share = max(self.potential, ROUNDING)
         return np.where(course.diverged, np.inf, share * (1.0 + np.maximum.accumulate(size, axis=1)))
