@@ -61,13 +61,13 @@ def test_a_quick_profile_exercises_all_that_the_reference_declares(base: int) ->
 
 def test_random_networks_are_of_many_sizes_steps_and_parts() -> None:
     target = salhw.target("reference")
-    nets = [replay.random_network(target, seed) for seed in range(40)]
+    nets = [replay.random_network(target, seed) for seed in range(24)]
     sizes = {p.size for net in nets for p in net.populations}
     assert min(sizes) == 1
     assert max(sizes) > 15
     assert len({net.dt for net in nets}) == 8
     parallel = [len({(q.pre, q.post) for q in net.projections}) < len(net.projections) for net in nets]
-    assert sum(parallel) > 10
+    assert sum(parallel) > 6
     assert max(len(q.plasticity) for net in nets for q in net.projections) == 3
     assert all(
         {p.population for p in net.probes if p.kind == "Spikes"} == {p.name for p in net.populations} for net in nets
@@ -117,7 +117,7 @@ def test_the_reference_does_what_its_spikes_imply(algorithm: str) -> None:
     if algorithm == "vectorised":  # which knows no traces
         target = target.replace(averages={})
     lab = Lab(salhw_reference.backend, target, "quick", 1)
-    found = replay.survey(lab, networks=2)
+    found = replay.survey(lab, networks=1)
     assert [case.flaw for case in found.cases if case.flaw] == []
     assert [str(d) for case in found.cases for d in case.departures] == []
     assert found.alarms == ()
@@ -212,7 +212,7 @@ def test_what_nobody_measured_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "neurons.Strange" in outcome.details["unmeasured"]
     assert report["replay-counts"].outcome == "pass"
     assert report.passed
-    assert report.as_json()["checks"][-1]["details"]["kinds"]
+    assert report.as_json()["checks"][0]["details"]["kinds"]
 
 
 MISSED = [m for m in mutants_replay.MUTANTS if m.name in ("clamps inverted", "rules see delayed spikes")]
