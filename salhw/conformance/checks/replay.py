@@ -58,9 +58,16 @@ def needs(lab: Lab, *names: str) -> None:
         lab.accuracy(name)
 
 
-def evidence(lab: Lab, what: str, hint: str, *kinds: str) -> Evidence:
-    """Whether none of the networks departs in one of these kinds of things, or else the first that does."""
+def evidence(lab: Lab, what: str, hint: str, *kinds: str, of: str = "") -> Evidence:
+    """Whether none of the networks departs in one of these kinds of things, or else the first that does.
+
+    Raises:
+        Unmeasured: no network had the probe, or whatever else, ``of`` which these things are.
+    """
     found = surveyed(lab)
+    if of and of not in found.coverage.exercised:
+        reason = f"no random network that the target took without approximations had {of}"
+        raise Unmeasured(Evidence(False, reason, 1.0, 0.0, "unmeasured"))
     of_kinds = [*kinds, *(f"{kind} {flaw}" for kind in kinds for flaw in ("times", "shape"))]
     departed = found.departed(of_kinds)
     stopped = [case for case in found.cases if case.flaw]
@@ -104,7 +111,7 @@ def replay_membranes(lab: Lab) -> Evidence:
     """In random networks, every sample of a membrane is what biases, currents, teachers, gains, the present weights and
     all PSPs under way add up to, LIF membranes integrated from it: to ``membrane``, of the sum of all PSPs' peaks."""
     needs(lab, "Membrane", "membrane")
-    return evidence(lab, "membranes", "inputs do not add up as described", "membrane")
+    return evidence(lab, "membranes", "inputs do not add up as described", "membrane", of="probes.Membrane")
 
 
 @check("replay-traces", group="replay")
@@ -112,7 +119,7 @@ def replay_traces(lab: Lab) -> Evidence:
     """In random networks, every sample of a trace is the average of what the recorded spikes imply: to ``membrane``,
     of spikes to rounding."""
     needs(lab, "Traces", "membrane")
-    return evidence(lab, "traces", "averages are of something else", "trace")
+    return evidence(lab, "traces", "averages are of something else", "trace", of="probes.Traces")
 
 
 @check("replay-weights", group="replay")
@@ -121,7 +128,7 @@ def replay_weights(lab: Lab) -> Evidence:
     the recorded spikes, with the learning rates, amplitudes and weights as they were written in between: to ``window``
     of all that a weight has moved."""
     needs(lab, "Weights", "window")
-    return evidence(lab, "weights", "learning departs from the spikes that it has seen", "weights")
+    return evidence(lab, "weights", "learning departs from the spikes that it has seen", "weights", of="probes.Weights")
 
 
 @check("replay-spikes", group="replay")
@@ -137,7 +144,8 @@ def replay_spikes(lab: Lab) -> Evidence:
     needs(lab, "rate", "psp_shape")
     found = surveyed(lab)
     tested = [t for case in found.cases for t in case.tested]
-    result = evidence(lab, "spikes", f"hazards are not as described (level {LEVEL:g})", "rate", "slope", "independence")
+    hint, kinds = f"hazards are not as described (level {LEVEL:g})", ("rate", "slope", "independence")
+    result = evidence(lab, "spikes", hint, *kinds, of="neurons.GLM")
     worst = max((t.evidence for t in tested), default=0.0)
     reason = f"{result.reason}; {len(tested)} tests of likelihoods, the largest ratio e^{worst:.1f}"
     return Evidence(result.passed, reason, result.measured, result.declared, result.unit)

@@ -74,7 +74,9 @@ class Tolerance:
         """Of weights that have moved so much since they were last known: each change may be off by a share of itself,
         and clipping makes no difference larger."""
         share = ROUNDING
-        if any(on_chip(rule, self.target) for rule in net.projection(projection).plasticity):
+        learning = {projection, *(tie.to for tie in net.ties if tie.projection == projection)}  # copies learn, too
+        rules = [rule for name in learning for rule in net.projection(name).plasticity]
+        if any(on_chip(rule, self.target) for rule in rules):
             if self.window is None:
                 return np.inf
             share = max(share, self.window)
