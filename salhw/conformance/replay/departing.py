@@ -12,7 +12,8 @@ from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, 
 from salhw.conformance.replay.oracle import Course, Oracle
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import Bools, states
-from salhw.conformance.replay.trial import Stretch, Trial, whole_held
+from salhw.conformance.replay.trial import Trial, whole_held
+from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
@@ -64,11 +65,9 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     courses = []
     oracle.adopt(dict(trial.opened))
     for stretch in trial.stretches:
-        moved = oracle.movement
         for write in stretch.writes:
             oracle.write(write.path, write.value)
-        written = {write.path for write in stretch.writes}
-        found += _held(oracle, stretch.before, oracle.now, tolerance, moved, written)
+        found += _held(oracle, stretch.before, oracle.now, tolerance, oracle.movement)
         oracle.adopt(dict(stretch.before))
         oracle.movement = {name: np.zeros_like(w) for name, w in oracle.movement.items()}
         course = oracle.run(round(stretch.recording.duration / trial.net.dt))
@@ -96,7 +95,8 @@ def first(
     if wanted.shape != found.shape:
         yield Departure(f"{kind} shape", where, 0, step, float(wanted.size), float(found.size))
         return
-    off = ~(np.abs(wanted - found) <= within)
+    with np.errstate(invalid="ignore"):
+        off = ~((np.abs(wanted - found) <= within) | np.isinf(within))
     if not off.any():
         return
     places = np.argwhere(off)
@@ -113,7 +113,6 @@ def _held(
     step: int,
     tolerance: Tolerance,
     moved: Mapping[str, FloatArray],
-    written: frozenset[str] | set[str] = frozenset(),
 ) -> Iterator[Departure]:
     for path, value in held.items():
         owner = path.split(".")[1] if "." in path else ""
@@ -210,21 +209,9 @@ def _weights(
     if len(measured.time) != len(steps) or np.any(np.abs(measured.time - steps * net.dt) > 1e-6 * net.dt):
         yield Departure("weights times", where, 0, course.start, float(len(steps)), float(len(measured.time)))
         return
-    from salhw.description.connectivity import synapses
-
     position = synapses(net.projection(name).weights, *net.ends(name))[2]
     values = measured.values.reshape(*measured.values.shape[:2], -1)[:, :, position]
     at = steps - course.start
     expected, movement = course.weights[name][:, at], course.movement[name][:, at]
     within = tolerance.weights(net, name, expected, movement)
     yield from first("weights", where, course.start, expected, values, within, time=1, steps=steps)
-
-
-def stretch_of(trial: Trial, step: int) -> Stretch:
-    """The part of a trial that a step lies in."""
-    end = 0
-    for part, stretch in zip(trial.schedule.parts, trial.stretches, strict=True):
-        end += part.steps
-        if step < end:
-            return stretch
-    return trial.stretches[-1]
