@@ -26,7 +26,7 @@ from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.probes import sampled
 from salhw_nest.process import STRETCH, Process
 from salhw_nest.stimuli import nest_stimuli
-from salhw_nest.weights import History, NestWeights
+from salhw_nest.weights import Followed, History, NestWeights
 
 FEW = 100  # spikes that are not worth forgetting
 
@@ -51,6 +51,7 @@ class NestEngine:
         self._spiked = dict.fromkeys(self._before, 0)  # how often, since the session was opened
         self._memory, self._kept = self._depended_on(), 0
         self._start = self.step = 0
+        self._arriving: dict[int, dict[str, FloatArray]] = {}  # what potentials follow later, by step and population
         self.process = Process(executable, self._circuit.plan, ids, seed)
         self.call = self.process.call
 
@@ -101,11 +102,21 @@ class NestEngine:
     def _write(self, w: NestWeights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
         self._follow(w, w.write(self.call, history, weights, rates))
 
-    def _follow(self, w: NestWeights, followed: FloatArray) -> None:
-        """Let the potentials follow a written weight."""
+    def _follow(self, w: NestWeights, followed: Followed) -> None:
+        """Let the potentials follow a written weight, now or when the spikes arrive that have left before."""
         post = w.wiring.projection.post
-        if nest_neuron(self._net, self._target, post).follows_weights and followed.any():
-            potential = self.call("read_cells", post, "V_m") + followed
+        if not nest_neuron(self._net, self._target, post).follows_weights:
+            return
+        for step, change in followed.items():
+            if change.any():
+                waiting = self._arriving.setdefault(step, {})
+                waiting[post] = waiting.get(post, np.zeros_like(change)) + change
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Add to the potentials what is due now."""
+        for post, change in self._arriving.pop(self.step, {}).items():
+            potential = self.call("read_cells", post, "V_m") + change
             self.call("write_cells", {post: {"V_m": potential}})
 
     def _history(self) -> History:
@@ -165,13 +176,16 @@ class NestEngine:
         for w in self._weights.values():
             if w.due_to_settle(until):
                 self._follow(w, w.settle(self.call, self._history()))
+        self._arrive()
         return self._spikes
 
     def _stops(self) -> list[int]:
-        """The next steps at which stimuli change, rules of the host are due, written weights are written again."""
+        """The next steps at which stimuli change, rules of the host are due, written weights are written again, or
+        spikes arrive that left before a weight was written."""
         changes = [step for step in self._changes if step > self.step][:1]
         updates = [step for rules in self._hosted.values() for step in rules.next(self.step)]
-        return changes + updates + [step for w in self._weights.values() if (step := w.settle_at(self.step))]
+        settling = [step for w in self._weights.values() if (step := w.settle_at(self.step))]
+        return changes + updates + settling + [*self._arriving]
 
     def _simulate(self, until: int) -> dict[str, Raster]:
         """Let NEST go on; the spikes of each population."""

@@ -87,8 +87,9 @@ class Grid:
         return self.lead_in + self.per_step * (step + 1)
 
     def before(self, step: int) -> float:
-        """NEST's time in ms of the beginning of a step, for what takes the shortest delay to arrive."""
-        return (self.lead_in + self.per_step * step) * self.tick - self.min_delay * self.tick
+        """When a generator has to begin, in NEST's ms, whose spikes at a step take the shortest delay to arrive. NEST
+        has it begin a tick after the time that it is given."""
+        return (self.lead_in + self.per_step * step - self.min_delay - 1) * self.tick
 
     def delivered(self, stamp: IntArray, steps: int) -> Any:
         """Whether spikes of these ticks have reached the synapses when ``steps`` steps are over: those of NEST's last

@@ -20,6 +20,8 @@ from salhw_nest.pending_pairs import FORGOTTEN, SCHEMES, Pending, PendingTrains,
 NEVER = -(1 << 40)  # a tick before all others
 Call = Callable[..., Any]
 """Calls a function of ``salhw_nest.simulator.engine`` by name."""
+Followed = Mapping[int, FloatArray]
+"""What is added to the potential of each postsynaptic cell before a step, by step."""
 
 
 @dataclass(frozen=True)
@@ -212,12 +214,12 @@ class NestWeights:
 
     # writing ------------------------------------------------------------------------------------------------------
 
-    def write(self, call: Call, history: History, weights: FloatArray, rates: list[FloatArray]) -> FloatArray:
+    def write(self, call: Call, history: History, weights: FloatArray, rates: list[FloatArray]) -> Followed:
         """Make NEST hold ``weights`` (instance, synapse) as of now, and learn with ``rates`` from now on.
 
         Returns:
-            What has to be added to the potential of each postsynaptic cell, so that the PSPs under way follow, and end
-            as they are.
+            What has to be added to the potential of each postsynaptic cell, and before which step, so that the PSPs of
+            spikes that are under way follow, and end as they are.
         """
         w = self.wiring
         events = [(False, 1.0), (True, -1.0)] if w.length else [(False, 1.0)]  # whether it ends PSPs, and its sign
@@ -295,23 +297,36 @@ class NestWeights:
         age = steps - self._first_written
         return self.unsettled and age > 0 and age & (age - 1) == 0
 
-    def settle(self, call: Call, history: History) -> FloatArray:
+    def settle(self, call: Call, history: History) -> Followed:
         """Write what is held again, after which less of it stands beside; see ``write``."""
         first = self._first_written
         followed = self.write(call, history, self.read(call, history), self.rates)
         self._first_written = first
         return followed
 
-    def _followed(self, history: History, change: FloatArray, taken: FloatArray) -> FloatArray:
+    def _followed(self, history: History, change: FloatArray, taken: FloatArray) -> Followed:
+        """What a ``change`` of weights asks of the potentials now, or ``taken`` where PSPs that learn have ends; and
+        later, of spikes that a delay keeps, which have taken the old weight along."""
         w, plan = self.wiring, self.plan
+        if w.length and w.plastic:
+            return {history.steps: self._onto_cells(taken)}
         pre = PendingTrains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
-        if w.length and not w.plastic:
-            taken = change * self._under_way(history, 0, w.length)
-        elif not w.length:
-            now = plan.lead_in + plan.per_step * history.steps
-            age = (now - pre.stamp - w.reach) * plan.tick
-            tau = w.projection.kernel.tau_syn
-            size = np.where(age >= 0, np.exp(-np.maximum(age, 0.0) / tau), 0.0)
-            cell = np.repeat(np.arange(self.cells[1]), np.diff(pre.first))
-            taken = change * np.bincount(cell, size, minlength=self.cells[1])[self.pre]
-        return np.asarray(w.scale * np.bincount(self.post, taken, minlength=self.cells[0]), dtype=np.float64)
+        cell = np.repeat(np.arange(self.cells[1]), np.diff(pre.first))
+        followed: dict[int, FloatArray] = {}
+        for sign, after in [(1.0, 0), (-1.0, w.length)] if w.length else [(1.0, 0)]:
+            sent = plan.delivered(pre.stamp + after, history.steps)
+            arrives = pre.stamp + after + w.reach
+            # the last step before, from which a potential that fades reaches the tick of the arrival with its size
+            step = np.maximum(-(-(arrives - plan.lead_in) // plan.per_step) - 1, history.steps)
+            for at in np.unique(step[sent]).tolist() if change.any() else ():
+                age = (plan.lead_in + plan.per_step * at - arrives) * plan.tick
+                size = np.ones(len(age)) if w.length else np.exp(-age / w.projection.kernel.tau_syn)
+                size = np.where(sent & (step == at), sign * size, 0.0)
+                each = change * np.bincount(cell, size, minlength=self.cells[1])[self.pre]
+                followed[at] = followed.get(at, np.zeros(self.cells[0])) + self._onto_cells(each)
+        return followed
+
+    def _onto_cells(self, each: FloatArray) -> FloatArray:
+        """What synapses give, added up for each postsynaptic cell."""
+        scale = self.wiring.scale
+        return np.asarray(scale * np.bincount(self.post, each, minlength=self.cells[0]), dtype=np.float64)

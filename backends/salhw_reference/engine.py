@@ -112,7 +112,7 @@ class ReferenceEngine:
             self.state.input_gain[:, [(p.post, p.into) == into for p in self._net.projections]] = value
             self.state.now["stale"] = 1
         elif address.field == "weights":
-            self._write_weights(*self._synapse_ranges[address.owner], value)
+            self._write_weights(address.owner, value)
         elif address.path.startswith("stimuli["):
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
@@ -122,9 +122,10 @@ class ReferenceEngine:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
 
-    def _write_weights(self, low: int, high: int, value: FloatArray) -> None:
-        """Hold weights: where the algorithm can, once for all instances if all have the same."""
-        weight, rows = self.state.weight, self.arrays.row[low:high]
+    def _write_weights(self, projection: str, value: FloatArray) -> None:
+        """Hold weights: where the algorithm can, once for all instances if all have the same. Copies of them follow;
+        other copies, which may wait for their time, do not."""
+        weight, rows = self.state.weight, self.arrays.row[slice(*self._synapse_ranges[projection])]
         common = is_common(value, 0)
         if not common:
             weight = own(weight, self._batch)
@@ -132,16 +133,18 @@ class ReferenceEngine:
         if common and self._vectorised:
             weight = condensed(weight, 0)
         self.state = self.state._replace(weight=weight)
-        self._copy()
+        self._copy(projection)
         self.state.now["stale"] = 1
 
     def _own_weights(self) -> None:
         """Give each instance weights of its own, which are about to change."""
         self.state = self.state._replace(weight=own(self.state.weight, self._batch))
 
-    def _copy(self) -> None:
-        """Let copies of weights be copies."""
-        for tie in self.arrays.tie:
+    def _copy(self, original: str | None = None) -> None:
+        """Let copies of weights be copies: those of one projection, or all."""
+        for tied, tie in zip(self._net.ties, self.arrays.tie, strict=True):
+            if original not in (None, tied.to):
+                continue
             low, high = int(tie["first"]), int(tie["end"])
             copies, originals = self.arrays.row[low:high], self.arrays.original[low:high]
             self.state.weight[:, copies] = tie["scale"] * self.state.weight[:, originals]

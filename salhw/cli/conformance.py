@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from salhw.conformance.model import Outcome
     from salhw.conformance.report import ConformanceReport
 
-STYLES = {"pass": "green", "known": "yellow", "unsupported": "dim", "unavailable": "magenta", "fail": "bold red"}
+STYLES = {
+    "pass": "green", "known": "yellow", "unmeasured": "yellow", "unsupported": "dim", "unavailable": "magenta",
+    "fail": "bold red",
+}  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:

@@ -9,17 +9,19 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 from salhw.conformance.model import Figure, Outcome
 from salhw.conformance.report import ConformanceReport
 from salhw.diagnostics.html import table
 
-MARKS = {"pass": "✓", "fail": "✗", "known": "≈", "unsupported": "–", "unavailable": "?"}
+MARKS = {"pass": "✓", "fail": "✗", "known": "≈", "unsupported": "–", "unmeasured": "○", "unavailable": "?"}
 MEANINGS = {
     "pass": "within what the target declares",
     "fail": "not within it",
     "known": "an expected failure, within its bound",
     "unsupported": "not declared by the target",
+    "unmeasured": "declared, and never measured",
     "unavailable": "simulator or device not installed",
 }
 SHARED = "salhw.conformance"  # has what all pages share
@@ -145,6 +147,7 @@ def _detail(identity: str, label: str, outcome: Outcome) -> str:
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text.strip())}</dd>" for name, text in facts.items() if text)
     figure = "" if outcome.figure is None else f"<figure>{svg(outcome.figure)}</figure>{_data(outcome.figure)}"
+    figure += _pairs(outcome.details or {})
     return (
         f'<article id="{identity}" class="{outcome.outcome}">'
         f"<h3>{_mark(outcome.outcome)} {escape(outcome.name)}"
@@ -153,6 +156,22 @@ def _detail(identity: str, label: str, outcome: Outcome) -> str:
         f"<p>{escape(outcome.reason)}</p><dl>{rows}</dl>{figure}"
         '<p><a href="#matrix">back to the matrix</a></p></article>'
     )
+
+
+def _pairs(details: Mapping[str, Any]) -> str:
+    """Which kinds were together in a network, as a matrix; nothing where no kinds are named."""
+    kinds, met = details.get("kinds", ()), {tuple(sorted(pair)) for pair in details.get("pairs", ())}
+    if not kinds:
+        return ""
+    numbers = "".join(f'<th scope="col">{k + 1}</th>' for k in range(len(kinds)))
+    rows = "".join(
+        f'<tr><th scope="row">{k + 1} {escape(kind)}</th>'
+        + "".join(f"<td>{'●' if tuple(sorted((kind, other))) in met else ''}</td>" for other in kinds[:k])
+        + "</tr>"
+        for k, kind in enumerate(kinds)
+    )
+    head = f"<thead><tr><th></th>{numbers}</tr></thead>"
+    return f'<div class="scroll"><table class="pairs">{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _data(figure: Figure) -> str:

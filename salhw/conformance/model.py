@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from salhw.conformance.lab import Lab, Profile
 
-OutcomeName = Literal["pass", "fail", "unsupported", "known", "unavailable"]
+OutcomeName = Literal["pass", "fail", "unsupported", "unmeasured", "known", "unavailable"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Figure:
 @dataclass(frozen=True)
 class Evidence:
     """What a check measured. ``measured`` and ``declared`` are in ``unit``; ``p_value`` belongs to the stated test;
-    ``reason`` says in one line what was compared and, on failure, what that points at."""
+    ``reason`` says in one line what was compared and, on failure, what that points at; ``details`` are plain data."""
 
     passed: bool
     reason: str
@@ -34,6 +34,15 @@ class Evidence:
     unit: str = ""
     p_value: float | None = None
     figure: Figure | None = None
+    details: Mapping[str, Any] | None = None
+
+
+class Unmeasured(Exception):
+    """Things that the target declares were never measured; the ``evidence`` says which."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__(evidence.reason)
 
 
 @dataclass(frozen=True)
@@ -93,3 +102,4 @@ class Outcome:
     p_value: float | None = None
     specification: str = ""
     figure: Figure | None = None
+    details: Mapping[str, Any] | None = None

@@ -50,7 +50,7 @@ class Item:
         import pytest
 
         outcome = self.outcome()
-        if outcome.outcome in ("unsupported", "unavailable"):
+        if outcome.outcome in ("unsupported", "unmeasured", "unavailable"):
             pytest.skip(f"{outcome.outcome}: {outcome.reason}")
         if outcome.outcome == "known":
             pytest.xfail(outcome.reason)

@@ -6,14 +6,14 @@ import pkgutil
 import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
 
 from salhw.conformance.known import judged, refuse_unknown
 from salhw.conformance.lab import Lab, Profile, Undeclared
-from salhw.conformance.model import REGISTRY, Check, Known, Outcome
+from salhw.conformance.model import REGISTRY, Check, Evidence, Known, Outcome, Unmeasured
 from salhw.conformance.report import ConformanceReport
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
@@ -109,28 +109,27 @@ def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
     began = time.perf_counter()
     blank = Outcome(check.name, check.group, "fail", "", 0.0, specification=check.specification)
 
-    def ended(**fields: Any) -> Outcome:
-        return judged(replace(blank, seconds=time.perf_counter() - began, **fields), expected)
+    def ended(**told: Any) -> Outcome:
+        return judged(replace(blank, seconds=time.perf_counter() - began, **told), expected)
 
     try:
         evidence = check.run(lab)
     except Undeclared as missing:
         return ended(outcome="unsupported", reason=_said(missing.findings))
+    except Unmeasured as gap:
+        return ended(outcome="unmeasured", **_told(gap.evidence))
     except BackendError as error:
         if gone := [finding for finding in error.diagnostics if finding.code in NOT_AVAILABLE]:
             return ended(outcome="unavailable", reason=_said(gone))
         return ended(reason=_raised(error))
     except Exception as error:
         return ended(reason=_raised(error))
-    return ended(
-        outcome="pass" if evidence.passed else "fail",
-        reason=evidence.reason,
-        measured=evidence.measured,
-        declared=evidence.declared,
-        unit=evidence.unit,
-        p_value=evidence.p_value,
-        figure=evidence.figure,
-    )
+    return ended(outcome="pass" if evidence.passed else "fail", **_told(evidence))
+
+
+def _told(evidence: Evidence) -> dict[str, Any]:
+    """What an outcome takes from its evidence."""
+    return {f.name: getattr(evidence, f.name) for f in fields(Evidence) if f.name != "passed"}
 
 
 def _said(findings: Sequence[Diagnostic]) -> str:

@@ -154,6 +154,11 @@ class ByKind(Generic[T]):
 
         return enter
 
+    @property
+    def kinds(self) -> Mapping[type[Model], T]:
+        """The entries by class."""
+        return self._known
+
     def __getitem__(self, item: Model) -> T:
         """The entry for the kind of ``item``.
 

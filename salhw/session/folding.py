@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import synapses, values
+from salhw.description.connectivity import Connector, synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind, only
 from salhw.description.markers import marks
@@ -19,6 +19,7 @@ from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PlasticityRule, PredictiveRule
+from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Probe, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie, originals
@@ -150,11 +151,21 @@ def _with_inputs(neuron: Neuron, described: Neuron) -> Neuron:
     return neuron.replace(**{n: getattr(described, n) for n, mark in marks(type(described)) if mark.per == "input"})
 
 
+def _within_bounds(p: Projection, weights: Connector) -> Connector:
+    """Weights that the target has rounded without regard to the bounds of rules that the host works out."""
+    low, high = narrowest_bounds(p.plasticity)
+    stored = np.array(np.clip(weights.stored, low, high))
+    if stored.ndim and weights.is_hollow(p.recurrent):
+        np.fill_diagonal(stored, 0.0)
+    within: Connector = weights.with_weights(stored if stored.ndim else float(stored))
+    return within
+
+
 def _unfolded(net: Network, p: Projection, own: Projection, lowered: Projection) -> Projection:
     gain = gain_of(net, p)
     same = {name: getattr(lowered, name) for name in ("kernel", "delay")}
     if own.weights != lowered.weights and gain != 0.0:
-        same["weights"] = lowered.weights.with_weights(lowered.weights.stored / gain)
+        same["weights"] = _within_bounds(p, lowered.weights.with_weights(lowered.weights.stored / gain))
     if own.plasticity != lowered.plasticity and gain != 0.0:
         same["plasticity"] = [scaled_rule(rule, 1.0 / gain) for rule in lowered.plasticity]
     return p.replace(**same)

@@ -147,6 +147,31 @@ def test_each_piece_is_a_run_of_the_chip_with_thresholds_of_its_own() -> None:
     assert not np.array_equal(spikes[0][1], spikes[1][1])
 
 
+def test_weights_that_are_rounded_stay_within_the_bounds_of_predictive_rules() -> None:
+    """1.238 is nearest to a code of 1.24, beyond the bound at which it starts."""
+    rule = salhw.PredictiveRule(
+        "spiking", "said", learning_rate=0.01, bounds=(-1.5, 1.238), update="every 100 ms", execution="host"
+    )
+    net = salhw.Network(
+        name="n", dt=1.0,
+        populations=[salhw.Population(name="a", size=2, neuron=salhw.GLM(inputs={"basal": 0.5}))],
+        projections=[salhw.Projection(
+            name="p", pre="a", post="a", weights=[[0.0, 1.238], [-0.3, 0.0]], plasticity=rule, into="basal",
+        )],
+        traces=[
+            salhw.Trace(name="spiking", population="a", of="spikes", window=salhw.Boxcar(100.0)),
+            salhw.Trace(name="said", population="a", of="inputs.basal", window=salhw.Boxcar(100.0)),
+        ],
+    )  # fmt: skip
+    for described in (
+        net,
+        net.replace(populations=[net.populations[0].replace(neuron=salhw.GLM(inputs={"basal": 1.0}))]),
+    ):
+        weights = salhw.compile(described, CHIP).network.projection("p").weights.values
+        assert weights.max() <= 1.238
+        assert np.abs(weights - net.projection("p").weights.stored).max() <= 0.04
+
+
 def test_what_the_host_cannot_do_is_refused(tmp_path: Any) -> None:
     """A host sees spikes when a run is over; a projection has one rule of the processor; exports are without a host."""
 

@@ -85,14 +85,18 @@ def target(kinds_forgotten: None) -> Target:
             return self.psp
 
     class Grown:
-        def __init__(self, rule: Growth, dt: float, shape: tuple[int, int]) -> None:
+        def __init__(self, rule: Growth, position: Any, dt: float, shape: tuple[int, int]) -> None:
             self.sum, self.rate = np.zeros(shape), np.zeros(shape)
 
         def teach(self, learning_rate: FloatArray) -> None:
             self.rate = learning_rate
 
         def see(self, pre: Bools, post: Bools, last_pre: FloatArray, last_post: FloatArray) -> None:
-            self.sum += self.rate * pre
+            self.sum += pre
+
+        def take(self) -> FloatArray:
+            change, self.sum = self.rate * self.sum, np.zeros_like(self.sum)
+            return change
 
     @NEURONS.register(Relaxed)
     def relaxed(neuron: Relaxed, dt: float) -> Cells:

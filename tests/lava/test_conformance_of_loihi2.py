@@ -11,7 +11,8 @@ from salhw.conformance.parametrise import evidence
 from salhw_lava import backend
 
 LONG = ("sal-converges", "sal-converges-one-sided")
-QUICK = [name for name in catalogue("quick") if name not in LONG]
+REPLAYED = [name for name in catalogue("quick") if name.startswith("replay-")]
+QUICK = [name for name in catalogue("quick") if name not in (*LONG, *REPLAYED)]
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule",
@@ -34,6 +35,12 @@ def test_fixed_point(check) -> None:  # type: ignore[no-untyped-def]  # parametr
 @parametrize(backend, in_process(MODELS["floating"]), checks=QUICK)
 def test_floating_point(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     holds(check)
+
+
+@pytest.mark.slow
+@parametrize(backend, in_process(MODELS["fixed"]), checks=REPLAYED)
+def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+    check()
 
 
 @pytest.mark.slow

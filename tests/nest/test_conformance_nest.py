@@ -1,4 +1,4 @@
-"""The target nest under the suite. The two long checks are marked slow (test_learning has their like in seconds);
+"""The target nest under the suite. The long checks are marked slow (test_learning has the like of two in seconds);
 ``salhw conformance nest`` runs them, too."""
 
 from __future__ import annotations
@@ -8,11 +8,18 @@ import pytest
 from salhw.conformance import catalogue, parametrize, run
 
 LONG = ("sal-converges", "sal-converges-one-sided")
-QUICK = [name for name in catalogue("quick") if name not in LONG]
+REPLAYED = [name for name in catalogue("quick") if name.startswith("replay-")]
+QUICK = [name for name in catalogue("quick") if name not in (*LONG, *REPLAYED)]
 
 
 @parametrize("nest", checks=QUICK)
 def test_quick(check) -> None:  # type: ignore[no-untyped-def]
+    check()
+
+
+@pytest.mark.slow  # half a minute, of networks that are built anew
+@parametrize("nest", checks=REPLAYED)
+def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 

@@ -91,27 +91,29 @@ def test_nearest_restricted_pairs_differ_between_two_coincidences_only() -> None
     assert moved.max() <= 3 * 0.25 * 0.02
 
 
-def test_a_psp_under_way_follows_a_written_weight() -> None:
-    """A static network's PSPs have the present weight: one forced spike, and a write while its PSP lasts."""
-    for kernel in (Rectangular(tau_syn=10.0), Exponential(tau_syn=10.0)):
-        net = salhw.Network(
-            name="n", dt=1.0,
-            populations=[
-                salhw.Population(name="x", size=1, neuron=salhw.Source()),
-                salhw.Population(name="a", size=1, neuron=salhw.GLM(bias=-30.0, discretisation="exact")),
-            ],
-            projections=[salhw.Projection(name="p", pre="x", post="a", weights=[[2.0]], kernel=kernel)],
-            stimuli=[salhw.SpikeTimes("x", [[3.0]])],
-            probes=[salhw.Membrane("a")],
-        )  # fmt: skip
-        potentials = []
-        for target in ("nest", "reference"):
-            with salhw.compile(net, target).open() as session:
-                first = session.run(8.0).membrane_traces["a"].values
-                session.set(WEIGHTS, -1.0)
-                second = session.run(20.0).membrane_traces["a"].values
-            potentials.append(np.concatenate([first, second], axis=1))
-        np.testing.assert_allclose(potentials[0], potentials[1], atol=1e-9)
+@pytest.mark.parametrize("delay", [0.0, 9.0])
+@pytest.mark.parametrize("kernel", [Rectangular(tau_syn=10.0), Rectangular(tau_syn=2.0), Exponential(tau_syn=10.0)])
+def test_a_psp_under_way_follows_a_written_weight(kernel: salhw.Kernel, delay: float) -> None:
+    """A static network's PSPs have the present weight: one forced spike, and a write while its PSP lasts, or while a
+    delay keeps it."""
+    net = salhw.Network(
+        name="n", dt=1.0,
+        populations=[
+            salhw.Population(name="x", size=1, neuron=salhw.Source()),
+            salhw.Population(name="a", size=1, neuron=salhw.GLM(bias=-30.0, discretisation="exact")),
+        ],
+        projections=[salhw.Projection(name="p", pre="x", post="a", weights=[[2.0]], kernel=kernel, delay=delay)],
+        stimuli=[salhw.SpikeTimes("x", [[3.0]])],
+        probes=[salhw.Membrane("a")],
+    )  # fmt: skip
+    potentials = []
+    for target in ("nest", "reference"):
+        with salhw.compile(net, target).open() as session:
+            first = session.run(8.0).membrane_traces["a"].values
+            session.set(WEIGHTS, -1.0)
+            second = session.run(20.0).membrane_traces["a"].values
+        potentials.append(np.concatenate([first, second], axis=1))
+    np.testing.assert_allclose(potentials[0], potentials[1], atol=1e-9)
 
 
 @pytest.mark.parametrize(("causal", "anticausal"), [(1.0, 1.0), (-1.0, -1.0), (1.0, -0.2), (-1.0, 0.2)])

@@ -105,6 +105,21 @@ def test_stimuli_probes_and_occupancy_agree_with_each_other() -> None:
             assert (np.abs(trace.values[k, active, neuron] - bias - current[active]) > 0.05).all()
 
 
+@pytest.mark.parametrize("start", [0, 10])
+def test_a_poisson_stimulus_acts_from_its_start_until_before_its_stop(start: int) -> None:
+    """400 neurons with a probability of a half at each of ten steps."""
+    stimulus = salhw.Poisson("x", 1000.0 * np.log(2.0) / 0.5, start=0.5 * start, stop=0.5 * (start + 10))
+    net = Network(
+        name="n", dt=0.5, populations=[Population(name="x", size=400, neuron=Source())],
+        stimuli=[stimulus], probes=[salhw.Spikes("x")],
+    )  # fmt: skip
+    with salhw.compile(net, "nest").open(seed=1) as session:
+        spikes = session.run(20.0).spikes["x"]
+    steps = np.bincount(np.rint(spikes.time / 0.5).astype(int), minlength=40)
+    assert np.flatnonzero(steps).tolist() == [*range(start, start + 10)]
+    assert np.abs(steps[start : start + 10] - 200).max() < 60  # six standard deviations
+
+
 def test_runs_join_and_weights_carry_over() -> None:
     executable = salhw.compile(pair((1.0, 0.2)), "nest")
     with executable.open(instances=3, seed=9) as session:

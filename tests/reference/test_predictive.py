@@ -219,6 +219,23 @@ def test_copies_act_on_psps_under_way(algorithm: str, kernel: Kernel, update: st
         np.testing.assert_allclose(recording.membrane[name].values[0], expected, atol=1e-11)
 
 
+def test_writing_other_weights_leaves_copies_that_wait_for_their_time() -> None:
+    """What was learned is copied at the whole multiples of ``every``, whatever is written before."""
+    described = net(teacher=False)
+    up, down = described.projections
+    other = down.replace(name="other")
+    described = described.replace(
+        projections=[up.replace(plasticity=SAL(0.2, update="spike")), down, other], traces=[], probes=[],
+        ties=[Tie("down", "up", scale=2.0, transpose=True, every=1000.0)],
+    )  # fmt: skip
+    with salhw.compile(described, "reference").open(seed=1) as session:
+        before = session.get("projections.down.weights")
+        session.run(150.0)
+        session.set("projections.other.weights", 0.25)
+        assert np.abs(2.0 * session.get("projections.up.weights").swapaxes(1, 2) - before).max() > 0.01
+        np.testing.assert_array_equal(session.get("projections.down.weights"), before)
+
+
 def test_writing_the_original_writes_its_copies_and_a_copy_is_not_written() -> None:
     described = net(ties=(Tie("down", "up", transpose=True),))
     with salhw.compile(described, "reference").open(instances=2) as session:

@@ -17,14 +17,14 @@ class Synapses:
     def __init__(self, executable: salhw.Executable, p: salhw.Projection, chips: Sequence[salhw.Chip]) -> None:
         dt, place = executable.network.dt, executable.placement
         ends = [place.neurons(executable.network, name) for name in (p.post, p.pre)]
-        post, pre, _ = synapses(p.weights, len(ends[0]), len(ends[1]), p.pre == p.post)
+        post, pre, position = synapses(p.weights, len(ends[0]), len(ends[1]), p.pre == p.post)
         self.post, self.pre = ends[0][post], ends[1][pre]
         self.targets, self.first = np.unique(self.post, return_index=True)
         where = place.synapses(executable.network, p.name)
         self.gain = np.array([chip.vary("weight", np.full(len(where), p.kernel.height), where) for chip in chips])
         self.weights = np.zeros(self.gain.shape)
         self.delay, self.psps = 1 + round(p.delay / dt), KERNELS[p.kernel](p.kernel, dt, self.gain.shape)
-        self.rules = [(rule, RULES[rule](rule, dt, self.gain.shape)) for rule in p.plasticity]
+        self.rules = [(rule, RULES[rule](rule, position, dt, self.gain.shape)) for rule in p.plasticity]
         self.periods = [round((rule.period or 0.0) / dt) for rule in p.plasticity]
         bounds = [rule.bounds for rule in p.plasticity if rule.bounds]
         self.low = max((low for low, _ in bounds), default=-np.inf)
@@ -49,8 +49,7 @@ class Synapses:
 
     def update(self, changes: Any, which: Bools | bool) -> None:
         """Turn what a rule has summed up into weights within the bounds."""
-        self.weights = np.where(which, np.clip(self.weights + changes.sum, self.low, self.high), self.weights)
-        changes.sum[:] = 0.0
+        self.weights = np.where(which, np.clip(self.weights + changes.take(), self.low, self.high), self.weights)
 
 
 class PlainEngine:

@@ -75,16 +75,22 @@ KERNELS.register(salhw.Exponential)(Decay)
 
 
 class Pairs:
-    """The spike pairs of one rule: what they add up to since the last update, (instance, synapse)."""
+    """The spike pairs of one rule: what they add up to since the last update, (branch, instance, synapse)."""
 
-    def __init__(self, rule: salhw.PairSTDP, dt: float, shape: tuple[int, int]) -> None:
-        self.rule, self.sum = rule, np.zeros(shape)
-        self.fade = [np.exp(-dt / window.tau) for window in (rule.causal, rule.anticausal)]
-        self.rate, self.trace = np.zeros((2, *shape)), np.zeros((2, *shape))  # traces are left by a pair's first spike
+    def __init__(self, rule: salhw.PairSTDP, position: Any, dt: float, shape: tuple[int, int]) -> None:
+        self.rule, windows = rule, (rule.causal, rule.anticausal)
+        self.fade = [np.exp(-dt / window.tau) for window in windows]
+        of_all = [np.ravel(w.amplitude)[position if np.ndim(w.amplitude) else 0] for w in windows]  # per synapse
+        self.amplitude = np.array([np.broadcast_to(a, shape) for a in of_all])
+        self.rate, self.sum, self.trace = np.zeros((3, 2, *shape))  # traces are left by a pair's first spike
 
     def teach(self, learning_rate: FloatArray) -> None:
-        for side, window in enumerate((self.rule.causal, self.rule.anticausal)):
-            self.rate[side] = learning_rate * window.amplitude
+        self.rate = self.amplitude * learning_rate
+
+    def take(self) -> FloatArray:
+        """The weight change of an update: with the learning rates of now."""
+        change, self.sum = (self.rate * self.sum).sum(axis=0), np.zeros_like(self.sum)
+        return change
 
     def see(self, pre: Bools, post: Bools, last_pre: FloatArray, last_post: FloatArray) -> None:
         """The pairs that the spikes of this step form with earlier ones and with each other."""
@@ -96,7 +102,7 @@ class Pairs:
                 value = trace * (0.5 * (last_partner > last_own) + 0.5 * (last_partner >= last_own))
             if own.any():  # simultaneous spikes: the mean over both orders
                 together = (1.0 if every else 0.5) * value + 0.5
-                self.sum += self.rate[side] * own * np.where(partner, together, value)
+                self.sum[side] += own * np.where(partner, together, value)
             self.trace[side] = trace * (every | ~partner) + partner
 
 

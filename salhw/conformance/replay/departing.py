@@ -1,0 +1,217 @@
+"""Where a session departs from what its own spikes, its description and what was written say it must have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
+from salhw.conformance.replay.oracle import Course, Oracle
+from salhw.conformance.replay.tolerance import Tolerance
+from salhw.conformance.replay.trains import Bools, states
+from salhw.conformance.replay.trial import Trial, whole_held
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray
+from salhw.description.kinds import only
+from salhw.description.network import Network
+from salhw.description.parts import Population
+from salhw.description.probes import Membrane, StateOccupancy, Traces, Weights
+from salhw.session.recording import Recording
+
+DECIDERS = {
+    REFRACTORY: "refractory period", CLAMPED: "clamp", FORCED: "forced spike", THRESHOLD: "threshold",
+    SOURCE: "silent source",
+}  # fmt: skip
+"""What takes a decision that is not random."""
+
+
+@dataclass(frozen=True)
+class Departure:
+    """The first place at which one kind of thing is not what it must have been.
+
+    Args:
+        kind: what departs: ``membrane``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held`` (what is read
+            after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was decided
+            otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
+            ``rate``, ``slope``, ``independence`` (of spikes, which depart at no step of their own).
+        where: the path, with the index of the neuron or synapse.
+        instance: its position in the batch.
+        step: of the session's time, that is before which steps it must have been otherwise.
+        expected, measured: what it must have been, and was.
+    """
+
+    kind: str
+    where: str
+    instance: int
+    step: int
+    expected: float
+    measured: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind} of {self.where}, instance {self.instance}, at step {self.step}: "
+            f"{self.measured:.9g} instead of {self.expected:.9g}"
+        )
+
+
+def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course]]:
+    """Everything in which a trial departs from what the oracle works out from its spikes, the earliest first, one of
+    each kind for each path and run; and what the oracle worked out, run by run."""
+    oracle = Oracle(trial.net, trial.spikes, whole_held(trial))
+    found = [*_held(oracle, whole_held(trial), 0, tolerance, {})]
+    courses = []
+    oracle.adopt(dict(trial.opened))
+    for stretch in trial.stretches:
+        for write in stretch.writes:
+            oracle.write(write.path, write.value)
+        found += _held(oracle, stretch.before, oracle.now, tolerance, oracle.movement)
+        oracle.adopt(dict(stretch.before))
+        oracle.movement = {name: np.zeros_like(w) for name, w in oracle.movement.items()}
+        course = oracle.run(round(stretch.recording.duration / trial.net.dt))
+        courses.append(course)
+        found += _of_run(trial, course, stretch.recording, tolerance)
+        found += _held(oracle, stretch.after, oracle.now, tolerance, oracle.movement)
+        oracle.adopt(dict(stretch.after))
+    return sorted(found, key=lambda d: d.step), courses
+
+
+def first(
+    kind: str,
+    where: str,
+    step: int,
+    expected: npt.ArrayLike,
+    measured: npt.ArrayLike,
+    within: npt.ArrayLike,
+    *,
+    time: int | None = None,
+    steps: npt.ArrayLike | None = None,
+) -> Iterator[Departure]:
+    """The first entry of (instance, ...) that is not ``within`` of what it must be. The axis ``time`` counts the
+    ``steps``, without which all is at ``step``."""
+    wanted, found = np.asarray(expected, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    if wanted.shape != found.shape:
+        yield Departure(f"{kind} shape", where, 0, step, float(wanted.size), float(found.size))
+        return
+    with np.errstate(invalid="ignore"):
+        off = ~((np.abs(wanted - found) <= within) | np.isinf(within))
+    if not off.any():
+        return
+    places = np.argwhere(off)
+    when = np.full(len(places), step) if time is None or steps is None else np.asarray(steps)[places[:, time]]
+    k = int(np.argmin(when))
+    at = tuple(int(i) for i in places[k])
+    index = "".join(f"[{i}]" for axis, i in enumerate(at) if axis not in (0, time))
+    yield Departure(kind, f"{where}{index}", at[0], int(when[k]), float(wanted[at]), float(found[at]))
+
+
+def _held(
+    oracle: Oracle,
+    held: Mapping[str, FloatArray],
+    step: int,
+    tolerance: Tolerance,
+    moved: Mapping[str, FloatArray],
+) -> Iterator[Departure]:
+    for path, value in held.items():
+        owner = path.split(".")[1] if "." in path else ""
+        if path == f"projections.{owner}.weights":
+            synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
+            within = tolerance.weights(oracle.net, owner, oracle.weights[owner], moved.get(owner, 0.0))
+            yield from first("held", path, step, oracle.weights[owner], synaptic, within)
+        else:
+            yield from first("held", path, step, oracle.holds(path), value, tolerance.held(oracle.holds(path)))
+
+
+def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
+    net = trial.net
+    yield from _spikes(trial, course, recording, tolerance)
+    for probe in only(net.probes, Membrane):
+        name, measured = probe.population, recording.membrane_traces[probe.population]
+        expected, within = course.potentials[name], tolerance.membrane(net, name, course)
+        where = f"populations.{name}"
+        yield from _sampled(net, course, "membrane", where, probe.every, expected, measured, within)
+    for traced in only(net.probes, Traces):
+        name, measured = traced.trace, recording.samples[traced.label]
+        expected, within = course.traces[name], tolerance.trace(net, name, course)
+        yield from _sampled(net, course, "trace", f"traces.{name}", traced.every, expected, measured, within)
+    for weights in only(net.probes, Weights):
+        yield from _weights(trial, course, recording, weights, tolerance)
+
+
+def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
+    """Counts, states and decisions."""
+    net = trial.net
+    for p in net.populations:
+        spikes = trial.spikes[p.name][:, course.start : course.stop]
+        where = f"populations.{p.name}"
+        yield from first("counts", where, course.start, spikes.sum(axis=1), recording.counts[p.name], 0.0)
+        certain = np.isin(course.deciders[p.name], list(DECIDERS)) & ~_near(
+            p, course, tolerance.membrane(net, p.name, course)
+        )
+        wrong = certain & (course.chances[p.name] != spikes)
+        if wrong.any():
+            instance, step, neuron = min(np.argwhere(wrong).tolist(), key=lambda at: int(at[1]))
+            expected = float(course.chances[p.name][instance, step, neuron])
+            kind = DECIDERS[int(course.deciders[p.name][instance, step, neuron])]
+            yield Departure(kind, f"{where}[{neuron}]", instance, course.start + step, expected, 1.0 - expected)
+    for probe in only(net.probes, StateOccupancy):
+        p = net.population(probe.population)
+        tau_ref = round((p.neuron.refractory_period or 0.0) / net.dt)
+        z = states(trial.spikes[p.name][:, : course.stop], tau_ref)[:, course.start :]
+        code = z.astype(np.int64) @ (1 << np.arange(p.size))
+        counts = np.stack([np.bincount(row, minlength=2**p.size) for row in code])
+        where = f"populations.{p.name}"
+        yield from first("occupancy", where, course.start, counts, recording.occupancy_counts[p.name], 0.0)
+
+
+def _near(p: Population, course: Course, within: FloatArray | float) -> Bools:
+    """Whether a potential is so near to the threshold that either decision is right."""
+    potential = course.potentials[p.name]
+    distance = np.abs(potential - getattr(p.neuron, "v_thresh", np.nan))
+    return np.asarray((distance <= within) & (course.deciders[p.name] == THRESHOLD))
+
+
+def _sampled(
+    net: Network,
+    course: Course,
+    kind: str,
+    where: str,
+    every: float | None,
+    expected: FloatArray,
+    measured: object,
+    within: FloatArray | float,
+) -> Iterator[Departure]:
+    """Samples at the whole multiples of ``every``."""
+    period = 1 if every is None else round(every / net.dt)
+    steps = np.array([t for t in range(course.start, course.stop) if t % period == 0], dtype=np.int64)
+    time, values = np.asarray(measured.time), np.asarray(measured.values)  # type: ignore[attr-defined]
+    if time.shape != steps.shape or np.any(np.abs(time - steps * net.dt) > 1e-6 * net.dt):
+        yield Departure(f"{kind} times", where, 0, course.start, float(len(steps)), float(len(time)))
+        return
+    if np.ndim(within):
+        within = np.asarray(within)[:, steps - course.start]
+    yield from first(kind, where, course.start, expected[:, steps - course.start], values, within, time=1, steps=steps)
+
+
+def _weights(
+    trial: Trial, course: Course, recording: Recording, probe: Weights, tolerance: Tolerance
+) -> Iterator[Departure]:
+    """Samples at the start of the run and at the whole multiples of the period, up to its end."""
+    net, name = trial.net, probe.projection
+    period = round(probe.every / net.dt)
+    steps = np.array(
+        [t for t in range(course.start, course.stop + 1) if t == course.start or t % period == 0], dtype=np.int64
+    )
+    measured = recording.weight_traces[name]
+    where = f"projections.{name}.weights"
+    if len(measured.time) != len(steps) or np.any(np.abs(measured.time - steps * net.dt) > 1e-6 * net.dt):
+        yield Departure("weights times", where, 0, course.start, float(len(steps)), float(len(measured.time)))
+        return
+    position = synapses(net.projection(name).weights, *net.ends(name))[2]
+    values = measured.values.reshape(*measured.values.shape[:2], -1)[:, :, position]
+    at = steps - course.start
+    expected, movement = course.weights[name][:, at], course.movement[name][:, at]
+    within = tolerance.weights(net, name, expected, movement)
+    yield from first("weights", where, course.start, expected, values, within, time=1, steps=steps)

@@ -1,0 +1,319 @@
+"""Random networks over what a target declares: its kinds, fields and ranges, as the markers of the description say."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from salhw.compiler.check import check
+from salhw.compiler.place import place
+from salhw.conformance.replay.connectors import CONNECTORS
+from salhw.conformance.replay.deal import Deal, replayable
+from salhw.conformance.replay.dice import Dice, Infeasible, number, steps
+from salhw.conformance.replay.removal import accepted
+from salhw.description.connectivity import Connector, values
+from salhw.description.kernels import Kernel
+from salhw.description.kinds import parts_of
+from salhw.description.markers import marks, structure
+from salhw.description.network import Network
+from salhw.description.neurons import Neuron
+from salhw.description.parts import Population, Projection
+from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.probes import Probe
+from salhw.description.stimuli import Stimulus
+from salhw.description.ties import Tie
+from salhw.description.traces import Average, Trace
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.support import names_in
+from salhw.substrate.target import Target
+
+STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
+"""The time steps in ms that networks have, as far as the target declares them; or else the nearest that it does."""
+LARGEST = 20
+LONGEST_STIMULUS = 60
+"""Steps after which stimuli that end have ended, and forced spikes have happened."""
+
+
+def random_network(target: Target, seed: int) -> Network:
+    """A network of one to four populations of up to LARGEST neurons that ``target`` takes.
+
+    The same seed gives the same network in every process and on every machine. Every population has a Spikes probe,
+    from which all else is recomputed.
+    """
+    for attempt in range(1000):
+        dice = Dice(f"salhw.replay.network {seed} {attempt}")
+        try:
+            net = accepted(_network(target, dice, seed), lambda each: refusals(each, target))
+        except (DescriptionError, Infeasible):
+            continue
+        if net is not None:
+            return net
+    raise Infeasible
+
+
+def refusals(net: Network, target: Target) -> list[Diagnostic]:
+    """What a target does not declare, or has no room for."""
+    return [*check(net, target), *place(net, target)[1]]
+
+
+# ---------------------------------------------------------------- parts
+
+
+def _network(target: Target, dice: Dice, seed: int) -> Network:
+    entry = target.network.get("dt")
+    allowed = [dt for dt in STEPS if not isinstance(entry, Range) or entry.min <= dt <= entry.max]
+    dt = allowed[seed % len(allowed)] if allowed else float(np.clip(1.0, entry.min, entry.max))  # type: ignore[union-attr]
+    deal = Deal(target, dice, dt, seed, dice.chance(0.6), {}, {})
+    populations: list[Population] = []
+    for k in range(dice.whole(2, 4)):
+        p = _population(deal, f"p{k}", [other.size for other in populations])
+        populations += [p] if p is not None else []
+    if not populations:
+        raise Infeasible
+    traces = [t for p in populations for t in _traces(deal, p)]
+    projections = _projections(deal, populations, traces)
+    ties = _ties(deal, projections, populations)
+    stimuli = [s for p in populations for s in _stimuli(deal, p, traces)]
+    probes = _probes(deal, populations, projections, traces)
+    return Network(
+        name="random", dt=dt, populations=populations, projections=projections,
+        stimuli=stimuli, probes=probes, traces=traces, ties=ties,
+    )  # fmt: skip
+
+
+def _made(cls: Any, draw: Any, tries: int = 20) -> Any:
+    """A part of drawn fields; those that contradict each other are drawn again."""
+    for _ in range(tries - 1):
+        try:
+            return cls(**draw())
+        except DescriptionError:
+            continue
+    return cls(**draw())
+
+
+def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
+    """Of a size of its own, or one of those that there are: neurons can then be joined one to one."""
+    kind = deal.kind(Neuron, deal.target.neurons)
+    if kind is None:
+        return None
+    size = round(float(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
+    if sizes and deal.dice.chance(0.5):
+        size = deal.dice.one(sizes)
+    cls = Neuron.members[kind]
+    neuron = _made(cls, lambda: deal.fields(cls, deal.target.neurons[kind], (size,)))
+    return Population(name=name, size=size, neuron=neuron)
+
+
+def _traces(deal: Deal, p: Population) -> list[Trace]:
+    offers, made = p.neuron.offers, []
+    quantities = ["spikes"]
+    if "membrane" in offers:
+        quantities += ["membrane", "inputs", *(f"inputs.{name}" for name in p.neuron.input_gains)]
+    for k, of in enumerate(deal.dice.shuffled(quantities)[: deal.dice.whole(0, 3)]):
+        if kind := deal.kind(Average, deal.target.averages):
+            cls = Average.members[kind]
+            window = cls(**deal.fields(cls, deal.target.averages[kind], ()))
+            made.append(Trace(name=f"t{p.name}{k}", population=p.name, of=of, window=window))
+    return made
+
+
+def _projections(deal: Deal, populations: list[Population], traces: list[Trace]) -> list[Projection]:
+    """Some between populations at random; and one or two more that are parallel to one of them."""
+    able = [p for p in populations if "membrane" in p.neuron.offers or "bias" in p.neuron.offers]
+    ends = [(deal.dice.one(populations), deal.dice.one(able or populations)) for _ in range(deal.dice.whole(1, 4))]
+    ends += [deal.dice.one(ends) for _ in range(deal.dice.whole(0, 2))]
+    return [_projection(deal, f"q{k}", pre, post, traces) for k, (pre, post) in enumerate(ends)]
+
+
+def _projection(deal: Deal, name: str, pre: Population, post: Population, traces: list[Trace]) -> Projection:
+    target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
+    bare = _connector(deal, post.size, pre.size, recurrent)
+    shape = bare.shape(post.size, pre.size)
+    kernel = deal.once("kernel", partial(_kernel, deal))
+    rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
+    low, high = narrowest_bounds(rules)
+    weights = np.clip(np.array(values(bare, post.size, pre.size, recurrent)), low, high)
+    if bare.is_hollow(recurrent) and weights.ndim == 2:
+        np.fill_diagonal(weights, 0.0)
+    stored = weights if np.ndim(bare.stored) else float(np.clip(bare.stored, low, high))
+    gains = list(post.neuron.input_gains)
+    fields = dict(marks(Projection))
+    delay = (
+        number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
+    )
+    return Projection(
+        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(stored), kernel=kernel,
+        delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
+    )  # fmt: skip
+
+
+def _kernel(deal: Deal) -> Kernel:
+    kind = deal.kind(Kernel, deal.target.kernels)
+    if kind is None:
+        raise Infeasible
+    cls = Kernel.members[kind]
+    made: Kernel = _made(cls, lambda: deal.fields(cls, deal.target.kernels[kind], ()))
+    return made
+
+
+def _connector(deal: Deal, n_post: int, n_pre: int, recurrent: bool) -> Connector:
+    capability = deal.target.projections
+    declared = names_in(capability, "connectivity")
+    equal = n_post == n_pre and not recurrent
+    fitting = [name for name in declared if name != "OneToOne" or equal]
+    kind = deal.kind(Connector, declared, fitting)
+    if kind is None:
+        raise Infeasible
+    mark = dict(marks(Projection))["weights"]
+    draw = partial(number, deal.dice, mark, capability.get("weights"), deal.dt)
+    made: Connector = CONNECTORS.kinds[Connector.members[kind]](deal.dice, n_post, n_pre, recurrent, draw)
+    return made
+
+
+def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Trace]) -> list[PlasticityRule]:
+    """A rule of the target's, or of its host; none where no kind fits."""
+    target, dice = deal.target, deal.dice
+    mine = [t for t in traces if t.population == post.name]
+    hosted = bool(target.host) and (not target.plasticity or dice.chance(0.4))
+    declared, windows = (target.host, target.host) if hosted else (target.plasticity, target.windows)
+
+    def fits(cls: type[PlasticityRule]) -> bool:
+        named = [m for _, m in structure(cls) if m.names == "trace"]
+        return cls.needs in post.neuron.offers and (not named or any(t.quantity in cls.reads for t in mine))
+
+    known = PlasticityRule.members
+    kind = deal.kind(PlasticityRule, declared, [name for name in declared if name in known and fits(known[name])])
+    if kind is None:
+        return []
+    cls, capability = PlasticityRule.members[kind], declared[kind]
+    drawn = deal.fields(cls, capability, shape)
+    for name, marker in structure(cls):
+        if marker.names == "trace":
+            drawn[name] = dice.one([t.name for t in mine if t.quantity in cls.reads])
+    for name, group in parts_of(cls):
+        part = deal.kind(group, windows)
+        if part is None:
+            return []
+        fields = deal.fields(group.members[part], windows[part], shape)
+        shared = {
+            each: deal.once(f"{name} {each} {hosted}", partial(fields.get, each)) for each in fields if each == "tau"
+        }
+        drawn[name] = group.members[part](**fields | shared)
+    drawn["update"] = _schedule(deal, cls, capability)
+    drawn["execution"] = "host" if hosted else "chip"
+    bounds = capability.get("bounds")
+    feeds_back = any(marker.names == "trace" for _, marker in structure(cls))  # and would carry weights ever further
+    if isinstance(bounds, Range) and (feeds_back or dice.chance(0.5)):
+        low, high = (float(f"{dice.uniform(0.3, 2.0):.4g}") for _ in range(2))
+        drawn["bounds"] = (max(-low, bounds.min), min(high, bounds.max))
+    return [cls(**drawn)]
+
+
+def _schedule(deal: Deal, cls: type[PlasticityRule], capability: Capability) -> str:
+    """When a rule changes weights."""
+    update = deal.choice(f"{cls.__name__}.update", names_in(capability, "update") or ("spike",))[0]
+    if update != "every":
+        return update
+    periods = capability.get("every")
+    low = max(1, int(np.ceil(periods.min / deal.dt - 1e-9))) if isinstance(periods, Range) else 1
+    high = max(low, min(40, int(periods.max / deal.dt + 1e-9)) if isinstance(periods, Range) else 40)
+    return f"every {steps(deal.dice.whole(low, high), deal.dt)!r} ms"
+
+
+def _ties(deal: Deal, projections: list[Projection], populations: list[Population]) -> list[Tie]:
+    """Most of the projections without a rule that can be copies of one of the others."""
+    capability, made = deal.target.ties, list[Tie]()
+    if capability is None:
+        return []
+    fields, bare = dict(marks(Tie)), [p.replace(plasticity=()) for p in projections]
+    for copy in [p for p in projections if not p.plasticity and deal.dice.chance(0.8)]:
+        drawn = {
+            name: number(deal.dice, mark, capability.get(name), deal.dt)
+            for name, mark in fields.items()
+            if name in capability and not (name == "every" and deal.dice.chance(0.5))
+        }
+        if "transpose" in drawn:
+            drawn["transpose"] = deal.choice("transpose", (True, False))[0]
+        for of in deal.dice.shuffled(projections):
+            tie = Tie(projection=copy.name, to=of.name, **drawn)
+            try:
+                Network(
+                    name="tied", dt=deal.dt, populations=populations, projections=bare,
+                    ties=[*made, tie],
+                )  # fmt: skip
+            except DescriptionError:
+                continue
+            made.append(tie)
+            break
+    return made
+
+
+def _stimuli(deal: Deal, p: Population, traces: list[Trace]) -> list[Stimulus]:
+    """Of each kind that can act on a population none, one or two; Poisson or forced spikes where nothing else makes its
+    neurons spike."""
+    declared, made = deal.target.stimuli, []
+    for name in declared:
+        if name not in Stimulus.members or not replayable(Stimulus, name):
+            continue
+        cls = Stimulus.members[name]
+        mine = [t.name for t in traces if t.population == p.name and t.quantity in cls.reads]
+        named = any(marker.names == "trace" for _, marker in structure(cls))
+        if cls.needs not in p.neuron.offers or (named and not mine):
+            continue
+        often = (1, 1, 2) if cls.needs == "rate" else (0, 0, 1, 1, 2)
+        for _ in range(deal.dice.one(often)):
+            made.append(_stimulus(deal, cls, declared[name], p, mine))
+    return made
+
+
+def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Population, traces: list[str]) -> Stimulus:
+    dice, acts_on = deal.dice, p.size
+    drawn: dict[str, Any] = {}
+    for name, marker in structure(cls):
+        if marker.names == "population":
+            drawn[name] = p.name
+        elif marker.names == "trace":
+            drawn[name] = dice.one(traces)
+        elif marker.index and dice.chance(0.7):
+            drawn[name] = sorted(dice.subset(range(p.size), 1))
+            acts_on = len(drawn[name])
+        elif marker.unit == "ms":
+            drawn[name] = [[steps(t, deal.dt) for t in _train(dice)] for _ in range(p.size)]
+    marked = deal.fields(cls, capability, (acts_on,))
+    if "stop" in capability and "start" in marked:
+        marked["start"] = steps(dice.whole(0, LONGEST_STIMULUS), deal.dt) if dice.chance(0.7) else 0.0
+        span = dice.whole(1, 2 * LONGEST_STIMULUS)
+        marked["stop"] = steps(round(marked["start"] / deal.dt) + span, deal.dt) if dice.chance(0.7) else None
+    return cls(**drawn, **marked)
+
+
+def _train(dice: Dice) -> list[int]:
+    """The steps of some forced spikes of one neuron."""
+    return sorted({dice.whole(0, 3 * LONGEST_STIMULUS) for _ in range(dice.whole(0, 7))})
+
+
+def _probes(
+    deal: Deal, populations: list[Population], projections: list[Projection], traces: list[Trace]
+) -> list[Probe]:
+    """Spikes of all populations; of all else that the target can probe, most."""
+    named = {
+        "population": [(p.name, p.neuron.offers, p.size) for p in populations],
+        "projection": [(p.name, frozenset({"spikes"}), 0) for p in projections],
+        "trace": [(t.name, frozenset({"spikes"}), 0) for t in traces],
+    }
+    made: list[Probe] = []
+    for kind, capability in deal.target.probes.items():
+        if kind not in Probe.members or not replayable(Probe, kind):
+            continue
+        cls = Probe.members[kind]
+        (field, about), *_ = [(name, marker.names) for name, marker in structure(cls) if marker.names]
+        for name, offers, size in named[about]:
+            if cls.needs not in offers or (cls.largest is not None and size > min(cls.largest, 6)):
+                continue
+            if kind == "Spikes" or deal.dice.chance(0.8):
+                made.append(cls(**{field: name}, **deal.fields(cls, capability, ())))
+    return made

@@ -1,0 +1,18 @@
+"""The kinds that can be replayed, by section of a target: those that the oracle knows, and can be drawn at random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salhw.conformance.replay.cells import AVERAGES, CELLS
+from salhw.conformance.replay.connectors import CONNECTORS
+from salhw.conformance.replay.oracle import RULES, STIMULI
+from salhw.description.kinds import ByKind
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+
+PROBES: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([Spikes, Membrane, Weights, StateOccupancy, Traces]))
+REPLAYED: dict[str, ByKind[Any]] = {
+    "neurons": CELLS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,
+    "connectivity": CONNECTORS,
+}  # fmt: skip
+"""Kernels and windows are not among them: their ``shape`` says what they are, so that any kind can be replayed."""

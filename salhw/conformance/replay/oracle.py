@@ -1,0 +1,401 @@
+"""The oracle: what a description means, read once more from docs/semantics.md, for spikes that are given.
+
+It is slow, plain numpy, and shares no code with any backend. Arrays are (instance, neuron) and (instance, synapse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from salhw.conformance.replay.cells import AVERAGES, CELLS, Moment, as_chance
+from salhw.conformance.replay.trains import NEVER, Bools, latest, pair_sums, psps
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kinds import ByKind, only
+from salhw.description.network import Network
+from salhw.description.parts import Projection, rule_name
+from salhw.description.plasticity import PairSTDP, PredictiveRule
+from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.ties import Tie
+from salhw.description.traces import Trace
+
+Held = dict[str, FloatArray]
+"""What a session holds, by path: (instance, ...) as ``get`` shapes it."""
+
+DIVERGED = 1e6
+"""What feeds back on itself may grow without a limit, and rounding with it: beyond, nothing is compared."""
+
+STIMULI: ByKind[None] = ByKind(
+    "the replay oracle", {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, Teacher: None}
+)
+RULES: ByKind[None] = ByKind("the replay oracle", {PairSTDP: None, PredictiveRule: None})
+
+
+@dataclass(frozen=True)
+class Course:
+    """What must have been in one run, at its steps ``start`` .. ``stop``.
+
+    Args:
+        potentials: u or v as it entered the decision, by population, (instance, step, neuron).
+        chances: the probability of a spike, likewise.
+        deciders: what decided, likewise: FREE, REFRACTORY ...
+        inputs: what each projection adds to the potential, (instance, step, neuron).
+        followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
+            that has changed, at most: the most until then, (instance, step, neuron).
+        traces: each trace after the step, (instance, step, neuron).
+        weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
+            the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
+        movement: by how much weights have moved up and down in all until then, likewise: what bounds how far rounding
+            and a relative error can have carried them.
+    """
+
+    start: int
+    stop: int
+    potentials: Mapping[str, FloatArray]
+    chances: Mapping[str, FloatArray]
+    deciders: Mapping[str, IntArray]
+    inputs: Mapping[str, FloatArray]
+    followed: Mapping[str, FloatArray]
+    traces: Mapping[str, FloatArray]
+    weights: Mapping[str, FloatArray]
+    movement: Mapping[str, FloatArray]
+
+    @property
+    def diverged(self) -> Bools:
+        """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
+        each = [np.abs(v).max(axis=2) for v in (*self.potentials.values(), *self.traces.values())]
+        largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
+        return np.asarray(~(largest <= DIVERGED))[:, :, None]
+
+
+class Oracle:
+    """What one session must do, run after run, given the spikes of all its populations.
+
+    Args:
+        spikes: (instance, step, neuron) by population, of all runs.
+        held: what the session holds before its first run.
+    """
+
+    def __init__(self, net: Network, spikes: Mapping[str, Bools], held: Held) -> None:
+        self.net, self.dt, self.now = net, net.dt, 0
+        self.spikes = dict(spikes)
+        self.instances = len(next(iter(spikes.values())))
+        self.held: Held = {}
+        self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
+        self.weights: dict[str, FloatArray] = {}
+        self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
+        self.free = {p.name: self._free(p.name) for p in net.populations}
+        self.forced = {p.name: self._forced(p.name) for p in net.populations}
+        self.psps = {p.name: psps(p.kernel, spikes[p.pre], self.steps(p.delay), self.dt) for p in net.projections}
+        self.pairs = {
+            (p.name, k): pair_sums(rule, *self.at_ends(p), self.dt)
+            for p in net.projections
+            for k, rule in enumerate(p.plasticity)
+            if isinstance(rule, PairSTDP)
+        }
+        self.waiting = {at: [np.zeros_like(self.movement[at[0]]) for _ in range(2)] for at in self.pairs}
+        self.sent = {
+            (p.name, k): np.zeros((self.instances, net.population(p.pre).size))
+            for p in net.projections
+            for k, rule in enumerate(p.plasticity)
+            if isinstance(rule, PredictiveRule)
+        }
+        self.potential = {
+            p.name: np.full((self.instances, p.size), CELLS[p.neuron].begins(p.neuron)) for p in net.populations
+        }
+        self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
+        self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
+        self.nudges: dict[int, FloatArray] = {}
+        self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
+        self.adopt(held)
+        for tie in net.ties:
+            self._copy(tie)
+
+    # what a session holds -------------------------------------------------------------------------------------------
+
+    def adopt(self, held: Held) -> None:
+        """Go on from what the session says that it holds."""
+        for path, value in held.items():
+            self.held[path] = np.array(value, dtype=np.float64)
+            owner = path.split(".")[1]
+            if path == f"projections.{owner}.weights":
+                self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
+
+    def write(self, path: str, value: FloatArray) -> None:
+        """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
+        self.adopt({path: np.broadcast_to(value, self.held[path].shape)})
+        for tie in self.net.ties:
+            if path == f"projections.{tie.to}.weights":
+                self._copy(tie)
+        self.nudges = {}
+
+    def holds(self, path: str) -> FloatArray:
+        """What the session must hold at a path."""
+        owner = path.split(".")[1]
+        if path != f"projections.{owner}.weights":
+            return self.held[path]
+        full = np.array(self.held[path])
+        full.reshape(self.instances, -1)[:, self.ends[owner][2]] = self.weights[owner]
+        return full
+
+    def _copy(self, tie: Tie) -> None:
+        """W[projection] = scale W[to]."""
+        post, pre, _ = self.ends[tie.to]
+        where = {pair: k for k, pair in enumerate(zip(post.tolist(), pre.tolist(), strict=True))}
+        own_post, own_pre, _ = self.ends[tie.projection]
+        own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
+        originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
+        self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
+
+    def _move(self, projection: str, new: FloatArray) -> None:
+        self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
+        self.weights[projection] = new
+
+    def per_synapse(self, path: str, projection: str) -> FloatArray:
+        """What is held at a path, for each synapse."""
+        return self.held[path].reshape(self.instances, -1)[:, self.ends[projection][2]]
+
+    # what spikes and stimuli decide ---------------------------------------------------------------------------------
+
+    def steps(self, time: float) -> int:
+        """A time in ms as a number of steps."""
+        return round(time / self.dt)
+
+    def at_ends(self, p: Projection) -> tuple[Bools, Bools]:
+        """The spikes at either end of each synapse, (instance, step, synapse)."""
+        post, pre, _ = self.ends[p.name]
+        return self.spikes[p.pre][:, :, pre], self.spikes[p.post][:, :, post]
+
+    def _free(self, name: str) -> Bools:
+        """Whether neurons are not refractory: one that spiked at t can spike again at t + tau_ref / dt."""
+        period = self.net.population(name).neuron.refractory_period
+        last = latest(self.spikes[name])
+        step = np.arange(last.shape[1])[:, None]
+        return np.asarray((last == NEVER) | (step - last >= self.steps(period or 0.0)))
+
+    def _forced(self, name: str) -> Bools:
+        _, count, size = self.spikes[name].shape
+        forced = np.zeros((count, size), dtype=np.bool_)
+        for stimulus in only(self.net.stimuli, SpikeTimes):
+            for neuron, train in enumerate(stimulus.times if stimulus.population == name else ()):
+                at = np.rint(train / self.dt).astype(np.int64)
+                forced[at[at < count], neuron] = True
+        return forced
+
+    def acts(self, stimulus: Poisson | Clamp | Current, step: int) -> bool:
+        """Whether a stimulus acts at a step: from its start until before its stop."""
+        stop = np.inf if stimulus.stop is None else self.steps(stimulus.stop)
+        return self.steps(stimulus.start) <= step < stop
+
+    def clamps(self, name: str, step: int) -> tuple[Bools, IntArray]:
+        """Which neurons of a population are clamped at a step, and to which state."""
+        size = self.net.population(name).size
+        clamped, state = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.int64)
+        for clamp in only(self.net.stimuli, Clamp):
+            if clamp.population == name and self.acts(clamp, step):
+                who = np.arange(size) if clamp.neurons is None else clamp.neurons
+                clamped[who], state[who] = True, clamp.state
+        return clamped, state
+
+    def expected(self, name: str, step: int) -> FloatArray:
+        """How many spikes Poisson stimuli make each neuron of a population expect at a step."""
+        total = np.zeros(self.net.population(name).size)
+        for stimulus in only(self.net.stimuli, Poisson):
+            if stimulus.population == name and self.acts(stimulus, step):
+                total += np.asarray(stimulus.rate) * self.dt / 1000.0
+        return total
+
+    # one step after the other ---------------------------------------------------------------------------------------
+
+    def run(self, steps: int) -> Course:
+        """The next run, of that many steps."""
+        start, stop = self.now, self.now + steps
+        rows: dict[str, dict[str, list[Any]]] = {
+            kind: {}
+            for kind in ("potentials", "chances", "deciders", "inputs", "followed", "traces", "weights", "movement")
+        }
+
+        def note(kind: str, values: Mapping[str, Any]) -> None:
+            for name, value in values.items():
+                rows[kind].setdefault(name, []).append(np.array(value))
+
+        for t in range(start, stop):
+            note("weights", self.weights)
+            note("movement", self.movement)
+            self._nudge(t)
+            inputs, through = self._inputs(t)
+            chances, deciders = {}, {}
+            for p in self.net.populations:
+                drive = through[p.name]["inputs"] + self._stimulated(p.name, t)
+                decided = CELLS[p.neuron].decides(p.neuron, self._moment(p.name, t, drive), self.potential[p.name])
+                self.potential[p.name], chances[p.name], deciders[p.name] = decided
+            note("inputs", inputs)
+            note("followed", self.followed)
+            note("potentials", self.potential)
+            note("chances", chances)
+            note("deciders", deciders)
+            self._follow(t, through)
+            note("traces", self.means)
+            for p in self.net.populations:
+                after = CELLS[p.neuron].resets(p.neuron, self.potential[p.name])
+                self.potential[p.name] = np.where(self.spikes[p.name][:, t], after, self.potential[p.name])
+            self._learn(t)
+        note("weights", self.weights)
+        note("movement", self.movement)
+        self._end_of_run()
+        self.now = stop
+        stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
+        return Course(start, stop, **stacked)
+
+    def _inputs(self, t: int) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
+        """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
+        each named input before its gain, add up to."""
+        each: dict[str, FloatArray] = {}
+        through = {}
+        for p in self.net.populations:
+            nothing = np.zeros((self.instances, p.size))
+            through[p.name] = {"inputs": nothing} | {f"inputs.{name}": nothing for name in p.neuron.input_gains}
+        for q in self.net.projections:
+            post, pre, _ = self.ends[q.name]
+            per_synapse = self.weights[q.name] * self.psps[q.name][:, t, pre]
+            size = self.net.population(q.post).size
+            total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
+            sums = through[q.post]
+            gain: FloatArray | float = 1.0
+            if q.into is not None:
+                sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
+                gain = self.held[f"populations.{q.post}.inputs.{q.into}"].reshape(-1, 1)
+            each[q.name] = gain * total
+            self._follow_weights(q, gain, t)
+            sums["inputs"] = sums["inputs"] + gain * total
+        return each, through
+
+    def _follow_weights(self, q: Projection, gain: FloatArray | float, t: int) -> None:
+        """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
+        post, pre, _ = self.ends[q.name]
+        now = gain * self.weights[q.name]
+        moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
+        moved = moved + np.abs(now - before)
+        self.travelled[q.name] = moved, now
+        each = np.abs(moved * self.psps[q.name][:, t, pre])
+        total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
+        self.followed[q.post] = np.maximum(self.followed[q.post], total)
+
+    def _moment(self, name: str, t: int, drive: FloatArray) -> Moment:
+        """What the neurons of a population decide from at step t."""
+        clamped, state = self.clamps(name, t)
+        free, forced = self.free[name][:, t], self.forced[name][t]
+        return Moment(self.dt, drive, free, clamped, state, forced, self.expected(name, t))
+
+    def _stimulated(self, name: str, t: int) -> FloatArray:
+        """Bias, currents and teachers of a population."""
+        total = np.zeros((self.instances, self.net.population(name).size))
+        total = total + self.held.get(f"populations.{name}.bias", 0.0)
+        for k, stimulus in enumerate(self.net.stimuli):
+            if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
+                total = total + stimulus.amplitude
+            if stimulus.population == name and isinstance(stimulus, Teacher):
+                total = total + self.nudges[k]
+        return total
+
+    def _nudge(self, t: int) -> None:
+        """What teachers add, from the traces as the step before has left them."""
+        for k, teacher in enumerate(self.net.stimuli):
+            if isinstance(teacher, Teacher):
+                every = 1 if teacher.every is None else self.steps(teacher.every)
+                if k not in self.nudges or t % every == 0:
+                    target, gain = (self.held[f"stimuli[{k}].{field}"] for field in ("target", "gain"))
+                    self.nudges[k] = gain * (target - self.says(self.net.trace(teacher.trace)))
+
+    def says(self, trace: Trace) -> FloatArray:
+        """What a trace says of the potential of its neurons."""
+        mean = self.means[trace.name]
+        if trace.quantity == "membrane":
+            return mean
+        gain: FloatArray | float = 1.0
+        if trace.input is not None:
+            gain = self.held[f"populations.{trace.population}.inputs.{trace.input}"].reshape(-1, 1)
+        return np.asarray(self.held[f"populations.{trace.population}.bias"] + gain * mean)
+
+    def rate(self, rule: PredictiveRule, name: str) -> FloatArray:
+        """What a trace says of the rate of its neurons, per ms."""
+        trace = self.net.trace(name)
+        if trace.quantity == "spikes":
+            return self.means[name]
+        tau_ref = self.net.population(trace.population).neuron.refractory_period or 0.0
+        with np.errstate(over="ignore"):
+            odds = np.exp(self.says(trace)) * self.dt / tau_ref
+        return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
+
+    def _follow(self, t: int, through: Mapping[str, Mapping[str, FloatArray]]) -> None:
+        """Traces move on with the step's membranes, inputs and spikes."""
+        for trace in self.net.traces:
+            seen = {"membrane": self.potential[trace.population], **through[trace.population]}
+            spikes = self.spikes[trace.population][:, t] / self.dt
+            self.means[trace.name] = self.averages[trace.name](spikes if trace.of == "spikes" else seen[trace.of])
+
+    # learning -------------------------------------------------------------------------------------------------------
+
+    def _learn(self, t: int) -> None:
+        """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
+        for (name, k), sums in self.pairs.items():
+            for side in range(2):
+                self.waiting[name, k][side] = self.waiting[name, k][side] + sums[side][:, t]
+        for (name, k), sent in self.sent.items():
+            self.sent[name, k] = sent + self.spikes[self.net.projection(name).pre][:, t]
+        self._update("spike", t)
+        for tie in self.net.ties:
+            if tie.every is None:
+                self._copy(tie)
+        self._update("every", t + 1)
+        for tie in self.net.ties:
+            if tie.every is None or (t + 1) % self.steps(tie.every) == 0:
+                self._copy(tie)
+
+    def _end_of_run(self) -> None:
+        self._update("run end", self.now)
+        for tie in self.net.ties:
+            if tie.every is None:
+                self._copy(tie)
+
+    def _update(self, when: str, step: int) -> None:
+        """The rules that change weights now, one after the other; each ends by clipping to the bounds."""
+        for p in self.net.projections:
+            low, high = narrowest_bounds(p.plasticity)
+            for k, rule in enumerate(p.plasticity):
+                period = rule.period
+                schedule = rule.update if period is None else "every"
+                if schedule != when or (period is not None and step % self.steps(period) != 0):
+                    continue
+                change = CHANGES[rule](self, p, k)
+                self._move(p.name, np.clip(self.weights[p.name] + change, low, high))
+
+
+CHANGES: ByKind[Any] = ByKind("the replay oracle")
+"""What a rule's update adds to the weights, by kind."""
+
+
+@CHANGES.register(PairSTDP)
+def _pairs_change(oracle: Oracle, p: Projection, k: int) -> FloatArray:
+    path = f"projections.{p.name}.{rule_name(p, k)}"
+    sums, oracle.waiting[p.name, k] = oracle.waiting[p.name, k], [np.zeros_like(s) for s in oracle.waiting[p.name, k]]
+    amplitude = [oracle.per_synapse(f"{path}.{branch}.amplitude", p.name) for branch in ("causal", "anticausal")]
+    rate = oracle.per_synapse(f"{path}.learning_rate", p.name)
+    return np.asarray(rate * (amplitude[0] * sums[0] + amplitude[1] * sums[1]))
+
+
+@CHANGES.register(PredictiveRule)
+def _predicted_change(oracle: Oracle, p: Projection, k: int) -> FloatArray:
+    rule = p.plasticity[k]
+    assert isinstance(rule, PredictiveRule)
+    post, pre, _ = oracle.ends[p.name]
+    error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
+    sent, oracle.sent[p.name, k] = oracle.sent[p.name, k], np.zeros_like(oracle.sent[p.name, k])
+    rate = oracle.per_synapse(f"projections.{p.name}.{rule_name(p, k)}.learning_rate", p.name)
+    return np.asarray(rate * error[:, post] * sent[:, pre])

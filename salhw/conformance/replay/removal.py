@@ -1,0 +1,66 @@
+"""A network without parts of it, and without what names these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from salhw.description.fields import Model
+from salhw.description.markers import structure
+from salhw.description.network import Network
+from salhw.diagnostics import Diagnostic
+
+
+def accepted(net: Network, refused: Callable[[Network], Sequence[Diagnostic]]) -> Network | None:
+    """The network without the parts that are ``refused``; None if nothing is left to run."""
+    for _ in range(100):
+        findings = refused(net)
+        if not findings:
+            return net
+        smaller = without(net, findings[0].path)
+        if smaller is None:
+            return None
+        net = smaller
+    return None
+
+
+def without(net: Network, path: str) -> Network | None:
+    """The network without the part that a path lies in, and without what names it; None if that cannot be."""
+    group, _, rest = path.replace("[", ".").replace("]", "").partition(".")
+    name, _, rest = rest.partition(".")
+    items: list[Any] = list(getattr(net, group, ()) if group != "dt" else ())
+    at = int(name) if name.isdigit() else next((k for k, item in enumerate(items) if item.name == name), -1)
+    if not 0 <= at < len(items):
+        return None
+    if group == "projections" and rest.startswith("plasticity"):
+        digits = rest.removeprefix("plasticity").lstrip(".").partition(".")[0]
+        rules = list(items[at].plasticity)
+        rules.pop(int(digits) if digits.isdigit() else 0)
+        items[at] = items[at].replace(plasticity=rules)
+        return net.replace(**{group: items})
+    gone = items.pop(at)
+    parts = {each: list(getattr(net, each)) for each in GROUPS} | {group: items}
+    return _consistent(net, parts, {group: {getattr(gone, "name", "")}})
+
+
+GROUPS = ("populations", "projections", "stimuli", "probes", "traces", "ties")
+
+
+def _consistent(net: Network, parts: dict[str, list[Any]], gone: dict[str, set[str]]) -> Network | None:
+    """A network of these parts, less what names something that is gone, and less what names that in turn."""
+
+    def names(item: Model) -> bool:
+        named = ((marker.names, getattr(item, field)) for field, marker in structure(type(item)) if marker.names)
+        return any(name in gone.get(f"{group}s", ()) for group, name in named)
+
+    kept = {each: [item for item in items if not names(item)] for each, items in parts.items()}
+    kept["projections"] = [
+        p.replace(plasticity=[rule for rule in p.plasticity if not names(rule)]) for p in kept["projections"]
+    ]
+    lost = {
+        each: {item.name for item in parts[each]} - {item.name for item in kept[each]}
+        for each in ("projections", "traces")
+    }
+    if not kept["populations"]:
+        return None
+    return _consistent(net, kept, lost) if any(lost.values()) else net.replace(**kept)

@@ -1,0 +1,133 @@
+"""A survey of a target: random networks through random schedules, and all in which it departs from the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from salhw.compiler.pipeline import compile
+from salhw.conformance.lab import Lab
+from salhw.conformance.replay.chance import Tested, alarms, tests
+from salhw.conformance.replay.covering import Coverage, coverage
+from salhw.conformance.replay.departing import Departure, departures
+from salhw.conformance.replay.generator import random_network, refusals
+from salhw.conformance.replay.removal import accepted
+from salhw.conformance.replay.tolerance import Tolerance
+from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
+from salhw.description.network import Network
+from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
+from salhw.session.executable import Executable
+
+NETWORKS = 12
+"""How many networks the quick profile draws."""
+INSTANCES = 16
+ATTEMPTS, AFAR = 20, 10**9
+"""How many networks a seed may have, and how far apart their seeds lie."""
+WITHIN = ("weights", "discretisation", "execution")
+"""What may be approximated: weights are rounded, hazards are within ``rate``, and who learns makes no difference."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One random network and its schedule, and in what it departed; ``flaw`` is what stopped it, if anything did."""
+
+    seed: int
+    net: Network
+    schedule: Schedule
+    departures: tuple[Departure, ...] = ()
+    tested: tuple[Tested, ...] = ()
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What all random networks of a profile have shown."""
+
+    cases: tuple[Case, ...]
+    alarms: tuple[tuple[int, Departure], ...]
+    coverage: Coverage
+
+    def departed(self, kinds: Sequence[str]) -> list[tuple[int, Departure]]:
+        """(seed, departure) of some kinds, in the order of the networks."""
+        exact = [(case.seed, d) for case in self.cases for d in case.departures if d.kind in kinds]
+        return exact + [(seed, d) for seed, d in self.alarms if d.kind in kinds]
+
+
+def replay(executable: Executable, schedule: Schedule) -> list[Departure]:
+    """Everything in which a session departs from what the spikes that it records imply, the earliest first: what is
+    certain, then spikes that are too improbable.
+
+    The executable's network has a Spikes probe for each population.
+    """
+    trial, tolerance = perform(executable, schedule), Tolerance.of(executable.target)
+    found, courses = departures(trial, tolerance)
+    return found + [d for _, d in alarms(tests(trial.net, trial.spikes, courses, tolerance))]
+
+
+def survey(lab: Lab, networks: int | None = None) -> Survey:
+    """Run the random networks of a profile on a target, and hold each against the oracle."""
+    cases, trials = [], []
+    for k in range(NETWORKS * lab.scale if networks is None else networks):
+        case, trial = examined(lab, 1000 * lab.seed + k)
+        cases.append(case)
+        trials += [trial] if trial is not None else []
+    tested = [(case.seed, t) for case in cases for t in case.tested]
+    raised = {id(t): seed for seed, t in tested}
+    found = alarms([t for _, t in tested])
+    return Survey(tuple(cases), tuple((raised[id(t)], d) for t, d in found), coverage(lab.target, trials))
+
+
+def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
+    """One random network of a seed.
+
+    Raises:
+        BackendError: the simulator or device is not there, or died.
+    """
+    executable = runnable(lab, seed)
+    net = executable.source
+    schedule = random_schedule(net, lab.target, seed, INSTANCES)
+    try:
+        trial, tolerance = perform(executable, schedule, on_chips=seed % 2 == 1), Tolerance.of(lab.target)
+        found, courses = departures(trial, tolerance)
+        tested = tuple(tests(net, trial.spikes, courses, tolerance))
+    except BackendError:
+        raise
+    except Exception as error:
+        flaw = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Case(seed, net, schedule, flaw=flaw), None
+    return Case(seed, net, schedule, tuple(found), tested), trial
+
+
+def runnable(lab: Lab, seed: int) -> Executable:
+    """The random network of a seed compiled, without the parts that the backend refuses or, in what is compared,
+    approximates beyond its accuracies. Where nothing is left, the next one of the same seed.
+
+    Raises:
+        UnsupportedNetworkError: nothing of what the target declares is taken.
+    """
+
+    tolerance = Tolerance.of(lab.target)
+
+    def refused(each: Network) -> list[Diagnostic]:
+        if findings := refusals(each, lab.target):
+            return findings
+        try:
+            executable = compile(each, lab.target, plugin=lab.backend)
+        except UnsupportedNetworkError as error:
+            return list(error.diagnostics)
+        return [f for f in executable.report.approximations if _matters(f, tolerance)]
+
+    for attempt in range(ATTEMPTS):
+        net = random_network(lab.target, seed + attempt * AFAR)
+        if (smaller := accepted(net, refused)) is not None:
+            return compile(smaller, lab.target, plugin=lab.backend)
+    return compile(net, lab.target, plugin=lab.backend)
+
+
+def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
+    """Whether an approximation is one of something that is compared."""
+    if approximation.path.rpartition(".")[2] in WITHIN:
+        return False
+    if ".plasticity" in approximation.path:
+        return tolerance.window is not None
+    return approximation.path.startswith("stimuli") or tolerance.psp is not None

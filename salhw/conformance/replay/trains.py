@@ -1,0 +1,75 @@
+"""What spikes alone decide: PSPs, pairs of spikes and refractoriness, at every step. Plain numpy, slow and obvious.
+
+Spikes are arrays of truth values (instance, step, neuron) from the first step of a session on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Kernel
+from salhw.description.plasticity import PairSTDP
+from salhw.description.windows import Window
+
+Bools = npt.NDArray[np.bool_]
+NEVER = -(2**40)
+"""The step of a spike that there was not."""
+
+
+def latest(spikes: Bools) -> IntArray:
+    """At every step the latest earlier one with a spike, or NEVER."""
+    step = np.where(spikes, np.arange(spikes.shape[1])[:, None], NEVER)
+    sofar = np.maximum.accumulate(step, axis=1)
+    return np.concatenate([np.full_like(sofar[:, :1], NEVER), sofar[:, :-1]], axis=1)
+
+
+def states(spikes: Bools, tau_ref: int) -> Bools:
+    """z: whether there was a spike within the last ``tau_ref`` steps, this one included."""
+    last = np.where(spikes, np.arange(spikes.shape[1])[:, None], latest(spikes))
+    return np.asarray(np.arange(spikes.shape[1])[:, None] - last < tau_ref)
+
+
+def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
+    """What the spikes of each neuron add to an input per unit of weight: at the step t + k + delay the kernel's value
+    at the age k dt, k = 1, 2 ... (docs/semantics.md, "The time grid")."""
+    count = spikes.shape[1]
+    value = kernel.shape(np.arange(1, count + 1) * dt)
+    if kernel.superposition == "last":
+        arrived = np.full(spikes.shape, NEVER)
+        arrived[:, delay:] = latest(spikes)[:, : max(0, count - delay)]
+        ages = np.arange(count)[:, None] - arrived - delay
+        return np.where(ages <= count, value[np.clip(ages, 1, count) - 1], 0.0)
+    total = np.zeros(spikes.shape)
+    for age in range(1, count - delay):
+        if value[age - 1] != 0.0:
+            total[:, age + delay :] += value[age - 1] * spikes[:, : count - age - delay]
+    return total
+
+
+def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
+    """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
+    (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
+    causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
+    return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
+
+
+def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:
+    """The pairs of one branch, whose ``first`` spike comes earlier, at the step of the ``second``."""
+    count, together = first.shape[1], first & second
+    value = window.shape(np.arange(count + 1) * dt)
+    if pairing == "all":
+        pairs = np.zeros(first.shape)
+        for lag in range(1, count):
+            if value[lag] != 0.0:
+                pairs[:, lag:] += value[lag] * first[:, :-lag]
+        return np.asarray(second * pairs + 0.5 * value[0] * together)
+    partner, own = latest(first), latest(second)
+    lags = np.arange(count)[:, None] - partner
+    pairs = np.where(partner == NEVER, 0.0, value[np.clip(lags, 0, count)])
+    pairs = np.where(together, 0.5 * pairs, pairs)  # the later spike is one of a coincidence
+    if pairing == "nearest_restricted":
+        between, coincides = own > partner, own == partner
+        pairs = np.where(between, 0.0, np.where(coincides, 0.5 * pairs, pairs))
+    return np.asarray(second * pairs + 0.5 * value[0] * together)

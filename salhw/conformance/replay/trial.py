@@ -1,0 +1,167 @@
+"""A schedule of runs with writes in between, and what a session did when it went through one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from salhw.conformance.replay.dice import Dice, number
+from salhw.conformance.replay.trains import Bools
+from salhw.description.fields import FloatArray
+from salhw.description.markers import mark_of
+from salhw.description.network import Network
+from salhw.diagnostics import SessionError
+from salhw.session.executable import Executable
+from salhw.session.paths import Address, addresses, described, item_at
+from salhw.session.recording import Recording
+from salhw.substrate.capabilities import Range
+from salhw.substrate.target import Target
+
+LENGTHS = (1, 7, 23, 60, 110)
+"""Steps of runs: some as short as they can be, some so long that what stimuli begin has ended."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """``value`` written at ``path``, shaped as a session takes it."""
+
+    path: str
+    value: FloatArray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some writes, then a run of ``steps``."""
+
+    writes: tuple[Write, ...]
+    steps: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a session goes through: its parts in their order, and how many instances of which ids it has."""
+
+    parts: tuple[Part, ...]
+    ids: tuple[int, ...]
+    seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Of all runs."""
+        return sum(part.steps for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a session did in one part: the writes that it took, what it held then, what the run recorded and what the
+    session held after it. Values by path, (instance, ...) as ``get`` shapes them."""
+
+    writes: tuple[Write, ...]
+    before: Mapping[str, FloatArray]
+    recording: Recording
+    after: Mapping[str, FloatArray]
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a session did with a network: what it held when it was opened, and each part of the schedule."""
+
+    net: Network
+    schedule: Schedule
+    opened: Mapping[str, FloatArray]
+    stretches: tuple[Stretch, ...]
+    spikes: Mapping[str, Bools] = field(default_factory=dict)
+
+
+def random_schedule(net: Network, target: Target, seed: int, instances: int = 16) -> Schedule:
+    """Three to five unequal runs, with writes of what the target lets a session write before all but the first.
+
+    The same seed gives the same schedule in every process and on every machine. Ids of instances lie apart, in an
+    order of their own, and each may be written a value of its own.
+    """
+    dice = Dice(f"salhw.replay.schedule {seed}")
+    known = [address for address in addresses(net, target).values() if not address.copy_of]
+    parts = []
+    for k, steps in enumerate(dice.shuffled(LENGTHS)[: dice.whole(4, len(LENGTHS))]):
+        chosen = dice.shuffled(dice.subset(known)) if k else []
+        parts.append(Part(tuple(_write(dice, net, address, instances) for address in chosen), steps))
+    ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]
+    return Schedule(tuple(parts), tuple(ids), seed)
+
+
+def _write(dice: Dice, net: Network, address: Address, instances: int) -> Write:
+    """A value for every place, of one instance or of each."""
+    mark = mark_of(type(item_at(net, address)), address.field)
+    shape = (instances, *address.shape) if dice.chance(0.6) else address.shape
+    allowed = address.allowed or Range(min=-1e300, max=1e300)
+    if mark.per == "input":
+        value = np.array([dice.uniform(-1.0, 2.0) for _ in range(int(np.prod(shape)))])
+    else:
+        value = np.array([number(dice, mark, allowed, net.dt) for _ in range(int(np.prod(shape)))])
+    value = np.clip(value.reshape(shape), allowed.min, allowed.max)
+    if address.hollow:
+        value = np.where(np.eye(*address.shape, dtype=np.bool_), 0.0, value)
+    return Write(address.path, value)
+
+
+def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = False) -> Trial:
+    """Open a session and go through the schedule; ``on_chips`` with a chip for each instance.
+
+    A write that the session refuses (SAL403) is left out, and noted.
+    """
+    net, dt = executable.source, executable.source.dt
+    where = (
+        {"chips": [executable.target.sample_chips(1, schedule.seed, first=i)[0] for i in schedule.ids]}
+        if on_chips
+        else {"instances": schedule.ids}
+    )
+    with executable.open(seed=schedule.seed, **where) as session:
+        paths = [*addresses(net, executable.target)]
+
+        def holds() -> dict[str, FloatArray]:
+            return {path: session.get(path) for path in paths}
+
+        opened, stretches = holds(), []
+        for part in schedule.parts:
+            taken, refused = [], []
+            for write in part.writes:
+                try:
+                    session.set(write.path, write.value)
+                    taken.append(write)
+                except SessionError as error:
+                    refused.append(f"{write.path}: {error.diagnostics[0].code}")
+            before = holds()
+            recording = session.run(part.steps * dt)
+            stretches.append(Stretch(tuple(taken), before, recording, holds(), tuple(refused)))
+    return Trial(net, schedule, opened, tuple(stretches), spikes_of(net, stretches))
+
+
+def whole_held(trial: Trial) -> dict[str, FloatArray]:
+    """What a session held when it was opened, with what the description says where the target lets nothing be
+    written."""
+    count = len(trial.schedule.ids)
+    said = {
+        path: np.broadcast_to(described(trial.net, address), (count, *address.shape))
+        for path, address in addresses(trial.net, undeclared=True).items()
+    }
+    return {**said, **trial.opened}
+
+
+def spikes_of(net: Network, stretches: list[Stretch]) -> dict[str, Bools]:
+    """The spikes of each population, (instance, step, neuron), of all runs one after the other."""
+    spikes: dict[str, Bools] = {}
+    for p in net.populations:
+        each = []
+        for stretch in stretches:
+            recording = stretch.recording
+            trains, count = recording.spikes[p.name], round(recording.duration / net.dt)
+            raster = np.zeros((len(recording.ids), count, p.size), dtype=np.bool_)
+            step = np.rint((trains.time - recording.start) / net.dt).astype(np.int64)
+            inside = (step >= 0) & (step < count)
+            raster[trains.instance[inside], step[inside], trains.neuron[inside]] = True
+            each.append(raster)
+        spikes[p.name] = np.concatenate(each, axis=1)
+    return spikes

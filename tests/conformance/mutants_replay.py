@@ -1,0 +1,360 @@
+"""Wrong backends that slip through checks of one thing at one operating point: the reference, or the plain example,
+with one bug each. Random networks that are replayed have to catch every one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mutant_sessions import Wrapped
+from mutants_engineering import Wrong
+from wrong_backends import Change, each_neuron, each_projection
+
+from salhw import GLM, LIF, Clamp, Current, Network, Poisson, Recording, Teacher
+from salhw.session.paths import addresses
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
+
+import salhw_plain
+from salhw_plain import engine as plain
+
+# ---------------------------------------------------------------- networks
+
+
+def each_stimulus(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> Change:
+    """Fields of every stimulus of one kind, from the stimulus and dt."""
+
+    def changed(net: Network) -> Network:
+        return net.replace(stimuli=[s.replace(**change(s, net.dt)) if isinstance(s, kind) else s for s in net.stimuli])
+
+    return changed
+
+
+def silent(p: Any) -> Any:
+    """A projection whose PSPs do nothing, and which learns as before."""
+    return p.replace(kernel=p.kernel.replace(area=1e-9 * p.kernel.tau_syn))
+
+
+def only_the_last(net: Network) -> Network:
+    """Of parallel projections only the last one acts."""
+    last = {(p.pre, p.post): p.name for p in net.projections}
+    return net.replace(projections=[p if last[p.pre, p.post] == p.name else silent(p) for p in net.projections])
+
+
+def lif_without_synapses(net: Network) -> Network:
+    return net.replace(
+        projections=[silent(p) if isinstance(net.population(p.post).neuron, LIF) else p for p in net.projections]
+    )
+
+
+def one_delay_for_all(net: Network) -> Network:
+    """All projections onto a population share the delay of its first."""
+    first: dict[str, float] = {}
+    return net.replace(projections=[p.replace(delay=first.setdefault(p.post, p.delay)) for p in net.projections])
+
+
+def stopping_late(s: Any, dt: float) -> dict[str, Any]:
+    return {} if s.stop is None else {"stop": s.stop + dt}
+
+
+def late_if_it_learns(p: Any, dt: float) -> Any:
+    return p.replace(delay=p.delay + dt) if p.plasticity else p
+
+
+def lower(n: LIF) -> float:
+    """Where a membrane is reset that forgets v_reset."""
+    return min(n.v_rest, n.v_thresh - 0.01)
+
+
+def first_clamp_holds(net: Network) -> Network:
+    """Where clamps overlap, the first one in the list holds."""
+    clamps = iter([s for s in net.stimuli if isinstance(s, Clamp)][::-1])
+    return net.replace(stimuli=[next(clamps) if isinstance(s, Clamp) else s for s in net.stimuli])
+
+
+# ---------------------------------------------------------------- sessions
+
+
+class HazardPerMillisecond(Wrapped):
+    """The hazard of a step is taken for that of a millisecond; everything else, membranes included, is as described."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        net = inner.executable.network
+        self.shift = -np.log(net.dt)
+        self.cells = [p.name for p in net.populations if isinstance(p.neuron, GLM)]
+        for name in self.cells:
+            self.inner.set(f"populations.{name}.bias", self.inner.get(f"populations.{name}.bias") + self.shift)
+
+    def shifted(self, path: str) -> bool:
+        return path in {f"populations.{name}.bias" for name in self.cells}
+
+    def get(self, path: str) -> Any:
+        return self.inner.get(path) - self.shift * self.shifted(path)
+
+    def set(self, path: str, value: Any) -> None:
+        self.inner.set(path, np.asarray(value) + self.shift * self.shifted(path))
+
+    def run(self, duration: float) -> Recording:
+        recording = self.inner.run(duration)
+        traces = {
+            name: replace(trace, values=trace.values - self.shift) if name in self.cells else trace
+            for name, trace in recording.membrane_traces.items()
+        }
+        return replace(recording, membrane_traces=traces)
+
+
+class LearningIgnoresWrites(Wrapped):
+    """Written weights act until the run is over; what was learned is added to the weights that were there before."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        net = inner.executable.network
+        self.paths = [f"projections.{p.name}.weights" for p in net.projections if p.plasticity]
+        self.own = {path: inner.get(path) for path in self.paths}
+
+    def run(self, duration: float) -> Recording:
+        before = {path: self.inner.get(path) for path in self.paths}
+        recording = self.inner.run(duration)
+        for path in self.paths:
+            self.own[path] = self.own[path] + self.inner.get(path) - before[path]
+            allowed = addresses(self.inner.executable.network, self.inner.executable.target)[path].allowed
+            self.inner.set(path, np.clip(self.own[path], allowed.min, allowed.max))
+        return recording
+
+
+class RoundedWrites(Wrapped):
+    """Values are held in single precision, and read back as they were written until something has run."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.kept: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        self.inner.set(path, np.float32(value).astype(np.float64) if path.endswith(("bias", "weights")) else value)
+        self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
+
+    def get(self, path: str) -> Any:
+        return self.kept.get(path, self.inner.get(path))
+
+    def run(self, duration: float) -> Recording:
+        self.kept = {path: value for path, value in self.kept.items() if not path.endswith("weights")}
+        return self.inner.run(duration)
+
+
+class OneValueForAllInstances(Wrapped):
+    """What is written for each instance reaches all of them as the first one's; it is read as it was written."""
+
+    ending = ".bias"
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.kept: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        whole = np.broadcast_to(value, self.inner.get(path).shape)
+        if path.endswith(self.ending):
+            self.kept[path], whole = whole, np.broadcast_to(whole[:1], whole.shape)
+        self.inner.set(path, whole)
+
+    def get(self, path: str) -> Any:
+        return self.kept.get(path, self.inner.get(path))
+
+
+class OneRateForAllInstances(OneValueForAllInstances):
+    ending = ".learning_rate"
+
+
+class LateWeights(Wrapped):
+    """Writes of weights that do not learn wait until the next write of anything."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        net = inner.executable.network
+        self.fixed = {f"projections.{p.name}.weights" for p in net.projections if not p.plasticity}
+        self.waiting: dict[str, Any] = {}
+
+    def set(self, path: str, value: Any) -> None:
+        for waiting, late in self.waiting.items():
+            self.inner.set(waiting, late)
+        self.waiting = {path: np.broadcast_to(value, self.inner.get(path).shape)} if path in self.fixed else {}
+        if path not in self.fixed:
+            self.inner.set(path, value)
+
+    def get(self, path: str) -> Any:
+        return self.waiting.get(path, self.inner.get(path))
+
+
+# ---------------------------------------------------------------- engines
+
+
+class PlainWrong:
+    """The plain example with another engine or other synapses."""
+
+    name = "plain"
+
+    def __init__(self, **methods: Any) -> None:
+        self.methods = methods
+
+    def targets(self) -> Any:
+        return salhw_plain.backend.targets()
+
+    def lower(self, net: Network, target: Any) -> Any:
+        return salhw_plain.backend.lower(net, target)
+
+    def open(self, executable: Any, *, chips: Any, ids: Any, seed: int) -> Any:
+        from salhw.plugin import EngineSession
+
+        synapses = {k: v for k, v in self.methods.items() if hasattr(plain.Synapses, k)}
+        engine = {k: v for k, v in self.methods.items() if hasattr(plain.PlainEngine, k)}
+        assert len(synapses) + len(engine) == len(self.methods)
+        built = type("WrongEngine", (plain.PlainEngine,), engine)(executable, chips, ids, seed)
+        for each in built.projections.values():
+            each.__class__ = type("WrongSynapses", (plain.Synapses,), synapses)
+            each.engine = built
+        return EngineSession(executable, built, chips=chips, ids=ids, seed=seed)
+
+
+def learn_from_arrivals(self: Any, t: int, spikes: Any, last: Any) -> None:
+    """Rules see a presynaptic spike when its PSP begins, not when it happens."""
+    lag = self.delay - 1
+    delayed = self.engine.past[(t - lag) % len(self.engine.past)] if lag else spikes
+    pre, post = delayed[:, self.pre], spikes[:, self.post]
+    seen = getattr(self, "arrived", np.full(last.shape, -np.inf))
+    for rule, changes in self.rules:
+        changes.see(pre, post, seen[:, self.pre], last[:, self.post])
+        if rule.update == "spike":
+            self.update(changes, pre | post)
+    self.arrived = np.where(delayed, t, seen)
+    for period, (_, changes) in zip(self.periods, self.rules, strict=True):
+        if period and (t + 1) % period == 0:
+            self.update(changes, True)
+
+
+def learn_by_the_first_rule(self: Any, t: int, spikes: Any, last: Any) -> None:
+    whole, self.rules = self.rules, self.rules[:1]
+    periods, self.periods = self.periods, self.periods[:1]
+    plain.Synapses.learn(self, t, spikes, last)
+    self.rules, self.periods = whole, periods
+
+
+def learn_by_the_clock_of_the_run(self: Any, t: int, spikes: Any, last: Any) -> None:
+    """Periods are counted from the start of each run."""
+    shift = getattr(self.engine, "started", 0)
+    plain.Synapses.learn(self, t - shift, spikes, last - shift)
+
+
+def begin_and_start_the_clock(self: Any, stop: int) -> None:
+    self.started = self.step
+    plain.PlainEngine.begin(self, stop)
+
+
+def finish_and_keep_the_pairs(self: Any) -> None:
+    """Pairs that a "run end" has used are used again by the next one."""
+    for s in self.projections.values():
+        for changes in (changes for rule, changes in s.rules if rule.update == "run end"):
+            kept = changes.sum.copy()
+            s.update(changes, True)
+            changes.sum = kept
+
+
+def begin_without_the_past(self: Any, stop: int) -> None:
+    """PSPs end with the run that they began in."""
+    self.past[:] = False
+    plain.PlainEngine.begin(self, stop)
+
+
+def begin_without_pairs(self: Any, stop: int) -> None:
+    """Spikes of different runs form no pairs."""
+    for s in self.projections.values():
+        for _, changes in s.rules:
+            changes.trace[:] = 0.0
+    plain.PlainEngine.begin(self, stop)
+
+
+def teach_at_once(self: Any, address: Any, value: Any) -> None:
+    """A written learning rate does not apply to the pairs that wait for an update: they were added up with the old
+    one."""
+    if address.field == "learning_rate":
+        s = self.projections[address.owner]
+        changes = s.rules[address.rule][1]
+        if changes.rate.any():
+            s.weights = np.clip(s.weights + changes.take(), s.low, s.high)
+    plain.PlainEngine.write(self, address, value)
+
+
+def forced_unless_refractory(self: Any, t: int) -> Any:
+    """Forced spikes do not happen within a refractory period."""
+    forced = self.forced
+    free = (t - self.last >= self.refractory).all(axis=0)
+    self.forced = forced[(forced[:, 0] != t) | free[forced[:, 1]]]
+    spikes = plain.PlainEngine.spiking(self, t)
+    self.forced = forced
+    return spikes
+
+
+def clip_the_first_rule(self: Any, changes: Any, which: Any) -> None:
+    """Only the first rule of a projection clips to the bounds."""
+    low, high = self.low, self.high
+    if changes is not self.rules[0][1]:
+        self.low, self.high = -np.inf, np.inf
+    plain.Synapses.update(self, changes, which)
+    self.low, self.high = low, high
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, and the kinds of departures of which one, at least, has to come up."""
+
+    name: str
+    factory: Callable[[], Any]
+    departs: tuple[str, ...]
+
+
+def wrong(name: str, *departs: str, **fields: Any) -> Mutant:
+    """The reference with a bug."""
+    return Mutant(name, lambda: Wrong(**fields), departs)
+
+
+def plainly(name: str, *departs: str, **methods: Any) -> Mutant:
+    """The plain example with a bug."""
+    return Mutant(name, lambda: PlainWrong(**methods), departs)
+
+
+MUTANTS = [
+    wrong("hazard of a step taken for that of a millisecond", "rate", session=HazardPerMillisecond),
+    wrong("learning ignores written weights", "held", session=LearningIgnoresWrites),
+    plainly("rules see delayed spikes", "weights", learn=learn_from_arrivals),
+    wrong("a second projection replaces the first", "membrane", network=only_the_last),
+    plainly("a second rule is ignored", "weights", learn=learn_by_the_first_rule),
+    plainly("run end applied again after the next run", "held", finish=finish_and_keep_the_pairs),
+    wrong("LIF ignores its synapses", "membrane", network=lif_without_synapses),
+    wrong("LIF resets to rest", "membrane", "trace", network=each_neuron(LIF, lambda n, dt: {"v_reset": lower(n)})),
+    wrong("clamps inverted", "clamp", network=each_stimulus(Clamp, lambda s, dt: {"state": 1 - s.state})),
+    wrong("currents ignored", "membrane", network=each_stimulus(Current, lambda s, dt: {"amplitude": 0.0})),
+    wrong("values rounded by set", "membrane", "trace", session=RoundedWrites),
+    wrong("currents end a step late", "membrane", network=each_stimulus(Current, stopping_late)),
+    wrong("Poisson stimuli end a step late", "silent source", network=each_stimulus(Poisson, stopping_late)),
+    wrong("Poisson stimuli never end", "silent source", network=each_stimulus(Poisson, lambda s, dt: {"stop": None})),
+    wrong("the first of overlapping clamps holds", "clamp", network=first_clamp_holds),
+    wrong("teachers look at every step", "membrane", network=each_stimulus(Teacher, lambda s, dt: {"every": None})),
+    wrong("one delay for all projections of a population", "membrane", network=one_delay_for_all),
+    wrong("a delay of one step more where a projection learns", "membrane", network=each_projection(late_if_it_learns)),
+    wrong("biases of the first instance for all", "membrane", "trace", session=OneValueForAllInstances),
+    wrong("learning rates of the first instance for all", "weights", "held", session=OneRateForAllInstances),
+    wrong("written weights wait for the next write", "membrane", "trace", session=LateWeights),
+    plainly(
+        "periods counted from the start of the run", "weights",
+        learn=learn_by_the_clock_of_the_run, begin=begin_and_start_the_clock,
+    ),
+    plainly("PSPs end with their run", "rate", "slope", begin=begin_without_the_past),
+    plainly("spikes of different runs form no pairs", "weights", begin=begin_without_pairs),
+    plainly("written learning rates spare waiting pairs", "weights", "held", write=teach_at_once),
+    plainly("forced spikes lost in refractory periods", "forced spike", spiking=forced_unless_refractory),
+    plainly("only the first rule clips", "weights", "held", update=clip_the_first_rule),
+]  # fmt: skip
+"""Every one must be caught within the networks of a quick profile."""

@@ -1,0 +1,273 @@
+"""Replay: the generator, the oracle against sums by hand, the tests of spikes, and wrong backends that it catches."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import mutants_replay
+import mutation_table
+import numpy as np
+import pytest
+from test_dynamics import target as reference
+
+import salhw
+import salhw_reference
+from salhw import PairSTDP, Recording
+from salhw.conformance import replay, run
+from salhw.conformance.circuits import pairing_sum
+from salhw.conformance.lab import Lab
+from salhw.conformance.replay import chance, trains
+from salhw.conformance.replay.covering import declared, exercised_by
+from salhw.conformance.replay.departing import DECIDERS
+from salhw.conformance.replay.dice import Dice
+from salhw.conformance.replay.surveying import NETWORKS, examined
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
+
+import salhw_plain
+
+# ---------------------------------------------------------------- the generator
+
+
+def test_draws_are_the_same_everywhere() -> None:
+    dice = Dice("salhw")
+    assert [dice.whole(0, 9) for _ in range(8)] == [dice_of_python(k) for k in range(8)]
+    net, again, other = (replay.random_network(salhw.target("reference"), seed) for seed in (3, 3, 4))
+    assert net == again != other
+    schedule = replay.random_schedule(net, salhw.target("reference"), 3)
+    assert [part.steps for part in schedule.parts] == [
+        part.steps for part in replay.random_schedule(again, salhw.target("reference"), 3).parts
+    ]
+
+
+def dice_of_python(k: int) -> int:
+    from random import Random
+
+    random = Random("salhw")
+    return int([10 * random.random() for _ in range(k + 1)][k])
+
+
+@pytest.mark.parametrize("base", [0, 1000])
+def test_a_quick_profile_exercises_all_that_the_reference_declares(base: int) -> None:
+    target = salhw.target("reference")
+    seen: set[str] = set()
+    for seed in range(base, base + NETWORKS):
+        seen |= set(exercised_by(replay.random_network(target, seed), target))
+    assert {name for name in declared(target) if not name.startswith("write ")} <= seen
+
+
+def test_random_networks_are_of_many_sizes_steps_and_parts() -> None:
+    target = salhw.target("reference")
+    nets = [replay.random_network(target, seed) for seed in range(24)]
+    sizes = {p.size for net in nets for p in net.populations}
+    assert min(sizes) == 1
+    assert max(sizes) > 15
+    assert len({net.dt for net in nets}) == 8
+    parallel = [len({(q.pre, q.post) for q in net.projections}) < len(net.projections) for net in nets]
+    assert sum(parallel) > 6
+    assert max(len(q.plasticity) for net in nets for q in net.projections) == 3
+    assert all(
+        {p.population for p in net.probes if p.kind == "Spikes"} == {p.name for p in net.populations} for net in nets
+    )
+
+
+# ---------------------------------------------------------------- the oracle
+
+
+@pytest.mark.parametrize("pairing", ["all", "nearest_symmetric", "nearest_restricted"])
+def test_pairs_are_those_of_the_definition(pairing: str) -> None:
+    """Against the sum over all pairs of spikes, taken word for word from the definition."""
+    rule = PairSTDP(
+        causal=salhw.ExponentialWindow(amplitude=-1.3, tau=4.0),
+        anticausal=salhw.TriangularWindow(amplitude=0.7, tau=9.0),
+        pairing=pairing,
+        learning_rate=1.0,
+    )
+    rng = np.random.default_rng(5)
+    pre, post = rng.random((2, 6, 40, 1)) < 0.3
+    causal, anticausal = trains.pair_sums(rule, pre, post, 0.5)
+    for b in range(6):
+        by_hand = pairing_sum(
+            np.flatnonzero(pre[b, :, 0]), np.flatnonzero(post[b, :, 0]), rule.causal, rule.anticausal, pairing, 0.5
+        )
+        assert np.isclose(-1.3 * causal[b].sum() + 0.7 * anticausal[b].sum(), by_hand, rtol=0, atol=1e-12)
+
+
+def test_psps_begin_and_end_where_they_should() -> None:
+    """A spike at step 2 with a delay of 3 acts from step 6; a rectangular PSP of 4 steps until 9; of two spikes the
+    latest replaces the one before."""
+    spikes = np.zeros((1, 20, 1), dtype=bool)
+    spikes[0, [2, 4], 0] = True
+    kernel = salhw.Rectangular(tau_syn=2.0, area=3.0)
+    course = trains.psps(kernel, spikes, 3, 0.5)[0, :, 0]
+    assert course.tolist() == [0.0] * 6 + [1.5] * 2 + [3.0] * 2 + [1.5] * 2 + [0.0] * 8
+    last = trains.psps(kernel.replace(superposition="last"), spikes, 3, 0.5)[0, :, 0]
+    assert last.tolist() == [0.0] * 6 + [1.5] * 6 + [0.0] * 8
+    fading = trains.psps(salhw.Exponential(tau_syn=2.0), spikes, 0, 0.5)[0, :, 0]
+    assert np.allclose(fading[3:5], np.exp([-0.25, -0.5]))
+    assert np.isclose(fading[5], np.exp(-0.75) + np.exp(-0.25))
+
+
+@pytest.mark.parametrize("algorithm", ["event-driven", "time-driven", "vectorised"])
+def test_the_reference_does_what_its_spikes_imply(algorithm: str) -> None:
+    target = reference(algorithm)
+    if algorithm == "vectorised":  # which knows no traces
+        target = target.replace(averages={})
+    lab = Lab(salhw_reference.backend, target, "quick", 1)
+    found = replay.survey(lab, networks=1)
+    assert [case.flaw for case in found.cases if case.flaw] == []
+    assert [str(d) for case in found.cases for d in case.departures] == []
+    assert found.alarms == ()
+    assert all(len(case.tested) > 3 for case in found.cases)
+
+
+def test_a_network_of_ones_own_is_replayed() -> None:
+    """With the first step and neuron at which a session departs: here a membrane that is .01 too high at step 30."""
+
+    class Shifted(mutants_replay.Wrapped):
+        def run(self, duration: float) -> Recording:
+            recording = self.inner.run(duration)
+            trace = recording.membrane_traces["a"]
+            values = trace.values + 0.01 * (trace.time[:, None] == 15.0) * (np.arange(3) == 2)
+            return replace(recording, membrane_traces={"a": replace(trace, values=values)})
+
+    net = salhw.Network(
+        name="own", dt=0.5,
+        populations=[salhw.Population(name="a", size=3, neuron=salhw.GLM(bias=0.5))],
+        projections=[salhw.Projection(name="q", pre="a", post="a", weights=salhw.AllToAll(weight=0.4))],
+        probes=[salhw.Spikes("a"), salhw.Membrane("a")],
+    )  # fmt: skip
+    schedule = replay.Schedule((replay.Part((), 20), replay.Part((), 20)), ids=(0, 5))
+    right = salhw.compile(net, salhw.target("reference"))
+    assert replay.replay(right, schedule) == []
+    wrong = salhw.compile(net, salhw.target("reference"), plugin=mutants_replay.Wrong(session=Shifted))
+    (departure,) = replay.replay(wrong, schedule)
+    assert (departure.kind, departure.where, departure.instance, departure.step) == (
+        "membrane",
+        "populations.a[2]",
+        0,
+        30,
+    )
+    assert np.isclose(departure.measured - departure.expected, 0.01)
+
+
+# ---------------------------------------------------------------- spikes
+
+
+def decided(rng: np.random.Generator, odds: float, count: int) -> chance.Decisions:
+    """Decisions whose odds are so many times the ones that are said."""
+    p = rng.uniform(0.02, 0.4, count)
+    truth = p * odds / (1 - p + p * odds)
+    return chance.Decisions(rng.random(count) < truth, p, p, p)
+
+
+def test_right_probabilities_raise_no_more_alarms_than_stated() -> None:
+    """E has the mean 1 (within five standard errors of a bounded part of it), and is above 20 in less than 1 of 20
+    cases: here of 2,000, five standard deviations beside."""
+    rng = np.random.default_rng(2)
+    ratios = np.array([np.exp(chance.evidence(decided(rng, 1.0, 60), np.ones(60))) for _ in range(2000)])
+    assert np.minimum(ratios, 100.0).mean() < 1.0 + 5 * np.minimum(ratios, 100.0).std() / np.sqrt(2000)
+    assert ratios.mean() > 0.5
+    assert np.mean(ratios > 20.0) <= 0.05 + 5 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_wrong_probabilities_do() -> None:
+    rng = np.random.default_rng(3)
+    assert all(chance.evidence(decided(rng, odds, 20_000), np.ones(20_000)) > 25.0 for odds in (0.8, 1.25))
+
+
+def test_probabilities_within_the_margin_do_not() -> None:
+    """Odds that are off by 20 %, of a target that may be off by 30 %."""
+    rng = np.random.default_rng(4)
+    given = decided(rng, 1.2, 20_000)
+    odds = given.chance / (1 - given.chance)
+    low, high = (odds * factor / (1 + odds * factor) for factor in (0.7, 1.3))
+    assert chance.evidence(chance.Decisions(given.spikes, low, high, given.chance), np.ones(20_000)) < 3.0
+
+
+def test_shared_random_numbers_show() -> None:
+    rng = np.random.default_rng(5)
+    p, uniform = np.full(3000, 0.1), rng.random((2, 3000))
+    one, same, other = (chance.Decisions(u < p, p, p, p) for u in (uniform[0], uniform[0], uniform[1]))
+    assert chance.together(one, same) > 25.0
+    assert chance.together(one, other) < 3.0
+
+
+# ---------------------------------------------------------------- checks, and wrong backends
+
+
+def test_what_nobody_measured_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind that the oracle does not know is declared, and said to be unmeasured; the report still stands."""
+    monkeypatch.setattr("salhw.conformance.replay.surveying.NETWORKS", 1)
+    plain = salhw_plain.backend.targets()["plain"]
+    target = plain.replace(neurons=plain.neurons | {"Strange": {}})
+    report = run(salhw_plain.backend, target, checks=["replay-coverage", "replay-counts"])
+    outcome = report["replay-coverage"]
+    assert outcome.outcome == "unmeasured"
+    assert "neurons.Strange" in outcome.reason
+    assert outcome.details is not None
+    assert "neurons.Strange" in outcome.details["unmeasured"]
+    assert report["replay-counts"].outcome == "pass"
+    assert report.passed
+    assert report.as_json()["checks"][0]["details"]["kinds"]
+
+
+MISSED = [m for m in mutants_replay.MUTANTS if m.name in ("clamps inverted", "rules see delayed spikes")]
+
+
+@pytest.mark.parametrize("mutant", MISSED, ids=lambda m: m.name)
+def test_a_wrong_backend_is_caught(mutant: mutants_replay.Mutant) -> None:
+    caught(mutant)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", mutants_replay.MUTANTS, ids=lambda m: m.name)
+def test_every_wrong_backend_is_caught(mutant: mutants_replay.Mutant) -> None:
+    caught(mutant)
+
+
+def caught(mutant: mutants_replay.Mutant) -> None:
+    """The mutant's own kind of departure comes up within as many networks as the docs say."""
+    needed, kinds = mutation_table.networks_needed(mutant.factory())
+    assert needed is not None
+    assert needed <= NETWORKS
+    assert set(mutant.departs) & kinds
+
+
+def test_the_docs_say_how_many_networks_each_took() -> None:
+    told = {row.split("|")[1].strip(): row.split("|")[3] for row in mutation_table.replayed()}
+    assert set(told) == {m.name for m in mutants_replay.MUTANTS}, (
+        "run python tests/conformance/mutation_table.py replay"
+    )
+    assert len(told) >= 20
+    assert all(0 < int(re.sub(r"\D", "", count)) <= NETWORKS for count in told.values())
+    assert all(set(m.departs) <= {*DECIDERS.values(), *OTHERS} for m in mutants_replay.MUTANTS)
+
+
+OTHERS = {"membrane", "weights", "trace", "held", "counts", "occupancy", "rate", "slope", "independence"}
+
+
+@pytest.mark.slow
+def test_false_alarms_over_a_hundred_seeds() -> None:
+    """No network of a hundred base seeds departs; at most one base seed raises an alarm by chance, at 1e-3 each."""
+    alarmed = []
+    for seed in range(100, 200):
+        found = replay.survey(Lab(salhw_reference.backend, salhw.target("reference"), "quick", seed))
+        assert [str(d) for case in found.cases for d in case.departures] == []
+        assert [case.flaw for case in found.cases if case.flaw] == []
+        alarmed += [seed] if found.alarms else []
+    assert len(alarmed) <= 1, alarmed
+
+
+def test_a_backend_that_fails_under_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails(mutants_replay.Wrapped):
+        def run(self, duration: float) -> Recording:
+            raise RuntimeError("out of paper")
+
+    lab = Lab(mutants_replay.Wrong(session=Fails), salhw.target("reference"), "quick", 1)
+    case, trial = examined(lab, 0)
+    assert case.flaw == "RuntimeError: out of paper"
+    assert trial is None
