@@ -15,6 +15,7 @@ from salhw import PairSTDP, PredictiveRule
 from salhw.description.fields import FloatArray
 from salhw_networks.experiment import Arrays, read
 from salhw_networks.microcircuit import learning
+from salhw_networks.microcircuit.course import TEACHER, Scale, equivalence
 from salhw_networks.microcircuit.network import Method, drawn, network
 from salhw_networks.microcircuit.training import Class, Protocol, students, train
 
@@ -158,7 +159,7 @@ def at(students: Class, **weights: float) -> Class:
 @pytest.fixture(scope="module")
 def eight() -> Class:
     """Students of the paper's teacher."""
-    return students(Protocol(), learning.TEACHER, 8, seed=3)
+    return students(Protocol(), TEACHER, 8, seed=3)
 
 
 def aligned(who: Class, **changes: Any) -> float:
@@ -256,7 +257,7 @@ def made_up(loss: float, turn: int) -> Arrays:
 
 
 def test_the_claims_tell_a_method_that_is_on_par_from_one_that_is_not() -> None:
-    scale = learning.Scale(seeds=20, epochs=120, block=10)
+    scale = Scale(seeds=20, epochs=120, block=10)
     good = learning.judge(made_up(1.1, turn=5), learning.VARIANTS["dark"], scale)
     assert [claim.agrees for claim in good] == [True] * len(good)
     bad = learning.judge(made_up(2.5, turn=20), learning.VARIANTS["dark"], scale)
@@ -270,8 +271,8 @@ def test_equivalence_rejects_only_differences_below_the_factor() -> None:
     random = np.random.default_rng(2)
     second = np.exp(random.normal(size=(200, 20)))
     noisy = second * 2.0 * np.exp(0.4 * random.normal(size=(200, 20)))
-    assert sum(learning.equivalence(a, b)[1] < 0.05 for a, b in zip(noisy, second, strict=True)) <= 20
-    assert all(learning.equivalence(a / 2.0, b)[1] < 0.01 for a, b in zip(noisy, second, strict=True))
+    assert sum(equivalence(a, b, 2.0)[1] < 0.05 for a, b in zip(noisy, second, strict=True)) <= 20
+    assert all(equivalence(a / 2.0, b, 2.0)[1] < 0.01 for a, b in zip(noisy, second, strict=True))
 
 
 @SLOW
