@@ -91,9 +91,9 @@ def _block(protocol: Protocol, method: Method, now: Class, epochs: range, place:
 # numbers ------------------------------------------------------------------------------------------------------------
 
 
-def at_end(data: Mapping[str, FloatArray], method: str, what: str = "loss") -> FloatArray:
+def at_end(data: Mapping[str, FloatArray], method: str, what: str = "loss", last: int = LAST) -> FloatArray:
     """The loss of each seed, averaged over the last epochs."""
-    return np.asarray(data[f"{method}_{what}"][-LAST:].mean(axis=0))
+    return np.asarray(data[f"{method}_{what}"][-last:].mean(axis=0))
 
 
 def weight(data: Mapping[str, FloatArray], method: str, name: str) -> FloatArray:

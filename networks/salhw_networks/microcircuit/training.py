@@ -41,7 +41,8 @@ class Protocol:
             every spike, averages over 2 s.
         align_update: when the target itself does SAL's updates; None: when, and where, the others are done.
         present, lag: ms for which a pattern is shown, and at whose beginning nothing is learned or measured.
-        align_present: ms for which one is shown in the SAL phase; None: as long as the others.
+        align_present, validate_present: ms for which one is shown in the SAL phase, and in validation; None: as long as
+            in training.
         apical: gain of the apical and lateral input outside of the SAL phase, in which it is 1. The errors of hidden
             layers go with it, and their learning rates against it.
         speed, align_speed: Table 2's learning rates are multiplied by them, Eq 37's and SAL's.
@@ -62,6 +63,7 @@ class Protocol:
     present: float = 20_000.0
     lag: float = 2_000.0
     align_present: float | None = None
+    validate_present: float | None = None
     apical: float = APICAL
     speed: float = 1.0
     align_speed: float = 1.0
@@ -259,7 +261,7 @@ class _Lessons:
         self.nudge("validation" in p.nudged)
         off: dict[str, list[FloatArray]] = {}
         for k, voltages in enumerate(self.asked):
-            recording = self.present(voltages, self.students.validation[:, k])
+            recording = self.present(voltages, self.students.validation[:, k], duration=p.validate_present)
             rates = recording.counts[f"P{self.last - 1}"] / recording.duration
             off.setdefault("loss", []).append(_potential(rates, weights) - self.students.validation[:, k])
             if "validation" in p.nudged:
