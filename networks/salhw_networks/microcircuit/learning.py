@@ -16,7 +16,7 @@ from salhw.compiler.pipeline import compile, problems
 from salhw.plots.look import BLUE, GREEN, GREY, RED, band, curve, legend_beside, tidy
 from salhw.registry import resolve
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.microcircuit import on_chips
+from salhw_networks.microcircuit import on_chips, traps
 from salhw_networks.microcircuit.course import (
     LAST,
     SEED,
@@ -62,7 +62,7 @@ VARIANTS = {
     "dark": Protocol(align_input="dark"),
     "chunked": Protocol(align_input="dark", chunk=2_000.0),
 }
-Variant = Literal["paper", "code", "dark", "chunked", "chips", "ideal", "calibrated"]
+Variant = Literal["paper", "code", "dark", "chunked", "chips", "ideal", "calibrated", "traps"]
 TITLE = "Fig 6: SAL in spiking cortical microcircuits"
 
 
@@ -77,11 +77,13 @@ def experiment(
     """Spiking cortical microcircuits learn from a teacher: BP, FA and SAL.
 
     A target that cannot hold the paper's form is in a loop with its host (``on_chips``): its chips as they are declared
-    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones.
+    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns.
     """
     variant = variant or suited(target)
     if variant in ("chips", "ideal", "calibrated"):
         return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
+    if variant == "traps":
+        return traps.experiment(out, scale=scale, target=target, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:
         compile(described(protocol, SIZES, method), target)  # what stands in the way is told before anything runs
