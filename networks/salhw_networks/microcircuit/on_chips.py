@@ -11,14 +11,16 @@ those that all chips can have as biases. The apical gain is .1 in training, whic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 
+from salhw import Calibration, Chip, Network
 from salhw.compiler.pipeline import compile, problems
 from salhw.description.fields import FloatArray
 from salhw.description.plasticity import Pairing
@@ -46,7 +48,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Kind = Literal["chips", "ideal", "calibrated"]
+Kind = Literal["chips", "ideal", "calibrated", "foreign-teacher"]
+Truths = npt.NDArray[np.bool_]
 METHODS: tuple[Method, ...] = ("SAL", "FA")
 SCALES = {
     "smoke": Scale(seeds=2, epochs=1, block=1),
@@ -64,17 +67,23 @@ RULES: tuple[tuple[str, Pairing], ...] = (
     ("every 10 ms", "all"),
 )
 """When a chip updates by SAL, and which pairs it sees; the first that a target has is taken."""
-OPTIONS = {"execution": "in-process", "weight_exponent": "auto", "epoch": "auto", "rows_per_weight": 2}
+OPTIONS: dict[str, int | float | str] = {
+    "execution": "in-process",
+    "weight_exponent": "auto",
+    "epoch": "auto",
+    "rows_per_weight": 2,
+}
 """Of targets that have them: no runtime between the host and the models of a chip; steps and range that suit weights of
 ±3 and what becomes of them."""
 LAST = 3  # epochs over which what is at the end is averaged
 LEVEL = 0.05
 ENOUGH = 10  # seeds
-SPAN = 20_000.0  # ms of each part of a calibration
+SPAN = 20_000.0  # ms for which a teacher shows a pattern, and of each part of a calibration
 
 
 def experiment(out: Path, *, scale: str, target: str, kind: Kind, progress: Progress | None) -> dict[str, Any]:
-    """SAL against FA on chips of ``target``: as they are declared, ideal, or declared and then calibrated."""
+    """SAL against FA on chips of ``target``: as they are declared (``chips``), ``ideal``, declared and then
+    ``calibrated``; taught by an ideal chip, or ideal ones by the reference (``foreign-teacher``)."""
     size, chosen = SCALES[scale], prepared(resolve(target), kind)
     protocol = protocol_for(chosen)
     for method in METHODS:
@@ -82,7 +91,7 @@ def experiment(out: Path, *, scale: str, target: str, kind: Kind, progress: Prog
     key = {"scale": asdict(size), "protocol": asdict(protocol), "chips": kind, "seed": SEED}
     total = 2.0 * TEACHER_SHARE + 2.0 * len(METHODS) * size.epochs
     work = Work("fig6", out, chosen, key, total, progress)
-    data = run(work, protocol, size, place(chosen, protocol, size, kind))
+    data = run(work, protocol, size, place(work, chosen, protocol, size, kind), kind)
     title = f"Fig 6 on {chosen.name} ({kind}): SAL against FA with a chip in the loop"
     return work.finish(
         title, judge(data, size), data, partial(draw, data=data, name=chosen.name), scale=scale, variant=kind
@@ -100,7 +109,7 @@ def prepared(target: Target, kind: Kind) -> Target:
         supported = f"chips: those of {target.name} do not differ"
         finding = Diagnostic("SAL902", "variant", "'calibrated'", supported, "variant chips")
         raise DescriptionError(f"DescriptionError: nothing to calibrate on {target.name}", [finding])
-    return target.ideal() if kind == "ideal" else target
+    return target.ideal() if kind in ("ideal", "foreign-teacher") else target
 
 
 def protocol_for(target: Target) -> Protocol:
@@ -109,26 +118,39 @@ def protocol_for(target: Target) -> Protocol:
     return next((form for form in forms if not problems(described(form, SIZES, "SAL"), target)), forms[0])
 
 
-def place(target: Target, protocol: Protocol, scale: Scale, kind: Kind) -> Place:
+def place(work: Work, target: Target, protocol: Protocol, scale: Scale, kind: Kind) -> Place:
     """A chip for each student, where chips differ; calibrated if that is asked for."""
     if not target.variability:
         return Place(target)
     chips = target.sample_chips(scale.seeds, seed=SEED)
-    if kind != "calibrated":
-        return Place(target, chips)
+    return Place(target, chips, calibrated(work, target, protocol, chips) if kind == "calibrated" else None)
+
+
+def calibrated(work: Work, target: Target, protocol: Protocol, chips: Sequence[Chip]) -> Calibration:
+    """The calibration of chips for students, measured once and kept with the pieces of work."""
+    from salhw_calibration import Calibration as Measured
     from salhw_calibration import calibrate
 
-    net = described(protocol, SIZES, "SAL")
-    return Place(target, chips, calibrate(target, chips, net=net, duration=SPAN, seed=SEED))
+    kept = work.path("calibration", cast("Callable[..., Arrays]", calibrate))  # whose code it depends on
+    if not kept.exists():
+        calibrate(target, chips, net=alone(described(protocol, SIZES, "SAL")), duration=SPAN, seed=SEED).save(kept)
+    return Measured.load(kept)
 
 
-def run(work: Work, protocol: Protocol, scale: Scale, chips: Place) -> Arrays:
+def alone(net: Network) -> Network:
+    """What a chip itself does of a network: nobody teaches, copies, or works out rules from traces."""
+    learns = [p.replace(plasticity=[r for r in p.plasticity if r.kind != "PredictiveRule"]) for p in net.projections]
+    return net.replace(projections=learns, stimuli=(), ties=(), traces=())
+
+
+def run(work: Work, protocol: Protocol, scale: Scale, chips: Place, kind: Kind) -> Arrays:
     """Both methods on the chips and on the reference.
 
     Returns: for each method METHOD_loss (epoch, seed) and METHOD_NAME, weights before the first epoch and after each,
         (epoch + 1, seed, post, pre); the same for the reference as reference_METHOD_...
     """
-    drawn, data = taught(work, protocol, scale), Arrays()
+    teacher = "reference" if kind == "foreign-teacher" else prepared(resolve(chips.target), "ideal")
+    drawn, data = taught(work, protocol, scale, teacher, SPAN), Arrays()
     begin = replace(drawn, feedback=tuple(-np.abs(b) for b in drawn.feedback))
     for prefix, where in (("reference_", Place()), ("", chips)):
         for method in METHODS:
@@ -140,13 +162,13 @@ def run(work: Work, protocol: Protocol, scale: Scale, chips: Place) -> Arrays:
 # numbers ------------------------------------------------------------------------------------------------------------
 
 
-def right(data: Mapping[str, FloatArray], method: str) -> FloatArray:
+def right(data: Mapping[str, FloatArray], method: str) -> Truths:
     """Of which seeds W10 and W21 end with the teacher's signs."""
     means = [weight(data, method, name)[-LAST:].mean(axis=0) for name in ("W10", "W21")]
     return np.asarray((means[0] > 0) & (means[1] > 0))
 
 
-def more_often(first: FloatArray, second: FloatArray) -> float:
+def more_often(first: Truths, second: Truths) -> float:
     """p of the exact one-sided sign test that the first of two paired outcomes is the more frequent one (McNemar)."""
     from scipy.stats import binomtest
 

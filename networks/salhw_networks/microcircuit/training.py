@@ -120,11 +120,17 @@ class Class:
 
 
 def students(
-    protocol: Protocol, teacher: Sequence[FloatArray], count: int, *, target: Target | str = "reference", seed: int = 0
+    protocol: Protocol,
+    teacher: Sequence[FloatArray],
+    count: int,
+    *,
+    target: Target | str = "reference",
+    teaching: float = TEACHING,
+    seed: int = 0,
 ) -> Class:
     """``count`` students of a teacher with the forward weights ``teacher``; each has drawn weights, and targets that
-    were measured for it alone. Every second one has the feedback weights of the one before with the other sign, so that
-    it is not luck how many begin with a wrong one."""
+    were measured for it alone, ``teaching`` ms per pattern on ``target``. Every second one has the feedback weights of
+    the one before with the other sign, so that it is not luck how many begin with a wrong one."""
     sizes = (teacher[0].shape[1], *(len(w) for w in teacher))
     starts = [drawn(sizes, 1_000 * seed + k) for k in range(count)]
     forward = tuple(np.stack(layer) for layer in zip(*(w for w, _ in starts), strict=True))
@@ -136,8 +142,8 @@ def students(
         for shown in voltages:
             session.set("populations.P0.bias", shown)
             session.run(protocol.lag)
-            counts = session.run(TEACHING).counts[f"P{len(sizes) - 2}"]
-            potentials.append(_potential(counts / TEACHING, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape))))
+            counts = session.run(teaching).counts[f"P{len(sizes) - 2}"]
+            potentials.append(_potential(counts / teaching, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape))))
     targets, validation = np.split(np.stack(potentials, axis=1), [len(protocol.training)], axis=1)
     return Class(sizes, forward, feedback, targets, validation)
 
