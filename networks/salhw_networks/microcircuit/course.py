@@ -13,7 +13,7 @@ from salhw import Calibration, Chip, Target
 from salhw.description.fields import FloatArray
 from salhw_networks.experiment import Arrays, Progress, Work
 from salhw_networks.microcircuit.network import Method
-from salhw_networks.microcircuit.training import TEACHING, Class, Protocol, students, train
+from salhw_networks.microcircuit.training import Class, Protocol, students, train
 
 SIZES = (1, 1, 1)
 TEACHER = (np.array([[2.0]]), np.array([[2.0]]))  # W10, W21 (Table 2)
@@ -46,13 +46,11 @@ class Place:
     calibration: Calibration | None = None
 
 
-def taught(
-    work: Work, protocol: Protocol, scale: Scale, target: Target | str = "reference", teaching: float = TEACHING
-) -> Class:
-    """Students at their start, with the targets that a teacher on ``target`` gave them in ``teaching`` ms each."""
+def taught(work: Work, protocol: Protocol, scale: Scale) -> Class:
+    """Students at their start, with the targets that a teacher on the reference has given them."""
 
     def measured(progress: Progress) -> Arrays:
-        drawn = students(protocol, TEACHER, scale.seeds, target=target, teaching=teaching, seed=SEED)
+        drawn = students(protocol, TEACHER, scale.seeds, seed=SEED)
         progress(1.0)
         return {"targets": drawn.targets, "validation_targets": drawn.validation, **drawn.weights}
 

@@ -62,7 +62,7 @@ VARIANTS = {
     "dark": Protocol(align_input="dark"),
     "chunked": Protocol(align_input="dark", chunk=2_000.0),
 }
-Variant = Literal["paper", "code", "dark", "chunked", "chips", "ideal", "calibrated", "foreign-teacher", "traps"]
+Variant = Literal["paper", "code", "dark", "chunked", "chips", "ideal", "calibrated", "large-gain", "traps"]
 TITLE = "Fig 6: SAL in spiking cortical microcircuits"
 
 
@@ -80,7 +80,7 @@ def experiment(
     (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns.
     """
     variant = variant or suited(target)
-    if variant in ("chips", "ideal", "calibrated", "foreign-teacher"):
+    if variant in ("chips", "ideal", "calibrated", "large-gain"):
         return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     if variant == "traps":
         return traps.experiment(out, scale=scale, target=target, progress=progress)
