@@ -15,6 +15,7 @@ from scipy.stats import wilcoxon
 import salhw
 from salhw import PairSTDP, PredictiveRule
 from salhw.description.fields import FloatArray
+from salhw.session.paths import addresses
 from salhw.substrate.support import on_chip
 from salhw_calibration.probing import probing_network
 from salhw_networks.experiment import Arrays, read
@@ -295,6 +296,21 @@ def test_a_host_in_the_loop_trains_students_as_the_reference_does_by_itself() ->
     assert np.abs(one["B12"][-1] - who.feedback[0]).max() > 0.1
     for name, values in one.items():
         np.testing.assert_allclose(values, two[name], atol=1e-9, err_msg=name)
+
+
+def test_students_begin_within_what_a_target_takes() -> None:
+    """A calibrated chip may be read beyond its range, and refused to go on from there."""
+    target = on_chips.prepared(salhw.target("loihi2"), "chips")
+    compiled = salhw.compile(described(on_chips.protocol_for(target), SIZES, "FA"), target)
+    limits = {path: a.allowed for path, a in addresses(compiled.network, compiled.target).items()}
+    most = limits["projections.W10.weights"]
+    assert most is not None
+    assert most.max < 5.0
+    values = (np.array([[[5.0]], [[1.0]]]), np.array([[[-5.0]], [[-1.0]]]))
+    begin = Class(SIZES, values, (values[0],), np.zeros((2, 1, 1)), np.zeros((2, 1, 1))).within(limits)
+    assert [w.ravel().tolist() for w in (*begin.forward, *begin.feedback)] == [
+        [most.max, 1.0], [most.min, -1.0], [most.max, 1.0],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,11 @@ PROTOCOL = Protocol(
     validate_present=8_000.0, speed=60.0, align_speed=10.0,
 )  # fmt: skip
 LARGE = 0.1
-FORMS = tuple(
-    replace(PROTOCOL, align_update=update, pairing=pairing, apical=apical)
-    for update, pairing, apical in (
-        ("spike", "nearest_restricted", LARGE),
-        ("every 200 ms", "nearest_restricted", 0.02),
-        ("every 10 ms", "all", LARGE),
-    )
-)  # fmt: skip
+FORMS = (
+    replace(PROTOCOL, align_update="spike", apical=LARGE),
+    replace(PROTOCOL, align_update="every 200 ms"),
+    replace(PROTOCOL, align_update="every 10 ms", pairing="all", apical=LARGE),
+)
 """When a chip updates by SAL, which pairs it sees, and the apical gain in training; the first that a target has is
 taken. Steps of 1/32 resolve a gain of .1. In noisy leaky neurons it makes output and interneuron differ, since only one
 of them is in a loop that excites; .02 does not, though an analog chip's code is then 2 of B12."""

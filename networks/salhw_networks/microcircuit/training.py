@@ -7,7 +7,7 @@ goes through session calls, so that it is the same on every target that can hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,8 @@ import numpy as np
 from salhw import Calibration, Chip, Network, Recording, Session, Target, compile
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity import Pairing
+from salhw.session.paths import addresses
+from salhw.substrate.capabilities import Range
 from salhw_networks.experiment import Arrays, Progress
 from salhw_networks.microcircuit.network import APICAL, MEAN, RATES, TAU_REF, Method, Weights, chain, drawn, network
 
@@ -112,6 +114,15 @@ class Class:
         forward, feedback = (tuple(course[name][-1] for name in each) for each in names(len(self.sizes)))
         return replace(self, forward=forward, feedback=feedback)
 
+    def within(self, limits: Mapping[str, Range | None]) -> Class:
+        """With weights as far as limits by the paths of weights go: a calibrated chip may be read beyond its range."""
+
+        def clipped(name: str, weights: FloatArray) -> FloatArray:
+            limit = limits.get(f"projections.{name}.weights")
+            return weights if limit is None else np.clip(weights, limit.min, limit.max)
+
+        return self.at({name: clipped(name, weights)[None] for name, weights in self.weights.items()})
+
     @property
     def weights(self) -> Arrays:
         """By the names of their projections, (student, post, pre)."""
@@ -207,7 +218,9 @@ def train(
     executable = compile(described(protocol, students.sizes, method), target, calibration=calibration)
     instances, after = len(students) if chips is None else None, []
     with executable.open(instances=instances, chips=chips, seed=seed) as session:
-        lessons = _Lessons(session, protocol, method, students)
+        taken = addresses(executable.network, executable.target)
+        begin = students.within({path: address.allowed for path, address in taken.items()})
+        lessons = _Lessons(session, protocol, method, begin)
         for count, epoch in enumerate(epochs, 1):
             after.append(lessons.epoch(epoch))
             if progress:
