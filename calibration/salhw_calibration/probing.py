@@ -53,7 +53,7 @@ def by_path(net: Network, flat: FloatArray) -> dict[str, FloatArray]:
 
 def probing_network(net: Network, both: bool) -> Network:
     """The same places with weights large enough to be measured, half of a neuron's of either sign if the target has
-    ``both``, and biases of zero; no stimuli, unless sources need them to spike."""
+    ``both``, and biases of zero; no stimuli, unless sources need them to spike, and no weight is another's copy."""
     noisy = {p.name for p in stochastic(net)}
     if not noisy:
         raise refused(
@@ -69,7 +69,7 @@ def probing_network(net: Network, both: bool) -> Network:
         projections.append(p.replace(weights=fresh, plasticity=()))
     populations = [p.replace(neuron=p.neuron.replace(bias=0.0)) if p.name in noisy else p for p in net.populations]
     stimuli = tuple(s for s in net.stimuli if s.population not in noisy)
-    return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli))
+    return without_plasticity(net.replace(projections=projections, populations=populations, stimuli=stimuli, ties=()))
 
 
 def _signs(post: IntArray, pre: IntArray, seed: int) -> FloatArray:

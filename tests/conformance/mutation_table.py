@@ -1,14 +1,19 @@
-"""Which checks fail for which wrong backend: ``python tests/conformance/mutation_table.py`` rewrites the table in
-docs/conformance.md (some minutes), with ``replay`` that of the backends that replay catches. A test holds the names in
-bold to the mutants' own."""
+"""What catches which wrong backend and wrong host.
+
+``PYTHONPATH=tests python tests/conformance/mutation_table.py`` rewrites the tables in docs/conformance.md (some
+minutes), with the name of one of them that one: ``mutants``, ``hosts`` (seconds) or ``replayed``. Tests hold the names
+in bold to the mutants' own.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import mutants_dynamics
 import mutants_engineering
+import mutants_hosts
 import mutants_replay
 
 import salhw
@@ -18,8 +23,6 @@ from salhw.conformance.replay.surveying import NETWORKS, examined
 from salhw.conformance.runner import catalogue, examine, laboratory
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
-BEGIN, END = "<!-- mutants: begin -->\n", "<!-- mutants: end -->\n"
-REPLAYED = "<!-- replayed: begin -->\n", "<!-- replayed: end -->\n"
 SLOW = {"same-chip-in-another-process"}  # asks the installed backend, never the mutant
 
 
@@ -42,15 +45,20 @@ def row(name: str, named: set[str], others: set[str]) -> str:
     return f"| {name} | {', '.join(cells)} |"
 
 
-def written(begin: str = BEGIN, end: str = END) -> list[str]:
+def hosts() -> list[tuple[str, set[str]]]:
+    """(name, checks that must catch it) of wrong hosts."""
+    return [(name, set(caught_by)) for name, (_, _, _, caught_by) in mutants_hosts.MUTANTS.items()]
+
+
+def marks(table: str) -> tuple[str, str]:
+    """What begins and ends a table of the page."""
+    return f"<!-- {table}: begin -->\n", f"<!-- {table}: end -->\n"
+
+
+def written(table: str) -> list[str]:
     """The rows that the page holds now."""
-    text = PAGE.read_text(encoding="utf-8")
+    text, (begin, end) = PAGE.read_text(encoding="utf-8"), marks(table)
     return text[text.index(begin) + len(begin) : text.index(end)].splitlines()[2:]
-
-
-def replayed() -> list[str]:
-    """The rows of those that replay catches."""
-    return written(*REPLAYED)
 
 
 def networks_needed(backend) -> tuple[int | None, set[str]]:  # type: ignore[no-untyped-def]
@@ -66,31 +74,35 @@ def networks_needed(backend) -> tuple[int | None, set[str]]:  # type: ignore[no-
     return None, set()
 
 
-def rewrite(rows: list[str], begin: str, end: str) -> None:
-    """Put a table into the page."""
-    text = PAGE.read_text(encoding="utf-8")
+def replayed() -> Iterable[str]:
+    """The rows of those that replay catches."""
+    for mutant in mutants_replay.MUTANTS:
+        needed, kinds = networks_needed(mutant.factory())
+        yield f"| {mutant.name} | {', '.join(sorted(kinds))} | {needed} |"
+
+
+def write(table: str, titles: Sequence[str], found: Iterable[str]) -> None:
+    """Measure all rows of a table and put them into the page."""
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for line in found:
+        rows.append(line)
+        print(line, flush=True)
+    text, (begin, end) = PAGE.read_text(encoding="utf-8"), marks(table)
     body = "\n".join(rows) + "\n"
     PAGE.write_text(text[: text.index(begin) + len(begin)] + body + text[text.index(end) :], encoding="utf-8")
 
 
-def replay() -> None:
-    """Measure those that replay catches, and rewrite their table."""
-    rows = ["| wrong backend | what departs | random networks |", "|---|---|---|"]
-    for mutant in mutants_replay.MUTANTS:
-        needed, kinds = networks_needed(mutant.factory())
-        rows.append(f"| {mutant.name} | {', '.join(sorted(kinds))} | {needed} |")
-        print(rows[-1], flush=True)
-    rewrite(rows, *REPLAYED)
-
-
-def main() -> None:
-    """Measure all and rewrite the page."""
-    rows = ["| wrong backend | failing checks |", "|---|---|"]
-    for name, factory, named in mutants():
-        rows.append(row(name, named, failing(factory)))
-        print(rows[-1], flush=True)
-    rewrite(rows, BEGIN, END)
+def main(which: list[str]) -> None:
+    """Measure the tables that are named, or all, and rewrite the page."""
+    if not which or "mutants" in which:
+        found = (row(name, named, failing(factory)) for name, factory, named in mutants())
+        write("mutants", ["wrong backend", "failing checks"], found)
+    if not which or "hosts" in which:
+        found = (row(name, named, mutants_hosts.failing(name)) for name, named in hosts())
+        write("hosts", ["wrong host", "failing checks"], found)
+    if not which or "replayed" in which:
+        write("replayed", ["wrong backend", "what departs", "random networks"], replayed())
 
 
 if __name__ == "__main__":
-    replay() if "replay" in sys.argv else main()
+    main(sys.argv[1:])

@@ -5,8 +5,7 @@ All methods begin with the same weights and learn the same targets from the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,39 +13,38 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.compiler.pipeline import compile, problems
-from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, GREEN, GREY, RED, band, curve, legend_beside, tidy
+from salhw.registry import resolve
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
+from salhw_networks.microcircuit import on_chips, traps
+from salhw_networks.microcircuit.course import (
+    LAST,
+    SEED,
+    SIZES,
+    TEACHER_SHARE,
+    Place,
+    Scale,
+    at_end,
+    course,
+    equivalence,
+    taught,
+    turned,
+    weight,
+)
 from salhw_networks.microcircuit.network import Method
-from salhw_networks.microcircuit.training import Class, Protocol, described, students, train
+from salhw_networks.microcircuit.training import Protocol, described
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from salhw.substrate.target import Target
-
-SIZES = (1, 1, 1)
-TEACHER = (np.array([[2.0]]), np.array([[2.0]]))  # W10, W21 (Table 2)
-TEACHER_SHARE = 5.0  # of the work, in epochs of one method
 METHODS: tuple[Method, ...] = ("BP", "SAL", "FA")
 COLOURS = {"BP": BLUE, "SAL": GREEN, "FA": RED}
 RERUN = {"BP": (0.0006, 0.0017), "SAL": (0.0004, 0.0018), "FA": (0.0017, 0.65)}
 """Quartiles of the un-nudged loss in an independent re-run of 20 seeds and 150 epochs. Targets that are measured as
 shortly as a student's potential add .0003 to a loss; ours are measured for longer."""
-LAST = 10  # epochs over which the loss at the end is averaged
 FACTOR = 2.0  # within which two losses are equivalent; their logarithms scatter by .5 to .7, so 20 seeds settle it
-SEED = 6
 SETTLED = 100  # epochs after which the runs that began with a wrong sign have arrived
-
-
-@dataclass(frozen=True)
-class Scale:
-    """``seeds`` students of each method, ``epochs`` of training, in pieces of ``block`` epochs."""
-
-    seeds: int
-    epochs: int
-    block: int
 
 
 SCALES = {
@@ -64,7 +62,7 @@ VARIANTS = {
     "dark": Protocol(align_input="dark"),
     "chunked": Protocol(align_input="dark", chunk=2_000.0),
 }
-Variant = Literal["paper", "code", "dark", "chunked"]
+Variant = Literal["paper", "code", "dark", "chunked", "chips", "ideal", "calibrated", "large-gain", "traps"]
 TITLE = "Fig 6: SAL in spiking cortical microcircuits"
 
 
@@ -78,9 +76,14 @@ def experiment(
 ) -> dict[str, Any]:
     """Spiking cortical microcircuits learn from a teacher: BP, FA and SAL.
 
-    A target that cannot hold the paper's form is given the chunked one.
+    A target that cannot hold the paper's form is in a loop with its host (``on_chips``): its chips as they are declared
+    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns.
     """
     variant = variant or suited(target)
+    if variant in ("chips", "ideal", "calibrated", "large-gain"):
+        return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
+    if variant == "traps":
+        return traps.experiment(out, scale=scale, target=target, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:
         compile(described(protocol, SIZES, method), target)  # what stands in the way is told before anything runs
@@ -92,76 +95,24 @@ def experiment(
 
 
 def suited(target: str) -> Variant:
-    """The first of the paper's form and the chunked one that ``target`` can hold; the paper's, if it holds neither."""
-    forms: tuple[Variant, ...] = ("paper", "chunked")
-    held = [v for v in forms if not any(problems(described(VARIANTS[v], SIZES, m), target) for m in METHODS)]
-    return next(iter(held), forms[0])
+    """The paper's form, unless ``target`` can hold only the one with its host in the loop."""
+    if not any(problems(described(VARIANTS["paper"], SIZES, method), target) for method in METHODS):
+        return "paper"
+    return "chips" if resolve(target).host_loop else "paper"
 
 
 def run(work: Work, protocol: Protocol, scale: Scale) -> Arrays:
-    """All methods, in pieces that a killed run finds again.
+    """All methods.
 
     Returns: targets and validation_targets (seed, pattern, output); for each method METHOD_loss, and METHOD_nudged
         where validation is nudged, (epoch, seed); METHOD_NAME, weights before the first epoch and after each,
         (epoch + 1, seed, post, pre).
     """
-
-    def measured(progress: Progress) -> Arrays:
-        drawn = students(protocol, TEACHER, scale.seeds, seed=SEED)
-        progress(1.0)
-        return {"targets": drawn.targets, "validation_targets": drawn.validation, **drawn.weights}
-
-    first = work.piece("teacher", TEACHER_SHARE, measured)
-    targets = first["targets"], first["validation_targets"]
-    data = {"targets": targets[0], "validation_targets": targets[1]}
+    begin, place = taught(work, protocol, scale), Place(work.target)
+    data: Arrays = {"targets": begin.targets, "validation_targets": begin.validation}
     for method in METHODS:
-        begin = Class(SIZES, (first["W10"], first["W21"]), (first["B12"],), *targets)
-        if method == "BP":
-            begin = replace(begin, feedback=(np.swapaxes(first["W21"], 1, 2),))
-        course: list[Arrays] = [{name: value[None] for name, value in begin.weights.items()}]
-        for k in range(0, scale.epochs, scale.block):
-            epochs = range(k, min(k + scale.block, scale.epochs))
-            compute = partial(_block, protocol, method, begin.at(course[-1]), epochs, work.target)
-            course.append(work.piece(f"{method}-{k:04d}", float(len(epochs)), compute))
-        data |= {f"{method}_{n}": np.concatenate([part[n] for part in course if n in part]) for n in course[-1]}
+        data |= {f"{method}_{n}": v for n, v in course(work, protocol, scale, method, begin, place).items()}
     return data
-
-
-def _block(
-    protocol: Protocol, method: Method, now: Class, epochs: range, target: Target | str, progress: Progress
-) -> Arrays:
-    """Some epochs from a session at rest, with random numbers of their own."""
-    return train(protocol, method, now, epochs, target=target, seed=1_000 * SEED + epochs[0], progress=progress)
-
-
-# numbers ------------------------------------------------------------------------------------------------------------
-
-
-def at_end(data: Mapping[str, FloatArray], method: str, what: str = "loss") -> FloatArray:
-    """The loss of each seed, averaged over the last epochs."""
-    return np.asarray(data[f"{method}_{what}"][-LAST:].mean(axis=0))
-
-
-def weight(data: Mapping[str, FloatArray], method: str, name: str) -> FloatArray:
-    """A weight of the chain of single neurons, (epoch + 1, seed)."""
-    return np.asarray(data[f"{method}_{name}"][:, :, 0, 0])
-
-
-def equivalence(first: FloatArray, second: FloatArray, factor: float = FACTOR) -> tuple[float, float]:
-    """(ratio of the geometric means, p) of losses by seed: two one-sided paired t tests against a difference by
-    ``factor`` or more, either way."""
-    from scipy.stats import ttest_1samp
-
-    logs, limit = np.log(first) - np.log(second), np.log(factor)
-    above = ttest_1samp(logs, limit, alternative="less").pvalue
-    below = ttest_1samp(logs, -limit, alternative="greater").pvalue
-    return float(np.exp(logs.mean())), float(max(above, below))
-
-
-def turned(feedback: FloatArray) -> FloatArray:
-    """The first epoch after which weights (epoch + 1, seed) are positive; the number of epochs + 1 if none is."""
-    positive = feedback > 0
-    return np.where(positive.any(axis=0), positive.argmax(axis=0), len(feedback))
 
 
 def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
@@ -182,7 +133,7 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
                 bool(middle <= most) if enough else None,
             )
         )
-    ratio, p = equivalence(loss["SAL"], loss["BP"])
+    ratio, p = equivalence(loss["SAL"], loss["BP"], FACTOR)
     worse = float(mannwhitneyu(loss["FA"], loss["SAL"], alternative="greater").pvalue)
     wrong = weight(data, "SAL", "B12")[0] < 0
     against = weight(data, "FA", "W10")[-1] < 0

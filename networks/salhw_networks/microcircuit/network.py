@@ -31,6 +31,7 @@ Weights = tuple[FloatArray, ...]
 
 TAU_REF, DT = 10.0, 1.0  # ms (Table 2)
 MEAN = 2_000.0  # ms over which potentials are averaged
+APICAL = 0.02  # gain of apical input in training (lambda^api)
 RATES = {"output": 0.003, "hidden": 0.2, "feedback": 0.001}
 """Table 2's eta: of weights into the output layer, into hidden ones, and of SAL on feedback weights. The errors of a
 hidden layer come through the apical gain; its higher rate makes up for that."""
@@ -43,10 +44,12 @@ def network(
     method: Method = "SAL",
     chunk: float | None = None,
     bias: float = -1.0,
-    apical: float = 0.02,
+    apical: float = APICAL,
     nudging: float = 0.6,
     seed: int = 0,
     pairing: Pairing = "nearest_restricted",
+    align_update: str | None = None,
+    mean: float = MEAN,
     output_rate: float = RATES["output"],
     hidden_rate: float = RATES["hidden"],
     feedback_rate: float = RATES["feedback"],
@@ -72,6 +75,8 @@ def network(
         nudging: gain of the teacher, who pulls the output towards its target (lambda^nudge).
         seed: of weights that are not given.
         pairing: which pairs of spikes SAL sees.
+        align_update: when SAL changes weights, by the target itself; None: when the others do, and by whom.
+        mean: ms over which potentials are averaged.
         output_rate: eta of the weights into the output layer, per presynaptic spike.
         hidden_rate: eta of the weights into hidden layers, per presynaptic spike.
         feedback_rate: eta of SAL, per pair of spikes.
@@ -90,7 +95,11 @@ def network(
             teacher=f"u{layer}", prediction=f"basal{layer}", learning_rate=rate, update=update, execution=execution
         )
 
-    sal = SAL(feedback_rate, tau=TAU_REF, pairing=pairing, update=update, execution=execution)
+    by_itself = align_update is not None
+    sal = SAL(
+        feedback_rate, tau=TAU_REF, pairing=pairing, update=align_update or update,
+        execution="chip" if by_itself else execution,
+    )  # fmt: skip
     projections, ties = list(_forward(forward, [eq37(layer) for layer in range(1, last + 1)])), list[Tie]()
     for layer, (w, b) in enumerate(zip(forward[1:], back, strict=True), 1):
         up, down, onto, from_ = f"W{layer + 1}{layer}", f"B{layer}{layer + 1}", f"LIP{layer}", f"LPI{layer}"
@@ -99,7 +108,7 @@ def network(
             _projection(onto, f"P{layer}", f"I{layer}", w, "dendritic"),
             _projection(from_, f"I{layer}", f"P{layer}", -b, "lateral"),
         ]
-        ties += [Tie(projection=onto, to=up, scale=1.0), *_feedback_ties(method, up, down, from_)]
+        ties += [Tie(projection=onto, to=up, scale=1.0), *_feedback_ties(method, up, down, from_, chunk)]
     return Network(
         name="microcircuit",
         dt=DT,
@@ -109,7 +118,7 @@ def network(
         ],
         projections=projections,
         stimuli=[Teacher(f"P{last}", f"basal{last}", target=0.0, gain=nudging, every=chunk)],
-        traces=[trace for layer in range(1, last + 1) for trace in _means(layer)],
+        traces=[trace for layer in range(1, last + 1) for trace in _means(layer, mean)],
         ties=ties,
         probes=[Membrane(f"P{last}")] if membrane else [],
     )
@@ -175,19 +184,20 @@ def _forward(weights: Weights, rules: Sequence[PredictiveRule | None]) -> Iterat
         yield _projection(f"W{layer}{layer - 1}", f"P{layer - 1}", f"P{layer}", w, "basal", rule)
 
 
-def _feedback_ties(method: Method, up: str, down: str, lateral: str) -> list[Tie]:
-    """What keeps the lateral weights opposite to the feedback weights, and these equal to the forward ones in BP."""
+def _feedback_ties(method: Method, up: str, down: str, lateral: str, every: float | None) -> list[Tie]:
+    """What keeps the lateral weights opposite to the feedback weights, and these equal to the forward ones in BP.
+    ``every``: ms between copies of weights that the target may learn itself; None: at once."""
     if method == "BP":  # a copy of a copy is not described
         return [
             Tie(projection=down, to=up, scale=1.0, transpose=True),
             Tie(projection=lateral, to=up, scale=-1.0, transpose=True),
         ]
-    return [Tie(projection=lateral, to=down, scale=-1.0)]
+    return [Tie(projection=lateral, to=down, scale=-1.0, every=every)]
 
 
-def _means(layer: int) -> tuple[Trace, Trace]:
+def _means(layer: int, mean: float) -> tuple[Trace, Trace]:
     """The moving averages that Eq 37 compares: of the potential, and of the basal input."""
     return (
-        Trace(name=f"u{layer}", population=f"P{layer}", of="membrane", window=Boxcar(duration=MEAN)),
-        Trace(name=f"basal{layer}", population=f"P{layer}", of="inputs.basal", window=Boxcar(duration=MEAN)),
+        Trace(name=f"u{layer}", population=f"P{layer}", of="membrane", window=Boxcar(duration=mean)),
+        Trace(name=f"basal{layer}", population=f"P{layer}", of="inputs.basal", window=Boxcar(duration=mean)),
     )

@@ -7,19 +7,20 @@ goes through session calls, so that it is the same on every target that can hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from salhw import Network, Recording, Session, Target, compile
+from salhw import Calibration, Chip, Network, Recording, Session, Target, compile
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity import Pairing
+from salhw.session.paths import addresses
+from salhw.substrate.capabilities import Range
 from salhw_networks.experiment import Arrays, Progress
-from salhw_networks.microcircuit.network import TAU_REF, Method, Weights, chain, drawn, network
+from salhw_networks.microcircuit.network import APICAL, MEAN, RATES, TAU_REF, Method, Weights, chain, drawn, network
 
-DARK = -10.0  # voltage of an input that is silent: two spikes in a million steps
 TEACHING = 200_000.0  # ms per pattern of the teacher, whose noise is then a third of that of a student's mean
 
 
@@ -34,12 +35,19 @@ class Protocol:
             itself.
         aligning: patterns of the SAL phase.
         align_input: what the input does meanwhile: the same as in ``training``, or nothing (``dark``).
+        dark: voltage of an input that is silent; two spikes in a million steps, with -5 seven in a thousand.
         align_laterals: whether the interneurons act on the pyramidal cells meanwhile.
         nudged: in which other phases the teacher nudges the output: ``alignment``, ``validation``.
         pairing: which pairs of spikes SAL sees.
-        chunk: ms between updates of all weights on the host; None: at every spike.
+        chunk: ms between updates of forward weights on the host, over which potentials are then averaged; None: at
+            every spike, averages over 2 s.
+        align_update: when the target itself does SAL's updates; None: when, and where, the others are done.
         present, lag: ms for which a pattern is shown, and at whose beginning nothing is learned or measured.
-        apical: gain of the apical and lateral input outside of the SAL phase, in which it is 1.
+        align_present, validate_present: ms for which one is shown in the SAL phase, and in validation; None: as long as
+            in training.
+        apical: gain of the apical and lateral input outside of the SAL phase, in which it is 1. The errors of hidden
+            layers go with it, and their learning rates against it.
+        speed, align_speed: Table 2's learning rates are multiplied by them, Eq 37's and SAL's.
     """
 
     training: tuple[float, ...] = (-3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25, 3.0)
@@ -48,13 +56,19 @@ class Protocol:
     draw: Literal["shuffled", "independent"] = "shuffled"
     aligning: int = 5
     align_input: Literal["training", "dark"] = "training"
+    dark: float = -10.0
     align_laterals: bool = False
     nudged: tuple[str, ...] = ()
     pairing: Pairing = "nearest_restricted"
     chunk: float | None = None
+    align_update: str | None = None
     present: float = 20_000.0
     lag: float = 2_000.0
-    apical: float = 0.02
+    align_present: float | None = None
+    validate_present: float | None = None
+    apical: float = APICAL
+    speed: float = 1.0
+    align_speed: float = 1.0
 
     def patterns(self, voltages: Sequence[float], inputs: int) -> FloatArray:
         """(pattern, input): every input neuron takes each of the voltages once, in an order of its own."""
@@ -100,6 +114,15 @@ class Class:
         forward, feedback = (tuple(course[name][-1] for name in each) for each in names(len(self.sizes)))
         return replace(self, forward=forward, feedback=feedback)
 
+    def within(self, limits: Mapping[str, Range | None]) -> Class:
+        """With weights as far as limits by the paths of weights go: a calibrated chip may be read beyond its range."""
+
+        def clipped(name: str, weights: FloatArray) -> FloatArray:
+            limit = limits.get(f"projections.{name}.weights")
+            return weights if limit is None else np.clip(weights, limit.min, limit.max)
+
+        return self.at({name: clipped(name, weights)[None] for name, weights in self.weights.items()})
+
     @property
     def weights(self) -> Arrays:
         """By the names of their projections, (student, post, pre)."""
@@ -108,11 +131,17 @@ class Class:
 
 
 def students(
-    protocol: Protocol, teacher: Sequence[FloatArray], count: int, *, target: Target | str = "reference", seed: int = 0
+    protocol: Protocol,
+    teacher: Sequence[FloatArray],
+    count: int,
+    *,
+    target: Target | str = "reference",
+    teaching: float = TEACHING,
+    seed: int = 0,
 ) -> Class:
     """``count`` students of a teacher with the forward weights ``teacher``; each has drawn weights, and targets that
-    were measured for it alone. Every second one has the feedback weights of the one before with the other sign, so that
-    it is not luck how many begin with a wrong one."""
+    were measured for it alone, ``teaching`` ms per pattern on ``target``. Every second one has the feedback weights of
+    the one before with the other sign, so that it is not luck how many begin with a wrong one."""
     sizes = (teacher[0].shape[1], *(len(w) for w in teacher))
     starts = [drawn(sizes, 1_000 * seed + k) for k in range(count)]
     forward = tuple(np.stack(layer) for layer in zip(*(w for w, _ in starts), strict=True))
@@ -124,8 +153,8 @@ def students(
         for shown in voltages:
             session.set("populations.P0.bias", shown)
             session.run(protocol.lag)
-            counts = session.run(TEACHING).counts[f"P{len(sizes) - 2}"]
-            potentials.append(_potential(counts / TEACHING, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape))))
+            counts = session.run(teaching).counts[f"P{len(sizes) - 2}"]
+            potentials.append(_potential(counts / teaching, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape))))
     targets, validation = np.split(np.stack(potentials, axis=1), [len(protocol.training)], axis=1)
     return Class(sizes, forward, feedback, targets, validation)
 
@@ -143,11 +172,22 @@ def names(layers: int) -> tuple[list[str], list[str]]:
 
 
 def described(protocol: Protocol, sizes: Sequence[int], method: Method) -> Network:
-    """The network that ``train`` trains."""
+    """The network that ``train`` trains; if the target itself aligns it, as it is then: with an apical gain of 1, which
+    says how large a weight the target has to hold."""
+    p = protocol
     return network(
-        sizes, method=method, chunk=protocol.chunk, apical=protocol.apical, pairing=protocol.pairing,
-        membrane="validation" in protocol.nudged,
-    )  # fmt: skip
+        sizes,
+        method=method,
+        chunk=p.chunk,
+        apical=1.0 if p.align_update else p.apical,
+        pairing=p.pairing,
+        align_update=p.align_update,
+        mean=p.chunk or MEAN,
+        output_rate=p.speed * RATES["output"],
+        hidden_rate=p.speed * RATES["hidden"] * APICAL / p.apical,
+        feedback_rate=p.align_speed * RATES["feedback"],
+        membrane="validation" in p.nudged,
+    )
 
 
 def train(
@@ -157,10 +197,16 @@ def train(
     epochs: range,
     *,
     target: Target | str = "reference",
+    chips: Sequence[Chip] | None = None,
+    calibration: Calibration | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Arrays:
     """How the weights of all students go from a session at rest, and how well they do after each epoch.
+
+    Args:
+        chips: one for each student; None: they are all on one.
+        calibration: of these chips.
 
     Returns: the weights by the names of their projections, (epoch, student, post, pre); loss (epoch, student): mean
         squared deviation of the output's time-mean potential from its target over the validation patterns, without
@@ -169,9 +215,12 @@ def train(
     Raises:
         UnsupportedNetworkError: the target cannot hold the network.
     """
-    after, executable = [], compile(described(protocol, students.sizes, method), target)
-    with executable.open(instances=len(students), seed=seed) as session:
-        lessons = _Lessons(session, protocol, method, students)
+    executable = compile(described(protocol, students.sizes, method), target, calibration=calibration)
+    instances, after = len(students) if chips is None else None, []
+    with executable.open(instances=instances, chips=chips, seed=seed) as session:
+        taken = addresses(executable.network, executable.target)
+        begin = students.within({path: address.allowed for path, address in taken.items()})
+        lessons = _Lessons(session, protocol, method, begin)
         for count, epoch in enumerate(epochs, 1):
             after.append(lessons.epoch(epoch))
             if progress:
@@ -198,6 +247,7 @@ class _Lessons:
                 session.set(f"projections.{name}.weights", weights)
         self.gain = session.get("stimuli[0].gain")
         sizes, p = students.sizes, protocol
+        self.gains(p.apical, p.apical)
         self.shown, self.asked = p.patterns(p.training, sizes[0]), p.patterns(p.validation, sizes[0])
 
     def epoch(self, epoch: int) -> Arrays:
@@ -209,7 +259,9 @@ class _Lessons:
             self.present(self.shown[pattern], self.students.targets[each, pattern], self.learning)
         if self.method == "SAL":
             self.align(order[:, p.shown :])
+        self.gains(1.0, 1.0)  # where the target holds gain times weight, its steps hide least of a weight
         weights = {name: self.session.get(f"projections.{name}.weights") for name in (*self.forward, *self.feedback)}
+        self.gains(p.apical, p.apical)
         return weights | self.validate(weights[self.forward[-1]])
 
     def align(self, order: IntArray) -> None:
@@ -219,8 +271,8 @@ class _Lessons:
         self.gains(1.0, 1.0 if p.align_laterals else 0.0)
         self.switch(self.aligning, True)
         for pattern in order.T:
-            voltages = np.full_like(self.shown[pattern], DARK) if p.align_input == "dark" else self.shown[pattern]
-            self.present(voltages, self.students.targets[each, pattern])
+            voltages = np.full_like(self.shown[pattern], p.dark) if p.align_input == "dark" else self.shown[pattern]
+            self.present(voltages, self.students.targets[each, pattern], duration=p.align_present)
         self.switch(self.aligning, False)
         self.gains(p.apical, p.apical)
 
@@ -230,7 +282,7 @@ class _Lessons:
         self.nudge("validation" in p.nudged)
         off: dict[str, list[FloatArray]] = {}
         for k, voltages in enumerate(self.asked):
-            recording = self.present(voltages, self.students.validation[:, k])
+            recording = self.present(voltages, self.students.validation[:, k], duration=p.validate_present)
             rates = recording.counts[f"P{self.last - 1}"] / recording.duration
             off.setdefault("loss", []).append(_potential(rates, weights) - self.students.validation[:, k])
             if "validation" in p.nudged:
@@ -238,13 +290,19 @@ class _Lessons:
                 off.setdefault("nudged", []).append(mean - self.students.validation[:, k])
         return {name: np.mean(np.square(values), axis=(0, 2)) for name, values in off.items()}
 
-    def present(self, voltages: FloatArray, targets: FloatArray, learning: Sequence[str] = ()) -> Recording:
+    def present(
+        self,
+        voltages: FloatArray,
+        targets: FloatArray,
+        learning: Sequence[str] = (),
+        duration: float | None = None,
+    ) -> Recording:
         """Show a pattern to each student; what was recorded after the lag, in which nothing is learned."""
         self.session.set("populations.P0.bias", voltages)
         self.session.set("stimuli[0].target", targets)
         self.session.run(self.protocol.lag)
         self.switch(learning, True)
-        recording = self.session.run(self.protocol.present - self.protocol.lag)
+        recording = self.session.run((duration or self.protocol.present) - self.protocol.lag)
         self.switch(learning, False)
         return recording
 
