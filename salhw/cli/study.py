@@ -16,7 +16,7 @@ from salhw.diagnostics.wording import number
 from salhw.machine import amount
 
 if TYPE_CHECKING:
-    from salhw.study import Answer, Cell, Effect, Results, SobolIndex, State
+    from salhw.study import Answer, Cell, Effect, Results, SobolIndex, Spent, State
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A study, in TOML or JSON; docs/studies.md shows one.")]
@@ -192,6 +192,7 @@ def _answer(results: Results, json: bool) -> None:
 def as_document(results: Results) -> dict[str, Any]:
     """What a study answers, as JSON data."""
     from salhw.study import effects, sobol_indices
+    from salhw.study.tables import calibrates_or_ages
 
     study = results.study
     names = [m.name for m in study.metrics]
@@ -203,9 +204,9 @@ def as_document(results: Results) -> dict[str, Any]:
         "table": str(results.folder / "table.parquet"),
         "means": {name: [_entry(results, a) for a in results.means(name)] for name in names},
     }
-    if any(method.calibration for method in study.methods):
+    if calibrates_or_ages(study):
         document["budget"] = {
-            name: [{"calibration_ms": ms} | _entry(results, a) for ms, a in results.budget(name)] for name in names
+            name: [_spent(spent) | _entry(results, spent.answer) for spent in results.budget(name)] for name in names
         }
     if study.sobol and len(results) == results.planned and not results.failed:
         document["sobol"] = {name: [_effect(e) for e in sobol_indices(results, name)] for name in names}
@@ -221,6 +222,11 @@ def as_document(results: Results) -> dict[str, Any]:
             for w in results.worst()
         ]
     return document
+
+
+def _spent(spent: Spent) -> dict[str, float | None]:
+    figures = {"calibration_s": spent.biological_s, "chip_s": spent.chip_s, "age": spent.age}
+    return {name: _finite(value) for name, value in figures.items()}
 
 
 def _effect(effect: Effect | SobolIndex) -> dict[str, Any]:

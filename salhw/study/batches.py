@@ -15,19 +15,19 @@ from typing import Any
 
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_error
-from salhw.diagnostics.wording import one_of
+from salhw.diagnostics.wording import nearest, one_of
 from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
 from salhw.registry import builder, resolve
 from salhw.study.description import Level, Method, Study
 from salhw.study.metrics import Measuring, metric, source_digest, users_function
 from salhw.substrate.target import Target
-from salhw.substrate.variability import PARTS
+from salhw.substrate.variability import PARTS, Variability
 
-MEANING = 1
+MEANING = 2
 """Of the rows of a shard: a new number wherever the same study would give other numbers, for it is part of all keys."""
 PACKAGES = ("salhw", "numpy", "scipy", "numba", "nest-simulator", "PyNN")
-OF_THE_KEY = {"fit", "calibration", "ideal", "protocol", "options"}
+OF_THE_KEY = {"fit", "calibration", "age", "temperature", "ideal", "protocol", "options"}
 """Fields of a method in the key; its name is not, and the others are in the network and the spreads. Those
 that have their default are left out, so that a new field changes no key."""
 STUDY, NETWORKS = "study.json", "networks"
@@ -57,8 +57,16 @@ class Batch:
     def session_seed(self) -> int:
         """Of its session. Batches differ in it: where random numbers are the session's, chips at the same place of two
         batches would else have the same noise."""
-        digest = hashlib.sha256(f"salhw study/{self.seed}/{self.start}".encode()).digest()
-        return int.from_bytes(digest[:8], "little")
+        return _seed(f"{self.seed}/{self.start}")
+
+    @property
+    def calibration_seed(self) -> int:
+        """Of the measurement that calibrates its chips, whatever its own seed is."""
+        return _seed(f"calibration/{self.start}")
+
+
+def _seed(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"salhw study/{name}".encode()).digest()[:8], "little")
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,13 @@ class Plan:
             return target.ideal()
         changes = self.spreads(batch.target, batch.method, batch.level)
         return target.with_variability({name: target.variability[name].replace(**c) for name, c in changes.items()})
+
+    def calibration_key(self, batch: Batch, target: Target, net: Network) -> str:
+        """The name of a calibration of a batch's chips: the same for all methods and seeds that ask for the same."""
+        how, versions = self.method(batch.method).calibration, {name: self.made_with.get(name) for name in PACKAGES}
+        chips = [self.study.wafer, batch.first, batch.size, batch.start]
+        content = [MEANING, versions, target.capability_hash, net.content_hash, how and how.duration, chips]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @cached_property
     def digest(self) -> str:
@@ -199,7 +214,13 @@ def made_with(plan: Plan) -> dict[str, str]:
 
 
 def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]) -> Plan:
-    targets = {name: resolve(name).with_options(**study.options) for name in study.targets}
+    targets = {name: _declared(study, resolve(name).with_options(**study.options)) for name in study.targets}
+    unknown = [name for name in study.variability if not any(name in target.variability for target in targets.values())]
+    if unknown:
+        known = dict.fromkeys(name for target in targets.values() for name in target.variability)
+        fix = nearest(unknown[0], list(known), "leave it out")
+        finding = Diagnostic("SAL009", f"variability.{unknown[0]}", unknown[0], one_of(known), fix)
+        raise DescriptionError("DescriptionError: no target of the study varies this", [finding])
     known = {name: {*t.variability, *(v.group for v in t.variability.values())} for name, t in targets.items()}
     for k, noise in enumerate(study.noises):
         wanted = noise.quantities or (noise.name,)
@@ -218,6 +239,24 @@ def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]
         if method.protocol
     }
     return Plan(study, networks, targets, measuring, protocols, made)
+
+
+def _declared(study: Study, target: Target) -> Target:
+    """A target with what the study says of its variability.
+
+    Raises:
+        DescriptionError: a spread that is none.
+    """
+    changed = {}
+    for name, fields in study.variability.items():
+        if name in target.variability:
+            given = target.variability[name].model_dump() | fields
+            try:
+                changed[name] = Variability.model_validate(given)
+            except DescriptionError as error:
+                findings = [replace(f, path=f"variability.{name}.{f.path}") for f in error.diagnostics]
+                raise DescriptionError("DescriptionError: this is no spread", findings) from None
+    return target.with_variability(changed)
 
 
 def _network(study: Study, method: Method) -> Network:

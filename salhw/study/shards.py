@@ -26,6 +26,8 @@ from salhw.io.files import folder as made_folder
 from salhw.study.batches import Batch, Plan
 
 SHARDS, LOG, TABLE = "shards", "log.jsonl", "table.parquet"
+CALIBRATIONS = "calibrations"
+"""The folder of a study's calibrations, each named by its key."""
 TEMPORARY = ".salhw-"
 """Begins the names under which files are written before they get their own (salhw.io.files)."""
 OLD = 600.0
@@ -34,7 +36,10 @@ OLD = 600.0
 DIGEST = "salhw_digest"
 Arrays = dict[str, npt.NDArray[Any]]
 Columns = dict[str, Any]
-"""Rows by column: of a shard ``chip``, the metrics, ``status``, ``diagnostic``, ``session_first``, ``session_size``."""
+"""Rows by column: of a shard ``chip``, the metrics, and ABOUT."""
+ABOUT = ("status", "diagnostic", "calibration_s", "session_first", "session_size")
+"""What a row says of its run: how it ended, how many seconds of biological time its chip was calibrated for (NaN of a
+run that failed), and the chips of its session."""
 
 
 def arrow(module: str = "pyarrow") -> Any:
@@ -71,7 +76,7 @@ def finished(folder: Path) -> set[str]:
 
 def swept(folder: Path) -> None:
     """Make the folders of a study, and remove what killed writers have left in them."""
-    for place in (made_folder(folder), made_folder(folder / SHARDS)):
+    for place in (made_folder(folder), made_folder(folder / SHARDS), folder / CALIBRATIONS):
         for path in place.glob(f"{TEMPORARY}*"):
             with suppress(OSError):  # another process may be faster
                 if time.time() - path.stat().st_mtime > OLD:
@@ -119,8 +124,8 @@ def assembled(plan: Plan, folder: Path, batches: Iterable[Batch]) -> tuple[str, 
     """(digest, table) of those batches that are finished, sorted by target, level, method, seed and chip.
 
     Columns: ``run`` (its number in the plan), ``target``, each noise, ``method``, ``seed``, ``chip``, each metric,
-    ``status`` (``ok``, ``failed``, ``died``), ``diagnostic``, and the chips of the session in which it ran. The table
-    of the same batches is taken from TABLE, if that has it.
+    and ABOUT (``status``: ``ok``, ``failed``, ``died``). The table of the same batches is taken from TABLE, if that has
+    it.
     """
     study, there = plan.study, finished(folder)
     place = {level: k for k, level in enumerate(study.levels)}
@@ -172,7 +177,7 @@ def _from_shards(plan: Plan, folder: Path, batches: Sequence[Batch]) -> Arrays:
     table["method"] = each([b.method for b in batches], object)
     table["seed"] = each([b.seed for b in batches], np.int64)
     parts = [_arrays(_shard_table(folder, batch.key)) for batch in batches]
-    for name in ("chip", *(m.name for m in study.metrics), "status", "diagnostic", "session_first", "session_size"):
+    for name in ("chip", *(m.name for m in study.metrics), *ABOUT):
         table[name] = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
     return table
 

@@ -18,14 +18,14 @@ from salhw.compiler.pipeline import compile
 from salhw.description.fields import FloatArray
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, SalhwError, shortened
 from salhw.diagnostics.wording import shown
-from salhw.io.files import FULL, unwritable
+from salhw.io.files import FULL, unwritable, write_bytes
+from salhw.io.files import folder as made_folder
 from salhw.registry import measuring
 from salhw.session.calibration import Calibration
 from salhw.session.executable import Executable
 from salhw.study.batches import Batch, Plan, loaded, made_with
 from salhw.study.metrics import Finished
-from salhw.study.shards import Columns, joined, read_shard, shard, write_shard
-from salhw.substrate.chip import Chip
+from salhw.study.shards import CALIBRATIONS, Columns, joined, read_shard, shard, write_shard
 
 MESSAGE = 400
 """The most letters of a diagnostic that a row keeps."""
@@ -68,17 +68,18 @@ def work(folder: Path, digest: str, batch: Batch) -> Done:
     if shard(folder, batch.key).exists():
         rows = read_shard(folder, batch.key)
     else:
-        rows = measured(_plan(folder, digest), batch)
+        rows = measured(_plan(folder, digest), batch, store=folder / CALIBRATIONS)
         write_shard(folder, batch.key, rows)
     failed = sum(status != "ok" for status in rows["status"])
     return Done(batch, failed, time.perf_counter() - began)
 
 
-def measured(plan: Plan, batch: Batch, extra: Extra | None = None) -> Columns:
+def measured(plan: Plan, batch: Batch, extra: Extra | None = None, store: Path | None = None) -> Columns:
     """The rows of a batch. Where a session or metric fails it is halved, until the run is alone that fails.
 
     Args:
         extra: called with what has finished, before the session closes.
+        store: a folder of calibrations, which are looked for and left there; by default they are gone afterwards.
 
     Raises:
         OSError, FileError: a full disk, which is no run's fault.
@@ -89,7 +90,7 @@ def measured(plan: Plan, batch: Batch, extra: Extra | None = None) -> Columns:
     except SalhwError as error:  # which all of its runs would meet
         return broken(plan, batch, "failed", error)
     with _temporary() if method.calibration else nullcontext(Path()) as place:
-        return _in_halves(plan, batch, executable, place, extra)
+        return _in_halves(plan, batch, executable, _Calibrating(place, store or place), extra)
 
 
 @contextmanager
@@ -112,9 +113,9 @@ def _no_space(error: BaseException | None) -> bool:
     return error is not None and ((isinstance(error, OSError) and error.errno in FULL) or _no_space(error.__cause__))
 
 
-def _in_halves(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: Extra | None) -> Columns:
+def _in_halves(plan: Plan, batch: Batch, executable: Executable, places: _Calibrating, extra: Extra | None) -> Columns:
     try:
-        values = _run(plan, batch, executable, place, extra)
+        values, spent = _run(plan, batch, executable, places, extra)
     except Exception as error:  # a backend's, a metric's: whatever it is, the study goes on
         if _no_space(error):
             raise
@@ -122,11 +123,11 @@ def _in_halves(plan: Plan, batch: Batch, executable: Executable, place: Path, ex
             return broken(plan, batch, "failed", error)
         half = batch.size // 2
         parts = [
-            _in_halves(plan, plan.part(batch, first, size), executable, place, extra)
+            _in_halves(plan, plan.part(batch, first, size), executable, places, extra)
             for first, size in ((batch.first, half), (batch.first + half, batch.size - half))
         ]
         return joined(parts)
-    return _rows(batch, {name: column.tolist() for name, column in values.items()}, "ok", "")
+    return _rows(batch, {name: column.tolist() for name, column in values.items()}, "ok", "", spent)
 
 
 def broken(plan: Plan, batch: Batch, status: str, error: Exception) -> Columns:
@@ -136,19 +137,29 @@ def broken(plan: Plan, batch: Batch, status: str, error: Exception) -> Columns:
     return _rows(batch, nothing, status, shortened(" ".join(text.split()), MESSAGE))
 
 
-def _rows(batch: Batch, values: dict[str, list[float]], status: str, diagnostic: str) -> Columns:
-    alike = {"status": status, "diagnostic": diagnostic, "session_first": batch.first, "session_size": batch.size}
+def _rows(
+    batch: Batch, values: dict[str, list[float]], status: str, diagnostic: str, spent: float = float("nan")
+) -> Columns:
+    alike = {
+        "status": status, "diagnostic": diagnostic, "calibration_s": spent,
+        "session_first": batch.first, "session_size": batch.size,
+    }  # fmt: skip
     chips = list(range(batch.first, batch.first + batch.size))
     return {"chip": chips, **values, **{name: [value] * batch.size for name, value in alike.items()}}
 
 
-def _run(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: Extra | None) -> dict[str, FloatArray]:
-    """Each metric of each chip."""
-    study, method = plan.study, plan.method(batch.method)
-    chips = executable.target.sample_chips(batch.size, study.wafer, first=batch.first)
+def _run(
+    plan: Plan, batch: Batch, executable: Executable, places: _Calibrating, extra: Extra | None
+) -> tuple[dict[str, FloatArray], float]:
+    """Each metric of each chip, and the seconds of biological time for which each was calibrated."""
+    study, method, spent = plan.study, plan.method(batch.method), 0.0
     if method.calibration is not None:
-        calibration = _calibration(plan, batch, executable, chips, place)
+        calibration = _calibration(plan, batch, executable, places)
+        spent = getattr(calibration, "provenance", {}).get("biological_time_ms", float("nan")) / 1000.0
         executable = compile(plan.networks[batch.method], plan.varied(batch), calibration=calibration, fit=method.fit)
+    chips = executable.target.sample_chips(
+        batch.size, study.wafer, first=batch.first, age=method.age, temperature=method.temperature
+    )
     with executable.open(chips=chips, seed=batch.session_seed) as session:
         if study.settle:
             session.run(study.settle)
@@ -159,7 +170,8 @@ def _run(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: E
         done = Finished(plan.networks[batch.method], executable, recording, session, chips, batch.session_seed)
         if extra:
             extra(done)
-        return {m.name: _values(plan.metrics[m.name](done, **m.options), m.name, batch.size) for m in study.metrics}
+        values = {m.name: _values(plan.metrics[m.name](done, **m.options), m.name, batch.size) for m in study.metrics}
+    return values, spent
 
 
 def _values(found: Any, name: str, size: int) -> FloatArray:
@@ -177,14 +189,27 @@ def _values(found: Any, name: str, size: int) -> FloatArray:
     return values.astype(np.float64)
 
 
-def _calibration(plan: Plan, batch: Batch, executable: Executable, chips: tuple[Chip, ...], place: Path) -> Calibration:
-    """Of the chips of a batch, measured for its network."""
+@dataclass(frozen=True)
+class _Calibrating:
+    """Folders: one to work in, and one in which calibrations are kept."""
+
+    work: Path
+    store: Path
+
+
+def _calibration(plan: Plan, batch: Batch, executable: Executable, places: _Calibrating) -> Calibration:
+    """Of the chips of a batch, as they are at age and temperature 0, for its network: the one that is kept, or one that
+    is measured now, and kept."""
     how, package = plan.method(batch.method).calibration, measuring()
     assert how is not None
-    net = executable.source
+    net, target = executable.source, executable.target
     if not how.sensors:
         net = net.replace(projections=tuple(p.replace(plasticity=()) for p in net.projections))
-    result = package.calibrate(
-        executable.target, chips, net, duration=how.duration, seed=batch.session_seed ^ 1, out=place, progress=None
-    )
-    return package.load(place / result["files"][0])
+    kept = places.store / f"{plan.calibration_key(batch, target, net)}.h5"
+    if not kept.exists():
+        chips = target.sample_chips(batch.size, plan.study.wafer, first=batch.first)
+        result = package.calibrate(
+            target, chips, net, duration=how.duration, seed=batch.calibration_seed, out=places.work, progress=None
+        )
+        write_bytes(made_folder(places.store) / kept.name, (places.work / result["files"][0]).read_bytes())
+    return package.load(kept)

@@ -13,7 +13,7 @@ from scipy import stats
 
 import salhw
 from salhw import Chip, DescriptionError, Variability
-from salhw.substrate.chip import philox4x32
+from salhw.substrate.draws import philox4x32
 from salhw.substrate.target import _done
 
 CHIP = Chip(id=3, wafer=7, target="reference", variability={"weight": Variability(sd=0.2)})
