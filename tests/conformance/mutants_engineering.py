@@ -219,16 +219,6 @@ def positive(spread: Variability) -> Variability:
 
 
 MUTANTS = [
-    moves(lambda chip: chip.replace(age=0.0), "mismatch-is-on", "age ignored"),
-    moves(lambda chip: chip.replace(temperature=0.0), "mismatch-is-on", "temperature ignored"),
-    moves(lambda chip: chip.replace(age=1.0, temperature=1.0), "ageing-moves-the-pattern", "chips are born old"),
-    moves(
-        lambda chip: chip.replace(age=0.0, temperature=0.0, wafer=chip.wafer + 1000 * int(chip.age)),
-        "ageing-moves-the-pattern",
-        "ageing redraws the chip",
-    ),
-    moves(lambda chip: of_spreads(chip, unrelated), "correlated-quantities", "correlation ignored"),
-    moves(lambda chip: of_spreads(chip, positive), "correlated-quantities", "sign of correlations lost"),
     Mutant("clipping missing", lambda: Wrong(network=rules(lambda r: r.replace(bounds=None))), ("bounds-clip",)),
     Mutant("bounds of the wrong sign", lambda: Wrong(network=rules(mirrored)), ("bounds-clip",)),
     Mutant("every T ms as run end", lambda: Wrong(network=schedule("every", "run end")), ("update-every-period",)),
@@ -295,4 +285,14 @@ MUTANTS = [
         lambda: Wrong(arguments=other("executable", from_the_end)),
         ("editing-keeps-the-chip",),
     ),
+    moves(lambda chip: chip.replace(age=0.0), "mismatch-is-on", "age ignored"),
+    moves(lambda chip: chip.replace(temperature=0.0), "mismatch-is-on", "temperature ignored"),
+    moves(lambda chip: chip.replace(age=1.0, temperature=1.0), "ageing-moves-the-pattern", "chips are born old"),
+    moves(
+        lambda chip: chip.replace(age=0.0, temperature=0.0, wafer=chip.wafer + 1000 * int(chip.age)),
+        "ageing-moves-the-pattern",
+        "ageing redraws the chip",
+    ),
+    moves(lambda chip: of_spreads(chip, unrelated), "correlated-quantities", "correlation ignored"),
+    moves(lambda chip: of_spreads(chip, positive), "correlated-quantities", "sign of correlations lost"),
 ]

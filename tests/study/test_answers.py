@@ -105,12 +105,15 @@ def test_the_worst_are_told_by_run_and_chip(limit: str, chips: list[int]) -> Non
 
 def test_the_budget_is_sorted_by_what_calibration_takes() -> None:
     methods = (
+        Method(name="old", calibration=Calibrating(duration=2000.0), age=3.0),
         Method(name="long", calibration=Calibrating(duration=2000.0)), Method(name="none"),
         Method(name="short", calibration=Calibrating(duration=500.0)),
     )  # fmt: skip
-    value = {"long": 1.0, "none": 9.0, "short": 4.0}
+    value, spent = {"long": 1.0, "old": 2.0, "none": 9.0, "short": 4.0}, {"none": 0.0, "short": 5.0}
     told = results(made_up(noises=(), methods=methods), lambda i, _, m, __: value[m])
-    assert [(ms, a.interval.value) for ms, a in told.budget("D")] == [(0.0, 9.0), (500.0, 4.0), (2000.0, 1.0)]
+    told.table["calibration_s"] = np.array([spent.get(m, 20.0) for m in told.table["method"]])
+    found = [(s.biological_s, s.chip_s, s.age, s.answer.interval.value) for s in told.budget("D")]
+    assert found == [(0.0, 0.0, 0.0, 9.0), (5.0, 5.0, 0.0, 4.0), (20.0, 20.0, 0.0, 1.0), (20.0, 20.0, 3.0, 2.0)]
 
 
 def test_effects_of_noises_alone_last_and_on_average() -> None:
