@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     study = typer.Typer(cls=_RunsByDefault, no_args_is_help=True)
     study.command(RUN)(run)
-    for command in (preview, report, replay, metrics):
+    for command in (preview, report, replay, metrics, spreads):
         study.command()(command)
     app.add_typer(study, name="study", help="A fixed-pattern-noise study: `salhw study FILE --out DIR`, and about it.")
 
@@ -169,6 +169,28 @@ def metrics(json: Json = False) -> None:
             print_json([{"name": name, "description": " ".join(text.split())} for name, text in rows])
         else:
             print_table("", ["metric", "what it measures"], [[name, " ".join(text.split())] for name, text in rows])
+
+
+def spreads(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or parquet; docs/studies.md says which columns.")],
+    target: Annotated[str, typer.Option(help="Whose chips were measured.")],
+    json: Json = False,
+) -> None:
+    """Tell the spreads of values that were measured on real chips, as lines for a study or a target's TOML."""
+    from json import dumps
+
+    from salhw import MeasuredChips
+    from salhw.registry import resolve
+
+    with reported(json):
+        known = resolve(target)
+        found = MeasuredChips.load(table, known).spreads
+        if json:
+            print_json({name: {"sd": v.sd, "chip": v.chip, "source": v.source} for name, v in found.items()})
+            return
+        for name, v in found.items():
+            typer.echo(f"[variability.{name}]  # declared: sd = {known.variability[name].sd:.4g}")
+            typer.echo(f"sd = {v.sd:.6g}\nchip = {v.chip:.6g}\nsource = {dumps(v.source)}\n")  # JSON's text is TOML's
 
 
 def _plain(values: dict[str, float]) -> dict[str, float | None]:

@@ -78,9 +78,8 @@ def test_spreads_are_those_that_the_values_were_drawn_from(tmp_path: Path) -> No
 
 
 def test_parameters_that_calibration_made_differ_say_how_circuits_differ(tmp_path: Path) -> None:
-    text = (
-        "quantity,neuron,row,column,calibrated\nbias,0,,,10\nbias,1,,,12\nbias,2,,,14\nweight,,0,0,2\nweight,,0,1,4\n"
-    )
+    rows = ["bias,0,,,10", "bias,1,,,12", "bias,2,,,14", "weight,,0,0,2", "weight,,0,1,4"]
+    text = "\n".join(["quantity,neuron,row,column,calibrated", *rows])
     (chip,) = MeasuredChips.load(table(tmp_path, text), TARGET).chips()
     assert chip.measured["bias"].value.tolist() == [2.0, 0.0, -2.0]
     assert chip.measured["weight"].value.tolist() == [1.5, 0.75]
@@ -100,7 +99,7 @@ def test_parquet_is_read_as_well(tmp_path: Path) -> None:
     ("text", "error", "said"),
     [
         ("", FileError, "a table with rows"),
-        ("quantity,neuron,value\nbiass,0,1\n", DescriptionError, 'SAL909 row 1.quantity = "biass"'),
+        ("quantity,neuron,value\nbiass,0,1\n", DescriptionError, "SAL909 row 1.quantity = 'biass'"),
         ("quantity,neuron,value\nbias,0,1\nbias,0,2\n", DescriptionError, "place 0 twice"),
         ("quantity,neuron,value\nbias,0,high\n", DescriptionError, "row 1.value"),
         ("quantity,row,column,value\nweight,0,0,-1\n", DescriptionError, "a positive number"),
