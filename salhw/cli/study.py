@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     study = typer.Typer(cls=_RunsByDefault, no_args_is_help=True)
     study.command(RUN)(run)
-    for command in (preview, report, replay, metrics, spreads):
+    for command in (preview, report, replay, metrics, protocols, spreads):
         study.command()(command)
     app.add_typer(study, name="study", help="A fixed-pattern-noise study: `salhw study FILE --out DIR`, and about it.")
 
@@ -159,16 +159,30 @@ def replay(
 
 def metrics(json: Json = False) -> None:
     """List the metrics that are installed."""
-    from inspect import getdoc
-
     from salhw.study import known_metrics
 
     with reported(json):
-        rows = [[name, (getdoc(function) or "").partition("\n\n")[0]] for name, function in known_metrics().items()]
-        if json:
-            print_json([{"name": name, "description": " ".join(text.split())} for name, text in rows])
-        else:
-            print_table("", ["metric", "what it measures"], [[name, " ".join(text.split())] for name, text in rows])
+        _list(known_metrics(), ["metric", "what it measures"], json)
+
+
+def protocols(json: Json = False) -> None:
+    """List the protocols that are installed: what a method may do with a session instead of one run."""
+    from salhw.study import known_protocols
+
+    with reported(json):
+        _list(known_protocols(), ["protocol", "what it does"], json)
+
+
+def _list(functions: Mapping[str, Callable[..., Any]], columns: list[str], json: bool) -> None:
+    """Functions with the first paragraphs of their docstrings."""
+    from inspect import getdoc
+
+    texts = {name: (getdoc(function) or "").partition("\n\n")[0] for name, function in functions.items()}
+    rows = [[name, " ".join(text.split())] for name, text in texts.items()]
+    if json:
+        print_json([{"name": name, "description": text} for name, text in rows])
+    else:
+        print_table("", columns, rows)
 
 
 def spreads(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +20,9 @@ from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
 from salhw.registry import builder, resolve
 from salhw.study.description import Level, Method, Study
-from salhw.study.metrics import Measuring, metric, source_digest, users_function
+from salhw.study.metrics import Measuring, metric
+from salhw.study.named import source_digest
+from salhw.study.protocols import Experimenting, protocol
 from salhw.substrate.target import Target
 from salhw.substrate.variability import PARTS, Variability
 
@@ -81,7 +83,7 @@ class Plan:
     networks: Mapping[str, Network]
     targets: Mapping[str, Target]
     metrics: Mapping[str, Measuring]
-    protocols: Mapping[str, Callable[..., Any]]
+    protocols: Mapping[str, Experimenting]
     made_with: Mapping[str, str]
 
     def method(self, name: str) -> Method:
@@ -125,6 +127,13 @@ class Plan:
         measured = [[m.name, m.function, m.options] for m in study.metrics]
         content = [MEANING, dict(self.made_with), study.duration, study.settle, study.wafer, measured]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def identity(self) -> str:
+        """``digest``, and after a hyphen what tells a study from itself with more methods, levels or chips."""
+        networks = {name: net.content_hash for name, net in self.networks.items()}
+        content = json.dumps([self.study.model_dump(mode="json"), networks], sort_keys=True)
+        return f"{self.digest}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
     def key(self, target: str, method: str, level: Level, seed: int, first: int, size: int, start: int) -> str:
         """The name of a shard: the same for the same work, whatever else a study holds."""
@@ -214,13 +223,7 @@ def made_with(plan: Plan) -> dict[str, str]:
 
 
 def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]) -> Plan:
-    targets = {name: _declared(study, resolve(name).with_options(**study.options)) for name in study.targets}
-    unknown = [name for name in study.variability if not any(name in target.variability for target in targets.values())]
-    if unknown:
-        known = dict.fromkeys(name for target in targets.values() for name in target.variability)
-        fix = nearest(unknown[0], list(known), "leave it out")
-        finding = Diagnostic("SAL009", f"variability.{unknown[0]}", unknown[0], one_of(known), fix)
-        raise DescriptionError("DescriptionError: no target of the study varies this", [finding])
+    targets = _targets(study)
     known = {name: {*t.variability, *(v.group for v in t.variability.values())} for name, t in targets.items()}
     for k, noise in enumerate(study.noises):
         wanted = noise.quantities or (noise.name,)
@@ -234,11 +237,29 @@ def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]
                 raise DescriptionError(f"DescriptionError: {name} has no such noise", [finding])
     measuring = {m.name: metric(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
     protocols = {
-        method.name: users_function(method.protocol, f"methods[{k}].protocol")
+        method.name: protocol(method.protocol, f"methods[{k}].protocol")
         for k, method in enumerate(study.methods)
         if method.protocol
     }
     return Plan(study, networks, targets, measuring, protocols, made)
+
+
+def _targets(study: Study) -> dict[str, Target]:
+    """The study's targets, with its options and its variability.
+
+    Raises:
+        SalhwError: a target, an option or a quantity that there is not.
+    """
+    targets = {name: _declared(study, resolve(name).with_options(**study.options)) for name in study.targets}
+    varied = list(dict.fromkeys(name for target in targets.values() for name in target.variability))
+    findings = [
+        Diagnostic("SAL009", f"variability.{name}", name, one_of(varied), nearest(name, varied, "leave it out"))
+        for name in study.variability
+        if name not in varied
+    ]
+    if findings:
+        raise DescriptionError("DescriptionError: no target of the study varies this", findings)
+    return targets
 
 
 def _declared(study: Study, target: Target) -> Target:
@@ -288,7 +309,7 @@ def _network(study: Study, method: Method) -> Network:
 
 
 def kept(plan: Plan, folder: Path, origin: Path) -> str:
-    """Write a study with its networks into its folder, from where every worker reads it; returns its digest.
+    """Write a study with its networks into its folder, from where every worker reads it; returns its identity.
 
     Args:
         origin: the study file's folder, where a user's functions are.
@@ -311,7 +332,7 @@ def kept(plan: Plan, folder: Path, origin: Path) -> str:
         "networks": hashes, "origin": str(origin), "made_with": dict(plan.made_with),
     }  # fmt: skip
     write_json(folder / STUDY, document)
-    return plan.digest
+    return plan.identity
 
 
 def loaded(folder: Path) -> Plan:

@@ -80,9 +80,10 @@ class Method(Model):
             calibrated them, are of. Quantities move that have a ``drift`` or ``thermal`` spread.
         times: factors on the spreads that a level says, by quantity or group: ``{"plasticity": 0}`` for equal sensors.
         ideal: run on the ideal target: the baseline.
-        protocol: a function of yours, ``module:function``, that is called with the open session and the study's
-            ``duration`` (and ``options``) instead of ``session.run``, and returns the recording: an experiment that
-            writes, runs and reads as it likes, on the chips that the study gives it.
+        protocol: an installed protocol (``salhw study protocols`` lists them), or a function of yours,
+            ``module:function``, that is called with the open session and the study's ``duration`` (and ``options``)
+            instead of ``session.run``, and returns the recording: an experiment that writes, runs and reads as it
+            likes, on the chips that the study gives it.
     """
 
     name: Name

@@ -44,21 +44,21 @@ Extra = Callable[[Finished], None]
 
 
 @lru_cache(maxsize=2)
-def _plan(folder: Path, digest: str) -> Plan:
-    """Of this process, once.
+def _plan(folder: Path, identity: str) -> Plan:
+    """Of this process, once; a study that has grown since is read again.
 
     Raises:
         FileError: the study in the folder is not the one that was asked for, or this process has other versions.
     """
     plan = loaded(folder)
-    if plan.digest != digest or made_with(plan) != plan.made_with:
+    if plan.digest != identity.partition("-")[0] or made_with(plan) != plan.made_with:
         supported = "the study, the versions and the functions of whoever sends the work"
         finding = Diagnostic("SAL906", str(folder), plan.digest[:16], supported, "install the same versions everywhere")
         raise FileError("FileError: another study", [finding])
     return plan
 
 
-def work(folder: Path, digest: str, batch: Batch) -> Done:
+def work(folder: Path, identity: str, batch: Batch) -> Done:
     """Run a batch whose shard is not there yet, and write it. In any process that sees the folder.
 
     Raises:
@@ -68,7 +68,7 @@ def work(folder: Path, digest: str, batch: Batch) -> Done:
     if shard(folder, batch.key).exists():
         rows = read_shard(folder, batch.key)
     else:
-        rows = measured(_plan(folder, digest), batch, store=folder / CALIBRATIONS)
+        rows = measured(_plan(folder, identity), batch, store=folder / CALIBRATIONS)
         write_shard(folder, batch.key, rows)
     failed = sum(status != "ok" for status in rows["status"])
     return Done(batch, failed, time.perf_counter() - began)

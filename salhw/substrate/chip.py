@@ -96,7 +96,7 @@ class Chip(Model):
     def standard_normal(self, parameter: str, location: npt.ArrayLike) -> FloatArray:
         """A standard normal number for each location (integers 0..2**64-1; one per neuron, synapse, row ...)."""
         instance_of("parameter", parameter, str, "give the name of a quantity")
-        return normal([self._who], parameter, _places(location))[0]
+        return np.asarray(normal([self._who], parameter, _places(location))[0])
 
     @property
     def _who(self) -> str:
@@ -113,7 +113,7 @@ class Chip(Model):
 
         Of a quantity ``per`` row or column, ``location`` holds synapses (``Placement.synapses``).
         """
-        return vary([self], parameter, nominal, location)[0]
+        return np.asarray(vary([self], parameter, nominal, location)[0])
 
 
 def vary(chips: Sequence[Chip], parameter: str, nominal: npt.ArrayLike, location: npt.ArrayLike) -> FloatArray:

@@ -145,7 +145,7 @@ def _location(at: str, spread: Variability, place: Mapping[str, int]) -> int:
     """Where a draw of the quantity is, as ``Chip.vary`` counts places."""
     if spread.per == "chip":
         return 0
-    if spread.per in place:
+    if spread.per and spread.per in place:
         return place[spread.per]
     if place.keys() == {"neuron"} and spread.per is None:
         return place["neuron"]

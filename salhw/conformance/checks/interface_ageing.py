@@ -46,7 +46,7 @@ def ageing_moves_the_pattern(lab: Lab) -> Evidence:
     """What the target declares to drift does: chips that are a day older and a kelvin warmer have a pattern that
     resembles their own, and what has moved is the same in two sessions with different noise."""
     target = _moving(lab)
-    young, old = (target.sample_chips(CHIPS, seed=lab.seed + 1, **at) for at in ({}, LATER))
+    young, old = (target.sample_chips(CHIPS, seed=lab.seed + 1, age=later, temperature=later) for later in (0.0, LATER))
     before, after = (
         [pattern(lab, target, chips, lab.seed + k) for k in (first, first + 1)]
         for chips, first in ((young, 0), (old, 2))

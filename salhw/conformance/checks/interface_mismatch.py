@@ -29,7 +29,7 @@ from salhw.substrate.variability import PARTS, Variability
 NEURONS, CHIPS, STEPS = 8, 16, 3000
 INDEPENDENT = (CHIPS - 1) * (NEURONS - 1)  # numbers in a pattern, at least: weight changes go in pairs
 SURE = 1e-6  # p value of what counts as a correlation; right targets without one have it this rarely
-LATER = {"age": 1.0, "temperature": 1.0}  # a day and a kelvin, over which what drifts is raised to a visible size
+LATER = 1.0  # days and kelvin, over which what drifts is raised to a visible size
 WORDS = {"chip": "chip-wide"}  # for a part of a spread, where its name is not the word
 SPREAD = {"relative": 0.4, "absolute": 1.0}  # at least, so that the pattern exceeds the noise of a short run
 WIDER = 5.0  # than declared, of circuits whose spread is in units of the target's own
@@ -163,8 +163,8 @@ def _figure(one: Pattern, two: Pattern, first: str, second: str) -> Figure:
     return Figure("neurons of all chips, in the order of their counts", "spikes", list(range(order.size)), curves)
 
 
-def _chips(lab: Lab, target: Target, **state: float) -> tuple[Chip, ...]:
-    return target.sample_chips(CHIPS, seed=lab.seed + 1, **state)
+def _chips(lab: Lab, target: Target, later: float = 0.0) -> tuple[Chip, ...]:
+    return target.sample_chips(CHIPS, seed=lab.seed + 1, age=later, temperature=later)
 
 
 @check("mismatch-is-on", group="interface")
@@ -199,7 +199,7 @@ def mismatch_is_on(lab: Lab) -> Evidence:
 
 def whole(lab: Lab, target: Target) -> Pattern:
     """Everything that is looked at, of chips that are a day older and a kelvin warmer than when they were new."""
-    chips = _chips(lab, target, **LATER)
+    chips = _chips(lab, target, LATER)
     measured = pattern(lab, target, chips, lab.seed)
     if rigs.weight_range(lab).min >= 0.0 or rigs.weight_range(lab).max <= 0.0 or "GLM" not in lab.target.neurons:
         return measured
