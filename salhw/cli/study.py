@@ -117,17 +117,24 @@ def _duration(seconds: float) -> str:
     return f"{number(round(seconds, 1))} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
 
 
-def report(folder: Folder, json: Json = False) -> None:
+def report(
+    folder: Folder,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page; by default DIR, which then gets the table, too.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Tell what a study answers, also while it runs, and write its page, pictures, table.parquet and tables.tex."""
     from salhw.study import Results
     from salhw.study.page import save_page
 
     with reported(json):
         results = Results.load(folder)
-        results.save_table()
-        save_page(results)
+        if out is None:
+            results.save_table()
+        save_page(results, out)
         if not json:
-            print_wrapped(f"The page is {folder / 'index.html'}.", width())
+            print_wrapped(f"The page is {(out or folder) / 'index.html'}.", width())
         _answer(results, json)
 
 

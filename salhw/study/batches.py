@@ -231,9 +231,8 @@ def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]
             missing = [quantity for quantity in wanted if not any(quantity in each for each in known.values())]
             if missing or not noise.of(target):
                 asked, path = ", ".join(missing or wanted), f"noises[{k}].quantities"
-                finding = Diagnostic(
-                    "SAL009", path, asked, f"{name} varies {one_of(known[name])}", "check the spelling"
-                )
+                fix = nearest(asked, sorted(known[name]), "name a quantity or a group")
+                finding = Diagnostic("SAL009", path, asked, f"{name} varies {one_of(known[name])}", fix)
                 raise DescriptionError(f"DescriptionError: {name} has no such noise", [finding])
     measuring = {m.name: metric(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
     protocols = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from salhw.comparison.html import DPI, picture, plain
 from salhw.conformance.html import page
+from salhw.io.files import folder as made_folder
 from salhw.io.files import picture_of, write_bytes, write_text
 from salhw.study.answers import Results
 from salhw.study.pictures import figures
@@ -16,23 +17,23 @@ from salhw.study.tables import tables
 PAGE, LATEX = "index.html", "tables.tex"
 
 
-def save_page(results: Results) -> list[Path]:
-    """Write the page, its pictures and the tables for a paper into the study's folder.
+def save_page(results: Results, out: Path | None = None) -> list[Path]:
+    """Write the page, its pictures and the tables for a paper into a folder, by default the study's.
 
     Raises:
         FileError: they cannot be written.
     """
-    told = tables(results)
+    told, place = tables(results), made_folder(out) if out else results.folder
     images = {name: (title, picture_of(figure, "png", dpi=DPI)) for name, title, figure in figures(results)}
-    files = [write_bytes(results.folder / f"{name}.png", image) for name, (_, image) in images.items()]
+    files = [write_bytes(place / f"{name}.png", image) for name, (_, image) in images.items()]
     parts = {
         "title": escape(results.study.name),
         "summary": _summary(results),
         "pictures": "".join(picture(title, image) for title, image in images.values()),
         "tables": "".join(f"<h2>{escape(t.title)}</h2>{plain(t.columns, t.rows)}" for t in told),
     }
-    files.append(write_text(results.folder / PAGE, page("salhw.study", parts)))
-    files.append(write_text(results.folder / LATEX, "\n".join(table.latex() for table in told)))
+    files.append(write_text(place / PAGE, page("salhw.study", parts)))
+    files.append(write_text(place / LATEX, "\n".join(table.latex() for table in told)))
     return files
 
 

@@ -94,13 +94,27 @@ def write_shard(folder: Path, key: str, columns: Columns) -> Path:
 
 def encoded(columns: Mapping[str, Any], about: Mapping[str, str] | None = None) -> memoryview:
     """A parquet file; text that repeats takes no room."""
-    table = arrow().table(dict(columns))
+    table = arrow().table({name: _column(values) for name, values in columns.items()})
     if about:
         table = table.replace_schema_metadata(dict(about))
     text = [name for name, column in columns.items() if len(column) and isinstance(column[0], str)]
     sink = io.BytesIO()
     arrow("pyarrow.parquet").write_table(table, sink, compression="zstd", use_dictionary=text)
     return sink.getbuffer()
+
+
+def _column(values: Any) -> Any:
+    """A column of numbers or text from its bytes: pyarrow's own ways from and to numpy import pandas, which takes as
+    long as several batches."""
+    pa, column = arrow(), np.asarray(values)
+    if column.dtype.kind in "iuf":
+        kind, wide = (pa.float64(), np.float64) if column.dtype.kind == "f" else (pa.int64(), np.int64)
+        return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(column.astype(wide))])
+    texts = [text.encode("utf-8", "replace") for text in column.tolist()]
+    ends = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
+    kind, wide = (pa.string(), np.int32) if ends[-1] < 2**31 else (pa.large_string(), np.int64)
+    buffers = [None, pa.py_buffer(ends.astype(wide)), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(kind, len(texts), buffers)
 
 
 def read_shard(folder: Path, key: str) -> Columns:
@@ -159,7 +173,21 @@ def _tabled(folder: Path, digest: str) -> Arrays | None:
 
 
 def _arrays(table: Any) -> Arrays:
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: _numpy(table.column(name)) for name in table.column_names}
+
+
+def _numpy(column: Any) -> npt.NDArray[Any]:
+    """What ``_column`` made, as an array; text as objects."""
+    kinds = {"double": np.float64, "int64": np.int64, "int32": np.int32}
+
+    def numbers(chunk: Any) -> npt.NDArray[Any]:
+        kind, buffer = kinds[str(chunk.type)], chunk.buffers()[1]
+        return np.frombuffer(buffer or b"", dtype=kind, count=chunk.offset + len(chunk))[chunk.offset :]
+
+    if str(column.type) in kinds:
+        return np.concatenate([np.zeros(0, dtype=kinds[str(column.type)]), *map(numbers, column.chunks)])
+    each = [(c.dictionary.to_pylist(), numbers(c.indices)) for c in column.dictionary_encode().chunks]
+    return np.concatenate([np.zeros(0, dtype=object), *(np.array(texts, dtype=object)[at] for texts, at in each)])
 
 
 def _from_shards(plan: Plan, folder: Path, batches: Sequence[Batch]) -> Arrays:

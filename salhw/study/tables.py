@@ -57,7 +57,18 @@ def tables(results: Results) -> list[Table]:
         rows = [(str(w.run), str(w.chip), w.cell.method, f"{w.value:.4g}", w.diagnostic) for w in results.worst(WORST)]
         columns = ("run", "chip", "method", wanted.metric, "diagnostic")
         found.append(Table("worst runs", columns, tuple(rows), (0, 1, 3)))
-    return found
+    return found + _of_failures(results)
+
+
+def _of_failures(results: Results) -> list[Table]:
+    """What went wrong, how often, and which run shows it first."""
+    runs: dict[str, list[int]] = {}
+    for run, text in zip(results.table["run"].tolist(), results.table["diagnostic"].tolist(), strict=True):
+        if text:
+            runs.setdefault(text, []).append(run)
+    most = sorted(runs.items(), key=lambda entry: -len(entry[1]))[:WORST]
+    rows = tuple((str(len(those)), str(min(those)), text) for text, those in most)
+    return [Table("failed runs", ("runs", "first", "diagnostic"), rows, (0, 1))] if rows else []
 
 
 def limit(wanted: Specification) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from traceback import extract_tb
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from salhw.registry import measuring
 from salhw.session.calibration import Calibration
 from salhw.session.executable import Executable
 from salhw.study.batches import Batch, Plan, loaded, made_with
+from salhw.study.description import Metric
 from salhw.study.metrics import Finished
 from salhw.study.shards import CALIBRATIONS, Columns, joined, read_shard, shard, write_shard
 
@@ -132,9 +133,16 @@ def _in_halves(plan: Plan, batch: Batch, executable: Executable, places: _Calibr
 
 def broken(plan: Plan, batch: Batch, status: str, error: Exception) -> Columns:
     """The rows of runs of which nothing is known but why."""
-    text = str(error) if isinstance(error, SalhwError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, SalhwError) else f"{type(error).__name__}: {error}{_place(error)}"
+    text = "; ".join([text, *getattr(error, "__notes__", ())])
     nothing = {m.name: [float("nan")] * batch.size for m in plan.study.metrics}
     return _rows(batch, nothing, status, shortened(" ".join(text.split()), MESSAGE))
+
+
+def _place(error: Exception) -> str:
+    """Where an error that is none of salhw's arose."""
+    frames = extract_tb(error.__traceback__)
+    return f", in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
 
 def _rows(
@@ -170,16 +178,21 @@ def _run(
         done = Finished(plan.networks[batch.method], executable, recording, session, chips, batch.session_seed)
         if extra:
             extra(done)
-        values = {m.name: _values(plan.metrics[m.name](done, **m.options), m.name, batch.size) for m in study.metrics}
-    return values, spent
+        return {m.name: _values(plan, m, done) for m in study.metrics}, spent
 
 
-def _values(found: Any, name: str, size: int) -> FloatArray:
-    """What a metric returned, if it is a number for each chip.
+def _values(plan: Plan, metric: Metric, done: Finished) -> FloatArray:
+    """What a metric returns, if it is a number for each chip.
 
     Raises:
         DescriptionError: it is something else.
     """
+    name, size = metric.name, len(done.chips)
+    try:
+        found = plan.metrics[name](done, **metric.options)
+    except Exception as error:  # whatever it is: its row says which metric it was
+        error.add_note(f"metric {name}")
+        raise
     values = np.asarray(found)
     if values.shape != (size,) or values.dtype.kind not in "biuf":
         finding = Diagnostic(

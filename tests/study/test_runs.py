@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, re
 from salhw.study.batches import kept, loaded, planned
 from salhw.study.named import source_digest
 from salhw.study.shards import finished, note, notes, swept
+from salhw.study.tables import tables
 from salhw.study.working import work
 
 
@@ -152,7 +154,11 @@ def test_a_failed_run_is_a_row_with_its_diagnostic(tmp_path: Path) -> None:
     results = run(pair_study(noises=(), batch=3, metrics=mine("fails", chip=1), specification=None), tmp_path)
     found = results.table
     assert found["status"].tolist() == ["ok", "failed", "ok"] * 2
-    assert found["diagnostic"].tolist()[:2] == ["", "ArithmeticError: chip 1 is bad"]
+    expected = r"ArithmeticError: chip 1 is bad, in study_examples.py, line \d+; metric m"
+    assert re.fullmatch(expected, found["diagnostic"][1])
+    assert found["diagnostic"][0] == ""
+    failures = tables(results)[-1]
+    assert (failures.title, failures.rows) == ("failed runs", (("2", "1", found["diagnostic"][1]),))
     assert found["session_size"].tolist() == [1, 1, 1] * 2
     np.testing.assert_equal(found["m"], [0, np.nan, 2] * 2)
 
