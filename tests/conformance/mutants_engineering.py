@@ -194,10 +194,10 @@ def exact_batch(target: Target) -> Target:
 
 
 def moving(target: Target) -> Target:
-    """Synapses that drift, and whose sensors are alike in part."""
-    weight = Variability(sd=0.1, drift=0.01, thermal=0.01)
-    follows = Variability(sd=0.1, follows="causal_amplitude", correlation=0.5)
-    return target.with_variability({"weight": weight, "causal_amplitude": 0.1, "anticausal_amplitude": follows})
+    """Synapses that drift, and sensors that are alike in part; so little that only what raises it shows it."""
+    weight = Variability(sd=1e-6, drift=1e-6, thermal=1e-6)
+    follows = Variability(sd=1e-6, follows="causal_amplitude", correlation=0.5)
+    return target.with_variability({"weight": weight, "causal_amplitude": 1e-6, "anticausal_amplitude": follows})
 
 
 def moves(change: Callable[[Chip], Chip], caught_by: str, name: str) -> Mutant:
