@@ -244,6 +244,7 @@ def as_document(results: Results) -> dict[str, Any]:
         "runs": results.planned,
         "finished": len(results),
         "failed": results.failed,
+        "failures": [{"diagnostic": text, "runs": runs} for text, runs in results.failures.items()],
         "table": str(results.folder / "table.parquet"),
         "means": {name: [_entry(results, a) for a in results.means(name)] for name in names},
     }

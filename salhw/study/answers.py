@@ -123,6 +123,15 @@ class Results:
         """Runs that ended with a diagnostic."""
         return int((self.table["status"] != "ok").sum()) if len(self) else 0
 
+    @property
+    def failures(self) -> dict[str, list[int]]:
+        """What went wrong: the runs with each diagnostic, the most frequent first."""
+        runs: dict[str, list[int]] = {}
+        for run, text in zip(self.table["run"].tolist(), self.table["diagnostic"].tolist(), strict=True):
+            if text:
+                runs.setdefault(text, []).append(run)
+        return dict(sorted(runs.items(), key=lambda entry: -len(entry[1])))
+
     def save_table(self) -> Path:
         """Write ``table.parquet`` into the study's folder.
 

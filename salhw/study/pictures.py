@@ -100,7 +100,7 @@ def _drawn(draw: Callable[[Axes], None], *, height: float = 3.2, legend: bool = 
     figure = Figure(figsize=(4.5, height), layout="constrained")
     ax = figure.subplots()
     draw(ax)
-    if legend:
+    if legend and ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=7, frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     return figure

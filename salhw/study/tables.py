@@ -61,13 +61,9 @@ def tables(results: Results) -> list[Table]:
 
 
 def _of_failures(results: Results) -> list[Table]:
-    """What went wrong, how often, and which run shows it first."""
-    runs: dict[str, list[int]] = {}
-    for run, text in zip(results.table["run"].tolist(), results.table["diagnostic"].tolist(), strict=True):
-        if text:
-            runs.setdefault(text, []).append(run)
-    most = sorted(runs.items(), key=lambda entry: -len(entry[1]))[:WORST]
-    rows = tuple((str(len(those)), str(min(those)), text) for text, those in most)
+    """What went wrong most often, and which run shows it first."""
+    most = list(results.failures.items())[:WORST]
+    rows = tuple((str(len(runs)), str(min(runs)), text) for text, runs in most)
     return [Table("failed runs", ("runs", "first", "diagnostic"), rows, (0, 1))] if rows else []
 
 
