@@ -137,10 +137,11 @@ class Plan:
 
     def key(self, target: str, method: str, level: Level, seed: int, first: int, size: int, start: int) -> str:
         """The name of a shard: the same for the same work, whatever else a study holds."""
-        content = [self._cell(target, method, level), seed, first, size, start]
+        content = [self.cell(target, method, level), seed, first, size, start]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
-    def _cell(self, target: str, method: str, level: Level) -> str:
+    def cell(self, target: str, method: str, level: Level) -> str:
+        """A digest of what batches of a target, method and level share: network, spreads, versions and functions."""
         cell = (target, method, level)
         if cell not in self._cells:
             how = self.method(method)

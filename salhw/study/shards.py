@@ -108,8 +108,9 @@ def _column(values: Any) -> Any:
     long as several batches."""
     pa, column = arrow(), np.asarray(values)
     if column.dtype.kind in "iuf":
-        kind, wide = (pa.float64(), np.float64) if column.dtype.kind == "f" else (pa.int64(), np.int64)
-        return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(column.astype(wide))])
+        numbers = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
+        kind = pa.float64() if column.dtype.kind == "f" else pa.int64()
+        return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(numbers)])
     texts = [text.encode("utf-8", "replace") for text in column.tolist()]
     ends = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
     kind, wide = (pa.string(), np.int32) if ends[-1] < 2**31 else (pa.large_string(), np.int64)

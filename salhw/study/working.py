@@ -85,13 +85,31 @@ def measured(plan: Plan, batch: Batch, extra: Extra | None = None, store: Path |
     Raises:
         OSError, FileError: a full disk, which is no run's fault.
     """
-    net, method = plan.networks[batch.method], plan.method(batch.method)
+    method = plan.method(batch.method)
     try:
-        executable = compile(net, plan.varied(batch), fit=method.fit)
+        executable = _compiled(plan, batch)
     except SalhwError as error:  # which all of its runs would meet
         return broken(plan, batch, "failed", error)
     with _temporary() if method.calibration else nullcontext(Path()) as place:
         return _in_halves(plan, batch, executable, _Calibrating(place, store or place), extra)
+
+
+_kept: dict[str, Executable] = {}
+MOST_KEPT = 64
+
+
+def _compiled(plan: Plan, batch: Batch) -> Executable:
+    """The executable of a batch, kept for those of the same target, method and level that this process will meet.
+
+    Raises:
+        SalhwError: the target refuses the network.
+    """
+    cell = plan.cell(batch.target, batch.method, batch.level)
+    if cell not in _kept:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[cell] = compile(plan.networks[batch.method], plan.varied(batch), fit=plan.method(batch.method).fit)
+    return _kept[cell]
 
 
 @contextmanager

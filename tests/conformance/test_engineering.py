@@ -191,7 +191,7 @@ def test_a_backend_without_its_device_is_unavailable() -> None:
             raise BackendError("BackendError: no device", [finding])
 
     report = run(Gone(), checks=INTERFACE)
-    assert {c.outcome for c in report.checks} <= {"unavailable", "pass"}
+    assert {c.outcome for c in report.checks if c.name not in OF_DRIFT} <= {"unavailable", "pass"}
     assert report["spike-times-exact"].outcome == "unavailable"
     assert not report.passed
 
