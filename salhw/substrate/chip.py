@@ -113,7 +113,11 @@ class Chip(Model):
 
         Of a quantity ``per`` row or column, ``location`` holds synapses (``Placement.synapses``).
         """
-        return np.asarray(vary([self], parameter, nominal, location)[0])
+        value, place = numbers("nominal", nominal), _places(location)
+        shape = np.broadcast_shapes(value.shape, place.shape)
+        return np.asarray(
+            vary([self], parameter, np.broadcast_to(value, (1, *shape)), np.broadcast_to(place, shape))[0]
+        )
 
 
 def vary(chips: Sequence[Chip], parameter: str, nominal: npt.ArrayLike, location: npt.ArrayLike) -> FloatArray:
@@ -121,7 +125,7 @@ def vary(chips: Sequence[Chip], parameter: str, nominal: npt.ArrayLike, location
     ``Chip.vary`` for one after the other, with the same bits.
 
     Args:
-        nominal: anything that broadcasts to the result.
+        nominal: anything that broadcasts to the result: the same for all chips, or a row for each.
     """
     value = numbers("nominal", nominal)
     instance_of("parameter", parameter, str, "give the name of a quantity")

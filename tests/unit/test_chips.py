@@ -254,6 +254,11 @@ def test_many_chips_at_once_are_the_chips_one_by_one() -> None:
         alone = [chip.vary(name, row, places) for chip, row in zip(chips, nominal, strict=True)]
         assert np.array_equal(together, alone)
     assert vary([], "weight", 1.0, places).shape == (0, 3, 4)
+    rows = one.vary(
+        "weight", nominal[:, 0], places[0]
+    )  # of one chip nominal values may have more dimensions than places
+    assert np.array_equal(rows, [one.vary("weight", row, places[0]) for row in nominal[:, 0]])
+    assert one.vary("weight", [], 3).shape == (0,)
     assert np.array_equal(vary(chips, "weight", 2.0, PLACES)[1], chips[1].vary("weight", 2.0, PLACES))
 
 
