@@ -36,6 +36,7 @@ from salhw.session.calibration import Calibration
 from salhw.session.executable import Executable, Report
 from salhw.session.recording import Recording, SpikeTrains
 from salhw.substrate.chip import Chip
+from salhw.substrate.measured import MeasuredChips
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 
@@ -119,6 +120,7 @@ __all__ = [
     "FileError",
     "Fitted",
     "Hebbian",
+    "MeasuredChips",
     "Membrane",
     "Network",
     "OneToOne",

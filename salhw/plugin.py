@@ -25,6 +25,7 @@ from salhw.session.paths import Address, addresses, duration_steps, session_erro
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
 from salhw.session.session import EngineSession
+from salhw.substrate.chip import vary
 from salhw.substrate.support import on_chip
 from salhw.worker.environments import Environment
 from salhw.worker.worker import Worker
@@ -84,4 +85,5 @@ __all__ = [
     "synapses",
     "unknown_kinds",
     "unknown_windows",
+    "vary",
 ]

@@ -19,7 +19,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.session.paths import described_at
 from salhw.session.placement import Placement
-from salhw.substrate.chip import Chip
+from salhw.substrate.chip import Chip, vary
 from salhw.substrate.target import Target
 from salhw_brainscales2.codes import code
 from salhw_brainscales2.hardware.rows import row_locations, split
@@ -180,7 +180,7 @@ def _wiring(
     shape = (count, len(chips), len(post))
     if p.post not in circuits:  # a source: no membrane
         return ChipWiring(post, pre, position, np.zeros((count, 2, *shape[1:])), step)
-    varied = np.array([[chip.vary("weight", 1.0, row) for chip in chips] for row in place]).reshape(shape)
+    varied = np.array([vary(chips, "weight", 1.0, row) for row in place]).reshape(shape)
     each = np.array(cells(net)[p.post].strength(p.kernel))[:, None, None]
     currents = [each * np.maximum(row, 0.0) * circuits[p.post].gain[:, :, post] for row in varied]
     return ChipWiring(post, pre, position, np.array(currents), step)

@@ -9,7 +9,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Exponential, Kernel
 from salhw.description.network import Network
-from salhw.substrate.chip import Chip
+from salhw.substrate.chip import Chip, vary
 from salhw_brainscales2.neurons import Cell, Membranes, cells
 from salhw_brainscales2.psp import psp
 
@@ -42,7 +42,7 @@ def membranes(
     kernels and a refractory period in ms."""
 
     def varied(quantity: str, nominal: float) -> FloatArray:
-        return np.array([chip.vary(quantity, nominal, place) for chip in chips]).reshape(len(chips), len(place))
+        return vary(chips, quantity, nominal, place)
 
     tau_syn = made.current_tau(kernels[0]) if kernels else made.tau_syn  # all PSPs onto a neuron have one
     tau_m, unit = made.tau_m, made.unit

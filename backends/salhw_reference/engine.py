@@ -22,7 +22,7 @@ from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import Trace
-from salhw.substrate.chip import Chip
+from salhw.substrate.chip import Chip, vary
 from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
@@ -71,7 +71,9 @@ class ReferenceEngine:
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self.state = at_rest(self.arrays, self._batch, common=self._vectorised)
-        self._varied = {name for chip in chips for name, spread in chip.variability.items() if spread.varies}
+        spreads = {id(chip.variability): chip.variability for chip in chips}.values()  # of chips sampled together, one
+        self._varied = {name for each in spreads for name, spread in each.items() if spread.varies}
+        self._varied |= {name for chip in chips for name in chip.measured}
         self._random: Any = streams(seed, ids)
         if self._vectorised:
             self._random = vectors_at_rest(self.arrays, seed, ids, varied="weight" in self._varied)
@@ -193,7 +195,7 @@ class ReferenceEngine:
         if parameter not in self._varied:
             return nominal
         where = place()
-        return np.array([chip.vary(parameter, row, where) for chip, row in zip(self._chips, nominal, strict=True)])
+        return vary(self._chips, parameter, nominal, where)
 
     # running ------------------------------------------------------------------------------------------------------
 

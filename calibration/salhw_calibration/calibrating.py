@@ -235,6 +235,7 @@ def calibrate(
         provenance={
             **swept.provenance,
             "duration_ms": duration,
+            "biological_time_ms": duration * (1 + runs * (done + 2)),
             "rounds": done,
             **{f"goal_{name}": goal for name, goal in asdict(goals).items()},
         },

@@ -96,7 +96,12 @@ def calibrate_sensors(
         sensor_success=success.all(axis=2),
         spread={**calibration.spread, **known["spread"]},
         moments={**calibration.moments, **known["moments"]},
-        provenance={"duration_ms": duration, **calibration.provenance, "goal_sensor": goal},
+        provenance={
+            "duration_ms": duration,
+            **calibration.provenance,
+            "biological_time_ms": calibration.provenance.get("biological_time_ms", 0.0) + (2.0 + SHARE) * duration,
+            "goal_sensor": goal,
+        },
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from salhw.diagnostics.wording import number
 from salhw.machine import amount
 
 if TYPE_CHECKING:
-    from salhw.study import Answer, Cell, Effect, Results, SobolIndex, State
+    from salhw.study import Answer, Cell, Effect, Results, SobolIndex, Spent, State
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A study, in TOML or JSON; docs/studies.md shows one.")]
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     study = typer.Typer(cls=_RunsByDefault, no_args_is_help=True)
     study.command(RUN)(run)
-    for command in (preview, report, replay, metrics):
+    for command in (preview, report, replay, metrics, protocols, spreads):
         study.command()(command)
     app.add_typer(study, name="study", help="A fixed-pattern-noise study: `salhw study FILE --out DIR`, and about it.")
 
@@ -117,17 +117,24 @@ def _duration(seconds: float) -> str:
     return f"{number(round(seconds, 1))} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
 
 
-def report(folder: Folder, json: Json = False) -> None:
+def report(
+    folder: Folder,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page; by default DIR, which then gets the table, too.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Tell what a study answers, also while it runs, and write its page, pictures, table.parquet and tables.tex."""
     from salhw.study import Results
     from salhw.study.page import save_page
 
     with reported(json):
         results = Results.load(folder)
-        results.save_table()
-        save_page(results)
+        if out is None:
+            results.save_table()
+        save_page(results, out)
         if not json:
-            print_wrapped(f"The page is {folder / 'index.html'}.", width())
+            print_wrapped(f"The page is {(out or folder) / 'index.html'}.", width())
         _answer(results, json)
 
 
@@ -159,16 +166,52 @@ def replay(
 
 def metrics(json: Json = False) -> None:
     """List the metrics that are installed."""
-    from inspect import getdoc
-
     from salhw.study import known_metrics
 
     with reported(json):
-        rows = [[name, (getdoc(function) or "").partition("\n\n")[0]] for name, function in known_metrics().items()]
+        _list(known_metrics(), ["metric", "what it measures"], json)
+
+
+def protocols(json: Json = False) -> None:
+    """List the protocols that are installed: what a method may do with a session instead of one run."""
+    from salhw.study import known_protocols
+
+    with reported(json):
+        _list(known_protocols(), ["protocol", "what it does"], json)
+
+
+def _list(functions: Mapping[str, Callable[..., Any]], columns: list[str], json: bool) -> None:
+    """Functions with the first paragraphs of their docstrings."""
+    from inspect import getdoc
+
+    texts = {name: (getdoc(function) or "").partition("\n\n")[0] for name, function in functions.items()}
+    rows = [[name, " ".join(text.split())] for name, text in texts.items()]
+    if json:
+        print_json([{"name": name, "description": text} for name, text in rows])
+    else:
+        print_table("", columns, rows)
+
+
+def spreads(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or parquet; docs/studies.md says which columns.")],
+    target: Annotated[str, typer.Option(help="Whose chips were measured.")],
+    json: Json = False,
+) -> None:
+    """Tell the spreads of values that were measured on real chips, as lines for a study or a target's TOML."""
+    from json import dumps
+
+    from salhw import MeasuredChips
+    from salhw.registry import resolve
+
+    with reported(json):
+        known = resolve(target)
+        found = MeasuredChips.load(table, known).spreads
         if json:
-            print_json([{"name": name, "description": " ".join(text.split())} for name, text in rows])
-        else:
-            print_table("", ["metric", "what it measures"], [[name, " ".join(text.split())] for name, text in rows])
+            print_json({name: {"sd": v.sd, "chip": v.chip, "source": v.source} for name, v in found.items()})
+            return
+        for name, v in found.items():
+            typer.echo(f"[variability.{name}]  # declared: sd = {known.variability[name].sd:.4g}")
+            typer.echo(f"sd = {v.sd:.6g}\nchip = {v.chip:.6g}\nsource = {dumps(v.source)}\n")  # JSON's text is TOML's
 
 
 def _plain(values: dict[str, float]) -> dict[str, float | None]:
@@ -192,6 +235,7 @@ def _answer(results: Results, json: bool) -> None:
 def as_document(results: Results) -> dict[str, Any]:
     """What a study answers, as JSON data."""
     from salhw.study import effects, sobol_indices
+    from salhw.study.tables import calibrates_or_ages
 
     study = results.study
     names = [m.name for m in study.metrics]
@@ -200,12 +244,13 @@ def as_document(results: Results) -> dict[str, Any]:
         "runs": results.planned,
         "finished": len(results),
         "failed": results.failed,
+        "failures": [{"diagnostic": text, "runs": runs} for text, runs in results.failures.items()],
         "table": str(results.folder / "table.parquet"),
         "means": {name: [_entry(results, a) for a in results.means(name)] for name in names},
     }
-    if any(method.calibration for method in study.methods):
+    if calibrates_or_ages(study):
         document["budget"] = {
-            name: [{"calibration_ms": ms} | _entry(results, a) for ms, a in results.budget(name)] for name in names
+            name: [_spent(spent) | _entry(results, spent.answer) for spent in results.budget(name)] for name in names
         }
     if study.sobol and len(results) == results.planned and not results.failed:
         document["sobol"] = {name: [_effect(e) for e in sobol_indices(results, name)] for name in names}
@@ -221,6 +266,11 @@ def as_document(results: Results) -> dict[str, Any]:
             for w in results.worst()
         ]
     return document
+
+
+def _spent(spent: Spent) -> dict[str, float | None]:
+    figures = {"calibration_s": spent.biological_s, "chip_s": spent.chip_s, "age": spent.age}
+    return {name: _finite(value) for name, value in figures.items()}
 
 
 def _effect(effect: Effect | SobolIndex) -> dict[str, Any]:

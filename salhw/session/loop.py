@@ -416,7 +416,7 @@ class LoopEngine:
 
 OUTSIDE = frozenset(
     ("network", "network_hash", "target", "target_hash", "chips", "wafer", "seed", "wall_time_s", "biological_time_ms",
-     "written_hash", "changes")
+     "written_hash", "changes", "age", "temperature")
 )  # fmt: skip
 """What a recording says of itself that is said of the whole, and not of the pieces."""
 

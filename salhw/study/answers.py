@@ -40,6 +40,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What was spent on a cell, and what it bought.
+
+    Args:
+        biological_s: seconds of biological time for which each chip was calibrated; 0 of a method that does not, NaN
+            where no run has succeeded.
+        chip_s: the same in seconds of the hardware, whose speed-up the target says.
+        age: days from the calibration to the run.
+    """
+
+    biological_s: float
+    chip_s: float
+    age: float
+    answer: Answer
+
+
+@dataclass(frozen=True)
 class WorstRun:
     """A run that is far from good: ``salhw study replay`` repeats it."""
 
@@ -105,6 +122,15 @@ class Results:
     def failed(self) -> int:
         """Runs that ended with a diagnostic."""
         return int((self.table["status"] != "ok").sum()) if len(self) else 0
+
+    @property
+    def failures(self) -> dict[str, list[int]]:
+        """What went wrong: the runs with each diagnostic, the most frequent first."""
+        runs: dict[str, list[int]] = {}
+        for run, text in zip(self.table["run"].tolist(), self.table["diagnostic"].tolist(), strict=True):
+            if text:
+                runs.setdefault(text, []).append(run)
+        return dict(sorted(runs.items(), key=lambda entry: -len(entry[1])))
 
     def save_table(self) -> Path:
         """Write ``table.parquet`` into the study's folder.
@@ -205,11 +231,17 @@ class Results:
         each = [Specification(metric=wanted.metric, **{way: limit}) for limit in grid.tolist()]
         return grid, [wilson(int(_good(values, one).sum()), len(values)) for one in each]
 
-    def budget(self, metric: str, level: float = LEVEL) -> list[tuple[float, Answer]]:
-        """What calibration buys for its time: (ms of biological time of each part of the measurement, the metric) of
-        every method in each cell, the shortest first; 0 for methods that do not calibrate."""
-        spent = {m.name: m.calibration.duration if m.calibration else 0.0 for m in self.study.methods}
-        return sorted(((spent[a.cell.method], a) for a in self.means(metric, level)), key=lambda entry: entry[0])
+    def budget(self, metric: str, level: float = LEVEL) -> list[Spent]:
+        """What calibration buys for its time, and how that ages: of every method in each cell what it spent, how old
+        chips were when they ran, and the metric; the cheapest first, then the youngest."""
+        found = []
+        for answer in self.means(metric, level):
+            seconds = np.asarray(self.table["calibration_s"][self.rows(answer.cell)], dtype=np.float64)
+            known = seconds[np.isfinite(seconds)]
+            spent = float(known.mean()) if len(known) else float("nan")
+            speed_up = self.plan.targets[answer.cell.target].speed_up or 1.0
+            found.append(Spent(spent, spent / speed_up, self.plan.method(answer.cell.method).age, answer))
+        return sorted(found, key=lambda entry: (entry.biological_s, entry.age))
 
     def known_to(self, cell: Cell, metric: str, level: float = LEVEL) -> float:
         """Half the width of the confidence sequence around a metric's mean, which holds however often one looks."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -15,19 +15,21 @@ from typing import Any
 
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_error
-from salhw.diagnostics.wording import one_of
+from salhw.diagnostics.wording import nearest, one_of
 from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
 from salhw.registry import builder, resolve
 from salhw.study.description import Level, Method, Study
-from salhw.study.metrics import Measuring, metric, source_digest, users_function
+from salhw.study.metrics import Measuring, metric
+from salhw.study.named import source_digest
+from salhw.study.protocols import Experimenting, protocol
 from salhw.substrate.target import Target
-from salhw.substrate.variability import PARTS
+from salhw.substrate.variability import PARTS, Variability
 
-MEANING = 1
+MEANING = 2
 """Of the rows of a shard: a new number wherever the same study would give other numbers, for it is part of all keys."""
 PACKAGES = ("salhw", "numpy", "scipy", "numba", "nest-simulator", "PyNN")
-OF_THE_KEY = {"fit", "calibration", "ideal", "protocol", "options"}
+OF_THE_KEY = {"fit", "calibration", "age", "temperature", "ideal", "protocol", "options"}
 """Fields of a method in the key; its name is not, and the others are in the network and the spreads. Those
 that have their default are left out, so that a new field changes no key."""
 STUDY, NETWORKS = "study.json", "networks"
@@ -57,8 +59,16 @@ class Batch:
     def session_seed(self) -> int:
         """Of its session. Batches differ in it: where random numbers are the session's, chips at the same place of two
         batches would else have the same noise."""
-        digest = hashlib.sha256(f"salhw study/{self.seed}/{self.start}".encode()).digest()
-        return int.from_bytes(digest[:8], "little")
+        return _seed(f"{self.seed}/{self.start}")
+
+    @property
+    def calibration_seed(self) -> int:
+        """Of the measurement that calibrates its chips, whatever its own seed is."""
+        return _seed(f"calibration/{self.start}")
+
+
+def _seed(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"salhw study/{name}".encode()).digest()[:8], "little")
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class Plan:
     networks: Mapping[str, Network]
     targets: Mapping[str, Target]
     metrics: Mapping[str, Measuring]
-    protocols: Mapping[str, Callable[..., Any]]
+    protocols: Mapping[str, Experimenting]
     made_with: Mapping[str, str]
 
     def method(self, name: str) -> Method:
@@ -103,6 +113,13 @@ class Plan:
         changes = self.spreads(batch.target, batch.method, batch.level)
         return target.with_variability({name: target.variability[name].replace(**c) for name, c in changes.items()})
 
+    def calibration_key(self, batch: Batch, target: Target, net: Network) -> str:
+        """The name of a calibration of a batch's chips: the same for all methods and seeds that ask for the same."""
+        how, versions = self.method(batch.method).calibration, {name: self.made_with.get(name) for name in PACKAGES}
+        chips = [self.study.wafer, batch.first, batch.size, batch.start]
+        content = [MEANING, versions, target.capability_hash, net.content_hash, how and how.duration, chips]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
     @cached_property
     def digest(self) -> str:
         """Of what all keys share: versions and functions, durations, wafer and metrics."""
@@ -111,12 +128,20 @@ class Plan:
         content = [MEANING, dict(self.made_with), study.duration, study.settle, study.wafer, measured]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def identity(self) -> str:
+        """``digest``, and after a hyphen what tells a study from itself with more methods, levels or chips."""
+        networks = {name: net.content_hash for name, net in self.networks.items()}
+        content = json.dumps([self.study.model_dump(mode="json"), networks], sort_keys=True)
+        return f"{self.digest}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
     def key(self, target: str, method: str, level: Level, seed: int, first: int, size: int, start: int) -> str:
         """The name of a shard: the same for the same work, whatever else a study holds."""
-        content = [self._cell(target, method, level), seed, first, size, start]
+        content = [self.cell(target, method, level), seed, first, size, start]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
-    def _cell(self, target: str, method: str, level: Level) -> str:
+    def cell(self, target: str, method: str, level: Level) -> str:
+        """A digest of what batches of a target, method and level share: network, spreads, versions and functions."""
         cell = (target, method, level)
         if cell not in self._cells:
             how = self.method(method)
@@ -199,7 +224,7 @@ def made_with(plan: Plan) -> dict[str, str]:
 
 
 def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]) -> Plan:
-    targets = {name: resolve(name).with_options(**study.options) for name in study.targets}
+    targets = _targets(study)
     known = {name: {*t.variability, *(v.group for v in t.variability.values())} for name, t in targets.items()}
     for k, noise in enumerate(study.noises):
         wanted = noise.quantities or (noise.name,)
@@ -207,17 +232,52 @@ def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]
             missing = [quantity for quantity in wanted if not any(quantity in each for each in known.values())]
             if missing or not noise.of(target):
                 asked, path = ", ".join(missing or wanted), f"noises[{k}].quantities"
-                finding = Diagnostic(
-                    "SAL009", path, asked, f"{name} varies {one_of(known[name])}", "check the spelling"
-                )
+                fix = nearest(asked, sorted(known[name]), "name a quantity or a group")
+                finding = Diagnostic("SAL009", path, asked, f"{name} varies {one_of(known[name])}", fix)
                 raise DescriptionError(f"DescriptionError: {name} has no such noise", [finding])
     measuring = {m.name: metric(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
     protocols = {
-        method.name: users_function(method.protocol, f"methods[{k}].protocol")
+        method.name: protocol(method.protocol, f"methods[{k}].protocol")
         for k, method in enumerate(study.methods)
         if method.protocol
     }
     return Plan(study, networks, targets, measuring, protocols, made)
+
+
+def _targets(study: Study) -> dict[str, Target]:
+    """The study's targets, with its options and its variability.
+
+    Raises:
+        SalhwError: a target, an option or a quantity that there is not.
+    """
+    targets = {name: _declared(study, resolve(name).with_options(**study.options)) for name in study.targets}
+    varied = list(dict.fromkeys(name for target in targets.values() for name in target.variability))
+    findings = [
+        Diagnostic("SAL009", f"variability.{name}", name, one_of(varied), nearest(name, varied, "leave it out"))
+        for name in study.variability
+        if name not in varied
+    ]
+    if findings:
+        raise DescriptionError("DescriptionError: no target of the study varies this", findings)
+    return targets
+
+
+def _declared(study: Study, target: Target) -> Target:
+    """A target with what the study says of its variability.
+
+    Raises:
+        DescriptionError: a spread that is none.
+    """
+    changed = {}
+    for name, fields in study.variability.items():
+        if name in target.variability:
+            given = target.variability[name].model_dump() | fields
+            try:
+                changed[name] = Variability.model_validate(given)
+            except DescriptionError as error:
+                findings = [replace(f, path=f"variability.{name}.{f.path}") for f in error.diagnostics]
+                raise DescriptionError("DescriptionError: this is no spread", findings) from None
+    return target.with_variability(changed)
 
 
 def _network(study: Study, method: Method) -> Network:
@@ -249,7 +309,7 @@ def _network(study: Study, method: Method) -> Network:
 
 
 def kept(plan: Plan, folder: Path, origin: Path) -> str:
-    """Write a study with its networks into its folder, from where every worker reads it; returns its digest.
+    """Write a study with its networks into its folder, from where every worker reads it; returns its identity.
 
     Args:
         origin: the study file's folder, where a user's functions are.
@@ -272,7 +332,7 @@ def kept(plan: Plan, folder: Path, origin: Path) -> str:
         "networks": hashes, "origin": str(origin), "made_with": dict(plan.made_with),
     }  # fmt: skip
     write_json(folder / STUDY, document)
-    return plan.digest
+    return plan.identity
 
 
 def loaded(folder: Path) -> Plan:

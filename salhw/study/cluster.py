@@ -41,10 +41,10 @@ class _Cluster:
         self._executor = self._client.get_executor(pure=False, retries=0)
         self._seen = False
 
-    def submit(self, folder: Path, digest: str, batch: Batch) -> Future[Done]:
+    def submit(self, folder: Path, identity: str, batch: Batch) -> Future[Done]:
         if not self._seen:
             self._refuse_blind(folder)
-        submitted: Future[Done] = self._executor.submit(work, folder, digest, batch)
+        submitted: Future[Done] = self._executor.submit(work, folder, identity, batch)
         return submitted
 
     def _refuse_blind(self, folder: Path) -> None:

@@ -37,14 +37,15 @@ class Noise(Model):
         levels: what is tried; of a study with ``sobol`` the lower and upper end of what is sampled.
         unit: ``times`` the declared spread, or the spread itself (``sd``).
         part: what the levels are of: the spread from place to place (``sd``), that which a whole chip shares
-            (``chip``), or the share of places that are broken (``stuck``); see ``salhw.Variability``.
+            (``chip``), the share of places that are broken (``stuck``), or what a day or a kelvin adds (``drift``,
+            ``thermal``), for methods with an ``age`` or ``temperature``; see ``salhw.Variability``.
     """
 
     name: Name
     quantities: tuple[str, ...] = ()
     levels: Annotated[tuple[NonNegative, ...], Field(min_length=1)]
     unit: Literal["times", "sd"] = "times"
-    part: Literal["sd", "chip", "stuck"] = "sd"
+    part: Literal["sd", "chip", "stuck", "drift", "thermal"] = "sd"
 
     def of(self, target: Target) -> tuple[str, ...]:
         """The quantities of ``target`` that this noise changes."""
@@ -73,12 +74,16 @@ class Method(Model):
         plastic: without it all plasticity rules are left out.
         learning_rate: times the described one.
         fit: whether the network is changed as little as the target needs.
-        calibration: measured for each batch of chips anew; None for none.
+        calibration: measured on each batch of chips, at age and temperature 0; None for none. Methods, seeds and ages
+            that ask for the same share one measurement.
+        age, temperature: of the chips when they run: days since, and kelvin above, what their patterns, and what
+            calibrated them, are of. Quantities move that have a ``drift`` or ``thermal`` spread.
         times: factors on the spreads that a level says, by quantity or group: ``{"plasticity": 0}`` for equal sensors.
         ideal: run on the ideal target: the baseline.
-        protocol: a function of yours, ``module:function``, that is called with the open session and the study's
-            ``duration`` (and ``options``) instead of ``session.run``, and returns the recording: an experiment that
-            writes, runs and reads as it likes, on the chips that the study gives it.
+        protocol: an installed protocol (``salhw study protocols`` lists them), or a function of yours,
+            ``module:function``, that is called with the open session and the study's ``duration`` (and ``options``)
+            instead of ``session.run``, and returns the recording: an experiment that writes, runs and reads as it
+            likes, on the chips that the study gives it.
     """
 
     name: Name
@@ -87,6 +92,8 @@ class Method(Model):
     learning_rate: NonNegative = 1.0
     fit: bool = False
     calibration: Calibrating | None = None
+    age: NonNegative = 0.0
+    temperature: Number = 0.0
     times: dict[str, NonNegative] = Field(default_factory=dict)
     ideal: bool = False
     protocol: str = ""
@@ -159,12 +166,16 @@ class Study(Model):
         network: an installed network's name, or a network file (a relative path is the study file's neighbour).
         settings: of the installed network's builder.
         targets: names, with ``options`` for all of them.
+        variability: what differs from the variability that the targets declare: fields of ``salhw.Variability`` by
+            quantity, as in their TOML; ``salhw study spreads`` makes them from a table of measured values.
         duration, settle: ms of biological time that is measured, and that runs before.
         chips, wafer, first: how many chips of which wafer, from which id on; the same for every method and level.
         batch: chips of one session. On targets whose random numbers are the session's (nest, brainscales2) it belongs
             to the result. ``salhw study preview`` says which size takes a few seconds.
         seeds: of the trial-to-trial randomness; each is a run of its own.
         noises, methods, metrics, specification, stop, sobol: see their classes; without noises chips are as declared.
+        design: ``full`` tries every combination of the levels; ``one at a time`` the levels of each noise while all
+            others are at their lowest, and while they are at their highest: 2 k + 2 combinations of k noises of two.
         notes: whatever you want to find again beside the result.
     """
 
@@ -173,6 +184,7 @@ class Study(Model):
     settings: dict[str, Any] = Field(default_factory=dict)
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("reference",)
     options: dict[str, Any] = Field(default_factory=dict)
+    variability: dict[str, dict[str, Any]] = Field(default_factory=dict)
     duration: Milliseconds
     settle: NonNegative = 0.0
     chips: Annotated[Whole, Field(ge=1, le=MOST_CHIPS)]
@@ -181,6 +193,7 @@ class Study(Model):
     batch: Annotated[Whole, Field(ge=1, le=100_000)] = 100
     seeds: Annotated[tuple[Annotated[Whole, Field(ge=0, le=MAX_ID)], ...], Field(min_length=1)] = (0,)
     noises: tuple[Noise, ...] = ()
+    design: Literal["full", "one at a time"] = "full"
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = (Method(name="as it is"),)
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
     specification: Specification | None = None
@@ -207,9 +220,13 @@ class Study(Model):
             if self.sobol and (len(noise.levels) != 2 or noise.levels[0] >= noise.levels[1]):
                 fix = "levels = [lower, upper]"
                 raise invalid("SAL005", noise.levels, "two levels, the lower first", fix, at=f"noises[{k}].levels")
-        if self.sobol and not self.noises:
-            raise invalid("SAL005", "", "noises, with sobol", "name noises", at="noises")
-        taken = {"run", "target", "method", "seed", "chip", "status", "diagnostic", "session_first", "session_size"}
+        if (self.sobol or self.design != "full") and not self.noises:
+            raise invalid("SAL005", "", "noises, with sobol or a design", "name noises", at="noises")
+        if self.sobol and self.design != "full":
+            fix = "leave one of the two out"
+            raise invalid("SAL005", self.design, "sobol, whose points are a design of its own", fix, at="design")
+        taken = {"run", "target", "method", "seed", "chip", "status", "diagnostic", "calibration_s", "session_first",
+                 "session_size"}  # fmt: skip
         for what in ("noises", "metrics"):
             for k, entry in enumerate(getattr(self, what)):
                 other = columns if what == "noises" else ()
@@ -221,10 +238,15 @@ class Study(Model):
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """All levels, in the order of the table: every combination, or the points of the Sobol' design (A, B, and for
-        each noise A with its column from B; Saltelli 2010)."""
+        """All levels, in the order of the table: every combination, those of ``one at a time``, or the points of the
+        Sobol' design (A, B, and for each noise A with its column from B; Saltelli 2010)."""
+        each = [noise.levels for noise in self.noises]
+        if self.design == "one at a time":
+            others = [tuple(map(end, each)) for end in (min, max)]
+            found = {(*o[:k], v, *o[k + 1 :]) for o in others for k, levels in enumerate(each) for v in levels}
+            return tuple(sorted(found, key=lambda one: [levels.index(v) for levels, v in zip(each, one, strict=True)]))
         if self.sobol is None:
-            return tuple(product(*(noise.levels for noise in self.noises)))
+            return tuple(product(*each))
         from scipy.stats import qmc
 
         k, n = len(self.noises), self.sobol.points

@@ -25,13 +25,13 @@ WINDOW = 2
 """Batches per worker that are under way at a time."""
 
 Executor = Callable[[Plan, Path, str, Sequence[Batch]], Iterator[Done]]
-"""Works at batches of the plan in a folder, whose digest is given, and yields each as it is finished, in any order."""
+"""Works at batches of the plan in a folder (with its identity), and yields each as it is finished, in any order."""
 
 
-def in_this_process(plan: Plan, folder: Path, digest: str, batches: Sequence[Batch]) -> Iterator[Done]:
+def in_this_process(plan: Plan, folder: Path, identity: str, batches: Sequence[Batch]) -> Iterator[Done]:
     """One batch after the other, here. What kills the process ends the study; the next call resumes it."""
     for batch in batches:
-        yield work(folder, digest, batch)
+        yield work(folder, identity, batch)
 
 
 class Workers(Protocol):
@@ -41,7 +41,7 @@ class Workers(Protocol):
     died: type[Exception]
     """What a future raises whose process died."""
 
-    def submit(self, folder: Path, digest: str, batch: Batch) -> Future[Done]:
+    def submit(self, folder: Path, identity: str, batch: Batch) -> Future[Done]:
         """Let one of them ``work`` at a batch; raises ``died`` where that shows at once."""
         ...
 
@@ -64,15 +64,15 @@ def with_workers(made: Callable[[], Workers]) -> Executor:
     A batch whose process dies is run once more, alone; if that dies, too, it is halved, down to the run that kills.
     """
 
-    def executor(plan: Plan, folder: Path, digest: str, batches: Sequence[Batch]) -> Iterator[Done]:
+    def executor(plan: Plan, folder: Path, identity: str, batches: Sequence[Batch]) -> Iterator[Done]:
         waiting = deque(batches)
         if not waiting:
             return
         with closing(made()) as workers:
             while waiting:
-                suspects = yield from _until_death(workers, folder, digest, waiting)
+                suspects = yield from _until_death(workers, folder, identity, waiting)
                 for batch in suspects:
-                    yield _alone(workers, plan, folder, digest, batch)
+                    yield _alone(workers, plan, folder, identity, batch)
             workers.finish()
 
     return executor
@@ -85,7 +85,7 @@ def in_processes(count: int) -> Executor:
 
 
 def _until_death(
-    workers: Workers, folder: Path, digest: str, waiting: deque[Batch]
+    workers: Workers, folder: Path, identity: str, waiting: deque[Batch]
 ) -> Generator[Done, None, list[Batch]]:
     """Work until nothing waits, or until a process dies; returns the batches that may have killed it."""
     running: dict[Future[Done], Batch] = {}
@@ -94,7 +94,7 @@ def _until_death(
         while waiting and not suspects and len(running) < WINDOW * workers.count:
             batch = waiting.popleft()
             try:
-                running[workers.submit(folder, digest, batch)] = batch
+                running[workers.submit(folder, identity, batch)] = batch
             except workers.died:
                 suspects.append(batch)
         ended, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), set())
@@ -109,10 +109,10 @@ def _until_death(
     return sorted(suspects, key=lambda batch: batch.index)
 
 
-def _alone(workers: Workers, plan: Plan, folder: Path, digest: str, batch: Batch) -> Done:
+def _alone(workers: Workers, plan: Plan, folder: Path, identity: str, batch: Batch) -> Done:
     """A batch that may have killed its process, with nobody beside it who could be blamed."""
     try:
-        return workers.submit(folder, digest, batch).result()
+        return workers.submit(folder, identity, batch).result()
     except workers.died:
         workers.rebuild()
     if shard(folder, batch.key).exists():
@@ -124,7 +124,7 @@ def _alone(workers: Workers, plan: Plan, folder: Path, digest: str, batch: Batch
         half = batch.size // 2
         parts = [plan.part(batch, batch.first, half), plan.part(batch, batch.first + half, batch.size - half)]
         for part in parts:
-            _alone(workers, plan, folder, digest, part)
+            _alone(workers, plan, folder, identity, part)
         rows = joined([read_shard(folder, part.key) for part in parts])
     write_shard(folder, batch.key, rows)
     return Done(batch, sum(status != "ok" for status in rows["status"]), 0.0)
@@ -145,8 +145,8 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin, initargs=(threads(each),))
 
-    def submit(self, folder: Path, digest: str, batch: Batch) -> Future[Done]:
-        return self._made.submit(work, folder, digest, batch)
+    def submit(self, folder: Path, identity: str, batch: Batch) -> Future[Done]:
+        return self._made.submit(work, folder, identity, batch)
 
     def rebuild(self) -> None:
         """After a death, which leaves nothing of a pool that could be used."""

@@ -6,14 +6,8 @@ theirs under the entry point group ``salhw.metrics``; a user's is named ``packag
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
-from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +19,10 @@ from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.arguments import known_name
-from salhw.diagnostics.wording import nearest, one_of
-from salhw.registry import installed
 from salhw.session.backend import Session
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording
+from salhw.study.named import brought, chosen
 from salhw.substrate.chip import Chip
 from salhw.theory import distribution, kl_divergence
 
@@ -110,6 +103,36 @@ def state_divergence(finished: Finished, population: str | None = None) -> Float
     return np.array([kl_divergence(share, exact) for share in shares])
 
 
+def accuracy(finished: Finished, labels: Sequence[int], population: str | None = None, skip: float = 0.0) -> FloatArray:
+    """The share of presentations for which the neuron that spikes most is that of the label.
+
+    Where several neurons spike most they share the answer: of two, the right one among them counts for a half.
+
+    Args:
+        labels: the right neuron of each presentation. They follow each other, all equally long, over the recording.
+        population: with a Spikes probe; by default the network's first that has one.
+        skip: ms at the beginning of each presentation that do not count.
+
+    Raises:
+        DescriptionError: SAL904 no labels, or such as are no neurons.
+    """
+    recording = finished.recording
+    name = known_name("population", population or next(iter(recording.spikes), None), recording.spikes)
+    spikes, count = recording.spikes[name], len(labels)
+    if not count or not all(0 <= label < spikes.size for label in labels):
+        supported = f"a neuron of {name!r}, 0..{spikes.size - 1}, for each presentation"
+        finding = Diagnostic("SAL904", "metrics.accuracy.labels", f"{list(labels)}"[:60], supported, "mend the labels")
+        raise DescriptionError("DescriptionError: nothing to compare answers with", [finding])
+    length = recording.duration / count
+    shown, since = np.divmod(spikes.time - spikes.start, length)
+    counted = since >= skip
+    counts = np.zeros((len(recording.ids), count, spikes.size))
+    np.add.at(counts, (spikes.instance[counted], shown[counted].astype(np.int64), spikes.neuron[counted]), 1.0)
+    most = counts == counts.max(axis=2, keepdims=True)
+    right = np.take_along_axis(most, np.asarray(labels, dtype=np.int64)[None, :, None], axis=2)[..., 0]
+    return np.asarray((right / most.sum(axis=2)).mean(axis=1))
+
+
 def compared(finished: Finished, quantity: str, path: str | None = None) -> FloatArray:
     """A quantity of ``salhw compare`` (rate, cv, lv, correlation, weights, drift ...), its mean over elements.
 
@@ -136,6 +159,7 @@ CORE: Mapping[str, Measuring] = {
     "asymmetry": asymmetry,
     "alignment_angle": alignment_angle,
     "state_divergence": state_divergence,
+    "accuracy": accuracy,
     "compared": compared,
 }
 
@@ -169,19 +193,13 @@ def _reciprocal_weights(finished: Finished, projection: str | None) -> tuple[Flo
     return weights[:, first], weights[:, second]
 
 
-def _is_metric(plugin: object) -> TypeGuard[Measuring]:
-    return callable(plugin)
-
-
-@cache
 def known_metrics() -> Mapping[str, Measuring]:
     """Every metric that is installed, by name.
 
     Raises:
         BackendError: a plug-in that cannot be loaded or is not a function.
     """
-    brought = {name: plugin for name, _, plugin in installed(GROUP, "metric", _is_metric, "a function")}
-    return {**CORE, **brought}
+    return {**CORE, **brought(GROUP, "metric")}
 
 
 def metric(name: str, path: str = "metrics.of") -> Measuring:
@@ -190,40 +208,4 @@ def metric(name: str, path: str = "metrics.of") -> Measuring:
     Raises:
         DescriptionError: SAL904 no such metric, or a module without it.
     """
-    if ":" not in name:
-        if name not in known_metrics():
-            fix = nearest(name, known_metrics(), "or name a function of yours, package.module:function")
-            raise _unknown(path, name, one_of(known_metrics()), fix)
-        return known_metrics()[name]
-    return users_function(name, path)
-
-
-def users_function(name: str, path: str) -> Measuring:
-    """A function of the user's, ``module:function``; the module may lie beside the study file.
-
-    Raises:
-        DescriptionError: SAL904 it cannot be imported, or is no function.
-    """
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except Exception as error:  # whatever a user's module raises while it is imported
-        supported = f"a function that can be imported; {type(error).__name__}: {error}"
-        raise _unknown(path, name, supported, "put the module beside the study file") from None
-    if not callable(found):
-        raise _unknown(path, name, f"a function; {function} is a {type(found).__name__}", "name a function")
-    return partial(found)
-
-
-def _unknown(path: str, name: str, supported: str, fix: str) -> DescriptionError:
-    finding = Diagnostic("SAL904", path, name, supported, fix)
-    return DescriptionError("DescriptionError: this metric cannot be used", [finding])
-
-
-def source_digest(function: Measuring) -> str:
-    """Of the file in which a user's function is: results of other code are other results. Empty for installed ones,
-    which the versions of their packages stand for."""
-    if not isinstance(function, partial):
-        return ""
-    file = inspect.getsourcefile(inspect.unwrap(function.func))
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    return chosen(name, known_metrics(), path)

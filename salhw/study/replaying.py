@@ -15,7 +15,7 @@ from salhw.io.recording_file import save
 from salhw.session.recording import Recording
 from salhw.study.batches import Batch, Plan, loaded
 from salhw.study.metrics import Finished
-from salhw.study.shards import finished, read_shard
+from salhw.study.shards import CALIBRATIONS, finished, read_shard
 from salhw.study.working import measured
 
 
@@ -65,7 +65,7 @@ def replay(folder: str | Path, run: int, out: str | Path | None = None) -> Repla
     def keep(done: Finished) -> None:
         kept.append(done.recording)
 
-    again = measured(_with_probes(plan, batch), batch, keep)
+    again = measured(_with_probes(plan, batch), batch, keep, folder / CALIBRATIONS)
     if not kept:
         raise _no_run(run, again["diagnostic"][0], "a run that can be repeated", "mend what the diagnostic says")
     position = batch.first

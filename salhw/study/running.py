@@ -60,10 +60,10 @@ def run(
     folder, count = as_path(out).absolute(), whole("workers", workers, 1, 4096)
     plan = planned(study)
     swept(folder)
-    digest = kept(plan, folder, as_path(origin).absolute())
+    identity = kept(plan, folder, as_path(origin).absolute())
     executor = in_this_process if count == 1 else in_processes(count)
     executor = on_cluster(scheduler) if scheduler else executor
-    for _ in _worked(plan, folder, digest, executor, progress):
+    for _ in _worked(plan, folder, identity, executor, progress):
         pass
     results = Results.load(folder)
     results.save_table()
@@ -71,7 +71,7 @@ def run(
 
 
 def _worked(
-    plan: Plan, folder: Path, digest: str, executor: Executor, progress: Callable[[State], None] | None
+    plan: Plan, folder: Path, identity: str, executor: Executor, progress: Callable[[State], None] | None
 ) -> Iterator[State]:
     """The state after each batch."""
     rounds: Sequence[Sequence[Batch]] = plan.rounds if plan.study.stop else [plan.batches]
@@ -80,7 +80,7 @@ def _worked(
     done = sum(batch.size for batch in plan.batches if batch.key in there)
     new = failed = 0
     for k, batches in enumerate(rounds):
-        for entry in executor(plan, folder, digest, [b for b in batches if b.key not in there]):
+        for entry in executor(plan, folder, identity, [b for b in batches if b.key not in there]):
             new, failed = new + entry.batch.size, failed + entry.failed
             note(
                 folder, key=entry.batch.key, runs=entry.batch.size, failed=entry.failed, seconds=round(entry.seconds, 3)

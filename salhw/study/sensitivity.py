@@ -22,7 +22,8 @@ class Effect:
     Args:
         alone: while all others are at their lowest.
         last: while all others are at their highest: what is gained by removing this one first, with its sign turned.
-        mean: over all combinations of the others.
+        mean: over all combinations of the others that the study has; of one whose design is ``one at a time`` that is
+            the mean of the two before.
     """
 
     noise: str
@@ -57,7 +58,7 @@ def effects(results: Results, metric: str, level: float = LEVEL) -> list[Effect]
             "sobol", "the levels are sampled", "a study with levels in full", "sobol_indices(results, metric)"
         )
     ends = [(min(noise.levels), max(noise.levels)) for noise in study.noises]
-    found = []
+    found, known = [], set(study.levels)
     for target in study.targets:
         for method in study.methods:
             for k, noise in enumerate(study.noises):
@@ -66,7 +67,7 @@ def effects(results: Results, metric: str, level: float = LEVEL) -> list[Effect]
                         results, metric, target, method.name, one, k, ends[k]
                     )
                     for one in study.levels
-                    if one[k] == ends[k][1]
+                    if one[k] == ends[k][1] and (*one[:k], ends[k][0], *one[k + 1 :]) in known
                 }
                 others = [end for j, end in enumerate(ends) if j != k]
                 lowest, highest = tuple(low for low, _ in others), tuple(high for _, high in others)

@@ -26,6 +26,8 @@ from salhw.io.files import folder as made_folder
 from salhw.study.batches import Batch, Plan
 
 SHARDS, LOG, TABLE = "shards", "log.jsonl", "table.parquet"
+CALIBRATIONS = "calibrations"
+"""The folder of a study's calibrations, each named by its key."""
 TEMPORARY = ".salhw-"
 """Begins the names under which files are written before they get their own (salhw.io.files)."""
 OLD = 600.0
@@ -34,7 +36,10 @@ OLD = 600.0
 DIGEST = "salhw_digest"
 Arrays = dict[str, npt.NDArray[Any]]
 Columns = dict[str, Any]
-"""Rows by column: of a shard ``chip``, the metrics, ``status``, ``diagnostic``, ``session_first``, ``session_size``."""
+"""Rows by column: of a shard ``chip``, the metrics, and ABOUT."""
+ABOUT = ("status", "diagnostic", "calibration_s", "session_first", "session_size")
+"""What a row says of its run: how it ended, how many seconds of biological time its chip was calibrated for (NaN of a
+run that failed), and the chips of its session."""
 
 
 def arrow(module: str = "pyarrow") -> Any:
@@ -71,7 +76,7 @@ def finished(folder: Path) -> set[str]:
 
 def swept(folder: Path) -> None:
     """Make the folders of a study, and remove what killed writers have left in them."""
-    for place in (made_folder(folder), made_folder(folder / SHARDS)):
+    for place in (made_folder(folder), made_folder(folder / SHARDS), folder / CALIBRATIONS):
         for path in place.glob(f"{TEMPORARY}*"):
             with suppress(OSError):  # another process may be faster
                 if time.time() - path.stat().st_mtime > OLD:
@@ -89,13 +94,28 @@ def write_shard(folder: Path, key: str, columns: Columns) -> Path:
 
 def encoded(columns: Mapping[str, Any], about: Mapping[str, str] | None = None) -> memoryview:
     """A parquet file; text that repeats takes no room."""
-    table = arrow().table(dict(columns))
+    table = arrow().table({name: _column(values) for name, values in columns.items()})
     if about:
         table = table.replace_schema_metadata(dict(about))
     text = [name for name, column in columns.items() if len(column) and isinstance(column[0], str)]
     sink = io.BytesIO()
     arrow("pyarrow.parquet").write_table(table, sink, compression="zstd", use_dictionary=text)
     return sink.getbuffer()
+
+
+def _column(values: Any) -> Any:
+    """A column of numbers or text from its bytes: pyarrow's own ways from and to numpy import pandas, which takes as
+    long as several batches."""
+    pa, column = arrow(), np.asarray(values)
+    if column.dtype.kind in "iuf":
+        numbers = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
+        kind = pa.float64() if column.dtype.kind == "f" else pa.int64()
+        return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(numbers)])
+    texts = [text.encode("utf-8", "replace") for text in column.tolist()]
+    ends = np.concatenate([[0], np.cumsum([len(text) for text in texts], dtype=np.int64)])
+    kind, wide = (pa.string(), np.int32) if ends[-1] < 2**31 else (pa.large_string(), np.int64)
+    buffers = [None, pa.py_buffer(ends.astype(wide)), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(kind, len(texts), buffers)
 
 
 def read_shard(folder: Path, key: str) -> Columns:
@@ -119,8 +139,8 @@ def assembled(plan: Plan, folder: Path, batches: Iterable[Batch]) -> tuple[str, 
     """(digest, table) of those batches that are finished, sorted by target, level, method, seed and chip.
 
     Columns: ``run`` (its number in the plan), ``target``, each noise, ``method``, ``seed``, ``chip``, each metric,
-    ``status`` (``ok``, ``failed``, ``died``), ``diagnostic``, and the chips of the session in which it ran. The table
-    of the same batches is taken from TABLE, if that has it.
+    and ABOUT (``status``: ``ok``, ``failed``, ``died``). The table of the same batches is taken from TABLE, if that has
+    it.
     """
     study, there = plan.study, finished(folder)
     place = {level: k for k, level in enumerate(study.levels)}
@@ -154,7 +174,21 @@ def _tabled(folder: Path, digest: str) -> Arrays | None:
 
 
 def _arrays(table: Any) -> Arrays:
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: _numpy(table.column(name)) for name in table.column_names}
+
+
+def _numpy(column: Any) -> npt.NDArray[Any]:
+    """What ``_column`` made, as an array; text as objects."""
+    kinds = {"double": np.float64, "int64": np.int64, "int32": np.int32}
+
+    def numbers(chunk: Any) -> npt.NDArray[Any]:
+        kind, buffer = kinds[str(chunk.type)], chunk.buffers()[1]
+        return np.frombuffer(buffer or b"", dtype=kind, count=chunk.offset + len(chunk))[chunk.offset :]
+
+    if str(column.type) in kinds:
+        return np.concatenate([np.zeros(0, dtype=kinds[str(column.type)]), *map(numbers, column.chunks)])
+    each = [(c.dictionary.to_pylist(), numbers(c.indices)) for c in column.dictionary_encode().chunks]
+    return np.concatenate([np.zeros(0, dtype=object), *(np.array(texts, dtype=object)[at] for texts, at in each)])
 
 
 def _from_shards(plan: Plan, folder: Path, batches: Sequence[Batch]) -> Arrays:
@@ -172,7 +206,7 @@ def _from_shards(plan: Plan, folder: Path, batches: Sequence[Batch]) -> Arrays:
     table["method"] = each([b.method for b in batches], object)
     table["seed"] = each([b.seed for b in batches], np.int64)
     parts = [_arrays(_shard_table(folder, batch.key)) for batch in batches]
-    for name in ("chip", *(m.name for m in study.metrics), "status", "diagnostic", "session_first", "session_size"):
+    for name in ("chip", *(m.name for m in study.metrics), *ABOUT):
         table[name] = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
     return table
 

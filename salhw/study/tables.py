@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from salhw.study.answers import Answer, Results
-from salhw.study.description import Specification
+from salhw.study.description import Specification, Study
 from salhw.study.intervals import Interval
 from salhw.study.sensitivity import effects, sobol_indices
 
@@ -49,13 +49,22 @@ def tables(results: Results) -> list[Table]:
             title = f"{name}: less that of {study.methods[0].name}, on the same chips"
             found.append(_of_answers(results, title, results.differences(name)))
         found += _of_noises(results, name)
+        if calibrates_or_ages(study):
+            found.append(_of_budget(results, name))
     if study.specification:
         wanted = study.specification
         found.append(_of_answers(results, f"yield: {limit(wanted)}, 95 % interval", results.yields()))
         rows = [(str(w.run), str(w.chip), w.cell.method, f"{w.value:.4g}", w.diagnostic) for w in results.worst(WORST)]
         columns = ("run", "chip", "method", wanted.metric, "diagnostic")
         found.append(Table("worst runs", columns, tuple(rows), (0, 1, 3)))
-    return found
+    return found + _of_failures(results)
+
+
+def _of_failures(results: Results) -> list[Table]:
+    """What went wrong most often, and which run shows it first."""
+    most = list(results.failures.items())[:WORST]
+    rows = tuple((str(len(runs)), str(min(runs)), text) for text, runs in most)
+    return [Table("failed runs", ("runs", "first", "diagnostic"), rows, (0, 1))] if rows else []
 
 
 def limit(wanted: Specification) -> str:
@@ -72,6 +81,24 @@ def _of_answers(results: Results, title: str, answers: Sequence[Answer]) -> Tabl
         if a.chips
     ]
     return Table(title, ("target", *noises, "method", "chips", "value"), tuple(rows), (len(noises) + 2,))
+
+
+def calibrates_or_ages(study: Study) -> bool:
+    """Whether there is anything to say about what calibration costs, or how it ages."""
+    return any(method.calibration or method.age for method in study.methods)
+
+
+def _of_budget(results: Results, metric: str) -> Table:
+    rows = [
+        (s.answer.cell.target, *(f"{value:g}" for value in s.answer.cell.level), s.answer.cell.method,
+         f"{s.biological_s:,.4g}", f"{s.chip_s:.3g}", f"{s.age:g}", shown(s.answer.interval))
+        for s in results.budget(metric)
+        if s.answer.chips
+    ]  # fmt: skip
+    noises = tuple(noise.name for noise in results.study.noises)
+    numbers = tuple(range(len(noises) + 2, len(noises) + 5))
+    columns = ("target", *noises, "method", "calibration, s of biology", "s of a chip", "age, days", "value")
+    return Table(f"{metric}: against what calibration took, and its age", columns, tuple(rows), numbers)
 
 
 def _of_noises(results: Results, metric: str) -> list[Table]:

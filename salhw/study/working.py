@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from traceback import extract_tb
 
 import numpy as np
 
@@ -18,14 +18,15 @@ from salhw.compiler.pipeline import compile
 from salhw.description.fields import FloatArray
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, SalhwError, shortened
 from salhw.diagnostics.wording import shown
-from salhw.io.files import FULL, unwritable
+from salhw.io.files import FULL, unwritable, write_bytes
+from salhw.io.files import folder as made_folder
 from salhw.registry import measuring
 from salhw.session.calibration import Calibration
 from salhw.session.executable import Executable
 from salhw.study.batches import Batch, Plan, loaded, made_with
+from salhw.study.description import Metric
 from salhw.study.metrics import Finished
-from salhw.study.shards import Columns, joined, read_shard, shard, write_shard
-from salhw.substrate.chip import Chip
+from salhw.study.shards import CALIBRATIONS, Columns, joined, read_shard, shard, write_shard
 
 MESSAGE = 400
 """The most letters of a diagnostic that a row keeps."""
@@ -44,21 +45,21 @@ Extra = Callable[[Finished], None]
 
 
 @lru_cache(maxsize=2)
-def _plan(folder: Path, digest: str) -> Plan:
-    """Of this process, once.
+def _plan(folder: Path, identity: str) -> Plan:
+    """Of this process, once; a study that has grown since is read again.
 
     Raises:
         FileError: the study in the folder is not the one that was asked for, or this process has other versions.
     """
     plan = loaded(folder)
-    if plan.digest != digest or made_with(plan) != plan.made_with:
+    if plan.digest != identity.partition("-")[0] or made_with(plan) != plan.made_with:
         supported = "the study, the versions and the functions of whoever sends the work"
         finding = Diagnostic("SAL906", str(folder), plan.digest[:16], supported, "install the same versions everywhere")
         raise FileError("FileError: another study", [finding])
     return plan
 
 
-def work(folder: Path, digest: str, batch: Batch) -> Done:
+def work(folder: Path, identity: str, batch: Batch) -> Done:
     """Run a batch whose shard is not there yet, and write it. In any process that sees the folder.
 
     Raises:
@@ -68,28 +69,47 @@ def work(folder: Path, digest: str, batch: Batch) -> Done:
     if shard(folder, batch.key).exists():
         rows = read_shard(folder, batch.key)
     else:
-        rows = measured(_plan(folder, digest), batch)
+        rows = measured(_plan(folder, identity), batch, store=folder / CALIBRATIONS)
         write_shard(folder, batch.key, rows)
     failed = sum(status != "ok" for status in rows["status"])
     return Done(batch, failed, time.perf_counter() - began)
 
 
-def measured(plan: Plan, batch: Batch, extra: Extra | None = None) -> Columns:
+def measured(plan: Plan, batch: Batch, extra: Extra | None = None, store: Path | None = None) -> Columns:
     """The rows of a batch. Where a session or metric fails it is halved, until the run is alone that fails.
 
     Args:
         extra: called with what has finished, before the session closes.
+        store: a folder of calibrations, which are looked for and left there; by default they are gone afterwards.
 
     Raises:
         OSError, FileError: a full disk, which is no run's fault.
     """
-    net, method = plan.networks[batch.method], plan.method(batch.method)
+    method = plan.method(batch.method)
     try:
-        executable = compile(net, plan.varied(batch), fit=method.fit)
+        executable = _compiled(plan, batch)
     except SalhwError as error:  # which all of its runs would meet
         return broken(plan, batch, "failed", error)
     with _temporary() if method.calibration else nullcontext(Path()) as place:
-        return _in_halves(plan, batch, executable, place, extra)
+        return _in_halves(plan, batch, executable, _Calibrating(place, store or place), extra)
+
+
+_kept: dict[str, Executable] = {}
+MOST_KEPT = 64
+
+
+def _compiled(plan: Plan, batch: Batch) -> Executable:
+    """The executable of a batch, kept for those of the same target, method and level that this process will meet.
+
+    Raises:
+        SalhwError: the target refuses the network.
+    """
+    cell = plan.cell(batch.target, batch.method, batch.level)
+    if cell not in _kept:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[cell] = compile(plan.networks[batch.method], plan.varied(batch), fit=plan.method(batch.method).fit)
+    return _kept[cell]
 
 
 @contextmanager
@@ -112,9 +132,9 @@ def _no_space(error: BaseException | None) -> bool:
     return error is not None and ((isinstance(error, OSError) and error.errno in FULL) or _no_space(error.__cause__))
 
 
-def _in_halves(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: Extra | None) -> Columns:
+def _in_halves(plan: Plan, batch: Batch, executable: Executable, places: _Calibrating, extra: Extra | None) -> Columns:
     try:
-        values = _run(plan, batch, executable, place, extra)
+        values, spent = _run(plan, batch, executable, places, extra)
     except Exception as error:  # a backend's, a metric's: whatever it is, the study goes on
         if _no_space(error):
             raise
@@ -122,33 +142,50 @@ def _in_halves(plan: Plan, batch: Batch, executable: Executable, place: Path, ex
             return broken(plan, batch, "failed", error)
         half = batch.size // 2
         parts = [
-            _in_halves(plan, plan.part(batch, first, size), executable, place, extra)
+            _in_halves(plan, plan.part(batch, first, size), executable, places, extra)
             for first, size in ((batch.first, half), (batch.first + half, batch.size - half))
         ]
         return joined(parts)
-    return _rows(batch, {name: column.tolist() for name, column in values.items()}, "ok", "")
+    return _rows(batch, {name: column.tolist() for name, column in values.items()}, "ok", "", spent)
 
 
 def broken(plan: Plan, batch: Batch, status: str, error: Exception) -> Columns:
     """The rows of runs of which nothing is known but why."""
-    text = str(error) if isinstance(error, SalhwError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, SalhwError) else f"{type(error).__name__}: {error}{_place(error)}"
+    text = "; ".join([text, *getattr(error, "__notes__", ())])
     nothing = {m.name: [float("nan")] * batch.size for m in plan.study.metrics}
     return _rows(batch, nothing, status, shortened(" ".join(text.split()), MESSAGE))
 
 
-def _rows(batch: Batch, values: dict[str, list[float]], status: str, diagnostic: str) -> Columns:
-    alike = {"status": status, "diagnostic": diagnostic, "session_first": batch.first, "session_size": batch.size}
+def _place(error: Exception) -> str:
+    """Where an error that is none of salhw's arose."""
+    frames = extract_tb(error.__traceback__)
+    return f", in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+
+
+def _rows(
+    batch: Batch, values: dict[str, list[float]], status: str, diagnostic: str, spent: float = float("nan")
+) -> Columns:
+    alike = {
+        "status": status, "diagnostic": diagnostic, "calibration_s": spent,
+        "session_first": batch.first, "session_size": batch.size,
+    }  # fmt: skip
     chips = list(range(batch.first, batch.first + batch.size))
     return {"chip": chips, **values, **{name: [value] * batch.size for name, value in alike.items()}}
 
 
-def _run(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: Extra | None) -> dict[str, FloatArray]:
-    """Each metric of each chip."""
-    study, method = plan.study, plan.method(batch.method)
-    chips = executable.target.sample_chips(batch.size, study.wafer, first=batch.first)
+def _run(
+    plan: Plan, batch: Batch, executable: Executable, places: _Calibrating, extra: Extra | None
+) -> tuple[dict[str, FloatArray], float]:
+    """Each metric of each chip, and the seconds of biological time for which each was calibrated."""
+    study, method, spent = plan.study, plan.method(batch.method), 0.0
     if method.calibration is not None:
-        calibration = _calibration(plan, batch, executable, chips, place)
+        calibration = _calibration(plan, batch, executable, places)
+        spent = getattr(calibration, "provenance", {}).get("biological_time_ms", float("nan")) / 1000.0
         executable = compile(plan.networks[batch.method], plan.varied(batch), calibration=calibration, fit=method.fit)
+    chips = executable.target.sample_chips(
+        batch.size, study.wafer, first=batch.first, age=method.age, temperature=method.temperature
+    )
     with executable.open(chips=chips, seed=batch.session_seed) as session:
         if study.settle:
             session.run(study.settle)
@@ -159,15 +196,21 @@ def _run(plan: Plan, batch: Batch, executable: Executable, place: Path, extra: E
         done = Finished(plan.networks[batch.method], executable, recording, session, chips, batch.session_seed)
         if extra:
             extra(done)
-        return {m.name: _values(plan.metrics[m.name](done, **m.options), m.name, batch.size) for m in study.metrics}
+        return {m.name: _values(plan, m, done) for m in study.metrics}, spent
 
 
-def _values(found: Any, name: str, size: int) -> FloatArray:
-    """What a metric returned, if it is a number for each chip.
+def _values(plan: Plan, metric: Metric, done: Finished) -> FloatArray:
+    """What a metric returns, if it is a number for each chip.
 
     Raises:
         DescriptionError: it is something else.
     """
+    name, size = metric.name, len(done.chips)
+    try:
+        found = plan.metrics[name](done, **metric.options)
+    except Exception as error:  # whatever it is: its row says which metric it was
+        error.add_note(f"metric {name}")
+        raise
     values = np.asarray(found)
     if values.shape != (size,) or values.dtype.kind not in "biuf":
         finding = Diagnostic(
@@ -177,14 +220,27 @@ def _values(found: Any, name: str, size: int) -> FloatArray:
     return values.astype(np.float64)
 
 
-def _calibration(plan: Plan, batch: Batch, executable: Executable, chips: tuple[Chip, ...], place: Path) -> Calibration:
-    """Of the chips of a batch, measured for its network."""
+@dataclass(frozen=True)
+class _Calibrating:
+    """Folders: one to work in, and one in which calibrations are kept."""
+
+    work: Path
+    store: Path
+
+
+def _calibration(plan: Plan, batch: Batch, executable: Executable, places: _Calibrating) -> Calibration:
+    """Of the chips of a batch, as they are at age and temperature 0, for its network: the one that is kept, or one that
+    is measured now, and kept."""
     how, package = plan.method(batch.method).calibration, measuring()
     assert how is not None
-    net = executable.source
+    net, target = executable.source, executable.target
     if not how.sensors:
         net = net.replace(projections=tuple(p.replace(plasticity=()) for p in net.projections))
-    result = package.calibrate(
-        executable.target, chips, net, duration=how.duration, seed=batch.session_seed ^ 1, out=place, progress=None
-    )
-    return package.load(place / result["files"][0])
+    kept = places.store / f"{plan.calibration_key(batch, target, net)}.h5"
+    if not kept.exists():
+        chips = target.sample_chips(batch.size, plan.study.wafer, first=batch.first)
+        result = package.calibrate(
+            target, chips, net, duration=how.duration, seed=batch.calibration_seed, out=places.work, progress=None
+        )
+        write_bytes(made_folder(places.store) / kept.name, (places.work / result["files"][0]).read_bytes())
+    return package.load(kept)

@@ -232,15 +232,23 @@ class Target(Model):
         values = {name: str(option) for name, option in self.options.items()}
         return super(Target, self.model_copy(update={"options": values})).content_hash
 
-    def sample_chips(self, count: int, seed: int = 0, *, first: int = 0) -> tuple[Chip, ...]:
+    def sample_chips(
+        self, count: int, seed: int = 0, *, first: int = 0, age: float = 0.0, temperature: float = 0.0
+    ) -> tuple[Chip, ...]:
         """``count`` virtual chips, ids ``first``.. of the wafer ``seed``; the same call gives the same chips.
 
+        Args:
+            age, temperature: days since, and kelvin above, what their patterns are of: see ``Chip``.
+
         Raises:
+            DescriptionError: an age or a temperature that is none.
             SessionError: SAL401 no whole number of chips; no wafer. SAL221 more than fit into memory.
         """
         count = whole("count", count, 0, 2**63 - 1, code="SAL401", kind=SessionError)
-        first = whole("first", first, 0, MAX_ID, code="SAL401", kind=SessionError)
+        first = whole("first", first, 0, MAX_ID - max(0, count - 1), code="SAL401", kind=SessionError)
         seed = whole("seed", seed, 0, MAX_ID, code="SAL401", kind=SessionError)
         refuse_instances(Memory(0, CHIP), count, "chips")
-        ids = range(first, first + count)
-        return tuple(Chip(id=i, wafer=seed, target=self.name, variability=self.variability) for i in ids)
+        one = Chip(
+            id=first, wafer=seed, target=self.name, variability=self.variability, age=age, temperature=temperature
+        )
+        return tuple(one.model_copy(update={"id": i}) for i in range(first, first + count))

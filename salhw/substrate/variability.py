@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from salhw.description.fields import Model
+from salhw.description.fields import FloatArray, Model
 from salhw.diagnostics.wording import invalid
 
 NoiseGroup = Literal["mismatch", "trial", "plasticity"]
-PARTS = ("sd", "chip", "stuck")
+PARTS = ("sd", "chip", "stuck", "drift", "thermal")
 """The fields of a Variability that make places or chips differ: 0 for none."""
-LATER = frozenset({"chip", "follows", "correlation", "stuck", "stuck_at"})
+LATER = frozenset({"chip", "follows", "correlation", "stuck", "stuck_at", "drift", "thermal"})
 """Fields that came later. With their defaults they are no part of hashes, so that calibrations from before hold."""
 
 
@@ -33,6 +34,9 @@ class Variability(Model):
             that of the other plus sqrt(1 - correlation^2) of its own. The other follows nothing.
         stuck, stuck_at: the share of places that are broken, and the value that the quantity has there, whatever is
             asked for; 0 for a dead circuit.
+        drift: the spread of what a day adds (to x sd, as ``mode`` and ``distribution`` have it): each place
+            moves at a pace of its own, away from where it was at ``Chip.age`` 0; the first order of what ageing does.
+        thermal: likewise of what a kelvin of ``Chip.temperature`` adds: temperature coefficients differ.
         group: its switch in ``Target.with_noise``: frozen ``mismatch``, noise from ``trial`` to trial (which the
             backend draws, as wide as ``Chip.spread`` says), or pattern and noise of the ``plasticity`` circuits.
         compensated: what on the target measures it and takes it off again, if something does: it is drawn, and nothing
@@ -50,6 +54,8 @@ class Variability(Model):
     correlation: Annotated[float, Field(ge=-1, le=1)] = 0.0
     stuck: Annotated[float, Field(ge=0, le=1)] = 0.0
     stuck_at: float = 0.0
+    drift: Annotated[float, Field(ge=0)] = 0.0
+    thermal: Annotated[float, Field(ge=0)] = 0.0
     group: NoiseGroup = "mismatch"
     compensated: str = ""
     source: str = ""
@@ -57,11 +63,18 @@ class Variability(Model):
     @property
     def varies(self) -> bool:
         """Whether anything differs at all."""
-        return max(self.sd, self.chip, self.stuck) > 0.0
+        return any(getattr(self, part) for part in PARTS)
 
     def silent(self) -> Variability:
         """The same without any spread."""
         return self.replace(**dict.fromkeys(PARTS, 0.0))
+
+    def deviation(self, values: FloatArray) -> FloatArray:
+        """How far off places are that act as ``values``: factors of a relative quantity, sums of an absolute one. NaN
+        for what a lognormal quantity cannot be."""
+        if self.distribution == "lognormal":
+            return np.log(np.where(values > 0.0, values, np.nan))
+        return values - 1.0 if self.mode == "relative" else values
 
     @model_validator(mode="after")
     def _correlated_with_another(self) -> Variability:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from salhw.cli import app
 from salhw.io.files import write_text
+from salhw.study import Study
 
 STUDY = """
 name = "small"
@@ -80,6 +82,38 @@ def test_a_preview_and_the_list_of_metrics(folder: Path) -> None:
     assert (told["runs"], told["batches"], told["failed"]) == (12, 4, 0)
     assert "12 in 4 batches" in invoke("preview", folder / "study.toml").stdout
     assert {entry["name"] for entry in document(invoke("metrics", "--json"))} >= {"asymmetry", "effective_asymmetry"}
+    assert [entry["name"] for entry in document(invoke("protocols", "--json"))] == ["learn_then_hold"]
+
+
+def test_a_report_may_lie_elsewhere_and_shows_methods_and_effects(tmp_path: Path) -> None:
+    """Noises of two levels, one at a time; and methods without noises."""
+    noises = ", ".join(f'{{name = "{n}", levels = [0, 0.1], unit = "sd"}}' for n in ("weight", "bias"))
+    several = STUDY.replace("noises = [", 'design = "one at a time"\nnoises = [').replace(
+        '{name = "weight", levels = [0, 0.3], unit = "sd"}', noises
+    )
+    none = STUDY.replace('noises = [{name = "weight", levels = [0, 0.3], unit = "sd"}]', "")
+    for text, picture, rows in ((several, "effects-D.png", "over all others"), (none, "methods-D.png", "worst runs")):
+        place = tmp_path / picture
+        study = write_text(tmp_path / "a.toml", text)
+        assert invoke(study, "--out", place / "out").exit_code == 0
+        before = sorted((place / "out").iterdir())
+        result = invoke("report", place / "out", "--out", place / "page")
+        assert rows in result.stdout
+        assert sorted((place / "out").iterdir()) == before
+        assert (place / "page" / picture).read_bytes().startswith(b"\x89PNG")
+        assert (place / "page" / "index.html").exists()
+
+
+def test_spreads_are_printed_as_toml(tmp_path: Path) -> None:
+    rows = ["quantity,chip,neuron,value", "bias,0,0,-1", "bias,0,1,1", "bias,1,0,1", "bias,1,1,3"]
+    table = write_text(tmp_path / "chip.csv", "\n".join(rows))
+    told = tomllib.loads(invoke("spreads", table, "--target", "reference").stdout)["variability"]["bias"]
+    assert told["sd"] == pytest.approx(2**0.5, rel=1e-5)  # within chips
+    assert told["chip"] == pytest.approx(1.0, rel=1e-5)  # means 0 and 2: variance 2, less 2 / 2 of their own scatter
+    assert Study.model_validate(tomllib.loads(STUDY) | {"variability": {"bias": told}}).variability["bias"] == told
+    assert document(invoke("spreads", table, "--target", "reference", "--json"))["bias"]["sd"] == pytest.approx(2**0.5)
+    table.write_text("quantity,neuron,value\nbiass,0,1\n")
+    assert "SAL909 row 1.quantity" in invoke("spreads", table, "--target", "reference").output
 
 
 def test_failed_runs_are_a_shortfall_and_wrong_studies_wrong_usage(folder: Path, tmp_path: Path) -> None:
@@ -87,5 +121,9 @@ def test_failed_runs_are_a_shortfall_and_wrong_studies_wrong_usage(folder: Path,
     told = document(invoke(bad, "--out", tmp_path / "out", "--json"), 1)
     assert told["failed"] == 12
     assert "SAL404" in told["worst"][0]["diagnostic"]
+    assert [(entry["diagnostic"][:80], entry["runs"]) for entry in told["failures"]] == [
+        (told["worst"][0]["diagnostic"][:80], list(range(12)))
+    ]
+    assert "SAL404" in invoke("report", tmp_path / "out").stdout
     assert invoke(tmp_path / "none.toml", "--out", tmp_path).exit_code == 2
     assert "SAL501" in invoke("report", tmp_path).output

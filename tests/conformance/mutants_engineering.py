@@ -193,6 +193,31 @@ def exact_batch(target: Target) -> Target:
     return target.replace(accuracy=target.accuracy | {"batch": 0.0})
 
 
+def moving(target: Target) -> Target:
+    """Synapses that drift, and sensors that are alike in part; so little that only what raises it shows it."""
+    weight = Variability(sd=1e-6, drift=1e-6, thermal=1e-6)
+    follows = Variability(sd=1e-6, follows="causal_amplitude", correlation=0.5)
+    return target.with_variability({"weight": weight, "causal_amplitude": 1e-6, "anticausal_amplitude": follows})
+
+
+def moves(change: Callable[[Chip], Chip], caught_by: str, name: str) -> Mutant:
+    """A backend that gets age, temperature or correlations wrong."""
+    arguments = other("chips", lambda given: [change(chip) for chip in given["chips"]])
+    return Mutant(name, lambda: Wrong(arguments=arguments, target=moving), (caught_by,))
+
+
+def of_spreads(chip: Chip, change: Callable[[Variability], Variability]) -> Chip:
+    return chip.replace(variability={name: change(spread) for name, spread in chip.variability.items()})
+
+
+def unrelated(spread: Variability) -> Variability:
+    return spread.replace(follows="", correlation=0.0)
+
+
+def positive(spread: Variability) -> Variability:
+    return spread.replace(correlation=abs(spread.correlation))
+
+
 MUTANTS = [
     Mutant("clipping missing", lambda: Wrong(network=rules(lambda r: r.replace(bounds=None))), ("bounds-clip",)),
     Mutant("bounds of the wrong sign", lambda: Wrong(network=rules(mirrored)), ("bounds-clip",)),
@@ -260,4 +285,14 @@ MUTANTS = [
         lambda: Wrong(arguments=other("executable", from_the_end)),
         ("editing-keeps-the-chip",),
     ),
+    moves(lambda chip: chip.replace(age=0.0), "mismatch-is-on", "age ignored"),
+    moves(lambda chip: chip.replace(temperature=0.0), "mismatch-is-on", "temperature ignored"),
+    moves(lambda chip: chip.replace(age=1.0, temperature=1.0), "ageing-moves-the-pattern", "chips are born old"),
+    moves(
+        lambda chip: chip.replace(age=0.0, temperature=0.0, wafer=chip.wafer + 1000 * int(chip.age)),
+        "ageing-moves-the-pattern",
+        "ageing redraws the chip",
+    ),
+    moves(lambda chip: of_spreads(chip, unrelated), "correlated-quantities", "correlation ignored"),
+    moves(lambda chip: of_spreads(chip, positive), "correlated-quantities", "sign of correlations lost"),
 ]

@@ -16,7 +16,6 @@ import mutants_engineering
 import mutants_hosts
 import mutants_replay
 
-import salhw
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import alarms
 from salhw.conformance.replay.surveying import NETWORKS, examined
@@ -34,7 +33,8 @@ def mutants() -> list[tuple[str, object, set[str]]]:
 
 def failing(factory) -> set[str]:  # type: ignore[no-untyped-def]
     """All checks of the quick profile that fail for a backend."""
-    lab = Lab(factory(), salhw.target("reference"), "quick", 1)
+    backend = factory()
+    lab = Lab(backend, backend.targets()["reference"], "quick", 1)
     checks = [c for c in catalogue("quick").values() if c.name not in SLOW]
     return {c.name for c in checks if examine(c, lab).outcome == "fail"}
 

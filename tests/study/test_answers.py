@@ -105,12 +105,44 @@ def test_the_worst_are_told_by_run_and_chip(limit: str, chips: list[int]) -> Non
 
 def test_the_budget_is_sorted_by_what_calibration_takes() -> None:
     methods = (
+        Method(name="old", calibration=Calibrating(duration=2000.0), age=3.0),
         Method(name="long", calibration=Calibrating(duration=2000.0)), Method(name="none"),
         Method(name="short", calibration=Calibrating(duration=500.0)),
     )  # fmt: skip
-    value = {"long": 1.0, "none": 9.0, "short": 4.0}
+    value, spent = {"long": 1.0, "old": 2.0, "none": 9.0, "short": 4.0}, {"none": 0.0, "short": 5.0}
     told = results(made_up(noises=(), methods=methods), lambda i, _, m, __: value[m])
-    assert [(ms, a.interval.value) for ms, a in told.budget("D")] == [(0.0, 9.0), (500.0, 4.0), (2000.0, 1.0)]
+    told.table["calibration_s"] = np.array([spent.get(m, 20.0) for m in told.table["method"]])
+    found = [(s.biological_s, s.chip_s, s.age, s.answer.interval.value) for s in told.budget("D")]
+    assert found == [(0.0, 0.0, 0.0, 9.0), (5.0, 5.0, 0.0, 4.0), (20.0, 20.0, 0.0, 1.0), (20.0, 20.0, 3.0, 2.0)]
+
+
+def test_one_noise_at_a_time_asks_for_few_levels_and_has_the_effects_alone_and_last() -> None:
+    """D = 2 a + b + 3 a b + c, in 2 k + 2 combinations of k noises of two levels, and 10 of 12 with one of three."""
+    noises = tuple(Noise(name=name, levels=(0, 1)) for name in ("weight", "bias", "causal_amplitude"))
+    study = made_up(noises=noises, design="one at a time")
+    full = made_up(noises=noises)
+
+    def value(i: int, level: Any, *_: Any) -> float:
+        a, b, c = level
+        return float(2 * a + b + 3 * a * b + c + 0.1 * i)
+
+    assert len(study.levels) == len(full.levels) == 8
+    seven = made_up(noises=tuple(Noise(name=f"n{k}", quantities=("weight",), levels=(0, 1)) for k in range(7)),
+                    design="one at a time")  # fmt: skip
+    assert len(seven.levels) == len(set(seven.levels)) == 16
+    assert seven.levels[0] == (0.0,) * 7
+    assert seven.levels[-1] == (1.0,) * 7
+    three = study.replace(noises=(*noises[:2], Noise(name="causal_amplitude", levels=(0, 0.5, 1))))
+    assert len(three.levels) == 10
+    assert (0.0, 1.0, 0.5) not in three.levels
+    for one in (study, three):
+        found = {e.noise: (e.alone.value, e.last.value, e.mean.value) for e in effects(results(one, value), "D")}
+        assert found["weight"] == pytest.approx((2.0, 5.0, 3.5))
+        assert found["bias"] == pytest.approx((1.0, 4.0, 2.5))
+        assert found["causal_amplitude"] == pytest.approx((1.0, 1.0, 1.0))
+    for wrong in ({"noises": ()}, {"sobol": Sobol(points=2)}):
+        with pytest.raises(salhw.DescriptionError, match="SAL005"):
+            made_up(**{"noises": noises, "design": "one at a time"} | wrong)
 
 
 def test_effects_of_noises_alone_last_and_on_average() -> None:

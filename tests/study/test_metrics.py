@@ -79,3 +79,23 @@ def test_effective_asymmetry_is_measured_from_spikes(sampled: Finished) -> None:
     assert np.nanmax(errors) < 0.2
     np.testing.assert_allclose(measured, metric("asymmetry")(sampled), atol=5 * np.nanmax(errors))
     np.testing.assert_array_equal(held(sampled), before)
+
+
+def test_accuracy_counts_presentations_whose_neuron_spikes_most(sampled: Finished) -> None:
+    """Two presentations of 1 s: by the spikes themselves, ties shared, and without the first half second."""
+    trains = sampled.recording.spikes["neurons"]
+    for skip in (0.0, 500.0):
+        wanted = np.zeros(CHIPS)
+        for k in range(CHIPS):
+            for part, label in enumerate((1, 3)):
+                begin = trains.start + 1000.0 * part
+                counts = [
+                    sum(begin + skip <= t < begin + 1000.0 for t in trains.times(neuron, k)) for neuron in range(4)
+                ]
+                wanted[k] += 0.5 * (counts[label] == max(counts)) / counts.count(max(counts))
+        np.testing.assert_allclose(metric("accuracy")(sampled, labels=[1, 3], skip=skip), wanted)
+    silent = metric("accuracy")(sampled, labels=[0, 2], skip=1000.0)
+    np.testing.assert_allclose(silent, 0.25)  # nobody spikes: one in four by chance
+    for labels in ([], [4]):
+        with pytest.raises(salhw.DescriptionError, match="SAL904"):
+            metric("accuracy")(sampled, labels=labels)

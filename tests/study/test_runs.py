@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,8 +21,9 @@ import salhw
 from salhw import FileError
 from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, replay, run, working
 from salhw.study.batches import kept, loaded, planned
-from salhw.study.metrics import source_digest
+from salhw.study.named import source_digest
 from salhw.study.shards import finished, note, notes, swept
+from salhw.study.tables import tables
 from salhw.study.working import work
 
 
@@ -152,7 +154,11 @@ def test_a_failed_run_is_a_row_with_its_diagnostic(tmp_path: Path) -> None:
     results = run(pair_study(noises=(), batch=3, metrics=mine("fails", chip=1), specification=None), tmp_path)
     found = results.table
     assert found["status"].tolist() == ["ok", "failed", "ok"] * 2
-    assert found["diagnostic"].tolist()[:2] == ["", "ArithmeticError: chip 1 is bad"]
+    expected = r"ArithmeticError: chip 1 is bad, in study_examples.py, line \d+; metric m"
+    assert re.fullmatch(expected, found["diagnostic"][1])
+    assert found["diagnostic"][0] == ""
+    failures = tables(results)[-1]
+    assert (failures.title, failures.rows) == ("failed runs", (("2", "1", found["diagnostic"][1]),))
     assert found["session_size"].tolist() == [1, 1, 1] * 2
     np.testing.assert_equal(found["m"], [0, np.nan, 2] * 2)
 
@@ -379,14 +385,17 @@ def test_levels_of_a_part_of_the_spread(tmp_path: Path) -> None:
     assert (every < none).all()
 
 
-def test_chips_are_calibrated_before_they_run(tmp_path: Path) -> None:
-    """Gains of synapses that differ by .4: effective weights of one value differ less afterwards."""
+def test_chips_are_calibrated_once_before_they_run_and_age_afterwards(tmp_path: Path) -> None:
+    """Gains of synapses that differ by .4: effective weights of one value differ less afterwards, and again after ten
+    days, by which each gain drifts by .4 (.04 a day). All share one measurement, which a resumed study finds."""
     study = pair_study(
         settings={"weights": [1.0, 1.0], "spikes": False},
         noises=(Noise(name="weight", levels=(0.4,), unit="sd"),),
+        variability={"weight": {"drift": 0.04}},
         methods=(
             Method(name="no", plastic=False),
             Method(name="yes", plastic=False, calibration=Calibrating(duration=1e4)),
+            Method(name="later", plastic=False, calibration=Calibrating(duration=1e4), age=10.0),
         ),
         metrics=(Metric(name="E", of="effective_asymmetry", options={"duration": 2e4}),),
         specification=None,
@@ -394,5 +403,35 @@ def test_chips_are_calibrated_before_they_run(tmp_path: Path) -> None:
     )
     told = run(study, tmp_path)
     assert told.failed == 0, told.table["diagnostic"]
-    before, after = (told.by_chip(cell, "E")[1] for cell in told.cells)
+    before, after, later = (told.by_chip(cell, "E")[1] for cell in told.cells)
     assert after.mean() < 0.5 * before.mean()
+    assert later.mean() > 2.0 * after.mean()
+    (measured,) = (tmp_path / "calibrations").iterdir()
+    spent = [(s.answer.cell.method, s.biological_s, s.age) for s in told.budget("E")]
+    assert spent == [("no", 0.0, 0.0), ("yes", 210.0, 0.0), ("later", 210.0, 10.0)]
+    when = measured.stat().st_mtime_ns
+    run(study.replace(methods=(*study.methods, study.methods[1].replace(name="young", age=0.5))), tmp_path)
+    assert measured.stat().st_mtime_ns == when
+
+
+def test_a_study_may_say_what_its_targets_do_not(tmp_path: Path) -> None:
+    plan = planned(pair_study(variability={"weight": {"per": "row", "sd": 0.3}}))
+    assert plan.targets["reference"].variability["weight"].per == "row"
+    assert not {b.key for b in plan.batches} & {b.key for b in planned(pair_study()).batches}
+    with pytest.raises(salhw.DescriptionError, match=r"SAL009 variability.wieght .*\n.*weight"):
+        planned(pair_study(variability={"wieght": {"sd": 1.0}}))
+    with pytest.raises(salhw.DescriptionError, match=r"variability.weight.drift = -1"):
+        planned(pair_study(variability={"weight": {"drift": -1.0}}))
+
+
+def test_what_was_learned_is_held_by_a_protocol(tmp_path: Path) -> None:
+    """With learning rates of 0 the weights stay where ``learn`` ms have brought them, whatever the duration."""
+    options = {"learn": 400.0, "rates": ["projections.pair.plasticity.learning_rate"]}
+    method = Method(name="held", protocol="learn_then_hold", options=options)
+    study = pair_study(noises=(), methods=(method,), duration=2000.0)
+    held = run(study, tmp_path / "a")
+    learned = run(study.replace(methods=(Method(name="plain"),), duration=400.0), tmp_path / "b")
+    assert held.failed == learned.failed == 0
+    assert held.table["D"].tolist() == learned.table["D"].tolist()
+    with pytest.raises(salhw.DescriptionError, match=r"SAL904 methods.0..protocol = learn: one of learn_then_hold"):
+        planned(pair_study(methods=(Method(name="x", protocol="learn"),)))

@@ -133,3 +133,12 @@ def test_methods_change_the_network() -> None:
 
 def test_packages_bring_metrics() -> None:
     assert {"asymmetry", "compared", "effective_asymmetry", "state_divergence"} <= known_metrics().keys()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "docs" / "studies").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_the_studies_in_the_docs_name_what_there_is(path: Path) -> None:
+    plan = planned(Study.load(path))
+    assert len(plan.batches) == len(plan.study.levels) * len(plan.study.methods)
+    assert all(plan.varied(batch).name == "brainscales2" for batch in plan.batches)

@@ -13,7 +13,8 @@ from scipy import stats
 
 import salhw
 from salhw import Chip, DescriptionError, Variability
-from salhw.substrate.chip import philox4x32
+from salhw.substrate.chip import vary
+from salhw.substrate.draws import philox4x32
 from salhw.substrate.target import _done
 
 CHIP = Chip(id=3, wafer=7, target="reference", variability={"weight": Variability(sd=0.2)})
@@ -209,3 +210,66 @@ def test_parts_of_a_spread_are_switched_off_with_their_group_and_are_no_part_of_
     assert "stuck" not in json.dumps(_done(plain)["variability"])
     with pytest.raises(DescriptionError, match="SAL005 correlation"):
         Variability(follows="weight")
+
+
+def test_what_ages_and_warms_moves_away_from_where_it_was_each_place_at_a_pace_of_its_own() -> None:
+    spread = Variability(sd=0.2, drift=0.03, thermal=0.01)
+    new = CHIP.replace(variability={"weight": spread})
+    assert np.array_equal(drawn(new), drawn(CHIP))
+    day, kelvin = (drawn(new.replace(**state)) - drawn(new) for state in ({"age": 1.0}, {"temperature": 1.0}))
+    for moved, rate in ((day, 0.03), (kelvin, 0.01)):
+        assert stats.kstest(moved / rate, "norm").pvalue > LEVEL
+        assert stats.pearsonr(moved, drawn(new)).pvalue > LEVEL
+    assert stats.pearsonr(day, kelvin).pvalue > LEVEL
+    both = drawn(new.replace(age=10.0, temperature=-5.0)) - drawn(new)
+    assert np.allclose(both, 10.0 * day - 5.0 * kelvin, atol=1e-12)
+    assert np.array_equal(drawn(CHIP.replace(age=9.0, temperature=3.0)), drawn(CHIP))  # which neither drifts nor warms
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"mode": "absolute"}, lambda v, off: v + off),
+        ({"mode": "relative"}, lambda v, off: v * (1.0 + off)),
+        ({"distribution": "lognormal"}, lambda v, off: v * np.exp(off)),
+    ],
+)
+def test_drift_adds_to_the_pattern_as_the_spread_does(options: dict[str, Any], expected: Any) -> None:
+    chip = CHIP.replace(variability={"weight": Variability(sd=0.2, drift=0.1, **options)}, age=3.0)
+    off = 0.2 * chip.standard_normal("weight", PLACES) + 0.3 * chip.standard_normal("weight, drift", PLACES)
+    assert np.allclose(chip.vary("weight", 1.5, PLACES), expected(1.5, off), rtol=1e-12)
+
+
+def test_many_chips_at_once_are_the_chips_one_by_one() -> None:
+    """Of one spread and of several, of different ages, with shared draws, at places of any shape, bit for bit."""
+    full = Variability(sd=0.2, chip=0.1, stuck=0.1, stuck_at=0.5, drift=0.1, thermal=0.1, per="row")
+    follows = Variability(sd=0.1, follows="weight", correlation=-0.5)
+    one = CHIP.replace(variability={"weight": full, "bias": follows})
+    other = CHIP.replace(variability={"weight": Variability(sd=0.3), "bias": follows}, wafer=9)
+    chips = [one, one.replace(id=4, age=2.0), other, one.replace(id=5, temperature=-3.0), CHIP.replace(variability={})]
+    places = np.arange(12).reshape(3, 4) * (2**32 + 1)
+    nominal = np.linspace(-1.0, 2.0, len(chips) * 12).reshape(len(chips), 3, 4)
+    for name in ("weight", "bias", "nothing"):
+        together = vary(chips, name, nominal, places)
+        alone = [chip.vary(name, row, places) for chip, row in zip(chips, nominal, strict=True)]
+        assert np.array_equal(together, alone)
+    assert vary([], "weight", 1.0, places).shape == (0, 3, 4)
+    rows = one.vary(
+        "weight", nominal[:, 0], places[0]
+    )  # of one chip nominal values may have more dimensions than places
+    assert np.array_equal(rows, [one.vary("weight", row, places[0]) for row in nominal[:, 0]])
+    assert one.vary("weight", [], 3).shape == (0,)
+    assert np.array_equal(vary(chips, "weight", 2.0, PLACES)[1], chips[1].vary("weight", 2.0, PLACES))
+
+
+def test_chips_are_sampled_at_an_age_and_say_so() -> None:
+    target = salhw.target("reference").with_variability({"weight": Variability(sd=0.1, drift=0.1)})
+    old = target.sample_chips(2, age=3.0, temperature=-1.5)
+    assert [(chip.age, chip.temperature) for chip in old] == [(3.0, -1.5)] * 2
+    assert "age=3, temperature=-1.5" in repr(old[0])
+    net = salhw.registry.builder("pair")()
+    with salhw.compile(net, target).open(chips=old) as session:
+        told = session.run(10.0 * net.dt).provenance
+    assert (told["age"], told["temperature"]) == ([3.0, 3.0], [-1.5, -1.5])
+    with pytest.raises(DescriptionError, match="age"):
+        target.sample_chips(2, age=-1.0)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.substrate.chip import Chip
+from salhw.substrate.chip import Chip, vary
 
 NEVER = -(1 << 40)
 READ_MAX = 255
@@ -96,8 +96,7 @@ def of_chips(
     where = np.asarray(location, dtype=np.int64)
 
     def pattern(quantity: str, nominal: float) -> FloatArray:
-        drawn = [[chip.vary(f"{branch}_{quantity}", nominal, where) for branch in BRANCHES] for chip in chips]
-        return np.array(drawn).reshape(len(chips), 2, len(where))
+        return np.stack([vary(chips, f"{branch}_{quantity}", nominal, where) for branch in BRANCHES], axis=1)
 
     return Sensors(
         np.asarray(pre, dtype=np.int64),

@@ -24,11 +24,13 @@ from salhw.diagnostics import Diagnostic
 from salhw.registry import backends
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
-from salhw.substrate.variability import Variability
+from salhw.substrate.variability import PARTS, Variability
 
 NEURONS, CHIPS, STEPS = 8, 16, 3000
 INDEPENDENT = (CHIPS - 1) * (NEURONS - 1)  # numbers in a pattern, at least: weight changes go in pairs
 SURE = 1e-6  # p value of what counts as a correlation; right targets without one have it this rarely
+LATER = 1.0  # days and kelvin, over which what drifts is raised to a visible size
+WORDS = {"chip": "chip-wide"}  # for a part of a spread, where its name is not the word
 SPREAD = {"relative": 0.4, "absolute": 1.0}  # at least, so that the pattern exceeds the noise of a short run
 WIDER = 5.0  # than declared, of circuits whose spread is in units of the target's own
 
@@ -52,18 +54,21 @@ def raised(spread: Variability) -> Variability:
     as declared."""
     if spread.compensated:
         return spread
-    if not spread.sd and spread.varies:  # chip-wide, or broken places, and nothing else
-        wide = max(spread.chip, SPREAD[spread.mode]) if spread.chip else 0.0
-        return spread.replace(chip=wide, stuck=0.5 if spread.stuck else 0.0, truncate=min(spread.truncate, 2.0))
+    if not spread.sd and spread.varies:  # chip-wide, broken places, or what moves, and nothing else
+        parts = [part for part in ("chip", "drift", "thermal") if getattr(spread, part)]
+        wide = {part: max(getattr(spread, part), SPREAD[spread.mode]) for part in parts}
+        return spread.replace(**wide, stuck=0.5 if spread.stuck else 0.0, truncate=min(spread.truncate, 2.0))
     wider = WIDER if (spread.mode, spread.group) == ("absolute", "mismatch") else 1.0
     sd = max(wider * spread.sd, SPREAD[spread.mode])
     return spread.replace(sd=sd, truncate=min(spread.truncate, 2.0))
 
 
 def parts_alone(spread: Variability) -> dict[str, Variability]:
-    """What a quantity is declared to vary by, each by itself: from place to place, chip-wide, broken places."""
+    """What a quantity is declared to vary by, each by itself: from place to place, chip-wide, broken places, with age
+    and temperature."""
     alone = {"": spread.silent().replace(sd=spread.sd)}
-    for part, words in (("chip", " chip-wide"), ("stuck", " stuck")):
+    for part in PARTS[1:]:
+        words = f" {WORDS.get(part, part)}"
         if getattr(spread, part):
             alone[words] = spread.silent().replace(**{part: getattr(spread, part)})
     return alone if spread.sd or len(alone) == 1 else {words: each for words, each in alone.items() if words}
@@ -137,13 +142,13 @@ def correlation(one: Pattern, two: Pattern, *, over_chips: bool = False) -> tupl
         if norm <= 1e-12:
             continue
         r = float((x * y).sum()) / norm
-        p = _beyond(np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) * np.sqrt(INDEPENDENT))
+        p = beyond(np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) * np.sqrt(INDEPENDENT))
         if p < best[1]:
             best = (r, p)
     return best[0], min(1.0, 2.0 * best[1])
 
 
-def _beyond(z: float) -> float:
+def beyond(z: float) -> float:
     """Probability of a standard normal number above ``z``."""
     from scipy.special import ndtr
 
@@ -158,16 +163,17 @@ def _figure(one: Pattern, two: Pattern, first: str, second: str) -> Figure:
     return Figure("neurons of all chips, in the order of their counts", "spikes", list(range(order.size)), curves)
 
 
-def _chips(lab: Lab, target: Target) -> tuple[Chip, ...]:
-    return target.sample_chips(CHIPS, seed=lab.seed + 1)
+def _chips(lab: Lab, target: Target, later: float = 0.0) -> tuple[Chip, ...]:
+    return target.sample_chips(CHIPS, seed=lab.seed + 1, age=later, temperature=later)
 
 
 @check("mismatch-is-on", group="interface")
 def mismatch_is_on(lab: Lab) -> Evidence:
-    """Every quantity that the target says to vary does, from place to place, chip-wide, and where places are stuck:
-    each alone, and raised to a visible spread, it scatters the neurons of different chips, or the changes of their
-    weights, at least twice as much (in variance) as without variability; neurons that inhibit each other, or exciting
-    ones. One that the target says to be compensated scatters nothing so much, as wide as declared."""
+    """Every quantity that the target says to vary does: from place to place, chip-wide, where places are stuck, with
+    age and temperature. Each alone, and raised to a visible spread, it scatters the neurons of different chips, or the
+    changes of their weights, at least twice as much (in variance) as without variability; neurons that inhibit each
+    other, or exciting ones. One that the target says to be compensated scatters nothing so much, as wide as
+    declared."""
     if not lab.target.variability:
         varied(lab)  # says so
     base = whole(lab, lab.without("mismatch", "trial", "plasticity").target).parts()
@@ -192,8 +198,8 @@ def mismatch_is_on(lab: Lab) -> Evidence:
 
 
 def whole(lab: Lab, target: Target) -> Pattern:
-    """Everything that is looked at."""
-    chips = _chips(lab, target)
+    """Everything that is looked at, of chips that are a day older and a kelvin warmer than when they were new."""
+    chips = _chips(lab, target, LATER)
     measured = pattern(lab, target, chips, lab.seed)
     if rigs.weight_range(lab).min >= 0.0 or rigs.weight_range(lab).max <= 0.0 or "GLM" not in lab.target.neurons:
         return measured
