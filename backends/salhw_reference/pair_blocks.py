@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined
 from salhw_reference.learning import partners_of
 from salhw_reference.program import BLOCK
-from salhw_reference.rows import after_gap, halves
+from salhw_reference.rows import AHEAD, LINE, after_gap, halves
 
 PIECE = 128  # partners whose traces stay in the cache; those of a block are 256 KiB
 
@@ -83,6 +84,13 @@ def add_spikes(sums, shift, vectors, kept, n, first, size):
 
 
 @inlined
+def fetch_after(sums, first, size):
+    """Fetch the piece of a later row; rows lie one after the other."""
+    for k in range(np.uint64(first), np.uint64(first + size), np.uint64(LINE)):
+        prefetch(sums, k)
+
+
+@inlined
 def add_block(net, state, vectors, r, side, low, high):
     """Form the pairs of one branch that the block's spikes of the neurons low..high-1 make."""
     kept, rule = vectors.kept[r, side], net.rule[r]
@@ -99,7 +107,9 @@ def add_block(net, state, vectors, r, side, low, high):
                     base = np.int64(partners[first]) - kept.first
                     lower, upper = max(piece, base), min(piece + PIECE, base + last - first)
                     if lower < upper:
-                        add_spikes(sums, shift + first + lower - base, vectors, kept, n, lower, upper - lower)
+                        where = shift + first + lower - base
+                        fetch_after(sums, where + AHEAD * (end - begin), upper - lower)
+                        add_spikes(sums, where, vectors, kept, n, lower, upper - lower)
 
 
 @inlined

@@ -367,8 +367,12 @@ def sums(arrays: NetworkArrays) -> int:
 def block_bytes(net: Network) -> int:
     """At most so many bytes an instance takes for pair sums in blocks: traces of both ends of large projections, and a
     chain of spikes."""
-    ends = [net.ends(net.projections[k].name) for k, _, rule in rules_of(net) if RULES[rule](rule).pairing == ALL]
-    traces = 8 * BLOCK * sum(post + pre for post, pre, _ in ends if post * pre >= LEAST)
+    traces = 0
+    for k, _, rule in rules_of(net):
+        post, pre, same = net.ends(net.projections[k].name)
+        many = count(net.projections[k].weights, post, pre, same)
+        if many >= LEAST and 2 * many >= post * pre and rule.update != "spike" and RULES[rule](rule).pairing == ALL:
+            traces += 8 * BLOCK * (post + pre)
     links = sum(p.size * (2 + BLOCK // period(p.neuron, net.dt)) for p in net.populations)
     return traces + 16 * links if traces else 0
 

@@ -159,23 +159,21 @@ def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
 
 def _kept(net: NetworkArrays, dense: IntArray) -> tuple[Records, int]:
     """Which branches form their pair sums in blocks, and the traces that these keep: those of large projections without
-    gaps, whose rules add up all pairs and do not change weights on the spike."""
+    gaps, at least half as many synapses as there could be, whose rules add up all pairs and do not change weights on
+    the spike."""
     kept, used = np.zeros((len(net.rule), 2), KEPT), 0
     for r, rule in enumerate(net.rule):
         p = rule["projection"]
-        large = net.into[p, -1] - net.into[p, 0] >= LEAST
-        if (
-            large
-            and dense[p]
-            and _is_dense(net.into[p], net.pre)
-            and rule["update"] != ON_SPIKE
-            and np.all(net.window[r]["mode"] == BY_TRACE)
-        ):
-            for side, ends in enumerate((net.out[p], net.into[p])):  # of the partners, which have synapses themselves
-                partners = np.flatnonzero(np.diff(ends))
-                size = int(partners[-1] - partners[0]) + 1
-                kept[r, side] = partners[0], size, used
-                used += BLOCK * size
+        count = net.into[p, -1] - net.into[p, 0]
+        gapless = dense[p] and _is_dense(net.into[p], net.pre)
+        if count < LEAST or not gapless or rule["update"] == ON_SPIKE or np.any(net.window[r]["mode"] != BY_TRACE):
+            continue
+        ends = [np.flatnonzero(np.diff(rows)) for rows in (net.out[p], net.into[p])]  # of the synapses, pre and post
+        sizes = [int(neurons[-1] - neurons[0]) + 1 for neurons in ends]
+        if 2 * count >= sizes[0] * sizes[1]:
+            for side in (0, 1):
+                kept[r, side] = ends[side][0], sizes[side], used
+                used += BLOCK * sizes[side]
     return records(kept, KEPT, kept.shape), used
 
 

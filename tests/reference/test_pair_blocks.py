@@ -10,7 +10,7 @@ import pytest
 import salhw
 from salhw import GLM, SAL, Hebbian, Network, Poisson, Population, Projection, Rectangular, Source
 from salhw_reference import pace, team, vectors
-from salhw_reference.program import BLOCK
+from salhw_reference.program import BLOCK, block_bytes, build
 
 SIZES = {"a": 90, "b": 150, "in": 40}
 
@@ -74,14 +74,14 @@ def test_blocks_change_no_bit(update: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_large_dense_projections_alone_form_blocks() -> None:
     """And only with rules that add up all pairs, not those that learn on the spike."""
-    from salhw_reference.program import build
-
     random = np.random.default_rng(4)
 
     def in_blocks(**changes: Any) -> bool:
         post, pre = 120, changes.pop("pre", 140)
         matrix = random.normal(size=(post, pre))
         matrix[:, :: changes.pop("every", pre)] = 0.0
+        band = changes.pop("band", post)  # each presynaptic neuron reaches only so many neighbours on either side
+        matrix *= abs(np.arange(post)[:, None] - np.arange(pre) * (post / pre)) < band
         rule = SAL(learning_rate=1e-3, tau=6.0, **{"update": "run end", "pairing": "all"} | changes)
         i, j = np.nonzero(matrix)
         weights: Any = salhw.Sparse(post=i, pre=j, weight=matrix[i, j])
@@ -97,4 +97,25 @@ def test_large_dense_projections_alone_form_blocks() -> None:
     assert not in_blocks(pre=100)
     assert not in_blocks(every=7, pre=200)
     assert not in_blocks(update="spike")
+    assert not in_blocks(pre=3000, band=6)
     assert not in_blocks(pairing="nearest_symmetric")
+
+
+def test_memory_is_told_with_its_blocks() -> None:
+    """No less than what they take, and no more than half as much again."""
+    net = network("run end")
+    made = vectors.vectors_at_rest(build(net), 1, np.array([0]), varied=False)
+    assert block_bytes(net) == made.past_trace.nbytes == 0  # all layers are too small
+    large = net.model_copy(
+        update={
+            "populations": [Population("a", 300, GLM(tau_ref=10.0)), Population("b", 100, GLM(tau_ref=10.0))],
+            "projections": [
+                Projection("p", "a", "b", np.ones((100, 300)), kernel=Rectangular(tau_syn=10.0),
+                           plasticity=SAL(learning_rate=1e-3, tau=6.0, pairing="all", update="run end")),
+            ],
+            "stimuli": [],
+        }
+    )  # fmt: skip
+    made = vectors.vectors_at_rest(build(large), 1, np.array([0]), varied=False)
+    taken = made.past_trace.nbytes + made.chain.nbytes
+    assert 0 < taken <= block_bytes(large) < 1.5 * taken
