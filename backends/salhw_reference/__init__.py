@@ -53,7 +53,7 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
-        from salhw_reference.program import LONGEST_TABLE, branches, horizons, ring
+        from salhw_reference.program import LONGEST_TABLE, block_bytes, branches, horizons, ring
 
         neurons, static, plastic = sizes(net)
         rules = [(p, rule) for p in net.projections for rule in p.plasticity]
@@ -61,8 +61,10 @@ class ReferenceBackend:
         table = sum(last for last in windows if last <= LONGEST_TABLE)
         longest, path = max(horizons(net), default=(1, ""))
         # The vectorised algorithm holds weights that instances have in common once, and no learning rates of its own.
-        of_static, of_plastic = (16, 48) if choose_algorithm(net, target)[0] == "vectorised" else (24, 71)
+        vectorised = choose_algorithm(net, target)[0] == "vectorised"
+        of_static, of_plastic = (16, 48) if vectorised else (24, 71)
         past, rest = 16 * ring(net, longest), 2000 + 920 * neurons + of_static * static + of_plastic * plastic
+        rest += block_bytes(net) * vectorised
         rest += 24 * neurons * len(net.traces) + 8 * sum(
             net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
             for trace in net.traces

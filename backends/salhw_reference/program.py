@@ -64,6 +64,7 @@ from salhw_reference.kinds import (
 FREES, ARRIVES, ENDS, EXPIRES = 0, 1, 2, 3  # what a head does
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
+BLOCK, LEAST = 256, 2**14  # steps of a block of pair sums, and synapses below which none is made: see pair_blocks.py
 TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
 
 
@@ -361,6 +362,19 @@ def sums(arrays: NetworkArrays) -> int:
     """Accumulators of all rules together."""
     into = arrays.into[arrays.rule["projection"]]
     return int(np.sum(into[:, -1] - into[:, 0]))
+
+
+def block_bytes(net: Network) -> int:
+    """At most so many bytes an instance takes for pair sums in blocks: traces of both ends of large projections, and a
+    chain of spikes."""
+    traces = 0
+    for k, _, rule in rules_of(net):
+        post, pre, same = net.ends(net.projections[k].name)
+        many = count(net.projections[k].weights, post, pre, same)
+        if many >= LEAST and 2 * many >= post * pre and rule.update != "spike" and RULES[rule](rule).pairing == ALL:
+            traces += 8 * BLOCK * (post + pre)
+    links = sum(p.size * (2 + BLOCK // period(p.neuron, net.dt)) for p in net.populations)
+    return traces + 16 * links if traces else 0
 
 
 def fits_table(net: Network, arrays: NetworkArrays) -> bool:

@@ -27,6 +27,7 @@ from salhw_reference.learning import (
     tabulated_sum,
     window_sum,
 )
+from salhw_reference.pair_blocks import add_blocks, begin_block, in_blocks, is_full, keep_spikes_of_step, keep_traces
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
 from salhw_reference.team import go_on, last_to_meet
@@ -116,11 +117,12 @@ def collect(net, state, vectors, r, side, t, n, fall):
 
 
 @inlined
-def fetch_sums(net, state, r, side, n):
+def fetch_sums(net, state, vectors, r, side, n):
     """Fetch what ``collect`` will change."""
     rule = net.rule[r]
     begin, end, partners = partners_of(net, rule.projection, side, n)
-    fetch(partners, state.pairs[side], rule.first_sum - rule.first_synapse, begin, end)
+    dense = vectors.dense[rule.projection] and net.window[r, side].mode == BY_TRACE
+    fetch(partners, state.pairs[side], rule.first_sum - rule.first_synapse, begin, end, dense)
 
 
 @inlined
@@ -131,7 +133,7 @@ def collect_pairs(net, state, vectors, r, t, low, high):
     for k in range(count):
         if k + AHEAD < count and low <= state.spikes[k + AHEAD] < high:
             for side in range(sides):
-                fetch_sums(net, state, r, side, state.spikes[k + AHEAD])
+                fetch_sums(net, state, vectors, r, side, state.spikes[k + AHEAD])
         n = state.spikes[k]
         if low <= n < high:
             for side in range(sides):
@@ -209,7 +211,7 @@ def learn_on_spike(net, state, vectors, r, t, low, high, rank):
             n = state.spikes[k + 1]
             if low <= n < high:
                 fetch_weights_onto(net, state, p, n)
-            fetch(net.post, state.weight, 0, vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n])
+            fetch(net.post, state.weight, 0, vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n], False)
         n = state.spikes[k]
         if low <= n < high:
             learn_onto(net, state, vectors, r, t, n, falls)
@@ -226,6 +228,11 @@ def begin_learning(net, state, vectors, t, count):
         state.spiking[state.spikes[k]] = 1
     renew_traces(net, vectors, t)
     half_a_spike(net, state, vectors, t, count)
+    if len(vectors.first_spike) > 0:
+        for r in range(len(net.rule)):
+            for side in range(2 if in_blocks(vectors, r) else 0):
+                keep_traces(net, vectors, side, r, 1.0 / rise(net, r, side, t))
+        keep_spikes_of_step(state, vectors, count)
 
 
 @inlined
@@ -234,13 +241,23 @@ def learn_in_rows(net, state, vectors, t, low, high, rank):
     for r in range(len(net.rule)):
         if net.rule[r].update == ON_SPIKE:
             learn_on_spike(net, state, vectors, r, t, low, high, rank)
-        else:
+        elif not in_blocks(vectors, r):
             collect_pairs(net, state, vectors, r, t, low, high)
+    if block_ends(net, vectors, t):
+        add_blocks(net, state, vectors, low, high)
+
+
+@inlined
+def block_ends(net, vectors, t):
+    """Whether the pairs of a block are formed after the spikes of step t: it is full, or their sums are asked for."""
+    return len(vectors.first_spike) > 0 and (is_full(vectors) or is_due(net, t + 1))
 
 
 @inlined
 def end_learning(net, state, vectors, t, count):
     """What follows the learning of step t, for later ones."""
+    if block_ends(net, vectors, t):
+        begin_block(vectors)
     half_a_spike(net, state, vectors, t, count)
     for r in range(len(net.rule)):
         for side in range(2):
@@ -329,6 +346,8 @@ def run_end(net, batch, all_vectors, first, last):
     """The updates of schedule ``run end`` for the instances first..last-1."""
     for b in range(first, last):
         state, vectors = instance(batch, b), vectors_of(all_vectors, b)
+        add_blocks(net, state, vectors, 0, len(net.kind))
+        begin_block(vectors)
         learned = False
         for r in range(len(net.rule)):
             if rule_is_due(net.rule[r], RUN_END, 0):

@@ -19,13 +19,18 @@ NEAR = 2**18  # synapses that the caches hold without being asked
 
 
 @inlined
-def fetch(partner, values, shift, first, end):
-    """Fetch the partners and the values of the synapses first..end-1; ``shift``: where the values begin."""
-    if len(partner) < NEAR:
+def fetch(partner, values, shift, first, end, dense):
+    """Fetch the partners and the values of the synapses first..end-1; ``shift``: where the values begin. Of a ``dense``
+    row the first and the last partner tell all others."""
+    if len(partner) < NEAR or first == end:
         return
+    if dense:
+        prefetch(partner, np.uint64(first))
+        prefetch(partner, np.uint64(end - 1))
     last = min(end, first + FETCHED)
     for k in range(np.uint64(first), np.uint64(last), np.uint64(2 * LINE)):
-        prefetch(partner, k)
+        if not dense:
+            prefetch(partner, k)
         prefetch(values, np.uint64(shift) + k)
         prefetch(values, np.uint64(shift) + k + np.uint64(LINE))
 
@@ -114,9 +119,10 @@ def deliver_changes(net, state, vectors, rank):
     for e in range(count):
         if e + AHEAD < count:
             p, j = changes[e + AHEAD].projection, changes[e + AHEAD].neuron
-            fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j])
+            fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j], vectors.dense[p])
         change = changes[e]
-        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
+        if change.dy != 0.0 or change.dx != 0.0:  # one PSP may end as the next begins
+            deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
 
 
 @inlined

@@ -129,12 +129,18 @@ def gate_of(net, state, n):
 
 @inlined
 def list_change(state, vectors, p, n, dy, dx):
-    """Change a presynaptic state, and note it for those that it reaches."""
+    """Change a presynaptic state, and note it for those that it reaches; once, where a PSP ends as the next begins."""
     state.psp[p, n, 0] += dy
     state.psp[p, n, 1] += dx
-    change = vectors.changes[vectors.progress[0].changes]
-    change.projection, change.neuron, change.dy, change.dx = p, n, dy, dx
-    vectors.progress[0].changes += 1
+    count, at = vectors.progress[0].changes, vectors.listed[p, n]
+    change = vectors.changes[at]
+    if at >= count or change.projection != p or change.neuron != n:
+        vectors.listed[p, n] = count
+        vectors.progress[0].changes += 1
+        change = vectors.changes[count]
+        change.projection, change.neuron, change.dy, change.dx = p, n, 0.0, 0.0
+    change.dy += dy
+    change.dx += dx
 
 
 @inlined

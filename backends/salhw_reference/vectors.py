@@ -12,7 +12,9 @@ import numpy.typing as npt
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays, Records, record, records
 from salhw_reference.jit import inlined
+from salhw_reference.kinds import BY_TRACE
 from salhw_reference.learning import own_or_common
+from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
 from salhw_reference.team import first_of_share, team
 
@@ -28,10 +30,20 @@ one has."""
 RATE = record(first=np.int64, each=np.int64)
 """Of a rule: where its learning rates begin; 1 if each synapse has its own, 0 if all have one."""
 
+KEPT = record(first=np.int64, neurons=np.int64, begin=np.int64)
+"""Of a branch whose pair sums are formed in blocks: the first of the neurons whose traces are kept, how many these are
+(0: no blocks), and where their traces begin in ``past_trace``."""
+
+SO_FAR = record(steps=np.int64, spikes=np.int64)
+"""How many steps and spikes a block has so far."""
+
+LINK = record(step=np.int64, next=np.int64)
+"""Of a spike of a block: its step in it, and the entry of its neuron's next spike (-1: none)."""
+
 
 class Vectors(NamedTuple):
     """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
-    has a single row, and the last three have none."""
+    has a single row, and the last four have none."""
 
     random: npt.NDArray[np.uint32]  # (4, N) xoshiro128++ of each neuron
     input: FloatArray  # (N,)
@@ -43,14 +55,21 @@ class Vectors(NamedTuple):
     hit: npt.NDArray[np.uint8]  # (N,) 1: the draw is below the bound; padded to whole words
     hits: npt.NDArray[np.uint64]  # the words
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
+    past_trace: FloatArray  # of the branches in blocks, as they were before each step of the block, (step, neuron) each
+    chain: Records  # LINK, of each spike of a block
+    first_spike: IntArray  # (N,) its entry in ``chain`` (-1: none); empty without blocks
+    last_spike: IntArray  # (N,)
+    block: Records  # (1,) SO_FAR
     varied: IntArray  # (1,) 0: all gains are 1
     changes: Records  # CHANGE, at the beginning of the next step
+    listed: IntArray  # (P, N) where in ``changes`` a state's latest change is, or was at an earlier step
     progress: Records  # (1,) PROGRESS
     found: IntArray  # spikes of each thread's share
     team: IntArray  # what the threads meet by
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
     rated: Records  # (R,) RATE
-    dense: IntArray  # (P,) 1: rows and columns have no gaps, but where a neuron leaves itself out
+    kept: Records  # (R, 2) KEPT
+    dense: IntArray  # (P,) 1: rows have no gaps, but where a neuron leaves itself out
     cut: IntArray  # (shares + 1, P, N) the row of n on to share s is cut[s, p, n] .. cut[s + 1, p, n]
 
 
@@ -59,9 +78,11 @@ def vectors_of(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return Vectors(
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
-        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b], batch.changes[b], batch.progress[b],
+        batch.hit[b], batch.hits[b], batch.trace[b], batch.past_trace[b], batch.chain[b],
+        batch.first_spike[b], batch.last_spike[b], batch.block[b], batch.varied[b], batch.changes[b], batch.listed[b],
+        batch.progress[b],
         batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
-        batch.rated, batch.dense, batch.cut,
+        batch.rated, batch.kept, batch.dense, batch.cut,
     )  # fmt: skip
 
 
@@ -70,6 +91,10 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     n, batch = len(net.kind), len(ids)
     bits, hit = np.zeros((batch, n), np.int32), np.zeros((batch, -(-n // 8) * 8), np.uint8)
     most = int(np.sum(net.head["end"] - net.head["first"]))
+    dense = np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64)
+    kept, traces = _kept(net, dense)
+    blocks = n if traces else 0
+    spikes = blocks + int(np.sum(np.ceil(BLOCK / net.refractory))) if blocks else 0
     return Vectors(
         random=_random(streams(seed, ids), n),
         input=np.zeros((batch, n)),
@@ -81,12 +106,19 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         hit=hit,
         hits=hit.view(np.uint64),
         trace=np.zeros((batch, len(net.rule), 2, n)),
+        past_trace=np.zeros((batch, traces)),
+        chain=records(np.zeros((batch, spikes), LINK), LINK, (batch, spikes)),
+        first_spike=np.full((batch, blocks), -1),
+        last_spike=np.full((batch, blocks), -1),
+        block=records([(0, 0)] * batch, SO_FAR, (batch, 1)),
         varied=np.full((batch, 1), varied, np.int64),
         changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
+        listed=np.zeros((batch, len(net.psp), n), np.int64),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0)] * len(net.rule), RATE),
-        dense=np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64),
+        kept=kept,
+        dense=dense,
         **of_team(net, batch, 1),
     )
 
@@ -125,11 +157,31 @@ def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
     return np.stack([*cuts, end])
 
 
-def _is_dense(out: IntArray, post: npt.NDArray[np.uint32]) -> bool:
-    """Whether no row of a projection has more than one gap."""
-    rows = np.flatnonzero(out[1:] > out[:-1])
-    first, end = out[rows], out[rows + 1]
-    return bool(np.all(post[end - 1].astype(np.int64) - post[first] - (end - 1 - first) <= 1))
+def _kept(net: NetworkArrays, dense: IntArray) -> tuple[Records, int]:
+    """Which branches form their pair sums in blocks, and the traces that these keep: those of large projections without
+    gaps, at least half as many synapses as there could be, whose rules add up all pairs and do not change weights on
+    the spike."""
+    kept, used = np.zeros((len(net.rule), 2), KEPT), 0
+    for r, rule in enumerate(net.rule):
+        p = rule["projection"]
+        count = net.into[p, -1] - net.into[p, 0]
+        gapless = dense[p] and _is_dense(net.into[p], net.pre)
+        if count < LEAST or not gapless or rule["update"] == ON_SPIKE or np.any(net.window[r]["mode"] != BY_TRACE):
+            continue
+        ends = [np.flatnonzero(np.diff(rows)) for rows in (net.out[p], net.into[p])]  # of the synapses, pre and post
+        sizes = [int(neurons[-1] - neurons[0]) + 1 for neurons in ends]
+        if 2 * count >= sizes[0] * sizes[1]:
+            for side in (0, 1):
+                kept[r, side] = ends[side][0], sizes[side], used
+                used += BLOCK * sizes[side]
+    return records(kept, KEPT, kept.shape), used
+
+
+def _is_dense(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
+    """Whether no row (or column) of a projection has more than one gap."""
+    rows = np.flatnonzero(ends[1:] > ends[:-1])
+    first, end = ends[rows], ends[rows + 1]
+    return bool(np.all(partners[end - 1].astype(np.int64) - partners[first] - (end - 1 - first) <= 1))
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ def workloads(quick: bool) -> list[Workload]:
     """All of them."""
     rounds = 20 if quick else 100
     return [
-        *sleep_phase(rounds), *sleep_batch(rounds // 4), *stdd_times(), *layers(quick), *chips(quick), *on_nest(quick),
-        *weights_of_nest(), *effective(quick),
+        *sleep_phase(rounds), *sleep_batch(rounds // 4), *stdd_times(), *layers(quick), *spiking_phase(quick),
+        *chips(quick), *on_nest(quick), *weights_of_nest(), *effective(quick),
     ]  # fmt: skip
 
 
@@ -125,6 +126,25 @@ def layers(quick: bool) -> list[Workload]:
     with salhw.compile(net, "reference").open(instances=32, seed=1) as session:
         (t,) = best([lambda: session.run(float(steps))], 2, time.perf_counter)
     return [Workload("1600-384-192-10, 32 replicas, SAL, all cores", 1e3 * t / steps, "ms per step")]
+
+
+def spiking_phase(quick: bool) -> list[Workload]:
+    """What an Aligner runs on the same sizes: all neurons spike by chance, about once in 20 steps, all layers are
+    connected all to all in both directions, and SAL adds up to the end of an update."""
+    from salhw_networks.deep.network import initial_chain
+    from salhw_networks.deep.phase import REPLICA, Setting, SpikingPhase
+
+    chain = initial_chain((1600, 384, 192, 10), np.random.default_rng(0))
+    feedback, setting = [0.5 * w.T for w in chain.weights], Setting(replicas=8 if quick else 32)
+    with SpikingPhase(chain, setting, seed=1) as phase:
+        call = partial(phase.change, feedback, [0.04] * len(feedback))
+        times = [best([call], 2, clock)[0] for clock in (time.perf_counter, time.process_time)]
+    step = 1e3 * 32 / setting.replicas / REPLICA
+    name = "spiking phase of an Aligner, 1600-384-192-10, 32 replicas"
+    return [
+        Workload(f"{name}, all cores", step * times[0], "ms per step"),
+        Workload(f"{name}, time of all cores together", step * times[1], "ms per step"),
+    ]
 
 
 def pairs_network(pairs: int, dt: float, **rule: object):

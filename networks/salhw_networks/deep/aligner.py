@@ -184,6 +184,9 @@ class Aligner:
             where: dict[str, Any] = {"target": self.target, "chips": self.chips}
             if not set(names) <= set(self.laws):
                 self.laws |= zip(names, measured_law(chain, setting, seed=seeds[0], **where), strict=True)
+            first_laws = [self.laws[name] for name in names]
+            if self._begins_with_zero and setting.method.acts:
+                first_laws = measured_law(chain, setting, seed=seeds[0], silent=True, **where)
             if self.reference_updates and number not in self._offsets:
                 self._offsets[number] = measured_offset(
                     chain, setting, self.reference_updates, seed=seeds[1], eta=0.5 if setting.continuous else 1.0,
@@ -191,7 +194,7 @@ class Aligner:
                 )  # fmt: skip
             offset = self._offsets.get(number)
             with SpikingPhase(chain, setting, seed=seeds[2], offset=offset, **where) as phase:
-                found += self._phase(phase, names, updates, each, lambda share, n=number: (  # type: ignore[misc]
+                found += self._phase(phase, names, first_laws, updates, each, lambda share, n=number: (  # type: ignore[misc]
                     progress((n + share) / len(groups)) if progress else None))  # fmt: skip
             spikes, elapsed, gain = spikes + phase.spikes, elapsed + phase.time, setting.gain
         self.updates = first + updates
@@ -202,18 +205,19 @@ class Aligner:
         )  # fmt: skip
 
     def _phase(
-        self, phase: SpikingPhase, names: Sequence[str], updates: int,
+        self, phase: SpikingPhase, names: Sequence[str], first_laws: Sequence[Law], updates: int,
         each: Callable[[Mapping[str, FloatArray]], None] | None, progress: Callable[[float], None],
     ) -> list[LayerAlignment]:  # fmt: skip
-        """All updates of one group."""
+        """All updates of one group; ``first_laws`` hold for the first of them."""
         weights, layers = phase.chain.weights, [self.layers[name] for name in names]
-        laws, acts = [self.laws[name] for name in names], phase.setting.method.acts
+        settled, acts = [self.laws[name] for name in names], phase.setting.method.acts
         angles = [layer.alignment_angle() for layer in layers]
         feedback = phase.limited([_array(layer.feedback).T for layer in layers])
-        if self.schedule == RUNNING_MEAN and self.updates == 0:
+        if self._begins_with_zero:
             feedback = [np.zeros_like(b) for b in feedback]
         expected = [Alignment.of(w, b) for w, b in zip(weights, feedback, strict=True)]
         for k in range(self.updates, self.updates + updates):
+            laws = first_laws if k == self.updates else settled
             eta = [self.rate(law, k) for law in laws]
             changes = phase.change(feedback, eta)
             kept = [1.0 if acts else 1.0 - rate * law.c for rate, law in zip(eta, laws, strict=True)]
@@ -230,8 +234,13 @@ class Aligner:
         reached = [Alignment.of(w, b) for w, b in zip(weights, feedback, strict=True)]
         return [
             LayerAlignment(name, before, now.angle, then.angle, now.scale, law)
-            for name, before, now, then, law in zip(names, angles, reached, expected, laws, strict=True)
+            for name, before, now, then, law in zip(names, angles, reached, expected, settled, strict=True)
         ]
+
+    @property
+    def _begins_with_zero(self) -> bool:
+        """Whether the next phase is the first of a running mean."""
+        return self.schedule == RUNNING_MEAN and self.updates == 0
 
     def rate(self, law: Law, update: int) -> float:
         """eta of an update, counted from 0 over all phases."""

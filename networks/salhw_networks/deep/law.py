@@ -60,29 +60,36 @@ class Alignment:
 
 def measured_law(
     chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0, updates: int = 1,
-    eta: float | None = None, chips: Sequence[Chip] | None = None,
+    eta: float | None = None, chips: Sequence[Chip] | None = None, silent: bool = False,
 ) -> list[Law]:  # fmt: skip
-    """c and s of each layer by a short run on the target: ``updates`` from B = 0, with the weights of ``chain``
-    shuffled, so that nothing is learned about the weights themselves.
+    """c and s of each layer by a short run on the target: ``updates``, with the weights of ``chain`` shuffled, so that
+    nothing is learned about the weights themselves.
+
+    Both depend on how strongly neurons are driven. So the feedback weights of the run are the weights shuffled once
+    more, which drive neurons as aligned ones do.
 
     Args:
         eta: of the measurement; by default 1, and .5 for rules that change weights continuously.
+        silent: with feedback weights of 0 instead, as where a running mean begins.
     """
     eta = eta or (0.5 if setting.continuous else 1.0)
-    other = chain.shuffled(np.random.default_rng([seed, 0x1A3]))
-    zero = [np.zeros(w.T.shape) for w in chain.weights]
+    random = np.random.default_rng([seed, 0x1A3])
+    other = chain.shuffled(random)
+    loud = 0.0 if silent or not setting.method.acts else 1.0
+    feedback = [loud * w.T for w in chain.shuffled(random).weights]
     with SpikingPhase(other, setting, target=target, seed=seed, chips=chips) as phase:
-        changes = [phase.change(zero, [eta] * len(zero)) for _ in range(updates)]
-    return [_law(w, np.array([c[l].T for c in changes]), eta, setting) for l, w in enumerate(other.weights)]
+        changes = [phase.change(phase.limited(feedback), [eta] * len(feedback)) for _ in range(updates)]
+        apart = [w - b.T for w, b in zip(other.weights, phase.limited(feedback), strict=True)]
+    return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(apart)]
 
 
-def _law(weights: FloatArray, changes: FloatArray, eta: float, setting: Setting) -> Law:
-    """Regress changes (update, n of layer l + 1, n of layer l) on the weights."""
-    w = weights.ravel()
-    slope = float(w @ changes.mean(axis=0).ravel() / (w @ w))
-    left = float(np.sqrt(np.mean((changes - slope * weights) ** 2)))
+def _law(apart: FloatArray, changes: FloatArray, eta: float, setting: Setting) -> Law:
+    """Regress changes (update, n of layer l + 1, n of layer l) on W - B."""
+    d = apart.ravel()
+    slope = float(d @ changes.mean(axis=0).ravel() / (d @ d))
+    left = float(np.sqrt(np.mean((changes - slope * apart) ** 2)))
     c, s = slope / eta, left / eta
     if setting.continuous:
         c = -np.log1p(-slope) / eta
     count = changes.size
-    return Law(c, s, s / float(np.sqrt((w @ w) * len(changes))), s / float(np.sqrt(2.0 * count)))
+    return Law(c, s, s / float(np.sqrt((d @ d) * len(changes))), s / float(np.sqrt(2.0 * count)))
