@@ -30,7 +30,7 @@ from salhw_reference.learning import (
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
 from salhw_reference.team import go_on, last_to_meet
-from salhw_reference.vectors import vectors_of
+from salhw_reference.vectors import part_of_row, vectors_of
 
 EPOCH = 256.0  # time constants: exp(256) times a trace is a number, and its inverse is, too
 
@@ -70,14 +70,15 @@ def rate_of(vectors, r, side, at):
 
 
 @inlined
-def half_a_spike(net, state, vectors, t, count):
-    """Add half of each of this step's spikes to the traces."""
+def half_a_spike(net, state, vectors, t, count, low, high):
+    """Add half of each of this step's spikes of the neurons low..high-1 to the traces."""
     for r in range(len(net.rule)):
         for side in range(2):
             if net.window[r, side].mode == BY_TRACE:
                 half = 0.5 * rise(net, r, side, t)
                 for k in range(count):
-                    vectors.trace[r, side, state.spikes[k]] += half
+                    if low <= state.spikes[k] < high:
+                        vectors.trace[r, side, state.spikes[k]] += half
 
 
 # pair sums ----------------------------------------------------------------------------------------------------------
@@ -183,7 +184,8 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
     """The changes of the synapses from n onto a thread's share, for its spike at t."""
     rule = net.rule[r]
     p, first = rule.projection, rule.first_synapse
-    for k in range(vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n]):
+    begin, end = part_of_row(vectors, p, n, rank)
+    for k in range(begin, end):
         post = np.int64(net.post[k])
         if not state.spiking[post]:
             pairs = partner_sum(net, state, vectors, r, 1, t, n, post, 0, falls[1])
@@ -209,7 +211,8 @@ def learn_on_spike(net, state, vectors, r, t, low, high, rank):
             n = state.spikes[k + 1]
             if low <= n < high:
                 fetch_weights_onto(net, state, p, n)
-            fetch(net.post, state.weight, 0, vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n])
+            begin, end = part_of_row(vectors, p, n, rank)
+            fetch(net.post, state.weight, 0, begin, end)
         n = state.spikes[k]
         if low <= n < high:
             learn_onto(net, state, vectors, r, t, n, falls)
@@ -225,7 +228,7 @@ def begin_learning(net, state, vectors, t, count):
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
     renew_traces(net, vectors, t)
-    half_a_spike(net, state, vectors, t, count)
+    half_a_spike(net, state, vectors, t, count, 0, len(net.kind))
 
 
 @inlined
@@ -239,14 +242,15 @@ def learn_in_rows(net, state, vectors, t, low, high, rank):
 
 
 @inlined
-def end_learning(net, state, vectors, t, count):
-    """What follows the learning of step t, for later ones."""
-    half_a_spike(net, state, vectors, t, count)
+def end_learning(net, state, vectors, t, count, low, high):
+    """What follows from the spikes of the neurons low..high-1 for what later steps learn."""
+    half_a_spike(net, state, vectors, t, count, low, high)
     for r in range(len(net.rule)):
         for side in range(2):
             if net.window[r, side].mode != BY_TRACE:
                 for k in range(count):
-                    follow(net, state, r, side, t, state.spikes[k])
+                    if low <= state.spikes[k] < high:
+                        follow(net, state, r, side, t, state.spikes[k])
 
 
 # updates ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined
 from salhw_reference.learning import add_current
+from salhw_reference.vectors import part_of_row
 
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
 FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
@@ -86,8 +87,9 @@ def add_traces(sums, shift, partner, trace, first, end, scale):
 def deliver(net, state, vectors, p, j, dy, dx, rank):
     """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
     decays, the inputs themselves are kept up to date."""
-    first, end, height = vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j], net.psp[p].height
-    if first == end:
+    first, end = part_of_row(vectors, p, j, rank)
+    height = net.psp[p].height
+    if first == end or (dy == 0.0 and dx == 0.0):
         return
     scale = dy * height * state.input_gain[p]
     if net.fading[0]:
@@ -113,8 +115,8 @@ def deliver_changes(net, state, vectors, rank):
     changes, count = vectors.changes, vectors.progress[0].changes
     for e in range(count):
         if e + AHEAD < count:
-            p, j = changes[e + AHEAD].projection, changes[e + AHEAD].neuron
-            fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j])
+            first, end = part_of_row(vectors, changes[e + AHEAD].projection, changes[e + AHEAD].neuron, rank)
+            fetch(net.post, state.weight, 0, first, end)
         change = changes[e]
         deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
 

@@ -45,13 +45,14 @@ class Vectors(NamedTuple):
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
     varied: IntArray  # (1,) 0: all gains are 1
     changes: Records  # CHANGE, at the beginning of the next step
+    looked: IntArray  # (H,) the past spike that each head comes to next, as of the beginning of the step
     progress: Records  # (1,) PROGRESS
     found: IntArray  # spikes of each thread's share
     team: IntArray  # what the threads meet by
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
     rated: Records  # (R,) RATE
     dense: IntArray  # (P,) 1: rows and columns have no gaps, but where a neuron leaves itself out
-    cut: IntArray  # (shares + 1, P, N) the row of n on to share s is cut[s, p, n] .. cut[s + 1, p, n]
+    cut: IntArray  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
 
 
 @inlined
@@ -59,10 +60,16 @@ def vectors_of(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return Vectors(
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
-        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b], batch.changes[b], batch.progress[b],
-        batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
+        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b], batch.changes[b], batch.looked[b],
+        batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
         batch.rated, batch.dense, batch.cut,
     )  # fmt: skip
+
+
+@inlined
+def part_of_row(vectors, p, n, rank):
+    """The first synapse from neuron n to a thread's share, and one past the last."""
+    return vectors.cut[p, n, rank], vectors.cut[p, n, rank + 1]
 
 
 def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied: bool) -> Vectors:
@@ -83,6 +90,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         trace=np.zeros((batch, len(net.rule), 2, n)),
         varied=np.full((batch, 1), varied, np.int64),
         changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
+        looked=np.zeros((batch, len(net.head)), np.int64),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0)] * len(net.rule), RATE),
@@ -115,14 +123,15 @@ def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, IntArray
 
 
 def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
-    """Where the part of each row that goes to each share of the neurons begins, and where the last one ends."""
+    """Where the part of each row that goes to each share of the neurons begins, and where the last one ends, (P, N,
+    shares + 1)."""
     first, end = net.out[:, :-1], net.out[:, 1:]
     cuts = [first]
     for share in range(1, shares):
         edge = first_of_share(len(net.kind), share, shares)
         below = np.concatenate([np.zeros(1, np.int64), np.cumsum(net.post < edge)])
         cuts.append(first + below[end] - below[first])
-    return np.stack([*cuts, end])
+    return np.stack([*cuts, end], axis=-1)
 
 
 def _is_dense(out: IntArray, post: npt.NDArray[np.uint32]) -> bool:
