@@ -72,6 +72,8 @@ def rate_of(vectors, r, side, at):
 @inlined
 def half_a_spike(net, state, vectors, t, count, low, high):
     """Add half of each of this step's spikes of the neurons low..high-1 to the traces."""
+    if count == 0:
+        return
     for r in range(len(net.rule)):
         for side in range(2):
             if net.window[r, side].mode == BY_TRACE:
@@ -234,6 +236,8 @@ def begin_learning(net, state, vectors, t, count):
 @inlined
 def learn_in_rows(net, state, vectors, t, low, high, rank):
     """A thread's share of what is learned from the spikes of step t; see learning.learn."""
+    if vectors.progress[0].spikes == 0:
+        return
     for r in range(len(net.rule)):
         if net.rule[r].update == ON_SPIKE:
             learn_on_spike(net, state, vectors, r, t, low, high, rank)
