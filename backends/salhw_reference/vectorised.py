@@ -66,12 +66,10 @@ def find_candidates(vectors, low, high):
     The probability is at most exp(u) per step. A float32 whose bits are those of 1.0 plus 2**23 u / ln 2 is 2**(u /
     ln 2) at whole powers and linear in between, so it lies above by up to 6 %.
     """
-    drawn, bits, bound, hit = vectors.drawn, vectors.bits, vectors.bound, vectors.hit
     for n in range(np.uint64(low), np.uint64(high)):
         u = np.float32(vectors.input[n] + vectors.base[n]) + vectors.gate[n]
-        bits[n] = np.int32(min(max(u * BITS + ONE, np.float32(0.0)), MOST))
-    for n in range(np.uint64(low), np.uint64(high)):
-        hit[n] = np.float32(drawn[n]) * ULP <= bound[n]
+        bits = np.int32(min(max(u * BITS + ONE, np.float32(0.0)), MOST))
+        vectors.hit[n] = np.float32(vectors.drawn[n]) * ULP <= bits.view(np.float32)
 
 
 @inlined

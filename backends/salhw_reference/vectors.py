@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw_reference.arrays import NetworkArrays, Records, record, records
+from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
 from salhw_reference.jit import inlined
 from salhw_reference.learning import own_or_common
 from salhw_reference.rng import streams
-from salhw_reference.team import first_of_share, team
+from salhw_reference.team import LINE, first_of_share, team
 
 CLOSED = -1e9  # added to the input of who cannot spike
 
@@ -31,17 +31,15 @@ RATE = record(first=np.int64, each=np.int64)
 
 class Vectors(NamedTuple):
     """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
-    has a single row, and the last three have none."""
+    has a single row, and the last three have none. L: N, filled up to whole cache lines of any type."""
 
-    random: npt.NDArray[np.uint32]  # (4, N) xoshiro128++ of each neuron
-    input: FloatArray  # (N,)
-    base: FloatArray  # (N,) bias and stimuli, less the logarithm of the refractory period in steps
-    gate: npt.NDArray[np.float32]  # (N,) 0, or CLOSED while refractory
-    drawn: npt.NDArray[np.uint32]  # (N,) this step's draw
-    bits: npt.NDArray[np.int32]  # (N,) of ``bound``
-    bound: npt.NDArray[np.float32]  # (N,) on the spike probability
-    hit: npt.NDArray[np.uint8]  # (N,) 1: the draw is below the bound; padded to whole words
-    hits: npt.NDArray[np.uint64]  # the words
+    random: npt.NDArray[np.uint32]  # (4, L) xoshiro128++ of each neuron
+    input: FloatArray  # (L,)
+    base: FloatArray  # (L,) bias and stimuli, less the logarithm of the refractory period in steps
+    gate: npt.NDArray[np.float32]  # (L,) 0, or CLOSED while refractory
+    drawn: npt.NDArray[np.uint32]  # (L,) this step's draw
+    hit: npt.NDArray[np.uint8]  # (L,) 1: the draw is below an upper bound of the spike probability
+    hits: npt.NDArray[np.uint64]  # (L / 8,) the same as words
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
     varied: IntArray  # (1,) 0: all gains are 1
     changes: Records  # CHANGE, at the beginning of the next step
@@ -59,8 +57,8 @@ class Vectors(NamedTuple):
 def vectors_of(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return Vectors(
-        batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
-        batch.hit[b], batch.hits[b], batch.trace[b], batch.varied[b], batch.changes[b], batch.looked[b],
+        batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.hit[b], batch.hits[b],
+         batch.trace[b], batch.varied[b], batch.changes[b], batch.looked[b],
         batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
         batch.rated, batch.dense, batch.cut,
     )  # fmt: skip
@@ -75,16 +73,16 @@ def part_of_row(vectors, p, n, rank):
 def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied: bool) -> Vectors:
     """The vectors of a batch of networks at rest, each moved by one thread; ``varied``: the chips' synapses differ."""
     n, batch = len(net.kind), len(ids)
-    bits, hit = np.zeros((batch, n), np.int32), np.zeros((batch, -(-n // 8) * 8), np.uint8)
+    long = -(-n // LINE) * LINE
+    random, hit = aligned((batch, 4, long), dtype=np.uint32), aligned((batch, long), dtype=np.uint8)
+    random[:, :, :n] = _random(streams(seed, ids), n)
     most = int(np.sum(net.head["end"] - net.head["first"]))
     return Vectors(
-        random=_random(streams(seed, ids), n),
-        input=np.zeros((batch, n)),
-        base=np.zeros((batch, n)),
-        gate=np.zeros((batch, n), np.float32),
-        drawn=np.zeros((batch, n), np.uint32),
-        bits=bits,
-        bound=bits.view(np.float32),
+        random=random,
+        input=aligned((batch, long)),
+        base=aligned((batch, long)),
+        gate=aligned((batch, long), dtype=np.float32),
+        drawn=aligned((batch, long), dtype=np.uint32),
         hit=hit,
         hits=hit.view(np.uint64),
         trace=np.zeros((batch, len(net.rule), 2, n)),
