@@ -42,7 +42,7 @@ def aligned(shape: tuple[int, ...], value: Any = 0, dtype: Any = np.float64) -> 
     size = prod(shape) * np.dtype(dtype).itemsize
     memory = np.zeros(size + 63, np.uint8)
     first = -memory.ctypes.data % 64
-    array = memory[first : first + size].view(dtype).reshape(shape)
+    array: npt.NDArray[Any] = memory[first : first + size].view(dtype).reshape(shape)
     array[...] = value
     return array
 

@@ -39,7 +39,7 @@ LEARNING_PER_SYNAPSE: dict[str, Any] = {
         dsent/dt = -sent / TAU : 1 (event-driven)
         darrived/dt = -arrived / TAU : 1 (event-driven)""",
     "on_pre": {"learn": "w += RATE * arrived; sent += 1", "begin": "begun = w; u_post += w", "end": "u_post -= begun"},
-    "on_post": "w -= RATE * sent; arrived += 1",
+    "on_post": "w -= RATE * (sent - int(lastspike_pre == t)); arrived += 1",  # simultaneous spikes are no pair
 }
 
 
