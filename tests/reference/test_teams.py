@@ -256,7 +256,7 @@ def test_network_states_are_counted_where_two_threads_share_a_population(monkeyp
         refractory[round(time_ms) : round(time_ms) + tau, neuron] = 1
     expected = np.bincount(refractory @ (1 << np.arange(sizes[1])), minlength=2 ** sizes[1])
     assert len(spikes.neuron) > 100
-    np.testing.assert_array_equal(np.asarray(recording.state_occupancy["watched"])[0], expected)
+    np.testing.assert_array_equal(np.asarray(recording.state_occupancy["watched"])[0], expected / steps)
 
 
 def test_vectors_begin_where_cache_lines_do() -> None:
