@@ -14,6 +14,7 @@ A head reads the ring of past spikes a fixed lag after each of them: see program
 from __future__ import annotations
 
 import os
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,17 @@ def records(rows: Any, dtype: np.dtype[Any], shape: tuple[int, ...] = (-1,)) -> 
     takes longer to hand over to compiled code."""
     array = np.array(rows, dtype).reshape(shape)
     return array.view(np.recarray) if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0" else array
+
+
+def aligned(shape: tuple[int, ...], value: Any = 0, dtype: Any = np.float64) -> npt.NDArray[Any]:
+    """An array full of ``value`` that begins where a cache line of 64 bytes does: a vector that lies across two lines
+    is loaded twice."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 63, np.uint8)
+    first = -memory.ctypes.data % 64
+    array: npt.NDArray[Any] = memory[first : first + size].view(dtype).reshape(shape)
+    array[...] = value
+    return array
 
 
 def record(**fields: type) -> np.dtype[Any]:

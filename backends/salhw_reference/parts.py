@@ -64,11 +64,19 @@ def deliver(net, state, p, j, dy, dx):
 
 
 @inlined
-def set_free(net, state, n, step):
-    """The refractory period after neuron n's spike at ``step`` ends; whether it was that of the last spike."""
+def end_refractory(state, n, step):
+    """``set_free``, but for the network states of occupancy probes."""
     if state.last[n] != step:
         return False
     state.free[n] = 1.0
+    return True
+
+
+@inlined
+def set_free(net, state, n, step):
+    """The refractory period after neuron n's spike at ``step`` ends; whether it was that of the last spike."""
+    if not end_refractory(state, n, step):
+        return False
     for o in range(len(net.occupancy)):
         first = net.occupancy[o].first
         if first <= n < net.occupancy[o].end:
@@ -111,32 +119,45 @@ def act(net, state, action, index, step, n):
 
 
 @inlined
-def keep_spikes(net, state, out, t, count):
-    """Note the ``count`` spikes of step t, once they have been learned from; heads will find them in the ring."""
-    for k in range(count):
-        n = state.spikes[k]
-        state.spiking[n] = 0
-        state.spiked[n] += 1
-        state.last[n] = t
-        if net.kind[n] != SOURCE:
-            state.free[n] = 0.0
-            for o in range(len(net.occupancy)):
-                first = net.occupancy[o].first
-                if first <= n < net.occupancy[o].end:
-                    state.code[o] |= 1 << (n - first)
-        spike = state.past[state.now[0].past_end & net.ring[0]]
-        spike.step, spike.neuron = t, n
-        state.now[0].past_end += 1
-        if net.recorded[n]:
-            out[0, state.now[0].used] = t
-            out[1, state.now[0].used] = n
-            state.now[0].used += 1
+def note_spike(net, state, t, n):
+    """What a spike of neuron n at t, once it has been learned from, changes for n itself."""
+    state.spiking[n] = 0
+    state.spiked[n] += 1
+    state.last[n] = t
+    if net.kind[n] != SOURCE:
+        state.free[n] = 0.0
+
+
+@inlined
+def occupy(net, state, n):
+    """The network states of occupancy probes after a spike of neuron n."""
+    if net.kind[n] != SOURCE:
+        for o in range(len(net.occupancy)):
+            first = net.occupancy[o].first
+            if first <= n < net.occupancy[o].end:
+                state.code[o] |= 1 << (n - first)
+
+
+@inlined
+def write_spike(net, state, out, t, n):
+    """Write a spike into the ring, where heads will find it, and to those that are recorded."""
+    spike = state.past[state.now[0].past_end & net.ring[0]]
+    spike.step, spike.neuron = t, n
+    state.now[0].past_end += 1
+    if net.recorded[n]:
+        out[0, state.now[0].used] = t
+        out[1, state.now[0].used] = n
+        state.now[0].used += 1
 
 
 @inlined
 def emit(net, state, out, t, count):
     """What follows from the ``count`` spikes of step t, once they have been learned from."""
-    keep_spikes(net, state, out, t, count)
+    for k in range(count):
+        n = state.spikes[k]
+        note_spike(net, state, t, n)
+        occupy(net, state, n)
+        write_spike(net, state, out, t, n)
     for h in range(len(net.head)):
         if state.due[h] == NEVER:
             look_ahead(net, state, h)

@@ -31,7 +31,7 @@ from salhw_reference.pair_blocks import add_blocks, begin_block, in_blocks, is_f
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
 from salhw_reference.team import go_on, last_to_meet
-from salhw_reference.vectors import vectors_of
+from salhw_reference.vectors import part_of_row, vectors_of
 
 EPOCH = 256.0  # time constants: exp(256) times a trace is a number, and its inverse is, too
 
@@ -71,14 +71,17 @@ def rate_of(vectors, r, side, at):
 
 
 @inlined
-def half_a_spike(net, state, vectors, t, count):
-    """Add half of each of this step's spikes to the traces."""
+def half_a_spike(net, state, vectors, t, count, low, high):
+    """Add half of each of this step's spikes of the neurons low..high-1 to the traces."""
+    if count == 0:
+        return
     for r in range(len(net.rule)):
         for side in range(2):
             if net.window[r, side].mode == BY_TRACE:
                 half = 0.5 * rise(net, r, side, t)
                 for k in range(count):
-                    vectors.trace[r, side, state.spikes[k]] += half
+                    if low <= state.spikes[k] < high:
+                        vectors.trace[r, side, state.spikes[k]] += half
 
 
 # pair sums ----------------------------------------------------------------------------------------------------------
@@ -185,7 +188,8 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
     """The changes of the synapses from n onto a thread's share, for its spike at t."""
     rule = net.rule[r]
     p, first = rule.projection, rule.first_synapse
-    for k in range(vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n]):
+    begin, end = part_of_row(vectors, p, n, rank)
+    for k in range(begin, end):
         post = np.int64(net.post[k])
         if not state.spiking[post]:
             pairs = partner_sum(net, state, vectors, r, 1, t, n, post, 0, falls[1])
@@ -211,7 +215,8 @@ def learn_on_spike(net, state, vectors, r, t, low, high, rank):
             n = state.spikes[k + 1]
             if low <= n < high:
                 fetch_weights_onto(net, state, p, n)
-            fetch(net.post, state.weight, 0, vectors.cut[rank, p, n], vectors.cut[rank + 1, p, n], False)
+            begin, end = part_of_row(vectors, p, n, rank)
+            fetch(net.post, state.weight, 0, begin, end, False)
         n = state.spikes[k]
         if low <= n < high:
             learn_onto(net, state, vectors, r, t, n, falls)
@@ -227,7 +232,7 @@ def begin_learning(net, state, vectors, t, count):
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
     renew_traces(net, vectors, t)
-    half_a_spike(net, state, vectors, t, count)
+    half_a_spike(net, state, vectors, t, count, 0, len(net.kind))
     if len(vectors.first_spike) > 0:
         for r in range(len(net.rule)):
             for side in range(2 if in_blocks(vectors, r) else 0):
@@ -238,7 +243,7 @@ def begin_learning(net, state, vectors, t, count):
 @inlined
 def learn_in_rows(net, state, vectors, t, low, high, rank):
     """A thread's share of what is learned from the spikes of step t; see learning.learn."""
-    for r in range(len(net.rule)):
+    for r in range(len(net.rule) if vectors.progress[0].spikes > 0 else 0):
         if net.rule[r].update == ON_SPIKE:
             learn_on_spike(net, state, vectors, r, t, low, high, rank)
         elif not in_blocks(vectors, r):
@@ -254,16 +259,22 @@ def block_ends(net, vectors, t):
 
 
 @inlined
-def end_learning(net, state, vectors, t, count):
-    """What follows the learning of step t, for later ones."""
+def end_block(net, vectors, t):
+    """Begin another block where one ends."""
     if block_ends(net, vectors, t):
         begin_block(vectors)
-    half_a_spike(net, state, vectors, t, count)
+
+
+@inlined
+def end_learning(net, state, vectors, t, count, low, high):
+    """What follows from the spikes of the neurons low..high-1 for what later steps learn."""
+    half_a_spike(net, state, vectors, t, count, low, high)
     for r in range(len(net.rule)):
         for side in range(2):
             if net.window[r, side].mode != BY_TRACE:
                 for k in range(count):
-                    follow(net, state, r, side, t, state.spikes[k])
+                    if low <= state.spikes[k] < high:
+                        follow(net, state, r, side, t, state.spikes[k])
 
 
 # updates ------------------------------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ import numpy as np
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined
 from salhw_reference.learning import add_current
+from salhw_reference.vectors import part_of_row
 
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
+DELIVERED_AHEAD = 4  # the same of rows that are delivered; a thread's part of a row takes as much less time
 FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
 LINE = 8  # numbers of 8 bytes in a cache line
 NEAR = 2**18  # synapses that the caches hold without being asked
@@ -91,8 +93,9 @@ def add_traces(sums, shift, partner, trace, first, end, scale):
 def deliver(net, state, vectors, p, j, dy, dx, rank):
     """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
     decays, the inputs themselves are kept up to date."""
-    first, end, height = vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j], net.psp[p].height
-    if first == end:
+    first, end = part_of_row(vectors, p, j, rank)
+    height = net.psp[p].height
+    if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
     scale = dy * height * state.input_gain[p]
     if net.fading[0]:
@@ -116,13 +119,14 @@ def deliver(net, state, vectors, p, j, dy, dx, rank):
 def deliver_changes(net, state, vectors, rank):
     """What arrives and ends at this step, for a thread's share."""
     changes, count = vectors.changes, vectors.progress[0].changes
+    ahead = DELIVERED_AHEAD * len(vectors.found)
     for e in range(count):
-        if e + AHEAD < count:
-            p, j = changes[e + AHEAD].projection, changes[e + AHEAD].neuron
-            fetch(net.post, state.weight, 0, vectors.cut[rank, p, j], vectors.cut[rank + 1, p, j], vectors.dense[p])
+        if e + ahead < count:
+            later = changes[e + ahead]
+            first, end = part_of_row(vectors, later.projection, later.neuron, rank)
+            fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
         change = changes[e]
-        if change.dy != 0.0 or change.dx != 0.0:  # one PSP may end as the next begins
-            deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
+        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
 
 
 @inlined

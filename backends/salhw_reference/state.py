@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, records
+from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, aligned, records
 from salhw_reference.hazards import in_lanes
 from salhw_reference.kinds import INTEGRATE
 from salhw_reference.program import history, states, sums
@@ -41,7 +41,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         spikes=full((n,), 0),
         spiking=full((n,), 0),
         touched=full((n,), 0),
-        free=full((in_lanes(n),), np.arange(in_lanes(n)) < n, np.float64),
+        free=aligned((batch, in_lanes(n)), np.arange(in_lanes(n)) < n),
         bias=full((n,), 0.0, np.float64),
         weight=np.zeros((copies, s)),
         gain=np.ones((copies, gains)),

@@ -14,8 +14,8 @@ from salhw_reference.jit import inlined
 
 SIZE, JOINED, ARRIVED, TURN, NAPS = 0, 8, 16, 24, 32  # where a team's numbers lie: each in a cache line of its own
 LINE = 64  # neurons: shares begin at whole multiples, so that no two threads write to one cache line
-PATIENCE = 500  # looks at a number before each further one leaves the processor to who waits for it
-EXHAUSTED = 700  # looks before it is left to anybody for ``NAP``
+PATIENCE = 20_000  # looks at a number, some 5 us, before each further one leaves the processor to who waits for it
+EXHAUSTED = 20_200  # looks before it is left to anybody for ``NAP``
 NAP = 50  # us
 MOST_NAPS = 5  # in one call: cores are busy with other work, and a thread alone gets on faster
 FEWEST = 1024  # neurons of a share, below which meetings cost more than they save

@@ -35,12 +35,10 @@ def integrate(net, state, n, drive):
 
 
 @inlined
-def reset(net, state, count):
-    """Reset the membranes of the LIF neurons among the ``count`` that spike."""
-    for k in range(count):
-        n = state.spikes[k]
-        if net.kind[n] == INTEGRATE:
-            state.potential[n] = net.membrane[n].reset
+def reset(net, state, n):
+    """Reset the membrane of neuron n, who spikes, if it has one."""
+    if net.kind[n] == INTEGRATE:
+        state.potential[n] = net.membrane[n].reset
 
 
 @inlined
@@ -108,7 +106,8 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                 follow_traces(net, state, t, count)
                 sample(net, state, samples[b], origin, t, True)
             if count > 0:
-                reset(net, state, count)
+                for k in range(count):
+                    reset(net, state, state.spikes[k])
                 learn(net, state, t, count)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)

@@ -6,8 +6,8 @@ need an exponential; the synapses of a neuron lie side by side, in the order in 
 and plasticity adds pairs up along such vectors, too (row_learning.py).
 
 Several threads may share a network out (team.py): each has what happens to some of the neurons, inputs, decisions and
-the synapses onto them. What cannot be shared out, the spikes of a step and what becomes of them, is the business of
-the last to meet.
+the synapses onto them, and what its spikes change for a neuron. What cannot be shared out, the list of a step's
+spikes, is the business of the last to meet.
 """
 
 from __future__ import annotations
@@ -20,9 +20,25 @@ from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
 from salhw_reference.learning import copy_weights, instance
-from salhw_reference.parts import begin, change_of_psp, count_states, expire, keep_spikes, set_free
+from salhw_reference.parts import (
+    begin,
+    change_of_psp,
+    count_states,
+    end_refractory,
+    expire,
+    note_spike,
+    occupy,
+    write_spike,
+)
 from salhw_reference.program import ARRIVES, ENDS, FREES
-from salhw_reference.row_learning import begin_learning, end_learning, is_due, learn_in_rows, update_weights
+from salhw_reference.row_learning import (
+    begin_learning,
+    end_block,
+    end_learning,
+    is_due,
+    learn_in_rows,
+    update_weights,
+)
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import integrate, reset, sample
@@ -57,12 +73,10 @@ def find_candidates(vectors, low, high):
     The probability is at most exp(u) per step. A float32 whose bits are those of 1.0 plus 2**23 u / ln 2 is 2**(u /
     ln 2) at whole powers and linear in between, so it lies above by up to 6 %.
     """
-    drawn, bits, bound, hit = vectors.drawn, vectors.bits, vectors.bound, vectors.hit
     for n in range(np.uint64(low), np.uint64(high)):
         u = np.float32(vectors.input[n] + vectors.base[n]) + vectors.gate[n]
-        bits[n] = np.int32(min(max(u * BITS + ONE, np.float32(0.0)), MOST))
-    for n in range(np.uint64(low), np.uint64(high)):
-        hit[n] = np.float32(drawn[n]) * ULP <= bound[n]
+        bits = np.int32(min(max(u * BITS + ONE, np.float32(0.0)), MOST))
+        vectors.hit[n] = np.float32(vectors.drawn[n]) * ULP <= bits.view(np.float32)
 
 
 @inlined
@@ -128,50 +142,58 @@ def gate_of(net, state, n):
 
 
 @inlined
-def list_change(state, vectors, p, n, dy, dx):
-    """Change a presynaptic state, and note it for those that it reaches; once, where a PSP ends as the next begins."""
+def list_change(state, vectors, t, place, p, n, dy, dx):
+    """Change a presynaptic state at step t, and note it for those that it reaches; at one place, where a PSP ends as
+    the next begins."""
     state.psp[p, n, 0] += dy
     state.psp[p, n, 1] += dx
-    count, at = vectors.progress[0].changes, vectors.listed[p, n]
-    change = vectors.changes[at]
-    if at >= count or change.projection != p or change.neuron != n:
-        vectors.listed[p, n] = count
-        vectors.progress[0].changes += 1
-        change = vectors.changes[count]
-        change.projection, change.neuron, change.dy, change.dx = p, n, 0.0, 0.0
-    change.dy += dy
-    change.dx += dx
+    changes = vectors.changes
+    new = t * len(changes)
+    earlier = vectors.listed[p, n] - new
+    if earlier >= 0:
+        changes[earlier].dy += dy
+        changes[earlier].dx += dx
+        dy, dx = 0.0, 0.0
+    else:
+        vectors.listed[p, n] = new + place
+    change = changes[place]
+    change.projection, change.neuron, change.dy, change.dx = p, n, dy, dx
 
 
 @inlined
-def act(net, state, vectors, action, index, step, n):
-    """What a head does with the spike of neuron n at ``step``."""
+def act(net, state, vectors, t, action, index, step, n, place):
+    """What a head does at step t with the spike of neuron n at ``step``; how a presynaptic state changes goes to
+    ``place``."""
     if action == FREES:
-        if set_free(net, state, n, step):
+        if end_refractory(state, n, step):
             vectors.gate[n] = gate_of(net, state, n)
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
-        if dy != 0.0 or dx != 0.0:
-            list_change(state, vectors, index, n, dy, dx)
+        list_change(state, vectors, t, place, index, n, dy, dx)
     else:
         expire(state, index, step, n)
 
 
 @inlined
-def look_back(net, state, vectors, t):
-    """Let all heads act on what is due at step t."""
-    vectors.progress[0].changes = 0
-    end = state.now[0].past_end
+def look_back(net, state, vectors, t, low, high):
+    """Let all heads act on what is due at step t for the neurons low..high-1; how many presynaptic states of all
+    neurons change. Each has a place in the list whoever finds it, so that all are worked off in one order."""
+    place, end = 0, state.now[0].past_end
     for h in range(len(net.head)):
-        head, at = net.head[h], state.head_at[h]
+        head, at = net.head[h], vectors.looked[h]
+        lists = np.int64(head.action in (ARRIVES, ENDS))
         while at < end:
             spike = state.past[at & net.ring[0]]
             if spike.step + head.lag > t:
                 break
-            if head.first <= spike.neuron < head.end:
-                act(net, state, vectors, head.action, head.index, spike.step, spike.neuron)
+            n = spike.neuron
+            if head.first <= n < head.end:
+                if low <= n < high:
+                    act(net, state, vectors, t, head.action, head.index, spike.step, n, place)
+                place += lists
             at += 1
-        state.head_at[h] = at
+        state.head_at[h] = at  # the same, whoever writes it
+    return place
 
 
 @inlined
@@ -250,34 +272,50 @@ def set_going(net, state, vectors, out, until):
 
 
 @inlined
-def collect_spikes(net, state, vectors, drive, rows, origin, t):
+def collect_spikes(net, state, vectors, drive, out, rows, origin, t):
     """The spikes of step t together, membranes as they were before them, and what learning looks at."""
     count = joined_spikes(net, state, vectors)
     if is_sampled(net, t):
         sample_membranes(net, state, vectors, drive, rows, origin, t)
     count = forced_spikes(net, state, t, count)
     vectors.progress[0].spikes = count
-    reset(net, state, count)
-    begin_learning(net, state, vectors, t, count)
+    if len(net.rule) > 0:
+        begin_learning(net, state, vectors, t, count)
+    for k in range(count):
+        occupy(net, state, state.spikes[k])
+        write_spike(net, state, out, t, state.spikes[k])
+    count_states(net, state, 1)
+    for h in range(len(net.head)):
+        vectors.looked[h] = state.head_at[h]
 
 
 @inlined
-def finish_step(net, state, vectors, out, t):
-    """What follows from the spikes of step t, and what is due at the next."""
+def follow_spikes(net, state, vectors, t, low, high):
+    """What follows from the spikes of step t for the neurons low..high-1, and what is due for them at the next; how
+    many presynaptic states of all neurons change then."""
     count = vectors.progress[0].spikes
-    end_learning(net, state, vectors, t, count)
-    keep_spikes(net, state, out, t, count)
+    end_learning(net, state, vectors, t, count, low, high)
     for k in range(count):
         n = state.spikes[k]
-        vectors.gate[n] = gate_of(net, state, n)
-    count_states(net, state, 1)
+        if low <= n < high:
+            reset(net, state, n)
+            note_spike(net, state, t, n)
+            vectors.gate[n] = gate_of(net, state, n)
+    return look_back(net, state, vectors, t + 1, low, high)
+
+
+@inlined
+def finish_step(net, state, vectors, out, t, changes, until):
+    """What follows from the spikes of step t for all, and whether there is a next step."""
     state.now[0].stale = 0
-    if count > 0 and len(net.tie) > 0:
+    if vectors.progress[0].spikes > 0 and len(net.tie) > 0:
         copy_weights(net, state, t, True)
     state.now[0].time = t + 1
-    look_back(net, state, vectors, t + 1)
+    vectors.progress[0].changes = changes
+    begin(net, state)
     if state.now[0].stale:
         list_psps(net, state, vectors)
+    set_going(net, state, vectors, out, until)
 
 
 @inlined
@@ -294,21 +332,20 @@ def receive(net, state, vectors, low, high, rank):
 def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
     """A thread's share of one step."""
     t, team = state.now[0].time, vectors.team
-    learns = len(net.rule) > 0
     receive(net, state, vectors, low, high, rank)
     vectors.found[rank] = decide(net, state, vectors, drive, low, high)
     if last_to_meet(team):
-        collect_spikes(net, state, vectors, drive, rows, origin, t)
-        if not learns:
-            finish_step(net, state, vectors, out, t)
-            set_going(net, state, vectors, out, until)
+        collect_spikes(net, state, vectors, drive, out, rows, origin, t)
         go_on(team)
-    if learns:
+    if len(net.rule) > 0:
         learn_in_rows(net, state, vectors, t, low, high, rank)
         if last_to_meet(team):
-            finish_step(net, state, vectors, out, t)
-            set_going(net, state, vectors, out, until)
+            end_block(net, vectors, t)
             go_on(team)
+    changes = follow_spikes(net, state, vectors, t, low, high)
+    if last_to_meet(team):
+        finish_step(net, state, vectors, out, t, changes, until)
+        go_on(team)
     if is_due(net, t + 1):
         update_weights(net, state, vectors, t + 1, low, high)
 

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw_reference.arrays import NetworkArrays, Records, record, records
+from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import BY_TRACE
 from salhw_reference.learning import own_or_common
 from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
-from salhw_reference.team import first_of_share, team
+from salhw_reference.team import LINE, first_of_share, team
 
 CLOSED = -1e9  # added to the input of who cannot spike
 
@@ -43,17 +43,15 @@ LINK = record(step=np.int64, next=np.int64)
 
 class Vectors(NamedTuple):
     """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
-    has a single row, and the last four have none."""
+    has a single row, and the last four have none. L: N, filled up to whole cache lines of any type."""
 
-    random: npt.NDArray[np.uint32]  # (4, N) xoshiro128++ of each neuron
-    input: FloatArray  # (N,)
-    base: FloatArray  # (N,) bias and stimuli, less the logarithm of the refractory period in steps
-    gate: npt.NDArray[np.float32]  # (N,) 0, or CLOSED while refractory
-    drawn: npt.NDArray[np.uint32]  # (N,) this step's draw
-    bits: npt.NDArray[np.int32]  # (N,) of ``bound``
-    bound: npt.NDArray[np.float32]  # (N,) on the spike probability
-    hit: npt.NDArray[np.uint8]  # (N,) 1: the draw is below the bound; padded to whole words
-    hits: npt.NDArray[np.uint64]  # the words
+    random: npt.NDArray[np.uint32]  # (4, L) xoshiro128++ of each neuron
+    input: FloatArray  # (L,)
+    base: FloatArray  # (L,) bias and stimuli, less the logarithm of the refractory period in steps
+    gate: npt.NDArray[np.float32]  # (L,) 0, or CLOSED while refractory
+    drawn: npt.NDArray[np.uint32]  # (L,) this step's draw
+    hit: npt.NDArray[np.uint8]  # (L,) 1: the draw is below an upper bound of the spike probability
+    hits: npt.NDArray[np.uint64]  # (L / 8,) the same as words
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
     past_trace: FloatArray  # of the branches in blocks, as they were before each step of the block, (step, neuron) each
     chain: Records  # LINK, of each spike of a block
@@ -62,7 +60,8 @@ class Vectors(NamedTuple):
     block: Records  # (1,) SO_FAR
     varied: IntArray  # (1,) 0: all gains are 1
     changes: Records  # CHANGE, at the beginning of the next step
-    listed: IntArray  # (P, N) where in ``changes`` a state's latest change is, or was at an earlier step
+    listed: IntArray  # (P, N) where in ``changes`` a state's latest change is, plus its step times their number
+    looked: IntArray  # (H,) the past spike that each head comes to next, as of the beginning of the step
     progress: Records  # (1,) PROGRESS
     found: IntArray  # spikes of each thread's share
     team: IntArray  # what the threads meet by
@@ -70,39 +69,44 @@ class Vectors(NamedTuple):
     rated: Records  # (R,) RATE
     kept: Records  # (R, 2) KEPT
     dense: IntArray  # (P,) 1: rows have no gaps, but where a neuron leaves itself out
-    cut: IntArray  # (shares + 1, P, N) the row of n on to share s is cut[s, p, n] .. cut[s + 1, p, n]
+    cut: IntArray  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
 
 
 @inlined
 def vectors_of(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return Vectors(
-        batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.bits[b], batch.bound[b],
-        batch.hit[b], batch.hits[b], batch.trace[b], batch.past_trace[b], batch.chain[b],
-        batch.first_spike[b], batch.last_spike[b], batch.block[b], batch.varied[b], batch.changes[b], batch.listed[b],
-        batch.progress[b],
-        batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
+        batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.hit[b], batch.hits[b],
+        batch.trace[b], batch.past_trace[b], batch.chain[b], batch.first_spike[b], batch.last_spike[b],
+        batch.block[b], batch.varied[b], batch.changes[b], batch.listed[b], batch.looked[b],
+        batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
         batch.rated, batch.kept, batch.dense, batch.cut,
     )  # fmt: skip
+
+
+@inlined
+def part_of_row(vectors, p, n, rank):
+    """The first synapse from neuron n to a thread's share, and one past the last."""
+    return vectors.cut[p, n, rank], vectors.cut[p, n, rank + 1]
 
 
 def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied: bool) -> Vectors:
     """The vectors of a batch of networks at rest, each moved by one thread; ``varied``: the chips' synapses differ."""
     n, batch = len(net.kind), len(ids)
-    bits, hit = np.zeros((batch, n), np.int32), np.zeros((batch, -(-n // 8) * 8), np.uint8)
+    long = -(-n // LINE) * LINE
+    random, hit = aligned((batch, 4, long), dtype=np.uint32), aligned((batch, long), dtype=np.uint8)
+    random[:, :, :n] = _random(streams(seed, ids), n)
     most = int(np.sum(net.head["end"] - net.head["first"]))
     dense = np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64)
     kept, traces = _kept(net, dense)
     blocks = n if traces else 0
     spikes = blocks + int(np.sum(np.ceil(BLOCK / net.refractory))) if blocks else 0
     return Vectors(
-        random=_random(streams(seed, ids), n),
-        input=np.zeros((batch, n)),
-        base=np.zeros((batch, n)),
-        gate=np.zeros((batch, n), np.float32),
-        drawn=np.zeros((batch, n), np.uint32),
-        bits=bits,
-        bound=bits.view(np.float32),
+        random=random,
+        input=aligned((batch, long)),
+        base=aligned((batch, long)),
+        gate=aligned((batch, long), dtype=np.float32),
+        drawn=aligned((batch, long), dtype=np.uint32),
         hit=hit,
         hits=hit.view(np.uint64),
         trace=np.zeros((batch, len(net.rule), 2, n)),
@@ -113,7 +117,8 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         block=records([(0, 0)] * batch, SO_FAR, (batch, 1)),
         varied=np.full((batch, 1), varied, np.int64),
         changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
-        listed=np.zeros((batch, len(net.psp), n), np.int64),
+        listed=np.full((batch, len(net.psp), n), -1),
+        looked=np.zeros((batch, len(net.head)), np.int64),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0)] * len(net.rule), RATE),
@@ -147,14 +152,15 @@ def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, IntArray
 
 
 def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
-    """Where the part of each row that goes to each share of the neurons begins, and where the last one ends."""
+    """Where the part of each row that goes to each share of the neurons begins, and where the last one ends, (P, N,
+    shares + 1)."""
     first, end = net.out[:, :-1], net.out[:, 1:]
     cuts = [first]
     for share in range(1, shares):
         edge = first_of_share(len(net.kind), share, shares)
         below = np.concatenate([np.zeros(1, np.int64), np.cumsum(net.post < edge)])
         cuts.append(first + below[end] - below[first])
-    return np.stack([*cuts, end])
+    return np.stack([*cuts, end], axis=-1)
 
 
 def _kept(net: NetworkArrays, dense: IntArray) -> tuple[Records, int]:

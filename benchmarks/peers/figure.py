@@ -19,7 +19,7 @@ LABELS: dict[str, tuple[str, Callable[[Case, float], float]]] = {
 STYLES = {
     "bare kernel": ("0.4", "v"), "salhw": ("C3", "o"), "salhw, on the spike": ("C1", "o"),
     "salhw, nearest pairs": ("C8", "o"), "Brian2 C++": ("C0", "s"), "NEST": ("C2", "D"), "salhw on NEST": ("C4", "D"),
-    "PyNN on NEST": ("C5", "D"),
+    "PyNN on NEST": ("C5", "D"), "Brian2 C++, traces per synapse": ("C9", "s"),
 }  # fmt: skip
 
 

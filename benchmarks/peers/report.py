@@ -14,8 +14,8 @@ from race import Entry
 from workloads import Workload
 
 ORDER = (
-    "bare kernel", "salhw", "salhw, on the spike", "salhw, nearest pairs", "Brian2 C++", "NEST", "salhw on NEST",
-    "PyNN on NEST",
+    "bare kernel", "salhw", "salhw, on the spike", "salhw, nearest pairs", "Brian2 C++",
+    "Brian2 C++, traces per synapse", "NEST", "salhw on NEST", "PyNN on NEST",
 )  # fmt: skip
 BEGIN, END = "<!-- measured: python benchmarks/peers --docs -->", "<!-- end of what was measured -->"
 

@@ -1,7 +1,8 @@
 """Brian2 as C++: its standalone mode writes a program, which is compiled once and runs in every round from the start.
 
-A PSP ends with the weight that it began with. Learning happens on the spike, with a trace per neuron: all synapses have
-one time constant, and traces per synapse, which Brian2's examples have, would take twice as long.
+A PSP ends with the weight that it began with. Learning happens on the spike, written in two ways: with a trace per
+neuron, which is enough where all synapses have one time constant, and with two traces per synapse, as Brian2's examples
+have it.
 """
 
 from __future__ import annotations
@@ -29,11 +30,22 @@ LEARNING: dict[str, Any] = {
     "on_pre": {"learn": "w += RATE * recent_post", "begin": "begun = w; u_post += w", "end": "u_post -= begun"},
     "on_post": "w -= RATE * recent_pre",
 }
+PER_SYNAPSE = "Brian2 C++, traces per synapse"
+LEARNING_PER_SYNAPSE: dict[str, Any] = {
+    "model": """
+        w : 1
+        begun : 1
+        earlier : 1
+        dsent/dt = -sent / TAU : 1 (event-driven)
+        darrived/dt = -arrived / TAU : 1 (event-driven)""",
+    "on_pre": {"learn": "w += RATE * arrived; sent += 1", "begin": "begun = w; u_post += w", "end": "u_post -= begun"},
+    "on_post": "w -= RATE * (sent - int(lastspike_pre == t)); arrived += 1",  # simultaneous spikes are no pair
+}
 
 
 def columns(case: Case) -> list[str]:
     """See protocol."""
-    return ["Brian2 C++"]
+    return ["Brian2 C++", *([PER_SYNAPSE] if case.learning else [])]
 
 
 def prepare(case: Case, column: str) -> Run:
@@ -48,11 +60,12 @@ def prepare(case: Case, column: str) -> Run:
     b.seed()  # another one in every run
     names = {"TAU": TAU * b.ms, "bias": case.bias, "RATE": RATE}
     model, learning = NEURON, {}
-    if case.learning:
+    if case.learning and column != PER_SYNAPSE:
         model, learning = NEURON + TRACE, {"reset": "recent += 1", "method": "exact"}
     spiking = {"threshold": "rand() < likely", "refractory": TAU * b.ms} | learning
     neurons = b.NeuronGroup(case.neurons, model, **spiking, namespace=names)
-    connected = connect(b, neurons, case, names)
+    described = (LEARNING_PER_SYNAPSE if column == PER_SYNAPSE else LEARNING) if case.learning else STATIC
+    connected = connect(b, neurons, case, names, described)
     spikes = b.SpikeMonitor(neurons, record=False)
     network = b.Network(neurons, connected, spikes)
     spikes.active = False
@@ -75,11 +88,11 @@ def prepare(case: Case, column: str) -> Run:
     return run
 
 
-def connect(b: Any, neurons: Any, case: Case, names: dict[str, Any]) -> Any:
-    """All synapses."""
+def connect(b: Any, neurons: Any, case: Case, names: dict[str, Any], described: dict[str, Any]) -> Any:
+    """All synapses, which do what is ``described``."""
     s, step = synapses(case).copied(case), case.dt * b.ms
     delay = {"begin": DELAY * step, "end": DELAY * step + TAU * b.ms}
-    connected = b.Synapses(neurons, neurons, **(LEARNING if case.learning else STATIC), delay=delay, namespace=names)
+    connected = b.Synapses(neurons, neurons, **described, delay=delay, namespace=names)
     connected.connect(i=s.pre, j=s.post)
     connected.w = s.weight
     return connected

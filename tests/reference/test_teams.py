@@ -25,10 +25,13 @@ from salhw import (
     Sparse,
     Spikes,
     SpikeTimes,
+    StateOccupancy,
     WakeSleep,
 )
 from salhw_reference import pace, team
 from salhw_reference.jit import compiled
+from salhw_reference.program import build
+from salhw_reference.vectors import vectors_at_rest
 
 SIZE = 200
 
@@ -228,3 +231,35 @@ def test_weights_are_held_once_until_they_differ() -> None:
         session.set("projections.p.weights", weights[3])
         assert session.engine.state.weight.shape == (1, 6000)  # type: ignore[attr-defined]
         np.testing.assert_array_equal(session.get("projections.p.weights"), np.broadcast_to(weights[3], (64, 6000)))
+
+
+def test_network_states_are_counted_where_two_threads_share_a_population(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watched neurons lie on both sides of an edge between shares; their states follow from their spikes."""
+    names, sizes, tau, steps = ("a", "watched", "b"), (60, 8, 60), 5, 300
+    net = Network(
+        name="states",
+        dt=1.0,
+        populations=[Population(n, k, GLM(tau_ref=float(tau))) for n, k in zip(names, sizes, strict=True)],
+        probes=[Spikes("watched"), StateOccupancy("watched")],
+    )
+    monkeypatch.setattr(team, "FEWEST", 64)
+    monkeypatch.setattr(pace, "STRETCH", sum(sizes))
+    monkeypatch.setattr(pace, "SHARE", 1e9)
+    monkeypatch.setenv("SALHW_THREADS", "2")
+    assert sizes[0] < team.first_of_share(sum(sizes), 1, 2) < sizes[0] + sizes[1]
+    teams = calls_of_threads(monkeypatch)
+    with salhw.compile(net, "reference").open(seed=2) as session:
+        recording = session.run(float(steps))
+    assert {1, 2} <= set(teams)
+    spikes, refractory = recording.spikes["watched"], np.zeros((steps, sizes[1]), np.int64)
+    for neuron, time_ms in zip(spikes.neuron, spikes.time, strict=True):
+        refractory[round(time_ms) : round(time_ms) + tau, neuron] = 1
+    expected = np.bincount(refractory @ (1 << np.arange(sizes[1])), minlength=2 ** sizes[1])
+    assert len(spikes.neuron) > 100
+    np.testing.assert_array_equal(np.asarray(recording.state_occupancy["watched"])[0], expected / steps)
+
+
+def test_vectors_begin_where_cache_lines_do() -> None:
+    vectors = vectors_at_rest(build(network("spike")), seed=1, ids=[0, 1], varied=False)
+    rows = [vectors.random.reshape(8, -1), vectors.input, vectors.base, vectors.gate, vectors.drawn, vectors.hit]
+    assert [row.ctypes.data % 64 for array in rows for row in array] == [0] * 18
