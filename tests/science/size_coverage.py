@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import binomtest, t
 from size_changes import KINDS, Floats, cases, edited, learner, ruled
 
@@ -30,6 +31,7 @@ from salhw import (
 from salhw.compiler.sizes import sizes
 from salhw.description.connectivity import synapses, values
 from salhw.session.changes import Size
+from salhw.session.recording import SpikeTrains
 from salhw_calibration.spike_pairs import spike_pairs
 
 SEED = 90_210
@@ -72,6 +74,7 @@ def _amount(net: Network) -> tuple[int, int]:
     return (32, 20) if sum(p.size for p in net.populations) > 10 else (INSTANCES, SECONDS)
 
 
+@cache
 def observed(net: Network) -> Observed:
     """What the pairs of recorded spikes add up to, second by second, with the weights as they are."""
     instances, seconds = _amount(net)
@@ -80,19 +83,15 @@ def observed(net: Network) -> Observed:
     ends = net.ends(projection.name)
     post, pre, position = synapses(projection.weights, *ends)
     weights = values(projection.weights, *ends).ravel()[position]
-    trains = {
-        name: [
-            [np.rint((recording.spikes[name].times(k, b) - SETTLING) / net.dt).astype(int) for k in range(size)]
-            for b in range(instances)
-        ]
-        for name, size in ((p.name, p.size) for p in net.populations)
-    }
+    span = round(1000.0 * seconds / net.dt)
+    before, after = (
+        _trains(recording.spikes[name], net.dt, span) for name in (projection.pre, projection.post)
+    )  # fmt: skip
     changes = np.zeros((instances, len(post), seconds))
-    for b in range(instances):
-        for s in range(len(post)):
-            a, c = trains[projection.pre][b][pre[s]], trains[projection.post][b][post[s]]
-            for rule in projection.plasticity:
-                changes[b, s] += _sums(rule, a, c, net.dt, seconds, int(position[s]))
+    for s in range(len(post)):
+        for rule in projection.plasticity:
+            sums = _sums(rule, before[pre[s]], after[post[s]], net.dt, span, instances * seconds, int(position[s]))
+            changes[:, s] += sums.reshape(instances, seconds)
     where = {(int(i), int(j)): s for s, (i, j) in enumerate(zip(post, pre, strict=True))}
     pairs = [(s, where[j, i]) for (i, j), s in where.items() if i > j and (j, i) in where and projection.recurrent]
     sign = np.array([np.sign(weights[a] - weights[b]) for a, b in pairs])
@@ -106,7 +105,18 @@ def observed(net: Network) -> Observed:
     )
 
 
-def _sums(rule, pre, post, dt: float, seconds: int, position: int) -> Floats:  # type: ignore[no-untyped-def]
+def _trains(spikes: SpikeTrains, dt: float, span: int) -> list[npt.NDArray[np.int64]]:
+    """The steps of each neuron's spikes, those of one instance ``span`` steps after those of the one before."""
+    at = np.rint((spikes.time - SETTLING) / dt).astype(np.int64) + spikes.instance * span
+    order = np.lexsort((at, spikes.neuron))
+    return np.split(at[order], np.searchsorted(spikes.neuron[order], np.arange(1, spikes.size)))
+
+
+def _sums(  # type: ignore[no-untyped-def]
+    rule, pre, post, dt: float, span: int, seconds: int, position: int
+) -> Floats:
+    """What a rule adds to one weight in each second, all instances one after the other; no pair has its spikes in two
+    of them."""
     total = np.zeros(seconds)
     rate = np.ravel(rule.learning_rate)[position if np.ndim(rule.learning_rate) else 0]
     longest = round(12 * max(rule.causal.tau, rule.anticausal.tau) / dt)
@@ -114,7 +124,8 @@ def _sums(rule, pre, post, dt: float, seconds: int, position: int) -> Floats:  #
         (rule.causal, rule.anticausal), spike_pairs(pre, post, rule.pairing, longest), strict=True
     ):
         weight = rate * window.amplitude * window.shape(pairs.lag * dt) * pairs.share
-        total += np.bincount((pairs.at * dt // 1000.0).astype(int), weight, seconds)[:seconds]
+        within = pairs.at // span == (pairs.at - pairs.lag) // span
+        total += np.bincount((pairs.at[within] * dt // 1000.0).astype(int), weight[within], seconds)[:seconds]
     return total
 
 
