@@ -37,6 +37,8 @@ from salhw_calibration.spike_pairs import spike_pairs
 SEED = 90_210
 INSTANCES, SECONDS = 64, 40
 SETTLING = 500.0
+LEARNING = 100_000.0
+"""ms after which learning is where it ends; five time constants of the gap where two of them are longer than that."""
 
 
 # --------------------------------------------------------------------------------------------------------- measured
@@ -179,15 +181,19 @@ def _apart(net: Network, gap: float, pairs: list[tuple[int, int]]) -> Network:
 
 def _decay(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     pairs = _faster(before, seed)
-    found = []
-    for net in (before, after):
-        low, high = (observed(_apart(net, gap, pairs), seed).gap.mean(axis=1) for gap in (-0.5, 0.5))
-        found.append(-low - high)  # distances of the weights, which shrink from both sides
-    return _difference(*found)
+    return _difference(*(_decays(net, pairs, seed) for net in (before, after)))
+
+
+def _decays(net: Network, pairs: list[tuple[int, int]], seed: int) -> Floats:
+    """The decay of a gap per second, by instance: of distances, which shrink from both sides."""
+    low, high = (observed(_apart(net, gap, pairs), seed).gap.mean(axis=1) for gap in (-0.5, 0.5))
+    return -low - high
 
 
 @lru_cache(maxsize=64)
-def _settled_cached(net: Network, pairs: tuple[tuple[int, int], ...], quick: float, seed: int) -> Floats:
+def _settled_cached(
+    net: Network, pairs: tuple[tuple[int, int], ...], quick: float, settling: float, seed: int
+) -> Floats:
     p = learner(net)
     every = 1000.0
     w = Weights(p.name, every=every)
@@ -196,15 +202,17 @@ def _settled_cached(net: Network, pairs: tuple[tuple[int, int], ...], quick: flo
     learning = edited(learning, plasticity=rules)
     learning = _apart(learning, 0.0, list(pairs))
     with salhw.compile(learning, "reference").open(instances=96, seed=seed + 1) as session:
-        session.run(100_000.0)
+        session.run(settling)
         trace = session.run(300_000.0).weight_traces[p.name].values
     gaps = np.mean([trace[..., i, j] - trace[..., j, i] for i, j in pairs], axis=0)
     return np.asarray(gaps.mean(axis=1))
 
 
 def _settled(net: Network, pairs: list[tuple[int, int]], seed: int) -> tuple[Floats]:
-    largest = float(np.max(np.abs(learner(net).plasticity[0].learning_rate)))
-    return (_settled_cached(net.replace(probes=()), tuple(pairs), 5e-3 / largest, seed),)
+    quick = 5e-3 / float(np.max(np.abs(learner(net).plasticity[0].learning_rate)))
+    lasts = 1000.0 / (quick * float(_decays(net, pairs, seed).mean()))
+    settling = LEARNING if 2.0 * lasts < LEARNING else round(5.0 * lasts, -3)
+    return (_settled_cached(net.replace(probes=()), tuple(pairs), quick, settling, seed),)
 
 
 def _attractor(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
