@@ -17,7 +17,8 @@ from salhw_calibration import calibrate
 
 pytestmark = pytest.mark.slow
 
-SECONDS, SAMPLE = 10.0, 500.0
+SAMPLE = 500.0
+SECONDS = {"pair": 10.0, "sampling": 10.0, "dale": 10.0, "E/I": 2.0}
 NETWORKS = {
     "pair": builder("pair")(learning_rate=5e-3, sample=SAMPLE),
     "sampling": builder("sampling")(sal_rate=2e-3, noise=0.4, update="spike", sample=SAMPLE),
@@ -73,15 +74,17 @@ def gap_left(net: Network, recording: salhw.Recording, late: int = 1) -> Gap:
 @pytest.mark.parametrize("target", sorted(salhw.targets()))
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_runs_and_learns_on_every_target(name: str, target: str) -> None:
-    """Ten seconds in four instances or chips. Neurons spike as often as on the reference, within a quarter on the noisy
-    chips, a tenth elsewhere; weights move; and SAL closes gaps, which by chance alone would grow."""
+    """Ten seconds in four instances or chips, two of the larger network. Neurons spike as often as on the reference
+    within a tenth; on noisy chips, whose biases differ by .3 and more, within a factor of two. Weights move; and SAL
+    closes gaps, which by chance alone would grow."""
     net, chosen = observed(NETWORKS[name]), target_named(target)
     copies = {"chips": chosen.sample_chips(4)} if chosen.variability else {"instances": 4}
-    recording = salhw.run(net, chosen, duration=1000.0 * SECONDS, seed=1, fit=True, **copies)
-    exact = salhw.run(net, "reference", duration=1000.0 * SECONDS, seed=2, instances=16)
+    recording = salhw.run(net, chosen, duration=1000.0 * SECONDS[name], seed=1, fit=True, **copies)
+    exact = salhw.run(net, "reference", duration=1000.0 * SECONDS[name], seed=2, instances=16)
     for population, rates in recording.rates.items():
         wanted = float(exact.rates[population].mean())
-        assert float(rates.mean()) == pytest.approx(wanted, rel=0.25 if target == "brainscales2" else 0.1)
+        low, high = (0.5, 2.0) if target == "brainscales2" else (0.9, 1.1)
+        assert low < float(rates.mean()) / wanted < high
     weights = synaptic_weights(net, recording)
     assert np.isfinite(weights).all()
     assert (weights[:, -1] != weights[:, 0]).any(axis=1).all()
