@@ -98,8 +98,9 @@ def chosen(net: Network, target: Target) -> Target:
         units = arithmetic(finer)
         if roomy <= LARGEST_WEIGHT / units.unit and all(_learns(net, p, units) for p in learning):
             return finer
-    exponents = (with_weight_exponent(target, exponent) for exponent in range(5))
-    return next(coarser for coarser in exponents if largest <= LARGEST_WEIGHT / arithmetic(coarser).unit)
+    exponents = [with_weight_exponent(target, exponent) for exponent in range(5)]
+    wide = (coarser for coarser in exponents if largest <= LARGEST_WEIGHT / arithmetic(coarser).unit)
+    return next(wide, exponents[-1])  # gains may take weights or bounds beyond the widest: a finding of what follows
 
 
 def _largest(projection: Projection, room: float) -> float:

@@ -14,7 +14,7 @@ from salhw.session.executable import Executable
 from salhw.substrate.chip import Chip
 from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.discontinuity import rdd
-from salhw_calibration.kinds import measured_neuron
+from salhw_calibration.kinds import measured_neuron, stochastic
 from salhw_calibration.likelihood import likelihood
 from salhw_calibration.measuring import MeasurementError, Progress, Record, Rig, State, refuse_wrong, refused, rig
 from salhw_calibration.membrane import psp
@@ -28,12 +28,14 @@ Measure = Callable[[Rig, float], tuple[list[Estimate], Mapping[str, Any]]]
 @dataclass(frozen=True)
 class Method:
     """A way to measure effective weights. ``measure`` runs the rig, ``duration`` ms per round; ``membranes``: needs a
-    target that records them; ``paths``: can look through interneurons; ``summary`` in a line."""
+    target that records them; ``paths``: can look through interneurons; ``random``: needs neurons that decide at random
+    whether to spike; ``summary`` in a line."""
 
     measure: Measure
     summary: str
     membranes: bool = False
     paths: bool = False
+    random: bool = True
 
 
 def _once(estimate: Callable[[MeasuredCircuit, Record], Estimate]) -> Measure:
@@ -63,7 +65,7 @@ METHODS: Mapping[str, Method] = {
     "likelihood": Method(_likelihood, "maximum likelihood of the spikes, all synapses of a neuron jointly", paths=True),
     "stdd": Method(stdd, "fit of a pair's spike-timing difference distribution, pair by pair"),
     "response": Method(_once(response), "firing probability after isolated presynaptic spikes"),
-    "psp": Method(_once(psp), "regression of the membrane on the PSPs", membranes=True),
+    "psp": Method(_once(psp), "regression of the membrane on the PSPs", membranes=True, random=False),
     "rdd": Method(_rdd, "regression discontinuity at the presynaptic threshold (LIF -> GLM)", membranes=True),
     "stdwi": Method(_once(stdwi), "spike-timing-dependent weight inference, first order"),
 }
@@ -101,7 +103,8 @@ def effective_weights(
         progress: called with the share that is done, between 0 and 1.
 
     Raises:
-        MeasurementError: an unknown method or population, or a method that does not suit the network.
+        MeasurementError: an unknown method or population, or a method that does not suit the network, as most do not
+            if no neuron spikes at random.
         UnsupportedNetworkError: the target cannot record what the method needs.
         SessionError: chips, instances, duration or weights that do not fit.
     """
@@ -111,6 +114,9 @@ def effective_weights(
     if through and not chosen.paths:
         fix = "leave `through` out, or method='likelihood'"
         raise refused("SAL802", "through", ", ".join(through), f"nothing, with method={method!r}", fix)
+    if chosen.random and not stochastic(exe.source):
+        fix = "measure a network that has some, or method='psp' on a target that records membranes"
+        raise refused("SAL803", "populations", "no GLM neurons", f"GLM neurons, with method={method!r}", fix)
     with rig(
         exe, chips=chips, instances=instances, seed=seed, state=weights, through=through,
         membranes=chosen.membranes, progress=progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -151,14 +152,14 @@ def _print(result: Comparison, out: Path) -> None:
         sections |= {len(rows): _heading(outcome)} if outcome.rows else {}
         for row in outcome.rows:
             measured, reference = wording.values(row)
-            what = f"{wording.name(row)} of {row.path.partition('.')[2]}"
+            what = wording.whose(row)
             verdict = Text(row.verdict, style=STYLES[row.verdict])
             rows.append([what, measured, reference, wording.off_by(row), verdict])
     columns = ("quantity", "measured", "reference", "off by / margin", "verdict")
     if rows:
         print_table("Every quantity", columns, rows, numbers=(1, 2, 3), sections=sections)
     for outcome in result.outcomes:
-        for line in _remarks(outcome, result):
+        for line in remarks(outcome, result):
             print_wrapped(line, width(), "  ")
     if rows:
         print_wrapped(wording.error_rates(result), width())
@@ -181,7 +182,7 @@ def _heading(outcome: Outcome) -> str:
     return f"{outcome.target}{who}: {outcome.verdict}"
 
 
-def _remarks(outcome: Outcome, result: Comparison) -> list[str]:
+def remarks(outcome: Outcome, result: Comparison) -> list[str]:
     """What stands against a target, what fit changed, and what would decide."""
     from salhw.comparison import wording
 
@@ -196,7 +197,12 @@ def _remarks(outcome: Outcome, result: Comparison) -> list[str]:
         key=lambda row: math.inf if row.more is None else row.more,
     )
     if open_rows:
-        told = [f"{wording.name(row)}: {wording.decides(row, outcome, result.duration)}" for row in open_rows[:MOST]]
+        names = Counter(row.quantity for row in outcome.rows)
+        told = [
+            f"{wording.name(row) if names[row.quantity] == 1 else wording.whose(row)}: "
+            f"{wording.decides(row, outcome, result.duration)}"
+            for row in open_rows[:MOST]
+        ]
         rest = f"; and {len(open_rows) - MOST} more" if len(open_rows) > MOST else ""
         lines.append(f"{outcome.target} undecided in {len(open_rows)}. {'; '.join(told)}{rest}")
     return lines

@@ -16,11 +16,12 @@ from salhw.cli.settings import Settings
 from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.network import Network
-from salhw.diagnostics import BackendError, Diagnostic, file_error
+from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, file_error
 from salhw.io.files import unwritable
 from salhw.registry import targets
 from salhw.session.backend import Exporter
 from salhw.session.executable import Executable
+from salhw.session.folding import hosted
 from salhw.session.paths import duration_steps
 
 
@@ -29,11 +30,14 @@ def write(executable: Executable, out: Path, *, duration: float, seed: int, forc
 
     Raises:
         BackendError: the target's backend writes no programs.
+        UnsupportedNetworkError: the target's host works out a part of the network.
         FileError: the folder holds something already, and ``force`` is not set; or it cannot be written to.
         SessionError: a duration that is no whole number of steps.
     """
     plugin: Any = executable.plugin
     if not isinstance(plugin, Exporter):
+        if isinstance(_plugin(executable.target.backend), Exporter):
+            raise _with_host(executable)
         able = sorted(name for name, target in targets().items() if isinstance(_plugin(target.backend), Exporter))
         supported = f"one of {', '.join(able) or 'none'}"
         finding = Diagnostic("SAL608", "target", executable.target.name, supported, "choose one of these, or run it")
@@ -50,6 +54,16 @@ def write(executable: Executable, out: Path, *, duration: float, seed: int, forc
                 return [_moved(path, Path(folder), out) for path in written]
         except OSError as error:
             raise unwritable(out, error) from error
+
+
+def _with_host(executable: Executable) -> UnsupportedNetworkError:
+    """The error of a network of which the target's host works out a part: a program is the target's alone."""
+    supported, fix = "what the target works out itself, in a program", "leave it out, or run it here"
+    findings = [
+        Diagnostic("SAL101", path, f"{asked}, by the host", supported, fix) for path, asked in hosted(executable.source)
+    ]
+    name = executable.source.name
+    return UnsupportedNetworkError(f"UnsupportedNetworkError: {name!r} cannot be exported", findings)
 
 
 def _to_disk(path: Path) -> None:

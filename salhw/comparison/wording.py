@@ -32,13 +32,18 @@ def values(row: Row) -> tuple[str, str]:
 def off_by(row: Row) -> str:
     """Deviation and margin."""
     unit = f" {row.unit}" if row.unit else ""
-    deviation = "?" if row.deviation is None else f"{row.deviation:.2g}"
-    return f"{deviation} / {row.margin:.2g}{unit}"
+    deviation = "?" if row.deviation is None else number(float(f"{row.deviation:.2g}"))
+    return f"{deviation} / {number(float(f'{row.margin:.2g}'))}{unit}"
 
 
 def name(row: Row) -> str:
     """The quantity in words."""
     return row.quantity.replace("_", " ")
+
+
+def whose(row: Row) -> str:
+    """The quantity in words, and of what it is."""
+    return f"{name(row)} of {row.path.partition('.')[2]}"
 
 
 def decides(row: Row, outcome: Outcome, duration: float) -> str:

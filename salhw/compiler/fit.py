@@ -111,7 +111,7 @@ def fit(
     fitter = Fitter(net, target, plugin, _kept(net, target, keep))
     attempt = fitter.search()
     if attempt.stuck:
-        besides = _stages(net, fitter, attempt.steps, attempt.steps[-1].after) if attempt.steps else []
+        besides = _stages(net, fitter, attempt.steps, fitter.needed(attempt.steps)) if attempt.steps else []
         raise unsupported(net, target, attempt.stuck, _also_needed([change for change, _, _ in besides]))
     if not attempt.steps:
         return Fitted(net, target, (), net)

@@ -126,8 +126,17 @@ class Fitter:
         for proposal in remedy.propose(state.net, state.target, finding):
             if proposal is None or (after := self._proposed(state, proposal)) is None:
                 continue
-            if key not in self._keys(after):
+            if key not in self._keys(after) and not self._moved(finding, state, after):
                 yield after
+
+    def _moved(self, finding: Diagnostic, state: State, after: State) -> bool:
+        """Whether the finding is still there and only said elsewhere, as of the amplitude of a window instead of the
+        learning rate that it is multiplied by."""
+        known = self._keys(state)
+        return any(
+            (other.code, other.asked) == (finding.code, finding.asked) and self._key(other, after) not in known
+            for other in after.findings
+        )
 
     def _answerable(self, state: State, finding: Diagnostic) -> bool:
         """Whether anything answers a finding; one that nothing did once is not tried again."""
@@ -181,11 +190,12 @@ class Fitter:
 
     def needed(self, steps: Sequence[Step]) -> State:
         """Where the steps lead, without those changes that later ones made superfluous: without any one of those that
-        stay the target refuses the network."""
+        stay the target refuses the network, or refuses more of it."""
         state = steps[-1].after
+        stuck = self._keys(state)
         while True:
             fewer = (self._without(state, group) for group in reversed(self.groups(steps, state)))
-            back = next((other for other in fewer if other is not None and not other.findings), None)
+            back = next((other for other in fewer if other is not None and self._keys(other) <= stuck), None)
             if back is None:
                 return state
             state = back

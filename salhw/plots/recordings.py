@@ -140,7 +140,7 @@ def _name_rows(ax: Axes, rows: Mapping[str, IntArray], sizes: Mapping[str, int])
     }  # fmt: skip
     if len(rows) == 1:
         ((name, neurons),) = rows.items()
-        marked = picked(len(neurons), 8)
+        marked = np.arange(0, len(neurons), math.ceil(len(neurons) / 8))
         ax.set_yticks(marked, [str(neurons[k]) for k in marked])
         ax.set_ylabel(f"{told[name]} neurons" if len(neurons) < sizes[name] else f"{shortened(name, 18)}, neuron")
         return

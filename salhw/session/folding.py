@@ -7,6 +7,7 @@ learning rates and bounds are multiplied by the gain, too. All functions are pur
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from salhw.description.kinds import ByKind, only
 from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
-from salhw.description.parts import Projection
+from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule, PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Probe, Spikes, Traces, Weights
@@ -38,6 +39,19 @@ def by_host(net: Network, target: Target) -> bool:
     """Whether a target's host works out a part of a network: named inputs, and what reads traces or copies weights."""
     named = any(p.neuron.input_gains for p in net.populations)
     return target.host_loop and bool(named or net.traces or net.ties)
+
+
+def hosted(net: Network) -> Iterator[tuple[str, str]]:
+    """What a target's host would work out of a network: paths, and what stands there."""
+    for population in net.populations:
+        if population.neuron.input_gains:
+            yield f"populations.{population.name}.inputs", "named inputs"
+    for p in net.projections:
+        for k, rule in predicted(p).items():
+            yield f"projections.{p.name}.{rule_name(p, k)}", rule.kind
+    yield from ((f"stimuli[{k}]", s.kind) for k, s in enumerate(net.stimuli) if s in STIMULI)
+    yield from ((f"traces.{trace.name}", "a trace") for trace in net.traces)
+    yield from ((f"ties[{k}]", f"copies of {tie.to}") for k, tie in enumerate(net.ties))
 
 
 def gain_of(net: Network, p: Projection) -> float:

@@ -19,7 +19,7 @@ class Range(Model):
     max: float
 
     def __str__(self) -> str:
-        return f"{self.min:g}..{self.max:g}"
+        return f"{self.min:g}..{self.max:g}" if self.min < self.max else f"{self.min:g}"
 
 
 def _entry(value: Any) -> Range | tuple[str, ...]:

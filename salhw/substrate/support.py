@@ -166,4 +166,6 @@ def _limit(path: str, value: Any, worst: float, entry: Range, unit: str, dt: flo
         low, high = ceil(low / dt - 1e-9) * dt, floor(high / dt + 1e-9) * dt
         if high < low:
             return with_unit(unit, f"another dt, of which {name} is a whole multiple within {entry}")
+    if low == high:
+        return with_unit(unit, f"{name} = {number(high)}")
     return with_unit(unit, f"{name} <= {number(high)}" if worst > high else f"{name} >= {number(low)}")

@@ -181,6 +181,11 @@ def test_what_cannot_be_measured_is_refused_with_the_reason() -> None:
         effective_weights(exe, duration=1_000.3)
     with pytest.raises(salhw.SessionError, match="SAL402"):
         effective_weights(exe, duration=1_000.0, weights={"nothing": 1.0})
+    deterministic = compiled(driven(0.5).replace(projections=(), populations=(Population("l", 2, LIF()),), stimuli=()))
+    for method in sorted(METHODS.keys() - {"psp"}):
+        with pytest.raises(MeasurementError, match=r"SAL803 populations = no GLM neurons(.|\n)*fix: .*method='psp'"):
+            effective_weights(deterministic, duration=100.0, method=method)
+    assert effective_weights(deterministic, duration=100.0, method="psp").weights == {}
     for code in ("SAL801", "SAL802", "SAL803"):
         assert salhw.explain(code).text
 

@@ -318,6 +318,18 @@ def test_export_says_who_can(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_export_names_what_the_host_works_out(tmp_path: Path) -> None:
+    """NEST has an export, but not of this network: a part of it would be missing in the program."""
+    net = builder("pair")().replace(traces=[salhw.Trace("rate", "neurons", "spikes", salhw.Boxcar(20.0))])
+    out = tmp_path / "out"
+    words = ["export", str(net.save(tmp_path / "traced.json")), "-t", "nest", "--fit", "--out", str(out)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "'pair' cannot be exported" in result.output
+    assert "SAL101 traces.rate = a trace, by the host" in result.output
+    assert not out.exists()
+
+
 def test_export_keeps_the_folders_of_a_program(tmp_path: Path) -> None:
     """The Lava script comes with packages, and needs no Lava to be written."""
     net = builder("sampling")().replace(projections=[])

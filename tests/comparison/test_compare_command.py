@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import salhw
 from salhw.cli import app
+from salhw.cli.compare import remarks
 from salhw.comparison import Comparison
 from salhw.comparison.comparison import MEANINGS, Predicted
 from salhw.comparison.html import MARKS, render
@@ -180,6 +181,15 @@ def test_text_is_escaped_and_predictions_stand_beside_measurements(compared: tup
     assert "p.pairing = all -&gt; &lt;x&gt;" in text
     assert "+0.05 ± 0.01 1/s (theory)" in text
     assert "0.0400 ± 0.0020" in text
+
+
+def test_what_is_undecided_in_several_pairs_is_told_with_the_pair(compared: tuple[Comparison, Path]) -> None:
+    rows = compared[0]["plain"].rows
+    (row,) = (row for row in rows if row.quantity == "stdd")
+    row = replace(row, verdict="undecided", more=3.0)
+    outcome = replace(compared[0]["plain"], rows=(row, replace(row, path="projections.pair[1, 0]")))
+    (line,) = (line for line in remarks(outcome, compared[0]) if "undecided in 2" in line)
+    assert re.findall(r"(stdd of [^:]+): about", line) == ["stdd of pair[0, 1]", "stdd of pair[1, 0]"]
 
 
 def test_verdicts_are_told_apart_without_colour() -> None:

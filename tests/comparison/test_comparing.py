@@ -16,7 +16,7 @@ from salhw.comparison import Comparison
 from salhw.comparison.judge import judged
 from salhw.comparison.measures import Measure, measures
 from salhw.comparison.quantities import QUANTITIES, checked_margins
-from salhw.comparison.wording import decides, with_error
+from salhw.comparison.wording import decides, off_by, with_error
 from salhw.diagnostics import DescriptionError, FileError, SalhwError
 from salhw.registry import builder
 
@@ -58,6 +58,8 @@ def test_too_little_data_is_undecided_and_says_how_much_would_do() -> None:
     outcome = salhw.comparison.Outcome("t", "ran", instances=16, rows=tuple(rows.values()))
     assert decides(row, outcome, 800.0).endswith(" s would tell")
     assert "chips would tell" in decides(row, replace(outcome, chips=(0, 1, 2, 3)), 800.0)
+    assert off_by(replace(row, deviation=-203.0, margin=13.1, unit="Hz")) == "-200 / 13 Hz"
+    assert off_by(replace(row, deviation=0.0, margin=0.05, unit="")) == "0 / 0.05"
     longer = [measures(ran(net, 0.8 * np.ceil(1000 * 2 * row.more), n, s), net, 1) for n, s in ((64, 2), (16, 3))]
     assert {r.quantity: r.verdict for r in judged(*longer, checked_margins(None))}[row.quantity] == "equivalent"
 

@@ -25,17 +25,23 @@ from random_networks import random_network  # noqa: E402
 
 PLAIN = salhw_plain.backend.targets()["plain"]
 TARGETS = {**salhw.targets(), "plain": PLAIN}
-EXAMPLES = {"reference": 20, "plain": 20, "nest": 12, "loihi2": 8, "brainscales2": 5}
+EXAMPLES = {"reference": 16, "plain": 12, "nest": 10, "loihi2": 8, "brainscales2": 5}
 """Networks per test: those of a chip take longer."""
+MANY = 2000
+"""Networks per slow test: five minutes to half an hour each."""
 
-RANDOM = {
-    name: settings(
-        max_examples=count, deadline=None, derandomize=True, phases=[Phase.generate],
+each_target = pytest.mark.parametrize(
+    ("name", "examples"),
+    [(name, EXAMPLES[name]) for name in sorted(TARGETS)]
+    + [pytest.param(name, MANY, marks=pytest.mark.slow) for name in sorted(TARGETS)],
+)
+
+
+def random(examples: int) -> settings:
+    return settings(
+        max_examples=examples, deadline=None, derandomize=True, phases=[Phase.generate],
         suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
-    )
-    for name, count in EXAMPLES.items()
-}  # fmt: skip
-each_target = pytest.mark.parametrize("name", sorted(TARGETS))
+    )  # fmt: skip
 
 
 def plugin(target: Target) -> Any:
@@ -53,7 +59,7 @@ def fitted(net: Network, target: Target, keep: tuple[str, ...] = ()) -> Fitted |
 @st.composite
 def networks(draw: st.DrawFn, name: str, beyond: float = 0.1) -> Network:
     """Of what the target has, or another one, with a share of things that the drawn target does not have."""
-    home = TARGETS[draw(st.sampled_from([name, name, "nest", "loihi2"]))]
+    home = TARGETS[draw(st.sampled_from([name, name, "nest", "loihi2", "reference", "brainscales2"]))]
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     net = random_network(home, rng, beyond=beyond)
     return with_dendrites(net, rng) if draw(st.integers(0, 3)) == 0 else net
@@ -100,10 +106,10 @@ def below(path: str, head: str) -> bool:
 
 
 @each_target
-def test_fit_says_all_that_it_changes_and_what_it_made_fits(name: str) -> None:
+def test_fit_says_all_that_it_changes_and_what_it_made_fits(name: str, examples: int) -> None:
     target = TARGETS[name]
 
-    @RANDOM[name]
+    @random(examples)
     @given(networks(name))
     def holds(net: Network) -> None:
         before = net.content_hash
@@ -113,6 +119,11 @@ def test_fit_says_all_that_it_changes_and_what_it_made_fits(name: str) -> None:
             assert salhw.problems(net, target, plugin=plugin(target))
             return
         assert salhw.problems(made.network, made.target, plugin=plugin(target)) == []
+        executable = salhw.compile(made.network, made.target, plugin=plugin(target))
+        assert executable.source == made.network
+        afresh = fitted(made.network, target)
+        assert afresh is not None
+        assert afresh.network == made.network
         again = fitted(made.network, made.target)
         assert again is not None
         assert again.network is made.network
@@ -141,10 +152,10 @@ def test_fit_says_all_that_it_changes_and_what_it_made_fits(name: str) -> None:
 
 
 @each_target
-def test_what_is_kept_never_changes(name: str) -> None:
+def test_what_is_kept_never_changes(name: str, examples: int) -> None:
     target = TARGETS[name]
 
-    @RANDOM[name]
+    @random(examples)
     @given(networks(name), st.data())
     def holds(net: Network, data: st.DataObject) -> None:
         free = fitted(net, target)
@@ -164,11 +175,11 @@ def test_what_is_kept_never_changes(name: str) -> None:
 
 
 @each_target
-def test_every_change_is_needed(name: str) -> None:
+def test_every_change_is_needed(name: str, examples: int) -> None:
     """Without those of any one step the target refuses the network, or it means nothing."""
     target = TARGETS[name]
 
-    @RANDOM[name]
+    @random(examples)
     @given(networks(name))
     def holds(net: Network) -> None:
         made = fitted(net, target)

@@ -21,6 +21,7 @@ from salhw import (
     DescriptionError,
     Diagnostic,
     Exponential,
+    Hebbian,
     Membrane,
     Network,
     PairSTDP,
@@ -326,6 +327,25 @@ def test_what_cannot_be_had_is_refused_with_what_else_it_needs() -> None:
     assert "Also runs on: nest, reference." in str(error.value)
     with pytest.raises(UnsupportedNetworkError, match="Also needs"):
         salhw.compile(net, "brainscales2", fit=True)
+
+
+def test_what_it_needs_besides_has_no_change_that_others_made_superfluous() -> None:
+    """The pairing is changed first; then a learning rate needs the host, which has all pairings."""
+    net = two(plasticity=Hebbian(0.3, tau=10.0, pairing="all")).replace(stimuli=[Clamp("n", 1)])
+    with pytest.raises(UnsupportedNetworkError) as error:
+        fit(net, "brainscales2")
+    besides = str(error.value).split("Also needs: ")[1]
+    assert "projections.p.plasticity.execution = chip -> host" in besides
+    assert "pairing" not in besides
+
+
+def test_amplitudes_stay_where_the_same_learning_rate_would_only_be_refused_elsewhere() -> None:
+    """Impulses of loihi2 are steps of 2^-13 in changes per pair, whichever factor makes them; its host would have this
+    rule as it is."""
+    net = two(plasticity=SAL(1e-4, pairing="all"))
+    assert changes(net, "loihi2", "projections.p.plasticity.execution") == {
+        "plasticity.learning_rate": ("0.0001", "0.0001220703125")
+    }
 
 
 def test_what_it_needs_besides_is_a_line_for_each_change_without_long_lists() -> None:

@@ -175,3 +175,12 @@ def test_limits_that_the_lowering_knows_are_those_that_the_target_declares() -> 
         assert np.abs(held - cell.bias).max() < LOIHI.accuracy["held"]
         session.set("populations.a.bias", held)
         assert np.array_equal(session.get("populations.a.bias"), held)
+
+
+def test_weights_beyond_every_exponent_get_the_widest() -> None:
+    """As of copies that a tie scales: the finding of what follows says that they are too large."""
+    from salhw_lava.lower import chosen
+
+    net = pairs(1, weights=(1e5, 0.0))
+    auto = LOIHI.with_options(weight_exponent="auto")
+    assert chosen(net, auto).projections["weights"] == with_weight_exponent(auto, 4).projections["weights"]

@@ -138,6 +138,14 @@ def test_of_a_large_network_some_neurons_are_drawn_and_the_label_says_so() -> No
     assert [tick.get_text() for tick in several.get_yticklabels()] == ["n\n59 of 2,000", "m\n3"]
 
 
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 12, 21, 60])
+def test_numbers_of_neurons_are_evenly_spaced(size: int) -> None:
+    ticks = raster(recorded({"z": size})).get_yticks()
+    assert ticks[0] == 0
+    assert len(ticks) <= 8
+    assert len(set(np.diff(ticks))) <= 1
+
+
 def test_of_a_long_run_the_end_is_drawn_and_the_label_says_so() -> None:
     ax = raster(recorded({"n": 2}, spikes=10 * MARKS))
     assert ax.get_xlim() == (900.0, 1000.0)

@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import binomtest, t
 from size_changes import KINDS, Floats, cases, edited, learner, ruled
 
@@ -30,11 +31,14 @@ from salhw import (
 from salhw.compiler.sizes import sizes
 from salhw.description.connectivity import synapses, values
 from salhw.session.changes import Size
+from salhw.session.recording import SpikeTrains
 from salhw_calibration.spike_pairs import spike_pairs
 
 SEED = 90_210
 INSTANCES, SECONDS = 64, 40
 SETTLING = 500.0
+LEARNING = 100_000.0
+"""ms after which learning is where it ends; five time constants of the gap where two of them are longer than that."""
 
 
 # --------------------------------------------------------------------------------------------------------- measured
@@ -72,27 +76,24 @@ def _amount(net: Network) -> tuple[int, int]:
     return (32, 20) if sum(p.size for p in net.populations) > 10 else (INSTANCES, SECONDS)
 
 
-def observed(net: Network) -> Observed:
+@cache
+def observed(net: Network, seed: int) -> Observed:
     """What the pairs of recorded spikes add up to, second by second, with the weights as they are."""
     instances, seconds = _amount(net)
-    recording = _recorded(_steady(net), instances, seconds, SEED)
+    recording = _recorded(_steady(net), instances, seconds, seed)
     projection = learner(net)
     ends = net.ends(projection.name)
     post, pre, position = synapses(projection.weights, *ends)
     weights = values(projection.weights, *ends).ravel()[position]
-    trains = {
-        name: [
-            [np.rint((recording.spikes[name].times(k, b) - SETTLING) / net.dt).astype(int) for k in range(size)]
-            for b in range(instances)
-        ]
-        for name, size in ((p.name, p.size) for p in net.populations)
-    }
+    span = round(1000.0 * seconds / net.dt)
+    before, after = (
+        _trains(recording.spikes[name], net.dt, span) for name in (projection.pre, projection.post)
+    )  # fmt: skip
     changes = np.zeros((instances, len(post), seconds))
-    for b in range(instances):
-        for s in range(len(post)):
-            a, c = trains[projection.pre][b][pre[s]], trains[projection.post][b][post[s]]
-            for rule in projection.plasticity:
-                changes[b, s] += _sums(rule, a, c, net.dt, seconds, int(position[s]))
+    for s in range(len(post)):
+        for rule in projection.plasticity:
+            sums = _sums(rule, before[pre[s]], after[post[s]], net.dt, span, instances * seconds, int(position[s]))
+            changes[:, s] += sums.reshape(instances, seconds)
     where = {(int(i), int(j)): s for s, (i, j) in enumerate(zip(post, pre, strict=True))}
     pairs = [(s, where[j, i]) for (i, j), s in where.items() if i > j and (j, i) in where and projection.recurrent]
     sign = np.array([np.sign(weights[a] - weights[b]) for a, b in pairs])
@@ -106,7 +107,18 @@ def observed(net: Network) -> Observed:
     )
 
 
-def _sums(rule, pre, post, dt: float, seconds: int, position: int) -> Floats:  # type: ignore[no-untyped-def]
+def _trains(spikes: SpikeTrains, dt: float, span: int) -> list[npt.NDArray[np.int64]]:
+    """The steps of each neuron's spikes, those of one instance ``span`` steps after those of the one before."""
+    at = np.rint((spikes.time - SETTLING) / dt).astype(np.int64) + spikes.instance * span
+    order = np.lexsort((at, spikes.neuron))
+    return np.split(at[order], np.searchsorted(spikes.neuron[order], np.arange(1, spikes.size)))
+
+
+def _sums(  # type: ignore[no-untyped-def]
+    rule, pre, post, dt: float, span: int, seconds: int, position: int
+) -> Floats:
+    """What a rule adds to one weight in each second, all instances one after the other; no pair has its spikes in two
+    of them."""
     total = np.zeros(seconds)
     rate = np.ravel(rule.learning_rate)[position if np.ndim(rule.learning_rate) else 0]
     longest = round(12 * max(rule.causal.tau, rule.anticausal.tau) / dt)
@@ -114,7 +126,8 @@ def _sums(rule, pre, post, dt: float, seconds: int, position: int) -> Floats:  #
         (rule.causal, rule.anticausal), spike_pairs(pre, post, rule.pairing, longest), strict=True
     ):
         weight = rate * window.amplitude * window.shape(pairs.lag * dt) * pairs.share
-        total += np.bincount((pairs.at * dt // 1000.0).astype(int), weight, seconds)[:seconds]
+        within = pairs.at // span == (pairs.at - pairs.lag) // span
+        total += np.bincount((pairs.at[within] * dt // 1000.0).astype(int), weight[within], seconds)[:seconds]
     return total
 
 
@@ -123,33 +136,33 @@ def _difference(a: Floats, b: Floats) -> tuple[float, float, float]:
     return float(a.mean()), float(b.mean()), float((b - a).std(ddof=1) / np.sqrt(len(a)))
 
 
-def _rate(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
+def _rate(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     name = size.path.split(".")[1]
-    return _difference(observed(before).rates[name], observed(after).rates[name])
+    return _difference(observed(before, seed).rates[name], observed(after, seed).rates[name])
 
 
-def _drift(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
-    return _difference(observed(before).drift, observed(after).drift)
+def _drift(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
+    return _difference(observed(before, seed).drift, observed(after, seed).drift)
 
 
-def _gap_drift(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
-    return _difference(observed(before).gap.mean(axis=1), observed(after).gap.mean(axis=1))
+def _gap_drift(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
+    return _difference(observed(before, seed).gap.mean(axis=1), observed(after, seed).gap.mean(axis=1))
 
 
-def _noise(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
-    each = [observed(net).square for net in (before, after)]
+def _noise(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
+    each = [observed(net, seed).square for net in (before, after)]
     roots = [np.sqrt(e.mean()) for e in each]
     _, _, error = _difference(*(e / (2 * r) for e, r in zip(each, roots, strict=True)))
     return float(roots[0]), float(roots[1]), error
 
 
-def _faster(net: Network) -> list[tuple[int, int]]:
+def _faster(net: Network, seed: int) -> list[tuple[int, int]]:
     """The reciprocal pairs, the neuron that is faster first."""
     p = learner(net)
     post, pre, _ = synapses(p.weights, *net.ends(p.name))
     there = set(zip(post.tolist(), pre.tolist(), strict=True))
     instances, seconds = _amount(net)
-    rates = _recorded(_steady(net), instances, seconds, SEED).counts[p.post].mean(axis=0)
+    rates = _recorded(_steady(net), instances, seconds, seed).counts[p.post].mean(axis=0)
     return [(i, j) if rates[i] >= rates[j] else (j, i) for i, j in sorted(there) if i > j and (j, i) in there]
 
 
@@ -166,17 +179,21 @@ def _apart(net: Network, gap: float, pairs: list[tuple[int, int]]) -> Network:
     return edited(net, weights=p.weights.with_weights(w))
 
 
-def _decay(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
-    pairs = _faster(before)
-    found = []
-    for net in (before, after):
-        low, high = (observed(_apart(net, gap, pairs)).gap.mean(axis=1) for gap in (-0.5, 0.5))
-        found.append(-low - high)  # distances of the weights, which shrink from both sides
-    return _difference(*found)
+def _decay(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
+    pairs = _faster(before, seed)
+    return _difference(*(_decays(net, pairs, seed) for net in (before, after)))
+
+
+def _decays(net: Network, pairs: list[tuple[int, int]], seed: int) -> Floats:
+    """The decay of a gap per second, by instance: of distances, which shrink from both sides."""
+    low, high = (observed(_apart(net, gap, pairs), seed).gap.mean(axis=1) for gap in (-0.5, 0.5))
+    return -low - high
 
 
 @lru_cache(maxsize=64)
-def _settled_cached(net: Network, pairs: tuple[tuple[int, int], ...], quick: float) -> Floats:
+def _settled_cached(
+    net: Network, pairs: tuple[tuple[int, int], ...], quick: float, settling: float, seed: int
+) -> Floats:
     p = learner(net)
     every = 1000.0
     w = Weights(p.name, every=every)
@@ -184,31 +201,33 @@ def _settled_cached(net: Network, pairs: tuple[tuple[int, int], ...], quick: flo
     rules = tuple(r.replace(learning_rate=np.asarray(r.learning_rate) * quick) for r in learner(learning).plasticity)
     learning = edited(learning, plasticity=rules)
     learning = _apart(learning, 0.0, list(pairs))
-    with salhw.compile(learning, "reference").open(instances=96, seed=SEED + 1) as session:
-        session.run(100_000.0)
+    with salhw.compile(learning, "reference").open(instances=96, seed=seed + 1) as session:
+        session.run(settling)
         trace = session.run(300_000.0).weight_traces[p.name].values
     gaps = np.mean([trace[..., i, j] - trace[..., j, i] for i, j in pairs], axis=0)
     return np.asarray(gaps.mean(axis=1))
 
 
-def _settled(net: Network, pairs: list[tuple[int, int]]) -> tuple[Floats]:
-    largest = float(np.max(np.abs(learner(net).plasticity[0].learning_rate)))
-    return (_settled_cached(net.replace(probes=()), tuple(pairs), 5e-3 / largest),)
+def _settled(net: Network, pairs: list[tuple[int, int]], seed: int) -> tuple[Floats]:
+    quick = 5e-3 / float(np.max(np.abs(learner(net).plasticity[0].learning_rate)))
+    lasts = 1000.0 / (quick * float(_decays(net, pairs, seed).mean()))
+    settling = LEARNING if 2.0 * lasts < LEARNING else round(5.0 * lasts, -3)
+    return (_settled_cached(net.replace(probes=()), tuple(pairs), quick, settling, seed),)
 
 
-def _attractor(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
-    pairs = _faster(before)
-    return _difference(_settled(before, pairs)[0], _settled(after, pairs)[0])
+def _attractor(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
+    pairs = _faster(before, seed)
+    return _difference(_settled(before, pairs, seed)[0], _settled(after, pairs, seed)[0])
 
 
-def _lag(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
+def _lag(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     """How far the weights that wait are behind those that do not, over the first period."""
     period = learner(after).plasticity[0].period or 1000.0
     p = learner(before)
     every = period / 50
     learning = before.replace(probes=(Weights(p.name, every=every),))
     instances = 256
-    with salhw.compile(learning, "reference").open(instances=instances, seed=SEED + 2) as session:
+    with salhw.compile(learning, "reference").open(instances=instances, seed=seed + 2) as session:
         trace = session.run(period).weight_traces[p.name].values
     ends = before.ends(p.name)
     position = synapses(p.weights, *ends)[2]
@@ -218,22 +237,24 @@ def _lag(before: Network, after: Network, size: Size) -> tuple[float, float, flo
     return _difference(np.zeros_like(lag), lag)
 
 
-def _learned(net: Network) -> Floats:
+def _learned(net: Network, seed: int) -> Floats:
     p = learner(net)
-    with salhw.compile(net.replace(probes=()), "reference").open(instances=256, seed=SEED + 3) as session:
+    with salhw.compile(net.replace(probes=()), "reference").open(instances=256, seed=seed + 3) as session:
         session.run(10_000.0)
         weights = session.get(f"projections.{p.name}.weights")
     return weights.reshape(256, -1)[:, synapses(p.weights, *net.ends(p.name))[2]]
 
 
-def _share(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
+def _share(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     low, high = learner(before).plasticity[0].bounds or learner(after).plasticity[0].bounds  # type: ignore[misc]
-    outside = [((w < low - 1e-9) | (w > high + 1e-9)).mean(axis=1) for w in map(_learned, (before, after))]
+    outside = [
+        ((w < low - 1e-9) | (w > high + 1e-9)).mean(axis=1) for w in (_learned(net, seed) for net in (before, after))
+    ]
     return _difference(*outside)
 
 
-def _learned_gap(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
-    found = [_gaps(net, _learned(net)) for net in (before, after)]
+def _learned_gap(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
+    found = [_gaps(net, _learned(net, seed)) for net in (before, after)]
     return _difference(*found)
 
 
@@ -249,7 +270,7 @@ def _gaps(net: Network, weights: Floats) -> Floats:
     )
 
 
-def _answers(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
+def _answers(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     """Whether one of many neurons that are ready answers one spike while the longer of both PSPs lasts."""
     found = []
     name = size.path.split(".")[1]
@@ -267,7 +288,7 @@ def _answers(before: Network, after: Network, size: Size) -> tuple[float, float,
             projections=[Projection(name="p", pre="x", post="n", weights=np.full((500, 1), weight), kernel=p.kernel)],
             stimuli=[SpikeTimes("x", times=[[0.0]])],
         )  # fmt: skip
-        with salhw.compile(probe, "reference").open(instances=400, seed=SEED + 4) as session:
+        with salhw.compile(probe, "reference").open(instances=400, seed=seed + 4) as session:
             ready = session.run(net.dt).counts["n"] == 0
             answered = ready & (session.run(max(1, round(span / net.dt)) * net.dt).counts["n"] > 0)
         found.append(answered.sum(axis=1) / ready.sum(axis=1))
@@ -279,19 +300,19 @@ def _span(p: Projection, dt: float) -> float:
     return float(np.flatnonzero(sample > 0.01 * sample.max())[-1] + 1) * dt
 
 
-def _mean_weight(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
+def _mean_weight(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     w = [np.asarray(learner(net).weights.stored) for net in (before, after)]
     many = len(synapses(learner(before).weights, *before.ends(learner(before).name))[0])
     return float(w[0].sum() / many), float(w[1].sum() / many), 0.0
 
 
-def _rms_change(before: Network, after: Network, size: Size) -> tuple[float, float, float]:
+def _rms_change(before: Network, after: Network, size: Size, seed: int) -> tuple[float, float, float]:
     w = [np.asarray(learner(net).weights.stored) for net in (before, after)]
     many = len(synapses(learner(before).weights, *before.ends(learner(before).name))[0])
     return 0.0, float(np.sqrt(((w[1] - w[0]) ** 2).sum() / many)), 0.0
 
 
-MEASURED: dict[str, Callable[[Network, Network, Size], tuple[float, float, float]]] = {
+MEASURED: dict[str, Callable[[Network, Network, Size, int], tuple[float, float, float]]] = {
     "rate": _rate, "drift": _drift, "gap drift": _gap_drift, "weight noise": _noise, "gap decay": _decay,
     "attractor": _attractor, "gap lag": _lag, "weight lag": _lag, "share beyond bounds": _share,
     "learned gap": _learned_gap, "spike probability": _answers, "mean weight": _mean_weight,
@@ -329,13 +350,15 @@ class Case:
 
 
 def measure(kind: str, only: list[str] | None = None) -> Iterator[Case]:
-    """Every size of a kind, on every network or those named."""
+    """Every size of a kind, on every network or those named. Each kind has random numbers of its own: what is measured
+    or predicted of a network as written would else be off in all kinds at once."""
+    seed = 10 * list(KINDS).index(kind)
     for name, before, after in cases(kind):
         if only is None or name in only:
-            for size in sizes(before, after, seed=1):
+            for size in sizes(before, after, seed=1 + seed):
                 own = size.path.split(".")[1] in (learner(before).name, *(p.name for p in before.populations))
                 if own and size.quantity in MEASURED:  # distances of hazards are arithmetic, held by unit tests
-                    yield Case(kind, name, size, *MEASURED[size.quantity](before, after, size))
+                    yield Case(kind, name, size, *MEASURED[size.quantity](before, after, size, SEED + seed))
 
 
 def main(kinds: list[str]) -> None:
