@@ -47,8 +47,10 @@ def surveyed(lab: Lab) -> Survey:
 
 
 def needs(lab: Lab, *names: str) -> None:
-    """Raises:
-    Undeclared: the target has no accuracy, or no probe, of one of these names.
+    """See that the target declares these accuracies and probes.
+
+    Raises:
+        Undeclared: one of them is missing.
     """
     for name in names:
         if name in lab.target.probes:
