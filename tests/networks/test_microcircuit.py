@@ -164,7 +164,7 @@ def at(students: Class, **weights: float) -> Class:
 @pytest.fixture(scope="module")
 def eight() -> Class:
     """Students of the paper's teacher."""
-    return students(Protocol(), TEACHER, 8, seed=3)
+    return students(Protocol(teaching=200_000.0), TEACHER, 8, seed=3)
 
 
 def aligned(who: Class, **changes: Any) -> float:
@@ -216,7 +216,7 @@ def test_chunks_learn_what_the_continuous_form_learns(eight: Class) -> None:
 def test_longer_and_wider_chains_learn(sizes: tuple[int, ...], method: Method) -> None:
     """The losses of eight students of a drawn teacher fall from the first to the last of a few short epochs: Wilcoxon's
     signed ranks, p < .02, of students that do not learn it would be in one of fifty cases."""
-    protocol = Protocol(shown=9, aligning=2, present=4_000.0, align_input="dark")
+    protocol = Protocol(shown=9, aligning=2, present=4_000.0, align_input="dark", teaching=200_000.0)
     course = train(protocol, method, students(protocol, drawn(sizes, 99)[0], 8, seed=7), range(6), seed=7)
     assert wilcoxon(np.log(course["loss"][0] / course["loss"][-1]), alternative="greater").pvalue < 0.02, course["loss"]
 
@@ -291,7 +291,7 @@ SHORT = replace(
 def test_a_host_in_the_loop_trains_students_as_the_reference_does_by_itself() -> None:
     """Gains go up and down, rules are switched, a teacher nudges: the same spikes, so the same weights."""
     alone = salhw.target("reference").with_options(algorithm="time-driven")
-    who = students(SHORT, TEACHER, 2, teaching=2_000.0, seed=1)
+    who = students(replace(SHORT, teaching=2_000.0), TEACHER, 2, seed=1)
     one, two = (train(SHORT, "SAL", who, range(2), target=target, seed=2) for target in (alone, looped_reference()))
     assert np.abs(one["B12"][-1] - who.feedback[0]).max() > 0.1
     for name, values in one.items():

@@ -58,7 +58,7 @@ SCALES = {
 PROTOCOL = Protocol(
     training=(-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0), validation=(-1.75, 1.75), shown=18, aligning=1,
     align_input="dark", dark=-5.0, chunk=1_000.0, present=4_000.0, lag=1_000.0, align_present=16_000.0,
-    validate_present=8_000.0, speed=60.0, align_speed=10.0,
+    validate_present=8_000.0, teaching=200_000.0, speed=60.0, align_speed=10.0,
 )  # fmt: skip
 LARGE = 0.1
 FORMS = (

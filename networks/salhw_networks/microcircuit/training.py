@@ -21,8 +21,6 @@ from salhw.substrate.capabilities import Range
 from salhw_networks.experiment import Arrays, Progress
 from salhw_networks.microcircuit.network import APICAL, MEAN, RATES, TAU_REF, Method, Weights, chain, drawn, network
 
-TEACHING = 200_000.0  # ms per pattern of the teacher, whose noise is then a third of that of a student's mean
-
 
 @dataclass(frozen=True)
 class Protocol:
@@ -45,6 +43,8 @@ class Protocol:
         present, lag: ms for which a pattern is shown, and at whose beginning nothing is learned or measured.
         align_present, validate_present: ms for which one is shown in the SAL phase, and in validation; None: as long as
             in training.
+        teaching: ms for which a teacher's potential is averaged for a pattern. 18 s are those of a student; after 200 s
+            the noise of targets is a third of that of a student's mean.
         apical: gain of the apical and lateral input outside of the SAL phase, in which it is 1. The errors of hidden
             layers go with it, and their learning rates against it.
         speed, align_speed: Table 2's learning rates are multiplied by them, Eq 37's and SAL's.
@@ -66,6 +66,7 @@ class Protocol:
     lag: float = 2_000.0
     align_present: float | None = None
     validate_present: float | None = None
+    teaching: float = 18_000.0
     apical: float = APICAL
     speed: float = 1.0
     align_speed: float = 1.0
@@ -136,11 +137,10 @@ def students(
     count: int,
     *,
     target: Target | str = "reference",
-    teaching: float = TEACHING,
     seed: int = 0,
 ) -> Class:
     """``count`` students of a teacher with the forward weights ``teacher``; each has drawn weights, and targets that
-    were measured for it alone, ``teaching`` ms per pattern on ``target``. Every second one has the feedback weights of
+    were measured for it alone on ``target``. Every second one has the feedback weights of
     the one before with the other sign, so that it is not luck how many begin with a wrong one."""
     sizes = (teacher[0].shape[1], *(len(w) for w in teacher))
     starts = [drawn(sizes, 1_000 * seed + k) for k in range(count)]
@@ -153,8 +153,10 @@ def students(
         for shown in voltages:
             session.set("populations.P0.bias", shown)
             session.run(protocol.lag)
-            counts = session.run(teaching).counts[f"P{len(sizes) - 2}"]
-            potentials.append(_potential(counts / teaching, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape))))
+            counts = session.run(protocol.teaching).counts[f"P{len(sizes) - 2}"]
+            potentials.append(
+                _potential(counts / protocol.teaching, np.broadcast_to(teacher[-1], (count, *teacher[-1].shape)))
+            )
     targets, validation = np.split(np.stack(potentials, axis=1), [len(protocol.training)], axis=1)
     return Class(sizes, forward, feedback, targets, validation)
 
