@@ -45,7 +45,7 @@ def peak(work: Callable[[], object]) -> int:
 @pytest.mark.parametrize("method", ["likelihood", "psp", "stdwi"])
 def test_no_number_for_every_pair_of_neurons(method: str) -> None:
     """A float64 for each pair of 1,000 neurons would be 8 MB; everything together stays below that."""
-    effective_weights(salhw.compile(sparse(5, 5), TARGET), chips=CHIPS, duration=40.0, method=method)  # compiles code
+    effective_weights(salhw.compile(sparse(100, 100), TARGET), chips=CHIPS, duration=40.0, method=method)  # loads code
     exe = salhw.compile(sparse(1000, 1000), TARGET)
     assert peak(lambda: effective_weights(exe, chips=CHIPS, duration=40.0, method=method)) < 8 * 1000**2
 

@@ -15,7 +15,8 @@ REPLAYED = [name for name in catalogue("quick") if name.startswith("replay-")]
 QUICK = [name for name in catalogue("quick") if name not in (*LONG, *REPLAYED)]
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ",
-    "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule",
+    "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
+    "correlated-quantities",
 }  # fmt: skip
 
 
