@@ -139,6 +139,7 @@ def test_packages_bring_metrics() -> None:
     "path", sorted((Path(__file__).parents[2] / "docs" / "studies").glob("*.toml")), ids=lambda p: p.stem
 )
 def test_the_studies_in_the_docs_name_what_there_is(path: Path) -> None:
-    plan = planned(Study.load(path))
-    assert len(plan.batches) == len(plan.study.levels) * len(plan.study.methods)
+    study = Study.load(path)
+    plan = planned(study)
+    assert len(plan.batches) == len(study.levels) * len(study.methods) * study.chips // study.batch
     assert all(plan.varied(batch).name == "brainscales2" for batch in plan.batches)
