@@ -186,7 +186,7 @@ def judge(data: Arrays, scale: Scale) -> list[Claim]:
     for method in METHODS:
         both = [_quartiles(at_end(data, prefix + method, last=LAST)) for prefix in ("", "reference_")]
         claims.append(
-            Claim(f"{method}: loss over the last 10 epochs, median (quartiles)", f"(reference: {both[1]})", both[0])
+            Claim(f"{method}: loss over the last {LAST} epochs, median (quartiles)", f"(reference: {both[1]})", both[0])
         )
     p = float(wilcoxon(*(np.log(at_end(data, m, last=LAST)) for m in METHODS), alternative="less").pvalue)
     claims.append(
