@@ -65,15 +65,14 @@ def _round(
         return projection, Diagnostic("SAL104", path, asked, supported, "widen the bounds")
     exact = np.asarray(weights.stored)
     on_grid = np.clip(np.rint(exact / step), low, high) * step + 0.0  # + 0.0, or small negative weights become -0.0
-    on_grid = np.clip(on_grid, least, most)  # which a multiple of a step may miss by rounding
-    if on_grid.ndim and weights.is_hollow(projection.recurrent):
-        np.fill_diagonal(on_grid, 0.0)  # holds no synapses
-    error = np.abs(on_grid - exact)
+    within = np.clip(on_grid, least, most)  # which a multiple of a step may miss by rounding
+    moved = weights.synaptic(within, projection.recurrent)
+    error = np.abs(moved - exact)
     synapses = count(weights, *net.ends(projection.name))
     if not synapses or error.max() <= 1e-12:
         return projection, None
     rms = np.sqrt(np.sum(error**2) / (synapses if error.ndim else 1))  # a single number stands for all synapses
-    moved = Diagnostic(
+    finding = Diagnostic(
         "SAL301",
         f"projections.{projection.name}.weights",
         f"steps of {step:.3g}",
@@ -81,5 +80,4 @@ def _round(
         "scale the weights onto the steps, or accept it",
         severity="approximation",
     )
-    rounded = weights.with_weights(on_grid if on_grid.ndim else float(on_grid))
-    return projection.replace(weights=rounded), moved
+    return projection.replace(weights=weights.with_weights(moved)), finding

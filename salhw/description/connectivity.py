@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import model_validator
 
 from salhw.description.fields import FloatArray, Indices, IntArray, Matrix, Number, PerNeuron, Vector
@@ -51,6 +52,13 @@ class Connector(Kind):
     def with_weights(self, weights: float | FloatArray) -> Any:
         """The same synapses with other weights."""
         return self.replace(**{self.weight_field: weights})
+
+    def synaptic(self, weights: npt.ArrayLike, recurrent: bool) -> float | FloatArray:
+        """Weights as ``stored`` has them: a number, or an array that is zero where there are no synapses."""
+        stored = np.array(weights, dtype=np.float64)
+        if stored.ndim and self.is_hollow(recurrent):
+            np.fill_diagonal(stored, 0.0)
+        return stored if stored.ndim else float(stored)
 
     def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:
         """The shape of arrays with an entry per synapse."""

@@ -37,8 +37,7 @@ SAMPLED: ByKind[None] = ByKind(HOST, {Weights: None, Traces: None})
 
 def by_host(net: Network, target: Target) -> bool:
     """Whether a target's host works out a part of a network: named inputs, and what reads traces or copies weights."""
-    named = any(p.neuron.input_gains for p in net.populations)
-    return target.host_loop and bool(named or net.traces or net.ties)
+    return target.host_loop and next(hosted(net), None) is not None
 
 
 def hosted(net: Network) -> Iterator[tuple[str, str]]:
@@ -167,11 +166,8 @@ def _with_inputs(neuron: Neuron, described: Neuron) -> Neuron:
 
 def _within_bounds(p: Projection, weights: Connector) -> Connector:
     """Weights that the target has rounded without regard to the bounds of rules that the host works out."""
-    low, high = narrowest_bounds(p.plasticity)
-    stored = np.array(np.clip(weights.stored, low, high))
-    if stored.ndim and weights.is_hollow(p.recurrent):
-        np.fill_diagonal(stored, 0.0)
-    within: Connector = weights.with_weights(stored if stored.ndim else float(stored))
+    clipped = np.clip(weights.stored, *narrowest_bounds(p.plasticity))
+    within: Connector = weights.with_weights(weights.synaptic(clipped, p.recurrent))
     return within
 
 

@@ -44,7 +44,7 @@ def _schedule(path: str, rule: PlasticityRule, capability: Capability, dt: float
     known = schedules if isinstance(schedules, tuple) else ()
     within = periods if isinstance(periods, Range) else any_time(dt)
     every = f"every {number(within.min)}..{number(within.max)} ms" if isinstance(periods, Range) else "every T ms"
-    if ("every" if rule.period is not None else rule.update) not in known:
+    if rule.schedule not in known:
         asked, code = rule.update, "SAL101"
         instead = known[0] if known and known[0] != "every" else f"every {nearest_step(200.0, within, dt)} ms"
         supported = ", ".join(every if name == "every" else name for name in known) or "none"

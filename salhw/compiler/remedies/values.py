@@ -118,10 +118,7 @@ def clipped(net: Network, place: Place, entry: Range) -> Any:
         least, most = _bounds(place.item)
         if most < low or high < least:
             return None
-        moved = np.clip(value.stored, max(low, least), min(high, most))
-        if moved.ndim and value.is_hollow(place.item.recurrent):
-            np.fill_diagonal(moved, 0.0)  # holds no synapses
-        return moved if moved.ndim else float(moved)
+        return value.synaptic(np.clip(value.stored, max(low, least), min(high, most)), place.item.recurrent)
     if isinstance(value, tuple):
         inside = max(value[0], low), min(value[1], high)
         return inside if inside[0] < inside[1] else (low, high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from salhw.conformance.lab import Lab, Undeclared
@@ -40,9 +41,7 @@ def surveyed(lab: Lab) -> Survey:
     Raises:
         Undeclared: the target does not record spikes.
     """
-    if "Spikes" not in lab.target.probes:
-        finding = Diagnostic("SAL101", "probes", "Spikes", "not declared by the target", "declare it")
-        raise Undeclared([finding])
+    needs(lab, "Spikes")
     return _surveyed(_Subject(lab))
 
 
@@ -150,7 +149,7 @@ def replay_spikes(lab: Lab) -> Evidence:
     result = evidence(lab, "spikes", hint, *kinds, of="neurons.GLM")
     worst = max((t.evidence for t in tested), default=0.0)
     reason = f"{result.reason}; {len(tested)} tests of likelihoods, the largest ratio e^{worst:.1f}"
-    return Evidence(result.passed, reason, result.measured, result.declared, result.unit)
+    return replace(result, reason=reason)
 
 
 @check("replay-coverage", group="replay")

@@ -44,11 +44,13 @@ Decided = tuple[FloatArray, FloatArray, IntArray]
 @dataclass(frozen=True)
 class Cell:
     """One kind of neuron: the potential that it ``begins`` with, how it ``decides`` from its last potential, and the
-    potential that a spike ``resets`` it to."""
+    potential that a spike ``resets`` it to; and the accuracy, if there is one, that says by how much PSPs ``under_way``
+    may lag behind a weight that changes."""
 
     begins: Callable[[Any], float]
     decides: Callable[[Any, Moment, FloatArray], Decided]
     resets: Callable[[Any, FloatArray], FloatArray]
+    under_way: str = ""
 
 
 CELLS: ByKind[Cell] = ByKind("the replay oracle")
@@ -92,7 +94,9 @@ def _source(neuron: Source, now: Moment, potential: FloatArray) -> Decided:
 
 
 CELLS.register(GLM)(Cell(lambda neuron: 0.0, _glm, lambda neuron, u: u))
-CELLS.register(LIF)(Cell(lambda neuron: neuron.v_rest, _lif, lambda neuron, v: np.full_like(v, neuron.v_reset)))
+CELLS.register(LIF)(
+    Cell(lambda neuron: neuron.v_rest, _lif, lambda neuron, v: np.full_like(v, neuron.v_reset), "lif_under_way")
+)
 CELLS.register(Source)(Cell(lambda neuron: 0.0, _source, lambda neuron, nothing: nothing))
 
 

@@ -104,7 +104,7 @@ def _used(stem: str, item: Kind | Projection | Tie) -> Iterator[str]:
     for name, _ in marks(type(item)):
         value, default = getattr(item, name), type(item).model_fields[name].get_default()
         if name == "update" and isinstance(item, PlasticityRule):
-            yield f"{stem}.update = {'every' if item.period is not None else item.update}"
+            yield f"{stem}.update = {item.schedule}"
         elif isinstance(value, str):
             yield f"{stem}.{name} = {value}"
         elif isinstance(value, np.ndarray):

@@ -14,12 +14,12 @@ from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import Bools, states
 from salhw.conformance.replay.trial import Trial, whole_held
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.description.probes import Membrane, StateOccupancy, Traces, Weights
-from salhw.session.recording import Recording
+from salhw.session.recording import Recording, Trace
 
 DECIDERS = {
     REFRACTORY: "refractory period", CLAMPED: "clamp", FORCED: "forced spike", THRESHOLD: "threshold",
@@ -180,19 +180,33 @@ def _sampled(
     where: str,
     every: float | None,
     expected: FloatArray,
-    measured: object,
+    measured: Trace,
     within: FloatArray | float,
 ) -> Iterator[Departure]:
     """Samples at the whole multiples of ``every``."""
     period = 1 if every is None else round(every / net.dt)
     steps = np.array([t for t in range(course.start, course.stop) if t % period == 0], dtype=np.int64)
-    time, values = np.asarray(measured.time), np.asarray(measured.values)  # type: ignore[attr-defined]
+    at = steps - course.start
+    within = within[:, at] if isinstance(within, np.ndarray) else within
+    yield from _at_steps(net, course, kind, where, steps, expected[:, at], measured, within)
+
+
+def _at_steps(
+    net: Network,
+    course: Course,
+    kind: str,
+    where: str,
+    steps: IntArray,
+    expected: FloatArray,
+    measured: Trace,
+    within: FloatArray | float,
+) -> Iterator[Departure]:
+    """Samples at these ``steps``, (instance, step, ...) each."""
+    time = measured.time
     if time.shape != steps.shape or np.any(np.abs(time - steps * net.dt) > 1e-6 * net.dt):
         yield Departure(f"{kind} times", where, 0, course.start, float(len(steps)), float(len(time)))
         return
-    if np.ndim(within):
-        within = np.asarray(within)[:, steps - course.start]
-    yield from first(kind, where, course.start, expected[:, steps - course.start], values, within, time=1, steps=steps)
+    yield from first(kind, where, course.start, expected, measured.values, within, time=1, steps=steps)
 
 
 def _weights(
@@ -204,14 +218,10 @@ def _weights(
     steps = np.array(
         [t for t in range(course.start, course.stop + 1) if t == course.start or t % period == 0], dtype=np.int64
     )
-    measured = recording.weight_traces[name]
-    where = f"projections.{name}.weights"
-    if len(measured.time) != len(steps) or np.any(np.abs(measured.time - steps * net.dt) > 1e-6 * net.dt):
-        yield Departure("weights times", where, 0, course.start, float(len(steps)), float(len(measured.time)))
-        return
+    recorded = recording.weight_traces[name]
     position = synapses(net.projection(name).weights, *net.ends(name))[2]
-    values = measured.values.reshape(*measured.values.shape[:2], -1)[:, :, position]
+    measured = Trace(recorded.time, recorded.values.reshape(*recorded.values.shape[:2], -1)[:, :, position])
     at = steps - course.start
     expected, movement = course.weights[name][:, at], course.movement[name][:, at]
     within = tolerance.weights(net, name, expected, movement)
-    yield from first("weights", where, course.start, expected, values, within, time=1, steps=steps)
+    yield from _at_steps(net, course, "weights", f"projections.{name}.weights", steps, expected, measured, within)

@@ -13,7 +13,7 @@ from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, steps
 from salhw.conformance.replay.removal import accepted
-from salhw.description.connectivity import Connector, values
+from salhw.description.connectivity import Connector
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
 from salhw.description.markers import marks, structure
@@ -135,18 +135,14 @@ def _projection(deal: Deal, name: str, pre: Population, post: Population, traces
     shape = bare.shape(post.size, pre.size)
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
-    low, high = narrowest_bounds(rules)
-    weights = np.clip(np.array(values(bare, post.size, pre.size, recurrent)), low, high)
-    if bare.is_hollow(recurrent) and weights.ndim == 2:
-        np.fill_diagonal(weights, 0.0)
-    stored = weights if np.ndim(bare.stored) else float(np.clip(bare.stored, low, high))
+    weights = bare.synaptic(np.clip(bare.stored, *narrowest_bounds(rules)), recurrent)
     gains = list(post.neuron.input_gains)
     fields = dict(marks(Projection))
     delay = (
         number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
     )
     return Projection(
-        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(stored), kernel=kernel,
+        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(weights), kernel=kernel,
         delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
     )  # fmt: skip
 

@@ -5,9 +5,9 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -33,7 +33,22 @@ DIVERGED = 1e6
 STIMULI: ByKind[None] = ByKind(
     "the replay oracle", {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, Teacher: None}
 )
-RULES: ByKind[None] = ByKind("the replay oracle", {PairSTDP: None, PredictiveRule: None})
+
+
+class Learner(Protocol):
+    """One rule of a projection in one session."""
+
+    def see(self, step: int) -> None:
+        """Take in the spikes of a step."""
+        ...
+
+    def change(self) -> FloatArray:
+        """What an update adds to the weights, (instance, synapse): of all that was seen since the last one."""
+        ...
+
+
+RULES: ByKind[Callable[[Oracle, Projection, int], Learner]] = ByKind("the replay oracle")
+"""The learner of a rule, from the projection and the rule's number in it."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +107,8 @@ class Oracle:
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.forced = {p.name: self._forced(p.name) for p in net.populations}
         self.psps = {p.name: psps(p.kernel, spikes[p.pre], self.steps(p.delay), self.dt) for p in net.projections}
-        self.pairs = {
-            (p.name, k): pair_sums(rule, *self.at_ends(p), self.dt)
-            for p in net.projections
-            for k, rule in enumerate(p.plasticity)
-            if isinstance(rule, PairSTDP)
-        }
-        self.waiting = {at: [np.zeros_like(self.movement[at[0]]) for _ in range(2)] for at in self.pairs}
-        self.sent = {
-            (p.name, k): np.zeros((self.instances, net.population(p.pre).size))
-            for p in net.projections
-            for k, rule in enumerate(p.plasticity)
-            if isinstance(rule, PredictiveRule)
+        self.learners = {
+            (p.name, k): RULES[rule](self, p, k) for p in net.projections for k, rule in enumerate(p.plasticity)
         }
         self.potential = {
             p.name: np.full((self.instances, p.size), CELLS[p.neuron].begins(p.neuron)) for p in net.populations
@@ -344,11 +349,8 @@ class Oracle:
 
     def _learn(self, t: int) -> None:
         """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
-        for (name, k), sums in self.pairs.items():
-            for side in range(2):
-                self.waiting[name, k][side] = self.waiting[name, k][side] + sums[side][:, t]
-        for (name, k), sent in self.sent.items():
-            self.sent[name, k] = sent + self.spikes[self.net.projection(name).pre][:, t]
+        for learner in self.learners.values():
+            learner.see(t)
         self._update("spike", t)
         for tie in self.net.ties:
             if tie.every is None:
@@ -369,33 +371,50 @@ class Oracle:
         for p in self.net.projections:
             low, high = narrowest_bounds(p.plasticity)
             for k, rule in enumerate(p.plasticity):
-                period = rule.period
-                schedule = rule.update if period is None else "every"
-                if schedule != when or (period is not None and step % self.steps(period) != 0):
+                if rule.schedule != when or (rule.period is not None and step % self.steps(rule.period) != 0):
                     continue
-                change = CHANGES[rule](self, p, k)
+                change = self.learners[p.name, k].change()
                 self._move(p.name, np.clip(self.weights[p.name] + change, low, high))
 
 
-CHANGES: ByKind[Any] = ByKind("the replay oracle")
-"""What a rule's update adds to the weights, by kind."""
+@RULES.register(PairSTDP)
+class _Pairs:
+    """Sums of pairs, which take their learning rate and amplitudes when the weights change."""
+
+    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+        self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
+        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), *oracle.at_ends(p), oracle.dt)
+        self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
+
+    def see(self, step: int) -> None:
+        self.waiting = [waiting + sums[:, step] for waiting, sums in zip(self.waiting, self.sums, strict=True)]
+
+    def change(self) -> FloatArray:
+        causal, anticausal = self.waiting
+        self.waiting = [np.zeros_like(sums) for sums in self.waiting]
+        rate, first, second = (
+            self.oracle.per_synapse(f"{self.path}.{field}", self.projection)
+            for field in ("learning_rate", "causal.amplitude", "anticausal.amplitude")
+        )
+        return np.asarray(rate * (first * causal + second * anticausal))
 
 
-@CHANGES.register(PairSTDP)
-def _pairs_change(oracle: Oracle, p: Projection, k: int) -> FloatArray:
-    path = f"projections.{p.name}.{rule_name(p, k)}"
-    sums, oracle.waiting[p.name, k] = oracle.waiting[p.name, k], [np.zeros_like(s) for s in oracle.waiting[p.name, k]]
-    amplitude = [oracle.per_synapse(f"{path}.{branch}.amplitude", p.name) for branch in ("causal", "anticausal")]
-    rate = oracle.per_synapse(f"{path}.learning_rate", p.name)
-    return np.asarray(rate * (amplitude[0] * sums[0] + amplitude[1] * sums[1]))
+@RULES.register(PredictiveRule)
+class _Predictions:
+    """Presynaptic spikes, counted until the weights change."""
 
+    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+        self.oracle, self.projection, self.rule = oracle, p, cast(PredictiveRule, p.plasticity[k])
+        self.path = f"projections.{p.name}.{rule_name(p, k)}"
+        self.sent = np.zeros((oracle.instances, oracle.net.population(p.pre).size))
 
-@CHANGES.register(PredictiveRule)
-def _predicted_change(oracle: Oracle, p: Projection, k: int) -> FloatArray:
-    rule = p.plasticity[k]
-    assert isinstance(rule, PredictiveRule)
-    post, pre, _ = oracle.ends[p.name]
-    error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
-    sent, oracle.sent[p.name, k] = oracle.sent[p.name, k], np.zeros_like(oracle.sent[p.name, k])
-    rate = oracle.per_synapse(f"projections.{p.name}.{rule_name(p, k)}.learning_rate", p.name)
-    return np.asarray(rate * error[:, post] * sent[:, pre])
+    def see(self, step: int) -> None:
+        self.sent = self.sent + self.oracle.spikes[self.projection.pre][:, step]
+
+    def change(self) -> FloatArray:
+        oracle, rule, name = self.oracle, self.rule, self.projection.name
+        post, pre, _ = oracle.ends[name]
+        error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
+        sent, self.sent = self.sent, np.zeros_like(self.sent)
+        rate = oracle.per_synapse(f"{self.path}.learning_rate", name)
+        return np.asarray(rate * error[:, post] * sent[:, pre])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.oracle import DIVERGED, Course
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.description.neurons import LIF
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -29,7 +29,6 @@ class Tolerance:
         potential: the same where it is read from a membrane; None where nothing is declared, and none is compared.
         window: the share of each weight change that it may be off by; None likewise.
         written: what is held of a written bias or learning rate may differ by.
-        under_way: the share of a change of a weight that PSPs onto LIF neurons do not follow if they are under way.
         level: the distance of two weights that it can hold, 0 where weights are not rounded.
     """
 
@@ -39,7 +38,6 @@ class Tolerance:
     potential: float | None
     window: float | None
     written: float
-    under_way: float
     level: float
 
     @classmethod
@@ -62,7 +60,6 @@ class Tolerance:
             membrane,
             window,
             said.get("held", 1e-6),
-            said.get("lif_under_way", 0.0),
             level,
         )
 
@@ -100,17 +97,20 @@ class Tolerance:
             return np.inf
         share = max(self.potential, ROUNDING)
         within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
-        if isinstance(net.population(population).neuron, LIF):  # a membrane never deviates by more than its input
-            within = within + self.under_way * course.followed[population]
+        if lag := self._lag(net, population):  # a membrane never deviates by more than its input
+            within = within + lag * course.followed[population]
         return np.where(course.diverged, np.inf, within)
+
+    def _lag(self, net: Network, population: str) -> float:
+        """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
+        return self.target.accuracy.get(CELLS[net.population(population).neuron].under_way, 0.0)
 
     def trace(self, net: Network, name: str, course: Course) -> FloatArray | float:
         """Of a trace: as of what it averages."""
         of, size = net.trace(name), np.abs(course.traces[name])
         if of.quantity == "spikes":
             return np.asarray(ROUNDING * (1.0 / net.dt + size))
-        lagging = self.under_way > 0.0 and isinstance(net.population(of.population).neuron, LIF)
-        if self.potential is None or lagging:
+        if self.potential is None or self._lag(net, of.population) > 0.0:
             return np.inf
         share = max(self.potential, ROUNDING)
         return np.where(course.diverged, np.inf, share * (1.0 + np.maximum.accumulate(size, axis=1)))

@@ -67,6 +67,11 @@ class PlasticityRule(Kind):
         match = _EVERY.fullmatch(self.update)
         return float(match[1]) if match else None
 
+    @property
+    def schedule(self) -> str:
+        """``update`` as targets declare it: ``every`` whatever the period is, or ``spike``, ``run end``."""
+        return self.update if self.period is None else "every"
+
 
 def narrowest_bounds(rules: Iterable[PlasticityRule]) -> tuple[float, float]:
     """The lowest and the highest weight within the bounds of all rules; infinite where none has any."""
