@@ -32,8 +32,13 @@ def values(row: Row) -> tuple[str, str]:
 def off_by(row: Row) -> str:
     """Deviation and margin."""
     unit = f" {row.unit}" if row.unit else ""
-    deviation = "?" if row.deviation is None else number(float(f"{row.deviation:.2g}"))
-    return f"{deviation} / {number(float(f'{row.margin:.2g}'))}{unit}"
+    deviation = "?" if row.deviation is None else _two_digits(row.deviation)
+    return f"{deviation} / {_two_digits(row.margin)}{unit}"
+
+
+def _two_digits(value: float) -> str:
+    """Two significant digits, without an exponent."""
+    return number(float(f"{value:.2g}"))
 
 
 def name(row: Row) -> str:

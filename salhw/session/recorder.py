@@ -113,20 +113,18 @@ def provenance(executable: Executable, chips: Sequence[Chip], seed: int, version
     fitted = {"written_hash": written.content_hash, "changes": [str(change) for change in changes]} if written else {}
     states = {name: [getattr(chip, name) for chip in chips] for name in ("age", "temperature")}
     aged = {name: values for name, values in states.items() if any(values)}
-    return (
-        fitted
-        | aged
-        | {
-            "network": executable.source.name,
-            "network_hash": executable.source.content_hash,
-            "target": executable.target.name,
-            "target_hash": executable.target.content_hash,
-            "chips": [chip.id for chip in chips],
-            "wafer": chips[0].wafer,
-            "seed": seed,
-            "versions": {name: version(name) for name in ("salhw", "numpy")} | dict(versions),
-        }
-    )
+    return {
+        **fitted,
+        **aged,
+        "network": executable.source.name,
+        "network_hash": executable.source.content_hash,
+        "target": executable.target.name,
+        "target_hash": executable.target.content_hash,
+        "chips": [chip.id for chip in chips],
+        "wafer": chips[0].wafer,
+        "seed": seed,
+        "versions": {name: version(name) for name in ("salhw", "numpy")} | dict(versions),
+    }
 
 
 def occupancy(raster: Raster, size: int, instances: int, tau_ref: int, start: int, stop: int) -> IntArray:

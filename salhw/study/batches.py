@@ -71,6 +71,11 @@ def _seed(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"salhw study/{name}".encode()).digest()[:8], "little")
 
 
+def _digest(content: list[Any]) -> str:
+    """Of plain data."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study with everything that it names: networks and protocols by method, targets, metrics.
@@ -118,27 +123,24 @@ class Plan:
         how, versions = self.method(batch.method).calibration, {name: self.made_with.get(name) for name in PACKAGES}
         chips = [self.study.wafer, batch.first, batch.size, batch.start]
         content = [MEANING, versions, target.capability_hash, net.content_hash, how and how.duration, chips]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        return _digest(content)[:32]
 
     @cached_property
     def digest(self) -> str:
         """Of what all keys share: versions and functions, durations, wafer and metrics."""
         study = self.study
         measured = [[m.name, m.function, m.options] for m in study.metrics]
-        content = [MEANING, dict(self.made_with), study.duration, study.settle, study.wafer, measured]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return _digest([MEANING, dict(self.made_with), study.duration, study.settle, study.wafer, measured])
 
     @property
     def identity(self) -> str:
         """``digest``, and after a hyphen what tells a study from itself with more methods, levels or chips."""
         networks = {name: net.content_hash for name, net in self.networks.items()}
-        content = json.dumps([self.study.model_dump(mode="json"), networks], sort_keys=True)
-        return f"{self.digest}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+        return f"{self.digest}-{_digest([self.study.model_dump(mode='json'), networks])[:16]}"
 
     def key(self, target: str, method: str, level: Level, seed: int, first: int, size: int, start: int) -> str:
         """The name of a shard: the same for the same work, whatever else a study holds."""
-        content = [self.cell(target, method, level), seed, first, size, start]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+        return _digest([self.cell(target, method, level), seed, first, size, start])[:32]
 
     def cell(self, target: str, method: str, level: Level) -> str:
         """A digest of what batches of a target, method and level share: network, spreads, versions and functions."""
@@ -150,7 +152,7 @@ class Plan:
                 self.digest, self.networks[method].content_hash, self._hashes[target], settings,
                 {} if how.ideal else self.spreads(target, method, level),
             ]  # fmt: skip
-            self._cells[cell] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+            self._cells[cell] = _digest(content)
         return self._cells[cell]
 
     @cached_property

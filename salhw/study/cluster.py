@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from salhw.diagnostics import BackendError, Diagnostic, FileError
+from salhw.diagnostics.extras import extra
 from salhw.study.batches import STUDY, Batch
 from salhw.study.executors import Executor, with_workers
 from salhw.study.working import Done, work
@@ -70,8 +70,4 @@ def _sees(folder: str) -> bool:
 
 
 def _distributed() -> Any:
-    try:
-        return import_module("distributed")
-    except ImportError as error:
-        finding = Diagnostic("SAL905", "distributed", str(error), "installed", "pip install 'salhw[cluster]'")
-        raise BackendError("BackendError: clusters need Dask", [finding]) from None
+    return extra("distributed", "clusters need Dask", "pip install 'salhw[cluster]'")

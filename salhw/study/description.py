@@ -25,6 +25,9 @@ Whole = Annotated[int, NotText]
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Level = tuple[float, ...]
 """A number for each of a study's noises, in their order."""
+ABOUT = ("status", "diagnostic", "calibration_s", "session_first", "session_size")
+"""What a row of the table says of its run: how it ended, how many seconds of biological time its chip was calibrated
+for (NaN of a run that failed), and the chips of its session."""
 
 
 class Noise(Model):
@@ -225,8 +228,7 @@ class Study(Model):
         if self.sobol and self.design != "full":
             fix = "leave one of the two out"
             raise invalid("SAL005", self.design, "sobol, whose points are a design of its own", fix, at="design")
-        taken = {"run", "target", "method", "seed", "chip", "status", "diagnostic", "calibration_s", "session_first",
-                 "session_size"}  # fmt: skip
+        taken = {"run", "target", "method", "seed", "chip", *ABOUT}
         for what in ("noises", "metrics"):
             for k, entry in enumerate(getattr(self, what)):
                 other = columns if what == "noises" else ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from salhw.study.answers import Answer, Cell, Results
+from salhw.study.answers import Answer, Results
 from salhw.study.intervals import Interval
 from salhw.study.sensitivity import effects
 from salhw.study.tables import limit
@@ -54,7 +54,7 @@ def _by_method(results: Results, metric: str) -> Figure:
             values = results.by_chip(answer.cell, metric)[1]
             ax.plot(values, np.full(len(values), k + 0.18), "o", markersize=2, color="0.6", linestyle="none")
             _bar(ax, k, answer.interval, "C0")
-        ax.set_yticks(range(len(answers)), [_name(results, answer.cell) for answer in answers])
+        ax.set_yticks(range(len(answers)), [_name(results, a.cell.method, a.cell.target) for a in answers])
         ax.invert_yaxis()
         ax.set_xlabel(f"{metric}: mean over chips, 95 % interval")
 
@@ -70,7 +70,7 @@ def _effects(results: Results, metric: str) -> Figure:
 
     def draw(ax: Axes) -> None:
         for n, (target, method) in enumerate(cells):
-            name = method if len(results.study.targets) == 1 else f"{method}, {target}"
+            name = _name(results, method, target)
             for e in (e for e in found if (e.target, e.method) == (target, method)):
                 at = noises.index(e.noise) - 0.4 + step * (2 * n + 0.5)
                 first = e.noise == noises[0]
@@ -85,13 +85,16 @@ def _effects(results: Results, metric: str) -> Figure:
 
 
 def _bar(ax: Axes, at: float, interval: Interval, colour: str, mark: str = "o", label: str | None = None) -> None:
-    """An estimate with its interval, lying. A bootstrap interval need not hold the mean, and a bar cannot be
-    negative."""
-    ends = [[max(0.0, interval.value - interval.low)], [max(0.0, interval.high - interval.value)]]
+    """An estimate with its interval, lying."""
     ax.errorbar(
-        [interval.value], [at], xerr=ends, fmt=mark, markersize=3.5, capsize=2, color=colour, label=label,
+        [interval.value], [at], xerr=_reach([interval]), fmt=mark, markersize=3.5, capsize=2, color=colour, label=label,
         markerfacecolor="white" if mark == "s" else colour,
     )  # fmt: skip
+
+
+def _reach(intervals: Sequence[Interval]) -> list[list[float]]:
+    """How far error bars go down and up. A bootstrap interval need not hold the mean, and a bar cannot be negative."""
+    return [[max(0.0, i.value - i.low) for i in intervals], [max(0.0, i.high - i.value) for i in intervals]]
 
 
 def _drawn(draw: Callable[[Axes], None], *, height: float = 3.2, legend: bool = True) -> Figure:
@@ -113,14 +116,12 @@ def _against_level(results: Results, answers: list[Answer], label: str) -> Figur
     curves: dict[str, list[Answer]] = {}
     for answer in answers:
         if answer.cell.level[1:] == rest and answer.chips:
-            curves.setdefault(_name(results, answer.cell), []).append(answer)
+            curves.setdefault(_name(results, answer.cell.method, answer.cell.target), []).append(answer)
 
     def draw(ax: Axes) -> None:
         for name, points in curves.items():
             x, ends = [p.cell.level[0] for p in points], [p.interval for p in points]
-            # A bootstrap interval need not hold the mean, and a bar cannot be negative.
-            bars = [[max(0.0, e.value - e.low) for e in ends], [max(0.0, e.high - e.value) for e in ends]]
-            ax.errorbar(x, [e.value for e in ends], bars, fmt="o-", markersize=3, capsize=2, label=name)
+            ax.errorbar(x, [e.value for e in ends], _reach(ends), fmt="o-", markersize=3, capsize=2, label=name)
         if len(study.noises[0].levels) < 8:
             ax.set_xticks(study.noises[0].levels)
         ax.set_xlabel(f"{study.noises[0].name} ({study.noises[0].unit})")
@@ -137,7 +138,7 @@ def _curves(results: Results) -> Figure:
     def draw(ax: Axes) -> None:
         for cell in (cell for cell in results.cells if cell.level == last and len(results.rows(cell))):
             limits, yields = results.yield_curve(cell)
-            (line,) = ax.plot(limits, [y.value for y in yields], label=_name(results, cell))
+            (line,) = ax.plot(limits, [y.value for y in yields], label=_name(results, cell.method, cell.target))
             ax.fill_between(
                 limits, [y.low for y in yields], [y.high for y in yields], alpha=0.2, color=line.get_color()
             )
@@ -147,5 +148,5 @@ def _curves(results: Results) -> Figure:
     return _drawn(draw)
 
 
-def _name(results: Results, cell: Cell) -> str:
-    return cell.method if len(results.study.targets) == 1 else f"{cell.method}, {cell.target}"
+def _name(results: Results, method: str, target: str) -> str:
+    return method if len(results.study.targets) == 1 else f"{method}, {target}"

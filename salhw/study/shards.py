@@ -13,17 +13,18 @@ import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from salhw.diagnostics import BackendError, Diagnostic, file_error
+from salhw.diagnostics import file_error
+from salhw.diagnostics.extras import extra
 from salhw.io.files import append_line, unwritable, write_bytes
 from salhw.io.files import folder as made_folder
 from salhw.study.batches import Batch, Plan
+from salhw.study.description import ABOUT
 
 SHARDS, LOG, TABLE = "shards", "log.jsonl", "table.parquet"
 CALIBRATIONS = "calibrations"
@@ -37,9 +38,6 @@ DIGEST = "salhw_digest"
 Arrays = dict[str, npt.NDArray[Any]]
 Columns = dict[str, Any]
 """Rows by column: of a shard ``chip``, the metrics, and ABOUT."""
-ABOUT = ("status", "diagnostic", "calibration_s", "session_first", "session_size")
-"""What a row says of its run: how it ended, how many seconds of biological time its chip was calibrated for (NaN of a
-run that failed), and the chips of its session."""
 
 
 def arrow(module: str = "pyarrow") -> Any:
@@ -48,11 +46,7 @@ def arrow(module: str = "pyarrow") -> Any:
     Raises:
         BackendError: it is not installed.
     """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        finding = Diagnostic("SAL905", "pyarrow", str(error), "installed", "pip install 'salhw[study]'")
-        raise BackendError("BackendError: studies keep their results in parquet files", [finding]) from None
+    return extra(module, "studies keep their results in parquet files", "pip install 'salhw[study]'")
 
 
 def shard(folder: Path, key: str) -> Path:

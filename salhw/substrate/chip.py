@@ -16,11 +16,8 @@ from pydantic import Field
 from salhw.description.fields import FloatArray, Indices, Model, NonNegative, NotText, Number, Vector
 from salhw.diagnostics.arguments import MAX_ID, instance_of, numbers, wrong
 from salhw.diagnostics.wording import shown
-from salhw.substrate.draws import Words, normal
+from salhw.substrate.draws import LOW, WORD, Words, normal
 from salhw.substrate.variability import Variability
-
-_LOW = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
 
 
 def _places(location: npt.ArrayLike) -> Words:
@@ -37,8 +34,8 @@ _SHARED: dict[str | None, Callable[[Words], Words]] = {
     None: lambda place: place,
     "neuron": lambda place: place,
     "synapse": lambda place: place,
-    "row": lambda place: place & _LOW,
-    "column": lambda place: place >> _32,
+    "row": lambda place: place & LOW,
+    "column": lambda place: place >> WORD,
     "chip": lambda place: np.zeros_like(place),
 }
 """The place whose draw a place has, by what shares one."""

@@ -13,8 +13,8 @@ from salhw.description.fields import FloatArray
 _ROUNDS = 10
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
-_LOW = np.uint64(0xFFFFFFFF)
-_32 = np.uint64(32)
+LOW, WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
+"""What the lower word of 64 bits is masked with, and how many bits it has."""
 
 Words = npt.NDArray[np.uint64]
 Key = tuple[int | Words, int | Words]
@@ -35,12 +35,12 @@ def philox4x32(counter: Words, key: Key) -> Words:
     for _ in range(_ROUNDS):
         product_0, product_1 = _MULTIPLIERS[0] * a, _MULTIPLIERS[1] * c
         a, b, c, d = (
-            (product_1 >> _32) ^ b ^ key_0,
-            product_1 & _LOW,
-            (product_0 >> _32) ^ d ^ key_1,
-            product_0 & _LOW,
+            (product_1 >> WORD) ^ b ^ key_0,
+            product_1 & LOW,
+            (product_0 >> WORD) ^ d ^ key_1,
+            product_0 & LOW,
         )
-        key_0, key_1 = (key_0 + _WEYL[0]) & _LOW, (key_1 + _WEYL[1]) & _LOW
+        key_0, key_1 = (key_0 + _WEYL[0]) & LOW, (key_1 + _WEYL[1]) & LOW
     return np.stack([a, b, c, d], axis=-1)
 
 
@@ -50,7 +50,7 @@ def normal(who: Sequence[str], what: str, where: Words) -> FloatArray:
 
     name = int.from_bytes(hashlib.sha256(what.encode("utf-8", "backslashreplace")).digest()[:8], "little")
     words = np.stack(
-        [where & _LOW, where >> _32, np.full_like(where, name & 0xFFFFFFFF), np.full_like(where, name >> 32)],
+        [where & LOW, where >> WORD, np.full_like(where, name & 0xFFFFFFFF), np.full_like(where, name >> 32)],
         axis=-1,
     )
     digests = [np.frombuffer(hashlib.sha256(one.encode()).digest()[:8], dtype="<u4") for one in who]

@@ -7,15 +7,15 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from salhw.description.fields import FloatArray
-from salhw.diagnostics import BackendError, DescriptionError, Diagnostic, SalhwError, file_error
+from salhw.diagnostics import DescriptionError, Diagnostic, SalhwError, file_error
 from salhw.diagnostics.arguments import as_path, whole
+from salhw.diagnostics.extras import extra
 from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.substrate.chip import Chip, Measured
 from salhw.substrate.target import Target
@@ -174,7 +174,8 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     fix = "give a CSV file with a line of names, or a parquet file; docs/studies.md says which columns"
     try:
         if path.suffix.lower() == ".parquet":
-            yield from _parquet().read_table(path).to_pylist()
+            parquet = extra("pyarrow.parquet", "parquet files need pyarrow", "pip install 'salhw[study]', or use CSV")
+            yield from parquet.read_table(path).to_pylist()
         else:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 yield from csv.DictReader(file)
@@ -182,14 +183,6 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         raise
     except (OSError, ValueError, csv.Error) as error:  # ArrowInvalid is a ValueError
         raise file_error(path, "", f"a table; {error}"[:200], fix) from None
-
-
-def _parquet() -> Any:
-    try:
-        return import_module("pyarrow.parquet")
-    except ImportError as error:
-        finding = Diagnostic("SAL905", "pyarrow", str(error), "installed", "pip install 'salhw[study]', or use CSV")
-        raise BackendError("BackendError: parquet files need pyarrow", [finding]) from None
 
 
 def _refused(path: str, asked: str, supported: str, fix: str = "mend the table") -> DescriptionError:

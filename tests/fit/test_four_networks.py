@@ -11,6 +11,7 @@ from fit_examples import excitatory_and_inhibitory
 
 import salhw
 from salhw import Network, Target, Weights
+from salhw.comparison.measures import reciprocal
 from salhw.description.connectivity import synapses
 from salhw.registry import builder
 from salhw_calibration import calibrate
@@ -43,11 +44,12 @@ def observed(net: Network) -> Network:
     return net.replace(probes=[*known, Weights(learner, every=SAMPLE)])
 
 
-def synaptic_weights(net: Network, recording: salhw.Recording) -> np.ndarray:
-    """(instance, time, synapse) of the projection that learns."""
+def learned(net: Network, recording: salhw.Recording) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The weights (instance, time, synapse) of the projection that learns, and which of them are reciprocal."""
     learner = next(p for p in net.projections if p.plasticity)
+    post, pre, position = synapses(learner.weights, *net.ends(learner.name))
     held = recording.weights[learner.name].values
-    return held.reshape(*held.shape[:2], -1)[..., synapses(learner.weights, *net.ends(learner.name))[2]]
+    return held.reshape(*held.shape[:2], -1)[..., position], *reciprocal(post, pre)
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,7 @@ class Gap:
 
 def gap_left(net: Network, recording: salhw.Recording, late: int = 1) -> Gap:
     """Over the last ``late`` samples, with the signs that the differences began with."""
-    learner = next(p for p in net.projections if p.plasticity)
-    post, pre, _ = synapses(learner.weights, *net.ends(learner.name))
-    place = {(i, j): k for k, (i, j) in enumerate(zip(post.tolist(), pre.tolist(), strict=True))}
-    there, back = np.array([(k, place[j, i]) for (i, j), k in place.items() if i < j]).T
-    weights = synaptic_weights(net, recording)
+    weights, there, back = learned(net, recording)
     gap = weights[..., there] - weights[..., back]
     sign = np.sign(gap[:, 0])
     left = (gap[:, -late:].mean(axis=1) * sign).mean(axis=1) / np.abs(gap[:, 0]).mean(axis=1)
@@ -85,7 +83,7 @@ def test_every_network_runs_and_learns_on_every_target(name: str, target: str) -
         wanted = float(exact.rates[population].mean())
         low, high = (0.5, 2.0) if target == "brainscales2" else (0.9, 1.1)
         assert low < float(rates.mean()) / wanted < high
-    weights = synaptic_weights(net, recording)
+    weights, _, _ = learned(net, recording)
     assert np.isfinite(weights).all()
     assert (weights[:, -1] != weights[:, 0]).any(axis=1).all()
     if name in CLOSES:

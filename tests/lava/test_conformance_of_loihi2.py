@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import pytest
 from lava_examples import MODELS, in_process
+from long_checks import CONVERGES, REPLAYED
 
 from salhw.conformance import catalogue, parametrize
 from salhw.conformance.parametrise import evidence
 from salhw_lava import backend
 
-LONG = ("sal-converges", "sal-converges-one-sided")
-REPLAYED = [name for name in catalogue("quick") if name.startswith("replay-")]
-QUICK = [name for name in catalogue("quick") if name not in (*LONG, *REPLAYED)]
+QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
@@ -45,6 +44,6 @@ def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]  # para
 
 
 @pytest.mark.slow
-@parametrize(backend, in_process(MODELS["fixed"]), checks=LONG)
+@parametrize(backend, in_process(MODELS["fixed"]), checks=CONVERGES)
 def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import pytest
+from long_checks import CONVERGES, REPLAYED
 
 from salhw.conformance import catalogue, parametrize, run
 
-LONG = ("sal-converges", "sal-converges-one-sided")
-REPLAYED = [name for name in catalogue("quick") if name.startswith("replay-")]
-QUICK = [name for name in catalogue("quick") if name not in (*LONG, *REPLAYED)]
+QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
 
 
 @parametrize("nest", checks=QUICK)

@@ -78,8 +78,9 @@ def measured_law(
     loud = 0.0 if silent or not setting.method.acts else 1.0
     feedback = [loud * w.T for w in chain.shuffled(random).weights]
     with SpikingPhase(other, setting, target=target, seed=seed, chips=chips) as phase:
-        changes = [phase.change(phase.limited(feedback), [eta] * len(feedback)) for _ in range(updates)]
-        apart = [w - b.T for w, b in zip(other.weights, phase.limited(feedback), strict=True)]
+        held = phase.limited(feedback)
+        changes = [phase.change(held, [eta] * len(held)) for _ in range(updates)]
+        apart = [w - b.T for w, b in zip(other.weights, held, strict=True)]
     return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(apart)]
 
 

@@ -16,6 +16,8 @@ from salhw_networks.microcircuit.network import Method
 from salhw_networks.microcircuit.training import Class, Protocol, students, train
 
 SIZES = (1, 1, 1)
+SYMBOLS = {"W10": "$W_{1,0}$", "W21": "$W_{2,1}$", "B12": "$B_{1,2}$"}
+"""The weights of a chain of single neurons that learn, as pictures name them."""
 TEACHER = (np.array([[2.0]]), np.array([[2.0]]))  # W10, W21 (Table 2)
 TEACHER_SHARE = 5.0  # of the work, in epochs of one method
 LAST = 10  # epochs over which the loss at the end is averaged

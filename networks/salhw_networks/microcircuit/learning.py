@@ -21,6 +21,7 @@ from salhw_networks.microcircuit.course import (
     LAST,
     SEED,
     SIZES,
+    SYMBOLS,
     TEACHER_SHARE,
     Place,
     Scale,
@@ -62,7 +63,7 @@ VARIANTS = {
     "dark": Protocol(align_input="dark"),
     "chunked": Protocol(align_input="dark", chunk=2_000.0),
 }
-Variant = Literal["paper", "code", "dark", "chunked", "chips", "ideal", "calibrated", "large-gain", "traps"]
+Variant = Literal["paper", "code", "dark", "chunked", on_chips.Kind, "traps"]
 TITLE = "Fig 6: SAL in spiking cortical microcircuits"
 
 
@@ -214,8 +215,8 @@ def draw(figure: Figure, data: Arrays) -> None:
 def _example(axes: Axes, data: Arrays) -> None:
     """The seed that began with the most negative feedback weight."""
     seed = int(weight(data, "SAL", "B12")[0].argmin())
-    for name, colour in (("W10", BLUE), ("W21", GREEN), ("B12", RED)):
-        axes.plot(weight(data, "SAL", name)[:, seed], color=colour, label=f"${name[0]}_{{{name[1]},{name[2]}}}$")
+    for name, colour in zip(SYMBOLS, (BLUE, GREEN, RED), strict=True):
+        axes.plot(weight(data, "SAL", name)[:, seed], color=colour, label=SYMBOLS[name])
     axes.axvline(turned(weight(data, "SAL", "B12"))[seed], color=RED, linewidth=1)
     axes.axhline(2.0, color=GREY, linestyle="--", linewidth=1)
     axes.set(xlabel="epoch", ylabel="weight")
@@ -226,13 +227,13 @@ def _example(axes: Axes, data: Arrays) -> None:
 def _ends(axes: Axes, data: Arrays) -> None:
     """All seeds' weights at the end."""
     random = np.random.default_rng(0)
-    for k, name in enumerate(("W10", "W21", "B12")):
+    for k, name in enumerate(SYMBOLS):
         for shift, method in zip((-0.25, 0.0, 0.25), METHODS, strict=True):
             values = weight(data, method, name)[-1]
             x = k + shift + 0.06 * random.uniform(-1.0, 1.0, len(values))
             axes.plot(x, values, ".", color=COLOURS[method], alpha=0.7, label=method if k == 0 else None)
     axes.axhline(2.0, color=GREY, linestyle="--", linewidth=1)
-    axes.set_xticks(range(3), ["$W_{1,0}$", "$W_{2,1}$", "$B_{1,2}$"])
+    axes.set_xticks(range(3), [*SYMBOLS.values()])
     axes.set(ylabel="weight after training")
     legend_beside(axes)
     tidy(axes, "c  all seeds")

@@ -26,11 +26,13 @@ from salhw.description.fields import FloatArray
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.plots.look import BLUE, GREEN, GREY, RED, band, curve, legend_above, tidy
 from salhw.registry import resolve
+from salhw.session.folding import predicted
 from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.microcircuit.course import (
     SEED,
     SIZES,
+    SYMBOLS,
     TEACHER_SHARE,
     Place,
     Scale,
@@ -141,7 +143,10 @@ def calibrated(work: Work, target: Target, protocol: Protocol, chips: Sequence[C
 
 def alone(net: Network) -> Network:
     """What a chip itself does of a network: nobody teaches, copies, or works out rules from traces."""
-    learns = [p.replace(plasticity=[r for r in p.plasticity if r.kind != "PredictiveRule"]) for p in net.projections]
+    learns = [
+        p.replace(plasticity=[rule for k, rule in enumerate(p.plasticity) if k not in predicted(p)])
+        for p in net.projections
+    ]
     return net.replace(projections=learns, stimuli=(), ties=(), traces=())
 
 
@@ -269,7 +274,7 @@ def _courses(axes: Axes, data: Arrays) -> None:
     for method in METHODS:
         axes.plot(weight(data, method, "W10"), color=COLOURS[method], linewidth=0.8, alpha=0.7)
     axes.axhline(0.0, color=GREY, linewidth=1)
-    axes.set(xlabel="epoch", ylabel="$W_{1,0}$")
+    axes.set(xlabel="epoch", ylabel=SYMBOLS["W10"])
     tidy(axes, "b  all seeds")
 
 
@@ -277,7 +282,7 @@ def _ends(axes: Axes, data: Arrays) -> None:
     """Each seed's weights on the chip beside those on the reference."""
     random = np.random.default_rng(0)
     columns = [(prefix, method) for method in METHODS for prefix in ("", "reference_")]
-    for k, name in enumerate(("W10", "W21", "B12")):
+    for k, name in enumerate(SYMBOLS):
         for shift, (prefix, method) in zip((-0.3, -0.15, 0.15, 0.3), columns, strict=True):
             values = weight(data, prefix + method, name)[-LAST:].mean(axis=0)
             x = k + shift + 0.05 * random.uniform(-1.0, 1.0, len(values))
@@ -285,6 +290,6 @@ def _ends(axes: Axes, data: Arrays) -> None:
             axes.plot(x, values, "o", color=COLOURS[method], markerfacecolor=face, markersize=3, alpha=0.7)
     axes.axhline(0.0, color=GREY, linewidth=1)
     axes.axhline(2.0, color=BLUE, linestyle="--", linewidth=1)
-    axes.set_xticks(range(3), ["$W_{1,0}$", "$W_{2,1}$", "$B_{1,2}$"])
+    axes.set_xticks(range(3), [*SYMBOLS.values()])
     axes.set(ylabel="weight at the end")
     tidy(axes, "c  all seeds (open: on the reference)")

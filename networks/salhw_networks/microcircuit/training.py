@@ -140,8 +140,8 @@ def students(
     seed: int = 0,
 ) -> Class:
     """``count`` students of a teacher with the forward weights ``teacher``; each has drawn weights, and targets that
-    were measured for it alone on ``target``. Every second one has the feedback weights of
-    the one before with the other sign, so that it is not luck how many begin with a wrong one."""
+    were measured for it alone on ``target``. Every second one has the feedback weights of the one before with the other
+    sign, so that it is not luck how many begin with a wrong one."""
     sizes = (teacher[0].shape[1], *(len(w) for w in teacher))
     starts = [drawn(sizes, 1_000 * seed + k) for k in range(count)]
     forward = tuple(np.stack(layer) for layer in zip(*(w for w, _ in starts), strict=True))

@@ -18,7 +18,7 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, GREEN, GREY, ORANGE, RED, band, curve, legend_beside, tidy
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.microcircuit.course import SEED, SIZES, TEACHER, Place, Scale, weight
+from salhw_networks.microcircuit.course import SEED, SIZES, SYMBOLS, TEACHER, Place, Scale, weight
 from salhw_networks.microcircuit.course import course as learned
 from salhw_networks.microcircuit.training import Class, Protocol
 
@@ -120,6 +120,6 @@ def draw(figure: Figure, data: Arrays) -> None:
         minutes = np.arange(len(values))
         curve(axes, minutes, values.T, colour=condition.colour, label=condition.name, centre="median")
     axes.axhline(REST, color=GREY, linestyle="--", linewidth=1)
-    axes.set(xlabel="minutes of SAL", xticks=range(0, len(values), 3), ylabel="$B_{1,2}$")
+    axes.set(xlabel="minutes of SAL", xticks=range(0, len(values), 3), ylabel=SYMBOLS["B12"])
     legend_beside(axes)
     tidy(axes, "$W_{2,1}$ = 2 is held; median and quartiles")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 
 from salhw.conformance.checks.interface_mismatch import (
-    CHIPS,
     INDEPENDENT,
     LATER,
     SPREAD,
@@ -16,6 +15,7 @@ from salhw.conformance.checks.interface_mismatch import (
     correlation,
     pattern,
     raised,
+    sampled,
     varied,
 )
 from salhw.conformance.lab import Lab, Undeclared
@@ -46,7 +46,7 @@ def ageing_moves_the_pattern(lab: Lab) -> Evidence:
     """What the target declares to drift does: chips that are a day older and a kelvin warmer have a pattern that
     resembles their own, and what has moved is the same in two sessions with different noise."""
     target = _moving(lab)
-    young, old = (target.sample_chips(CHIPS, seed=lab.seed + 1, age=later, temperature=later) for later in (0.0, LATER))
+    young, old = (sampled(lab, target, later) for later in (0.0, LATER))
     before, after = (
         [pattern(lab, target, chips, lab.seed + k) for k in (first, first + 1)]
         for chips, first in ((young, 0), (old, 2))
@@ -84,7 +84,7 @@ def _alone(lab: Lab, name: str, spread: Variability, session: int) -> Pattern:
     silent = {other: each.silent() for other, each in lab.target.variability.items()}
     wide = raised(spread.silent().replace(sd=spread.sd)).replace(truncate=spread.truncate)
     target = lab.target.with_variability({**silent, name: wide})
-    return pattern(lab, target, target.sample_chips(CHIPS, seed=lab.seed + 1), lab.seed + session)
+    return pattern(lab, target, sampled(lab, target), lab.seed + session)
 
 
 def _opposite(followed: Pattern, with_it: Pattern, against: Pattern) -> tuple[float, float]:

@@ -163,7 +163,8 @@ def _figure(one: Pattern, two: Pattern, first: str, second: str) -> Figure:
     return Figure("neurons of all chips, in the order of their counts", "spikes", list(range(order.size)), curves)
 
 
-def _chips(lab: Lab, target: Target, later: float = 0.0) -> tuple[Chip, ...]:
+def sampled(lab: Lab, target: Target, later: float = 0.0) -> tuple[Chip, ...]:
+    """The chips that are looked at, ``later`` days older and kelvin warmer than when they were new."""
     return target.sample_chips(CHIPS, seed=lab.seed + 1, age=later, temperature=later)
 
 
@@ -199,7 +200,7 @@ def mismatch_is_on(lab: Lab) -> Evidence:
 
 def whole(lab: Lab, target: Target) -> Pattern:
     """Everything that is looked at, of chips that are a day older and a kelvin warmer than when they were new."""
-    chips = _chips(lab, target, LATER)
+    chips = sampled(lab, target, LATER)
     measured = pattern(lab, target, chips, lab.seed)
     if rigs.weight_range(lab).min >= 0.0 or rigs.weight_range(lab).max <= 0.0 or "GLM" not in lab.target.neurons:
         return measured
@@ -214,7 +215,7 @@ def _variance(part: FloatArray | None) -> float:
 def same_chip_repeats(lab: Lab) -> Evidence:
     """The pattern is fixed: the same chips show it again in another session with other noise."""
     target = varied(lab)
-    chips = _chips(lab, target)
+    chips = sampled(lab, target)
     one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
     r, p = correlation(one, two)
     figure = _figure(one, two, "first session", "second session")
@@ -228,7 +229,7 @@ def chips_differ(lab: Lab) -> Evidence:
     """Distinct chips have distinct patterns: what sets a chip apart from the mean of all chips comes back in another
     session."""
     target = varied(lab)
-    chips = _chips(lab, target)
+    chips = sampled(lab, target)
     one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
     r, p = correlation(one, two, over_chips=True)
     figure = _figure(one, two, "first session", "second session")
@@ -241,7 +242,7 @@ def chips_differ(lab: Lab) -> Evidence:
 def same_chip_in_another_process(lab: Lab) -> Evidence:
     """The same chips show the same pattern in another process (an installed backend), or when opened anew (others)."""
     target = varied(lab)
-    chips = _chips(lab, target)
+    chips = sampled(lab, target)
     here = pattern(lab, target, chips, lab.seed)
     if backends().get(lab.backend.name) is lab.backend:
         there = counts_in_subprocess(alike(lab), target, chips, lab.seed + 1, STEPS * lab.scale * lab.dt)
@@ -257,7 +258,7 @@ def same_chip_in_another_process(lab: Lab) -> Evidence:
 def editing_keeps_the_chip(lab: Lab) -> Evidence:
     """A population that is added after the others does not redraw their pattern."""
     target, plain = varied(lab), alike(lab).population("a").neuron
-    chips = _chips(lab, target)
+    chips = sampled(lab, target)
     one = pattern(lab, target, chips, lab.seed)
     two = pattern(lab, target, chips, lab.seed + 1, [Population(name="later", size=5, neuron=plain)])
     r, p = correlation(one, two)
@@ -270,7 +271,7 @@ def ideal_is_ideal(lab: Lab) -> Evidence:
     """On ``ideal()`` neurons that are described alike are alike: no pattern comes back in a second session, and weights
     are held to rounding."""
     target = lab.target.ideal()
-    chips = _chips(lab, target)
+    chips = sampled(lab, target)
     one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
     r, p = correlation(one, two)
     quantised = [f for f in compile(alike(lab), target, plugin=lab.backend).report.approximations if f.code == "SAL301"]
