@@ -42,7 +42,7 @@ from salhw_reference.program import (
 from salhw_reference.rng import streams
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
-from salhw_reference.team import team_size
+from salhw_reference.team import do_at_once, team_size
 from salhw_reference.vectors import of_team, vectors_at_rest, with_rates
 
 
@@ -278,8 +278,9 @@ class ReferenceEngine:
         if workers == 1:
             work(0, self._batch)
         elif team > 1:
-            shares = [b for b in range(self._batch) for _ in range(team)]
-            list(self._threads(workers).map(work, shares, [b + 1 for b in shares]))
+            shares = [(b, b + 1) for b in range(self._batch) for _ in range(team)]
+            pool = self._threads(workers)
+            pool.submit(do_at_once, work, shares, pool).result()  # not half submitted when Ctrl-C comes
         else:  # more shares than threads, because instances differ in cost
             edges = np.linspace(0, self._batch, min(self._batch, 4 * workers) + 1).astype(int)
             list(self._threads(workers).map(work, edges[:-1].tolist(), edges[1:].tolist()))

@@ -6,6 +6,11 @@ order, does not depend on how many they are.
 
 from __future__ import annotations
 
+import ctypes
+import os
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Executor
+
 import numpy as np
 
 from salhw.description.fields import IntArray
@@ -36,6 +41,29 @@ def team_size(neurons: int, threads: int) -> int:
 def first_of_share(neurons: int, share: int, size: int) -> int:
     """The first neuron of a share; of the one after the last, the number of neurons."""
     return neurons if share == size else neurons * share // size // LINE * LINE
+
+
+def do_at_once(work: Callable[[int, int], None], shares: Sequence[tuple[int, int]], pool: Executor) -> None:
+    """Do ``work`` for the first of ``shares`` in this thread, which belongs to ``pool``, and for all others at the same
+    time on other processors.
+
+    Linux likes to wake a thread where the one that wakes it runs, and takes a whole call's time to move it away.
+    """
+    mine, others = ctypes.CDLL(None).sched_getcpu(), os.sched_getaffinity(0)
+    tasks = [pool.submit(_do_on, others - {mine} or others, work, share) for share in shares[1:]]
+    work(*shares[0])
+    for task in tasks:
+        task.result()
+
+
+def _do_on(processors: Collection[int], work: Callable[[int, int], None], share: tuple[int, int]) -> None:
+    """Do ``work`` on one of ``processors``; the thread may run where it likes afterwards."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, processors)
+    try:
+        work(*share)
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 _first_of_share = inlined(first_of_share)  # what Python cannot call

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -162,6 +164,23 @@ def test_a_team_gives_up_soon_after_cores_become_busy_and_comes_back() -> None:
         again = pace.after(again, threads, steps, steps * {1: 20e-6, 2: 12e-6}[threads])
         seconds += steps * {1: 20e-6, 2: 12e-6}[threads]
     assert seconds < 2.0 * extra / pace.SHARE
+
+
+def test_a_team_works_at_once_away_from_the_first_and_leaves_its_threads_free() -> None:
+    everywhere, met = os.sched_getaffinity(0), threading.Barrier(3, timeout=10.0)
+    places: dict[int, set[int]] = {}
+
+    def work(first: int, end: int) -> None:
+        places[first] = os.sched_getaffinity(0)
+        met.wait()
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(team.do_at_once, work, [(0, 1), (1, 2), (2, 3)], pool).result()
+        after = list(pool.map(lambda _: os.sched_getaffinity(0), range(9)))
+    assert places[0] == everywhere
+    assert places[1] == places[2]
+    assert len(places[1]) == max(len(everywhere) - 1, 1)
+    assert after == [everywhere] * 9
 
 
 def test_a_thread_waits_for_all_of_its_team() -> None:
