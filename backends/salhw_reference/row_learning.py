@@ -147,53 +147,72 @@ def collect_pairs(net, state, vectors, r, t, low, high):
 
 
 @inlined
-def partner_sum(net, state, vectors, r, side, t, self, partner, together, fall):
-    """See learning.window_sum."""
-    if net.window[r, side].mode == BY_TRACE:
-        return vectors.trace[r, side, partner] * fall
-    return window_sum(net, state, r, side, t, self, partner, together)
+def untraced_sum(net, state, r, side, t, self, partner, together, own):
+    """See learning.window_sum; ``own`` is ``since``."""
+    window = net.window[r, side]
+    if is_tabulated(window) and not together:
+        return tabulated_sum(net, state, window, t, own, partner)
+    return window_sum(net, state, r, side, t, np.int64(self), np.int64(partner), together)
 
 
 @inlined
-def change_weight(net, state, vectors, p, k, pre, post, change):
-    """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
-    psp, old = net.psp[p], state.weight[k]
-    new = min(max(old + change, psp.lowest), psp.highest)
+def change_weight(state, k, change, lowest, highest):
+    """Change the weight of synapse k within its bounds; by how much that is."""
+    old = state.weight[k]
+    new = min(max(old + change, lowest), highest)
     state.weight[k] = new
-    height = state.gain[k] * psp.height if vectors.varied[0] else psp.height
-    if net.fading[0]:
-        add_current(state, p, post, (new - old) * height, state.psp[p, pre, 0], state.psp[p, pre, 1])
-    else:
-        vectors.input[post] += state.input_gain[p] * (new - old) * height * state.psp[p, pre, 0]
+    return new - old
 
 
 @inlined
 def learn_onto(net, state, vectors, r, t, n, falls):
-    """The changes of the synapses onto n, for its spike at t; coincidences are worked off here."""
-    rule = net.rule[r]
-    p, first = rule.projection, rule.first_synapse
-    for c in range(net.into[p, n], net.into[p, n + 1]):
-        j, k = np.int64(net.pre[c]), np.int64(net.row[c])
+    """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
+    PSPs under way, too (Eq 8)."""
+    p, own = net.rule[r].projection, since(state, net.rule[r], n)
+    # All of these are read here and not in the loop, where the compiler expects every weight written to change them.
+    traced, trace, rates, rated = net.window[r, 0].mode == BY_TRACE, vectors.trace[r], vectors.rate, vectors.rated[r]
+    first, start, each = np.uint64(net.rule[r].first_synapse), np.uint64(rated.first), np.uint64(rated.each)
+    lowest, highest, height, gain = net.psp[p].lowest, net.psp[p].highest, net.psp[p].height, state.input_gain[p]
+    varied, fading, sent, input_ = vectors.varied[0], net.fading[0], state.psp[p], vectors.input[n]
+    for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
+        j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = state.spiking[j]
-        pairs = partner_sum(net, state, vectors, r, 0, t, n, j, together, falls[0])
-        change = rate_of(vectors, r, 0, c - first) * pairs
+        pairs = trace[0, j] * falls[0] if traced else untraced_sum(net, state, r, 0, t, n, j, together, own)
+        change = rates[0, start + each * (c - first)] * pairs
         if together:
-            pairs = partner_sum(net, state, vectors, r, 1, t, j, n, 1, falls[1])
-            change += rate_of(vectors, r, 1, k - first) * pairs
-        change_weight(net, state, vectors, p, k, j, n, change)
+            other = net.window[r, 1].mode == BY_TRACE
+            pairs = trace[1, n] * falls[1] if other else untraced_sum(net, state, r, 1, t, j, n, 1, own)
+            change += rates[1, start + each * (k - first)] * pairs
+        by = change_weight(state, k, change, lowest, highest)
+        psp = state.gain[k] * height if varied else height
+        if fading:
+            add_current(state, p, n, by * psp, sent[j, 0], sent[j, 1])
+        else:
+            input_ += gain * by * psp * sent[j, 0]
+    vectors.input[n] = input_
 
 
 @inlined
 def learn_from(net, state, vectors, r, t, n, rank, falls):
     """The changes of the synapses from n onto a thread's share, for its spike at t."""
-    rule = net.rule[r]
-    p, first = rule.projection, rule.first_synapse
+    p, own = net.rule[r].projection, since(state, net.rule[r], n)
+    traced, trace, rates, rated = net.window[r, 1].mode == BY_TRACE, vectors.trace[r], vectors.rate, vectors.rated[r]
+    first, start, each = np.uint64(net.rule[r].first_synapse), np.uint64(rated.first), np.uint64(rated.each)
+    lowest, highest, height, gain = net.psp[p].lowest, net.psp[p].highest, net.psp[p].height, state.input_gain[p]
+    varied, fading, y, x = vectors.varied[0], net.fading[0], state.psp[p, n, 0], state.psp[p, n, 1]
+    under_way = y != 0.0 or x != 0.0
     begin, end = part_of_row(vectors, p, n, rank)
-    for k in range(begin, end):
-        post = np.int64(net.post[k])
+    for k in range(np.uint64(begin), np.uint64(end)):
+        post = np.uint64(net.post[k])
         if not state.spiking[post]:
-            pairs = partner_sum(net, state, vectors, r, 1, t, n, post, 0, falls[1])
-            change_weight(net, state, vectors, p, k, n, post, rate_of(vectors, r, 1, k - first) * pairs)
+            pairs = trace[1, post] * falls[1] if traced else untraced_sum(net, state, r, 1, t, n, post, 0, own)
+            by = change_weight(state, k, rates[1, start + each * (k - first)] * pairs, lowest, highest)
+            if under_way:
+                psp = state.gain[k] * height if varied else height
+                if fading:
+                    add_current(state, p, post, by * psp, y, x)
+                else:
+                    vectors.input[post] += gain * by * psp * y
 
 
 @inlined
