@@ -116,7 +116,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             count, pending = spikes_of_step(state, rng, cells, pending, 0, 0)
             count = forced_spikes(net, state, t, count)
             if count > 0:
-                learn(net, state, t, count)
+                learn(net, state, t, count, True)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             t += 1

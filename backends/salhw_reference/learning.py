@@ -80,14 +80,22 @@ def add_current(state, p, post, w, dy, dx):
 
 
 @inlined
+def bounded_change(state, k, change, lowest, highest):
+    """Change the weight of synapse k within its bounds; by how much that is."""
+    old = state.weight[k]
+    new = min(max(old + change, lowest), highest)
+    state.weight[k] = new
+    return new - old
+
+
+@inlined
 def change_weight(net, state, p, k, pre, post, change):
     """An update on the spike: the new weight acts on PSPs under way, too (Eq 8)."""
-    psp, old = net.psp[p], state.weight[k]
-    new = min(max(old + change, psp.lowest), psp.highest)
+    psp = net.psp[p]
     y, x = state.psp[p, pre, 0], state.psp[p, pre, 1]
-    state.weight[k] = new
-    if new != old and (y != 0.0 or x != 0.0):
-        add_current(state, p, post, (new - old) * state.gain[k] * psp.height, y, x)
+    change = bounded_change(state, k, change, psp.lowest, psp.highest)
+    if change != 0.0 and (y != 0.0 or x != 0.0):
+        add_current(state, p, post, change * state.gain[k] * psp.height, y, x)
         state.touched[post] = 1
 
 
@@ -172,18 +180,28 @@ def tabulated_sum(net, state, window, t, own, partner):
 
 
 @inlined
-def learn_alone(net, state, r, t, n):
+def learn_alone(net, state, r, t, n, inputs):
     """``learn_on_spike`` for a spike at a step without others, where both branches have tables: the usual case."""
-    rule = net.rule[r]
-    p, own, shift = rule.projection, since(state, rule, n), np.uint64(rule.first_sum - rule.first_synapse)
+    p, own = net.rule[r].projection, since(state, net.rule[r], n)
+    shift = np.uint64(net.rule[r].first_sum - net.rule[r].first_synapse)
+    # Read before the loops, where the compiler expects every weight written to change them.
+    lowest, highest, height = net.psp[p].lowest, net.psp[p].highest, net.psp[p].height
+    y, x = state.psp[p, n, 0], state.psp[p, n, 1]
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
-        sum_ = tabulated_sum(net, state, net.window[r, 0], t, own, j)
-        change_weight(net, state, p, k, j, n, state.rate[0, shift + c] * sum_)
+        change = state.rate[0, shift + c] * tabulated_sum(net, state, net.window[r, 0], t, own, j)
+        change = bounded_change(state, k, change, lowest, highest)
+        if inputs:
+            w = change * state.gain[k] * height
+            add_current(state, p, n, w, state.psp[p, j, 0], state.psp[p, j, 1])
     for k in range(np.uint64(net.out[p, n]), np.uint64(net.out[p, n + 1])):
         post = np.uint64(net.post[k])
-        sum_ = tabulated_sum(net, state, net.window[r, 1], t, own, post)
-        change_weight(net, state, p, k, n, post, state.rate[1, shift + k] * sum_)
+        change = state.rate[1, shift + k] * tabulated_sum(net, state, net.window[r, 1], t, own, post)
+        change = bounded_change(state, k, change, lowest, highest)
+        if inputs and (y != 0.0 or x != 0.0):
+            add_current(state, p, post, change * state.gain[k] * height, y, x)
+            state.touched[post] = 1
+    state.touched[n] = 1
 
 
 @helper
@@ -243,8 +261,9 @@ def mark(state, count):
 
 
 @inlined
-def learn(net, state, t, count):
-    """All rules for the ``count`` spikes of step t, before they become the last spikes of their neurons."""
+def learn(net, state, t, count, inputs):
+    """All rules for the ``count`` spikes of step t, before they become the last spikes of their neurons; ``inputs``:
+    whether postsynaptic inputs are kept up to date."""
     mark(state, count)
     for r in range(len(net.rule)):
         sides = 2 - net.rule[r].mirrored
@@ -257,7 +276,7 @@ def learn(net, state, t, count):
                     state.sent[r, n] += 1
             elif net.rule[r].update == ON_SPIKE:
                 if count == 1 and is_tabulated(net.window[r, 0]) and is_tabulated(net.window[r, 1]):
-                    learn_alone(net, state, r, t, n)
+                    learn_alone(net, state, r, t, n, inputs)
                 else:
                     learn_on_spike(net, state, r, t, n)
             else:

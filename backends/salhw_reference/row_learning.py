@@ -18,6 +18,7 @@ from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import BY_TRACE
 from salhw_reference.learning import (
     add_current,
+    bounded_change,
     copy_weights,
     follow,
     instance,
@@ -156,15 +157,6 @@ def untraced_sum(net, state, r, side, t, self, partner, together, own):
 
 
 @inlined
-def change_weight(state, k, change, lowest, highest):
-    """Change the weight of synapse k within its bounds; by how much that is."""
-    old = state.weight[k]
-    new = min(max(old + change, lowest), highest)
-    state.weight[k] = new
-    return new - old
-
-
-@inlined
 def learn_onto(net, state, vectors, r, t, n, falls):
     """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
     PSPs under way, too (Eq 8)."""
@@ -183,7 +175,7 @@ def learn_onto(net, state, vectors, r, t, n, falls):
             other = net.window[r, 1].mode == BY_TRACE
             pairs = trace[1, n] * falls[1] if other else untraced_sum(net, state, r, 1, t, j, n, 1, own)
             change += rates[1, start + each * (k - first)] * pairs
-        by = change_weight(state, k, change, lowest, highest)
+        by = bounded_change(state, k, change, lowest, highest)
         psp = state.gain[k] * height if varied else height
         if fading:
             add_current(state, p, n, by * psp, sent[j, 0], sent[j, 1])
@@ -206,7 +198,7 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
         post = np.uint64(net.post[k])
         if not state.spiking[post]:
             pairs = trace[1, post] * falls[1] if traced else untraced_sum(net, state, r, 1, t, n, post, 0, own)
-            by = change_weight(state, k, rates[1, start + each * (k - first)] * pairs, lowest, highest)
+            by = bounded_change(state, k, rates[1, start + each * (k - first)] * pairs, lowest, highest)
             if under_way:
                 psp = state.gain[k] * height if varied else height
                 if fading:

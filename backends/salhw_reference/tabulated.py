@@ -148,7 +148,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if state.now[0].used + neurons > out.shape[2]:
                 break
             count, pending = spikes_of_busy_step(net, state, rng, cells, total, pending)
-            learn(net, state, t, count)
+            learn(net, state, t, count, False)
             if live:
                 for k in range(count):
                     set_strengths_of(net, state, line, state.spikes[k])

@@ -108,7 +108,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if count > 0:
                 for k in range(count):
                     reset(net, state, state.spikes[k])
-                learn(net, state, t, count)
+                learn(net, state, t, count, True)
                 emit(net, state, out[b], t, count)
             count_states(net, state, 1)
             state.now[0].time = t + 1
