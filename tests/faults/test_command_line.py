@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -273,13 +274,19 @@ LISTS = (
 )
 
 
+@cache
+def wide(arguments: tuple[str, ...]) -> str:
+    """What a list is where every line fits."""
+    return invoke(*arguments, COLUMNS="400").stdout
+
+
 @pytest.mark.parametrize("columns", [118, 80, 40, 20, 1])
 @pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
 def test_narrow_terminals_cut_no_word(arguments: tuple[str, ...], columns: int) -> None:
     """Every word that a wide terminal shows is there in one piece; where words fit, so do lines."""
-    wide, narrow = (invoke(*arguments, COLUMNS=str(n)) for n in (400, columns))
+    narrow = invoke(*arguments, COLUMNS=str(columns))
     assert narrow.exit_code == 0
-    words = {word for word in wide.stdout.split() if word.isascii() and word.isalnum()}
+    words = {word for word in wide(arguments).split() if word.isascii() and word.isalnum()}
     assert words - set(narrow.stdout.replace(":", " ").replace(",", " ").split()) <= {*()}
     longest = max(map(len, narrow.stdout.split()), default=0)
     lines = [line for line in narrow.stdout.splitlines() if not line.startswith("  salhw ")]  # to be copied
@@ -303,21 +310,31 @@ def test_help_in_a_narrow_terminal(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "environment",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=str,
+)
+def test_terminals_without_letters(environment: dict[str, str]) -> None:
+    """What Python reads as it starts."""
+    done = process("targets", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "reference" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
     [
-        {"PYTHONIOENCODING": "ascii"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"TERM": "dumb"},
-        {"NO_COLOR": "1"},
-        {"COLUMNS": "x"},
-        {"COLUMNS": "0"},
-        {"COLUMNS": "99999999999999"},
+        (["targets"], {"TERM": "dumb"}),
+        (["targets"], {"NO_COLOR": "1"}),
+        (["run", "--help"], {"COLUMNS": "x"}),
+        (["run", "--help"], {"COLUMNS": "0"}),
+        (["run", "--help"], {"COLUMNS": "99999999999999"}),
     ],
     ids=str,
 )
-def test_terminals_without_letters_colours_or_width(environment: dict[str, str]) -> None:
-    done = process(*(("run", "--help") if "COLUMNS" in environment else ("targets",)), env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "reference" in done.stdout
+def test_terminals_without_colours_or_width(words: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    done = fuzz.called(words, tmp_path, **environment)
+    assert (done.status, done.err) == (0, "")
+    assert "reference" in done.out
 
 
 # what commands tell ---------------------------------------------------------------------------------------------------
