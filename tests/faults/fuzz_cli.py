@@ -153,7 +153,7 @@ def generated(random: np.random.Generator, known: dict[str, Any], wrong_places: 
     return words
 
 
-def called(words: list[str], folder: Path, *, limited: bool = True, **environment: str) -> Call:
+def called(words: list[str], folder: Path, *, limited: bool = True) -> Call:
     """Call ``salhw`` with these words, in a child of this process, which has imported everything already."""
     logs = [folder / ".out", folder / ".err"]
     began = time.perf_counter()
@@ -161,7 +161,7 @@ def called(words: list[str], folder: Path, *, limited: bool = True, **environmen
     if child == 0:
         try:
             os.chdir(folder)
-            os.environ |= {"TMPDIR": str(folder), "HOME": str(folder)} | environment
+            os.environ |= {"TMPDIR": str(folder), "HOME": str(folder)}
             for number, log in enumerate(logs, 1):
                 os.dup2(os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
             if limited:
