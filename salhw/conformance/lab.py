@@ -132,6 +132,22 @@ class Lab:
         return self.open(net, chips=self.target.sample_chips(max(CHIPS, instances), seed=self.seed + 1))
 
 
+class Subject:
+    """A lab as the key of a cache of what several checks look at, whether or not its backend can be hashed."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def __hash__(self) -> int:
+        return hash((id(self.lab.backend), self.lab.target, self.lab.profile, self.lab.seed))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Subject) or self.lab.backend is not other.lab.backend:
+            return False
+        own, others = ((x.lab.target, x.lab.profile, x.lab.seed) for x in (self, other))
+        return own == others
+
+
 def settled(executable: Executable, steps: int) -> int:
     """A number of steps, ``steps`` or more, after which everything that was to be learned before has been: where
     weights change every so often, it ends with an update."""

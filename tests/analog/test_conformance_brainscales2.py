@@ -11,7 +11,7 @@ from salhw_brainscales2 import backend
 
 LONG = {*CONVERGES, "mismatch-is-on", "transfer-function", *REPLAYED}
 QUICK = [name for name in catalogue("quick") if name not in LONG]
-TWICE = {"ideal-is-ideal", "same-chip-repeats"}  # held by the ideal chip's run, and by same-chip-in-another-process
+TWICE = {"ideal-is-ideal"}  # held by the ideal chip's run
 
 
 @parametrize(backend, IDEAL, checks=QUICK)

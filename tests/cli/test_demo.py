@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 import salhw
 from salhw import registry
 from salhw.cli import app
+from salhw_networks import demo
 from salhw_networks.demo import pairs, run
 from salhw_networks.demo.common import grid
 from salhw_networks.pairs.network import network
@@ -106,36 +108,45 @@ def test_the_wrong_weights_are_far_from_the_exact_distribution(made: tuple[Path,
     assert told["deviation_of_the_first_from_the_second_exact"] > 100.0
 
 
-def test_without_learning_the_demo_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The criterion is not empty: weights that stay where they are end outside the tolerance, with exit status 1."""
+@pytest.fixture(scope="module")
+def again(made: tuple[Path, dict[str, Any], str], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A second run over the files of the first, whose pairs do not learn: the folder, what it returns, the progress."""
+    out, shares = tmp_path_factory.mktemp("again") / "demo", []
+    shutil.copytree(made[0], out)
 
     def without_learning(**options: Any) -> salhw.Network:
         return network(**options | {"learning_rate": 0.0})
 
-    monkeypatch.setattr(pairs, "pair", without_learning)
-    monkeypatch.setenv("SALHW_HOME", str(tmp_path))
-    result = CliRunner().invoke(app, ["demo", "--targets", "loihi2", "--out", str(tmp_path / "demo")])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pairs, "pair", without_learning)
+        patched.setenv("SALHW_HOME", str(out))
+        return out, run(out, shares.append, ["loihi2"]), shares
+
+
+def test_a_second_run_replaces_the_files_and_gives_the_same_numbers(
+    made: tuple[Path, dict[str, Any], str], again: tuple[Path, dict[str, Any], list[float]]
+) -> None:
+    first, (out, told, shares) = made[1], again
+    assert told["rows"][:8] != first["rows"][:8]  # of the pairs
+    assert {**told["sampling"], "provenance": {}} == {**first["sampling"], "provenance": {}}
+    assert told["comparison"] == first["comparison"]
+    assert {path.relative_to(out) for path in out.rglob("*")} == {p.relative_to(made[0]) for p in made[0].rglob("*")}
+    assert json.loads((out / "summary.json").read_text()) == json.loads(json.dumps(told))
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+def test_without_learning_the_demo_fails(
+    again: tuple[Path, dict[str, Any], list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The criterion is not empty: weights that stay where they are end outside the tolerance, with exit status 1."""
+    monkeypatch.setattr(demo, "run", lambda *_: again[1])  # what it has returned, beside the files that it wrote
+    result = CliRunner().invoke(app, ["demo", "--targets", "loihi2", "--out", str(again[0]), "--force"])
     assert result.exit_code == 1
     assert re.search(r"│ loihi2 +│ unavailable +│ +│ to install it: salhw setup loihi +│", result.stdout)
     assert re.search(r"│ reference +│ 64 instances +│ 1.000 -> 0.\d+ ± 0.0\d+ +│", result.stdout)
     assert "NOT everything has converged" in result.stdout
     assert result.stdout.count("│ NO ") == 8
-
-
-def test_a_second_run_replaces_the_files_and_gives_the_same_numbers(
-    made: tuple[Path, dict[str, Any], str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    out, told, _ = made
-    before = sorted(out.rglob("*"))
-    monkeypatch.setenv("SALHW_HOME", str(out))
-    shares: list[float] = []
-    again = run(out, shares.append, ["loihi2"])
-    assert again["rows"] == told["rows"]
-    assert again["comparison"] == told["comparison"]
-    assert sorted(out.rglob("*")) == before
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1.0)
 
 
 def test_the_expected_gap_falls_to_the_attractor() -> None:

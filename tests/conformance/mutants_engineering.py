@@ -268,7 +268,7 @@ MUTANTS = [
     Mutant("hardware time", lambda: Wrong(session=HardwareTime), ("biological-time",)),
     Mutant("half the time", lambda: Wrong(session=HalfTheTime), ("biological-time",)),
     Mutant("refractoriness lost between runs", lambda: Wrong(session=StartsAnew), ("runs-join",)),
-    Mutant("mismatch redrawn per run", lambda: Wrong(arguments=other("chips", foreign_chips)), ("same-chip-repeats",)),
+    Mutant("mismatch redrawn per run", lambda: Wrong(arguments=other("chips", foreign_chips)), ("chips-differ",)),
     Mutant(
         "every chip the same",
         lambda: Wrong(arguments=other("chips", lambda g: [g["chips"][0]] * len(g["chips"]))),

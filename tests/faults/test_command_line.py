@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -273,13 +274,19 @@ LISTS = (
 )
 
 
+@cache
+def wide(arguments: tuple[str, ...]) -> str:
+    """What a list is where every line fits."""
+    return invoke(*arguments, COLUMNS="400").stdout
+
+
 @pytest.mark.parametrize("columns", [118, 80, 40, 20, 1])
 @pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
 def test_narrow_terminals_cut_no_word(arguments: tuple[str, ...], columns: int) -> None:
     """Every word that a wide terminal shows is there in one piece; where words fit, so do lines."""
-    wide, narrow = (invoke(*arguments, COLUMNS=str(n)) for n in (400, columns))
+    narrow = invoke(*arguments, COLUMNS=str(columns))
     assert narrow.exit_code == 0
-    words = {word for word in wide.stdout.split() if word.isascii() and word.isalnum()}
+    words = {word for word in wide(arguments).split() if word.isascii() and word.isalnum()}
     assert words - set(narrow.stdout.replace(":", " ").replace(",", " ").split()) <= {*()}
     longest = max(map(len, narrow.stdout.split()), default=0)
     lines = [line for line in narrow.stdout.splitlines() if not line.startswith("  salhw ")]  # to be copied

@@ -13,7 +13,7 @@ from salhw_lava import backend
 
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
 MAY_NOT = {  # what the target does not declare: everything else has to run
-    "psp-area", "amplitude-acts", "mismatch-is-on", "same-chip-repeats", "chips-differ",
+    "psp-area", "amplitude-acts", "mismatch-is-on", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
     "correlated-quantities",
 }  # fmt: skip

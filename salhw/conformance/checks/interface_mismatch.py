@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
 from salhw.compiler.pipeline import compile
 from salhw.conformance import rigs
-from salhw.conformance.lab import Lab, Undeclared
+from salhw.conformance.lab import Lab, Subject, Undeclared
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.subprocess_run import counts_in_subprocess
 from salhw.description.fields import FloatArray
@@ -211,26 +212,19 @@ def _variance(part: FloatArray | None) -> float:
     return 0.0 if part is None else float(part.var())
 
 
-@check("same-chip-repeats", group="interface")
-def same_chip_repeats(lab: Lab) -> Evidence:
-    """The pattern is fixed: the same chips show it again in another session with other noise."""
-    target = varied(lab)
-    chips = sampled(lab, target)
-    one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
-    r, p = correlation(one, two)
-    figure = _figure(one, two, "first session", "second session")
-    return Evidence(
-        p < SURE, "correlation of the patterns of two sessions on the same chips", r, 1.0, "correlation", p, figure
-    )
+@lru_cache(maxsize=1)
+def _first(subject: Subject) -> Pattern:
+    """What several checks compare another session with: the declared variability, raised, on the sampled chips."""
+    target = varied(subject.lab)
+    return pattern(subject.lab, target, sampled(subject.lab, target), subject.lab.seed)
 
 
 @check("chips-differ", group="interface")
 def chips_differ(lab: Lab) -> Evidence:
-    """Distinct chips have distinct patterns: what sets a chip apart from the mean of all chips comes back in another
-    session."""
+    """Distinct chips have distinct patterns, which are fixed: what sets a chip apart from the mean of all chips comes
+    back in another session with other noise."""
     target = varied(lab)
-    chips = sampled(lab, target)
-    one, two = (pattern(lab, target, chips, lab.seed + k) for k in range(2))
+    one, two = _first(Subject(lab)), pattern(lab, target, sampled(lab, target), lab.seed + 1)
     r, p = correlation(one, two, over_chips=True)
     figure = _figure(one, two, "first session", "second session")
     return Evidence(
@@ -243,14 +237,13 @@ def same_chip_in_another_process(lab: Lab) -> Evidence:
     """The same chips show the same pattern in another process (an installed backend), or when opened anew (others)."""
     target = varied(lab)
     chips = sampled(lab, target)
-    here = pattern(lab, target, chips, lab.seed)
     if backends().get(lab.backend.name) is lab.backend:
         there = counts_in_subprocess(alike(lab), target, chips, lab.seed + 1, STEPS * lab.scale * lab.dt)
         other, where = Pattern(there.astype(np.float64), np.zeros((CHIPS, 0))), "another process"
     else:
         again = tuple(Chip.model_validate(chip.model_dump()) for chip in chips)
         other, where = pattern(lab, target, again, lab.seed + 1), "a new session (the backend is not installed)"
-    r, p = correlation(here, other)
+    r, p = correlation(_first(Subject(lab)), other)
     return Evidence(p < SURE, f"correlation of the pattern here with that in {where}", r, 1.0, "correlation", p)
 
 
@@ -258,9 +251,8 @@ def same_chip_in_another_process(lab: Lab) -> Evidence:
 def editing_keeps_the_chip(lab: Lab) -> Evidence:
     """A population that is added after the others does not redraw their pattern."""
     target, plain = varied(lab), alike(lab).population("a").neuron
-    chips = sampled(lab, target)
-    one = pattern(lab, target, chips, lab.seed)
-    two = pattern(lab, target, chips, lab.seed + 1, [Population(name="later", size=5, neuron=plain)])
+    later = [Population(name="later", size=5, neuron=plain)]
+    one, two = _first(Subject(lab)), pattern(lab, target, sampled(lab, target), lab.seed + 1, later)
     r, p = correlation(one, two)
     figure = _figure(one, two, "before", "after a population was added")
     return Evidence(p < SURE, "correlation of the patterns before and after the edit", r, 1.0, "correlation", p, figure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from salhw.conformance.lab import Lab, Undeclared
+from salhw.conformance.lab import Lab, Subject, Undeclared
 from salhw.conformance.model import Evidence, Unmeasured, check
 from salhw.conformance.replay.chance import LEVEL
 from salhw.conformance.replay.departing import DECIDERS
@@ -14,24 +14,8 @@ from salhw.conformance.verdict import by_count
 from salhw.diagnostics import Diagnostic
 
 
-class _Subject:
-    """A lab as a key of a cache, whether or not its backend can be hashed."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-
-    def __hash__(self) -> int:
-        return hash((id(self.lab.backend), self.lab.target, self.lab.profile, self.lab.seed))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Subject) or self.lab.backend is not other.lab.backend:
-            return False
-        own, others = ((x.lab.target, x.lab.profile, x.lab.seed) for x in (self, other))
-        return own == others
-
-
 @lru_cache(maxsize=1)
-def _surveyed(subject: _Subject) -> Survey:
+def _surveyed(subject: Subject) -> Survey:
     return survey(subject.lab)
 
 
@@ -42,7 +26,7 @@ def surveyed(lab: Lab) -> Survey:
         Undeclared: the target does not record spikes.
     """
     needs(lab, "Spikes")
-    return _surveyed(_Subject(lab))
+    return _surveyed(Subject(lab))
 
 
 def needs(lab: Lab, *names: str) -> None:
