@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -27,7 +29,7 @@ SOURCES = Path(salhw_reference.__file__).parent
 
 @cache
 def tree_of(module: str) -> ast.Module:
-    """The syntax tree of a module of the reference, by its last name. One that is shared: see ``Edit.made``."""
+    """The syntax tree of a module of the reference, by its last name; ``Mutant`` changes it for a moment."""
     return ast.parse((SOURCES / f"{module}.py").read_text(encoding="utf-8"))
 
 
@@ -122,3 +124,32 @@ def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         sys.modules.update(before)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of the reference: a ``field`` of a node of a module's syntax tree that becomes ``value``; or, without
+    one, a ``patch`` of the engine's class."""
+
+    name: str
+    group: str
+    operator: str
+    module: str = ""
+    node: ast.AST | None = None
+    field: str = ""
+    value: Any = None
+    patch: Callable[[Any], None] | None = None
+
+    @contextmanager
+    def loaded(self, *, compiled: bool) -> Iterator[Any]:
+        """The reference's package with this change, see ``reference``."""
+        changed = {}
+        if self.node is not None:
+            before = getattr(self.node, self.field)
+            setattr(self.node, self.field, self.value)
+            changed[self.module] = ast.fix_missing_locations(deepcopy(tree_of(self.module)))
+            setattr(self.node, self.field, before)
+        with reference(changed, compiled=compiled) as package:
+            if self.patch is not None:
+                self.patch(package.engine.ReferenceEngine)
+            yield package

@@ -8,15 +8,15 @@ A mutant's name says where and what, without line numbers, so that it stays whil
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise, zip_longest
-from random import Random
 from typing import Any
 
-import mutated
+from mutated import Mutant, tree_of
+from mutation_session import arguments, states
 
 STEP = {
     "time_driven": ("fade", "integrate", "reset", "sample", "step_neurons", "run"),
@@ -60,35 +60,6 @@ ENGINE = {
 GROUPS = {"step": STEP, "preparation": PREPARED, "engine": ENGINE}
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """A change of the reference: a ``field`` of a node of a module's syntax tree that becomes ``value``; or, without
-    one, a ``patch`` of the engine's class."""
-
-    name: str
-    group: str
-    operator: str
-    module: str = ""
-    node: ast.AST | None = None
-    field: str = ""
-    value: Any = None
-    patch: Callable[[Any], None] | None = None
-
-    @contextmanager
-    def loaded(self, *, compiled: bool) -> Iterator[Any]:
-        """The reference's package with this change, see ``mutated.reference``."""
-        changed = {}
-        if self.node is not None:
-            before = getattr(self.node, self.field)
-            setattr(self.node, self.field, self.value)
-            changed[self.module] = ast.fix_missing_locations(deepcopy(mutated.tree_of(self.module)))
-            setattr(self.node, self.field, before)
-        with mutated.reference(changed, compiled=compiled) as package:
-            if self.patch is not None:
-                self.patch(package.engine.ReferenceEngine)
-            yield package
-
-
 # operators on terms ---------------------------------------------------------------------------------------------------
 
 TWINS = [
@@ -117,7 +88,7 @@ def drop(node: ast.AST) -> Iterator[ast.AST]:
             yield from (body, orelse)
         case ast.Call(ast.Name("min" | "max"), [first, second]):
             yield from (first, second)
-        case ast.If(test, body, orelse):
+        case ast.If(_, body, orelse):
             yield ast.If(ast.Constant(True), body, orelse)
             yield ast.If(ast.Constant(False), body, orelse)
 
@@ -207,6 +178,12 @@ TERMS: dict[str, Callable[[ast.AST], Iterator[ast.AST]]] = {
     "drop": drop, "negate": negate, "off by one": off_by_one, "stale": stale, "transpose": transpose,
     "per instance": per_instance,
 }  # fmt: skip
+OPERATORS = {name: " ".join((operator.__doc__ or "").rstrip(".").split()) for name, operator in TERMS.items()} | {
+    "reorder": "Two successive statements of the step, or instances, come the other way round",
+    "reset at joins": "An array of the state begins anew with each run",
+    "reset at set": "An array of the state begins anew with each write",
+}
+"""What each operator does."""
 SIMPLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.If, ast.For)
 
 
@@ -260,7 +237,7 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, ast.AST, Callable[[as
 
 def _of_function(group: str, module: str, function: ast.FunctionDef) -> Iterator[Mutant]:
     where = f"{module}.{function.name}"
-    nodes = [*ast.walk(mutated.tree_of(module))]
+    nodes = [*ast.walk(tree_of(module))]
     names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     for node, field, item, with_another in _places(function):
@@ -278,162 +255,16 @@ def _of_function(group: str, module: str, function: ast.FunctionDef) -> Iterator
                 yield Mutant(f"{where}: {said}", group, "reorder", module, node, "body", body)
 
 
-# operators on what a session hands over -------------------------------------------------------------------------------
-
-SCRATCH = {"past", "head_at", "due", "spikes"}
-"""Arrays of the state whose change alone leaves no consistent program."""
-
-
-def _states() -> Iterator[Mutant]:
-    """Every array of the state, reset where runs join and where something is written."""
-    from salhw_reference.arrays import NOW, StateArrays
-    from salhw_reference.state import at_rest
-
-    fields = [(name, "") for name in StateArrays._fields if name not in {"now", *SCRATCH}]
-    fields += [("now", name) for name in NOW.names or () if name in ("stale", "written", "forced_at")]
-    for field, part in fields:
-        named = f"{field}.{part}" if part else field
-
-        def again(engine: Any, field: str = field, part: str = part) -> None:
-            fresh = getattr(at_rest(engine.arrays, engine._batch), field)
-            held = getattr(engine.state, field)
-            if part:
-                held[part] = fresh[part]
-            else:
-                held[...] = fresh
-
-        yield Mutant(f"{named} is reset where runs join", "session", "reset at joins", patch=_after("begin", again))
-        yield Mutant(f"{named} is reset by a write", "session", "reset at set", patch=_before("write", again))
-
-
-def _after(method: str, act: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A patch by which an engine also acts after a method, but for its first run."""
-
-    def patch(cls: Any) -> None:
-        own = getattr(cls, method)
-
-        def patched(self: Any, *args: Any) -> Any:
-            result = own(self, *args)
-            if self.step:
-                act(self)
-            return result
-
-        setattr(cls, method, patched)
-
-    return patch
-
-
-def _before(method: str, act: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A patch by which an engine acts before a method, once it has run."""
-
-    def patch(cls: Any) -> None:
-        own = getattr(cls, method)
-
-        def patched(self: Any, *args: Any) -> Any:
-            if self.step:
-                act(self)
-            return own(self, *args)
-
-        setattr(cls, method, patched)
-
-    return patch
-
-
-Writing = Callable[[Any, Any, Any], Any]  # what reaches the engine, of (engine, address, value); None: nothing
-
-
-def _stale_value(engine: Any, address: Any, value: Any) -> Any:
-    engine.__dict__.setdefault("last_written", {})
-    late = engine.last_written.get(address.path, value)
-    engine.last_written[address.path] = value
-    return late
-
-
-WRITES: dict[str, tuple[str, Writing]] = {
-    "does nothing": ("drop", lambda engine, address, value: value if not engine.step else None),
-    "has the other sign": ("negate", lambda engine, address, value: -value),
-    "reaches the next place": ("off by one", lambda engine, address, value: value[:, range(-1, value.shape[1] - 1)]),
-    "acts with the next write": ("stale", _stale_value),
-    "goes to the places in reverse": ("transpose", lambda engine, address, value: value[:, ::-1]),
-    "goes to the instances in reverse": ("reorder", lambda engine, address, value: value[::-1]),
-    "is the first instance's for all": ("per instance", lambda engine, address, value: value[:1] + 0.0 * value),
-    "adds to what was": (
-        "stale",
-        lambda engine, address, value: value if not engine.step or address.field != "weights"
-        else value + engine.read(address),
-    ),
-}  # fmt: skip
-FIELDS = ("weights", "bias", "inputs", "learning_rate", "amplitude", "target", "gain")
-
-OPENED: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    "seed ignored": ("drop", lambda a: a | {"seed": 0}),
-    "seed one higher for odd ids": ("off by one", lambda a: a | {"ids": [i - i % 2 for i in a["ids"]]}),
-    "ids by position": ("drop", lambda a: a | {"ids": range(len(a["ids"]))}),
-    "ids sorted": ("reorder", lambda a: a | {"ids": sorted(a["ids"])}),
-    "one id for all": ("per instance", lambda a: a | {"ids": [a["ids"][0]] * len(a["ids"])}),
-    "chips in reverse": ("reorder", lambda a: a | {"chips": a["chips"][::-1]}),
-    "one chip for all": ("per instance", lambda a: a | {"chips": [a["chips"][0]] * len(a["chips"])}),
-    "chips shifted by one": ("off by one", lambda a: a | {"chips": [*a["chips"][1:], a["chips"][0]]}),
-}  # fmt: skip
-
-READS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
-    "weights read with the other sign": ("negate", lambda engine, value: -value),
-    "weights read in reverse": ("transpose", lambda engine, value: value[:, ::-1]),
-    "weights read from the next synapse": ("off by one", lambda engine, value: np_roll(value)),
-    "weights read of the first instance": ("per instance", lambda engine, value: value[:1] + 0.0 * value),
-    "instances read in reverse": ("reorder", lambda engine, value: value[::-1]),
-}
-
-
-def np_roll(value: Any) -> Any:
-    """Each synapse's value at the next one."""
-    return value[:, range(-1, value.shape[1] - 1)]
-
-
-def _arguments() -> Iterator[Mutant]:
-    """Every argument of the session."""
-    for field in FIELDS:
-        for said, (operator, change) in WRITES.items():
-            if operator == "stale" and said.startswith("adds") and field != "weights":
-                continue
-
-            def write(cls: Any, field: str = field, change: Writing = change) -> None:
-                own = cls.write
-
-                def patched(self: Any, address: Any, value: Any) -> None:
-                    changed = change(self, address, value) if address.field == field else value
-                    if changed is not None:
-                        own(self, address, changed)
-
-                cls.write = patched
-
-            yield Mutant(f"a written {field} {said}", "session", operator, patch=write)
-    for said, (operator, opening) in OPENED.items():
-
-        def opened(cls: Any, opening: Callable[[dict[str, Any]], dict[str, Any]] = opening) -> None:
-            own = cls.__init__
-            cls.__init__ = lambda self, executable, **given: own(self, executable, **opening(given))
-
-        yield Mutant(f"opened: {said}", "session", operator, patch=opened)
-    for said, (operator, reading) in READS.items():
-
-        def read(cls: Any, reading: Callable[[Any, Any], Any] = reading) -> None:
-            own = cls.read
-            cls.read = lambda self, address: reading(self, own(self, address)).copy()
-
-        yield Mutant(said, "session", operator, patch=read)
-
-
 # all of them ----------------------------------------------------------------------------------------------------------
 
 
 def candidates() -> list[Mutant]:
     """All mutants, each with a name of its own, in the order in which they are tried: at random, the operators in
     turn."""
-    found = [*_states(), *_arguments()]
+    found = [*states(), *arguments()]
     for group, modules in GROUPS.items():
         for module, names in modules.items():
-            functions = [n for n in ast.walk(mutated.tree_of(module)) if isinstance(n, ast.FunctionDef)]
+            functions = [n for n in ast.walk(tree_of(module)) if isinstance(n, ast.FunctionDef)]
             for function in functions:
                 if function.name in names:
                     found += _of_function(group, module, function)
@@ -441,19 +272,21 @@ def candidates() -> list[Mutant]:
 
 
 def _distinct(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
-    from dataclasses import replace
-
     seen: dict[str, int] = {}
     for mutant in mutants:
         seen[mutant.name] = count = seen.get(mutant.name, 0) + 1
         yield replace(mutant, name=f"{mutant.name} ({count})") if count > 1 else mutant
 
 
+def _drawn(mutant: Mutant) -> str:
+    """What orders mutants at random, each of them by its name alone: others may come and go."""
+    return hashlib.sha256(mutant.name.encode()).hexdigest()
+
+
 def _interleaved(mutants: Iterator[Mutant]) -> Iterator[Mutant]:
     by_operator: dict[str, list[Mutant]] = {}
     for mutant in mutants:
         by_operator.setdefault(mutant.operator, []).append(mutant)
-    for operator, each in by_operator.items():
-        Random(f"salhw.mutants {operator}").shuffle(each)
-    for turn in zip_longest(*by_operator.values()):
+    drawn = [sorted(each, key=_drawn) for each in by_operator.values()]
+    for turn in zip_longest(*drawn):
         yield from (mutant for mutant in turn if mutant is not None)
