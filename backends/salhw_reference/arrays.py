@@ -95,7 +95,7 @@ neurons, the first of its columns in ``total``, the code of its window, a boxcar
 way to a new value it goes at a step, where its rings begin in ``history``, and a projection into that input (-1: none),
 whose gain is the input's."""
 
-COUNTED = record(number=np.int64, sum=np.int64)
+COUNTED = record(number=np.int64, total=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
 
 NOW = record(

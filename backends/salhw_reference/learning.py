@@ -58,7 +58,7 @@ def window_sum(net, state, r, side, t, self, partner, together):
     latest = state.last[partner]
     if window.mode == BY_COUNT:
         counted = state.counted[r, side, partner]
-        value = counted.number * (1.0 - t / window.length) + counted.sum / window.length
+        value = counted.number * (1.0 - t / window.length) + counted.total / window.length
     else:
         value = faded(net, r, side, t - latest)
         if window.mode == BY_TRACE:
@@ -249,7 +249,7 @@ def follow(net, state, r, side, t, n):
     elif mode == BY_COUNT:
         counted = state.counted[r, side, n]
         counted.number += 1
-        counted.sum += t
+        counted.total += t
 
 
 @inlined

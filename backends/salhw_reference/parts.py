@@ -102,7 +102,7 @@ def expire(state, branch, step, n):
     """The spike of neuron n at ``step`` leaves the triangular window of a rule's branch, 2 * rule + side."""
     counted = state.counted[branch >> 1, branch & 1, n]
     counted.number -= 1
-    counted.sum -= step
+    counted.total -= step
 
 
 @inlined

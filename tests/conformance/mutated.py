@@ -1,0 +1,155 @@
+"""The reference with another source: its package is imported anew, from syntax trees that may have been changed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType, SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+
+import salhw_reference
+
+PACKAGE = "salhw_reference"
+SOURCES = Path(salhw_reference.__file__).parent
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    """The syntax tree of a module of the reference, by its last name; ``Mutant`` changes it for a moment."""
+    return ast.parse((SOURCES / f"{module}.py").read_text(encoding="utf-8"))
+
+
+@cache
+def _code_of(file: str) -> CodeType:
+    return compile(Path(file).read_text(encoding="utf-8"), file, "exec", dont_inherit=True)
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, file: str, changed: Mapping[str, ast.Module], compiled: bool) -> None:
+        super().__init__(name, file)
+        self.changed, self.compiled = changed, compiled
+
+    def get_code(self, fullname: str) -> CodeType:
+        short = fullname.rpartition(".")[2]
+        if short in self.changed:
+            return compile(self.changed[short], self.path, "exec", dont_inherit=True)
+        return _code_of(self.path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        if module.__name__ == f"{PACKAGE}.jit":  # nothing of a changed algorithm may come from, or into, numba's cache
+            options = module._OPTIONS
+            module.compiled = numba.njit(**options) if self.compiled else _entry  # type: ignore[attr-defined]
+            if not self.compiled:
+                module.helper = module.inlined = module.reassociated = _plain  # type: ignore[attr-defined]
+
+
+def _plain(function: Any) -> Any:
+    return function
+
+
+def _entry(function: Any) -> Any:
+    """An entry point, as plain Python, with records as plain objects: numpy takes ten times as long to read a field."""
+    loosened: dict[int, tuple[Any, Any]] = {}
+
+    def called(net: Any, batch: Any, *rest: Any) -> None:
+        if id(net) not in loosened:
+            parts = {name: _loose(array) for name, array in net._asdict().items() if array.dtype.names}
+            loosened[id(net)] = net, net._replace(**parts)  # with the network itself, whose id stays its own
+        now = _loose(batch.now)
+        try:
+            function(loosened[id(net)][1], batch._replace(now=now), *rest)
+        finally:
+            for at in np.ndindex(now.shape):
+                for name, value in vars(now[at]).items():
+                    batch.now[at][name] = value
+
+    return called
+
+
+def _loose(records: Any) -> Any:
+    objects = np.empty(records.shape, object)
+    for at in np.ndindex(records.shape):
+        objects[at] = SimpleNamespace(**{name: records[at][name] for name in records.dtype.names})
+    return objects
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, changed: Mapping[str, ast.Module], compiled: bool) -> None:
+        self.changed, self.compiled = changed, compiled
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name.partition(".")[0] != PACKAGE:
+            return None
+        file = SOURCES / "__init__.py" if name == PACKAGE else SOURCES / f"{name.partition('.')[2]}.py"
+        loader = _Loader(name, str(file), self.changed, self.compiled)
+        places = [str(SOURCES)] if name == PACKAGE else None
+        return spec_from_file_location(name, file, loader=loader, submodule_search_locations=places)
+
+
+@contextmanager
+def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool) -> Iterator[Any]:
+    """The reference's package with these trees in place of its modules, by their last names; ``compiled`` by numba or
+    as plain Python, whose start takes no time. What runs inside finds it under the package's own name."""
+    before = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == PACKAGE}
+    finder, disabled = _Finder(changed or {}, compiled), os.environ.get("NUMBA_DISABLE_JIT")
+    for name in before:
+        del sys.modules[name]
+    sys.meta_path.insert(0, finder)
+    os.environ["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"  # which arrays.py reads, when it makes records
+    try:
+        with np.errstate(all="ignore"):
+            package = import_module(PACKAGE)
+            import_module(f"{PACKAGE}.engine")
+            yield package
+    finally:
+        sys.meta_path.remove(finder)
+        os.environ.pop("NUMBA_DISABLE_JIT")
+        if disabled is not None:
+            os.environ["NUMBA_DISABLE_JIT"] = disabled
+        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of the reference: a ``field`` of a node of a module's syntax tree that becomes ``value``; or, without
+    one, a ``patch`` of the engine's class."""
+
+    name: str
+    group: str
+    operator: str
+    module: str = ""
+    node: ast.AST | None = None
+    field: str = ""
+    value: Any = None
+    patch: Callable[[Any], None] | None = None
+
+    @contextmanager
+    def loaded(self, *, compiled: bool) -> Iterator[Any]:
+        """The reference's package with this change, see ``reference``."""
+        changed = {}
+        if self.node is not None:
+            before = getattr(self.node, self.field)
+            setattr(self.node, self.field, self.value)
+            changed[self.module] = ast.fix_missing_locations(deepcopy(tree_of(self.module)))
+            setattr(self.node, self.field, before)
+        with reference(changed, compiled=compiled) as package:
+            if self.patch is not None:
+                self.patch(package.engine.ReferenceEngine)
+            yield package

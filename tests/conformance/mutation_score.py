@@ -1,0 +1,323 @@
+"""The mutation score: of the generated wrong backends that measurably differ, how many the quick profile catches.
+
+``PYTHONPATH=tests:tests/faults:tests/conformance python tests/conformance/mutation_score.py FILE`` tries mutants in
+their order, writes each outcome into FILE (JSON lines) and goes on there where it was ended; with ``table`` as a second
+argument it rewrites the section of docs/conformance.md from FILE.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import mutated
+import numpy as np
+import random_networks
+from mutated import Mutant
+from mutation_operators import OPERATORS, candidates
+from mutation_table import SLOW, write
+
+import salhw
+from salhw.compiler.pipeline import compile
+from salhw.conformance.lab import Lab
+from salhw.conformance.replay import random_network, random_schedule
+from salhw.conformance.replay.chance import LEVEL
+from salhw.conformance.replay.surveying import examined
+from salhw.conformance.replay.trial import Trial, perform
+from salhw.conformance.runner import catalogue, examine
+from salhw.description.connectivity import count
+from salhw.description.network import Network
+
+COUNT = 700
+"""How many mutants are tried: the first ones in their random order."""
+SEED = 0
+BANK, AFAR = 16, 500_000
+"""Networks that the judge looks at, half of them of another generator, and from which seed on: not the suite's."""
+NEURONS, SYNAPSES = (3, 16), (8, 120)
+"""How many the judge's networks have, at least and at most: they run as plain Python."""
+ORDER = (4, 0, 1, 2, 7, 5, 3, 6, 8, 11, 10, 9)
+"""The networks of the quick profile, those first that take the least time."""
+FAMILY = 200
+"""How many tests of spikes a quick profile makes, of which each has to hold (Holm); 191 on this target."""
+SECONDS = 20.0
+"""CPU seconds after which a mutant hangs: more than the reference takes for the judge's networks and the suite's."""
+SAME = 1e-9
+"""Differences that rounding may make, as a share of what is compared and of 1."""
+
+
+def target_of(backend: Any) -> Any:
+    """The reference's target with the algorithm whose step is mutated."""
+    return backend.targets()["reference"].with_options(algorithm="time-driven")
+
+
+# the judge ------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def bank() -> list[tuple[Network, int]]:
+    """The judge's networks, and the seed of each one's schedule."""
+    target, nets = salhw.target("reference"), list[tuple[Network, int]]()
+
+    def drawn() -> Iterator[tuple[Network, int]]:
+        seed = AFAR
+        while True:
+            yield random_network(target, seed), seed
+            yield random_networks.random_network(target, np.random.default_rng(seed)), seed
+            seed += 1
+
+    for net, seed in drawn():
+        neurons = sum(p.size for p in net.populations)
+        synapses = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
+        if NEURONS[0] <= neurons <= NEURONS[1] and SYNAPSES[0] <= synapses <= SYNAPSES[1] and short(net):
+            nets.append((with_spikes(net), seed))
+        if len(nets) == BANK:
+            return sorted(nets, key=lambda drawn: sum(p.size for p in drawn[0].populations))
+    raise AssertionError
+
+
+def short(net: Network) -> bool:
+    """Whether nothing in it lasts for longer than some runs."""
+    times = [p.delay for p in net.projections] + [p.neuron.refractory_period or 0.0 for p in net.populations]
+    return max(times) <= 200 * net.dt
+
+
+def with_spikes(net: Network) -> Network:
+    """With the spikes of all populations."""
+    have = {probe.population for probe in net.probes if isinstance(probe, salhw.Spikes)}
+    return net.replace(probes=(*net.probes, *(salhw.Spikes(p.name) for p in net.populations if p.name not in have)))
+
+
+def trial(package: Any, k: int) -> Trial:
+    """What a backend does with network k of the bank: every other one on chips that differ."""
+    (net, seed), backend = bank()[k], package.backend
+    target = target_of(backend).with_variability({"weight": 0.3, "bias": 0.2, "causal_amplitude": 0.2})
+    schedule = random_schedule(net, target, seed, instances=2)
+    return perform(compile(net, target, plugin=backend), schedule, on_chips=k % 2 == 1)
+
+
+def outputs(done: Trial) -> Iterator[tuple[str, Any]]:
+    """All that a session showed, by what it is."""
+    yield from (("held", value) for value in done.opened.values())
+    for stretch in done.stretches:
+        r = stretch.recording
+        yield from (("held", value) for value in (*stretch.before.values(), *stretch.after.values()))
+        for s in r.spikes.values():
+            yield from (("spikes", x) for x in (s.instance, s.neuron, s.time))
+        yield from (("counts", x) for x in (*r.counts.values(), *r.occupancy_counts.values()))
+        for name in ("membrane_traces", "weight_traces", "samples"):
+            for trace in getattr(r, name).values():
+                yield from ((name, trace.time), (name, trace.values))
+
+
+def differs(done: Trial, from_: Trial) -> str:
+    """The first thing in which two trials differ by more than rounding does; empty if nothing does."""
+    for (what, one), (_, two) in zip(outputs(done), outputs(from_), strict=True):
+        one, two = (np.asarray(x, dtype=np.float64) for x in (one, two))
+        if one.shape != two.shape:
+            return what
+        with np.errstate(invalid="ignore"):
+            if not np.all(
+                (np.abs(one - two) <= SAME * (1.0 + np.abs(two))) | (one == two) | (np.isnan(one) & np.isnan(two))
+            ):
+                return what
+    return ""
+
+
+@cache
+def right() -> list[Trial]:
+    """What the reference does with the bank, as plain Python."""
+    with mutated.reference(compiled=False) as package:
+        return [trial(package, k) for k in range(BANK)]
+
+
+def judged(package: Any) -> str:
+    """In what a backend differs from the reference under the same random numbers; "" if in nothing."""
+    each = (differs(trial(package, k), wanted) for k, wanted in enumerate(right()))
+    return next(filter(None, each), "")
+
+
+# the suite ------------------------------------------------------------------------------------------------------------
+
+
+def replayed(package: Any, networks: Sequence[int] = ORDER) -> str:
+    """The kind of the first departure in the random networks of the quick profile; "" if none departs."""
+    lab = Lab(package.backend, target_of(package.backend), "quick", SEED)
+    for k in networks:
+        case, _ = examined(lab, 1000 * SEED + k)
+        if case.flaw:
+            raise RuntimeError(case.flaw)
+        if case.departures:
+            return case.departures[0].kind
+        if low := [t for t in case.tested if t.p_value * FAMILY <= LEVEL]:
+            return low[0].kind
+    return ""
+
+
+def checked(mutant: Mutant) -> str:
+    """The first of all other checks of the quick profile that fails; "" if none does. These take compiled code."""
+    with mutant.loaded(compiled=True) as package:
+        lab = Lab(package.backend, target_of(package.backend), "quick", SEED)
+        for check in catalogue("quick").values():
+            if check.name not in SLOW and check.group != "replay":
+                found = examine(check, lab)
+                if found.outcome == "fail":
+                    return f"{check.name}: {found.reason}"
+    return ""
+
+
+# all of them ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Let what runs inside stop with an error after so many seconds of its own."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"after {seconds:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def outcome(mutant: Mutant) -> dict[str, Any]:
+    """In what a mutant differs, and what of replay catches it then; or the error that stops it."""
+    found = {"differs": "", "replay": ""}
+    try:
+        with mutant.loaded(compiled=False) as package, limited(SECONDS):
+            found["differs"] = judged(package)
+            if found["differs"]:
+                found["replay"] = replayed(package)
+    except Exception as error:
+        return {"raises": f"{type(error).__name__}: {error}"[:80]}
+    return found
+
+
+def apart(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``act`` returns, worked out in a process of its own, which may hang or die: it ``raises`` then."""
+    context = get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (10 * int(SECONDS), 10 * int(SECONDS)))
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        began = time.process_time()
+        found = act()
+        sender.send(found | {"seconds": round(time.process_time() - began, 2)})
+
+    process = context.Process(target=work)
+    process.start()
+    sender.close()
+    try:
+        found: dict[str, Any] = receiver.recv()
+    except EOFError:
+        found = {"raises": "or hangs"}
+    process.join()
+    return found
+
+
+def read(file: Path) -> dict[str, dict[str, Any]]:
+    """What is known by now of each mutant, by name."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    known: dict[str, dict[str, Any]] = {}
+    for line in map(json.loads, lines):
+        known.setdefault(line["name"], {}).update(line)
+    return known
+
+
+def run(file: Path, number: int) -> None:
+    """Try the first ``number`` mutants, those of which the file says nothing yet; then all other checks on those that
+    replay has not caught."""
+    known = read(file)
+    right()
+
+    def note(mutant: Mutant, found: dict[str, Any]) -> None:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"name": mutant.name} | found) + "\n")
+
+    mutants = candidates()[:number]
+    for mutant in mutants:
+        if mutant.name not in known:
+            about = {"group": mutant.group, "operator": mutant.operator}
+            note(mutant, about | apart(lambda mutant=mutant: outcome(mutant)))  # type: ignore[misc]
+    known = read(file)
+    for mutant in mutants:
+        about = known[mutant.name]
+        if about.get("differs") and not about["replay"] and "checks" not in about:
+            note(mutant, apart(lambda mutant=mutant: {"checks": checked(mutant)}))  # type: ignore[misc]
+
+
+# the page -------------------------------------------------------------------------------------------------------------
+
+STATES = ("stopped", "same", "replay", "checks", "missed")
+MISSED: dict[str, str] = {}
+"""Mutants that nothing catches, and why."""
+
+
+def state(found: dict[str, Any]) -> str:
+    """What became of a mutant: it ``stopped`` with an error, is the ``same`` as far as the judge sees, was caught by
+    ``replay`` or by other ``checks``, or was ``missed``; "" if that is not known yet."""
+    if "raises" in found:
+        return "stopped"
+    if found["replay"]:
+        return "replay"
+    if not found["differs"]:
+        return "same"
+    if "checks" not in found:
+        return ""
+    return "checks" if found["checks"] else "missed"
+
+
+def table(file: Path) -> None:
+    """Put what a file knows into docs/conformance.md."""
+    known = read(file)
+    tally = Counter((found["operator"], state(found)) for found in known.values())
+    counts = {operator: [tally[operator, each] for each in STATES] for operator in OPERATORS}
+    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
+    rows = []
+    for operator, (stopped, same, replay, checks, missed) in counts.items():
+        differ = replay + checks + missed
+        score = f"{100.0 * (replay + checks) / differ:.1f} %" if differ else ""
+        cells = (
+            OPERATORS.get(operator, ""),
+            stopped + same + differ,
+            stopped,
+            same,
+            differ,
+            replay,
+            checks,
+            missed,
+            score,
+        )
+        rows.append(f"| {operator} | {' | '.join(map(str, cells))} |")
+    titles = ["operator", "what goes wrong", "tried", "stop", "same", "differ"]
+    titles += ["caught by replay", "by other checks", "missed", "score"]
+    write("score", titles, rows)
+    missed_ones = sorted(name for name, found in known.items() if state(found) == "missed")
+    write("missed", ["missed", "why"], [f"| {name} | {MISSED.get(name, 'not looked at')} |" for name in missed_ones])
+
+
+def main(file: Path, *what: str) -> None:
+    """See the module."""
+    if what == ("table",):
+        table(file)
+    else:
+        run(file, int(what[0]) if what else COUNT)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,91 @@
+"""Wrong backends by a table of operators: that they are what their names say, and how many the suite catches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+
+import mutated
+import mutation_score as score
+import mutation_table
+from mutation_operators import OPERATORS, candidates
+
+import salhw_reference
+
+DRAWN = candidates()
+ALL = {mutant.name: mutant for mutant in DRAWN}
+
+
+def test_every_operator_has_mutants_with_names_of_their_own() -> None:
+    mutants = list(ALL.values())
+    assert len(mutants) == len(DRAWN) > 2000
+    assert {m.operator for m in mutants[: len(OPERATORS)]} == set(OPERATORS)
+    assert {m.group for m in mutants[:100]} == {"step", "preparation", "engine", "session"}
+
+
+def test_the_reference_itself_is_not_caught() -> None:
+    """Loaded anew, as plain Python; and it is gone afterwards."""
+    before = {name: module for name, module in sys.modules.items() if name.startswith("salhw_reference")}
+    with mutated.reference(compiled=False) as package:
+        assert package is not salhw_reference
+        assert score.replayed(package, score.ORDER[:1]) == ""
+    assert before == {name: module for name, module in sys.modules.items() if name.startswith("salhw_reference")}
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("learning.instance: `batch.psp[b]` as `batch.psp[0]`", {"membrane"}),
+        ("parts.emit: `state.due[h] == NEVER` as `state.due[h] != NEVER`", {"occupancy"}),
+        ("history is reset where runs join", {"trace"}),
+        ("a written bias reaches the next place", {"membrane", "trace", "threshold"}),
+    ],
+)
+def test_a_mutant_is_caught(name: str, kinds: set[str]) -> None:
+    with ALL[name].loaded(compiled=False) as package:
+        assert score.replayed(package) in kinds
+
+
+def test_the_judge_tells_what_differs() -> None:
+    with mutated.reference(compiled=False) as package:
+        right = score.trial(package, 0)
+    found = []
+    for name in ("states is reset by a write", "weight is reset where runs join"):  # states are counted anew anyway
+        with ALL[name].loaded(compiled=False) as package:
+            found.append(score.differs(score.trial(package, 0), right))
+    assert found[0] == "" != found[1]
+
+
+def test_a_mutant_that_stops_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "judged", lambda package: score.trial(package, 0))
+    found = score.outcome(ALL["program._projections: without `pre.append(j.astype(np.uint32))`"])
+    assert score.state(found) == "stopped"
+    assert "IndexError" in found["raises"]
+
+
+def test_the_docs_hold_the_score() -> None:
+    """At least 98 % of those that differ are caught, and of each that is not, the page says why."""
+    *_, everything = mutation_table.written("score")
+    numbers = [cell.strip() for cell in everything.split("|")[3:-1]]
+    tried, stop, same, differ, replay, checks, missed = map(int, numbers[:7])
+    assert tried == stop + same + differ
+    assert differ == replay + checks + missed
+    assert replay + checks >= 0.98 * differ
+    assert len(mutation_table.written("missed")) == missed
+    assert {line.split("|")[1].strip() for line in mutation_table.written("score")} == {*OPERATORS, "all"}
+
+
+@pytest.mark.slow
+def test_the_score(tmp_path: Path) -> None:
+    """Half an hour: all mutants of the page anew."""
+    file = tmp_path / "mutants.jsonl"
+    score.run(file, score.COUNT)
+    states = [score.state(found) for found in score.read(file).values()]
+    caught, missed = states.count("replay") + states.count("checks"), states.count("missed")
+    assert "" not in states
+    assert caught + missed >= 300
+    assert caught >= 0.98 * (caught + missed)
