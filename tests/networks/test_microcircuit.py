@@ -19,7 +19,7 @@ from salhw.session.paths import addresses
 from salhw.substrate.support import on_chip
 from salhw_calibration.probing import probing_network
 from salhw_networks.experiment import Arrays, read
-from salhw_networks.microcircuit import learning, on_chips
+from salhw_networks.microcircuit import learning, on_chips, prediction
 from salhw_networks.microcircuit.course import SIZES, TEACHER, Scale, equivalence
 from salhw_networks.microcircuit.network import Method, drawn, network
 from salhw_networks.microcircuit.training import Class, Protocol, described, students, train
@@ -332,7 +332,7 @@ def test_every_chip_aligns_by_a_rule_of_its_own(name: str, update: str, pairing:
             on_chips.prepared(target, "calibrated")
 
 
-@pytest.mark.parametrize("variant", ["ideal", "traps"])
+@pytest.mark.parametrize("variant", ["own-teacher", "traps", "self-prediction"])
 def test_other_questions_of_fig_6_leave_their_files_and_judge_nothing_of_a_glance(
     tmp_path: Path, variant: learning.Variant
 ) -> None:
@@ -362,6 +362,17 @@ def test_right_signs_on_a_chip_are_told_from_lucky_ones() -> None:
     assert "p = 0.0039" in good[3].measured
     assert [claim.agrees for claim in poor][3:5] == [False, False]
     assert "p = 0.25" in poor[3].measured
+
+
+def test_an_output_that_lags_behind_its_interneuron_is_told() -> None:
+    """By 1 Hz at the paper's gain, which should leave nothing, or not at all at the largest, which should not."""
+    noise = np.random.default_rng(4).normal(size=(4, 20))
+    scale, off = prediction.SCALES["default"], np.array([[0.0], [0.0], [-0.3], [-1.0]])
+    good, bad = (
+        prediction.judge({"P2": 60.0 + 0.1 * noise + o, "I1": np.full((4, 20), 60.0)}, scale) for o in (off, off[::-1])
+    )
+    assert [claim.agrees for claim in good] == [None, True, None, True]
+    assert [claim.agrees for claim in bad] == [None, False, None, False]
 
 
 def test_places_of_copies_are_calibrated_like_others() -> None:
