@@ -69,7 +69,9 @@ def follow_traces(net, state, t, count):
         state.turn[k] = turn + 1 if turn + 1 < trace.length else 0
         if trace.window == BOXCAR and t < trace.length:
             state.filled[k] = t + 1
-        for n in range(np.uint64(trace.first), np.uint64(trace.end)):  # signed indices would be looked at for their sign
+        for n in range(
+            np.uint64(trace.first), np.uint64(trace.end)
+        ):  # signed indices would be looked at for their sign
             own = n - np.uint64(trace.first)
             at = np.uint64(trace.column) + own
             if state.renewed[n] == t or trace.of == SPIKING:

@@ -384,6 +384,31 @@ def test_places_of_copies_are_calibrated_like_others() -> None:
     assert [p.name for p in probing.projections] == [p.name for p in net.projections]
 
 
+def test_copies_of_feedback_weights_act_in_their_place() -> None:
+    """In training, and not while SAL aligns: the same spikes as without copies, so the same weights."""
+    who = students(replace(SHORT, teaching=2_000.0), TEACHER, 2, seed=1)
+    form = replace(SHORT, align_update=None, chunk=1_000.0)
+    one, two = (train(replace(form, copied=copied), "SAL", who, range(1), seed=2) for copied in (False, True))
+    assert np.abs(one["B12"][-1] - who.feedback[0]).max() > 0.1
+    for name, values in one.items():
+        np.testing.assert_allclose(values, two[name], atol=1e-9, err_msg=name)
+
+
+def test_copies_have_steps_of_their_own_where_a_target_has_an_exponent_for_each_projection() -> None:
+    """Copies of the feedback weight and lateral ones have the same steps, so that they cancel."""
+    target = on_chips.prepared(salhw.target("loihi2"), "own-scale")
+    net = described(replace(on_chips.protocol_for(target), **on_chips.CHANGES["own-scale"]), SIZES, "SAL")
+    executable = salhw.compile(net, target)
+    assert executable.target.weight_scales == {"A12": 1 / 32, "LPI1": 1 / 32}
+    with executable.open(instances=3, seed=1) as session:
+        session.set("projections.B12.weights", np.array([0.3, -1.1, 2.7])[:, None, None])
+        learned, copies, lateral = (session.get(f"projections.{name}.weights") for name in ("B12", "A12", "LPI1"))
+    np.testing.assert_array_equal(copies, -lateral)
+    np.testing.assert_allclose(copies, learned, atol=1 / 1024 / 0.02 / 2 + 1e-12)
+    with pytest.raises(salhw.DescriptionError, match="SAL009"):
+        on_chips.prepared(salhw.target("brainscales2"), "own-scale")
+
+
 @SLOW
 @pytest.mark.parametrize("variant", ["paper", "dark"])
 def test_fig_6_at_full_scale(tmp_path: Path, variant: learning.Variant) -> None:

@@ -82,12 +82,12 @@ def experiment(
     ``self-prediction``: how small the apical gain has to be.
     """
     variant = variant or suited(target)
-    if variant in ("chips", "ideal", "calibrated", "large-gain", "own-teacher"):
-        return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     if variant == "traps":
         return traps.experiment(out, scale=scale, target=target, progress=progress)
     if variant == "self-prediction":
         return prediction.experiment(out, scale=scale, target=target, progress=progress)
+    if variant not in ("paper", "code", "dark", "chunked"):
+        return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:
         compile(described(protocol, SIZES, method), target)  # what stands in the way is told before anything runs

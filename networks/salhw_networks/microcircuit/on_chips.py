@@ -42,14 +42,14 @@ from salhw_networks.microcircuit.course import (
     turned,
     weight,
 )
-from salhw_networks.microcircuit.network import Method
+from salhw_networks.microcircuit.network import APICAL, Method
 from salhw_networks.microcircuit.training import Class, Protocol, described
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Kind = Literal["chips", "ideal", "calibrated", "large-gain", "own-teacher"]
+Kind = Literal["chips", "ideal", "calibrated", "large-gain", "own-teacher", "own-scale"]
 Truths = npt.NDArray[np.bool_]
 METHODS: tuple[Method, ...] = ("SAL", "FA")
 SCALES = {
@@ -86,16 +86,20 @@ SPAN = 20_000.0  # ms of each part of a calibration
 OWN_TEACHING = 20_000.0  # ms for which a teacher on a chip is averaged: adds .0003 to losses of .01 and more
 
 
+CHANGES: dict[str, dict[str, Any]] = {
+    "large-gain": {"apical": LARGE},
+    "own-teacher": {"apical": LARGE, "teaching": OWN_TEACHING},
+    "own-scale": {"apical": APICAL, "copied": True},
+}
+"""Of a chip's protocol, by variant."""
+
+
 def experiment(out: Path, *, scale: str, target: str, kind: Kind, progress: Progress | None) -> dict[str, Any]:
     """SAL against FA on chips of ``target``: as they are declared (``chips``), ``ideal``, declared and then
-    ``calibrated``, ideal with an apical gain of .1 (``large-gain``), or so and with targets that a teacher on the chip
-    has given (``own-teacher``)."""
+    ``calibrated``, ideal with an apical gain of .1 (``large-gain``), so and with targets that a teacher on the chip has
+    given (``own-teacher``), or with a gain of .02 whose weights have steps of their own (``own-scale``)."""
     size, chosen = SCALES[scale], prepared(resolve(target), kind)
-    protocol = protocol_for(chosen)
-    if kind in ("large-gain", "own-teacher"):
-        protocol = replace(protocol, apical=LARGE)
-    if kind == "own-teacher":
-        protocol = replace(protocol, teaching=OWN_TEACHING)
+    protocol = replace(protocol_for(chosen), **CHANGES.get(kind, {}))
     for method in METHODS:
         compile(described(protocol, SIZES, method), chosen)  # what stands in the way is told before anything runs
     key = {"scale": asdict(size), "protocol": asdict(protocol), "chips": kind, "seed": SEED}
@@ -113,9 +117,11 @@ def prepared(target: Target, kind: Kind) -> Target:
     """The target with the options that suit students, ideal if that is asked for.
 
     Raises:
-        DescriptionError: SAL902 there is nothing to calibrate.
+        DescriptionError: SAL902 there is nothing to calibrate; SAL009 projections have no steps of their own.
     """
     target = target.with_options(**{name: value for name, value in OPTIONS.items() if name in target.options})
+    if kind == "own-scale":
+        target = target.with_options(projection_exponents="each")
     if kind == "calibrated" and not target.variability:
         supported = f"chips: those of {target.name} do not differ"
         finding = Diagnostic("SAL902", "variant", "'calibrated'", supported, "variant chips")
