@@ -86,7 +86,7 @@ def experiment(
         return traps.experiment(out, scale=scale, target=target, progress=progress)
     if variant == "self-prediction":
         return prediction.experiment(out, scale=scale, target=target, progress=progress)
-    if variant not in ("paper", "code", "dark", "chunked"):
+    if variant in ("chips", "ideal", "calibrated", "large-gain", "own-teacher", "own-scale"):
         return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:

@@ -72,7 +72,7 @@ def measured(target: Target, protocol: Protocol, scale: Scale, progress: Progres
             session.run(protocol.lag)
             recording = session.run(scale.duration)
             for name, values in rates.items():
-                values.append(1_000.0 * recording.counts[name][:, 0] / recording.duration)
+                values.append(np.asarray(1_000.0 * recording.counts[name][:, 0] / recording.duration))
             progress(k / len(GAINS))
     return {name: np.stack(values) for name, values in rates.items()}
 
