@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import log2
 
 import numpy as np
@@ -23,10 +24,25 @@ IN_STEPS, ROUNDED = ("held", "sal_walk"), ("membrane", "window", "window_tau")  
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """``fixed`` or floating point: ``unit`` is what a weight, or a potential, of 1 is on the chip."""
+    """``fixed`` or floating point: ``unit`` is what a weight, or a potential, of 1 is on the chip; ``finer`` by how
+    many bits the steps of some projections are finer, by name: their weight exponents are so much lower."""
 
     fixed: bool
     unit: float = 1.0
+    finer: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, projection: str) -> Arithmetic:
+        """That of a projection's weights."""
+        return replace(self, unit=self.unit * 2.0 ** self.finer.get(projection, 0), finer={})
+
+    def shift(self, projection: str) -> int:
+        """The exponent of two with which a projection's weights arrive, in the finest steps of all projections."""
+        return self.arriving - self.finer.get(projection, 0)
+
+    @property
+    def arriving(self) -> int:
+        """The bits by which what arrives at neurons is finer than a weight."""
+        return max(self.finer.values(), default=0)
 
     @property
     def model(self) -> str:
@@ -59,7 +75,8 @@ def arithmetic(target: Target) -> Arithmetic:
     limits = target.projections["weights"]
     if target.weight_bits is None or not isinstance(limits, Range):
         return Arithmetic(False)
-    return Arithmetic(True, LARGEST_WEIGHT / limits.max)
+    finer = {name: round(-log2(scale)) for name, scale in target.weight_scales.items() if scale < 1.0}
+    return Arithmetic(True, LARGEST_WEIGHT / limits.max, finer)
 
 
 def with_weight_exponent(target: Target, exponent: int) -> Target:

@@ -81,7 +81,7 @@ class LavaEngine:
             return np.array(self._rates[address.owner, address.rule])
         if address.field == "bias":
             return self._bias(address.owner)
-        return np.asarray(self._synapses(address.owner) / self._arithmetic.unit)
+        return np.asarray(self._synapses(address.owner) / self._arithmetic.of(address.owner).unit)
 
     def _bias(self, population: str) -> FloatArray:
         here = self._plan.neurons(self._net, population)
@@ -131,7 +131,7 @@ class LavaEngine:
     def _set_weights(self, name: str, value: FloatArray) -> None:
         """Write weights; where the host learns, it takes them for its own, but for those that are written as they are
         held, so that nothing is lost by writing what was read."""
-        wiring, units = self._plan.wiring[name], self._arithmetic
+        wiring, units = self._plan.wiring[name], self._arithmetic.of(name)
         if name in self._kept:
             same = value == self._synapses(name) / units.unit
             self._kept[name] = np.where(same, self._kept[name], value)

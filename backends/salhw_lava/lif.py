@@ -186,7 +186,7 @@ def fixed_leak(neuron: LIF, dt: float, bits: int, units: Arithmetic) -> Leak:
         shift += 1
     return Leak(
         neuron, dt, scale, gain, (1 << LEAK) - 1, dv, round(steps * 2.0**-shift), round(offset * scale),
-        True, leak_bits, shift, bits - units.bits,
+        True, leak_bits, shift, bits - units.bits - units.arriving,
     )  # fmt: skip
 
 

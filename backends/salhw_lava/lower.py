@@ -122,15 +122,18 @@ def _steps(units: Arithmetic, target: Target) -> Iterator[str]:
     if units.fixed:
         largest = LARGEST_WEIGHT / units.unit
         yield f"weights: up to {largest:.3g} in steps of 1/{units.unit / 2:g}; learning epoch: {epoch(target)} steps"
+        for name, bits in units.finer.items():
+            yield f"{name}: up to {largest / 2**bits:.3g} in steps of 1/{units.unit * 2**bits / 2:g}"
 
 
 def _widths(net: Network, units: Arithmetic) -> Iterator[str]:
     """Where more may arrive in a step than Loihi 1 adds up, for the report."""
     most = max((at_once(net, p.name, units) for p in net.populations), default=0.0) if units.fixed else 0.0
     if most > LOIHI_1_INPUT:
+        unit = units.unit * 2.0**units.arriving
         yield (
-            f"up to {most / units.unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
-            f"up to {LOIHI_1_INPUT / units.unit:.4g} (unverified: Loihi 2's limit is not public)"
+            f"up to {most / unit:.4g} may arrive at a neuron in one step: words of 24 bits hold it, Loihi 1 adds "
+            f"up to {LOIHI_1_INPUT / unit:.4g} (unverified: Loihi 2's limit is not public)"
         )
 
 
@@ -235,7 +238,7 @@ def _plastic(
 def _psp_size(net: Network, projection: Projection, units: Arithmetic, fitted: Word, error: tuple[float, float]) -> str:
     """How far PSPs are from their kernel: by the ``error`` of their decay, and by what potentials have behind the
     point. The latter counts most for the smallest weight; of a LIF neuron the PSP in its membrane is meant."""
-    share, lost = error
+    (share, lost), units = error, units.of(projection.name)
     weights = np.abs(units.held(own_weights(projection), 2))
     least = 1.0 if projection.plasticity else float(weights[weights > 0].min(initial=LARGEST_WEIGHT))
     least /= units.unit

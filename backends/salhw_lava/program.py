@@ -115,6 +115,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
             "row": _spread([w.row for w in static], plan.input_count, shift),
             "pre": _spread([w.pre for w in static], plan.size, shift),
             "delay": _spread(delay, 0, shift),
+            "exponent": _spread([np.full(len(w.post), units.shift(w.name)) for w in static], 0, shift),
             "weights": np.concatenate(
                 [np.tile(_joined([_weights(net, w, units) for w in static]), copies), np.zeros(0)]
             ).astype(_number(units)),
@@ -144,7 +145,7 @@ def _spread(parts: list[IntArray], width: int, shift: IntArray) -> IntArray:
 def _weights(net: Network, wiring: LavaWiring, units: Arithmetic) -> FloatArray:
     p = net.projection(wiring.name)
     flat = values(p.weights, *net.ends(p.name)).reshape(-1)[wiring.position]
-    return units.held(flat, 2)
+    return units.of(wiring.name).held(flat, 2)
 
 
 def _watched(net: Network, plan: LavaLayout) -> IntArray:
@@ -193,7 +194,7 @@ def _neurons(
         "table_row": np.tile(rows, copies),
         "bits": np.tile(bits, copies),
         "bias_shift": np.tile(np.maximum(0, bits - round(np.log2(units.per_bias))), copies),
-        "psp_bits": np.tile(bits - (units.bits if units.fixed else 0), copies),
+        "psp_bits": np.tile(bits - (units.bits + units.arriving if units.fixed else 0), copies),
         "input_post": _spread(post, n, shift) if post else np.zeros(1, np.int64),
     }
     psps = _psps(net, plan, units)
@@ -255,6 +256,7 @@ def _plastic(
         "post": post.astype(np.int64),
         "row": _spread([wiring.row], plan.input_count, shift),
         "weights": np.tile(_weights(net, wiring, units), copies).astype(_number(units)),
+        "exponent": units.shift(p.name),
         "ends": ends,
         "learns": any(wanted_changes(rule).values()),
         "rule": engine_parameters(rule, code, net.dt, units, epoch_of(net, p, steps)),

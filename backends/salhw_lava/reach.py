@@ -47,7 +47,7 @@ def reach(net: Network, population: str, units: Arithmetic, written: Mapping[str
 def of_projection(net: Network, projection: Projection, units: Arithmetic, written: FloatArray | None = None) -> Reach:
     """What one projection adds: each synapse with its weight, if it learns with the largest that it may get, times the
     PSPs of its neuron that may overlap."""
-    overlap = overlapping(net, projection.pre, projection.kernel)
+    overlap, units = overlapping(net, projection.pre, projection.kernel), units.of(projection.name)
     if projection.plasticity:
         learned = _summed(net, projection, np.asarray(largest_learned(projection, units)), overlap)
         return Reach(-learned, learned)
@@ -95,11 +95,13 @@ def _summed(net: Network, projection: Projection, weight: FloatArray, per_neuron
 
 
 def at_once(net: Network, population: str, units: Arithmetic) -> float:
-    """The largest sum of weights that may arrive at a neuron in one step, in steps of the weights."""
+    """The largest sum of weights that may arrive at a neuron in one step, in the steps in which they arrive."""
     most = 0.0
     for projection in (p for p in net.projections if p.post == population):
-        largest = np.asarray(largest_learned(projection, units) * units.unit)
-        weight = largest if projection.plasticity else np.abs(units.held(own_weights(projection), 2))
+        own = units.of(projection.name)
+        largest = np.asarray(largest_learned(projection, own) * own.unit)
+        weight = largest if projection.plasticity else np.abs(own.held(own_weights(projection), 2))
+        weight = weight * 2.0 ** units.shift(projection.name)
         ones = np.ones(net.population(projection.pre).size)
         most += float(_summed(net, projection, weight, ones).max(initial=0.0))
     return most

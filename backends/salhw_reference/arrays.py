@@ -182,4 +182,4 @@ class StateArrays(NamedTuple):
     nudging: FloatArray  # the gain of each teacher and neuron
     pushed: FloatArray  # what each teacher adds, as it was last worked out
     nudge: FloatArray  # (N,) what teachers add at this step
-    chance: FloatArray  # (N,) spike probability (time-driven) or hazard (event-driven)
+    chance: FloatArray  # (N,) spike probability, less ``largest_odds`` until it is needed (time-driven); or hazard

@@ -67,20 +67,23 @@ def follow_traces(net, state, t, count):
     for k in range(len(net.average)):
         trace, turn = net.average[k], state.turn[k]
         state.turn[k] = turn + 1 if turn + 1 < trace.length else 0
-        if trace.window == BOXCAR:
-            state.filled[k] = min(t + 1, trace.length)
-        for n in range(trace.first, trace.end):
-            at = trace.column + n - trace.first
+        if trace.window == BOXCAR and t < trace.length:
+            state.filled[k] = t + 1
+        for n in range(
+            np.uint64(trace.first), np.uint64(trace.end)
+        ):  # signed indices would be looked at for their sign
+            own = n - np.uint64(trace.first)
+            at = np.uint64(trace.column) + own
             if state.renewed[n] == t or trace.of == SPIKING:
                 state.value[at] = value_now(net, state, k, n)
             value = state.value[at]
             if trace.window == BOXCAR:
-                first = trace.ring + (n - trace.first) * trace.length
-                place = first + turn
+                first = np.uint64(trace.ring) + own * np.uint64(trace.length)
+                place = first + np.uint64(turn)
                 state.total[at] += value - state.history[place]
                 state.history[place] = value
                 if turn == trace.length - 1:
-                    state.total[at] = rounded_up(state.history, first, trace.length)
+                    state.total[at] = rounded_up(state.history, np.int64(first), trace.length)
             elif t == 0:
                 state.total[at] = value
             else:
@@ -92,8 +95,8 @@ def follow_traces(net, state, t, count):
 @inlined
 def mean_of(net, state, k, n):
     """Trace k at neuron n. Means are read more rarely than they move on: who reads divides."""
-    trace = net.average[k]
-    return state.total[trace.column + n - trace.first] / state.filled[k]
+    trace = net.average[np.uint64(k)]
+    return state.total[np.uint64(trace.column) + np.uint64(n) - np.uint64(trace.first)] / state.filled[np.uint64(k)]
 
 
 @inlined
@@ -123,13 +126,13 @@ def nudge(net, state, t):
     """What the teachers add at step t, from the traces as the step before has left them; a teacher with a period works
     it out anew at its multiples, and when a session has written."""
     for k in range(len(net.teacher)):
-        for n in range(net.teacher[k].first, net.teacher[k].end):
+        for n in range(np.uint64(net.teacher[k].first), np.uint64(net.teacher[k].end)):
             state.nudge[n] = 0.0
     for k in range(len(net.teacher)):
         teacher = net.teacher[k]
         due = state.now[0].written == 1 or teacher.period == 1 or t % teacher.period == 0
-        for n in range(teacher.first, teacher.end):
-            at = teacher.column + n - teacher.first
+        for n in range(np.uint64(teacher.first), np.uint64(teacher.end)):
+            at = np.uint64(teacher.column) + n - np.uint64(teacher.first)
             if due:
                 error = state.target[at] - potential_of(net, state, teacher.reads, n)
                 state.pushed[at] = state.nudging[at] * error

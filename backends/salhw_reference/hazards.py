@@ -17,10 +17,9 @@ from salhw.description.fields import FloatArray
 from salhw_reference.averages import input_of
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import LOGISTIC, SOURCE
-from salhw_reference.parts import CERTAIN
+from salhw_reference.parts import CERTAIN, HIGHEST
 
 LANES = 8
-HIGHEST = 700.0  # of a logarithmic hazard, in size: its exponential is a number
 GRID = 1.5 * 2.0**6  # a number below 32 is rounded to a multiple of 2**-46 by adding this
 
 _WHOLE = 1.5 * 2.0**52  # a number is rounded to a whole one by adding this; its last bits are then that number

@@ -8,7 +8,15 @@ from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
 from salhw_reference.learning import instance, learn, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit, recompute_inputs, spike_probability
+from salhw_reference.parts import (
+    act_until,
+    begin,
+    count_states,
+    emit,
+    largest_odds,
+    recompute_inputs,
+    spike_probability,
+)
 from salhw_reference.rng import uniform
 
 
@@ -54,7 +62,8 @@ def sample(net, state, rows, origin, t, traces):
 
 @inlined
 def step_neurons(net, state, rng, drive, t):
-    """Decide for every neuron whether it spikes at step t; how many do."""
+    """Decide for every neuron whether it spikes at step t; how many do. Probabilities are worked out where the draw is
+    below an upper bound of them: seldom."""
     count = 0
     for n in range(len(net.kind)):
         if net.kind[n] == INTEGRATE:
@@ -67,8 +76,11 @@ def step_neurons(net, state, rng, drive, t):
                 state.touched[n], state.renewed[n] = 0, t
                 u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
                 state.potential[n] = u
-                state.chance[n] = spike_probability(net, drive, n, u)
-            fires = uniform(rng) < state.chance[n] and state.free[n] == 1.0
+                state.chance[n] = -largest_odds(net, drive, n, u)
+            drawn = uniform(rng)
+            if state.chance[n] < 0.0 and state.free[n] == 1.0 and drawn * net.refractory[n] < -state.chance[n]:
+                state.chance[n] = spike_probability(net, drive, n, state.potential[n])
+            fires = drawn < state.chance[n] and state.free[n] == 1.0
         if fires:
             state.spikes[count] = n
             count += 1

@@ -13,7 +13,7 @@ from salhw.diagnostics.arguments import described, instance_of, wrong
 from salhw.machine import NOTHING, Memory
 from salhw.registry import backend, resolve, targets
 from salhw.session.backend import Backend, Weighing
-from salhw.session.folding import own_part, with_room
+from salhw.session.folding import own_part, with_room, with_scales
 from salhw.session.loop import LoopedBackend
 from salhw.session.memory import assumed, too_large
 from salhw.substrate.target import Target
@@ -31,7 +31,7 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     plugin = chosen_plugin(plugin) or backend(target.backend)
     findings = before_lowering(net, target, plugin)[0]
     if not findings:
-        target = with_room(net, target)
+        target = with_scales(net, with_room(net, target))
         lowering = plugin.lower(own_part(net, target), target)
         findings = errors(lowering.findings)
         if not findings:

@@ -11,7 +11,7 @@ from salhw.description.network import Network
 from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
-from salhw.session.folding import by_host, own_part, with_room
+from salhw.session.folding import by_host, own_part, with_room, with_scales
 from salhw.substrate.target import Target
 
 
@@ -25,7 +25,7 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     if findings:
         raise unsupported(net, target, findings)
     own, asked = own_part(net, target), target
-    target = with_room(net, target)
+    target = with_scales(net, with_room(net, target))
     lowering = plugin.lower(own, target)
     if wrong := errors(lowering.findings):
         raise unsupported(net, target, wrong)

@@ -24,6 +24,7 @@ from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Probe, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie, originals
+from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 
 HOST = "the host"
@@ -144,6 +145,22 @@ def with_room(net: Network, target: Target) -> Target:
             most = int(np.ceil(max(bounds) / one - 1e-9))
             needed[p.name] = max(1, min(target.max_synapses_per_weight, most))
     return target.replace(synapses_per_weight=target.synapses_per_weight | needed) if needed else target
+
+
+def with_scales(net: Network, target: Target) -> Target:
+    """The target with a scale of weights for each projection behind a gain below 1, where it declares
+    ``projections.scale`` and does not itself learn the weights: the power of two that the gain needs, so that weights
+    reach as far as without the gain; and twice as far as they are described."""
+    declared, limits = target.projections.get("scale"), target.projections.get("weights")
+    if not (isinstance(declared, Range) and isinstance(limits, Range) and target.weight_bits and by_host(net, target)):
+        return target
+    own, scales = own_part(net, target), {}
+    for p in net.projections:
+        largest = float(np.abs(own.projection(p.name).weights.stored).max(initial=0.0))
+        needed = max(abs(gain_of(net, p)), 2.0 * largest / limits.max, declared.min)
+        if needed < declared.max and len(p.plasticity) == len(predicted(p)):
+            scales[p.name] = 2.0 ** np.ceil(np.log2(needed))
+    return target.replace(weight_scales=target.weight_scales | scales)
 
 
 def unfolded(net: Network, own: Network, lowered: Network) -> Network:

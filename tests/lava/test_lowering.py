@@ -163,6 +163,52 @@ def test_the_lowering_chooses_weight_exponent_and_epoch_for_the_network() -> Non
     assert zero.target.projections["weights"].max == LOIHI.projections["weights"].max
 
 
+def behind_gains(learns: bool = False) -> Network:
+    """A spike at step 3 with a PSP of .0406 behind a gain of .02, and one of 1.53125 without."""
+    ends, kernel = {"pre": "a", "post": "b"}, salhw.Rectangular(tau_syn=5.0)
+    rule = salhw.SAL(learning_rate=0.5, tau=10.0, pairing="all") if learns else None
+    return Network(
+        name="gains",
+        dt=1.0,
+        populations=[
+            Population(name="a", size=1, neuron=GLM(bias=-50.0)),
+            Population(name="b", size=1, neuron=GLM(bias=-1.0, inputs={"basal": 1.0, "apical": 0.02})),
+        ],
+        projections=[
+            Projection(name="fine", weights=[[2.03]], into="apical", kernel=kernel, plasticity=rule, **ends),
+            Projection(name="coarse", weights=[[1.53125]], into="basal", kernel=kernel, **ends),
+        ],
+        stimuli=[salhw.SpikeTimes("a", [[3.0]])],
+        probes=[salhw.Membrane("b")],
+    )
+
+
+@pytest.mark.parametrize(("exponents", "held"), [("one", 1.0 / 32.0), ("each", 42.0 / 1024.0)])
+def test_a_projection_behind_a_gain_may_have_a_weight_exponent_of_its_own(exponents: str, held: float) -> None:
+    """.0406 in steps of 1/32, or in those of an exponent lower by 5; a PSP beside it is what it was, the session holds
+    and takes what the projection can, and the report tells its steps."""
+    executable = salhw.compile(behind_gains(), QUICK.with_options(projection_exponents=exponents), plugin=backend)
+    with executable.open(seed=1) as session:
+        membrane = np.asarray(session.run(12.0).membrane["b"].values).ravel() + 1.0
+        np.testing.assert_allclose(membrane, [0.0] * 4 + [1.53125 + held] * 5 + [0.0] * 3, atol=1e-12)
+        assert session.get("projections.fine.weights")[0, 0, 0] == pytest.approx(held / 0.02)
+        fits = {"one": 100.0, "each": 6.0}[exponents]
+        session.set("projections.fine.weights", fits)
+        with pytest.raises(salhw.SessionError, match="SAL403"):
+            session.set("projections.fine.weights", 2.0 * fits)
+    told = "fine: up to 0.124 in steps of 1/1024" in executable.report.notes
+    assert told == (exponents == "each")
+
+
+def test_weights_that_the_chip_learns_or_that_need_the_room_keep_the_common_exponent() -> None:
+    each = QUICK.with_options(projection_exponents="each")
+    assert salhw.compile(behind_gains(learns=True), each, plugin=backend).target.weight_scales == {}
+    net = behind_gains()
+    large = net.replace(projections=[net.projections[0].replace(weights=[[40.0]]), net.projections[1]])
+    assert salhw.compile(large, each, plugin=backend).target.weight_scales == {"fine": 0.5}, "twice .8"
+    assert salhw.compile(net, each.ideal(), plugin=backend).target.weight_scales == {}
+
+
 def test_limits_that_the_lowering_knows_are_those_that_the_target_declares() -> None:
     """No fix leads beyond them; and what is held at their ends can be written again."""
     lif, rule = LOIHI.neurons["LIF"], LOIHI.plasticity["PairSTDP"]

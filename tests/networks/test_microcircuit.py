@@ -19,7 +19,7 @@ from salhw.session.paths import addresses
 from salhw.substrate.support import on_chip
 from salhw_calibration.probing import probing_network
 from salhw_networks.experiment import Arrays, read
-from salhw_networks.microcircuit import learning, on_chips
+from salhw_networks.microcircuit import learning, on_chips, prediction
 from salhw_networks.microcircuit.course import SIZES, TEACHER, Scale, equivalence
 from salhw_networks.microcircuit.network import Method, drawn, network
 from salhw_networks.microcircuit.training import Class, Protocol, described, students, train
@@ -332,7 +332,7 @@ def test_every_chip_aligns_by_a_rule_of_its_own(name: str, update: str, pairing:
             on_chips.prepared(target, "calibrated")
 
 
-@pytest.mark.parametrize("variant", ["ideal", "traps"])
+@pytest.mark.parametrize("variant", ["own-teacher", "traps", "self-prediction"])
 def test_other_questions_of_fig_6_leave_their_files_and_judge_nothing_of_a_glance(
     tmp_path: Path, variant: learning.Variant
 ) -> None:
@@ -364,6 +364,17 @@ def test_right_signs_on_a_chip_are_told_from_lucky_ones() -> None:
     assert "p = 0.25" in poor[3].measured
 
 
+def test_an_output_that_lags_behind_its_interneuron_is_told() -> None:
+    """By 1 Hz at the paper's gain, which should leave nothing, or not at all at the largest, which should not."""
+    noise = np.random.default_rng(4).normal(size=(4, 20))
+    scale, off = prediction.SCALES["default"], np.array([[0.0], [0.0], [-0.3], [-1.0]])
+    good, bad = (
+        prediction.judge({"P2": 60.0 + 0.1 * noise + o, "I1": np.full((4, 20), 60.0)}, scale) for o in (off, off[::-1])
+    )
+    assert [claim.agrees for claim in good] == [None, True, None, True]
+    assert [claim.agrees for claim in bad] == [None, False, None, False]
+
+
 def test_places_of_copies_are_calibrated_like_others() -> None:
     """What probes a chip's synapses writes all of them, copies too."""
     net = network(method="BP")
@@ -371,6 +382,31 @@ def test_places_of_copies_are_calibrated_like_others() -> None:
     assert net.ties
     assert probing.ties == ()
     assert [p.name for p in probing.projections] == [p.name for p in net.projections]
+
+
+def test_copies_of_feedback_weights_act_in_their_place() -> None:
+    """In training, and not while SAL aligns: the same spikes as without copies, so the same weights."""
+    who = students(replace(SHORT, teaching=2_000.0), TEACHER, 2, seed=1)
+    form = replace(SHORT, align_update=None, chunk=1_000.0)
+    one, two = (train(replace(form, copied=copied), "SAL", who, range(1), seed=2) for copied in (False, True))
+    assert np.abs(one["B12"][-1] - who.feedback[0]).max() > 0.1
+    for name, values in one.items():
+        np.testing.assert_allclose(values, two[name], atol=1e-9, err_msg=name)
+
+
+def test_copies_have_steps_of_their_own_where_a_target_has_an_exponent_for_each_projection() -> None:
+    """Copies of the feedback weight and lateral ones have the same steps, so that they cancel."""
+    target = on_chips.prepared(salhw.target("loihi2"), "own-scale")
+    net = described(replace(on_chips.protocol_for(target), **on_chips.CHANGES["own-scale"]), SIZES, "SAL")
+    executable = salhw.compile(net, target)
+    assert executable.target.weight_scales == {"A12": 1 / 32, "LPI1": 1 / 32}
+    with executable.open(instances=3, seed=1) as session:
+        session.set("projections.B12.weights", np.array([0.3, -1.1, 2.7])[:, None, None])
+        learned, copies, lateral = (session.get(f"projections.{name}.weights") for name in ("B12", "A12", "LPI1"))
+    np.testing.assert_array_equal(copies, -lateral)
+    np.testing.assert_allclose(copies, learned, atol=1 / 1024 / 0.02 / 2 + 1e-12)
+    with pytest.raises(salhw.DescriptionError, match="SAL009"):
+        on_chips.prepared(salhw.target("brainscales2"), "own-scale")
 
 
 @SLOW

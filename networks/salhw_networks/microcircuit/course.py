@@ -48,11 +48,11 @@ class Place:
     calibration: Calibration | None = None
 
 
-def taught(work: Work, protocol: Protocol, scale: Scale) -> Class:
-    """Students at their start, with the targets that a teacher on the reference has given them."""
+def taught(work: Work, protocol: Protocol, scale: Scale, target: Target | str = "reference") -> Class:
+    """Students at their start, with the targets that a teacher on ``target`` has given them."""
 
     def measured(progress: Progress) -> Arrays:
-        drawn = students(protocol, TEACHER, scale.seeds, seed=SEED)
+        drawn = students(protocol, TEACHER, scale.seeds, target=target, seed=SEED)
         progress(1.0)
         return {"targets": drawn.targets, "validation_targets": drawn.validation, **drawn.weights}
 

@@ -16,7 +16,7 @@ from salhw.compiler.pipeline import compile, problems
 from salhw.plots.look import BLUE, GREEN, GREY, RED, band, curve, legend_beside, tidy
 from salhw.registry import resolve
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.microcircuit import on_chips, traps
+from salhw_networks.microcircuit import on_chips, prediction, traps
 from salhw_networks.microcircuit.course import (
     LAST,
     SEED,
@@ -63,7 +63,7 @@ VARIANTS = {
     "dark": Protocol(align_input="dark"),
     "chunked": Protocol(align_input="dark", chunk=2_000.0),
 }
-Variant = Literal["paper", "code", "dark", "chunked", on_chips.Kind, "traps"]
+Variant = Literal["paper", "code", "dark", "chunked", on_chips.Kind, "traps", "self-prediction"]
 TITLE = "Fig 6: SAL in spiking cortical microcircuits"
 
 
@@ -78,13 +78,16 @@ def experiment(
     """Spiking cortical microcircuits learn from a teacher: BP, FA and SAL.
 
     A target that cannot hold the paper's form is in a loop with its host (``on_chips``): its chips as they are declared
-    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns.
+    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns;
+    ``self-prediction``: how small the apical gain has to be.
     """
     variant = variant or suited(target)
-    if variant in ("chips", "ideal", "calibrated", "large-gain"):
-        return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     if variant == "traps":
         return traps.experiment(out, scale=scale, target=target, progress=progress)
+    if variant == "self-prediction":
+        return prediction.experiment(out, scale=scale, target=target, progress=progress)
+    if variant in ("chips", "ideal", "calibrated", "large-gain", "own-teacher", "own-scale"):
+        return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:
         compile(described(protocol, SIZES, method), target)  # what stands in the way is told before anything runs

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ Weights = tuple[FloatArray, ...]
 """One matrix [post, pre] for each pair of neighbouring layers, from the input on."""
 
 TAU_REF, DT = 10.0, 1.0  # ms (Table 2)
+NONE: Mapping[str, float] = MappingProxyType({})
 MEAN = 2_000.0  # ms over which potentials are averaged
 APICAL = 0.02  # gain of apical input in training (lambda^api)
 RATES = {"output": 0.003, "hidden": 0.2, "feedback": 0.001}
@@ -54,6 +56,7 @@ def network(
     hidden_rate: float = RATES["hidden"],
     feedback_rate: float = RATES["feedback"],
     membrane: bool = False,
+    copied: bool = False,
 ) -> Network:
     """A chain of layers of pyramidal cells P0 (input), P1, ... that learns to have given potentials at its end.
 
@@ -81,6 +84,8 @@ def network(
         hidden_rate: eta of the weights into hidden layers, per presynaptic spike.
         feedback_rate: eta of SAL, per pair of spikes.
         membrane: record the potential of the output at every step.
+        copied: the apical input is from copies A12, ... of the feedback weights, which themselves go into an input
+            ``aligning`` of gain 1: so a target that aligns them may hold the copies in steps of their own.
     """
     last = len(sizes) - 1
     forward, back = drawn(sizes, seed)
@@ -104,16 +109,27 @@ def network(
     for layer, (w, b) in enumerate(zip(forward[1:], back, strict=True), 1):
         up, down, onto, from_ = f"W{layer + 1}{layer}", f"B{layer}{layer + 1}", f"LIP{layer}", f"LPI{layer}"
         projections += [
-            _projection(down, f"P{layer + 1}", f"P{layer}", b, "apical", sal if method == "SAL" else None),
+            _projection(
+                down,
+                f"P{layer + 1}",
+                f"P{layer}",
+                b,
+                "aligning" if copied else "apical",
+                sal if method == "SAL" else None,
+            ),
             _projection(onto, f"P{layer}", f"I{layer}", w, "dendritic"),
             _projection(from_, f"I{layer}", f"P{layer}", -b, "lateral"),
         ]
         ties += [Tie(projection=onto, to=up, scale=1.0), *_feedback_ties(method, up, down, from_, chunk)]
+        if copied:
+            acts = f"A{layer}{layer + 1}"
+            projections.append(_projection(acts, f"P{layer + 1}", f"P{layer}", b, "apical"))
+            ties.append(_same(method, up, down, acts, chunk))
     return Network(
         name="microcircuit",
         dt=DT,
         populations=[
-            *_pyramidal(sizes, bias, apical),
+            *_pyramidal(sizes, bias, {"apical": apical, "lateral": apical} | ({"aligning": 1.0} if copied else {})),
             *(_population(f"I{layer}", sizes[layer + 1], bias, {"dendritic": 1.0}) for layer in range(1, last)),
         ],
         projections=projections,
@@ -149,13 +165,11 @@ def _uniform(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
     return np.asarray(random.uniform(-3.0, 3.0, shape) / np.sqrt(shape[1]))
 
 
-def _pyramidal(sizes: Sequence[int], bias: float, apical: float | None = None) -> list[Population]:
-    """P0, P1, ...; hidden ones with an apical and a lateral input if there is a gain for them."""
+def _pyramidal(sizes: Sequence[int], bias: float, gains: Mapping[str, float] = NONE) -> list[Population]:
+    """P0, P1, ...; hidden ones with the inputs that there are ``gains`` for, beside the basal one."""
     populations = [_population("P0", sizes[0], 0.0, {})]
     for layer, size in enumerate(sizes[1:], 1):
-        inputs = {"basal": 1.0}
-        if apical is not None and layer < len(sizes) - 1:
-            inputs |= {"apical": apical, "lateral": apical}
+        inputs = {"basal": 1.0} | ({} if layer == len(sizes) - 1 else dict(gains))
         populations.append(_population(f"P{layer}", size, bias, inputs))
     return populations
 
@@ -193,6 +207,13 @@ def _feedback_ties(method: Method, up: str, down: str, lateral: str, every: floa
             Tie(projection=lateral, to=up, scale=-1.0, transpose=True),
         ]
     return [Tie(projection=lateral, to=down, scale=-1.0, every=every)]
+
+
+def _same(method: Method, up: str, down: str, acts: str, every: float | None) -> Tie:
+    """What keeps weights that act in the place of the feedback weights equal to these."""
+    if method == "BP":
+        return Tie(projection=acts, to=up, scale=1.0, transpose=True)
+    return Tie(projection=acts, to=down, scale=1.0, every=every)
 
 
 def _means(layer: int, mean: float) -> tuple[Trace, Trace]:

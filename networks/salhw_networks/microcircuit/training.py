@@ -48,6 +48,7 @@ class Protocol:
         apical: gain of the apical and lateral input outside of the SAL phase, in which it is 1. The errors of hidden
             layers go with it, and their learning rates against it.
         speed, align_speed: Table 2's learning rates are multiplied by them, Eq 37's and SAL's.
+        copied: in training copies of the feedback weights act, in the place of those that SAL aligns.
     """
 
     training: tuple[float, ...] = (-3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25, 3.0)
@@ -70,6 +71,7 @@ class Protocol:
     apical: float = APICAL
     speed: float = 1.0
     align_speed: float = 1.0
+    copied: bool = False
 
     def patterns(self, voltages: Sequence[float], inputs: int) -> FloatArray:
         """(pattern, input): every input neuron takes each of the voltages once, in an order of its own."""
@@ -181,7 +183,8 @@ def described(protocol: Protocol, sizes: Sequence[int], method: Method) -> Netwo
         sizes,
         method=method,
         chunk=p.chunk,
-        apical=1.0 if p.align_update else p.apical,
+        apical=1.0 if p.align_update and not p.copied else p.apical,
+        copied=p.copied,
         pairing=p.pairing,
         align_update=p.align_update,
         mean=p.chunk or MEAN,
@@ -249,7 +252,7 @@ class _Lessons:
                 session.set(f"projections.{name}.weights", weights)
         self.gain = session.get("stimuli[0].gain")
         sizes, p = students.sizes, protocol
-        self.gains(p.apical, p.apical)
+        self.gains()
         self.shown, self.asked = p.patterns(p.training, sizes[0]), p.patterns(p.validation, sizes[0])
 
     def epoch(self, epoch: int) -> Arrays:
@@ -261,22 +264,22 @@ class _Lessons:
             self.present(self.shown[pattern], self.students.targets[each, pattern], self.learning)
         if self.method == "SAL":
             self.align(order[:, p.shown :])
-        self.gains(1.0, 1.0)  # where the target holds gain times weight, its steps hide least of a weight
+        self.gains(feedback=1.0)  # where the target holds gain times weight, its steps hide least of a weight
         weights = {name: self.session.get(f"projections.{name}.weights") for name in (*self.forward, *self.feedback)}
-        self.gains(p.apical, p.apical)
+        self.gains()
         return weights | self.validate(weights[self.forward[-1]])
 
     def align(self, order: IntArray) -> None:
         """The SAL phase."""
         p, each = self.protocol, np.arange(len(self.students))
         self.nudge("alignment" in p.nudged)
-        self.gains(1.0, 1.0 if p.align_laterals else 0.0)
+        self.gains(feedback=1.0, others=1.0 if p.align_laterals else 0.0)
         self.switch(self.aligning, True)
         for pattern in order.T:
             voltages = np.full_like(self.shown[pattern], p.dark) if p.align_input == "dark" else self.shown[pattern]
             self.present(voltages, self.students.targets[each, pattern], duration=p.align_present)
         self.switch(self.aligning, False)
-        self.gains(p.apical, p.apical)
+        self.gains()
 
     def validate(self, weights: FloatArray) -> Arrays:
         """How far the output is from its targets."""
@@ -317,8 +320,14 @@ class _Lessons:
         for path in rates:
             self.session.set(path, self.rates[path] if on else 0.0)
 
-    def gains(self, apical: float, lateral: float) -> None:
-        """Of the inputs of all hidden layers."""
+    def gains(self, feedback: float | None = None, others: float | None = None) -> None:
+        """Of the inputs of all hidden layers: that of the feedback weights, and those of the lateral weights and of
+        copies of the feedback weights; by default as in training."""
+        p = self.protocol
+        others = p.apical if others is None else others
+        gains = {"aligning": 0.0 if feedback is None else feedback, "apical": others, "lateral": others}
+        if not p.copied:
+            gains = {"apical": p.apical if feedback is None else feedback, "lateral": others}
         for layer in range(1, self.last):
-            self.session.set(f"populations.P{layer}.inputs.apical", apical)
-            self.session.set(f"populations.P{layer}.inputs.lateral", lateral)
+            for name, gain in gains.items():
+                self.session.set(f"populations.P{layer}.inputs.{name}", gain)
