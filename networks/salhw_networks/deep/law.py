@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw import Chip, Target
+from salhw import Calibration, Chip, Target
 from salhw.description.fields import FloatArray
 from salhw_networks.deep.network import Chain
-from salhw_networks.deep.phase import Setting, SpikingPhase
+from salhw_networks.deep.phase import Setting
+from salhw_networks.deep.phases import opened
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Alignment:
 
 def measured_law(
     chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0, updates: int = 1,
-    eta: float | None = None, chips: Sequence[Chip] | None = None, silent: bool = False,
+    eta: float | None = None, chips: Sequence[Chip] | None = None, calibration: Calibration | None = None,
+    silent: bool = False,
 ) -> list[Law]:  # fmt: skip
     """c and s of each layer by a short run on the target: ``updates``, with the weights of ``chain`` shuffled, so that
     nothing is learned about the weights themselves.
@@ -77,7 +79,7 @@ def measured_law(
     other = chain.shuffled(random)
     loud = 0.0 if silent or not setting.method.acts else 1.0
     feedback = [loud * w.T for w in chain.shuffled(random).weights]
-    with SpikingPhase(other, setting, target=target, seed=seed, chips=chips) as phase:
+    with opened(other, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         held = phase.limited(feedback)
         changes = [phase.change(held, [eta] * len(held)) for _ in range(updates)]
         apart = [w - b.T for w, b in zip(other.weights, held, strict=True)]

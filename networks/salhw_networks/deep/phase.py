@@ -10,12 +10,13 @@ from typing import Self
 
 import numpy as np
 
-from salhw import Chip, Network, Target, compile
+from salhw import Calibration, Chip, Network, Target, compile
 from salhw.description.fields import FloatArray
 from salhw.diagnostics.arguments import wrong
 from salhw.substrate.capabilities import Range
 from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
 from salhw_networks.deep.network import TAU_REF, Chain, network
+from salhw_networks.deep.rdd import RDD
 
 REPLICA = 2000.0  # ms
 NORMALISED = 20.0  # pairs of a replica are divided by it, so that eta is the paper's (.04)
@@ -28,13 +29,13 @@ class Setting:
     """How a phase is run.
 
     Args:
-        method: what the feedback synapses do.
+        method: how feedback weights are told about forward ones.
         gain: forward and feedback weights are multiplied by it on the target, and changes divided by it.
         replicas: an update is the mean over so many times 2 s of spikes (the authors' 32 networks side by side).
         smallest_interval: between two spikes of a neuron, in ms.
     """
 
-    method: SpikePairs = field(default_factory=SAL)
+    method: SpikePairs | RDD = field(default_factory=SAL)
     gain: float = 1.0
     replicas: int = 32
     smallest_interval: float = TAU_REF
@@ -44,11 +45,23 @@ class Setting:
         """Whether the feedback weights change during an update, not at its end."""
         return self.method.update != "run end"
 
+    @property
+    def pairs(self) -> SpikePairs:
+        """The method, if it adds up spike pairs.
+
+        Raises:
+            DescriptionError: it does something else.
+        """
+        if isinstance(self.method, RDD):
+            raise wrong("method", "RDD", "SAL, WeightMirror, STDWI: rules of spike pairs", "take one of them")
+        return self.method
+
     def description(self, chain: Chain) -> Network:
         """What is compiled."""
-        return network(
-            chain=chain.scaled(self.gain), rules=self.method.rules(), smallest_interval=self.smallest_interval
-        )
+        if isinstance(self.method, RDD):
+            return self.method.description(chain.scaled(self.gain))
+        rules = self.method.rules()
+        return network(chain=chain.scaled(self.gain), rules=rules, smallest_interval=self.smallest_interval)
 
     def instances(self, chain: Chain) -> int:
         """Of a session, a divisor of ``replicas``: the others come one after the other."""
@@ -84,6 +97,7 @@ class SpikingPhase:
 
     Args:
         chips: to run on, an instance each; by default as many instances as ``Setting.instances`` says.
+        calibration: of these chips.
         offset: of a reference phase, which is taken off each change.
 
     ``spikes`` and ``time`` (ms, one replica after the other) count what has been run.
@@ -95,14 +109,15 @@ class SpikingPhase:
 
     def __init__(
         self, chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0,
-        chips: Sequence[Chip] | None = None, offset: Offset | None = None,
+        chips: Sequence[Chip] | None = None, calibration: Calibration | None = None, offset: Offset | None = None,
     ) -> None:  # fmt: skip
         self.chain, self.setting, self.offset = chain, setting, offset
-        executable = compile(setting.description(chain), target)
+        self.method = method = setting.pairs
+        executable = compile(setting.description(chain), target, calibration=calibration)
         self._limits = [_limits(executable.target, f"feedback_{l}") for l in range(len(chain.weights))]
         self._instances = len(chips) if chips else setting.instances(chain)
         self._runs = setting.replicas / self._instances
-        period = max(rule.period or 0.0 for rule in setting.method.rules())
+        period = max(rule.period or 0.0 for rule in method.rules())
         if self._runs * REPLICA < period:
             asked = f"{setting.replicas} times {REPLICA:g} ms on {self._instances} instances"
             least = -int(-period * self._instances // REPLICA)
@@ -110,11 +125,11 @@ class SpikingPhase:
                 "replicas", asked, f"at least {period:g} ms, the rule's own period", f"replicas={least} or more"
             )
         self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
-        self._rules = len(setting.method.rules())
+        self._rules = len(method.rules())
         self.spikes, self.time = 0, 0.0
         self.rates: list[FloatArray] = []
         self._set_rates([0.0] * len(chain.weights))
-        self._run(setting.method.memory)
+        self._run(method.memory)
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +143,7 @@ class SpikingPhase:
         """By how much one update changes feedback weights that are ``feedback``, with the rate ``eta`` of each layer;
         the mean over all replicas, (n of layer l, n of layer l + 1) each. With a method that does not ``act`` it does
         not depend on the feedback weights."""
-        gain, method = self.setting.gain, self.setting.method
+        gain, method = self.setting.gain, self.method
         before = []
         for l, weights in enumerate(feedback):
             self._session.set(_weights(l), gain * weights if method.acts else np.zeros_like(weights))
@@ -176,13 +191,13 @@ def _weights(layer: int) -> str:
 
 def measured_offset(
     chain: Chain, setting: Setting, updates: int, *, target: Target | str, seed: int,
-    chips: Sequence[Chip] | None = None, eta: float = 1.0,
+    chips: Sequence[Chip] | None = None, calibration: Calibration | None = None, eta: float = 1.0,
 ) -> Offset:  # fmt: skip
     """The reference phase: ``updates`` with neither forward nor feedback weights."""
     silent = chain.scaled(0.0)
     feedback = [np.zeros(w.T.shape) for w in chain.weights]
     etas = [eta] * len(feedback)
-    with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips) as phase:
+    with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         found = [(phase.change(feedback, etas), phase.rates) for _ in range(updates)]
     changes = [np.mean([change[l] for change, _ in found], axis=0) for l in range(len(feedback))]
     rates = [np.mean([rate[l] for _, rate in found], axis=0) for l in range(len(chain.sizes))]
