@@ -74,7 +74,7 @@ class Aligner:
     """Aligns the layers of ``model`` whose rule is ``external`` (see ``convert``): each ``align`` is a spiking phase on
     ``target``, through ``salhw.compile`` and a session, which reads nothing but spike pairs.
 
-    The layers' weights and biases go over as they are, times a gain; activations, normalisation and data do not take
+    The layers' weights go over times a gain, their biases as they are; activations, normalisation and data do not take
     part. Layers that fit on one another are one network, the lowest of whose biases are drawn once.
 
     Args:
@@ -89,6 +89,8 @@ class Aligner:
         reference_phase: so many updates without any weights come first (True: 15); what the branches of each
             synapse differ by is measured in them, and taken off afterwards.
         apart: each pair of layers is a network of its own, as for small chips.
+        centred: half of the sum of a neuron's weights is taken off its bias, in every update anew. Without it biases
+            go over as they are, and at gains above 2 many neurons are nearly always active, or never.
         smallest_interval: between two spikes of a neuron in ms (the authors' code: 11).
 
     Raises:
@@ -99,12 +101,12 @@ class Aligner:
         self, model: nn.Module, target: Target | str = "reference", method: SpikePairs | RDD | None = None, *,
         replicas: int = 32, gain: float | Literal["auto"] = "auto",
         schedule: float | Literal["running-mean"] = "running-mean", chips: Sequence[Chip] | None = None,
-        calibration: Calibration | None = None, reference_phase: int | bool = 0, apart: bool = False, seed: int = 0,
-        smallest_interval: float = TAU_REF,
+        calibration: Calibration | None = None, reference_phase: int | bool = 0, apart: bool = False,
+        centred: bool = True, seed: int = 0, smallest_interval: float = TAU_REF,
     ) -> None:  # fmt: skip
         self.target, self.chips, self.calibration = resolve(target), chips, calibration
         self.apart, self.seed = apart or isinstance(method, RDD), checked_seed(seed)
-        self.setting = Setting(method or SAL(), 1.0, whole("replicas", replicas, 1, 2**20), smallest_interval)
+        self.setting = Setting(method or SAL(), 1.0, whole("replicas", replicas, 1, 2**20), smallest_interval, centred)
         self.gain, self.schedule = gain, schedule
         for path, value, word in (("gain", gain, "auto"), ("schedule", schedule, RUNNING_MEAN)):
             if value != word and not (isinstance(value, int | float) and 0.0 < value < np.inf):

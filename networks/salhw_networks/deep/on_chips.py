@@ -33,6 +33,7 @@ CALIBRATED, REFERENCE = "SAL, calibrated sensors", "SAL, reference phase"
 COLOURS = {"BP+FA": BLUE, "FA": ORANGE, "SAL": GREEN, CALIBRATED: SKY, REFERENCE: PURPLE}
 OF_CIRCUITS = (CALIBRATED, REFERENCE)
 """Methods that are about what the plasticity circuits of a chip differ by."""
+BRANCHES = ("causal_amplitude", "anticausal_amplitude")
 SIZES, GAIN, WAFER = (64, 48, 24, 10), 3.0, 7  # the gain that "auto" gives for initial weights
 DIGITS = Training(data="digits", architecture=Architecture((), (48, 24)), images=0)
 RULES = (SAL(), SAL(pairing="nearest_restricted", update="every 3000 ms"), SAL(update="spike"))
@@ -88,7 +89,8 @@ def experiment(out: Path, target: Target, scale: Scale, progress: Progress | Non
 
 def methods(target: Target) -> tuple[str, ...]:
     """Those that are tried on chips of this target."""
-    differ = any(v.group == "plasticity" for v in target.variability.values())
+    spreads = [target.variability[name].sd for name in BRANCHES if name in target.variability]
+    differ = any(sd > 0.0 for sd in spreads)
     return tuple(name for name in COLOURS if differ or name not in OF_CIRCUITS)
 
 
@@ -105,7 +107,9 @@ def calibrated(target: Target, scale: Scale, chips: Sequence[Chip], kept: Path) 
     from salhw_calibration import calibrate_sensors
 
     if not kept.exists():
-        net = Setting(suited(target), GAIN).description(initial_chain(SIZES, np.random.default_rng(WAFER)))
+        net = Setting(suited(target), GAIN, centred=True).description(
+            initial_chain(SIZES, np.random.default_rng(WAFER))
+        )
         calibrate_sensors(target, chips, net, duration=scale.calibration, seed=WAFER).save(kept)
     return Measured.load(kept)
 

@@ -22,9 +22,8 @@ from salhw_networks.deep.rdd import RDD
 from salhw_networks.deep.settings import METHODS, Method, Training
 from salhw_networks.experiment import Arrays, Progress, read, write
 
-
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {
-    "SAL": {"gain": 1.0, "schedule": 0.04},
+    "SAL": {"gain": 1.0, "schedule": 0.04, "centred": False},
     "running mean": {},
     "RDD": {"method": RDD()},
 }
