@@ -211,7 +211,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     once = replace(DIGITS, epochs=1, images=200)
     monkeypatch.setitem(accuracy.SCALES, "smoke", Scale(("BP+FA", "FA"), 2, once))
     monkeypatch.setitem(time_course.SCALES, "smoke", time_course.Scale((24, 16, 10), 3))
-    tiny_chips = on_chips.Scale(chips=2, epochs=1, updates=1, replicas=1, reference=1)
+    tiny_chips = on_chips.Scale(chips=2, epochs=1, updates=1, replicas=1, reference=1, calibration=2_000.0)
     monkeypatch.setitem(on_chips.SCALES, "smoke", tiny_chips)
 
 

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from salhw_networks.deep.conversion import alignment_angles, convert, feedback_layers, restore
     from salhw_networks.deep.layers import FeedbackConv2d, FeedbackLinear
     from salhw_networks.deep.methods import SAL, STDWI, WeightMirror
+    from salhw_networks.deep.rdd import RDD
 
 _MODULES = {
     "Aligner": "aligner", "AlignmentReport": "aligner", "convert": "conversion", "restore": "conversion",
     "feedback_layers": "conversion", "alignment_angles": "conversion", "FeedbackConv2d": "layers",
     "FeedbackLinear": "layers", "SAL": "methods", "STDWI": "methods", "WeightMirror": "methods",
+    "RDD": "rdd",
 }  # fmt: skip
 
 __all__ = [
+    "RDD",
     "SAL",
     "STDWI",
     "Aligner",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from salhw import Chip, Network, Target
+from salhw import Calibration, Chip, Network, Target
 from salhw.description.fields import FloatArray
 from salhw.diagnostics.arguments import checked_seed, whole, wrong
 from salhw.diagnostics.wording import shown
@@ -22,7 +22,9 @@ from salhw_networks.deep.law import Alignment, Law, measured_law
 from salhw_networks.deep.layers import FeedbackLinear
 from salhw_networks.deep.methods import SAL, SpikePairs
 from salhw_networks.deep.network import TAU_REF, Chain
-from salhw_networks.deep.phase import Offset, Setting, SpikingPhase, measured_offset
+from salhw_networks.deep.phase import Offset, Setting, measured_offset
+from salhw_networks.deep.phases import Phase, opened
+from salhw_networks.deep.rdd import RDD
 
 RUNNING_MEAN = "running-mean"
 MEMORY = 25  # updates that a running mean goes back at most, since the forward weights move on meanwhile
@@ -72,20 +74,23 @@ class Aligner:
     """Aligns the layers of ``model`` whose rule is ``external`` (see ``convert``): each ``align`` is a spiking phase on
     ``target``, through ``salhw.compile`` and a session, which reads nothing but spike pairs.
 
-    The layers' weights and biases go over as they are, times a gain; activations, normalisation and data do not take
+    The layers' weights go over times a gain, their biases as they are; activations, normalisation and data do not take
     part. Layers that fit on one another are one network, the lowest of whose biases are drawn once.
 
     Args:
-        method: SAL, WeightMirror or STDWI.
+        method: SAL, WeightMirror, STDWI or RDD (whose pairs of layers are always apart).
         replicas: an update is the mean over so many times 2 s of spikes.
         gain: weights are multiplied by it on the target; ``auto``: so that the summed input of neurons has a standard
             deviation of .9, within .25 to 4.
         schedule: the rate of each update: a number (the paper: .04), or ``running-mean``: 1 / (c k) at the k-th update,
             beginning with feedback weights of 0.
         chips: to run on, side by side, whose changes are averaged; by default chip 0.
+        calibration: of the chips, for a network with the layers of ``description``.
         reference_phase: so many updates without any weights come first (True: 15); what the branches of each
             synapse differ by is measured in them, and taken off afterwards.
         apart: each pair of layers is a network of its own, as for small chips.
+        centred: half of the sum of a neuron's weights is taken off its bias, in every update anew. Without it biases
+            go over as they are, and at gains above 2 many neurons are nearly always active, or never.
         smallest_interval: between two spikes of a neuron in ms (the authors' code: 11).
 
     Raises:
@@ -93,19 +98,23 @@ class Aligner:
     """
 
     def __init__(
-        self, model: nn.Module, target: Target | str = "reference", method: SpikePairs | None = None, *,
+        self, model: nn.Module, target: Target | str = "reference", method: SpikePairs | RDD | None = None, *,
         replicas: int = 32, gain: float | Literal["auto"] = "auto",
         schedule: float | Literal["running-mean"] = "running-mean", chips: Sequence[Chip] | None = None,
-        reference_phase: int | bool = 0, apart: bool = False, seed: int = 0, smallest_interval: float = TAU_REF,
+        calibration: Calibration | None = None, reference_phase: int | bool = 0, apart: bool = False,
+        centred: bool = True, seed: int = 0, smallest_interval: float = TAU_REF,
     ) -> None:  # fmt: skip
-        self.target, self.chips, self.apart, self.seed = resolve(target), chips, apart, checked_seed(seed)
-        self.setting = Setting(method or SAL(), 1.0, whole("replicas", replicas, 1, 2**20), smallest_interval)
+        self.target, self.chips, self.calibration = resolve(target), chips, calibration
+        self.apart, self.seed = apart or isinstance(method, RDD), checked_seed(seed)
+        self.setting = Setting(method or SAL(), 1.0, whole("replicas", replicas, 1, 2**20), smallest_interval, centred)
         self.gain, self.schedule = gain, schedule
         for path, value, word in (("gain", gain, "auto"), ("schedule", schedule, RUNNING_MEAN)):
             if value != word and not (isinstance(value, int | float) and 0.0 < value < np.inf):
                 raise wrong(path, shown(value), f"{word!r} or a number > 0", f"leave it out for {word!r}")
         updates = REFERENCE_UPDATES if reference_phase is True else int(reference_phase)
         self.reference_updates = whole("reference_phase", updates, 0, 2**20)
+        if self.reference_updates and isinstance(method, RDD):
+            raise wrong("reference_phase", updates, "0 with RDD, whose synapses have no branches", "leave it out")
         external = {n: m for n, m in feedback_layers(model).items() if m.feedback_rule == "external"}
         if refused := [name for name, layer in external.items() if not isinstance(layer, FeedbackLinear)]:
             raise wrong("layers", refused[0], "fully connected layers (convolutions share weights)",
@@ -181,7 +190,7 @@ class Aligner:
             chain = self.chain(names)
             setting = self._setting(chain)
             seeds = np.random.SeedSequence([self.seed, first, number]).generate_state(3).tolist()
-            where: dict[str, Any] = {"target": self.target, "chips": self.chips}
+            where: dict[str, Any] = {"target": self.target, "chips": self.chips, "calibration": self.calibration}
             if not set(names) <= set(self.laws):
                 self.laws |= zip(names, measured_law(chain, setting, seed=seeds[0], **where), strict=True)
             first_laws = [self.laws[name] for name in names]
@@ -193,7 +202,7 @@ class Aligner:
                     **where,
                 )  # fmt: skip
             offset = self._offsets.get(number)
-            with SpikingPhase(chain, setting, seed=seeds[2], offset=offset, **where) as phase:
+            with opened(chain, setting, seed=seeds[2], offset=offset, **where) as phase:
                 found += self._phase(phase, names, first_laws, updates, each, lambda share, n=number: (  # type: ignore[misc]
                     progress((n + share) / len(groups)) if progress else None))  # fmt: skip
             spikes, elapsed, gain = spikes + phase.spikes, elapsed + phase.time, setting.gain
@@ -205,7 +214,7 @@ class Aligner:
         )  # fmt: skip
 
     def _phase(
-        self, phase: SpikingPhase, names: Sequence[str], first_laws: Sequence[Law], updates: int,
+        self, phase: Phase, names: Sequence[str], first_laws: Sequence[Law], updates: int,
         each: Callable[[Mapping[str, FloatArray]], None] | None, progress: Callable[[float], None],
     ) -> list[LayerAlignment]:  # fmt: skip
         """All updates of one group; ``first_laws`` hold for the first of them."""

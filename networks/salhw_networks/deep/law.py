@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from salhw import Chip, Target
+from salhw import Calibration, Chip, Target
 from salhw.description.fields import FloatArray
 from salhw_networks.deep.network import Chain
-from salhw_networks.deep.phase import Setting, SpikingPhase
+from salhw_networks.deep.phase import Setting
+from salhw_networks.deep.phases import opened
+
+APART = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,14 @@ class Alignment:
 
 def measured_law(
     chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0, updates: int = 1,
-    eta: float | None = None, chips: Sequence[Chip] | None = None, silent: bool = False,
+    eta: float | None = None, chips: Sequence[Chip] | None = None, calibration: Calibration | None = None,
+    silent: bool = False,
 ) -> list[Law]:  # fmt: skip
     """c and s of each layer by a short run on the target: ``updates``, with the weights of ``chain`` shuffled, so that
     nothing is learned about the weights themselves.
 
-    Both depend on how strongly neurons are driven. So the feedback weights of the run are the weights shuffled once
-    more, which drive neurons as aligned ones do.
+    Both depend on how neurons drive one another: in loops, where feedback weights are aligned. So those of the run are
+    the shuffled weights themselves, less others half as large, which tell c.
 
     Args:
         eta: of the measurement; by default 1, and .5 for rules that change weights continuously.
@@ -75,13 +79,15 @@ def measured_law(
     eta = eta or (0.5 if setting.continuous else 1.0)
     random = np.random.default_rng([seed, 0x1A3])
     other = chain.shuffled(random)
-    loud = 0.0 if silent or not setting.method.acts else 1.0
-    feedback = [loud * w.T for w in chain.shuffled(random).weights]
-    with SpikingPhase(other, setting, target=target, seed=seed, chips=chips) as phase:
+    feedback = [np.zeros(w.T.shape) for w in other.weights]
+    if setting.method.acts and not silent:
+        apart = chain.shuffled(random).weights
+        feedback = [(w - APART * d).T for w, d in zip(other.weights, apart, strict=True)]
+    with opened(other, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         held = phase.limited(feedback)
         changes = [phase.change(held, [eta] * len(held)) for _ in range(updates)]
-        apart = [w - b.T for w, b in zip(other.weights, held, strict=True)]
-    return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(apart)]
+    told = [w - b.T for w, b in zip(other.weights, held, strict=True)]
+    return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(told)]
 
 
 def _law(apart: FloatArray, changes: FloatArray, eta: float, setting: Setting) -> Law:

@@ -7,27 +7,34 @@ chip, with all that makes it differ from its description, train the net better t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from salhw import Target
-from salhw.plots.look import BLUE, GREEN, ORANGE, PURPLE, curve, legend_above, tidy
+from salhw import Calibration, Chip, Target
+from salhw.plots.look import BLUE, GREEN, ORANGE, PURPLE, SKY, curve, legend_above, tidy
 from salhw.registry import resolve
 from salhw.substrate.support import on_chip
 from salhw_networks.deep.methods import SAL
+from salhw_networks.deep.network import initial_chain
 from salhw_networks.deep.paired import against, as_file_name
+from salhw_networks.deep.phase import Setting
 from salhw_networks.deep.settings import Architecture, Training
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {"BP+FA": BLUE, "FA": ORANGE, "SAL": GREEN, "SAL, reference phase": PURPLE}
+CALIBRATED, REFERENCE = "SAL, calibrated sensors", "SAL, reference phase"
+COLOURS = {"BP+FA": BLUE, "FA": ORANGE, "SAL": GREEN, CALIBRATED: SKY, REFERENCE: PURPLE}
+OF_CIRCUITS = (CALIBRATED, REFERENCE)
+"""Methods that are about what the plasticity circuits of a chip differ by."""
+BRANCHES = ("causal_amplitude", "anticausal_amplitude")
+SIZES, GAIN, WAFER = (64, 48, 24, 10), 3.0, 7  # the gain that "auto" gives for initial weights
 DIGITS = Training(data="digits", architecture=Architecture((), (48, 24)), images=0)
 RULES = (SAL(), SAL(pairing="nearest_restricted", update="every 3000 ms"), SAL(update="spike"))
 """What a chip itself may be able to do, the first that it can is taken."""
@@ -36,19 +43,21 @@ RULES = (SAL(), SAL(pairing="nearest_restricted", update="every 3000 ms"), SAL(u
 @dataclass(frozen=True)
 class Scale:
     """How much to run: ``chips``, with a seed each; ``epochs``, with ``updates`` before each, of ``replicas`` times 2 s
-    of the chip's biological time; ``reference`` updates without weights."""
+    of the chip's biological time; ``reference`` updates without weights; each part of a ``calibration`` in ms."""
 
     chips: int
     epochs: int
     updates: int
     replicas: int
     reference: int
+    calibration: float
 
 
 SCALES = {
-    "smoke": Scale(chips=2, epochs=2, updates=1, replicas=6, reference=2),
-    "default": Scale(chips=10, epochs=4, updates=3, replicas=18, reference=8),
-    "paper": Scale(chips=10, epochs=20, updates=5, replicas=36, reference=15),
+    "smoke": Scale(chips=2, epochs=2, updates=1, replicas=6, reference=2, calibration=5_000.0),
+    "medium": Scale(chips=10, epochs=2, updates=2, replicas=6, reference=8, calibration=10_000.0),
+    "default": Scale(chips=10, epochs=4, updates=3, replicas=18, reference=8, calibration=20_000.0),
+    "paper": Scale(chips=10, epochs=20, updates=5, replicas=36, reference=15, calibration=100_000.0),
 }
 
 
@@ -65,43 +74,67 @@ def experiment(out: Path, target: Target, scale: Scale, progress: Progress | Non
     if "weight_exponent" in target.options:
         target = target.with_options(weight_exponent="auto")
     training = replace(DIGITS, epochs=scale.epochs, updates=scale.updates)
+    names = methods(target)
     key = {"scale": asdict(scale), "training": asdict(training), "rule": asdict(suited(target))}
-    runs = [(method, chip) for method in COLOURS for chip in range(scale.chips)]
+    runs = [(method, chip) for chip in range(scale.chips) for method in names]
     work = Work("fig7", out, target, key, len(runs), progress)
     results = side_by_side(work, [partial(one, work, training, scale, *run) for run in runs])
     data = {
-        name: np.stack([r[name] for r in results]).reshape(len(COLOURS), scale.chips, *results[0][name].shape)
+        name: np.stack([np.stack([r[name] for r in results[k :: len(names)]]) for k in range(len(names))])
         for name in results[0]
     }
-    return work.finish(f"Fig 7 on {target.name}: digits", judge(data), data, partial(draw, data=data), **more)
+    title = f"Fig 7 on {target.name}: digits"
+    return work.finish(title, judge(data, names), data, partial(draw, data=data, names=names), **more)
+
+
+def methods(target: Target) -> tuple[str, ...]:
+    """Those that are tried on chips of this target."""
+    spreads = [target.variability[name].sd for name in BRANCHES if name in target.variability]
+    differ = any(sd > 0.0 for sd in spreads)
+    return tuple(name for name in COLOURS if differ or name not in OF_CIRCUITS)
 
 
 def one(work: Work, training: Training, scale: Scale, method: str, chip: int) -> Arrays:
     """One run."""
-    compute = partial(trained, training, scale, method, chip, work.target, work.say)
+    kept = work.path(f"calibration-{chip}", cast("Callable[..., Arrays]", calibrated))  # whose code it depends on
+    compute = partial(trained, training, scale, method, chip, work.target, work.say, kept)
     return work.piece_with_checkpoint(f"{as_file_name(method)}-{chip}", 1.0, compute)
+
+
+def calibrated(target: Target, scale: Scale, chips: Sequence[Chip], kept: Path) -> Calibration:
+    """The correlation sensors of chips, calibrated for a net with initial weights; measured once and kept."""
+    from salhw_calibration import Calibration as Measured
+    from salhw_calibration import calibrate_sensors
+
+    if not kept.exists():
+        net = Setting(suited(target), GAIN, centred=True).description(
+            initial_chain(SIZES, np.random.default_rng(WAFER))
+        )
+        calibrate_sensors(target, chips, net, duration=scale.calibration, seed=WAFER).save(kept)
+    return Measured.load(kept)
 
 
 def trained(
     training: Training, scale: Scale, method: str, chip: int, target: Target | str, say: Callable[[str], None],
-    checkpoint: Path, progress: Progress,
+    calibration: Path, checkpoint: Path, progress: Progress,
 ) -> Arrays:  # fmt: skip
     """See ``training.train``; PyTorch is imported here."""
     from salhw_networks.deep.training import train
 
     target = resolve(target)
-    chips = target.sample_chips(scale.chips, seed=7)[chip:][:1]
+    chips = target.sample_chips(scale.chips, seed=WAFER)[chip:][:1]
     options = {
         "method": suited(target), "replicas": scale.replicas, "chips": chips,
-        "reference_phase": scale.reference if method == "SAL, reference phase" else 0,
+        "calibration": calibrated(target, scale, chips, calibration) if method == CALIBRATED else None,
+        "reference_phase": scale.reference if method == REFERENCE else 0,
     }  # fmt: skip
     name = "SAL, running mean" if method.startswith("SAL") else method
     return train(training, name, chip, target, checkpoint, progress, say, options)
 
 
-def judge(data: Arrays) -> list[Claim]:
+def judge(data: Arrays, names: Sequence[str]) -> list[Claim]:
     """What each way gives, and whether alignment on the chip is better than fixed random weights."""
-    accuracy = dict(zip(COLOURS, data["accuracy"], strict=True))
+    accuracy = dict(zip(names, data["accuracy"], strict=True))
     epochs = data["accuracy"].shape[-1]
     claims = [
         Claim(
@@ -111,20 +144,20 @@ def judge(data: Arrays) -> list[Claim]:
         )
         for k, (method, found) in enumerate(accuracy.items())
     ]
-    for method in list(COLOURS)[2:]:
+    for method in names[2:]:
         claims.append(against(accuracy, method, "FA", epochs, "higher", higher=True))
         claims.append(against(accuracy, "BP+FA", method, epochs, "slightly higher", higher=None))
     return claims
 
 
-def draw(figure: Figure, data: Arrays) -> None:
+def draw(figure: Figure, data: Arrays, names: Sequence[str]) -> None:
     """Accuracy, and the mean angle of the layers, by epoch."""
     figure.set_size_inches(8.5, 3.8)
     first, second = figure.subplots(1, 2)
     epoch = np.arange(1, data["accuracy"].shape[-1] + 1)
-    for k, (method, colour) in enumerate(COLOURS.items()):
-        curve(first, epoch, data["accuracy"][k], colour=colour, label=method)
-        curve(second, epoch, data["angles"][k].mean(axis=-1), colour=colour)
+    for k, method in enumerate(names):
+        curve(first, epoch, data["accuracy"][k], colour=COLOURS[method], label=method)
+        curve(second, epoch, data["angles"][k].mean(axis=-1), colour=COLOURS[method])
     for axes in (first, second):
         axes.xaxis.get_major_locator().set_params(integer=True)
     first.set(xlabel="epoch", ylabel="test accuracy (%)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import TracebackType
@@ -10,16 +10,21 @@ from typing import Self
 
 import numpy as np
 
-from salhw import Chip, Network, Target, compile
+from salhw import GLM, Calibration, Chip, Network, Target, compile
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import of_kind
+from salhw.description.plasticity import Pairing, PairSTDP
 from salhw.diagnostics.arguments import wrong
 from salhw.substrate.capabilities import Range
 from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
 from salhw_networks.deep.network import TAU_REF, Chain, network
+from salhw_networks.deep.rdd import RDD
 
 REPLICA = 2000.0  # ms
 NORMALISED = 20.0  # pairs of a replica are divided by it, so that eta is the paper's (.04)
 MOST_RATE = 2.0
+STRETCH = 1000.0  # ms, after which an offset is taken off weights that change all along
+HALF = 0.5  # of the time is a neuron active whose bias and inputs are 0
 MOST_SYNAPSES = 8_000_000  # of all instances of a session together; the reference takes up to 71 bytes for each
 
 
@@ -28,27 +33,43 @@ class Setting:
     """How a phase is run.
 
     Args:
-        method: what the feedback synapses do.
+        method: how feedback weights are told about forward ones.
         gain: forward and feedback weights are multiplied by it on the target, and changes divided by it.
         replicas: an update is the mean over so many times 2 s of spikes (the authors' 32 networks side by side).
         smallest_interval: between two spikes of a neuron, in ms.
+        centred: half of the sum of a neuron's weights is taken off its bias, so that all are active about half of the
+            time, whatever the gain, as far as the target's biases reach. One that is nearly always active, or never,
+            tells little of its weights.
     """
 
-    method: SpikePairs = field(default_factory=SAL)
+    method: SpikePairs | RDD = field(default_factory=SAL)
     gain: float = 1.0
     replicas: int = 32
     smallest_interval: float = TAU_REF
+    centred: bool = False
 
     @property
     def continuous(self) -> bool:
         """Whether the feedback weights change during an update, not at its end."""
         return self.method.update != "run end"
 
+    @property
+    def pairs(self) -> SpikePairs:
+        """The method, if it adds up spike pairs.
+
+        Raises:
+            DescriptionError: it does something else.
+        """
+        if isinstance(self.method, RDD):
+            raise wrong("method", "RDD", "SAL, WeightMirror, STDWI: rules of spike pairs", "take one of them")
+        return self.method
+
     def description(self, chain: Chain) -> Network:
         """What is compiled."""
-        return network(
-            chain=chain.scaled(self.gain), rules=self.method.rules(), smallest_interval=self.smallest_interval
-        )
+        if isinstance(self.method, RDD):
+            return self.method.description(chain.scaled(self.gain))
+        rules = self.method.rules()
+        return network(chain=chain.scaled(self.gain), rules=rules, smallest_interval=self.smallest_interval)
 
     def instances(self, chain: Chain) -> int:
         """Of a session, a divisor of ``replicas``: the others come one after the other."""
@@ -60,18 +81,21 @@ class Setting:
 @dataclass(frozen=True)
 class Offset:
     """What an update adds to feedback weights where neither direction has a weight, per unit of eta: what the branches
-    of each synapse differ by. Proportional to the product of both neurons' rates, which are told with it: ``changes``
-    (n of layer l, n of layer l + 1) and ``rates`` of every layer, in spikes per ms."""
+    of each synapse differ by. It goes with the pairs in a branch, and so is told with the rates: ``changes`` (n of
+    layer l, n of layer l + 1) and ``rates`` of every layer, in spikes per ms."""
 
     changes: tuple[FloatArray, ...]
     rates: tuple[FloatArray, ...]
 
-    def at(self, rates: Sequence[FloatArray]) -> list[FloatArray]:
+    def at(self, rates: Sequence[FloatArray], rule: PairSTDP) -> list[FloatArray]:
         """The same at other rates. A rate above MOST_RATE times that of the reference phase counts as that: a neuron
         that hardly spiked there has told little."""
-        both = zip(rates, self.rates, strict=True)
-        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0).clip(0.0, MOST_RATE) for now, then in both]
-        return [change * product for change, product in zip(self.changes, products(share), strict=True)]
+        now = [np.clip(new, 0.0, MOST_RATE * then) for new, then in zip(rates, self.rates, strict=True)]
+        share = [
+            np.divide(new, then, out=np.ones_like(new), where=then > 0)
+            for new, then in zip(branches(now, rule), branches(self.rates, rule), strict=True)
+        ]
+        return [change * part for change, part in zip(self.changes, share, strict=True)]
 
 
 def products(rates: Sequence[FloatArray]) -> list[FloatArray]:
@@ -79,11 +103,27 @@ def products(rates: Sequence[FloatArray]) -> list[FloatArray]:
     return [np.outer(low, high) for low, high in pairwise(rates)]
 
 
+WAITING: Mapping[Pairing, Callable[[FloatArray, FloatArray], FloatArray]] = {
+    "all": lambda low, high: np.zeros_like(low + high),
+    "nearest_restricted": lambda low, high: low + high,
+    "nearest_symmetric": lambda low, high: 0.5 * (low + high),
+}
+"""At which rate a spike's chance to find a partner ends, beside the window: with the next spike of either neuron, or of
+one of them, by turns, the other way round in either branch."""
+
+
+def branches(rates: Sequence[FloatArray], rule: PairSTDP) -> list[FloatArray]:
+    """What falls into a branch of each feedback synapse per ms, if spikes are Poisson and independent."""
+    ends = [WAITING[rule.pairing](low[:, None], high[None, :]) for low, high in pairwise(rates)]
+    return [pairs / (1.0 / rule.causal.tau + end) for pairs, end in zip(products(rates), ends, strict=True)]
+
+
 class SpikingPhase:
     """A session with ``chain`` on ``target``: each ``change`` is one update. Use it as a context manager.
 
     Args:
         chips: to run on, an instance each; by default as many instances as ``Setting.instances`` says.
+        calibration: of these chips.
         offset: of a reference phase, which is taken off each change.
 
     ``spikes`` and ``time`` (ms, one replica after the other) count what has been run.
@@ -95,26 +135,36 @@ class SpikingPhase:
 
     def __init__(
         self, chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0,
-        chips: Sequence[Chip] | None = None, offset: Offset | None = None,
+        chips: Sequence[Chip] | None = None, calibration: Calibration | None = None, offset: Offset | None = None,
     ) -> None:  # fmt: skip
         self.chain, self.setting, self.offset = chain, setting, offset
-        executable = compile(setting.description(chain), target)
-        self._limits = [_limits(executable.target, f"feedback_{l}") for l in range(len(chain.weights))]
+        self.method = method = setting.pairs
+        description = setting.description(chain)
+        self._biases = [of_kind(p.neuron, GLM, "a spiking phase").bias for p in description.populations]
+        executable = compile(description, target, calibration=calibration)
+        on = executable.target
+        self._limits = [
+            _limits(on.scaled_for(f"feedback_{l}").projections.get("weights")) for l in range(len(chain.weights))
+        ]
+        self._bias_limits = _limits(on.neurons["GLM"].get("bias"))
         self._instances = len(chips) if chips else setting.instances(chain)
         self._runs = setting.replicas / self._instances
-        period = max(rule.period or 0.0 for rule in setting.method.rules())
+        period = max(rule.period or 0.0 for rule in method.rules())
         if self._runs * REPLICA < period:
             asked = f"{setting.replicas} times {REPLICA:g} ms on {self._instances} instances"
             least = -int(-period * self._instances // REPLICA)
             raise wrong(
                 "replicas", asked, f"at least {period:g} ms, the rule's own period", f"replicas={least} or more"
             )
+        self._stretches = max(1, int(self._runs * REPLICA // (period or STRETCH))) if setting.continuous else 1
         self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
-        self._rules = len(setting.method.rules())
+        self._rules = len(method.rules())
         self.spikes, self.time = 0, 0.0
         self.rates: list[FloatArray] = []
         self._set_rates([0.0] * len(chain.weights))
-        self._run(setting.method.memory)
+        if setting.centred:
+            self._centre([np.zeros(w.T.shape) for w in chain.weights])
+        self._run(method.memory)
 
     def __enter__(self) -> Self:
         return self
@@ -128,27 +178,48 @@ class SpikingPhase:
         """By how much one update changes feedback weights that are ``feedback``, with the rate ``eta`` of each layer;
         the mean over all replicas, (n of layer l, n of layer l + 1) each. With a method that does not ``act`` it does
         not depend on the feedback weights."""
-        gain, method = self.setting.gain, self.setting.method
+        stretches = self._stretches if self.offset is not None else 1
+        now = list(feedback)
+        for _ in range(stretches):
+            now = [b + moved for b, moved in zip(now, self._change(now, eta, 1.0 / stretches), strict=True)]
+        return [b - before for b, before in zip(now, feedback, strict=True)]
+
+    def _change(self, feedback: Sequence[FloatArray], eta: Sequence[float], share: float) -> list[FloatArray]:
+        """The change in a ``share`` of an update's time."""
+        gain, method = self.setting.gain, self.method
+        felt = [gain * weights if method.acts else np.zeros_like(weights) for weights in feedback]
         before = []
-        for l, weights in enumerate(feedback):
-            self._session.set(_weights(l), gain * weights if method.acts else np.zeros_like(weights))
+        for l, weights in enumerate(felt):
+            self._session.set(_weights(l), weights)
             before.append(self._session.get(_weights(l)))  # what the target holds of it
+        if self.setting.centred:
+            self._centre(felt)
         self._set_rates([rate / (NORMALISED * self._runs) for rate in eta])
-        self._run(self._runs * REPLICA)
+        self._run(share * self._runs * REPLICA)
         moved = [(self._session.get(_weights(l)) - held).mean(axis=0) for l, held in enumerate(before)]
-        scale = [rate * REPLICA / NORMALISED for rate in eta]
+        scale = [rate * share * REPLICA / NORMALISED for rate in eta]
         if method.covariance:
             by_chance = sum(pairs_by_chance(rule.anticausal.tau) * float(np.mean(rule.anticausal.amplitude))
                             for rule in method.rules())  # fmt: skip
             moved = [m - s * by_chance * p for m, s, p in zip(moved, scale, products(self.rates), strict=True)]
         if self.offset is not None:
-            moved = [m - rate * offset for m, rate, offset in zip(moved, eta, self.offset.at(self.rates), strict=True)]
+            offsets = self.offset.at(self.rates, method.rules()[0])
+            moved = [m - share * rate * offset for m, rate, offset in zip(moved, eta, offsets, strict=True)]
         return [m / gain for m in moved]
 
     def limited(self, feedback: Sequence[FloatArray]) -> list[FloatArray]:
         """Feedback weights within the target's range."""
         gain = self.setting.gain
         return [np.clip(b, low / gain, high / gain) for b, (low, high) in zip(feedback, self._limits, strict=True)]
+
+    def _centre(self, feedback: Sequence[FloatArray]) -> None:
+        """Write biases, with the sums of forward weights and ``feedback`` as the target has them."""
+        inputs = [np.zeros(n) for n in self.chain.sizes]
+        for l, weights in enumerate(self.chain.weights):
+            inputs[l + 1] += self.setting.gain * weights.sum(axis=1)
+            inputs[l] += feedback[l].sum(axis=1)
+        for l, (bias, summed) in enumerate(zip(self._biases, inputs, strict=True)):
+            self._session.set(f"populations.layer_{l}.bias", np.clip(bias - HALF * summed, *self._bias_limits))
 
     def _set_rates(self, rates: Sequence[float]) -> None:
         """Learning rates per pair, of each layer."""
@@ -164,9 +235,8 @@ class SpikingPhase:
         self.time += duration * self._instances
 
 
-def _limits(target: Target, projection: str) -> tuple[float, float]:
-    """The range of a projection's weights, which may go with the network."""
-    declared = target.scaled_for(projection).projections.get("weights")
+def _limits(declared: object) -> tuple[float, float]:
+    """The ends of a range, if a target declares one."""
     return (declared.min, declared.max) if isinstance(declared, Range) else (-np.inf, np.inf)
 
 
@@ -176,13 +246,13 @@ def _weights(layer: int) -> str:
 
 def measured_offset(
     chain: Chain, setting: Setting, updates: int, *, target: Target | str, seed: int,
-    chips: Sequence[Chip] | None = None, eta: float = 1.0,
+    chips: Sequence[Chip] | None = None, calibration: Calibration | None = None, eta: float = 1.0,
 ) -> Offset:  # fmt: skip
     """The reference phase: ``updates`` with neither forward nor feedback weights."""
     silent = chain.scaled(0.0)
     feedback = [np.zeros(w.T.shape) for w in chain.weights]
     etas = [eta] * len(feedback)
-    with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips) as phase:
+    with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         found = [(phase.change(feedback, etas), phase.rates) for _ in range(updates)]
     changes = [np.mean([change[l] for change, _ in found], axis=0) for l in range(len(feedback))]
     rates = [np.mean([rate[l] for _, rate in found], axis=0) for l in range(len(chain.sizes))]

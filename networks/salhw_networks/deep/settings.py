@@ -18,13 +18,13 @@ class Method:
 
     Args:
         aligned: ``SAL`` with the paper's rate and random feedback weights in the beginning; ``running mean``: SAL with
-            weights times a gain, beginning with 0.
+            weights times a gain, beginning with 0; ``RDD``: the same with regression discontinuity design.
         decay: weight decay of the fully connected layers' weights in both directions.
     """
 
     fully_connected: FeedbackRule = "transpose"
     convolutional: FeedbackRule = "fixed"
-    aligned: Literal["SAL", "running mean"] | None = None
+    aligned: Literal["SAL", "running mean", "RDD"] | None = None
     decay: float = 0.0
 
 
@@ -36,6 +36,7 @@ METHODS = {
     "SAL": Method("external", aligned="SAL"),
     "SAL, running mean": Method("external", aligned="running mean"),
     "KP": Method("kp", decay=0.001),
+    "RDD": Method("external", aligned="RDD"),
 }
 """The methods of Fig 7 and Table 5. All but BP have feedback alignment (FA) in the convolutional layers, whose shared
 weights nothing local could align."""

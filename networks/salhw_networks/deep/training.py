@@ -18,8 +18,16 @@ from salhw_networks.deep.aligner import Aligner
 from salhw_networks.deep.conversion import alignment_angles
 from salhw_networks.deep.convnet import convnet, optimiser, prepared
 from salhw_networks.deep.data import SOURCES, Images, load
+from salhw_networks.deep.rdd import RDD
 from salhw_networks.deep.settings import METHODS, Method, Training
 from salhw_networks.experiment import Arrays, Progress, read, write
+
+SCHEDULES: Mapping[str, Mapping[str, Any]] = {
+    "SAL": {"gain": 1.0, "schedule": 0.04, "centred": False},
+    "running mean": {},
+    "RDD": {"method": RDD()},
+}
+"""The Aligner's options, by how a method is ``aligned``."""
 
 
 @dataclass
@@ -42,10 +50,9 @@ class Run:
         model = prepared(net, method, seed)
         aligner = None
         if method.aligned:
-            paper = method.aligned == "SAL"
             aligner = Aligner(
-                model, target, gain=1.0 if paper else "auto", schedule=0.04 if paper else "running-mean", seed=seed,
-                smallest_interval=training.smallest_interval, **options,
+                model, target, seed=seed, smallest_interval=training.smallest_interval,
+                **{**SCHEDULES[method.aligned], **options},
             )  # fmt: skip
         return cls(training, method, seed, target, model, optimiser(model, method), aligner)
 
