@@ -1,9 +1,9 @@
-"""What SAL leaves of a difference of reciprocal weights where sensors differ and are noisy, with and without a reference
-phase (docs/semantics.md): the noise in closed form, and the course of pairs with any sensors.
+"""What SAL leaves of a difference of reciprocal weights where sensors differ and are noisy, with a reference phase
+(docs/semantics.md) or without: the noise in closed form, and the course of pairs with any sensors.
 
-Times in steps, weights W[post, pre]; (into 1, into 0) is the order of synapses, as of `drifts`. Nearest pairs alternate:
-after a causal one comes an anti-causal one. So both are equally many, and what scatters is their lags, which are taken to
-be independent of each other.
+Times in steps, weights W[post, pre]; (into 1, into 0) is the order of synapses, as of `drifts`. Nearest pairs
+alternate: after a causal one comes an anti-causal one. So both are equally many, and what scatters is their lags,
+which are taken to be independent of each other.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def _counted(expected: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 def sal_course(
     field: PairField, start: npt.ArrayLike, learning_rate: float, amplitude: npt.ArrayLike, tau: npt.ArrayLike,
-    *, run: int, update: int, reference: int | None = None, read: float = 0.0, bounds: tuple[float, float] = (-2.52, 2.52),
-    seed: int = 0,
+    *, run: int, update: int, reference: int | None = None, read: float = 0.0,
+    bounds: tuple[float, float] = (-2.52, 2.52), seed: int = 0,
 ) -> FloatArray:  # fmt: skip
     """Weights of pairs after SAL with sensors that differ: in each period the mean numbers of pairs at the present
     weights at lags that scatter, weighed by the sensors.
