@@ -107,8 +107,8 @@ def _one_step(right: Callable[..., Any]) -> Callable[..., Any]:
 
 RULE = frozenset({"predictive-rule-of-the-host"})
 MUTANTS: Mapping[str, tuple[Any, str, Callable[[Any], Any], frozenset[str]]] = {
-    "spikes read a step late": (loop, "_raster", _late, frozenset({"trace-values"}) | RULE),
-    "spikes of the wrong neuron read": (loop, "_raster", _mirrored, RULE),
+    "spikes read a step late": (loop, "raster", _late, frozenset({"trace-values"}) | RULE),
+    "spikes of the wrong neuron read": (loop, "raster", _mirrored, RULE),
     "boxcars begin anew with each piece": (Boxcar, "follow", _without_past, frozenset({"trace-values"})),
     "gains not folded": (LoopEngine, "_factor", _unscaled, frozenset({"input-gains"})),
     "copies never made": (LoopEngine, "_copy_from", _negligent, frozenset({"ties-copy"})),
