@@ -17,7 +17,7 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import ReferencePhase
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
-from salhw.session.engine import Engine
+from salhw.session.engine import Engine, Remembering
 from salhw.session.executable import Executable, Session
 from salhw.session.folding import reference_phase
 from salhw.session.paths import Address, addresses
@@ -140,12 +140,17 @@ class ReferenceEngine(PiecewiseEngine):
                 self._subtract(rule)
         return self._spikes
 
+    def _learned(self, rule: _Referenced) -> FloatArray:
+        """The weights that a rule has made, with what the target's host remembers of them."""
+        engine, held = getattr(self._session, "engine", None), self._get(rule.path)
+        return held + engine.remainder(self._addresses[rule.path]) if isinstance(engine, Remembering) else held
+
     def _subtract(self, rule: _Referenced) -> None:
         """Take what the phase says from the weights."""
-        wanted = self._get(rule.path) + rule.kept - self._get(rule.rate_path) * rule.error * rule.take()
+        wanted = self._learned(rule) + rule.kept - self._get(rule.rate_path) * rule.error * rule.take()
         wanted, allowed = np.clip(wanted, *narrowest_bounds(rule.projection.plasticity)), self._allowed(rule.path)
         self._set(rule.path, wanted if allowed is None else np.clip(wanted, allowed.min, allowed.max))
-        rule.kept = np.clip(wanted - self._get(rule.path), -rule.step, rule.step)
+        rule.kept = np.clip(wanted - self._learned(rule), -rule.step, rule.step)
 
     def _allowed(self, path: str) -> Any:
         return self._addresses[path].allowed
@@ -164,7 +169,7 @@ class ReferenceEngine(PiecewiseEngine):
             self._silence([*weights, *resting])
             for rule in self._rules.values():
                 rule.count()
-            step = 0
+            step, begun = 0, {name: self._learned(rule) for name, rule in self._rules.items()}
             while step < self._length:
                 until = min(following(step, rule.period) for rule in self._rules.values())
                 piece = self._session.run((until - step) * self._net.dt)
@@ -172,9 +177,10 @@ class ReferenceEngine(PiecewiseEngine):
                 for name, rule in self._rules.items():
                     rule.count(piece)
                     if step % rule.period == 0:
-                        change[name] += self._get(rule.path)
+                        change[name] += self._learned(rule) - begun[name]
                         products[name] += rule.take()
                 self._silence(weights)
+                begun = {name: self._learned(rule) for name, rule in self._rules.items()}
         finally:
             for path, value in before.items():
                 self._set(path, value)
