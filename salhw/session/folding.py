@@ -20,7 +20,7 @@ from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule, PredictiveRule, ReferencePhase
-from salhw.description.plasticity.rule import narrowest_bounds, reference_of
+from salhw.description.plasticity.rule import narrowest_bounds, reference_of, without_reference
 from salhw.description.probes import Probe, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie, originals
@@ -69,7 +69,7 @@ def own_part(net: Network, target: Target) -> Network:
     net = folded(net, target)
     if reference_phase(net) is None:
         return net
-    projections = [p.replace(plasticity=[_without_reference(rule) for rule in p.plasticity]) for p in net.projections]
+    projections = [p.replace(plasticity=[without_reference(rule) for rule in p.plasticity]) for p in net.projections]
     return net.replace(projections=projections, probes=[p for p in net.probes if not isinstance(p, Weights)])
 
 
@@ -77,10 +77,6 @@ def reference_phase(net: Network) -> ReferencePhase | None:
     """The reference phase of a network, which all of its rules that have one share."""
     phases = (reference_of(rule) for p in net.projections for rule in p.plasticity)
     return next((phase for phase in phases if phase is not None), None)
-
-
-def _without_reference(rule: PlasticityRule) -> Any:
-    return rule if reference_of(rule) is None else rule.replace(reference=None)
 
 
 def folded(net: Network, target: Target) -> Network:

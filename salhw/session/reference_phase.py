@@ -236,5 +236,5 @@ def earlier(piece: Recording, by: float) -> Recording:
         name: replace(trains, start=trains.start - by, stop=trains.stop - by, time=trains.time - by)
         for name, trains in piece.spikes.items()
     }
-    moved = {name: traces(getattr(piece, name)) for name in ("membrane_traces", "samples")}
-    return replace(piece, start=piece.start - by, spikes=spikes, **moved)
+    membranes, samples = traces(piece.membrane_traces), traces(piece.samples)
+    return replace(piece, start=piece.start - by, spikes=spikes, membrane_traces=membranes, samples=samples)

@@ -34,7 +34,7 @@ def network(lab: Lab, size: int, reference: bool, execution: Execution) -> Netwo
     """Pairs at weight 0 whose rule strengthens uncoupled neurons."""
     period = lab.period(100) * lab.dt
     sal = SAL(RATE, TAU * lab.dt, update=f"every {period:g} ms", pairing=pairing(lab), execution=execution,
-              reference=ReferencePhase(STEPS * lab.dt) if reference else None)  # fmt: skip
+              reference=ReferencePhase(duration=STEPS * lab.dt) if reference else None)  # fmt: skip
     rule = (sal.replace(causal=sal.causal.replace(amplitude=-LOPSIDED)),)
     kernel = next(iter(kernels(lab, TAU).values()))
     return reciprocal_pairs(lab, size, (0.0, 0.0), (BIAS, BIAS), kernel, rules=(rule, rule), record=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from salhw.description.fields import Milliseconds, Model
 from salhw.description.markers import Structure
@@ -26,6 +26,10 @@ class ReferencePhase(Model):
 
     duration: Annotated[Milliseconds, Structure(unit="ms")]
     every: Annotated[Milliseconds | None, Structure(unit="ms")] = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, duration: float, every: float | None = ...) -> None: ...
 
     def __str__(self) -> str:
         return f"{number(self.duration)} ms" + (f" every {number(self.every)} ms" if self.every is not None else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from math import inf
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator
 
@@ -78,6 +78,11 @@ def reference_of(rule: PlasticityRule) -> ReferencePhase | None:
     """The reference phase of a rule; None of one without, or of a kind that has none."""
     phase: ReferencePhase | None = getattr(rule, "reference", None)
     return phase
+
+
+def without_reference(rule: PlasticityRule) -> Any:
+    """The rule without its reference phase."""
+    return rule if reference_of(rule) is None else rule.replace(reference=None)
 
 
 def narrowest_bounds(rules: Iterable[PlasticityRule]) -> tuple[float, float]:
