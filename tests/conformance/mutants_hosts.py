@@ -119,14 +119,14 @@ def _added(right: Any) -> Any:
     return measure
 
 
-def _learning_on(right: Any) -> Any:
-    """Weights that are silent at the beginning of the phase only: what they have learned is counted again."""
+def _silent(right: Any) -> Any:
+    """Weights that stay silent after the phase."""
 
-    def silence(self: ReferenceEngine, paths: Any) -> None:
-        if isinstance(paths, list):
-            right(self, paths)
+    def measure(self: ReferenceEngine, start: int) -> None:
+        right(self, start)
+        self._silence([rule.path for rule in self._rules.values()])
 
-    return silence
+    return measure
 
 
 RULE = frozenset({"predictive-rule-of-the-host"})
@@ -145,7 +145,7 @@ MUTANTS: Mapping[str, tuple[Any, str, Callable[[Any], Any], frozenset[str]]] = {
     "PSPs a step long": (host_traces, "psp", _one_step, RULE),
     "no reference subtracted": (ReferenceEngine, "_subtract", _negligent, PHASE),
     "references added": (ReferenceEngine, "_measure", _added, PHASE),
-    "weights that learn on in a reference phase": (ReferenceEngine, "_silence", _learning_on, PHASE),
+    "weights silent after a reference phase": (ReferenceEngine, "_measure", _silent, PHASE),
     "links swapped": (predictions, "LINKS", _swapped, RULE),
 }
 """Where the bug is: an object and what it is called there, what makes the right one wrong, and who has to see it."""

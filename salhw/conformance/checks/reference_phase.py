@@ -23,33 +23,39 @@ from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.description.plasticity import SAL, ReferencePhase
 from salhw.description.plasticity.rule import Execution
+from salhw.session.executable import Session
 
-BIAS, TAU, RATE = -0.3, 10, 0.006
+BIAS, WEIGHT, TAU, RATE = -0.3, 0.2, 10, 0.006
 LOPSIDED = 0.6  # of the anti-causal branch is the causal one
 STEPS = 5_000  # that the weights are silent, and then learn
-LEFT = 0.4  # of the drift, at most: other weights than 0 make other pairs, and the drift is not all of a straight line
+LEFT = 0.4  # of the drift, at most: other weights than 0 make other pairs
 
 
 def network(lab: Lab, size: int, reference: bool, execution: Execution) -> Network:
-    """Pairs at weight 0 whose rule strengthens uncoupled neurons."""
+    """Pairs whose rule strengthens uncoupled neurons."""
     period = lab.period(100) * lab.dt
     sal = SAL(RATE, TAU * lab.dt, update=f"every {period:g} ms", pairing=pairing(lab), execution=execution,
               reference=ReferencePhase(duration=STEPS * lab.dt) if reference else None)  # fmt: skip
     rule = (sal.replace(causal=sal.causal.replace(amplitude=-LOPSIDED)),)
     kernel = next(iter(kernels(lab, TAU).values()))
-    return reciprocal_pairs(lab, size, (0.0, 0.0), (BIAS, BIAS), kernel, rules=(rule, rule), record=False)
+    return reciprocal_pairs(lab, size, (WEIGHT, WEIGHT), (BIAS, BIAS), kernel, rules=(rule, rule), record=False)
 
 
 def drifts(lab: Lab, size: int, copies: int, reference: bool) -> FloatArray:
     """How far the mean of both weights has moved in each pair, or on each of chips that differ."""
     with lab.open_many(_learnable(lab, size, reference), copies) as session:
+        before = _weights(session, size)
         session.run(STEPS * lab.dt)
-        both = [on_diagonal(session.get(f"projections.{name}.weights"), size) for name in ("forward", "backward")]
-        elapsed = session.time
-    mean = np.mean(both, axis=0)
+        mean, elapsed = _weights(session, size) - before, session.time
     if abs(elapsed - STEPS * lab.dt) > 0.5 * lab.dt:  # the phase is in no run
         return np.full(mean.size, np.nan)
     return np.asarray(mean.mean(axis=1) if lab.varies else mean.reshape(-1), dtype=np.float64)
+
+
+def _weights(session: Session, size: int) -> FloatArray:
+    """The mean of both weights of each pair, (instance, pair)."""
+    both = [on_diagonal(session.get(f"projections.{name}.weights"), size) for name in ("forward", "backward")]
+    return np.asarray(np.mean(both, axis=0), dtype=np.float64)
 
 
 def _learnable(lab: Lab, size: int, reference: bool) -> Network:
