@@ -11,7 +11,15 @@ from salhw.description.kernels import Alpha, Exponential, Rectangular
 from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection
-from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, PredictiveRule, WakeSleep
+from salhw.description.plasticity import (
+    SAL,
+    AntiHebbian,
+    Hebbian,
+    PairSTDP,
+    PredictiveRule,
+    ReferencePhase,
+    WakeSleep,
+)
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
@@ -131,6 +139,7 @@ __all__ = [
     "Projection",
     "Recording",
     "Rectangular",
+    "ReferencePhase",
     "Report",
     "SalhwError",
     "Session",

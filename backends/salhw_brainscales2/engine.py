@@ -94,6 +94,11 @@ class AnalogEngine:
         else:
             self._teach(address, value)
 
+    def remainder(self, address: Address) -> FloatArray:
+        """See Remembering."""
+        host = self._hosts.get(address.owner)
+        return np.zeros(()) if host is None else host.kept
+
     def _write_weights(self, name: str, weights: FloatArray) -> None:
         """Let the chips hold weights on their grid that the host writes."""
         learner = self._learners.get(name)

@@ -144,6 +144,12 @@ class LavaEngine:
         else:
             self._set_static(name, held)
 
+    def remainder(self, address: Address) -> FloatArray:
+        """See Remembering."""
+        if address.owner not in self._kept:
+            return np.zeros(())
+        return np.asarray(self._kept[address.owner] - self._synapses(address.owner) / self._arithmetic.unit)
+
     def _set_static(self, name: str, held: FloatArray) -> None:
         """Give static synapses weights in the chip's units."""
         self._synapses(name)[...] = held

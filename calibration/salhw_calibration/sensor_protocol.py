@@ -123,7 +123,7 @@ class SensorProtocol:
         on_spike = "every" not in known or (rule.update == "spike" and "spike" in known)
         update = ("spike" if rule.period else rule.update) if on_spike else f"every {number(period)} ms"
         sides = {side: getattr(rule, side).replace(amplitude=float(k == branch)) for k, side in enumerate(BRANCHES)}
-        return rule.replace(**sides, learning_rate=self.rate, update=update, bounds=None)
+        return rule.replace(**sides, learning_rate=self.rate, update=update, bounds=None, reference=None)
 
     def forced(self, net: Network, parts: Sequence[tuple[Drive, float, float]], seed: int) -> Network:
         """A network whose neurons spike as ``parts`` say (a drive, its begin and its duration, in ms), if they learn or

@@ -16,6 +16,7 @@ from salhw.cli.settings import Settings
 from salhw.cli.target_options import Fit, Options, chosen_target
 from salhw.compiler.pipeline import compile
 from salhw.description.network import Network
+from salhw.description.parts import rule_name
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError, file_error
 from salhw.io.files import unwritable
 from salhw.registry import targets
@@ -23,6 +24,7 @@ from salhw.session.backend import Exporter
 from salhw.session.executable import Executable
 from salhw.session.folding import hosted
 from salhw.session.paths import duration_steps
+from salhw.session.reference_phase import referenced_rules
 
 
 def write(executable: Executable, out: Path, *, duration: float, seed: int, force: bool = False) -> list[Path]:
@@ -59,9 +61,10 @@ def write(executable: Executable, out: Path, *, duration: float, seed: int, forc
 def _with_host(executable: Executable) -> UnsupportedNetworkError:
     """The error of a network of which the target's host works out a part: a program is the target's alone."""
     supported, fix = "what the target works out itself, in a program", "leave it out, or run it here"
-    findings = [
-        Diagnostic("SAL101", path, f"{asked}, by the host", supported, fix) for path, asked in hosted(executable.source)
-    ]
+    parts = [*hosted(executable.source)]
+    for p, k in referenced_rules(executable.source):
+        parts.append((f"projections.{p.name}.{rule_name(p, k)}.reference", "a reference phase"))
+    findings = [Diagnostic("SAL101", path, f"{asked}, by the host", supported, fix) for path, asked in parts]
     name = executable.source.name
     return UnsupportedNetworkError(f"UnsupportedNetworkError: {name!r} cannot be exported", findings)
 

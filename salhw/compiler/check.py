@@ -11,6 +11,7 @@ import numpy as np
 
 from salhw.compiler.host_loop import host_findings
 from salhw.compiler.periods import of_windows
+from salhw.compiler.reference_phase import reference_findings
 from salhw.description.kinds import Kind
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
@@ -72,6 +73,7 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
         ),
         *(finding for k, tie in enumerate(net.ties) for finding in _tie(f"ties[{k}]", tie, target, net.dt)),
         *host_findings(net, target),
+        *reference_findings(net, target),
     ]
 
 

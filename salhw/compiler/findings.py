@@ -14,8 +14,8 @@ from salhw.machine import NOTHING, Memory
 from salhw.registry import backend, resolve, targets
 from salhw.session.backend import Backend, Weighing
 from salhw.session.folding import own_part, with_room, with_scales
-from salhw.session.loop import LoopedBackend
 from salhw.session.memory import assumed, too_large
+from salhw.session.pieces import PiecewiseBackend
 from salhw.substrate.target import Target
 
 
@@ -45,7 +45,7 @@ def errors(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 
 def chosen_plugin(plugin: Backend | None) -> Backend | None:
-    """A backend that was handed in; of an executable that runs in a loop with its host, the target's own.
+    """A backend that was handed in; of an executable that runs in pieces, the target's own.
 
     Raises:
         BackendError: it is none.
@@ -53,7 +53,9 @@ def chosen_plugin(plugin: Backend | None) -> Backend | None:
     if plugin is not None and not isinstance(plugin, Backend):
         supported = "an object with name, targets(), lower() and open()"
         raise wrong("plugin", described(plugin), supported, "give a backend", code="SAL602", kind=BackendError)
-    return plugin.inner.plugin if isinstance(plugin, LoopedBackend) else plugin
+    while isinstance(plugin, PiecewiseBackend):
+        plugin = plugin.inner.plugin
+    return plugin
 
 
 def before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:

@@ -6,12 +6,13 @@ from salhw.compiler.findings import before_lowering, errors, unsupported
 from salhw.compiler.host_loop import looped
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
+from salhw.compiler.reference_phase import referenced
 from salhw.description.connectivity import count
 from salhw.description.network import Network
 from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
-from salhw.session.folding import by_host, own_part, with_room, with_scales
+from salhw.session.folding import by_host, folded, own_part, reference_phase, with_room, with_scales
 from salhw.substrate.target import Target
 
 
@@ -45,4 +46,6 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
         memory=memory,
     )
     executable = Executable(quantised, own, target, placement, report, plugin)
+    if reference_phase(net) is not None:
+        executable = referenced(folded(net, asked), executable)
     return looped(net, asked, executable) if by_host(net, asked) else executable

@@ -14,12 +14,13 @@ from salhw.description.markers import marks, structure
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import narrowest_bounds, reference_of
 from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
 from salhw.diagnostics import Diagnostic
-from salhw.diagnostics.wording import nearest, one_of, shown
+from salhw.diagnostics.wording import nearest, number, one_of, shown
 
 
 def problems(
@@ -44,6 +45,7 @@ def problems(
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
         *(f for t in traces for f in _trace(t, known, dt)),
         *_repeated(probes),
+        *_reference_phase(projections, stimuli),
         *(f for k in range(len(ties)) for f in _tie(k, ties, {p.name: p for p in projections}, known, dt)),
     ]
 
@@ -214,6 +216,35 @@ def _stimulus(
                 supported = f"0..{population.size - 1}"
                 yield Diagnostic("SAL003", f"{path}.{field}[{k}]", str(numbers[k]), supported, fix)
     yield from _fields(path, stimulus, dt, stimulus.neurons_of(population.size))
+
+
+def _reference_phase(projections: Sequence[Projection], stimuli: Sequence[Stimulus]) -> Iterator[Diagnostic]:
+    """What does not go with a phase in which all weights are zero and the session's time stands still."""
+    paths = {
+        f"projections.{p.name}.{rule_name(p, k)}": rule for p in projections for k, rule in enumerate(p.plasticity)
+    }
+    phases = {path: phase for path, rule in paths.items() if (phase := reference_of(rule)) is not None}
+    first = next(iter(phases.values()), None)
+    for path, phase in phases.items():
+        if phase != first:
+            yield Diagnostic(
+                "SAL012", f"{path}.reference", str(phase), f"one phase for all rules, {first}", "take that"
+            )
+    for p in projections if phases else ():
+        if sum(reference_of(rule) is not None for rule in p.plasticity) > 1:
+            path, fix = f"projections.{p.name}.plasticity", "leave one reference out"
+            yield Diagnostic("SAL012", path, "several rules with a reference phase", "one on a projection", fix)
+        low, high = narrowest_bounds(p.plasticity)
+        if not low <= 0.0 <= high:
+            path, asked = f"projections.{p.name}.plasticity", f"bounds {number(low)}..{number(high)}"
+            supported = "bounds that hold 0, as all weights are silent in a reference phase"
+            yield Diagnostic("SAL012", path, asked, supported, "widen the bounds, or leave the reference out")
+    for k, stimulus in enumerate(stimuli if phases else ()):
+        listed = any(marker.unit == "ms" for _, marker in structure(type(stimulus)))
+        if listed or stimulus.span != (0.0, None):
+            supported = "stimuli that last, as the session's time stands still in a reference phase"
+            fix = "leave start and stop out (or the stimulus, or the reference)"
+            yield Diagnostic("SAL012", f"stimuli[{k}]", f"{stimulus.kind} at set times", supported, fix)
 
 
 def _needed(path: str, needs: str, population: Population, otherwise: str = "") -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salhw.description.connectivity import count
+from salhw.description.fields import Model
 from salhw.description.kinds import Kind
 from salhw.description.markers import structure, unit_of
 from salhw.diagnostics.wording import shown
@@ -39,6 +40,8 @@ def _fields(item: Kind) -> Iterator[str]:
 def _value(value: Any) -> str:
     if isinstance(value, Kind):
         return f"({in_words(value)})"
+    if isinstance(value, Model):
+        return str(value)
     if isinstance(value, float | np.ndarray):
         return span(np.asarray(value))
     if isinstance(value, tuple) and any(isinstance(part, np.ndarray) for part in value):

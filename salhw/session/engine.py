@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -67,6 +67,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release everything; called once."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An engine whose host works out rules, and keeps what the target rounds away of the weights that it writes."""
+
+    def remainder(self, address: Address) -> FloatArray:
+        """The weights that the host has worked out minus those that the target holds, broadcast to those."""
         ...
 
 

@@ -19,8 +19,8 @@ from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import PlasticityRule, PredictiveRule
-from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.plasticity import PlasticityRule, PredictiveRule, ReferencePhase
+from salhw.description.plasticity.rule import narrowest_bounds, reference_of, without_reference
 from salhw.description.probes import Probe, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie, originals
@@ -65,8 +65,24 @@ def predicted(p: Projection) -> dict[int, PlasticityRule]:
 
 
 def own_part(net: Network, target: Target) -> Network:
-    """What the target itself is to run: the network without inputs, traces, teachers, ties and what reads them, with
-    gains folded into weights; the network itself where its host works out nothing."""
+    """What the target itself is to run: the folded network without reference phases, and without weights probes beside
+    them: a session samples weights when what was measured in the phase has been subtracted."""
+    net = folded(net, target)
+    if reference_phase(net) is None:
+        return net
+    projections = [p.replace(plasticity=[without_reference(rule) for rule in p.plasticity]) for p in net.projections]
+    return net.replace(projections=projections, probes=[p for p in net.probes if not isinstance(p, Weights)])
+
+
+def reference_phase(net: Network) -> ReferencePhase | None:
+    """The reference phase of a network, which all of its rules that have one share."""
+    phases = (reference_of(rule) for p in net.projections for rule in p.plasticity)
+    return next((phase for phase in phases if phase is not None), None)
+
+
+def folded(net: Network, target: Target) -> Network:
+    """The network without inputs, traces, teachers, ties and what reads them, with gains folded into weights; the
+    network itself where its target's host works out nothing of these."""
     if not by_host(net, target):
         return net
     populations = [p.replace(neuron=_without_inputs(p.neuron)) for p in net.populations]

@@ -8,7 +8,7 @@ exact: a rule with ``every T ms`` and a teacher or a tie with ``every`` do what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,60 +21,31 @@ from salhw.description.kinds import of_kind, only
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Spikes, Traces
+from salhw.description.probes import Traces
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie
 from salhw.diagnostics.wording import number
-from salhw.session.calibration import Calibration
-from salhw.session.engine import initial
+from salhw.session.engine import Engine, initial
 from salhw.session.executable import Executable, Session
 from salhw.session.folding import HOST, RULES, copied, gain_of, predicted
 from salhw.session.host_traces import HostTraces
-from salhw.session.lowering import Lowering
 from salhw.session.paths import Address, addresses, described_at, session_error
+from salhw.session.pieces import PiecewiseBackend, PiecewiseEngine, joined, raster
 from salhw.session.predictions import Reading
-from salhw.session.recorder import Raster, Recorded, following
-from salhw.session.recording import Recording, Trace
-from salhw.session.session import EngineSession
+from salhw.session.recorder import Recorded, following
+from salhw.session.recording import Trace
 from salhw.substrate.capabilities import Range
-from salhw.substrate.chip import Chip
-from salhw.substrate.target import Target
 
 
-class LoopedBackend:
-    """The backend of an executable that runs in a loop: ``inner`` is the target's own part, as its backend runs it."""
+class LoopedBackend(PiecewiseBackend):
+    """The backend of an executable that runs in a loop with its host."""
 
-    def __init__(self, inner: Executable) -> None:
-        self.inner, self.name = inner, inner.plugin.name
-
-    def targets(self) -> Mapping[str, Target]:
-        """See Backend."""
-        return self.inner.plugin.targets()
-
-    def lower(self, net: Any, target: Target) -> Lowering:
-        """See Backend."""
-        return self.inner.plugin.lower(net, target)
-
-    def open(self, executable: Executable, *, chips: Sequence[Chip], ids: Sequence[int], seed: int) -> Session:
-        """See Backend."""
-        inner = replace(self.inner, calibration=executable.calibration)
-        session = inner.plugin.open(inner, chips=chips, ids=ids, seed=seed)
-        try:
-            engine = LoopEngine(executable, inner, session, len(ids))
-        except BaseException:
-            session.close()
-            raise
-        return LoopSession(executable, engine, chips=chips, ids=ids, seed=seed)
+    def engine(self, executable: Executable, inner: Executable, session: Session, instances: int) -> Engine:
+        """See PiecewiseBackend."""
+        return LoopEngine(executable, inner, session, instances)
 
 
-class LoopSession(EngineSession):
-    """The session of a target in a loop. Its calibration corrects what the target's own session writes and reads."""
-
-    def _calibrate(self, calibration: Calibration) -> None:
-        """See EngineSession: nothing is to be corrected twice."""
-
-
-class LoopEngine:
+class LoopEngine(PiecewiseEngine):
     """See salhw.session.engine.Engine: a target's own session, and the host beside it.
 
     The host keeps weights that it writes in full, whatever the target makes of them, as long as the target holds what
@@ -84,10 +55,9 @@ class LoopEngine:
     holds = frozenset({"weights", "bias", "learning_rate"})
 
     def __init__(self, executable: Executable, inner: Executable, session: Session, instances: int) -> None:
-        net = self._net = executable.source
-        self._inner, self._session, self._instances = inner, session, instances
+        net = executable.source
+        super().__init__(net, session, instances)
         self._allowed = {path: a.allowed for path, a in addresses(inner.network, inner.target).items()}
-        self._position = {p.name: synapses(p.weights, *net.ends(p.name))[2] for p in net.projections}
         self._gains = {
             (p.name, name): np.full(instances, gain)
             for p in net.populations
@@ -125,17 +95,6 @@ class LoopEngine:
 
     def _rate_path(self, p: Projection, rule: int) -> str:
         return f"projections.{p.name}.{rule_name(p, rule)}.learning_rate"
-
-    def _get(self, path: str) -> FloatArray:
-        """What the target's session holds, (instance, neuron or synapse)."""
-        flat = self._session.get(path).reshape(self._instances, -1)
-        return flat[:, self._position[path.split(".")[1]]] if path.startswith("projections.") else flat
-
-    def _set(self, path: str, value: FloatArray) -> None:
-        array = np.array(self._session.get(path))
-        flat = array.reshape(self._instances, -1)
-        flat[:, self._position[path.split(".")[1]] if path.startswith("projections.") else slice(None)] = value
-        self._session.set(path, array)
 
     def _folded(self, name: str) -> FloatArray:
         """The weights that the target holds: gain times those of the network."""
@@ -270,15 +229,9 @@ class LoopEngine:
 
     # running ------------------------------------------------------------------------------------------------------
 
-    @property
-    def step(self) -> int:
-        """See Engine."""
-        return round(self._session.time / self._net.dt)
-
     def begin(self, stop: int) -> None:
         """See Engine."""
-        self._start, self._spikes = self.step, 0
-        self._pieces: list[Recording] = []
+        super().begin(stop)
         self._samples: dict[str, list[Trace]] = {p.label: [] for p in self._trace_probes()}
 
     def _trace_probes(self) -> list[Traces]:
@@ -290,10 +243,8 @@ class LoopEngine:
         until = min([until, *(following(start, every) for every in self._periods)])
         learning = [p.name for p in net.projections if any(rule not in RULES for rule in p.plasticity)]
         before = {p.name: self._weights(p.name, in_full=False) for p in self._traced()}
-        piece = self._session.run((until - start) * net.dt)
-        self._pieces.append(piece)
-        self._spikes += int(sum(counts.sum() for counts in piece.counts.values()))
-        rasters = {name: _raster(piece, name, net.dt) for name in piece.spikes}
+        piece = self._piece(until - start)
+        rasters = {name: raster(piece, name, net.dt) for name in piece.spikes}
         held = {  # of weights that the target changes, the mean over the piece
             name: 0.5 * (w + self._weights(name, in_full=False)) if name in learning else w
             for name, w in before.items()
@@ -381,50 +332,9 @@ class LoopEngine:
 
     def recorded(self) -> Recorded:
         """See Engine."""
-        net, pieces = self._net, self._pieces
-        probed = {probe.population for probe in only(net.probes, Spikes)}
-        return Recorded(
-            rasters={name: Raster.joined([_raster(piece, name, net.dt) for piece in pieces]) for name in probed},
-            membranes={name: _joined([p.membrane_traces[name] for p in pieces]) for name in pieces[0].membrane_traces},
-            counts={p.name: np.sum([piece.counts[p.name] for piece in pieces], axis=0) for p in net.populations},
-            occupancy={
-                name: np.sum([p.occupancy_counts[name] for p in pieces], axis=0) for name in pieces[0].occupancy_counts
-            },
-            samples={
-                **{name: _joined([piece.samples[name] for piece in pieces]) for name in pieces[0].samples},
-                **{name: _joined(parts) for name, parts in self._samples.items()},
-            },
-            provenance=self._about(),
-        )  # fmt: skip
+        recorded, own = super().recorded(), {name: joined(parts) for name, parts in self._samples.items()}
+        return replace(recorded, samples={**recorded.samples, **own})
 
     def _about(self) -> dict[str, Any]:
-        """What pieces say about themselves, numbers added up; how many there were, and how many biases of taught
-        neurons ended at the target's limits."""
-        about: dict[str, Any] = {}
-        for piece in self._pieces:
-            for key, value in piece.provenance.items():
-                own = key not in OUTSIDE
-                added = isinstance(value, int | float) and not isinstance(value, bool)
-                about |= {key: about.get(key, 0) + value if added else value} if own else {}
-        limited = {"teacher_at_limits": self._limited} if self._teachers else {}
-        return about | {"pieces": len(self._pieces)} | limited
-
-    def close(self) -> None:
-        """See Engine."""
-        self._session.close()
-
-
-OUTSIDE = frozenset(
-    ("network", "network_hash", "target", "target_hash", "chips", "wafer", "seed", "wall_time_s", "biological_time_ms",
-     "written_hash", "changes", "age", "temperature")
-)  # fmt: skip
-"""What a recording says of itself that is said of the whole, and not of the pieces."""
-
-
-def _raster(piece: Recording, name: str, dt: float) -> Raster:
-    spikes = piece.spikes[name]
-    return Raster(spikes.instance, spikes.neuron, np.rint(spikes.time / dt).astype(np.int64))
-
-
-def _joined(parts: Sequence[Trace]) -> Trace:
-    return Trace(np.concatenate([part.time for part in parts]), np.concatenate([part.values for part in parts], axis=1))
+        """How many biases of taught neurons ended at the target's limits, too."""
+        return super()._about() | ({"teacher_at_limits": self._limited} if self._teachers else {})

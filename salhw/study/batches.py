@@ -300,10 +300,14 @@ def _network(study: Study, method: Method) -> Network:
             raise DescriptionError(f"DescriptionError: {study.network} cannot be built like this", [finding]) from None
 
     def changed(rule: Any) -> Any:
-        return rule.replace(learning_rate=rule.learning_rate * method.learning_rate)
+        if method.learning_rate != 1.0:
+            rule = rule.replace(learning_rate=rule.learning_rate * method.learning_rate)
+        return (
+            rule.replace(reference=method.reference) if method.reference and "reference" in rule.model_fields else rule
+        )
 
     def rules(p: Any) -> tuple[Any, ...]:
-        return tuple(map(changed, p.plasticity)) if method.learning_rate != 1.0 else p.plasticity
+        return tuple(map(changed, p.plasticity))
 
     return net.replace(
         projections=tuple(p.replace(plasticity=rules(p) if method.plastic else ()) for p in net.projections)

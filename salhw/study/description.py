@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from salhw.description.fields import Milliseconds, Model, NonNegative, NotText, Number
+from salhw.description.plasticity import ReferencePhase
 from salhw.diagnostics import file_error
 from salhw.diagnostics.arguments import MAX_ID, as_path
 from salhw.diagnostics.wording import invalid, nearest, one_of
@@ -76,6 +77,7 @@ class Method(Model):
         settings: of the installed network's builder, over those of the study.
         plastic: without it all plasticity rules are left out.
         learning_rate: times the described one.
+        reference: a reference phase for all rules of pairs.
         fit: whether the network is changed as little as the target needs.
         calibration: measured on each batch of chips, at age and temperature 0; None for none. Methods, seeds and ages
             that ask for the same share one measurement.
@@ -93,6 +95,7 @@ class Method(Model):
     settings: dict[str, Any] = Field(default_factory=dict)
     plastic: bool = True
     learning_rate: NonNegative = 1.0
+    reference: ReferencePhase | None = None
     fit: bool = False
     calibration: Calibrating | None = None
     age: NonNegative = 0.0

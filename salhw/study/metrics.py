@@ -20,6 +20,7 @@ from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.arguments import known_name
 from salhw.session.backend import Session
+from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording
 from salhw.study.named import brought, chosen
@@ -74,6 +75,14 @@ def asymmetry(finished: Finished, projection: str | None = None) -> FloatArray:
     """Mean |W_ij - W_ji| over reciprocal synapses of what the chip nominally holds at the end; dimensionless."""
     there, back = _reciprocal_weights(finished, projection)
     return np.asarray(np.abs(there - back).mean(axis=1))
+
+
+def pair_drift(finished: Finished, projection: str | None = None) -> FloatArray:
+    """Root mean square over pairs of reciprocal synapses of how far the mean of both weights has moved from what is
+    described, of what the chip nominally holds; dimensionless. SAL with equal sensors moves none."""
+    now = np.mean(_reciprocal_weights(finished, projection), axis=0)
+    then = np.mean(_reciprocal_weights(finished, projection, described=True), axis=0)
+    return np.asarray(np.sqrt(((now - then) ** 2).mean(axis=1)))
 
 
 def alignment_angle(finished: Finished, projection: str | None = None) -> FloatArray:
@@ -157,6 +166,7 @@ CORE: Mapping[str, Measuring] = {
     "rate": rate,
     "rate_error": rate_error,
     "asymmetry": asymmetry,
+    "pair_drift": pair_drift,
     "alignment_angle": alignment_angle,
     "state_divergence": state_divergence,
     "accuracy": accuracy,
@@ -183,13 +193,18 @@ def _ideal_rates(net: Network, target: str, exe: Executable, duration: float, po
     return _ideal[key]
 
 
-def _reciprocal_weights(finished: Finished, projection: str | None) -> tuple[FloatArray, FloatArray]:
-    """What the chip holds of both synapses of each reciprocal pair, (chip, pair) each."""
+def _reciprocal_weights(
+    finished: Finished, projection: str | None, described: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """What the chip holds of both synapses of each reciprocal pair, or what is ``described``, (chip, pair) each."""
     net = finished.executable.network
     recurrent = [p.name for p in net.projections if p.recurrent]
     name = known_name("projection", projection or next(iter(recurrent), None), recurrent, fix="a recurrent projection")
     first, second = reciprocal(*synapses(net.projection(name).weights, *net.ends(name))[:2])
-    weights = finished.session.get(f"projections.{name}.weights", form="synapses")
+    if described:
+        weights = initial(finished.described, f"projections.{name}.weights", len(finished.chips))
+    else:
+        weights = finished.session.get(f"projections.{name}.weights", form="synapses")
     return weights[:, first], weights[:, second]
 
 

@@ -16,13 +16,16 @@ from ._phase_plane import (
     relative_deviation,
     sal_window,
 )
+from ._reference_phase import PairField, SALNoise, pair_field, reference_noise, sal_course, sal_noise
 from ._stdd import STDD, measured_stdd, rate_of_constant_input, rates, spike_probability, stdd
 from .boltzmann import distribution, kl_divergence, marginal, moments, states
 
 __all__ = [
     "STDD",
     "Deviation",
+    "PairField",
     "PhasePlane",
+    "SALNoise",
     "attractor",
     "deviation",
     "distribution",
@@ -33,10 +36,14 @@ __all__ = [
     "mean_relative_deviation",
     "measured_stdd",
     "moments",
+    "pair_field",
     "phase_plane",
     "rate_of_constant_input",
     "rates",
+    "reference_noise",
     "relative_deviation",
+    "sal_course",
+    "sal_noise",
     "sal_window",
     "spike_probability",
     "states",

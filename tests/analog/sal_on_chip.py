@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import salhw
-from salhw import GLM, SAL, Network, Population, Projection, Rectangular, Spikes, Target
+from salhw import GLM, SAL, Network, Population, Projection, Rectangular, ReferencePhase, Spikes, Target
 from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
 from salhw.io.files import write_arrays, write_figure
@@ -119,9 +119,12 @@ def learn(
     start: FloatArray | None = None,
     samples: int = 12,
     calibration: Calibration | None = None,
+    reference: ReferencePhase | None = None,
 ) -> Course:
     """Runs all chips at once. With a calibration, nominal weights are those that the chips then hold."""
-    executable = salhw.compile(NET, target, calibration=calibration)
+    (p,) = NET.projections
+    net = NET.replace(projections=[p.replace(plasticity=p.plasticity[0].replace(reference=reference))])
+    executable = salhw.compile(net, target, calibration=calibration)
     chosen = target.sample_chips(chips, seed=1)
     drawn = np.random.default_rng(3).normal(0.5, 0.5, (chips, 2 * PAIRS)) if start is None else start
     began, held = time.perf_counter(), []

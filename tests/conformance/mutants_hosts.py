@@ -17,8 +17,11 @@ from salhw.description.traces import Boxcar
 from salhw.session import host_traces, loop, predictions
 from salhw.session.loop import LoopEngine
 from salhw.session.recorder import Raster
+from salhw.session.reference_phase import ReferenceEngine
 
-HELD = ("predictive-rule-of-the-host", "teacher-nudges", "ties-copy", "input-gains", "trace-values")
+HELD = (
+    "predictive-rule-of-the-host", "teacher-nudges", "ties-copy", "input-gains", "trace-values", "reference-phase",
+)  # fmt: skip
 """The checks of what a host works out."""
 
 
@@ -105,10 +108,32 @@ def _one_step(right: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args: right(*args)[:1]
 
 
+def _added(right: Any) -> Any:
+    """Errors that are added instead of subtracted."""
+
+    def measure(self: ReferenceEngine, start: int) -> None:
+        right(self, start)
+        for rule in self._rules.values():
+            rule.error = -np.asarray(rule.error)
+
+    return measure
+
+
+def _silent(right: Any) -> Any:
+    """Weights that stay silent after the phase."""
+
+    def measure(self: ReferenceEngine, start: int) -> None:
+        right(self, start)
+        self._silence([rule.path for rule in self._rules.values()])
+
+    return measure
+
+
 RULE = frozenset({"predictive-rule-of-the-host"})
+PHASE = frozenset({"reference-phase"})
 MUTANTS: Mapping[str, tuple[Any, str, Callable[[Any], Any], frozenset[str]]] = {
-    "spikes read a step late": (loop, "_raster", _late, frozenset({"trace-values"}) | RULE),
-    "spikes of the wrong neuron read": (loop, "_raster", _mirrored, RULE),
+    "spikes read a step late": (loop, "raster", _late, frozenset({"trace-values"}) | RULE),
+    "spikes of the wrong neuron read": (loop, "raster", _mirrored, RULE),
     "boxcars begin anew with each piece": (Boxcar, "follow", _without_past, frozenset({"trace-values"})),
     "gains not folded": (LoopEngine, "_factor", _unscaled, frozenset({"input-gains"})),
     "copies never made": (LoopEngine, "_copy_from", _negligent, frozenset({"ties-copy"})),
@@ -118,6 +143,9 @@ MUTANTS: Mapping[str, tuple[Any, str, Callable[[Any], Any], frozenset[str]]] = {
     "teachers that add to what they added": (LoopEngine, "_nudged", _adds_up, frozenset({"teacher-nudges"})),
     "spikes counted again": (LoopEngine, "_learn", _forgetful, RULE),
     "PSPs a step long": (host_traces, "psp", _one_step, RULE),
+    "no reference subtracted": (ReferenceEngine, "_subtract", _negligent, PHASE),
+    "references added": (ReferenceEngine, "_measure", _added, PHASE),
+    "weights silent after a reference phase": (ReferenceEngine, "_measure", _silent, PHASE),
     "links swapped": (predictions, "LINKS", _swapped, RULE),
 }
 """Where the bug is: an object and what it is called there, what makes the right one wrong, and who has to see it."""

@@ -14,6 +14,7 @@ from salhw.description.connectivity import count, synapses, values
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.description.parts import Projection
+from salhw.description.plasticity.rule import without_reference
 from salhw.registry import backend, resolve
 from salhw.session.executable import Executable
 
@@ -105,7 +106,7 @@ def still(net: Network) -> Network:
     for p in net.projections:
         scale = STILL / largest_rate(p)
         rules = tuple(
-            rule.replace(
+            without_reference(rule).replace(
                 learning_rate=np.asarray(rule.learning_rate) * scale, update="run end", bounds=None, execution="chip"
             )
             for rule in p.plasticity

@@ -3,6 +3,7 @@
 from salhw.description.plasticity.constructors import SAL, AntiHebbian, Hebbian, WakeSleep
 from salhw.description.plasticity.pair_stdp import Pairing, PairSTDP
 from salhw.description.plasticity.predictive import Link, PredictiveRule
+from salhw.description.plasticity.reference_phase import ReferencePhase
 from salhw.description.plasticity.rule import PlasticityRule
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Pairing",
     "PlasticityRule",
     "PredictiveRule",
+    "ReferencePhase",
     "WakeSleep",
 ]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
+from pydantic import model_validator
+
 from salhw.description.markers import Mark, Structure
+from salhw.description.plasticity.reference_phase import ReferencePhase
 from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, PlasticityRule, Update
 from salhw.description.windows import Window
+from salhw.diagnostics.wording import invalid, shown
 
 Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
 
@@ -31,6 +35,8 @@ class PairSTDP(PlasticityRule):
             multiples of T of the session's time) or ``run end``.
         bounds: the weights are clipped to (lowest, highest) at each update.
         execution: ``chip``, or ``host`` to allow a target without the rule to compute it outside.
+        reference: a phase before the first run in which the rule measures its own error, to subtract it; for rules with
+            ``update = "every T ms"``.
     """
 
     kind: Literal["PairSTDP"] = "PairSTDP"
@@ -43,3 +49,15 @@ class PairSTDP(PlasticityRule):
     update: Update = "spike"
     bounds: Bounds = None
     execution: Execution = "chip"
+    reference: Annotated[ReferencePhase | None, Structure()] = None
+
+    @model_validator(mode="after")
+    def _referable(self) -> PairSTDP:
+        """A reference phase ends with updates, and its weights leave zero to both sides."""
+        if self.reference is not None and self.period is None:
+            supported = "'every T ms', where the rule has a reference phase"
+            raise invalid("SAL005", shown(self.update), supported, 'update = "every 200 ms"', at="update")
+        if self.reference is not None and self.bounds is not None and not self.bounds[0] < 0.0 < self.bounds[1]:
+            supported = "bounds below and above 0, where the rule has a reference phase"
+            raise invalid("SAL005", self.bounds, supported, "widen the bounds, or leave the reference out", at="bounds")
+        return self

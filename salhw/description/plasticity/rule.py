@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from math import inf
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator
 
 from salhw.description.fields import Number, PerSynapse
 from salhw.description.kinds import Kind
 from salhw.description.markers import QUANTITIES, Mark, Structure
+from salhw.description.plasticity.reference_phase import ReferencePhase
 from salhw.diagnostics.wording import invalid, shown
 
 _EVERY = re.compile(r"every ([0-9]+(?:\.[0-9]*)?(?:e[+-]?[0-9]+)?|\.[0-9]+) ms")
@@ -71,6 +72,17 @@ class PlasticityRule(Kind):
     def schedule(self) -> str:
         """``update`` as targets declare it: ``every`` whatever the period is, or ``spike``, ``run end``."""
         return self.update if self.period is None else "every"
+
+
+def reference_of(rule: PlasticityRule) -> ReferencePhase | None:
+    """The reference phase of a rule; None of one without, or of a kind that has none."""
+    phase: ReferencePhase | None = getattr(rule, "reference", None)
+    return phase
+
+
+def without_reference(rule: PlasticityRule) -> Any:
+    """The rule without its reference phase."""
+    return rule if reference_of(rule) is None else rule.replace(reference=None)
 
 
 def narrowest_bounds(rules: Iterable[PlasticityRule]) -> tuple[float, float]:

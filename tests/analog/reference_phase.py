@@ -1,0 +1,131 @@
+"""SAL with a reference phase on virtual chips, the experiment of sal_on_chip.py: what is left of the differences of
+reciprocal weights, how far the means of pairs drift, and what theory says of the same sensors.
+
+``python tests/analog/reference_phase.py FOLDER [CHIPS [SECONDS]]`` writes the table of docs/reference-phase.md, and
+with ``theory`` in the place of FOLDER the one of what is expected of other lengths, rates, sensors and weights.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, Course, learn
+
+import salhw
+from salhw import ReferencePhase, Target
+from salhw.description.fields import FloatArray
+from salhw.io.files import write_arrays
+from salhw.theory import PairField, pair_field, sal_course
+from salhw_brainscales2.hardware import sensor
+
+TARGETS = {
+    "sensors .2": CASES["(c) sensors .2"],
+    "everything mismatched, sensors .2": CHIP.with_variability(dict.fromkeys(SENSORS, 0.2)),
+}
+READ_NOISE = 2.0  # LSB
+
+
+@cache
+def field() -> PairField:
+    return pair_field(np.linspace(-2.52, 2.52, 13), [0.0, 0.0], np.ones(10), 10, 60)
+
+
+def read_variance(rate: float) -> float:
+    """Per step, of what the converters add to a weight: two branches, two LSB per pair."""
+    return (rate / 2.0) ** 2 * 2.0 * (READ_NOISE**2 + 1.0 / 12.0) / PERIOD
+
+
+def expected(target: Target, chips: int, seconds: float, reference: float | None) -> tuple[float, float]:
+    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``."""
+    chosen, executable = target.sample_chips(chips, seed=1), salhw.compile(NET, target)
+    place = executable.placement.synapses(NET, "p")
+    drawn = sensor.of_chips(chosen, PRE, POST, place, neurons=2 * PAIRS, dt=1.0, amplitude=1.0)
+    start = np.random.default_rng(3).normal(0.5, 0.5, (chips, 2 * PAIRS))
+
+    def of_pairs(values: FloatArray) -> FloatArray:
+        """(pair, synapse, branch) of (chip, branch, synapse): the synapse into 1, then the one into 0."""
+        split = values.reshape(chips, 2, PAIRS, 2)[..., ::-1].transpose(0, 2, 3, 1)
+        return np.asarray(split.reshape(-1, 2, 2))
+
+    held = np.rint(start / CODE) * CODE
+    pairs = held.reshape(-1, 2)[:, ::-1]
+    end = sal_course(
+        field(), pairs, RATE, of_pairs(drawn.amplitude), of_pairs(drawn.tau), run=round(1000 * seconds),
+        update=round(PERIOD), reference=None if reference is None else round(reference), read=read_variance(RATE),
+    )  # fmt: skip
+    return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - pairs).mean(axis=1).std())
+
+
+def interval(course: Course, repeats: int = 2000) -> list[tuple[float, float, float]]:
+    """Median |D| of effective weights and drift of the means, each with its 95 % interval by bootstrap over chips."""
+    gap, moved = np.abs(course.gap(course.effective)[-1]), course.mean(course.effective)
+    drift, rng = moved[-1] - moved[0], np.random.default_rng(0)
+    picks = rng.integers(0, len(gap), (repeats, len(gap)))
+    found = []
+    for values, of in ((gap, np.median), (drift, np.std)):
+        spread = [of(values[pick]) for pick in picks]
+        found.append((float(of(values)), *(float(q) for q in np.quantile(spread, [0.025, 0.975]))))
+    return found
+
+
+def of_theory(
+    sensors: float = 0.2,
+    reference: float | None = 60_000.0,
+    rate: float = RATE,
+    run: float = 60_000.0,
+    mean: float = 0.5,
+    pairs: int = 1000,
+) -> tuple[float, float]:
+    """Median |D| and drift of pairs whose sensors' amplitudes and time constants have a relative spread, lognormal."""
+    rng = np.random.default_rng(7)
+    start = rng.normal(mean, 0.5, (pairs, 2))
+    amplitude, tau = np.exp(sensors * rng.standard_normal((2, pairs, 2, 2)))
+    end = sal_course(
+        field(), start, rate, amplitude, 10.0 * tau, run=round(run), update=round(PERIOD),
+        reference=None if reference is None else round(reference), read=read_variance(rate),
+    )  # fmt: skip
+    return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - start).mean(axis=1).std())
+
+
+CASES_OF_THEORY: dict[str, list[dict[str, float | None]]] = {
+    "sensors 0, .05, .1, .2, .3": [{"sensors": s} for s in (0.0, 0.05, 0.1, 0.2, 0.3)],
+    "the same without a reference": [{"sensors": s, "reference": None} for s in (0.0, 0.05, 0.1, 0.2, 0.3)],
+    "reference of 5, 20, 60, 120, 600 s": [{"reference": r} for r in (5e3, 20e3, 60e3, 120e3, 600e3)],
+    "rate .001 for 240 s, .002 for 120 s, .004 for 60 s, .008 for 30 s": [
+        {"rate": RATE / k, "run": 60e3 * k} for k in (4, 2, 1, 0.5)
+    ],
+    "SAL for 60, 120, 240, 600 s": [{"run": t} for t in (60e3, 120e3, 240e3, 600e3)],
+    "weights about -.5, 0, .5, 1, 1.5": [{"mean": m} for m in (-0.5, 0.0, 0.5, 1.0, 1.5)],
+}
+
+
+def table_of_theory() -> None:
+    print("| | median \\|D\\| | drift, sd |\n|---|---|---|")
+    for name, cases in CASES_OF_THEORY.items():
+        found = [of_theory(**case) for case in cases]  # type: ignore[arg-type]
+        both = (", ".join(f"{one[k]:.3f}" for one in found) for k in (0, 1))
+        print(f"| {name} | {' | '.join(both)} |", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "theory":
+        table_of_theory()
+        sys.exit()
+    folder, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
+    chips, seconds = round((*given, 50.0)[0]), given[1] if len(given) > 1 else 60.0
+    folder.mkdir(exist_ok=True)
+    print("| chips | reference | median \\|D\\| | theory | drift | theory | saturated |\n|---|---|---|---|---|---|---|")
+    for name, target in TARGETS.items():
+        for reference in (60_000.0, None):
+            phase = None if reference is None else ReferencePhase(reference)
+            course = learn(target, chips, seconds, reference=phase)
+            theory = expected(target, chips, seconds, reference)
+            cells = [f"{value:.3f} ({low:.3f}..{high:.3f}) | {said:.3f}"
+                     for (value, low, high), said in zip(interval(course), theory, strict=True)]  # fmt: skip
+            length = "none" if reference is None else f"{reference / 1000:g} s"
+            print(f"| {name} | {length} | {' | '.join(cells)} | {course.saturated:.1%} |", flush=True)
+            label = f"{name} {length}".replace(" ", "_")
+            write_arrays(folder / f"{label}.npz", {"effective": course.effective, "nominal": course.nominal})

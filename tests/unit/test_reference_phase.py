@@ -1,0 +1,212 @@
+"""Reference phases: what is subtracted, when, and what does not go with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from loop_examples import looped_reference
+
+import salhw
+from salhw import (
+    GLM,
+    SAL,
+    Boxcar,
+    DescriptionError,
+    Hebbian,
+    Membrane,
+    Network,
+    Poisson,
+    Population,
+    Projection,
+    Rectangular,
+    ReferencePhase,
+    Source,
+    Spikes,
+    Trace,
+    UnsupportedNetworkError,
+    Weights,
+)
+from salhw.description.fields import FloatArray
+from salhw.description.plasticity import PairSTDP
+from salhw.session.host_plasticity import HostRules
+from salhw.session.pieces import raster
+
+PERIOD, RATE, WEIGHTS = 100.0, 0.01, "projections.pair.weights"
+
+
+def rule(reference: ReferencePhase | None, causal: float = 1.0, **options: Any) -> PairSTDP:
+    """SAL whose causal branch is ``causal`` times what it should be."""
+    sal = SAL(RATE, **{"update": f"every {PERIOD:g} ms", "reference": reference, **options})
+    return sal.replace(causal=sal.causal.replace(amplitude=-causal))
+
+
+def net(reference: ReferencePhase | None, *, weights: float = 0.3, bias: float = 0.0, **options: Any) -> Network:
+    matrix = weights * (1.0 - np.eye(3))
+    return Network(
+        name="three", dt=1.0, populations=[Population("n", 3, GLM(bias=bias, tau_ref=10.0))],
+        projections=[Projection("pair", "n", "n", matrix, Rectangular(10.0), plasticity=rule(reference, **options))],
+        probes=[Spikes("n"), Weights("pair", every=PERIOD)],
+    )  # fmt: skip
+
+
+PHASE = ReferencePhase(2_000.0)
+
+
+@pytest.mark.parametrize("causal", [1.0, 0.7])
+def test_each_update_subtracts_one_error_per_synapse_times_both_numbers_of_spikes(causal: float) -> None:
+    """What the weights did beyond the pairs of the recorded spikes is, at every update, one number per synapse times
+    the product of the spikes of the period. The first update may have pairs that began in the phase."""
+    described, updates = net(PHASE, causal=causal), 12
+    with salhw.compile(described, "reference").open(instances=4, seed=2) as session:
+        recording = session.run(updates * PERIOD + 1.0)
+    p, seen = described.projections[0], raster(recording, "n", 1.0)
+    rules = HostRules(described, p, {0: rule(None, causal)}, 4)
+    steps, post, pre = round(PERIOD), *np.nonzero(1.0 - np.eye(3))
+    by_pairs, products = [], []
+    for k in range(updates):
+        now = seen.chosen((seen.step >= k * steps) & (seen.step < (k + 1) * steps))
+        rules.see({"n": now})
+        by_pairs.append(rules.take([0], [np.full((4, 6), RATE)]))
+        spikes = np.zeros((4, 3))
+        np.add.at(spikes, (now.instance, now.neuron), 1.0)
+        products.append(spikes[:, post] * spikes[:, pre])
+    learned = np.diff(recording.weight_traces["pair"].values[..., post, pre], axis=1).swapaxes(0, 1)
+    beyond, product = (np.array(learned) - by_pairs)[1:], np.array(products)[1:]
+    error = beyond.sum(axis=0) / product.sum(axis=0)
+    assert np.abs(beyond - error * product).max() < 1e-12
+    assert np.abs(error).min() > 1e-6
+    if causal < 1.0:  # uncoupled neurons strengthen then, and that is subtracted
+        assert (error.mean(axis=0) < 0.0).all()
+
+
+def drift(reference: ReferencePhase | None, bias: float, causal: float = 0.7) -> FloatArray:
+    """How far the mean weight of each instance has moved after 20 s of a lopsided rule, at a bias that is set after the
+    reference phase."""
+    with salhw.compile(net(reference, weights=0.0, causal=causal), "reference").open(instances=40, seed=5) as session:
+        session.run(PERIOD)
+        session.set("populations.n.bias", bias)
+        session.run(20_000.0)
+        return np.asarray(session.get(WEIGHTS)[:, ~np.eye(3, dtype=bool)].mean(axis=1))
+
+
+def test_a_lopsided_rule_stays_where_it_is_at_other_rates_too() -> None:
+    """The weights of uncoupled neurons, which a branch of .7 drives up; at a bias of -.5 the product of spikes is .6
+    times that of the phase, and the pairs are .7 times as many, since each then reaches further (docs/semantics.md)."""
+    for bias, least in ((0.0, 8.0), (-0.5, 4.0)):
+        without, with_phase = drift(None, bias), drift(ReferencePhase(20_000.0), bias)
+        assert without.mean() > 0.3
+        assert abs(with_phase.mean()) < without.mean() / least
+
+
+def test_the_phase_is_in_no_run() -> None:
+    described = net(ReferencePhase(1_050.0)).replace(
+        probes=[Spikes("n"), Membrane("n", every=50.0), Weights("pair", 100.0)]
+    )
+    executable = salhw.compile(described, "reference")
+    with executable.open(instances=2, seed=1) as session:
+        assert session.time == 0.0
+        first, second = session.run(250.0), session.run(150.0)
+        assert session.time == 400.0
+    assert first.weight_traces["pair"].time.tolist() == [0.0, 100.0, 200.0]
+    assert np.all(first.weight_traces["pair"].values[:, 0] == np.asarray(described.projections[0].weights.stored))
+    assert second.membrane_traces["n"].time.tolist() == [250.0, 300.0, 350.0]
+    assert second.spikes["n"].time.min() >= 250.0
+    assert second.spikes["n"].time.max() < 400.0
+    assert first.counts["n"].sum() == len(first.spikes["n"])
+    assert second.provenance["silent_ms"] == 1_100.0, "whole periods"
+    assert "all 6 weights are silent for 1100 ms, 1050 ms to whole periods" in str(executable.report)
+
+
+def test_a_phase_that_is_repeated_replaces_the_one_before() -> None:
+    described = net(ReferencePhase(200.0, every=500.0))
+    with salhw.compile(described, "reference").open(seed=1) as session:
+        assert session.run(500.0).provenance["reference_phases"] == 1
+        assert session.run(600.0).provenance["reference_phases"] == 3
+        assert session.run(1.0).provenance["silent_ms"] == 600.0
+
+
+def test_instances_are_as_single_runs_and_weights_as_written() -> None:
+    executable = salhw.compile(net(PHASE), "reference")
+    with executable.open(instances=3, seed=4) as batch, executable.open(instances=[2], seed=4) as single:
+        for session in (batch, single):
+            session.set(WEIGHTS, 0.7 * (1.0 - np.eye(3)))
+            session.run(500.0)
+        assert np.array_equal(batch.get(WEIGHTS)[2], single.get(WEIGHTS)[0])
+        single.set("projections.pair.plasticity.learning_rate", 0.0)
+        before = single.get(WEIGHTS)
+        single.run(500.0)
+        assert np.array_equal(single.get(WEIGHTS), before), "nothing is subtracted where nothing is learned"
+
+
+def test_bounds_hold() -> None:
+    with salhw.compile(net(PHASE, causal=0.2, bounds=(-0.1, 0.35)), "reference").open(seed=4) as session:
+        weights = session.run(1_000.0).weight_traces["pair"].values
+    assert weights.min() >= -0.1
+    assert weights.max() <= 0.35
+
+
+def test_rules_without_a_reference_rest_in_the_phase() -> None:
+    """Of two opposite rules the pairs cancel in the run, and would in the phase: then nothing were left to subtract."""
+    first = net(PHASE)
+    both = [rule(PHASE), Hebbian(RATE, update=f"every {PERIOD:g} ms", pairing="nearest_restricted")]
+    described = first.replace(projections=[first.projections[0].replace(plasticity=both)])
+    with salhw.compile(described, "reference").open(seed=4) as session:
+        learned = np.diff(session.run(500.0).weight_traces["pair"].values[0], axis=0)
+    assert np.abs(learned[:, ~np.eye(3, dtype=bool)]).min() > 1e-6
+
+
+def test_a_host_that_works_out_gains_and_traces_has_it_too() -> None:
+    """The folded network learns with the gain, and the described weights are what they are without one."""
+
+    def described(gain: float) -> Network:
+        flat = net(PHASE, weights=0.3)
+        p, neuron = flat.projections[0], flat.populations[0].neuron
+        return flat.replace(
+            populations=[flat.populations[0].replace(neuron=neuron.replace(inputs={"in": gain}))],
+            projections=[p.replace(into="in")], traces=[Trace("rate", "n", "spikes", Boxcar(200.0))],
+        )  # fmt: skip
+
+    learned = []
+    for gain in (1.0, 1e-9):  # which leaves neurons uncoupled
+        with salhw.compile(described(gain), looped_reference()).open(instances=2, seed=3) as session:
+            session.run(1_000.0)
+            learned.append(session.get(WEIGHTS) - 0.3 * (1.0 - np.eye(3)))
+    assert 0.2 < learned[1].std() / learned[0].std() < 5.0
+    with pytest.raises(UnsupportedNetworkError, match="beside 1 traces"):
+        salhw.compile(described(1.0), "reference")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"update": "spike"}, "every T ms"),
+        ({"update": "run end"}, "every T ms"),
+        ({"bounds": (0.0, 1.0)}, "below and above 0"),
+    ],
+)
+def test_rules_that_cannot_have_one(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        rule(PHASE, **options)
+
+
+def test_networks_that_cannot_have_one() -> None:
+    described = net(PHASE)
+    p = described.projections[0]
+    source = [*described.populations, Population("s", 1, Source())]
+    timed = [Poisson("s", rate=10.0, stop=100.0)]
+    with pytest.raises(DescriptionError, match=r"stimuli\[0\].*time stands still"):
+        described.replace(populations=source, stimuli=timed)
+    described.replace(populations=source, stimuli=[Poisson("s", rate=10.0)])
+    with pytest.raises(DescriptionError, match="one on a projection"):
+        described.replace(projections=[p.replace(plasticity=(rule(PHASE), rule(PHASE)))])
+    other = Projection("other", "n", "n", 0.3 * (1.0 - np.eye(3)), plasticity=rule(ReferencePhase(1.0)))
+    with pytest.raises(DescriptionError, match="one phase for all rules, 2000 ms"):
+        described.replace(projections=[p, other])
+    bounded = other.replace(plasticity=rule(None, bounds=(0.0, 1.0)).replace(bounds=(0.1, 1.0)))
+    with pytest.raises(DescriptionError, match="bounds that hold 0"):
+        described.replace(projections=[p, bounded])
+    at_end = other.replace(plasticity=rule(None, update="run end"))
+    with pytest.raises(UnsupportedNetworkError, match="a run is in pieces"):
+        salhw.compile(described.replace(projections=[p, at_end]), "reference")
