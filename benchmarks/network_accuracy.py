@@ -1,20 +1,19 @@
 """How far networks of five neurons on a target are from the exact states: the tables of docs/conformance.md.
 
 ``python benchmarks/network_accuracy.py TARGET [NETWORKS] [PRECISION]``, TARGET with `` ideal`` behind it for
-``ideal()``. The networks are those of the check ``networks-of-five``, of which a quick profile measures the first three.
-Errors are resolved to an eleventh of PRECISION.
+``ideal()``. The networks are those of the check ``networks-of-five``; a quick profile measures the first three. Errors
+are resolved to an eleventh of PRECISION.
 """
 
 from __future__ import annotations
 
 import sys
-from math import ceil
 
 import numpy as np
 
 from salhw.conformance.checks.networks_of_five import Z, drawn, measured
 from salhw.conformance.lab import Lab
-from salhw.conformance.statistics import pairs_needed, total_variation
+from salhw.conformance.statistics import observations, pairs_needed, total_variation
 from salhw.registry import backend, resolve
 
 WHAT = ("states", "rates")
@@ -26,7 +25,7 @@ def main(name: str, networks: int = 40, precision: float = 0.02) -> None:
     if "execution" in target.options:
         target = target.with_options(execution="in-process")
     lab = Lab(backend(target.backend), target.ideal() if name.endswith(" ideal") else target)
-    need = max(pairs_needed(precision, len(Z)), ceil((5.5 / precision) ** 2))
+    need = max(pairs_needed(precision, len(Z)), observations(precision, 0.5))
     print("| network | largest weight | activity | states | rates, of 1/tau_ref |\n|---|---|---|---|---|")
     rows = []
     for number in range(networks):

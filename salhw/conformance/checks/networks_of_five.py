@@ -22,7 +22,15 @@ from salhw.conformance.circuits import (
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.replay.dice import Dice
-from salhw.conformance.statistics import REPLICATES, Equivalence, equivalent, groups, pairs_needed, total_variation
+from salhw.conformance.statistics import (
+    REPLICATES,
+    Equivalence,
+    equivalent,
+    groups,
+    observations,
+    pairs_needed,
+    total_variation,
+)
 from salhw.conformance.verdict import by_test
 from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
@@ -40,6 +48,7 @@ TAU = 4  # steps of refractory periods and PSPs, or the fewest that the target d
 BIASES = (-5.0, 5.0)  # beyond, neurons are silent or spike at once
 LARGEST = (0.5, 20.0)  # the largest weight of a network, even in its logarithm: weak networks count as strong ones
 FORGETFUL = 50  # refractory periods until exact states are stationary to 1e-8; slower networks are drawn again
+RESOLVED = 0.1  # a wider margin is measured as finely as this one: strong networks come near to it
 Z = states(NEURONS).astype(np.float64)
 
 
@@ -148,7 +157,8 @@ def networks_of_five(lab: Lab) -> Evidence:
     Passes a target beyond one of them with at most 1e-4; fails a right one with less than 1e-6.
     """
     margins = lab.accuracy("network_states"), lab.accuracy("network_rate")
-    need = max(pairs_needed(margins[0], len(Z)), ceil((11.0 / 2 / margins[1]) ** 2))
+    state, rate = (min(margin, RESOLVED) for margin in margins)
+    need = max(pairs_needed(state, len(Z)), observations(rate, 0.5))
     found = [
         (number, what, result)
         for number in range(NETWORKS * lab.scale)
