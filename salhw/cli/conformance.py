@@ -5,16 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from salhw.cli.places import Force, saved, writable, writing_into
+from salhw.cli.places import Force, is_device, saved, writable, writing_into
 from salhw.cli.progress import Bar, progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, reported
+from salhw.diagnostics import FileError
 from salhw.diagnostics.wording import number
 from salhw.io.files import write_text
 from salhw.registry import resolve
@@ -22,7 +23,7 @@ from salhw.registry import resolve
 if TYPE_CHECKING:
     from salhw.conformance.failures import Saved
     from salhw.conformance.lab import Lab
-    from salhw.conformance.model import Known, Outcome
+    from salhw.conformance.model import Outcome
     from salhw.conformance.report import ConformanceReport
     from salhw.substrate.target import Target
 
@@ -88,10 +89,13 @@ def conformance(
         if from_failures and check:
             raise typer.BadParameter("names the checks already: leave --check out", param_hint="'--from-failures'")
         others = [_shown_report(path) for path in beside or []]
-        if from_failures:
+        if from_failures:  # before the file is written anew
             earlier = _shown_report(from_failures)
             check = [outcome.name for outcome in earlier.checks if outcome.outcome == "fail"]
             profile, seed = profile or earlier.profile, earlier.seed if seed is None else seed
+            if not check and not alone:
+                typer.echo(f"Nothing failed in {from_failures}.")
+                return
         data = writable(Path(json), force, ".json") if json and not alone else None
         page = writable(html, force, ".html", ".htm") if html else None
         subject = resolve(target)
@@ -101,9 +105,8 @@ def conformance(
             _replay(subject, replay, alone)
             return
         typed = f"{shlex.quote(target)}{' --ideal' if ideal else ''}"
-        report, networks = _run(
-            typed, target, subject, profile or "quick", seed or 0, expected, check, failures, data, force
-        )
+        asked = {"profile": profile or "quick", "seed": seed or 0, "known": expected, "checks": check}
+        report, networks = _run(typed, subject, failures, data, force, asked)
         if page:
             text = render([report, *others])
             saved(lambda path: write_text(path, text, new=not force), page)
@@ -120,22 +123,13 @@ def conformance(
 
 
 def _run(
-    typed: str,
-    target: str,
-    subject: Target,
-    profile: Profile,
-    seed: int,
-    expected: Sequence[Known],
-    checks: Sequence[str] | None,
-    failures: Path | None,
-    data: Path | None,
-    force: bool,
+    typed: str, subject: Target, failures: Path | None, data: Path | None, force: bool, asked: dict[str, Any]
 ) -> tuple[ConformanceReport, list[Saved]]:
-    """The report, and the networks of failures, written as they come."""
+    """The report, and the networks of failures, written as they come; ``asked`` are arguments of ``run``."""
     from salhw.conformance.failures import saved_network
     from salhw.conformance.runner import chosen, run
 
-    files = [f"{check.name}.json" for check in chosen(profile, checks)]
+    files = [f"{check.name}.json" for check in chosen(asked["profile"], asked["checks"])]
     networks: list[Saved] = []
     with (
         writing_into(failures, files, force) if failures else nullcontext() as folder,
@@ -150,34 +144,31 @@ def _run(
             if folder and outcome.outcome == "fail" and (kept := saved_network(lab, outcome, folder, typed)):
                 networks.append(kept)
 
-        report = run(
-            target, subject, profile=profile, seed=seed, known=expected, checks=checks, progress=bar, each=each
-        )
+        report = run(subject.name, subject, progress=bar, each=each, **asked)
         journal(report)
     return report, networks
 
 
 @contextmanager
 def _journal(data: Path | None, *, new: bool) -> Iterator[Callable[[ConformanceReport], None]]:
-    """Writes a growing report every second, and what there is in the end, however that comes."""
+    """Writes a growing report every second, and what there is in the end, however that comes; into a pipe only that."""
     latest: list[ConformanceReport] = []
     written = time.monotonic()
 
-    def write() -> None:
-        nonlocal written, new
-        if data and latest:
-            saved(lambda path: latest[-1].save(path, new=new), data)
-            written, new = time.monotonic(), False  # from now on the file is ours
-
     def keep(report: ConformanceReport) -> None:
+        nonlocal written, new
         latest[:] = [report]
-        if time.monotonic() - written > EVERY:
-            write()
+        if data and not is_device(data) and time.monotonic() - written > EVERY:
+            with suppress(FileError):  # there may be room again in the end
+                report.save(data, new=new)
+                new = False  # from now on the file is ours
+            written = time.monotonic()
 
     try:
         yield keep
     finally:
-        write()
+        if data and latest:
+            saved(lambda path: latest[-1].save(path, new=new), data)
 
 
 def _tell(bar: Bar | None, report: ConformanceReport) -> None:

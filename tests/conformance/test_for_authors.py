@@ -95,6 +95,8 @@ def test_what_failed_runs_again_with_its_seed(call: Callable[..., Any], tmp_path
     assert ([entry["name"] for entry in again["checks"]], again["seed"]) == (["psp-sign"], 5)
     both = call("reference", "--from-failures", str(tmp_path / "before.json"), "--check", "psp-sign")
     assert both.exit_code == 2
+    report.save(tmp_path / "good.json")
+    assert call("reference", "--from-failures", str(tmp_path / "good.json")).stdout.startswith("Nothing failed")
 
 
 class Torn:

@@ -131,10 +131,12 @@ def occupancy(lab: Lab, recording: Recording, tau: int, steps: int) -> FloatArra
     """For how many steps the neurons of each copy took each state, (copy, 32), without the first ``tau`` steps."""
     step, neuron = merged(lab, recording, "n")
     copy, which = np.divmod(neuron, NEURONS)
-    turned = np.zeros((recording.counts["n"].size // NEURONS, steps + tau + 1), dtype=np.int64)
-    np.add.at(turned, (copy, step), 1 << which)
-    np.add.at(turned, (copy, step + tau), -(1 << which))
-    code = np.clip(np.cumsum(turned, axis=1)[:, tau:steps], 0, len(Z) - 1)  # beyond where a refractory neuron spikes
+    shape = recording.counts["n"].size // NEURONS, steps + tau + 1
+    began, ended = (
+        np.bincount(np.ravel_multi_index((copy, step + later), shape), 1 << which, np.prod(shape)) for later in (0, tau)
+    )
+    code = np.cumsum((began - ended).reshape(shape), axis=1)[:, tau:steps].astype(np.int64)
+    code = np.clip(code, 0, len(Z) - 1)  # beyond where a refractory neuron spikes
     return np.stack([np.bincount(row, minlength=len(Z)) for row in code]).astype(np.float64)
 
 
