@@ -169,6 +169,11 @@ def test_a_passing_page_shows_pictures_without_a_click() -> None:
     assert "as the theory" not in render([report("one"), report("two")]).partition("</table>")[0]
 
 
+def test_a_page_says_that_its_report_is_not_whole() -> None:
+    text = render([replace(report("one", OUTCOMES[:1]), unfinished=("a", "b"))])
+    assert "does not conform: 1&nbsp;pass; it ended before 2 others." in text
+
+
 def test_coverage_is_a_matrix_of_kinds() -> None:
     details = {"kinds": ["neurons.GLM", "neurons.LIF", "stimuli.Clamp"], "pairs": [["neurons.GLM", "stimuli.Clamp"]],
                "unmeasured": ["neurons.LIF"]}  # fmt: skip
