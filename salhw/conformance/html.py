@@ -80,7 +80,7 @@ def _summary(label: str, report: ConformanceReport) -> str:
     verdict = "conforms" if report.passed else "does not conform"
     counts = ", ".join(f"{count}&nbsp;{name}" for name, count in report.counts.items())
     if report.unfinished:
-        counts += f"; it ended before {len(report.unfinished)} others"
+        counts += f"; not whole, {len(report.unfinished)} not run"
     seconds = sum(outcome.seconds for outcome in report.checks)
     versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in report.versions.items())
     circumstances = f"{report.profile} profile, seed {report.seed}, {seconds:.1f}&nbsp;s; {versions}"

@@ -171,7 +171,7 @@ def test_a_passing_page_shows_pictures_without_a_click() -> None:
 
 def test_a_page_says_that_its_report_is_not_whole() -> None:
     text = render([replace(report("one", OUTCOMES[:1]), unfinished=("a", "b"))])
-    assert "does not conform: 1&nbsp;pass; it ended before 2 others." in text
+    assert "does not conform: 1&nbsp;pass; not whole, 2 not run." in text
 
 
 def test_coverage_is_a_matrix_of_kinds() -> None:
