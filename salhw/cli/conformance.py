@@ -114,6 +114,8 @@ def conformance(
             print_json(report.as_json())
         else:
             _print(report)
+            if not failures and report.counts.get("fail"):
+                typer.echo("With --failures DIR the networks of what fails are kept, and made small.")
             for each in networks:
                 typer.echo(f"{each.check}: its network is in {each.path}; once more: {each.command}")
             for written in filter(None, (data, page)):

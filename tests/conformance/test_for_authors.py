@@ -93,6 +93,7 @@ def test_what_failed_runs_again_with_its_seed(call: Callable[..., Any], tmp_path
     failed.save(tmp_path / "before.json")
     again = json.loads(call("reference", "--from-failures", str(tmp_path / "before.json"), "--json", "-").stdout)
     assert ([entry["name"] for entry in again["checks"]], again["seed"]) == (["psp-sign"], 5)
+    assert "--failures DIR" not in call("reference", "--check", "psp-sign").stdout
     both = call("reference", "--from-failures", str(tmp_path / "before.json"), "--check", "psp-sign")
     assert both.exit_code == 2
     report.save(tmp_path / "good.json")
@@ -138,6 +139,7 @@ def test_a_failing_random_network_is_shrunk_saved_and_repeated(
     assert (example.net.projections, example.schedule.steps, len(example.schedule.ids)) == ((), 1, 1)
     program, word, *words = shlex.split(command)
     assert (program, word) == ("salhw", "conformance")
+    assert "With --failures DIR" in call("reference", "--check", "replay-membranes").stdout
     repeated = call(*words)
     assert (repeated.exit_code, repeated.stdout.startswith("membrane of populations.")) == (1, True)
     shown = json.loads(call(*words, "--json", "-").stdout)
