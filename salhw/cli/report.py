@@ -11,7 +11,7 @@ import textwrap
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich.cells import cell_len
@@ -79,7 +79,9 @@ def print_table(
         return
     table = Table(title=escape(title) or None, title_justify="left", title_style="bold")
     for k, column in enumerate(columns):
-        table.add_column(escape(column), justify="right" if k in numbers else "left", min_width=words[k])
+        whole = max(cell_len(row[k].plain) for row in cells) <= words[k] if cells else False
+        justify: Literal["right", "left"] = "right" if k in numbers else "left"
+        table.add_column(escape(column), justify=justify, min_width=words[k], no_wrap=whole)
     for k, row in enumerate(cells):
         if sections and k in sections:
             table.add_section()

@@ -17,6 +17,8 @@ ACCURACY: dict[str, str] = {
     "pair_stdd": "the same of a pair without other input, of weights from -1 to 1; if it is not declared, that of "
     "stdd_total_variation holds",
     "state_total_variation": "total variation distance between the states of a few neurons and the exact distribution",
+    "network_states": "the same of the 32 states of five neurons, over the declared range of biases and weights",
+    "network_rate": "error of the rate of one of these five neurons, as a share of the largest rate, 1 / tau_ref",
     "window": "relative error of the weight change by spike pairs (amplitudes, learning rates, pairing)",
     "coincidence": "error of the weight change by simultaneous spikes, as a share of the amplitude; if it is not "
     "declared, that of window holds",

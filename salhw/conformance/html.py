@@ -1,4 +1,5 @@
-"""Reports as one static page: a matrix of targets by checks; every cell opens its figure and its numbers.
+"""Reports as one static page: a matrix of targets by checks, each with its numbers, its place within the margin and a
+small picture; every cell opens its figure and its data. Below it what random networks have covered.
 
 The page needs no network, no fonts and no script: each cell links to its details, which open by being linked to.
 """
@@ -6,11 +7,11 @@ The page needs no network, no fonts and no script: each cell links to its detail
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
 
+from salhw.conformance.drawing import full, on_margin, small, svg
 from salhw.conformance.model import Figure, Outcome
 from salhw.conformance.report import ConformanceReport
 from salhw.diagnostics.html import table
@@ -37,6 +38,7 @@ def render(reports: Sequence[ConformanceReport]) -> str:
         "summary": "".join(_summary(label, report) for label, report in zip(labels, reports, strict=True)),
         "legend": "".join(f"<li>{_mark(name)} <b>{name}</b> {MEANINGS[name]}</li>" for name in MARKS),
         "matrix": _matrix(labels, reports),
+        "coverage": "".join(_coverage(label, report) for label, report in zip(labels, reports, strict=True)),
         "details": "".join(
             _details(k, label, report) for k, (label, report) in enumerate(zip(labels, reports, strict=True))
         ),
@@ -77,6 +79,8 @@ def _labels(reports: Sequence[ConformanceReport]) -> list[str]:
 def _summary(label: str, report: ConformanceReport) -> str:
     verdict = "conforms" if report.passed else "does not conform"
     counts = ", ".join(f"{count}&nbsp;{name}" for name, count in report.counts.items())
+    if report.unfinished:
+        counts += f"; not whole, {len(report.unfinished)} not run"
     seconds = sum(outcome.seconds for outcome in report.checks)
     versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in report.versions.items())
     circumstances = f"{report.profile} profile, seed {report.seed}, {seconds:.1f}&nbsp;s; {versions}"
@@ -101,7 +105,7 @@ def _matrix(labels: Sequence[str], reports: Sequence[ConformanceReport]) -> str:
         if where != group:
             group = where
             rows.append(f'<tr class="group"><th scope="rowgroup" colspan="{len(labels) + 1}">{escape(group)}</th></tr>')
-        cells = "".join(_cell(k, outcomes.get(name)) for k, outcomes in enumerate(columns))
+        cells = "".join(_cell(k, outcomes.get(name), len(labels) == 1) for k, outcomes in enumerate(columns))
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     return f'<thead><tr><th scope="col">check</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
 
@@ -113,7 +117,8 @@ def _names(reports: Sequence[ConformanceReport]) -> dict[str, str]:
     return dict(sorted(names.items(), key=lambda item: groups.index(item[1])))
 
 
-def _cell(column: int, outcome: Outcome | None) -> str:
+def _cell(column: int, outcome: Outcome | None, alone: bool) -> str:
+    """What was found; with the reason, too, where the target has the page for itself, ``alone``."""
     if outcome is None:
         return '<td class="none">not run</td>'
     numbers = ""
@@ -121,9 +126,16 @@ def _cell(column: int, outcome: Outcome | None) -> str:
         beside = "" if outcome.declared is None else f' <span class="declared">/ {_number(outcome.declared)}</span>'
         unit = f' <span class="unit">{escape(outcome.unit)}</span>' if outcome.unit else ""
         numbers = f'<span class="numbers">{_number(outcome.measured)}{beside}{unit}</span>'
+    drawn = outcome.measured is not None and outcome.declared is not None
+    if outcome.outcome == "pass" and not outcome.declared and outcome.measured:  # a null hypothesis, and no margin
+        drawn = False
+    axis = on_margin(outcome.measured or 0.0, outcome.declared or 0.0) if drawn else ""
+    picture = small(outcome.figure) if outcome.figure else ""
+    why = f"<small>{escape(outcome.reason)}</small>" if alone else ""
     return (
-        f'<td class="{outcome.outcome}"><a href="#{_identity(column, outcome.name)}">'
-        f'<span class="verdict">{_mark(outcome.outcome)} {outcome.outcome}</span>{numbers}</a></td>'
+        f'<td class="{outcome.outcome}"><a href="#{_identity(column, outcome.name)}"{" class=alone" if alone else ""}>'
+        f'<span><span class="verdict">{_mark(outcome.outcome)} {outcome.outcome}</span>{numbers}</span>'
+        f"<span>{axis}</span><span>{picture}</span>{why}</a></td>"
     )
 
 
@@ -147,7 +159,8 @@ def _detail(identity: str, label: str, outcome: Outcome) -> str:
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text.strip())}</dd>" for name, text in facts.items() if text)
     figure = "" if outcome.figure is None else f"<figure>{svg(outcome.figure)}</figure>{_data(outcome.figure)}"
-    figure += _pairs(outcome.details or {})
+    if trace := (outcome.details or {}).get("traceback"):
+        figure += f'<pre class="scroll">{escape(str(trace))}</pre>'
     return (
         f'<article id="{identity}" class="{outcome.outcome}">'
         f"<h3>{_mark(outcome.outcome)} {escape(outcome.name)}"
@@ -158,125 +171,40 @@ def _detail(identity: str, label: str, outcome: Outcome) -> str:
     )
 
 
-def _pairs(details: Mapping[str, Any]) -> str:
-    """Which kinds were together in a network, as a matrix; nothing where no kinds are named."""
-    kinds, met = details.get("kinds", ()), {tuple(sorted(pair)) for pair in details.get("pairs", ())}
+def _coverage(label: str, report: ConformanceReport) -> str:
+    """Which kinds random networks had, on the diagonal, and which of them together, as a matrix, and what was never in
+    one; nothing for reports without replay."""
+    told = next((outcome.details for outcome in report.checks if (outcome.details or {}).get("kinds")), None) or {}
+    kinds, met = told.get("kinds", ()), {tuple(sorted(pair)) for pair in told.get("pairs", ())}
     if not kinds:
         return ""
+    gone = told.get("unmeasured", ())
+    met |= {(kind, kind) for kind in kinds if kind not in gone}
     numbers = "".join(f'<th scope="col">{k + 1}</th>' for k in range(len(kinds)))
+
+    def cell(kind: str, other: str) -> str:
+        both = escape(kind if kind == other else f"{kind} with {other}")
+        return f'<td class="met" title="{both}">●</td>' if tuple(sorted((kind, other))) in met else "<td></td>"
+
     rows = "".join(
-        f'<tr><th scope="row">{k + 1} {escape(kind)}</th>'
-        + "".join(f"<td>{'●' if tuple(sorted((kind, other))) in met else ''}</td>" for other in kinds[:k])
-        + "</tr>"
+        f'<tr><th scope="row">{escape(kind)} {k + 1}</th>{"".join(cell(kind, other) for other in kinds[: k + 1])}</tr>'
         for k, kind in enumerate(kinds)
     )
-    head = f"<thead><tr><th></th>{numbers}</tr></thead>"
-    return f'<div class="scroll"><table class="pairs">{head}<tbody>{rows}</tbody></table></div>'
+    never = f"<p>Never: {', '.join(map(escape, gone))}.</p>" if gone else ""
+    return (
+        f"<section><h2>What random networks had on {escape(label)}</h2>{never}"
+        f'<div class="scroll"><table class="pairs"><thead><tr><th></th>{numbers}</tr></thead><tbody>{rows}</tbody>'
+        "</table></div></section>"
+    )
 
 
 def _data(figure: Figure) -> str:
     """The figure's numbers, below it; a long one is thinned out."""
     step = max(1, -(-len(figure.x) // ROWS))
-    columns = (figure.x, *_full(figure).values())
+    columns = (figure.x, *full(figure).values())
     rows = [[f"{column[k]:.4g}" for column in columns] for k in range(0, len(figure.x), step)]
     numbers = table(rows, (figure.xlabel, *figure.curves), css="data", most=None)
     thinned = f", one in {step} shown" if step > 1 else ""
     return (
         f'<details><summary>data ({len(figure.x)} rows{thinned})</summary><div class="scroll">{numbers}</div></details>'
     )
-
-
-def _full(figure: Figure) -> Mapping[str, Sequence[float]]:
-    """The curves, as long as the abscissa, numbers where a file had none."""
-    n = len(figure.x)
-    return {
-        name: [math.nan if value is None else float(value) for value in curve[:n]] + [math.nan] * (n - len(curve))
-        for name, curve in figure.curves.items()
-    }
-
-
-# figures --------------------------------------------------------------------------------------------------------------
-
-WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 44
-
-
-def svg(figure: Figure) -> str:
-    """The figure as inline SVG: the first curve, what is expected, as a line, the others as points with error bars."""
-    curves = _full(figure)
-    points = [(x, y) for curve in curves.values() for x, y in zip(figure.x, curve, strict=True) if math.isfinite(y)]
-    if not points:
-        return "<p>no data</p>"
-    errors = {name: [abs(e) if e is not None else 0.0 for e in error] for name, error in figure.errors.items()}
-    x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points))
-    spread = [
-        y + sign * e
-        for name, curve in curves.items()
-        for y, e in zip(curve, errors.get(name, [0.0] * len(curve)), strict=False)
-        for sign in (-1, 1)
-        if math.isfinite(y) and math.isfinite(e)
-    ]
-    y_ticks = ticks(min(spread), max(spread))
-
-    def across(x: float) -> float:
-        return LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (WIDTH - LEFT - RIGHT)
-
-    def down(y: float) -> float:
-        return HEIGHT - BOTTOM - (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0]) * (HEIGHT - TOP - BOTTOM)
-
-    parts = [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down(y):.1f}" y2="{down(y):.1f}"/>' for y in y_ticks
-    ]
-    parts += [
-        f'<text class="tick" x="{LEFT - 6}" y="{down(y) + 4:.1f}" text-anchor="end">{y:g}</text>' for y in y_ticks
-    ]
-    parts += [
-        f'<text class="tick" x="{across(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{x:g}</text>'
-        for x in x_ticks
-    ]
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(
-        f'<text class="label" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(figure.xlabel)}</text>'
-    )
-    centre = (TOP + HEIGHT - BOTTOM) / 2
-    turned = f'transform="rotate(-90 13 {centre})"'
-    parts.append(
-        f'<text class="label" x="13" y="{centre}" text-anchor="middle" {turned}>{escape(figure.ylabel)}</text>'
-    )
-    for k, (name, curve) in enumerate(curves.items()):
-        places = [
-            (across(x), down(y), k2) for k2, (x, y) in enumerate(zip(figure.x, curve, strict=True)) if math.isfinite(y)
-        ]
-        scale = (HEIGHT - TOP - BOTTOM) / (y_ticks[-1] - y_ticks[0])
-        parts += _curve(k, places, [e * scale for e in errors.get(name, [])])
-    text = f"{figure.ylabel} over {figure.xlabel}: {', '.join(curves)}"
-    keys = "".join(
-        f'<li><span class="key c{k % 6}">{"—" if k == 0 else "●"}</span> {escape(n)}</li>' for k, n in enumerate(curves)
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(text)}">{"".join(parts)}</svg>'
-        f'<figcaption><ul class="keys">{keys}</ul></figcaption>'
-    )
-
-
-def _curve(number: int, places: Sequence[tuple[float, float, int]], errors: Sequence[float]) -> Iterator[str]:
-    shade = f"c{number % 6}"
-    if number == 0:
-        yield f'<polyline class="{shade}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)}"/>'
-        return
-    for x, y, k in places:
-        if k < len(errors) and math.isfinite(errors[k]) and errors[k] > 0:
-            yield f'<line class="{shade}" x1="{x:.1f}" x2="{x:.1f}" y1="{y - errors[k]:.1f}" y2="{y + errors[k]:.1f}"/>'
-        yield f'<circle class="{shade}" cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>'
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Four to seven round numbers that enclose [low, high]."""
-    if not high > low:
-        pad = abs(low) * 0.1 or 1.0
-        low, high = low - pad, high + pad
-    rough = (high - low) / 5
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = size * next(m for m in (1, 2, 2.5, 5, 10) if m * size >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{k * step:.12g}") for k in range(first, max(last, first + 1) + 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 from typing import Literal
 
@@ -37,12 +37,14 @@ class Undeclared(Exception):
 
 @dataclass(frozen=True)
 class Lab:
-    """What every check gets: the backend, its target, how much to measure, and the seed of everything random."""
+    """What every check gets: the backend, its target, how much to measure, and the seed of everything random.
+    ``networks`` are those that the present check has compiled."""
 
     backend: Backend
     target: Target
     profile: Profile = "quick"
     seed: int = 0
+    networks: list[Network] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def scale(self) -> int:
@@ -103,6 +105,7 @@ class Lab:
         """
         if findings := self.undeclared(net):
             raise Undeclared(findings)
+        self.networks.append(net)
         return compile(net, self.target, plugin=self.backend)
 
     def open(

@@ -21,7 +21,8 @@ _LEFT_OUT = ("figure",)
 
 @dataclass(frozen=True)
 class ConformanceReport:
-    """What the suite found. ``options`` and ``accuracy`` are the target's."""
+    """What the suite found. ``options`` and ``accuracy`` are the target's; ``unfinished`` names the checks that had not
+    been run when it was written, as after an interruption."""
 
     target: str
     backend: str
@@ -31,11 +32,12 @@ class ConformanceReport:
     checks: tuple[Outcome, ...]
     options: Mapping[str, str]
     accuracy: Mapping[str, float]
+    unfinished: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """Whether no check failed, but for those that are expected to, and all could be run."""
-        return all(outcome.outcome in GOOD for outcome in self.checks)
+        return not self.unfinished and all(outcome.outcome in GOOD for outcome in self.checks)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,6 +57,7 @@ class ConformanceReport:
             "seed": self.seed,
             "options": dict(self.options),
             "accuracy": dict(self.accuracy),
+            "unfinished": list(self.unfinished),
             "checks": [
                 {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name not in _LEFT_OUT}
                 for outcome in self.checks
@@ -69,7 +72,8 @@ class ConformanceReport:
         """The report that ``as_json`` wrote; KeyError or TypeError where it did not."""
         figures = {name: Figure(**figure) for name, figure in document["figures"].items()}
         outcomes = tuple(Outcome(**entry, figure=figures.get(entry["name"])) for entry in document["checks"])
-        return cls(**{f.name: document[f.name] for f in fields(cls) if f.name != "checks"}, checks=outcomes)
+        told = {f.name: document[f.name] for f in fields(cls) if f.name not in ("checks", "unfinished")}
+        return cls(**told, checks=outcomes, unfinished=tuple(document.get("unfinished", ())))
 
     def save(self, path: Path, *, new: bool = False) -> Path:
         """Write ``as_json`` to a file; with ``new`` one that is there is kept, and this one refused.

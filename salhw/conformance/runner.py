@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Any
@@ -15,6 +16,7 @@ from salhw.conformance.known import judged, refuse_unknown
 from salhw.conformance.lab import Lab, Profile, Undeclared
 from salhw.conformance.model import REGISTRY, Check, Evidence, Known, Outcome, Unmeasured
 from salhw.conformance.report import ConformanceReport
+from salhw.conformance.tracebacks import own_frames, raised
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
 from salhw.diagnostics.wording import nearest
 from salhw.registry import BACKENDS, backend, resolve
@@ -67,6 +69,7 @@ def run(
     known: Sequence[Known] = (),
     checks: Iterable[str] | None = None,
     progress: Callable[[float], None] | None = None,
+    each: Callable[[Lab, ConformanceReport], None] | None = None,
 ) -> ConformanceReport:
     """Run the suite.
 
@@ -74,8 +77,9 @@ def run(
         subject: the name of an installed target; or a backend, installed or not.
         target: which of the backend's targets, if it has several; a Target is taken as it is.
         known: expected failures.
-        checks: the names of the checks to run; all by default.
+        checks: the names of the checks to run, or patterns such as ``psp-*``; all by default.
         progress: is called with the share that is done.
+        each: is called after each check, with the lab and the report so far, whose ``unfinished`` are yet to come.
 
     Raises:
         BackendError: no such backend or target.
@@ -85,23 +89,27 @@ def run(
     selected = chosen(profile, checks)
     refuse_unknown(known, whole_catalogue())
     expected = {item.check: item for item in known}
-    outcomes = []
-    for k, check in enumerate(selected):
-        if progress:
-            progress(k / len(selected))
-        outcomes.append(examine(check, lab, expected.get(check.name)))
-    if progress:
-        progress(1.0)
-    return ConformanceReport(
+    report = ConformanceReport(
         target=lab.target.name,
         backend=lab.backend.name,
         versions=_versions(lab.backend),
         profile=profile,
         seed=seed,
-        checks=tuple(outcomes),
+        checks=(),
         options={name: str(option) for name, option in lab.target.options.items()},
         accuracy=dict(lab.target.accuracy),
+        unfinished=tuple(check.name for check in selected),
     )
+    for k, check in enumerate(selected):
+        if progress:
+            progress(k / len(selected))
+        outcome = examine(check, lab, expected.get(check.name))
+        report = replace(report, checks=(*report.checks, outcome), unfinished=report.unfinished[1:])
+        if each:
+            each(lab, report)
+    if progress:
+        progress(1.0)
+    return report
 
 
 def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
@@ -112,6 +120,7 @@ def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
     def ended(**told: Any) -> Outcome:
         return judged(replace(blank, seconds=time.perf_counter() - began, **told), expected)
 
+    lab.networks.clear()
     try:
         evidence = check.run(lab)
     except Undeclared as missing:
@@ -121,9 +130,9 @@ def examine(check: Check, lab: Lab, expected: Known | None = None) -> Outcome:
     except BackendError as error:
         if gone := [finding for finding in error.diagnostics if finding.code in NOT_AVAILABLE]:
             return ended(outcome="unavailable", reason=_said(gone))
-        return ended(reason=_raised(error))
+        return ended(reason=raised(error), details=own_frames(error))
     except Exception as error:
-        return ended(reason=_raised(error))
+        return ended(reason=raised(error), details=own_frames(error))
     return ended(outcome="pass" if evidence.passed else "fail", **_told(evidence))
 
 
@@ -136,37 +145,25 @@ def _said(findings: Sequence[Diagnostic]) -> str:
     return "; ".join(" ".join(str(finding).replace("\n", ";").split()) for finding in findings)
 
 
-def _raised(error: Exception) -> str:
-    """Type, message and place of an exception, in one line."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" ({trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})" if trace else ""
-    message = " ".join(str(error).split())
-    name = type(error).__name__
-    return f"{message if message.startswith(name) else f'{name}: {message}'}{where}"
-
-
 def whole_catalogue() -> dict[str, Check]:
     """Every check of either profile."""
     return {**catalogue("quick"), **catalogue("full")}
 
 
 def chosen(profile: Profile, names: Iterable[str] | None) -> list[Check]:
-    """The checks of those names, or all of the profile.
+    """The checks of those names, those that match a pattern among them, or all of the profile.
 
     Raises:
         DescriptionError: no such check.
     """
-    available = catalogue(profile)
     if names is None:
-        return [*available.values()]
-    wanted = list(names)
+        return [*catalogue(profile).values()]
     known = whole_catalogue()
-    if unknown := [name for name in wanted if name not in known]:
+    matches = {name: [each for each in known if fnmatchcase(each, name)] for name in names}
+    if unknown := [name for name, each in matches.items() if not each]:
         findings = [Diagnostic("SAL702", "checks", n, "the name of a check", nearest(n, known)) for n in unknown]
         raise DescriptionError("DescriptionError: no such check", findings)
-    return [known[name] for name in dict.fromkeys(wanted)]
+    return [known[name] for name in dict.fromkeys(name for each in matches.values() for name in each)]
 
 
 def _versions(plugin: Backend) -> dict[str, str]:

@@ -9,7 +9,7 @@ from long_checks import CONVERGES, REPLAYED
 from salhw.conformance import catalogue, parametrize
 from salhw_brainscales2 import backend
 
-LONG = {*CONVERGES, "mismatch-is-on", "transfer-function", *REPLAYED}
+LONG = {*CONVERGES, "mismatch-is-on", "transfer-function", "networks-of-five", *REPLAYED}
 QUICK = [name for name in catalogue("quick") if name not in LONG]
 TWICE = {"ideal-is-ideal"}  # held by the ideal chip's run
 
@@ -31,6 +31,6 @@ def test_ideal_chip_long(check) -> None:  # type: ignore[no-untyped-def]  # para
 
 
 @pytest.mark.slow
-@parametrize(backend, CHIP, checks=["mismatch-is-on", "transfer-function", *sorted({*TWICE, *REPLAYED})])
+@parametrize(backend, CHIP, checks=sorted({*LONG, *TWICE} - {*CONVERGES}))
 def test_noisy_chips_long(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     check()

@@ -148,6 +148,11 @@ def foreign_chips(given: dict[str, Any]) -> list[Chip]:
     return [chip.replace(wafer=1000 + draw) for chip in given["chips"]]
 
 
+def chips_by_place(given: dict[str, Any]) -> list[Chip]:
+    """A pattern that belongs to the place in the batch."""
+    return [chip.replace(id=place) for place, chip in enumerate(given["chips"])]
+
+
 def noisy_chips(given: dict[str, Any]) -> list[Chip]:
     """A pattern that nobody asked for."""
     hidden = {"bias": Variability(mode="absolute", sd=0.5)}
@@ -269,6 +274,11 @@ MUTANTS = [
     Mutant("half the time", lambda: Wrong(session=HalfTheTime), ("biological-time",)),
     Mutant("refractoriness lost between runs", lambda: Wrong(session=StartsAnew), ("runs-join",)),
     Mutant("mismatch redrawn per run", lambda: Wrong(arguments=other("chips", foreign_chips)), ("chips-differ",)),
+    Mutant(
+        "pattern of the place in the batch",
+        lambda: Wrong(arguments=other("chips", chips_by_place)),
+        ("chips-differ", "same-chip-in-another-process"),
+    ),
     Mutant(
         "every chip the same",
         lambda: Wrong(arguments=other("chips", lambda g: [g["chips"][0]] * len(g["chips"]))),

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from salhw.conformance import ConformanceReport, Figure, Outcome
-from salhw.conformance.html import render, svg, ticks
+from salhw.conformance.drawing import on_margin, small, svg, ticks
+from salhw.conformance.html import render
 
 VOID = {"meta", "br", "line", "circle", "polyline", "img", "hr", "input", "link"}
 FIGURE = Figure(
@@ -138,6 +139,52 @@ def test_odd_figures_are_drawn_too(figure: Figure) -> None:
     assert Page(text).stack == []
 
 
+def dot(measured: float, declared: float) -> float:
+    """Where a measured value is drawn, and as a share of the way from the left end to the margin."""
+    drawn = on_margin(measured, declared)
+    at = float(re.findall(r'class="at" cx="([\d.]+)"', drawn)[0])
+    end, limit = (float(re.findall(rf'class="{name}" x1="([\d.]+)"', drawn)[0]) for name in ("grid", "limit"))
+    return (at - end) / (limit - end)
+
+
+def test_measured_values_lie_on_a_logarithmic_axis_of_their_margin() -> None:
+    assert [round(dot(m, 0.02), 2) for m in (0.0, 2e-5, 2e-4, 2e-3, 0.02, 0.2, 9.0)] == [
+        0,
+        0,
+        0.33,
+        0.67,
+        1,
+        1.33,
+        1.33,
+    ]
+    assert [round(dot(m, 0.0), 2) for m in (0.0, 1.0)] == [0, 1.33]
+    assert dot(-0.02, 0.02) == 1.0
+
+
+def test_a_passing_page_shows_pictures_without_a_click() -> None:
+    matrix = render([report("one", OUTCOMES[:1])]).partition('id="matrix"')[2].partition("</table>")[0]
+    assert matrix.count('class="margin"') == 1
+    assert small(FIGURE) in matrix
+    assert "as the theory" in matrix
+    assert "as the theory" not in render([report("one"), report("two")]).partition("</table>")[0]
+
+
+def test_a_page_says_that_its_report_is_not_whole() -> None:
+    text = render([replace(report("one", OUTCOMES[:1]), unfinished=("a", "b"))])
+    assert "does not conform: 1&nbsp;pass; not whole, 2 not run." in text
+
+
+def test_coverage_is_a_matrix_of_kinds() -> None:
+    details = {"kinds": ["neurons.GLM", "neurons.LIF", "stimuli.Clamp"], "pairs": [["neurons.GLM", "stimuli.Clamp"]],
+               "unmeasured": ["neurons.LIF"]}  # fmt: skip
+    covered = replace(OUTCOMES[0], name="replay-coverage", outcome="unmeasured", details=details)
+    text = render([report("one", (covered,))]).partition("What random networks had")[2]
+    assert re.findall(r'class="met" title="([^"]*)"', text) == [
+        "neurons.GLM", "stimuli.Clamp with neurons.GLM", "stimuli.Clamp",
+    ]  # fmt: skip
+    assert "Never: neurons.LIF." in text
+
+
 @pytest.mark.parametrize(
     ("low", "high"), [(0, 1), (-3.2, 7.9), (1e-9, 3e-9), (5, 5), (0, 0), (-2e6, 1e7), (0.1, 0.30001)]
 )
@@ -169,7 +216,8 @@ def test_in_a_browser(tmp_path: Path) -> None:
           const shown = id => d.defaultView.getComputedStyle(d.getElementById(id)).display;
           document.body.append("width=" + d.documentElement.scrollWidth, " matrix=" + (s.scrollWidth > s.clientWidth),
             " target=" + shown("r0-pair-stdd"), " other=" + shown("r1-pair-stdd"), " fail=" + shown("r1-psp-sign"),
-            " cells=" + d.querySelectorAll(".matrix td").length, " svg=" + d.querySelector("svg").clientWidth); }
+            " cells=" + d.querySelectorAll(".matrix td").length,
+            " svg=" + d.querySelector("article svg").clientWidth); }
         </script>""",
         encoding="utf-8",
     )

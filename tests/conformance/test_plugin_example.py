@@ -155,7 +155,7 @@ def test_what_the_guide_quotes_is_in_the_file(title: str, text: str) -> None:
 
 def test_the_guides_own_code_runs(kinds_forgotten: None) -> None:
     own = [text for language, title, text in BLOCKS if language == "python" and not title]
-    assert len(own) == 3
+    assert len(own) == 4
     for text in own:
         exec(compile(text, str(GUIDE), "exec", dont_inherit=True), {"__name__": "guide"})
 

@@ -269,5 +269,5 @@ def test_a_backend_that_fails_under_way_is_named(monkeypatch: pytest.MonkeyPatch
 
     lab = Lab(mutants_replay.Wrong(session=Fails), salhw.target("reference"), "quick", 1)
     case, trial = examined(lab, 0)
-    assert case.flaw == "RuntimeError: out of paper"
+    assert case.flaw.startswith("RuntimeError: out of paper (test_replay.py:")
     assert trial is None

@@ -298,3 +298,24 @@ def test_wrong_usage(call: Callable[..., Any], tmp_path: Path) -> None:
     assert call().exit_code == 2
     unknown = call("refrence")
     assert (unknown.exit_code, "did you mean reference" in unknown.output) == (2, True)
+
+
+def test_the_table_keeps_its_last_column(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Long units beside short numbers, however wide the terminal."""
+    from salhw.cli.report import print_table
+
+    rows = [
+        [
+            "mismatch-is-on-and-is-on",
+            "pass",
+            "8.33 variance ratio (at least)",
+            "2 variance ratio (at least)",
+            "",
+            "54.25",
+        ],
+        ["editing-keeps-the-chip", "unsupported", "0.987 correlation", "1 correlation", "5e-147", "0.05"],
+    ]
+    for width in range(60, 130):
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_table("wide", ["check", "outcome", "measured", "declared", "p", "s"], rows, numbers=(2, 3, 4, 5))
+        assert "54.25" in capsys.readouterr().out, width

@@ -49,6 +49,10 @@ class Pattern:
         """What varies at all."""
         return {name: part for name, part in vars(self).items() if part.size and np.ptp(part) > 0.0}
 
+    def turned(self) -> Pattern:
+        """That of the chips in the opposite order."""
+        return Pattern(self.counts[::-1], self.changes[::-1], self.excited[::-1])
+
 
 def raised(spread: Variability) -> Variability:
     """A spread as wide as a short run can show. Of a quantity that is compensated nothing must show, and only as wide
@@ -222,9 +226,10 @@ def _first(subject: Subject) -> Pattern:
 @check("chips-differ", group="interface")
 def chips_differ(lab: Lab) -> Evidence:
     """Distinct chips have distinct patterns, which are fixed: what sets a chip apart from the mean of all chips comes
-    back in another session with other noise."""
+    back in another session, with other noise and the chips in the opposite order."""
     target = varied(lab)
-    one, two = _first(Subject(lab)), pattern(lab, target, sampled(lab, target), lab.seed + 1)
+    chips = sampled(lab, target)
+    one, two = _first(Subject(lab)), pattern(lab, target, chips[::-1], lab.seed + 1).turned()
     r, p = correlation(one, two, over_chips=True)
     figure = _figure(one, two, "first session", "second session")
     return Evidence(
@@ -234,17 +239,19 @@ def chips_differ(lab: Lab) -> Evidence:
 
 @check("same-chip-in-another-process", group="interface")
 def same_chip_in_another_process(lab: Lab) -> Evidence:
-    """The same chips show the same pattern in another process (an installed backend), or when opened anew (others)."""
+    """In another process (an installed backend), or when opened anew (others), and in the opposite order, each chip
+    differs from the mean of all as it does here."""
     target = varied(lab)
     chips = sampled(lab, target)
     if backends().get(lab.backend.name) is lab.backend:
-        there = counts_in_subprocess(alike(lab), target, chips, lab.seed + 1, STEPS * lab.scale * lab.dt)
+        there = counts_in_subprocess(alike(lab), target, chips[::-1], lab.seed + 1, STEPS * lab.scale * lab.dt)
         other, where = Pattern(there.astype(np.float64), np.zeros((CHIPS, 0))), "another process"
     else:
-        again = tuple(Chip.model_validate(chip.model_dump()) for chip in chips)
+        again = tuple(Chip.model_validate(chip.model_dump()) for chip in chips[::-1])
         other, where = pattern(lab, target, again, lab.seed + 1), "a new session (the backend is not installed)"
-    r, p = correlation(_first(Subject(lab)), other)
-    return Evidence(p < SURE, f"correlation of the pattern here with that in {where}", r, 1.0, "correlation", p)
+    r, p = correlation(_first(Subject(lab)), other.turned(), over_chips=True)
+    said = f"correlation of what sets chips apart here with the same in {where}, in the opposite order"
+    return Evidence(p < SURE, said, r, 1.0, "correlation", p)
 
 
 @check("editing-keeps-the-chip", group="interface")

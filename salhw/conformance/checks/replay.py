@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from salhw.conformance.lab import Lab, Subject, Undeclared
 from salhw.conformance.model import Evidence, Unmeasured, check
@@ -57,12 +58,16 @@ def evidence(lab: Lab, what: str, hint: str, *kinds: str, of: str = "") -> Evide
     departed = found.departed(of_kinds)
     stopped = [case for case in found.cases if case.flaw]
     count, wrong = len(found.cases), {seed for seed, _ in departed} | {case.seed for case in stopped}
+    details: dict[str, Any] = {}
     if departed:
         seed, departure = departed[0]
         hint = f"first in network {seed}: {departure}; {hint}"
+        details = {"network": seed, "kind": departure.kind}
     elif stopped:
         hint = f"network {stopped[0].seed} stopped: {stopped[0].flaw}"
-    return by_count(len(wrong), count, f"{what} of random networks", hint, unit="networks")
+        details = {"network": stopped[0].seed, "kind": stopped[0].flaw.partition(":")[0], **stopped[0].trace}
+    found_wrong = by_count(len(wrong), count, f"{what} of random networks", hint, unit="networks")
+    return replace(found_wrong, details=details or None)
 
 
 @check("replay-decisions", group="replay")

@@ -6,6 +6,7 @@ from math import ceil, isqrt
 
 import numpy as np
 
+from salhw.conformance.chain import stationary
 from salhw.conformance.circuits import (
     alternatives,
     copies,
@@ -26,34 +27,10 @@ from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection
 from salhw.description.probes import Spikes
-from salhw.theory import spike_probability, states
 
 TAU = 10  # steps: refractory period and PSP
 WEIGHTS = np.array([[0.0, 1.2, -0.8], [0.9, 0.0, 0.5], [-1.0, 0.3, 0.0]])
 BIAS = np.array([-0.4, 0.3, 0.0])
-
-
-def stationary(weights: FloatArray, bias: FloatArray, tau: int, discretisation: str) -> FloatArray:
-    """Exact distribution of the states z of three neurons with rectangular PSPs of tau = tau_ref steps, (8,).
-
-    The chain lives on the ages of their last spikes, 1 .. tau and "older": a neuron of an age below tau is refractory,
-    and its PSP acts up to the age tau. Its stationary vector is found by iterating once more than it takes.
-    """
-    ages = np.stack(np.meshgrid(*[np.arange(1, tau + 2)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    u = bias + (ages <= tau) @ weights.T
-    p = np.where(ages >= tau, spike_probability(u, tau, discretisation), 0.0)
-    choices = states(3).astype(bool)
-    chance = np.prod(np.where(choices[:, None], p, 1 - p), axis=2)  # (choice, chain state)
-    after = np.where(choices[:, None], 1, np.minimum(ages + 1, tau + 1)) - 1
-    index = (after[..., 0] * (tau + 1) + after[..., 1]) * (tau + 1) + after[..., 2]
-    x = np.full(len(ages), 1.0 / len(ages))
-    for _ in range(200 * tau):
-        new = np.bincount(index.ravel(), (chance * x).ravel(), minlength=len(ages))
-        if np.abs(new - x).sum() < 1e-14:
-            break
-        x = new
-    active = (ages <= tau) @ np.array([1, 2, 4])  # ages one step later: z = 1 at the ages 0 .. tau - 1
-    return np.asarray(np.bincount(active, x, minlength=8), dtype=np.float64)
 
 
 @check("state-distribution", group="dynamics")
@@ -78,7 +55,7 @@ def state_distribution(lab: Lab) -> Evidence:
         recording = session.run(steps * lab.dt)
     each = trains(lab, recording, "trio")
     counts = np.array([occupancy(each[3 * k : 3 * k + 3], steps) for k in range(len(each) // 3)])
-    expected = stationary(declared_weights(lab), BIAS, TAU, discretisation)
+    expected, _ = stationary(declared_weights(lab), BIAS, TAU, discretisation)
     sample = groups(counts, REPLICATES)
     result = total_variation(sample, expected, margin)
     share = sample / sample.sum() * len(sample)

@@ -2,7 +2,8 @@
 all else must have been.
 
 ``replay(executable, schedule)`` says the first step, neuron or synapse at which a session departs, and which kind of
-thing departs; ``random_network`` and ``random_schedule`` draw what to run.
+thing departs; ``random_network`` and ``random_schedule`` draw what to run; ``shrunk`` makes an ``Example`` that departs
+as small as it can be.
 """
 
 from salhw.conformance.replay.chance import Tested, alarms, tests
@@ -10,6 +11,7 @@ from salhw.conformance.replay.covering import Coverage, coverage
 from salhw.conformance.replay.departing import Departure, departures
 from salhw.conformance.replay.generator import random_network
 from salhw.conformance.replay.oracle import Course, Oracle
+from salhw.conformance.replay.shrinking import Example, shrunk
 from salhw.conformance.replay.surveying import Case, Survey, replay, survey
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Part, Schedule, Trial, Write, perform, random_schedule
@@ -19,6 +21,7 @@ __all__ = [
     "Course",
     "Coverage",
     "Departure",
+    "Example",
     "Oracle",
     "Part",
     "Schedule",
@@ -34,6 +37,7 @@ __all__ = [
     "random_network",
     "random_schedule",
     "replay",
+    "shrunk",
     "survey",
     "tests",
 ]

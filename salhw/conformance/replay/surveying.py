@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from salhw.compiler.pipeline import compile
 from salhw.conformance.lab import Lab
@@ -14,6 +14,7 @@ from salhw.conformance.replay.generator import random_network, refusals
 from salhw.conformance.replay.removal import accepted
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
+from salhw.conformance.tracebacks import own_frames, raised
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
@@ -29,7 +30,8 @@ WITHIN = ("weights", "discretisation", "execution")
 
 @dataclass(frozen=True)
 class Case:
-    """One random network and its schedule, and in what it departed; ``flaw`` is what stopped it, if anything did."""
+    """One random network and its schedule, and in what it departed; ``flaw`` is what stopped it, if anything did,
+    ``trace`` the way to it."""
 
     seed: int
     net: Network
@@ -37,6 +39,7 @@ class Case:
     departures: tuple[Departure, ...] = ()
     tested: tuple[Tested, ...] = ()
     flaw: str = ""
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class Survey:
         return exact + [(seed, d) for seed, d in self.alarms if d.kind in kinds]
 
 
-def replay(executable: Executable, schedule: Schedule) -> list[Departure]:
+def replay(executable: Executable, schedule: Schedule, *, on_chips: bool = False) -> list[Departure]:
     """Everything in which a session departs from what the spikes that it records imply, the earliest first: what is
     certain, then spikes that are too improbable.
 
-    The executable's network has a Spikes probe for each population.
+    The executable's network has a Spikes probe for each population; ``on_chips`` gives each instance a chip of its own.
     """
-    trial, tolerance = perform(executable, schedule), Tolerance.of(executable.target)
+    trial, tolerance = perform(executable, schedule, on_chips=on_chips), Tolerance.of(executable.target)
     found, courses = departures(trial, tolerance)
     return found + [d for _, d in alarms(tests(trial.net, trial.spikes, courses, tolerance))]
 
@@ -87,15 +90,19 @@ def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
     net = executable.source
     schedule = random_schedule(net, lab.target, seed, INSTANCES)
     try:
-        trial, tolerance = perform(executable, schedule, on_chips=seed % 2 == 1), Tolerance.of(lab.target)
+        trial, tolerance = perform(executable, schedule, on_chips=has_chips(seed)), Tolerance.of(lab.target)
         found, courses = departures(trial, tolerance)
         tested = tuple(tests(net, trial.spikes, courses, tolerance))
     except BackendError:
         raise
     except Exception as error:
-        flaw = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Case(seed, net, schedule, flaw=flaw), None
+        return Case(seed, net, schedule, flaw=raised(error), trace=own_frames(error)), None
     return Case(seed, net, schedule, tuple(found), tested), trial
+
+
+def has_chips(seed: int) -> bool:
+    """Whether the instances of a seed's network each have a chip of their own."""
+    return seed % 2 == 1
 
 
 def runnable(lab: Lab, seed: int) -> Executable:
@@ -106,8 +113,6 @@ def runnable(lab: Lab, seed: int) -> Executable:
         UnsupportedNetworkError: nothing of what the target declares is taken.
     """
 
-    tolerance = Tolerance.of(lab.target)
-
     def refused(each: Network) -> list[Diagnostic]:
         if findings := refusals(each, lab.target):
             return findings
@@ -115,13 +120,19 @@ def runnable(lab: Lab, seed: int) -> Executable:
             executable = compile(each, lab.target, plugin=lab.backend)
         except UnsupportedNetworkError as error:
             return list(error.diagnostics)
-        return [f for f in executable.report.approximations if _matters(f, tolerance)]
+        return approximated(executable)
 
     for attempt in range(ATTEMPTS):
         net = random_network(lab.target, seed + attempt * AFAR)
         if (smaller := accepted(net, refused)) is not None:
             return compile(smaller, lab.target, plugin=lab.backend)
     return compile(net, lab.target, plugin=lab.backend)
+
+
+def approximated(executable: Executable) -> list[Diagnostic]:
+    """What a target approximates of what is compared, beyond its accuracies."""
+    tolerance = Tolerance.of(executable.target)
+    return [finding for finding in executable.report.approximations if _matters(finding, tolerance)]
 
 
 def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
