@@ -67,7 +67,7 @@ def _wanted(net: Network, duration: float) -> Iterator[Probe]:
         if ("Spikes", population.name) not in there and population.size <= LARGEST:
             yield Spikes(population.name)
     every = max(1, round(duration / SAMPLES / net.dt)) * net.dt
-    for p in net.projections:
+    for p in net.explicit.projections:
         few = count(p.weights, *net.ends(p.name)) <= SYNAPSES
         if p.plasticity and ("Weights", p.name) not in there and few:
             yield Weights(p.name, every=every)

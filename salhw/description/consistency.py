@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, synapses, wrong_shape
+from salhw.description.connectivity import synapses, wrong_shape
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
@@ -39,6 +40,7 @@ def problems(
     return [
         *_names({"populations": populations, "projections": projections, "traces": traces}),
         *(f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
+        *(f for p in populations for f in _positions(p)),
         *(f for p in projections for f in _projection(p, known, traces, dt)),
         *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
@@ -46,6 +48,22 @@ def problems(
         *_repeated(probes),
         *(f for k in range(len(ties)) for f in _tie(k, ties, {p.name: p for p in projections}, known, dt)),
     ]
+
+
+def counts_synapses(projections: Sequence[Projection], ties: Sequence[Tie]) -> bool:
+    """Whether something has to fit synapses that are yet to be drawn: an array with an entry for each, or copies."""
+    drawn = {p.name: p for p in projections if p.weights.drawn}
+    arrays = (value for p in drawn.values() for value in (p.weights.stored, *_of_synapses(p.plasticity)))
+    return any(isinstance(value, np.ndarray) for value in arrays) or any(
+        name in drawn for tie in ties for name in (tie.projection, tie.to)
+    )
+
+
+def _of_synapses(items: Iterable[Kind]) -> Iterator[Any]:
+    """The values of some rules and their parts that may be one for each synapse."""
+    for item in items:
+        yield from (getattr(item, name) for name, mark in marks(type(item)) if mark.per == "synapse")
+        yield from _of_synapses(part for _, part in item.parts())
 
 
 def _names(groups: Mapping[str, Sequence[Population | Projection | Trace]]) -> Iterator[Diagnostic]:
@@ -63,6 +81,13 @@ def _fields(path: str, item: Kind | Projection | Tie, dt: float, neurons: int) -
             yield from wrong_shape(f"{path}.{name}", value, (neurons,))
         if mark.grid is not None:
             yield from off_grid(f"{path}.{name}", value, dt, mark.grid)
+
+
+def _positions(p: Population) -> Iterator[Diagnostic]:
+    if p.positions is not None and (len(p.positions) != p.size or not 1 <= p.positions.shape[1] <= 3):
+        supported = f"shape ({p.size}, 1), ({p.size}, 2) or ({p.size}, 3)"
+        fix = "one row of coordinates per neuron"
+        yield Diagnostic("SAL003", f"populations.{p.name}.positions", f"shape {p.positions.shape}", supported, fix)
 
 
 def _named(path: str, item: Kind | Projection | Trace | Tie, names: dict[str, list[str]]) -> Iterator[Diagnostic]:
@@ -89,12 +114,15 @@ def _projection(
     yield from _input(f"{path}.into", p.into, known[p.post])
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
+    if p.weights.placed:
+        yield from _placed(f"{path}.weights", known[p.post], known[p.pre])
     for k, rule in enumerate(p.plasticity):
         yield from _needed(f"{path}.{rule_name(p, k)}", rule.needs, known[p.post])
         yield from _read(f"{path}.{rule_name(p, k)}", rule, p.post, traces)
-        yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
+        if not p.weights.drawn:
+            yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
         if rule.bounds is not None:
-            yield from _within(f"{path}.weights", p.weights, rule, p.recurrent)
+            yield from p.weights.outside(f"{path}.weights", *rule.bounds, p.recurrent)
 
 
 def _input(path: str, name: str | None, population: Population) -> Iterator[Diagnostic]:
@@ -103,6 +131,17 @@ def _input(path: str, name: str | None, population: Population) -> Iterator[Diag
     if name is not None and name not in inputs:
         fix = nearest(name, inputs, f"give it a gain in populations.{population.name}.inputs")
         yield Diagnostic("SAL009", path, shown(name), one_of(inputs), fix)
+
+
+def _placed(path: str, post: Population, pre: Population) -> Iterator[Diagnostic]:
+    """A finding if the neurons of two populations have no distance."""
+    dimensions = {p.name: 0 if p.positions is None else p.positions.shape[1] for p in (post, pre)}
+    for name in [name for name, count in dimensions.items() if not count]:
+        supported, fix = f"positions of {name}", f"give Population({name!r}, ..., positions=...)"
+        yield Diagnostic("SAL012", path, "distances", supported, fix)
+    if len({*dimensions.values()} - {0}) > 1:
+        asked = ", ".join(f"{name} in {count} dimensions" for name, count in dimensions.items())
+        yield Diagnostic("SAL012", path, asked, "positions in the same space", "give both equally many coordinates")
 
 
 def _trace(trace: Trace, known: dict[str, Population], dt: float) -> Iterator[Diagnostic]:
@@ -124,19 +163,6 @@ def _per_synapse(path: str, item: Kind, shape: tuple[int, ...]) -> Iterator[Diag
             yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape)
     for name, part in item.parts():
         yield from _per_synapse(f"{path}.{name}", part, shape)
-
-
-def _within(path: str, weights: Connector, rule: PlasticityRule, recurrent: bool) -> Iterator[Diagnostic]:
-    """The weights must start inside the bounds: the first update would otherwise move them there."""
-    assert rule.bounds is not None
-    low, high = rule.bounds
-    given = np.array(weights.stored, dtype=np.float64)
-    if weights.is_hollow(recurrent) and given.ndim == 2:
-        np.fill_diagonal(given, low)  # no synapses
-    for place in np.argwhere((given < low) | (given > high))[:1]:
-        at = f"{path}{''.join(f'[{k}]' for k in place)}"
-        asked, supported = f"{given[tuple(place)]:g}", f"{low:g}..{high:g}, the rule's bounds"
-        yield Diagnostic("SAL005", at, asked, supported, "start inside the bounds, or widen them")
 
 
 def _read(path: str, item: PlasticityRule | Stimulus, population: str, traces: Sequence[Trace]) -> Iterator[Diagnostic]:
@@ -173,12 +199,10 @@ def _tie(
     if tie.to in {other.projection for other in ties}:
         yield Diagnostic("SAL012", f"{path}.to", f"{tie.to}, a copy itself", "an original", "tie it to the original")
         return
-    if any([*_shapes(projections[name], known)] for name in (tie.projection, tie.to)):
+    both = projections[tie.projection], projections[tie.to]
+    if any([*_shapes(p, known)] or p.weights.drawn for p in both):
         return
-    copies, of = (
-        synapses(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
-        for p in (projections[tie.projection], projections[tie.to])
-    )
+    copies, of = (synapses(p.weights, known[p.post].size, known[p.pre].size, p.recurrent) for p in both)
     missing = np.flatnonzero(originals(copies, of, tie.transpose) < 0)
     for at in missing[:1]:
         asked = f"{tie.projection}[{copies[0][at]}][{copies[1][at]}]"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, synapses, values
+from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind, only
 from salhw.description.markers import marks
@@ -164,18 +164,13 @@ def _with_inputs(neuron: Neuron, described: Neuron) -> Neuron:
     return neuron.replace(**{n: getattr(described, n) for n, mark in marks(type(described)) if mark.per == "input"})
 
 
-def _within_bounds(p: Projection, weights: Connector) -> Connector:
-    """Weights that the target has rounded without regard to the bounds of rules that the host works out."""
-    clipped = np.clip(weights.stored, *narrowest_bounds(p.plasticity))
-    within: Connector = weights.with_weights(weights.synaptic(clipped, p.recurrent))
-    return within
-
-
 def _unfolded(net: Network, p: Projection, own: Projection, lowered: Projection) -> Projection:
     gain = gain_of(net, p)
     same = {name: getattr(lowered, name) for name in ("kernel", "delay")}
     if own.weights != lowered.weights and gain != 0.0:
-        same["weights"] = _within_bounds(p, lowered.weights.with_weights(lowered.weights.stored / gain))
+        exact = lowered.weights.with_weights(lowered.weights.stored / gain)
+        # the target has rounded without regard to the bounds of rules that the host works out
+        same["weights"] = exact.clipped(*narrowest_bounds(p.plasticity), p.recurrent)
     if own.plasticity != lowered.plasticity and gain != 0.0:
         same["plasticity"] = [scaled_rule(rule, 1.0 / gain) for rule in lowered.plasticity]
     return p.replace(**same)

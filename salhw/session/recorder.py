@@ -107,8 +107,8 @@ def version(package: str) -> str:
 
 
 def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Where a recording comes from; ``versions`` of what the backend uses. Of a network that was fitted, the hash of
-    what was written, too, and what was changed."""
+    """Where a recording comes from; ``versions`` of what the backend uses. Of a network that was fitted or has drawn
+    synapses, the hash of what was written, too, and what was changed."""
     written, changes = executable.written, executable.report.changes
     fitted = {"written_hash": written.content_hash, "changes": [str(change) for change in changes]} if written else {}
     states = {name: [getattr(chip, name) for chip in chips] for name in ("age", "temperature")}
