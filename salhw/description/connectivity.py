@@ -229,11 +229,10 @@ class AllToAll(_Matrix):
         return cls(weight=weight)
 
 
-def wrong_shape(path: str, value: Any, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
-    """A finding if ``value`` is an array that is not of ``shape``."""
+def wrong_shape(path: str, value: Any, shape: tuple[int, ...], each: str = "neuron") -> Iterator[Diagnostic]:
+    """A finding if ``value`` is an array that is not of ``shape``, with an entry for ``each``."""
     if isinstance(value, np.ndarray) and value.shape != shape:
         expected = f"one number or shape {shape}"
-        each = "neuron" if len(shape) == 1 else "synapse, [post, pre]"
         yield Diagnostic("SAL003", path, f"shape {value.shape}", expected, f"give one for all, or one per {each}")
 
 

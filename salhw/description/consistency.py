@@ -135,7 +135,7 @@ def _input(path: str, name: str | None, population: Population) -> Iterator[Diag
 
 def _placed(path: str, post: Population, pre: Population) -> Iterator[Diagnostic]:
     """A finding if the neurons of two populations have no distance."""
-    dimensions = {p.name: 0 if p.positions is None else p.positions.shape[1] for p in (post, pre)}
+    dimensions = {p.name: 0 if p.positions is None else p.positions.shape[1] for p in (pre, post)}
     for name in [name for name, count in dimensions.items() if not count]:
         supported, fix = f"positions of {name}", f"give Population({name!r}, ..., positions=...)"
         yield Diagnostic("SAL012", path, "distances", supported, fix)
@@ -160,7 +160,8 @@ def _per_synapse(path: str, item: Kind, shape: tuple[int, ...]) -> Iterator[Diag
     """Arrays of a rule, and of its parts, that do not have an entry for each synapse."""
     for name, mark in marks(type(item)):
         if mark.per == "synapse":
-            yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape)
+            each = "synapse" if len(shape) == 1 else "synapse, [post, pre]"
+            yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape, each)
     for name, part in item.parts():
         yield from _per_synapse(f"{path}.{name}", part, shape)
 

@@ -50,8 +50,7 @@ class Draws:
     def row(self, purpose: int, row: int, size: int) -> FloatArray:
         """The numbers of a neuron's pairs with ``size`` others, 0 < number < 1."""
         bits = np.random.Philox(key=self.key, counter=[0, 0, row, purpose]).random_raw(size)
-        numbers: FloatArray = ((bits >> np.uint64(11)) + 0.5) * 2.0**-53
-        return numbers
+        return np.asarray(((bits >> np.uint64(11)) + 0.5) * 2.0**-53, dtype=np.float64)
 
     def of(self, purpose: int, pairs: Pairs, n_pre: int) -> FloatArray:
         """The number of each of some pairs."""

@@ -143,7 +143,9 @@ def compared(finished: Finished, quantity: str, path: str | None = None) -> Floa
     net, recording = finished.executable.network, finished.recording
     learned = [p.name for p in net.projections if p.plasticity and p.name in recording.weight_traces]
     final = {name: finished.session.get(f"projections.{name}.weights", form="synapses") for name in learned}
-    found = {(m.quantity, m.path): m.values for m in measures(Run(net, recording, final), finished.described.explicit, 1)}
+    found = {
+        (m.quantity, m.path): m.values for m in measures(Run(net, recording, final), finished.described.explicit, 1)
+    }
     known_name("quantity", quantity, dict.fromkeys(name for name, _ in found))
     paths = [where for name, where in found if name == quantity]
     values = found[quantity, known_name("path", path or paths[0], paths)]
