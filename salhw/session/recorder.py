@@ -127,15 +127,16 @@ def provenance(executable: Executable, chips: Sequence[Chip], seed: int, version
     }
 
 
-def occupancy(raster: Raster, size: int, instances: int, tau_ref: int, start: int, stop: int) -> IntArray:
+def occupancy(raster: Raster, size: int, instances: int, tau_ref: int | IntArray, start: int, stop: int) -> IntArray:
     """For how many steps of start..stop the state took each of its 2**size values, (instance, state). ``raster`` holds
-    the spikes since ``start - tau_ref``."""
+    the spikes since ``start - tau_ref``, which is one number or one per neuron."""
+    ends = raster.step + np.broadcast_to(tau_ref, size)[raster.neuron]
     counts = np.zeros((instances, 2**size), dtype=np.int64)
     for k in range(instances):
         mine = raster.instance == k
         # The steps at which a neuron's state begins (up) or ends (down), and how long what follows lasts: a run of any
         # length takes as much memory as its spikes do.
-        step = np.clip(np.concatenate([raster.step[mine], raster.step[mine] + tau_ref]), start, stop)
+        step = np.clip(np.concatenate([raster.step[mine], ends[mine]]), start, stop)
         sign = np.repeat([1, -1], np.count_nonzero(mine))
         order = np.argsort(step, kind="stable")
         code = np.zeros(len(step) + 1, dtype=np.int64)
@@ -153,9 +154,12 @@ def counted(raster: Raster, size: int, instances: int) -> IntArray:
     return flat.reshape(instances, size).astype(np.int64)
 
 
-def refractory_steps(net: Network, population: str) -> int:
-    """For how many steps a spike shows in the state of its neuron."""
-    return in_steps(net.population(population).neuron.refractory_period or 0.0, net.dt) or 0
+def refractory_steps(net: Network, population: str) -> IntArray:
+    """For how many steps a spike shows in the state of its neuron, of each neuron."""
+    group = net.population(population)
+    periods = group.neuron.refractory_periods
+    steps = np.rint(np.asarray(0.0 if periods is None else periods) / net.dt).astype(np.int64)
+    return np.broadcast_to(steps, group.size)
 
 
 def recording(
@@ -190,7 +194,7 @@ def recording(
     for state in only(net.probes, StateOccupancy) if recorded.occupancy is None else ():
         name, size = state.population, net.population(state.population).size
         tau_ref = refractory_steps(net, name)
-        every = Raster.joined([before[name], rasters[name]]).since(start - tau_ref)
+        every = Raster.joined([before[name], rasters[name]]).since(start - int(tau_ref.max()))
         occupied[name] = occupancy(every, size, len(ids), tau_ref, start, stop)
     if counts is None:
         counts = {p.name: counted(rasters[p.name], p.size, len(ids)) for p in net.populations}

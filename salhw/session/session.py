@@ -226,7 +226,7 @@ class EngineSession:
             return self._before
         net = self.executable.network
         return {
-            name: Raster.joined([earlier, recorded.rasters[name]]).since(stop - refractory_steps(net, name))
+            name: Raster.joined([earlier, recorded.rasters[name]]).since(stop - int(refractory_steps(net, name).max()))
             for name, earlier in self._before.items()
         }
 

@@ -19,6 +19,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.description.probes import Membrane, StateOccupancy, Traces, Weights
+from salhw.session.recorder import refractory_steps
 from salhw.session.recording import Recording, Trace
 
 DECIDERS = {
@@ -158,8 +159,7 @@ def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Toler
             yield Departure(kind, f"{where}[{neuron}]", instance, course.start + step, expected, 1.0 - expected)
     for probe in only(net.probes, StateOccupancy):
         p = net.population(probe.population)
-        tau_ref = round((p.neuron.refractory_period or 0.0) / net.dt)
-        z = states(trial.spikes[p.name][:, : course.stop], tau_ref)[:, course.start :]
+        z = states(trial.spikes[p.name][:, : course.stop], refractory_steps(net, p.name))[:, course.start :]
         code = z.astype(np.int64) @ (1 << np.arange(p.size))
         counts = np.stack([np.bincount(row, minlength=2**p.size) for row in code])
         where = f"populations.{p.name}"
