@@ -20,7 +20,7 @@ from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, PredictiveRule, WakeSleep
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
@@ -144,6 +144,7 @@ __all__ = [
     "Population",
     "PredictiveRule",
     "Projection",
+    "Rates",
     "Recording",
     "Rectangular",
     "Report",

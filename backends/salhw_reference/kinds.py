@@ -17,7 +17,7 @@ from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import PairSTDP, PredictiveRule
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
@@ -193,7 +193,10 @@ STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
 )
 """What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
 
-PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"})
+PROBES = ByKind(
+    WHO,
+    {Spikes: "", Rates: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"},
+)
 """Why a probe takes the time-driven algorithm; empty if it does not."""
 
 

@@ -273,6 +273,12 @@ def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
         yield probe, net.trace(probe.trace).population, [trace.name for trace in net.traces].index(probe.trace)
 
 
+def looked_at(net: Network, probe: Membrane | Traces, population: str) -> IntArray:
+    """The neurons of a population that a probe samples."""
+    chosen = probe.neurons if isinstance(probe, Membrane) else None
+    return np.arange(net.population(population).size) if chosen is None else chosen
+
+
 def _traces(net: Network) -> Records:
     ranges, named, columns = neuron_ranges(net), named_inputs(net), trace_columns(net)
     into, rows, ring = [named[p.post, p.into] for p in net.projections], [], 0
@@ -319,15 +325,18 @@ def _probes(net: Network) -> dict[str, Any]:
     occupancy, samples = [], []
     counters = columns = 0
     for spikes in only(net.probes, Spikes):
-        recorded[slice(*ranges[spikes.population])] = 1
+        first, end = ranges[spikes.population]
+        recorded[first:end][slice(None) if spikes.neurons is None else spikes.neurons] = 1
     for state in only(net.probes, StateOccupancy):
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
     for probe, population, traced in sampled(net):
-        low, high = ranges[population]
-        samples.append((low, high, steps(probe.every or net.dt, net.dt), columns, traced))
-        columns += high - low
+        neurons = looked_at(net, probe, population)
+        breaks = np.flatnonzero(np.diff(neurons) > 1) + 1
+        for part in np.split(neurons + ranges[population][0], breaks):  # neighbours are read together
+            samples.append((part[0], part[-1] + 1, steps(probe.every or net.dt, net.dt), columns, traced))
+            columns += len(part)
     return {
         "recorded": recorded,
         "occupancy": records(occupancy, OCCUPANCY),

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import synapses, wrong_shape
+from salhw.description.connectivity import count, synapses, wrong_shape
+from salhw.description.fields import IntArray
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
-from salhw.description.probes import Probe
+from salhw.description.probes import Probe, Weights
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
@@ -44,6 +45,7 @@ def problems(
         *(f for p in projections for f in _projection(p, known, traces, dt)),
         *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
+        *(f for k, p in enumerate(probes) for f in _synapses_of_probe(f"probes[{k}]", p, projections, known)),
         *(f for t in traces for f in _trace(t, known, dt)),
         *_repeated(probes),
         *(f for k in range(len(ties)) for f in _tie(k, ties, {p.name: p for p in projections}, known, dt)),
@@ -68,9 +70,9 @@ def _of_synapses(items: Iterable[Kind]) -> Iterator[Any]:
 
 def _names(groups: Mapping[str, Sequence[Population | Projection | Trace]]) -> Iterator[Diagnostic]:
     for group, items in groups.items():
-        for name, count in Counter(item.name for item in items).items():
-            if count > 1:
-                yield Diagnostic("SAL006", f"{group}.{name}", f"{count} times", "every name once", "rename the others")
+        for name, times in Counter(item.name for item in items).items():
+            if times > 1:
+                yield Diagnostic("SAL006", f"{group}.{name}", f"{times} times", "every name once", "rename the others")
 
 
 def _fields(path: str, item: Kind | Projection | Tie, dt: float, neurons: int) -> Iterator[Diagnostic]:
@@ -136,11 +138,11 @@ def _input(path: str, name: str | None, population: Population) -> Iterator[Diag
 def _placed(path: str, post: Population, pre: Population) -> Iterator[Diagnostic]:
     """A finding if the neurons of two populations have no distance."""
     dimensions = {p.name: 0 if p.positions is None else p.positions.shape[1] for p in (pre, post)}
-    for name in [name for name, count in dimensions.items() if not count]:
+    for name in [name for name, axes in dimensions.items() if not axes]:
         supported, fix = f"positions of {name}", f"give Population({name!r}, ..., positions=...)"
         yield Diagnostic("SAL012", path, "distances", supported, fix)
     if len({*dimensions.values()} - {0}) > 1:
-        asked = ", ".join(f"{name} in {count} dimensions" for name, count in dimensions.items())
+        asked = ", ".join(f"{name} in {axes} dimensions" for name, axes in dimensions.items())
         yield Diagnostic("SAL012", path, asked, "positions in the same space", "give both equally many coordinates")
 
 
@@ -232,13 +234,22 @@ def _stimulus(
     otherwise = "drive a Source population and project from it" if stimulus.needs == "rate" else ""
     yield from _needed(f"{path}.population", stimulus.needs, population, otherwise)
     yield from stimulus.contradictions(path, population.size, dt)
-    for field, marker in structure(type(stimulus)):
-        if marker.index and (numbers := getattr(stimulus, field)) is not None:
-            for k in np.flatnonzero((numbers < 0) | (numbers >= population.size))[:1]:
-                fix = f"{population.name} has {population.size} neurons, counted from 0"
-                supported = f"0..{population.size - 1}"
-                yield Diagnostic("SAL003", f"{path}.{field}[{k}]", str(numbers[k]), supported, fix)
+    yield from _numbers_of_neurons(path, stimulus, population)
     yield from _fields(path, stimulus, dt, stimulus.neurons_of(population.size))
+
+
+def _numbers_of_neurons(path: str, item: Stimulus | Probe, population: Population) -> Iterator[Diagnostic]:
+    for field, marker in structure(type(item)):
+        if marker.index:
+            what = f"{population.name} has {population.size} neurons"
+            yield from _beyond(f"{path}.{field}", getattr(item, field), population.size, what)
+
+
+def _beyond(path: str, numbers: IntArray | None, size: int, what: str) -> Iterator[Diagnostic]:
+    """A finding if one of some numbers is not below ``size``."""
+    if numbers is not None:
+        for k in np.flatnonzero((numbers < 0) | (numbers >= size))[:1]:
+            yield Diagnostic("SAL003", f"{path}[{k}]", str(numbers[k]), f"0..{size - 1}", f"{what}, counted from 0")
 
 
 def _needed(path: str, needs: str, population: Population, otherwise: str = "") -> Iterator[Diagnostic]:
@@ -257,13 +268,27 @@ def _probe(
     if (name := getattr(probe, "population", None)) is not None and not unknown:
         population = known[name]
         yield from _needed(f"{path}.population", probe.needs, population)
+        yield from _numbers_of_neurons(path, probe, population)
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"
             yield Diagnostic("SAL005", f"{path}.population", f"{population.size} neurons", limit, "split it")
     yield from _fields(path, probe, dt, 0)
 
 
+def _synapses_of_probe(
+    path: str, probe: Probe, projections: Sequence[Projection], known: dict[str, Population]
+) -> Iterator[Diagnostic]:
+    """Synapses that a projection has not; of one that is yet to draw them nothing is known."""
+    if not isinstance(probe, Weights):
+        return
+    for p in projections:
+        if p.name == probe.projection and {p.pre, p.post} <= known.keys() and not p.weights.drawn:
+            if not [*_shapes(p, known)]:
+                size = count(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
+                yield from _beyond(f"{path}.synapses", probe.synapses, size, f"{p.name} has {size} synapses")
+
+
 def _repeated(probes: Sequence[Probe]) -> Iterator[Diagnostic]:
-    for (kind, name), count in Counter((p.kind, p.about) for p in probes).items():
-        if count > 1:
-            yield Diagnostic("SAL006", "probes", f"{count} {kind} probes of {name}", "one of a kind", "keep one")
+    for (kind, name), times in Counter((p.kind, p.about) for p in probes).items():
+        if times > 1:
+            yield Diagnostic("SAL006", "probes", f"{times} {kind} probes of {name}", "one of a kind", "keep one")

@@ -14,14 +14,14 @@ import numpy as np
 
 from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
-from salhw.description.kinds import ByKind, only
+from salhw.description.kinds import ByKind
 from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule, PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Probe, Spikes, Traces, Weights
+from salhw.description.probes import Probe, Rates, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie, originals
 from salhw.substrate.target import Target
@@ -31,7 +31,7 @@ RULES: ByKind[None] = ByKind(HOST, {PredictiveRule: None})
 """Rules that read traces, which the host works out."""
 STIMULI: ByKind[None] = ByKind(HOST, {Teacher: None})
 """Stimuli that read traces, which the host gives as biases."""
-SAMPLED: ByKind[None] = ByKind(HOST, {Weights: None, Traces: None})
+SAMPLED: ByKind[None] = ByKind(HOST, {Weights: None, Rates: None, Traces: None})
 """Probes that look between two runs on the target; all others are the target's."""
 
 
@@ -85,8 +85,8 @@ def _own_probes(net: Network) -> list[Probe]:
     own = [probe for probe in net.probes if probe not in SAMPLED]
     traced = {trace.population for trace in net.traces}
     seen = traced | {p.pre for p in net.projections if p.post in traced or predicted(p)}
-    recorded = {probe.population for probe in only(own, Spikes)}
-    return [*own, *(Spikes(p.name) for p in net.populations if p.name in seen - recorded)]
+    others = [probe for probe in own if not (isinstance(probe, Spikes) and probe.population in seen)]
+    return [*others, *(Spikes(p.name) for p in net.populations if p.name in seen)]
 
 
 def _folded(net: Network, p: Projection, tie: Tie | None) -> Projection:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import of_kind, only
 from salhw.description.parts import Projection, rule_name
@@ -379,6 +379,12 @@ class LoopEngine:
         """See Engine."""
         self._update(self.step, run_end=True)
 
+    def counted(self) -> Mapping[str, IntArray]:
+        """See CountingEngine."""
+        sizes = {p.name: p.size for p in self._net.populations}
+        nothing = {name: np.zeros((self._instances, size), dtype=np.int64) for name, size in sizes.items()}
+        return {name: sum((piece.counts[name] for piece in self._pieces), nothing[name]) for name in sizes}
+
     def recorded(self) -> Recorded:
         """See Engine."""
         net, pieces = self._net, self._pieces
@@ -386,7 +392,7 @@ class LoopEngine:
         return Recorded(
             rasters={name: Raster.joined([_raster(piece, name, net.dt) for piece in pieces]) for name in probed},
             membranes={name: _joined([p.membrane_traces[name] for p in pieces]) for name in pieces[0].membrane_traces},
-            counts={p.name: np.sum([piece.counts[p.name] for piece in pieces], axis=0) for p in net.populations},
+            counts=self.counted(),
             occupancy={
                 name: np.sum([p.occupancy_counts[name] for p in pieces], axis=0) for name in pieces[0].occupancy_counts
             },

@@ -14,7 +14,7 @@ from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, steps
 from salhw.conformance.replay.removal import accepted
-from salhw.description.connectivity import Connector, Sparse
+from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
 from salhw.description.markers import marks, structure
@@ -23,7 +23,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Probe
+from salhw.description.probes import Probe, Spikes
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
 from salhw.description.traces import Average, Trace
@@ -335,5 +335,22 @@ def _probes(
             if cls.needs not in offers or (cls.largest is not None and size > min(cls.largest, 6)):
                 continue
             if kind == "Spikes" or deal.dice.chance(0.8):
-                made.append(cls(**{field: name}, **deal.fields(cls, capability, ())))
+                part = _part(deal, cls, size, next((p for p in projections if p.name == name), None), populations)
+                made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
     return made
+
+
+def _part(
+    deal: Deal, cls: type[Probe], size: int, projection: Projection | None, populations: list[Population]
+) -> dict[str, Any]:
+    """The neurons or synapses that a probe looks at: all, or some; never some of the spikes, which tell all else."""
+    chosen = [name for name, marker in structure(cls) if marker.index]
+    if projection is not None and "synapses" in cls.model_fields:
+        ends = {p.name: p for p in populations}
+        post, pre = ends[projection.post], ends[projection.pre]
+        places = post.positions, pre.positions
+        listed = projection.weights.listed(projection.name, post.size, pre.size, projection.recurrent, places)
+        chosen, size = ["synapses"], count(listed, post.size, pre.size, projection.recurrent)
+    if not chosen or not size or cls is Spikes or deal.dice.chance(0.6):
+        return {}
+    return {chosen[0]: deal.dice.subset(range(size), 1)}
