@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING
 from salhw.compiler.fit import Fitted, fit
 from salhw.compiler.pipeline import compile, problems
 from salhw.description.connectivity import AllToAll, Dense, OneToOne, Sparse
+from salhw.description.distributions import LogNormal, Normal, Uniform
+from salhw.description.drawn import (
+    DistanceDependent,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedProbability,
+    FixedTotalNumber,
+)
 from salhw.description.kernels import Alpha, Exponential, Rectangular
 from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Source
@@ -20,7 +28,7 @@ from salhw.description.plasticity import (
     ReferencePhase,
     WakeSleep,
 )
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
@@ -121,22 +129,30 @@ __all__ = [
     "Dense",
     "DescriptionError",
     "Diagnostic",
+    "DistanceDependent",
     "Executable",
     "Exponential",
     "ExponentialTrace",
     "ExponentialWindow",
     "FileError",
     "Fitted",
+    "FixedIndegree",
+    "FixedOutdegree",
+    "FixedProbability",
+    "FixedTotalNumber",
     "Hebbian",
+    "LogNormal",
     "MeasuredChips",
     "Membrane",
     "Network",
+    "Normal",
     "OneToOne",
     "PairSTDP",
     "Poisson",
     "Population",
     "PredictiveRule",
     "Projection",
+    "Rates",
     "Recording",
     "Rectangular",
     "ReferencePhase",
@@ -156,6 +172,7 @@ __all__ = [
     "Trace",
     "Traces",
     "TriangularWindow",
+    "Uniform",
     "UnknownNameError",
     "UnsupportedNetworkError",
     "Variability",

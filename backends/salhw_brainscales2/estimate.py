@@ -241,7 +241,7 @@ class _Escaping(_Described):
     """GLM neurons."""
 
     def __init__(self, p: Population, neuron: GLM, grid: _Grid) -> None:
-        super().__init__(p, neuron.tau_ref, grid)
+        super().__init__(p, float(neuron.tau_ref), grid)
         self.neuron = neuron
 
     def decide(self, ready: Spikes, total: FloatArray) -> Spikes:
@@ -255,7 +255,7 @@ class _Integrating(_Described):
     """LIF neurons."""
 
     def __init__(self, p: Population, neuron: LIF, grid: _Grid) -> None:
-        super().__init__(p, neuron.tau_ref, grid)
+        super().__init__(p, float(neuron.tau_ref), grid)
         self.neuron, self.potential = neuron, np.full(self.bias.shape, neuron.v_rest)
 
     def decide(self, ready: Spikes, total: FloatArray) -> Spikes:

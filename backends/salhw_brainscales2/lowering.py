@@ -16,7 +16,7 @@ from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PairSTDP
 from salhw.description.plasticity.pair_stdp import BRANCHES
-from salhw.description.probes import Spikes, StateOccupancy, Weights
+from salhw.description.probes import Rates, Spikes, StateOccupancy, Weights
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering, unknown_kinds
@@ -47,7 +47,7 @@ from salhw_brainscales2.sources import DRIVES
 FINER = (8.0, 4.0, 2.0)  # by which a code may be finer than the target's own
 STEPS = (1.25, 1.0, 0.8, 0.625, 0.5, 0.4, 0.25, 0.2, 0.125, 0.1, 0.08, 0.05, 0.04, 0.025, 0.02)
 """Time steps in ms that are proposed: whole ones fit into 10 ms."""
-PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Weights: None, StateOccupancy: None})
+PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Rates: None, Weights: None, StateOccupancy: None})
 """What can be seen of the chip."""
 
 KNOWN: dict[str, ByKind[Any]] = {

@@ -188,8 +188,8 @@ class SamplingCell(Cell):
     unit, lsb, reset, thresh, event = 1.0 / LSB_PER_SIGMA, LSB_PER_SIGMA, -RESET, 0.0, EVENT
 
     def __init__(self, neuron: GLM) -> None:
-        self.neuron, self.tau_ref = neuron, neuron.tau_ref
-        self.tau_m, self.tau_syn, self.rate = TAU_M * neuron.tau_ref, TAU_SYN * neuron.tau_ref, EVENTS / neuron.tau_ref
+        self.neuron, self.tau_ref = neuron, float(neuron.tau_ref)
+        self.tau_m, self.tau_syn, self.rate = TAU_M * self.tau_ref, TAU_SYN * self.tau_ref, EVENTS / self.tau_ref
 
     def current_tau(self, kernel: Kernel) -> float:
         return self.tau_syn
@@ -244,11 +244,11 @@ class IntegratingCell(Cell):
     tau_syn = 5.0  # nothing depends on it
 
     def __init__(self, neuron: LIF) -> None:
-        self.neuron, self.tau_m, self.tau_ref = neuron, neuron.tau_m, neuron.tau_ref
-        self.reset, self.thresh = neuron.v_reset, neuron.v_thresh
-        self.gap = neuron.v_thresh - neuron.v_reset
+        self.neuron, self.tau_m, self.tau_ref = neuron, float(neuron.tau_m), float(neuron.tau_ref)
+        self.reset, self.thresh = float(neuron.v_reset), float(neuron.v_thresh)
+        self.gap = self.thresh - self.reset
         self.unit, self.lsb = self.gap / LSB_PER_GAP, LSB_PER_GAP / self.gap
-        below = neuron.v_rest - neuron.v_reset
+        below = float(neuron.v_rest) - self.reset
         ends = (-9, 99) if below >= 0 else (-89, 19)  # LSB above the reset at 60, or 140 if neurons rest below it
         low, high = (lsb * self.gap / LSB_PER_GAP - below for lsb in ends)
         self.biases_in_range = f"biases of {low:.3g}..{high:.3g}"
@@ -294,7 +294,7 @@ class IntegratingCell(Cell):
         """Exact for a constant drive; with input what a grid of ticks can do to the shortest interval."""
         n, refractory = self.neuron, self.refractory(dt, tick)
         if driven:
-            return (abs(refractory - n.tau_ref + 0.5 * (dt - tick)) + 0.5 * (dt - tick)) / n.tau_ref
+            return (abs(refractory - self.tau_ref + 0.5 * (dt - tick)) + 0.5 * (dt - tick)) / self.tau_ref
         aim = n.v_rest + np.asarray(n.bias, dtype=np.float64).ravel()
         aim = aim[aim > n.v_thresh]
         crossing = n.tau_m * np.log((aim - n.v_reset) / (aim - n.v_thresh))
@@ -306,7 +306,7 @@ class IntegratingCell(Cell):
 
     def findings(self, path: str) -> Iterator[Diagnostic]:
         """Rest within the range of the converter, with threshold and reset LSB_PER_GAP apart."""
-        rest, reset = self.neuron.v_rest, self.reset
+        rest, reset = float(self.neuron.v_rest), self.reset
         lsb = (rest - reset) * LSB_PER_GAP / self.gap
         if not -(LEAKS - 20) <= lsb <= LEAKS:
             low, high = (reset + x * self.gap / LSB_PER_GAP for x in (-(LEAKS - 20) + 1e-3, LEAKS - 1e-3))

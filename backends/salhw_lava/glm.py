@@ -62,7 +62,8 @@ class Potential:
 
     def parameters(self, bias: FloatArray) -> Parameters:
         """What Lava needs to know, with these biases."""
-        refractory, odds = round(self.neuron.tau_ref / self.dt), self.dt / self.neuron.tau_ref
+        tau_ref = float(self.neuron.tau_ref)
+        refractory, odds = round(tau_ref / self.dt), self.dt / tau_ref
         logistic = self.neuron.discretisation == "logistic"
         start, entries = table(self.neuron, self.dt)
         return Parameters(self.current(bias), refractory, odds, logistic, start, self.bits, entries)

@@ -6,7 +6,7 @@ from typing import Any
 
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Weights
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import Diagnostic
 from salhw.session.lowering import unknown_kinds, unknown_windows
@@ -17,7 +17,7 @@ from salhw_lava.rules import RULES, WINDOWS
 from salhw_lava.stimuli import STIMULI
 from salhw_lava.words import NEURON_KINDS
 
-PROBES = ByKind(BACKEND, {Spikes: False, Membrane: True, Weights: False, StateOccupancy: False})
+PROBES = ByKind(BACKEND, {Spikes: False, Rates: False, Membrane: True, Weights: False, StateOccupancy: False})
 """Whether the potentials of the population are recorded for it."""
 
 HOST_WINDOWS = ByKind("the host of loihi2", {ExponentialWindow: None, TriangularWindow: None})

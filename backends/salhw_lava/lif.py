@@ -48,17 +48,17 @@ class Leak:
     @property
     def reset(self) -> float:
         """Lava's zero."""
-        return self.neuron.v_reset
+        return float(self.neuron.v_reset)
 
     @property
     def offset(self) -> float:
         """The bias that holds the membrane at rest."""
-        return self.neuron.v_rest - self.neuron.v_reset
+        return float(self.neuron.v_rest - self.neuron.v_reset)
 
     @property
     def height(self) -> float:
         """From reset to the threshold."""
-        return self.neuron.v_thresh - self.neuron.v_reset
+        return float(self.neuron.v_thresh - self.neuron.v_reset)
 
     @property
     def threshold(self) -> float:
@@ -120,14 +120,14 @@ class Leak:
         kind = int if self.fixed else float
         units = {"du": self.du, "dv": self.dv, "vth": self.vth, "v": self.start}
         shifts = {"leak_bits": self.leak_bits, "vth_shift": self.vth_shift, "current_bits": self.current_bits}
-        refractory = round(self.neuron.tau_ref / self.dt) - 1
+        refractory = round(float(self.neuron.tau_ref) / self.dt) - 1
         process = {name: kind(value) for name, value in units.items()} | shifts | {"refractory": refractory}
         return Parameters(self.current(bias), process=process)
 
     def approximation(self) -> tuple[str, str]:
         """What fixed point makes of the neurons: (of what, how much)."""
         tau = -self.dt / float(np.log1p(-self.dv / 2.0**self.leak_bits))
-        off = self.threshold - self.neuron.v_thresh
+        off = self.threshold - float(self.neuron.v_thresh)
         moved = max(0.5 * 2.0**self.vth_shift, abs(off * self.scale)) / self.scale
         return f"tau_m = {self.neuron.tau_m:g} ms", (
             f"{tau:.6g} ms (a leak of 12 bits), v_thresh off by {rounded_up(moved)}, drive in steps of "
@@ -170,18 +170,18 @@ def floating_leak(neuron: LIF, dt: float) -> Leak:
     """How Lava's floating-point LIF does a population."""
     share, height = float(-expm1(-dt / neuron.tau_m)), neuron.v_thresh - neuron.v_reset
     vth = nextafter(height / share, 0.0) * (1.0 - 1e-12)  # Lava spikes above the threshold, we from it on
-    return Leak(neuron, dt, 1.0 / share, 1.0, 1.0, share, vth, (neuron.v_rest - neuron.v_reset) / share)
+    return Leak(neuron, dt, 1.0 / share, 1.0, 1.0, share, vth, float(neuron.v_rest - neuron.v_reset) / share)
 
 
 def fixed_leak(neuron: LIF, dt: float, bits: int, units: Arithmetic) -> Leak:
     """How Lava's fixed-point LIF does a population whose currents have ``bits`` behind the point."""
-    share, offset, leak_bits = float(-expm1(-dt / neuron.tau_m)), neuron.v_rest - neuron.v_reset, LEAK
+    share, offset, leak_bits = float(-expm1(-dt / neuron.tau_m)), float(neuron.v_rest - neuron.v_reset), LEAK
     while share * 2.0**leak_bits < 2 ** (LEAK - 1) - 0.25:
         leak_bits += 1
     dv = min((1 << LEAK) - 1, round(share * 2.0**leak_bits))
     gain = 2.0**bits
     scale = gain * 2.0**leak_bits / dv
-    steps, shift = (neuron.v_thresh - neuron.v_reset) * scale - 0.5, 0
+    steps, shift = float(neuron.v_thresh - neuron.v_reset) * scale - 0.5, 0
     while steps * 2.0**-shift > MANTISSA:
         shift += 1
     return Leak(

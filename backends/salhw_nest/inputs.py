@@ -70,5 +70,6 @@ def jump(net: Network, population: Population, tick: float) -> float:
     currents = sum(float(np.abs(s.current).max(initial=0.0)) for s in nest_stimuli(net)
                    if s.population == population.name)  # fmt: skip
     driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())
-    span = max(abs(neuron.v_thresh), abs(neuron.v_reset), abs(neuron.v_rest), driven, 1.0)
+    potentials = np.concatenate([np.ravel(each) for each in (neuron.v_thresh, neuron.v_reset, neuron.v_rest)])
+    span = max(float(np.abs(potentials).max()), driven, 1.0)
     return float(2.0 ** np.ceil(np.log2(1e3 * span / decay)))

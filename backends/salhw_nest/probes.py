@@ -7,7 +7,7 @@ from collections.abc import Callable
 from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
-from salhw.description.probes import Membrane, Probe, Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Probe, Rates, Spikes, StateOccupancy, Weights
 from salhw_nest.kernels import NEST
 
 
@@ -20,7 +20,7 @@ def _membrane(probe: Probe, dt: float) -> int:
 
 
 PROBES: ByKind[Callable[[Probe, float], int]] = ByKind(
-    NEST, {Spikes: _unmetered, Membrane: _membrane, Weights: _unmetered, StateOccupancy: _unmetered}
+    NEST, {Spikes: _unmetered, Rates: _unmetered, Membrane: _membrane, Weights: _unmetered, StateOccupancy: _unmetered}
 )
 """The steps between two samples of the potential; 0 for probes that take none."""
 

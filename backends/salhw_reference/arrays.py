@@ -74,8 +74,8 @@ WINDOW = record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 which on it is 0, and its time constant in steps."""
 
 HEAD = record(lag=np.int64, action=np.int64, index=np.int64, first=np.int64, end=np.int64)
-"""Of a head: its lag in steps, what it does, for which projection (or 2 * rule + branch), and the neurons whose spikes
-it reads: ``first`` and one past the last."""
+"""Of a head: its lag in steps, what it does, for which projection (or 2 * rule + branch, or refractory period), and the
+neurons whose spikes it reads: ``first`` and one past the last."""
 
 SPIKE = record(step=np.int64, neuron=np.int64)
 

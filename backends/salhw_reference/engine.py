@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -34,6 +34,7 @@ from salhw_reference.program import (
     RUN_END,
     build,
     fits_table,
+    looked_at,
     neuron_ranges,
     rules_of,
     sampled,
@@ -295,7 +296,7 @@ class ReferenceEngine:
     def recorded(self) -> Recorded:
         """See Engine."""
         net, (instance, neuron, step) = self._net, self._tape.trains()
-        counts, occupied = self._counted
+        occupied = self._counted[1]
         rasters, occupancy = {}, {}
         membranes: dict[str, Trace] = {}
         samples: dict[str, Trace] = {}
@@ -309,15 +310,18 @@ class ReferenceEngine:
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
         for probe, population, traced in sampled(net):
-            size, every = net.population(population).size, steps(probe.every or net.dt, net.dt)
+            size, every = len(looked_at(net, probe, population)), steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
             where, name = (membranes, population) if traced < 0 else (samples, probe.label)
             where[name] = Trace(when, part)
             columns += size
-        counted = {name: counts[:, low:high].copy() for name, (low, high) in self._ranges.items()}
-        return Recorded(rasters, membranes, counted, occupancy, samples)
+        return Recorded(rasters, membranes, self.counted(), occupancy, samples)
+
+    def counted(self) -> Mapping[str, IntArray]:
+        """See CountingEngine."""
+        return {name: self._counted[0][:, low:high].copy() for name, (low, high) in self._ranges.items()}
 
     def close(self) -> None:
         """See Engine."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import PairSTDP, PredictiveRule
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
@@ -55,7 +55,7 @@ class ReferenceNeuron:
     why it takes the time-driven algorithm; empty if it does not."""
 
     code: int
-    membrane: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    membrane: tuple[float | FloatArray, ...] = (0.0, 0.0, 0.0, 0.0)
     stepwise: str = ""
 
 
@@ -64,7 +64,7 @@ def _glm(neuron: GLM, dt: float) -> ReferenceNeuron:
 
 
 def _lif(neuron: LIF, dt: float) -> ReferenceNeuron:
-    membrane = (np.exp(-dt / neuron.tau_m), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
+    membrane = (np.exp(-dt / np.asarray(neuron.tau_m)), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
     return ReferenceNeuron(INTEGRATE, membrane, stepwise="LIF neurons")
 
 
@@ -75,9 +75,15 @@ def _source(neuron: Source, dt: float) -> ReferenceNeuron:
 NEURONS: ByKind[Callable[[Any, float], ReferenceNeuron]] = ByKind(WHO, {GLM: _glm, LIF: _lif, Source: _source})
 
 
+def periods(neuron: Neuron, dt: float) -> IntArray:
+    """The shortest time from a spike to the next one of the same neuron, in steps; one number or one per neuron."""
+    times = neuron.refractory_periods
+    return np.asarray(1 if times is None else np.rint(np.asarray(times) / dt), dtype=np.int64)
+
+
 def period(neuron: Neuron, dt: float) -> int:
-    """The shortest time from a spike to the next one of the same neuron, in steps."""
-    return 1 if neuron.refractory_period is None else steps(neuron.refractory_period, dt)
+    """The shortest of ``periods``."""
+    return int(periods(neuron, dt).min())
 
 
 # PSPs ---------------------------------------------------------------------------------------------------------------
@@ -187,7 +193,10 @@ STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
 )
 """What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
 
-PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"})
+PROBES = ByKind(
+    WHO,
+    {Spikes: "", Rates: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"},
+)
 """Why a probe takes the time-driven algorithm; empty if it does not."""
 
 

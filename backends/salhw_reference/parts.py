@@ -79,18 +79,19 @@ def deliver(net, state, p, j, dy, dx):
 
 
 @inlined
-def end_refractory(state, n, step):
+def end_refractory(net, state, period, n, step):
     """``set_free``, but for the network states of occupancy probes."""
-    if state.last[n] != step:
+    if state.last[n] != step or net.refractory[n] != period:
         return False
     state.free[n] = 1.0
     return True
 
 
 @inlined
-def set_free(net, state, n, step):
-    """The refractory period after neuron n's spike at ``step`` ends; whether it was that of the last spike."""
-    if not end_refractory(state, n, step):
+def set_free(net, state, period, n, step):
+    """A refractory ``period`` after neuron n's spike at ``step`` ends; whether it was n's own, and that of its last
+    spike."""
+    if not end_refractory(net, state, period, n, step):
         return False
     for o in range(len(net.occupancy)):
         first = net.occupancy[o].first
@@ -124,7 +125,7 @@ def expire(state, branch, step, n):
 def act(net, state, action, index, step, n):
     """What a head does with the spike of neuron n at ``step``."""
     if action == FREES:
-        set_free(net, state, n, step)
+        set_free(net, state, index, n, step)
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
         if dy != 0.0 or dx != 0.0:

@@ -57,6 +57,7 @@ from salhw_reference.kinds import (
     WINDOWS,
     length,
     period,
+    periods,
     reach,
     steps,
 )
@@ -88,15 +89,15 @@ def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def _neurons(net: Network) -> dict[str, Any]:
-    kind, refractory, membrane = [], [], []
+    kind, refractory, membrane = list[int](), list[IntArray](), list[tuple[float, ...]]()
     for population in net.populations:
         made = NEURONS[population.neuron](population.neuron, net.dt)
         kind += [made.code] * population.size
-        refractory += [period(population.neuron, net.dt)] * population.size
-        membrane += [made.membrane] * population.size
+        refractory.append(np.broadcast_to(periods(population.neuron, net.dt), population.size))
+        membrane += zip(*(np.broadcast_to(each, population.size).tolist() for each in made.membrane), strict=True)
     return {
         "kind": np.array(kind, np.int64),
-        "refractory": np.array(refractory, np.int64),
+        "refractory": np.concatenate(refractory),
         "membrane": records(membrane, MEMBRANE),
     }
 
@@ -210,7 +211,7 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
     with the PSPs that end after them, triangular windows over all pairs."""
     for population in net.populations:
         if population.neuron.refractory_period is not None:
-            yield period(population.neuron, net.dt), f"populations.{population.name}.tau_ref"
+            yield int(periods(population.neuron, net.dt).max()), f"populations.{population.name}.tau_ref"
     for p in net.projections:
         delay = 1 + steps(p.delay, net.dt)
         lasts = length(p.kernel, net.dt) or 0
@@ -233,7 +234,8 @@ def _heads(net: Network) -> Records:
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
         if population.neuron.refractory_period is not None:
-            heads.append((period(population.neuron, net.dt), FREES, 0, *ranges[population.name]))
+            for lag in np.unique(periods(population.neuron, net.dt)).tolist():
+                heads.append((lag, FREES, lag, *ranges[population.name]))
     for k, p in enumerate(net.projections):
         delay = 1 + steps(p.delay, net.dt)
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
@@ -269,6 +271,12 @@ def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
         yield membrane, membrane.population, -1
     for probe in only(net.probes, Traces):
         yield probe, net.trace(probe.trace).population, [trace.name for trace in net.traces].index(probe.trace)
+
+
+def looked_at(net: Network, probe: Membrane | Traces, population: str) -> IntArray:
+    """The neurons of a population that a probe samples."""
+    chosen = probe.neurons if isinstance(probe, Membrane) else None
+    return np.arange(net.population(population).size) if chosen is None else chosen
 
 
 def _traces(net: Network) -> Records:
@@ -317,15 +325,18 @@ def _probes(net: Network) -> dict[str, Any]:
     occupancy, samples = [], []
     counters = columns = 0
     for spikes in only(net.probes, Spikes):
-        recorded[slice(*ranges[spikes.population])] = 1
+        first, end = ranges[spikes.population]
+        recorded[first:end][slice(None) if spikes.neurons is None else spikes.neurons] = 1
     for state in only(net.probes, StateOccupancy):
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
     for probe, population, traced in sampled(net):
-        low, high = ranges[population]
-        samples.append((low, high, steps(probe.every or net.dt, net.dt), columns, traced))
-        columns += high - low
+        neurons = looked_at(net, probe, population)
+        breaks = np.flatnonzero(np.diff(neurons) > 1) + 1
+        for part in np.split(neurons + ranges[population][0], breaks):  # neighbours are read together
+            samples.append((part[0], part[-1] + 1, steps(probe.every or net.dt, net.dt), columns, traced))
+            columns += len(part)
     return {
         "recorded": recorded,
         "occupancy": records(occupancy, OCCUPANCY),

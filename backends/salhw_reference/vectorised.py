@@ -165,7 +165,7 @@ def act(net, state, vectors, t, action, index, step, n, place):
     """What a head does at step t with the spike of neuron n at ``step``; how a presynaptic state changes goes to
     ``place``."""
     if action == FREES:
-        if end_refractory(state, n, step):
+        if end_refractory(net, state, index, n, step):
             vectors.gate[n] = gate_of(net, state, n)
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)

@@ -160,6 +160,7 @@ def calibrate(
     chips = sequence_of("chips", chips, Chip, kind=MeasurementError)
     of_one_wafer(chips)
     net = first_neurons() if net is None else instance_of("net", net, Network, "give a Network", kind=MeasurementError)
+    net = net.explicit
     checked_duration(duration, net.dt)
     checked_progress(progress)
     rounds, seed = whole("rounds", rounds, 0, 100, kind=MeasurementError), checked_seed(seed)

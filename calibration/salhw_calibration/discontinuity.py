@@ -40,7 +40,8 @@ def rdd(c: MeasuredCircuit, record: Record) -> Estimate:
         if not mine or threshold is None:
             continue
         lasts = horizon(c.kernel(mine[0]), c.net.dt)
-        above = record.membrane[population.name][:, pre - c.first[population.name]] - threshold
+        own = pre - c.first[population.name]
+        above = record.membrane[population.name][:, own] - np.broadcast_to(threshold, population.size)[own]
         at, distance = _entries(above, record.raster[pre], int(c.refractory[pre]) + lasts)
         inside = at < record.steps - lasts - delay - 1
         at, distance = at[inside], distance[inside]

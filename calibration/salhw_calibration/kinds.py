@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil, exp, log
+from math import ceil, exp
 from typing import Any
 
 import numpy as np
 
-from salhw.description.fields import IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
@@ -47,23 +47,27 @@ class MeasuredNeuron:
             where the membrane is the input.
     """
 
-    refractory: int = 0
+    refractory: int | IntArray = 0
     decides: bool = False
     exact: bool = False
-    offset: float = 0.0
-    threshold: float | None = None
-    decay: float | None = None
-    rest: float = 0.0
+    offset: float | FloatArray = 0.0
+    threshold: float | FloatArray | None = None
+    decay: float | FloatArray | None = None
+    rest: float | FloatArray = 0.0
 
 
 def _glm(neuron: GLM, dt: float) -> MeasuredNeuron:
-    exact, offset = neuron.discretisation == "exact", log(dt / neuron.tau_ref)
-    return MeasuredNeuron(in_steps(neuron.tau_ref, dt) or 1, decides=True, exact=exact, offset=offset)
+    exact, offset = neuron.discretisation == "exact", np.log(dt / np.asarray(neuron.tau_ref))
+    return MeasuredNeuron(_steps(neuron.tau_ref, dt), decides=True, exact=exact, offset=offset)
 
 
 def _lif(neuron: LIF, dt: float) -> MeasuredNeuron:
-    refractory, decay = in_steps(neuron.tau_ref, dt) or 1, exp(-dt / neuron.tau_m)
-    return MeasuredNeuron(refractory, threshold=neuron.v_thresh, decay=decay, rest=neuron.v_rest)
+    decay = np.exp(-dt / np.asarray(neuron.tau_m))
+    return MeasuredNeuron(_steps(neuron.tau_ref, dt), threshold=neuron.v_thresh, decay=decay, rest=neuron.v_rest)
+
+
+def _steps(time: float | FloatArray, dt: float) -> IntArray:
+    return np.rint(np.asarray(time) / dt).astype(np.int64)
 
 
 def _source(neuron: Source, dt: float) -> MeasuredNeuron:

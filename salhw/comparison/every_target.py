@@ -88,7 +88,8 @@ def compare(
     if told is not None:
         told(outlook(net, [(first, False), *((task, fit) for task in tasks)], **settings))
     base = executed(net, first, seed=seed, fitting=False, progress=share.part(0), **settings)  # as it is written
-    own, theory = beside_theory(net, measures(base.run, net, stretches([base.run])))
+    explicit = net.explicit
+    own, theory = beside_theory(explicit, measures(base.run, explicit, stretches([base.run])))
     reference = replace(_ran(REFERENCE, base), rows=judged(theory, own, margins))
     result = Comparison(net.name, duration, seed, reference, (), margins, runs={REFERENCE: base.run})
     _keep(result, REFERENCE, place)
@@ -99,7 +100,7 @@ def compare(
             status, message = status_of(error)
             outcome = Outcome(task.label, status, message)  # type: ignore[arg-type]  # one of the four
         else:
-            outcome = _held(net, task, ran, base, margins)
+            outcome = _held(explicit, task, ran, base, margins)
             result = replace(result, runs={**result.runs, task.label: ran.run})
         result = replace(result, outcomes=(*result.outcomes, outcome))
         _keep(result, task.label, place)
@@ -223,7 +224,7 @@ def _held(net: Network, task: Task, ran: Ran, base: Ran, margins: Mapping[str, f
     cut = stretches((ran.run, base.run))
     mine, theirs = (measures(run, net, cut) for run in (ran.run, base.run))
     states, theory = beside_theory(net, mine)
-    target, reference = Side(ran.run, ran.fitted.network, mine), Side(base.run, net, theirs)
+    target, reference = Side(ran.run, ran.fitted.network.explicit, mine), Side(base.run, net, theirs)
     return replace(
         _ran(task.label, ran),
         rows=judged([*theirs, *theory], [*mine, *states], margins),

@@ -29,7 +29,10 @@ def closed(net: Network, population: str) -> list[Projection] | None:
     driven = any(getattr(stimulus, "population", None) == population for stimulus in net.stimuli)
     if driven or not isinstance(neuron, GLM) or not all(p.recurrent for p in inside):
         return None
-    return inside if all(p.kernel == Rectangular(tau_syn=neuron.tau_ref) and not p.delay for p in inside) else None
+    tau_ref = neuron.tau_ref
+    if isinstance(tau_ref, np.ndarray):
+        return None
+    return inside if all(p.kernel == Rectangular(tau_syn=tau_ref) and not p.delay for p in inside) else None
 
 
 def _matrix(net: Network, p: Projection, weights: FloatArray | None = None) -> FloatArray:
@@ -66,7 +69,7 @@ def exact_timing(net: Network, run: Run, pair: Pair) -> FloatArray | None:
         moments = ((np.arange(MOMENTS) + 0.5) / MOMENTS * (len(weights) - 1)).round().astype(int)
         matrices = [_matrix(net, p, weights[k]) for k in moments]
     assert isinstance(neuron, GLM)
-    tau_ref, lags = in_steps(neuron.tau_ref, net.dt) or 1, np.array(pair.lags)
+    tau_ref, lags = in_steps(float(neuron.tau_ref), net.dt) or 1, np.array(pair.lags)
     t_max = round(20 * lags[-1] / net.dt)
     kappa, bias = p.kernel.sample(net.dt, tau_ref), np.broadcast_to(neuron.bias, (2,))
     order = [pair.pre[1], pair.post[1]]  # the theory's lags are those of neuron 1 after neuron 0

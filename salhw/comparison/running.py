@@ -54,11 +54,17 @@ class Ran:
 
 def probed(net: Network, target: Target, duration: float) -> Network:
     """The network with the probes that a comparison needs, as far as the target has them."""
+    net = net.replace(probes=[probe for probe in net.probes if not _partial(probe)])
     for probe in _wanted(net, duration):
         more = net.replace(probes=(*net.probes, probe))
         if not check(more, target):
             net = more
     return net
+
+
+def _partial(probe: Probe) -> bool:
+    """Whether a probe looks at some neurons or synapses only, of which no comparison knows."""
+    return any(getattr(probe, name, None) is not None for name in ("neurons", "synapses"))
 
 
 def _wanted(net: Network, duration: float) -> Iterator[Probe]:
@@ -67,7 +73,7 @@ def _wanted(net: Network, duration: float) -> Iterator[Probe]:
         if ("Spikes", population.name) not in there and population.size <= LARGEST:
             yield Spikes(population.name)
     every = max(1, round(duration / SAMPLES / net.dt)) * net.dt
-    for p in net.projections:
+    for p in net.explicit.projections:
         few = count(p.weights, *net.ends(p.name)) <= SYNAPSES
         if p.plasticity and ("Weights", p.name) not in there and few:
             yield Weights(p.name, every=every)

@@ -50,6 +50,8 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
 
 def _check(net: Network, target: Target) -> list[Diagnostic]:
     """See ``check``; of the target as its options are."""
+    connectors = {p.name: p.weights.kind for p in net.projections}
+    net = net.explicit
     here = scaled_target(net, target)
     parts = {"stimuli": (net.stimuli, target.stimuli), "probes": (net.probes, target.probes)}
     return [
@@ -58,7 +60,7 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
         *(
             finding
             for projection in net.projections
-            for finding in _projection(net, projection, here.scaled_for(projection.name))
+            for finding in _projection(net, projection, connectors[projection.name], here.scaled_for(projection.name))
         ),
         *(
             finding
@@ -120,12 +122,15 @@ def _populations(net: Network, target: Target) -> Iterator[Diagnostic]:
             yield replace(finding, fix=f"{first}, then {finding.fix}") if first else finding
 
 
-def _projection(net: Network, projection: Projection, target: Target) -> Iterator[Diagnostic]:
+def _projection(net: Network, projection: Projection, connector: str, target: Target) -> Iterator[Diagnostic]:
+    """See ``check``; ``connector`` is the kind that is described, whose synapses the projection has."""
     path = f"projections.{projection.name}"
     yield from field_findings(path, projection, target.projections, net.dt)
     allowed = target.projections.get("connectivity", ())
-    if isinstance(allowed, tuple) and projection.weights.kind not in allowed:
-        yield unsupported(f"{path}.weights", projection.weights.kind, allowed)
+    if isinstance(allowed, tuple) and connector not in allowed:
+        listed = projection.weights.kind
+        instead = f"compile net.explicit, which has them as {listed}, or c" if listed in allowed else "c"
+        yield unsupported(f"{path}.weights", connector, allowed, f"{instead}hoose one of these")
     stored, synapse = projection.weights.stored, None
     if isinstance(stored, np.ndarray) and projection.weights.is_hollow(projection.recurrent):
         # The zeros on the diagonal of a recurrent matrix are no synapses; a target without zero may still take it.

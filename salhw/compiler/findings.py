@@ -30,6 +30,7 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     target = resolve(target)
     plugin = chosen_plugin(plugin) or backend(target.backend)
     findings = before_lowering(net, target, plugin)[0]
+    net = net.explicit
     if not findings:
         target = with_scales(net, with_room(net, target))
         lowering = plugin.lower(own_part(net, target), target)
@@ -61,7 +62,8 @@ def chosen_plugin(plugin: Backend | None) -> Backend | None:
 def before_lowering(net: Network, target: Target, plugin: Backend) -> tuple[list[Diagnostic], Memory]:
     """What is wrong with a network whatever the backend makes of it, and the memory that a session takes: lowering may
     take as much, so that what does not fit is refused before."""
-    if findings := [*check(net, target), *place(net, target)[1]]:
+    findings, net = check(net, target), net.explicit
+    if findings := [*findings, *place(net, target)[1]]:
         return findings, NOTHING
     try:
         own = own_part(net, target)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from salhw.compiler.check import check
 from salhw.compiler.edits import canonical, edited, everything
 from salhw.compiler.findings import chosen_plugin, unsupported
 from salhw.compiler.fitting import Fitter, State, Step, under
@@ -32,7 +33,8 @@ class Fitted:
     """A network that a target holds, and what was changed to get there.
 
     Args:
-        network: the changed description; the one that was written, if nothing had to change.
+        network: the changed description, in which drawn synapses are listed; the one that was written, if nothing had
+            to change.
         target: the target, with the options that were changed.
         changes: in the order in which they were made; empty if nothing had to change. Probes are counted as in
             ``written``.
@@ -108,17 +110,18 @@ def fit(
     instance_of("net", net, Network, "give a salhw.Network, as salhw.load returns it")
     target = resolve(target)
     plugin = chosen_plugin(plugin) or backend(target.backend)
+    written, net = net, net.explicit
     fitter = Fitter(net, target, plugin, _kept(net, target, keep))
     attempt = fitter.search()
     if attempt.stuck:
         besides = _stages(net, fitter, attempt.steps, fitter.needed(attempt.steps)) if attempt.steps else []
         raise unsupported(net, target, attempt.stuck, _also_needed([change for change, _, _ in besides]))
     if not attempt.steps:
-        return Fitted(net, target, (), net)
+        return Fitted(net if check(written, target) else written, target, (), written)
     last = fitter.needed(attempt.steps)
     stages = _stages(net, fitter, attempt.steps, last)
     changes, networks = tuple(change for change, _, _ in stages), tuple((before, after) for _, before, after in stages)
-    made = Fitted(last.net, last.target, changes, net, networks)
+    made = Fitted(last.net, last.target, changes, written, networks)
     return made.sized() if instance_of("sized", sized, bool, "give True or False") else made
 
 

@@ -1,4 +1,4 @@
-"""The passes in their order: check, lower, quantise, place."""
+"""The passes in their order: check, list what is drawn, lower, quantise, place."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     findings, memory = before_lowering(net, target, plugin)
     if findings:
         raise unsupported(net, target, findings)
+    net = net.explicit
     own, asked = own_part(net, target), target
     target = with_scales(net, with_room(net, target))
     lowering = plugin.lower(own, target)

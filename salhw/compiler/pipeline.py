@@ -27,7 +27,7 @@ def compile(
     plugin: Backend | None = None,
     fit: bool = False,
 ) -> Executable:
-    """Lower a network to a target: check, lower, quantise, place.
+    """Lower a network to a target: check, list the synapses that are drawn, lower, quantise, place.
 
     Args:
         target: a Target or the name of one.
@@ -50,7 +50,7 @@ def compile(
     if calibration is not None:
         check_target(calibration, fitted.target)
     executable = lowered(fitted.network, fitted.target, plugin or backend(target.backend))
-    if fitted.changes:
+    if fitted.changes or net.explicit is not net:
         executable = replace(executable, report=replace(executable.report, changes=fitted.changes), written=net)
     return executable if calibration is None else calibrated(executable, calibration)
 

@@ -37,6 +37,10 @@ class Connector(Kind):
     """The field that holds the weights, one number or an array of the connector's shape."""
     within_population: ClassVar[bool] = True
     """Whether it can connect a population with itself."""
+    drawn: ClassVar[bool] = False
+    """Whether its synapses are drawn at random: then ``listed`` has them, and it has no shape of its own."""
+    placed: ClassVar[bool] = False
+    """Whether it needs to know where the neurons of both populations are."""
 
     @classmethod
     def example(cls, weight: float, recurrent: bool) -> Connector:
@@ -72,9 +76,34 @@ class Connector(Kind):
         """All synapses; by default those of a list that is not sorted."""
         raise NotImplementedError
 
+    def listed(self, name: str, n_post: int, n_pre: int, recurrent: bool, places: Any = None) -> Connector:
+        """The connector of a projection ``name`` with nothing left to be drawn; ``places`` are the positions of both
+        populations, post and pre, as far as they have any.
+
+        Raises:
+            DescriptionError: an array has not an entry for each synapse that was drawn.
+        """
+        return self
+
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
         """What is wrong with it between populations of these sizes."""
         yield from ()
+
+    def clipped(self, low: float, high: float, recurrent: bool) -> Connector:
+        """The same synapses with weights outside of ``low``..``high`` moved to the nearer end."""
+        within: Connector = self.with_weights(self.synaptic(np.clip(self.stored, low, high), recurrent))
+        return within
+
+    def outside(self, path: str, low: float, high: float, recurrent: bool) -> Iterator[Diagnostic]:
+        """A finding if a weight lies outside of ``low``..``high``, the bounds of a rule: they must start inside, since
+        the first update would otherwise move them there."""
+        given = np.array(self.stored, dtype=np.float64)
+        if self.is_hollow(recurrent) and given.ndim == 2:
+            np.fill_diagonal(given, low)  # no synapses
+        for place in np.argwhere((given < low) | (given > high))[:1]:
+            at = f"{path}{''.join(f'[{k}]' for k in place)}"
+            asked, supported = f"{given[tuple(place)]:g}", f"{low:g}..{high:g}, the rule's bounds"
+            yield Diagnostic("SAL005", at, asked, supported, "start inside the bounds, or widen them")
 
 
 class _Matrix(Connector):
@@ -200,11 +229,10 @@ class AllToAll(_Matrix):
         return cls(weight=weight)
 
 
-def wrong_shape(path: str, value: Any, shape: tuple[int, ...]) -> Iterator[Diagnostic]:
-    """A finding if ``value`` is an array that is not of ``shape``."""
+def wrong_shape(path: str, value: Any, shape: tuple[int, ...], each: str = "neuron") -> Iterator[Diagnostic]:
+    """A finding if ``value`` is an array that is not of ``shape``, with an entry for ``each``."""
     if isinstance(value, np.ndarray) and value.shape != shape:
         expected = f"one number or shape {shape}"
-        each = "neuron" if len(shape) == 1 else "synapse, [post, pre]"
         yield Diagnostic("SAL003", path, f"shape {value.shape}", expected, f"give one for all, or one per {each}")
 
 

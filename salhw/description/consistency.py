@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, synapses, wrong_shape
+from salhw.description.connectivity import count, synapses, wrong_shape
+from salhw.description.fields import IntArray
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
@@ -15,7 +17,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
-from salhw.description.probes import Probe
+from salhw.description.probes import Probe, Weights
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
@@ -40,9 +42,11 @@ def problems(
     return [
         *_names({"populations": populations, "projections": projections, "traces": traces}),
         *(f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
+        *(f for p in populations for f in _positions(p)),
         *(f for p in projections for f in _projection(p, known, traces, dt)),
         *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
+        *(f for k, p in enumerate(probes) for f in _synapses_of_probe(f"probes[{k}]", p, projections, known)),
         *(f for t in traces for f in _trace(t, known, dt)),
         *_repeated(probes),
         *_reference_phase(projections, stimuli),
@@ -50,11 +54,27 @@ def problems(
     ]
 
 
+def counts_synapses(projections: Sequence[Projection], ties: Sequence[Tie]) -> bool:
+    """Whether something has to fit synapses that are yet to be drawn: an array with an entry for each, or copies."""
+    drawn = {p.name: p for p in projections if p.weights.drawn}
+    arrays = (value for p in drawn.values() for value in (p.weights.stored, *_of_synapses(p.plasticity)))
+    return any(isinstance(value, np.ndarray) for value in arrays) or any(
+        name in drawn for tie in ties for name in (tie.projection, tie.to)
+    )
+
+
+def _of_synapses(items: Iterable[Kind]) -> Iterator[Any]:
+    """The values of some rules and their parts that may be one for each synapse."""
+    for item in items:
+        yield from (getattr(item, name) for name, mark in marks(type(item)) if mark.per == "synapse")
+        yield from _of_synapses(part for _, part in item.parts())
+
+
 def _names(groups: Mapping[str, Sequence[Population | Projection | Trace]]) -> Iterator[Diagnostic]:
     for group, items in groups.items():
-        for name, count in Counter(item.name for item in items).items():
-            if count > 1:
-                yield Diagnostic("SAL006", f"{group}.{name}", f"{count} times", "every name once", "rename the others")
+        for name, times in Counter(item.name for item in items).items():
+            if times > 1:
+                yield Diagnostic("SAL006", f"{group}.{name}", f"{times} times", "every name once", "rename the others")
 
 
 def _fields(path: str, item: Kind | Projection | Tie, dt: float, neurons: int) -> Iterator[Diagnostic]:
@@ -65,6 +85,13 @@ def _fields(path: str, item: Kind | Projection | Tie, dt: float, neurons: int) -
             yield from wrong_shape(f"{path}.{name}", value, (neurons,))
         if mark.grid is not None:
             yield from off_grid(f"{path}.{name}", value, dt, mark.grid)
+
+
+def _positions(p: Population) -> Iterator[Diagnostic]:
+    if p.positions is not None and (len(p.positions) != p.size or not 1 <= p.positions.shape[1] <= 3):
+        supported = f"shape ({p.size}, 1), ({p.size}, 2) or ({p.size}, 3)"
+        fix = "one row of coordinates per neuron"
+        yield Diagnostic("SAL003", f"populations.{p.name}.positions", f"shape {p.positions.shape}", supported, fix)
 
 
 def _named(path: str, item: Kind | Projection | Trace | Tie, names: dict[str, list[str]]) -> Iterator[Diagnostic]:
@@ -91,12 +118,15 @@ def _projection(
     yield from _input(f"{path}.into", p.into, known[p.post])
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
+    if p.weights.placed:
+        yield from _placed(f"{path}.weights", known[p.post], known[p.pre])
     for k, rule in enumerate(p.plasticity):
         yield from _needed(f"{path}.{rule_name(p, k)}", rule.needs, known[p.post])
         yield from _read(f"{path}.{rule_name(p, k)}", rule, p.post, traces)
-        yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
+        if not p.weights.drawn:
+            yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
         if rule.bounds is not None:
-            yield from _within(f"{path}.weights", p.weights, rule, p.recurrent)
+            yield from p.weights.outside(f"{path}.weights", *rule.bounds, p.recurrent)
 
 
 def _input(path: str, name: str | None, population: Population) -> Iterator[Diagnostic]:
@@ -105,6 +135,17 @@ def _input(path: str, name: str | None, population: Population) -> Iterator[Diag
     if name is not None and name not in inputs:
         fix = nearest(name, inputs, f"give it a gain in populations.{population.name}.inputs")
         yield Diagnostic("SAL009", path, shown(name), one_of(inputs), fix)
+
+
+def _placed(path: str, post: Population, pre: Population) -> Iterator[Diagnostic]:
+    """A finding if the neurons of two populations have no distance."""
+    dimensions = {p.name: 0 if p.positions is None else p.positions.shape[1] for p in (pre, post)}
+    for name in [name for name, axes in dimensions.items() if not axes]:
+        supported, fix = f"positions of {name}", f"give Population({name!r}, ..., positions=...)"
+        yield Diagnostic("SAL012", path, "distances", supported, fix)
+    if len({*dimensions.values()} - {0}) > 1:
+        asked = ", ".join(f"{name} in {axes} dimensions" for name, axes in dimensions.items())
+        yield Diagnostic("SAL012", path, asked, "positions in the same space", "give both equally many coordinates")
 
 
 def _trace(trace: Trace, known: dict[str, Population], dt: float) -> Iterator[Diagnostic]:
@@ -123,22 +164,10 @@ def _per_synapse(path: str, item: Kind, shape: tuple[int, ...]) -> Iterator[Diag
     """Arrays of a rule, and of its parts, that do not have an entry for each synapse."""
     for name, mark in marks(type(item)):
         if mark.per == "synapse":
-            yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape)
+            each = "synapse" if len(shape) == 1 else "synapse, [post, pre]"
+            yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape, each)
     for name, part in item.parts():
         yield from _per_synapse(f"{path}.{name}", part, shape)
-
-
-def _within(path: str, weights: Connector, rule: PlasticityRule, recurrent: bool) -> Iterator[Diagnostic]:
-    """The weights must start inside the bounds: the first update would otherwise move them there."""
-    assert rule.bounds is not None
-    low, high = rule.bounds
-    given = np.array(weights.stored, dtype=np.float64)
-    if weights.is_hollow(recurrent) and given.ndim == 2:
-        np.fill_diagonal(given, low)  # no synapses
-    for place in np.argwhere((given < low) | (given > high))[:1]:
-        at = f"{path}{''.join(f'[{k}]' for k in place)}"
-        asked, supported = f"{given[tuple(place)]:g}", f"{low:g}..{high:g}, the rule's bounds"
-        yield Diagnostic("SAL005", at, asked, supported, "start inside the bounds, or widen them")
 
 
 def _read(path: str, item: PlasticityRule | Stimulus, population: str, traces: Sequence[Trace]) -> Iterator[Diagnostic]:
@@ -175,12 +204,10 @@ def _tie(
     if tie.to in {other.projection for other in ties}:
         yield Diagnostic("SAL012", f"{path}.to", f"{tie.to}, a copy itself", "an original", "tie it to the original")
         return
-    if any([*_shapes(projections[name], known)] for name in (tie.projection, tie.to)):
+    both = projections[tie.projection], projections[tie.to]
+    if any([*_shapes(p, known)] or p.weights.drawn for p in both):
         return
-    copies, of = (
-        synapses(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
-        for p in (projections[tie.projection], projections[tie.to])
-    )
+    copies, of = (synapses(p.weights, known[p.post].size, known[p.pre].size, p.recurrent) for p in both)
     missing = np.flatnonzero(originals(copies, of, tie.transpose) < 0)
     for at in missing[:1]:
         asked = f"{tie.projection}[{copies[0][at]}][{copies[1][at]}]"
@@ -209,12 +236,7 @@ def _stimulus(
     otherwise = "drive a Source population and project from it" if stimulus.needs == "rate" else ""
     yield from _needed(f"{path}.population", stimulus.needs, population, otherwise)
     yield from stimulus.contradictions(path, population.size, dt)
-    for field, marker in structure(type(stimulus)):
-        if marker.index and (numbers := getattr(stimulus, field)) is not None:
-            for k in np.flatnonzero((numbers < 0) | (numbers >= population.size))[:1]:
-                fix = f"{population.name} has {population.size} neurons, counted from 0"
-                supported = f"0..{population.size - 1}"
-                yield Diagnostic("SAL003", f"{path}.{field}[{k}]", str(numbers[k]), supported, fix)
+    yield from _numbers_of_neurons(path, stimulus, population)
     yield from _fields(path, stimulus, dt, stimulus.neurons_of(population.size))
 
 
@@ -247,6 +269,20 @@ def _reference_phase(projections: Sequence[Projection], stimuli: Sequence[Stimul
             yield Diagnostic("SAL012", f"stimuli[{k}]", f"{stimulus.kind} at set times", supported, fix)
 
 
+def _numbers_of_neurons(path: str, item: Stimulus | Probe, population: Population) -> Iterator[Diagnostic]:
+    for field, marker in structure(type(item)):
+        if marker.index:
+            what = f"{population.name} has {population.size} neurons"
+            yield from _beyond(f"{path}.{field}", getattr(item, field), population.size, what)
+
+
+def _beyond(path: str, numbers: IntArray | None, size: int, what: str) -> Iterator[Diagnostic]:
+    """A finding if one of some numbers is not below ``size``."""
+    if numbers is not None:
+        for k in np.flatnonzero((numbers < 0) | (numbers >= size))[:1]:
+            yield Diagnostic("SAL003", f"{path}[{k}]", str(numbers[k]), f"0..{size - 1}", f"{what}, counted from 0")
+
+
 def _needed(path: str, needs: str, population: Population, otherwise: str = "") -> Iterator[Diagnostic]:
     """A finding if the neurons of a population do not offer what is needed."""
     if needs not in population.neuron.offers:
@@ -263,13 +299,27 @@ def _probe(
     if (name := getattr(probe, "population", None)) is not None and not unknown:
         population = known[name]
         yield from _needed(f"{path}.population", probe.needs, population)
+        yield from _numbers_of_neurons(path, probe, population)
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"
             yield Diagnostic("SAL005", f"{path}.population", f"{population.size} neurons", limit, "split it")
     yield from _fields(path, probe, dt, 0)
 
 
+def _synapses_of_probe(
+    path: str, probe: Probe, projections: Sequence[Projection], known: dict[str, Population]
+) -> Iterator[Diagnostic]:
+    """Synapses that a projection has not; of one that is yet to draw them nothing is known."""
+    if not isinstance(probe, Weights):
+        return
+    for p in projections:
+        if p.name == probe.projection and {p.pre, p.post} <= known.keys() and not p.weights.drawn:
+            if not [*_shapes(p, known)]:
+                size = count(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
+                yield from _beyond(f"{path}.synapses", probe.synapses, size, f"{p.name} has {size} synapses")
+
+
 def _repeated(probes: Sequence[Probe]) -> Iterator[Diagnostic]:
-    for (kind, name), count in Counter((p.kind, p.about) for p in probes).items():
-        if count > 1:
-            yield Diagnostic("SAL006", "probes", f"{count} {kind} probes of {name}", "one of a kind", "keep one")
+    for (kind, name), times in Counter((p.kind, p.about) for p in probes).items():
+        if times > 1:
+            yield Diagnostic("SAL006", "probes", f"{times} {kind} probes of {name}", "one of a kind", "keep one")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,11 +17,12 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import CoreSchema, core_schema
 
 from salhw.description.errors import description_error
-from salhw.diagnostics.wording import invalid, shown
+from salhw.diagnostics.wording import invalid, number, shown
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -212,6 +214,16 @@ class ArrayOf:
 
 
 PerNeuron = Annotated[float | FloatArray, ArrayOf((0, 1))]
+
+
+def _positive(value: float | FloatArray, info: ValidationInfo) -> float | FloatArray:
+    for i in np.flatnonzero(np.asarray(value) <= 0)[:1]:
+        at = f"[{i}]" if isinstance(value, np.ndarray) else ""
+        raise invalid("SAL005", f"{number(np.ravel(value)[i])} ms", "> 0 ms", f"choose {info.field_name} > 0 ms", at=at)
+    return value
+
+
+MillisecondsPerNeuron = Annotated[PerNeuron, AfterValidator(_positive)]
 PerSynapse = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 Matrix = Annotated[FloatArray, ArrayOf((2,))]
 Vector = Annotated[FloatArray, ArrayOf((1,))]

@@ -31,9 +31,14 @@ def whole_steps(times: FloatArray, dt: float) -> npt.NDArray[np.bool_]:
         return np.asarray((np.abs(steps - np.rint(steps)) < 1e-6) & (steps <= MOST_STEPS))
 
 
-def off_grid(path: str, time: float | None, dt: float, least: int = 1) -> Iterator[Diagnostic]:
-    """A finding if ``time`` is not a whole number of steps, ``least`` of them or more; None is no time at all."""
+def off_grid(path: str, time: float | FloatArray | None, dt: float, least: int = 1) -> Iterator[Diagnostic]:
+    """A finding if ``time`` is not a whole number of steps, ``least`` of them or more, the first of several; None is no
+    time at all."""
     if time is None:
+        return
+    if isinstance(time, np.ndarray):
+        for i in np.flatnonzero(~whole_steps(time, dt) | (time < (least - 0.5) * dt))[:1]:
+            yield from off_grid(f"{path}[{i}]", float(time[i]), dt, least)
         return
     steps = in_steps(time, dt)
     if steps is None or steps < least:

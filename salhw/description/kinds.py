@@ -22,7 +22,7 @@ GROUP = "salhw.kinds"
 known yet."""
 
 
-def _member(group: type[Kind], value: Any) -> Kind:
+def member(group: type[Kind], value: Any) -> Kind:
     """``value`` if it is of the group, or what its data describe."""
     if isinstance(value, group):
         return value
@@ -95,7 +95,7 @@ class Kind(Model):
         if "kind" in cls.model_fields:
             return handler(source)
         dumped = core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True)
-        return core_schema.no_info_plain_validator_function(partial(_member, cls), serialization=dumped)
+        return core_schema.no_info_plain_validator_function(partial(member, cls), serialization=dumped)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

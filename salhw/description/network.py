@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from salhw.description.consistency import problems
-from salhw.description.fields import Model
+from salhw.description.connectivity import synapses, values
+from salhw.description.consistency import counts_synapses, problems
+from salhw.description.fields import FloatArray, IntArray, Model
 from salhw.description.markers import Structure
 from salhw.description.parts import Name, Population, Projection, Step
 from salhw.description.probes import Probe
@@ -26,6 +30,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SynapseTable:
+    """The synapses of a projection, an entry for each, sorted by post, then pre: from neuron ``pre`` to neuron
+    ``post``, with a dimensionless ``weight`` and a ``delay`` in ms."""
+
+    pre: IntArray
+    post: IntArray
+    weight: FloatArray
+    delay: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.pre)
 
 
 class Network(Model):
@@ -54,7 +72,34 @@ class Network(Model):
         )
         if findings:
             raise DescriptionError("", findings)
+        if counts_synapses(self.projections, self.ties):
+            _ = self.explicit  # draws them, and finds what does not fit them
         return self
+
+    @cached_property
+    def explicit(self) -> Network:
+        """The network with the synapses of every random connector listed: what is compiled and run. The network itself
+        where nothing is drawn."""
+        if not any(p.weights.drawn for p in self.projections):
+            return self
+        places = {p.name: p.positions for p in self.populations}
+        listed = [
+            p.replace(weights=p.weights.listed(p.name, *self.ends(p.name), places=(places[p.post], places[p.pre])))
+            for p in self.projections
+        ]
+        return self.replace(projections=listed)
+
+    def synapses(self, projection: str) -> SynapseTable:
+        """The synapses of a projection, those that a random connector draws included, in the order in which targets and
+        sessions have them.
+
+        Raises:
+            UnknownNameError: there is no such projection; a KeyError.
+        """
+        p = self.explicit.projection(projection)
+        post, pre, position = synapses(p.weights, *self.ends(projection))
+        weight = values(p.weights, *self.ends(projection)).ravel()[position]
+        return SynapseTable(pre, post, weight, np.full(len(pre), p.delay))
 
     def population(self, name: str) -> Population:
         """The population of that name.
@@ -95,7 +140,7 @@ class Network(Model):
         title = f"{self.name}: {sum(sizes.values()):,} neurons, dt = {self.dt:g} ms"
         return title, {
             "population": population_rows(self.populations),
-            "projection": projection_rows(self.projections, sizes),
+            "projection": projection_rows(self.projections, self.explicit.projections, sizes),
             "stimulus": part_rows(self.stimuli),
             "probe": part_rows(self.probes),
         }

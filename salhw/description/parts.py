@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from salhw.description.connectivity import Connector
-from salhw.description.fields import Milliseconds, Model, NonNegative, NotText
+from salhw.description.fields import Matrix, Milliseconds, Model, NonNegative, NotText
 from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.markers import Mark, PopulationName, Structure
 from salhw.description.neurons import InputName, Neuron
@@ -32,18 +32,24 @@ def _as_dense(value: Any) -> Any:
 
 
 class Population(Model):
-    """``size`` neurons of one model, called ``name`` in every path."""
+    """``size`` neurons of one model, called ``name`` in every path.
+
+    Args:
+        positions: a row of one to three coordinates for each neuron, in any unit; for ``DistanceDependent``.
+    """
 
     name: Name
     size: Annotated[int, Field(ge=1, le=MAX_SIZE), NotText, Structure()]
     neuron: Annotated[Neuron, Structure()]
+    positions: Annotated[Matrix | None, Structure()] = None
 
 
 class Projection(Model):
     """Synapses from population ``pre`` to population ``post``.
 
     Args:
-        weights: a matrix W[post, pre], or Sparse, OneToOne, AllToAll; dimensionless (units of log firing rate).
+        weights: a matrix W[post, pre], or a connector (Sparse, AllToAll, FixedProbability ...); dimensionless (units of
+            log firing rate).
         kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
         delay: in ms, a whole number of steps.
         plasticity: a rule, or several that add up.

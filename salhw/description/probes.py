@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from salhw.description.fields import Milliseconds
+import numpy as np
+from pydantic import AfterValidator
+
+from salhw.description.fields import Indices, IntArray, Milliseconds
 from salhw.description.kinds import Kind
-from salhw.description.markers import Mark, PopulationName, ProjectionName, TraceName
+from salhw.description.markers import Mark, PopulationName, ProjectionName, Structure, TraceName
+from salhw.diagnostics.wording import invalid
 
+
+def _ascending(value: IntArray) -> IntArray:
+    if not len(value):
+        raise invalid("SAL005", "none", "one or more", "leave the probe out")
+    for k in np.flatnonzero(np.diff(value, prepend=-1) <= 0)[:1]:
+        asked, supported = f"{value[k]}", "numbers from 0 on, each once and ascending"
+        raise invalid("SAL005", asked, supported, "sort them, and keep each once", at=f"[{k}]")
+    return value
+
+
+Chosen = Annotated[Indices, AfterValidator(_ascending)]
 EVERY = Mark(5, 7, -1, unit="ms", grid=1)
 
 
@@ -33,37 +48,54 @@ class Probe(Kind):
 
 
 class Spikes(Probe):
-    """All spike times of a population."""
+    """All spike times of a population, or of some of its ``neurons`` (their numbers, ascending)."""
 
     kind: Literal["Spikes"] = "Spikes"
     population: PopulationName
+    neurons: Annotated[Chosen | None, Structure(index=True)] = None
     if TYPE_CHECKING:
 
-        def __init__(self, population: str, kind: str = ...) -> None: ...
+        def __init__(self, population: str, neurons: Any = ..., kind: str = ...) -> None: ...
+
+
+class Rates(Probe):
+    """The mean rate in Hz of each neuron of a population between one whole multiple of ``every`` ms (or the beginning
+    of the run) and the next: what is left of spikes where a list of them would be too long."""
+
+    kind: Literal["Rates"] = "Rates"
+    population: PopulationName
+    every: Annotated[Milliseconds, EVERY]
+    if TYPE_CHECKING:
+
+        def __init__(self, population: str, every: float, kind: str = ...) -> None: ...
 
 
 class Membrane(Probe):
-    """The membrane potential (GLM: u, LIF: v) of a population at the whole multiples of ``every`` ms, as it entered the
-    decision whether to spike at that step; every step by default."""
+    """The membrane potential (GLM: u, LIF: v) of a population, or of some of its ``neurons`` (their numbers,
+    ascending), at the whole multiples of ``every`` ms, as it entered the decision whether to spike at that step; every
+    step by default."""
 
     needs: ClassVar[str] = "membrane"
     kind: Literal["Membrane"] = "Membrane"
     population: PopulationName
     every: Annotated[Milliseconds | None, EVERY] = None
+    neurons: Annotated[Chosen | None, Structure(index=True)] = None
     if TYPE_CHECKING:
 
-        def __init__(self, population: str, every: float | None = ..., kind: str = ...) -> None: ...
+        def __init__(self, population: str, every: float | None = ..., neurons: Any = ..., kind: str = ...) -> None: ...
 
 
 class Weights(Probe):
-    """The weights of a projection at the beginning of the run, then every ``every`` ms, after that step's updates."""
+    """The weights of a projection at the beginning of the run, then every ``every`` ms, after that step's updates; all,
+    or those of some ``synapses`` (their numbers in ``Network.synapses``, ascending)."""
 
     kind: Literal["Weights"] = "Weights"
     projection: ProjectionName
     every: Annotated[Milliseconds, EVERY]
+    synapses: Annotated[Chosen | None, Structure()] = None
     if TYPE_CHECKING:
 
-        def __init__(self, projection: str, every: float, kind: str = ...) -> None: ...
+        def __init__(self, projection: str, every: float, synapses: Any = ..., kind: str = ...) -> None: ...
 
 
 class Traces(Probe):

@@ -62,13 +62,17 @@ def population_rows(populations: tuple[Population, ...]) -> Rows:
     return [(p.name, f"{p.size:,} {in_words(p.neuron)}") for p in populations]
 
 
-def projection_rows(projections: tuple[Projection, ...], sizes: dict[str, int]) -> Rows:
-    """What each projection connects, how, and by which rules it learns; ``sizes`` of the populations."""
+def projection_rows(
+    projections: tuple[Projection, ...], explicit: tuple[Projection, ...], sizes: dict[str, int]
+) -> Rows:
+    """What each projection connects, how, and by which rules it learns; ``explicit`` have the synapses that are drawn,
+    ``sizes`` are of the populations."""
     rows = []
-    for p in projections:
-        synapses = count(p.weights, sizes[p.post], sizes[p.pre], p.recurrent)
+    for p, listed in zip(projections, explicit, strict=True):
+        synapses = count(listed.weights, sizes[p.post], sizes[p.pre], p.recurrent)
+        connector = in_words(p.weights) if p.weights.drawn else p.weights.kind
         parts = [
-            f"{p.pre} → {p.post}, {synapses:,} synapses ({p.weights.kind}), weights {_weights(p)}",
+            f"{p.pre} → {p.post}, {synapses:,} synapses ({connector}), weights {_weights(listed)}",
             f"PSP {in_words(p.kernel)}",
             *([f"delay {p.delay:g} ms"] if p.delay else []),
             *(f"plastic by {in_words(rule)}" for rule in p.plasticity),

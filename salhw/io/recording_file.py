@@ -33,11 +33,15 @@ def save(recording: Recording, path: Path, *, new: bool = False) -> Path:
             for name, trace in traces.items():
                 file.create_dataset(f"{group}/{name}/time", data=trace.time)
                 file.create_dataset(f"{group}/{name}/values", data=trace.values, compression="gzip")
+                if trace.places is not None:
+                    file.create_dataset(f"{group}/{name}/places", data=trace.places)
         for name, spikes in recording.spikes.items():
             entry = file.create_group(f"spikes/{name}")
             entry.attrs.update(size=spikes.size, start=spikes.start, stop=spikes.stop)
             for key in ("instance", "neuron", "time"):
                 entry.create_dataset(key, data=getattr(spikes, key), compression="gzip")
+            if spikes.neurons is not None:
+                entry.create_dataset("neurons", data=spikes.neurons)
 
     return hdf5.write(path, fill, new=new)
 
@@ -97,7 +101,8 @@ def _traces(file: Any, group: str, instances: int, dimensions: Collection[int]) 
         values = hdf5.array(entry, "values", "f", (instances, len(time), *rest))
         if values.ndim not in dimensions:
             raise ValueError(f"{group}/{name} has {values.ndim} dimensions")
-        traces[name] = Trace(time, values)
+        places = hdf5.array(entry, "places", "iu", values.shape[-1:]) if "places" in entry else None
+        traces[name] = Trace(time, values, places)
     return traces
 
 
@@ -108,4 +113,5 @@ def _spikes(entry: Any, ids: tuple[int, ...]) -> SpikeTrains:
     for index, many in ((instance, len(ids)), (neuron, size)):
         if len(index) and (index.min() < 0 or index.max() >= many):
             raise ValueError(f"{entry.name} has spikes of neurons or instances that are not there")
-    return SpikeTrains(ids, size, start, stop, instance, neuron, time)
+    neurons = hdf5.array(entry, "neurons", "iu", (None,)) if "neurons" in entry else None
+    return SpikeTrains(ids, size, start, stop, instance, neuron, time, neurons)

@@ -199,6 +199,6 @@ def _list(net: Network) -> list[tuple[str, str]]:
 
 def _said(net: Network, p: Projection) -> str:
     rules = ", ".join(rule.kind for rule in p.plasticity)
-    synapses = count(p.weights, *net.ends(p.name))
+    synapses = count(net.explicit.projection(p.name).weights, *net.ends(p.name))
     plastic = f", plastic: {rules}" if rules else ""
     return f"{shortened(p.name, 16)}: {synapses:,} synapse{'s' if synapses != 1 else ''}, {p.kernel.kind} PSP{plastic}"

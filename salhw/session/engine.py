@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from salhw.description.connectivity import count, synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.session.paths import Address, described_at
 from salhw.session.recorder import Recorded
@@ -76,6 +76,15 @@ class Remembering(Protocol):
 
     def remainder(self, address: Address) -> FloatArray:
         """The weights that the host has worked out minus those that the target holds, broadcast to those."""
+        ...
+
+
+@runtime_checkable
+class CountingEngine(Protocol):
+    """An engine that counts spikes without keeping them. What it has ``recorded`` has ``counts``."""
+
+    def counted(self) -> Mapping[str, IntArray]:
+        """The spikes of each population in this run so far, (instance, neuron), as arrays of their own."""
         ...
 
 

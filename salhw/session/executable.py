@@ -149,7 +149,7 @@ class Executable(Compiled):
 
     With a ``calibration``, sessions are open for its chips only. They speak the description's units: what is written
     is corrected on its way to the chip, learning rates included, and what is read or recorded on its way back.
-    ``written`` is the description before ``fit`` changed it; None where it changed nothing.
+    ``written`` is the description before ``fit`` changed it or drawn synapses were listed; None where it is ``source``.
     """
 
     report: Report

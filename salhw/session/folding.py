@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import Connector, synapses, values
+from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
-from salhw.description.kinds import ByKind, only
+from salhw.description.kinds import ByKind
 from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule, PredictiveRule, ReferencePhase
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of, without_reference
-from salhw.description.probes import Probe, Spikes, Traces, Weights
+from salhw.description.probes import Probe, Rates, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie, originals
 from salhw.substrate.capabilities import Range
@@ -32,7 +32,7 @@ RULES: ByKind[None] = ByKind(HOST, {PredictiveRule: None})
 """Rules that read traces, which the host works out."""
 STIMULI: ByKind[None] = ByKind(HOST, {Teacher: None})
 """Stimuli that read traces, which the host gives as biases."""
-SAMPLED: ByKind[None] = ByKind(HOST, {Weights: None, Traces: None})
+SAMPLED: ByKind[None] = ByKind(HOST, {Weights: None, Rates: None, Traces: None})
 """Probes that look between two runs on the target; all others are the target's."""
 
 
@@ -102,8 +102,8 @@ def _own_probes(net: Network) -> list[Probe]:
     own = [probe for probe in net.probes if probe not in SAMPLED]
     traced = {trace.population for trace in net.traces}
     seen = traced | {p.pre for p in net.projections if p.post in traced or predicted(p)}
-    recorded = {probe.population for probe in only(own, Spikes)}
-    return [*own, *(Spikes(p.name) for p in net.populations if p.name in seen - recorded)]
+    others = [probe for probe in own if not (isinstance(probe, Spikes) and probe.population in seen)]
+    return [*others, *(Spikes(p.name) for p in net.populations if p.name in seen)]
 
 
 def _folded(net: Network, p: Projection, tie: Tie | None) -> Projection:
@@ -197,18 +197,13 @@ def _with_inputs(neuron: Neuron, described: Neuron) -> Neuron:
     return neuron.replace(**{n: getattr(described, n) for n, mark in marks(type(described)) if mark.per == "input"})
 
 
-def _within_bounds(p: Projection, weights: Connector) -> Connector:
-    """Weights that the target has rounded without regard to the bounds of rules that the host works out."""
-    clipped = np.clip(weights.stored, *narrowest_bounds(p.plasticity))
-    within: Connector = weights.with_weights(weights.synaptic(clipped, p.recurrent))
-    return within
-
-
 def _unfolded(net: Network, p: Projection, own: Projection, lowered: Projection) -> Projection:
     gain = gain_of(net, p)
     same = {name: getattr(lowered, name) for name in ("kernel", "delay")}
     if own.weights != lowered.weights and gain != 0.0:
-        same["weights"] = _within_bounds(p, lowered.weights.with_weights(lowered.weights.stored / gain))
+        exact = lowered.weights.with_weights(lowered.weights.stored / gain)
+        # the target has rounded without regard to the bounds of rules that the host works out
+        same["weights"] = exact.clipped(*narrowest_bounds(p.plasticity), p.recurrent)
     if own.plasticity != lowered.plasticity and gain != 0.0:
         same["plasticity"] = [scaled_rule(rule, 1.0 / gain) for rule in lowered.plasticity]
     return p.replace(**same)

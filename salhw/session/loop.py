@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import of_kind, only
 from salhw.description.parts import Projection, rule_name

@@ -13,7 +13,7 @@ from salhw import machine
 from salhw.description.connectivity import count, shape_of
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.wording import number
@@ -82,21 +82,24 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
     total = 16 * instances * sum(size.values())
     for membrane in only(net.probes, Membrane):
         kept = stop - start if memory.every_step else _samples(membrane, net.dt, start, stop)
-        total += memory.sample * kept * size[membrane.population] * instances
+        looked_at = size[membrane.population] if membrane.neurons is None else len(membrane.neurons)
+        total += memory.sample * kept * looked_at * instances
+    for rate in only(net.probes, Rates):
+        total += 3 * SAMPLE * _samples(rate, net.dt, start, stop) * size[rate.population] * instances
     for probe in only(net.probes, Traces):
         columns = size[net.trace(probe.trace).population]
         total += memory.sample * _samples(probe, net.dt, start, stop) * columns * instances
     for weights in only(net.probes, Weights):
         p = net.projection(weights.projection)
         shape = shape_of(p.weights, *net.ends(p.name)[:2])
-        numbers = int(np.prod(shape, dtype=object))
+        numbers = int(np.prod(shape, dtype=object)) if weights.synapses is None else len(weights.synapses)
         total += _samples(weights, net.dt, start, stop) * (SAMPLE + 16 * instances * numbers)
     for state in only(net.probes, StateOccupancy):
         total += 16 * instances * 2 ** size[state.population]
     return total
 
 
-def _samples(probe: Membrane | Traces | Weights, dt: float, start: int, stop: int) -> int:
+def _samples(probe: Membrane | Rates | Traces | Weights, dt: float, start: int, stop: int) -> int:
     """How often a probe looks within a run, at most."""
     every = in_steps(probe.every or dt, dt) or 1
     return stop // every - start // every + 1
@@ -104,9 +107,14 @@ def _samples(probe: Membrane | Traces | Weights, dt: float, start: int, stop: in
 
 def expected_spikes(net: Network, every_spike: bool, start: int, stop: int) -> float:
     """How many spikes of an instance a run is expected to keep, if no synapse has an effect."""
-    asked = {probe.population for probe in only(net.probes, Spikes)}
+    asked = {probe.population: probe.neurons for probe in only(net.probes, Spikes)}
     kept = [p for p in net.populations if every_spike or p.name in asked]
-    return sum(_rate(net, p) * (stop - start) * net.dt + _given(net, p, start, stop) for p in kept)
+    spikes = 0.0
+    for p in kept:
+        chosen = None if every_spike else asked[p.name]
+        share = 1.0 if chosen is None else len(chosen) / p.size
+        spikes += share * (_rate(net, p) * (stop - start) * net.dt + _given(net, p, start, stop))
+    return spikes
 
 
 def _rate(net: Network, p: Population) -> float:

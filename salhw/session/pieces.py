@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
@@ -107,6 +107,12 @@ class PiecewiseEngine:
         self._spikes += int(sum(counts.sum() for counts in piece.counts.values()))
         return piece
 
+    def counted(self) -> Mapping[str, IntArray]:
+        """See CountingEngine."""
+        sizes = {p.name: p.size for p in self._net.populations}
+        nothing = {name: np.zeros((self._instances, size), dtype=np.int64) for name, size in sizes.items()}
+        return {name: sum((piece.counts[name] for piece in self._pieces), nothing[name]) for name in sizes}
+
     def recorded(self) -> Recorded:
         """See Engine."""
         net, pieces = self._net, self._pieces
@@ -114,7 +120,7 @@ class PiecewiseEngine:
         return Recorded(
             rasters={name: Raster.joined([raster(piece, name, net.dt) for piece in pieces]) for name in probed},
             membranes={name: joined([p.membrane_traces[name] for p in pieces]) for name in pieces[0].membrane_traces},
-            counts={p.name: np.sum([piece.counts[p.name] for piece in pieces], axis=0) for p in net.populations},
+            counts=self.counted(),
             occupancy={
                 name: np.sum([p.occupancy_counts[name] for p in pieces], axis=0) for name in pieces[0].occupancy_counts
             },

@@ -12,15 +12,15 @@ from salhw.description.network import Network
 from salhw.description.plasticity import PredictiveRule
 
 
-def _logistic(potential: FloatArray, tau_ref: float, dt: float) -> FloatArray:
+def _logistic(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
     return np.asarray(1.0 / ((1.0 + tau_ref / dt * np.exp(-potential)) * dt))
 
 
-def _exponential(potential: FloatArray, tau_ref: float, dt: float) -> FloatArray:
+def _exponential(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
     return np.asarray(np.exp(potential) / tau_ref)
 
 
-LINKS: Mapping[str, Callable[[FloatArray, float, float], FloatArray]] = {
+LINKS: Mapping[str, Callable[[FloatArray, float | FloatArray, float], FloatArray]] = {
     "logistic": _logistic, "exponential": _exponential
 }  # fmt: skip
 """phi(u) in spikes per ms, of a potential, the refractory period and dt (docs/semantics.md)."""
@@ -54,7 +54,8 @@ class Reading:
         trace = self.net.trace(name)
         if trace.quantity == "spikes":
             return self.means[name]
-        tau_ref = self.net.population(trace.population).neuron.refractory_period or self.net.dt
+        tau_ref = self.net.population(trace.population).neuron.refractory_periods
+        tau_ref = self.net.dt if tau_ref is None else tau_ref
         return LINKS[link](self.potential(name), tau_ref, self.net.dt)
 
     def error(self, rule: PredictiveRule) -> FloatArray:

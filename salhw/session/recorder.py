@@ -15,7 +15,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
 from salhw.description.network import Network
-from salhw.description.probes import Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Weights
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording, SpikeTrains, Trace
 from salhw.substrate.chip import Chip
@@ -57,9 +57,10 @@ class Recorded:
     """What an engine recorded in one run.
 
     Args:
-        rasters: the spikes of each population; of all, unless ``counts`` are given: then of those with a Spikes probe.
-        membranes: per population with a Membrane probe.
-        counts: spikes per population, (instance, neuron), where the engine counts them itself.
+        rasters: the spikes of each population; of all, unless ``counts`` are given: then of those with a Spikes probe,
+            or of the neurons that it names.
+        membranes: per population with a Membrane probe, of all neurons or of those that it names.
+        counts: spikes per population, (instance, neuron), where the engine counts them itself (``CountingEngine``).
         occupancy: steps per state, (instance, state), of each population with a StateOccupancy probe, where the engine
             counts them itself.
         samples: of all other probes, by ``Probe.label``.
@@ -76,15 +77,15 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Samples:
-    """The steps of a run at which weights are sampled: its start, and whole multiples of the probes' periods.
-    ``samples[step]`` are the projections that are sampled at a step, none at most of them."""
+    """The steps of a run at which the session samples: its start, and whole multiples of the probes' periods.
+    ``samples[step]`` are the probes that sample at a step, none at most of them."""
 
     start: int
     stop: int
-    periods: tuple[tuple[str, int], ...]
+    periods: tuple[tuple[Weights | Rates, int], ...]
 
-    def __getitem__(self, step: int) -> list[str]:
-        return [name for name, every in self.periods if step in (self.start, step // every * every)]
+    def __getitem__(self, step: int) -> list[Weights | Rates]:
+        return [probe for probe, every in self.periods if step in (self.start, step // every * every)]
 
     def __bool__(self) -> bool:
         return bool(self.periods)
@@ -94,10 +95,10 @@ class Samples:
         return min([self.stop, *(following(step, every) for _, every in self.periods)])
 
 
-def sample_steps(net: Network, start: int, stop: int) -> Samples:
-    """The samples of a run."""
-    periods = ((probe.projection, in_steps(probe.every, net.dt) or 1) for probe in only(net.probes, Weights))
-    return Samples(start, stop, tuple(periods))
+def sample_steps(net: Network, start: int, stop: int, *, counting: bool) -> Samples:
+    """The samples of a run: of weights, and of spike counts where the engine is ``counting`` them."""
+    probes = [*only(net.probes, Weights), *(only(net.probes, Rates) if counting else ())]
+    return Samples(start, stop, tuple((probe, in_steps(probe.every, net.dt) or 1) for probe in probes))
 
 
 @cache
@@ -107,8 +108,8 @@ def version(package: str) -> str:
 
 
 def provenance(executable: Executable, chips: Sequence[Chip], seed: int, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Where a recording comes from; ``versions`` of what the backend uses. Of a network that was fitted, the hash of
-    what was written, too, and what was changed."""
+    """Where a recording comes from; ``versions`` of what the backend uses. Of a network that was fitted or has drawn
+    synapses, the hash of what was written, too, and what was changed."""
     written, changes = executable.written, executable.report.changes
     fitted = {"written_hash": written.content_hash, "changes": [str(change) for change in changes]} if written else {}
     states = {name: [getattr(chip, name) for chip in chips] for name in ("age", "temperature")}
@@ -127,15 +128,16 @@ def provenance(executable: Executable, chips: Sequence[Chip], seed: int, version
     }
 
 
-def occupancy(raster: Raster, size: int, instances: int, tau_ref: int, start: int, stop: int) -> IntArray:
+def occupancy(raster: Raster, size: int, instances: int, tau_ref: int | IntArray, start: int, stop: int) -> IntArray:
     """For how many steps of start..stop the state took each of its 2**size values, (instance, state). ``raster`` holds
-    the spikes since ``start - tau_ref``."""
+    the spikes since ``start - tau_ref``, which is one number or one per neuron."""
+    ends = raster.step + np.broadcast_to(tau_ref, size)[raster.neuron]
     counts = np.zeros((instances, 2**size), dtype=np.int64)
     for k in range(instances):
         mine = raster.instance == k
         # The steps at which a neuron's state begins (up) or ends (down), and how long what follows lasts: a run of any
         # length takes as much memory as its spikes do.
-        step = np.clip(np.concatenate([raster.step[mine], raster.step[mine] + tau_ref]), start, stop)
+        step = np.clip(np.concatenate([raster.step[mine], ends[mine]]), start, stop)
         sign = np.repeat([1, -1], np.count_nonzero(mine))
         order = np.argsort(step, kind="stable")
         code = np.zeros(len(step) + 1, dtype=np.int64)
@@ -153,9 +155,12 @@ def counted(raster: Raster, size: int, instances: int) -> IntArray:
     return flat.reshape(instances, size).astype(np.int64)
 
 
-def refractory_steps(net: Network, population: str) -> int:
-    """For how many steps a spike shows in the state of its neuron."""
-    return in_steps(net.population(population).neuron.refractory_period or 0.0, net.dt) or 0
+def refractory_steps(net: Network, population: str) -> IntArray:
+    """For how many steps a spike shows in the state of its neuron, of each neuron."""
+    group = net.population(population)
+    periods = group.neuron.refractory_periods
+    steps = np.rint(np.asarray(0.0 if periods is None else periods) / net.dt).astype(np.int64)
+    return np.broadcast_to(steps, group.size)
 
 
 def recording(
@@ -166,7 +171,7 @@ def recording(
     recorded: Recorded,
     *,
     before: Mapping[str, Raster],
-    weights: Mapping[int, Mapping[str, FloatArray]],
+    sampled: Mapping[int, Mapping[str, FloatArray]],
     provenance: Mapping[str, Any],
 ) -> Recording:
     """The recording of steps start..stop.
@@ -174,24 +179,40 @@ def recording(
     Args:
         recorded: by the engine.
         before: per population with a StateOccupancy probe, its spikes in the tau_ref before the run.
-        weights: step -> projection -> weights with the leading dimension "instance".
+        sampled: by the session: step -> label of the probe -> weights, or spikes since the start, with the leading
+            dimension "instance".
     """
     rasters, counts, occupied = recorded.rasters, recorded.counts, dict(recorded.occupancy or {})
-    spikes, traces = {}, {}
-    for sampled in only(net.probes, Weights):
-        times = [step for step in sorted(weights) if sampled.projection in weights[step]]
-        stack = np.stack([weights[step][sampled.projection] for step in times], axis=1)
-        traces[sampled.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack)
+    spikes, traces, rates = {}, {}, {}
+    for weights in only(net.probes, Weights):
+        times = [step for step in sorted(sampled) if weights.label in sampled[step]]
+        stack = np.stack([sampled[step][weights.label] for step in times], axis=1)
+        traces[weights.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack, weights.synapses)
+    for rate in only(net.probes, Rates):
+        size, every = net.population(rate.population).size, in_steps(rate.every, net.dt) or 1
+        edges = np.array([start, *range(following(start, every), stop + 1, every)])
+        if counts is None:
+            total = _counts_until(rasters[rate.population], edges, size, len(ids))
+        else:
+            seen = {step: each[rate.label] for step, each in sorted(sampled.items()) if rate.label in each}
+            edges, total = np.array([start, *seen]), np.stack([np.zeros((len(ids), size)), *seen.values()], axis=1)
+        per_second = np.diff(total, axis=1) / (np.diff(edges) * net.dt / 1000.0)[:, None]
+        rates[rate.label] = Trace(edges[1:] * net.dt, per_second)
     for probe in only(net.probes, Spikes):
         r, size = rasters[probe.population], net.population(probe.population).size
+        r = r if probe.neurons is None else r.chosen(np.isin(r.neuron, probe.neurons))
         ends = start * net.dt, stop * net.dt
         when = r.step.astype(np.float64) * net.dt
-        spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when)
+        spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when, probe.neurons)
+    membranes = dict(recorded.membranes)
+    for membrane in only(net.probes, Membrane):
+        if membrane.neurons is not None:
+            membranes[membrane.population] = _chosen(membranes[membrane.population], membrane.neurons)
     for state in only(net.probes, StateOccupancy) if recorded.occupancy is None else ():
         name, size = state.population, net.population(state.population).size
         tau_ref = refractory_steps(net, name)
-        every = Raster.joined([before[name], rasters[name]]).since(start - tau_ref)
-        occupied[name] = occupancy(every, size, len(ids), tau_ref, start, stop)
+        since = Raster.joined([before[name], rasters[name]]).since(start - int(tau_ref.max()))
+        occupied[name] = occupancy(since, size, len(ids), tau_ref, start, stop)
     if counts is None:
         counts = {p.name: counted(rasters[p.name], p.size, len(ids)) for p in net.populations}
     return Recording(
@@ -200,9 +221,23 @@ def recording(
         duration=(stop - start) * net.dt,
         counts=counts,
         spikes=spikes,
-        membrane_traces=recorded.membranes,
+        membrane_traces=membranes,
         weight_traces=traces,
         occupancy_counts=occupied,
-        samples=recorded.samples,
+        samples={**recorded.samples, **rates},
         provenance=provenance,
     )
+
+
+def _counts_until(raster: Raster, edges: IntArray, size: int, instances: int) -> FloatArray:
+    """How many spikes each neuron has had before each of some steps, (instance, step, neuron)."""
+    counts = np.zeros((instances, len(edges), size))
+    inside = raster.chosen(raster.step < edges[-1])
+    np.add.at(counts, (inside.instance, np.searchsorted(edges, inside.step, side="right"), inside.neuron), 1.0)
+    return np.cumsum(counts, axis=1)
+
+
+def _chosen(trace: Trace, neurons: IntArray) -> Trace:
+    """Of a membrane those neurons that are probed, which some engines record alone."""
+    every = trace.values.shape[2] == len(neurons)
+    return Trace(trace.time, trace.values if every else trace.values[:, :, neurons], neurons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.diagnostics import SessionError, UnknownNameError, counted
-from salhw.diagnostics.arguments import as_path, known_name, whole
+from salhw.diagnostics.arguments import as_path, known_name, whole, wrong
 from salhw.diagnostics.html import ROWS, section, table
 from salhw.diagnostics.wording import shortened_list
 
@@ -47,7 +47,7 @@ class SpikeTrains:
     """The spikes of one population, in the order of instance, time and neuron.
 
     ``ids`` are the instances' ids; ``instance`` counts positions in it, ``neuron`` neurons; ``time`` is the start of
-    the spike's time step in ms of session time.
+    the spike's time step in ms of session time. ``neurons`` are those that were recorded; None: all.
     """
 
     ids: tuple[int, ...]
@@ -57,21 +57,31 @@ class SpikeTrains:
     instance: IntArray
     neuron: IntArray
     time: FloatArray
+    neurons: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
 
     def __repr__(self) -> str:
-        many = f"{counted('neuron', range(self.size))}, {counted('instance', self.ids)}"
+        many = f"{counted('neuron', self.recorded)}, {counted('instance', self.ids)}"
         return f"SpikeTrains({counted('spike', range(len(self)))} of {many}, {self.start:g}..{self.stop:g} ms)"
+
+    @property
+    def recorded(self) -> Sequence[int]:
+        """The neurons that were recorded."""
+        return range(self.size) if self.neurons is None else self.neurons.tolist()
 
     def times(self, neuron: int, instance: int = 0) -> FloatArray:
         """The spike times in ms of one neuron of the instance at position ``instance``.
 
         Raises:
-            SessionError: there is no such neuron or instance.
+            SessionError: there is no such neuron or instance, or the neuron was not recorded.
         """
         neuron = whole("neuron", neuron, 0, self.size - 1, code="SAL003", kind=SessionError)
+        if neuron not in self.recorded:
+            supported = f"one of the {counted('neuron', self.recorded)} that were recorded"
+            fix = "add it to the neurons of the Spikes probe"
+            raise wrong("neuron", f"{neuron}", supported, fix, code="SAL003", kind=SessionError)
         instance = whole("instance", instance, 0, len(self.ids) - 1, code="SAL003", kind=SessionError)
         low, high = np.searchsorted(self.instance, (instance, instance + 1))
         mine: FloatArray = self.time[low:high][self.neuron[low:high] == neuron]
@@ -87,7 +97,7 @@ class SpikeTrains:
         block = neo.Block(name="salhw")
         for position, identity in enumerate(self.ids):
             segment = neo.Segment(name=f"instance {identity}", index=position)
-            for neuron in range(self.size):
+            for neuron in self.recorded:
                 times = trains[position * self.size + neuron]
                 train = neo.SpikeTrain(times, units="ms", t_start=self.start, t_stop=self.stop, neuron=neuron)
                 segment.spiketrains.append(train)
@@ -97,10 +107,12 @@ class SpikeTrains:
 
 @dataclass(frozen=True)
 class Trace:
-    """Samples over time: ``values`` (instance, time, ...) at ``time`` ms."""
+    """Samples over time: ``values`` (instance, time, ...) at ``time`` ms. ``places`` are the neurons or synapses of the
+    last dimension, where these are not all."""
 
     time: FloatArray
     values: FloatArray
+    places: IntArray | None = None
 
     def __repr__(self) -> str:
         return f"Trace({counted('sample', range(len(self.time)))}, values {self.values.shape})"
@@ -188,7 +200,7 @@ class Recording:
         return _Named(
             "recording.membrane",
             {
-                name: self._label(trace.values, ("time", "neuron"), "membrane", "", trace.time)
+                name: self._label(trace.values, ("time", "neuron"), "membrane", "", trace.time, trace.places)
                 for name, trace in self.membrane_traces.items()
             },
             "Membrane",
@@ -207,6 +219,7 @@ class Recording:
                     "weights",
                     "",
                     trace.time,
+                    trace.places,
                 )
                 for name, trace in self.weight_traces.items()
             },
@@ -245,11 +258,17 @@ class Recording:
         )
 
     def _label(
-        self, values: npt.NDArray[Any], dims: tuple[str, ...], name: str, units: str, time: FloatArray | None = None
+        self,
+        values: npt.NDArray[Any],
+        dims: tuple[str, ...],
+        name: str,
+        units: str,
+        time: FloatArray | None = None,
+        places: IntArray | None = None,
     ) -> xr.DataArray:
         import xarray as xr
 
-        coords: dict[str, Any] = {"instance": list(self.ids)}
+        coords: dict[str, Any] = {"instance": list(self.ids)} | ({} if places is None else {dims[-1]: places})
         if time is not None:
             coords["time"] = ("time", time, {"units": "ms"})
         attrs = {"units": units} if units else {}

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
-from salhw.description.probes import StateOccupancy
+from salhw.description.probes import Rates, StateOccupancy, Weights
 from salhw.diagnostics.wording import number, shown
 from salhw.session.calibration import Calibration, Map, limited
-from salhw.session.engine import Engine
+from salhw.session.engine import CountingEngine, Engine
 from salhw.session.executable import Executable, Form
 from salhw.session.memory import Room
 from salhw.session.paths import Address, addresses, as_written, described, duration_steps, find, session_error
@@ -181,15 +181,15 @@ class EngineSession:
         count = duration_steps(net, duration, progress)
         start = engine.step
         stop = start + count
-        samples = sample_steps(net, start, stop)
+        samples = sample_steps(net, start, stop, counting=isinstance(engine, CountingEngine))
         room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
-        weights = {start: self._sampled(samples[start])} if samples else {}
+        sampled = {start: self._sampled(only(samples[start], Weights))} if samples else {}
         try:
             engine.begin(stop)
             while engine.step < stop:
                 spikes = engine.advance(samples.after(engine.step))
                 if due := samples[engine.step]:
-                    weights[engine.step] = self._sampled(due)
+                    sampled[engine.step] = self._sampled(due)
                 if progress:
                     progress((engine.step - start) / count)
                 if engine.step < stop and room.full(spikes):
@@ -197,15 +197,24 @@ class EngineSession:
             engine.finish()
         except BaseException as error:
             if engine.step > start:
-                error.recording = self._recording(start, weights, began)  # type: ignore[attr-defined]
+                error.recording = self._recording(start, sampled, began)  # type: ignore[attr-defined]
                 error.add_note(f"What was recorded up to {number(self.time)} ms is this error's attribute `recording`.")
             raise
-        return room.checked(self._recording(start, weights, began))
+        return room.checked(self._recording(start, sampled, began))
 
-    def _sampled(self, projections: list[str]) -> dict[str, FloatArray]:
-        return {name: self.get(f"projections.{name}.weights") for name in projections}
+    def _sampled(self, due: Sequence[Weights | Rates]) -> dict[str, FloatArray]:
+        """What some probes show now: weights, or the spikes of the run so far; by the probes' labels."""
+        sampled: dict[str, FloatArray] = {}
+        for probe in due:
+            if isinstance(probe, Weights):
+                path = f"projections.{probe.projection}.weights"
+                chosen = probe.synapses
+                sampled[probe.label] = self.get(path) if chosen is None else self.get(path, form="synapses")[:, chosen]
+            elif isinstance(self.engine, CountingEngine):
+                sampled[probe.label] = self.engine.counted()[probe.population].astype(np.float64)
+        return sampled
 
-    def _recording(self, start: int, weights: Mapping[int, Mapping[str, FloatArray]], began: float) -> Recording:
+    def _recording(self, start: int, sampled: Mapping[int, Mapping[str, FloatArray]], began: float) -> Recording:
         net, stop, recorded = self.executable.network, self.engine.step, self.engine.recorded()
         of_this_run: dict[str, Any] = {
             "wall_time_s": time.perf_counter() - began,
@@ -216,7 +225,7 @@ class EngineSession:
             of_this_run |= {"calibration": self.calibration.content_hash, "calibration_at_limits": at_limits}
         before, self._before = self._before, self._lasting(recorded, stop)
         return recording(
-            net, self.ids, start, stop, recorded, before=before, weights=weights,
+            net, self.ids, start, stop, recorded, before=before, sampled=sampled,
             provenance=self._provenance | of_this_run | dict(recorded.provenance),
         )  # fmt: skip
 
@@ -226,7 +235,7 @@ class EngineSession:
             return self._before
         net = self.executable.network
         return {
-            name: Raster.joined([earlier, recorded.rasters[name]]).since(stop - refractory_steps(net, name))
+            name: Raster.joined([earlier, recorded.rasters[name]]).since(stop - int(refractory_steps(net, name).max()))
             for name, earlier in self._before.items()
         }
 

@@ -98,7 +98,7 @@ def alignment_angle(finished: Finished, projection: str | None = None) -> FloatA
 def state_divergence(finished: Finished, population: str | None = None) -> FloatArray:
     """D_KL(sampled || exact) in nats (paper Eq 31), between the states that a population with a StateOccupancy probe
     takes, and the Boltzmann distribution (Eq 3) of its described biases and symmetrised weights."""
-    net, sampled = finished.described, finished.recording.occupancy_counts
+    net, sampled = finished.described.explicit, finished.recording.occupancy_counts
     name = known_name("population", population or next(iter(sampled), None), sampled)
     size = net.population(name).size
     weights = np.zeros((size, size))
@@ -152,7 +152,9 @@ def compared(finished: Finished, quantity: str, path: str | None = None) -> Floa
     net, recording = finished.executable.network, finished.recording
     learned = [p.name for p in net.projections if p.plasticity and p.name in recording.weight_traces]
     final = {name: finished.session.get(f"projections.{name}.weights", form="synapses") for name in learned}
-    found = {(m.quantity, m.path): m.values for m in measures(Run(net, recording, final), finished.described, 1)}
+    found = {
+        (m.quantity, m.path): m.values for m in measures(Run(net, recording, final), finished.described.explicit, 1)
+    }
     known_name("quantity", quantity, dict.fromkeys(name for name, _ in found))
     paths = [where for name, where in found if name == quantity]
     values = found[quantity, known_name("path", path or paths[0], paths)]

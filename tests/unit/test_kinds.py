@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salhw import DescriptionError, Network
+from salhw import DescriptionError, FixedIndegree, Network
 from salhw.description.connectivity import Connector
+from salhw.description.distributions import Distribution
 from salhw.description.fields import Milliseconds, Model, Number
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import Kind, parts_of
@@ -23,7 +24,9 @@ from salhw.description.stimuli import Stimulus
 from salhw.description.traces import Average
 from salhw.description.windows import Window
 
-GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Connector, Stimulus, Probe, Average)
+GROUPS: tuple[type[Kind], ...] = (
+    Neuron, Kernel, Window, PlasticityRule, Connector, Distribution, Stimulus, Probe, Average
+)  # fmt: skip
 KINDS = [pytest.param(cls, id=f"{group.section}-{name}") for group in GROUPS for name, cls in group.members.items()]
 FIELDS = [
     pytest.param(cls, name, mark, id=f"{group.section}-{kind}-{name}")
@@ -59,6 +62,14 @@ def network(cls: type[Kind], fields: dict[str, Any], dt: float) -> tuple[dict[st
     of = "spikes" if needs == "rate" else "inputs"
     t = {"name": "t", "population": "a", "of": of, "window": boxcar(**ordinary(boxcar, dt))}
     net: dict[str, Any] = {"name": "example", "dt": dt, "populations": [a], "projections": [p], "traces": [t]}
+    if issubclass(cls, Distribution):
+        return net | {
+            "projections": [p | {"weights": FixedIndegree(n=1, weight=0.5).model_dump() | {"weight": item}}]
+        }, ("projections.p.weights.weight")
+    if issubclass(cls, Connector):
+        placed = a | {"name": "b", "size": 3, "positions": [[0.0], [1.0], [2.0]]}
+        between = p | {"pre": "b", "post": "b", "weights": {"weight": 0.5} | item}
+        return net | {"populations": [a, placed], "projections": [between]}, "projections.p.weights"
     if issubclass(cls, Average):
         return net | {"traces": [t | {"window": item}]}, "traces.t.window"
     if issubclass(cls, Neuron):
@@ -147,7 +158,8 @@ def test_examples_of_connectors_connect(cls: type[Connector], recurrent: bool) -
         assert [f.code for f in made.contradictions("weights", 2, 2, recurrent)] == ["SAL010"]
         return
     assert [*made.contradictions("weights", 2, 2, recurrent)] == []
-    post, pre, position = made.synapses(2, 2, recurrent)
+    places = np.zeros((2, 2, 1))
+    post, pre, position = made.listed("p", 2, 2, recurrent, places=(places[0], places[1])).synapses(2, 2, recurrent)
     assert len(post) == len(pre) == len(position) > 0
     assert np.max(made.with_weights(made.stored).stored) == 0.5
 

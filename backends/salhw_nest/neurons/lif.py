@@ -34,16 +34,19 @@ class NestLIF(NestNeuron[LIF]):
 
     def cells(self, per_step: int, instances: int) -> Cells:
         neuron, size, constant = self.neuron, self.population.size, self.psp_constant
+        reset, thresh = (
+            v if isinstance(v, float) else tiled(v, size, instances) for v in (neuron.v_reset, neuron.v_thresh)
+        )
         silent = {
             "tau_m": neuron.tau_m, "C_m": neuron.tau_m,  # a resistance of 1: currents in units of the potential
-            "E_L": neuron.v_rest, "V_m": neuron.v_rest, "V_reset": neuron.v_reset, "V_th": UNREACHED,
+            "E_L": neuron.v_rest, "V_m": neuron.v_rest, "V_reset": reset, "V_th": UNREACHED,
             "tau_syn_ex": constant, "tau_syn_in": constant,
             "t_ref": neuron.tau_ref - self.net.dt / per_step,  # NEST's smallest interval is a tick longer
             "I_e": 0.0,
         }  # fmt: skip
         bias = tiled(described_at(self.net, f"populations.{self.population.name}.bias"), size, instances)
         # one that rests above its threshold is silent in the lead-in, too
-        active: dict[str, float | FloatArray] = {"I_e": bias, "V_th": neuron.v_thresh}
+        active: dict[str, float | FloatArray] = {"I_e": bias, "V_th": thresh}
         return Cells(self.population.name, self.model, size * instances, silent, active)
 
     def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
@@ -65,7 +68,7 @@ class NestLIF(NestNeuron[LIF]):
         two agree up to a constant factor."""
         if shape.decay is None:
             return shape.height
-        dt, slow, fast = self.net.dt, self.neuron.tau_m, shape.decay
+        dt, slow, fast = self.net.dt, float(self.neuron.tau_m), shape.decay
         if abs(fast / slow - 1.0) < 1e-9:
             integral = dt / slow * exp(-dt / slow)
         else:
@@ -90,7 +93,7 @@ class NestLIF(NestNeuron[LIF]):
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         """NEST gives a current at the beginning of a step, and the neuron has to remember it to its end."""
         if psp(projection.kernel).decay and self.net.dt / self.neuron.tau_m > FASTEST:
-            asked, path = f"{number(self.neuron.tau_m)} ms", f"populations.{self.population.name}.tau_m"
+            asked, path = f"{number(float(self.neuron.tau_m))} ms", f"populations.{self.population.name}.tau_m"
             supported = f">= dt / {number(FASTEST)} under exponential PSPs"
             yield together(path, asked, supported, f"tau_m >= {self.net.dt / FASTEST:.6g} ms")
 
@@ -104,7 +107,7 @@ def next_potential(
     neuron: LIF, tau_syn: float, tick: float, before: FloatArray, current: FloatArray, drive: FloatArray
 ) -> FloatArray:
     """The potential of a LIF neuron of NEST after a tick: from what it was, the synaptic current and the bias."""
-    slow, fast, rest = neuron.tau_m, tau_syn, neuron.v_rest
+    slow, fast, rest = float(neuron.tau_m), tau_syn, float(neuron.v_rest)
     if abs(fast / slow - 1.0) < 1e-9:
         share = tick / slow * exp(-tick / slow)
     else:

@@ -30,7 +30,7 @@ _PROBABILITIES: ByKind[Probability] = ByKind("spike probability")
 
 @_PROBABILITIES.register(GLM)
 def _glm(neuron: GLM, drive: FloatArray, dt: float) -> FloatArray:
-    expected = np.exp(np.minimum(np.mean(neuron.bias) + drive, 500.0)) * dt / neuron.tau_ref
+    expected = np.exp(np.minimum(np.mean(neuron.bias) + drive, 500.0)) * dt / np.mean(neuron.tau_ref)
     if neuron.discretisation == "logistic":
         return np.asarray(expected / (1.0 + expected))
     return np.asarray(-np.expm1(-expected))

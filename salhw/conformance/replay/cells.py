@@ -47,7 +47,7 @@ class Cell:
     potential that a spike ``resets`` it to; and the accuracy, if there is one, that says by how much PSPs ``under_way``
     may lag behind a weight that changes."""
 
-    begins: Callable[[Any], float]
+    begins: Callable[[Any], float | FloatArray]
     decides: Callable[[Any, Moment, FloatArray], Decided]
     resets: Callable[[Any, FloatArray], FloatArray]
     under_way: str = ""
@@ -82,7 +82,7 @@ def _lif(neuron: LIF, now: Moment, potential: FloatArray) -> Decided:
     """tau_m dv/dt = v_rest - v + I, exactly over the step; held at v_reset while it is refractory."""
     end = neuron.v_rest + now.drive
     v = np.where(now.free, end + (potential - end) * np.exp(-now.dt / neuron.tau_m), neuron.v_reset)
-    close = np.abs(v - neuron.v_thresh) <= CLOSE * (np.abs(v) + np.abs(end) + abs(neuron.v_thresh))
+    close = np.abs(v - neuron.v_thresh) <= CLOSE * (np.abs(v) + np.abs(end) + np.abs(neuron.v_thresh))
     decider = np.where(now.free, np.where(close, UNDECIDED, THRESHOLD), REFRACTORY)
     return _unless_forced(now, v, (now.free & (v >= neuron.v_thresh)).astype(np.float64), decider)
 
@@ -95,7 +95,9 @@ def _source(neuron: Source, now: Moment, potential: FloatArray) -> Decided:
 
 CELLS.register(GLM)(Cell(lambda neuron: 0.0, _glm, lambda neuron, u: u))
 CELLS.register(LIF)(
-    Cell(lambda neuron: neuron.v_rest, _lif, lambda neuron, v: np.full_like(v, neuron.v_reset), "lif_under_way")
+    Cell(
+        lambda neuron: neuron.v_rest, _lif, lambda neuron, v: np.broadcast_to(neuron.v_reset, v.shape), "lif_under_way"
+    )
 )
 CELLS.register(Source)(Cell(lambda neuron: 0.0, _source, lambda neuron, nothing: nothing))
 

@@ -8,6 +8,14 @@ import numpy as np
 
 from salhw.conformance.replay.dice import Dice
 from salhw.description.connectivity import AllToAll, Connector, Dense, OneToOne, Sparse
+from salhw.description.distributions import Distribution, LogNormal, Normal, Uniform
+from salhw.description.drawn import (
+    DistanceDependent,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedProbability,
+    FixedTotalNumber,
+)
 from salhw.description.kinds import ByKind
 
 Weight = Callable[[], float]
@@ -36,3 +44,49 @@ def _one_to_one(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: We
 @CONNECTORS.register(AllToAll)
 def _all_to_all(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> AllToAll:
     return AllToAll(weight=weight())
+
+
+@CONNECTORS.register(FixedProbability)
+def _fixed_probability(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> FixedProbability:
+    return FixedProbability(p=dice.uniform(0.2, 0.8), weight=_drawn(dice, weight), seed=_seed(dice))
+
+
+@CONNECTORS.register(FixedIndegree)
+def _fixed_indegree(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> FixedIndegree:
+    return FixedIndegree(n=dice.whole(0, n_pre - recurrent), weight=_drawn(dice, weight), seed=_seed(dice))
+
+
+@CONNECTORS.register(FixedOutdegree)
+def _fixed_outdegree(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> FixedOutdegree:
+    return FixedOutdegree(n=dice.whole(0, n_post - recurrent), weight=_drawn(dice, weight), seed=_seed(dice))
+
+
+@CONNECTORS.register(FixedTotalNumber)
+def _fixed_total_number(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> FixedTotalNumber:
+    n = dice.whole(0, n_post * n_pre - n_post * recurrent)
+    some = [weight() for _ in range(n)]
+    return FixedTotalNumber(n=n, weight=some if dice.chance(0.3) else _drawn(dice, weight), seed=_seed(dice))
+
+
+@CONNECTORS.register(DistanceDependent)
+def _distance_dependent(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> DistanceDependent:
+    profile, p, length = dice.one(("exponential", "gaussian")), dice.uniform(0.5, 1.0), dice.uniform(0.3, 2.0)
+    return DistanceDependent(p=p, length=length, profile=profile, weight=_drawn(dice, weight), seed=_seed(dice))
+
+
+def _seed(dice: Dice) -> int:
+    return dice.whole(0, 2**31)
+
+
+def _drawn(dice: Dice, weight: Weight) -> float | Distribution:
+    """One weight for all synapses, or a distribution of those between two."""
+    first, second = sorted([weight(), weight()])
+    middle, width = (first + second) / 2, (second - first) / 4
+    if first == second or dice.chance(0.3):
+        return first
+    if dice.chance(0.4):
+        return Uniform(low=first, high=second)
+    outside = dice.one(("clip", "redraw"))
+    if middle == 0.0 or dice.chance(0.5):
+        return Normal(mean=middle, std=width, low=first, high=second, outside=outside)
+    return LogNormal(median=middle, sigma=dice.uniform(0.1, 0.5), low=first, high=second, outside=outside)

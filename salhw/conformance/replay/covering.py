@@ -51,7 +51,7 @@ def coverage(target: Target, trials: list[Trial]) -> Coverage:
     """That of some trials."""
     exercised, pairs = set[str](), set[tuple[str, str]]()
     for trial in trials:
-        now = {*exercised_by(trial.net, target), *_written(trial, target)}
+        now = {*exercised_by(trial.written, target), *_written(trial, target)}
         exercised |= now
         kinds = sorted(name for name in now if name.count(".") == 1 and " " not in name)
         pairs |= set(combinations(kinds, 2))

@@ -18,7 +18,8 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
-from salhw.description.probes import Membrane, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights
+from salhw.session.recorder import refractory_steps
 from salhw.session.recording import Recording, Trace
 
 DECIDERS = {
@@ -130,8 +131,13 @@ def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Toler
     for probe in only(net.probes, Membrane):
         name, measured = probe.population, recording.membrane_traces[probe.population]
         expected, within = course.potentials[name], tolerance.membrane(net, name, course)
+        if probe.neurons is not None:
+            expected = expected[:, :, probe.neurons]
+            within = within[:, :, probe.neurons] if isinstance(within, np.ndarray) else within
         where = f"populations.{name}"
         yield from _sampled(net, course, "membrane", where, probe.every, expected, measured, within)
+    for rates in only(net.probes, Rates):
+        yield from _rates(trial, course, rates, recording.samples[rates.label])
     for traced in only(net.probes, Traces):
         name, measured = traced.trace, recording.samples[traced.label]
         expected, within = course.traces[name], tolerance.trace(net, name, course)
@@ -158,8 +164,7 @@ def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Toler
             yield Departure(kind, f"{where}[{neuron}]", instance, course.start + step, expected, 1.0 - expected)
     for probe in only(net.probes, StateOccupancy):
         p = net.population(probe.population)
-        tau_ref = round((p.neuron.refractory_period or 0.0) / net.dt)
-        z = states(trial.spikes[p.name][:, : course.stop], tau_ref)[:, course.start :]
+        z = states(trial.spikes[p.name][:, : course.stop], refractory_steps(net, p.name))[:, course.start :]
         code = z.astype(np.int64) @ (1 << np.arange(p.size))
         counts = np.stack([np.bincount(row, minlength=2**p.size) for row in code])
         where = f"populations.{p.name}"
@@ -209,6 +214,18 @@ def _at_steps(
     yield from first(kind, where, course.start, expected, measured.values, within, time=1, steps=steps)
 
 
+def _rates(trial: Trial, course: Course, probe: Rates, measured: Trace) -> Iterator[Departure]:
+    """Spikes between the start of the run, or a whole multiple of the period, and the next multiple."""
+    dt, period = trial.net.dt, round(probe.every / trial.net.dt)
+    edges = [course.start, *(t for t in range(course.start + 1, course.stop + 1) if t % period == 0)]
+    spikes = trial.spikes[probe.population]
+    ends = list(zip(edges[:-1], edges[1:], strict=True))
+    each = [spikes[:, a:b].sum(axis=1) / ((b - a) * dt / 1000.0) for a, b in ends]
+    expected = np.stack(each, axis=1) if each else np.zeros((len(spikes), 0, spikes.shape[2]))
+    where, steps = f"populations.{probe.population}.rates", np.array(edges[1:], dtype=np.int64)
+    yield from _at_steps(trial.net, course, "counts", where, steps, expected, measured, 1e-9 * (1.0 + expected))
+
+
 def _weights(
     trial: Trial, course: Course, recording: Recording, probe: Weights, tolerance: Tolerance
 ) -> Iterator[Departure]:
@@ -220,8 +237,9 @@ def _weights(
     )
     recorded = recording.weight_traces[name]
     position = synapses(net.projection(name).weights, *net.ends(name))[2]
-    measured = Trace(recorded.time, recorded.values.reshape(*recorded.values.shape[:2], -1)[:, :, position])
-    at = steps - course.start
-    expected, movement = course.weights[name][:, at], course.movement[name][:, at]
+    values = recorded.values.reshape(*recorded.values.shape[:2], -1)
+    measured = Trace(recorded.time, values if probe.synapses is not None else values[:, :, position])
+    at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
+    expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
     within = tolerance.weights(net, name, expected, movement)
     yield from _at_steps(net, course, "weights", f"projections.{name}.weights", steps, expected, measured, within)

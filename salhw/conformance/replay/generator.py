@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, steps
 from salhw.conformance.replay.removal import accepted
-from salhw.description.connectivity import Connector
+from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
 from salhw.description.markers import marks, structure
@@ -22,7 +23,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Probe
+from salhw.description.probes import Probe, Spikes
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
 from salhw.description.traces import Average, Trace
@@ -57,7 +58,7 @@ def random_network(target: Target, seed: int) -> Network:
 
 def refusals(net: Network, target: Target) -> list[Diagnostic]:
     """What a target does not declare, or has no room for."""
-    return [*check(net, target), *place(net, target)[1]]
+    return [*check(net, target), *place(net.explicit, target)[1]]
 
 
 # ---------------------------------------------------------------- parts
@@ -105,7 +106,8 @@ def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
         size = deal.dice.one(sizes)
     cls = Neuron.members[kind]
     neuron = _made(cls, lambda: deal.fields(cls, deal.target.neurons[kind], (size,)))
-    return Population(name=name, size=size, neuron=neuron)
+    positions = [[deal.dice.uniform(0.0, 1.0)] for _ in range(size)]
+    return Population(name=name, size=size, neuron=neuron, positions=positions)
 
 
 def _traces(deal: Deal, p: Population) -> list[Trace]:
@@ -122,28 +124,52 @@ def _traces(deal: Deal, p: Population) -> list[Trace]:
 
 
 def _projections(deal: Deal, populations: list[Population], traces: list[Trace]) -> list[Projection]:
-    """Some between populations at random; and one or two more that are parallel to one of them."""
+    """Some between populations at random; and one or two more that are parallel to one of them, or lead back."""
     able = [p for p in populations if "membrane" in p.neuron.offers or "bias" in p.neuron.offers]
     ends = [(deal.dice.one(populations), deal.dice.one(able or populations)) for _ in range(deal.dice.whole(1, 4))]
-    ends += [deal.dice.one(ends) for _ in range(deal.dice.whole(0, 2))]
-    return [_projection(deal, f"q{k}", pre, post, traces) for k, (pre, post) in enumerate(ends)]
+    made = [_projection(deal, f"q{k}", pre, post, traces) for k, (pre, post) in enumerate(ends)]
+    for _ in range(deal.dice.whole(0, 2)):
+        k = deal.dice.whole(0, len(ends) - 1)
+        pre, post = ends[k]
+        back = pre in able and deal.dice.chance(0.4)
+        bare = _same_synapses(deal, made[k], pre, post, back) if deal.dice.chance(0.6) else None
+        ends.append((post, pre) if back else (pre, post))
+        made.append(_projection(deal, f"q{len(made)}", *ends[-1], traces, bare))
+    return made
 
 
-def _projection(deal: Deal, name: str, pre: Population, post: Population, traces: list[Trace]) -> Projection:
+def _same_synapses(deal: Deal, p: Projection, pre: Population, post: Population, back: bool) -> Connector | None:
+    """A list of the synapses of a projection, or of those ``back``, so that either can be the other's copy."""
+    if "Sparse" not in names_in(deal.target.projections, "connectivity"):
+        return None
+    listed = p.weights.listed(p.name, post.size, pre.size, p.recurrent, places=(post.positions, pre.positions))
+    i, j, _ = listed.synapses(post.size, pre.size, p.recurrent)
+    weight = _weight(deal)
+    return Sparse(post=j if back else i, pre=i if back else j, weight=[weight() for _ in i])
+
+
+def _weight(deal: Deal) -> Callable[[], Any]:
+    mark = dict(marks(Projection))["weights"]
+    return partial(number, deal.dice, mark, deal.target.projections.get("weights"), deal.dt)
+
+
+def _projection(
+    deal: Deal, name: str, pre: Population, post: Population, traces: list[Trace], bare: Connector | None = None
+) -> Projection:
     target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
-    bare = _connector(deal, post.size, pre.size, recurrent)
-    shape = bare.shape(post.size, pre.size)
+    bare = _connector(deal, post.size, pre.size, recurrent) if bare is None else bare
+    listed = bare.listed(name, post.size, pre.size, recurrent, places=(post.positions, pre.positions))
+    shape = listed.shape(post.size, pre.size)
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
-    weights = bare.synaptic(np.clip(bare.stored, *narrowest_bounds(rules)), recurrent)
     gains = list(post.neuron.input_gains)
     fields = dict(marks(Projection))
     delay = (
         number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
     )
     return Projection(
-        name=name, pre=pre.name, post=post.name, weights=bare.with_weights(weights), kernel=kernel,
-        delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
+        name=name, pre=pre.name, post=post.name, weights=bare.clipped(*narrowest_bounds(rules), recurrent),
+        kernel=kernel, delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
     )  # fmt: skip
 
 
@@ -157,17 +183,16 @@ def _kernel(deal: Deal) -> Kernel:
 
 
 def _connector(deal: Deal, n_post: int, n_pre: int, recurrent: bool) -> Connector:
-    capability = deal.target.projections
-    declared = names_in(capability, "connectivity")
+    declared = names_in(deal.target.projections, "connectivity")
     equal = n_post == n_pre and not recurrent
     fitting = [name for name in declared if name != "OneToOne" or equal]
+    if equal and "OneToOne" in declared and deal.dice.chance(0.3):  # sizes are seldom equal
+        fitting = ["OneToOne"]
     kind = deal.kind(Connector, declared, fitting)
     if kind is None:
         raise Infeasible
-    mark = dict(marks(Projection))["weights"]
-    draw = partial(number, deal.dice, mark, capability.get("weights"), deal.dt)
-    made: Connector = CONNECTORS.kinds[Connector.members[kind]](deal.dice, n_post, n_pre, recurrent, draw)
-    return made
+    draw = CONNECTORS.kinds[Connector.members[kind]]
+    return draw(deal.dice, n_post, n_pre, recurrent, _weight(deal))
 
 
 def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Trace]) -> list[PlasticityRule]:
@@ -232,10 +257,9 @@ def _ties(deal: Deal, projections: list[Projection], populations: list[Populatio
             for name, mark in fields.items()
             if name in capability and not (name == "every" and deal.dice.chance(0.5))
         }
-        if "transpose" in drawn:
-            drawn["transpose"] = deal.choice("transpose", (True, False))[0]
-        for of in deal.dice.shuffled(projections):
-            tie = Tie(projection=copy.name, to=of.name, **drawn)
+        ways = deal.choice("transpose", (True, False)) if "transpose" in drawn else [False]
+        for way, of in [(way, of) for way in ways for of in deal.dice.shuffled(projections)]:
+            tie = Tie(projection=copy.name, to=of.name, **drawn | {"transpose": way})
             try:
                 Network(
                     name="tied", dt=deal.dt, populations=populations, projections=bare,
@@ -311,5 +335,22 @@ def _probes(
             if cls.needs not in offers or (cls.largest is not None and size > min(cls.largest, 6)):
                 continue
             if kind == "Spikes" or deal.dice.chance(0.8):
-                made.append(cls(**{field: name}, **deal.fields(cls, capability, ())))
+                part = _part(deal, cls, size, next((p for p in projections if p.name == name), None), populations)
+                made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
     return made
+
+
+def _part(
+    deal: Deal, cls: type[Probe], size: int, projection: Projection | None, populations: list[Population]
+) -> dict[str, Any]:
+    """The neurons or synapses that a probe looks at: all, or some; never some of the spikes, which tell all else."""
+    chosen = [name for name, marker in structure(cls) if marker.index]
+    if projection is not None and "synapses" in cls.model_fields:
+        ends = {p.name: p for p in populations}
+        post, pre = ends[projection.post], ends[projection.pre]
+        places = post.positions, pre.positions
+        listed = projection.weights.listed(projection.name, post.size, pre.size, projection.recurrent, places)
+        chosen, size = ["synapses"], count(listed, post.size, pre.size, projection.recurrent)
+    if not chosen or not size or cls is Spikes or deal.dice.chance(0.6):
+        return {}
+    return {chosen[0]: deal.dice.subset(range(size), 1)}

@@ -8,9 +8,11 @@ from salhw.conformance.replay.cells import AVERAGES, CELLS
 from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.oracle import RULES, STIMULI
 from salhw.description.kinds import ByKind
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 
-PROBES: ByKind[None] = ByKind("the replay oracle", dict.fromkeys([Spikes, Membrane, Weights, StateOccupancy, Traces]))
+PROBES: ByKind[None] = ByKind(
+    "the replay oracle", dict.fromkeys([Spikes, Rates, Membrane, Weights, StateOccupancy, Traces])
+)
 REPLAYED: dict[str, ByKind[Any]] = {
     "neurons": CELLS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,
     "connectivity": CONNECTORS,

@@ -23,6 +23,7 @@ from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
+from salhw.session.recorder import refractory_steps
 
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
@@ -179,10 +180,9 @@ class Oracle:
 
     def _free(self, name: str) -> Bools:
         """Whether neurons are not refractory: one that spiked at t can spike again at t + tau_ref / dt."""
-        period = self.net.population(name).neuron.refractory_period
         last = latest(self.spikes[name])
         step = np.arange(last.shape[1])[:, None]
-        return np.asarray((last == NEVER) | (step - last >= self.steps(period or 0.0)))
+        return np.asarray((last == NEVER) | (step - last >= refractory_steps(self.net, name)))
 
     def _forced(self, name: str) -> Bools:
         _, count, size = self.spikes[name].shape
@@ -333,7 +333,7 @@ class Oracle:
         trace = self.net.trace(name)
         if trace.quantity == "spikes":
             return self.means[name]
-        tau_ref = self.net.population(trace.population).neuron.refractory_period or 0.0
+        tau_ref = np.asarray(self.net.population(trace.population).neuron.refractory_periods)
         with np.errstate(over="ignore"):
             odds = np.exp(self.says(trace)) * self.dt / tau_ref
         return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)

@@ -25,8 +25,9 @@ def latest(spikes: Bools) -> IntArray:
     return np.concatenate([np.full_like(sofar[:, :1], NEVER), sofar[:, :-1]], axis=1)
 
 
-def states(spikes: Bools, tau_ref: int) -> Bools:
-    """z: whether there was a spike within the last ``tau_ref`` steps, this one included."""
+def states(spikes: Bools, tau_ref: int | IntArray) -> Bools:
+    """z: whether there was a spike within the last ``tau_ref`` steps, this one included; one number or one per
+    neuron."""
     last = np.where(spikes, np.arange(spikes.shape[1])[:, None], latest(spikes))
     return np.asarray(np.arange(spikes.shape[1])[:, None] - last < tau_ref)
 

@@ -67,9 +67,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Trial:
-    """What a session did with a network: what it held when it was opened, and each part of the schedule."""
+    """What a session did with a network: what it held when it was opened, and each part of the schedule. ``written`` is
+    the network before its synapses were drawn."""
 
     net: Network
+    written: Network
     schedule: Schedule
     opened: Mapping[str, FloatArray]
     stretches: tuple[Stretch, ...]
@@ -82,7 +84,7 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     The same seed gives the same schedule in every process and on every machine. Ids of instances lie apart, in an
     order of their own, and each may be written a value of its own.
     """
-    dice = Dice(f"salhw.replay.schedule {seed}")
+    dice, net = Dice(f"salhw.replay.schedule {seed}"), net.explicit
     known = [address for address in addresses(net, target).values() if not address.copy_of]
     parts = []
     for k, steps in enumerate(dice.shuffled(LENGTHS)[: dice.whole(4, len(LENGTHS))]):
@@ -136,7 +138,7 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
             before = holds()
             recording = session.run(part.steps * dt)
             stretches.append(Stretch(tuple(taken), before, recording, holds(), tuple(refused)))
-    return Trial(net, schedule, opened, tuple(stretches), spikes_of(net, stretches))
+    return Trial(net, executable.written or net, schedule, opened, tuple(stretches), spikes_of(net, stretches))
 
 
 def whole_held(trial: Trial) -> dict[str, FloatArray]:

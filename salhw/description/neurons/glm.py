@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 import numpy as np
 
-from salhw.description.fields import FloatArray, Milliseconds, PerNeuron
+from salhw.description.fields import FloatArray, MillisecondsPerNeuron, PerNeuron
 from salhw.description.markers import Mark
 from salhw.description.neurons.neuron import Inputs, Neuron
 
@@ -21,7 +21,7 @@ class GLM(Neuron):
 
     Args:
         bias: dimensionless, one number or one per neuron.
-        tau_ref: absolute refractory period in ms, a whole number of time steps.
+        tau_ref: absolute refractory period in ms, a whole number of time steps; one number or one per neuron.
         discretisation: how a step of dt turns the hazard h into a probability: ``logistic`` h dt / (1 + h dt), the
             paper's simulations, or ``exact`` 1 - exp(-h dt). They meet as dt -> 0.
         inputs: the gain of each named group of projections (``Projection.into``), such as ``{"apical": 0.02}``.
@@ -30,14 +30,14 @@ class GLM(Neuron):
     offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias", "decision"})
     kind: Literal["GLM"] = "GLM"
     bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
-    tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 10.0
+    tau_ref: Annotated[MillisecondsPerNeuron, Mark(10, 12, -1, unit="ms", grid=1, per="neuron")] = 10.0
     discretisation: Annotated[
         Discretisation, Mark("logistic", "exact", "forward", nearness=get_args(Discretisation))
     ] = "logistic"
     inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @property
-    def refractory_period(self) -> float:
+    def refractory_periods(self) -> float | FloatArray:
         """``tau_ref``."""
         return self.tau_ref
 

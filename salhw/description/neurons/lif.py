@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from salhw.description.fields import FloatArray, Milliseconds, Number, PerNeuron
+from salhw.description.fields import FloatArray, MillisecondsPerNeuron, PerNeuron
 from salhw.description.markers import Mark
 from salhw.description.neurons.neuron import Inputs, Neuron
 from salhw.diagnostics.wording import invalid, number
@@ -20,32 +20,38 @@ class LIF(Neuron):
     integrated exactly over each step; a spike when v >= v_thresh, then v is held at v_reset for tau_ref.
 
     Args:
-        bias: constant drive in units of v, one number or one per neuron.
+        bias: constant drive in units of v.
         tau_m: membrane time constant in ms.
         tau_ref: absolute refractory period in ms, a whole number of time steps (at least one).
-        v_rest, v_reset, v_thresh: potentials in any one unit (mV, or dimensionless).
+        v_rest, v_reset, v_thresh: potentials in any one unit (mV, or dimensionless). Each of these is one number, or
+            one per neuron.
         inputs: the gain of each named group of projections (``Projection.into``), such as ``{"apical": 0.02}``.
     """
 
     offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias"})
     kind: Literal["LIF"] = "LIF"
     bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
-    tau_m: Annotated[Milliseconds, Mark(10, 20, -1, unit="ms")] = 10.0
-    tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 1.0
-    v_rest: Annotated[Number, Mark(0.0, -0.5, np.inf)] = 0.0
-    v_reset: Annotated[Number, Mark(0.0, -0.25, np.inf)] = 0.0
-    v_thresh: Annotated[Number, Mark(1.0, 2.0, np.inf)] = 1.0
+    tau_m: Annotated[MillisecondsPerNeuron, Mark(10, 20, -1, unit="ms", per="neuron")] = 10.0
+    tau_ref: Annotated[MillisecondsPerNeuron, Mark(10, 12, -1, unit="ms", grid=1, per="neuron")] = 1.0
+    v_rest: Annotated[PerNeuron, Mark(0.0, -0.5, np.inf, per="neuron")] = 0.0
+    v_reset: Annotated[PerNeuron, Mark(0.0, -0.05, np.inf, per="neuron")] = 0.0
+    v_thresh: Annotated[PerNeuron, Mark(1.0, 1.15, np.inf, per="neuron")] = 1.0
     inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @model_validator(mode="after")
     def _reset_below_threshold(self) -> LIF:
-        if self.v_reset >= self.v_thresh:
-            fix = "lower v_reset, or raise v_thresh"
-            raise invalid("SAL005", number(self.v_reset), f"< v_thresh = {number(self.v_thresh)}", fix, at="v_reset")
+        sizes = {np.size(value) for value in (self.v_reset, self.v_thresh)} - {1}
+        if len(sizes) > 1:  # of neurons, which the population says how many they are
+            return self
+        reset, thresh = np.broadcast_arrays(np.atleast_1d(self.v_reset), np.atleast_1d(self.v_thresh))
+        for i in np.flatnonzero(reset >= thresh)[:1]:
+            at = f"v_reset[{i}]" if isinstance(self.v_reset, np.ndarray) else "v_reset"
+            limit, fix = f"< v_thresh = {number(thresh[i])}", "lower v_reset, or raise v_thresh"
+            raise invalid("SAL005", number(reset[i]), limit, fix, at=at)
         return self
 
     @property
-    def refractory_period(self) -> float:
+    def refractory_periods(self) -> float | FloatArray:
         """``tau_ref``."""
         return self.tau_ref
 
@@ -57,9 +63,9 @@ class LIF(Neuron):
         return np.where(end > self.v_thresh, 1.0 / waits, 0.0)
 
     def moved_before(self, field: str, low: float, high: float) -> str:
-        gap = min(self.v_thresh - self.v_reset, (high - low) / 2)
-        if field == "v_reset" and self.v_thresh <= low:
+        gap = min(float(np.min(self.v_thresh - np.asarray(self.v_reset))), (high - low) / 2)
+        if field == "v_reset" and np.min(self.v_thresh) <= low:
             return f"v_thresh >= {number(low + gap)}"
-        if field == "v_thresh" and self.v_reset >= high:
+        if field == "v_thresh" and np.max(self.v_reset) >= high:
             return f"v_reset <= {number(high - gap)}"
         return ""

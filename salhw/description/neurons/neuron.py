@@ -29,9 +29,15 @@ class Neuron(Kind):
     whether to spike, which can be clamped), ``rate`` (spikes only as a stimulus says)."""
 
     @property
-    def refractory_period(self) -> float | None:
-        """The absolute refractory period in ms; None for models without one."""
+    def refractory_periods(self) -> float | FloatArray | None:
+        """The absolute refractory period in ms, one number or one per neuron; None for models without one."""
         return None
+
+    @property
+    def refractory_period(self) -> float | None:
+        """The shortest of ``refractory_periods``."""
+        periods = self.refractory_periods
+        return None if periods is None else float(np.min(periods))
 
     @property
     def input_gains(self) -> Mapping[str, float]:

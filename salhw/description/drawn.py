@@ -1,0 +1,243 @@
+"""Connectors whose synapses are drawn at random: which pairs of neurons they join follows from a seed, the projection's
+name and the two neurons alone.
+
+Every pair (post, pre) has a uniform number of its own, by the counter-based Philox4x64-10 (Salmon et al. 2011):
+its key is the seed and the name, its counter what the number is for, the row, and the place in it. So synapses are the
+same in every process, on every machine and for every target, whatever else the network has; a larger population or a
+higher probability adds some, and moves none. One row of numbers is held at a time, never a matrix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from salhw.description.connectivity import Connector, Sparse
+from salhw.description.distributions import Distribution, Drawn
+from salhw.description.fields import FloatArray, IntArray, NotText
+from salhw.description.markers import Mark, Structure
+from salhw.diagnostics import DescriptionError, Diagnostic
+from salhw.diagnostics.wording import number
+
+PAIR, PAIR_OF_PRE, WEIGHT = range(3)
+"""What numbers are for: whether a pair is joined (rows are of post- or of presynaptic neurons), and its weight."""
+Share = Annotated[float, Field(ge=0, le=1), NotText, Mark(0.5, 0.25, 2.0)]
+Amount = Annotated[int, Field(ge=0), NotText, Mark(1, 2, -1)]
+Pairs = tuple[IntArray, IntArray]
+"""(post, pre) of synapses, sorted by post, then pre."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The uniform numbers of one projection's pairs."""
+
+    seed: int
+    name: str
+
+    @cached_property
+    def key(self) -> npt.NDArray[np.uint64]:
+        """Of the generator."""
+        digest = hashlib.sha256(f"salhw.connector {self.seed} {self.name}".encode()).digest()
+        return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+
+    def row(self, purpose: int, row: int, size: int) -> FloatArray:
+        """The numbers of a neuron's pairs with ``size`` others, 0 < number < 1."""
+        bits = np.random.Philox(key=self.key, counter=[0, 0, row, purpose]).random_raw(size)
+        return np.asarray(((bits >> np.uint64(11)) + 0.5) * 2.0**-53, dtype=np.float64)
+
+    def of(self, purpose: int, pairs: Pairs, n_pre: int) -> FloatArray:
+        """The number of each of some pairs."""
+        post, pre = pairs
+        first = np.flatnonzero(np.diff(post, prepend=-1))
+        rows = zip(post[first].tolist(), np.split(pre, first[1:]), strict=False)  # of no synapses there is one part
+        return np.concatenate([np.zeros(0), *(self.row(purpose, i, n_pre)[others] for i, others in rows)])
+
+
+class RandomConnector(Connector):
+    """A connector whose synapses are drawn when a network is compiled, or asked for them (``Network.synapses``). In
+    sessions it is the list of them: values per synapse are in the order of post, then pre.
+
+    ``weight`` is one number for all synapses, an array with one for each in that order, or a distribution.
+    """
+
+    drawn: ClassVar[bool] = True
+    weight: Annotated[Drawn, Structure()]
+    seed: Annotated[int, Field(ge=0), NotText, Structure()] = 0
+
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+        """The pairs of neurons that are joined; ``places`` are the positions of both populations."""
+        raise NotImplementedError
+
+    def listed(self, name: str, n_post: int, n_pre: int, recurrent: bool, places: Any = None) -> Sparse:
+        draws = Draws(self.seed, name)
+        pairs = self.pairs(draws, n_post, n_pre, recurrent, places)
+        weight: Any = self.weight
+        if isinstance(weight, Distribution):
+            weight = weight.quantile(draws.of(WEIGHT, pairs, n_pre))
+        count = len(pairs[0])
+        if np.ndim(weight) and len(weight) != count:
+            at, supported = f"projections.{name}.weights.weight", f"one number, or {count}, one per synapse"
+            fix = "give them in the order of Network.synapses, or one for all"
+            raise DescriptionError("", [Diagnostic("SAL003", at, f"{len(weight)} numbers", supported, fix)])
+        return Sparse(post=pairs[0], pre=pairs[1], weight=np.broadcast_to(weight, pairs[0].shape))
+
+    def clipped(self, low: float, high: float, recurrent: bool) -> Connector:
+        if not isinstance(self.weight, Distribution):
+            return super().clipped(low, high, recurrent)
+        within: Connector = self.with_weights(self.weight.within(low, high))
+        return within
+
+    def outside(self, path: str, low: float, high: float, recurrent: bool) -> Iterator[Diagnostic]:
+        if not isinstance(self.weight, Distribution):
+            yield from super().outside(path, low, high, recurrent)
+        elif self.weight.ends[0] < low or self.weight.ends[1] > high:
+            asked = f"{self.weight.kind} between {number(self.weight.ends[0])} and {number(self.weight.ends[1])}"
+            supported, fix = f"{low:g}..{high:g}, the rule's bounds", f"give it low = {low:g}, high = {high:g}"
+            yield Diagnostic("SAL005", f"{path}.weight", asked, supported, f"{fix}, or widen the bounds")
+
+
+def _too_many(path: str, field: str, asked: int, most: int, what: str) -> Iterator[Diagnostic]:
+    if asked > most:
+        fix = f"{field} <= {most}: each pair has one synapse at most"
+        yield Diagnostic("SAL005", f"{path}.{field}", str(asked), f"at most {most}, {what}", fix)
+
+
+def _joined(rows: Iterator[IntArray], neurons: int) -> Pairs:
+    """The pairs of each of ``neurons`` with those in its row, sorted."""
+    others = [*rows]
+    own = np.repeat(np.arange(neurons, dtype=np.int64), [len(row) for row in others])
+    return own, np.concatenate([np.zeros(0, dtype=np.int64), *others])
+
+
+def _least(numbers: FloatArray, count: int) -> IntArray:
+    """The places of the ``count`` smallest numbers, in their order; of equal ones the first."""
+    if count >= len(numbers):
+        return np.arange(len(numbers), dtype=np.int64)
+    if not count:
+        return np.zeros(0, dtype=np.int64)
+    last = np.partition(numbers, count - 1)[count - 1]
+    below, equal = np.flatnonzero(numbers < last), np.flatnonzero(numbers == last)
+    return np.sort(np.concatenate([below, equal[: count - len(below)]])).astype(np.int64)
+
+
+def _alone(row: FloatArray, neuron: int, recurrent: bool) -> FloatArray:
+    """A row of numbers in which the neuron itself comes last of all, if it is in there."""
+    if recurrent:
+        row[neuron] = 1.0
+    return row
+
+
+class FixedProbability(RandomConnector):
+    """Each pair is joined with the probability ``p``, independently of all others."""
+
+    kind: Literal["FixedProbability"] = "FixedProbability"
+    p: Share
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> FixedProbability:
+        return cls(p=1.0, weight=weight)
+
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+        rows = (_alone(draws.row(PAIR, i, n_pre), i, recurrent) for i in range(n_post))
+        return _joined((np.flatnonzero(row < self.p) for row in rows), n_post)
+
+
+class FixedIndegree(RandomConnector):
+    """Each postsynaptic neuron has synapses from ``n`` others, all sets of so many equally likely."""
+
+    kind: Literal["FixedIndegree"] = "FixedIndegree"
+    n: Amount
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> FixedIndegree:
+        return cls(n=1, weight=weight)
+
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+        rows = (_alone(draws.row(PAIR, i, n_pre), i, recurrent) for i in range(n_post))
+        return _joined((_least(row, self.n) for row in rows), n_post)
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        yield from _too_many(path, "n", self.n, n_pre - recurrent, _others("presynaptic", recurrent))
+
+
+class FixedOutdegree(RandomConnector):
+    """Each presynaptic neuron has synapses onto ``n`` others, all sets of so many equally likely."""
+
+    kind: Literal["FixedOutdegree"] = "FixedOutdegree"
+    n: Amount
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> FixedOutdegree:
+        return cls(n=1, weight=weight)
+
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+        rows = (_alone(draws.row(PAIR_OF_PRE, j, n_post), j, recurrent) for j in range(n_pre))
+        pre, post = _joined((_least(row, self.n) for row in rows), n_pre)
+        order = np.argsort(post, kind="stable")
+        return post[order], pre[order]
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        yield from _too_many(path, "n", self.n, n_post - recurrent, _others("postsynaptic", recurrent))
+
+
+class FixedTotalNumber(RandomConnector):
+    """There are ``n`` synapses, all sets of so many pairs equally likely."""
+
+    kind: Literal["FixedTotalNumber"] = "FixedTotalNumber"
+    n: Amount
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> FixedTotalNumber:
+        return cls(n=1, weight=weight)
+
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+        # The n pairs with the smallest numbers, sought among those below a share in which n hardly ever fail to lie.
+        share = (self.n + 6.0 * np.sqrt(self.n) + 20.0) / max(1, n_post * n_pre - n_post * recurrent)
+        while True:
+            some = FixedProbability(p=min(1.0, share), weight=0.0).pairs(draws, n_post, n_pre, recurrent, places)
+            if len(some[0]) >= self.n:
+                chosen = _least(draws.of(PAIR, some, n_pre), self.n)
+                return some[0][chosen], some[1][chosen]
+            share *= 2.0
+
+    def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
+        yield from _too_many(path, "n", self.n, n_post * n_pre - n_post * recurrent, "the number of pairs")
+
+
+class DistanceDependent(RandomConnector):
+    """Two neurons at a distance d are joined with a probability that falls with d: ``p * exp(-d / length)``
+    (``exponential``) or ``p * exp(-(d / length)**2 / 2)`` (``gaussian``). Both populations have ``positions``, in the
+    unit of ``length``."""
+
+    placed: ClassVar[bool] = True
+    kind: Literal["DistanceDependent"] = "DistanceDependent"
+    p: Share
+    length: Annotated[float, Field(gt=0), NotText, Mark(1.0, 2.0, -1.0)]
+    profile: Annotated[Literal["exponential", "gaussian"], Mark("exponential", "gaussian", "flat")] = "exponential"
+
+    @classmethod
+    def example(cls, weight: float, recurrent: bool) -> DistanceDependent:
+        return cls(p=1.0, length=1e9, weight=weight)
+
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+        at_post, at_pre = places
+        rows = (_alone(draws.row(PAIR, i, n_pre), i, recurrent) for i in range(n_post))
+        shares = (self.share(np.linalg.norm(at_pre - at_post[i], axis=1)) for i in range(n_post))
+        return _joined((np.flatnonzero(row < share) for row, share in zip(rows, shares, strict=True)), n_post)
+
+    def share(self, distance: FloatArray) -> FloatArray:
+        """The probability that two neurons at so large a ``distance`` are joined."""
+        relative = distance / self.length
+        exponent = relative if self.profile == "exponential" else relative**2 / 2.0
+        return np.asarray(self.p * np.exp(-exponent))
+
+
+def _others(end: str, recurrent: bool) -> str:
+    return f"the {end} neurons{' beside the neuron itself' * recurrent}"
