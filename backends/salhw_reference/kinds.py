@@ -18,7 +18,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import PairSTDP, PredictiveRule
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Clamp, Course, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
@@ -162,30 +162,38 @@ RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_std
 # stimuli and probes -------------------------------------------------------------------------------------------------
 
 
-def _current(s: Current, rows: FloatArray, dt: float) -> None:
-    rows[ADDED] += s.amplitude
+Strengths = FloatArray | None  # of a Course, (instance, point, neuron)
 
 
-def _poisson(s: Poisson, rows: FloatArray, dt: float) -> None:
-    rows[HAZARD] += np.asarray(s.rate) * dt / 1000.0
+def _present(s: Course, strengths: Strengths, step: int, dt: float) -> FloatArray:
+    assert strengths is not None
+    return np.asarray(strengths[:, s.point(step, dt)])
 
 
-def _clamp(s: Clamp, rows: FloatArray, dt: float) -> None:
-    rows[HELD, slice(None) if s.neurons is None else s.neurons] = np.asarray(s.state) + 1
+def _current(s: Current, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
+    rows[ADDED] += _present(s, strengths, step, dt)
 
 
-def _spike_times(s: SpikeTimes, rows: FloatArray, dt: float) -> None:
+def _poisson(s: Poisson, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
+    rows[HAZARD] += _present(s, strengths, step, dt) * dt / 1000.0
+
+
+def _clamp(s: Clamp, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
+    rows[HELD][:, slice(None) if s.neurons is None else s.neurons] = np.asarray(s.state) + 1
+
+
+def _spike_times(s: SpikeTimes, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
     """Forced spikes change no drive: they are a list of their own, `forced` in arrays.py."""
 
 
-def _teacher(s: Teacher, rows: FloatArray, dt: float) -> None:
+def _teacher(s: Teacher, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
     """What a teacher adds changes with its trace at every step: a list of its own, `teacher` in arrays.py."""
 
 
-STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
+STIMULI: ByKind[Callable[[Any, Strengths, FloatArray, int, float], None]] = ByKind(
     WHO, {Current: _current, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times, Teacher: _teacher}
 )
-"""What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
+"""What a stimulus changes in the drive of its population, (row, instance, neuron), at a step at which it acts."""
 
 PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"})
 """Why a probe takes the time-driven algorithm; empty if it does not."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.fields import IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
@@ -139,11 +139,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Influence:
-    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias or, where that is None,
+    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias, (step,), or where that is None,
     takes away the decision whether to spike."""
 
     steps: slice | IntArray
-    adds: float | None = None
+    adds: FloatArray | None = None
 
 
 def _spike_times(s: SpikeTimes, neuron: int, run: Stretch) -> Iterator[Influence]:
@@ -157,7 +157,9 @@ def _clamp(s: Clamp, neuron: int, run: Stretch) -> Iterator[Influence]:
 
 
 def _current(s: Current, neuron: int, run: Stretch) -> Iterator[Influence]:
-    yield Influence(run.of(s), s.amplitude[neuron] if isinstance(s.amplitude, np.ndarray) else s.amplitude)
+    acts, points = run.of(s), np.broadcast_to(s.points, (len(s.points), max(neuron + 1, s.points.shape[1])))
+    steps = run.begin + np.arange(run.steps)[acts]
+    yield Influence(acts, points[s.point(steps, run.dt), neuron])
 
 
 def _poisson(s: Poisson, neuron: int, run: Stretch) -> Iterator[Influence]:

@@ -212,6 +212,7 @@ class ArrayOf:
 
 
 PerNeuron = Annotated[float | FloatArray, ArrayOf((0, 1))]
+PerPoint = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 PerSynapse = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 Matrix = Annotated[FloatArray, ArrayOf((2,))]
 Vector = Annotated[FloatArray, ArrayOf((1,))]

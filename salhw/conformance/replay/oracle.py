@@ -193,6 +193,16 @@ class Oracle:
                 forced[at[at < count], neuron] = True
         return forced
 
+    def present(self, number: int, field: str, step: int) -> FloatArray:
+        """What a stimulus does at a step at which it acts, (instance, neuron): each point of a course lasts ``every``
+        from its start on, the last one for good."""
+        stimulus, held = self.net.stimuli[number], self.held[f"stimuli[{number}].{field}"]
+        assert isinstance(stimulus, Poisson | Current)
+        if stimulus.every is None:
+            return held
+        begun = (step - self.steps(stimulus.start)) // self.steps(stimulus.every)
+        return np.asarray(held[:, min(begun, held.shape[1] - 1)])
+
     def acts(self, stimulus: Poisson | Clamp | Current, step: int) -> bool:
         """Whether a stimulus acts at a step: from its start until before its stop."""
         stop = np.inf if stimulus.stop is None else self.steps(stimulus.stop)
@@ -210,10 +220,10 @@ class Oracle:
 
     def expected(self, name: str, step: int) -> FloatArray:
         """How many spikes Poisson stimuli make each neuron of a population expect at a step."""
-        total = np.zeros(self.net.population(name).size)
-        for stimulus in only(self.net.stimuli, Poisson):
-            if stimulus.population == name and self.acts(stimulus, step):
-                total += np.asarray(stimulus.rate) * self.dt / 1000.0
+        total = np.zeros((self.instances, self.net.population(name).size))
+        for k, stimulus in enumerate(self.net.stimuli):
+            if isinstance(stimulus, Poisson) and stimulus.population == name and self.acts(stimulus, step):
+                total += self.present(k, "rate", step) * self.dt / 1000.0
         return total
 
     # one step after the other ---------------------------------------------------------------------------------------
@@ -304,7 +314,7 @@ class Oracle:
         total = total + self.held.get(f"populations.{name}.bias", 0.0)
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
-                total = total + stimulus.amplitude
+                total = total + self.present(k, "amplitude", t)
             if stimulus.population == name and isinstance(stimulus, Teacher):
                 total = total + self.nudges[k]
         return total
