@@ -42,6 +42,7 @@ class NestEngine:
         self._circuit = circuit(net, self._target, self._batch)
         biased = [p.name for p in net.populations if "bias" in p.neuron.offers]
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
+        self._written: dict[int, FloatArray] = {}  # strengths of stimuli, by number
         self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
         self._hosted = {p.name: HostRules(net, p, hosted(p, self._target), self._batch) for p in net.projections}
         self._changes = sorted(cuts(net))
@@ -76,6 +77,11 @@ class NestEngine:
             self._bias[address.owner] = value
             self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
             return
+        if address.path.startswith("stimuli["):
+            self._refuse_unforcing(address, value)
+            self._written[address.rule] = value.reshape(self._batch, -1, address.shape[-1])
+            self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
+            return
         w, history = self._weights[address.owner], self._history()
         if address.field == "weights":
             self._write(w, history, value, w.rates)
@@ -98,6 +104,16 @@ class NestEngine:
             supported = f"up to {number(limit)} in size, which forced spikes overcome"
             fix = "describe the bias that is to come, or leave out the forced spikes"
             raise session_error("SAL403", address.path, number(float(np.abs(bias).max())), supported, fix)
+
+    def _refuse_unforcing(self, address: Address, amplitude: FloatArray) -> None:
+        """A current larger than the described ones, which forced spikes are built to overcome."""
+        stimuli = nest_stimuli(self._net)
+        limit = float(np.abs(stimuli[address.rule].current).max(initial=0.0))
+        forced = any(s.forced and s.population == address.owner for s in stimuli)
+        if forced and (largest := float(np.abs(amplitude).max(initial=0.0))) > limit:
+            supported = f"up to {number(limit)} in size as described, which forced spikes overcome"
+            fix = "describe the amplitude that is to come, or leave out the forced spikes"
+            raise session_error("SAL403", address.path, number(largest), supported, fix)
 
     def _write(self, w: NestWeights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
         self._follow(w, w.write(self.call, history, weights, rates))
@@ -208,7 +224,7 @@ class NestEngine:
 
     def _drive(self, population: str, step: int) -> dict[str, FloatArray]:
         per_step, bias = self._circuit.plan.per_step, self._bias[population]
-        return drive(self._net, self._target, population, step, self._batch, per_step, bias)
+        return drive(self._net, self._target, population, step, self._batch, per_step, bias, self._written)
 
     def _learn(self, name: str, due: list[int]) -> None:
         """Let NEST's weights follow the host's rules that are due."""
@@ -240,10 +256,9 @@ class NestEngine:
         """See Engine."""
         net = self._net
         rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
-        about = net, self._target, self._circuit
+        about, rest = (net, self._target, self._circuit), (self._written, self._start, self.step)
         membranes = {
-            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], self._start, self.step)
-            for name in sampled(net)
+            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], *rest) for name in sampled(net)
         }
         return Recorded(rasters, membranes, provenance={"nest_time_s": self._nest_time})
 

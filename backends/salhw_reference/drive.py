@@ -26,7 +26,7 @@ class Drives:
         self._strengths = {k: s.points[None] for k, s in enumerate(net.stimuli) if isinstance(s, Course)}
         edges = {steps(edge, net.dt) for s in net.stimuli for edge in s.span if edge is not None}
         for k in self._strengths:
-            edges |= set(net.stimuli[k].changes(net.dt).tolist())  # type: ignore[attr-defined]
+            edges |= set(net.stimuli[k].begins(net.dt).tolist())  # type: ignore[attr-defined]
         self.begin = sorted({0} | edges)
         self._shown, self._drive = -1, np.zeros(0)
 

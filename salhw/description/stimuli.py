@@ -107,12 +107,11 @@ class Course(_Windowed):
         since = np.asarray(step) - (in_steps(self.start, dt) or 0)
         return np.clip(since // (in_steps(self.every, dt) or 1), 0, len(self.points) - 1)
 
-    def changes(self, dt: float) -> IntArray:
-        """The steps at which it begins, goes on to another point, and ends if it does."""
-        first = in_steps(self.start, dt) or 0
-        last = np.inf if self.stop is None else in_steps(self.stop, dt) or 0
-        steps = first + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
-        return np.append(steps[steps < last], [] if self.stop is None else last).astype(np.int64)
+    def begins(self, dt: float) -> IntArray:
+        """The steps at which its points begin, of those that do before it stops."""
+        stop = np.inf if self.stop is None else in_steps(self.stop, dt) or 0
+        steps = (in_steps(self.start, dt) or 0) + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
+        return steps[steps < stop]
 
     def values(self, field: str, size: int) -> FloatArray:
         if field != self.strength or self.every is None:
