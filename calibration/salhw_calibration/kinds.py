@@ -139,8 +139,8 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Influence:
-    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias, (step,), or where that is None,
-    takes away the decision whether to spike."""
+    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias, (step,), or where that is
+    None, takes away the decision whether to spike."""
 
     steps: slice | IntArray
     adds: FloatArray | None = None

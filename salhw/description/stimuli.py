@@ -255,7 +255,7 @@ class Current(Course):
     amplitude: Annotated[PerPoint, Mark(1.0, 0.5, np.inf, per="point", settable="declared")]
 
     def steady_drive(self, dt: float) -> float | FloatArray:
-        least = self.points.min(axis=0)
+        least: FloatArray = self.points.min(axis=0)
         return least if self.stop is None else np.minimum(least, 0.0)
 
     if TYPE_CHECKING:

@@ -72,7 +72,8 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
                 settable += _settable(of_part, part, capability, here, undeclared)
     for k, stimulus in enumerate(net.stimuli):
         capability = {} if target is None else target.stimuli.get(stimulus.kind, {})
-        size, stem = net.population(stimulus.population).size, Address(f"stimuli[{k}]", stimulus.population, "", (), rule=k)
+        size = net.population(stimulus.population).size
+        stem = Address(f"stimuli[{k}]", stimulus.population, "", (), rule=k)
         of_it = _settable(stem, stimulus, capability, target, undeclared)
         settable += (replace(address, shape=stimulus.values(address.field, size).shape) for address in of_it)
     return {address.path: address for address in settable}
