@@ -34,6 +34,34 @@ def each_stimulus(kind: type, change: Callable[[Any, float], dict[str, Any]]) ->
     return changed
 
 
+def without_amplitude(s: Any, dt: float) -> dict[str, Any]:
+    return {"amplitude": 0.0 * np.asarray(s.amplitude)}
+
+
+def each_course(kind: type, change: Callable[[Any], Any]) -> Change:
+    """The values in time of every stimulus of one kind that changes in time."""
+
+    def changed(s: Any, dt: float) -> dict[str, Any]:
+        values = np.asarray(getattr(s, s.strength))
+        return {s.strength: change(values)} if s.every is not None and values.ndim else {}
+
+    return each_stimulus(kind, changed)
+
+
+def a_point_late(values: Any) -> Any:
+    return np.concatenate([values[:1], values[:-1]])
+
+
+def only_the_first(values: Any) -> Any:
+    return np.broadcast_to(values[:1], values.shape)
+
+
+def ending_with_the_last_point(s: Any, dt: float) -> dict[str, Any]:
+    """A course ends with the last point's ``every``, instead of holding it."""
+    end = np.inf if s.every is None else s.start + len(s.points) * s.every
+    return {"stop": min(end, s.stop or np.inf)} if end < np.inf else {}
+
+
 def silent(p: Any) -> Any:
     """A projection whose PSPs do nothing, and which learns as before."""
     return p.replace(kernel=p.kernel.replace(area=1e-9 * p.kernel.tau_syn))
@@ -149,7 +177,7 @@ class RoundedWrites(Wrapped):
 class OneValueForAllInstances(Wrapped):
     """What is written for each instance reaches all of them as the first one's; it is read as it was written."""
 
-    ending = ".bias"
+    ending: str | tuple[str, ...] = ".bias"
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -167,6 +195,10 @@ class OneValueForAllInstances(Wrapped):
 
 class OneRateForAllInstances(OneValueForAllInstances):
     ending = ".learning_rate"
+
+
+class OneStimulusForAllInstances(OneValueForAllInstances):
+    ending = (".rate", "].amplitude")
 
 
 class LateWeights(Wrapped):
@@ -253,6 +285,19 @@ def begin_and_start_the_clock(self: Any, stop: int) -> None:
     plain.PlainEngine.begin(self, stop)
 
 
+def begin_and_start_the_rates(self: Any, stop: int) -> None:
+    """Rates that change in time begin anew with each run."""
+    self.described = getattr(self, "described", self.net)
+    now = self.step * self.net.dt
+
+    def anew(s: Any) -> Any:
+        ends = None if s.stop is None else s.stop + now
+        return s.replace(start=s.start + now, stop=ends) if isinstance(s, Poisson) and s.every else s
+
+    self.net = self.described.replace(stimuli=[anew(s) for s in self.described.stimuli])
+    plain.PlainEngine.begin(self, stop)
+
+
 def finish_and_keep_the_pairs(self: Any) -> None:
     """Pairs that a "run end" has used are used again by the next one."""
     for s in self.projections.values():
@@ -335,11 +380,20 @@ MUTANTS = [
     wrong("LIF ignores its synapses", "membrane", network=lif_without_synapses),
     wrong("LIF resets to rest", "membrane", "trace", network=each_neuron(LIF, lambda n, dt: {"v_reset": lower(n)})),
     wrong("clamps inverted", "clamp", network=each_stimulus(Clamp, lambda s, dt: {"state": 1 - s.state})),
-    wrong("currents ignored", "membrane", network=each_stimulus(Current, lambda s, dt: {"amplitude": 0.0})),
+    wrong("currents ignored", "membrane", network=each_stimulus(Current, without_amplitude)),
     wrong("values rounded by set", "membrane", "trace", session=RoundedWrites),
     wrong("currents end a step late", "membrane", network=each_stimulus(Current, stopping_late)),
     wrong("Poisson stimuli end a step late", "silent source", network=each_stimulus(Poisson, stopping_late)),
     wrong("Poisson stimuli never end", "silent source", network=each_stimulus(Poisson, lambda s, dt: {"stop": None})),
+    wrong("rates change a point late", "rate", "silent source", network=each_course(Poisson, a_point_late)),
+    wrong("only the first of all rates holds", "rate", "silent source", network=each_course(Poisson, only_the_first)),
+    plainly("rates begin anew with each run", "rate", "silent source", begin=begin_and_start_the_rates),
+    wrong("currents change a point late", "membrane", network=each_course(Current, a_point_late)),
+    wrong("currents end with their last point", "membrane", network=each_stimulus(Current, ending_with_the_last_point)),
+    wrong(
+        "rates and currents of the first instance for all", "membrane", "rate", "silent source",
+        session=OneStimulusForAllInstances,
+    ),
     wrong("the first of overlapping clamps holds", "clamp", network=first_clamp_holds),
     wrong("teachers look at every step", "membrane", network=each_stimulus(Teacher, lambda s, dt: {"every": None})),
     wrong("one delay for all projections of a population", "membrane", network=one_delay_for_all),
