@@ -13,7 +13,7 @@ from salhw.description.neurons import GLM, LIF, Source
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import SAL, AntiHebbian, Hebbian, PairSTDP, PredictiveRule, WakeSleep
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
 from salhw.description.windows import ExponentialWindow, TriangularWindow
@@ -123,6 +123,7 @@ __all__ = [
     "MeasuredChips",
     "Membrane",
     "Network",
+    "NoisyCurrent",
     "OneToOne",
     "PairSTDP",
     "Poisson",

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.session.paths import described_at
+from salhw.session.strengths import Strengths
 from salhw.substrate.target import Target
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.stimuli import nest_stimuli
-
-Written = Mapping[int, FloatArray]
-"""The strengths that a session has given to stimuli, by number: (instance, point, neuron)."""
 
 
 def driven(net: Network) -> list[str]:
@@ -29,13 +24,13 @@ def cuts(net: Network) -> set[int]:
 
 
 def drive_of(
-    net: Network, population: str, step: int, bias: FloatArray, written: Written
+    net: Network, population: str, step: int, bias: FloatArray, strengths: Strengths
 ) -> tuple[FloatArray, IntArray]:
     """(instance, neuron): ``bias`` with the currents of a step; and the state where a clamp holds a neuron, else -1."""
     total, state = bias.copy(), np.full(bias.shape, -1, dtype=np.int64)
     for k, s in enumerate(nest_stimuli(net)):
         if s.population == population and s.lasts(step):
-            s.act(total, state, step, written.get(k))
+            s.act(total, state, strengths.present(k, step))
     return total, state
 
 
@@ -47,13 +42,13 @@ def drive(
     instances: int,
     per_step: int,
     bias: FloatArray | None,
-    written: Written = MappingProxyType({}),
+    strengths: Strengths,
 ) -> dict[str, FloatArray]:
     """NEST's parameters for a population at a step; ``bias`` (instance, neuron), or None for the description's."""
     if bias is None:
         nominal = described_at(net, f"populations.{population}.bias")
         bias = np.array(np.broadcast_to(nominal, (instances, *nominal.shape)))
-    total, state = drive_of(net, population, step, bias, written)
+    total, state = drive_of(net, population, step, bias, strengths)
     return nest_neuron(net, target, population).holds(total.ravel(), state.ravel(), per_step)
 
 

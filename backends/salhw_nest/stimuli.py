@@ -11,10 +11,11 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Stimulus
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
 from salhw_nest.kernels import NEST
 from salhw_nest.plan import Grid, Values, tiled
 
+LARGEST = 8.3  # a standard normal number of 52 bits is never larger
 S = TypeVar("S", bound=Stimulus, covariant=True)
 
 
@@ -59,9 +60,9 @@ class NestStimulus(Generic[S]):
         one a forced spike has to come."""
         raise NotImplementedError
 
-    def act(self, bias: FloatArray, state: IntArray, step: int, written: FloatArray | None) -> None:
-        """Change the ``bias`` (instance, neuron) of cells at a step, or the ``state`` that they are clamped in, else
-        -1; ``written`` is the strength that a session has given it, (instance, point, neuron)."""
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        """Change the ``bias`` (instance, neuron) of cells, or the ``state`` that they are clamped in, else -1;
+        ``present`` is its strength now (see salhw.session.strengths)."""
 
 
 def _ends(stimulus: Stimulus, dt: float) -> tuple[int, ...]:
@@ -103,7 +104,7 @@ class NestClamp(NestStimulus[Clamp]):
     def changes(self) -> tuple[int, ...]:
         return _ends(self.stimulus, self.dt)
 
-    def act(self, bias: FloatArray, state: IntArray, step: int, written: FloatArray | None) -> None:
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
         state[:, slice(None) if self.stimulus.neurons is None else self.stimulus.neurons] = self.stimulus.state
 
 
@@ -116,14 +117,30 @@ class NestCurrent(NestStimulus[Current]):
     def changes(self) -> tuple[int, ...]:
         return (*_ends(self.stimulus, self.dt), *self.stimulus.begins(self.dt).tolist())
 
-    def act(self, bias: FloatArray, state: IntArray, step: int, written: FloatArray | None) -> None:
-        strengths = self.stimulus.points[None] if written is None else written
-        bias += strengths[:, self.stimulus.point(step, self.dt)]
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        bias += present
+
+
+class NestNoisyCurrent(NestStimulus[NoisyCurrent]):
+    @property
+    def current(self) -> float | FloatArray:
+        return LARGEST * np.asarray(self.stimulus.sd)
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        return _ends(self.stimulus, self.dt)  # what lies between, the engine asks for
+
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        bias += present
 
 
 STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(
-    NEST, {Poisson: NestPoisson, SpikeTimes: NestSpikeTimes, Clamp: NestClamp, Current: NestCurrent}
-)
+    NEST,
+    {
+        Poisson: NestPoisson, SpikeTimes: NestSpikeTimes, Clamp: NestClamp, Current: NestCurrent,
+        NoisyCurrent: NestNoisyCurrent,
+    },
+)  # fmt: skip
 
 
 def nest_stimuli(net: Network) -> list[NestStimulus[Stimulus]]:

@@ -15,7 +15,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
 from salhw.description.probes import Spikes, StateOccupancy
-from salhw.description.stimuli import Course, Teacher
+from salhw.description.stimuli import Teacher
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -79,7 +79,7 @@ class ReferenceEngine:
             self._random = vectors_at_rest(self.arrays, seed, ids, varied="weight" in self._varied)
         if "weight" in self._varied:
             self.state = self.state._replace(gain=self._gains())
-        self._drives = Drives(net)
+        self._drives = Drives(net, seed, ids)
         self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
         self._workers = 0
@@ -115,7 +115,7 @@ class ReferenceEngine:
             self.state.now["stale"] = 1
         elif address.field == "weights":
             self._write_weights(address.owner, value)
-        elif address.path.startswith("stimuli[") and isinstance(self._net.stimuli[address.rule], Course):
+        elif address.path.startswith("stimuli[") and address.field not in ("target", "gain"):
             self._drives.write(address.rule, value)
         elif address.path.startswith("stimuli["):
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]

@@ -18,7 +18,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import PairSTDP, PredictiveRule
 from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces, Weights
-from salhw.description.stimuli import Clamp, Course, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
@@ -162,38 +162,38 @@ RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_std
 # stimuli and probes -------------------------------------------------------------------------------------------------
 
 
-Strengths = FloatArray | None  # of a Course, (instance, point, neuron)
+Present = FloatArray | None  # see salhw.session.strengths
 
 
-def _present(s: Course, strengths: Strengths, step: int, dt: float) -> FloatArray:
-    assert strengths is not None
-    return np.asarray(strengths[:, s.point(step, dt)])
+def _added(s: Current | NoisyCurrent, present: Present, rows: FloatArray, dt: float) -> None:
+    rows[ADDED] += present
 
 
-def _current(s: Current, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
-    rows[ADDED] += _present(s, strengths, step, dt)
+def _poisson(s: Poisson, present: Present, rows: FloatArray, dt: float) -> None:
+    assert present is not None
+    rows[HAZARD] += present * dt / 1000.0
 
 
-def _poisson(s: Poisson, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
-    rows[HAZARD] += _present(s, strengths, step, dt) * dt / 1000.0
-
-
-def _clamp(s: Clamp, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
+def _clamp(s: Clamp, present: Present, rows: FloatArray, dt: float) -> None:
     rows[HELD][:, slice(None) if s.neurons is None else s.neurons] = np.asarray(s.state) + 1
 
 
-def _spike_times(s: SpikeTimes, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
+def _spike_times(s: SpikeTimes, present: Present, rows: FloatArray, dt: float) -> None:
     """Forced spikes change no drive: they are a list of their own, `forced` in arrays.py."""
 
 
-def _teacher(s: Teacher, strengths: Strengths, rows: FloatArray, step: int, dt: float) -> None:
+def _teacher(s: Teacher, present: Present, rows: FloatArray, dt: float) -> None:
     """What a teacher adds changes with its trace at every step: a list of its own, `teacher` in arrays.py."""
 
 
-STIMULI: ByKind[Callable[[Any, Strengths, FloatArray, int, float], None]] = ByKind(
-    WHO, {Current: _current, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times, Teacher: _teacher}
-)
-"""What a stimulus changes in the drive of its population, (row, instance, neuron), at a step at which it acts."""
+STIMULI: ByKind[Callable[[Any, Present, FloatArray, float], None]] = ByKind(
+    WHO,
+    {
+        Current: _added, NoisyCurrent: _added, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times,
+        Teacher: _teacher,
+    },
+)  # fmt: skip
+"""What a stimulus of a ``present`` strength changes in the drive of its population, (row, instance, neuron)."""
 
 PROBES = ByKind(WHO, {Spikes: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"})
 """Why a probe takes the time-driven algorithm; empty if it does not."""

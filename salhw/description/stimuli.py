@@ -126,6 +126,13 @@ class Course(_Windowed):
             yield Diagnostic("SAL003", f"{path}.{self.strength}", f"shape {given}", expected, fix)
 
 
+def _refuse_negative(value: float | FloatArray, unit: str, fix: str) -> float | FloatArray:
+    for place in np.argwhere(np.asarray(value) < 0)[:1]:
+        at = "".join(f"[{i}]" for i in place)
+        raise invalid("SAL005", f"{number(np.asarray(value)[tuple(place)])}{unit}", f">= 0{unit}", fix, at=at)
+    return value
+
+
 class Poisson(Course):
     """Independent Poisson spikes of a Source population at ``rate`` Hz (one number or one per neuron), from ``start``
     until ``stop``. At most one spike per neuron and step: with probability 1 - exp(-rate dt).
@@ -143,11 +150,7 @@ class Poisson(Course):
     @field_validator("rate")
     @classmethod
     def _not_negative(cls, value: float | FloatArray) -> float | FloatArray:
-        for place in np.argwhere(np.asarray(value) < 0)[:1]:
-            at = "".join(f"[{i}]" for i in place)
-            asked = f"{number(np.asarray(value)[tuple(place)])} Hz"
-            raise invalid("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
-        return value
+        return _refuse_negative(value, " Hz", "a rate is never negative")
 
     def steady_drive(self, dt: float) -> float | FloatArray:
         return 0.0 if self.stop is not None else -np.expm1(-self.points.min(axis=0) * dt / 1000.0) / dt
@@ -267,6 +270,46 @@ class Current(Course):
             start: float = ...,
             stop: float | None = ...,
             every: float | None = ...,
+            kind: str = ...,
+        ) -> None: ...
+
+
+class NoisyCurrent(_Windowed):
+    """Adds Gaussian white noise to the bias of a GLM or LIF population: ``sd`` (one number or one per neuron) times a
+    standard normal number, drawn for each neuron at ``start`` and after each ``every`` ms, each step by default.
+
+    A session with the same seed draws the same numbers on every target. It writes ``stimuli[k].sd``.
+    """
+
+    needs: ClassVar[str] = "bias"
+    kind: Literal["NoisyCurrent"] = "NoisyCurrent"
+    population: PopulationName
+    sd: Annotated[PerNeuron, Mark(1.0, 0.5, -1.0, per="neuron", settable="declared")]
+    every: Annotated[Milliseconds | None, Mark(None, 12, -1, unit="ms", grid=1)] = None
+
+    @field_validator("sd")
+    @classmethod
+    def _not_negative(cls, value: float | FloatArray) -> float | FloatArray:
+        return _refuse_negative(value, "", "a standard deviation is never negative")
+
+    def draw(self, step: int, dt: float) -> int:
+        """The number of the draw that holds at a step of the session at which it acts."""
+        return max(0, step - (in_steps(self.start, dt) or 0)) // (in_steps(self.every or dt, dt) or 1)
+
+    def drawn_after(self, step: int, dt: float) -> int:
+        """The first step after ``step`` at which it draws."""
+        first, period = in_steps(self.start, dt) or 0, in_steps(self.every or dt, dt) or 1
+        return first if step < first else first + (self.draw(step, dt) + 1) * period
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            population: str,
+            sd: Any,
+            every: float | None = ...,
+            start: float = ...,
+            stop: float | None = ...,
             kind: str = ...,
         ) -> None: ...
 

@@ -60,7 +60,7 @@ class Departure:
 def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course]]:
     """Everything in which a trial departs from what the oracle works out from its spikes, the earliest first, one of
     each kind for each path and run; and what the oracle worked out, run by run."""
-    oracle = Oracle(trial.net, trial.spikes, whole_held(trial))
+    oracle = Oracle(trial.net, trial.spikes, whole_held(trial), trial.schedule.seed, trial.schedule.ids)
     found = [*_held(oracle, whole_held(trial), 0, tolerance, {})]
     courses = []
     oracle.adopt(dict(trial.opened))
