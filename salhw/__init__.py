@@ -29,7 +29,7 @@ from salhw.description.plasticity import (
     WakeSleep,
 )
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
 from salhw.description.windows import ExponentialWindow, TriangularWindow
@@ -145,6 +145,7 @@ __all__ = [
     "MeasuredChips",
     "Membrane",
     "Network",
+    "NoisyCurrent",
     "Normal",
     "OneToOne",
     "PairSTDP",

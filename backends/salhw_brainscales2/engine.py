@@ -87,6 +87,9 @@ class AnalogEngine:
             self._bias[address.owner] = value
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
             self._send([p.name for p in self._net.projections if p.post == address.owner])
+        elif address.path.startswith("stimuli["):
+            emitter = next(each for each in self._emitters if each.name == address.owner)
+            emitter.write(address.rule, value.reshape(self._batch, -1, address.shape[-1]))
         elif address.field == "weights":
             if address.owner in self._hosts:
                 self._hosts[address.owner].forget()

@@ -149,7 +149,7 @@ def _most_pairs(net: Network, p: Projection, period: float) -> float:
         if end in circuits:
             per_ms = 1.0 / circuits[end].tau_ref
         else:
-            per_ms = min(1.0 / net.dt, float(driven_rate(net, end).max(initial=0.0)) / 1000.0)
+            per_ms = min(1.0 / net.dt, float(driven_rate(net, end, np.max).max(initial=0.0)) / 1000.0)
         spikes.append(period * per_ms)
     return min(spikes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 import numpy as np
 
@@ -26,8 +26,8 @@ class Drive(ABC):
     def __init__(self, stimulus: Stimulus, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None: ...
 
     @abstractmethod
-    def mean_rate(self) -> FloatArray:
-        """Hz while it lasts, (neuron,)."""
+    def rates(self) -> FloatArray:
+        """Hz while it lasts, (point in time, neuron)."""
 
     @abstractmethod
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
@@ -36,20 +36,27 @@ class Drive(ABC):
 
 class _PoissonDrive(Drive):
     def __init__(self, stimulus: Poisson, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None:
-        self.rate = np.broadcast_to(stimulus.rate, size)
-        self.chance = -np.expm1(-self.rate * dt / 1000.0)
+        self.stimulus, self.dt = stimulus, dt
+        self.points = np.broadcast_to(stimulus.points, (len(stimulus.points), size))
+        self.write(np.broadcast_to(self.points, (len(seeds), *self.points.shape)))
         self.start = in_steps(stimulus.start, dt) or 0
         self.stop = None if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
         self.generators = [np.random.default_rng(seed) for seed in seeds]
 
-    def mean_rate(self) -> FloatArray:
-        return self.rate
+    def rates(self) -> FloatArray:
+        return self.points
+
+    def write(self, rates: FloatArray) -> None:
+        """Other rates from now on, (instance, point, neuron)."""
+        self.chance = -np.expm1(-rates * self.dt / 1000.0)
 
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
         for low in range(start, stop, CHUNK):
             high = min(stop, low + CHUNK)
+            point = self.stimulus.point(np.arange(low, high), self.dt)
             for b, generator in enumerate(self.generators):
-                hit = generator.random((high - low, len(self.chance))) < self.chance
+                chance = self.chance[b, point]
+                hit = generator.random(chance.shape) < chance
                 hit[: max(0, self.start - low)] = False
                 hit[max(0, (stop if self.stop is None else self.stop) - low) :] = False
                 step, neuron = np.nonzero(hit)
@@ -60,9 +67,9 @@ class _GivenDrive(Drive):
     def __init__(self, stimulus: SpikeTimes, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None:
         self.times, self.dt, self.everyone = stimulus.times, dt, np.arange(len(seeds))
 
-    def mean_rate(self) -> FloatArray:
+    def rates(self) -> FloatArray:
         last = max((float(t[-1]) for t in self.times if len(t)), default=0.0) + self.dt
-        return np.array([1000.0 * len(t) / last for t in self.times])
+        return np.array([[1000.0 * len(t) / last for t in self.times]])
 
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
         for neuron, train in enumerate(self.times):
@@ -75,19 +82,20 @@ class _GivenDrive(Drive):
 DRIVES: ByKind[type[Drive]] = ByKind(CHIP, {Poisson: _PoissonDrive, SpikeTimes: _GivenDrive})
 
 
-def drives(net: Network, name: str, seeds: Sequence[int]) -> list[Drive]:
-    """What drives a population of sources, on chips with one number in ``seeds`` each."""
+def drives(net: Network, name: str, seeds: Sequence[int]) -> dict[int, Drive]:
+    """What drives a population of sources, by number of the stimulus, on chips with one number in ``seeds`` each."""
     size = net.population(name).size
-    return [
-        DRIVES[stimulus](stimulus, size, net.dt, [[seed, 3, k] for seed in seeds])
+    return {
+        k: DRIVES[stimulus](stimulus, size, net.dt, [[seed, 3, k] for seed in seeds])
         for k, stimulus in enumerate(net.stimuli)
         if stimulus.population == name
-    ]
+    }
 
 
-def driven_rate(net: Network, name: str) -> FloatArray:
-    """Mean rates of a population of sources in Hz while they are driven, (neuron,)."""
-    return np.asarray(sum((drive.mean_rate() for drive in drives(net, name, [])), np.zeros(net.population(name).size)))
+def driven_rate(net: Network, name: str, over_time: Callable[..., FloatArray] = np.mean) -> FloatArray:
+    """Rates of a population of sources in Hz while they are driven, their mean ``over_time`` or np.max, (neuron,)."""
+    each = [over_time(drive.rates(), axis=0) for drive in drives(net, name, []).values()]
+    return np.asarray(sum(each, np.zeros(net.population(name).size)))
 
 
 def entropy(seed: int, ids: Sequence[int]) -> list[int]:
@@ -103,9 +111,15 @@ class Emitter:
         self.name, self.size = name, net.population(name).size
         self.drives = drives(net, name, seeds)
 
+    def write(self, number: int, rates: FloatArray) -> None:
+        """Give a Poisson stimulus, by its number, other rates from now on, (instance, point, neuron)."""
+        drive = self.drives[number]
+        assert isinstance(drive, _PoissonDrive)  # the target declares no other settable
+        drive.write(rates)
+
     def spikes(self, start: int, stop: int) -> Raster:
         """Those of the steps start..stop - 1; to be asked for in their order."""
-        return _once(Raster.joined([raster for drive in self.drives for raster in drive.spikes(start, stop)]))
+        return _once(Raster.joined([raster for drive in self.drives.values() for raster in drive.spikes(start, stop)]))
 
 
 def _once(raster: Raster) -> Raster:

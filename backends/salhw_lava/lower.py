@@ -174,7 +174,7 @@ def _forced_membranes(net: Network) -> Iterator[Diagnostic]:
     """Lava's LIF cannot be made to spike."""
     for k, stimulus in enumerate(net.stimuli):
         neuron = net.population(stimulus.population).neuron
-        if STIMULI[stimulus](stimulus).trains and NEURON_KINDS[neuron].own_process:
+        if STIMULI[stimulus](stimulus, net.dt).trains and NEURON_KINDS[neuron].own_process:
             asked = f"{stimulus.kind} of {neuron.kind} neurons"
             fix = "leave it out, or force spikes of GLM neurons or sources"
             yield Diagnostic("SAL101", f"stimuli[{k}]", asked, "supported of GLM, Source", fix)

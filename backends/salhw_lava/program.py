@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -224,12 +225,10 @@ def _stimuli(net: Network, plan: LavaLayout, copies: int) -> dict[str, Any]:
         for k, times in enumerate(spikes.trains, here.start):
             steps.append(np.rint(times / net.dt).astype(np.int64))
             neurons.append(np.full(len(times), k))
-        if spikes.rate is not None:
-            # A step belongs to the stimulus if its middle lies within.
-            first = int(np.ceil(spikes.start / net.dt - 0.5))
-            last = int(np.ceil(spikes.stop / net.dt - 0.5)) if spikes.stop is not None else 2**62
+        each_rates = () if spikes.rates is None else spikes.rates
+        for (first, last), rates in zip(pairwise(spikes.begins), each_rates, strict=True):
             chance = np.zeros(plan.size)
-            chance[here] = -np.expm1(-np.asarray(spikes.rate) * net.dt / 1000.0)
+            chance[here] = -np.expm1(-rates * net.dt / 1000.0)
             poisson.append((first, last, np.tile(chance, copies)))
     step = np.tile(_joined(steps).astype(np.int64), copies)
     neuron = _spread(neurons, plan.size, np.arange(copies)[:, None])

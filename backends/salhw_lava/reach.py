@@ -120,7 +120,7 @@ def overlapping(net: Network, name: str, kernel: Kernel) -> FloatArray:
     for spikes in sent_to(net, name):
         if spikes.trains:
             total += [shape.of_spikes(np.asarray(t) / net.dt) if len(t) else 0.0 for t in spikes.trains]
-        if spikes.rate is not None:
-            mean = np.asarray(spikes.rate) * kernel.tau_syn / 1000.0
+        if spikes.highest_rates is not None:
+            mean = spikes.highest_rates * kernel.tau_syn / 1000.0
             total += np.where(mean > 0, mean + 6.0 * np.sqrt(mean) + 8.0, 0.0)
     return np.minimum(total, shape.of_regular_spikes(1.0))

@@ -263,7 +263,7 @@ def shortest_interval(net: Network, name: str) -> int:
     if refractory is not None:
         return 1 if forced else max(1, round(refractory / net.dt))
     gaps = [np.diff(train).min() for train in forced if len(train) > 1]
-    poisson = any(spikes.rate is not None for spikes in sent_to(net, name))
+    poisson = any(spikes.rates is not None for spikes in sent_to(net, name))
     return 1 if poisson or not gaps else max(1, round(min(gaps) / net.dt))
 
 
@@ -280,7 +280,7 @@ def room_on_a_trace(net: Network, name: str, tau: float) -> float:
             largest = max(largest, trace)
     every = impulses_on_a_trace(net.dt, tau)
     for spikes in sent_to(net, name):
-        if spikes.rate is not None:
-            mean = float(np.max(spikes.rate)) * tau / 1000.0
+        if spikes.highest_rates is not None:
+            mean = float(np.max(spikes.highest_rates, initial=0.0)) * tau / 1000.0
             largest += min(every, 1.0 + mean + 6.0 * sqrt(mean / 2.0))
     return max(1.0, min(every, room + largest))

@@ -6,30 +6,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from salhw.description.fields import FloatArray
+from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw_lava.arithmetic import BACKEND
 
+FOREVER = 2**62  # steps
+
 
 @dataclass(frozen=True)
 class HostSpikes:
-    """The spikes that a stimulus sends to a population: those at ``trains``, an array in ms for each neuron, or Poisson
-    ones at ``rate`` Hz from ``start`` to ``stop`` ms. No trains, and no rate, where a stimulus has none."""
+    """The spikes that a stimulus sends to a population: those at ``trains``, an array in ms for each neuron, or at
+    random by its ``rates`` in Hz, (point, neuron or 1), each of which holds from a step of ``begins`` until the next.
+    No trains, and no rates, where a stimulus has none."""
 
     population: str
     trains: tuple[FloatArray, ...] = ()
-    rate: float | FloatArray | None = None
-    start: float = 0.0
-    stop: float | None = None
+    rates: FloatArray | None = None
+    begins: tuple[int, ...] = ()
+
+    @property
+    def highest_rates(self) -> FloatArray | None:
+        """In Hz, of all times, (neuron or 1,)."""
+        return None if self.rates is None else self.rates.max(axis=0)
 
 
-def _spike_times(stimulus: SpikeTimes) -> HostSpikes:
+def _spike_times(stimulus: SpikeTimes, dt: float) -> HostSpikes:
     return HostSpikes(stimulus.population, trains=stimulus.times)
 
 
-def _poisson(stimulus: Poisson) -> HostSpikes:
-    return HostSpikes(stimulus.population, rate=stimulus.rate, start=stimulus.start, stop=stimulus.stop)
+def _poisson(stimulus: Poisson, dt: float) -> HostSpikes:
+    begins = stimulus.begins(dt).tolist()
+    end = FOREVER if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
+    return HostSpikes(stimulus.population, rates=stimulus.points[: len(begins)], begins=(*begins, end))
 
 
 STIMULI = ByKind[Callable[..., HostSpikes]](BACKEND, {SpikeTimes: _spike_times, Poisson: _poisson})
@@ -37,7 +47,7 @@ STIMULI = ByKind[Callable[..., HostSpikes]](BACKEND, {SpikeTimes: _spike_times, 
 
 def host_spikes(net: Network) -> list[HostSpikes]:
     """What each stimulus of a network sends, in their order."""
-    return [STIMULI[stimulus](stimulus) for stimulus in net.stimuli]
+    return [STIMULI[stimulus](stimulus, net.dt) for stimulus in net.stimuli]
 
 
 def sent_to(net: Network, population: str) -> list[HostSpikes]:

@@ -7,6 +7,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.session.paths import described_at
+from salhw.session.strengths import Strengths
 from salhw.substrate.target import Target
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.stimuli import nest_stimuli
@@ -14,31 +15,40 @@ from salhw_nest.stimuli import nest_stimuli
 
 def driven(net: Network) -> list[str]:
     """Populations whose drive changes over time."""
-    return list(dict.fromkeys(s.population for s in nest_stimuli(net) if s.ends))
+    return list(dict.fromkeys(s.population for s in nest_stimuli(net) if s.changes))
 
 
 def cuts(net: Network) -> set[int]:
-    """The steps at which clamps and currents begin and end."""
-    return {step for s in nest_stimuli(net) for step in s.ends}
+    """The steps at which clamps and currents begin, change and end."""
+    return {step for s in nest_stimuli(net) for step in s.changes}
 
 
-def drive_of(net: Network, population: str, step: int, bias: FloatArray) -> tuple[FloatArray, IntArray]:
+def drive_of(
+    net: Network, population: str, step: int, bias: FloatArray, strengths: Strengths
+) -> tuple[FloatArray, IntArray]:
     """(instance, neuron): ``bias`` with the currents of a step; and the state where a clamp holds a neuron, else -1."""
     total, state = bias.copy(), np.full(bias.shape, -1, dtype=np.int64)
-    for s in nest_stimuli(net):
+    for k, s in enumerate(nest_stimuli(net)):
         if s.population == population and s.lasts(step):
-            s.act(total, state)
+            s.act(total, state, strengths.present(k, step))
     return total, state
 
 
 def drive(
-    net: Network, target: Target, population: str, step: int, instances: int, per_step: int, bias: FloatArray | None
+    net: Network,
+    target: Target,
+    population: str,
+    step: int,
+    instances: int,
+    per_step: int,
+    bias: FloatArray | None,
+    strengths: Strengths,
 ) -> dict[str, FloatArray]:
     """NEST's parameters for a population at a step; ``bias`` (instance, neuron), or None for the description's."""
     if bias is None:
         nominal = described_at(net, f"populations.{population}.bias")
         bias = np.array(np.broadcast_to(nominal, (instances, *nominal.shape)))
-    total, state = drive_of(net, population, step, bias)
+    total, state = drive_of(net, population, step, bias, strengths)
     return nest_neuron(net, target, population).holds(total.ravel(), state.ravel(), per_step)
 
 

@@ -15,8 +15,9 @@ from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.host_plasticity import HostRules
-from salhw.session.paths import Address, session_error
+from salhw.session.paths import Address, described, session_error
 from salhw.session.recorder import Raster, Recorded, following
+from salhw.session.strengths import Strengths
 from salhw_nest.circuit import circuit
 from salhw_nest.drive import cuts, drive, driven
 from salhw_nest.meters import membrane
@@ -42,6 +43,7 @@ class NestEngine:
         self._circuit = circuit(net, self._target, self._batch)
         biased = [p.name for p in net.populations if "bias" in p.neuron.offers]
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
+        self._strengths = Strengths(net, seed, ids)
         self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
         self._hosted = {p.name: HostRules(net, p, hosted(p, self._target), self._batch) for p in net.projections}
         self._changes = sorted(cuts(net))
@@ -76,6 +78,11 @@ class NestEngine:
             self._bias[address.owner] = value
             self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
             return
+        if address.path.startswith("stimuli["):
+            self._refuse_unforcing(address, value)
+            self._strengths.write(address.rule, value)
+            self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
+            return
         w, history = self._weights[address.owner], self._history()
         if address.field == "weights":
             self._write(w, history, value, w.rates)
@@ -98,6 +105,16 @@ class NestEngine:
             supported = f"up to {number(limit)} in size, which forced spikes overcome"
             fix = "describe the bias that is to come, or leave out the forced spikes"
             raise session_error("SAL403", address.path, number(float(np.abs(bias).max())), supported, fix)
+
+    def _refuse_unforcing(self, address: Address, amplitude: FloatArray) -> None:
+        """A current larger than the described ones, which forced spikes are built to overcome."""
+        stimuli = nest_stimuli(self._net)
+        limit = float(np.abs(described(self._net, address)).max(initial=0.0))
+        forced = any(s.forced and s.population == address.owner for s in stimuli)
+        if forced and (largest := float(np.abs(amplitude).max(initial=0.0))) > limit:
+            supported = f"up to {number(limit)} in size as described, which forced spikes overcome"
+            fix = "describe the amplitude that is to come, or leave out the forced spikes"
+            raise session_error("SAL403", address.path, number(largest), supported, fix)
 
     def _write(self, w: NestWeights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
         self._follow(w, w.write(self.call, history, weights, rates))
@@ -180,9 +197,10 @@ class NestEngine:
         return self._spikes
 
     def _stops(self) -> list[int]:
-        """The next steps at which stimuli change, rules of the host are due, written weights are written again, or
-        spikes arrive that left before a weight was written."""
+        """The next steps at which stimuli change, noise is drawn anew, rules of the host are due, written weights are
+        written again, or spikes arrive that left before a weight was written."""
         changes = [step for step in self._changes if step > self.step][:1]
+        changes += [step for step in (self._strengths.next_draw(self.step, 0),) if step]
         updates = [step for rules in self._hosted.values() for step in rules.next(self.step)]
         settling = [step for w in self._weights.values() if (step := w.settle_at(self.step))]
         return changes + updates + settling + [*self._arriving]
@@ -208,7 +226,7 @@ class NestEngine:
 
     def _drive(self, population: str, step: int) -> dict[str, FloatArray]:
         per_step, bias = self._circuit.plan.per_step, self._bias[population]
-        return drive(self._net, self._target, population, step, self._batch, per_step, bias)
+        return drive(self._net, self._target, population, step, self._batch, per_step, bias, self._strengths)
 
     def _learn(self, name: str, due: list[int]) -> None:
         """Let NEST's weights follow the host's rules that are due."""
@@ -240,10 +258,9 @@ class NestEngine:
         """See Engine."""
         net = self._net
         rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
-        about = net, self._target, self._circuit
+        about, rest = (net, self._target, self._circuit), (self._strengths, self._start, self.step)
         membranes = {
-            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], self._start, self.step)
-            for name in sampled(net)
+            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], *rest) for name in sampled(net)
         }
         return Recorded(rasters, membranes, provenance={"nest_time_s": self._nest_time})
 

@@ -10,7 +10,7 @@ from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.neurons.noise import NOISE
 from salhw_nest.probes import sampled
-from salhw_nest.stimuli import STIMULI
+from salhw_nest.stimuli import nest_stimuli
 
 PROCESS = 157_000_000  # Python with PyNN and NEST
 CELL, RELAY = 37_000, 12_000  # a neuron or generator; a parrot neuron, which delays spikes
@@ -21,7 +21,7 @@ CONNECTING = 2_200  # more for each of those that are made at once
 def generators(net: Network) -> int:
     """Cells that neurons and what drives them take, in bytes; kinds that are not known, which are refused
     later, take none."""
-    driven = (net.population(s.population).size for s in net.stimuli if s in STIMULI and STIMULI[s].generator)
+    driven = (net.population(s.population).size for s in nest_stimuli(net) if s.generator)
     return CELL * (sum(p.size for p in net.populations) + sum(driven))
 
 

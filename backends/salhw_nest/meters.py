@@ -12,6 +12,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.session.recorder import Raster
 from salhw.session.recording import Trace
+from salhw.session.strengths import Strengths
 from salhw.substrate.target import Target
 from salhw_nest.circuit import NestCircuit
 from salhw_nest.drive import drive_of, forced_at
@@ -50,7 +51,7 @@ def _spiked(spikes: Raster, steps: IntArray, shape: tuple[int, int]) -> npt.NDAr
 
 def membrane(
     net: Network, target: Target, circuit: NestCircuit, name: str, samples: Samples, spikes: Raster, bias: FloatArray,
-    start: int, stop: int,
+    strengths: Strengths, start: int, stop: int,
 ) -> Trace:  # fmt: skip
     """The membrane trace of a population in the steps start..stop: the potential that entered the decision, without
     what this backend adds to it.
@@ -58,6 +59,7 @@ def membrane(
     Args:
         spikes: of the population in these steps.
         bias: that it has, (instance, neuron).
+        strengths: of stimuli.
     """
     plan, neuron = circuit.plan, nest_neuron(net, target, name)
     shape, every = (circuit.instances, net.population(name).size), sampled(net)[name]
@@ -66,7 +68,7 @@ def membrane(
         meter.name: {quantity: _at_steps(samples, plan, meter, steps, shape, quantity) for quantity in meter.quantities}
         for meter in neuron.meters(every)
     }
-    drives = [drive_of(net, name, int(k), bias)[0] for k in steps]
+    drives = [drive_of(net, name, int(k), bias, strengths)[0] for k in steps]
     drive = np.stack(drives, axis=1) if drives else np.zeros((shape[0], 0, shape[1]))
     known = Potential(shown, drive, forced_at(net, name, steps), _spiked(spikes, steps, shape))
     values = neuron.membrane(known, plan.tick)

@@ -13,6 +13,7 @@ from salhw.description.parts import rule_name
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import duration_steps
+from salhw.session.strengths import Strengths
 from salhw.substrate.support import on_chip
 from salhw_nest.circuit import NestCircuit, circuit
 from salhw_nest.drive import cuts, drive, driven
@@ -85,7 +86,7 @@ def _lines(executable: Executable, made: NestCircuit, arrays: dict[str, Any], st
         "# The lead-in, in which nothing spikes. The first run of PyNN takes a min_delay more than asked for.",
         f"sim.run({(plan.lead_in - plan.min_delay) * ms!r})",
         *(f'assign(cells["{c.name}"], {_keywords(c.name, c.active, arrays)})' for c in plan.cells if c.active),
-        *_run(executable, made, arrays, steps),
+        *_run(executable, made, arrays, steps, seed),
         "",
         "result = {}",
         "for name, recorder in recorders.items():",
@@ -100,14 +101,17 @@ def _lines(executable: Executable, made: NestCircuit, arrays: dict[str, Any], st
     ]
 
 
-def _run(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int) -> list[str]:
-    """The run, cut where clamps and currents change."""
+def _run(executable: Executable, made: NestCircuit, arrays: dict[str, Any], steps: int, seed: int) -> list[str]:
+    """The run, cut where clamps, currents and noise change."""
     net, plan = executable.network, made.plan
-    edges = [0, *sorted(c for c in cuts(net) if 0 < c < steps), steps]
+    strengths, draws = Strengths(net, seed, (0,)), [0]
+    while draws[-1] < steps:
+        draws.append(strengths.next_draw(draws[-1], steps))
+    edges = sorted({0, *(c for c in (*cuts(net), *draws) if c < steps), steps})
     lines = []
     for start, stop in pairwise(edges):
         for name in driven(net):
-            values = drive(net, executable.target, name, start, 1, plan.per_step, None)
+            values = drive(net, executable.target, name, start, 1, plan.per_step, None, strengths)
             lines.append(f'assign(cells["{name}"], {_keywords(f"{name}.{start}", values, arrays)})')
         lines.append(f"sim.run({(stop - start) * net.dt!r})")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -11,10 +11,11 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Stimulus
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
 from salhw_nest.kernels import NEST
 from salhw_nest.plan import Grid, Values, tiled
 
+LARGEST = 8.3  # a standard normal number of 52 bits is never larger
 S = TypeVar("S", bound=Stimulus, covariant=True)
 
 
@@ -24,8 +25,11 @@ class NestStimulus(Generic[S]):
 
     stimulus: S
     dt: float
-    generator: ClassVar[str] = ""
-    """NEST's model of a generator for each neuron; none for a drive."""
+
+    @property
+    def generator(self) -> str:
+        """NEST's model of a generator for each neuron; none for a drive."""
+        return ""
 
     @property
     def population(self) -> str:
@@ -38,42 +42,53 @@ class NestStimulus(Generic[S]):
 
     @property
     def current(self) -> float | FloatArray:
-        """What it adds to biases while it lasts."""
+        """What it adds to biases while it lasts, at each of its points."""
         return 0.0
 
     @property
-    def ends(self) -> tuple[int, ...]:
-        """The steps at which a drive begins, and ends if it does."""
+    def changes(self) -> tuple[int, ...]:
+        """The steps at which a drive begins, changes, and ends if it does."""
         return ()
 
     def lasts(self, step: int) -> bool:
-        """Whether a drive acts at a step."""
-        return sum(end <= step for end in self.ends) == 1  # it has begun, and not ended
+        """Whether it acts at a step."""
+        start, stop = (in_steps(t, self.dt) or 0 if t is not None else None for t in self.stimulus.span)
+        return (start or 0) <= step and (stop is None or step < stop)
 
     def parameters(self, grid: Grid, early: int, size: int, instances: int) -> Values:
         """Of the generator, for ``size`` neurons in each of the instances; ``early``: how many ticks before the usual
         one a forced spike has to come."""
         raise NotImplementedError
 
-    def act(self, bias: FloatArray, state: IntArray) -> None:
-        """Change the ``bias`` (instance, neuron) of cells, or the ``state`` that they are clamped in, else -1."""
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        """Change the ``bias`` (instance, neuron) of cells, or the ``state`` that they are clamped in, else -1;
+        ``present`` is its strength now (see salhw.session.strengths)."""
 
 
-def _ends(start: float, stop: float | None, dt: float) -> tuple[int, ...]:
-    return tuple(in_steps(t, dt) or 0 for t in (start, stop) if t is not None)
+def _ends(stimulus: Stimulus, dt: float) -> tuple[int, ...]:
+    return tuple(in_steps(t, dt) or 0 for t in stimulus.span if t is not None)
 
 
 class NestPoisson(NestStimulus[Poisson]):
-    generator = "poisson_generator"
+    @property
+    def generator(self) -> str:
+        return "poisson_generator" if self.stimulus.every is None else "inhomogeneous_poisson_generator"
 
     def parameters(self, grid: Grid, early: int, size: int, instances: int) -> Values:
-        times = (grid.before(step) for step in _ends(self.stimulus.start, self.stimulus.stop, self.dt))
-        rate = tiled(self.stimulus.rate, size, instances) * grid.per_step
-        return {"rate": rate, **dict(zip(("start", "stop"), times, strict=False))}
+        times = [grid.before(step) for step in _ends(self.stimulus, self.dt)]
+        limits = dict(zip(("start", "stop"), times, strict=False))
+        if self.stimulus.every is None:
+            return {"rate": tiled(self.stimulus.rate, size, instances) * grid.per_step, **limits}
+        # Its spikes have the new rate from the tick on that it is given; generators begin two ticks after their start.
+        at = np.array([grid.before(int(step)) + 2 * grid.tick for step in self.stimulus.begins(self.dt)])
+        rates = np.tile(np.broadcast_to(self.stimulus.points[: len(at)].T, (size, len(at))), (instances, 1))
+        return {"rate_times": np.broadcast_to(at, rates.shape), "rate_values": rates * grid.per_step, **limits}
 
 
 class NestSpikeTimes(NestStimulus[SpikeTimes]):
-    generator = "spike_generator"
+    @property
+    def generator(self) -> str:
+        return "spike_generator"
 
     @property
     def forced(self) -> tuple[FloatArray, ...]:
@@ -86,29 +101,46 @@ class NestSpikeTimes(NestStimulus[SpikeTimes]):
 
 class NestClamp(NestStimulus[Clamp]):
     @property
-    def ends(self) -> tuple[int, ...]:
-        return _ends(self.stimulus.start, self.stimulus.stop, self.dt)
+    def changes(self) -> tuple[int, ...]:
+        return _ends(self.stimulus, self.dt)
 
-    def act(self, bias: FloatArray, state: IntArray) -> None:
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
         state[:, slice(None) if self.stimulus.neurons is None else self.stimulus.neurons] = self.stimulus.state
 
 
 class NestCurrent(NestStimulus[Current]):
     @property
     def current(self) -> float | FloatArray:
-        return self.stimulus.amplitude
+        return self.stimulus.points
 
     @property
-    def ends(self) -> tuple[int, ...]:
-        return _ends(self.stimulus.start, self.stimulus.stop, self.dt)
+    def changes(self) -> tuple[int, ...]:
+        return (*_ends(self.stimulus, self.dt), *self.stimulus.begins(self.dt).tolist())
 
-    def act(self, bias: FloatArray, state: IntArray) -> None:
-        bias += self.current
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        bias += present
+
+
+class NestNoisyCurrent(NestStimulus[NoisyCurrent]):
+    @property
+    def current(self) -> float | FloatArray:
+        return LARGEST * np.asarray(self.stimulus.sd)
+
+    @property
+    def changes(self) -> tuple[int, ...]:
+        return _ends(self.stimulus, self.dt)  # what lies between, the engine asks for
+
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        bias += present
 
 
 STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(
-    NEST, {Poisson: NestPoisson, SpikeTimes: NestSpikeTimes, Clamp: NestClamp, Current: NestCurrent}
-)
+    NEST,
+    {
+        Poisson: NestPoisson, SpikeTimes: NestSpikeTimes, Clamp: NestClamp, Current: NestCurrent,
+        NoisyCurrent: NestNoisyCurrent,
+    },
+)  # fmt: skip
 
 
 def nest_stimuli(net: Network) -> list[NestStimulus[Stimulus]]:

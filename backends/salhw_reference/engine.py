@@ -26,7 +26,7 @@ from salhw.substrate.chip import Chip, vary
 from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
-from salhw_reference.drive import drives
+from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.kinds import RULES, steps
 from salhw_reference.program import (
@@ -80,7 +80,7 @@ class ReferenceEngine:
             self._random = vectors_at_rest(self.arrays, seed, ids, varied="weight" in self._varied)
         if "weight" in self._varied:
             self.state = self.state._replace(gain=self._gains())
-        self._drives = drives(net)
+        self._drives = Drives(net, seed, ids)
         self._at_run_end = bool(np.any(self.arrays.rule["update"] == RUN_END))
         self._pool: ThreadPoolExecutor | None = None
         self._workers = 0
@@ -116,6 +116,8 @@ class ReferenceEngine:
             self.state.now["stale"] = 1
         elif address.field == "weights":
             self._write_weights(address.owner, value)
+        elif address.path.startswith("stimuli[") and address.field not in ("target", "gain"):
+            self._drives.write(address.rule, value)
         elif address.path.startswith("stimuli["):
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])

@@ -88,7 +88,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
         if pending < 0.0:
             pending = on_grid(exponential(rng))
         begin(net, state)
-        set_base(net, state, drive, line)
+        set_base(net, state, drive[b % len(drive)], line)
         renew = True
         while t < until:
             if renew:  # at the start, and after a periodic update or copies of weights

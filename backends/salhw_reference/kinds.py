@@ -18,7 +18,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import PairSTDP, PredictiveRule
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
@@ -168,30 +168,38 @@ RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_std
 # stimuli and probes -------------------------------------------------------------------------------------------------
 
 
-def _current(s: Current, rows: FloatArray, dt: float) -> None:
-    rows[ADDED] += s.amplitude
+Present = FloatArray | None  # see salhw.session.strengths
 
 
-def _poisson(s: Poisson, rows: FloatArray, dt: float) -> None:
-    rows[HAZARD] += np.asarray(s.rate) * dt / 1000.0
+def _added(s: Current | NoisyCurrent, present: Present, rows: FloatArray, dt: float) -> None:
+    rows[ADDED] += present
 
 
-def _clamp(s: Clamp, rows: FloatArray, dt: float) -> None:
-    rows[HELD, slice(None) if s.neurons is None else s.neurons] = np.asarray(s.state) + 1
+def _poisson(s: Poisson, present: Present, rows: FloatArray, dt: float) -> None:
+    assert present is not None
+    rows[HAZARD] += present * dt / 1000.0
 
 
-def _spike_times(s: SpikeTimes, rows: FloatArray, dt: float) -> None:
+def _clamp(s: Clamp, present: Present, rows: FloatArray, dt: float) -> None:
+    rows[HELD][:, slice(None) if s.neurons is None else s.neurons] = np.asarray(s.state) + 1
+
+
+def _spike_times(s: SpikeTimes, present: Present, rows: FloatArray, dt: float) -> None:
     """Forced spikes change no drive: they are a list of their own, `forced` in arrays.py."""
 
 
-def _teacher(s: Teacher, rows: FloatArray, dt: float) -> None:
+def _teacher(s: Teacher, present: Present, rows: FloatArray, dt: float) -> None:
     """What a teacher adds changes with its trace at every step: a list of its own, `teacher` in arrays.py."""
 
 
-STIMULI: ByKind[Callable[[Any, FloatArray, float], None]] = ByKind(
-    WHO, {Current: _current, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times, Teacher: _teacher}
-)
-"""What a stimulus changes in the drive of its population, (row, neuron), while it acts."""
+STIMULI: ByKind[Callable[[Any, Present, FloatArray, float], None]] = ByKind(
+    WHO,
+    {
+        Current: _added, NoisyCurrent: _added, Poisson: _poisson, Clamp: _clamp, SpikeTimes: _spike_times,
+        Teacher: _teacher,
+    },
+)  # fmt: skip
+"""What a stimulus of a ``present`` strength changes in the drive of its population, (row, instance, neuron)."""
 
 PROBES = ByKind(
     WHO,

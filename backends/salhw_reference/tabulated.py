@@ -118,7 +118,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
         if pending < 0.0:
             pending = on_grid(exponential(rng))
         begin(net, state)
-        set_base(net, state, drive, line)
+        set_base(net, state, drive[b % len(drive)], line)
         mask, shown, renew = 0, -1, True
         for n in range(neurons):
             mask |= np.int64(state.psp[0, n, 0]) << n

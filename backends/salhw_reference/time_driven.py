@@ -91,7 +91,7 @@ def step_neurons(net, state, rng, drive, t):
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     for b in range(first, last):
-        state, rng = instance(batch, b), rngs[b]
+        state, rng, own_drive = instance(batch, b), rngs[b], drive[b % len(drive)]
         begin(net, state)
         state.touched[:] = CHANGED
         for t in range(state.now[0].time, until):
@@ -111,7 +111,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                 state.touched[:] = CHANGED
             if len(net.teacher) > 0:
                 nudge(net, state, t)
-            count = step_neurons(net, state, rng, drive, t)
+            count = step_neurons(net, state, rng, own_drive, t)
             sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(net, state, t, count)
             if len(net.average) > 0:

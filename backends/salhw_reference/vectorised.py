@@ -355,12 +355,12 @@ def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out or the
     team gives up. With a team, each of its threads calls it, for one instance."""
     for b in range(first, last):
-        state, vectors = instance(batch, b), vectors_of(all_vectors, b)
+        state, vectors, own_drive = instance(batch, b), vectors_of(all_vectors, b), drive[b % len(drive)]
         team = vectors.team
         rank = join(team)
         low, high = share_of(len(net.kind), rank, team)
         if last_to_meet(team):
-            prepare(net, state, vectors, drive, out[b], until)
+            prepare(net, state, vectors, own_drive, out[b], until)
             go_on(team)
         while vectors.progress[0].going:
-            step(net, state, vectors, drive, out[b], samples[b], origin, low, high, rank, until)
+            step(net, state, vectors, own_drive, out[b], samples[b], origin, low, high, rank, until)

@@ -143,11 +143,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Influence:
-    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias or, where that is None,
-    takes away the decision whether to spike."""
+    """What a stimulus does to one neuron at some ``steps`` of a run: it ``adds`` to its bias, (step,), or where that is
+    None, takes away the decision whether to spike."""
 
     steps: slice | IntArray
-    adds: float | None = None
+    adds: FloatArray | None = None
 
 
 def _spike_times(s: SpikeTimes, neuron: int, run: Stretch) -> Iterator[Influence]:
@@ -161,7 +161,9 @@ def _clamp(s: Clamp, neuron: int, run: Stretch) -> Iterator[Influence]:
 
 
 def _current(s: Current, neuron: int, run: Stretch) -> Iterator[Influence]:
-    yield Influence(run.of(s), s.amplitude[neuron] if isinstance(s.amplitude, np.ndarray) else s.amplitude)
+    acts, points = run.of(s), np.broadcast_to(s.points, (len(s.points), max(neuron + 1, s.points.shape[1])))
+    steps = run.begin + np.arange(run.steps)[acts]
+    yield Influence(acts, points[s.point(steps, run.dt), neuron])
 
 
 def _poisson(s: Poisson, neuron: int, run: Stretch) -> Iterator[Influence]:

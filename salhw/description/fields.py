@@ -224,6 +224,7 @@ def _positive(value: float | FloatArray, info: ValidationInfo) -> float | FloatA
 
 
 MillisecondsPerNeuron = Annotated[PerNeuron, AfterValidator(_positive)]
+PerPoint = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 PerSynapse = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 Matrix = Annotated[FloatArray, ArrayOf((2,))]
 Vector = Annotated[FloatArray, ArrayOf((1,))]

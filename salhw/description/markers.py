@@ -24,8 +24,9 @@ class Mark:
         outside: an example outside of its range, None where any value of the type is inside.
         unit: ``ms``, ``Hz``, or nothing for a number without a unit.
         grid: how many steps of dt a time has at least, which is a whole number of them; None for all other fields.
-        per: what an array has an entry for: a ``neuron`` that the owner acts on, or a ``synapse``; or what a table has
-            one for: a named ``input`` of a population (see Neuron.inputs).
+        per: what an array has an entry for: a ``neuron`` that the owner acts on, a ``point`` in time of such a neuron
+            (see Course), or a ``synapse``; or what a table has one for: a named ``input`` of a population (see
+            Neuron.inputs).
         settable: whether a session can write the field: ``always``, or on targets that declare it ``settable``.
         nearness: of a choice, its names in an order in which neighbours are the most alike; empty where none can stand
             for another.
@@ -36,7 +37,7 @@ class Mark:
     outside: Any = None
     unit: Literal["", "ms", "Hz"] = ""
     grid: int | None = None
-    per: Literal["neuron", "synapse", "input"] | None = None
+    per: Literal["neuron", "point", "synapse", "input"] | None = None
     settable: Settable = "never"
     nearness: tuple[str, ...] = ()
 

@@ -16,9 +16,10 @@ from salhw.description.fields import (
     Milliseconds,
     NonNegative,
     PerNeuron,
+    PerPoint,
     Vector,
 )
-from salhw.description.grid import off_grid, whole_steps
+from salhw.description.grid import in_steps, off_grid, whole_steps
 from salhw.description.kinds import Kind
 from salhw.description.markers import QUANTITIES, Mark, PopulationName, Structure, TraceName
 from salhw.diagnostics import Diagnostic
@@ -39,6 +40,10 @@ class Stimulus(Kind):
     def neurons_of(self, size: int) -> int:
         """How many neurons of a population of ``size`` it acts on: what fields marked per neuron have entries for."""
         return size
+
+    def values(self, field: str, size: int) -> FloatArray:
+        """A field marked per neuron as a session of a population of ``size`` reads it, (neuron,); read only."""
+        return np.broadcast_to(np.asarray(getattr(self, field), dtype=np.float64), (self.neurons_of(size),))
 
     @property
     def span(self) -> tuple[float, float | None]:
@@ -72,31 +77,94 @@ class _Windowed(Stimulus):
         return self.start, self.stop
 
 
-class Poisson(_Windowed):
+class Course(_Windowed):
+    """A stimulus whose ``strength``, a field of it, may change in time: with ``every``, its first axis are points, each
+    of which holds for ``every`` ms, the first from ``start`` on, the last until ``stop``."""
+
+    strength: ClassVar[str]
+    every: Annotated[Milliseconds | None, Mark(None, 12, -1, unit="ms", grid=1)] = None
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Any:
+        given = np.asarray(getattr(self, self.strength))
+        if self.every is None and given.ndim == 2:
+            fix = "give every, the time that each row lasts"
+            raise invalid("SAL003", f"shape {given.shape}", "a number or a list without every", fix, at=self.strength)
+        if self.every is not None and not len(self.points):
+            raise invalid("SAL003", f"shape {given.shape}", "one point at least", "leave it out", at=self.strength)
+        return self
+
+    @property
+    def points(self) -> FloatArray:
+        """The strength, (point, neuron); one column where all neurons have the same, one row if it never changes."""
+        given = np.asarray(getattr(self, self.strength), dtype=np.float64)
+        return np.atleast_2d(given if given.ndim != 1 or self.every is None else given[:, None])
+
+    def point(self, step: Any, dt: float) -> Any:
+        """The number of the point that holds at a step (or at steps) of the session at which it acts."""
+        if self.every is None:
+            return np.zeros_like(step)
+        since = np.asarray(step) - (in_steps(self.start, dt) or 0)
+        return np.clip(since // (in_steps(self.every, dt) or 1), 0, len(self.points) - 1)
+
+    def begins(self, dt: float) -> IntArray:
+        """The steps at which its points begin, of those that do before it stops."""
+        stop = np.inf if self.stop is None else in_steps(self.stop, dt) or 0
+        steps = (in_steps(self.start, dt) or 0) + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
+        return steps[steps < stop]
+
+    def values(self, field: str, size: int) -> FloatArray:
+        if field != self.strength or self.every is None:
+            return super().values(field, size)
+        return np.broadcast_to(self.points, (len(self.points), size))
+
+    def contradictions(self, path: str, size: int, dt: float) -> Iterator[Diagnostic]:
+        given = np.shape(getattr(self, self.strength))
+        rows, each = (given, ()) if self.every is None else (given[1:], given[:1])
+        if rows not in ((), (size,)):
+            expected, fix = f"shape {(*each, size)}", "give one for all, or one per neuron"
+            yield Diagnostic("SAL003", f"{path}.{self.strength}", f"shape {given}", expected, fix)
+
+
+def _refuse_negative(value: float | FloatArray, unit: str, fix: str) -> float | FloatArray:
+    for place in np.argwhere(np.asarray(value) < 0)[:1]:
+        at = "".join(f"[{i}]" for i in place)
+        raise invalid("SAL005", f"{number(np.asarray(value)[tuple(place)])}{unit}", f">= 0{unit}", fix, at=at)
+    return value
+
+
+class Poisson(Course):
     """Independent Poisson spikes of a Source population at ``rate`` Hz (one number or one per neuron), from ``start``
-    until ``stop``. At most one spike per neuron and step: with probability 1 - exp(-rate dt)."""
+    until ``stop``. At most one spike per neuron and step: with probability 1 - exp(-rate dt).
+
+    With ``every``, the rate changes in time: ``rate[k]`` (one number, or one per neuron) holds for ``every`` ms from
+    ``start + k every`` on, and the last one until ``stop``. A session writes ``stimuli[k].rate``.
+    """
 
     needs: ClassVar[str] = "rate"
+    strength: ClassVar[str] = "rate"
     kind: Literal["Poisson"] = "Poisson"
     population: PopulationName
-    rate: Annotated[PerNeuron, Mark(20.0, 10.0, -1.0, unit="Hz", per="neuron")]
+    rate: Annotated[PerPoint, Mark(20.0, 10.0, -1.0, unit="Hz", per="point", settable="declared")]
 
     @field_validator("rate")
     @classmethod
     def _not_negative(cls, value: float | FloatArray) -> float | FloatArray:
-        for i in np.flatnonzero(np.asarray(value) < 0)[:1]:
-            at = f"[{i}]" if isinstance(value, np.ndarray) else ""
-            asked = f"{number(np.ravel(value)[i])} Hz"
-            raise invalid("SAL005", asked, ">= 0 Hz", "a rate is never negative", at=at)
-        return value
+        return _refuse_negative(value, " Hz", "a rate is never negative")
 
     def steady_drive(self, dt: float) -> float | FloatArray:
-        return 0.0 if self.stop is not None else -np.expm1(-np.asarray(self.rate) * dt / 1000.0) / dt
+        return 0.0 if self.stop is not None else -np.expm1(-self.points.min(axis=0) * dt / 1000.0) / dt
 
     if TYPE_CHECKING:
 
         def __init__(
-            self, population: str, rate: Any, start: float = ..., stop: float | None = ..., kind: str = ...
+            self,
+            population: str,
+            rate: Any,
+            start: float = ...,
+            stop: float | None = ...,
+            every: float | None = ...,
+            kind: str = ...,
         ) -> None: ...
 
 
@@ -176,21 +244,73 @@ class Clamp(_Windowed):
         ) -> None: ...
 
 
-class Current(_Windowed):
-    """Adds ``amplitude`` to the bias of a GLM or LIF population (its units; one number or one per neuron)."""
+class Current(Course):
+    """Adds ``amplitude`` to the bias of a GLM or LIF population (its units; one number or one per neuron).
+
+    With ``every``, it changes in time as the rate of a Poisson stimulus does. A session writes
+    ``stimuli[k].amplitude``.
+    """
 
     needs: ClassVar[str] = "bias"
+    strength: ClassVar[str] = "amplitude"
     kind: Literal["Current"] = "Current"
     population: PopulationName
-    amplitude: Annotated[PerNeuron, Mark(1.0, 0.5, np.inf, per="neuron")]
+    amplitude: Annotated[PerPoint, Mark(1.0, 0.5, np.inf, per="point", settable="declared")]
 
     def steady_drive(self, dt: float) -> float | FloatArray:
-        return self.amplitude if self.stop is None else np.minimum(self.amplitude, 0.0)
+        least: FloatArray = self.points.min(axis=0)
+        return least if self.stop is None else np.minimum(least, 0.0)
 
     if TYPE_CHECKING:
 
         def __init__(
-            self, population: str, amplitude: Any, start: float = ..., stop: float | None = ..., kind: str = ...
+            self,
+            population: str,
+            amplitude: Any,
+            start: float = ...,
+            stop: float | None = ...,
+            every: float | None = ...,
+            kind: str = ...,
+        ) -> None: ...
+
+
+class NoisyCurrent(_Windowed):
+    """Adds Gaussian white noise to the bias of a GLM or LIF population: ``sd`` (one number or one per neuron) times a
+    standard normal number, drawn for each neuron at ``start`` and after each ``every`` ms, each step by default.
+
+    A session with the same seed draws the same numbers on every target. It writes ``stimuli[k].sd``.
+    """
+
+    needs: ClassVar[str] = "bias"
+    kind: Literal["NoisyCurrent"] = "NoisyCurrent"
+    population: PopulationName
+    sd: Annotated[PerNeuron, Mark(1.0, 0.5, -1.0, per="neuron", settable="declared")]
+    every: Annotated[Milliseconds | None, Mark(None, 12, -1, unit="ms", grid=1)] = None
+
+    @field_validator("sd")
+    @classmethod
+    def _not_negative(cls, value: float | FloatArray) -> float | FloatArray:
+        return _refuse_negative(value, "", "a standard deviation is never negative")
+
+    def draw(self, step: int, dt: float) -> int:
+        """The number of the draw that holds at a step of the session at which it acts."""
+        return max(0, step - (in_steps(self.start, dt) or 0)) // (in_steps(self.every or dt, dt) or 1)
+
+    def drawn_after(self, step: int, dt: float) -> int:
+        """The first step after ``step`` at which it draws."""
+        first, period = in_steps(self.start, dt) or 0, in_steps(self.every or dt, dt) or 1
+        return first if step < first else first + (self.draw(step, dt) + 1) * period
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            population: str,
+            sd: Any,
+            every: float | None = ...,
+            start: float = ...,
+            stop: float | None = ...,
+            kind: str = ...,
         ) -> None: ...
 
 

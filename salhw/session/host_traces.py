@@ -16,7 +16,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.parts import Projection
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Stimulus, Teacher
+from salhw.description.stimuli import Clamp, Course, Current, Poisson, SpikeTimes, Stimulus, Teacher
 from salhw.description.traces import Trace
 from salhw.session.recorder import Raster
 
@@ -26,22 +26,24 @@ POTENTIALS: ByKind[None] = ByKind("the host, for traces of the membrane,", {GLM:
 """Neurons whose potential is the sum of bias and inputs at each step, which spikes and weights tell."""
 
 
-def _nothing(stimulus: Stimulus, steps: IntArray, dt: float) -> FloatArray:
+def _nothing(stimulus: Stimulus, strengths: FloatArray | None, steps: IntArray, dt: float) -> FloatArray:
     """Of stimuli that change spikes, and no potential; and of teachers, which the host itself adds to the bias."""
-    return np.zeros((len(steps), 1))
+    return np.zeros((len(steps), 1, 1))
 
 
-def _current(stimulus: Current, steps: IntArray, dt: float) -> FloatArray:
+def _current(stimulus: Current, strengths: FloatArray | None, steps: IntArray, dt: float) -> FloatArray:
+    assert strengths is not None
     end = np.inf if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
     lasts = (steps >= (in_steps(stimulus.start, dt) or 0)) & (steps < end)
-    return np.asarray(lasts[:, None] * np.asarray(stimulus.amplitude))
+    return np.asarray(lasts[:, None, None] * strengths[:, stimulus.point(steps, dt)].swapaxes(0, 1))
 
 
 DRIVES = ByKind[Callable[..., FloatArray]](
     "the host, for traces of the membrane,",
     {Current: _current, Poisson: _nothing, SpikeTimes: _nothing, Clamp: _nothing, Teacher: _nothing},
 )
-"""What stimuli add to the potentials of their population at some steps, (step, neuron) or (step, 1)."""
+"""What stimuli of ``strengths`` (of a Course, (instance, point, neuron)) add to the potentials of their population at
+some steps, (step, instance, neuron), or with one entry for all."""
 
 
 def psp(kernel: Kernel, dt: float) -> FloatArray:
@@ -73,7 +75,8 @@ class HostTraces:
     """The traces of a network over a batch of instances, which follow the runs of a session.
 
     ``mean`` are the traces after the last step, (instance, neuron), 0 before the first; ``course`` those after each
-    step of the last run, (step, instance, neuron).
+    step of the last run, (step, instance, neuron). ``strengths`` are those of stimuli as a session has written them, by
+    number, (instance, point, neuron).
     """
 
     net: Network
@@ -83,6 +86,7 @@ class HostTraces:
 
     def __post_init__(self) -> None:
         size = {t.name: self.net.population(t.population).size for t in self.net.traces}
+        self.strengths = {k: s.points[None] for k, s in enumerate(self.net.stimuli) if isinstance(s, Course)}
         self.mean = {name: np.zeros((self.instances, n)) for name, n in size.items()}
         self._past: dict[str, FloatArray] = {}
         self._onto = [p for p in self.net.projections if p.post in {t.population for t in self.net.traces}]
@@ -151,7 +155,9 @@ class HostTraces:
         return inputs + biases[name] + self._driven(name, steps) if trace.quantity == "membrane" else inputs
 
     def _driven(self, population: str, steps: tuple[int, int]) -> FloatArray:
-        """What stimuli add to the potentials, (step, 1, neuron or 1)."""
-        each = np.arange(*steps)
-        drives = [DRIVES[s](s, each, self.net.dt) for s in self.net.stimuli if s.population == population]
-        return np.asarray(sum(drives, np.zeros((len(each), 1))))[:, None]
+        """What stimuli add to the potentials, (step, instance, neuron), or with one entry for all."""
+        each, stimuli = np.arange(*steps), enumerate(self.net.stimuli)
+        drives = [
+            DRIVES[s](s, self.strengths.get(k), each, self.net.dt) for k, s in stimuli if s.population == population
+        ]
+        return np.asarray(sum(drives, np.zeros((len(each), 1, 1))))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import of_kind, only
 from salhw.description.parts import Projection, rule_name
@@ -156,8 +156,13 @@ class LoopEngine(PiecewiseEngine):
             self._copy_from({address.owner})
         elif address.field == "inputs":
             self._write_gain(address, value)
-        elif address.path.startswith("stimuli["):
+        elif address.path.startswith("stimuli[") and address.rule in self._teachers:
             self._taught[address.rule, address.field] = value
+        elif address.path.startswith("stimuli["):
+            shaped = value.reshape(self._instances, *address.shape)
+            before = sum(k < address.rule for k in self._teachers)  # which the target does not have
+            self._session.set(f"stimuli[{address.rule - before}].{address.field}", shaped)
+            self._traces.strengths[address.rule] = shaped.reshape(self._instances, -1, address.shape[-1])
         elif address.field == "bias":
             self._session.set(address.path, value)
             self._biases[address.owner] = self._get(address.path)

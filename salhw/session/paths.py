@@ -16,6 +16,7 @@ from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.stimuli import Stimulus
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.arguments import checked_duration, checked_progress
 from salhw.diagnostics.wording import nearest, number, one_of, shown
@@ -71,9 +72,10 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
                 settable += _settable(of_part, part, capability, here, undeclared)
     for k, stimulus in enumerate(net.stimuli):
         capability = {} if target is None else target.stimuli.get(stimulus.kind, {})
-        size = stimulus.neurons_of(net.population(stimulus.population).size)
-        stem = Address(f"stimuli[{k}]", stimulus.population, "", (size,), rule=k)
-        settable += _settable(stem, stimulus, capability, target, undeclared)
+        size = net.population(stimulus.population).size
+        stem = Address(f"stimuli[{k}]", stimulus.population, "", (), rule=k)
+        of_it = _settable(stem, stimulus, capability, target, undeclared)
+        settable += (replace(address, shape=stimulus.values(address.field, size).shape) for address in of_it)
     return {address.path: address for address in settable}
 
 
@@ -143,7 +145,10 @@ def item_at(net: Network, address: Address) -> Kind | Projection:
 def described(net: Network, address: Address) -> FloatArray:
     """What the description says at an address, in the address's shape; read only, since one number may stand for
     millions of synapses."""
-    value = getattr(item_at(net, address), address.field)
+    item = item_at(net, address)
+    if isinstance(item, Stimulus):
+        return item.values(address.field, net.population(address.owner).size)
+    value = getattr(item, address.field)
     if isinstance(value, Mapping):
         value = value[address.part]
     if isinstance(value, Connector):

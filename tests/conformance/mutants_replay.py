@@ -14,7 +14,7 @@ from mutant_sessions import Wrapped
 from mutants_engineering import Wrong
 from wrong_backends import Change, each_neuron, each_projection
 
-from salhw import GLM, LIF, Clamp, Current, Network, Poisson, Recording, Teacher
+from salhw import GLM, LIF, Clamp, Current, Network, NoisyCurrent, Poisson, Recording, Teacher
 from salhw.session.paths import addresses
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
@@ -32,6 +32,21 @@ def each_stimulus(kind: type, change: Callable[[Any, float], dict[str, Any]]) ->
         return net.replace(stimuli=[s.replace(**change(s, net.dt)) if isinstance(s, kind) else s for s in net.stimuli])
 
     return changed
+
+
+def starting_late(s: Any, dt: float) -> dict[str, Any]:
+    return {"start": s.start + dt, "stop": s.stop and s.stop + dt}
+
+
+def silenced(s: Any, dt: float) -> dict[str, Any]:
+    """A stimulus that begins when all is over."""
+    return {"start": 1e6 * dt, "stop": None}
+
+
+def ending_with_the_last_point(s: Any, dt: float) -> dict[str, Any]:
+    """A course ends with the last point's ``every``, instead of holding it."""
+    end = np.inf if s.every is None else s.start + len(s.points) * s.every
+    return {"stop": min(end, s.stop or np.inf)} if end < np.inf else {}
 
 
 def silent(p: Any) -> Any:
@@ -149,7 +164,7 @@ class RoundedWrites(Wrapped):
 class OneValueForAllInstances(Wrapped):
     """What is written for each instance reaches all of them as the first one's; it is read as it was written."""
 
-    ending = ".bias"
+    ending: str | tuple[str, ...] = ".bias"
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -167,6 +182,47 @@ class OneValueForAllInstances(Wrapped):
 
 class OneRateForAllInstances(OneValueForAllInstances):
     ending = ".learning_rate"
+
+
+class OneStimulusForAllInstances(OneValueForAllInstances):
+    ending = (".rate", "].amplitude")
+
+
+class LatePoints(Wrapped):
+    """What changes in time changes a point late; it is read as it was described and written."""
+
+    ending = ".rate"
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        net = inner.executable.network
+        named = {f"stimuli[{k}]{self.ending}": s for k, s in enumerate(net.stimuli)}
+        self.kept = {path: inner.get(path) for path, s in named.items() if path in inner._addresses and s.every}
+        for path, value in self.kept.items():
+            self.set(path, value)
+
+    def acting(self, values: Any) -> Any:
+        return np.concatenate([values[:, :1], values[:, :-1]], axis=1)
+
+    def set(self, path: str, value: Any) -> None:
+        if path in self.kept:
+            value = self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
+            value = self.acting(value)
+        self.inner.set(path, value)
+
+    def get(self, path: str) -> Any:
+        return self.kept.get(path, self.inner.get(path))
+
+
+class LateCurrents(LatePoints):
+    ending = ".amplitude"
+
+
+class FirstPoints(LatePoints):
+    """Only the first of all rates holds."""
+
+    def acting(self, values: Any) -> Any:
+        return np.broadcast_to(values[:, :1], values.shape)
 
 
 class LateWeights(Wrapped):
@@ -253,6 +309,20 @@ def begin_and_start_the_clock(self: Any, stop: int) -> None:
     plain.PlainEngine.begin(self, stop)
 
 
+def begin_and_start_the_rates(self: Any, stop: int) -> None:
+    """Rates that change in time begin anew with each run."""
+    self.described = getattr(self, "described", self.net)
+    now = self.step * self.net.dt
+
+    def anew(s: Any) -> Any:
+        if not isinstance(s, Poisson) or s.every is None:
+            return s
+        return s.replace(start=s.start + now, stop=None if s.stop is None else s.stop + now)
+
+    self.net = self.described.replace(stimuli=[anew(s) for s in self.described.stimuli])
+    plain.PlainEngine.begin(self, stop)
+
+
 def finish_and_keep_the_pairs(self: Any) -> None:
     """Pairs that a "run end" has used are used again by the next one."""
     for s in self.projections.values():
@@ -335,11 +405,23 @@ MUTANTS = [
     wrong("LIF ignores its synapses", "membrane", network=lif_without_synapses),
     wrong("LIF resets to rest", "membrane", "trace", network=each_neuron(LIF, lambda n, dt: {"v_reset": lower(n)})),
     wrong("clamps inverted", "clamp", network=each_stimulus(Clamp, lambda s, dt: {"state": 1 - s.state})),
-    wrong("currents ignored", "membrane", network=each_stimulus(Current, lambda s, dt: {"amplitude": 0.0})),
+    wrong("currents ignored", "membrane", network=each_stimulus(Current, silenced)),
     wrong("values rounded by set", "membrane", "trace", session=RoundedWrites),
     wrong("currents end a step late", "membrane", network=each_stimulus(Current, stopping_late)),
     wrong("Poisson stimuli end a step late", "silent source", network=each_stimulus(Poisson, stopping_late)),
     wrong("Poisson stimuli never end", "silent source", network=each_stimulus(Poisson, lambda s, dt: {"stop": None})),
+    wrong("rates change a point late", "rate", "silent source", session=LatePoints),
+    wrong("only the first of all rates holds", "rate", "silent source", session=FirstPoints),
+    plainly("rates begin anew with each run", "rate", "silent source", begin=begin_and_start_the_rates),
+    wrong("currents change a point late", "membrane", session=LateCurrents),
+    wrong("currents end with their last point", "membrane", network=each_stimulus(Current, ending_with_the_last_point)),
+    wrong(
+        "rates and currents of the first instance for all", "membrane", "rate", "silent source",
+        session=OneStimulusForAllInstances,
+    ),
+    wrong("noise ignored", "membrane", network=each_stimulus(NoisyCurrent, silenced)),
+    wrong("noise drawn at each step", "membrane", network=each_stimulus(NoisyCurrent, lambda s, dt: {"every": None})),
+    wrong("noise begins a step late", "membrane", network=each_stimulus(NoisyCurrent, starting_late)),
     wrong("the first of overlapping clamps holds", "clamp", network=first_clamp_holds),
     wrong("teachers look at every step", "membrane", network=each_stimulus(Teacher, lambda s, dt: {"every": None})),
     wrong("one delay for all projections of a population", "membrane", network=one_delay_for_all),

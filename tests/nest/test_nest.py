@@ -120,6 +120,41 @@ def test_a_poisson_stimulus_acts_from_its_start_until_before_its_stop(start: int
     assert np.abs(steps[start : start + 10] - 200).max() < 60  # six standard deviations
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_rates_and_currents_change_at_their_steps(split: bool) -> None:
+    """With certain spikes, or none; also where NEST splits each step into ticks for plastic synapses."""
+    net = Network(
+        name="n", dt=0.4,
+        populations=[
+            Population(name="x", size=3, neuron=Source()),
+            Population(name="g", size=2, neuron=GLM(bias=-9.0, tau_ref=4.0, discretisation="exact")),
+        ],
+        projections=[Projection(
+            name="xg", pre="x", post="g", weights=salhw.AllToAll(weight=0.0), kernel=Exponential(tau_syn=4.0),
+            plasticity=[salhw.SAL(learning_rate=0.0, tau=8.0)],
+        )] * split,
+        stimuli=[
+            salhw.Poisson("x", [[1e6, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1e6, 0.0]], every=1.2, start=0.8, stop=6.0),
+            salhw.Current("g", [1.0, 2.0], every=1.2, start=0.8, stop=6.0),
+        ],
+        probes=[salhw.Spikes("x"), salhw.Membrane("g")],
+    )  # fmt: skip
+    with salhw.compile(net, "nest").open(seed=1) as session:
+        recording = session.run(2.8)
+        np.testing.assert_allclose(
+            recording.membrane_traces["g"].values[0, :, 0] + 9.0, [0, 0, 1, 1, 1, 2, 2], atol=1e-6
+        )
+        session.set("stimuli[1].amplitude", [[0.0], [-5.0]])
+        later = session.run(6.0)
+    added = later.membrane_traces["g"].values[0, :, 0] + 9.0
+    np.testing.assert_allclose(added, [-5] * 8 + [0] * 7, rtol=0, atol=1e-6)
+    found = [
+        np.rint(np.concatenate([r.spikes["x"].times(k, 0) for r in (recording, later)]) / 0.4).astype(int).tolist()
+        for k in range(3)
+    ]
+    assert found == [[2, 3, 4], [*range(8, 15)], []]
+
+
 def test_runs_join_and_weights_carry_over() -> None:
     executable = salhw.compile(pair((1.0, 0.2)), "nest")
     with executable.open(instances=3, seed=9) as session:

@@ -24,6 +24,7 @@ from salhw import (
     ExponentialWindow,
     Membrane,
     Network,
+    NoisyCurrent,
     OneToOne,
     PairSTDP,
     Poisson,
@@ -113,6 +114,8 @@ def everything() -> Network:
             Clamp("c", state=[1, 0], neurons=[0, 2], start=10.0),
             Current("b", amplitude=0.4, start=5.0, stop=60.0),
             Teacher("c", "potential", target=[0.1, 0.2, 0.3], gain=0.5),
+            Current("b", amplitude=[0.4, 0.2], every=5.0),
+            NoisyCurrent("b", sd=0.5, every=5.0),
         ],
         probes=[
             Spikes("a"),
@@ -241,7 +244,10 @@ def networks(draw: st.DrawFn) -> Network:
     stimuli: list[Any] = []
     for p in chosen:
         if isinstance(p.neuron, Source):
-            stimuli.append(Poisson(p.name, rate=draw(st.floats(0, 100)), start=draw(st.integers(0, 5)) * dt))
+            rate = draw(st.lists(st.floats(0, 100), min_size=1, max_size=4))
+            stimuli.append(
+                Poisson(p.name, rate, start=draw(st.integers(0, 5)) * dt, every=draw(st.integers(1, 5)) * dt)
+            )
         else:
             stimuli.append(Current(p.name, amplitude=draw(one_or_each(p.size)), stop=draw(st.none() | st.just(3 * dt))))
         stimuli.append(SpikeTimes(p.name, [draw(st.sets(st.integers(0, 50)).map(sorted)) for _ in range(p.size)]))

@@ -52,10 +52,14 @@ def population(name, model, size, **parameters):
 
 
 def assign(cells, **parameters):
-    """Set parameters of a population, in NEST's names and units; ``spike_times`` are a list of arrays."""
+    """Set parameters of a population, in NEST's names and units; ``spike_times`` are a list of arrays, and each
+    cell has a row of two-dimensional ones."""
     if "spike_times" in parameters:
         for node, times in zip(cells.node_collection, parameters.pop("spike_times"), strict=True):
             node.set({"spike_times": [float(t) for t in times], "precise_times": False})
+    rows = {name: parameters.pop(name) for name in [*parameters] if np.ndim(parameters[name]) == 2}
+    for k, node in enumerate(cells.node_collection if rows else ()):
+        node.set({name: values[k].tolist() for name, values in rows.items()})
     if parameters:
         cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
 

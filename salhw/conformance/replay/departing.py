@@ -12,7 +12,7 @@ from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, 
 from salhw.conformance.replay.oracle import Course, Oracle
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import Bools, states
-from salhw.conformance.replay.trial import Trial, whole_held
+from salhw.conformance.replay.trial import Trial, said
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
@@ -61,8 +61,8 @@ class Departure:
 def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course]]:
     """Everything in which a trial departs from what the oracle works out from its spikes, the earliest first, one of
     each kind for each path and run; and what the oracle worked out, run by run."""
-    oracle = Oracle(trial.net, trial.spikes, whole_held(trial))
-    found = [*_held(oracle, whole_held(trial), 0, tolerance, {})]
+    oracle = Oracle(trial.net, trial.spikes, said(trial), trial.schedule.seed, trial.schedule.ids)
+    found = [*_held(oracle, trial.opened, 0, tolerance, {})]
     courses = []
     oracle.adopt(dict(trial.opened))
     for stretch in trial.stretches:

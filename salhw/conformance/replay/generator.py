@@ -12,7 +12,7 @@ from salhw.compiler.check import check
 from salhw.compiler.place import place
 from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.deal import Deal, replayable
-from salhw.conformance.replay.dice import Dice, Infeasible, number, steps
+from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
 from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
@@ -37,6 +37,8 @@ STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
 LARGEST = 20
 LONGEST_STIMULUS = 60
 """Steps after which stimuli that end have ended, and forced spikes have happened."""
+POINTS = 6
+"""How often stimuli that change in time do so, and once more, at most."""
 
 
 def random_network(target: Target, seed: int) -> Network:
@@ -308,6 +310,11 @@ def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Popula
         marked["start"] = steps(dice.whole(0, LONGEST_STIMULUS), deal.dt) if dice.chance(0.7) else 0.0
         span = dice.whole(1, 2 * LONGEST_STIMULUS)
         marked["stop"] = steps(round(marked["start"] / deal.dt) + span, deal.dt) if dice.chance(0.7) else None
+    if marked.get("every") is not None:
+        for name, mark in ((name, mark) for name, mark in marks(cls) if mark.per == "point"):
+            points = dice.whole(1, POINTS)
+            shape = (points, acts_on) if dice.chance(0.5) else (points,)
+            marked[name] = per_place(dice, name, mark, capability, deal.dt, shape)
     return cls(**drawn, **marked)
 
 

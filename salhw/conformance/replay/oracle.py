@@ -5,7 +5,7 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -20,10 +20,11 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PairSTDP, PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
 from salhw.session.recorder import refractory_steps
+from salhw.substrate.draws import normal
 
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
@@ -32,7 +33,8 @@ DIVERGED = 1e6
 """What feeds back on itself may grow without a limit, and rounding with it: beyond, nothing is compared."""
 
 STIMULI: ByKind[None] = ByKind(
-    "the replay oracle", {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, Teacher: None}
+    "the replay oracle",
+    {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, NoisyCurrent: None, Teacher: None},
 )
 
 
@@ -95,10 +97,12 @@ class Oracle:
     Args:
         spikes: (instance, step, neuron) by population, of all runs.
         held: what the session holds before its first run.
+        seed, ids: of the session, which noise follows from.
     """
 
-    def __init__(self, net: Network, spikes: Mapping[str, Bools], held: Held) -> None:
+    def __init__(self, net: Network, spikes: Mapping[str, Bools], held: Held, seed: int, ids: Sequence[int]) -> None:
         self.net, self.dt, self.now = net, net.dt, 0
+        self.who = [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
         self.held: Held = {}
@@ -193,7 +197,30 @@ class Oracle:
                 forced[at[at < count], neuron] = True
         return forced
 
-    def acts(self, stimulus: Poisson | Clamp | Current, step: int) -> bool:
+    def present(self, number: int, field: str, step: int) -> FloatArray:
+        """What a stimulus does at a step at which it acts, (instance, neuron): each point of a course lasts ``every``
+        from its start on, the last one for good."""
+        stimulus, held = self.net.stimuli[number], self.held[f"stimuli[{number}].{field}"]
+        assert isinstance(stimulus, Poisson | Current)
+        if stimulus.every is None:
+            return held
+        begun = (step - self.steps(stimulus.start)) // self.steps(stimulus.every)
+        return np.asarray(held[:, min(begun, held.shape[1] - 1)])
+
+    def noise(self, number: int, step: int) -> FloatArray:
+        """sd times the standard normal number of a neuron in what is drawn at the start and after each ``every``."""
+        stimulus = self.net.stimuli[number]
+        assert isinstance(stimulus, NoisyCurrent)
+        every = 1 if stimulus.every is None else self.steps(stimulus.every)
+        drawn = (step - self.steps(stimulus.start)) // every
+        same = [
+            k for k, s in enumerate(self.net.stimuli) if (s.kind, s.population) == (stimulus.kind, stimulus.population)
+        ]
+        places = [drawn * 2**32 + neuron for neuron in range(self.net.population(stimulus.population).size)]
+        z = normal(self.who, f"{stimulus.population}/{same.index(number)}", np.array(places, dtype=np.uint64))
+        return np.asarray(self.held[f"stimuli[{number}].sd"] * z)
+
+    def acts(self, stimulus: Poisson | Clamp | Current | NoisyCurrent, step: int) -> bool:
         """Whether a stimulus acts at a step: from its start until before its stop."""
         stop = np.inf if stimulus.stop is None else self.steps(stimulus.stop)
         return self.steps(stimulus.start) <= step < stop
@@ -210,10 +237,10 @@ class Oracle:
 
     def expected(self, name: str, step: int) -> FloatArray:
         """How many spikes Poisson stimuli make each neuron of a population expect at a step."""
-        total = np.zeros(self.net.population(name).size)
-        for stimulus in only(self.net.stimuli, Poisson):
-            if stimulus.population == name and self.acts(stimulus, step):
-                total += np.asarray(stimulus.rate) * self.dt / 1000.0
+        total = np.zeros((self.instances, self.net.population(name).size))
+        for k, stimulus in enumerate(self.net.stimuli):
+            if isinstance(stimulus, Poisson) and stimulus.population == name and self.acts(stimulus, step):
+                total += self.present(k, "rate", step) * self.dt / 1000.0
         return total
 
     # one step after the other ---------------------------------------------------------------------------------------
@@ -304,7 +331,9 @@ class Oracle:
         total = total + self.held.get(f"populations.{name}.bias", 0.0)
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
-                total = total + stimulus.amplitude
+                total = total + self.present(k, "amplitude", t)
+            if stimulus.population == name and isinstance(stimulus, NoisyCurrent) and self.acts(stimulus, t):
+                total = total + self.noise(k, t)
             if stimulus.population == name and isinstance(stimulus, Teacher):
                 total = total + self.nudges[k]
         return total

@@ -141,15 +141,13 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
     return Trial(net, executable.written or net, schedule, opened, tuple(stretches), spikes_of(net, stretches))
 
 
-def whole_held(trial: Trial) -> dict[str, FloatArray]:
-    """What a session held when it was opened, with what the description says where the target lets nothing be
-    written."""
+def said(trial: Trial) -> dict[str, FloatArray]:
+    """What the description says of all that a session holds, whether or not the target lets it be written."""
     count = len(trial.schedule.ids)
-    said = {
+    return {
         path: np.broadcast_to(described(trial.net, address), (count, *address.shape))
         for path, address in addresses(trial.net, undeclared=True).items()
     }
-    return {**said, **trial.opened}
 
 
 def spikes_of(net: Network, stretches: list[Stretch]) -> dict[str, Bools]:

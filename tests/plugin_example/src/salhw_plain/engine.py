@@ -105,7 +105,8 @@ class PlainEngine:
         expected = np.zeros_like(u)
         for item in only(self.net.stimuli, salhw.Poisson):
             if item.start <= (t + 0.5) * self.net.dt < (item.stop or np.inf):
-                expected[:, self.place[item.population]] += np.asarray(item.rate) * self.net.dt / 1000.0
+                rate = item.points[item.point(t, self.net.dt)]
+                expected[:, self.place[item.population]] += rate * self.net.dt / 1000.0
         each = [self.cells[name].chance(u[:, here], expected[:, here]) for name, here in self.place.items()]
         chance, uniform = np.concatenate(each, axis=1), np.array([rng.random(u.shape[1]) for rng in self.rngs])
         spikes = (uniform < chance) & (t - self.last >= self.refractory)
