@@ -14,7 +14,7 @@ from salhw.description.ties import Tie
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.executable import Executable
-from salhw.session.folding import HOST, STIMULI, by_host, folded, gain_of, predicted, scaled_target, unfolded
+from salhw.session.folding import HOST, STIMULI, by_host, folded_network, gain_of, predicted, scaled_target, unfolded
 from salhw.session.host_traces import DRIVES, POTENTIALS
 from salhw.session.loop import LoopedBackend
 from salhw.substrate.capabilities import Range
@@ -82,7 +82,7 @@ def looped(net: Network, target: Target, inner: Executable) -> Executable:
 
     Its report is the inner one's, with what is rounded in the network's own terms.
     """
-    lowered = unfolded(net, folded(net, target), inner.network)
+    lowered = unfolded(net, folded_network(net, target), inner.network)
     _, rounded = quantise(net, scaled_target(net, inner.target))
     others = [f for f in inner.report.approximations if f.code != "SAL301"]
     report = replace(

@@ -12,7 +12,7 @@ from salhw.description.network import Network
 from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
-from salhw.session.folding import by_host, folded, own_part, reference_phase, with_room, with_scales
+from salhw.session.folding import by_host, folded_network, own_part, reference_phase, with_room, with_scales
 from salhw.substrate.target import Target
 
 
@@ -48,5 +48,5 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     )
     executable = Executable(quantised, own, target, placement, report, plugin)
     if reference_phase(net) is not None:
-        executable = referenced(folded(net, asked), executable)
+        executable = referenced(folded_network(net, asked), executable)
     return looped(net, asked, executable) if by_host(net, asked) else executable

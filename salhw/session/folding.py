@@ -67,7 +67,7 @@ def predicted(p: Projection) -> dict[int, PlasticityRule]:
 def own_part(net: Network, target: Target) -> Network:
     """What the target itself is to run: the folded network without reference phases, and without weights probes beside
     them: a session samples weights when what was measured in the phase has been subtracted."""
-    net = folded(net, target)
+    net = folded_network(net, target)
     if reference_phase(net) is None:
         return net
     projections = [p.replace(plasticity=[without_reference(rule) for rule in p.plasticity]) for p in net.projections]
@@ -80,7 +80,7 @@ def reference_phase(net: Network) -> ReferencePhase | None:
     return next((phase for phase in phases if phase is not None), None)
 
 
-def folded(net: Network, target: Target) -> Network:
+def folded_network(net: Network, target: Target) -> Network:
     """The network without inputs, traces, teachers, ties and what reads them, with gains folded into weights; the
     network itself where its target's host works out nothing of these."""
     if not by_host(net, target):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
@@ -27,16 +27,16 @@ from salhw.session.recording import Recording
 
 
 class ReferenceBackend(PiecewiseBackend):
-    """The backend of an executable with a reference phase. ``steps`` are those between two weights that the target
+    """The backend of an executable with a reference phase. ``weight_steps`` lie between two weights that the target
     holds, by projection; 0 where it holds any."""
 
-    def __init__(self, inner: Executable, steps: Mapping[str, float]) -> None:
+    def __init__(self, inner: Executable, weight_steps: Mapping[str, float]) -> None:
         super().__init__(inner)
-        self._steps = steps
+        self._weight_steps = weight_steps
 
     def engine(self, executable: Executable, inner: Executable, session: Session, instances: int) -> Engine:
         """See PiecewiseBackend."""
-        return ReferenceEngine(executable, inner, session, instances, self._steps)
+        return ReferenceEngine(executable, inner, session, instances, self._weight_steps)
 
 
 @dataclass
@@ -45,7 +45,9 @@ class _Referenced:
 
     Args:
         path, rate_path: of the projection's weights, and of the rule's learning rate.
-        period: steps between two updates.
+        period: steps of time between two updates.
+        post, pre: neurons of each synapse, (synapse,).
+        weight_step: between two weights that the target holds.
         spikes: of the post- and presynaptic neuron since the last update.
         error: what the phase found per product of spikes, over the learning rate.
         kept: what the target has not taken of the weights that it was to hold, below a step of them.
@@ -55,9 +57,9 @@ class _Referenced:
     rate_path: str
     projection: Projection
     period: int
-    post: Any
-    pre: Any
-    step: float
+    post: IntArray
+    pre: IntArray
+    weight_step: float
     spikes: list[FloatArray] = field(default_factory=list)
     error: FloatArray | float = 0.0
     kept: FloatArray | float = 0.0
@@ -85,8 +87,9 @@ class ReferenceEngine(PiecewiseEngine):
     """
 
     def __init__(
-        self, executable: Executable, inner: Executable, session: Session, instances: int, steps: Mapping[str, float]
-    ) -> None:
+        self, executable: Executable, inner: Executable, session: Session, instances: int,
+        weight_steps: Mapping[str, float],
+    ) -> None:  # fmt: skip
         net = executable.source
         super().__init__(net, session, instances)
         self._addresses = addresses(inner.network, inner.target)
@@ -96,15 +99,17 @@ class ReferenceEngine(PiecewiseEngine):
         self._length, self._every = in_whole(phase, common, net.dt)
         self._ahead = self._phases = 0
         self._measured: int | None = None
-        self._rules = {p.name: self._referenced(p, k, inner.network, steps) for p, k in referenced_rules(net)}
+        self._rules = {
+            p.name: self._referenced(p, k, inner.network, weight_steps[p.name]) for p, k in referenced_rules(net)
+        }
         for rule in self._rules.values():
             rule.count()
 
-    def _referenced(self, p: Projection, k: int, lowered: Network, steps: Mapping[str, float]) -> _Referenced:
+    def _referenced(self, p: Projection, k: int, lowered: Network, weight_step: float) -> _Referenced:
         path, (post, pre, _) = f"projections.{p.name}", synapses(p.weights, *self._net.ends(p.name))
         period = in_steps(lowered.projection(p.name).plasticity[k].period or 0.0, self._net.dt) or 1
         rate_path = f"{path}.{rule_name(p, k)}.learning_rate"
-        return _Referenced(f"{path}.weights", rate_path, p, period, post, pre, steps[p.name])
+        return _Referenced(f"{path}.weights", rate_path, p, period, post, pre, weight_step)
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -148,18 +153,16 @@ class ReferenceEngine(PiecewiseEngine):
     def _subtract(self, rule: _Referenced) -> None:
         """Take what the phase says from the weights."""
         wanted = self._learned(rule) + rule.kept - self._get(rule.rate_path) * rule.error * rule.take()
-        wanted, allowed = np.clip(wanted, *narrowest_bounds(rule.projection.plasticity)), self._allowed(rule.path)
+        wanted = np.clip(wanted, *narrowest_bounds(rule.projection.plasticity))
+        allowed = self._addresses[rule.path].allowed
         self._set(rule.path, wanted if allowed is None else np.clip(wanted, allowed.min, allowed.max))
-        rule.kept = np.clip(wanted - self._learned(rule), -rule.step, rule.step)
-
-    def _allowed(self, path: str) -> Any:
-        return self._addresses[path].allowed
+        rule.kept = np.clip(wanted - self._learned(rule), -rule.weight_step, rule.weight_step)
 
     def _measure(self, start: int) -> None:
         """A reference phase. Rules without a reference rest in it; weights, and what rests, are then as before."""
-        rates = {path for path, address in self._addresses.items() if address.field == "learning_rate"}
-        weights = {p for p, address in self._addresses.items() if address.field == "weights" and not address.copy_of}
-        resting = rates - {rule.rate_path for rule in self._rules.values()}
+        own = {rule.rate_path for rule in self._rules.values()}
+        weights = [p for p, address in self._addresses.items() if address.field == "weights" and not address.copy_of]
+        resting = [p for p, address in self._addresses.items() if address.field == "learning_rate" and p not in own]
         before = {path: self._get(path) for path in (*weights, *resting)}
         rates_now = {name: self._get(rule.rate_path) for name, rule in self._rules.items()}
         spikes = {name: rule.spikes for name, rule in self._rules.items()}

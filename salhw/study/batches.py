@@ -302,9 +302,8 @@ def _network(study: Study, method: Method) -> Network:
     def changed(rule: Any) -> Any:
         if method.learning_rate != 1.0:
             rule = rule.replace(learning_rate=rule.learning_rate * method.learning_rate)
-        return (
-            rule.replace(reference=method.reference) if method.reference and "reference" in rule.model_fields else rule
-        )
+        has_phase = method.reference is not None and "reference" in type(rule).model_fields
+        return rule.replace(reference=method.reference) if has_phase else rule
 
     def rules(p: Any) -> tuple[Any, ...]:
         return tuple(map(changed, p.plasticity))

@@ -50,6 +50,14 @@ def test_asymmetry_and_angle_of_what_the_chip_holds(sampled: Finished) -> None:
         assert metric("alignment_angle")(sampled)[k] == pytest.approx(np.degrees(np.arccos(cosine)))
 
 
+def test_how_far_the_means_of_pairs_have_moved(sampled: Finished) -> None:
+    described = sampled.described.projections[0].weights.stored
+    moved = (held(sampled) + held(sampled).swapaxes(1, 2) - described - described.T) / 2.0
+    first, second = np.triu_indices(4, 1)
+    expected = np.sqrt((moved[:, first, second] ** 2).mean(axis=1))
+    np.testing.assert_allclose(metric("pair_drift")(sampled), expected, atol=1e-12)
+
+
 def test_state_divergence_from_the_described_symmetric_network(sampled: Finished) -> None:
     net = sampled.described
     w, b = net.projections[0].weights.stored, net.populations[0].neuron.bias

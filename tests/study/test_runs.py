@@ -18,7 +18,7 @@ from disks import full
 from study_examples import HERE, alive, children, mine, pair_study
 
 import salhw
-from salhw import FileError
+from salhw import FileError, ReferencePhase
 from salhw.study import Calibrating, Method, Metric, Noise, Results, preview, replay, run, working
 from salhw.study.batches import kept, loaded, planned
 from salhw.study.named import source_digest
@@ -53,6 +53,16 @@ def test_a_row_is_the_run_that_it_names(undisturbed: Path) -> None:
         weights = session.get("projections.pair.weights")[0]
     assert found["rate"][k] == recording.rates["neurons"].mean()
     assert found["D"][k] == abs(weights[0, 1] - weights[1, 0])
+
+
+def test_a_method_gives_its_rules_a_reference_phase() -> None:
+    phase = ReferencePhase(duration=1_000.0)
+    settings = {"learning_rate": 0.01, "update": "every 100 ms"}
+    methods = (Method(name="SAL"), Method(name="referenced", reference=phase, learning_rate=0.5))
+    networks = planned(pair_study(settings=settings, methods=methods)).networks
+    rules = {name: net.projections[0].plasticity[0] for name, net in networks.items()}
+    assert rules["SAL"].reference is None
+    assert rules["referenced"] == rules["SAL"].replace(reference=phase, learning_rate=0.005)
 
 
 def test_chips_are_paired_and_runs_have_numbers(undisturbed: Path) -> None:
