@@ -8,7 +8,8 @@ from long_checks import CONVERGES, REPLAYED
 
 from salhw.conformance import catalogue, parametrize, run
 
-QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
+LONG = ["networks-of-five", *REPLAYED]
+QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG)]
 
 
 @parametrize("nest", checks=QUICK)
@@ -17,7 +18,7 @@ def test_quick(check) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow  # half a minute, of networks that are built anew
-@parametrize("nest", checks=REPLAYED)
+@parametrize("nest", checks=LONG)
 def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
