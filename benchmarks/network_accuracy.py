@@ -1,8 +1,8 @@
 """How far networks of five neurons on a target are from the exact states: the tables of docs/conformance.md.
 
 ``python benchmarks/network_accuracy.py TARGET [NETWORKS] [PRECISION]``, TARGET with `` ideal`` behind it for
-``ideal()``. The networks are those of the check ``networks-of-five``; a quick profile measures the first three. Errors
-are resolved to an eleventh of PRECISION.
+``ideal()``. The networks are those of the check ``networks-of-five``; a quick profile measures the first three.
+Standard errors are about an eleventh of PRECISION; what chips scatter adds to them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from salhw.conformance.replay import Example, shrunk
 from salhw.conformance.runner import chosen
 from salhw_reference import backend as reference
 
-CURRENTS = next(m for m in mutants_replay.MUTANTS if m.name == "currents ignored")
+MUTANTS = {m.name: m.factory for m in mutants_replay.MUTANTS}
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def call() -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def _few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salhw.conformance.replay.surveying.NETWORKS", 4)
+    monkeypatch.setattr("salhw.conformance.replay.surveying.NETWORKS", 1)
 
 
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The target reference has a backend that ignores currents."""
-    monkeypatch.setattr("salhw.conformance.runner.backend", lambda name: CURRENTS.factory())
+    """The target reference has a backend whose LIF neurons have no synapses."""
+    monkeypatch.setattr("salhw.conformance.runner.backend", lambda name: MUTANTS["LIF ignores its synapses"]())
 
 
 def test_checks_are_chosen_by_name_and_by_pattern() -> None:
@@ -135,11 +135,11 @@ def test_a_failing_random_network_is_shrunk_saved_and_repeated(
     assert failing.exit_code == 1
     (command,) = [line.partition("once more: ")[2] for line in failing.stdout.splitlines() if "once more: " in line]
     example = Example.load(tmp_path / "f" / "replay-membranes.json")
-    assert len(example.net.populations) == len(example.net.stimuli) == len(example.schedule.parts) == 1
-    assert (example.net.projections, example.schedule.steps, len(example.schedule.ids)) == ((), 1, 1)
+    assert len(example.net.projections) == len(example.schedule.parts) == len(example.schedule.ids) == 1
+    assert len(example.net.populations) <= 2
+    assert example.schedule.steps < 20
     program, word, *words = shlex.split(command)
     assert (program, word) == ("salhw", "conformance")
-    assert "With --failures DIR" in call("reference", "--check", "replay-membranes").stdout
     repeated = call(*words)
     assert (repeated.exit_code, repeated.stdout.startswith("membrane of populations.")) == (1, True)
     shown = json.loads(call(*words, "--json", "-").stdout)
@@ -165,11 +165,11 @@ def test_the_network_of_any_other_failure_is_saved(
     assert (
         call("reference", "--check", "psp-sign", "--failures", str(tmp_path / "f")).exit_code == 2
     )  # is there already
+    assert "With --failures DIR" in call("reference", "--check", "psp-sign").stdout
 
 
 def test_what_remains_of_a_network_departs_in_the_same_way() -> None:
-    mutant = next(m for m in mutants_replay.MUTANTS if m.name == "a second rule is ignored")
-    backend = mutant.factory()
+    backend = MUTANTS["a second rule is ignored"]()
     lab = Lab(backend, backend.targets()["plain"])
     example = Example.drawn(lab, 0)
     small = shrunk(lab, example, "weights")

@@ -10,8 +10,9 @@ from long_checks import CONVERGES, REPLAYED
 import salhw
 from salhw.conformance import catalogue, parametrize, run
 
+LONG = ("networks-of-five", *REPLAYED)
 COUNTED = ("transfer-function", "poisson-rate")
-QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED, *COUNTED)]
+QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED)]
 NEST = salhw.target("nest")
 COARSER = NEST.replace(accuracy=NEST.accuracy | {"rate": 0.02, "poisson_rate": 0.02})
 
@@ -33,7 +34,7 @@ def test_rates_as_declared(check) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow  # half a minute, of networks that are built anew
-@parametrize("nest", checks=REPLAYED)
+@parametrize("nest", checks=LONG)
 def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
