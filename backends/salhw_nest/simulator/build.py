@@ -54,8 +54,8 @@ def population(name, model, size, **parameters):
 def assign(cells, **parameters):
     """Set parameters of a population, in NEST's names and units; ``spike_times`` are a list of arrays."""
     if "spike_times" in parameters:
-        for node, times in zip(cells.node_collection, parameters.pop("spike_times"), strict=True):
-            node.set({"spike_times": [float(t) for t in times], "precise_times": False})
+        trains = parameters.pop("spike_times")
+        cells.node_collection.set([{"spike_times": np.asarray(t).tolist(), "precise_times": False} for t in trains])
     if parameters:
         cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
 
