@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from documents import FENCE
+from long_checks import CONVERGES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -30,8 +31,14 @@ from salhw.conformance import catalogue, parametrize  # noqa: E402
 from salhw.conformance.accuracy import ACCURACY  # noqa: E402
 
 
-@parametrize(salhw_plain.backend)
+@parametrize(salhw_plain.backend, checks=[name for name in catalogue("quick") if name not in CONVERGES])
 def test_conformance(check) -> None:  # type: ignore[no-untyped-def]
+    check()
+
+
+@pytest.mark.slow
+@parametrize(salhw_plain.backend, checks=CONVERGES)
+def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 

@@ -81,17 +81,20 @@ def on_plain(net: Network, target: Target, *keep: str) -> salhw.Fitted:
 @pytest.mark.parametrize("target", sorted(salhw.targets()))
 @pytest.mark.parametrize("name", ["pair", "sampling", "sampling that learns", "dale", "GLM", "LIF"])
 def test_one_description_runs_on_every_target(name: str, target: str) -> None:
-    """Compiled only: the whole suite has minutes. Each of them is run on each target by ``salhw compare``."""
+    """Compiled only: the whole suite has minutes. Each of them is run on each target by ``salhw compare``; sizes of the
+    larger ones, for which the reference runs them, are worked out in test_four_networks (slow)."""
     net = excitatory_and_inhibitory(name) if name in ("GLM", "LIF") else builder(name.split()[0])()
     if name == "sampling that learns":
         (recurrent,) = net.projections
         net = net.replace(projections=[recurrent.replace(plasticity=SAL(0.0005))])
-    executable, made = salhw.compile(net, target, fit=True), fit(net, target)
+    made = fit(net, target)
+    assert salhw.problems(made.network, made.target) == []
+    if name in ("GLM", "LIF"):
+        assert salhw.compile(made.network, made.target).source == made.network
+        return
+    executable = salhw.compile(net, target, fit=True)
     assert executable.source == made.network
-    assert [str(change) for change in executable.report.changes] == [str(change) for change in made.changes]
-    if name == "pair":
-        assert executable.report.changes == made.sized().changes
-    assert salhw.problems(executable.source, executable.target) == []
+    assert executable.report.changes == made.sized().changes
     assert (executable.written is None) == (executable.report.changes == ())
 
 

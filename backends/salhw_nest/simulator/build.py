@@ -55,8 +55,8 @@ def assign(cells, **parameters):
     """Set parameters of a population, in NEST's names and units; ``spike_times`` are a list of arrays, and each
     cell has a row of two-dimensional ones."""
     if "spike_times" in parameters:
-        for node, times in zip(cells.node_collection, parameters.pop("spike_times"), strict=True):
-            node.set({"spike_times": [float(t) for t in times], "precise_times": False})
+        trains = parameters.pop("spike_times")
+        cells.node_collection.set([{"spike_times": np.asarray(t).tolist(), "precise_times": False} for t in trains])
     rows = {name: parameters.pop(name) for name in [*parameters] if np.ndim(parameters[name]) == 2}
     for k, node in enumerate(cells.node_collection if rows else ()):
         node.set({name: values[k].tolist() for name, values in rows.items()})
