@@ -88,12 +88,14 @@ the trace (-1: membranes). No field may be called like a method of numpy's recor
 
 AVERAGE = record(
     of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
-    length=np.int64, share=np.float64, ring=np.int64, through=np.int64,
+    length=np.int64, share=np.float64, through=np.int64,
 )  # fmt: skip
 """Of a trace: what it is of, the number of the named input (-1: all), spikes per ms that a spike counts as, its
 neurons, the first of its columns in ``total``, the code of its window, a boxcar's steps, how much of the
-way to a new value it goes at a step, where its rings begin in ``history``, and a projection into that input (-1: none),
-whose gain is the input's."""
+way to a new value it goes at a step, and a projection into that input (-1: none), whose gain is the input's."""
+
+AVERAGED = record(number=np.int64, neuron=np.int64, ring=np.int64)
+"""Of a column of ``total``: its trace's number, its neuron, and where the ring of a boxcar begins in ``history``."""
 
 COUNTED = record(number=np.int64, total=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
@@ -135,6 +137,7 @@ class NetworkArrays(NamedTuple):
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
     average: Records  # (T,) AVERAGE
+    averaged: Records  # (C,) AVERAGED
     teacher: Records  # TEACHER
     tie: Records  # TIE
     original: Indices  # (S,) in columns, where in the rows is the weight that a copy copies; empty without ties

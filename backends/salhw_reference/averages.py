@@ -64,30 +64,28 @@ def follow_traces(net, state, t, count):
     neurons alone whose input or drive has changed."""
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
-    for k in range(len(net.average)):
+    for at in range(len(net.averaged)):
+        mine = net.averaged[at]
+        k, n = np.uint64(mine.number), np.uint64(mine.neuron)  # a signed index is looked at for its sign
         trace, turn = net.average[k], state.turn[k]
-        state.turn[k] = turn + 1 if turn + 1 < trace.length else 0
-        if trace.window == BOXCAR and t < trace.length:
+        if state.renewed[n] == t or trace.of == SPIKING:
+            state.value[at] = value_now(net, state, k, n)
+        value = state.value[at]
+        if trace.window == BOXCAR:
+            place = np.uint64(mine.ring + turn)
+            state.total[at] += value - state.history[place]
+            state.history[place] = value
+            if turn == trace.length - 1:
+                state.total[at] = rounded_up(state.history, mine.ring, trace.length)
+        elif t == 0:
+            state.total[at] = value
+        else:
+            state.total[at] += (value - state.total[at]) * trace.share
+    for k in range(len(net.average)):
+        length = net.average[k].length
+        state.turn[k] = state.turn[k] + 1 if state.turn[k] + 1 < length else 0
+        if net.average[k].window == BOXCAR and t < length:
             state.filled[k] = t + 1
-        for n in range(
-            np.uint64(trace.first), np.uint64(trace.end)
-        ):  # signed indices would be looked at for their sign
-            own = n - np.uint64(trace.first)
-            at = np.uint64(trace.column) + own
-            if state.renewed[n] == t or trace.of == SPIKING:
-                state.value[at] = value_now(net, state, k, n)
-            value = state.value[at]
-            if trace.window == BOXCAR:
-                first = np.uint64(trace.ring) + own * np.uint64(trace.length)
-                place = first + np.uint64(turn)
-                state.total[at] += value - state.history[place]
-                state.history[place] = value
-                if turn == trace.length - 1:
-                    state.total[at] = rounded_up(state.history, np.int64(first), trace.length)
-            elif t == 0:
-                state.total[at] = value
-            else:
-                state.total[at] += (value - state.total[at]) * trace.share
     for k in range(count):
         state.spiking[state.spikes[k]] = 0
 

@@ -27,6 +27,7 @@ from salhw.description.ties import originals
 from salhw.description.windows import Window
 from salhw_reference.arrays import (
     AVERAGE,
+    AVERAGED,
     HEAD,
     MEMBRANE,
     OCCUPANCY,
@@ -279,18 +280,20 @@ def looked_at(net: Network, probe: Membrane | Traces, population: str) -> IntArr
     return np.arange(net.population(population).size) if chosen is None else chosen
 
 
-def _traces(net: Network) -> Records:
+def _traces(net: Network) -> dict[str, Records]:
     ranges, named, columns = neuron_ranges(net), named_inputs(net), trace_columns(net)
-    into, rows, ring = [named[p.post, p.into] for p in net.projections], [], 0
-    for trace in net.traces:
+    into = [named[p.post, p.into] for p in net.projections]
+    rows, averaged, ring = [], list[tuple[int, int, int]](), 0
+    for k, trace in enumerate(net.traces):
         window = AVERAGES[trace.window](trace.window, net.dt)
         first, end = ranges[trace.population]
         number = named[trace.population, trace.input]
         through = into.index(number) if number >= 0 and number in into else -1
         of = QUANTITIES[trace.quantity], number, 1.0 / net.dt
-        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, ring, through))
+        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, through))
+        averaged += [(k, n, ring + (n - first) * window.length) for n in range(first, end)]
         ring += (end - first) * window.length
-    return records(rows, AVERAGE)
+    return {"average": records(rows, AVERAGE), "averaged": records(averaged, AVERAGED)}
 
 
 def history(arrays: NetworkArrays) -> int:
@@ -355,7 +358,7 @@ def build(net: Network) -> NetworkArrays:
         **_probes(net),
         head=_heads(net),
         forced=_forced(net),
-        average=_traces(net),
+        **_traces(net),
         teacher=_teachers(net),
         **_ties(net, projections["row"]),
         ring=np.array([ring(net, longest) - 1]),

@@ -19,7 +19,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
     rates still zero. ``common``: for the vectorised algorithm, which holds weights once for all instances until they
     differ, gains only if there are any, and learning rates elsewhere."""
     n, p, r, h, s = len(net.kind), len(net.psp), len(net.rule), len(net.head), len(net.post)
-    ring, columns = int(net.ring[0]) + 1, int(np.sum(net.average["end"] - net.average["first"]))
+    ring, columns = int(net.ring[0]) + 1, len(net.averaged)
     taught = int(np.sum(net.teacher["end"] - net.teacher["first"]))
 
     copies, gains, rates = (1, 0, 0) if common else (batch, s, sums(net))

@@ -173,8 +173,9 @@ def with_scales(net: Network, target: Target) -> Target:
     own, scales = own_part(net, target), {}
     for p in net.projections:
         largest = float(np.abs(own.projection(p.name).weights.stored).max(initial=0.0))
-        needed = max(abs(gain_of(net, p)), 2.0 * largest / limits.max, declared.min)
-        if needed < declared.max and len(p.plasticity) == len(predicted(p)):
+        gain, learns = abs(gain_of(net, p)), len(p.plasticity) > len(predicted(p))
+        needed = max(gain, 2.0 * largest / limits.max, declared.min)
+        if gain > 0.0 and needed < declared.max and not learns:
             scales[p.name] = 2.0 ** np.ceil(np.log2(needed))
     return target.replace(weight_scales=target.weight_scales | scales)
 

@@ -207,6 +207,9 @@ def test_weights_that_the_chip_learns_or_that_need_the_room_keep_the_common_expo
     large = net.replace(projections=[net.projections[0].replace(weights=[[40.0]]), net.projections[1]])
     assert salhw.compile(large, each, plugin=backend).target.weight_scales == {"fine": 0.5}, "twice .8"
     assert salhw.compile(net, each.ideal(), plugin=backend).target.weight_scales == {}
+    off = GLM(bias=-1.0, inputs={"basal": 1.0, "apical": 0.0})  # which a session may raise to anything
+    silent = net.replace(populations=[net.populations[0], net.populations[1].replace(neuron=off)])
+    assert salhw.compile(silent, each, plugin=backend).target.weight_scales == {}
 
 
 def test_limits_that_the_lowering_knows_are_those_that_the_target_declares() -> None:

@@ -10,7 +10,8 @@ import salhw
 from salhw import GLM, SAL, Network, Poisson, Population, Projection, Rectangular, Source, SpikeTimes, StateOccupancy
 from salhw_reference import event_driven, tabulated
 from salhw_reference.event_driven import line_length
-from salhw_reference.hazards import HIGHEST, LANES, exp_of, line_of, log_of, set_cells
+from salhw_reference.hazards import LANES, exp_of, line_of, log_of, set_cells
+from salhw_reference.parts import HIGHEST, above_exp
 
 GRID = 2.0**-46
 
@@ -25,6 +26,12 @@ def every_exp(x, result):  # type: ignore[no-untyped-def]
 def every_log(x, result):  # type: ignore[no-untyped-def]
     for k in range(len(x)):
         result[k] = log_of(x[k])
+
+
+@njit
+def every_bound(x, result):  # type: ignore[no-untyped-def]
+    for k in range(len(x)):
+        result[k] = above_exp(x[k])
 
 
 @njit
@@ -43,6 +50,16 @@ def test_exp_and_log_are_as_exact_as_they_say() -> None:
     result = np.empty_like(y)
     every_log(y, result)
     assert (np.abs(result - np.log(y)) / np.maximum(1.0, np.log(y))).max() < 1e-15
+
+
+def test_a_bound_of_exp_lies_above_it_and_close() -> None:
+    """Whole powers of two, where they meet, and all between; by 2 / (e ln 2) - 1 at most."""
+    powers = np.log(2.0) * np.arange(-1009.0, 1010.0)
+    x = np.concatenate([np.linspace(-HIGHEST, HIGHEST, 100_001), powers, np.nextafter(powers, np.inf)])
+    result = np.empty_like(x)
+    every_bound(x, result)
+    assert (result > np.exp(x)).all()
+    assert (result / np.exp(x)).max() < 1.0615
 
 
 @pytest.mark.parametrize("neurons", [1, 7, 8, 9, 64])

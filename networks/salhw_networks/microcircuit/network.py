@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -31,7 +30,6 @@ Weights = tuple[FloatArray, ...]
 """One matrix [post, pre] for each pair of neighbouring layers, from the input on."""
 
 TAU_REF, DT = 10.0, 1.0  # ms (Table 2)
-NONE: Mapping[str, float] = MappingProxyType({})
 MEAN = 2_000.0  # ms over which potentials are averaged
 APICAL = 0.02  # gain of apical input in training (lambda^api)
 RATES = {"output": 0.003, "hidden": 0.2, "feedback": 0.001}
@@ -105,26 +103,21 @@ def network(
         feedback_rate, tau=TAU_REF, pairing=pairing, update=align_update or update,
         execution="chip" if by_itself else execution,
     )  # fmt: skip
+    into = "aligning" if copied else "apical"
     projections, ties = list(_forward(forward, [eq37(layer) for layer in range(1, last + 1)])), list[Tie]()
     for layer, (w, b) in enumerate(zip(forward[1:], back, strict=True), 1):
         up, down, onto, from_ = f"W{layer + 1}{layer}", f"B{layer}{layer + 1}", f"LIP{layer}", f"LPI{layer}"
         projections += [
-            _projection(
-                down,
-                f"P{layer + 1}",
-                f"P{layer}",
-                b,
-                "aligning" if copied else "apical",
-                sal if method == "SAL" else None,
-            ),
+            _projection(down, f"P{layer + 1}", f"P{layer}", b, into, sal if method == "SAL" else None),
             _projection(onto, f"P{layer}", f"I{layer}", w, "dendritic"),
             _projection(from_, f"I{layer}", f"P{layer}", -b, "lateral"),
         ]
-        ties += [Tie(projection=onto, to=up, scale=1.0), *_feedback_ties(method, up, down, from_, chunk)]
+        copies = {from_: -1.0}
         if copied:
             acts = f"A{layer}{layer + 1}"
             projections.append(_projection(acts, f"P{layer + 1}", f"P{layer}", b, "apical"))
-            ties.append(_same(method, up, down, acts, chunk))
+            copies[acts] = 1.0
+        ties += [Tie(projection=onto, to=up, scale=1.0), *_feedback_ties(method, up, down, copies, chunk)]
     return Network(
         name="microcircuit",
         dt=DT,
@@ -147,7 +140,7 @@ def chain(weights: Sequence[npt.ArrayLike], bias: float = -1.0) -> Network:
     return Network(
         name="teacher",
         dt=DT,
-        populations=_pyramidal(sizes, bias),
+        populations=_pyramidal(sizes, bias, {}),
         projections=list(_forward(forward, [None] * len(forward))),
     )
 
@@ -165,7 +158,7 @@ def _uniform(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
     return np.asarray(random.uniform(-3.0, 3.0, shape) / np.sqrt(shape[1]))
 
 
-def _pyramidal(sizes: Sequence[int], bias: float, gains: Mapping[str, float] = NONE) -> list[Population]:
+def _pyramidal(sizes: Sequence[int], bias: float, gains: Mapping[str, float]) -> list[Population]:
     """P0, P1, ...; hidden ones with the inputs that there are ``gains`` for, beside the basal one."""
     populations = [_population("P0", sizes[0], 0.0, {})]
     for layer, size in enumerate(sizes[1:], 1):
@@ -198,22 +191,12 @@ def _forward(weights: Weights, rules: Sequence[PredictiveRule | None]) -> Iterat
         yield _projection(f"W{layer}{layer - 1}", f"P{layer - 1}", f"P{layer}", w, "basal", rule)
 
 
-def _feedback_ties(method: Method, up: str, down: str, lateral: str, every: float | None) -> list[Tie]:
-    """What keeps the lateral weights opposite to the feedback weights, and these equal to the forward ones in BP.
+def _feedback_ties(method: Method, up: str, down: str, copies: Mapping[str, float], every: float | None) -> list[Tie]:
+    """What keeps ``copies`` of the feedback weights times a factor, and these equal to the forward ones in BP.
     ``every``: ms between copies of weights that the target may learn itself; None: at once."""
     if method == "BP":  # a copy of a copy is not described
-        return [
-            Tie(projection=down, to=up, scale=1.0, transpose=True),
-            Tie(projection=lateral, to=up, scale=-1.0, transpose=True),
-        ]
-    return [Tie(projection=lateral, to=down, scale=-1.0, every=every)]
-
-
-def _same(method: Method, up: str, down: str, acts: str, every: float | None) -> Tie:
-    """What keeps weights that act in the place of the feedback weights equal to these."""
-    if method == "BP":
-        return Tie(projection=acts, to=up, scale=1.0, transpose=True)
-    return Tie(projection=acts, to=down, scale=1.0, every=every)
+        return [Tie(projection=n, to=up, scale=k, transpose=True) for n, k in {down: 1.0, **copies}.items()]
+    return [Tie(projection=n, to=down, scale=k, every=every) for n, k in copies.items()]
 
 
 def _means(layer: int, mean: float) -> tuple[Trace, Trace]:
