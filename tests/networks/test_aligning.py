@@ -213,6 +213,28 @@ def test_layers_that_fit_are_one_network_unless_asked() -> None:
     assert [layer.name for layer in apart.align(1).layers] == ["0", "1"]
 
 
+def test_layers_in_tiles_are_aligned_as_a_whole() -> None:
+    """48-20 in tiles of at most 16 inputs and 12 outputs, three times two of 16 and 10: each has its part of weights
+    and biases, and all together come as close as their laws say: within 3 degrees (six laws of 160 synapses)."""
+    net = model(48, 20, 10, seed=5)
+    aligner = Aligner(net, tile=(16, 12), seed=5)
+    groups = aligner.groups()
+    assert len(groups) == 6 + 2
+    assert groups[:2] == [["0[0:10, 0:16]"], ["0[0:10, 16:32]"]]
+    weight: Any = net[0].weight
+    np.testing.assert_allclose(aligner.chain(groups[4]).weights[0], weight.detach().numpy()[10:, 16:32])
+    lower: Any = net[0].bias  # of the upper pair's lower neurons
+    np.testing.assert_allclose(aligner.chain(groups[7]).biases[0], lower.detach().numpy()[10:], atol=1e-7)
+    report = aligner.align(3)
+    assert [part.name for part in report.layers] == [group[0] for group in groups]
+    first: Any = net[0]
+    expected = float(np.mean([part.expected for part in report.layers[:6]]))
+    assert first.alignment_angle() == pytest.approx(expected, abs=3.0)
+    again = Aligner(model(48, 20, 10, seed=5), tile=(16, 12), seed=5)
+    again.load_state_dict(aligner.state_dict())
+    assert again.laws == aligner.laws
+
+
 def test_the_description_tells_which_target_holds_it() -> None:
     net = Aligner(model(64, 48, 24, 10), gain=3.0).description()
     assert [p.size for p in net.populations] == [64, 48, 24, 10]
