@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 
 import salhw
 from salhw.cli import app
-from salhw_networks.deep import accuracy, data, extra, on_chips, time_course, training
+from salhw_networks.deep import accuracy, data, extra, mismatch, on_chips, time_course, training
 from salhw_networks.deep.accuracy import MEAN, Scale, chosen_scale
 from salhw_networks.deep.conversion import alignment_angles, feedback_layers
 from salhw_networks.deep.convnet import convnet, optimiser, prepared
 from salhw_networks.deep.paired import against, interval
 from salhw_networks.deep.settings import AUTHORS, METHODS, Architecture, Training, as_in_code
+from salhw_networks.experiment import read
 
 torch.set_num_threads(1)
 DIGITS = Training(data="digits", architecture=Architecture((), (48, 24)), images=400, epochs=2, updates=1)
@@ -219,14 +220,27 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fig_8_begins_at_ninety_degrees_and_follows_the_law(tmp_path: Path) -> None:
     """Three updates: within four degrees of the law at every rate (the angle of 384 weights is known to 3)."""
     result = time_course.experiment(tmp_path, scale="smoke")
-    from salhw_networks.experiment import read
-
     found = read(tmp_path / "fig8.h5")
     assert found is not None
     assert np.abs(found["angles"][:, 0] - 90.0).max() < 30.0
     assert np.median(np.abs(found["angles"] - found["expected"])) < 4.0
     assert (found["angles"][-1, -1] < found["angles"][0, -1]).all()  # the highest rate is ahead
     assert result["rows"][0]["agrees"] is not None
+
+
+def test_fig_8_with_mismatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two chips with branches that differ by 20 %, one update: a reference phase saves over ten degrees on each."""
+    monkeypatch.setattr(mismatch, "SPREADS", (0.2,))
+    monkeypatch.setattr(mismatch, "REFERENCE", (0, 3))
+    monkeypatch.setattr(mismatch, "SIZES", (16, 10))
+    monkeypatch.setitem(time_course.MISMATCH, "smoke", mismatch.Scale(2, 1))
+    result = time_course.experiment(tmp_path, scale="smoke", variant="mismatch")
+    assert all((tmp_path / name).stat().st_size > 200 for name in result["files"])
+    found = read(tmp_path / "fig8.h5")
+    assert found is not None
+    without, after = found["angles"][:, 0, :, 0]
+    assert (without - after > 10.0).all()
+    assert [row["what"] for row in result["rows"]] == ["branches differ by 20 %: angles of the layers in degrees"]
 
 
 @pytest.mark.usefixtures("tiny")

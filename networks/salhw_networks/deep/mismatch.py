@@ -95,7 +95,7 @@ def draw(figure: Figure, angles: FloatArray) -> None:
     """Layer by layer, against the spread; with a reference phase dashed."""
     axes = figure.subplots()
     percent = 100.0 * np.array(SPREADS)
-    for l, colour in enumerate(COLOURS):
+    for l, colour in zip(range(angles.shape[-1]), COLOURS, strict=False):
         for found, line in zip(angles, ("-", "--"), strict=True):
             mean, sd = found[:, :, l].mean(axis=1), found[:, :, l].std(axis=1, ddof=1)
             label = f"layer {l + 1}" if line == "-" else None
