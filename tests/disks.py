@@ -1,7 +1,9 @@
-"""A disk that is full."""
+"""A disk that is full, and one that may not be written to."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import resource
 import signal
 from collections.abc import Iterator
@@ -19,3 +21,15 @@ def full(limit: int = 300) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+@contextmanager
+def an_ordinary_user() -> Iterator[None]:
+    """Root writes everywhere, so for a while it is nobody."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(before)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disks import full
+from disks import an_ordinary_user, full
 from study_examples import HERE, alive, children, mine, pair_study
 
 import salhw
@@ -315,11 +316,21 @@ def test_no_room_for_temporaries_is_no_runs_fault(tmp_path: Path, monkeypatch: p
     assert not finished(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(FileError, match="SAL501"):
-        run(pair_study(), tmp_path / "out")
+def test_a_read_only_folder_is_told(undisturbed: Path) -> None:
+    """One that everybody may read, nobody write. (The fixture has run a study, so all that it imports is there.)"""
+    with tempfile.TemporaryDirectory() as made:  # tmp_path lies in a folder that only its owner may enter
+        folder = Path(made)
+        folder.chmod(0o555)
+        with an_ordinary_user(), pytest.raises(FileError, match=r"SAL501 .*Permission denied"):
+            run(pair_study(), folder / "out")
+        assert not list(folder.iterdir())
+        folder.chmod(0o755)
+
+
+def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"SAL501 .*Not a directory"):
+        run(pair_study(), tmp_path / "file" / "out")
 
 
 def test_a_folder_holds_one_study(undisturbed: Path) -> None:

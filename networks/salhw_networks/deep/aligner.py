@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,9 @@ class Aligner:
         calibration: of the chips, for a network with the layers of ``description``.
         reference_phase: so many updates without any weights come first (True: 15); what the branches of each
             synapse differ by is measured in them, and taken off afterwards.
-        apart: each pair of layers is a network of its own, as for small chips.
+        apart: each pair of layers is a network of its own.
+        tile: at most so many inputs and outputs of a layer are one network (and ``apart``), as for small chips: a tile
+            is named ``fc1[0:64, 0:48]`` after its outputs and inputs, and reported by itself.
         centred: half of the sum of a neuron's weights is taken off its bias, in every update anew. Without it biases
             go over as they are, and at gains above 2 many neurons are nearly always active, or never.
         smallest_interval: between two spikes of a neuron in ms (the authors' code: 11).
@@ -102,10 +105,11 @@ class Aligner:
         replicas: int = 32, gain: float | Literal["auto"] = "auto",
         schedule: float | Literal["running-mean"] = "running-mean", chips: Sequence[Chip] | None = None,
         calibration: Calibration | None = None, reference_phase: int | bool = 0, apart: bool = False,
-        centred: bool = True, seed: int = 0, smallest_interval: float = TAU_REF,
+        tile: tuple[int, int] | None = None, centred: bool = True, seed: int = 0, smallest_interval: float = TAU_REF,
     ) -> None:  # fmt: skip
         self.target, self.chips, self.calibration = resolve(target), chips, calibration
-        self.apart, self.seed = apart or isinstance(method, RDD), checked_seed(seed)
+        self.apart, self.seed = apart or tile is not None or isinstance(method, RDD), checked_seed(seed)
+        most = tuple(whole("tile", size, 1, 2**31 - 1) for size in tile) if tile else (None, None)
         self.setting = Setting(method or SAL(), 1.0, whole("replicas", replicas, 1, 2**20), smallest_interval, centred)
         self.gain, self.schedule = gain, schedule
         for path, value, word in (("gain", gain, "auto"), ("schedule", schedule, RUNNING_MEAN)):
@@ -115,14 +119,14 @@ class Aligner:
         self.reference_updates = whole("reference_phase", updates, 0, 2**20)
         if self.reference_updates and isinstance(method, RDD):
             raise wrong("reference_phase", updates, "0 with RDD, whose synapses have no branches", "leave it out")
-        external = {n: m for n, m in feedback_layers(model).items() if m.feedback_rule == "external"}
+        external: dict[str, Any] = {n: m for n, m in feedback_layers(model).items() if m.feedback_rule == "external"}
         if refused := [name for name, layer in external.items() if not isinstance(layer, FeedbackLinear)]:
             raise wrong("layers", refused[0], "fully connected layers (convolutions share weights)",
                         "convert(model, layers, rule='external') with linear layers only")  # fmt: skip
         if not external:
             raise wrong("model", type(model).__name__, "a model with layers whose rule is 'external'",
                         "convert(model, layers='fc*', rule='external')")  # fmt: skip
-        self.layers: dict[str, Any] = external
+        self.parts = {part.name: part for name, layer in external.items() for part in tiles(name, layer, *most)}
         self.updates = 0
         self.laws: dict[str, Law] = {}
         self._offsets: dict[int, Offset] = {}
@@ -130,10 +134,10 @@ class Aligner:
     # what goes over ---------------------------------------------------------------------------------------------------
 
     def groups(self) -> list[list[str]]:
-        """The names of the layers that are one network each."""
+        """The names of the layers, or tiles, that are one network each."""
         groups: list[list[str]] = []
-        for name, layer in self.layers.items():
-            fits = groups and self.layers[groups[-1][-1]].out_features == layer.in_features
+        for name, part in self.parts.items():
+            fits = groups and self.parts[groups[-1][-1]].layer.out_features == part.layer.in_features
             if fits and not self.apart:
                 groups[-1].append(name)
             else:
@@ -142,9 +146,9 @@ class Aligner:
 
     def chain(self, names: Sequence[str]) -> Chain:
         """Weights and biases of one group as the target gets them, before the gain."""
-        layers = [self.layers[name] for name in names]
-        biases = [np.zeros(x.out_features) if x.bias is None else _array(x.bias) for x in layers]
-        return Chain(tuple(_array(x.weight) for x in layers), (self._biases_below(names[0]), *biases))
+        parts = [self.parts[name] for name in names]
+        biases = [biases_of(part.layer)[part.outputs] for part in parts]
+        return Chain(tuple(part.of(part.layer.weight) for part in parts), (self._biases_below(parts[0]), *biases))
 
     def description(self, group: int = 0) -> Network:
         """The network of one of ``groups``, for ``salhw check`` say."""
@@ -155,16 +159,15 @@ class Aligner:
         gain = auto_gain(chain) if isinstance(self.gain, str) else self.gain
         return replace(self.setting, gain=float(gain))
 
-    def _biases_below(self, name: str) -> FloatArray:
+    def _biases_below(self, part: Part) -> FloatArray:
         """Of the neurons that a layer's input stands for: their own where the layer below is aligned too; else drawn,
         uniform within +- 1 / sqrt(size)."""
-        names = list(self.layers)
-        place, size = names.index(name), self.layers[name].in_features
-        below = self.layers[names[place - 1]] if place else None
-        if below is not None and below.out_features == size:
-            return np.zeros(size) if below.bias is None else _array(below.bias)
+        layers = list(dict.fromkeys(p.layer for p in self.parts.values()))
+        place, size = layers.index(part.layer), part.layer.in_features
+        if place and layers[place - 1].out_features == size:
+            return biases_of(layers[place - 1])[part.inputs]
         random = np.random.default_rng([self.seed, 0xB1A5, place])
-        return np.asarray(random.uniform(-1.0, 1.0, size) / np.sqrt(size))
+        return np.asarray(random.uniform(-1.0, 1.0, size) / np.sqrt(size))[part.inputs]
 
     # the phase --------------------------------------------------------------------------------------------------------
 
@@ -218,10 +221,11 @@ class Aligner:
         each: Callable[[Mapping[str, FloatArray]], None] | None, progress: Callable[[float], None],
     ) -> list[LayerAlignment]:  # fmt: skip
         """All updates of one group; ``first_laws`` hold for the first of them."""
-        weights, layers = phase.chain.weights, [self.layers[name] for name in names]
+        weights, parts = phase.chain.weights, [self.parts[name] for name in names]
         settled, acts = [self.laws[name] for name in names], phase.setting.method.acts
-        angles = [layer.alignment_angle() for layer in layers]
-        feedback = phase.limited([_array(layer.feedback).T for layer in layers])
+        feedback = [part.of(part.layer.feedback).T for part in parts]
+        angles = [Alignment.of(w, b).angle for w, b in zip(weights, feedback, strict=True)]
+        feedback = phase.limited(feedback)
         if self._begins_with_zero:
             feedback = [np.zeros_like(b) for b in feedback]
         expected = [Alignment.of(w, b) for w, b in zip(weights, feedback, strict=True)]
@@ -238,8 +242,8 @@ class Aligner:
                 each({name: b.T for name, b in zip(names, feedback, strict=True)})
             progress((k + 1 - self.updates) / updates)
         with torch.no_grad():
-            for layer, b in zip(layers, feedback, strict=True):
-                layer.feedback.copy_(torch.as_tensor(b.T))
+            for part, b in zip(parts, feedback, strict=True):
+                part.layer.feedback[part.outputs, part.inputs] = torch.as_tensor(b.T)
         reached = [Alignment.of(w, b) for w, b in zip(weights, feedback, strict=True)]
         return [
             LayerAlignment(name, before, now.angle, then.angle, now.scale, law)
@@ -268,13 +272,44 @@ class Aligner:
     def load_state_dict(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on where ``state_dict`` was taken."""
         self.updates = int(state["updates"])
-        self.laws = {name: Law(*state[f"law.{name}"].tolist()) for name in self.layers if f"law.{name}" in state}
+        self.laws = {name: Law(*state[f"law.{name}"].tolist()) for name in self.parts if f"law.{name}" in state}
         self._offsets = {}
         for number, names in enumerate(self.groups()):
             if f"rates.{number}.0" in state:
                 changes = tuple(state[f"changes.{number}.{l}"] for l in range(len(names)))
                 rates = tuple(state[f"rates.{number}.{l}"] for l in range(len(names) + 1))
                 self._offsets[number] = Offset(changes, rates)
+
+
+class Part(NamedTuple):
+    """A layer, or a tile of one: some of its outputs and inputs."""
+
+    name: str
+    layer: FeedbackLinear
+    outputs: slice
+    inputs: slice
+
+    def of(self, weights: torch.Tensor) -> FloatArray:
+        """Its entries of an array of the layer's weights."""
+        return _array(weights)[self.outputs, self.inputs]
+
+
+def tiles(name: str, layer: FeedbackLinear, inputs: int | None, outputs: int | None) -> list[Part]:
+    """A layer in parts of at most so many inputs and outputs, as equal as can be; one part if neither is limited."""
+    if inputs is None or outputs is None:
+        return [Part(name, layer, slice(None), slice(None))]
+    ends = [np.linspace(0, size, -(-size // most) + 1).astype(int).tolist()
+            for size, most in ((layer.out_features, outputs), (layer.in_features, inputs))]  # fmt: skip
+    return [
+        Part(f"{name}[{rows[0]}:{rows[1]}, {columns[0]}:{columns[1]}]", layer, slice(*rows), slice(*columns))
+        for rows in pairwise(ends[0])
+        for columns in pairwise(ends[1])
+    ]
+
+
+def biases_of(layer: FeedbackLinear) -> FloatArray:
+    """A layer's biases, 0 where it has none."""
+    return np.zeros(layer.out_features) if layer.bias is None else _array(layer.bias)
 
 
 def auto_gain(chain: Chain) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.plots.look import BLUE, GREEN, ORANGE, RED, legend_above, tidy
+from salhw_networks.deep import mismatch
 from salhw_networks.deep.law import Alignment, Law, measured_law
 from salhw_networks.deep.network import Chain, initial_chain
 from salhw_networks.deep.phase import REPLICA, Setting, SpikingPhase
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 RATES = (0.02, 0.04, 0.08, 0.16)
 COLOURS = (BLUE, GREEN, ORANGE, RED)
-VARIANTS = ("paper", "code")
+VARIANTS = ("paper", "code", "mismatch")
+MISMATCH = {"smoke": mismatch.Scale(2, 1), "default": mismatch.Scale(3, 5), "paper": mismatch.Scale(20, 5)}
 TITLE = "Fig 8: SAL's time course"
 SEED = 8
 
@@ -45,10 +47,15 @@ def experiment(
     *,
     scale: Literal["smoke", "default", "paper"] = "default",
     target: str = "reference",
-    variant: Literal["paper", "code"] = "paper",
+    variant: Literal["paper", "code", "mismatch"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Deep networks: the angles between forward and feedback weights against time, and what its law expects."""
+    """Deep networks: the angles between forward and feedback weights against time, and what its law expects.
+
+    The variant ``mismatch``: angles on chips whose synapses have unequal branches, with and without a reference phase.
+    """
+    if variant == "mismatch":
+        return mismatch.experiment(out, MISMATCH[scale], target, progress, scale=scale, variant=variant)
     size, setting = SCALES[scale], settings()[variant]
     key = {"scale": asdict(size), "variant": variant, "rates": RATES, "seed": SEED}
     work = Work("fig8", out, target, key, 1.0 + len(RATES) * size.updates, progress)
