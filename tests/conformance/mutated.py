@@ -51,11 +51,13 @@ class _Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        if module.__name__ == f"{PACKAGE}.jit":  # nothing of a changed algorithm may come from, or into, numba's cache
-            options = module._OPTIONS
-            module.compiled = numba.njit(**options) if self.compiled else _entry  # type: ignore[attr-defined]
-            if not self.compiled:
-                module.helper = module.inlined = module.reassociated = _plain  # type: ignore[attr-defined]
+        if module.__name__ != f"{PACKAGE}.jit":
+            return
+        if not self.compiled:
+            module.compiled = _entry  # type: ignore[attr-defined]
+            module.helper = module.inlined = module.reassociated = _plain  # type: ignore[attr-defined]
+        elif self.changed:  # nothing of a changed algorithm may come from, or into, numba's cache
+            module.compiled = numba.njit(**module._OPTIONS)  # type: ignore[attr-defined]
 
 
 def _plain(function: Any) -> Any:
