@@ -22,6 +22,7 @@ from salhw import (
     Recording,
     SessionError,
     Source,
+    Sparse,
     Spikes,
     SpikeTimes,
     Weights,
@@ -75,6 +76,15 @@ def test_a_part_is_what_the_whole_is_there(target: str, tmp_path: Path) -> None:
         for neuron in range(8):
             spikes = np.diff(np.searchsorted(every.spikes["g"].times(neuron, 1), edges))
             np.testing.assert_allclose(rates[1, :, neuron].values, spikes / (np.diff(edges) / 1000.0))
+
+
+def test_synapses_are_numbered_as_the_network_numbers_them() -> None:
+    """Whatever the order in which a list has them."""
+    listed = Sparse(post=[2, 0, 1], pre=[0, 1, 0], weight=[0.3, 0.1, 0.2])
+    net = network(Weights("p", every=5.0, synapses=[0, 2]))
+    net = net.replace(projections=[Projection("p", "g", "g", listed)])
+    assert net.synapses("p").weight.tolist() == [0.1, 0.2, 0.3]
+    assert salhw.run(net, duration=5.0).weights["p"].values[0].tolist() == [[0.1, 0.3], [0.1, 0.3]]
 
 
 @pytest.mark.parametrize("target", ["reference", "nest"])
