@@ -133,7 +133,7 @@ def bytes_of(recording: Recording) -> int:
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(100, marks=pytest.mark.slow)])
 def test_ten_thousand_neurons_leave_rates_instead_of_spikes(seconds: int) -> None:
-    """100 s: 100 rates and a thousandth of the membranes of ten thousand neurons that spike 16 million times."""
+    """100 s: 100 rates and a thousandth of the membranes of ten thousand neurons that spike 20 million times."""
     net = Network(
         name="many", dt=1.0, populations=[Population("n", 10_000, GLM(bias=-1.4, tau_ref=10.0))],
         probes=[Rates("n", every=1000.0), Membrane("n", every=100.0, neurons=range(10))],
