@@ -18,7 +18,7 @@ from salhw.diagnostics.arguments import folded
 from salhw.machine import Memory
 from salhw.session.backend import Exporter, Fitting, Weighing
 from salhw.session.calibration import refuse_calibrated
-from salhw.session.engine import Engine, Remembering, initial
+from salhw.session.engine import CountingEngine, Engine, Remembering, initial
 from salhw.session.host_plasticity import HostRule, HostRules
 from salhw.session.lowering import Lowering, unknown_kinds, unknown_windows
 from salhw.session.paths import Address, addresses, duration_steps, session_error
@@ -35,6 +35,7 @@ __all__ = [
     "Bounds",
     "ByKind",
     "Connector",
+    "CountingEngine",
     "Diagnostic",
     "Engine",
     "EngineSession",

@@ -9,6 +9,7 @@ from salhw.compiler.quantise import quantise
 from salhw.compiler.reference_phase import referenced
 from salhw.description.connectivity import count
 from salhw.description.network import Network
+from salhw.description.summary import in_words
 from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
@@ -25,6 +26,10 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     findings, memory = before_lowering(net, target, plugin)
     if findings:
         raise unsupported(net, target, findings)
+    drawn = [
+        f"{p.name}: {len(net.synapses(p.name)):,} synapses drawn by {in_words(p.weights)}"
+        for p in net.projections if p.weights.drawn
+    ]  # fmt: skip
     net = net.explicit
     own, asked = own_part(net, target), target
     target = with_scales(net, with_room(net, target))
@@ -41,7 +46,7 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
         network=net.name,
         target=target.name,
         approximations=(*lowering.findings, *rounded),
-        notes=(*lowering.notes, *filter(None, [transport])),
+        notes=(*drawn, *lowering.notes, *filter(None, [transport])),
         used=placement.used,
         available=target.resources,
         memory=memory,

@@ -87,6 +87,8 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
         given = any("rate" in getattr(Neuron.members.get(name), "offers", ()) for name in target.neurons)
         feeder = kind if section == "neurons" and fed else _cell(target, {"rate"}) if fed or given else cell
         populations.append(Population(name="x", size=2, neuron=made("neurons", feeder)))
+    if Connector.members[form].placed:
+        populations = [p.replace(positions=np.arange(float(p.size))[:, None]) for p in populations]
     pre = populations[-1].name
     projections: tuple[Projection, ...] = ()
     if psp := first("kernels", "Rectangular"):

@@ -312,11 +312,11 @@ def _synapses_of_probe(
     """Synapses that a projection has not; of one that is yet to draw them nothing is known."""
     if not isinstance(probe, Weights):
         return
-    for p in projections:
-        if p.name == probe.projection and {p.pre, p.post} <= known.keys() and not p.weights.drawn:
-            if not [*_shapes(p, known)]:
-                size = count(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
-                yield from _beyond(f"{path}.synapses", probe.synapses, size, f"{p.name} has {size} synapses")
+    whole = (p for p in projections if {p.pre, p.post} <= known.keys() and not p.weights.drawn)
+    for p in whole:
+        if p.name == probe.projection and not [*_shapes(p, known)]:
+            size = count(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
+            yield from _beyond(f"{path}.synapses", probe.synapses, size, f"{p.name} has {size} synapses")
 
 
 def _repeated(probes: Sequence[Probe]) -> Iterator[Diagnostic]:

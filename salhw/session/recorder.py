@@ -191,10 +191,10 @@ def recording(
     for rate in only(net.probes, Rates):
         size, every = net.population(rate.population).size, in_steps(rate.every, net.dt) or 1
         edges = np.array([start, *range(following(start, every), stop + 1, every)])
-        if counts is None:
+        seen = {step: each[rate.label] for step, each in sorted(sampled.items()) if rate.label in each}
+        if not seen and len(edges) > 1:  # the engine counts none under way
             total = _counts_until(rasters[rate.population], edges, size, len(ids))
         else:
-            seen = {step: each[rate.label] for step, each in sorted(sampled.items()) if rate.label in each}
             edges, total = np.array([start, *seen]), np.stack([np.zeros((len(ids), size)), *seen.values()], axis=1)
         per_second = np.diff(total, axis=1) / (np.diff(edges) * net.dt / 1000.0)[:, None]
         rates[rate.label] = Trace(edges[1:] * net.dt, per_second)

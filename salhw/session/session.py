@@ -118,10 +118,7 @@ class EngineSession:
     def get(self, path: str, *, form: Form = "array") -> FloatArray:
         """See Session."""
         self._refuse_closed()
-        view = self._view(path, form)
-        flat = self._read(path)
-        flat = self._maps[path].does(flat) if path in self._maps else flat
-        return view.shaped(flat, self._written.get(path))
+        return self._view(path, form).shaped(self._done(path), self._written.get(path))
 
     def set(self, path: str, value: npt.ArrayLike, *, form: Form = "array") -> None:
         """See Session. What may be written is the declared range, all that the session holds, and all that a calibrated
@@ -143,6 +140,11 @@ class EngineSession:
         if path in self._written:
             around = array if form == "array" else self._written[path]
             self._written[path] = self._view(path).shaped(held, around)
+
+    def _done(self, path: str) -> FloatArray:
+        """What the chip does, in the engine's order of neurons or synapses."""
+        flat = self._read(path)
+        return self._maps[path].does(flat) if path in self._maps else flat
 
     def _read(self, path: str) -> FloatArray:
         """What the engine holds, or was last given."""
@@ -209,7 +211,7 @@ class EngineSession:
             if isinstance(probe, Weights):
                 path = f"projections.{probe.projection}.weights"
                 chosen = probe.synapses
-                sampled[probe.label] = self.get(path) if chosen is None else self.get(path, form="synapses")[:, chosen]
+                sampled[probe.label] = self.get(path) if chosen is None else self._done(path)[:, chosen]
             elif isinstance(self.engine, CountingEngine):
                 sampled[probe.label] = self.engine.counted()[probe.population].astype(np.float64)
         return sampled

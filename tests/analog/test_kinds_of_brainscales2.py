@@ -100,7 +100,7 @@ def network(kinds: dict[str, type[Any]], name: str) -> Network:
         ("Flat", "windows", "projections.p.plasticity.anticausal", "Exponential, Triangular"),
         ("Decay", "plasticity", "projections.p.plasticity", "PairSTDP"),
         ("Regular", "stimuli", "stimuli[0]", "Poisson, SpikeTimes"),
-        ("Last", "probes", "probes[0]", "Spikes, StateOccupancy, Weights"),
+        ("Last", "probes", "probes[0]", "Rates, Spikes, StateOccupancy, Weights"),
     ],
 )  # fmt: skip
 def test_a_kind_that_the_target_declares_but_nobody_lowers_is_refused(

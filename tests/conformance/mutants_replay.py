@@ -14,7 +14,20 @@ from mutant_sessions import Wrapped
 from mutants_engineering import Wrong
 from wrong_backends import Change, each_neuron, each_projection
 
-from salhw import GLM, LIF, Clamp, Current, Network, NoisyCurrent, Poisson, Recording, Teacher
+from salhw import (
+    GLM,
+    LIF,
+    Clamp,
+    Current,
+    Membrane,
+    Network,
+    NoisyCurrent,
+    Poisson,
+    Rates,
+    Recording,
+    Sparse,
+    Teacher,
+)
 from salhw.session.paths import addresses
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
@@ -80,9 +93,34 @@ def late_if_it_learns(p: Any, dt: float) -> Any:
     return p.replace(delay=p.delay + dt) if p.plasticity else p
 
 
-def lower(n: LIF) -> float:
+def lower(n: LIF) -> Any:
     """Where a membrane is reset that forgets v_reset."""
-    return min(n.v_rest, n.v_thresh - 0.01)
+    return np.minimum(n.v_rest, np.asarray(n.v_thresh) - 0.01)
+
+
+def the_first(field: str) -> Callable[[Any, float], dict[str, Any]]:
+    """A parameter of the first neuron for all."""
+    return lambda n, dt: {field: np.ravel(getattr(n, field))[0]}
+
+
+def from_the_other_end(net: Network) -> Network:
+    """Lists of synapses, as random connectors draw them, count presynaptic neurons from the last one."""
+    return net.replace(
+        projections=[
+            p.replace(weights=p.weights.replace(pre=net.population(p.pre).size - 1 - p.weights.pre))
+            if isinstance(p.weights, Sparse) and not p.recurrent else p
+            for p in net.projections
+        ]
+    )  # fmt: skip
+
+
+def first_neurons(net: Network) -> Network:
+    """Membrane probes of some neurons look at as many from the first one on."""
+    probes = [
+        p.replace(neurons=np.arange(len(p.neurons))) if isinstance(p, Membrane) and p.neurons is not None else p
+        for p in net.probes
+    ]
+    return net.replace(probes=probes)
 
 
 def first_clamp_holds(net: Network) -> Network:
@@ -248,6 +286,20 @@ class LateWeights(Wrapped):
 # ---------------------------------------------------------------- engines
 
 
+class RatesOfWholePeriods(Wrapped):
+    """What a run counts until its first multiple is divided by the whole period."""
+
+    def run(self, duration: float) -> Recording:
+        recording = self.inner.run(duration)
+        samples = dict(recording.samples)
+        for probe in self.inner.executable.network.probes:
+            if isinstance(probe, Rates) and len((trace := samples[probe.label]).time):
+                values = trace.values.copy()
+                values[:, 0] *= (trace.time[0] - recording.start) / probe.every
+                samples[probe.label] = replace(trace, values=values)
+        return replace(recording, samples=samples)
+
+
 class PlainWrong:
     """The plain example with another engine or other synapses."""
 
@@ -398,7 +450,7 @@ def plainly(name: str, *departs: str, **methods: Any) -> Mutant:
 MUTANTS = [
     wrong("hazard of a step taken for that of a millisecond", "rate", session=HazardPerMillisecond),
     wrong("learning ignores written weights", "held", session=LearningIgnoresWrites),
-    plainly("rules see delayed spikes", "weights", learn=learn_from_arrivals),
+    plainly("rules see delayed spikes", "weights", "held", learn=learn_from_arrivals),
     wrong("a second projection replaces the first", "membrane", network=only_the_last),
     plainly("a second rule is ignored", "weights", learn=learn_by_the_first_rule),
     plainly("run end applied again after the next run", "held", finish=finish_and_keep_the_pairs),
@@ -437,6 +489,12 @@ MUTANTS = [
     plainly("spikes of different runs form no pairs", "weights", begin=begin_without_pairs),
     plainly("written learning rates spare waiting pairs", "weights", "held", write=teach_at_once),
     plainly("forced spikes lost in refractory periods", "forced spike", spiking=forced_unless_refractory),
+    wrong("listed synapses from the other end", "membrane", "rate", "slope", network=from_the_other_end),
+    wrong("one threshold for all neurons", "membrane", "threshold", network=each_neuron(LIF, the_first("v_thresh"))),
+    wrong("one time constant for all neurons", "membrane", network=each_neuron(LIF, the_first("tau_m"))),
+    wrong("one refractory period for all neurons", "occupancy", "rate", network=each_neuron(GLM, the_first("tau_ref"))),
+    wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
+    wrong("membranes of the first neurons", "membrane", network=first_neurons),
     plainly("only the first rule clips", "weights", "held", update=clip_the_first_rule),
 ]  # fmt: skip
 """Every one must be caught within the networks of a quick profile."""

@@ -231,7 +231,7 @@ def test_positional_arguments_are_not_overridden_in_silence() -> None:
     with pytest.raises(TypeError, match="two values for population"):
         Poisson("a", rate=1.0, population="b")
     with pytest.raises(TypeError, match="at most"):
-        Spikes("a", "b")
+        Spikes("a", [1], "b")
 
 
 def test_replace_validates_and_leaves_the_original_alone() -> None:

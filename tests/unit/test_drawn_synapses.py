@@ -249,6 +249,7 @@ def test_a_session_has_the_drawn_synapses_in_their_order(tmp_path: Path) -> None
     assert f"{len(net.synapses('p'))} synapses (FixedProbability: weight (Uniform: low 0.1, high 0.2)" in str(net)
     executable = salhw.compile(loaded, "reference")
     assert executable.written == net
+    assert f"p: {len(net.synapses('p'))} synapses drawn by FixedProbability: weight (Uniform" in str(executable.report)
     with executable.open() as session:
         assert session.get("projections.p.weights")[0].tolist() == net.synapses("p").weight.tolist()
         assert session.run(5.0).provenance["written_hash"] == net.content_hash

@@ -22,6 +22,7 @@ from salhw import (
     Recording,
     SessionError,
     Source,
+    Sparse,
     Spikes,
     SpikeTimes,
     Weights,
@@ -77,6 +78,15 @@ def test_a_part_is_what_the_whole_is_there(target: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(rates[1, :, neuron].values, spikes / (np.diff(edges) / 1000.0))
 
 
+def test_synapses_are_numbered_as_the_network_numbers_them() -> None:
+    """Whatever the order in which a list has them."""
+    listed = Sparse(post=[2, 0, 1], pre=[0, 1, 0], weight=[0.3, 0.1, 0.2])
+    net = network(Weights("p", every=5.0, synapses=[0, 2]))
+    net = net.replace(projections=[Projection("p", "g", "g", listed)])
+    assert net.synapses("p").weight.tolist() == [0.1, 0.2, 0.3]
+    assert salhw.run(net, duration=5.0).weights["p"].values[0].tolist() == [[0.1, 0.3], [0.1, 0.3]]
+
+
 @pytest.mark.parametrize("target", ["reference", "nest"])
 def test_rates_are_spikes_over_time(target: str) -> None:
     """The worked example of docs/semantics.md."""
@@ -123,7 +133,7 @@ def bytes_of(recording: Recording) -> int:
 
 @pytest.mark.parametrize("seconds", [1, pytest.param(100, marks=pytest.mark.slow)])
 def test_ten_thousand_neurons_leave_rates_instead_of_spikes(seconds: int) -> None:
-    """100 s: 100 rates and a thousandth of the membranes of ten thousand neurons that spike 16 million times."""
+    """100 s: 100 rates and a thousandth of the membranes of ten thousand neurons that spike 20 million times."""
     net = Network(
         name="many", dt=1.0, populations=[Population("n", 10_000, GLM(bias=-1.4, tau_ref=10.0))],
         probes=[Rates("n", every=1000.0), Membrane("n", every=100.0, neurons=range(10))],

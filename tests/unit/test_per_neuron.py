@@ -8,7 +8,22 @@ import numpy as np
 import pytest
 
 import salhw
-from salhw import GLM, LIF, Clamp, DescriptionError, Membrane, Network, Population, Spikes, StateOccupancy
+from salhw import (
+    GLM,
+    LIF,
+    Clamp,
+    DescriptionError,
+    Exponential,
+    Membrane,
+    Network,
+    Poisson,
+    Population,
+    Projection,
+    Source,
+    Spikes,
+    StateOccupancy,
+)
+from salhw_calibration import effective_weights
 
 # The worked example of docs/semantics.md: bias 2, steps of 0.5 ms.
 EXAMPLE: dict[str, Any] = {
@@ -19,8 +34,8 @@ INTERVALS = [8.5, 15.5, 11.5, 18.0]
 
 
 def network(neuron: Any, size: int, **more: Any) -> Network:
-    populations = [Population("n", size, neuron)]
-    return Network(name="n", dt=0.5, populations=populations, **{"probes": [Spikes("n")], **more})
+    parts = {"populations": [Population("n", size, neuron)], "probes": [Spikes("n")]}
+    return Network(name="n", dt=0.5, **parts | more)
 
 
 @pytest.mark.parametrize("algorithm", ["time-driven", "vectorised"])
@@ -54,6 +69,17 @@ def test_each_neuron_has_its_own_refractory_period(algorithm: str) -> None:
     alone = net.replace(stimuli=[Clamp("n", [1, 0, 0]), Clamp("n", 0, start=2.0)])
     states = salhw.run(alone, target, duration=20.0).occupancy_counts["n"]
     assert states.tolist() == [[36, 4, 0, 0, 0, 0, 0, 0]]
+
+
+def test_synapses_onto_neurons_that_differ_are_measured_exactly() -> None:
+    neuron = LIF(tau_m=[10.0, 20.0], tau_ref=[2.0, 3.0], v_rest=[0.0, 0.1], v_thresh=[1.0, 1.5])
+    weights = [[0.5, 0.2], [0.3, 0.7]]
+    net = network(
+        neuron, 2, populations=[Population("s", 2, Source()), Population("n", 2, neuron)],
+        projections=[Projection("p", "s", "n", weights, kernel=Exponential(5.0))], stimuli=[Poisson("s", 60.0)],
+    )  # fmt: skip
+    measured = effective_weights(salhw.compile(net, "reference"), instances=1, duration=3000.0, method="psp")
+    np.testing.assert_allclose(measured.weights["p"][0], weights, rtol=1e-9)
 
 
 @pytest.mark.parametrize("target", ["nest", "brainscales2", "loihi2"])

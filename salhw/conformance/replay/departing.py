@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -219,8 +220,7 @@ def _rates(trial: Trial, course: Course, probe: Rates, measured: Trace) -> Itera
     dt, period = trial.net.dt, round(probe.every / trial.net.dt)
     edges = [course.start, *(t for t in range(course.start + 1, course.stop + 1) if t % period == 0)]
     spikes = trial.spikes[probe.population]
-    ends = list(zip(edges[:-1], edges[1:], strict=True))
-    each = [spikes[:, a:b].sum(axis=1) / ((b - a) * dt / 1000.0) for a, b in ends]
+    each = [spikes[:, a:b].sum(axis=1) / ((b - a) * dt / 1000.0) for a, b in pairwise(edges)]
     expected = np.stack(each, axis=1) if each else np.zeros((len(spikes), 0, spikes.shape[2]))
     where, steps = f"populations.{probe.population}.rates", np.array(edges[1:], dtype=np.int64)
     yield from _at_steps(trial.net, course, "counts", where, steps, expected, measured, 1e-9 * (1.0 + expected))

@@ -24,6 +24,8 @@ NETWORKS = 12
 INSTANCES = 16
 ATTEMPTS, AFAR = 20, 10**9
 """How many networks a seed may have, and how far apart their seeds lie."""
+TRACED = "SAL328"
+"""What traces that do not see each change of a weight that is learned are approximated by."""
 WITHIN = ("weights", "discretisation", "execution")
 """What may be approximated: weights are rounded, hazards are within ``rate``, and who learns makes no difference."""
 
@@ -137,6 +139,8 @@ def approximated(executable: Executable) -> list[Diagnostic]:
 
 def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     """Whether an approximation is one of something that is compared."""
+    if approximation.code == TRACED:
+        return tolerance.potential is not None
     if approximation.path.rpartition(".")[2] in WITHIN:
         return False
     if ".plasticity" in approximation.path:
