@@ -55,15 +55,16 @@ class Strengths:
         if number not in self._ahead or self._ahead[number][0] != draw // block:
             nth = sum(s.population == stimulus.population for s in only(self._net.stimuli[:number], NoisyCurrent))
             draws = np.arange(block, dtype=np.uint64) + np.uint64(draw // block * block)
-            where = (draws[:, None] << np.uint64(32)) + np.arange(size, dtype=np.uint64)
+            where = np.asarray((draws[:, None] << np.uint64(32)) + np.arange(size, dtype=np.uint64), dtype=np.uint64)
             self._ahead[number] = draw // block, normal(self._who, f"{stimulus.population}/{nth}", where)
         return np.asarray(self._ahead[number][1][:, draw % block])
 
     def draws(self, step: int) -> tuple[int, ...]:
         """The number of the present draw of each noise."""
-        return tuple(self._net.stimuli[k].draw(step, self._net.dt) for k in self._deviations)  # type: ignore[attr-defined]
+        return tuple(s.draw(step, self._net.dt) for s in only(self._net.stimuli, NoisyCurrent))
 
     def next_draw(self, step: int, otherwise: int) -> int:
         """The first step after ``step`` at which noise is drawn anew, or ``otherwise``."""
-        noises = (self._net.stimuli[k] for k in self._deviations)
-        return min((s.drawn_after(step, self._net.dt) for s in noises), default=otherwise)  # type: ignore[attr-defined]
+        noises, dt = only(self._net.stimuli, NoisyCurrent), self._net.dt
+        each = [(s.drawn_after(step, dt), s.stop) for s in noises]
+        return min((draw for draw, stop in each if stop is None or draw * dt < stop), default=otherwise)
