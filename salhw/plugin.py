@@ -25,6 +25,7 @@ from salhw.session.paths import Address, addresses, duration_steps, session_erro
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.recording import Trace
 from salhw.session.session import EngineSession
+from salhw.session.strengths import Strengths
 from salhw.substrate.chip import vary
 from salhw.substrate.support import on_chip
 from salhw.worker.environments import Environment
@@ -66,6 +67,7 @@ __all__ = [
     "Recorded",
     "Remembering",
     "Stimulus",
+    "Strengths",
     "Structure",
     "Trace",
     "Update",

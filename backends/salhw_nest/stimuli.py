@@ -108,7 +108,13 @@ class NestClamp(NestStimulus[Clamp]):
         state[:, slice(None) if self.stimulus.neurons is None else self.stimulus.neurons] = self.stimulus.state
 
 
-class NestCurrent(NestStimulus[Current]):
+class _Added(NestStimulus[S]):
+    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
+        assert present is not None
+        bias += present
+
+
+class NestCurrent(_Added[Current]):
     @property
     def current(self) -> float | FloatArray:
         return self.stimulus.points
@@ -117,11 +123,8 @@ class NestCurrent(NestStimulus[Current]):
     def changes(self) -> tuple[int, ...]:
         return (*_ends(self.stimulus, self.dt), *self.stimulus.begins(self.dt).tolist())
 
-    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
-        bias += present
 
-
-class NestNoisyCurrent(NestStimulus[NoisyCurrent]):
+class NestNoisyCurrent(_Added[NoisyCurrent]):
     @property
     def current(self) -> float | FloatArray:
         return LARGEST * np.asarray(self.stimulus.sd)
@@ -129,9 +132,6 @@ class NestNoisyCurrent(NestStimulus[NoisyCurrent]):
     @property
     def changes(self) -> tuple[int, ...]:
         return _ends(self.stimulus, self.dt)  # what lies between, the engine asks for
-
-    def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
-        bias += present
 
 
 STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(

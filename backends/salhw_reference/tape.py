@@ -23,6 +23,7 @@ class Tape:
     membrane: FloatArray
     origin: IntArray
     pieces: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
+    taken: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     @classmethod
     def of(cls, net: NetworkArrays, batch: int, start: int, stop: int) -> Tape:
@@ -39,12 +40,13 @@ class Tape:
     @property
     def length(self) -> int:
         """How many spikes were taken."""
-        return sum(len(step) for _, _, step in self.pieces)
+        return int(self.taken[0])
 
     def take(self, used: IntArray) -> None:
         """Keep what the algorithm wrote, ``used`` (instance,) spikes, and make room."""
         if not used.any():
             return
+        self.taken[0] += used.sum()
         for b in np.flatnonzero(used):
             step, neuron = self.spikes[b, :, : used[b]].copy()
             self.pieces.append((np.full(len(step), b), neuron, step))

@@ -12,6 +12,9 @@ from salhw.description.network import Network
 from salhw.description.stimuli import Course, NoisyCurrent
 from salhw.substrate.draws import normal
 
+AT_ONCE = 2**14
+"""Numbers of noise that are made at once, where that is more than one draw."""
+
 
 class Strengths:
     """The strength of each Course and each NoisyCurrent of a network, over the instances of a session.
@@ -23,6 +26,7 @@ class Strengths:
     def __init__(self, net: Network, seed: int = 0, ids: Sequence[int] = (0,)) -> None:
         self._net, self._who = net, [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self._courses = {k: s.points[None] for k, s in enumerate(net.stimuli) if isinstance(s, Course)}
+        self._ahead: dict[int, tuple[int, FloatArray]] = {}  # the number of a block of draws, and these
         self._deviations = {k: np.atleast_2d(s.sd) for k, s in enumerate(net.stimuli) if isinstance(s, NoisyCurrent)}
 
     def write(self, number: int, value: FloatArray) -> None:
@@ -41,18 +45,26 @@ class Strengths:
         if isinstance(stimulus, Course):
             return np.asarray(self._courses[number][:, stimulus.point(step, dt)])
         if isinstance(stimulus, NoisyCurrent):
-            earlier = only(self._net.stimuli[:number], NoisyCurrent)
-            nth = sum(s.population == stimulus.population for s in earlier)
-            size = self._net.population(stimulus.population).size
-            where = (np.uint64(stimulus.draw(step, dt)) << np.uint64(32)) + np.arange(size, dtype=np.uint64)
-            return self._deviations[number] * normal(self._who, f"{stimulus.population}/{nth}", where)
+            return self._deviations[number] * self._drawn(number, stimulus, stimulus.draw(step, dt))
         return None
+
+    def _drawn(self, number: int, stimulus: NoisyCurrent, draw: int) -> FloatArray:
+        """The standard normal numbers of a draw, (instance, neuron); several are made at once."""
+        size = self._net.population(stimulus.population).size
+        block = max(1, AT_ONCE // (size * len(self._who)))
+        if number not in self._ahead or self._ahead[number][0] != draw // block:
+            nth = sum(s.population == stimulus.population for s in only(self._net.stimuli[:number], NoisyCurrent))
+            draws = np.arange(block, dtype=np.uint64) + np.uint64(draw // block * block)
+            where = np.asarray((draws[:, None] << np.uint64(32)) + np.arange(size, dtype=np.uint64), dtype=np.uint64)
+            self._ahead[number] = draw // block, normal(self._who, f"{stimulus.population}/{nth}", where)
+        return np.asarray(self._ahead[number][1][:, draw % block])
 
     def draws(self, step: int) -> tuple[int, ...]:
         """The number of the present draw of each noise."""
-        return tuple(self._net.stimuli[k].draw(step, self._net.dt) for k in self._deviations)  # type: ignore[attr-defined]
+        return tuple(s.draw(step, self._net.dt) for s in only(self._net.stimuli, NoisyCurrent))
 
     def next_draw(self, step: int, otherwise: int) -> int:
         """The first step after ``step`` at which noise is drawn anew, or ``otherwise``."""
-        noises = (self._net.stimuli[k] for k in self._deviations)
-        return min((s.drawn_after(step, self._net.dt) for s in noises), default=otherwise)  # type: ignore[attr-defined]
+        noises, dt = only(self._net.stimuli, NoisyCurrent), self._net.dt
+        each = [(s.drawn_after(step, dt), s.stop) for s in noises]
+        return min((draw for draw, stop in each if stop is None or draw * dt < stop), default=otherwise)

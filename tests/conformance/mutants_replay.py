@@ -465,6 +465,10 @@ MUTANTS = [
     wrong("rates change a point late", "rate", "silent source", session=LatePoints),
     wrong("only the first of all rates holds", "rate", "silent source", session=FirstPoints),
     plainly("rates begin anew with each run", "rate", "silent source", begin=begin_and_start_the_rates),
+    wrong(
+        "currents halved when a session opens", "held",
+        network=each_stimulus(Current, lambda s, dt: {"amplitude": 0.5 * np.asarray(s.amplitude)}),
+    ),
     wrong("currents change a point late", "membrane", session=LateCurrents),
     wrong("currents end with their last point", "membrane", network=each_stimulus(Current, ending_with_the_last_point)),
     wrong(

@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import salhw
-from salhw import GLM, LIF, Current, DescriptionError, Membrane, Network, Poisson, Population, Source, Spikes
+from salhw import (
+    GLM,
+    LIF,
+    Current,
+    DescriptionError,
+    Membrane,
+    Network,
+    NoisyCurrent,
+    Poisson,
+    Population,
+    Source,
+    Spikes,
+)
 from salhw.compiler.check import check
 
 ALGORITHMS = ("event-driven", "time-driven", "vectorised")
@@ -146,3 +158,69 @@ def test_lif_neurons_integrate_steps_of_current() -> None:
         v = current + (v - current) * np.exp(-0.1)
         expected.append(v)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def noisy(*stimuli: NoisyCurrent, size: int = 3) -> Network:
+    """GLM neurons without a bias that never spike, so that their membrane is the noise."""
+    neuron = GLM(bias=-100.0)
+    return Network(
+        name="n", dt=0.5, populations=[Population(name="a", size=size, neuron=neuron)],
+        stimuli=stimuli, probes=[Spikes("a"), Membrane("a")],
+    )  # fmt: skip
+
+
+def noise_of(recording: salhw.Recording) -> Any:
+    return recording.membrane_traces["a"].values + 100.0
+
+
+def test_noise_is_standard_normal_and_independent() -> None:
+    """2 instances x 20 neurons x 500 draws: mean, variance, kurtosis, and the correlations between successive draws,
+    neighbouring neurons and instances, each within five standard errors (6e-7)."""
+    executable = salhw.compile(noisy(NoisyCurrent("a", sd=2.0), size=20), "reference")
+    with executable.open(instances=2, seed=1) as session:
+        z = noise_of(session.run(250.0)) / 2.0
+    n = z.size
+    assert abs(z.mean()) < 5 / np.sqrt(n)
+    assert abs(np.mean(z**2) - 1.0) < 5 * np.sqrt(2 / n)
+    assert abs(np.mean(z**4) - 3.0) < 5 * np.sqrt(96 / n)
+    for one, other in ((z[:, 1:], z[:, :-1]), (z[..., 1:], z[..., :-1]), (z[:1], z[1:])):
+        assert abs(np.mean(one * other)) < 5 / np.sqrt(one.size)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS[1:])
+def test_noise_is_drawn_when_described_and_is_the_same_in_any_batch_and_division(algorithm: str) -> None:
+    net = noisy(NoisyCurrent("a", sd=[0.0, 1.0, 3.0], every=1.5, start=1.0, stop=8.0))
+    executable = salhw.compile(net, salhw.target("reference").with_options(algorithm=algorithm))
+    with executable.open(instances=[3, 8], seed=2) as session:
+        whole = noise_of(session.run(10.0))
+    with executable.open(instances=[8], seed=2) as session:
+        parts = np.concatenate([noise_of(session.run(duration)) for duration in (0.5, 3.0, 6.5)], axis=1)
+    np.testing.assert_array_equal(parts[0], whole[1])
+    assert (whole[:, :, 0] == 0.0).all()
+    assert (whole[:, [0, 1, 16, 17, 18, 19]] == 0.0).all()
+    changes = np.flatnonzero(np.diff(whole[0, :, 2]) != 0.0) + 1
+    assert changes.tolist() == [2, 5, 8, 11, 14, 16]
+    again = noisy(NoisyCurrent("a", sd=1.0, every=1.5, start=1.0, stop=8.0))
+    np.testing.assert_allclose(noise_of(salhw.run(again, "reference", duration=10.0, seed=3))[0, 2:5].std(axis=0), 0.0)
+
+
+def test_a_session_writes_the_size_of_noise_and_each_stimulus_has_its_own() -> None:
+    with salhw.compile(noisy(NoisyCurrent("a", 1.0), NoisyCurrent("a", 0.0)), "reference").open(seed=5) as session:
+        first = noise_of(session.run(2.0))
+        session.set("stimuli[0].sd", [[0.0, 2.0, 4.0]])
+        second = noise_of(session.run(2.0))
+    with salhw.compile(noisy(NoisyCurrent("a", 1.0), NoisyCurrent("a", 0.0)), "reference").open(seed=5) as session:
+        session.run(2.0)
+        unchanged = noise_of(session.run(2.0))
+        session.set("stimuli[0].sd", 0.0)
+        session.set("stimuli[1].sd", 1.0)
+        other = noise_of(session.run(2.0))
+    np.testing.assert_allclose(second, unchanged * [0.0, 2.0, 4.0], rtol=0, atol=1e-12)
+    assert (np.abs(first - unchanged) > 1e-6).all()
+    assert len(np.unique(np.round(np.concatenate([first, unchanged, other]), 9))) == 36
+
+
+def test_a_negative_size_of_noise_is_refused() -> None:
+    with pytest.raises(DescriptionError) as refused:
+        NoisyCurrent("a", sd=[1.0, -0.5])
+    assert str(refused.value.diagnostics[0]).startswith("SAL005 sd[1] = -0.5: >= 0")
