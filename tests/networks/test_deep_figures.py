@@ -257,6 +257,7 @@ def test_fig_7_on_chips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert random.startswith(("8", "9"))
 
 
+@pytest.mark.slow
 def test_sensors_are_calibrated_where_they_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a tiny net on the reference with branches that differ by 20 %: by less than half of that when calibrated,
     which is done once."""

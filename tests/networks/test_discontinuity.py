@@ -35,22 +35,22 @@ def psp_area(steps: int) -> float:
 
 
 def test_estimates_are_the_weights_times_c_and_noise() -> None:
-    """Eight updates: the slope against W is the law's, of another run with shuffled weights, within four standard
+    """Four updates: the slope against W is the law's, of another run with shuffled weights, within four standard
     errors, and below a whole PSP's share of a window. What is left is as wide as s says (an F test at level 1e-4), and
     as many signs agree as noise of that width leaves, within five standard deviations."""
-    updates, w = 8, CHAIN.weights[0]
-    law = measured_law(CHAIN, Setting(RDD()), seed=5, updates=4)[0]
+    updates, w = 4, CHAIN.weights[0]
+    law = measured_law(CHAIN, Setting(RDD()), seed=5, updates=2)[0]
     found = estimates(RDD(), updates).mean(axis=0)
     slope = float((found * w).sum() / (w**2).sum())
-    assert abs(slope - law.c) < 4.0 * law.c_error * np.sqrt(1.0 + 4.0 / updates)
+    assert abs(slope - law.c) < 4.0 * law.c_error * np.sqrt(1.0 + 2.0 / updates)
     assert 0.0 < slope < psp_area(15)
     spread = law.s / np.sqrt(updates)
     ratio = float(((found - slope * w) ** 2).sum()) / (w.size - 1) / spread**2
-    low, high = stats.f.ppf([5e-5, 1.0 - 5e-5], w.size - 1, 4 * w.size - 1)
+    low, high = stats.f.ppf([5e-5, 1.0 - 5e-5], w.size - 1, 2 * w.size - 1)
     assert low < ratio < high
     agree = stats.norm.cdf(np.abs(w) * law.c / spread)
     assert abs((np.sign(found) == np.sign(w)).sum() - agree.sum()) < 5.0 * np.sqrt((agree * (1.0 - agree)).sum())
-    assert agree.mean() > 0.85
+    assert agree.mean() > 0.8
 
 
 def test_one_spiking_neuron_tells_the_ratios_of_its_weights_exactly() -> None:
@@ -76,6 +76,7 @@ class Confounded(RDD):
 COMMON = np.random.default_rng(6).permuted(CHAIN.weights[0].ravel()).reshape(CHAIN.weights[0].shape)
 
 
+@pytest.mark.slow
 def test_a_common_drive_drops_out() -> None:
     """Regressed on both, the estimates hold the weight and, within four standard errors, nothing of the drive that both
     layers share. Those errors are small enough to see an eighth of c."""
@@ -119,16 +120,16 @@ def test_windows_open_at_the_band_and_remember_no_spike() -> None:
 
 
 def test_an_aligner_takes_pairs_of_layers_one_by_one() -> None:
-    """Three updates of 64 s for each pair; angles as the law expects within five degrees, well below SAL's start."""
+    """Two updates of 64 s for each pair; angles as the law expects within five degrees, half of what they were."""
     torch_net = convert(nn.Sequential(nn.Linear(48, 32), nn.Linear(32, 10)), rule="external")
     aligner = Aligner(torch_net, method=RDD(), seed=3)
     assert aligner.groups() == [["0"], ["1"]]
-    report = aligner.align(3)
+    report = aligner.align(2)
     for layer in report.layers:
         assert layer.before > 75.0
         assert abs(layer.angle - layer.expected) < 5.0
         assert layer.angle < 45.0
-    assert report.time_ms == 2 * 3 * 32 * 2000
+    assert report.time_ms == 2 * 2 * 32 * 2000
     assert [p.size for p in aligner.description(1).populations] == [32, 32, 32, 10]
 
 
