@@ -78,6 +78,6 @@ def test_occupancy_counts_the_states_of_every_step(trains: list[set[int]], tau_r
 def test_weights_are_sampled_at_the_start_and_at_whole_periods() -> None:
     net = builder("pair")()
     net = net.replace(probes=[salhw.Weights("pair", every=10 * net.dt)])
-    samples = sample_steps(net, 7, 30)
-    assert [step for step in range(7, 31) if samples[step] == ["pair"]] == [7, 10, 20, 30]
+    samples = sample_steps(net, 7, 30, counting=True)
+    assert [step for step in range(7, 31) if samples[step] == [*net.probes]] == [7, 10, 20, 30]
     assert [samples.after(step) for step in (7, 9, 10, 20, 29)] == [10, 10, 20, 30, 30]
