@@ -231,10 +231,7 @@ class ReferenceEngine:
 
         self._compile(self._algorithm, work)
         began = time.perf_counter()
-        if team == 1 and 20 * (until - self.step) < self._pace.first:  # to share it out takes longer
-            work(0, self._batch)
-        else:
-            self._spread(work, team)
+        self._spread(work, team, alone=team == 1 and 20 * (until - self.step) < self._pace.first)
         tape.take(state.now["used"][:, 0])
         while np.any(state.now["time"] != until):  # where room ran out, or the team gave up
             if self._vectorised:
@@ -277,10 +274,10 @@ class ReferenceEngine:
         if not getattr(algorithm, "overloads", True):
             self._threads(1).submit(work, 0, 0).result()
 
-    def _spread(self, work: Callable[[int, int], None], team: int = 1) -> None:
-        """Share the instances out over threads, or each of them over a ``team``; all is computed the same whoever does
-        it."""
-        workers = min(threads(), self._batch * team)
+    def _spread(self, work: Callable[[int, int], None], team: int = 1, alone: bool = False) -> None:
+        """Share the instances out over threads, or each of them over a ``team``, but for work so short that it is done
+        sooner ``alone``; all is computed the same whoever does it."""
+        workers = min(threads(), 1 if alone else self._batch * team)
         if workers == 1:
             work(0, self._batch)
         elif team > 1:
