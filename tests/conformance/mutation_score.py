@@ -264,6 +264,7 @@ def run(file: Path, number: int) -> None:
 # the page -------------------------------------------------------------------------------------------------------------
 
 STATES = ("stopped", "same", "replay", "checks", "missed")
+BAR = "&#124;"
 MISSED: dict[str, str] = {}
 """Mutants that nothing catches, and why."""
 
@@ -308,7 +309,9 @@ def table(file: Path) -> None:
     titles += ["caught by replay", "by other checks", "missed", "score"]
     write("score", titles, rows)
     missed_ones = sorted(name for name, found in known.items() if state(found) == "missed")
-    write("missed", ["missed", "why"], [f"| {name} | {MISSED.get(name, 'not looked at')} |" for name in missed_ones])
+    reasons = (MISSED.get(name, "not looked at") for name in missed_ones)
+    lines = [f"| {name.replace('|', BAR)} | {why} |" for name, why in zip(missed_ones, reasons, strict=True)]
+    write("missed", ["missed", "why"], lines)
 
 
 def main(file: Path, *what: str) -> None:

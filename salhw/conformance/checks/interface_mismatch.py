@@ -23,6 +23,9 @@ from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.diagnostics import Diagnostic
 from salhw.registry import backends
+from salhw.session.backend import Session
+from salhw.session.executable import Executable
+from salhw.session.paths import addresses
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import PARTS, Variability
@@ -115,9 +118,19 @@ def alike(lab: Lab, then: Sequence[Population] = (), *, learning: bool = False, 
     return rigs.crowd(lab, NEURONS, weight=weight, rules=rules, bias=bias, then=then)
 
 
+def written_again(lab: Lab, executable: Executable, session: Session) -> None:
+    """Run a step, and write what the session holds then: a fixed pattern outlasts both."""
+    session.run(lab.dt)
+    for path, address in addresses(executable.network, executable.target).items():
+        if not address.copy_of:
+            session.set(path, session.get(path))
+
+
 def counted_here(lab: Lab, net: Network, target: Target, chips: Sequence[Chip], seed: int) -> FloatArray:
-    """Spike counts of one session, (chip, neuron)."""
-    with compile(net, target, plugin=lab.backend).open(chips=chips, seed=seed) as session:
+    """Spike counts of one session, (chip, neuron), after everything was written again."""
+    executable = compile(net, target, plugin=lab.backend)
+    with executable.open(chips=chips, seed=seed) as session:
+        written_again(lab, executable, session)
         return np.asarray(session.run(STEPS * lab.scale * lab.dt).counts["a"], dtype=np.float64)
 
 
@@ -127,8 +140,9 @@ def pattern(lab: Lab, target: Target, chips: Sequence[Chip], seed: int, then: Se
     counts = counted_here(lab, alike(lab, then), target, chips, seed)
     if "PairSTDP" not in target.plasticity or not target.kernels or "GLM" not in target.neurons:
         return Pattern(counts, np.zeros((len(chips), 0)))
-    net = alike(lab, then, learning=True)
-    with compile(net, target, plugin=lab.backend).open(chips=chips, seed=seed) as session:
+    executable = compile(alike(lab, then, learning=True), target, plugin=lab.backend)
+    with executable.open(chips=chips, seed=seed) as session:
+        written_again(lab, executable, session)
         before = session.get("projections.p.weights")
         session.run(duration)
         changes = (session.get("projections.p.weights") - before).reshape(len(chips), -1)
@@ -179,9 +193,9 @@ def sampled(lab: Lab, target: Target, later: float = 0.0) -> tuple[Chip, ...]:
 def mismatch_is_on(lab: Lab) -> Evidence:
     """Every quantity that the target says to vary does: from place to place, chip-wide, where places are stuck, with
     age and temperature. Each alone, and raised to a visible spread, it scatters the neurons of different chips, or the
-    changes of their weights, at least twice as much (in variance) as without variability; neurons that inhibit each
-    other, or exciting ones. One that the target says to be compensated scatters nothing so much, as wide as
-    declared."""
+    changes of their weights, at least twice as much (in variance) as without variability, after a run and writes of
+    what is held; neurons that inhibit each other, or exciting ones. One that the target says to be compensated scatters
+    nothing so much, as wide as declared."""
     if not lab.target.variability:
         varied(lab)  # says so
     base = whole(lab, lab.without("mismatch", "trial", "plasticity").target).parts()
