@@ -108,11 +108,12 @@ def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool
     """The reference's package with these trees in place of its modules, by their last names; ``compiled`` by numba or
     as plain Python, whose start takes no time. What runs inside finds it under the package's own name."""
     before = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == PACKAGE}
-    finder, disabled = _Finder(changed or {}, compiled), os.environ.get("NUMBA_DISABLE_JIT")
+    finder, environment = _Finder(changed or {}, compiled), dict(os.environ)
     for name in before:
         del sys.modules[name]
     sys.meta_path.insert(0, finder)
     os.environ["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"  # which arrays.py reads, when it makes records
+    os.environ["SALHW_THREADS"] = "1"  # in other threads no numpy error would be ignored
     try:
         with np.errstate(all="ignore"):
             package = import_module(PACKAGE)
@@ -120,9 +121,9 @@ def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool
             yield package
     finally:
         sys.meta_path.remove(finder)
-        os.environ.pop("NUMBA_DISABLE_JIT")
-        if disabled is not None:
-            os.environ["NUMBA_DISABLE_JIT"] = disabled
+        for name in ("NUMBA_DISABLE_JIT", "SALHW_THREADS"):
+            os.environ.pop(name)
+            os.environ |= {name: environment[name]} if name in environment else {}
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         sys.modules.update(before)
