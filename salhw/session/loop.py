@@ -218,15 +218,16 @@ class LoopEngine(PiecewiseEngine):
     def _refuse_beyond(
         self, path: str, p: Projection, weights: FloatArray, gains: Mapping[tuple[str, str], FloatArray]
     ) -> None:
-        """Weights and gains whose products the target does not hold.
+        """Weights and gains whose products the target does not hold; what it has learned itself may be written back.
 
         Raises:
             SessionError: SAL403.
         """
         allowed, folded = self._allowed[f"projections.{p.name}.weights"], self._factor(p, gains) * weights
+        folded = folded[folded != self._factor(p) * self._weights(p.name, in_full=True)]
         if not isinstance(allowed, Range) or not folded.size:
             return
-        worst = float(folded.ravel()[np.argmax(np.maximum(allowed.min - folded, folded - allowed.max))])
+        worst = float(folded[np.argmax(np.maximum(allowed.min - folded, folded - allowed.max))])
         if not allowed.min <= worst <= allowed.max:
             asked = f"gain times weight {number(worst)} of {p.name}"
             supported = f"{number(allowed.min)}..{number(allowed.max)}, which the target holds of gain times weight"

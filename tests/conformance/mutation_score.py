@@ -77,7 +77,7 @@ def bank() -> list[tuple[Network, int]]:
 
     for net, seed in drawn():
         neurons = sum(p.size for p in net.populations)
-        synapses = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
+        synapses = sum(count(p.weights, *net.ends(p.name)) for p in net.explicit.projections)
         if NEURONS[0] <= neurons <= NEURONS[1] and SYNAPSES[0] <= synapses <= SYNAPSES[1] and short(net):
             nets.append((with_spikes(net), seed))
         if len(nets) == BANK:

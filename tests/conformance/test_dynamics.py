@@ -17,6 +17,8 @@ STEPWISE = {"lif-intervals", "psp-membrane", "input-gains", "trace-values", "pre
 """Checks of what takes the time-driven algorithm."""
 HOSTED = {"predictive-rule-of-the-host"}
 """Checks of what the reference leaves to no host: tests/conformance/test_wrong_hosts.py has them."""
+PHASES = {"reference-phase"}
+"""Checks of what a host does for the reference, too: they catch wrong hosts there."""
 
 
 def target(algorithm: str) -> salhw.Target:
@@ -77,7 +79,7 @@ def test_there_are_enough_mutants_and_no_two_alike() -> None:
 def test_every_check_catches_something_or_is_held_by_another() -> None:
     """No check is idle: each is named by a mutant, or one of the few that several bugs show in at once."""
     named = set().union(*(m.caught_by for m in MUTANTS))
-    assert set(DYNAMICS) - named <= {"pair-stdd", "state-distribution", "networks-of-five", "psp-membrane"} | HOSTED
+    assert set(DYNAMICS) - named <= {"pair-stdd", "state-distribution", "networks-of-five", "psp-membrane"} | HOSTED | PHASES
 
 
 def test_every_specification_says_what_it_holds_a_target_to() -> None:

@@ -171,7 +171,8 @@ def test_the_network_of_any_other_failure_is_saved(
 def test_what_remains_of_a_network_departs_in_the_same_way() -> None:
     backend = MUTANTS["a second rule is ignored"]()
     lab = Lab(backend, backend.targets()["plain"])
-    example = Example.drawn(lab, 0)
+    drawn = (Example.drawn(lab, seed) for seed in range(12))
+    example = next(each for each in drawn if "weights" in [kind for kind, _ in each.said(lab)])
     small = shrunk(lab, example, "weights")
     assert "weights" in [kind for kind, _ in small.said(lab)]
     assert [len(p.plasticity) for p in small.net.projections] == [2]

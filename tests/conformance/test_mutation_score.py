@@ -41,7 +41,7 @@ def test_the_reference_itself_is_not_caught() -> None:
     [
         ("learning.instance: `batch.psp[b]` as `batch.psp[0]`", {"membrane"}),
         ("parts.emit: `state.due[h] == NEVER` as `state.due[h] != NEVER`", {"occupancy"}),
-        ("history is reset where runs join", {"trace"}),
+        ("history is reset where runs join", {"trace", "held"}),
         ("a written bias reaches the next place", {"membrane", "trace", "threshold"}),
     ],
 )

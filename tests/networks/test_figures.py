@@ -132,7 +132,7 @@ def test_the_command_lists_runs_and_resumes(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert all(len(entry["description"]) > 20 for entry in listed)
     variants = {entry["name"]: entry["variants"] for entry in listed}
-    loops = {"fig6": {*get_args(on_chips.Kind), "traps"}}  # which are no protocols of the reference
+    loops = {"fig6": {*get_args(on_chips.Kind), "traps", "self-prediction"}}  # which are no protocols of the reference
     for name, entry in DECLARED.items():
         protocols = set(getattr(import_module(entry.module), "VARIANTS", ()))
         assert set(variants[name]) == protocols | loops.get(name, set()), name

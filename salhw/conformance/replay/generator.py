@@ -257,7 +257,7 @@ def _ties(deal: Deal, projections: list[Projection], populations: list[Populatio
         drawn = {
             name: number(deal.dice, mark, capability.get(name), deal.dt)
             for name, mark in fields.items()
-            if name in capability and not (name == "every" and deal.dice.chance(0.5))
+            if name in capability and (name != "every" or deal.choice("Tie.every", (True, False))[0])
         }
         ways = deal.choice("transpose", (True, False)) if "transpose" in drawn else [False]
         for way, of in [(way, of) for way in ways for of in deal.dice.shuffled(projections)]:
