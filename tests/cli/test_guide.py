@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 
 import pytest
 from documents import FENCE, PICTURE, with_real_output
+from matplotlib import pyplot
 from matplotlib.testing.compare import compare_images
 
 from salhw.description.kinds import Kind
@@ -30,7 +31,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """The guide with what its code prints now, and the folder with what it wrote."""
     folder = tmp_path_factory.mktemp("guide")
     with contextlib.chdir(folder):
-        return with_real_output(DOCS / "guide.md"), folder
+        shown = with_real_output(DOCS / "guide.md")
+    pyplot.close("all")  # what a reader would look at
+    return shown, folder
 
 
 def test_what_it_shows_is_what_its_code_prints(done: tuple[str, Path]) -> None:

@@ -79,7 +79,10 @@ def test_there_are_enough_mutants_and_no_two_alike() -> None:
 def test_every_check_catches_something_or_is_held_by_another() -> None:
     """No check is idle: each is named by a mutant, or one of the few that several bugs show in at once."""
     named = set().union(*(m.caught_by for m in MUTANTS))
-    assert set(DYNAMICS) - named <= {"pair-stdd", "state-distribution", "networks-of-five", "psp-membrane"} | HOSTED | PHASES
+    assert (
+        set(DYNAMICS) - named
+        <= {"pair-stdd", "state-distribution", "networks-of-five", "psp-membrane"} | HOSTED | PHASES
+    )
 
 
 def test_every_specification_says_what_it_holds_a_target_to() -> None:

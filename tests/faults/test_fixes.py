@@ -29,7 +29,9 @@ def mended(net: Network, target: Target) -> tuple[Network, int]:
         if not findings:
             return net, count
         finding = findings[0]
-        if finding.fix.startswith("another dt") or finding.fix.endswith("and times that it divides"):  # all times' affair
+        if finding.fix.startswith("another dt") or finding.fix.endswith(
+            "and times that it divides"
+        ):  # all times' affair
             return net, count
         try:
             net = follow(net, finding)
