@@ -26,11 +26,10 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     findings, memory = before_lowering(net, target, plugin)
     if findings:
         raise unsupported(net, target, findings)
-    drawn = [
-        f"{p.name}: {len(net.synapses(p.name)):,} synapses drawn by {in_words(p.weights)}"
-        for p in net.projections if p.weights.drawn
-    ]  # fmt: skip
+    by = {p.name: in_words(p.weights) for p in net.projections if p.weights.drawn}
     net = net.explicit
+    sizes = {name: count(net.projection(name).weights, *net.ends(name)) for name in by}
+    drawn = [f"{name}: {sizes[name]:,} synapses drawn by {connector}" for name, connector in by.items()]
     own, asked = own_part(net, target), target
     target = with_scales(net, with_room(net, target))
     lowering = plugin.lower(own, target)

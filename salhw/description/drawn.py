@@ -127,11 +127,14 @@ def _least(numbers: FloatArray, count: int) -> IntArray:
     return np.sort(np.concatenate([below, equal[: count - len(below)]])).astype(np.int64)
 
 
-def _alone(row: FloatArray, neuron: int, recurrent: bool) -> FloatArray:
-    """A row of numbers in which the neuron itself comes last of all, if it is in there."""
-    if recurrent:
-        row[neuron] = 1.0
-    return row
+def _rows(draws: Draws, purpose: int, neurons: int, others: int, recurrent: bool) -> Iterator[FloatArray]:
+    """The numbers of each neuron's pairs with all others, in which the neuron itself comes last, if it is one of
+    them."""
+    for neuron in range(neurons):
+        row = draws.row(purpose, neuron, others)
+        if recurrent:
+            row[neuron] = 1.0
+        yield row
 
 
 class FixedProbability(RandomConnector):
@@ -145,7 +148,7 @@ class FixedProbability(RandomConnector):
         return cls(p=1.0, weight=weight)
 
     def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        rows = (_alone(draws.row(PAIR, i, n_pre), i, recurrent) for i in range(n_post))
+        rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
         return _joined((np.flatnonzero(row < self.p) for row in rows), n_post)
 
 
@@ -160,7 +163,7 @@ class FixedIndegree(RandomConnector):
         return cls(n=1, weight=weight)
 
     def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        rows = (_alone(draws.row(PAIR, i, n_pre), i, recurrent) for i in range(n_post))
+        rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
         return _joined((_least(row, self.n) for row in rows), n_post)
 
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
@@ -178,7 +181,7 @@ class FixedOutdegree(RandomConnector):
         return cls(n=1, weight=weight)
 
     def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        rows = (_alone(draws.row(PAIR_OF_PRE, j, n_post), j, recurrent) for j in range(n_pre))
+        rows = _rows(draws, PAIR_OF_PRE, n_pre, n_post, recurrent)
         pre, post = _joined((_least(row, self.n) for row in rows), n_pre)
         order = np.argsort(post, kind="stable")
         return post[order], pre[order]
@@ -201,10 +204,12 @@ class FixedTotalNumber(RandomConnector):
         # The n pairs with the smallest numbers, sought among those below a share in which n hardly ever fail to lie.
         share = (self.n + 6.0 * np.sqrt(self.n) + 20.0) / max(1, n_post * n_pre - n_post * recurrent)
         while True:
-            some = FixedProbability(p=min(1.0, share), weight=0.0).pairs(draws, n_post, n_pre, recurrent, places)
-            if len(some[0]) >= self.n:
-                chosen = _least(draws.of(PAIR, some, n_pre), self.n)
-                return some[0][chosen], some[1][chosen]
+            rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
+            below = [(found := np.flatnonzero(row < min(1.0, share)), row[found]) for row in rows]
+            numbers = np.concatenate([np.zeros(0), *(each for _, each in below)])
+            if len(numbers) >= self.n:
+                (post, pre), chosen = _joined((found for found, _ in below), n_post), _least(numbers, self.n)
+                return post[chosen], pre[chosen]
             share *= 2.0
 
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
@@ -228,7 +233,7 @@ class DistanceDependent(RandomConnector):
 
     def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
         at_post, at_pre = places
-        rows = (_alone(draws.row(PAIR, i, n_pre), i, recurrent) for i in range(n_post))
+        rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
         shares = (self.share(np.linalg.norm(at_pre - at_post[i], axis=1)) for i in range(n_post))
         return _joined((np.flatnonzero(row < share) for row, share in zip(rows, shares, strict=True)), n_post)
 

@@ -216,11 +216,18 @@ class ArrayOf:
 PerNeuron = Annotated[float | FloatArray, ArrayOf((0, 1))]
 
 
-def _positive(value: float | FloatArray, info: ValidationInfo) -> float | FloatArray:
-    for i in np.flatnonzero(np.asarray(value) <= 0)[:1]:
-        at = f"[{i}]" if isinstance(value, np.ndarray) else ""
-        raise invalid("SAL005", f"{number(np.ravel(value)[i])} ms", "> 0 ms", f"choose {info.field_name} > 0 ms", at=at)
+def refused_where(
+    wrong: npt.ArrayLike, value: float | FloatArray, supported: str, fix: str, unit: str = ""
+) -> float | FloatArray:
+    """``value``, unless it is ``wrong`` somewhere: then the first such number is refused, with its place."""
+    for place in np.argwhere(wrong)[:1]:
+        at, asked = "".join(f"[{i}]" for i in place), number(np.asarray(value)[tuple(place)])
+        raise invalid("SAL005", f"{asked}{unit}", f"{supported}{unit}", fix, at=at)
     return value
+
+
+def _positive(value: float | FloatArray, info: ValidationInfo) -> float | FloatArray:
+    return refused_where(np.asarray(value) <= 0, value, "> 0", f"choose {info.field_name} > 0 ms", " ms")
 
 
 MillisecondsPerNeuron = Annotated[PerNeuron, AfterValidator(_positive)]

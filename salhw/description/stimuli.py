@@ -18,6 +18,7 @@ from salhw.description.fields import (
     PerNeuron,
     PerPoint,
     Vector,
+    refused_where,
 )
 from salhw.description.grid import in_steps, off_grid, whole_steps
 from salhw.description.kinds import Kind
@@ -49,6 +50,12 @@ class Stimulus(Kind):
     def span(self) -> tuple[float, float | None]:
         """From when until when it acts, in ms of session time; None for the end of the session."""
         return 0.0, None
+
+    def window(self, dt: float) -> tuple[int, float]:
+        """``span`` in steps of the session: the first at which it acts, and the first at which it no longer does,
+        infinite for one that lasts."""
+        start, stop = self.span
+        return in_steps(start, dt) or 0, np.inf if stop is None else in_steps(stop, dt) or 0
 
     def steady_drive(self, dt: float) -> float | FloatArray:
         """What it adds all along to the drive of Neuron.steady_rate; of one that ends, at most what it takes away."""
@@ -104,13 +111,13 @@ class Course(_Windowed):
         """The number of the point that holds at a step (or at steps) of the session at which it acts."""
         if self.every is None:
             return np.zeros_like(step)
-        since = np.asarray(step) - (in_steps(self.start, dt) or 0)
+        since = np.asarray(step) - self.window(dt)[0]
         return np.clip(since // (in_steps(self.every, dt) or 1), 0, len(self.points) - 1)
 
     def begins(self, dt: float) -> IntArray:
         """The steps at which its points begin, of those that do before it stops."""
-        stop = np.inf if self.stop is None else in_steps(self.stop, dt) or 0
-        steps = (in_steps(self.start, dt) or 0) + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
+        start, stop = self.window(dt)
+        steps = start + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
         return steps[steps < stop]
 
     def values(self, field: str, size: int) -> FloatArray:
@@ -124,13 +131,6 @@ class Course(_Windowed):
         if rows not in ((), (size,)):
             expected, fix = f"shape {(*each, size)}", "give one for all, or one per neuron"
             yield Diagnostic("SAL003", f"{path}.{self.strength}", f"shape {given}", expected, fix)
-
-
-def _refuse_negative(value: float | FloatArray, unit: str, fix: str) -> float | FloatArray:
-    for place in np.argwhere(np.asarray(value) < 0)[:1]:
-        at = "".join(f"[{i}]" for i in place)
-        raise invalid("SAL005", f"{number(np.asarray(value)[tuple(place)])}{unit}", f">= 0{unit}", fix, at=at)
-    return value
 
 
 class Poisson(Course):
@@ -150,7 +150,7 @@ class Poisson(Course):
     @field_validator("rate")
     @classmethod
     def _not_negative(cls, value: float | FloatArray) -> float | FloatArray:
-        return _refuse_negative(value, " Hz", "a rate is never negative")
+        return refused_where(np.asarray(value) < 0, value, ">= 0", "a rate is never negative", " Hz")
 
     def steady_drive(self, dt: float) -> float | FloatArray:
         return 0.0 if self.stop is not None else -np.expm1(-self.points.min(axis=0) * dt / 1000.0) / dt
@@ -290,15 +290,15 @@ class NoisyCurrent(_Windowed):
     @field_validator("sd")
     @classmethod
     def _not_negative(cls, value: float | FloatArray) -> float | FloatArray:
-        return _refuse_negative(value, "", "a standard deviation is never negative")
+        return refused_where(np.asarray(value) < 0, value, ">= 0", "a standard deviation is never negative")
 
     def draw(self, step: int, dt: float) -> int:
         """The number of the draw that holds at a step of the session at which it acts."""
-        return max(0, step - (in_steps(self.start, dt) or 0)) // (in_steps(self.every or dt, dt) or 1)
+        return max(0, step - self.window(dt)[0]) // (in_steps(self.every or dt, dt) or 1)
 
     def drawn_after(self, step: int, dt: float) -> int:
         """The first step after ``step`` at which it draws."""
-        first, period = in_steps(self.start, dt) or 0, in_steps(self.every or dt, dt) or 1
+        first, period = self.window(dt)[0], in_steps(self.every or dt, dt) or 1
         return first if step < first else first + (self.draw(step, dt) + 1) * period
 
     if TYPE_CHECKING:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
 import numpy as np
 
 from salhw.description.connectivity import synapses
-from salhw.description.fields import FloatArray, IntArray
+from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.parts import Projection
-from salhw.description.stimuli import Clamp, Course, Current, Poisson, SpikeTimes, Stimulus, Teacher
+from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Trace
 from salhw.session.recorder import Raster
+from salhw.session.strengths import Strengths
 
 LONG = 40.0
 """Time constants after which a PSP is over, but for e^-40 of it."""
@@ -26,24 +27,12 @@ POTENTIALS: ByKind[None] = ByKind("the host, for traces of the membrane,", {GLM:
 """Neurons whose potential is the sum of bias and inputs at each step, which spikes and weights tell."""
 
 
-def _nothing(stimulus: Stimulus, strengths: FloatArray | None, steps: IntArray, dt: float) -> FloatArray:
-    """Of stimuli that change spikes, and no potential; and of teachers, which the host itself adds to the bias."""
-    return np.zeros((len(steps), 1, 1))
-
-
-def _current(stimulus: Current, strengths: FloatArray | None, steps: IntArray, dt: float) -> FloatArray:
-    assert strengths is not None
-    end = np.inf if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
-    lasts = (steps >= (in_steps(stimulus.start, dt) or 0)) & (steps < end)
-    return np.asarray(lasts[:, None, None] * strengths[:, stimulus.point(steps, dt)].swapaxes(0, 1))
-
-
-DRIVES = ByKind[Callable[..., FloatArray]](
+DRIVES: ByKind[bool] = ByKind(
     "the host, for traces of the membrane,",
-    {Current: _current, Poisson: _nothing, SpikeTimes: _nothing, Clamp: _nothing, Teacher: _nothing},
+    {Current: True, Poisson: False, SpikeTimes: False, Clamp: False, Teacher: False},
 )
-"""What stimuli of ``strengths`` (of a Course, (instance, point, neuron)) add to the potentials of their population at
-some steps, (step, instance, neuron), or with one entry for all."""
+"""Whether stimuli add their strength to the potentials of their population; not those that change spikes, nor teachers,
+which the host itself adds to the bias."""
 
 
 def psp(kernel: Kernel, dt: float) -> FloatArray:
@@ -75,8 +64,7 @@ class HostTraces:
     """The traces of a network over a batch of instances, which follow the runs of a session.
 
     ``mean`` are the traces after the last step, (instance, neuron), 0 before the first; ``course`` those after each
-    step of the last run, (step, instance, neuron). ``strengths`` are those of stimuli as a session has written them, by
-    number, (instance, point, neuron).
+    step of the last run, (step, instance, neuron). ``strengths`` are those of stimuli, as a session has written them.
     """
 
     net: Network
@@ -86,7 +74,7 @@ class HostTraces:
 
     def __post_init__(self) -> None:
         size = {t.name: self.net.population(t.population).size for t in self.net.traces}
-        self.strengths = {k: s.points[None] for k, s in enumerate(self.net.stimuli) if isinstance(s, Course)}
+        self.strengths = Strengths(self.net)
         self.mean = {name: np.zeros((self.instances, n)) for name, n in size.items()}
         self._past: dict[str, FloatArray] = {}
         self._onto = [p for p in self.net.projections if p.post in {t.population for t in self.net.traces}]
@@ -156,8 +144,10 @@ class HostTraces:
 
     def _driven(self, population: str, steps: tuple[int, int]) -> FloatArray:
         """What stimuli add to the potentials, (step, instance, neuron), or with one entry for all."""
-        each, stimuli = np.arange(*steps), enumerate(self.net.stimuli)
-        drives = [
-            DRIVES[s](s, self.strengths.get(k), each, self.net.dt) for k, s in stimuli if s.population == population
-        ]
-        return np.asarray(sum(drives, np.zeros((len(each), 1, 1))))
+        each, driven = np.arange(*steps), np.zeros((steps[1] - steps[0], 1, 1))
+        for k, stimulus in enumerate(self.net.stimuli):
+            if stimulus.population == population and DRIVES[stimulus]:
+                start, stop = stimulus.window(self.net.dt)
+                lasts = (each >= start) & (each < stop)
+                driven = driven + lasts[:, None, None] * self.strengths.course(k, each).swapaxes(0, 1)
+        return driven

@@ -159,10 +159,10 @@ class LoopEngine(PiecewiseEngine):
         elif address.path.startswith("stimuli[") and address.rule in self._teachers:
             self._taught[address.rule, address.field] = value
         elif address.path.startswith("stimuli["):
-            shaped = value.reshape(self._instances, *address.shape)
             before = sum(k < address.rule for k in self._teachers)  # which the target does not have
-            self._session.set(f"stimuli[{address.rule - before}].{address.field}", shaped)
-            self._traces.strengths[address.rule] = shaped.reshape(self._instances, -1, address.shape[-1])
+            path = f"stimuli[{address.rule - before}].{address.field}"
+            self._session.set(path, value.reshape(self._instances, *address.shape))
+            self._traces.strengths.write(address.rule, value)
         elif address.field == "bias":
             self._session.set(address.path, value)
             self._biases[address.owner] = self._get(address.path)

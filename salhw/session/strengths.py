@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.stimuli import Course, NoisyCurrent
@@ -38,12 +38,19 @@ class Strengths:
         else:
             self._deviations[number] = value
 
+    def course(self, number: int, steps: int | IntArray) -> FloatArray:
+        """The strength of a Course at a step at which it acts, (instance, neuron), or at several, (instance, step,
+        neuron); with one entry for all where they have the same."""
+        stimulus = self._net.stimuli[number]
+        assert isinstance(stimulus, Course)
+        return np.asarray(self._courses[number][:, stimulus.point(steps, self._net.dt)])
+
     def present(self, number: int, step: int) -> FloatArray | None:
         """The strength of a stimulus at a step at which it acts, (instance, neuron), or with one entry for all; of
         noise, what is drawn. None of other kinds."""
         stimulus, dt = self._net.stimuli[number], self._net.dt
         if isinstance(stimulus, Course):
-            return np.asarray(self._courses[number][:, stimulus.point(step, dt)])
+            return self.course(number, step)
         if isinstance(stimulus, NoisyCurrent):
             return self._deviations[number] * self._drawn(number, stimulus, stimulus.draw(step, dt))
         return None
@@ -66,5 +73,5 @@ class Strengths:
     def next_draw(self, step: int, otherwise: int) -> int:
         """The first step after ``step`` at which noise is drawn anew, or ``otherwise``."""
         noises, dt = only(self._net.stimuli, NoisyCurrent), self._net.dt
-        each = [(s.drawn_after(step, dt), s.stop) for s in noises]
-        return min((draw for draw, stop in each if stop is None or draw * dt < stop), default=otherwise)
+        each = [(s.drawn_after(step, dt), s.window(dt)[1]) for s in noises]
+        return min((draw for draw, stop in each if draw < stop), default=otherwise)
