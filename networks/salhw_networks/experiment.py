@@ -76,7 +76,7 @@ class Work:
     lock: Lock = field(default_factory=Lock)
     began: float = field(default_factory=time.perf_counter)
 
-    def digest(self, compute: Callable[..., Arrays]) -> str:
+    def digest(self, compute: Callable[..., Any]) -> str:
         """Of the parameters, of what the target can do, and of the code of ``compute`` and of the target's backend."""
         chosen = resolve(self.target)
         made_by = _code_digest(*roots(compute, chosen.backend))
@@ -99,8 +99,8 @@ class Work:
         self._tell(name, share)
         return arrays
 
-    def path(self, name: str, compute: Callable[..., Arrays]) -> Path:
-        """The file that the piece ``name`` is, or will be, kept in."""
+    def path(self, name: str, compute: Callable[..., Any]) -> Path:
+        """The file that the piece ``name`` is, or will be, kept in: arrays, or what else ``compute`` returns."""
         return folder(self.out / "pieces") / f"{self.name}-{self.digest(compute)}-{name}.h5"
 
     def piece_with_checkpoint(self, name: str, share: float, compute: Callable[[Path, Progress], Arrays]) -> Arrays:

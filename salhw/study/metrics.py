@@ -14,13 +14,12 @@ import numpy.typing as npt
 
 from salhw.comparison.measures import Run, measures, reciprocal
 from salhw.compiler.pipeline import compile
-from salhw.description.connectivity import synapses, values
+from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.arguments import known_name
 from salhw.session.backend import Session
-from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording
 from salhw.study.named import brought, chosen
@@ -98,14 +97,14 @@ def alignment_angle(finished: Finished, projection: str | None = None) -> FloatA
 def state_divergence(finished: Finished, population: str | None = None) -> FloatArray:
     """D_KL(sampled || exact) in nats (paper Eq 31), between the states that a population with a StateOccupancy probe
     takes, and the Boltzmann distribution (Eq 3) of its described biases and symmetrised weights."""
-    net, sampled = finished.described.explicit, finished.recording.occupancy_counts
+    net, sampled = finished.described, finished.recording.occupancy_counts
     name = known_name("population", population or next(iter(sampled), None), sampled)
     size = net.population(name).size
     weights = np.zeros((size, size))
     for p in net.projections:
         if p.pre == p.post == name:
-            post, pre, place = synapses(p.weights, *net.ends(p.name))
-            weights[post, pre] += values(p.weights, *net.ends(p.name)).ravel()[place]
+            listed = net.synapses(p.name)
+            weights[listed.post, listed.pre] += listed.weight
     bias = np.broadcast_to(net.population(name).neuron.bias, size)  # type: ignore[attr-defined]  # has states, so has one
     exact = distribution(0.5 * (weights + weights.T), bias)
     shares = sampled[name] / sampled[name].sum(axis=1, keepdims=True)
@@ -198,13 +197,14 @@ def _ideal_rates(net: Network, target: str, exe: Executable, duration: float, po
 def _reciprocal_weights(
     finished: Finished, projection: str | None, described: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """What the chip holds of both synapses of each reciprocal pair, or what is ``described``, (chip, pair) each."""
+    """What the chip holds of both synapses of each reciprocal pair, (chip, pair) each, or what is ``described``,
+    (1, pair)."""
     net = finished.executable.network
     recurrent = [p.name for p in net.projections if p.recurrent]
     name = known_name("projection", projection or next(iter(recurrent), None), recurrent, fix="a recurrent projection")
     first, second = reciprocal(*synapses(net.projection(name).weights, *net.ends(name))[:2])
     if described:
-        weights = initial(finished.described, f"projections.{name}.weights", len(finished.chips))
+        weights = finished.described.synapses(name).weight[None]
     else:
         weights = finished.session.get(f"projections.{name}.weights", form="synapses")
     return weights[:, first], weights[:, second]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ._checks import FloatArray, finite_array, positive, whole
 from ._phase_plane import sal_window
-from ._stdd import rates, stdd
+from ._stdd import solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,10 @@ class PairField:
     def at(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Pairs and spikes at weights (pair, 2), between the grid's points by bilinear interpolation, and beyond its
         ends as at the end."""
-        place = np.clip(np.interp(weights, self.w, np.arange(len(self.w))), 0, len(self.w) - 1 - 1e-9)
-        low = place.astype(np.int64)
-        share, (i, j) = place - low, low.T
-        corners = [(i, j, (1 - share[:, 0]) * (1 - share[:, 1])), (i + 1, j, share[:, 0] * (1 - share[:, 1])),
-                   (i, j + 1, (1 - share[:, 0]) * share[:, 1]), (i + 1, j + 1, share[:, 0] * share[:, 1])]  # fmt: skip
-        pairs, spikes = (sum(table[a, b] * weight[:, None] for a, b, weight in corners)
-                         for table in (self.pairs, self.spikes))  # fmt: skip
-        return np.asarray(pairs), np.asarray(spikes)
+        from scipy.interpolate import RegularGridInterpolator  # not at the top: importing it takes longer than its use
+
+        within, axes = np.clip(weights, self.w[0], self.w[-1]), (self.w, self.w)
+        return RegularGridInterpolator(axes, self.pairs)(within), RegularGridInterpolator(axes, self.spikes)(within)
 
 
 def pair_field(
@@ -59,11 +55,10 @@ def pair_field(
     grid = finite_array("w_grid", w_grid, (None,))
     if grid.size < 2 or (np.diff(grid) <= 0).any() or grid[0] > 0 or grid[-1] < 0:
         raise ValueError(f"w_grid = {grid.tolist()}: must be two or more increasing values around 0")
-    weights = [[[[0.0, b], [a, 0.0]] for b in grid] for a in grid]
-    pairs = np.array([[stdd(w, bias, kappa, tau_ref, t_max, discretisation).rate for w in row] for row in weights])
-    return PairField(
-        grid, pairs, np.array([[rates(w, bias, kappa, tau_ref, discretisation) for w in row] for row in weights])
-    )
+    longest = whole("t_max", t_max, 1)
+    chains = [[solve([[0.0, b], [a, 0.0]], bias, kappa, tau_ref, longest, discretisation) for b in grid] for a in grid]
+    pairs = np.array([[chain.lags for chain in row] for row in chains])
+    return PairField(grid, pairs, np.array([[chain.spikes for chain in row] for row in chains]))
 
 
 @dataclass(frozen=True)

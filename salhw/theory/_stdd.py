@@ -134,7 +134,7 @@ class _Chain:
     state: FloatArray
 
 
-def _solve(
+def solve(
     weights: npt.ArrayLike, bias: npt.ArrayLike, kappa: npt.ArrayLike, tau_ref: int, t_max: int, discretisation: str
 ) -> _Chain:
     """Check the arguments and solve the chain."""
@@ -191,7 +191,7 @@ def stdd(
         double precision (for "exact" that is u > ln(690 tau_ref)).
     """
     largest = whole("t_max", t_max, 1)
-    chain = _solve(weights, bias, kappa, tau_ref, largest, discretisation)
+    chain = solve(weights, bias, kappa, tau_ref, largest, discretisation)
     lags = chain.lags
     if known_pairing(pairing) != "nearest_restricted":
         from ._chain import later_spikes
@@ -212,7 +212,7 @@ def rates(
     discretisation: str = "logistic",
 ) -> FloatArray:
     """Exact stationary spikes per step of the two neurons, shape (2,), of the chain of `stdd`. Raises: as `stdd`."""
-    return _solve(weights, bias, kappa, tau_ref, 0, discretisation).spikes
+    return solve(weights, bias, kappa, tau_ref, 0, discretisation).spikes
 
 
 def measured_stdd(steps_0: npt.ArrayLike, steps_1: npt.ArrayLike, t_max: int, duration: int) -> STDD:

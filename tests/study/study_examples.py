@@ -31,6 +31,11 @@ def pair_study(**changes: Any) -> Study:
     return Study(**fields | changes)
 
 
+def table(folder: Path) -> bytes:
+    """What a study in this folder has found, as it is kept."""
+    return (folder / "table.parquet").read_bytes()
+
+
 def mine(function: str, **options: Any) -> tuple[Metric, ...]:
     """A metric of this file."""
     return (Metric(name="m", of=f"study_examples:{function}", options=options),)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import distributed
 import pytest
-from study_examples import HERE, alive, mine, pair_study
+from study_examples import HERE, alive, mine, pair_study, table
 
 import salhw
 from salhw.study import Method, run
@@ -32,7 +32,7 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, address: str) -
     assert told.failed == 0
     run(study, tmp_path / "pool", workers=2, origin=HERE)
     run(study, tmp_path / "here", origin=HERE)
-    there, pool, here = ((tmp_path / name / "table.parquet").read_bytes() for name in ("cluster", "pool", "here"))
+    there, pool, here = (table(tmp_path / name) for name in ("cluster", "pool", "here"))
     assert there == pool == here
 
 

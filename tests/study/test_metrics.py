@@ -58,6 +58,21 @@ def test_how_far_the_means_of_pairs_have_moved(sampled: Finished) -> None:
     np.testing.assert_allclose(metric("pair_drift")(sampled), expected, atol=1e-12)
 
 
+def test_pairs_of_a_random_connector_move_from_what_was_drawn() -> None:
+    drawn = salhw.FixedProbability(weight=0.5, p=0.8)
+    net = salhw.Network(
+        name="drawn", dt=1.0, populations=[salhw.Population("n", 6, salhw.GLM(bias=0.0, tau_ref=10.0))],
+        projections=[salhw.Projection("p", "n", "n", drawn, salhw.Rectangular(10.0))],
+    )  # fmt: skip
+    exe = salhw.compile(net, "reference")
+    chips = exe.target.sample_chips(2, seed=1)
+    with exe.open(chips=chips, seed=1) as session:
+        moved = session.get("projections.p.weights", form="synapses") + np.array([[0.1], [-0.3]])
+        session.set("projections.p.weights", moved, form="synapses")
+        finished = Finished(net, exe, session.run(10.0), session, chips, 1)
+        np.testing.assert_allclose(metric("pair_drift")(finished), [0.1, 0.3])
+
+
 def test_state_divergence_from_the_described_symmetric_network(sampled: Finished) -> None:
     net = sampled.described
     w, b = net.projections[0].weights.stored, net.populations[0].neuron.bias

@@ -23,8 +23,8 @@ from salhw_networks.deep.law import Alignment, Law, measured_law
 from salhw_networks.deep.layers import FeedbackLinear
 from salhw_networks.deep.methods import SAL, SpikePairs
 from salhw_networks.deep.network import TAU_REF, Chain
-from salhw_networks.deep.phase import Offset, Setting, measured_offset
-from salhw_networks.deep.phases import Phase, opened
+from salhw_networks.deep.phase import Offset, Phase, Setting, measured_offset
+from salhw_networks.deep.phases import opened
 from salhw_networks.deep.rdd import RDD
 
 RUNNING_MEAN = "running-mean"

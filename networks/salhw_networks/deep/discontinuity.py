@@ -6,8 +6,7 @@ Guerguiev, Kording & Richards (2020) with least squares in the place of stochast
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from salhw import Calibration, Chip, Target, compile
 from salhw.description.fields import FloatArray, IntArray
 from salhw.diagnostics.arguments import wrong
 from salhw_networks.deep.network import Chain
-from salhw_networks.deep.phase import REPLICA, Setting
+from salhw_networks.deep.phase import REPLICA, Phase, Setting
 from salhw_networks.deep.rdd import RDD
 
 EVENTS = 10
@@ -87,28 +86,17 @@ class Lines:
         return jumps
 
 
-class DiscontinuityPhase:
-    """A session with a pair of layers on ``target``: each ``change`` is one update, as of SpikingPhase; ``spikes`` are
-    those of the lower layer."""
+class DiscontinuityPhase(Phase):
+    """The phase of regression discontinuity design, of a pair of layers; ``spikes`` are those of the lower one."""
 
     def __init__(
         self, method: RDD, chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0,
         chips: Sequence[Chip] | None = None, calibration: Calibration | None = None,
     ) -> None:  # fmt: skip
-        self.method, self.chain, self.setting = method, chain, setting
         executable = compile(setting.description(chain), target, calibration=calibration)
-        self._instances = len(chips) if chips else setting.instances(chain)
-        self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
+        super().__init__(chain, setting, executable, seed, chips)
+        self.method = method
         self._random = np.random.default_rng([seed, 0x4DD])
-        self.spikes, self.time = 0, 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._session.close()
 
     def change(self, feedback: Sequence[FloatArray], eta: Sequence[float]) -> list[FloatArray]:
         """The jump of the mean input in a window, in units of a PSP's whole area, times ``eta``; it does not depend on

@@ -86,8 +86,8 @@ def measured_law(
     with opened(other, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         held = phase.limited(feedback)
         changes = [phase.change(held, [eta] * len(held)) for _ in range(updates)]
-    told = [w - b.T for w, b in zip(other.weights, held, strict=True)]
-    return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(told)]
+    differences = [w - b.T for w, b in zip(other.weights, held, strict=True)]
+    return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(differences)]
 
 
 def _law(apart: FloatArray, changes: FloatArray, eta: float, setting: Setting) -> Law:

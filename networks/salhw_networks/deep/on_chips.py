@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def methods(target: Target) -> tuple[str, ...]:
 
 def one(work: Work, training: Training, scale: Scale, method: str, chip: int) -> Arrays:
     """One run."""
-    kept = work.path(f"calibration-{chip}", cast("Callable[..., Arrays]", calibrated))  # whose code it depends on
+    kept = work.path(f"calibration-{chip}", calibrated)  # whose code it depends on
     compute = partial(trained, training, scale, method, chip, work.target, work.say, kept)
     return work.piece_with_checkpoint(f"{as_file_name(method)}-{chip}", 1.0, compute)
 

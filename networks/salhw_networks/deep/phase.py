@@ -1,16 +1,16 @@
-"""A spiking phase on a target: the forward weights stand still, the feedback weights' spike pairs are added up."""
+"""Phases in which feedback weights learn on a target while forward weights stand still; the one of spike pairs."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from salhw import GLM, Calibration, Chip, Network, Target, compile
+from salhw import GLM, Calibration, Chip, Executable, Network, Target, compile
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind
 from salhw.description.plasticity import Pairing
@@ -71,8 +71,11 @@ class Setting:
         rules = self.method.rules()
         return network(chain=chain.scaled(self.gain), rules=rules, smallest_interval=self.smallest_interval)
 
-    def instances(self, chain: Chain) -> int:
-        """Of a session, a divisor of ``replicas``: the others come one after the other."""
+    def instances(self, chain: Chain, chips: Sequence[Chip] | None) -> int:
+        """Of a session: one for each of the ``chips``; without, a divisor of ``replicas``. Other replicas come one
+        after the other."""
+        if chips:
+            return len(chips)
         synapses = 2 * sum(w.size for w in chain.weights)
         most = max(1, min(self.replicas, MOST_SYNAPSES // synapses))
         return next(n for n in range(most, 0, -1) if self.replicas % n == 0)
@@ -82,7 +85,10 @@ class Setting:
 class Offset:
     """What an update adds to feedback weights where neither direction has a weight, per unit of eta: what the branches
     of each synapse differ by. ``changes`` (n of layer l, n of layer l + 1) come with the ``rates`` of every layer, in
-    spikes per ms, at which they were measured."""
+    spikes per ms, at which they were measured.
+
+    A description's ReferencePhase does not do: rules that update at the end of a run, as the paper's, cannot have one,
+    and what it subtracts always goes with the product of both numbers of spikes (see GROWTH)."""
 
     changes: tuple[FloatArray, ...]
     rates: tuple[FloatArray, ...]
@@ -107,15 +113,46 @@ def products(rates: Sequence[FloatArray]) -> list[FloatArray]:
     return [np.outer(low, high) for low, high in pairwise(rates)]
 
 
-class SpikingPhase:
-    """A session with ``chain`` on ``target``: each ``change`` is one update. Use it as a context manager.
+class Phase(ABC):
+    """A session with ``chain`` on a target: each ``change`` is one update. Use it as a context manager.
 
     Args:
+        executable: of the setting's description.
         chips: to run on, an instance each; by default as many instances as ``Setting.instances`` says.
-        calibration: of these chips.
-        offset: of a reference phase, which is taken off each change.
 
     ``spikes`` and ``time`` (ms, one replica after the other) count what has been run.
+    """
+
+    def __init__(
+        self, chain: Chain, setting: Setting, executable: Executable, seed: int, chips: Sequence[Chip] | None
+    ) -> None:
+        self.chain, self.setting = chain, setting
+        self._instances = setting.instances(chain, chips)
+        self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
+        self.spikes, self.time = 0, 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    @abstractmethod
+    def change(self, feedback: Sequence[FloatArray], eta: Sequence[float]) -> list[FloatArray]:
+        """By how much one update changes feedback weights that are ``feedback``, with the rate ``eta`` of each layer;
+        the mean over all replicas, (n of layer l, n of layer l + 1) each."""
+
+    @abstractmethod
+    def limited(self, feedback: Sequence[FloatArray]) -> list[FloatArray]:
+        """Feedback weights within the target's range."""
+
+
+class SpikingPhase(Phase):
+    """The phase of a method that adds up spike pairs.
+
+    Args:
+        calibration: of the chips.
+        offset: of a reference phase, which is taken off each change.
 
     Raises:
         UnsupportedNetworkError: the target cannot hold the network.
@@ -126,47 +163,34 @@ class SpikingPhase:
         self, chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0,
         chips: Sequence[Chip] | None = None, calibration: Calibration | None = None, offset: Offset | None = None,
     ) -> None:  # fmt: skip
-        self.chain, self.setting, self.offset = chain, setting, offset
+        self.offset = offset
         self.method = method = setting.pairs
         description = setting.description(chain)
         self._biases = [of_kind(p.neuron, GLM, "a spiking phase").bias for p in description.populations]
         executable = compile(description, target, calibration=calibration)
-        on = executable.target
-        self._limits = [
-            _limits(on.scaled_for(f"feedback_{l}").projections.get("weights")) for l in range(len(chain.weights))
-        ]
-        self._bias_limits = _limits(on.neurons["GLM"].get("bias"))
-        self._instances = len(chips) if chips else setting.instances(chain)
-        self._runs = setting.replicas / self._instances
+        scaled = [executable.target.scaled_for(f"feedback_{l}") for l in range(len(chain.weights))]
+        self._limits = [_limits(layer.projections.get("weights")) for layer in scaled]
+        self._bias_limits = _limits(executable.target.neurons["GLM"].get("bias"))
+        instances = setting.instances(chain, chips)
+        self._runs = setting.replicas / instances
         period = max(rule.period or 0.0 for rule in method.rules())
         if self._runs * REPLICA < period:
-            asked = f"{setting.replicas} times {REPLICA:g} ms on {self._instances} instances"
-            least = -int(-period * self._instances // REPLICA)
+            asked = f"{setting.replicas} times {REPLICA:g} ms on {instances} instances"
+            least = -int(-period * instances // REPLICA)
             raise wrong(
                 "replicas", asked, f"at least {period:g} ms, the rule's own period", f"replicas={least} or more"
             )
         self._stretches = max(1, int(self._runs * REPLICA // (period or STRETCH))) if setting.continuous else 1
-        self._session = executable.open(instances=None if chips else self._instances, chips=chips, seed=seed)
+        super().__init__(chain, setting, executable, seed, chips)
         self._rules = len(method.rules())
-        self.spikes, self.time = 0, 0.0
         self.rates: list[FloatArray] = []
         self._set_rates([0.0] * len(chain.weights))
         if setting.centred:
             self._centre([np.zeros(w.T.shape) for w in chain.weights])
         self._run(method.memory)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._session.close()
-
     def change(self, feedback: Sequence[FloatArray], eta: Sequence[float]) -> list[FloatArray]:
-        """By how much one update changes feedback weights that are ``feedback``, with the rate ``eta`` of each layer;
-        the mean over all replicas, (n of layer l, n of layer l + 1) each. With a method that does not ``act`` it does
-        not depend on the feedback weights."""
+        """See Phase. With a method that does not ``act`` it does not depend on the feedback weights."""
         stretches = self._stretches if self.offset is not None else 1
         now = list(feedback)
         for _ in range(stretches):
@@ -198,7 +222,7 @@ class SpikingPhase:
         return [m / gain for m in moved]
 
     def limited(self, feedback: Sequence[FloatArray]) -> list[FloatArray]:
-        """Feedback weights within the target's range."""
+        """See Phase."""
         gain = self.setting.gain
         return [np.clip(b, low / gain, high / gain) for b, (low, high) in zip(feedback, self._limits, strict=True)]
 

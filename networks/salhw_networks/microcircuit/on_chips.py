@@ -11,11 +11,11 @@ those that all chips can have as biases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +147,7 @@ def calibrated(work: Work, target: Target, protocol: Protocol, chips: Sequence[C
     from salhw_calibration import Calibration as Measured
     from salhw_calibration import calibrate
 
-    kept = work.path("calibration", cast("Callable[..., Arrays]", calibrate))  # whose code it depends on
+    kept = work.path("calibration", calibrate)  # whose code it depends on
     if not kept.exists():
         calibrate(target, chips, net=alone(described(protocol, SIZES, "SAL")), duration=SPAN, seed=SEED).save(kept)
     return Measured.load(kept)

@@ -324,10 +324,9 @@ class _Lessons:
         """Of the inputs of all hidden layers: that of the feedback weights, and those of the lateral weights and of
         copies of the feedback weights; by default as in training."""
         p = self.protocol
+        into, in_training = ("aligning", 0.0) if p.copied else ("apical", p.apical)
         others = p.apical if others is None else others
-        gains = {"aligning": 0.0 if feedback is None else feedback, "apical": others, "lateral": others}
-        if not p.copied:
-            gains = {"apical": p.apical if feedback is None else feedback, "lateral": others}
+        gains = {"apical": others, "lateral": others} | {into: in_training if feedback is None else feedback}
         for layer in range(1, self.last):
             for name, gain in gains.items():
                 self.session.set(f"populations.P{layer}.inputs.{name}", gain)
