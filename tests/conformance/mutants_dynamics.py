@@ -70,7 +70,7 @@ MUTANTS: list[Mutant] = [
     mutant(
         "refractory period one step short",
         "smallest-interval",
-        each_neuron(GLM, lambda n, dt: {"tau_ref": max(dt, n.tau_ref - dt)}),
+        each_neuron(GLM, lambda n, dt: {"tau_ref": np.maximum(dt, np.asarray(n.tau_ref) - dt)}),
     ),
     mutant("hazard of half the slope", "transfer-function psp-shape", half_slope),
     mutant(

@@ -32,6 +32,7 @@ from mutant_sessions import (
     WeightsWithoutTheEnd,
     Wrapped,
 )
+from wrong_backends import Change, each_rule
 
 from salhw import Alpha, Exponential, Network, Target, Variability
 from salhw.diagnostics import Diagnostic
@@ -87,23 +88,12 @@ class Wrong(ReferenceBackend):
 # in the network that runs ---------------------------------------------------------------------------------------------
 
 
-def rules(change: Callable[[Any], Any]) -> Callable[[Network], Network]:
-    """A network whose plasticity rules are changed behind everybody's back."""
-
-    def changed(net: Network) -> Network:
-        return net.replace(
-            projections=[p.replace(plasticity=[change(rule) for rule in p.plasticity]) for p in net.projections]
-        )
-
-    return changed
-
-
 def mirrored(rule: Any) -> Any:
     return rule if rule.bounds is None else rule.replace(bounds=(-rule.bounds[1], -rule.bounds[0]))
 
 
-def schedule(before: str, after: str) -> Callable[[Network], Network]:
-    return rules(lambda rule: rule.replace(update=after) if rule.update.startswith(before) else rule)
+def schedule(before: str, after: str) -> Change:
+    return each_rule(lambda rule: rule.replace(update=after) if rule.update.startswith(before) else rule)
 
 
 def four_bits(net: Network) -> Network:
@@ -224,8 +214,8 @@ def positive(spread: Variability) -> Variability:
 
 
 MUTANTS = [
-    Mutant("clipping missing", lambda: Wrong(network=rules(lambda r: r.replace(bounds=None))), ("bounds-clip",)),
-    Mutant("bounds of the wrong sign", lambda: Wrong(network=rules(mirrored)), ("bounds-clip",)),
+    Mutant("clipping missing", lambda: Wrong(network=each_rule(lambda r: r.replace(bounds=None))), ("bounds-clip",)),
+    Mutant("bounds of the wrong sign", lambda: Wrong(network=each_rule(mirrored)), ("bounds-clip",)),
     Mutant("every T ms as run end", lambda: Wrong(network=schedule("every", "run end")), ("update-every-period",)),
     Mutant("run end as spike", lambda: Wrong(network=schedule("run end", "spike")), ("update-at-run-end",)),
     Mutant("spike as run end", lambda: Wrong(network=schedule("spike", "run end")), ("update-on-spike",)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import numba
 import numpy as np
+import pytest
 
 import salhw_reference
 
@@ -108,22 +108,19 @@ def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool
     """The reference's package with these trees in place of its modules, by their last names; ``compiled`` by numba or
     as plain Python, whose start takes no time. What runs inside finds it under the package's own name."""
     before = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == PACKAGE}
-    finder, environment = _Finder(changed or {}, compiled), dict(os.environ)
+    finder = _Finder(changed or {}, compiled)
     for name in before:
         del sys.modules[name]
     sys.meta_path.insert(0, finder)
-    os.environ["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"  # which arrays.py reads, when it makes records
-    os.environ["SALHW_THREADS"] = "1"  # in other threads no numpy error would be ignored
     try:
-        with np.errstate(all="ignore"):
+        with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
+            patch.setenv("NUMBA_DISABLE_JIT", "0" if compiled else "1")  # which arrays.py reads, when it makes records
+            patch.setenv("SALHW_THREADS", "1")  # in other threads no numpy error would be ignored
             package = import_module(PACKAGE)
             import_module(f"{PACKAGE}.engine")
             yield package
     finally:
         sys.meta_path.remove(finder)
-        for name in ("NUMBA_DISABLE_JIT", "SALHW_THREADS"):
-            os.environ.pop(name)
-            os.environ |= {name: environment[name]} if name in environment else {}
         for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
             del sys.modules[name]
         sys.modules.update(before)

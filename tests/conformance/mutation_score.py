@@ -7,6 +7,7 @@ argument it rewrites the section of docs/conformance.md from FILE.
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import signal
@@ -25,7 +26,8 @@ import numpy as np
 import random_networks
 from mutated import Mutant
 from mutation_operators import OPERATORS, candidates
-from mutation_table import SLOW, write
+from mutation_table import besides_replay, write
+from wrong_backends import recorded
 
 import salhw
 from salhw.compiler.pipeline import compile
@@ -34,7 +36,7 @@ from salhw.conformance.replay import random_network, random_schedule
 from salhw.conformance.replay.chance import LEVEL
 from salhw.conformance.replay.surveying import examined
 from salhw.conformance.replay.trial import Trial, perform
-from salhw.conformance.runner import catalogue, examine
+from salhw.conformance.runner import examine
 from salhw.description.connectivity import count
 from salhw.description.network import Network
 
@@ -42,7 +44,7 @@ COUNT = 700
 """How many mutants are tried: the first ones in their random order."""
 SEED = 0
 BANK, AFAR = 16, 500_000
-"""Networks that the judge looks at, half of them of another generator, and from which seed on: not the suite's."""
+"""Networks that the judge looks at, of two generators, and from which seed on: not the suite's."""
 NEURONS, SYNAPSES = (3, 16), (8, 120)
 """How many the judge's networks have, at least and at most: they run as plain Python."""
 ORDER = (4, 0, 1, 2, 7, 5, 3, 6, 8, 11, 10, 9)
@@ -66,35 +68,32 @@ def target_of(backend: Any) -> Any:
 @cache
 def bank() -> list[tuple[Network, int]]:
     """The judge's networks, and the seed of each one's schedule."""
-    target, nets = salhw.target("reference"), list[tuple[Network, int]]()
+    target = salhw.target("reference")
 
     def drawn() -> Iterator[tuple[Network, int]]:
-        seed = AFAR
-        while True:
+        for seed in itertools.count(AFAR):
             yield random_network(target, seed), seed
             yield random_networks.random_network(target, np.random.default_rng(seed)), seed
-            seed += 1
 
-    for net, seed in drawn():
-        neurons = sum(p.size for p in net.populations)
-        synapses = sum(count(p.weights, *net.ends(p.name)) for p in net.explicit.projections)
-        if NEURONS[0] <= neurons <= NEURONS[1] and SYNAPSES[0] <= synapses <= SYNAPSES[1] and short(net):
-            nets.append((with_spikes(net), seed))
-        if len(nets) == BANK:
-            return sorted(nets, key=lambda drawn: sum(p.size for p in drawn[0].populations))
-    raise AssertionError
+    suitable = ((recorded(net), seed) for net, seed in drawn() if small(net) and short(net))
+    return sorted(itertools.islice(suitable, BANK), key=lambda one: neurons(one[0]))
+
+
+def neurons(net: Network) -> int:
+    """How many a network has."""
+    return sum(p.size for p in net.populations)
+
+
+def small(net: Network) -> bool:
+    """Whether it has as many neurons and synapses as it should have."""
+    synapses = sum(count(p.weights, *net.ends(p.name)) for p in net.explicit.projections)
+    return NEURONS[0] <= neurons(net) <= NEURONS[1] and SYNAPSES[0] <= synapses <= SYNAPSES[1]
 
 
 def short(net: Network) -> bool:
     """Whether nothing in it lasts for longer than some runs."""
     times = [p.delay for p in net.projections] + [p.neuron.refractory_period or 0.0 for p in net.populations]
     return max(times) <= 200 * net.dt
-
-
-def with_spikes(net: Network) -> Network:
-    """With the spikes of all populations."""
-    have = {probe.population for probe in net.probes if isinstance(probe, salhw.Spikes)}
-    return net.replace(probes=(*net.probes, *(salhw.Spikes(p.name) for p in net.populations if p.name not in have)))
 
 
 def trial(package: Any, k: int) -> Trial:
@@ -166,10 +165,9 @@ def replayed(package: Any, networks: Sequence[int] = ORDER) -> str:
 def checked(mutant: Mutant) -> str:
     """The first of all other checks of the quick profile that fails, the short ones tried first; "" if none does. These
     take compiled code."""
-    others = [c for c in catalogue("quick").values() if c.name not in SLOW and c.group != "replay"]
     with mutant.loaded(compiled=True) as package:
         lab = Lab(package.backend, target_of(package.backend), "quick", SEED)
-        for check in sorted(others, key=lambda c: c.group != "interface"):
+        for check in sorted(besides_replay(), key=lambda c: c.group != "interface"):
             if examine(check, lab).outcome == "fail":
                 return check.name
     return ""
@@ -293,17 +291,8 @@ def table(file: Path) -> None:
     for operator, (stopped, same, replay, checks, missed) in counts.items():
         differ = replay + checks + missed
         score = f"{100.0 * (replay + checks) / differ:.1f} %" if differ else ""
-        cells = (
-            OPERATORS.get(operator, ""),
-            stopped + same + differ,
-            stopped,
-            same,
-            differ,
-            replay,
-            checks,
-            missed,
-            score,
-        )
+        what, tried = OPERATORS.get(operator, ""), stopped + same + differ
+        cells = (what, tried, stopped, same, differ, replay, checks, missed, score)
         rows.append(f"| {operator} | {' | '.join(map(str, cells))} |")
     titles = ["operator", "what goes wrong", "tried", "stop", "same", "differ"]
     titles += ["caught by replay", "by other checks", "missed", "score"]

@@ -30,37 +30,23 @@ def states() -> Iterator[Mutant]:
             else:
                 held[...] = fresh
 
-        yield Mutant(f"{named} is reset where runs join", "session", "reset at joins", patch=_after("begin", again))
-        yield Mutant(f"{named} is reset by a write", "session", "reset at set", patch=_before("write", again))
+        joins, writes = _also("begin", again, before=False), _also("write", again, before=True)
+        yield Mutant(f"{named} is reset where runs join", "session", "reset at joins", patch=joins)
+        yield Mutant(f"{named} is reset by a write", "session", "reset at set", patch=writes)
 
 
-def _after(method: str, act: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A patch by which an engine also acts after a method, but for its first run."""
-
-    def patch(cls: Any) -> None:
-        own = getattr(cls, method)
-
-        def patched(self: Any, *args: Any) -> Any:
-            result = own(self, *args)
-            if self.step:
-                act(self)
-            return result
-
-        setattr(cls, method, patched)
-
-    return patch
-
-
-def _before(method: str, act: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A patch by which an engine acts before a method, once it has run."""
+def _also(method: str, act: Callable[[Any], None], *, before: bool) -> Callable[[Any], None]:
+    """A patch by which an engine that has run also acts before a method, or after it."""
 
     def patch(cls: Any) -> None:
         own = getattr(cls, method)
 
-        def patched(self: Any, *args: Any) -> Any:
-            if self.step:
+        def patched(self: Any, *args: Any) -> None:
+            if before and self.step:
                 act(self)
-            return own(self, *args)
+            own(self, *args)
+            if self.step and not before:
+                act(self)
 
         setattr(cls, method, patched)
 
@@ -90,12 +76,11 @@ WRITES: dict[str, tuple[str, Writing]] = {
     "goes to the places in reverse": ("transpose", lambda engine, address, value: value[:, ::-1]),
     "goes to the instances in reverse": ("reorder", lambda engine, address, value: value[::-1]),
     "is the first instance's for all": ("per instance", lambda engine, address, value: value[:1] + 0.0 * value),
-    "adds to what was": (
-        "stale",
-        lambda engine, address, value: value if not engine.step or address.field != "weights"
-        else value + engine.read(address),
-    ),
-}  # fmt: skip
+}
+WRITES_OF_WEIGHTS = WRITES | {
+    "adds to what was": ("stale", lambda engine, address, value: value + engine.read(address) if engine.step else value)
+}
+"""An engine reads weights alone."""
 FIELDS = ("weights", "bias", "inputs", "learning_rate", "amplitude", "target", "gain")
 
 OPENED: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
@@ -121,9 +106,7 @@ READS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def arguments() -> Iterator[Mutant]:
     """Every argument of the session."""
     for field in FIELDS:
-        for said, (operator, change) in WRITES.items():
-            if operator == "stale" and said.startswith("adds") and field != "weights":
-                continue
+        for said, (operator, change) in (WRITES_OF_WEIGHTS if field == "weights" else WRITES).items():
 
             def write(cls: Any, field: str = field, change: Writing = change) -> None:
                 own = cls.write

@@ -16,6 +16,7 @@ import mutants_engineering
 import mutants_hosts
 import mutants_replay
 
+from salhw.conformance import Check
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import alarms
 from salhw.conformance.replay.surveying import NETWORKS, examined
@@ -31,12 +32,16 @@ def mutants() -> list[tuple[str, object, set[str]]]:
     return dynamics + [(m.name, m.factory, set(m.caught_by)) for m in mutants_engineering.MUTANTS]
 
 
+def besides_replay() -> list[Check]:
+    """The checks of the quick profile, but for replay, which has a table of its own, and what asks no mutant."""
+    return [c for c in catalogue("quick").values() if c.name not in SLOW and c.group != "replay"]
+
+
 def failing(factory) -> set[str]:  # type: ignore[no-untyped-def]
-    """All checks of the quick profile that fail for a backend, but for replay, which has a table of its own."""
+    """Which of these checks fail for a backend."""
     backend = factory()
     lab = Lab(backend, backend.targets()["reference"], "quick", 1)
-    checks = [c for c in catalogue("quick").values() if c.name not in SLOW and c.group != "replay"]
-    return {c.name for c in checks if examine(c, lab).outcome == "fail"}
+    return {c.name for c in besides_replay() if examine(c, lab).outcome == "fail"}
 
 
 def row(name: str, named: set[str], others: set[str]) -> str:

@@ -112,13 +112,18 @@ def each_prediction(change: Callable[[PredictiveRule], dict[str, Any]]) -> Chang
     return each_projection(lambda p, _: p.replace(plasticity=tuple(map(of, p.plasticity))))
 
 
+def each_stimulus(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> Change:
+    """Fields of every stimulus of one kind, from the stimulus and dt."""
+
+    def changed(net: Network) -> Network:
+        return net.replace(stimuli=[s.replace(**change(s, net.dt)) if isinstance(s, kind) else s for s in net.stimuli])
+
+    return changed
+
+
 def each_teacher(change: Callable[[Teacher], dict[str, Any]]) -> Change:
     """Fields of every teacher."""
-
-    def of(s: Any) -> Any:
-        return s.replace(**change(s)) if isinstance(s, Teacher) else s
-
-    return lambda net: net.replace(stimuli=tuple(map(of, net.stimuli)))
+    return each_stimulus(Teacher, lambda s, _: change(s))
 
 
 def each_tie(change: Callable[[Tie], dict[str, Any]]) -> Change:
@@ -169,13 +174,8 @@ def ends_swapped(p: Projection, _: float) -> Projection:
 
 
 def poisson(rate: Callable[[Any, float], Any]) -> Change:
-    def changed(net: Network) -> Network:
-        def of(s: Any) -> Any:
-            return s.replace(rate=rate(s.rate, net.dt / 1000.0)) if isinstance(s, Poisson) else s
-
-        return net.replace(stimuli=tuple(map(of, net.stimuli)))
-
-    return changed
+    """The rate of every Poisson stimulus, from the rate and dt in seconds."""
+    return each_stimulus(Poisson, lambda s, dt: {"rate": rate(s.rate, dt / 1000.0)})
 
 
 def half_slope(net: Network) -> Network:

@@ -29,10 +29,8 @@ def mended(net: Network, target: Target) -> tuple[Network, int]:
         if not findings:
             return net, count
         finding = findings[0]
-        if finding.fix.startswith("another dt") or finding.fix.endswith(
-            "and times that it divides"
-        ):  # all times' affair
-            return net, count
+        if finding.fix.startswith("another dt") or finding.fix.endswith("and times that it divides"):
+            return net, count  # which all times of the network have to follow
         try:
             net = follow(net, finding)
         except DescriptionError as error:

@@ -1,9 +1,12 @@
-"""Networks that are fitted to every target."""
+"""Networks that are fitted, and what fit makes of them."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+import salhw
 from salhw import (
     GLM,
     LIF,
@@ -15,12 +18,16 @@ from salhw import (
     Poisson,
     Population,
     Projection,
+    Rectangular,
     Source,
     Sparse,
     Spikes,
+    Target,
     Weights,
 )
 from salhw.description.windows import ExponentialWindow
+
+fit = partial(salhw.fit, sized=False)  # what changes, not how much it matters: that has tests of its own
 
 
 def excitatory_and_inhibitory(neuron: str = "GLM", seed: int = 1) -> Network:
@@ -78,3 +85,20 @@ def of_everything() -> Network:
         ],
         probes=[Membrane("b"), Spikes("a"), Weights("ab", every=500.0)],
     )  # fmt: skip
+
+
+def two(**fields: object) -> Network:
+    """Two neurons, one projection with what is given."""
+    projection = {"weights": [[0.0, 0.5], [0.5, 0.0]], "kernel": Rectangular(tau_syn=10.0)} | fields
+    return Network(
+        name="two",
+        dt=0.5,
+        populations=[Population("n", 2, GLM(bias=-1.0, tau_ref=10.0))],
+        projections=[Projection(name="p", pre="n", post="n", **projection)],
+    )
+
+
+def changes(net: Network, target: str | Target, *keep: str) -> dict[str, tuple[str, str]]:
+    """What fit changes, by path, below the projection p without it: as it was written, and as it is now."""
+    made = fit(net, target, keep=keep)
+    return {c.path.removeprefix("projections.p."): (c.written, c.changed) for c in made.changes}

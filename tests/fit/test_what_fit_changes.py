@@ -1,35 +1,26 @@
-"""What fit changes, remedy by remedy; where its order decides; and where it refuses."""
+"""What fit changes, remedy by remedy; where its order decides; and what is said of it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fit_examples import excitatory_and_inhibitory, of_everything
+from fit_examples import changes, excitatory_and_inhibitory, fit, of_everything, two
 
 import salhw
 from salhw import (
-    GLM,
     SAL,
     Alpha,
-    Clamp,
-    DescriptionError,
     Diagnostic,
     Exponential,
-    Hebbian,
     Membrane,
     Network,
     PairSTDP,
-    Population,
-    Projection,
-    Rectangular,
     Spikes,
-    SpikeTimes,
     Target,
     TriangularWindow,
     UnsupportedNetworkError,
@@ -47,23 +38,6 @@ import salhw_plain
 ROOT = Path(__file__).parents[2]
 PLAIN = salhw_plain.backend.targets()["plain"]
 WITHOUT_HOST = salhw.target("loihi2").replace(host={})
-fit = partial(salhw.fit, sized=False)  # what changes, not how much it matters: that has tests of its own
-
-
-def two(**fields: object) -> Network:
-    """Two neurons, one projection with what is given."""
-    projection = {"weights": [[0.0, 0.5], [0.5, 0.0]], "kernel": Rectangular(tau_syn=10.0)} | fields
-    return Network(
-        name="two",
-        dt=0.5,
-        populations=[Population("n", 2, GLM(bias=-1.0, tau_ref=10.0))],
-        projections=[Projection(name="p", pre="n", post="n", **projection)],
-    )
-
-
-def changes(net: Network, target: str | Target, *keep: str) -> dict[str, tuple[str, str]]:
-    made = fit(net, target, keep=keep)
-    return {c.path.removeprefix("projections.p."): (c.written, c.changed) for c in made.changes}
 
 
 def plain(**changed: object) -> Target:
@@ -319,89 +293,6 @@ def test_a_backend_answers_its_own_findings() -> None:
     assert [str(c) for c in made.changes] == ["projections.p.weights = Dense (0, 0.5, 0.5, 0) -> Sparse (0.5, 0.5)"]
     with pytest.raises(UnsupportedNetworkError):
         fit(two(), PLAIN, keep=["projections.p"], plugin=Helpful())  # type: ignore[arg-type]
-
-
-# what cannot be had -----------------------------------------------------------------------------------------------
-
-
-def test_what_cannot_be_had_is_refused_with_what_else_it_needs() -> None:
-    net = two(weights=[[0.0, 24.0], [0.5, 0.0]]).replace(stimuli=[Clamp("n", 1)])
-    with pytest.raises(UnsupportedNetworkError) as error:
-        fit(net, "brainscales2")
-    assert [finding.path for finding in error.value.diagnostics] == ["stimuli[0]"]
-    assert "Also needs: projections.p.weights = Dense (0, 24, 0.5, 0) -> Dense (0, 20.16, 0.5, 0)" in str(error.value)
-    assert "Also runs on: nest, reference." in str(error.value)
-    with pytest.raises(UnsupportedNetworkError, match="Also needs"):
-        salhw.compile(net, "brainscales2", fit=True)
-
-
-def test_what_it_needs_besides_has_no_change_that_others_made_superfluous() -> None:
-    """The pairing is changed first; then a learning rate needs the host, which has all pairings."""
-    net = two(plasticity=Hebbian(0.3, tau=10.0, pairing="all")).replace(stimuli=[Clamp("n", 1)])
-    with pytest.raises(UnsupportedNetworkError) as error:
-        fit(net, "brainscales2")
-    besides = str(error.value).split("Also needs: ")[1]
-    assert "projections.p.plasticity.execution = chip -> host" in besides
-    assert "pairing" not in besides
-
-
-def test_amplitudes_stay_where_the_same_learning_rate_would_only_be_refused_elsewhere() -> None:
-    """Impulses of loihi2 are steps of 2^-13 in changes per pair, whichever factor makes them; its host would have this
-    rule as it is."""
-    net = two(plasticity=SAL(1e-4, pairing="all"))
-    assert changes(net, "loihi2", "projections.p.plasticity.execution") == {
-        "plasticity.learning_rate": ("0.0001", "0.0001220703125")
-    }
-
-
-def test_what_it_needs_besides_is_a_line_for_each_change_without_long_lists() -> None:
-    many = 24.0 * (1.0 - np.eye(40))
-    net = Network(
-        name="many",
-        dt=1.0,
-        populations=[Population("n", 40, GLM())],
-        projections=[Projection("p", "n", "n", many, delay=1.0)],
-        stimuli=[Clamp("n", 1)],
-    )
-    with pytest.raises(UnsupportedNetworkError) as error:
-        fit(net, "brainscales2")
-    lines = str(error.value).splitlines()
-    start = next(k for k, line in enumerate(lines) if line.startswith("Also needs: "))
-    assert sorted(line.removeprefix("Also needs:").strip() for line in lines[start : start + 2]) == [
-        "projections.p.delay = 1 ms -> 0 ms",
-        "projections.p.weights = Dense 0..24 (1600 numbers) -> Dense 0..20.16 (1600 numbers)",
-    ]
-
-
-def test_forced_spikes_and_stimuli_stay_as_they_are() -> None:
-    net = two().replace(stimuli=[SpikeTimes("n", [[1.0, 2.0], []])])
-    with pytest.raises(UnsupportedNetworkError) as error:
-        fit(net, "nest")  # spikes within the refractory period
-    assert error.value.diagnostics[0].path == "stimuli[0]"
-
-
-@pytest.mark.parametrize(
-    ("keep", "near"),
-    [("projections.q", "projections.p"), ("populations.n.biass", "populations.n.bias"), ("probes[0]", ""), ("", "")],
-)
-def test_a_path_that_names_nothing_cannot_be_kept(keep: str, near: str) -> None:
-    with pytest.raises(DescriptionError) as error:
-        fit(two(), "nest", keep=[keep])
-    (finding,) = error.value.diagnostics
-    assert (finding.code, finding.path) == ("SAL009", "keep[0]")
-    assert near in finding.fix
-    with pytest.raises(DescriptionError):
-        fit(two(), "nest", keep="projections.p")  # text is no list of paths
-
-
-@pytest.mark.parametrize(
-    "keep", ["projections", "projections.p", "projections.p.plasticity", "projections.p.plasticity[0].update"]
-)
-def test_a_path_keeps_all_that_lies_below_it(keep: str) -> None:
-    net = two(plasticity=SAL(0.01))
-    with pytest.raises(UnsupportedNetworkError):
-        fit(net, "brainscales2", keep=[keep])
-    assert fit(net, "brainscales2", keep=["projections.p.kernel"]).changes
 
 
 # what is said of it -----------------------------------------------------------------------------------------------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+
+from fit_examples import fit
 
 import salhw
 from salhw.registry import builder
 from salhw.session.changes import Size
-
-fit = partial(salhw.fit, sized=False)
 
 
 def test_what_a_change_does_not_move_is_one_line() -> None:

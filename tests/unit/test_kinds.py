@@ -63,9 +63,8 @@ def network(cls: type[Kind], fields: dict[str, Any], dt: float) -> tuple[dict[st
     t = {"name": "t", "population": "a", "of": of, "window": boxcar(**ordinary(boxcar, dt))}
     net: dict[str, Any] = {"name": "example", "dt": dt, "populations": [a], "projections": [p], "traces": [t]}
     if issubclass(cls, Distribution):
-        return net | {
-            "projections": [p | {"weights": FixedIndegree(n=1, weight=0.5).model_dump() | {"weight": item}}]
-        }, ("projections.p.weights.weight")
+        drawn = FixedIndegree(n=1, weight=0.5).model_dump() | {"weight": item}
+        return net | {"projections": [p | {"weights": drawn}]}, "projections.p.weights.weight"
     if issubclass(cls, Connector):
         placed = a | {"name": "b", "size": 3, "positions": [[0.0], [1.0], [2.0]]}
         between = p | {"pre": "b", "post": "b", "weights": {"weight": 0.5} | item}
