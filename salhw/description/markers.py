@@ -55,13 +55,14 @@ class Structure:
 
     Args:
         names: what the field names one of, if it is a name.
-        index: whether it holds numbers of the population's neurons.
+        index: what the numbers that it holds count: the ``neuron`` of the population or the ``synapse`` of the
+            projection that it names, from 0 on; nothing for all other fields.
         unit: of the numbers that it holds.
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
     names: Literal["", "population", "projection", "trace"] = ""
-    index: bool = False
+    index: Literal["", "neuron", "synapse"] = ""
     unit: Literal["", "ms"] = ""
     example: Any = None
 
