@@ -41,6 +41,11 @@ class Mark:
     settable: Settable = "never"
     nearness: tuple[str, ...] = ()
 
+    @property
+    def may_be_array(self) -> bool:
+        """Whether the field may be one number for all neurons, points or synapses, or an array with one for each."""
+        return self.per in ("neuron", "point", "synapse")
+
     def at(self, value: Any, dt: float) -> Any:
         """An example as the field has it in steps of ``dt`` ms."""
         if value is None or not self.unit:
