@@ -246,8 +246,8 @@ def _print(report: ConformanceReport) -> None:
     for outcome in report.checks:
         if outcome.outcome != "pass":
             out.print(Text.assemble((outcome.outcome, STYLES[outcome.outcome]), f" {outcome.name}: {outcome.reason}"))
-            if trace := (outcome.details or {}).get("traceback"):
-                out.print(Text(str(trace)))
+            if outcome.traceback:
+                out.print(Text(outcome.traceback))
     seconds = sum(outcome.seconds for outcome in report.checks)
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items())
     out.print(f"{len(report.checks)} checks in {number(round(seconds, 1))} s: {counts}")

@@ -14,7 +14,7 @@ from salhw.conformance.differences import FAMILY
 from salhw.diagnostics import counted, file_error
 from salhw.diagnostics.arguments import as_path
 from salhw.diagnostics.html import section, table
-from salhw.io.files import is_file, write_json
+from salhw.io.files import existing, write_json
 
 FORMAT, VERSION = "salhw.comparison", 1
 Status = Literal["ran", "unavailable", "refused", "failed"]
@@ -147,9 +147,7 @@ class Comparison:
         Raises:
             FileError: no such file, or not a comparison.
         """
-        path = as_path(path)
-        if not is_file(path):
-            raise file_error(path, "", "an existing file", "check the path")
+        path = existing(as_path(path))
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             if (document["format"], document["version"]) != (FORMAT, VERSION):

@@ -14,6 +14,7 @@ from salhw.compiler.fit import Fitted, fit
 from salhw.compiler.pipeline import compile
 from salhw.conformance.runner import NOT_AVAILABLE
 from salhw.description.connectivity import count
+from salhw.description.markers import structure
 from salhw.description.network import Network
 from salhw.description.probes import Probe, Spikes, Weights
 from salhw.diagnostics import BackendError, CalibrationError, SalhwError, UnsupportedNetworkError
@@ -64,7 +65,7 @@ def probed(net: Network, target: Target, duration: float) -> Network:
 
 def _partial(probe: Probe) -> bool:
     """Whether a probe looks at some neurons or synapses only, of which no comparison knows."""
-    return any(getattr(probe, name, None) is not None for name in ("neurons", "synapses"))
+    return any(marker.index and getattr(probe, name) is not None for name, marker in structure(type(probe)))
 
 
 def _wanted(net: Network, duration: float) -> Iterator[Probe]:

@@ -140,6 +140,16 @@ def one_to_all(lab: Lab, weight: float, size: int) -> Connector:
     return Sparse(post=np.arange(size), pre=np.zeros(size, np.int64), weight=np.full(size, weight))
 
 
+def side_by_side(weights: FloatArray, size: int) -> Sparse:
+    """``size`` copies of a circuit in which every neuron has a synapse from every other, weights (post, pre): each
+    copy's neurons come after those of the copy before."""
+    n = len(weights)
+    post, pre = np.nonzero(~np.eye(n, dtype=np.bool_))
+    shift = n * np.arange(size)[:, None]
+    weight = np.tile(weights[post, pre], size)
+    return Sparse(post=(post + shift).ravel(), pre=(pre + shift).ravel(), weight=weight)
+
+
 def on_diagonal(weights: FloatArray, size: int) -> FloatArray:
     """The weights of ``one_to_one`` synapses as ``get`` returns them -> (instance, size)."""
     return weights if weights.ndim == 2 else np.asarray(weights[:, np.arange(size), np.arange(size)])

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 460, 270
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 44
 SMALL = (150, 54, 4)
 """Width, height and border of a figure beside a row."""
-DECADES = (-3.0, 1.0)
+DECADES = (-3, 1)
 """What the axis of a margin spans: from a thousandth of it to ten times as much."""
 
 
@@ -147,7 +147,7 @@ def on_margin(measured: float, declared: float) -> str:
     at = across(math.log10(share) if 0.0 < share < math.inf else low if share == 0.0 else high)
     said = f"{share:.3g} of the margin" if declared else "exact" if not measured else "not exact"
     tick = "".join(
-        f'<line class="grid" x1="{across(k):.1f}" x2="{across(k):.1f}" y1="8" y2="14"/>' for k in range(-3, 2)
+        f'<line class="grid" x1="{across(k):.1f}" x2="{across(k):.1f}" y1="8" y2="14"/>' for k in range(low, high + 1)
     )
     return (
         f'<svg class="margin" viewBox="0 0 {width} {height}" role="img" aria-label="{said}">'

@@ -284,7 +284,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
             if field == "update" and isinstance(periods := capability.get("every"), Range):
                 too_short = SCHEDULES["every"].format(repr(ceil(periods.min / dt - 1.0) * dt))
                 yield from _changed(f"{path}.every", base, section, field, too_short, target, "SAL104")
-            one_for_all = mark.per in ("neuron", "point", "synapse") and field != "weights" and isinstance(entry, Range)
+            one_for_all = mark.may_be_array and field != "weights" and isinstance(entry, Range)
             if one_for_all and field not in _names(capability.get("arrays")):
                 array = _array(lab, section, mark, entry)
                 yield from _changed(f"{path}.{field}", base, section, field, array, target, "SAL105")

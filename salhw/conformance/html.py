@@ -126,17 +126,21 @@ def _cell(column: int, outcome: Outcome | None, alone: bool) -> str:
         beside = "" if outcome.declared is None else f' <span class="declared">/ {_number(outcome.declared)}</span>'
         unit = f' <span class="unit">{escape(outcome.unit)}</span>' if outcome.unit else ""
         numbers = f'<span class="numbers">{_number(outcome.measured)}{beside}{unit}</span>'
-    drawn = outcome.measured is not None and outcome.declared is not None
-    if outcome.outcome == "pass" and not outcome.declared and outcome.measured:  # a null hypothesis, and no margin
-        drawn = False
-    axis = on_margin(outcome.measured or 0.0, outcome.declared or 0.0) if drawn else ""
     picture = small(outcome.figure) if outcome.figure else ""
     why = f"<small>{escape(outcome.reason)}</small>" if alone else ""
     return (
         f'<td class="{outcome.outcome}"><a href="#{_identity(column, outcome.name)}"{" class=alone" if alone else ""}>'
         f'<span><span class="verdict">{_mark(outcome.outcome)} {outcome.outcome}</span>{numbers}</span>'
-        f"<span>{axis}</span><span>{picture}</span>{why}</a></td>"
+        f"<span>{_axis(outcome)}</span><span>{picture}</span>{why}</a></td>"
     )
+
+
+def _axis(outcome: Outcome) -> str:
+    """What was measured on the axis of its margin; nothing without a margin, as where a null hypothesis was kept."""
+    measured, declared = outcome.measured, outcome.declared
+    if measured is None or declared is None or (outcome.outcome == "pass" and measured and not declared):
+        return ""
+    return on_margin(measured, declared)
 
 
 def _number(value: float) -> str:
@@ -159,8 +163,8 @@ def _detail(identity: str, label: str, outcome: Outcome) -> str:
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(text.strip())}</dd>" for name, text in facts.items() if text)
     figure = "" if outcome.figure is None else f"<figure>{svg(outcome.figure)}</figure>{_data(outcome.figure)}"
-    if trace := (outcome.details or {}).get("traceback"):
-        figure += f'<pre class="scroll">{escape(str(trace))}</pre>'
+    if outcome.traceback:
+        figure += f'<pre class="scroll">{escape(outcome.traceback)}</pre>'
     return (
         f'<article id="{identity}" class="{outcome.outcome}">'
         f"<h3>{_mark(outcome.outcome)} {escape(outcome.name)}"

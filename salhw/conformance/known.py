@@ -17,7 +17,7 @@ from typing import Any
 from salhw.conformance.model import Known, Outcome
 from salhw.diagnostics import DescriptionError, Diagnostic, counted, file_error
 from salhw.diagnostics.wording import nearest, number
-from salhw.io.files import is_file
+from salhw.io.files import existing
 
 _FIELDS = {field.name for field in fields(Known)}
 
@@ -29,8 +29,7 @@ def load(path: Path) -> tuple[Known, ...]:
         FileError: no such file, or not TOML.
         DescriptionError: with every entry that is wrong.
     """
-    if not is_file(path):  # a device may be read without end
-        raise file_error(path, "", "an existing file", "check the path")
+    existing(path)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

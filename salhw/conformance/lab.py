@@ -123,16 +123,13 @@ class Lab:
         """  # fmt: skip
         return self.compile(net).open(instances=instances, chips=chips, seed=self.seed if seed is None else seed)
 
-    def open_many(self, net: Network, instances: int) -> Session:
+    def open_many(self, executable: Executable, instances: int) -> Session:
         """``instances`` of a network or more, for means: where chips differ, on as many chips, at least CHIPS. What
-        single chips deviate by is their variability; an accuracy is what the mean over chips keeps.
-
-        Raises:
-            Undeclared: see ``compile``.
-        """
+        single chips deviate by is their variability; an accuracy is what the mean over chips keeps."""
         if not self.varies:
-            return self.open(net, instances=instances)
-        return self.open(net, chips=self.target.sample_chips(max(CHIPS, instances), seed=self.seed + 1))
+            return executable.open(instances=instances, seed=self.seed)
+        chips = self.target.sample_chips(max(CHIPS, instances), seed=self.seed + 1)
+        return executable.open(chips=chips, seed=self.seed)
 
 
 class Subject:

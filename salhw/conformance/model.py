@@ -103,3 +103,8 @@ class Outcome:
     specification: str = ""
     figure: Figure | None = None
     details: Mapping[str, Any] | None = None
+
+    @property
+    def traceback(self) -> str:
+        """The way to the exception that ended the check, through the author's own code; empty where none did."""
+        return str((self.details or {}).get("traceback") or "")

@@ -67,8 +67,8 @@ def evidence(outcome: Outcome) -> str:
             lines.append(f"  {label}: {number(value)} {outcome.unit}".rstrip())
     if outcome.p_value is not None:
         lines.append(f"  p = {outcome.p_value:.2g}")
-    if trace := (outcome.details or {}).get("traceback"):
-        lines.append(str(trace))
+    if outcome.traceback:
+        lines.append(outcome.traceback)
     return "\n".join(lines)
 
 

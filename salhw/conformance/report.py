@@ -13,7 +13,7 @@ from typing import Any
 from salhw.conformance.lab import Profile
 from salhw.conformance.model import Figure, Outcome
 from salhw.diagnostics import file_error
-from salhw.io.files import is_file, write_json
+from salhw.io.files import existing, write_json
 
 GOOD = ("pass", "known", "unsupported", "unmeasured")
 _LEFT_OUT = ("figure",)
@@ -90,8 +90,7 @@ class ConformanceReport:
         Raises:
             FileError: no such file, or not a report.
         """
-        if not is_file(path):
-            raise file_error(path, "", "an existing file", "check the path")
+        existing(path)
         try:
             report = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
             report.as_json()

@@ -17,7 +17,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
-from salhw.description.probes import Probe, Weights
+from salhw.description.probes import Probe
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
@@ -236,7 +236,7 @@ def _stimulus(
     otherwise = "drive a Source population and project from it" if stimulus.needs == "rate" else ""
     yield from _needed(f"{path}.population", stimulus.needs, population, otherwise)
     yield from stimulus.contradictions(path, population.size, dt)
-    yield from _numbers_of_neurons(path, stimulus, population)
+    yield from _beyond(path, stimulus, "neuron", population.size, population.name)
     yield from _fields(path, stimulus, dt, stimulus.neurons_of(population.size))
 
 
@@ -269,18 +269,14 @@ def _reference_phase(projections: Sequence[Projection], stimuli: Sequence[Stimul
             yield Diagnostic("SAL012", f"stimuli[{k}]", f"{stimulus.kind} at set times", supported, fix)
 
 
-def _numbers_of_neurons(path: str, item: Stimulus | Probe, population: Population) -> Iterator[Diagnostic]:
-    for field, marker in structure(type(item)):
-        if marker.index:
-            what = f"{population.name} has {population.size} neurons"
-            yield from _beyond(f"{path}.{field}", getattr(item, field), population.size, what)
-
-
-def _beyond(path: str, numbers: IntArray | None, size: int, what: str) -> Iterator[Diagnostic]:
-    """A finding if one of some numbers is not below ``size``."""
-    if numbers is not None:
+def _beyond(path: str, item: Stimulus | Probe, of: str, size: int, name: str) -> Iterator[Diagnostic]:
+    """A finding if a number ``of`` a neuron or synapse is not one of the ``size`` that ``name`` has."""
+    fields = {field: getattr(item, field) for field, marker in structure(type(item)) if marker.index == of}
+    chosen: dict[str, IntArray] = {field: numbers for field, numbers in fields.items() if numbers is not None}
+    for field, numbers in chosen.items():
         for k in np.flatnonzero((numbers < 0) | (numbers >= size))[:1]:
-            yield Diagnostic("SAL003", f"{path}[{k}]", str(numbers[k]), f"0..{size - 1}", f"{what}, counted from 0")
+            at, asked, fix = f"{path}.{field}[{k}]", str(numbers[k]), f"{name} has {size} {of}s, counted from 0"
+            yield Diagnostic("SAL003", at, asked, f"0..{size - 1}", fix)
 
 
 def _needed(path: str, needs: str, population: Population, otherwise: str = "") -> Iterator[Diagnostic]:
@@ -299,7 +295,7 @@ def _probe(
     if (name := getattr(probe, "population", None)) is not None and not unknown:
         population = known[name]
         yield from _needed(f"{path}.population", probe.needs, population)
-        yield from _numbers_of_neurons(path, probe, population)
+        yield from _beyond(path, probe, "neuron", population.size, name)
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"
             yield Diagnostic("SAL005", f"{path}.population", f"{population.size} neurons", limit, "split it")
@@ -310,13 +306,12 @@ def _synapses_of_probe(
     path: str, probe: Probe, projections: Sequence[Projection], known: dict[str, Population]
 ) -> Iterator[Diagnostic]:
     """Synapses that a projection has not; of one that is yet to draw them nothing is known."""
-    if not isinstance(probe, Weights):
-        return
+    name = getattr(probe, "projection", None)
     whole = (p for p in projections if {p.pre, p.post} <= known.keys() and not p.weights.drawn)
     for p in whole:
-        if p.name == probe.projection and not [*_shapes(p, known)]:
+        if p.name == name and not [*_shapes(p, known)]:
             size = count(p.weights, known[p.post].size, known[p.pre].size, p.recurrent)
-            yield from _beyond(f"{path}.synapses", probe.synapses, size, f"{p.name} has {size} synapses")
+            yield from _beyond(path, probe, "synapse", size, p.name)
 
 
 def _repeated(probes: Sequence[Probe]) -> Iterator[Diagnostic]:

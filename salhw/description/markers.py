@@ -41,6 +41,11 @@ class Mark:
     settable: Settable = "never"
     nearness: tuple[str, ...] = ()
 
+    @property
+    def may_be_array(self) -> bool:
+        """Whether the field may be one number for all neurons, points or synapses, or an array with one for each."""
+        return self.per in ("neuron", "point", "synapse")
+
     def at(self, value: Any, dt: float) -> Any:
         """An example as the field has it in steps of ``dt`` ms."""
         if value is None or not self.unit:
@@ -55,13 +60,14 @@ class Structure:
 
     Args:
         names: what the field names one of, if it is a name.
-        index: whether it holds numbers of the population's neurons.
+        index: what the numbers that it holds count: the ``neuron`` of the population or the ``synapse`` of the
+            projection that it names, from 0 on; nothing for all other fields.
         unit: of the numbers that it holds.
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
     names: Literal["", "population", "projection", "trace"] = ""
-    index: bool = False
+    index: Literal["", "neuron", "synapse"] = ""
     unit: Literal["", "ms"] = ""
     example: Any = None
 

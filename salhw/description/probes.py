@@ -52,7 +52,7 @@ class Spikes(Probe):
 
     kind: Literal["Spikes"] = "Spikes"
     population: PopulationName
-    neurons: Annotated[Chosen | None, Structure(index=True)] = None
+    neurons: Annotated[Chosen | None, Structure(index="neuron")] = None
     if TYPE_CHECKING:
 
         def __init__(self, population: str, neurons: Any = ..., kind: str = ...) -> None: ...
@@ -79,7 +79,7 @@ class Membrane(Probe):
     kind: Literal["Membrane"] = "Membrane"
     population: PopulationName
     every: Annotated[Milliseconds | None, EVERY] = None
-    neurons: Annotated[Chosen | None, Structure(index=True)] = None
+    neurons: Annotated[Chosen | None, Structure(index="neuron")] = None
     if TYPE_CHECKING:
 
         def __init__(self, population: str, every: float | None = ..., neurons: Any = ..., kind: str = ...) -> None: ...
@@ -92,7 +92,7 @@ class Weights(Probe):
     kind: Literal["Weights"] = "Weights"
     projection: ProjectionName
     every: Annotated[Milliseconds, EVERY]
-    synapses: Annotated[Chosen | None, Structure()] = None
+    synapses: Annotated[Chosen | None, Structure(index="synapse")] = None
     if TYPE_CHECKING:
 
         def __init__(self, projection: str, every: float, synapses: Any = ..., kind: str = ...) -> None: ...

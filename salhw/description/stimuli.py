@@ -207,7 +207,7 @@ class Clamp(_Windowed):
     kind: Literal["Clamp"] = "Clamp"
     population: PopulationName
     state: Annotated[int | IntArray, ArrayOf((0, 1), np.int64), Mark(1, 0, 2, per="neuron")]
-    neurons: Annotated[Indices | None, Structure(index=True)] = None
+    neurons: Annotated[Indices | None, Structure(index="neuron")] = None
 
     @field_validator("state")
     @classmethod

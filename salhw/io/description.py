@@ -14,7 +14,7 @@ from salhw.description.network import Network
 from salhw.diagnostics import FileError, file_error, shortened
 from salhw.diagnostics.wording import shown
 from salhw.io import hdf5
-from salhw.io.files import is_file, write_text
+from salhw.io.files import existing, is_file, write_text
 
 FORMAT, VERSION = "salhw.network", 1
 LARGE = 4096  # elements; above it JSON text becomes slow and unreadable
@@ -129,8 +129,7 @@ def _restore(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
 
 def _document(path: Path) -> dict[str, Any]:
     """The JSON of a saved network, its format and version checked."""
-    if not is_file(path):
-        raise file_error(path, "", "an existing file", "check the path")
+    existing(path)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -155,6 +155,17 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113  # pathlib's raises for names that are too long
 
 
+def existing(path: Path) -> Path:
+    """A file to read: a folder or a device, which may be read without end, is none.
+
+    Raises:
+        FileError: there is no such file.
+    """
+    if not is_file(path):
+        raise file_error(path, "", "an existing file", "check the path")
+    return path
+
+
 def folder(path: Path) -> Path:
     """A folder to write into, made if it is not there.
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from salhw.diagnostics import FileError, file_error
 from salhw.io import guard
-from salhw.io.files import is_file, write_bytes
+from salhw.io.files import existing, write_bytes
 
 BLOCK, SIGNATURE = 512, b"\x89HDF\r\n\x1a\n"
 STAMP = b"salhw sha256 "
@@ -61,8 +61,7 @@ def reading(path: Path, what: str, again: str, *, verified: bool = False) -> Ite
     import h5py
 
     try:
-        if not is_file(path):
-            raise file_error(path, "", "an existing file", "check the path")
+        existing(path)
         stamped = as_written(path)
         if not stamped:
             guarded(path, what, again)

@@ -7,7 +7,8 @@ two sessions with different noise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -24,7 +25,6 @@ from salhw.description.parts import Population
 from salhw.diagnostics import Diagnostic
 from salhw.registry import backends
 from salhw.session.backend import Session
-from salhw.session.executable import Executable
 from salhw.session.paths import addresses
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
@@ -118,19 +118,21 @@ def alike(lab: Lab, then: Sequence[Population] = (), *, learning: bool = False, 
     return rigs.crowd(lab, NEURONS, weight=weight, rules=rules, bias=bias, then=then)
 
 
-def written_again(lab: Lab, executable: Executable, session: Session) -> None:
-    """Run a step, and write what the session holds then: a fixed pattern outlasts both."""
-    session.run(lab.dt)
-    for path, address in addresses(executable.network, executable.target).items():
-        if not address.copy_of:
-            session.set(path, session.get(path))
+@contextmanager
+def written_again(lab: Lab, net: Network, target: Target, chips: Sequence[Chip], seed: int) -> Iterator[Session]:
+    """A session that has run a step, and was written what it held then: a fixed pattern outlasts both."""
+    executable = compile(net, target, plugin=lab.backend)
+    with executable.open(chips=chips, seed=seed) as session:
+        session.run(lab.dt)
+        for path, address in addresses(executable.network, executable.target).items():
+            if not address.copy_of:
+                session.set(path, session.get(path))
+        yield session
 
 
 def counted_here(lab: Lab, net: Network, target: Target, chips: Sequence[Chip], seed: int) -> FloatArray:
     """Spike counts of one session, (chip, neuron), after everything was written again."""
-    executable = compile(net, target, plugin=lab.backend)
-    with executable.open(chips=chips, seed=seed) as session:
-        written_again(lab, executable, session)
+    with written_again(lab, net, target, chips, seed) as session:
         return np.asarray(session.run(STEPS * lab.scale * lab.dt).counts["a"], dtype=np.float64)
 
 
@@ -140,9 +142,7 @@ def pattern(lab: Lab, target: Target, chips: Sequence[Chip], seed: int, then: Se
     counts = counted_here(lab, alike(lab, then), target, chips, seed)
     if "PairSTDP" not in target.plasticity or not target.kernels or "GLM" not in target.neurons:
         return Pattern(counts, np.zeros((len(chips), 0)))
-    executable = compile(alike(lab, then, learning=True), target, plugin=lab.backend)
-    with executable.open(chips=chips, seed=seed) as session:
-        written_again(lab, executable, session)
+    with written_again(lab, alike(lab, then, learning=True), target, chips, seed) as session:
         before = session.get("projections.p.weights")
         session.run(duration)
         changes = (session.get("projections.p.weights") - before).reshape(len(chips), -1)

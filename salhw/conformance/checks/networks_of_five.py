@@ -18,6 +18,7 @@ from salhw.conformance.circuits import (
     merged,
     on_chips,
     shortest_refractory,
+    side_by_side,
 )
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
@@ -32,7 +33,6 @@ from salhw.conformance.statistics import (
     total_variation,
 )
 from salhw.conformance.verdict import by_test
-from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
@@ -81,16 +81,12 @@ def drawn(lab: Lab, number: int) -> Five:
             return Five(w, b, tau, exact, forgets)
 
 
-def side_by_side(lab: Lab, five: Five, size: int) -> Network:
+def fives(lab: Lab, five: Five, size: int) -> Network:
     """``size`` copies of it."""
-    post, pre = np.nonzero(five.weights)
-    shift = NEURONS * np.arange(size)[:, None]
-    weights = Sparse(post=(post + shift).ravel(), pre=(pre + shift).ravel(),
-                     weight=np.tile(five.weights[post, pre], size))  # fmt: skip
     return Network(
         name="fives", dt=lab.dt,
         populations=[Population(name="n", size=NEURONS * size, neuron=glm(lab, np.tile(five.bias, size), five.tau))],
-        projections=[Projection(name="w", pre="n", post="n", weights=weights,
+        projections=[Projection(name="w", pre="n", post="n", weights=side_by_side(five.weights, size),
                                 kernel=Rectangular(tau_syn=five.tau * lab.dt))],
         probes=[Spikes("n")],
     )  # fmt: skip
@@ -106,7 +102,7 @@ def fitting(lab: Lab, five: Five, most: int) -> tuple[Executable, int]:
     size = copies(lab, NEURONS, synapses=NEURONS * (NEURONS - 1), most=NEURONS * most)
     while True:
         try:
-            return lab.compile(side_by_side(lab, five, size)), size
+            return lab.compile(fives(lab, five, size)), size
         except UnsupportedNetworkError:
             if size == 1:
                 raise
@@ -120,8 +116,7 @@ def measured(lab: Lab, five: Five, need: int) -> FloatArray:
     executable, size = fitting(lab, five, most)
     batch = max(chips, instances(size))
     steps = max(20 * five.tau, ceil(need * five.forgets / 2 / (size * batch)))
-    chosen = lab.target.sample_chips(batch, seed=lab.seed + 1) if lab.varies else None
-    with executable.open(instances=None if chosen else batch, chips=chosen, seed=lab.seed) as session:
+    with lab.open_many(executable, batch) as session:
         session.run((five.forgets + five.tau) * lab.dt)
         recording = session.run(steps * lab.dt)
     return groups(occupancy(lab, recording, five.tau, steps), REPLICATES)

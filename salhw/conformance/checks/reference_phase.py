@@ -6,7 +6,6 @@ import numpy as np
 
 from salhw.compiler.findings import problems
 from salhw.conformance.circuits import (
-    alternatives,
     instances,
     kernels,
     on_chips,
@@ -43,7 +42,7 @@ def network(lab: Lab, size: int, reference: bool, execution: Execution) -> Netwo
 
 def drifts(lab: Lab, size: int, copies: int, reference: bool) -> FloatArray:
     """How far the mean of both weights has moved in each pair, or on each of chips that differ."""
-    with lab.open_many(_learnable(lab, size, reference), copies) as session:
+    with lab.open_many(lab.compile(_learnable(lab, size, reference)), copies) as session:
         before = _weights(session, size)
         session.run(STEPS * lab.dt)
         mean, elapsed = _weights(session, size) - before, session.time
@@ -59,14 +58,10 @@ def _weights(session: Session, size: int) -> FloatArray:
 
 
 def _learnable(lab: Lab, size: int, reference: bool) -> Network:
-    """The network with a rule that the target learns by with this period, or else its host.
-
-    Raises:
-        Undeclared: neither.
-    """
-    own, hosted = network(lab, size, reference, "chip"), network(lab, size, reference, "host")
+    """The network with a rule that the target learns by with this period, or else its host."""
+    own = network(lab, size, reference, "chip")
     refused = lab.undeclared(own) or problems(own, lab.target, plugin=lab.backend)
-    return next(iter(alternatives(lab, {"host": hosted} if refused else {"chip": own}).values()))
+    return network(lab, size, reference, "host") if refused else own
 
 
 @check("reference-phase", group="dynamics")

@@ -15,13 +15,14 @@ from salhw.conformance.circuits import (
     glm,
     instances,
     on_chips,
+    side_by_side,
     trains,
 )
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.statistics import REPLICATES, groups, pairs_needed, total_variation
 from salhw.conformance.verdict import by_test
-from salhw.description.connectivity import Connector, Dense, Sparse
+from salhw.description.connectivity import Connector, Dense
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Rectangular
 from salhw.description.network import Network
@@ -50,7 +51,7 @@ def state_distribution(lab: Lab) -> Evidence:
     batch = max(chips, instances(size))
     need = pairs_needed(margin, 8) * 1.5 * TAU  # a state is forgotten in less than a refractory period
     steps = max(20 * TAU, ceil(need / (size * batch))) * lab.scale
-    with lab.open_many(chosen, batch) as session:
+    with lab.open_many(lab.compile(chosen), batch) as session:
         session.run(20 * TAU * lab.dt)
         recording = session.run(steps * lab.dt)
     each = trains(lab, recording, "trio")
@@ -79,11 +80,9 @@ def declared_weights(lab: Lab) -> FloatArray:
 def forms(lab: Lab, most: int) -> dict[str, tuple[int, Connector]]:
     """How many trios in one population, and their synapses: many, or few where every pair of neurons takes one."""
     n = copies(lab, 3, synapses=6, most=3 * most)
-    weights, (post, pre) = declared_weights(lab), np.nonzero(WEIGHTS)
-    shift = 3 * np.arange(n)[:, None]
-    many = Sparse(post=(post + shift).ravel(), pre=(pre + shift).ravel(), weight=np.tile(weights[post, pre], n))
+    weights = declared_weights(lab)
     few = max(1, min(copies(lab, 3, most=3 * min(most, 32)), isqrt(lab.target.resources.get("synapses", 10**9)) // 3))
-    return {"sparse": (n, many), "dense": (few, Dense(values=np.kron(np.eye(few), weights)))}
+    return {"sparse": (n, side_by_side(weights, n)), "dense": (few, Dense(values=np.kron(np.eye(few), weights)))}
 
 
 def trios(lab: Lab, size: int, weights: Connector) -> Network:

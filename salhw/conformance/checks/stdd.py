@@ -54,7 +54,7 @@ def pair_stdd(lab: Lab) -> Evidence:
         per_step = 0.8 * rates(weights, BIAS, kappa, TAU_REF, discretisation).min()  # pairs, at least
         need = pairs_needed(margin, len(LAGS)) / per_step
         steps = max(20 * TAU_REF, ceil(need / (size * batch))) * lab.scale
-        with lab.open_many(net, batch) as session:
+        with lab.open_many(lab.compile(net), batch) as session:
             session.run(20 * TAU_REF * lab.dt)
             recording = session.run(steps * lab.dt)
         first, second = (trains(lab, recording, population) for population in ("first", "second"))

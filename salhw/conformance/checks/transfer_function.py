@@ -84,7 +84,7 @@ def counted(
             for k, (b, n) in enumerate(zip(bias, size, strict=True))
         ],
     )
-    with lab.open_many(net, instances) as session:
+    with lab.open_many(lab.compile(net), instances) as session:
         session.run(20 * TAU_REF * lab.dt)
         counts = session.run(steps * lab.dt).counts
     return [counts[f"bias_{k}"] for k in range(len(bias))]

@@ -105,7 +105,7 @@ def per_place(
     dice: Dice, name: str, mark: Mark, capability: Capability, dt: float, shape: tuple[int, ...]
 ) -> float | FloatArray:
     """One value of a field for all places, or an array with one for each where the target takes arrays."""
-    if mark.per not in ("neuron", "point", "synapse") or name not in names_in(capability, "arrays") or dice.chance(0.3):
+    if not mark.may_be_array or name not in names_in(capability, "arrays") or dice.chance(0.3):
         value: float = number(dice, mark, capability.get(name), dt)
         return value
     count = int(np.prod(shape))

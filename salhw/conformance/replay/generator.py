@@ -144,10 +144,15 @@ def _same_synapses(deal: Deal, p: Projection, pre: Population, post: Population,
     """A list of the synapses of a projection, or of those ``back``, so that either can be the other's copy."""
     if "Sparse" not in names_in(deal.target.projections, "connectivity"):
         return None
-    listed = p.weights.listed(p.name, post.size, pre.size, p.recurrent, places=(post.positions, pre.positions))
-    i, j, _ = listed.synapses(post.size, pre.size, p.recurrent)
+    i, j, _ = _listed(p.weights, p.name, pre, post).synapses(post.size, pre.size, p.recurrent)
     weight = _weight(deal)
     return Sparse(post=j if back else i, pre=i if back else j, weight=[weight() for _ in i])
+
+
+def _listed(connector: Connector, name: str, pre: Population, post: Population) -> Connector:
+    """The connector of a projection of that name with nothing left to be drawn."""
+    places = post.positions, pre.positions
+    return connector.listed(name, post.size, pre.size, pre.name == post.name, places)
 
 
 def _weight(deal: Deal) -> Callable[[], Any]:
@@ -160,8 +165,7 @@ def _projection(
 ) -> Projection:
     target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
     bare = _connector(deal, post.size, pre.size, recurrent) if bare is None else bare
-    listed = bare.listed(name, post.size, pre.size, recurrent, places=(post.positions, pre.positions))
-    shape = listed.shape(post.size, pre.size)
+    shape = _listed(bare, name, pre, post).shape(post.size, pre.size)
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
     gains = list(post.neuron.input_gains)
@@ -327,9 +331,10 @@ def _probes(
     deal: Deal, populations: list[Population], projections: list[Projection], traces: list[Trace]
 ) -> list[Probe]:
     """Spikes of all populations; of all else that the target can probe, most."""
+    ends = {p.name: p for p in populations}
     named = {
         "population": [(p.name, p.neuron.offers, p.size) for p in populations],
-        "projection": [(p.name, frozenset({"spikes"}), 0) for p in projections],
+        "projection": [(p.name, frozenset({"spikes"}), _synapses(p, ends[p.pre], ends[p.post])) for p in projections],
         "trace": [(t.name, frozenset({"spikes"}), 0) for t in traces],
     }
     made: list[Probe] = []
@@ -342,22 +347,19 @@ def _probes(
             if cls.needs not in offers or (cls.largest is not None and size > min(cls.largest, 6)):
                 continue
             if kind == "Spikes" or deal.dice.chance(0.8):
-                part = _part(deal, cls, size, next((p for p in projections if p.name == name), None), populations)
+                part = _part(deal, cls, size)
                 made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
     return made
 
 
-def _part(
-    deal: Deal, cls: type[Probe], size: int, projection: Projection | None, populations: list[Population]
-) -> dict[str, Any]:
-    """The neurons or synapses that a probe looks at: all, or some; never some of the spikes, which tell all else."""
+def _synapses(p: Projection, pre: Population, post: Population) -> int:
+    return count(_listed(p.weights, p.name, pre, post), post.size, pre.size, p.recurrent)
+
+
+def _part(deal: Deal, cls: type[Probe], size: int) -> dict[str, Any]:
+    """The neurons or synapses that a probe looks at, of ``size``: all, or some; never some of the spikes, which tell
+    all else."""
     chosen = [name for name, marker in structure(cls) if marker.index]
-    if projection is not None and "synapses" in cls.model_fields:
-        ends = {p.name: p for p in populations}
-        post, pre = ends[projection.post], ends[projection.pre]
-        places = post.positions, pre.positions
-        listed = projection.weights.listed(projection.name, post.size, pre.size, projection.recurrent, places)
-        chosen, size = ["synapses"], count(listed, post.size, pre.size, projection.recurrent)
     if not chosen or not size or cls is Spikes or deal.dice.chance(0.6):
         return {}
     return {chosen[0]: deal.dice.subset(range(size), 1)}

@@ -20,7 +20,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
 from salhw.diagnostics import BackendError, SalhwError, file_error
-from salhw.io.files import is_file, write_json
+from salhw.io.files import existing, write_json
 from salhw.session.paths import addresses
 from salhw.substrate.target import Target
 
@@ -80,8 +80,7 @@ class Example:
         Raises:
             FileError: no such file, or not one of these.
         """
-        if not is_file(path):
-            raise file_error(path, "", "an existing file", "check the path")
+        existing(path)
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             told = document["schedule"]

@@ -77,9 +77,9 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
         cases.append(case)
         trials += [trial] if trial is not None else []
     tested = [(case.seed, t) for case in cases for t in case.tested]
-    raised = {id(t): seed for seed, t in tested}
+    seed_of = {id(t): seed for seed, t in tested}
     found = alarms([t for _, t in tested])
-    return Survey(tuple(cases), tuple((raised[id(t)], d) for t, d in found), coverage(lab.target, trials))
+    return Survey(tuple(cases), tuple((seed_of[id(t)], d) for t, d in found), coverage(lab.target, trials))
 
 
 def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
