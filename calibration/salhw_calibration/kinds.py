@@ -136,9 +136,9 @@ class Stretch:
 
     def of(self, stimulus: Stimulus) -> slice:
         """The steps of the run at which a stimulus acts."""
-        start, stop = stimulus.span
-        end = self.begin + self.steps if stop is None else in_steps(stop, self.dt) or 0
-        return slice(max(0, (in_steps(start, self.dt) or 0) - self.begin), max(0, end - self.begin))
+        start, stop = stimulus.steps(self.dt)
+        end = self.begin + self.steps if stop is None else stop
+        return slice(max(0, start - self.begin), max(0, end - self.begin))
 
 
 @dataclass(frozen=True)

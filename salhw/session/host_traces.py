@@ -33,9 +33,8 @@ def _nothing(stimulus: Stimulus, strengths: FloatArray | None, steps: IntArray, 
 
 def _current(stimulus: Current, strengths: FloatArray | None, steps: IntArray, dt: float) -> FloatArray:
     assert strengths is not None
-    end = np.inf if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
-    lasts = (steps >= (in_steps(stimulus.start, dt) or 0)) & (steps < end)
-    return np.asarray(lasts[:, None, None] * strengths[:, stimulus.point(steps, dt)].swapaxes(0, 1))
+    acts = stimulus.acts(steps, dt)
+    return np.asarray(acts[:, None, None] * strengths[:, stimulus.point(steps, dt)].swapaxes(0, 1))
 
 
 DRIVES = ByKind[Callable[..., FloatArray]](
