@@ -116,10 +116,11 @@ class ReferenceEngine:
             self.state.now["stale"] = 1
         elif address.field == "weights":
             self._write_weights(address.owner, value)
-        elif address.path.startswith("stimuli[") and address.field not in ("target", "gain"):
-            self._drives.write(address.rule, value)
         elif address.path.startswith("stimuli["):
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
+            if address.rule not in teachers:
+                self._drives.write(address.rule, value)
+                return
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
             held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
             held[:, first : first + value.shape[1]] = value

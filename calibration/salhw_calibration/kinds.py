@@ -161,9 +161,9 @@ def _clamp(s: Clamp, neuron: int, run: Stretch) -> Iterator[Influence]:
 
 
 def _current(s: Current, neuron: int, run: Stretch) -> Iterator[Influence]:
-    acts, points = run.of(s), np.broadcast_to(s.points, (len(s.points), max(neuron + 1, s.points.shape[1])))
-    steps = run.begin + np.arange(run.steps)[acts]
-    yield Influence(acts, points[s.point(steps, run.dt), neuron])
+    acts, points = run.of(s), s.points
+    own = points[:, min(neuron, points.shape[1] - 1)]  # one column where all neurons have the same
+    yield Influence(acts, own[s.point(run.begin + np.arange(run.steps)[acts], run.dt)])
 
 
 def _poisson(s: Poisson, neuron: int, run: Stretch) -> Iterator[Influence]:
