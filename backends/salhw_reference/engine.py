@@ -232,7 +232,7 @@ class ReferenceEngine:
 
         self._compile(self._algorithm, work)
         began = time.perf_counter()
-        self._spread(work, team, alone=team == 1 and 20 * (until - self.step) < self._pace.first)
+        self._spread(work, team, alone=team == 1 and pace.is_short(self._pace, until - self.step))
         tape.take(state.now["used"][:, 0])
         while np.any(state.now["time"] != until):  # where room ran out, or the team gave up
             if self._vectorised:
