@@ -8,7 +8,6 @@ from collections.abc import Callable, Container, Iterator, Sequence
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
 from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
@@ -39,8 +38,6 @@ class _PoissonDrive(Drive):
         self.stimulus, self.dt = stimulus, dt
         self.points = np.broadcast_to(stimulus.points, (len(stimulus.points), size))
         self.write(np.broadcast_to(self.points, (len(seeds), *self.points.shape)))
-        self.start = in_steps(stimulus.start, dt) or 0
-        self.stop = None if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
         self.generators = [np.random.default_rng(seed) for seed in seeds]
 
     def rates(self) -> FloatArray:
@@ -52,14 +49,12 @@ class _PoissonDrive(Drive):
 
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
         for low in range(start, stop, CHUNK):
-            high = min(stop, low + CHUNK)
-            point = self.stimulus.point(np.arange(low, high), self.dt)
+            steps = np.arange(low, min(stop, low + CHUNK))
+            acts, point = self.stimulus.acts(steps, self.dt), self.stimulus.point(steps, self.dt)
             for b, generator in enumerate(self.generators):
                 chance = self.chance[b, point]
                 hit = generator.random(chance.shape) < chance
-                hit[: max(0, self.start - low)] = False
-                hit[max(0, (stop if self.stop is None else self.stop) - low) :] = False
-                step, neuron = np.nonzero(hit)
+                step, neuron = np.nonzero(hit & acts[:, None])
                 yield Raster(np.full_like(step, b), neuron, low + step)
 
 

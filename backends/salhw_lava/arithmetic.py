@@ -35,9 +35,9 @@ class Arithmetic:
         """That of a projection's weights."""
         return replace(self, unit=self.unit * 2.0 ** self.finer.get(projection, 0), finer={})
 
-    def shift(self, projection: str) -> int:
-        """The exponent of two with which a projection's weights arrive, in the finest steps of all projections."""
-        return self.arriving - self.finer.get(projection, 0)
+    def factor(self, projection: str) -> int:
+        """By what a projection's weights are multiplied to arrive in the finest steps of all projections."""
+        return 1 << self.arriving - self.finer.get(projection, 0)
 
     @property
     def arriving(self) -> int:

@@ -148,7 +148,7 @@ class LavaEngine:
         """See Remembering."""
         if address.owner not in self._kept:
             return np.zeros(())
-        return np.asarray(self._kept[address.owner] - self._synapses(address.owner) / self._arithmetic.unit)
+        return np.asarray(self._kept[address.owner] - self.read(address))
 
     def _set_static(self, name: str, held: FloatArray) -> None:
         """Give static synapses weights in the chip's units."""

@@ -116,7 +116,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
             "row": _spread([w.row for w in static], plan.input_count, shift),
             "pre": _spread([w.pre for w in static], plan.size, shift),
             "delay": _spread(delay, 0, shift),
-            "exponent": _spread([np.full(len(w.post), units.shift(w.name)) for w in static], 0, shift),
+            "factor": _spread([np.full(len(w.post), units.factor(w.name)) for w in static], 0, shift),
             "weights": np.concatenate(
                 [np.tile(_joined([_weights(net, w, units) for w in static]), copies), np.zeros(0)]
             ).astype(_number(units)),
@@ -255,7 +255,7 @@ def _plastic(
         "post": post.astype(np.int64),
         "row": _spread([wiring.row], plan.input_count, shift),
         "weights": np.tile(_weights(net, wiring, units), copies).astype(_number(units)),
-        "exponent": units.shift(p.name),
+        "factor": units.factor(p.name),
         "ends": ends,
         "learns": any(wanted_changes(rule).values()),
         "rule": engine_parameters(rule, code, net.dt, units, epoch_of(net, p, steps)),

@@ -101,7 +101,7 @@ def at_once(net: Network, population: str, units: Arithmetic) -> float:
         own = units.of(projection.name)
         largest = np.asarray(largest_learned(projection, own) * own.unit)
         weight = largest if projection.plasticity else np.abs(own.held(own_weights(projection), 2))
-        weight = weight * 2.0 ** units.shift(projection.name)
+        weight = weight * units.factor(projection.name)
         ones = np.ones(net.population(projection.pre).size)
         most += float(_summed(net, projection, weight, ones).max(initial=0.0))
     return most

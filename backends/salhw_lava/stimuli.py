@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from salhw.description.fields import FloatArray
-from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.stimuli import Poisson, SpikeTimes
@@ -38,8 +37,9 @@ def _spike_times(stimulus: SpikeTimes, dt: float) -> HostSpikes:
 
 def _poisson(stimulus: Poisson, dt: float) -> HostSpikes:
     begins = stimulus.begins(dt).tolist()
-    end = FOREVER if stimulus.stop is None else in_steps(stimulus.stop, dt) or 0
-    return HostSpikes(stimulus.population, rates=stimulus.points[: len(begins)], begins=(*begins, end))
+    stop = stimulus.steps(dt)[1]
+    ends = *begins, FOREVER if stop is None else stop
+    return HostSpikes(stimulus.population, rates=stimulus.points[: len(begins)], begins=ends)
 
 
 STIMULI = ByKind[Callable[..., HostSpikes]](BACKEND, {SpikeTimes: _spike_times, Poisson: _poisson})

@@ -29,7 +29,7 @@ def drive_of(
     """(instance, neuron): ``bias`` with the currents of a step; and the state where a clamp holds a neuron, else -1."""
     total, state = bias.copy(), np.full(bias.shape, -1, dtype=np.int64)
     for k, s in enumerate(nest_stimuli(net)):
-        if s.population == population and s.lasts(step):
+        if s.population == population and s.stimulus.acts(step, net.dt):
             s.act(total, state, strengths.present(k, step))
     return total, state
 

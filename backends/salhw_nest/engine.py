@@ -73,14 +73,13 @@ class NestEngine:
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
-        if address.field == "bias":
+        stimulus = address.path.startswith("stimuli[")
+        if stimulus or address.field == "bias":
             self._refuse_unforced(address, value)
-            self._bias[address.owner] = value
-            self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
-            return
-        if address.path.startswith("stimuli["):
-            self._refuse_unforcing(address, value)
-            self._strengths.write(address.rule, value)
+            if stimulus:
+                self._strengths.write(address.rule, value)
+            else:
+                self._bias[address.owner] = value
             self.call("write_cells", {address.owner: self._drive(address.owner, self.step)})
             return
         w, history = self._weights[address.owner], self._history()
@@ -96,24 +95,19 @@ class NestEngine:
         else:
             w.rates = rates
 
-    def _refuse_unforced(self, address: Address, bias: FloatArray) -> None:
-        """A bias under which forced spikes, as they are built, would not be forced any more."""
+    def _refuse_unforced(self, address: Address, value: FloatArray) -> None:
+        """A bias under which forced spikes, as they are built, would not be forced any more, or a current larger than
+        the described one, which they are built to overcome."""
         if not any(s.forced and s.population == address.owner for s in nest_stimuli(self._net)):
             return
-        limit = nest_neuron(self._net, self._target, address.owner).largest_bias(self._circuit.plan.tick)
-        if np.abs(bias).max() > limit:
-            supported = f"up to {number(limit)} in size, which forced spikes overcome"
-            fix = "describe the bias that is to come, or leave out the forced spikes"
-            raise session_error("SAL403", address.path, number(float(np.abs(bias).max())), supported, fix)
-
-    def _refuse_unforcing(self, address: Address, amplitude: FloatArray) -> None:
-        """A current larger than the described ones, which forced spikes are built to overcome."""
-        stimuli = nest_stimuli(self._net)
-        limit = float(np.abs(described(self._net, address)).max(initial=0.0))
-        forced = any(s.forced and s.population == address.owner for s in stimuli)
-        if forced and (largest := float(np.abs(amplitude).max(initial=0.0))) > limit:
-            supported = f"up to {number(limit)} in size as described, which forced spikes overcome"
-            fix = "describe the amplitude that is to come, or leave out the forced spikes"
+        if address.field == "bias":
+            neuron, known = nest_neuron(self._net, self._target, address.owner), ""
+            limit = neuron.largest_bias(self._circuit.plan.tick)
+        else:
+            limit, known = float(np.abs(described(self._net, address)).max(initial=0.0)), " as described"
+        if (largest := float(np.abs(value).max(initial=0.0))) > limit:
+            supported = f"up to {number(limit)} in size{known}, which forced spikes overcome"
+            fix = f"describe the {address.field} that is to come, or leave out the forced spikes"
             raise session_error("SAL403", address.path, number(largest), supported, fix)
 
     def _write(self, w: NestWeights, history: History, weights: FloatArray, rates: list[FloatArray]) -> None:
@@ -184,7 +178,8 @@ class NestEngine:
 
     def advance(self, until: int) -> int:
         """See Engine. It stops where stimuli change, the host learns, or written weights are to be written again."""
-        until = min([until, following(self.step, self._stretch, self._start), *self._stops()])
+        draw = self._strengths.next_draw(self.step, until)
+        until = min([until, draw, following(self.step, self._stretch, self._start), *self._stops()])
         rasters = self._simulate(until)
         self._spikes += sum(len(raster.step) for raster in rasters.values())
         for name, rules in self._hosted.items():
@@ -197,10 +192,9 @@ class NestEngine:
         return self._spikes
 
     def _stops(self) -> list[int]:
-        """The next steps at which stimuli change, noise is drawn anew, rules of the host are due, written weights are
-        written again, or spikes arrive that left before a weight was written."""
+        """The next steps at which stimuli change, rules of the host are due, written weights are written again, or
+        spikes arrive that left before a weight was written."""
         changes = [step for step in self._changes if step > self.step][:1]
-        changes += [step for step in (self._strengths.next_draw(self.step, 0),) if step]
         updates = [step for rules in self._hosted.values() for step in rules.next(self.step)]
         settling = [step for w in self._weights.values() if (step := w.settle_at(self.step))]
         return changes + updates + settling + [*self._arriving]

@@ -19,8 +19,11 @@ CONNECTING = 2_200  # more for each of those that are made at once
 
 
 def generators(net: Network) -> int:
-    """Cells that neurons and what drives them take, in bytes; kinds that are not known, which are refused
-    later, take none."""
+    """Cells that neurons and what drives them take, in bytes.
+
+    Raises:
+        UnsupportedNetworkError: SAL101 NEST has nothing for a stimulus.
+    """
     driven = (net.population(s.population).size for s in nest_stimuli(net) if s.generator)
     return CELL * (sum(p.size for p in net.populations) + sum(driven))
 

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
@@ -46,14 +45,14 @@ class NestStimulus(Generic[S]):
         return 0.0
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """The steps at which it begins, and ends if it does."""
+        return tuple(step for step in self.stimulus.steps(self.dt) if step is not None)
+
+    @property
     def changes(self) -> tuple[int, ...]:
         """The steps at which a drive begins, changes, and ends if it does."""
         return ()
-
-    def lasts(self, step: int) -> bool:
-        """Whether it acts at a step."""
-        start, stop = (in_steps(t, self.dt) or 0 if t is not None else None for t in self.stimulus.span)
-        return (start or 0) <= step and (stop is None or step < stop)
 
     def parameters(self, grid: Grid, early: int, size: int, instances: int) -> Values:
         """Of the generator, for ``size`` neurons in each of the instances; ``early``: how many ticks before the usual
@@ -65,17 +64,13 @@ class NestStimulus(Generic[S]):
         ``present`` is its strength now (see salhw.session.strengths)."""
 
 
-def _ends(stimulus: Stimulus, dt: float) -> tuple[int, ...]:
-    return tuple(in_steps(t, dt) or 0 for t in stimulus.span if t is not None)
-
-
 class NestPoisson(NestStimulus[Poisson]):
     @property
     def generator(self) -> str:
         return "poisson_generator" if self.stimulus.every is None else "inhomogeneous_poisson_generator"
 
     def parameters(self, grid: Grid, early: int, size: int, instances: int) -> Values:
-        times = [grid.before(step) for step in _ends(self.stimulus, self.dt)]
+        times = [grid.before(step) for step in self.ends]
         limits = dict(zip(("start", "stop"), times, strict=False))
         if self.stimulus.every is None:
             return {"rate": tiled(self.stimulus.rate, size, instances) * grid.per_step, **limits}
@@ -99,16 +94,18 @@ class NestSpikeTimes(NestStimulus[SpikeTimes]):
         return {"spike_ticks": [grid.stamp(s) - grid.min_delay - early for s in steps] * instances}
 
 
-class NestClamp(NestStimulus[Clamp]):
+class _Drive(NestStimulus[S]):
     @property
     def changes(self) -> tuple[int, ...]:
-        return _ends(self.stimulus, self.dt)
+        return self.ends
 
+
+class NestClamp(_Drive[Clamp]):
     def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
         state[:, slice(None) if self.stimulus.neurons is None else self.stimulus.neurons] = self.stimulus.state
 
 
-class _Added(NestStimulus[S]):
+class _Added(_Drive[S]):
     def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
         assert present is not None
         bias += present
@@ -121,17 +118,15 @@ class NestCurrent(_Added[Current]):
 
     @property
     def changes(self) -> tuple[int, ...]:
-        return (*_ends(self.stimulus, self.dt), *self.stimulus.begins(self.dt).tolist())
+        return (*self.ends, *self.stimulus.begins(self.dt).tolist())
 
 
 class NestNoisyCurrent(_Added[NoisyCurrent]):
+    """The engine asks for the steps at which it is drawn anew."""
+
     @property
     def current(self) -> float | FloatArray:
         return LARGEST * np.asarray(self.stimulus.sd)
-
-    @property
-    def changes(self) -> tuple[int, ...]:
-        return _ends(self.stimulus, self.dt)  # what lies between, the engine asks for
 
 
 STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(

@@ -12,7 +12,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.stimuli import Course
 from salhw.session.strengths import Strengths
-from salhw_reference.kinds import STIMULI, steps
+from salhw_reference.kinds import STIMULI
 from salhw_reference.program import neuron_ranges
 
 
@@ -25,7 +25,7 @@ class Drives:
 
     def __init__(self, net: Network, seed: int, ids: Sequence[int]) -> None:
         self._net, self._ranges, self._strengths = net, neuron_ranges(net), Strengths(net, seed, ids)
-        edges = {steps(edge, net.dt) for s in net.stimuli for edge in s.span if edge is not None}
+        edges = {edge for s in net.stimuli for edge in s.steps(net.dt) if edge is not None}
         courses = {step for s in only(net.stimuli, Course) for step in s.begins(net.dt).tolist()}
         self.begin = sorted({0} | edges | courses)
         self._shown: tuple[int, ...] = ()
@@ -50,11 +50,8 @@ class Drives:
         return min(known, self._strengths.next_draw(step, known))
 
     def _made(self, step: int) -> FloatArray:
-        net, acting = self._net, {}
-        for k, s in enumerate(net.stimuli):
-            start, stop = s.span
-            if steps(start, net.dt) <= step and (stop is None or step < steps(stop, net.dt)):
-                acting[k] = self._strengths.present(k, step)
+        net = self._net
+        acting = {k: self._strengths.present(k, step) for k, s in enumerate(net.stimuli) if s.acts(step, net.dt)}
         instances = max((len(present) for present in acting.values() if present is not None), default=1)
         drive = np.zeros((instances, 3, sum(p.size for p in net.populations)))
         for k, present in acting.items():

@@ -116,10 +116,11 @@ class ReferenceEngine:
             self.state.now["stale"] = 1
         elif address.field == "weights":
             self._write_weights(address.owner, value)
-        elif address.path.startswith("stimuli[") and address.field not in ("target", "gain"):
-            self._drives.write(address.rule, value)
         elif address.path.startswith("stimuli["):
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
+            if address.rule not in teachers:
+                self._drives.write(address.rule, value)
+                return
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
             held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
             held[:, first : first + value.shape[1]] = value
@@ -231,7 +232,7 @@ class ReferenceEngine:
 
         self._compile(self._algorithm, work)
         began = time.perf_counter()
-        self._spread(work, team, alone=team == 1 and 20 * (until - self.step) < self._pace.first)
+        self._spread(work, team, alone=team == 1 and pace.is_short(self._pace, until - self.step))
         tape.take(state.now["used"][:, 0])
         while np.any(state.now["time"] != until):  # where room ran out, or the team gave up
             if self._vectorised:

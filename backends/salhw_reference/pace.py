@@ -14,6 +14,7 @@ from math import inf
 STRETCH = 1_000_000  # neuron-steps of a run's first call
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
 LONGEST_OF_A_TEAM = 0.01  # s, so that little is lost where the cores become busy
+SHORT = 20  # of such calls make a first one: a single thread does their work before others have woken
 SHARE = 0.02
 CREDIT = 0.01  # s, at most
 UNTIMED = 0.2  # s of a team's work after which a single thread is timed again, as spikes may have become more or fewer
@@ -42,6 +43,11 @@ def next_call(pace: Pace, size: int) -> tuple[int, int]:
     if size == 1 or pace.credit < 0.0:
         return 1, pace.single
     return (size, pace.teamed) if pace.untimed < UNTIMED else (1, pace.first)
+
+
+def is_short(pace: Pace, steps: int) -> bool:
+    """Whether a call of so many steps is over sooner without other threads."""
+    return SHORT * steps < pace.first
 
 
 def after(pace: Pace, threads: int, steps: int, seconds: float) -> Pace:

@@ -274,9 +274,9 @@ def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
         yield probe, net.trace(probe.trace).population, [trace.name for trace in net.traces].index(probe.trace)
 
 
-def looked_at(net: Network, probe: Membrane | Traces, population: str) -> IntArray:
-    """The neurons of a population that a probe samples."""
-    chosen = probe.neurons if isinstance(probe, Membrane) else None
+def looked_at(net: Network, probe: Spikes | Membrane | Traces, population: str) -> IntArray:
+    """The neurons of a population that a probe looks at."""
+    chosen = None if isinstance(probe, Traces) else probe.neurons
     return np.arange(net.population(population).size) if chosen is None else chosen
 
 
@@ -328,8 +328,7 @@ def _probes(net: Network) -> dict[str, Any]:
     occupancy, samples = [], []
     counters = columns = 0
     for spikes in only(net.probes, Spikes):
-        first, end = ranges[spikes.population]
-        recorded[first:end][slice(None) if spikes.neurons is None else spikes.neurons] = 1
+        recorded[ranges[spikes.population][0] + looked_at(net, spikes, spikes.population)] = 1
     for state in only(net.probes, StateOccupancy):
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))

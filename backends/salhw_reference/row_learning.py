@@ -11,6 +11,8 @@ onto its neurons. So no two write to one number.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from salhw_reference.intrinsics import prefetch
@@ -156,31 +158,54 @@ def untraced_sum(net, state, r, side, t, self, partner, together, own):
     return window_sum(net, state, r, side, t, np.int64(self), np.int64(partner), together)
 
 
+class Shared(NamedTuple):
+    """What the synapses that learn by a rule have in common: the first of them, where its learning rate lies and how
+    far that of the next is from it, bounds, the height of PSPs, the gain of the input, whether synapses have gains of
+    their own, and whether PSPs fade. It is read before loops over them, in which the compiler expects every weight
+    written to change it."""
+
+    first: int
+    rate: int
+    each: int
+    lowest: float
+    highest: float
+    height: float
+    gain: float
+    varied: int
+    fading: int
+
+
+@inlined
+def shared_by(net, state, vectors, r):
+    """See Shared."""
+    rule, rated = net.rule[r], vectors.rated[r]
+    where = np.uint64(rule.first_synapse), np.uint64(rated.first), np.uint64(rated.each)
+    psp, gain = net.psp[rule.projection], state.input_gain[rule.projection]
+    return Shared(*where, psp.lowest, psp.highest, psp.height, gain, vectors.varied[0], net.fading[0])
+
+
 @inlined
 def learn_onto(net, state, vectors, r, t, n, falls):
     """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
     PSPs under way, too (Eq 8)."""
     p, own = net.rule[r].projection, since(state, net.rule[r], n)
-    # All of these are read here and not in the loop, where the compiler expects every weight written to change them.
-    traced, trace, rates, rated = net.window[r, 0].mode == BY_TRACE, vectors.trace[r], vectors.rate, vectors.rated[r]
-    first, start, each = np.uint64(net.rule[r].first_synapse), np.uint64(rated.first), np.uint64(rated.each)
-    lowest, highest, height, gain = net.psp[p].lowest, net.psp[p].highest, net.psp[p].height, state.input_gain[p]
-    varied, fading, sent, input_ = vectors.varied[0], net.fading[0], state.psp[p], vectors.input[n]
+    shared, traced = shared_by(net, state, vectors, r), net.window[r, 0].mode == BY_TRACE
+    trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = state.spiking[j]
         pairs = trace[0, j] * falls[0] if traced else untraced_sum(net, state, r, 0, t, n, j, together, own)
-        change = rates[0, start + each * (c - first)] * pairs
+        change = rates[0, shared.rate + shared.each * (c - shared.first)] * pairs
         if together:
             other = net.window[r, 1].mode == BY_TRACE
             pairs = trace[1, n] * falls[1] if other else untraced_sum(net, state, r, 1, t, j, n, 1, own)
-            change += rates[1, start + each * (k - first)] * pairs
-        by = bounded_change(state, k, change, lowest, highest)
-        psp = state.gain[k] * height if varied else height
-        if fading:
+            change += rates[1, shared.rate + shared.each * (k - shared.first)] * pairs
+        by = bounded_change(state, k, change, shared.lowest, shared.highest)
+        psp = state.gain[k] * shared.height if shared.varied else shared.height
+        if shared.fading:
             add_current(state, p, n, by * psp, sent[j, 0], sent[j, 1])
         else:
-            input_ += gain * by * psp * sent[j, 0]
+            input_ += shared.gain * by * psp * sent[j, 0]
     vectors.input[n] = input_
 
 
@@ -188,23 +213,22 @@ def learn_onto(net, state, vectors, r, t, n, falls):
 def learn_from(net, state, vectors, r, t, n, rank, falls):
     """The changes of the synapses from n onto a thread's share, for its spike at t."""
     p, own = net.rule[r].projection, since(state, net.rule[r], n)
-    traced, trace, rates, rated = net.window[r, 1].mode == BY_TRACE, vectors.trace[r], vectors.rate, vectors.rated[r]
-    first, start, each = np.uint64(net.rule[r].first_synapse), np.uint64(rated.first), np.uint64(rated.each)
-    lowest, highest, height, gain = net.psp[p].lowest, net.psp[p].highest, net.psp[p].height, state.input_gain[p]
-    varied, fading, y, x = vectors.varied[0], net.fading[0], state.psp[p, n, 0], state.psp[p, n, 1]
+    shared, traced = shared_by(net, state, vectors, r), net.window[r, 1].mode == BY_TRACE
+    trace, rates, y, x = vectors.trace[r], vectors.rate, state.psp[p, n, 0], state.psp[p, n, 1]
     under_way = y != 0.0 or x != 0.0
     begin, end = part_of_row(vectors, p, n, rank)
     for k in range(np.uint64(begin), np.uint64(end)):
         post = np.uint64(net.post[k])
         if not state.spiking[post]:
             pairs = trace[1, post] * falls[1] if traced else untraced_sum(net, state, r, 1, t, n, post, 0, own)
-            by = bounded_change(state, k, rates[1, start + each * (k - first)] * pairs, lowest, highest)
+            change = rates[1, shared.rate + shared.each * (k - shared.first)] * pairs
+            by = bounded_change(state, k, change, shared.lowest, shared.highest)
             if under_way:
-                psp = state.gain[k] * height if varied else height
-                if fading:
+                psp = state.gain[k] * shared.height if shared.varied else shared.height
+                if shared.fading:
                     add_current(state, p, post, by * psp, y, x)
                 else:
-                    vectors.input[post] += gain * by * psp * y
+                    vectors.input[post] += shared.gain * by * psp * y
 
 
 @inlined

@@ -14,16 +14,17 @@ ALL = 4_000_000  # of all instances, where this is less, but never less than FEW
 FEW = 64
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tape:
-    """``spikes`` (instance, step and neuron, room) is filled by the algorithm and emptied by ``take``; ``membrane`` is
-    (instance, sample, column), its row 0 the sample number ``origin`` of each probe."""
+    """``spikes`` (instance, step and neuron, room) is filled by the algorithm and emptied by ``take``, which has taken
+    ``length`` spikes; ``membrane`` is (instance, sample, column), its row 0 the sample number ``origin`` of each
+    probe."""
 
     spikes: IntArray
     membrane: FloatArray
     origin: IntArray
     pieces: list[tuple[IntArray, IntArray, IntArray]] = field(default_factory=list)
-    taken: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
+    length: int = 0
 
     @classmethod
     def of(cls, net: NetworkArrays, batch: int, start: int, stop: int) -> Tape:
@@ -37,16 +38,11 @@ class Tape:
         columns = int((probes["end"] - probes["first"]).sum())
         return cls(tape, np.zeros((batch, int((end - origin).max()), columns)), origin)
 
-    @property
-    def length(self) -> int:
-        """How many spikes were taken."""
-        return int(self.taken[0])
-
     def take(self, used: IntArray) -> None:
         """Keep what the algorithm wrote, ``used`` (instance,) spikes, and make room."""
         if not used.any():
             return
-        self.taken[0] += used.sum()
+        self.length += int(used.sum())
         for b in np.flatnonzero(used):
             step, neuron = self.spikes[b, :, : used[b]].copy()
             self.pieces.append((np.full(len(step), b), neuron, step))

@@ -136,9 +136,9 @@ class Stretch:
 
     def of(self, stimulus: Stimulus) -> slice:
         """The steps of the run at which a stimulus acts."""
-        start, stop = stimulus.span
-        end = self.begin + self.steps if stop is None else in_steps(stop, self.dt) or 0
-        return slice(max(0, (in_steps(start, self.dt) or 0) - self.begin), max(0, end - self.begin))
+        start, stop = stimulus.steps(self.dt)
+        end = self.begin + self.steps if stop is None else stop
+        return slice(max(0, start - self.begin), max(0, end - self.begin))
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,9 @@ def _clamp(s: Clamp, neuron: int, run: Stretch) -> Iterator[Influence]:
 
 
 def _current(s: Current, neuron: int, run: Stretch) -> Iterator[Influence]:
-    acts, points = run.of(s), np.broadcast_to(s.points, (len(s.points), max(neuron + 1, s.points.shape[1])))
-    steps = run.begin + np.arange(run.steps)[acts]
-    yield Influence(acts, points[s.point(steps, run.dt), neuron])
+    acts, points = run.of(s), s.points
+    own = points[:, min(neuron, points.shape[1] - 1)]  # one column where all neurons have the same
+    yield Influence(acts, own[s.point(run.begin + np.arange(run.steps)[acts], run.dt)])
 
 
 def _poisson(s: Poisson, neuron: int, run: Stretch) -> Iterator[Influence]:

@@ -51,11 +51,15 @@ class Stimulus(Kind):
         """From when until when it acts, in ms of session time; None for the end of the session."""
         return 0.0, None
 
-    def window(self, dt: float) -> tuple[int, float]:
-        """``span`` in steps of the session: the first at which it acts, and the first at which it no longer does,
-        infinite for one that lasts."""
+    def steps(self, dt: float) -> tuple[int, int | None]:
+        """``span`` in steps of the session."""
         start, stop = self.span
-        return in_steps(start, dt) or 0, np.inf if stop is None else in_steps(stop, dt) or 0
+        return in_steps(start, dt) or 0, None if stop is None else in_steps(stop, dt) or 0
+
+    def acts(self, step: Any, dt: float) -> Any:
+        """Whether it acts at a step of the session, or at each of several."""
+        start, stop = self.steps(dt)
+        return (step >= start) & (step < (np.inf if stop is None else stop))
 
     def steady_drive(self, dt: float) -> float | FloatArray:
         """What it adds all along to the drive of Neuron.steady_rate; of one that ends, at most what it takes away."""
@@ -111,14 +115,13 @@ class Course(_Windowed):
         """The number of the point that holds at a step (or at steps) of the session at which it acts."""
         if self.every is None:
             return np.zeros_like(step)
-        since = np.asarray(step) - self.window(dt)[0]
+        since = np.asarray(step) - self.steps(dt)[0]
         return np.clip(since // (in_steps(self.every, dt) or 1), 0, len(self.points) - 1)
 
     def begins(self, dt: float) -> IntArray:
         """The steps at which its points begin, of those that do before it stops."""
-        start, stop = self.window(dt)
-        steps = start + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
-        return steps[steps < stop]
+        steps = self.steps(dt)[0] + np.arange(len(self.points)) * (in_steps(self.every or dt, dt) or 1)
+        return np.asarray(steps[self.acts(steps, dt)])
 
     def values(self, field: str, size: int) -> FloatArray:
         if field != self.strength or self.every is None:
@@ -294,11 +297,11 @@ class NoisyCurrent(_Windowed):
 
     def draw(self, step: int, dt: float) -> int:
         """The number of the draw that holds at a step of the session at which it acts."""
-        return max(0, step - self.window(dt)[0]) // (in_steps(self.every or dt, dt) or 1)
+        return max(0, step - self.steps(dt)[0]) // (in_steps(self.every or dt, dt) or 1)
 
     def drawn_after(self, step: int, dt: float) -> int:
         """The first step after ``step`` at which it draws."""
-        first, period = self.window(dt)[0], in_steps(self.every or dt, dt) or 1
+        first, period = self.steps(dt)[0], in_steps(self.every or dt, dt) or 1
         return first if step < first else first + (self.draw(step, dt) + 1) * period
 
     if TYPE_CHECKING:

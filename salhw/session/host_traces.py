@@ -147,7 +147,6 @@ class HostTraces:
         each, driven = np.arange(*steps), np.zeros((steps[1] - steps[0], 1, 1))
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == population and DRIVES[stimulus]:
-                start, stop = stimulus.window(self.net.dt)
-                lasts = (each >= start) & (each < stop)
-                driven = driven + lasts[:, None, None] * self.strengths.course(k, each).swapaxes(0, 1)
+                acts = stimulus.acts(each, self.net.dt)
+                driven = driven + acts[:, None, None] * self.strengths.course(k, each).swapaxes(0, 1)
         return driven

@@ -73,5 +73,4 @@ class Strengths:
     def next_draw(self, step: int, otherwise: int) -> int:
         """The first step after ``step`` at which noise is drawn anew, or ``otherwise``."""
         noises, dt = only(self._net.stimuli, NoisyCurrent), self._net.dt
-        each = [(s.drawn_after(step, dt), s.window(dt)[1]) for s in noises]
-        return min((draw for draw, stop in each if draw < stop), default=otherwise)
+        return min((draw for s in noises if s.acts(draw := s.drawn_after(step, dt), dt)), default=otherwise)

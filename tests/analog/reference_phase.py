@@ -38,6 +38,18 @@ def read_variance(rate: float) -> float:
     return (rate / 2.0) ** 2 * 2.0 * (READ_NOISE**2 + 1.0 / 12.0) / PERIOD
 
 
+def left_and_drift(
+    start: FloatArray, amplitude: FloatArray, tau: FloatArray, rate: float, run: float, reference: float | None
+) -> tuple[float, float]:
+    """What theory leaves of pairs of weights (pair, synapse) after ``run`` ms: their median |D|, and how far their
+    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch)."""
+    end = sal_course(
+        field(), start, rate, amplitude, tau, run=round(run), update=round(PERIOD),
+        reference=None if reference is None else round(reference), read=read_variance(rate),
+    )  # fmt: skip
+    return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - start).mean(axis=1).std())
+
+
 def expected(target: Target, chips: int, seconds: float, reference: float | None) -> tuple[float, float]:
     """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``."""
     chosen, executable = target.sample_chips(chips, seed=1), salhw.compile(NET, target)
@@ -51,18 +63,14 @@ def expected(target: Target, chips: int, seconds: float, reference: float | None
         return np.asarray(split.reshape(-1, 2, 2))
 
     held = np.rint(start / CODE) * CODE
-    pairs = held.reshape(-1, 2)[:, ::-1]
-    end = sal_course(
-        field(), pairs, RATE, of_pairs(drawn.amplitude), of_pairs(drawn.tau), run=round(1000 * seconds),
-        update=round(PERIOD), reference=None if reference is None else round(reference), read=read_variance(RATE),
-    )  # fmt: skip
-    return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - pairs).mean(axis=1).std())
+    pairs, sensors = held.reshape(-1, 2)[:, ::-1], (of_pairs(drawn.amplitude), of_pairs(drawn.tau))
+    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference)
 
 
 def interval(course: Course, repeats: int = 2000) -> list[tuple[float, float, float]]:
     """Median |D| of effective weights and drift of the means, each with its 95 % interval by bootstrap over chips."""
-    gap, moved = np.abs(course.gap(course.effective)[-1]), course.mean(course.effective)
-    drift, rng = moved[-1] - moved[0], np.random.default_rng(0)
+    gap, rng = np.abs(course.gap(course.effective)[-1]), np.random.default_rng(0)
+    drift = course.drift.reshape(gap.shape)
     picks = rng.integers(0, len(gap), (repeats, len(gap)))
     found = []
     for values, of in ((gap, np.median), (drift, np.std)):
@@ -83,11 +91,7 @@ def of_theory(
     rng = np.random.default_rng(7)
     start = rng.normal(mean, 0.5, (pairs, 2))
     amplitude, tau = np.exp(sensors * rng.standard_normal((2, pairs, 2, 2)))
-    end = sal_course(
-        field(), start, rate, amplitude, 10.0 * tau, run=round(run), update=round(PERIOD),
-        reference=None if reference is None else round(reference), read=read_variance(rate),
-    )  # fmt: skip
-    return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - start).mean(axis=1).std())
+    return left_and_drift(start, amplitude, 10.0 * tau, rate, run, reference)
 
 
 CASES_OF_THEORY: dict[str, list[dict[str, float | None]]] = {

@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from peaks import peak_of
 
 import salhw
 from salhw import GLM, SAL, Exponential, Network, Population, Projection, Sparse
@@ -32,22 +31,13 @@ def sparse(neurons: int, synapses: int) -> Network:
     )  # fmt: skip
 
 
-def peak(work: Callable[[], object]) -> int:
-    """The most bytes that numpy and Python held at once during ``work()``."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("method", ["likelihood", "psp", "stdwi"])
 def test_no_number_for_every_pair_of_neurons(method: str) -> None:
     """A float64 for each pair of 1,000 neurons would be 8 MB; everything together stays below that."""
     effective_weights(salhw.compile(sparse(100, 100), TARGET), chips=CHIPS, duration=40.0, method=method)  # loads code
     exe = salhw.compile(sparse(1000, 1000), TARGET)
-    assert peak(lambda: effective_weights(exe, chips=CHIPS, duration=40.0, method=method)) < 8 * 1000**2
+    _, peak = peak_of(lambda: effective_weights(exe, chips=CHIPS, duration=40.0, method=method))
+    assert peak < 8 * 1000**2
 
 
 def test_a_list_of_synapses_is_measured_as_a_matrix_of_them_is() -> None:

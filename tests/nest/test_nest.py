@@ -155,6 +155,25 @@ def test_rates_and_currents_change_at_their_steps(split: bool) -> None:
     assert found == [[2, 3, 4], [*range(8, 15)], []]
 
 
+def test_a_session_writes_no_current_that_forced_spikes_would_not_overcome() -> None:
+    """They are built to overcome what is described; the fix names what to describe."""
+    net = Network(
+        name="n",
+        dt=1.0,
+        populations=[Population(name="l", size=1, neuron=salhw.LIF())],
+        stimuli=[salhw.SpikeTimes("l", [[3.0]]), salhw.Current("l", -2.0), salhw.NoisyCurrent("l", 0.5)],
+    )
+    with salhw.compile(net, "nest").open(seed=1) as session:
+        for path, fits, beyond in (("stimuli[1].amplitude", 2.0, -2.1), ("stimuli[2].sd", 0.5, 0.6)):
+            session.set(path, fits)
+            with pytest.raises(salhw.SessionError) as refused:
+                session.set(path, beyond)
+            (finding,) = refused.value.diagnostics
+            assert (finding.code, finding.path) == ("SAL403", path)
+            assert finding.fix.startswith(f"describe the {path.split('.')[1]} that is to come")
+            assert session.get(path).item() == fits
+
+
 def test_runs_join_and_weights_carry_over() -> None:
     executable = salhw.compile(pair((1.0, 0.2)), "nest")
     with executable.open(instances=3, seed=9) as session:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from peaks import peak_of
 
 import salhw
 from salhw import GLM, Exponential, FixedProbability, Network, Normal, Population, Projection, Spikes
@@ -26,15 +25,6 @@ def network(size: int = SIZE) -> Network:
         ],
         probes=[Spikes("n")],
     )
-
-
-def peak_of(work: Callable[[], Any]) -> tuple[Any, int]:
-    """What some work returns, and the most bytes that it has held at a time."""
-    tracemalloc.start()
-    try:
-        return work(), tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_thousand_neurons_go_all_the_way_without_a_matrix() -> None:

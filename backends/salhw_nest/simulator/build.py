@@ -57,9 +57,9 @@ def assign(cells, **parameters):
     if "spike_times" in parameters:
         trains = parameters.pop("spike_times")
         cells.node_collection.set([{"spike_times": np.asarray(t).tolist(), "precise_times": False} for t in trains])
-    rows = {name: parameters.pop(name) for name in [*parameters] if np.ndim(parameters[name]) == 2}
-    for k, node in enumerate(cells.node_collection if rows else ()):
-        node.set({name: values[k].tolist() for name, values in rows.items()})
+    rows = {name: parameters.pop(name).tolist() for name in [*parameters] if np.ndim(parameters[name]) == 2}
+    if rows:
+        cells.node_collection.set([dict(zip(rows, each, strict=True)) for each in zip(*rows.values(), strict=True)])
     if parameters:
         cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
 

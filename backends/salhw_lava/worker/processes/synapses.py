@@ -97,8 +97,7 @@ class _Static(_Halves, PyLoihiProcessModel):
         if len(active):
             slot = (self.time_step - 1 + p["delay"][active]) % len(self.slots)
             place = slot * p["inputs"] + p["row"][active]
-            weights = self.held[active] * 2.0 ** p["exponent"][active]  # exact
-            added = np.bincount(place, weights, self.slots.size)
+            added = np.bincount(place, self.held[active] * p["factor"][active], self.slots.size)
             self.slots += added.reshape(self.slots.shape).astype(self.kind)
 
 
@@ -145,8 +144,7 @@ class _Plastic(_Halves):
         p = self.p
         spikes = self.s_in.recv().astype(bool)
         active = np.flatnonzero(spikes[p["pre_neurons"]][p["pre"]])
-        arriving = self.weights[active] * 2.0 ** p["exponent"]
-        self.sent = np.bincount(p["row"][active], arriving, p["inputs"]).astype(self.kind)
+        self.sent = np.bincount(p["row"][active], self.weights[active] * p["factor"], p["inputs"]).astype(self.kind)
         self._process_pre_spikes(spikes[p["pre_neurons"]])
         self._process_post_spikes(self.s_in_bap.recv().astype(bool)[p["post_neurons"]])
         self.learn()
