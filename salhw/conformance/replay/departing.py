@@ -215,15 +215,20 @@ def _at_steps(
     yield from first(kind, where, course.start, expected, measured.values, within, time=1, steps=steps)
 
 
+def _edges(net: Network, course: Course, every: float) -> IntArray:
+    """The start of a run and the whole multiples of ``every`` after it, up to its end."""
+    period, later = round(every / net.dt), range(course.start + 1, course.stop + 1)
+    return np.array([course.start, *(t for t in later if t % period == 0)], dtype=np.int64)
+
+
 def _rates(trial: Trial, course: Course, probe: Rates, measured: Trace) -> Iterator[Departure]:
     """Spikes between the start of the run, or a whole multiple of the period, and the next multiple."""
-    dt, period = trial.net.dt, round(probe.every / trial.net.dt)
-    edges = [course.start, *(t for t in range(course.start + 1, course.stop + 1) if t % period == 0)]
+    dt, edges = trial.net.dt, _edges(trial.net, course, probe.every)
     spikes = trial.spikes[probe.population]
     each = [spikes[:, a:b].sum(axis=1) / ((b - a) * dt / 1000.0) for a, b in pairwise(edges)]
     expected = np.stack(each, axis=1) if each else np.zeros((len(spikes), 0, spikes.shape[2]))
-    where, steps = f"populations.{probe.population}.rates", np.array(edges[1:], dtype=np.int64)
-    yield from _at_steps(trial.net, course, "counts", where, steps, expected, measured, 1e-9 * (1.0 + expected))
+    where, within = f"populations.{probe.population}.rates", 1e-9 * (1.0 + expected)
+    yield from _at_steps(trial.net, course, "counts", where, edges[1:], expected, measured, within)
 
 
 def _weights(
@@ -231,10 +236,7 @@ def _weights(
 ) -> Iterator[Departure]:
     """Samples at the start of the run and at the whole multiples of the period, up to its end."""
     net, name = trial.net, probe.projection
-    period = round(probe.every / net.dt)
-    steps = np.array(
-        [t for t in range(course.start, course.stop + 1) if t == course.start or t % period == 0], dtype=np.int64
-    )
+    steps = _edges(net, course, probe.every)
     recorded = recording.weight_traces[name]
     position = synapses(net.projection(name).weights, *net.ends(name))[2]
     values = recorded.values.reshape(*recorded.values.shape[:2], -1)

@@ -64,9 +64,17 @@ def replay(executable: Executable, schedule: Schedule, *, on_chips: bool = False
 
     The executable's network has a Spikes probe for each population; ``on_chips`` gives each instance a chip of its own.
     """
+    _, found, tested = held_to_oracle(executable, schedule, on_chips=on_chips)
+    return found + [d for _, d in alarms(tested)]
+
+
+def held_to_oracle(
+    executable: Executable, schedule: Schedule, *, on_chips: bool
+) -> tuple[Trial, list[Departure], tuple[Tested, ...]]:
+    """What a session did with a schedule, in what it certainly departs, and how probable its spikes are."""
     trial, tolerance = perform(executable, schedule, on_chips=on_chips), Tolerance.of(executable.target)
     found, courses = departures(trial, tolerance)
-    return found + [d for _, d in alarms(tests(trial.net, trial.spikes, courses, tolerance))]
+    return trial, found, tuple(tests(trial.net, trial.spikes, courses, tolerance))
 
 
 def survey(lab: Lab, networks: int | None = None) -> Survey:
@@ -92,9 +100,7 @@ def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
     net = executable.source
     schedule = random_schedule(net, lab.target, seed, INSTANCES)
     try:
-        trial, tolerance = perform(executable, schedule, on_chips=has_chips(seed)), Tolerance.of(lab.target)
-        found, courses = departures(trial, tolerance)
-        tested = tuple(tests(net, trial.spikes, courses, tolerance))
+        trial, found, tested = held_to_oracle(executable, schedule, on_chips=has_chips(seed))
     except BackendError:
         raise
     except Exception as error:
