@@ -23,7 +23,7 @@ from salhw.session.host_plasticity import HostRule, HostRules
 from salhw.session.lowering import Lowering, unknown_kinds, unknown_windows
 from salhw.session.paths import Address, addresses, duration_steps, session_error
 from salhw.session.recorder import Raster, Recorded, following
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw.session.session import EngineSession
 from salhw.session.strengths import Strengths
 from salhw.substrate.chip import vary
@@ -69,7 +69,7 @@ __all__ = [
     "Stimulus",
     "Strengths",
     "Structure",
-    "Trace",
+    "TimeSeries",
     "Update",
     "Weighing",
     "Window",

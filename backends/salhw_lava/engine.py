@@ -17,7 +17,7 @@ from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw.worker.worker import Worker, WorkerLease
 from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, arithmetic
 from salhw_lava.hosted import host_rules, on_grid
@@ -232,7 +232,7 @@ class LavaEngine:
         mine = (local >= here.start) & (local < here.stop)
         return Raster.joined([Raster(instance[mine], local[mine] - here.start, step[mine])])
 
-    def _traces(self, membrane: FloatArray) -> dict[str, Trace]:
+    def _traces(self, membrane: FloatArray) -> dict[str, TimeSeries]:
         """The membranes that were watched."""
         dt, column, traces = self._net.dt, 0, {}
         watched = membrane.reshape(self.step - self._start, self._batch, self._watched)
@@ -241,7 +241,7 @@ class LavaEngine:
             sample = np.arange(-(-self._start // every), -(-self.step // every))
             seen = watched[sample * every - self._start, :, column : column + size]
             values = self._words[probe.population].membrane(np.ascontiguousarray(seen.swapaxes(0, 1)))
-            traces[probe.population] = Trace(sample.astype(np.float64) * (every * dt), values)
+            traces[probe.population] = TimeSeries(sample.astype(np.float64) * (every * dt), values)
             column += size
         return traces
 

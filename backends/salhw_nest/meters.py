@@ -11,7 +11,7 @@ import numpy.typing as npt
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.session.recorder import Raster
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw.session.strengths import Strengths
 from salhw.substrate.target import Target
 from salhw_nest.circuit import NestCircuit
@@ -52,7 +52,7 @@ def _spiked(spikes: Raster, steps: IntArray, shape: tuple[int, int]) -> npt.NDAr
 def membrane(
     net: Network, target: Target, circuit: NestCircuit, name: str, samples: Samples, spikes: Raster, bias: FloatArray,
     strengths: Strengths, start: int, stop: int,
-) -> Trace:  # fmt: skip
+) -> TimeSeries:  # fmt: skip
     """The membrane trace of a population in the steps start..stop: the potential that entered the decision, without
     what this backend adds to it.
 
@@ -72,4 +72,4 @@ def membrane(
     drive = np.stack(drives, axis=1) if drives else np.zeros((shape[0], 0, shape[1]))
     known = Potential(shown, drive, forced_at(net, name, steps), _spiked(spikes, steps, shape))
     values = neuron.membrane(known, plan.tick)
-    return Trace((steps * net.dt).astype(np.float64), np.ascontiguousarray(values))
+    return TimeSeries((steps * net.dt).astype(np.float64), np.ascontiguousarray(values))

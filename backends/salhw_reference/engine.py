@@ -21,7 +21,7 @@ from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw.substrate.chip import Chip, vary
 from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
 from salhw_reference.choice import choose_algorithm
@@ -301,8 +301,8 @@ class ReferenceEngine:
         net, (instance, neuron, step) = self._net, self._tape.trains()
         occupied = self._counted[1]
         rasters, occupancy = {}, {}
-        membranes: dict[str, Trace] = {}
-        samples: dict[str, Trace] = {}
+        membranes: dict[str, TimeSeries] = {}
+        samples: dict[str, TimeSeries] = {}
         states = columns = 0
         for p in only(net.probes, Spikes):
             low, high = self._ranges[p.population]
@@ -318,7 +318,7 @@ class ReferenceEngine:
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
             where, name = (membranes, population) if traced < 0 else (samples, probe.label)
-            where[name] = Trace(when, part)
+            where[name] = TimeSeries(when, part)
             columns += size
         return Recorded(rasters, membranes, self.counted(), occupancy, samples)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from salhw.diagnostics import file_error
 from salhw.io import hdf5
-from salhw.session.recording import Recording, SpikeTrains, Trace
+from salhw.session.recording import Recording, SpikeTrains, TimeSeries
 
 FORMAT, VERSION = "salhw.recording", 1
 
@@ -93,7 +93,7 @@ def _counts(file: Any, group: str, instances: int) -> Mapping[str, Any]:
     return {name: hdf5.array(file[group], name, "iu", (instances, None)) for name in file.get(group, ())}
 
 
-def _traces(file: Any, group: str, instances: int, dimensions: Collection[int]) -> dict[str, Trace]:
+def _traces(file: Any, group: str, instances: int, dimensions: Collection[int]) -> dict[str, TimeSeries]:
     traces = {}
     for name, entry in file.get(group, {}).items():
         time = hdf5.array(entry, "time", "f", (None,))
@@ -102,7 +102,7 @@ def _traces(file: Any, group: str, instances: int, dimensions: Collection[int]) 
         if values.ndim not in dimensions:
             raise ValueError(f"{group}/{name} has {values.ndim} dimensions")
         places = hdf5.array(entry, "places", "iu", values.shape[-1:]) if "places" in entry else None
-        traces[name] = Trace(time, values, places)
+        traces[name] = TimeSeries(time, values, places)
     return traces
 
 

@@ -33,7 +33,7 @@ from salhw.session.paths import Address, addresses, described_at, session_error
 from salhw.session.pieces import PiecewiseBackend, PiecewiseEngine, joined, raster
 from salhw.session.predictions import Reading
 from salhw.session.recorder import Recorded, following
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw.substrate.capabilities import Range
 
 
@@ -238,7 +238,7 @@ class LoopEngine(PiecewiseEngine):
     def begin(self, stop: int) -> None:
         """See Engine."""
         super().begin(stop)
-        self._samples: dict[str, list[Trace]] = {p.label: [] for p in self._trace_probes()}
+        self._samples: dict[str, list[TimeSeries]] = {p.label: [] for p in self._trace_probes()}
 
     def _trace_probes(self) -> list[Traces]:
         return only(self._net.probes, Traces)
@@ -272,7 +272,7 @@ class LoopEngine(PiecewiseEngine):
             every = in_steps(probe.every or self._net.dt, self._net.dt) or 1
             steps = np.arange(-(-start // every) * every, until, every)
             values = self._traces.course[probe.trace][steps - start].swapaxes(0, 1)
-            self._samples[probe.label].append(Trace(steps.astype(np.float64) * self._net.dt, values))
+            self._samples[probe.label].append(TimeSeries(steps.astype(np.float64) * self._net.dt, values))
 
     def _update(self, step: int, *, run_end: bool) -> None:
         """Rules that are due after ``step`` steps, or at the end of a run; then copies, then teachers."""

@@ -19,7 +19,7 @@ from salhw.session.engine import Engine
 from salhw.session.executable import Executable, Session
 from salhw.session.lowering import Lowering
 from salhw.session.recorder import Raster, Recorded
-from salhw.session.recording import Recording, Trace
+from salhw.session.recording import Recording, TimeSeries
 from salhw.session.session import EngineSession
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
@@ -149,6 +149,8 @@ def raster(piece: Recording, name: str, dt: float) -> Raster:
     return Raster(spikes.instance, spikes.neuron, np.rint(spikes.time / dt).astype(np.int64))
 
 
-def joined(parts: Sequence[Trace]) -> Trace:
+def joined(parts: Sequence[TimeSeries]) -> TimeSeries:
     """The samples of successive pieces."""
-    return Trace(np.concatenate([part.time for part in parts]), np.concatenate([part.values for part in parts], axis=1))
+    return TimeSeries(
+        np.concatenate([part.time for part in parts]), np.concatenate([part.values for part in parts], axis=1)
+    )

@@ -17,7 +17,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Weights
 from salhw.session.executable import Executable
-from salhw.session.recording import Recording, SpikeTrains, Trace
+from salhw.session.recording import Recording, SpikeTrains, TimeSeries
 from salhw.substrate.chip import Chip
 
 
@@ -68,10 +68,10 @@ class Recorded:
     """
 
     rasters: Mapping[str, Raster]
-    membranes: Mapping[str, Trace] = field(default_factory=dict)
+    membranes: Mapping[str, TimeSeries] = field(default_factory=dict)
     counts: Mapping[str, IntArray] | None = None
     occupancy: Mapping[str, IntArray] | None = None
-    samples: Mapping[str, Trace] = field(default_factory=dict)
+    samples: Mapping[str, TimeSeries] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -187,7 +187,7 @@ def recording(
     for weights in only(net.probes, Weights):
         times = [step for step in sorted(sampled) if weights.label in sampled[step]]
         stack = np.stack([sampled[step][weights.label] for step in times], axis=1)
-        traces[weights.projection] = Trace(np.array(times, dtype=np.float64) * net.dt, stack, weights.synapses)
+        traces[weights.projection] = TimeSeries(np.array(times, dtype=np.float64) * net.dt, stack, weights.synapses)
     for rate in only(net.probes, Rates):
         size, every = net.population(rate.population).size, in_steps(rate.every, net.dt) or 1
         edges = np.array([start, *range(following(start, every), stop + 1, every)])
@@ -197,7 +197,7 @@ def recording(
         else:
             edges, total = np.array([start, *seen]), np.stack([np.zeros((len(ids), size)), *seen.values()], axis=1)
         per_second = np.diff(total, axis=1) / (np.diff(edges) * net.dt / 1000.0)[:, None]
-        rates[rate.label] = Trace(edges[1:] * net.dt, per_second)
+        rates[rate.label] = TimeSeries(edges[1:] * net.dt, per_second)
     for probe in only(net.probes, Spikes):
         r, size = rasters[probe.population], net.population(probe.population).size
         r = r if probe.neurons is None else r.chosen(np.isin(r.neuron, probe.neurons))
@@ -237,7 +237,7 @@ def _counts_until(raster: Raster, edges: IntArray, size: int, instances: int) ->
     return np.cumsum(counts, axis=1)
 
 
-def _chosen(trace: Trace, neurons: IntArray) -> Trace:
+def _chosen(trace: TimeSeries, neurons: IntArray) -> TimeSeries:
     """Of a membrane those neurons that are probed, which some engines record alone."""
     every = trace.values.shape[2] == len(neurons)
-    return Trace(trace.time, trace.values if every else trace.values[:, :, neurons], neurons)
+    return TimeSeries(trace.time, trace.values if every else trace.values[:, :, neurons], neurons)

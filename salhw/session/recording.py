@@ -106,7 +106,7 @@ class SpikeTrains:
 
 
 @dataclass(frozen=True)
-class Trace:
+class TimeSeries:
     """Samples over time: ``values`` (instance, time, ...) at ``time`` ms. ``places`` are the neurons or synapses of the
     last dimension, where these are not all."""
 
@@ -115,7 +115,7 @@ class Trace:
     places: IntArray | None = None
 
     def __repr__(self) -> str:
-        return f"Trace({counted('sample', range(len(self.time)))}, values {self.values.shape})"
+        return f"TimeSeries({counted('sample', range(len(self.time)))}, values {self.values.shape})"
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,10 @@ class Recording:
     duration: float
     counts: Mapping[str, IntArray]
     spikes: Mapping[str, SpikeTrains] = field(default_factory=dict)
-    membrane_traces: Mapping[str, Trace] = field(default_factory=dict)
-    weight_traces: Mapping[str, Trace] = field(default_factory=dict)
+    membrane_traces: Mapping[str, TimeSeries] = field(default_factory=dict)
+    weight_traces: Mapping[str, TimeSeries] = field(default_factory=dict)
     occupancy_counts: Mapping[str, IntArray] = field(default_factory=dict)
-    samples: Mapping[str, Trace] = field(default_factory=dict)
+    samples: Mapping[str, TimeSeries] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

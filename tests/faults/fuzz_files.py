@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from salhw import GLM, FileError, Network, Population, Projection, Recording, SpikeTrains
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw_calibration import Calibration
 
 SLOW, LARGE = 5.0, 1 << 30  # s, bytes
@@ -35,8 +35,8 @@ def recording(seed: int = 0) -> Recording:
     time_ = np.arange(0.0, 100.0, 2.0)
     return Recording(
         ids=ids, start=0.0, duration=100.0, counts={"a": random.integers(0, 9, (2, size)), "b": np.ones((2, 2), int)},
-        spikes={"a": spikes}, membrane_traces={"a": Trace(time_, random.normal(size=(2, len(time_), size)))},
-        weight_traces={"p": Trace(time_, random.normal(size=(2, len(time_), size, size)))},
+        spikes={"a": spikes}, membrane_traces={"a": TimeSeries(time_, random.normal(size=(2, len(time_), size)))},
+        weight_traces={"p": TimeSeries(time_, random.normal(size=(2, len(time_), size, size)))},
         occupancy_counts={"a": random.integers(0, 9, (2, 8))}, provenance={"seed": seed, "chips": [1, 2]},
     )  # fmt: skip
 

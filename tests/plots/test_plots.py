@@ -42,7 +42,7 @@ from salhw.plots import (
 )
 from salhw.plots.look import COLOURS, axes_below, band, picked
 from salhw.plots.recordings import MARKS, ROWS
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 
 
 def empty() -> Axes:
@@ -67,8 +67,8 @@ def recorded(
     weights = np.cumsum(rng.normal(size=(instances, 11, synapses)), axis=1)
     return Recording(
         ids, 0.0, 1000.0, counts, trains if spiking else {},
-        membrane_traces={first: Trace(at, rng.normal(size=(instances, len(at), size)))},
-        weight_traces={"p": Trace(np.arange(0.0, 1001.0, 100.0), weights)},
+        membrane_traces={first: TimeSeries(at, rng.normal(size=(instances, len(at), size)))},
+        weight_traces={"p": TimeSeries(np.arange(0.0, 1001.0, 100.0), weights)},
         provenance={"chips": [*ids], "network": "n", "target": "t"},
     )  # fmt: skip
 
@@ -198,7 +198,7 @@ def test_of_many_synapses_the_distribution_is_drawn() -> None:
 def test_a_population_with_itself_has_no_synapse_on_the_diagonal() -> None:
     weights = np.broadcast_to([[0.0, 1.5], [0.5, 0.0]], (2, 3, 2, 2))
     recording = Recording(
-        (0, 1), 0.0, 2.0, {"n": np.ones((2, 2), int)}, weight_traces={"p": Trace(np.arange(3.0), weights)}
+        (0, 1), 0.0, 2.0, {"n": np.ones((2, 2), int)}, weight_traces={"p": TimeSeries(np.arange(3.0), weights)}
     )
     ax = recording.plot_weights("p")
     assert {line.get_label(): line.get_ydata()[0] for line in ax.lines} == {"1 → 0": 1.5, "0 → 1": 0.5}

@@ -13,7 +13,7 @@ from salhw import GLM, Membrane, Network, Population, Recording, Spikes
 from salhw.description.summary import in_words, span
 from salhw.diagnostics.html import section, table
 from salhw.registry import builder
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 from salhw_calibration import Calibration, EffectiveWeights
 
 EVIL = "<script>alert('&')</script>"
@@ -58,7 +58,7 @@ def test_long_tables_are_cut_and_empty_ones_left_out() -> None:
 
 def recorded(name: str = "n") -> Recording:
     counts = {name: np.array([[3, 1], [2, 2]])}
-    traces = {"p": Trace(np.zeros(4), np.zeros((2, 4, 2, 2)))}
+    traces = {"p": TimeSeries(np.zeros(4), np.zeros((2, 4, 2, 2)))}
     provenance = {"network": EVIL, "target": "t", "chips": [4, 7]}
     return Recording((4, 7), 0.0, 500.0, counts, weight_traces=traces, provenance=provenance)
 

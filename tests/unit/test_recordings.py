@@ -16,7 +16,7 @@ from unit_examples import everything, pair
 
 import salhw
 from salhw import FileError, Recording, SpikeTrains
-from salhw.session.recording import Trace
+from salhw.session.recording import TimeSeries
 
 
 @cache
@@ -35,7 +35,7 @@ def same(a: Any, b: Any) -> bool:
         return a.dtype == b.dtype and np.array_equal(a, b)
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, Recording | SpikeTrains | Trace):
+    if isinstance(a, Recording | SpikeTrains | TimeSeries):
         return same(vars(a), vars(b))
     return bool(a == b)
 

@@ -21,7 +21,7 @@ from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights
 from salhw.session.recorder import refractory_steps
-from salhw.session.recording import Recording, Trace
+from salhw.session.recording import Recording, TimeSeries
 
 DECIDERS = {
     REFRACTORY: "refractory period", CLAMPED: "clamp", FORCED: "forced spike", THRESHOLD: "threshold",
@@ -186,7 +186,7 @@ def _sampled(
     where: str,
     every: float | None,
     expected: FloatArray,
-    measured: Trace,
+    measured: TimeSeries,
     within: FloatArray | float,
 ) -> Iterator[Departure]:
     """Samples at the whole multiples of ``every``."""
@@ -204,7 +204,7 @@ def _at_steps(
     where: str,
     steps: IntArray,
     expected: FloatArray,
-    measured: Trace,
+    measured: TimeSeries,
     within: FloatArray | float,
 ) -> Iterator[Departure]:
     """Samples at these ``steps``, (instance, step, ...) each."""
@@ -221,7 +221,7 @@ def _edges(net: Network, course: Course, every: float) -> IntArray:
     return np.array([course.start, *(t for t in later if t % period == 0)], dtype=np.int64)
 
 
-def _rates(trial: Trial, course: Course, probe: Rates, measured: Trace) -> Iterator[Departure]:
+def _rates(trial: Trial, course: Course, probe: Rates, measured: TimeSeries) -> Iterator[Departure]:
     """Spikes between the start of the run, or a whole multiple of the period, and the next multiple."""
     dt, edges = trial.net.dt, _edges(trial.net, course, probe.every)
     spikes = trial.spikes[probe.population]
@@ -240,7 +240,7 @@ def _weights(
     recorded = recording.weight_traces[name]
     position = synapses(net.projection(name).weights, *net.ends(name))[2]
     values = recorded.values.reshape(*recorded.values.shape[:2], -1)
-    measured = Trace(recorded.time, values if probe.synapses is not None else values[:, :, position])
+    measured = TimeSeries(recorded.time, values if probe.synapses is not None else values[:, :, position])
     at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
     expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
     within = tolerance.weights(net, name, expected, movement)
