@@ -40,13 +40,11 @@ def demands(net: Network, hosted: Collection[str] = ()) -> list[Demand]:
         if NEURON_KINDS[population.neuron].fit is None:
             continue
         incoming = [p for p in net.projections if p.post == population.name]
-        bits = sum(
-            count(p.weights, *net.ends(p.name))
-            * (WEIGHT_BITS + (TAG_BITS if p.plasticity and p.name not in hosted else DELAY_BITS if p.delay else 0))
-            for p in incoming
-        )
+        learns = {p.name: bool(p.plasticity) and p.name not in hosted for p in incoming}
+        extra = {p.name: TAG_BITS if learns[p.name] else DELAY_BITS * bool(p.longest_delay(net.dt)) for p in incoming}
+        bits = sum(count(p.weights, *net.ends(p.name)) * (WEIGHT_BITS + extra[p.name]) for p in incoming)
         # An axon per presynaptic neuron and core; learning takes a second slot.
-        axons = sum(net.population(p.pre).size * (2 if p.plasticity and p.name not in hosted else 1) for p in incoming)
+        axons = sum(net.population(p.pre).size * (1 + learns[p.name]) for p in incoming)
         proxies = {"synapse memory": ceil(bits / SYNAPSE_BITS), "axons": ceil(axons / AXONS)}
         name, most = max(proxies.items(), key=lambda item: item[1])
         needs.append(Demand(population.name, ceil(population.size / NEURONS), most, name))

@@ -7,7 +7,6 @@ from math import log2
 
 import numpy as np
 
-from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection, rule_name
 from salhw.diagnostics import Diagnostic
@@ -192,7 +191,7 @@ def _projection(
         fitted: how the potentials lie that its PSPs add up in; None where nothing of them is rounded.
     """
     path, findings = f"projections.{projection.name}", []
-    delay = in_steps(projection.delay, net.dt) or 0
+    delay = projection.longest_delay(net.dt)
     if delay > LONGEST_DELAY:
         fix = f"delay <= {LONGEST_DELAY * net.dt:g} ms"
         findings.append(Diagnostic("SAL104", f"{path}.delay", f"{delay} steps", f"at most {LONGEST_DELAY} steps", fix))
@@ -262,7 +261,7 @@ def _microcodes(net: Network, units: Arithmetic, by_host: Collection[str], steps
         several = ", ".join(map(str, epochs))
         yield f"learning epochs of {several} steps: one for each rule in Lava (unverified: a chip may have one for all)"
     for projection in on_chip:
-        if len(projection.plasticity) == 1 and not projection.delay:
+        if len(projection.plasticity) == 1 and not projection.longest_delay(net.dt):
             try:
                 code = code_for(net, projection, units, wanted_changes(learning_rule(projection)))
             except EngineLimit:

@@ -98,8 +98,9 @@ def lowered_rule(net: Network, projection: Projection, units: Arithmetic, steps:
     if len(projection.plasticity) > 1:
         asked, last = f"{len(projection.plasticity)} rules", len(projection.plasticity) - 1
         raise EngineLimit(asked, "one rule per synapse", "leave it out, or one rule for both", f"plasticity[{last}]")
-    if projection.delay:
-        raise EngineLimit(f"a delay of {projection.delay:g} ms", "plastic synapses have none", "delay = 0 ms", "delay")
+    if late := projection.longest_delay(net.dt):
+        asked = f"a delay of {number(late * net.dt)} ms"
+        raise EngineLimit(asked, "plastic synapses have none", "delay = 0 ms", "delay")
     rule = learning_rule(projection)
     longest, period = longest_epoch(net, projection), epoch_of(net, projection, 1)
     if rule.period is not None and period > longest:

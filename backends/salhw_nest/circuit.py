@@ -20,7 +20,7 @@ from salhw_nest.neurons import NestNeuron, nest_neuron
 from salhw_nest.neurons.glm import noise_of
 from salhw_nest.pairing import Part, parts, ticks_per_step
 from salhw_nest.pending_pairs import FORGOTTEN
-from salhw_nest.plan import Cells, Grid, Meter, Plan, Synapses, Values, tiled
+from salhw_nest.plan import Cells, Grid, Meter, Plan, Steps, Synapses, Values, tiled
 from salhw_nest.probes import sampled
 from salhw_nest.stimuli import nest_stimuli
 
@@ -46,7 +46,7 @@ class NestWiring:
         begin, end: the static synapses, which hold the whole weight, or what is missing to it beside plastic ones; see
             Plastic.
         length: ticks from the event that begins a rectangular PSP to the one that ends it.
-        reach: ticks from a spike to its PSP.
+        reach: ticks from a spike to its PSP, one number or one per synapse.
     """
 
     projection: Projection
@@ -55,7 +55,7 @@ class NestWiring:
     position: IntArray
     scale: float
     length: int
-    reach: int
+    reach: Steps
     begin: str
     end: str
     plastic: tuple[Plastic, ...]
@@ -114,7 +114,7 @@ def circuit(net: Network, target: Target, instances: int) -> NestCircuit:
     wiring = {p.name: _wiring(draft, p) for p in net.projections}
     meters = _meters(draft)  # they do not see the last exchange interval
     steps = [per_step] if per_step > 1 or meters else []
-    least = min([s.delay for s in draft.synapses] + steps, default=per_step)
+    least = min([s.shortest for s in draft.synapses] + steps, default=per_step)
     clock_start = _clock_start(least, per_step) if per_step > 1 else 1
     lead_in = per_step * -(-(least + clock_start + 1 + _phantom(draft)) // per_step)
     grid = Grid(draft.tick, per_step, lead_in, least)
@@ -124,7 +124,7 @@ def circuit(net: Network, target: Target, instances: int) -> NestCircuit:
         _clock(draft, least, clock_start)
     plan = Plan(
         **vars(grid),
-        max_delay=max((s.delay for s in draft.synapses), default=least),
+        max_delay=max((s.longest for s in draft.synapses), default=least),
         cells=tuple(draft.cells.values()),
         synapses=tuple(draft.synapses),
         recorded=tuple(p.name for p in net.populations),
@@ -150,7 +150,9 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     post, pre, position = synapses(p.weights, n_post, n_pre, recurrent)
     everywhere = draft.everywhere(pre, n_pre), draft.everywhere(post, n_post)
     neuron, shape = nest_neuron(net, draft.target, p.post), psp(p.kernel)
-    scale, reach = neuron.scale(shape), draft.per_step * neuron.latency(p.delay)
+    late = p.delay_steps(net.dt)
+    delay: Steps = late.ravel()[position] if late.ndim else int(late)
+    scale, reach = neuron.scale(shape), draft.per_step * (delay + neuron.latency)
     length = draft.per_step * shape.steps(net.dt)
     weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     places = shape_of(p.weights, n_post, n_pre)
@@ -162,10 +164,11 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
         return np.broadcast_to(np.asarray(values, dtype=np.float64), places).ravel()[position]
 
     def connect(
-        name: str, source: str, weight: FloatArray, delay: int, model: str = "static_synapse",
+        name: str, source: str, weight: FloatArray, delay: Steps, model: str = "static_synapse",
         stdp: Values | None = None, tau_minus: float | None = None,
     ) -> str:  # fmt: skip
         ends = name, source, p.post, *everywhere
+        delay = np.tile(delay, draft.instances) if isinstance(delay, np.ndarray) else delay
         draft.synapses.append(Synapses(*ends, tiled_here(weight), delay, model, stdp or {}, tau_minus))
         return name
 

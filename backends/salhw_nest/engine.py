@@ -164,7 +164,7 @@ class NestEngine:
         reach = [in_steps(p.neuron.refractory_period or 0.0, net.dt) or 0 for p in net.populations]
         for w in self._circuit.wiring.values():
             decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
-            reach.append(ceil(w.reach / plan.per_step + max(w.length / plan.per_step, decay)))
+            reach.append(ceil(np.max(w.reach, initial=0) / plan.per_step + max(w.length / plan.per_step, decay)))
         reach += [ceil(w.memory / plan.per_step) for w in self._weights.values()]
         return max(reach, default=0)
 

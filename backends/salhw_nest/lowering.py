@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from salhw.description.grid import in_steps
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic
@@ -20,7 +19,7 @@ from salhw_nest.kernels import psp
 from salhw_nest.kinds import unknown
 from salhw_nest.learning import approximated, learning_refused, too_long
 from salhw_nest.neurons import nest_neuron
-from salhw_nest.pairing import TICKS, parts, ticks_per_step, undivided
+from salhw_nest.pairing import TICKS, learned, parts, ticks_per_step, undivided
 from salhw_nest.stimuli import nest_stimuli
 
 TIC = 0.001  # ms: NEST's unit of time
@@ -32,6 +31,8 @@ def lower(net: Network, target: Target) -> Lowering:
     """The network as it is; what does not go together is refused, what differs is named."""
     if refused := unknown(net, target):
         return Lowering(net, tuple(refused))
+    if several := [*_several_delays(net, target)]:
+        return Lowering(net, tuple(several))
     net, delayed = _delayed(net, target)
     refused = [
         *_mixtures(net, target),
@@ -71,16 +72,24 @@ def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
                 yield together(f"projections.{p.name}.kernel", asked, supported, fix)
 
 
+def _several_delays(net: Network, target: Target) -> Iterator[Diagnostic]:
+    """NEST splits the delay of a plastic synapse between its ends, in the same way for a whole projection."""
+    for p in net.projections:
+        if isinstance(p.delay, np.ndarray) and any(True for _ in learned(p, target)):
+            asked, fix = f"{len(np.unique(p.delay))} different delays", "give one delay for all, or leave the rule out"
+            yield together(f"projections.{p.name}.delay", asked, "one delay for all synapses that learn", fix)
+
+
 def _delayed(net: Network, target: Target) -> tuple[Network, list[Diagnostic]]:
     """NEST's LIF neurons let a current act one step after it arrived, and split delays of plastic synapses evenly."""
     projections, findings = [], []
     for p in net.projections:
-        neuron, steps = nest_neuron(net, target, p.post), in_steps(p.delay, net.dt) or 0
+        neuron, steps = nest_neuron(net, target, p.post), p.delay_steps(net.dt)
         least = neuron.least_delay(steps, bool(parts(net, target, p, 1)))
-        if steps < least:
-            delay = f"{number(least * net.dt)} ms"
+        if np.any(short := steps < least):
+            asked, delay = (f"{number(each[short].flat[0] * net.dt)} ms" for each in (steps, least))
             size, fix = f"{delay} onto {neuron.neuron.kind} neurons", f"delay = {delay}"
-            findings.append(different("SAL326", f"projections.{p.name}.delay", f"{number(p.delay)} ms", size, fix))
+            findings.append(different("SAL326", f"projections.{p.name}.delay", asked, size, fix))
             p = p.replace(delay=least * net.dt)
         projections.append(p)
     return (net.replace(projections=projections) if findings else net), findings
@@ -139,7 +148,7 @@ def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
     """Every neuron of NEST keeps room for the longest delay, to which the length of a rectangular PSP adds."""
     per_step = ticks_per_step(net, target) or 1
     extents = {
-        p.name: (nest_neuron(net, target, p.post).latency(p.delay), psp(p.kernel).steps(net.dt))
+        p.name: (p.longest_delay(net.dt) + nest_neuron(net, target, p.post).latency, psp(p.kernel).steps(net.dt))
         for p in net.projections
     }
     longest = max((per_step * (reach + length) for reach, length in extents.values()), default=1)
@@ -147,14 +156,14 @@ def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
     size = sum(p.size for p in net.populations)
     most = min(LONGEST, int(KEPT / (16.0 * 4.0 * size))) // per_step  # two numbers a tick; relays are as many again
     for p in net.projections:
-        path, fixed = f"projections.{p.name}", nest_neuron(net, target, p.post).latency(0.0)
+        path, fixed = f"projections.{p.name}", nest_neuron(net, target, p.post).latency
         reach, length = extents[p.name]
         supported = (
             f"a delay and a rectangular PSP of {number(most * net.dt)} ms together, of which NEST keeps all steps"
         )
         if reach - fixed > most // 2:
             limit = f"delay <= {number(most // 2 * net.dt)} ms"
-            yield together(f"{path}.delay", f"{number(p.delay)} ms", supported, limit)
+            yield together(f"{path}.delay", f"{number(p.longest_delay(net.dt) * net.dt)} ms", supported, limit)
         elif reach + length > most:
             limit = f"tau_syn <= {number((most - reach) * net.dt)} ms"
             yield together(f"{path}.kernel.tau_syn", f"{number(p.kernel.tau_syn)} ms", supported, limit)

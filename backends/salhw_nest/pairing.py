@@ -93,7 +93,7 @@ def halved(net: Network, target: Target, projection: Projection, rule: PairSTDP)
 
 def parts(net: Network, target: Target, projection: Projection, per_step: int) -> tuple[Part, ...]:
     """The plastic synapses of a projection; empty if nothing on the chip learns."""
-    total = per_step * nest_neuron(net, target, projection.post).latency(projection.delay)
+    total = per_step * (projection.longest_delay(net.dt) + nest_neuron(net, target, projection.post).latency)
     made: list[Part] = []
     for k, rule in learned(projection, target):
         if halved(net, target, projection, rule):
@@ -123,15 +123,15 @@ def undivided(net: Network, target: Target, per_step: int) -> Iterator[Diagnosti
             path = f"populations.{population.name}.tau_ref"
             yield together(path, f"{number(net.dt)} ms", f">= 2 dt = {least}", f"tau_ref >= {least}")
     for p in net.projections:
-        total = per_step * nest_neuron(net, target, p.post).latency(p.delay)
+        total = per_step * (p.longest_delay(net.dt) + nest_neuron(net, target, p.post).latency)
         learning = parts(net, target, p, per_step)
         if apart := [part for part in learning if abs(part.axonal - part.dendritic) >= per_step]:
             yield _halves(p, apart[0])
         elif any(x.axonal + x.dendritic != total or min(x.axonal, x.dendritic) < 1 for x in learning):
-            fix = f"delay = {_neighbour(net, p.delay)} ms"
-            steps = "an even" if (in_steps(p.delay, net.dt) or 0) % 2 else "an odd"
-            supported = f"{steps} number of steps for delays of plastic projections"
-            yield together(f"projections.{p.name}.delay", f"{number(p.delay)} ms", supported, fix)
+            steps = p.longest_delay(net.dt)
+            asked, fix = f"{number(steps * net.dt)} ms", f"delay = {_neighbour(net, steps * net.dt)} ms"
+            supported = f"{'an even' if steps % 2 else 'an odd'} number of steps for delays of plastic projections"
+            yield together(f"projections.{p.name}.delay", asked, supported, fix)
         length = psp(p.kernel).steps(net.dt)
         if learning and per_step * length % 2:
             tau, fix = f"{number(p.kernel.tau_syn)} ms", f"tau_syn = {_neighbour(net, p.kernel.tau_syn)} ms"

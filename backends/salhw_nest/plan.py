@@ -13,6 +13,9 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 
+LATE = 2**31
+Steps = int | IntArray
+"""A number of steps or ticks: one for all synapses of a projection, or one for each."""
 Values = Mapping[str, Any]
 """NEST's names -> one number, or one per node or connection; ``spike_ticks`` of generators: an array per node."""
 
@@ -37,7 +40,8 @@ class Cells:
 
 @dataclass(frozen=True)
 class Synapses:
-    """Connections ``pre[k]`` -> ``post[k]`` with ``weight[k]`` in NEST's units, all delayed by ``delay`` ticks.
+    """Connections ``pre[k]`` -> ``post[k]`` with ``weight[k]`` in NEST's units, delayed by ``delay`` ticks, one number
+    for all or one for each.
 
     ``stdp`` holds the parameters of NEST's plastic ``model``, one number or one per connection; ``tau_minus`` is the
     postsynaptic cells'. Without it the synapses are static.
@@ -49,10 +53,20 @@ class Synapses:
     pre: IntArray
     post: IntArray
     weight: FloatArray
-    delay: int
+    delay: Steps
     model: str = "static_synapse"
     stdp: Values = field(default_factory=dict)
     tau_minus: float | None = None
+
+    @property
+    def shortest(self) -> int:
+        """The shortest delay in ticks; of no connections none that counts."""
+        return int(np.min(self.delay, initial=LATE)) if isinstance(self.delay, np.ndarray) else self.delay
+
+    @property
+    def longest(self) -> int:
+        """The longest delay in ticks."""
+        return int(np.max(self.delay, initial=1)) if isinstance(self.delay, np.ndarray) else self.delay
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ def _projection(s: Synapses, arrays: dict[str, Any], ms: float) -> list[str]:
         return []
     ends = ", ".join(_value(f"{s.name}.{k}", v, arrays) for k, v in (("pre", s.pre), ("post", s.post)))
     weight = _value(f"{s.name}.weight", s.weight, arrays)
-    call = f'cells["{s.source}"], cells["{s.target}"], {ends}, {weight}, {s.delay * ms!r}'
+    delay = _value(f"{s.name}.delay", s.delay * ms, arrays)
+    call = f'cells["{s.source}"], cells["{s.target}"], {ends}, {weight}, {delay}'
     if not s.stdp:
         return [f'synapses["{s.name}"] = connect({call})']
     stdp = dict(s.stdp)

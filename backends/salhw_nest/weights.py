@@ -315,15 +315,17 @@ class NestWeights:
         followed: dict[int, FloatArray] = {}
         for sign, after in [(1.0, 0), (-1.0, w.length)] if w.length else [(1.0, 0)]:
             sent = plan.delivered(pre.stamp + after, history.steps)
-            arrives = pre.stamp + after + w.reach
-            # the last step before, from which a potential that fades reaches the tick of the arrival with its size
-            step = np.maximum(-(-(arrives - plan.lead_in) // plan.per_step) - 1, history.steps)
-            for at in np.unique(step[sent]).tolist() if change.any() else ():
-                age = (plan.lead_in + plan.per_step * at - arrives) * plan.tick
-                size = np.ones(len(age)) if w.length else np.exp(-age / w.projection.kernel.tau_syn)
-                size = np.where(sent & (step == at), sign * size, 0.0)
-                each = change * np.bincount(cell, size, minlength=self.cells[1])[self.pre]
-                followed[at] = followed.get(at, np.zeros(self.cells[0])) + self._onto_cells(each)
+            for reach in np.unique(w.reach).tolist() if change.any() else ():
+                arrives = pre.stamp + after + reach
+                # the last step before, from which a potential that fades reaches the tick of the arrival with its size
+                step = np.maximum(-(-(arrives - plan.lead_in) // plan.per_step) - 1, history.steps)
+                moved = np.where(np.tile(w.reach, len(change) // np.size(w.reach)) == reach, change, 0.0)
+                for at in np.unique(step[sent]).tolist():
+                    age = (plan.lead_in + plan.per_step * at - arrives) * plan.tick
+                    size = np.ones(len(age)) if w.length else np.exp(-age / w.projection.kernel.tau_syn)
+                    size = np.where(sent & (step == at), sign * size, 0.0)
+                    each = moved * np.bincount(cell, size, minlength=self.cells[1])[self.pre]
+                    followed[at] = followed.get(at, np.zeros(self.cells[0])) + self._onto_cells(each)
         return followed
 
     def _onto_cells(self, each: FloatArray) -> FloatArray:

@@ -24,8 +24,10 @@ from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import TimeSeries
 from salhw.substrate.chip import Chip, vary
 from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
+from salhw_reference.arrays import Indices
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
+from salhw_reference.delays import split
 from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.kinds import RULES, steps
@@ -36,6 +38,7 @@ from salhw_reference.program import (
     fits_table,
     looked_at,
     neuron_ranges,
+    rows_of,
     rules_of,
     sampled,
     synapse_ranges,
@@ -63,8 +66,9 @@ class ReferenceEngine:
         self._batch, self._chips = len(ids), chips
         algorithm, _ = choose_algorithm(net, executable.target)
         self._vectorised = algorithm == "vectorised"
-        self.arrays = build(net)
-        self.tabulated = algorithm == "event-driven" and fits_table(net, self.arrays)
+        self._parts = split(net)
+        self.arrays = build(self._parts)
+        self.tabulated = algorithm == "event-driven" and fits_table(self._parts.network, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
         rows = 2**neurons if self.tabulated and not live else 1
         self._line = (neurons, rows) if algorithm == "event-driven" else (0, 0)
@@ -99,9 +103,8 @@ class ReferenceEngine:
 
     def read(self, address: Address) -> FloatArray:
         """See Engine."""
-        low, high = self._synapse_ranges[address.owner]
-        held = self.state.weight[:, self.arrays.row[low:high]]
-        return np.broadcast_to(held, (self._batch, high - low))
+        held = self.state.weight[:, self._rows(address.owner)]
+        return np.broadcast_to(held, (self._batch, held.shape[1]))
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
@@ -112,7 +115,7 @@ class ReferenceEngine:
             self.state.bias[:, low:high] = self._on_chip("bias", value, place)
         elif address.field == "inputs":
             into = (address.owner, address.part)
-            self.state.input_gain[:, [(p.post, p.into) == into for p in self._net.projections]] = value
+            self.state.input_gain[:, [(p.post, p.into) == into for p in self._parts.network.projections]] = value
             self.state.now["stale"] = 1
         elif address.field == "weights":
             self._write_weights(address.owner, value)
@@ -131,7 +134,7 @@ class ReferenceEngine:
     def _write_weights(self, projection: str, value: FloatArray) -> None:
         """Hold weights: where the algorithm can, once for all instances if all have the same. Copies of them follow;
         other copies, which may wait for their time, do not."""
-        weight, rows = self.state.weight, self.arrays.row[slice(*self._synapse_ranges[projection])]
+        weight, rows = self.state.weight, self._rows(projection)
         common = is_common(value, 0)
         if not common:
             weight = own(weight, self._batch)
@@ -141,6 +144,10 @@ class ReferenceEngine:
         self.state = self.state._replace(weight=weight)
         self._copy(projection)
         self.state.now["stale"] = 1
+
+    def _rows(self, projection: str) -> Indices:
+        """Where the weights of a projection's synapses are held."""
+        return rows_of(self._parts, self.arrays.row, projection)
 
     def _own_weights(self) -> None:
         """Give each instance weights of its own, which are about to change."""
@@ -161,14 +168,12 @@ class ReferenceEngine:
         for name, (low, high) in self._synapse_ranges.items():
             ones = np.ones((self._batch, high - low))
             place = partial(self._placement.synapses, self._net, name)
-            gain[:, self.arrays.row[low:high]] = self._on_chip("weight", ones, place)
+            gain[:, self._rows(name)] = self._on_chip("weight", ones, place)
         return condensed(gain, 0) if self._vectorised else gain
 
     def _teach(self, projection: str, rule: int) -> None:
         """Let a rule learn with its rates and amplitudes."""
         low, high = self._synapse_ranges[projection]
-        names = [(self._net.projections[k].name, r) for k, r, _ in rules_of(self._net)]
-        number = names.index((projection, rule))
         place = partial(self._placement.synapses, self._net, projection)
         described = self._net.projection(projection).plasticity[rule]
         stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
@@ -183,14 +188,23 @@ class ReferenceEngine:
             if (name := f"{branch}_amplitude") in self._varied:
                 side = side * self._on_chip(name, np.ones((self._batch, high - low)), place)
             sides.append(side)
-        causal, anticausal = sides
+        numbers = [(k, r) for k, r, _ in rules_of(self._parts.network)]
+        for k, chosen in self._parts.parts[projection]:
+            own = [side if chosen is None or side.shape[1] == 1 else side[:, chosen] for side in sides]
+            self._teach_part(numbers.index((k, rule)), *own)
+
+    def _teach_part(self, number: int, causal: FloatArray, anticausal: FloatArray) -> None:
+        """Give a rule of the arrays its learning rates times amplitudes, (instance, synapse)."""
+        about = self.arrays.rule[number]
+        into, low = self.arrays.into[about["projection"]], int(about["first_synapse"])
+        high = low + int(into[-1] - into[0])
         if anticausal.shape[1] > 1:
             in_rows = np.empty_like(anticausal)
             in_rows[:, self.arrays.row[low:high] - low] = anticausal
             anticausal = in_rows
         self._taught[number] = causal, anticausal
         if not self._vectorised:
-            first = int(self.arrays.rule[number]["first_sum"])
+            first = int(about["first_sum"])
             for k, side in enumerate(self._taught[number]):
                 self.state.rate[:, k, first : first + high - low] = side
 

@@ -38,10 +38,12 @@ from salhw_reference.arrays import (
     TEACHER,
     TIE,
     WINDOW,
+    Indices,
     NetworkArrays,
     Records,
     records,
 )
+from salhw_reference.delays import Split
 from salhw_reference.kinds import (
     ALL,
     AVERAGES,
@@ -214,7 +216,7 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
         if population.neuron.refractory_period is not None:
             yield int(periods(population.neuron, net.dt).max()), f"populations.{population.name}.tau_ref"
     for p in net.projections:
-        delay = 1 + steps(p.delay, net.dt)
+        delay = 1 + p.longest_delay(net.dt)
         lasts = length(p.kernel, net.dt) or 0
         yield delay + lasts, f"projections.{p.name}.{'delay' if delay > lasts else 'kernel.tau_syn'}"
     for k, number, rule in rules_of(net):
@@ -238,7 +240,7 @@ def _heads(net: Network) -> Records:
             for lag in np.unique(periods(population.neuron, net.dt)).tolist():
                 heads.append((lag, FREES, lag, *ranges[population.name]))
     for k, p in enumerate(net.projections):
-        delay = 1 + steps(p.delay, net.dt)
+        delay = 1 + p.longest_delay(net.dt)
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
         if (lasts := length(p.kernel, net.dt)) is not None:
             heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))
@@ -311,15 +313,29 @@ def _teachers(net: Network) -> Records:
     return records(rows, TEACHER)
 
 
-def _ties(net: Network, row: IntArray) -> dict[str, Any]:
-    ranges, rows, original = synapse_ranges(net), [], np.zeros(len(row) if net.ties else 0, np.uint32)
+def rows_of(parts: Split, row: Indices, name: str) -> Indices:
+    """Where in the rows each synapse of a described projection lies."""
+    low, high = synapse_ranges(parts.described)[name]
+    in_parts, rows = parts.in_parts(name), row[low:high]
+    if in_parts is None:
+        return rows
+    placed = np.empty_like(rows)
+    placed[in_parts] = rows
+    return placed
+
+
+def _ties(parts: Split, row: Indices) -> dict[str, Any]:
+    net = parts.described
+    ranges, records_, original = synapse_ranges(net), [], np.zeros(len(row) if net.ties else 0, np.uint32)
     for tie in net.ties:
         low, high = ranges[tie.projection]
         period = 0 if tie.every is None else steps(tie.every, net.dt)
-        rows.append((low, high, period, tie.scale))
+        records_.append((low, high, period, tie.scale))
         ends = _synapses(net, tie.projection), _synapses(net, tie.to)
-        original[low:high] = row[ranges[tie.to][0] + originals(*ends, tie.transpose)]
-    return {"tie": records(rows, TIE), "original": original}
+        of = rows_of(parts, row, tie.to)[originals(*ends, tie.transpose)]
+        in_parts = parts.in_parts(tie.projection)
+        original[low:high] = of if in_parts is None else of[in_parts]
+    return {"tie": records(records_, TIE), "original": original}
 
 
 def _probes(net: Network) -> dict[str, Any]:
@@ -346,8 +362,9 @@ def _probes(net: Network) -> dict[str, Any]:
     }
 
 
-def build(net: Network) -> NetworkArrays:
-    """Lower a checked network."""
+def build(parts: Split) -> NetworkArrays:
+    """Lower a checked network, split by delays."""
+    net = parts.network
     longest = max((last for last, _ in horizons(net)), default=1)
     neurons, projections = _neurons(net), _projections(net)
     return NetworkArrays(
@@ -359,7 +376,7 @@ def build(net: Network) -> NetworkArrays:
         forced=_forced(net),
         **_traces(net),
         teacher=_teachers(net),
-        **_ties(net, projections["row"]),
+        **_ties(parts, projections["row"]),
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
         integrating=np.array([np.any(neurons["kind"] == INTEGRATE)], np.int64),

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from salhw.description.connectivity import shape_of, synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.grid import in_steps
 from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
@@ -150,7 +149,8 @@ def circuit(net: Network, hidden: Collection[str] = ()) -> MeasuredCircuit:
         mine, neuron = slice(first[p.name], first[p.name] + p.size), measured_neuron(p.neuron, net.dt)
         refractory[mine], offset[mine] = neuron.refractory, neuron.offset
         glm[mine], exact[mine] = neuron.decides, neuron.exact
-    table, kinds, posts, owners, places = [], [], [], [], []
+    sources, numbers, posts, owners, places = [], [], [], [], []
+    kinds: list[tuple[int, int, int, float, float, bool, int]] = []
     for k, projection in enumerate(net.projections):
         if projection.pre in hidden or projection.post in hidden:
             continue
@@ -158,12 +158,15 @@ def circuit(net: Network, hidden: Collection[str] = ()) -> MeasuredCircuit:
         places.append(position)
         posts.append(first[projection.post] + post)
         owners.append(np.full(len(post), k, dtype=np.int64))
-        psp = _psp(projection, net.dt)
-        kinds += [psp] if psp not in kinds else []
-        table.append((first[projection.pre] + pre) * len(net.projections) + kinds.index(psp))
-    distinct, column = np.unique(_joined(table), return_inverse=True)
-    source = distinct // max(1, len(net.projections))
-    psps = [kinds[k] for k in distinct % max(1, len(net.projections))]
+        delays, late = np.unique(np.rint(net.synapses(projection.name).delay / net.dt), return_inverse=True)
+        psps = [_psp(projection, int(delay), net.dt) for delay in delays]
+        kinds += [psp for psp in psps if psp not in kinds]
+        sources.append(first[projection.pre] + pre)
+        numbers.append(np.array([kinds.index(psp) for psp in psps], dtype=np.int64)[late])
+    count = max(1, len(kinds))
+    distinct, column = np.unique(_joined(sources) * count + _joined(numbers), return_inverse=True)
+    source = distinct // count
+    psps = [kinds[k] for k in distinct % count]
     kind, delay, length, decay, height, last, lasts = (np.array([psp[f] for psp in psps]) for f in range(7))
     each = Columns(
         source, kind.astype(np.int64), delay.astype(np.int64), length.astype(np.int64), decay.astype(np.float64),
@@ -182,9 +185,9 @@ def _joined(parts: Iterable[IntArray]) -> IntArray:
     return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
-def _psp(projection: Projection, dt: float) -> tuple[int, int, int, float, float, bool, int]:
+def _psp(projection: Projection, delay: int, dt: float) -> tuple[int, int, int, float, float, bool, int]:
     """kind, delay, length, decay, height, last (see Columns), and the steps after which most of the PSP is over."""
-    made, delay = measured_psp(projection.kernel, dt), in_steps(projection.delay, dt) or 0
+    made = measured_psp(projection.kernel, dt)
     last = projection.kernel.superposition == "last"
     return made.kind, delay, made.length, made.decay, made.height, last, made.mostly
 

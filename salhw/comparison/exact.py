@@ -32,7 +32,8 @@ def closed(net: Network, population: str) -> list[Projection] | None:
     tau_ref = neuron.tau_ref
     if isinstance(tau_ref, np.ndarray):
         return None
-    return inside if all(p.kernel == Rectangular(tau_syn=tau_ref) and not p.delay for p in inside) else None
+    known = (p.kernel == Rectangular(tau_syn=tau_ref) and not p.longest_delay(net.dt) for p in inside)
+    return inside if all(known) else None
 
 
 def _matrix(net: Network, p: Projection, weights: FloatArray | None = None) -> FloatArray:

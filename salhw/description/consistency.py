@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from salhw.description.connectivity import count, synapses, wrong_shape
+from salhw.description.distributions import Distribution
 from salhw.description.fields import IntArray
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
@@ -57,7 +58,7 @@ def problems(
 def counts_synapses(projections: Sequence[Projection], ties: Sequence[Tie]) -> bool:
     """Whether something has to fit synapses that are yet to be drawn: an array with an entry for each, or copies."""
     drawn = {p.name: p for p in projections if p.weights.drawn}
-    arrays = (value for p in drawn.values() for value in (p.weights.stored, *_of_synapses(p.plasticity)))
+    arrays = (value for p in drawn.values() for value in (p.weights.stored, p.delay, *_of_synapses(p.plasticity)))
     return any(isinstance(value, np.ndarray) for value in arrays) or any(
         name in drawn for tie in ties for name in (tie.projection, tie.to)
     )
@@ -83,7 +84,7 @@ def _fields(path: str, item: Kind | Projection | Tie, dt: float, neurons: int) -
         value = getattr(item, name)
         if mark.per == "neuron":
             yield from wrong_shape(f"{path}.{name}", value, (neurons,))
-        if mark.grid is not None:
+        if mark.grid is not None and not isinstance(value, Distribution):  # of which steps are drawn
             yield from off_grid(f"{path}.{name}", value, dt, mark.grid)
 
 
@@ -118,6 +119,8 @@ def _projection(
     yield from _input(f"{path}.into", p.into, known[p.post])
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
+    if not p.weights.drawn:
+        yield from wrong_shape(f"{path}.delay", p.delay, p.weights.shape(*sizes), _each(p.weights.shape(*sizes)))
     if p.weights.placed:
         yield from _placed(f"{path}.weights", known[p.post], known[p.pre])
     for k, rule in enumerate(p.plasticity):
@@ -164,10 +167,14 @@ def _per_synapse(path: str, item: Kind, shape: tuple[int, ...]) -> Iterator[Diag
     """Arrays of a rule, and of its parts, that do not have an entry for each synapse."""
     for name, mark in marks(type(item)):
         if mark.per == "synapse":
-            each = "synapse" if len(shape) == 1 else "synapse, [post, pre]"
-            yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape, each)
+            yield from wrong_shape(f"{path}.{name}", getattr(item, name), shape, _each(shape))
     for name, part in item.parts():
         yield from _per_synapse(f"{path}.{name}", part, shape)
+
+
+def _each(shape: tuple[int, ...]) -> str:
+    """What an array of a connector's shape has an entry for."""
+    return "synapse" if len(shape) == 1 else "synapse, [post, pre]"
 
 
 def _read(path: str, item: PlasticityRule | Stimulus, population: str, traces: Sequence[Trace]) -> Iterator[Diagnostic]:

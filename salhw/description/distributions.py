@@ -1,4 +1,4 @@
-"""Distributions that the weights of drawn synapses are taken from: each turns uniform numbers into its own."""
+"""Distributions that weights and delays are drawn from: each turns uniform numbers into its own."""
 
 from __future__ import annotations
 
@@ -183,3 +183,5 @@ def _dumped(value: Any, info: Any) -> Any:
 
 Drawn = Annotated[float | FloatArray | Distribution, _ArrayOrDistribution((0, 1))]
 """One number for all synapses, one for each in the order of post, then pre, or a distribution."""
+PerSynapseOrDrawn = Annotated[float | FloatArray | Distribution, _ArrayOrDistribution((0, 1, 2))]
+"""One number for all synapses, an array of the connector's shape, or a distribution."""

@@ -26,8 +26,9 @@ from salhw.description.markers import Mark, Structure
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import number
 
-PAIR, PAIR_OF_PRE, WEIGHT = range(3)
-"""What numbers are for: whether a pair is joined (rows are of post- or of presynaptic neurons), and its weight."""
+PAIR, PAIR_OF_PRE, WEIGHT, DELAY = range(4)
+"""What numbers are for: whether a pair is joined (rows are of post- or of presynaptic neurons), its weight, its
+delay."""
 Share = Annotated[float, Field(ge=0, le=1), NotText, Mark(0.5, 0.25, 2.0)]
 Amount = Annotated[int, Field(ge=0), NotText, Mark(1, 2, -1)]
 Pairs = tuple[IntArray, IntArray]

@@ -37,8 +37,9 @@ def off_grid(path: str, time: float | FloatArray | None, dt: float, least: int =
     if time is None:
         return
     if isinstance(time, np.ndarray):
-        for i in np.flatnonzero(~whole_steps(time, dt) | (time < (least - 0.5) * dt))[:1]:
-            yield from off_grid(f"{path}[{i}]", float(time[i]), dt, least)
+        for place in np.argwhere(~whole_steps(time, dt) | (time < (least - 0.5) * dt))[:1]:
+            at = "".join(f"[{i}]" for i in place)
+            yield from off_grid(f"{path}{at}", float(time[tuple(place)]), dt, least)
         return
     steps = in_steps(time, dt)
     if steps is None or steps < least:

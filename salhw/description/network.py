@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 
 from salhw.description.connectivity import synapses, values
 from salhw.description.consistency import counts_synapses, problems
+from salhw.description.delays import listed_delay
+from salhw.description.distributions import Distribution
 from salhw.description.fields import FloatArray, IntArray, Model
 from salhw.description.markers import Structure
 from salhw.description.parts import Name, Population, Projection, Step
@@ -78,16 +80,16 @@ class Network(Model):
 
     @cached_property
     def explicit(self) -> Network:
-        """The network with the synapses of every random connector listed: what is compiled and run. The network itself
-        where nothing is drawn."""
-        if not any(p.weights.drawn for p in self.projections):
+        """The network with the synapses of every random connector and the delays of every distribution listed: what is
+        compiled and run. The network itself where nothing is drawn."""
+        if not any(p.weights.drawn or isinstance(p.delay, Distribution) for p in self.projections):
             return self
-        places = {p.name: p.positions for p in self.populations}
-        listed = [
-            p.replace(weights=p.weights.listed(p.name, *self.ends(p.name), places=(places[p.post], places[p.pre])))
-            for p in self.projections
-        ]
-        return self.replace(projections=listed)
+        return self.replace(projections=[self._listed(p) for p in self.projections])
+
+    def _listed(self, p: Projection) -> Projection:
+        ends, places = self.ends(p.name), tuple(self.population(name).positions for name in (p.post, p.pre))
+        weights = p.weights.listed(p.name, *ends, places=places)
+        return p.replace(weights=weights, delay=listed_delay(p.name, p.delay, p.weights, weights, ends, self.dt))
 
     def synapses(self, projection: str) -> SynapseTable:
         """The synapses of a projection, those that a random connector draws included, in the order in which targets and
@@ -99,7 +101,8 @@ class Network(Model):
         p = self.explicit.projection(projection)
         post, pre, position = synapses(p.weights, *self.ends(projection))
         weight = values(p.weights, *self.ends(projection)).ravel()[position]
-        return SynapseTable(pre, post, weight, np.full(len(pre), p.delay))
+        delay = np.asarray(p.delay).ravel()[position] if isinstance(p.delay, np.ndarray) else np.full(len(pre), p.delay)
+        return SynapseTable(pre, post, weight, delay)
 
     def population(self, name: str) -> Population:
         """The population of that name.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 from salhw.description.connectivity import Connector
-from salhw.description.fields import Matrix, Milliseconds, Model, NonNegative, NotText
+from salhw.description.delays import Delay
+from salhw.description.fields import IntArray, Matrix, Milliseconds, Model, NotText
 from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.markers import Mark, PopulationName, Structure
 from salhw.description.neurons import InputName, Neuron
@@ -51,7 +53,8 @@ class Projection(Model):
         weights: a matrix W[post, pre], or a connector (Sparse, AllToAll, FixedProbability ...); dimensionless (units of
             log firing rate).
         kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
-        delay: in ms, a whole number of steps.
+        delay: in ms, a whole number of steps: one number, an array of the shape of ``weights`` with one per synapse, or
+            a distribution that they are drawn from (Normal, LogNormal, Uniform) and rounded to whole steps.
         plasticity: a rule, or several that add up.
         into: the named input of the postsynaptic neurons (``inputs`` of their model) whose gain multiplies what the
             synapses add up to; None for a gain of 1. Plasticity changes weights, and never a gain.
@@ -62,9 +65,18 @@ class Projection(Model):
     post: PopulationName
     weights: Annotated[Connector, BeforeValidator(_as_dense), Mark(0.5, 0.25, per="synapse", settable="always")]
     kernel: Annotated[Kernel, Structure()] = Rectangular()
-    delay: Annotated[NonNegative, Mark(0, 2, -1, unit="ms", grid=0)] = 0.0
+    delay: Annotated[Delay, Mark(0, 2, -1, unit="ms", grid=0, per="synapse")] = 0.0
     plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple), Structure()] = ()
     into: Annotated[InputName | None, Structure()] = None
+
+    def delay_steps(self, dt: float) -> IntArray:
+        """Its delays in steps of ``dt`` ms: an array without dimensions where all synapses have the same, else of the
+        connector's shape. Only of what is listed (``Network.explicit``)."""
+        return np.asarray(np.rint(np.asarray(self.delay, dtype=np.float64) / dt), dtype=np.int64)
+
+    def longest_delay(self, dt: float) -> int:
+        """The longest of ``delay_steps``."""
+        return int(self.delay_steps(dt).max(initial=0))
 
     @property
     def recurrent(self) -> bool:

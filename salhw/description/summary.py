@@ -74,7 +74,7 @@ def projection_rows(
         parts = [
             f"{p.pre} → {p.post}, {synapses:,} synapses ({connector}), weights {_weights(listed)}",
             f"PSP {in_words(p.kernel)}",
-            *([f"delay {p.delay:g} ms"] if p.delay else []),
+            *([f"delay {_value(p.delay)} ms"] if np.any(np.asarray(listed.delay)) else []),
             *(f"plastic by {in_words(rule)}" for rule in p.plasticity),
         ]
         rows.append((p.name, "; ".join(parts)))

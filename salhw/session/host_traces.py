@@ -8,9 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
-from salhw.description.grid import in_steps
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
@@ -40,17 +38,20 @@ def psp(kernel: Kernel, dt: float) -> FloatArray:
     return np.trim_zeros(kernel.sample(dt, ceil(LONG * kernel.tau_syn / dt)), "b")
 
 
-def presence(raster: Raster, shape: tuple[int, int], steps: tuple[int, int], p: Projection, dt: float) -> FloatArray:
+def presence(
+    raster: Raster, shape: tuple[int, int], steps: tuple[int, int], kernel: Kernel, delay: int, dt: float
+) -> FloatArray:
     """The PSPs of weight 1 of each presynaptic neuron at some steps, (step, instance, neuron).
 
     Args:
         raster: spikes, those before the steps included whose PSPs are not over.
         shape: (instances, neurons).
         steps: the first step, and the one after the last.
+        delay: in steps.
     """
     from scipy.signal import oaconvolve  # slow to import
 
-    one, delay, (start, stop) = psp(p.kernel, dt), in_steps(p.delay, dt) or 0, steps
+    one, (start, stop) = psp(kernel, dt), steps
     first = start - len(one) - delay - 1
     spiked = np.zeros((stop - first, *shape))
     seen = (raster.step >= first) & (raster.step < stop - delay - 1)
@@ -78,10 +79,10 @@ class HostTraces:
         self.mean = {name: np.zeros((self.instances, n)) for name, n in size.items()}
         self._past: dict[str, FloatArray] = {}
         self._onto = [p for p in self.net.projections if p.post in {t.population for t in self.net.traces}]
-        self._index = {p.name: synapses(p.weights, *self.net.ends(p.name))[:2] for p in self._onto}
+        self._index = {p.name: self.net.synapses(p.name) for p in self._onto}
         self._before = {p.pre: Raster.joined([]) for p in self._onto}
         self._reach = {
-            name: max(len(psp(p.kernel, self.net.dt)) + (in_steps(p.delay, self.net.dt) or 0) + 1
+            name: max(len(psp(p.kernel, self.net.dt)) + p.longest_delay(self.net.dt) + 1
                       for p in self._onto if p.pre == name) for name in self._before
         }  # fmt: skip
 
@@ -113,11 +114,14 @@ class HostTraces:
     def _through(self, p: Projection, raster: Raster, steps: tuple[int, int], weights: FloatArray) -> FloatArray:
         """What a projection adds at each step, before the gain of its input, (step, instance, neuron)."""
         n_post, n_pre, _ = self.net.ends(p.name)
-        active = presence(raster, (self.instances, n_pre), steps, p, self.net.dt)
-        post, pre = self._index[p.name]
-        matrix = np.zeros((self.instances, n_pre, n_post))
-        matrix[:, pre, post] = weights
-        return np.asarray(np.einsum("tip,ipn->tin", active, matrix))
+        index, total = self._index[p.name], np.zeros((steps[1] - steps[0], self.instances, n_post))
+        for delay in np.unique(index.delay):
+            after = round(delay / self.net.dt)
+            active = presence(raster, (self.instances, n_pre), steps, p.kernel, after, self.net.dt)
+            matrix, late = np.zeros((self.instances, n_pre, n_post)), index.delay == delay
+            matrix[:, index.pre[late], index.post[late]] = weights[:, late]
+            total += np.einsum("tip,ipn->tin", active, matrix)
+        return total
 
     def _values(
         self,

@@ -31,6 +31,7 @@ from salhw import (
     WakeSleep,
 )
 from salhw_reference import pace, team
+from salhw_reference.delays import split
 from salhw_reference.jit import compiled
 from salhw_reference.program import build
 from salhw_reference.vectors import vectors_at_rest
@@ -279,6 +280,6 @@ def test_network_states_are_counted_where_two_threads_share_a_population(monkeyp
 
 
 def test_vectors_begin_where_cache_lines_do() -> None:
-    vectors = vectors_at_rest(build(network("spike")), seed=1, ids=[0, 1], varied=False)
+    vectors = vectors_at_rest(build(split(network("spike"))), seed=1, ids=[0, 1], varied=False)
     rows = [vectors.random.reshape(8, -1), vectors.input, vectors.base, vectors.gate, vectors.drawn, vectors.hit]
     assert [row.ctypes.data % 64 for array in rows for row in array] == [0] * 18

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, exp, expm1
+from math import exp, expm1
 
 import numpy as np
 
@@ -59,9 +59,10 @@ class NestLIF(NestNeuron[LIF]):
     def hushing(self, tick: float, per_step: int, least: int) -> list[tuple[float, int]]:
         return []  # there is nothing between its steps: they are not divided
 
-    def least_delay(self, steps: int, plastic: bool) -> int:
+    def least_delay(self, steps: IntArray, plastic: bool) -> IntArray:
         """A step at least, and an even number where NEST splits the delay of plastic synapses evenly."""
-        return 2 * ceil(max(steps, 1) / 2) if plastic else max(steps, 1)
+        least = np.maximum(steps, 1)
+        return least + least % 2 if plastic else least
 
     def scale(self, shape: PSP) -> float:
         """NEST integrates the decaying current over the step; the description takes its value at the step's end, so the

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
@@ -86,14 +85,13 @@ class NestNeuron(ABC, Generic[N]):
     def hushing(self, tick: float, per_step: int, least: int) -> list[tuple[float, int]]:
         """(weight, delay in ticks) of the events that keep it from spiking between two steps."""
 
-    def latency(self, delay: float) -> int:
-        """Steps from a spike to the event that acts as the description says."""
-        steps = in_steps(delay, self.net.dt)
-        assert steps is not None  # the description holds delays to the grid
-        return steps + 1 - self.own_delay
+    @property
+    def latency(self) -> int:
+        """Steps, beside its delay, from a spike to the event that acts as the description says."""
+        return 1 - self.own_delay
 
-    def least_delay(self, steps: int, plastic: bool) -> int:
-        """The delay in steps of a projection onto it that has ``steps`` of them."""
+    def least_delay(self, steps: IntArray, plastic: bool) -> IntArray:
+        """The delays in steps of synapses onto it that are described with ``steps`` of them."""
         return steps
 
     @property

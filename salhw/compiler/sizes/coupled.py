@@ -128,7 +128,7 @@ def pair(net: Network) -> Pair | None:
     if weights.shape != (2, 2) or kappa is None or tau_ref is None or max(len(kappa), tau_ref) > LONGEST:
         return None
     overlaps = len(kappa) > tau_ref  # the spike before acts after one, too, unless that one replaces it at once
-    if overlaps and (projection.kernel.superposition == "sum" or projection.delay):
+    if overlaps and (projection.kernel.superposition == "sum" or projection.longest_delay(net.dt)):
         return None
     bias = np.broadcast_to(np.asarray(neuron.bias, dtype=np.float64), 2)
     return Pair(
@@ -141,10 +141,10 @@ def _kappa(projection: Projection, dt: float) -> FloatArray | None:
     """The PSP from the step after the spike until it has ended; None if it lasts too long."""
     sample = projection.kernel.sample(dt, LONGEST + 1)
     steps = np.flatnonzero(np.abs(sample) > FADED * np.abs(sample).max())
-    delay = in_steps(projection.delay, dt)
-    if delay is None or steps[-1] == LONGEST:
+    delay = np.unique(projection.delay_steps(dt))
+    if len(delay) != 1 or steps[-1] == LONGEST:
         return None
-    return np.concatenate([np.zeros(delay), sample[: steps[-1] + 1]])
+    return np.concatenate([np.zeros(delay[0]), sample[: steps[-1] + 1]])
 
 
 def _extent(shape: Callable[[FloatArray], FloatArray], tau: float, extent: float, dt: float) -> int:

@@ -169,10 +169,9 @@ def _projection(
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
     gains = list(post.neuron.input_gains)
-    fields = dict(marks(Projection))
-    delay = (
-        number(dice, fields["delay"], target.projections["delay"], deal.dt) if "delay" in target.projections else 0.0
-    )
+    delay: Any = 0.0
+    if "delay" in target.projections:
+        delay = per_place(dice, "delay", dict(marks(Projection))["delay"], target.projections, deal.dt, shape)
     return Projection(
         name=name, pre=pre.name, post=post.name, weights=bare.clipped(*narrowest_bounds(rules), recurrent),
         kernel=kernel, delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),

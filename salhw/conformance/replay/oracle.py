@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from salhw.conformance.replay.cells import AVERAGES, CELLS, Moment, as_chance
-from salhw.conformance.replay.trains import NEVER, Bools, latest, pair_sums, psps
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, latest, pair_sums
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, only
@@ -111,7 +111,7 @@ class Oracle:
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.forced = {p.name: self._forced(p.name) for p in net.populations}
-        self.psps = {p.name: psps(p.kernel, spikes[p.pre], self.steps(p.delay), self.dt) for p in net.projections}
+        self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         self.learners = {
             (p.name, k): RULES[rule](self, p, k) for p in net.projections for k, rule in enumerate(p.plasticity)
         }
@@ -294,8 +294,8 @@ class Oracle:
             nothing = np.zeros((self.instances, p.size))
             through[p.name] = {"inputs": nothing} | {f"inputs.{name}": nothing for name in p.neuron.input_gains}
         for q in self.net.projections:
-            post, pre, _ = self.ends[q.name]
-            per_synapse = self.weights[q.name] * self.psps[q.name][:, t, pre]
+            post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
+            per_synapse = self.weights[q.name] * psp[:, t, which]
             size = self.net.population(q.post).size
             total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
             sums = through[q.post]
@@ -310,12 +310,12 @@ class Oracle:
 
     def _follow_weights(self, q: Projection, gain: FloatArray | float, t: int) -> None:
         """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
-        post, pre, _ = self.ends[q.name]
+        post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
         moved = moved + np.abs(now - before)
         self.travelled[q.name] = moved, now
-        each = np.abs(moved * self.psps[q.name][:, t, pre])
+        each = np.abs(moved * psp[:, t, which])
         total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
         self.followed[q.post] = np.maximum(self.followed[q.post], total)
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from salhw.description.connectivity import Synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
+from salhw.description.network import Network
+from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.description.windows import Window
 
@@ -47,6 +50,16 @@ def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
         if value[age - 1] != 0.0:
             total[:, age + delay :] += value[age - 1] * spikes[:, : count - age - delay]
     return total
+
+
+def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> tuple[FloatArray, IntArray]:
+    """The PSPs that the presynaptic neurons of a projection have after each of its delays, (instance, step, delay and
+    neuron), and which of them each synapse has."""
+    _, pre, position = ends
+    shape, nothing = p.weights.shape(*net.ends(p.name)[:2]), np.zeros((*spikes.shape[:2], 0))
+    delays, number = np.unique(np.broadcast_to(p.delay_steps(net.dt), shape).ravel()[position], return_inverse=True)
+    each = (psps(p.kernel, spikes, delay, net.dt) for delay in delays.tolist())
+    return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
 def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
