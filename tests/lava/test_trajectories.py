@@ -104,7 +104,8 @@ def lif(dt: float = 0.5) -> Network:
         projections=[
             Projection(name="xl", pre="x", post="l", weights=np.full((2, 3), 3.5), kernel=Exponential(tau_syn=5.0)),
             Projection(
-                name="lm", pre="l", post="m", weights=np.full((2, 2), 0.5), kernel=Rectangular(tau_syn=4.0), delay=1.0
+                name="lm", pre="l", post="m", weights=np.full((2, 2), 0.5), kernel=Rectangular(tau_syn=4.0),
+                delay=[[2 * dt, 0.0], [dt, 5 * dt]],
             ),
         ],
         stimuli=[SpikeTimes("x", trains)],

@@ -30,7 +30,8 @@ def everything(seed: int) -> Network:
         weights = random.normal(0.0, 1.0, (sizes[post], sizes[pre]))
         if pre == post:
             np.fill_diagonal(weights, 0.0)
-        return Projection(pre + post, pre, post, weights, kernel=onto[post], delay=dt * delay)
+        late = random.integers(delay, 4, weights.shape) if seed % 2 else delay
+        return Projection(pre + post, pre, post, weights, kernel=onto[post], delay=dt * late)
 
     def forced(name: str, tau_ref: float) -> salhw.SpikeTimes:
         return salhw.SpikeTimes(
@@ -68,10 +69,11 @@ def inputs(net: Network, name: str, spikes: dict[str, FloatArray]) -> FloatArray
             total[round(s.start / net.dt) : round(s.stop / net.dt)] += s.amplitude
     for p in net.projections:
         if p.post == name:
-            late, shape = round(p.delay / net.dt), p.kernel.sample(net.dt, STEPS)
-            for t in range(STEPS):
-                for age in range(t - late):
-                    total[t] += p.weights.values @ spikes[p.pre][t - late - 1 - age] * shape[age]  # type: ignore[union-attr]
+            shape = p.kernel.sample(net.dt, STEPS)
+            late = np.broadcast_to(np.rint(np.asarray(p.delay) / net.dt).astype(int), p.weights.values.shape)
+            for (i, j), after in np.ndenumerate(late):
+                psp = np.convolve(spikes[p.pre][:, j], shape)[: STEPS - after - 1]
+                total[after + 1 :, i] += p.weights.values[i, j] * psp
     return total
 
 

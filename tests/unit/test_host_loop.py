@@ -50,7 +50,7 @@ def net(rule: PredictiveRule) -> Network:
             Projection(
                 "up", "a", "b", random.uniform(-1, 1, (2, 3)), Rectangular(2.0), 1.0, rule, "basal"
             ),
-            Projection("beside", "a", "b", random.uniform(-1, 1, (2, 3)), Exponential(1.5)),
+            Projection("beside", "a", "b", random.uniform(-1, 1, (2, 3)), Exponential(1.5), [[0, 1, 2], [1, 0, 3]]),
             Projection("down", "b", "a", np.zeros((3, 2)), Rectangular(2.0), into="apical"),
         ],
         stimuli=[Teacher("b", "basal", target=[0.4, -0.7], gain=[0.6, 0.2], every=6.0)],
@@ -99,7 +99,7 @@ def test_the_loop_does_what_the_reference_does_by_itself(ends: tuple[str, str], 
     for one, two in zip(native, looped, strict=True):
         for name in ("a", "b"):
             np.testing.assert_array_equal(one.counts[name], two.counts[name])
-            assert one.counts[name].min() > 3
+            assert one.counts[name].min() > 2
         np.testing.assert_array_equal(one.spikes["a"].time, two.spikes["a"].time)
         np.testing.assert_array_equal(one.occupancy_counts["b"], two.occupancy_counts["b"])
         np.testing.assert_allclose(one.membrane["b"].values, two.membrane["b"].values, atol=1e-11)

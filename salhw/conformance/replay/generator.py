@@ -169,9 +169,11 @@ def _projection(
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
     gains = list(post.neuron.input_gains)
-    delay: Any = 0.0
-    if "delay" in target.projections:
-        delay = per_place(dice, "delay", dict(marks(Projection))["delay"], target.projections, deal.dt, shape)
+    delay, mark, declared = 0.0, dict(marks(Projection))["delay"], target.projections
+    if "delay" in names_in(declared, "arrays") and (not rules or dice.chance(0.3)):  # on some targets of static ones
+        delay = per_place(dice, "delay", mark, declared, deal.dt, shape)
+    elif "delay" in declared:
+        delay = number(dice, mark, declared["delay"], deal.dt)
     return Projection(
         name=name, pre=pre.name, post=post.name, weights=bare.clipped(*narrowest_bounds(rules), recurrent),
         kernel=kernel, delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),

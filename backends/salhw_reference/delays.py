@@ -1,0 +1,73 @@
+"""Projections with a delay per synapse, as the algorithms have them: several projections of one delay each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from salhw.description.connectivity import Sparse, synapses, values
+from salhw.description.fields import IntArray
+from salhw.description.kinds import Kind
+from salhw.description.markers import marks
+from salhw.description.network import Network
+from salhw.description.parts import Projection
+from salhw.description.probes import Weights
+
+Item = TypeVar("Item", bound=Kind)
+Part = tuple[int, IntArray | None]
+"""The number of a projection of one delay, and which synapses of the described one it has; None for all of them."""
+
+
+class Split(NamedTuple):
+    """``network`` is the ``described`` one with one delay per projection, and without copies and what samples weights;
+    ``parts`` are what each described projection has become, which lie side by side."""
+
+    described: Network
+    network: Network
+    parts: dict[str, list[Part]]
+
+    def in_parts(self, name: str) -> IntArray | None:
+        """The synapses of a described projection in the order in which its parts have them; None if it is the same."""
+        chosen = [some for _, some in self.parts[name] if some is not None]
+        return np.concatenate(chosen) if chosen else None
+
+
+def split(net: Network) -> Split:
+    """A network whose synapses are listed; the network itself where each projection has one delay."""
+    several = {p.name for p in net.projections if isinstance(p.delay, np.ndarray)}
+    pieces = {p.name: _pieces(net, p) if p.name in several else [(None, p)] for p in net.projections}
+    made = [piece for some in pieces.values() for _, piece in some]
+    numbers = iter(range(len(made)))
+    parts: dict[str, list[Part]] = {
+        name: [(next(numbers), chosen) for chosen, _ in some] for name, some in pieces.items()
+    }
+    if not several:
+        return Split(net, net, parts)
+    named = [p.replace(name=f"p{k}") for k, p in enumerate(made)]
+    probes = [probe for probe in net.probes if not isinstance(probe, Weights)]
+    return Split(net, net.replace(projections=named, probes=probes, ties=[]), parts)
+
+
+def delays(p: Projection) -> int:
+    """How many different delays the synapses of a projection have."""
+    return len(np.unique(p.delay)) if isinstance(p.delay, np.ndarray) else 1
+
+
+def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:
+    ends = net.ends(p.name)
+    post, pre, position = synapses(p.weights, *ends)
+    weight, steps = values(p.weights, *ends).ravel()[position], p.delay_steps(net.dt).ravel()[position]
+    rules, pieces = [_alike(rule) for rule in p.plasticity], list[tuple[IntArray | None, Projection]]()
+    for step in np.unique(steps):
+        chosen = np.flatnonzero(steps == step)
+        listed = Sparse(post=post[chosen], pre=pre[chosen], weight=weight[chosen])
+        pieces.append((chosen, p.replace(weights=listed, delay=float(step * net.dt), plasticity=rules)))
+    return pieces or [(None, p.replace(delay=0.0))]
+
+
+def _alike(item: Item) -> Item:
+    """A rule, or a part of one, with one value for all synapses: each synapse's own are written to the engine."""
+    own = (name for name, mark in marks(type(item)) if mark.per == "synapse")
+    alike = {name: 0.0 for name in own if isinstance(getattr(item, name), np.ndarray)}
+    return item.replace(**alike, **{name: _alike(part) for name, part in item.parts()})
