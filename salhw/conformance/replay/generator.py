@@ -169,7 +169,8 @@ def _projection(
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
     gains = list(post.neuron.input_gains)
-    delay, mark, declared = 0.0, dict(marks(Projection))["delay"], target.projections
+    delay: Any = 0.0
+    mark, declared = dict(marks(Projection))["delay"], target.projections
     if "delay" in names_in(declared, "arrays") and (not rules or dice.chance(0.3)):  # on some targets of static ones
         delay = per_place(dice, "delay", mark, declared, deal.dt, shape)
     elif "delay" in declared:
