@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
+import compile_once
 import pytest
 
 # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: Ctrl-C would do nothing
@@ -27,15 +28,24 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     sys.dont_write_bytecode = False
 
 
+@pytest.hookimpl(tryfirst=True)  # before workers start
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In the process that starts workers, who are then all spared it."""
+    if session.config.getoption("numprocesses", None):
+        compile_once.compile_all()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """What is collected stays to the end: the garbage collector need not look through it, neither meanwhile (a third of
-    the time that collecting takes) nor in any test."""
+    the time that collecting takes) nor in any test. In tests it comes more rarely than by itself, when it would take
+    3 % of their time, and 13 % of that of compiling."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000)
         gc.enable()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import shutil
@@ -11,8 +12,8 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ class Link:
         self._channel: Any = None
         self._out_of_time = False
         self._noise = bytearray()
+        self._alarm = _Alarm(self._stop_in_time)
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=clean_environment(), start_new_session=True
@@ -89,7 +91,7 @@ class Link:
         """
         packages = {name: read_package(folder) for name, folder in sources.items()}
         try:
-            with self._limited(limit):
+            with self._alarm.within(limit):
                 self._greet(environment)
                 self._channel = self._open()
                 self._channel.send(packages)
@@ -133,7 +135,7 @@ class Link:
         """
         end = time.monotonic() + limit
         try:
-            with self._limited(limit):  # a worker that hangs does not read either
+            with self._alarm.within(limit):  # a worker that hangs does not read either
                 self._channel.send(message)
             return self._received(end)
         except (OSError, EOFError, execnet.RemoteError) as error:
@@ -154,9 +156,6 @@ class Link:
                     raise EOFError from None
                 if left <= 1.0:
                     raise OutOfTime from None
-
-    def _limited(self, limit: float) -> _Alarm:
-        return _Alarm(limit, self._stop_in_time)
 
     def _stop_in_time(self) -> None:
         self._out_of_time = True
@@ -197,6 +196,7 @@ class Link:
             self.process.wait()
         if self.local and self.process.returncode < 0:
             self._sweep()
+        self._alarm.end()
         self._reader.join(1.0)
 
     def _sweep(self) -> None:
@@ -257,17 +257,45 @@ class _Pipes(Popen2IO):
 
 
 class _Alarm:
-    """A timer for the length of a block."""
+    """Calls ``action``, once, when a block takes longer than it may. One thread watches the blocks of a link one after
+    the other, because to start a thread for each takes several times as long as a short request."""
 
-    def __init__(self, limit: float, action: Any) -> None:
-        self._timer = threading.Timer(min(limit, threading.TIMEOUT_MAX), action)
-        self._timer.daemon = True
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._changed = threading.Condition()
+        self._until = self._looks = math.inf  # on the clock: when the block has to be over, when that is looked at next
+        self._ended = False
+        self._watcher: threading.Thread | None = None
 
-    def __enter__(self) -> None:
-        self._timer.start()
+    @contextmanager
+    def within(self, limit: float) -> Iterator[None]:
+        """A block that may take ``limit`` s."""
+        with self._changed:
+            self._until = time.monotonic() + limit
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, daemon=True)
+                self._watcher.start()
+            elif self._until < self._looks:  # else it is looked at early enough, and nobody need be woken
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._until = math.inf
 
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._ended and (left := self._until - time.monotonic()) > 0.0:
+                self._looks = self._until
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+        if not self._ended:
+            self._action()
+
+    def end(self) -> None:
+        """No block follows."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
 
 
 def _signal(number: int) -> str:
