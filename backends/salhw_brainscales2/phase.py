@@ -52,7 +52,7 @@ def _numbers(net: Network, target: Target, placement: Placement, name: str, rule
     neurons = sum(net.population(end).size for end in {p.pre, p.post})
     least = shortest_period(max(rows(net, target, placement).learning)) + busy(neurons, len(program.row))
     if period < least:
-        yield f"an update every {period:g} ms, {least:.3g} ms needed for {neurons} neurons and {len(program.row)} synapses"
+        yield f"an update every {period:g} ms; {neurons} neurons and {len(program.row)} synapses need {least:.3g} ms"
 
 
 def with_phase(net: Network, target: Target, placement: Placement) -> tuple[Network, list[str]]:
@@ -62,7 +62,7 @@ def with_phase(net: Network, target: Target, placement: Placement) -> tuple[Netw
         return net, []
     if reasons := [*obstacles(net, target, placement)]:
         return unreferenced(net), [f"the plasticity processor leaves the reference phase to the host: {reasons[0]}"]
-    ((name, rule),) = plastic(net, target).items()
+    (name,) = plastic(net, target)
     program = nominal_program(net, target, placement, name, [0])
     own, whole = BYTES * len(program.row), memory(program)
     return net, [

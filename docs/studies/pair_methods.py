@@ -1,4 +1,4 @@
-"""What else makes reciprocal weights alike, as protocols of a study: the host writes weights, whatever the neurons do."""
+"""What else makes reciprocal weights alike, as protocols of a study: the host writes weights, whatever neurons do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WEIGHTS = "projections.pair.weights"
 
 
 def copied_registers(session: Session, duration: float) -> Recording:
-    """Both weights of a pair are written as their mean, once; spikes change nothing, so a hundredth of the time runs."""
+    """Both weights of a pair are written as their mean, once. Spikes change nothing: a hundredth of the time is run."""
     weights = session.get(WEIGHTS, form="synapses")
     session.set(WEIGHTS, weights.reshape(len(weights), -1, 2).mean(axis=2).repeat(2, axis=1), form="synapses")
     return session.run(duration / 100.0)

@@ -49,8 +49,8 @@ class Target(Model):
     ``host_loop`` says that the computer beside the target also works out named inputs, what reads traces, and copies of
     weights, of the kinds and within the ranges that are declared, between two pieces of a run (``salhw.session.loop``);
     otherwise the target has them itself.
-    ``reference_phase`` says that the target may keep the reference phase of a rule itself: its backend is given rules with
-    theirs, and returns without them what the session's host is to do.
+    ``reference_phase`` says that the target may keep the reference phase of a rule itself: its backend is given rules
+    with theirs, and returns without them what the session's host is to do.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
