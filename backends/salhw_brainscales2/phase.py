@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from math import ceil
 
 from salhw.description.network import Network
+from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
 from salhw.session.folding import reference_phase, unreferenced
 from salhw.session.placement import Placement
 from salhw.substrate.target import Target
 from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
 from salhw_brainscales2.hardware.processor import COLUMNS
+from salhw_brainscales2.hardware.program import PlasticityProgram
 from salhw_brainscales2.hardware.reference import BYTES, COUNTER_MAX, MOST_PRODUCTS, busy
 from salhw_brainscales2.hardware.rows import shortest_period
 from salhw_brainscales2.neurons import cells
@@ -49,10 +51,14 @@ def _numbers(net: Network, target: Target, placement: Placement, name: str, rule
         yield f"{program.phase.updates} updates of a phase are more than 32 bits can divide"
     if (needed := memory(program)) >= PROCESSOR_MEMORY:
         yield f"{needed} bytes of data, {PROCESSOR_MEMORY} available beside the stack"
+    if period < (least := _busy(net, target, placement, p, program)):
+        yield f"an update every {period:g} ms, where its rows, counters and synapses need {least:.3g} ms"
+
+
+def _busy(net: Network, target: Target, placement: Placement, p: Projection, program: PlasticityProgram) -> float:
+    """ms that an update takes."""
     neurons = sum(net.population(end).size for end in {p.pre, p.post})
-    least = shortest_period(max(rows(net, target, placement).learning)) + busy(neurons, len(program.row))
-    if period < least:
-        yield f"an update every {period:g} ms; {neurons} neurons and {len(program.row)} synapses need {least:.3g} ms"
+    return shortest_period(max(rows(net, target, placement).learning)) + busy(neurons, len(program.row))
 
 
 def with_phase(net: Network, target: Target, placement: Placement) -> tuple[Network, list[str]]:
@@ -62,10 +68,11 @@ def with_phase(net: Network, target: Target, placement: Placement) -> tuple[Netw
         return net, []
     if reasons := [*obstacles(net, target, placement)]:
         return unreferenced(net), [f"the plasticity processor leaves the reference phase to the host: {reasons[0]}"]
-    (name,) = plastic(net, target)
+    ((name, rule),) = plastic(net, target).items()
     program = nominal_program(net, target, placement, name, [0])
     own, whole = BYTES * len(program.row), memory(program)
+    share = _busy(net, target, placement, net.projection(name), program) / (rule.period or 1.0)
     return net, [
         f"{name}: the plasticity processor keeps the reference phase: {own} of the {whole} bytes of its data, "
-        f"{PROCESSOR_MEMORY} available"
+        f"{PROCESSOR_MEMORY} available; with the spikes to count it is busy for {share:.0%} of the time"
     ]

@@ -38,30 +38,32 @@ W_GRID = np.array([-2.0, -1.0, -0.25, 0.5, 1.25, 2.5])
 """Weights for which pairs are counted on chips; 0 is counted, too."""
 
 
-def chip_field(seconds: float = 60.0, copies: int = 16, lags: int = 60) -> PairField:
-    """What `pair_field` has of GLM neurons, counted on the ideal chip: LIF neurons with exponential PSPs."""
+def chip_field(seconds: float = 60.0, copies: int = 16, lags: int = round(60.0 / TICK)) -> PairField:
+    """What `pair_field` has of GLM neurons, counted on the ideal chip (LIF neurons, exponential PSPs), in steps of
+    TICK: its sensors see spikes between the steps of a millisecond."""
     w = np.sort(np.append(W_GRID, 0.0))
     ends = np.array([(a, b) for a in w for b in w if a >= b])  # W[1, 0], W[0, 1]; the other half is their mirror image
-    weights = np.repeat(ends[:, ::-1], copies, axis=0).ravel()  # into 0, into 1
-    post = np.arange(len(weights))
+    weights, post = ends[:, ::-1].ravel(), np.arange(ends.size)  # into 0, into 1
     (p,) = NET.projections
     still = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
     neurons = Population(name="n", size=len(post), neuron=GLM(tau_ref=10.0))
     net = NET.replace(dt=TICK, populations=[neurons], projections=[still], probes=[Spikes("n")])
     pairs, spikes = np.zeros((len(w), len(w), 2 * lags + 1)), np.zeros((len(w), len(w), 2))
-    with salhw.compile(net, CASES["(a) ideal"]).open(seed=4) as session:
+    with salhw.compile(net, CASES["(a) ideal"]).open(instances=copies, seed=4) as session:
         session.run(200.0)
         fired = session.run(1000.0 * seconds).spikes["n"]
-    order = np.lexsort((fired.time, fired.neuron // 2))
-    neuron, time = fired.neuron[order], fired.time[order]
-    met = neuron[1:] == (neuron[:-1] ^ 1)  # neighbours in time, of both neurons of a pair
-    lag = np.rint((time[1:] - time[:-1]) * np.where(neuron[1:] % 2, 1, -1)).astype(int)[met]
-    at = (neuron[1:][met] // 2) // copies
-    steps = 1000.0 * seconds * copies
+    cell = fired.instance * len(post) + fired.neuron
+    order = np.lexsort((fired.time, cell // 2))
+    cell, time = cell[order], fired.time[order]
+    pair = cell // 2 % len(ends)
+    met = cell[1:] == (cell[:-1] ^ 1)  # neighbours in time, of both neurons of a pair
+    lag = np.rint((time[1:] - time[:-1]) / TICK * np.where(cell[1:] % 2, 1, -1)).astype(int)[met]
+    steps = 1000.0 / TICK * seconds * copies
     for k, (a, b) in enumerate(ends):
         i, j = np.searchsorted(w, (a, b))
-        counted = np.bincount(lag[(at == k) & (np.abs(lag) <= lags)] + lags, minlength=2 * lags + 1) / steps
-        each = np.bincount(neuron[neuron // (2 * copies) == k] % 2, minlength=2) / steps
+        near = (pair[1:][met] == k) & (np.abs(lag) <= lags)
+        counted = np.bincount(lag[near] + lags, minlength=2 * lags + 1) / steps
+        each = np.bincount(cell[pair == k] % 2, minlength=2) / steps
         pairs[i, j], pairs[j, i] = counted, counted[::-1]
         spikes[i, j], spikes[j, i] = each, each[::-1]
         if i == j:

@@ -75,6 +75,7 @@ def test_phases_are_in_no_recording_and_weights_are_as_before() -> None:
 def test_the_report_says_who_keeps_it_and_what_it_takes() -> None:
     report = str(salhw.compile(pairs(lopsided(PHASE), size=64), QUIET).report)
     assert "768 of the 2560 bytes of its data, 10240 available" in report  # 64 x 12; 256 x 5 + 64 x 20
+    assert "busy for 54% of the time" in report  # 2 rows of 28 ms, 64 x (.5 + .3) ms
     assert "all 64 weights are silent for 8000 ms (8 ms on the chip)" in report
     assert "p: what it changed then is subtracted by the target, every 200 ms" in report
 
@@ -111,7 +112,7 @@ def test_what_does_not_fit_the_processor_is_the_hosts() -> None:
         flat.replace(populations=source, projections=[p.replace(pre="x", weights=AllToAll(weight=0.1))])
     )
     assert "of its own hemisphere" in left(pairs(lopsided(PHASE, "every 600 ms"), size=300))
-    assert "64 neurons and 64 synapses need" in left(pairs(lopsided(PHASE, "every 100 ms"), size=64))
+    assert "where its rows, counters and synapses need 107 ms" in left(pairs(lopsided(PHASE, "every 100 ms"), size=64))
     assert "its counter's 255" in left(pairs(lopsided(PHASE, "every 4000 ms"), size=4))
     assert "can divide" in left(pairs(lopsided(ReferencePhase(1e8)), size=4))
 

@@ -24,6 +24,7 @@ from salhw import (
     Population,
     Projection,
     Rectangular,
+    ReferencePhase,
     StateOccupancy,
     Target,
     WakeSleep,
@@ -60,6 +61,7 @@ class Training:
         noise_in: which terms carry the plasticity noise 1 + xi: those of ``both`` phases; the ``sleep`` phase's only,
             whose windows are the only ones if the wake phase is computed; ``code``: SAL's window as well.
         bounds: weights and biases are clipped to +- this value (the authors' code: 2); None for no limit.
+        reference: ms of SAL's reference phase, one each time that a session is opened; None for none.
     """
 
     size: int = 7
@@ -75,6 +77,7 @@ class Training:
     sal_phase: Literal["sleep", "own"] = "sleep"
     noise_in: Literal["both", "sleep", "code"] = "both"
     bounds: float | None = None
+    reference: float | None = None
 
     @property
     def seen(self) -> int:
@@ -127,7 +130,8 @@ def description(training: Training, *, plastic: bool = True) -> Network:
     if plastic and training.rule == "spike":
         rules.append(WakeSleep(learning_rate=0.0, tau_ref=training.tau_ref, phase="sleep", **options))
     if plastic:
-        rules.append(SAL(learning_rate=0.0, tau=training.tau_ref, pairing=training.pairing, **options))
+        phase = None if training.reference is None else ReferencePhase(training.reference)
+        rules.append(SAL(0.0, training.tau_ref, pairing=training.pairing, reference=phase, **options))
     return Network(
         name="sampling",
         dt=training.dt,
