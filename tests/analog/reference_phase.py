@@ -77,19 +77,24 @@ def read_variance(rate: float) -> float:
 
 
 def left_and_drift(
-    start: FloatArray, amplitude: FloatArray, tau: FloatArray, rate: float, run: float, reference: float | None
-) -> tuple[float, float]:
+    start: FloatArray, amplitude: FloatArray, tau: FloatArray, rate: float, run: float, reference: float | None,
+    of: PairField | None = None, step: float = 1.0,
+) -> tuple[float, float]:  # fmt: skip
     """What theory leaves of pairs of weights (pair, synapse) after ``run`` ms: their median |D|, and how far their
-    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch)."""
+    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch). Pairs
+    are ``of`` GLM neurons in steps of 1 ms, or another field with another ``step``."""
     end = sal_course(
-        field(), start, rate, amplitude, tau, run=round(run), update=round(PERIOD),
-        reference=None if reference is None else round(reference), read=read_variance(rate),
+        of or field(), start, rate, amplitude, tau / step, run=round(run / step), update=round(PERIOD / step),
+        reference=None if reference is None else round(reference / step), read=step * read_variance(rate),
     )  # fmt: skip
     return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - start).mean(axis=1).std())
 
 
-def expected(target: Target, chips: int, seconds: float, reference: float | None) -> tuple[float, float]:
-    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``."""
+def expected(
+    target: Target, chips: int, seconds: float, reference: float | None, of: PairField | None = None, step: float = 1.0
+) -> tuple[float, float]:
+    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``; pairs
+    as for ``left_and_drift``."""
     chosen, executable = target.sample_chips(chips, seed=1), salhw.compile(NET, target)
     place = executable.placement.synapses(NET, "p")
     drawn = sensor.of_chips(chosen, PRE, POST, place, neurons=2 * PAIRS, dt=1.0, amplitude=1.0)
@@ -102,7 +107,7 @@ def expected(target: Target, chips: int, seconds: float, reference: float | None
 
     held = np.rint(start / CODE) * CODE
     pairs, sensors = held.reshape(-1, 2)[:, ::-1], (of_pairs(drawn.amplitude), of_pairs(drawn.tau))
-    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference)
+    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference, of, step)
 
 
 def interval(course: Course, repeats: int = 2000) -> list[tuple[float, float, float]]:
@@ -159,14 +164,16 @@ if __name__ == "__main__":
     folder, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
     chips, seconds = round((*given, 50.0)[0]), given[1] if len(given) > 1 else 60.0
     folder.mkdir(exist_ok=True)
-    print("| chips | reference | median \\|D\\| | theory | drift | theory | saturated |\n|---|---|---|---|---|---|---|")
+    heads = ("chips", "reference", "median \\|D\\|", "theory, GLM", "drift", "theory, GLM", "saturated")
+    print(f"| {' | '.join(heads)} |\n|{len(heads) * '---|'}")
+    counted = chip_field()
     for name, target in TARGETS.items():
         for reference in (60_000.0, None):
             phase = None if reference is None else ReferencePhase(reference)
             course = learn(target, chips, seconds, reference=phase)
-            theory = expected(target, chips, seconds, reference)
-            cells = [f"{value:.3f} ({low:.3f}..{high:.3f}) | {said:.3f}"
-                     for (value, low, high), said in zip(interval(course), theory, strict=True)]  # fmt: skip
+            theory = [expected(target, chips, seconds, reference, *pairs) for pairs in ((counted, TICK), ())]
+            cells = [f"{value:.3f} ({low:.3f}..{high:.3f}) | {said:.3f}, {glm:.3f}"
+                     for (value, low, high), said, glm in zip(interval(course), *theory, strict=True)]  # fmt: skip
             length = "none" if reference is None else f"{reference / 1000:g} s"
             print(f"| {name} | {length} | {' | '.join(cells)} | {course.saturated:.1%} |", flush=True)
             label = f"{name} {length}".replace(" ", "_")
