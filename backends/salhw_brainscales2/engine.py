@@ -12,8 +12,10 @@ from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import UnsupportedNetworkError
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
+from salhw.session.folding import reference_phase
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
+from salhw.session.reference_phase import common_period, in_whole
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.codes import Grid
@@ -27,6 +29,9 @@ from salhw_brainscales2.sources import Emitter, entropy
 from salhw_nest.process import STRETCH, Process
 
 AHEAD = 20_000  # steps for which the spikes of sources are drawn at a time
+
+Spikes = dict[str, tuple[Raster, IntArray]]
+"""Spikes of each population, and their ticks."""
 
 
 class AnalogEngine:
@@ -45,7 +50,7 @@ class AnalogEngine:
         self._weights = {p.name: initial(net, f"projections.{p.name}.weights", self._batch) for p in net.projections}
         sources = [p.name for p in net.populations if p.name not in self._circuit.cells]
         self._emitters = [Emitter(net, name, self._entropy) for name in sources]
-        self._ahead: dict[str, Raster] = {}  # the spikes of sources until the step self._known
+        self._drawn: dict[str, Raster] = {}  # the spikes of sources until the step self._known
         place, tick = rows(net, self._target, executable.placement), self._circuit.plan.tick
         paths = {name: rule_path(net, self._target, name) for name in plastic(net, self._target)}
         self._learners = {
@@ -60,7 +65,11 @@ class AnalogEngine:
         }
         size = sum(c.size for c in self._circuit.plan.cells) * self._circuit.per_step
         self._stretch = max(1, STRETCH // size)
-        self._start = self.step = self._known = self._stop = self._runs = 0
+        self._start = self._clock = self._known = self._horizon = self._runs = 0  # steps, those of phases included
+        phase = reference_phase(net)
+        self._phase = None if phase is None else in_whole(phase, common_period(net), net.dt)
+        self._ahead = self._phases = 0  # steps of reference phases so far, and how many there were
+        self._measured: int | None = None  # the step at which the last one was
         self.process = Process(executable, self._circuit.plan, ids, seed)
         self._call = self.process.call
         self._simulation = Simulation(net, self._circuit, self._batch, self._call)
@@ -74,6 +83,11 @@ class AnalogEngine:
     def _amplitudes(self, path: str) -> FloatArray:
         """Of both branches of a rule, (B, 2, S)."""
         return np.stack([initial(self._net, f"{path}.{b}.amplitude", self._batch) for b in BRANCHES], axis=1)
+
+    @property
+    def step(self) -> int:
+        """See Engine."""
+        return self._clock - self._ahead
 
     # reading and writing ------------------------------------------------------------------------------------------
 
@@ -151,7 +165,8 @@ class AnalogEngine:
 
     def begin(self, stop: int) -> None:
         """See Engine. Thresholds are those of a new trial."""
-        self._start, self._stop, self._spikes, self._updates, self._pieces = self.step, stop, 0, 0, 0
+        self._start, self._horizon = self._clock, stop + self._ahead
+        self._spikes, self._updates, self._pieces = 0, 0, 0
         self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
         self._simulation.nest_time = 0.0
         self._begin_trial()
@@ -171,27 +186,58 @@ class AnalogEngine:
 
     def advance(self, until: int) -> int:
         """See Engine. It stops where the processor or the host works, and where the spikes of sources are known no
-        further."""
-        if self.step == self._known:
-            self._emit(min(self._stop, self._known + AHEAD))
-        periods = [following(self.step, learner.period) for learner in self._learners.values()]
-        periods += [step for host in self._hosts.values() for step in host.next(self.step)]
-        until = min([until, self._known, following(self.step, self._stretch, self._start), *periods])
-        spikes = self._simulation.advance(self.step, until)
-        for name, known in self._ahead.items():
-            now = (known.step >= self.step) & (known.step < until)
+        further. A reference phase that is due comes before."""
+        if self._phase is not None:
+            length, every = self._phase
+            start = self.step
+            if self._measured is None or (every and start % every == 0 and start != self._measured):
+                self._measure(length)
+            until = min([until, *([following(start, every)] if every else [])])
+        for name, (raster, _) in self._go(until + self._ahead).items():
+            steps = Raster(raster.instance, raster.neuron, raster.step - self._ahead)
+            self._rasters[name].append(steps)
+            self._spikes += len(steps.step)
+        return self._spikes
+
+    def _measure(self, length: int) -> None:
+        """A reference phase of so many steps: the weights are silent, and the processor counts."""
+        begun, run, start, updates = self._clock, self._horizon, self.step, self._updates
+        self._horizon = begun + length
+        try:
+            for name, learner in self._learners.items():
+                self._hold(name, learner.silence())
+            while self._clock < self._horizon:
+                self._go(self._horizon)
+            self._measured, self._phases = start, self._phases + 1
+        finally:
+            passed = self._clock - begun
+            self._ahead, self._horizon, self._start = self._ahead + passed, run + passed, self._start + passed
+            self._updates = updates
+            for name, learner in self._learners.items():
+                self._hold(name, learner.resume())
+
+    def _go(self, until: int) -> Spikes:
+        """Go on to a step of the clock, or to an earlier one: the spikes of each population, and their ticks."""
+        if self._clock == self._known:
+            self._emit(min(self._horizon, self._known + AHEAD))
+        periods = [following(self._clock, learner.period) for learner in self._learners.values()]
+        periods += [step for host in self._hosts.values() for step in host.next(self._clock)]
+        until = min([until, self._known, following(self._clock, self._stretch, self._start), *periods])
+        spikes = self._simulation.advance(self._clock, until)
+        for name, known in self._drawn.items():
+            now = (known.step >= self._clock) & (known.step < until)
             raster = Raster(known.instance[now], known.neuron[now], known.step[now])
             spikes[name] = raster, self._circuit.tick_of(raster.step)
-        self.step = until
+        self._clock = until
         self._see(spikes)
         for name, learner in self._learners.items():
             if until % learner.period == 0:
                 self._hold(name, learner.update())
                 self._updates += 1
         updated = [self._host_learns(name, host.due(until)) for name, host in self._hosts.items()]
-        if any(updated) and until < self._stop:
+        if any(updated) and until < self._horizon:
             self._begin_trial()
-        return self._spikes
+        return spikes
 
     def _host_learns(self, name: str, due: list[int]) -> bool:
         """Let weights follow the host's rules that are due; whether there are any."""
@@ -204,7 +250,7 @@ class AnalogEngine:
         settings: dict[str, dict[str, Any]] = {}
         tick = self._circuit.plan.tick
         for emitter in self._emitters:
-            self._ahead[emitter.name] = raster = emitter.spikes(self._known, stop)
+            self._drawn[emitter.name] = raster = emitter.spikes(self._known, stop)
             cell = raster.instance * emitter.size + raster.neuron
             order = np.lexsort((raster.step, cell))
             times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
@@ -214,14 +260,10 @@ class AnalogEngine:
             self._call("write_cells", settings)
         self._known = stop
 
-    def _see(self, spikes: dict[str, tuple[Raster, IntArray]]) -> None:
-        """Record spikes, and let the sensors of synapses see them."""
-        seen = []
-        for p in self._net.populations:
-            raster, tick = spikes[p.name]
-            self._rasters[p.name].append(raster)
-            self._spikes += len(raster.step)
-            seen.append((raster.instance, self._first[p.name] + raster.neuron, tick))
+    def _see(self, spikes: Spikes) -> None:
+        """Let the sensors of synapses, and the host, see spikes."""
+        each = [(self._first[p.name], *spikes[p.name]) for p in self._net.populations]
+        seen = [(raster.instance, first + raster.neuron, tick) for first, raster, tick in each]
         instance, neuron, stamp = (np.concatenate(x) for x in zip(*seen, strict=True))
         for learner in self._learners.values():
             learner.see(instance, neuron, stamp)
@@ -235,10 +277,12 @@ class AnalogEngine:
 
     def recorded(self) -> Recorded:
         """See Engine."""
-        biological = (self.step - self._start) * self._net.dt
+        biological = (self._clock - self._start) * self._net.dt
         about = {"hardware_time_ms": biological / (self._target.speed_up or 1.0), "updates": self._updates}
         about |= {"nest_time_s": self._simulation.nest_time}
         about |= {"runs_on_the_chip": self._pieces} if self._hosts else {}
+        if self._phase is not None:
+            about |= {"reference_phases": self._phases, "silent_ms": self._ahead * self._net.dt}
         return Recorded({name: Raster.joined(parts) for name, parts in self._rasters.items()}, provenance=about)
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from salhw_brainscales2.hardware import program
 from salhw_brainscales2.hardware.rows import shortest_period
 from salhw_brainscales2.membrane import realised
 from salhw_brainscales2.neurons import CELLS, cells
+from salhw_brainscales2.phase import with_phase
 from salhw_brainscales2.placement import GENERATED_EVENTS, ROW_PAIRS, Rows, rows
 from salhw_brainscales2.plasticity import nominal_program, setting, too_large
 from salhw_brainscales2.psp import CHIP, PSPS
@@ -76,8 +77,9 @@ def lower(net: Network, target: Target) -> Lowering:
         *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(lowered, target),
         *_hosted(net, target),
     ]  # fmt: skip
-    notes = tuple(_notes(lowered, target, placed))
-    return Lowering(realised(lowered), tuple(named), notes, None if target == asked else target)
+    kept, said = with_phase(lowered, target, place(net, target)[0])
+    notes = (*_notes(lowered, target, placed), *said)
+    return Lowering(realised(kept), tuple(named), notes, None if target == asked else target)
 
 
 def scaled(net: Network, target: Target) -> Target:

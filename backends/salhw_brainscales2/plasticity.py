@@ -16,13 +16,16 @@ from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable
 from salhw.session.placement import Placement
+from salhw.session.reference_phase import common_period, in_whole
 from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware import program, sensor
 from salhw_brainscales2.hardware.ppu_program import PROCESSOR_MEMORY, memory
+from salhw_brainscales2.hardware.processor import COLUMNS
 from salhw_brainscales2.hardware.program import PlasticitySetting
+from salhw_brainscales2.hardware.reference import PhaseProgram
 from salhw_brainscales2.placement import Rows, rows
 from salhw_brainscales2.rules import plastic
 
@@ -52,13 +55,23 @@ def nominal_program(
 ) -> program.PlasticityProgram:
     """A projection's rule as the processors of chips without mismatch run it, one per seed."""
     p, rule = net.projection(name), plastic(net, target)[name]
-    post, _, position = synapses(p.weights, *net.ends(name))
+    post, pre, position = synapses(p.weights, *net.ends(name))
     rate, row = np.asarray(rule.learning_rate), rows(net, target, placement).row[name]
     return program.compile_rule(
         rule, setting(target.scaled_for(name)), row, placement.first[p.post] + post,
         np.full((len(seeds), 2, len(post)), BASELINE),
         learning_rate=rate.ravel()[position] if rate.ndim else rate, seed=np.asarray(seeds),
+        phase=phase_program(net, rule, placement.first[p.pre] + pre),
     )  # fmt: skip
+
+
+def phase_program(net: Network, rule: PairSTDP, pre: IntArray) -> PhaseProgram | None:
+    """When the processor measures its own error, if the rule has a reference phase; ``pre`` as of PhaseProgram."""
+    if rule.reference is None:
+        return None
+    period = in_steps(rule.period or 0.0, net.dt) or 1
+    length, every = in_whole(rule.reference, common_period(net), net.dt)
+    return PhaseProgram(pre % COLUMNS, length // period, every // period)
 
 
 class Learner:
@@ -82,6 +95,7 @@ class Learner:
         self.period = in_steps(self.rule.period or 0.0, net.dt) or 0
         self.setting, self.grid = setting(target.scaled_for(name)), Grid.of(target, name)
         self.row, self.column, self.seeds = rows.row[name], place.first[p.post] + post, np.asarray(seeds)
+        self.phase = phase_program(net, self.rule, ends[0])
         self.sensors = sensor.of_chips(
             chips, *ends, place.synapses(net, name), neurons=sum(q.size for q in net.populations), dt=tick,
             amplitude=self.setting.amplitude, capacity=self.setting.capacity, tau=sensor_tau(self.rule),
@@ -91,6 +105,8 @@ class Learner:
         self.noise = [np.random.default_rng([int(seed), 1]) for seed in seeds]
         self.baseline, self.baseline_reads = sensor.measured_baseline(self.sensors, self.noise)
         self.rates, self.amplitudes = rates, amplitudes
+        self.spikes = np.zeros((len(chips), 2 * COLUMNS), dtype=np.int64)
+        self.error = np.zeros_like(rates)  # that the last phase found, in changes per product over the learning rate
         self.program = self._compiled(rates, amplitudes)
         self.state = program.initial_state(self.program, weights / self.setting.code)
         self.weights = weights
@@ -98,17 +114,36 @@ class Learner:
     def _compiled(self, rates: FloatArray, amplitudes: FloatArray) -> program.PlasticityProgram:
         return program.compile_rule(
             self.rule, self.setting, self.row, self.column, self.baseline, learning_rate=rates, amplitudes=amplitudes,
-            seed=self.seeds,
+            seed=self.seeds, phase=self.phase,
         )  # fmt: skip
 
     def teach(self, rates: FloatArray, amplitudes: FloatArray) -> None:
-        """Learn with ``rates`` (B, S) and ``amplitudes`` (B, 2, S) from now on.
+        """Learn with ``rates`` (B, S) and ``amplitudes`` (B, 2, S) from now on. The host writes the error of the
+        processor anew.
 
         Raises:
             UnsupportedNetworkError: beyond what the processor's factors hold.
         """
         self.program = self._compiled(rates, amplitudes)
         self.rates, self.amplitudes = rates, amplitudes
+        if self.state.reference is not None:
+            error = np.rint(self.error * rates * 2.0**self.program.guard).astype(np.int64)
+            self.state = replace(self.state, reference=replace(self.state.reference, error=error))
+
+    def silence(self) -> FloatArray:
+        """A reference phase begins; the weights in it."""
+        self.state, self.spikes[...] = program.silenced(self.state), 0
+        self.weights = np.zeros_like(self.weights)
+        return self.weights
+
+    def resume(self) -> FloatArray:
+        """The reference phase ends; the weights as they were before it."""
+        self.state = program.sounding(self.state)
+        assert self.state.reference is not None
+        scale = self.rates * 2.0**self.program.guard
+        self.error = np.divide(self.state.reference.error, scale, out=np.zeros_like(scale), where=scale != 0.0)
+        self.weights = self._held()
+        return self.weights
 
     def write(self, weights: FloatArray) -> FloatArray:
         """Weights that the host writes, as they are then held. Hidden bits lie in the processor's memory and stay."""
@@ -123,6 +158,8 @@ class Learner:
     def see(self, instance: IntArray, neuron: IntArray, tick: IntArray) -> None:
         """Spikes after all earlier ones."""
         self.charge = sensor.accumulate(self.sensors, self.charge, instance, neuron, tick)
+        if self.phase is not None:
+            np.add.at(self.spikes, (instance, neuron), 1)
 
     def update(self) -> FloatArray:
         """The weights after an update."""
@@ -130,8 +167,8 @@ class Learner:
             self.weights = self._exactly()
         else:
             reads = sensor.read(self.sensors, self.charge, sensor.read_noise(self.sensors, self.noise))
-            self.state = program.run(self.program, reads, self.state)
-            self.weights = self._held()
+            self.state, self.spikes[...] = program.run(self.program, reads, self.state, self.spikes), 0
+            self.weights = np.zeros_like(self.weights) if self.state.silent else self._held()
         self.charge = sensor.reset(self.charge)
         return self.weights
 

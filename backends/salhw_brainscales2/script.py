@@ -20,7 +20,9 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
+from salhw.session.folding import reference_phase
 from salhw.session.paths import described_at, duration_steps
+from salhw.session.reference_phase import common_period, in_whole
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
@@ -252,10 +254,16 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         "pynn.setup()",
         "populations = {}",
     ]
-    circuits = cells(net)
+    circuits, counted, (phase, every, phases) = cells(net), "", _phases(executable, steps)
+    if phase:
+        ((name, (period, updates)),) = learning.items()
+        updates += phases * phase // period + 1
+        ms = _ms(period * net.dt / speed)
+        lines.append(f'counter = counting("{name}", number=0, period={ms}, updates={updates}, start=0.0)')
+        counted = ", rule=counter"
     for p in net.populations:
         if p.name in circuits:
-            lines += _neurons(executable, p.name, circuits[p.name], made.cells[p.name])
+            lines += _neurons(executable, p.name, circuits[p.name], made.cells[p.name], counted)
         else:
             lines.append(f'populations["{p.name}"] = sources("{p.name}", {p.size})')
     lines += ["", "projections = {}"]
@@ -266,28 +274,41 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         if q.name in learning:
             period, updates = learning[q.name]
             number = list(learning).index(q.name)
-            call += f", number={number}, period={_ms(period * net.dt / speed)}, updates={updates}"
+            call += f"{counted}, number={number}, period={_ms(period * net.dt / speed)}, updates={updates}"
         lines.append(f'projections["{q.name}"] = connect({call})')
     units = {name: code(executable.target.scaled_for(name)) for name in learning}
     last = max((period * net.dt / speed for period, _ in learning.values()), default=0.0)
+    silent = {"phase": phase, "every": every, "silent": phases * phase, "period": period} if phase else {}
+    words = "".join(f", {name}={_ms(of * net.dt / speed)}" for name, of in silent.items())
     return [
         *lines,
         "",
         "if MEASURING:",
         f"    measure({list(learning)!r})",
         "else:",
-        f"    run({[*circuits]!r}, {units!r}, duration={_ms(duration)}, last={_ms(last)}, speed_up={speed:g})",
+        f"    run({[*circuits]!r}, {units!r}, duration={_ms(duration)}, last={_ms(last)}, speed_up={speed:g}{words})",
         "pynn.end()",
     ]
 
 
-def _neurons(executable: Executable, name: str, cell: Cell, made: Membranes) -> list[str]:
-    """The lines that make a population of neurons, and its background if it has one."""
+def _phases(executable: Executable, steps: int) -> tuple[int, int, int]:
+    """Steps of a reference phase of a run, and from the end of one to the next, 0 for never; and how many there are."""
+    net = executable.network
+    phase = reference_phase(net)
+    if phase is None or not _learning(executable, steps):
+        return 0, 0, 0
+    length, every = in_whole(phase, common_period(net), net.dt)
+    return length, every, -(-steps // every) if every else 1
+
+
+def _neurons(executable: Executable, name: str, cell: Cell, made: Membranes, counted: str) -> list[str]:
+    """The lines that make a population of neurons, and its background if it has one; ``counted``: the words that let a
+    rule count their spikes."""
     size, speed = executable.network.population(name).size, executable.target.speed_up or 1.0
     taus = {"tau_m": made.tau_m.flat[0], "tau_syn_E": made.tau_syn.flat[0], "tau_syn_I": made.tau_syn.flat[0],
             "tau_refrac": max(0.04, made.refractory)}  # fmt: skip
     settings = ", ".join(f"{key}={1000.0 * tau / speed:g}" for key, tau in taus.items())  # us
-    lines = [f'populations["{name}"] = neurons("{name}", {size}, {settings})']
+    lines = [f'populations["{name}"] = neurons("{name}", {size}{counted}, {settings})']
     if cell.sampling:
         at_once, rate, _ = generator(cell.tau_ref, speed)
         weights = tuple(_events(executable, name, cell)[1].tolist())

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from salhw.compiler.findings import before_lowering, errors, unsupported
 from salhw.compiler.host_loop import looped
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
-from salhw.compiler.reference_phase import referenced
+from salhw.compiler.reference_phase import phase_notes, referenced
 from salhw.description.connectivity import count
 from salhw.description.network import Network
 from salhw.description.summary import in_words
 from salhw.description.ties import transported
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
-from salhw.session.folding import by_host, folded_network, own_part, reference_phase, with_room, with_scales
+from salhw.session.folding import (
+    by_host,
+    folded_network,
+    own_part,
+    reference_phase,
+    unreferenced,
+    with_room,
+    with_scales,
+)
 from salhw.substrate.target import Target
 
 
@@ -50,7 +60,10 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
         available=target.resources,
         memory=memory,
     )
-    executable = Executable(quantised, own, target, placement, report, plugin)
-    if reference_phase(net) is not None:
+    kept = reference_phase(quantised) is not None
+    if kept:
+        report = replace(report, notes=(*report.notes, *phase_notes(own, quantised, target, "the target")))
+    executable = Executable(quantised, own if kept else unreferenced(own), target, placement, report, plugin)
+    if reference_phase(net) is not None and not kept:
         executable = referenced(folded_network(net, asked), executable)
     return looped(net, asked, executable) if by_host(net, asked) else executable

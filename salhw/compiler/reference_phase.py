@@ -46,17 +46,19 @@ def referenced(net: Network, inner: Executable) -> Executable:
     target = inner.target
     steps = {p.name: 0.0 if target.weight_bits is None else weight_levels(target.scaled_for(p.name))[0]
              for p in net.projections}  # fmt: skip
-    report = replace(inner.report, notes=(*inner.report.notes, *_notes(net, inner)))
+    notes = phase_notes(net, inner.network, target, "the host")
+    report = replace(inner.report, notes=(*inner.report.notes, *notes))
     lowered = inner.network.replace(probes=net.probes)
     return Executable(lowered, net, target, inner.placement, report, ReferenceBackend(inner, steps))
 
 
-def _notes(net: Network, inner: Executable) -> Iterator[str]:
-    """Which weights are silent, for how long, and what is subtracted when."""
+def phase_notes(net: Network, lowered: Network, target: Target, by: str) -> Iterator[str]:
+    """Which weights are silent, for how long, and what is subtracted when, by whom; ``lowered`` is what the target made
+    of the network."""
     phase = reference_phase(net)
     assert phase is not None
-    dt, speed = net.dt, inner.target.speed_up
-    length, every = (steps * dt for steps in in_whole(phase, common_period(inner.network), dt))
+    dt, speed = net.dt, target.speed_up
+    length, every = (steps * dt for steps in in_whole(phase, common_period(lowered), dt))
     silent = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
     on_chip = f" ({number(length / speed)} ms on the chip)" if speed else ""
     again = f", and every {number(every)} ms" if every else ""
@@ -66,5 +68,5 @@ def _notes(net: Network, inner: Executable) -> Iterator[str]:
         f"{on_chip}{lengthened}; no run counts them"
     )
     for p, k in referenced_rules(net):
-        period = inner.network.projection(p.name).plasticity[k].period or 0.0
-        yield f"{p.name}: what it changed then is subtracted by the host, every {number(period)} ms"
+        period = lowered.projection(p.name).plasticity[k].period or 0.0
+        yield f"{p.name}: what it changed then is subtracted by {by}, every {number(period)} ms"

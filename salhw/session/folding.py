@@ -65,9 +65,14 @@ def predicted(p: Projection) -> dict[int, PlasticityRule]:
 
 
 def own_part(net: Network, target: Target) -> Network:
-    """What the target itself is to run: the folded network without reference phases, and without weights probes beside
-    them: a session samples weights when what was measured in the phase has been subtracted."""
+    """What the target itself is to run: the folded network, without reference phases unless it may keep them."""
     net = folded_network(net, target)
+    return net if target.reference_phase else unreferenced(net)
+
+
+def unreferenced(net: Network) -> Network:
+    """The network without reference phases, and without weights probes beside them: a session samples weights when what
+    was measured in the phase has been subtracted."""
     if reference_phase(net) is None:
         return net
     projections = [p.replace(plasticity=[without_reference(rule) for rule in p.plasticity]) for p in net.projections]

@@ -33,7 +33,8 @@ def _done(value: Any) -> Any:
         return str(value) if value.changes_target else None
     if isinstance(value, Model):
         fields = type(value).model_fields
-        said = {n for n in fields if n in SAID or (n in LATER and getattr(value, n) == fields[n].default)}
+        later = LATER | {"reference_phase"}
+        said = {n for n in fields if n in SAID or (n in later and getattr(value, n) == fields[n].default)}
         return {name: _done(getattr(value, name)) for name in fields if name not in said}
     return {key: _done(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
@@ -48,6 +49,8 @@ class Target(Model):
     ``host_loop`` says that the computer beside the target also works out named inputs, what reads traces, and copies of
     weights, of the kinds and within the ranges that are declared, between two pieces of a run (``salhw.session.loop``);
     otherwise the target has them itself.
+    ``reference_phase`` says that the target may keep the reference phase of a rule itself: its backend is given rules
+    with theirs, and returns without them what the session's host is to do.
     ``speed_up`` is biological over hardware time (None for a simulator, which has no fixed one). ``weight_bits`` is
     None where weights are not quantised; otherwise the weights lie on at most ``2**weight_bits`` equidistant levels
     over ``projections.weights``, zero among them. Where a weight may take several synapses of the hardware, up to
@@ -74,6 +77,7 @@ class Target(Model):
     averages: dict[str, Capability] = Field(default_factory=dict)
     ties: Capability | None = None
     host_loop: bool = False
+    reference_phase: bool = False
     resources: dict[str, int] = Field(default_factory=dict)
     weight_bits: int | None = None
     max_synapses_per_weight: Annotated[int, Field(ge=1)] = 1

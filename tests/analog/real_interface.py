@@ -82,7 +82,7 @@ class CalibHXNeuronCuba(StandardCellType):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = bound("pynn.cells.CalibHXNeuronCuba", args, kwargs)
-        assert given.pop("plasticity_rule", None) is None
+        self.rule: PlasticityRule | None = given.pop("plasticity_rule", None)
         super().__init__(**given)
 
     @staticmethod
@@ -136,6 +136,8 @@ class Population(pyNN.mock.Population):  # type: ignore[misc]
         bound("pynn.Population", args, kwargs)
         super().__init__(*args, **kwargs)
         self.recorded: set[str] = set()
+        if (rule := getattr(self.celltype, "rule", None)) is not None:
+            rule.populations.append(self)
         Chip.here().populations.append(self)
 
     def _get_view(self, selector: Any, label: str | None = None) -> View:
@@ -181,6 +183,7 @@ class PlasticityRule:
         self.timer, self.same_id = given["timer"], given["same_id"]
         self.observables = given["observables"] or {}
         self.projections: list[Projection] = []
+        self.populations: list[Population] = []
         Chip.here().rules.append(self)
 
     def generate_kernel(self) -> str:

@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, Course, learn
+from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, TICK, Course, learn
 
 import salhw
-from salhw import ReferencePhase, Target
+from salhw import GLM, Population, ReferencePhase, Spikes, Target
+from salhw.description.connectivity import Sparse
 from salhw.description.fields import FloatArray
 from salhw.io.files import write_arrays
 from salhw.theory import PairField, pair_field, sal_course
@@ -33,25 +34,67 @@ def field() -> PairField:
     return pair_field(np.linspace(-2.52, 2.52, 13), [0.0, 0.0], np.ones(10), 10, 60)
 
 
+W_GRID = np.array([-2.0, -1.0, -0.25, 0.5, 1.25, 2.5])
+"""Weights for which pairs are counted on chips; 0 is counted, too."""
+
+
+def chip_field(seconds: float = 60.0, copies: int = 16, lags: int = round(60.0 / TICK)) -> PairField:
+    """What `pair_field` has of GLM neurons, counted on the ideal chip (LIF neurons, exponential PSPs), in steps of
+    TICK: its sensors see spikes between the steps of a millisecond."""
+    w = np.sort(np.append(W_GRID, 0.0))
+    ends = np.array([(a, b) for a in w for b in w if a >= b])  # W[1, 0], W[0, 1]; the other half is their mirror image
+    weights, post = ends[:, ::-1].ravel(), np.arange(ends.size)  # into 0, into 1
+    (p,) = NET.projections
+    still = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
+    neurons = Population(name="n", size=len(post), neuron=GLM(tau_ref=10.0))
+    net = NET.replace(dt=TICK, populations=[neurons], projections=[still], probes=[Spikes("n")])
+    pairs, spikes = np.zeros((len(w), len(w), 2 * lags + 1)), np.zeros((len(w), len(w), 2))
+    with salhw.compile(net, CASES["(a) ideal"]).open(instances=copies, seed=4) as session:
+        session.run(200.0)
+        fired = session.run(1000.0 * seconds).spikes["n"]
+    cell = fired.instance * len(post) + fired.neuron
+    order = np.lexsort((fired.time, cell // 2))
+    cell, time = cell[order], fired.time[order]
+    pair = cell // 2 % len(ends)
+    met = cell[1:] == (cell[:-1] ^ 1)  # neighbours in time, of both neurons of a pair
+    lag = np.rint((time[1:] - time[:-1]) / TICK * np.where(cell[1:] % 2, 1, -1)).astype(int)[met]
+    steps = 1000.0 / TICK * seconds * copies
+    for k, (a, b) in enumerate(ends):
+        i, j = np.searchsorted(w, (a, b))
+        near = (pair[1:][met] == k) & (np.abs(lag) <= lags)
+        counted = np.bincount(lag[near] + lags, minlength=2 * lags + 1) / steps
+        each = np.bincount(cell[pair == k] % 2, minlength=2) / steps
+        pairs[i, j], pairs[j, i] = counted, counted[::-1]
+        spikes[i, j], spikes[j, i] = each, each[::-1]
+        if i == j:
+            pairs[i, i], spikes[i, i] = (counted + counted[::-1]) / 2, each.mean()
+    return PairField(w, pairs, spikes)
+
+
 def read_variance(rate: float) -> float:
     """Per step, of what the converters add to a weight: two branches, two LSB per pair."""
     return (rate / 2.0) ** 2 * 2.0 * (READ_NOISE**2 + 1.0 / 12.0) / PERIOD
 
 
 def left_and_drift(
-    start: FloatArray, amplitude: FloatArray, tau: FloatArray, rate: float, run: float, reference: float | None
-) -> tuple[float, float]:
+    start: FloatArray, amplitude: FloatArray, tau: FloatArray, rate: float, run: float, reference: float | None,
+    of: PairField | None = None, step: float = 1.0,
+) -> tuple[float, float]:  # fmt: skip
     """What theory leaves of pairs of weights (pair, synapse) after ``run`` ms: their median |D|, and how far their
-    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch)."""
+    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch). Pairs
+    are ``of`` GLM neurons in steps of 1 ms, or another field with another ``step``."""
     end = sal_course(
-        field(), start, rate, amplitude, tau, run=round(run), update=round(PERIOD),
-        reference=None if reference is None else round(reference), read=read_variance(rate),
+        of or field(), start, rate, amplitude, tau / step, run=round(run / step), update=round(PERIOD / step),
+        reference=None if reference is None else round(reference / step), read=step * read_variance(rate),
     )  # fmt: skip
     return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - start).mean(axis=1).std())
 
 
-def expected(target: Target, chips: int, seconds: float, reference: float | None) -> tuple[float, float]:
-    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``."""
+def expected(
+    target: Target, chips: int, seconds: float, reference: float | None, of: PairField | None = None, step: float = 1.0
+) -> tuple[float, float]:
+    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``; pairs
+    as for ``left_and_drift``."""
     chosen, executable = target.sample_chips(chips, seed=1), salhw.compile(NET, target)
     place = executable.placement.synapses(NET, "p")
     drawn = sensor.of_chips(chosen, PRE, POST, place, neurons=2 * PAIRS, dt=1.0, amplitude=1.0)
@@ -64,7 +107,7 @@ def expected(target: Target, chips: int, seconds: float, reference: float | None
 
     held = np.rint(start / CODE) * CODE
     pairs, sensors = held.reshape(-1, 2)[:, ::-1], (of_pairs(drawn.amplitude), of_pairs(drawn.tau))
-    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference)
+    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference, of, step)
 
 
 def interval(course: Course, repeats: int = 2000) -> list[tuple[float, float, float]]:
@@ -121,14 +164,16 @@ if __name__ == "__main__":
     folder, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
     chips, seconds = round((*given, 50.0)[0]), given[1] if len(given) > 1 else 60.0
     folder.mkdir(exist_ok=True)
-    print("| chips | reference | median \\|D\\| | theory | drift | theory | saturated |\n|---|---|---|---|---|---|---|")
+    heads = ("chips", "reference", "median \\|D\\|", "theory, GLM", "drift", "theory, GLM", "saturated")
+    print(f"| {' | '.join(heads)} |\n|{len(heads) * '---|'}")
+    counted = chip_field()
     for name, target in TARGETS.items():
         for reference in (60_000.0, None):
             phase = None if reference is None else ReferencePhase(reference)
             course = learn(target, chips, seconds, reference=phase)
-            theory = expected(target, chips, seconds, reference)
-            cells = [f"{value:.3f} ({low:.3f}..{high:.3f}) | {said:.3f}"
-                     for (value, low, high), said in zip(interval(course), theory, strict=True)]  # fmt: skip
+            theory = [expected(target, chips, seconds, reference, *pairs) for pairs in ((counted, TICK), ())]
+            cells = [f"{value:.3f} ({low:.3f}..{high:.3f}) | {said:.3f}, {glm:.3f}"
+                     for (value, low, high), said, glm in zip(interval(course), *theory, strict=True)]  # fmt: skip
             length = "none" if reference is None else f"{reference / 1000:g} s"
             print(f"| {name} | {length} | {' | '.join(cells)} | {course.saturated:.1%} |", flush=True)
             label = f"{name} {length}".replace(" ", "_")

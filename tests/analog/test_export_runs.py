@@ -10,6 +10,7 @@ from __future__ import annotations
 import runpy
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from salhw import (
     Population,
     Projection,
     Rectangular,
+    ReferencePhase,
     Source,
     SpikeTimes,
     UnsupportedNetworkError,
@@ -290,6 +292,35 @@ def test_baselines_are_measured_and_used(tmp_path: Path, monkeypatch: pytest.Mon
         assert measured[f"{name}.baseline"].tolist() == (128 * np.array(reads)).tolist()
         program = nominal_program(executable.network, executable.target, executable.placement, name, entropy(3, [0]))
         assert rule.generate_kernel() == ppu_program.cpp_source(replace(program, baseline=128 * np.array([reads])))
+
+
+@pytest.mark.parametrize(("every", "phases"), [(None, 1), (600.0, 3)])
+def test_a_reference_phase_is_run_and_left_out_of_the_results(
+    every: float | None, phases: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1400 ms of a run with phases of 400 ms: the rule counts the spikes of its population, its first update is at the
+    start; what is left are the spikes of the run, at times of the run, and its updates."""
+    rule = sal().replace(reference=ReferencePhase(400.0, every=every))
+    n = glm("n", [-1.0, 0.0, 2.2, 1.0])
+    executable = exported(net([n], [projection("p", "n", "n", networks()["plastic"].projections[0].weights, rule)]),
+                          tmp_path, duration=1400.0)  # fmt: skip
+    chip = execute(tmp_path, monkeypatch)
+    (learning,) = chip.rules
+    assert [p.label for p in learning.populations] == ["n"]
+    assert learning.timer.start == 0.0
+    assert chip.duration == pytest.approx(1.4 + 0.4 * phases + 0.2)
+    assert learning.timer.num_periods == 1 + 7 + 2 * phases
+    result, ends = np.load(tmp_path / "result.npz"), [0.0, 0.6, 1.2, 1.4] if every else [0.0, 1.4]
+    for k in range(4):
+        fired, expected = real.spikes(k, chip.duration), []
+        for i, (begin, end) in enumerate(pairwise(ends)):
+            shift = 0.4 * (i + 1)
+            expected.append(fired[(fired > begin + shift) & (fired <= end + shift)] - shift)
+        assert np.allclose(result[f"n.{k}"], 1000 * np.concatenate(expected))
+    assert np.allclose(result["p.updates"], 200 * np.arange(1, 8))
+    codes = wanted(executable, "p")[2]
+    call = np.array([3, 4, 5, 8, 9, 10, 13]) if every else np.arange(3, 10)  # the calls of the program that learn
+    assert np.allclose(result["p.weights"], 0.04 * (codes + np.sign(codes) * (call[:, None] + 1)))
 
 
 def test_given_spikes_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

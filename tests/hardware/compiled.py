@@ -29,18 +29,20 @@ def execute(binary: Path, words: npt.ArrayLike) -> IntArray:
 
 
 def run_ppu_program(
-    program: PlasticityProgram, chip: int, code: IntArray, reads: IntArray, folder: Path
+    program: PlasticityProgram, chip: int, code: IntArray, reads: IntArray, folder: Path, spikes: IntArray | None = None
 ) -> tuple[IntArray, IntArray, IntArray]:
     """The program's codes and residuals after each update, (update, S), and the generators at the end, (256,).
 
     Args:
         code: initial codes, (S,).
         reads: (update, 2, S). All synapses lie on one hemisphere; their rows are 0, 1, ...
+        spikes: of the neurons of its columns since the last update, (update, 256), if the program counts them.
     """
     folder.mkdir(exist_ok=True)
     (folder / "program.h").write_text(ppu_program.cpp_source(program, chip))
     main = ppu_program.EMULATION / "main.cpp"
-    options = f'-DPPU_PROGRAM="{folder / "program.h"}"', f"-DPER_WEIGHT={program.rows}"
+    counting = f"-DCOUNTING={int(spikes is not None)}"
+    options = f'-DPPU_PROGRAM="{folder / "program.h"}"', f"-DPER_WEIGHT={program.rows}", counting
     binary = build(main, folder / "program", *options)
     (hemisphere,) = set(program.column // processor.COLUMNS)
     column, row = program.column % processor.COLUMNS, np.unique(program.row, return_inverse=True)[1]
@@ -53,7 +55,9 @@ def run_ppu_program(
         return full.reshape(-1)
 
     head = [hemisphere, rows, len(reads), len(used), *used, *processor.polynomials()]
-    out = execute(binary, np.concatenate([head, whole(code), whole(reads)]))
+    given = whole(reads).reshape(len(reads), -1)
+    given = given if spikes is None else np.concatenate([spikes, given], axis=1)
+    out = execute(binary, np.concatenate([head, whole(code), given.ravel()]))
     updates = out[: -processor.COLUMNS].reshape(len(reads), 2, rows, processor.COLUMNS)[:, :, row, column]
     return updates[:, 0], updates[:, 1], out[-processor.COLUMNS :]
 

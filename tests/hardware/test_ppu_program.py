@@ -11,6 +11,7 @@ from compiled import run_ppu_program, run_two
 from salhw import SAL, AntiHebbian, Hebbian, PairSTDP
 from salhw_brainscales2.hardware import ppu_program, program
 from salhw_brainscales2.hardware.program import PlasticitySetting
+from salhw_brainscales2.hardware.reference import PhaseProgram
 
 PERIOD = {"update": "every 200 ms", "pairing": "nearest_restricted"}
 CASES = [
@@ -59,6 +60,45 @@ def test_the_program_does_what_the_emulator_does(
         assert np.array_equal(generators, states[-1].generators[1, hemisphere])
     moved = np.diff([state.code[1] for state in states], axis=0)
     assert (moved != 0).sum() > 0 if rule.learning_rate == 0.0001 else (moved != 0).mean() > 0.1
+
+
+@pytest.mark.parametrize(("every", "rounding", "rows", "per_weight"),
+                         [(0, "stochastic", 2, 1), (9, "symmetric", 1, 4)])  # fmt: skip
+def test_a_reference_phase_of_the_program_is_that_of_the_emulator(
+    every: int, rounding: program.Rounding, rows: int, per_weight: int, tmp_path: Path
+) -> None:
+    """The first call begins the phase; then come its updates, those that learn, with ``every`` a second phase. Factors
+    differ from synapse to synapse; counters overflow; some neurons never spike. Weights are recorded before a call
+    begins or ends a phase."""
+    rng, phase_updates, columns = np.random.default_rng([7, rows]), 12, 60
+    column = np.concatenate([rng.permutation(256)[:columns] for _ in range(rows)])
+    row, pre = np.repeat(np.arange(rows), columns), rng.integers(0, 256, rows * columns)
+    setting = PlasticitySetting(code=0.04, rounding=rounding, rows=per_weight)
+    baseline = rng.uniform(150.0, 200.0, (1, 2, rows * columns))
+    compiled = program.compile_rule(
+        SAL(0.03, **PERIOD), setting, row, column, baseline, seed=5,
+        learning_rate=rng.uniform(0.01, 0.03, (1, rows * columns)), phase=PhaseProgram(pre, phase_updates, every),
+    )  # fmt: skip
+    updates = 1 + 2 * (phase_updates + 9)
+    reads = np.clip(np.rint(baseline[0] + rng.normal(-5.0, 5.0, (updates, 2, rows * columns))), 0, 255).astype(np.int64)
+    spikes = rng.poisson(rng.choice([0.0, 3.0, 40.0, 250.0], 256), (updates, 256))
+    code = rng.integers(-63 * per_weight, 63 * per_weight + 1, rows * columns)
+    state = program.initial_state(compiled, code)
+    recorded, state, done = [(code, state.residual[0])], program.silenced(state), 0
+    for read, counts in zip(reads[1:], spikes[1:], strict=True):
+        state, done = program.run(compiled, read[None], state, counts[None]), done + 1
+        recorded.append((0 * code if state.silent else state.code[0], state.residual[0]))
+        if done == (phase_updates if state.silent else every):
+            state, done = (program.sounding if state.silent else program.silenced)(state), 0
+    codes, residuals, generators = run_ppu_program(compiled, 0, code, reads, tmp_path, spikes)
+    assert np.array_equal(codes, [held for held, _ in recorded])
+    assert np.array_equal(residuals, [hidden for _, hidden in recorded])
+    if rounding == "stochastic":
+        assert np.array_equal(generators, state.generators[0, 0])
+    assert state.reference is not None
+    error = state.reference.error
+    assert (error == 0).mean() > 0.2, "neurons that never spike have no reference"
+    assert len(np.unique(error)) > 20
 
 
 def test_the_program_speaks_to_the_real_interfaces_and_fits() -> None:

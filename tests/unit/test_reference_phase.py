@@ -104,11 +104,13 @@ def test_a_lopsided_rule_stays_where_it_is_at_other_rates_too() -> None:
     assert abs(with_phase.mean()) < 0.1 * without.mean()
 
 
-def test_fit_keeps_the_phase_and_an_export_refuses_it(tmp_path: Path) -> None:
+def test_fit_keeps_the_phase_and_an_export_refuses_one_of_the_host(tmp_path: Path) -> None:
     described = net(PHASE)
     fitted = salhw.fit(described, "nest", sized=False)
     assert [change.path for change in fitted.changes] == ["projections.pair.plasticity.execution"]
-    executable = salhw.compile(described, "brainscales2")
+    p = described.projections[0]
+    others = described.replace(projections=[p, p.replace(name="static", plasticity=())])
+    executable = salhw.compile(others, "brainscales2")
     assert "silent for 2000 ms (2 ms on the chip)" in str(executable.report)
     with pytest.raises(UnsupportedNetworkError, match="a reference phase, by the host"):
         write(executable, tmp_path / "out", duration=1_000.0, seed=0)

@@ -15,6 +15,7 @@ import numpy as np
 
 from salhw_brainscales2.hardware.processor import COLUMNS
 from salhw_brainscales2.hardware.program import FRACTION, STALE_DRAWS, PlasticityProgram
+from salhw_brainscales2.hardware.reference import BYTES, ERROR_BITS, LARGEST
 
 HERE = Path(__file__).parent
 EMULATION = HERE / "emulation"
@@ -69,10 +70,39 @@ _SEEDING = """\
 	for (size_t i = 0; i < 64; ++i) {
 		parallel_rng_rand<VectorRowMod8>();
 	}"""
-_REFRESHING = f"""\
-		for (size_t k = 0; k < {STALE_DRAWS}; ++k) {{  // a draw has one new bit
+_REFRESHING = """\
+		for (size_t k = 0; k < $draws; ++k) {  // a draw has one new bit
 			parallel_rng_rand<VectorRowMod8>();
-		}}"""
+		}"""
+_PHASE: dict[bool, dict[str, str]] = {  # whether there is a reference phase
+    False: {
+        "phase_times": "", "pre_field": "", "phase_functions": "", "counts_parameter": "", "const": " const",
+        "phase_step": "", "neurons": " /* neurons */", "counting": "", "counts_argument": "", "scheduling": "",
+    },
+    True: {
+        "phase_times": """\
+constexpr uint32_t phase_updates = $updates;    // of a reference phase
+constexpr uint32_t updates_between = $every;  // from the end of one to the beginning of the next; 0: there is one
+""",
+        "pre_field": "\n\tuint8_t pre;  // column of the presynaptic neuron",
+        "phase_functions": "$phase",
+        "counts_parameter": ", VectorRowMod8 const& spikes",
+        "const": "",
+        "phase_step": """\
+	if (silent) {
+		count(row, change, spikes);
+	}
+	if (!learning) {
+		return;
+	}
+	change -= correction(row, spikes);
+""",
+        "neurons": " neurons",
+        "counting": "\tauto const spikes = salhw::counted(neurons);\n",
+        "counts_argument": ", spikes",
+        "scheduling": "\tsalhw::schedule(handles, apart);\n",
+    },
+}  # fmt: skip
 
 
 def cpp_source(program: PlasticityProgram, chip: int = 0) -> str:
@@ -80,18 +110,26 @@ def cpp_source(program: PlasticityProgram, chip: int = 0) -> str:
     order = _rows(program)
     random = program.rounding == "stochastic" and program.drop > 0
     common = _common_factors(program, chip)
+    phase = program.phase
+    place = [program.column // COLUMNS, order, program.column % COLUMNS, *([] if phase is None else [phase.pre])]
     lines = [
-        f"    {{{h}, {r}, {c}, {{{base[0]}, {base[1]}}}" + ("}," if common else f", {{{factor[0]}, {factor[1]}}}}},")
-        for h, r, c, base, factor in zip(
-            program.column // COLUMNS,
-            order,
-            program.column % COLUMNS,
+        f"    {{{', '.join(map(str, at))}, {{{base[0]}, {base[1]}}}"
+        + ("}," if common else f", {{{factor[0]}, {factor[1]}}}}},")
+        for at, base, factor in zip(
+            np.stack(place, axis=1).tolist(),
             program.baseline[chip].T,
             program.factor[chip].T,
             strict=True,
         )
     ]
-    text = Template((HERE / "templates" / "plasticity.cpp").read_text(encoding="utf-8"))
+    text, of_phase = (Template((HERE / "templates" / name).read_text(encoding="utf-8"))
+                      for name in ("plasticity.cpp", "phase.cpp"))  # fmt: skip
+    filled = {} if phase is None else {
+        "updates": phase.updates, "every": phase.every,
+        "phase": of_phase.substitute(error_bits=ERROR_BITS, largest=LARGEST),
+    }  # fmt: skip
+    parts = {name: Template(part).substitute(filled) for name, part in _PHASE[phase is not None].items()}
+    draws = STALE_DRAWS if phase is None else f"(salhw::learning ? {STALE_DRAWS} : 0)"
     factors = {name: Template(part).substitute(causal=common[0], anticausal=common[1]) if common else part
                for name, part in _FACTORS[bool(common)].items()}  # fmt: skip
     return text.substitute(
@@ -108,9 +146,10 @@ def cpp_source(program: PlasticityProgram, chip: int = 0) -> str:
         synapses="\n".join(lines),
         seeding=Template(_SEEDING).substitute(seed=f"{int(program.seed[chip])}u") if random else "",
         rounding=_ROUNDING[program.rounding] if program.drop else "\treturn change;",
-        refreshing=_REFRESHING if random else "",
+        refreshing=Template(_REFRESHING).substitute(draws=draws) if random else "",
         change_bits=FRACTION + program.guard,
         **factors,
+        **parts,
     )
 
 
@@ -125,10 +164,11 @@ def _common_factors(program: PlasticityProgram, chip: int) -> list[int]:
 def memory(program: PlasticityProgram) -> int:
     """Bytes of a processor's data: for each row (all those of a weight are one) baselines of both branches (16 bit) and
     the hidden bits (8 bit) of all columns, and the table of the synapses; the same of the factors, unless all synapses
-    have the same. Codes lie in the synapse array."""
+    have the same; for each synapse what a reference phase needs. Codes lie in the synapse array."""
     rows = int(_rows(program).max(initial=0)) + 1
     common = all(_common_factors(program, chip) for chip in range(len(program.factor)))
-    return rows * COLUMNS * (2 * 2 + 1 + (0 if common else 2 * 2)) + (8 if common else 12) * len(program.row)
+    each = (8 if common else 12) + (0 if program.phase is None else BYTES)
+    return rows * COLUMNS * (2 * 2 + 1 + (0 if common else 2 * 2)) + each * len(program.row)
 
 
 def _rows(program: PlasticityProgram) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -16,7 +16,7 @@ with 6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor, log2
 from typing import Literal, get_args
 
@@ -28,8 +28,9 @@ from salhw.description.kinds import ByKind
 from salhw.description.plasticity import PairSTDP
 from salhw.description.windows import ExponentialWindow, Window
 from salhw.diagnostics import DescriptionError, Diagnostic, UnsupportedNetworkError
-from salhw_brainscales2.hardware import processor
+from salhw_brainscales2.hardware import processor, reference
 from salhw_brainscales2.hardware.processor import COLUMNS, WEIGHT_MAX
+from salhw_brainscales2.hardware.reference import PhaseMemory, PhaseProgram
 from salhw_brainscales2.hardware.rows import shortest_period
 
 Rounding = Literal["stochastic", "symmetric", "half_up"]
@@ -64,6 +65,7 @@ class PlasticityProgram:
         rounding: how a change is rounded. ``half_up`` shows what goes wrong.
         period: ms of biological time.
         seed: of the random generators of each chip, (B,).
+        phase: when the processor measures its own error, if it does.
     """
 
     row: IntArray
@@ -78,6 +80,7 @@ class PlasticityProgram:
     rounding: Rounding
     period: float
     seed: IntArray
+    phase: PhaseProgram | None = None
 
     @property
     def fraction(self) -> int:
@@ -93,11 +96,13 @@ class PlasticityProgram:
 @dataclass(frozen=True)
 class PlasticityState:
     """What the chip holds: ``code`` -63..63 (in each row) and ``residual`` -128..127 in 1/256 codes (2^-``fraction``),
-    (B, S); the random generators, (B, 2, 256)."""
+    (B, S); the random generators, (B, 2, 256); what it keeps of a reference phase, and whether one is under way."""
 
     code: IntArray
     residual: IntArray
     generators: IntArray
+    reference: PhaseMemory | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,7 @@ def compile_rule(
     learning_rate: npt.ArrayLike | None = None,
     amplitudes: npt.ArrayLike | None = None,
     seed: npt.ArrayLike = 0,
+    phase: PhaseProgram | None = None,
 ) -> PlasticityProgram:
     """A rule without ``findings`` as a program.
 
@@ -195,6 +201,7 @@ def compile_rule(
         amplitudes: of the branches, broadcast to (B, 2, S); the rule's if absent. Calibrated ones are the rule's over
             what the sensors make of them.
         seed: of the random generators, one number per chip or one for all (then chip b has seed + b).
+        phase: when the processor measures its own error, if it does.
 
     Raises:
         UnsupportedNetworkError: learning rate times amplitude exceeds what a factor holds.
@@ -237,6 +244,7 @@ def compile_rule(
         setting.rounding,
         rule.period or 0.0,
         seeds if seeds.ndim else seeds + np.arange(chips),
+        phase,
     )
 
 
@@ -250,18 +258,27 @@ def initial_state(program: PlasticityProgram, code: npt.ArrayLike) -> Plasticity
     seeded."""
     shape, most = program.baseline.shape[::2], WEIGHT_MAX * program.rows
     codes = np.broadcast_to(np.clip(np.rint(code), -most, most), shape).astype(np.int64)
-    return PlasticityState(codes, np.zeros_like(codes), processor.seed_generators(program.seed))
+    memory = None if program.phase is None else PhaseMemory.empty(shape)
+    return PlasticityState(codes, np.zeros_like(codes), processor.seed_generators(program.seed), memory)
 
 
-def run(program: PlasticityProgram, reads: IntArray, state: PlasticityState) -> PlasticityState:
-    """One update, bit for bit what its C++ (ppu_program.py) computes on the chip.
+def run(
+    program: PlasticityProgram, reads: IntArray, state: PlasticityState, spikes: IntArray | None = None
+) -> PlasticityState:
+    """One update, bit for bit what its C++ (ppu_program.py) computes on the chip. In a reference phase it only counts.
 
     Args:
         reads: the converters' 0..255, (B, 2, S), causal branch first.
+        spikes: since the last update, of the neuron of each column, (B, column); for programs with a phase.
     """
     amplitude = processor.subtract(program.baseline, reads * LSB, 16)
     branches = processor.odd_product(amplitude, program.factor, 16)
     change = processor.add(branches[:, 0], branches[:, 1], 16)
+    if program.phase is not None and state.reference is not None and spikes is not None:
+        products = reference.spike_products(program.phase, program.column, spikes)
+        if state.silent:
+            return replace(state, reference=reference.counted(state.reference, change, products))
+        change = processor.subtract(change, reference.correction(state.reference, products), 16)
     generators = state.generators
     if not program.drop:
         rounded = change
@@ -277,7 +294,18 @@ def run(program: PlasticityProgram, reads: IntArray, state: PlasticityState) -> 
     new = processor.add(old, processor.shift_left(rounded, below - program.hidden_bits, 16), 16)
     new = np.clip(new, program.low << below, program.high << below)
     code = (new + (1 << below >> 1)) >> below
-    return PlasticityState(code, new - (code << below), generators)
+    return replace(state, code=code, residual=new - (code << below), generators=generators)
+
+
+def silenced(state: PlasticityState) -> PlasticityState:
+    """A reference phase begins. The processor keeps the codes, and writes zeros."""
+    return replace(state, silent=True)
+
+
+def sounding(state: PlasticityState) -> PlasticityState:
+    """The reference phase ends; codes and what is hidden are as before it."""
+    assert state.reference is not None
+    return replace(state, silent=False, reference=reference.concluded(state.reference))
 
 
 def _random(program: PlasticityProgram, generators: IntArray) -> tuple[IntArray, IntArray]:

@@ -6,7 +6,8 @@ Kolen-Pollack's decay are the host's, which keeps what is finer than the chip's 
 *Chips that differ* (a target that declares a spread of its synapses): nominal weights begin symmetric, effective ones
 do not, because each synapse has its own strength. ``synapses x 4``: four times the declared spread. ``Gaussian 0.8``:
 the paper's noise, written into the weights of chips as they are declared. SAL learns with sensors that are equal, and
-with sensors whose amplitudes and time constants differ, ``slow SAL`` at a tenth of its rate. Noise from trial to trial
+with sensors whose amplitudes and time constants differ, ``slow SAL`` at a tenth of its rate, ``referenced SAL`` with
+a reference phase each time that a session is opened. Noise from trial to trial
 is off but in ``trial``, the chip with all that its target declares. The baseline is the ideal chip.
 
 *Digital chips*: the Gaussian as given, and what their own rounding adds.
@@ -15,7 +16,7 @@ is off but in ``trial``, the chip with all that its target declares. The baselin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ import numpy as np
 
 from salhw import Chip, Target, compile
 from salhw.description.fields import FloatArray
-from salhw.plots.look import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, band, curve, legend_above
+from salhw.plots.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, band, curve, legend_above
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_side
 from salhw_networks.sampling import sweep
 from salhw_networks.sampling.sweep import Condition, Scale
@@ -39,6 +40,9 @@ SYNAPSES = ("weight", "gain_exc", "gain_inh")
 SENSORS = (0.0, 0.05, 0.1)
 SLOW = 0.1  # of SAL's rate: what sensors and rounding add to the weights is then a tenth, beside wake-sleep's pull
 COLOURS = {"baseline": BLUE, "none": ORANGE, "KP": RED, "SAL": GREEN, "slow SAL": BLACK, "slow SAL, sensors 0.1": BLACK}
+REFERENCE = 60_000.0  # ms of a reference phase
+REFERENCED = "referenced SAL"
+COLOURS |= {f"{REFERENCED}, sensors {spread:g}": colour for spread, colour in ((0.1, GREY), (0.2, "tab:brown"))}
 COLOURS |= {f"SAL, sensors {spread:g}": c for spread, c in zip(SENSORS, (GREEN, SKY, PURPLE), strict=True)}
 LEVEL = 0.05
 ENOUGH = 6  # runs: with fewer Wilcoxon's test cannot reach the level
@@ -86,9 +90,10 @@ def varied(target: Target) -> list[str]:
 def curves(target: Target, methods: dict[str, tuple[float, float]], rate: float) -> list[Curve]:
     """All conditions; ``methods``: rates of SAL and of the decay by name. SAL is tried at a tenth of its rate, too."""
     methods = methods | {"slow SAL": (SLOW * methods["SAL"][0], 0.0)}
+    referenced = {REFERENCED: methods["SAL"]}
 
     def condition(method: str, gaussian: float = 0.0) -> Condition:
-        return Condition(method, gaussian, 0.0, rate, *methods.get(method, ()))
+        return Condition(method, gaussian, 0.0, rate, *(methods | referenced).get(method, ()))
 
     every = [Curve("baseline", condition("baseline"))]
     if not varied(target):
@@ -99,10 +104,13 @@ def curves(target: Target, methods: dict[str, tuple[float, float]], rate: float)
         ("synapses", 1.0, 0.0, SENSORS[-1:]),
     )
     for noise, mismatch, gaussian, sensors in noises:
-        for method in methods:
-            for spread in sensors if method == "SAL" else SENSORS[-1:]:
+        for method in methods | referenced:
+            worse = (0.2,) if method == REFERENCED and gaussian else ()
+            for spread in sensors if method == "SAL" else (SENSORS[-1], *worse):
                 every.append(Curve(noise, condition(method, gaussian), mismatch, spread))
-    return every + [Curve("trial", condition(m), 1.0, SENSORS[-1], trial=True) for m in ("none", "SAL", "slow SAL")]
+    return every + [
+        Curve("trial", condition(m), 1.0, SENSORS[-1], trial=True) for m in ("none", "SAL", "slow SAL", REFERENCED)
+    ]
 
 
 def run(work: Work, training: Training, scale: Scale, chosen: Sequence[Curve], target: Target) -> Arrays:
@@ -116,7 +124,9 @@ def run(work: Work, training: Training, scale: Scale, chosen: Sequence[Curve], t
 
         def one(k: int) -> Arrays:
             chips = chosen[k].of(target).sample_chips(scale.runs, seed=sweep.SEED)
-            return _trained(work, training, scale, [chosen[k].condition], chosen[k].of(target), chips, f"{k:02d}")
+            reference = REFERENCE if chosen[k].condition.method == REFERENCED else None
+            own = replace(training, reference=reference)
+            return _trained(work, own, scale, [chosen[k].condition], chosen[k].of(target), chips, f"{k:02d}")
 
         parts, order = side_by_side(work, [partial(one, k) for k in range(len(chosen))]), np.arange(len(chosen))
     else:

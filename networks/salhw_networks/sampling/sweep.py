@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,16 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.theory import distribution
 from salhw_networks.experiment import Arrays, Progress, Work, parts
-from salhw_networks.sampling.training import Cases, Training, asymmetry, divergences, sampled, train
+from salhw_networks.sampling.training import (
+    Cases,
+    Training,
+    asymmetry,
+    divergences,
+    limits_on,
+    sampled,
+    train,
+    within,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,7 +161,8 @@ def trained(
         size: how much work one piece is, in units of ``share``.
         ends: what else to find out at the beginning and at the end.
     """
-    batch, checks = cases(training, scale, conditions), list[Arrays]()
+    held = limits_on(replace(training, bounds=None), target)
+    batch, checks = within(cases(training, scale, conditions), held), list[Arrays]()
     for k in range(scale.checks + 1):
 
         def compute(progress: Progress, k: int = k, batch: Cases = batch) -> Arrays:

@@ -24,6 +24,7 @@ from salhw import (
     Population,
     Projection,
     Rectangular,
+    ReferencePhase,
     StateOccupancy,
     Target,
     WakeSleep,
@@ -60,6 +61,7 @@ class Training:
         noise_in: which terms carry the plasticity noise 1 + xi: those of ``both`` phases; the ``sleep`` phase's only,
             whose windows are the only ones if the wake phase is computed; ``code``: SAL's window as well.
         bounds: weights and biases are clipped to +- this value (the authors' code: 2); None for no limit.
+        reference: ms of SAL's reference phase, one each time that a session is opened; None for none.
     """
 
     size: int = 7
@@ -75,6 +77,7 @@ class Training:
     sal_phase: Literal["sleep", "own"] = "sleep"
     noise_in: Literal["both", "sleep", "code"] = "both"
     bounds: float | None = None
+    reference: float | None = None
 
     @property
     def seen(self) -> int:
@@ -127,7 +130,8 @@ def description(training: Training, *, plastic: bool = True) -> Network:
     if plastic and training.rule == "spike":
         rules.append(WakeSleep(learning_rate=0.0, tau_ref=training.tau_ref, phase="sleep", **options))
     if plastic:
-        rules.append(SAL(learning_rate=0.0, tau=training.tau_ref, pairing=training.pairing, **options))
+        phase = None if training.reference is None else ReferencePhase(training.reference)
+        rules.append(SAL(0.0, training.tau_ref, pairing=training.pairing, reference=phase, **options))
     return Network(
         name="sampling",
         dt=training.dt,
@@ -197,6 +201,17 @@ def _opened(net: Network, cases: Cases, target: Target | str, seed: int, chips: 
     return executable.open(instances=None if chips else len(cases), chips=chips, seed=seed)
 
 
+def limits_on(training: Training, target: Target | str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The lowest and the highest weight and bias that ``target`` holds, within the training's ``bounds``."""
+    declared = compile(description(training), target).target.scaled_for("recurrent")  # ranges may go with the network
+    return _limits(training, declared.projections["weights"]), _limits(training, declared.neurons["GLM"]["bias"])
+
+
+def within(cases: Cases, limits: tuple[tuple[float, float], tuple[float, float]]) -> Cases:
+    """The cases with weights and biases that a target holds."""
+    return cases.with_state(np.clip(cases.weights, *limits[0]), np.clip(cases.bias, *limits[1]))
+
+
 def train(
     training: Training,
     cases: Cases,
@@ -214,15 +229,13 @@ def train(
         UnsupportedNetworkError: the target cannot hold the network.
     """
     random = np.random.default_rng([seed, 0x57A6E])
-    declared = compile(description(training), target).target.scaled_for("recurrent")  # ranges may go with the network
-    w_range, b_range = declared.projections["weights"], declared.neurons["GLM"]["bias"]
-    w_limits, b_limits = _limits(training, w_range), _limits(training, b_range)
-    clamped = np.clip((-CLAMP, CLAMP), *_limits(replace(training, bounds=None), b_range))
-    cases = cases.with_state(np.clip(cases.weights, *w_limits), np.clip(cases.bias, *b_limits))
+    limits = limits_on(training, target)
+    clamped = np.clip((-CLAMP, CLAMP), *limits_on(replace(training, bounds=None), target)[1])
+    cases = within(cases, limits)
     with _opened(description(training), cases, target, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
-        cycle = _cycle(training, cases, session, (w_limits, b_limits), clamped, random)
+        cycle = _cycle(training, cases, session, limits, clamped, random)
         for k in range(cycles):
             cases = cycle(cases)
             if progress:

@@ -1,8 +1,9 @@
 // Runs a plasticity program on one hemisphere: 32-bit integers from standard input, results to standard output.
 // PER_WEIGHT is how many synapses of either sign make a weight: those of number k lie k * rows row pairs further on.
 //   in:  hemisphere, rows, updates, number of columns, the columns, the taps of all generators,
-//        the weights -63..63 (of each synapse; rows x 256), and for each update the causal, then the anti-causal reads (rows x 256 each)
-//   out: for each update the weights and the residuals (rows x 256 each); at the end the states of all generators
+//        the weights -63..63 (of each synapse; rows x 256), and for each update the causal, then the anti-causal reads (rows x 256
+//        each), with COUNTING before them the spikes of the neurons of all columns since the last update
+//   out, with COUNTING of the weights as they are recorded, before a phase begins or ends: for each update the weights and the residuals (rows x 256 each); at the end the states of all generators
 // Exit status 3: the program left something undone that no weight shows.
 #include "ppu.h"
 #include <cstdio>
@@ -10,6 +11,9 @@
 
 #ifndef PER_WEIGHT
 #define PER_WEIGHT 1
+#endif
+#ifndef COUNTING
+#define COUNTING 0
 #endif
 
 struct Recording
@@ -73,8 +77,17 @@ int main()
 	Recording recording;
 	std::vector<std::vector<uint8_t>> const record(rows, std::vector<uint8_t>(count));
 	recording.w.fill(record);
-	std::array<NeuronViewHandle, 0> neurons;
+	std::array<NeuronViewHandle, COUNTING> neurons;
+	for (auto& handle : neurons) {
+		handle.hemisphere = ::ppu;
+		for (size_t column = 0; column < width; ++column) {
+			handle.columns.push_back(static_cast<uint8_t>(column));
+		}
+	}
 	for (size_t update = 0; update < updates; ++update) {
+		for (size_t column = 0; COUNTING && column < width; ++column) {
+			grenade::vx::ppu::spikes[column] = static_cast<uint32_t>(take());
+		}
 		for (size_t row = 0; row < rows; ++row) {
 			for (size_t column = 0; column < width; ++column) {
 				grenade::vx::ppu::array.causal[2 * row][column] = static_cast<uint8_t>(take());
@@ -92,15 +105,19 @@ int main()
 				auto const excitatory = handles[part].get_weights(row), inhibitory = handles[PER_WEIGHT + part].get_weights(row);
 				for (size_t i = 0; i < count; ++i) {
 					auto const column = handles[0].columns[i];
-					bool const recorded = recording.w[part][row][i] == excitatory[column] &&
-					                      recording.w[PER_WEIGHT + part][row][i] == inhibitory[column];
+					bool const recorded = COUNTING || (recording.w[part][row][i] == excitatory[column] &&
+					                                   recording.w[PER_WEIGHT + part][row][i] == inhibitory[column]);
 					if (!recorded || excitatory[column] > 63 || inhibitory[column] > 63 ||
 					    (excitatory[column] && inhibitory[column]) ||
 					    grenade::vx::ppu::array.resets[2 * row] != update + 1) {
 						return 3;
 					}
 				}
-				for (size_t column = 0; column < width; ++column) {
+				for (size_t i = 0; COUNTING && i < count; ++i) {
+					sum[handles[0].columns[i]] += static_cast<int32_t>(recording.w[part][row][i]) -
+					                              static_cast<int32_t>(recording.w[PER_WEIGHT + part][row][i]);
+				}
+				for (size_t column = 0; !COUNTING && column < width; ++column) {
 					sum[column] += static_cast<int32_t>(excitatory[column]) - static_cast<int32_t>(inhibitory[column]);
 				}
 			}

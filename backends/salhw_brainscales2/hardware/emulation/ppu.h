@@ -246,8 +246,26 @@ struct SynapseArrayViewHandle
 	}
 };
 
+// One hemisphere's neurons: spikes since their counters were reset.
+inline std::array<uint32_t, 256> spikes{};
+
 struct NeuronViewHandle
-{};
+{
+	using Row = libnux::vx::VectorRowMod8;
+
+	std::vector<uint8_t> columns;
+	libnux::vx::PPUOnDLS hemisphere;
+
+	Row get_rate_counters(bool const reset) const
+	{
+		Row result(0);
+		for (auto const column : columns) {
+			result[column] = static_cast<uint8_t>(spikes[column] > 255 ? 255 : spikes[column]);
+			spikes[column] = reset ? 0 : spikes[column];
+		}
+		return result;
+	}
+};
 
 inline uint64_t now()
 {

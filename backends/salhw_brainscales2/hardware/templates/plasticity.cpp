@@ -35,13 +35,13 @@ constexpr int drop = $drop;              // bits that rounding removes from a ch
 constexpr int coarse = $coarse;            // bits of the stored fraction that stay zero
 constexpr int16_t lowest = $lowest;     // bounds in 2^-fraction codes
 constexpr int16_t highest = $highest;
-
+$phase_times
 // What is particular to a synapse: baselines in 1/128 LSB$factors_too; causal branch first.
 struct Synapse
 {
 	uint8_t hemisphere;
 	uint8_t row;
-	uint8_t column;
+	uint8_t column;$pre_field
 	int16_t baseline[2];$factor_field
 };
 
@@ -111,14 +111,25 @@ inline VectorRowMod8 share(VectorRowMod16 const& code, size_t const part)
 	return static_cast<VectorRowMod8>((code + VectorRowMod16(part)) >> halvings);
 }
 
-// ``excitatory``, ``inhibitory``: the first handle of either; those of a weight's other synapses are ``apart`` from it.
+// Writes codes, ``above`` zero and ``below`` zero, without their signs. ``excitatory``, ``inhibitory``: the first handle of
+// either; those of a weight's other synapses are ``apart`` from it.
+template <size_t N>
+inline void write(std::array<SynapseArrayViewHandle, N>& handles, size_t const excitatory, size_t const inhibitory,
+                  size_t const apart, size_t const row, VectorRowMod16 const& above, VectorRowMod16 const& below)
+{
+	for (size_t part = 0; part < per_weight; ++part) {
+		handles[excitatory + part * apart].set_weights(share(above, part), row);
+		handles[inhibitory + part * apart].set_weights(share(below, part), row);
+	}
+}
+$phase_functions
 template <size_t N>
 inline void update(std::array<SynapseArrayViewHandle, N>& handles, size_t const excitatory, size_t const inhibitory,
-                   size_t const apart, size_t const row)
+                   size_t const apart, size_t const row$counts_parameter)
 {
 	auto const read = handles[excitatory].get_correlation(row, true);
-	auto const change = changed(row, 0, read.causal) + changed(row, 1, read.acausal);
-
+	auto$const change = changed(row, 0, read.causal) + changed(row, 1, read.acausal);
+$phase_step
 	auto weight = static_cast<VectorRowFracSat16>(residual[row]) >> 8;
 	for (size_t part = 0; part < per_weight; ++part) {
 		auto const held = static_cast<VectorRowFracSat8>(handles[excitatory + part * apart].get_weights(row)) -
@@ -136,18 +147,15 @@ inline void update(std::array<SynapseArrayViewHandle, N>& handles, size_t const 
 	auto const above = whole(nearest), below = whole(VectorRowFracSat16((1 << fraction) - 1) - nearest);
 	auto const code = static_cast<VectorRowFracSat16>(above) - static_cast<VectorRowFracSat16>(below);
 	residual[row] = static_cast<VectorRowFracSat8>((weight - (code << fraction)) << 8);
-	for (size_t part = 0; part < per_weight; ++part) {
-		handles[excitatory + part * apart].set_weights(share(above, part), row);
-		handles[inhibitory + part * apart].set_weights(share(below, part), row);
-	}
+	write(handles, excitatory, inhibitory, apart, row, above, below);
 }
 
 } // namespace
 } // namespace salhw
 
-template <size_t N>
+template <size_t N, size_t M>
 void PLASTICITY_RULE_KERNEL(
-    std::array<SynapseArrayViewHandle, N>& handles, std::array<NeuronViewHandle, 0>& /* neurons */, Recording& recording)
+    std::array<SynapseArrayViewHandle, N>& handles, std::array<NeuronViewHandle, M>&$neurons, Recording& recording)
 {
 	static_assert(N % (2 * salhw::per_weight) == 0, "as many inhibitory projections as excitatory ones");
 	constexpr size_t apart = N / (2 * salhw::per_weight);  // handles of a projection: one per hemisphere
@@ -155,13 +163,13 @@ void PLASTICITY_RULE_KERNEL(
 	if (!salhw::ready) {
 		salhw::initialise();
 	}
-	for (size_t i = 0; i < apart; ++i) {
+$counting	for (size_t i = 0; i < apart; ++i) {
 		if (handles[i].hemisphere != ppu) {
 			continue;
 		}
 $refreshing
 		for (size_t row = 0; row < handles[i].rows.size(); ++row) {
-			salhw::update(handles, i, N / 2 + i, apart, row);
+			salhw::update(handles, i, N / 2 + i, apart, row$counts_argument);
 		}
 	}
 	hate::for_each(
@@ -177,4 +185,4 @@ $refreshing
 		    }
 	    },
 	    handles, recording.w);
-}
+$scheduling}
