@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from inspect import getdoc
 from pathlib import Path
@@ -258,7 +258,7 @@ def experiment(name: str, path: str = "experiment") -> Experiment:
 def choices(run: Experiment, argument: str) -> tuple[str, ...]:
     """The names that an experiment takes for one of its arguments CHOICES, as its annotation lists them; none if it is
     open, or there is none."""
-    hint = get_type_hints(run).get(argument)
+    hint = get_type_hints(run.func if isinstance(run, partial) else run).get(argument)
     names = tuple(name for part in (hint, *get_args(hint)) for name in get_args(part) if isinstance(name, str))
     return names or (SCALES if argument == "scale" else ())
 

@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 import salhw
-from salhw import Chip, DescriptionError, Variability
+from salhw import Chip, DescriptionError, SessionError, Variability
+from salhw.registry import builder
 from salhw.substrate.chip import vary
 from salhw.substrate.draws import philox4x32
 from salhw.substrate.target import _done
@@ -273,3 +274,21 @@ def test_chips_are_sampled_at_an_age_and_say_so() -> None:
     assert (told["age"], told["temperature"]) == ([3.0, 3.0], [-1.5, -1.5])
     with pytest.raises(DescriptionError, match="age"):
         target.sample_chips(2, age=-1.0)
+
+
+def test_a_target_that_was_changed_says_nothing_of_chips_that_another_has_drawn() -> None:
+    """So it takes none of them: noise that was switched off would be there. What was declared takes any."""
+    declared = salhw.target("reference")
+    noisy, other = declared.with_variability({"weight": 0.2}), declared.with_variability({"bias": 0.1})
+    net = builder("pair")(spikes=False)
+    quiet = noisy.with_noise(mismatch=False).with_variability({"bias": 0.1})
+    for changed, named in ((quiet, "bias"), (noisy, "weight")):
+        executable = salhw.compile(net, changed)
+        for chips in (declared.sample_chips(2), other.with_variability({"bias": 0.3}).sample_chips(2)):
+            with pytest.raises(SessionError, match=f"SAL401 chips = chips that vary otherwise: .*{named} among"):
+                executable.open(chips=chips)
+        executable.open(chips=changed.sample_chips(2, age=3.0)).close()
+    with pytest.raises(SessionError, match="SAL401 chips"):
+        salhw.compile(net, noisy).open(chips=(*noisy.sample_chips(1), *other.sample_chips(2)[1:]))
+    for executable in (salhw.compile(net, declared), salhw.compile(net, declared.ideal())):
+        executable.open(chips=noisy.sample_chips(2)).close()
