@@ -22,7 +22,6 @@ from salhw.session.lowering import Lowering
 from salhw.session.recording import Recording
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
-from salhw.substrate.variability import Variability
 
 Form = Literal["array", "synapses"]
 """How a session shapes the values of a projection's synapses."""
@@ -168,12 +167,12 @@ class Executable(Compiled):
                 depend on ``seed`` and its id only: ``instances=[3]`` repeats instance 3 of ``instances=20``.
             chips: the chips to run on, one instance each, with the chips' ids. Excludes ``instances``; without it, all
                 instances run on chip 0 of wafer 0, with its fixed pattern. Chips bring the spreads of the target that
-                drew them; where the executable's own were changed (``with_noise``, ``ideal``) they are to be the same.
+                drew them; what the executable's own has switched off (``with_noise``, ``ideal``) has to be off in them.
             seed: of the trial-to-trial randomness; the fixed pattern belongs to the chips.
 
         Raises:
             SessionError: SAL221 more than the machine's memory holds; SAL401 a seed that is none; instances and chips
-                together, none at all, ids repeated or negative; chips of another target, or that vary otherwise.
+                together, none at all, ids repeated or negative; chips of another target, or with noise that is off.
             CalibrationError: chips that the calibration was not measured on.
         """
         seed = checked_seed(seed)
@@ -208,28 +207,24 @@ class Executable(Compiled):
         if foreign:
             supported = f"chips of {self.target.name!r}"
             raise _refused("chips", f"chips of {foreign[0].target!r}", supported, "take target.sample_chips")
-        self._refuse_other_spreads(given)
+        self._refuse_noise_that_is_off(given)
         return checked_ids([chip.id for chip in given], "chips"), given
 
-    def _refuse_other_spreads(self, chips: Sequence[Chip]) -> None:
-        """A spread that was changed in the executable's target says nothing of chips that another has drawn."""
-        mine = self.target.variability
-        others = {id(chip.variability): chip.variability for chip in chips if chip.variability is not mine}
-        different = {name for theirs in others.values() for name in {*mine, *theirs} if _differ(mine, theirs, name)}
-        if not different:
-            return
-        declared = self.plugin.targets().get(self.target.name, self.target).variability
-        changed = sorted(name for name in different if _differ(mine, declared, name))
-        if changed:
+    def _refuse_noise_that_is_off(self, chips: Sequence[Chip]) -> None:
+        """Chips bring their spreads: what was switched off in the executable's target is on in those of another."""
+        theirs = {id(chip.variability): chip.variability for chip in chips}.values()
+        varied = {name for spreads in theirs for name, spread in spreads.items() if spread.varies}
+        silent = {name for name in varied if not _varies(self.target, name)}
+        declared = self.plugin.targets().get(self.target.name) if silent else None
+        off = sorted(name for name in silent if declared and _varies(declared, name))
+        if off:
             fix = "sample_chips of the target that you compile for, or compile for the one that drew them"
-            supported = f"the spreads of the executable's target, {', '.join(changed)} among them, which were changed"
-            raise _refused("chips", "chips that vary otherwise", supported, fix)
+            supported = f"no spread of {', '.join(off)}, which the executable's target has switched off"
+            raise _refused("chips", "chips that vary in it", supported, fix)
 
 
-def _differ(one: Mapping[str, Variability], other: Mapping[str, Variability], name: str) -> bool:
-    """Whether a quantity varies otherwise; one that is absent does not vary."""
-    a, b = one.get(name), other.get(name)
-    return a != b and any(spread is not None and spread.varies for spread in (a, b))
+def _varies(target: Target, name: str) -> bool:
+    return name in target.variability and target.variability[name].varies
 
 
 def _refused(path: str, asked: str, supported: str, fix: str = "") -> SessionError:
