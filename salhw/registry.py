@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from inspect import getdoc
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, get_args, get_type_hints, runtime_checkable
 
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, DescriptionError, Diagnostic
@@ -20,6 +20,10 @@ from salhw.substrate.target import Target
 BACKENDS, NETWORKS, EXPERIMENTS = "salhw.backends", "salhw.networks", "salhw.experiments"
 MEASURING, DEMONSTRATIONS = "salhw.measuring", "salhw.demonstrations"
 ENVIRONMENTS = "salhw.environments"  # looked up by salhw.worker.environments, which knows what an environment is
+
+SCALES = ("smoke", "default", "paper")  # of an experiment that lists none
+CHOICES = {"scale": "scales", "variant": "variants", "data": "data sets"}
+"""What an experiment may be asked for, by argument."""
 
 T = TypeVar("T")
 Builder = Callable[..., Network]
@@ -38,7 +42,7 @@ class Experiment(Protocol):
     """
 
     def __call__(
-        self, out: Path, *, scale: str, target: str, progress: Progress | None, **variant: Any
+        self, out: Path, *, scale: str, target: Target | str, progress: Progress | None, **variant: Any
     ) -> Mapping[str, Any]: ...
 
 
@@ -235,6 +239,42 @@ def experiments() -> Mapping[str, Experiment]:
     supported = "a function, as salhw.registry.Experiment says"
     every = {name: run for name, _, run in installed(EXPERIMENTS, "experiment", _is_experiment, supported)}
     return dict(sorted(every.items(), key=lambda item: (len(item[0]), item[0])))
+
+
+def experiment(name: str, path: str = "experiment") -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        DescriptionError: SAL901 not installed.
+    """
+    known = experiments()
+    if name not in known:
+        supported = f"one of {', '.join(known) or 'none: no package brings any'}"
+        finding = Diagnostic("SAL901", path, repr(name), supported, nearest(name, known))
+        raise DescriptionError(f"DescriptionError: no experiment {name!r}", [finding])
+    return known[name]
+
+
+def choices(run: Experiment, argument: str) -> tuple[str, ...]:
+    """The names that an experiment takes for one of its arguments CHOICES, as its annotation lists them; none if it is
+    open, or there is none."""
+    hint = get_type_hints(run.func if isinstance(run, partial) else run).get(argument)
+    names = tuple(name for part in (hint, *get_args(hint)) for name in get_args(part) if isinstance(name, str))
+    return names or (SCALES if argument == "scale" else ())
+
+
+def refuse_choice(fig: str, run: Experiment, argument: str, name: object, path: str = "") -> None:
+    """Refuse an argument that the experiment ``run``, called ``fig``, does not take.
+
+    Raises:
+        DescriptionError: SAL902 it takes others.
+    """
+    known = choices(run, argument)
+    if name not in known:
+        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no {CHOICES[argument]}"
+        fix = nearest(shown(name), known, "leave it out")
+        finding = Diagnostic("SAL902", path or argument, repr(name), supported, fix)
+        raise DescriptionError(f"DescriptionError: {fig} has no {argument} {name!r}", [finding])
 
 
 def _is_demonstration(plugin: object) -> TypeGuard[Demonstration]:

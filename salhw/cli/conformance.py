@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from salhw.cli.places import Force, is_device, saved, writable, writing_into
+from salhw.cli.places import Force, saved, writable, writing_into
 from salhw.cli.progress import Bar, progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, reported
 from salhw.diagnostics import FileError
 from salhw.diagnostics.wording import number
-from salhw.io.files import write_text
+from salhw.io.files import is_device, write_text
 from salhw.registry import resolve
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from salhw.cli.places import FORMATS, is_device, writable
+from salhw.cli.places import FORMATS, writable
 from salhw.description.connectivity import values
 from salhw.description.network import Network
 from salhw.diagnostics import FileError, shortened
-from salhw.io.files import write_figure
+from salhw.io.files import is_device, write_figure
 from salhw.plots.recordings import overview
 from salhw.session.recording import Recording
 

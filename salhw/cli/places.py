@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from salhw.diagnostics import FileError, file_error
-from salhw.io.files import folder, unwritable
+from salhw.io.files import folder, is_device, unwritable
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 FORMATS = {
@@ -47,13 +47,9 @@ def writable(path: Path, force: bool, *suffixes: str) -> Path:
     return path
 
 
-def is_device(path: Path) -> bool:
-    """Whether something is there that is written to rather than replaced: /dev/null, a pipe."""
-    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112, PTH113
-
-
 def saved(save: Callable[[Path], Path], path: Path) -> Path:
-    """``save(path)``; if it fails, the work is kept under a free name beside, or in the folder for temporary files.
+    """``save(path)``; if it fails, the work is kept under a free name beside (not beside a device), or in the folder
+    for temporary files.
 
     Raises:
         FileError: it failed; the fix says where the work is, if it could be kept.
@@ -70,7 +66,8 @@ def saved(save: Callable[[Path], Path], path: Path) -> Path:
 
 def _kept(save: Callable[[Path], Path], path: Path) -> Path | None:
     """Where else it could be saved."""
-    for other in (path, Path(tempfile.gettempdir()) / path.name):
+    beside = () if is_device(path) else (path,)
+    for other in (*beside, Path(tempfile.gettempdir()) / path.name):
         with suppress(FileError):
             return save(_free(other))
     return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from inspect import getdoc
 from json import loads
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,24 +15,14 @@ from salhw.cli.outlook import Watch, tell
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
-from salhw.diagnostics import DescriptionError, Diagnostic
-from salhw.diagnostics.wording import nearest
-from salhw.registry import Experiment, experiments, resolve
+from salhw.registry import choices, experiment, experiments, refuse_choice, resolve
 
-SCALES = ("smoke", "default", "paper")  # of an experiment that lists none
-SEVERAL = {"scale": "scales", "variant": "variants", "data": "data sets"}
 AGREES = {True: "yes", False: "NO", None: "not judged"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command()(reproduce)
-
-
-def choices(experiment: Callable[..., Any], argument: str) -> tuple[str, ...]:
-    """The names that the annotation of an experiment's ``argument`` lists; none if it is open, or there is none."""
-    hint = get_type_hints(experiment).get(argument)
-    return tuple(name for part in (hint, *get_args(hint)) for name in get_args(part) if isinstance(name, str))
 
 
 def reproduce(
@@ -63,21 +53,16 @@ def reproduce(
 ) -> None:
     """Repeat a figure of the paper: what the paper says beside what was measured. A killed run goes on where it was."""
     with reported(json):
-        known = experiments()
         if fig is None:
             for option, value in (("--out", out), ("--variant", variant), ("--data", data)):
                 if value is not None:
                     raise typer.BadParameter("needs the name of a figure", param_hint=f"'{option}'")
-            _list(known, json)
+            _list(json)
             return
-        if fig not in known:
-            supported = f"one of {', '.join(known) or 'none: no package brings any'}"
-            finding = Diagnostic("SAL901", "experiment", repr(fig), supported, nearest(fig, known))
-            raise DescriptionError(f"DescriptionError: no experiment {fig!r}", [finding])
-        scales = choices(known[fig], "scale") or SCALES
-        _chosen(fig, "scale", scales, scale)
-        chosen = _chosen(fig, "variant", choices(known[fig], "variant"), variant)
-        chosen |= _chosen(fig, "data", choices(known[fig], "data"), data)
+        run = experiment(fig)
+        chosen = {name: value for name, value in (("variant", variant), ("data", data)) if value is not None}
+        for argument, value in ({"scale": scale} | chosen).items():
+            refuse_choice(fig, run, argument, value)
         folder = out or Path(f"salhw-{fig}")
         wanted = {"target": resolve(target).name, "scale": scale, **chosen}
         with (
@@ -85,7 +70,7 @@ def reproduce(
             progress_bar(f"{fig} on {target}, {scale}") as progress,
         ):
             watch = Watch(progress, partial(tell, f"{fig} on {target}, {scale}"))
-            result = known[fig](folder, scale=scale, target=target, progress=watch, **chosen)
+            result = run(folder, scale=scale, target=target, progress=watch, **chosen)
         if json:
             print_json(dict(result))
         else:
@@ -105,10 +90,10 @@ def _others(folder: Path, fig: str, wanted: Mapping[str, str]) -> list[str]:
     return [] if same else [numbers.name]
 
 
-def _list(known: Mapping[str, Experiment], json: bool) -> None:
+def _list(json: bool) -> None:
     rows = [
         (name, (getdoc(run) or "").partition("\n")[0], choices(run, "variant"), choices(run, "data"))
-        for name, run in known.items()
+        for name, run in experiments().items()
     ]
     if json:
         print_json(
@@ -118,17 +103,6 @@ def _list(known: Mapping[str, Experiment], json: bool) -> None:
     else:
         shown = [[name, text, ", ".join(names), ", ".join(data)] for name, text, names, data in rows]
         print_table("", ["experiment", "description", "variants", "data"], shown)
-
-
-def _chosen(fig: str, argument: str, known: tuple[str, ...], name: str | None) -> dict[str, str]:
-    """The argument that picks one of the ``known`` names: none for the experiment's own choice."""
-    if name is None:
-        return {}
-    if name not in known:
-        supported = f"one of {', '.join(known)}" if known else f"none: {fig} has no {SEVERAL[argument]}"
-        finding = Diagnostic("SAL902", argument, repr(name), supported, nearest(name, known, "leave it out"))
-        raise DescriptionError(f"DescriptionError: {fig} has no {argument} {name!r}", [finding])
-    return {argument: name}
 
 
 def _print(folder: Path, result: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,35 +141,42 @@ def report(
 def replay(
     folder: Folder,
     run: Annotated[int, typer.Argument(metavar="RUN", help="Its number, the column `run` of the table.")],
-    out: Annotated[Path | None, typer.Option(help="HDF5 file for its recording; by default DIR/run-RUN.h5.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="HDF5 file for its recording, folder for an experiment; by default DIR/run-RUN."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Repeat one run with spikes and weights, and hold it against its row."""
+    """Repeat one run with spikes and weights, or an experiment with its figure, and hold it against its row."""
     from salhw.study import replay as repeated
 
     with reported(json):
-        path = out or folder / f"run-{run}.h5"
-        again = repeated(folder, run, path)
+        again = repeated(folder, run, out or folder / f"run-{run}")
+        files = [str(path) for path in again.files]
         if json:
             print_json({
-                "run": run, "chip": again.chip, "instance": again.position, "same": again.same, "out": str(path),
-                "row": _plain(again.said), "again": _plain(again.again),
+                "run": run, "chip": again.chip, "instance": again.position, "same": again.same, "out": files[0],
+                "files": files, "row": _plain(again.said), "again": _plain(again.again),
             })  # fmt: skip
         else:
             rows = [[name, f"{again.said[name]:.6g}", f"{again.again[name]:.6g}"] for name in again.said]
             cell = f"{again.batch.method} on {again.batch.target}"
             print_table(f"run {run}: chip {again.chip}, {cell}", ["metric", "its row", "again"], rows, numbers=(1, 2))
-            print_wrapped(f"Instance {again.position} of the recording in {path} is this run.", width())
+            where = f"Instance {again.position} of the recording in" if again.recording else "The experiment's files:"
+            print_wrapped(f"{where} {', '.join(files)}{' is this run.' if again.recording else ''}", width())
         if not again.same:
             raise typer.Exit(SHORT_FALL)
 
 
 def metrics(json: Json = False) -> None:
-    """List the metrics that are installed."""
+    """List the metrics that are installed: of a network's run, and, with ``experiment``, of an experiment."""
     from salhw.study import known_metrics
+    from salhw.study.experiments import CORE
 
     with reported(json):
-        _list(known_metrics(), ["metric", "what it measures"], json)
+        rows = [("network", *row) for row in _described(known_metrics())]
+        rows += [("experiment", *row) for row in _described(CORE)]
+        _list(rows, ("study of", "name", "description"), json)
 
 
 def protocols(json: Json = False) -> None:
@@ -177,19 +184,22 @@ def protocols(json: Json = False) -> None:
     from salhw.study import known_protocols
 
     with reported(json):
-        _list(known_protocols(), ["protocol", "what it does"], json)
+        _list(_described(known_protocols()), ("name", "description"), json)
 
 
-def _list(functions: Mapping[str, Callable[..., Any]], columns: list[str], json: bool) -> None:
+def _described(functions: Mapping[str, Callable[..., Any]]) -> list[tuple[str, ...]]:
     """Functions with the first paragraphs of their docstrings."""
     from inspect import getdoc
 
     texts = {name: (getdoc(function) or "").partition("\n\n")[0] for name, function in functions.items()}
-    rows = [[name, " ".join(text.split())] for name, text in texts.items()]
+    return [(name, " ".join(text.split())) for name, text in texts.items()]
+
+
+def _list(rows: Sequence[tuple[str, ...]], columns: tuple[str, ...], json: bool) -> None:
     if json:
-        print_json([{"name": name, "description": text} for name, text in rows])
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        print_table("", columns, rows)
+        print_table("", list(columns), list(map(list, rows)))
 
 
 def spreads(

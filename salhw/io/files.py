@@ -33,10 +33,10 @@ def write_bytes(path: Path, content: Content, *, new: bool = False) -> Path:
         FileError: the place cannot be written to, or ``new`` and there is one already; nothing has changed.
     """
     try:
-        place = Path(os.path.realpath(path))  # a link stays one
-        if place.exists() and not place.is_file() and not place.is_dir():
-            _into(place, os.O_WRONLY | os.O_NONBLOCK, content)
+        if is_device(path):  # asked by this name: where /dev/stdout is a pipe, what it links to has none
+            _into(path, os.O_WRONLY | os.O_NONBLOCK, content)
             return path
+        place = Path(os.path.realpath(path))  # a link stays one
         temporary = place.with_name(f".salhw-{secrets.token_hex(8)}")
         try:
             _into(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, content)
@@ -148,6 +148,11 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], *, new: bool = False) ->
     image = io.BytesIO()
     np.savez(image, **arrays)
     return write_bytes(path, image.getbuffer(), new=new)
+
+
+def is_device(path: Path) -> bool:
+    """Whether something is there that is written to rather than replaced: /dev/null, a pipe."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112, PTH113
 
 
 def is_file(path: Path) -> bool:

@@ -166,12 +166,13 @@ class Executable(Compiled):
             instances: how many independent copies (ids 0, 1, ...), or the ids themselves. An instance's random numbers
                 depend on ``seed`` and its id only: ``instances=[3]`` repeats instance 3 of ``instances=20``.
             chips: the chips to run on, one instance each, with the chips' ids. Excludes ``instances``; without it, all
-                instances run on chip 0 of wafer 0, with its fixed pattern.
+                instances run on chip 0 of wafer 0, with its fixed pattern. Chips bring the spreads of the target that
+                drew them; what the executable's own has switched off (``with_noise``, ``ideal``) has to be off in them.
             seed: of the trial-to-trial randomness; the fixed pattern belongs to the chips.
 
         Raises:
             SessionError: SAL221 more than the machine's memory holds; SAL401 a seed that is none; instances and chips
-                together, none at all, ids repeated or negative; chips of another target.
+                together, none at all, ids repeated or negative; chips of another target, or with noise that is off.
             CalibrationError: chips that the calibration was not measured on.
         """
         seed = checked_seed(seed)
@@ -206,7 +207,24 @@ class Executable(Compiled):
         if foreign:
             supported = f"chips of {self.target.name!r}"
             raise _refused("chips", f"chips of {foreign[0].target!r}", supported, "take target.sample_chips")
+        self._refuse_noise_that_is_off(given)
         return checked_ids([chip.id for chip in given], "chips"), given
+
+    def _refuse_noise_that_is_off(self, chips: Sequence[Chip]) -> None:
+        """Chips bring their spreads: what was switched off in the executable's target is on in those of another."""
+        theirs = {id(chip.variability): chip.variability for chip in chips}.values()
+        varied = {name for spreads in theirs for name, spread in spreads.items() if spread.varies}
+        silent = {name for name in varied if not _varies(self.target, name)}
+        declared = self.plugin.targets().get(self.target.name) if silent else None
+        off = sorted(name for name in silent if declared and _varies(declared, name))
+        if off:
+            fix = "sample_chips of the target that you compile for, or compile for the one that drew them"
+            supported = f"no spread of {', '.join(off)}, which the executable's target has switched off"
+            raise _refused("chips", "chips that vary in it", supported, fix)
+
+
+def _varies(target: Target, name: str) -> bool:
+    return name in target.variability and target.variability[name].varies
 
 
 def _refused(path: str, asked: str, supported: str, fix: str = "") -> SessionError:

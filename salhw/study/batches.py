@@ -18,10 +18,12 @@ from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_erro
 from salhw.diagnostics.wording import nearest, one_of
 from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
-from salhw.registry import builder, resolve
+from salhw.registry import Experiment, builder, resolve
 from salhw.study.description import Level, Method, Study
+from salhw.study.experiments import arguments, of_experiment
+from salhw.study.experiments import named as experiment
 from salhw.study.metrics import Measuring, metric
-from salhw.study.named import source_digest
+from salhw.study.named import Function, source_digest
 from salhw.study.protocols import Experimenting, protocol
 from salhw.substrate.target import Target
 from salhw.substrate.variability import PARTS, Variability
@@ -78,7 +80,8 @@ def _digest(content: list[Any]) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """A study with everything that it names: networks and protocols by method, targets, metrics.
+    """A study with everything that it names: by method networks, or what its experiment is called with, and protocols;
+    targets, metrics.
 
     ``made_with`` are the versions that its results depend on, and digests of the files in which a user's functions are:
     those of this process, or, of a study that is read from its folder, those of whoever ran it last.
@@ -90,6 +93,8 @@ class Plan:
     metrics: Mapping[str, Measuring]
     protocols: Mapping[str, Experimenting]
     made_with: Mapping[str, str]
+    experiment: Experiment | None
+    arguments: Mapping[str, Mapping[str, str]]
 
     def method(self, name: str) -> Method:
         """The method of that name."""
@@ -149,11 +154,17 @@ class Plan:
             how = self.method(method)
             settings = how.model_dump(mode="json", include=OF_THE_KEY, exclude_defaults=True)
             content = [
-                self.digest, self.networks[method].content_hash, self._hashes[target], settings,
+                self.digest, self._subject(method), self._hashes[target], settings,
                 {} if how.ideal else self.spreads(target, method, level),
             ]  # fmt: skip
             self._cells[cell] = _digest(content)
         return self._cells[cell]
+
+    def _subject(self, method: str) -> Any:
+        """What a method runs, as plain data."""
+        if self.study.experiment:
+            return [self.study.experiment, dict(self.arguments[method])]
+        return self.networks[method].content_hash
 
     @cached_property
     def _cells(self) -> dict[tuple[str, str, Level], str]:
@@ -212,15 +223,17 @@ def planned(study: Study) -> Plan:
     Raises:
         SalhwError: a network, target, option, noise, metric or setting that there is not.
     """
-    plan = _plan(study, {method.name: _network(study, method) for method in study.methods}, {})
+    networks = {} if study.experiment else {method.name: _network(study, method) for method in study.methods}
+    plan = _plan(study, networks, {})
     return replace(plan, made_with=made_with(plan))
 
 
 def made_with(plan: Plan) -> dict[str, str]:
     """What results of a plan depend on in this process."""
-    functions = {
+    functions: dict[str, Function] = {
         **{m.function: plan.metrics[m.name] for m in plan.study.metrics},
         **{m.protocol: plan.protocols[m.name] for m in plan.study.methods if m.protocol},
+        **({plan.study.experiment: plan.experiment} if plan.experiment else {}),
     }
     return versions() | {name: digest for name, used in functions.items() if (digest := source_digest(used))}
 
@@ -237,13 +250,20 @@ def _plan(study: Study, networks: Mapping[str, Network], made: Mapping[str, str]
                 fix = nearest(asked, sorted(known[name]), "name a quantity or a group")
                 finding = Diagnostic("SAL009", path, asked, f"{name} varies {one_of(known[name])}", fix)
                 raise DescriptionError(f"DescriptionError: {name} has no such noise", [finding])
-    measuring = {m.name: metric(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
+    look_up = of_experiment if study.experiment else metric
+    measuring = {m.name: look_up(m.function, f"metrics[{k}].of") for k, m in enumerate(study.metrics)}
     protocols = {
         method.name: protocol(method.protocol, f"methods[{k}].protocol")
         for k, method in enumerate(study.methods)
         if method.protocol
     }
-    return Plan(study, networks, targets, measuring, protocols, made)
+    run = experiment(study.experiment) if study.experiment else None
+    called = {
+        m.name: arguments(study.experiment, run, study.settings | m.settings, f"settings of {m.name}")
+        for m in study.methods
+        if run
+    }
+    return Plan(study, networks, targets, measuring, protocols, made, run, called)
 
 
 def _targets(study: Study) -> dict[str, Target]:

@@ -26,6 +26,11 @@ Whole = Annotated[int, NotText]
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Level = tuple[float, ...]
 """A number for each of a study's noises, in their order."""
+NO_EXPERIMENTS = ("duration", "settle", "seeds")
+METHODS_ALONE = (
+    "plastic", "learning_rate", "reference", "fit", "calibration", "age", "temperature", "protocol", "options"
+)  # fmt: skip
+"""Fields of a study, and of its methods, that mean something of a network only."""
 ABOUT = ("status", "diagnostic", "calibration_s", "session_first", "session_size")
 """What a row of the table says of its run: how it ended, how many seconds of biological time its chip was calibrated
 for (NaN of a run that failed), and the chips of its session."""
@@ -170,11 +175,14 @@ class Study(Model):
     Args:
         name: of the study.
         network: an installed network's name, or a network file (a relative path is the study file's neighbour).
-        settings: of the installed network's builder.
+        experiment: instead of a network, one that ``salhw reproduce`` lists, whole, on chips of each run's own; or a
+            function of yours, ``module:function``, that is one (``salhw.registry.Experiment``).
+        settings: of the installed network's builder; of an experiment its ``scale`` (by default ``smoke``), ``variant``
+            and ``data``.
         targets: names, with ``options`` for all of them.
         variability: what differs from the variability that the targets declare: fields of ``salhw.Variability`` by
             quantity, as in their TOML; ``salhw study spreads`` makes them from a table of measured values.
-        duration, settle: ms of biological time that is measured, and that runs before.
+        duration, settle: ms of biological time that is measured, and that runs before. Experiments have their own.
         chips, wafer, first: how many chips of which wafer, from which id on; the same for every method and level.
         batch: chips of one session. On targets whose random numbers are the session's (nest, brainscales2) it belongs
             to the result. ``salhw study preview`` says which size takes a few seconds.
@@ -186,12 +194,13 @@ class Study(Model):
     """
 
     name: Name
-    network: str
+    network: str = ""
+    experiment: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("reference",)
     options: dict[str, Any] = Field(default_factory=dict)
     variability: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    duration: Milliseconds
+    duration: NonNegative = 0.0
     settle: NonNegative = 0.0
     chips: Annotated[Whole, Field(ge=1, le=MOST_CHIPS)]
     wafer: Annotated[Whole, Field(ge=0, le=MAX_ID)] = 0
@@ -206,6 +215,23 @@ class Study(Model):
     stop: Stop | None = None
     sobol: Sobol | None = None
     notes: str = ""
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Study:
+        """A network with a duration, or an experiment, which has one, and seeds, of its own."""
+        if bool(self.network) == bool(self.experiment):
+            raise invalid("SAL005", self.network, "one of network and experiment", "give one of them", at="network")
+        if self.network and not self.duration:
+            raise invalid("SAL005", self.duration, "ms of biological time", "duration = 60_000", at="duration")
+        if self.experiment:
+            parts: list[tuple[str, Model, tuple[str, ...]]] = [("", self, NO_EXPERIMENTS)]
+            parts += [(f"methods[{k}].", method, METHODS_ALONE) for k, method in enumerate(self.methods)]
+            for path, part, fields in parts:
+                for name in fields:
+                    if getattr(part, name) != type(part).model_fields[name].get_default(call_default_factory=True):
+                        supported = "nothing: an experiment has its own"
+                        raise invalid("SAL005", getattr(part, name), supported, "leave it out", at=f"{path}{name}")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

@@ -39,9 +39,10 @@ def save_page(results: Results, out: Path | None = None) -> list[Path]:
 
 def _summary(results: Results) -> str:
     study = results.study
+    of = f"each {study.experiment}" if study.experiment else f"{study.duration:g} ms each"
     made = ", ".join(f"{name} {text[:16]}" for name, text in results.plan.made_with.items())
     lines = [
-        f"{len(results):,} of {results.planned:,} runs, {results.failed:,} failed; {study.duration:g} ms each",
+        f"{len(results):,} of {results.planned:,} runs, {results.failed:,} failed; {of}",
         f"{study.chips:,} chips of wafer {study.wafer}; {', '.join(study.targets)}",
         f"table {results.digest[:16]} in {TABLE}; {made}",
     ]

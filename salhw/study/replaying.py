@@ -11,9 +11,11 @@ from salhw.comparison.running import probed
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.arguments import as_path, whole
 from salhw.io.files import folder as made_folder
+from salhw.io.files import write_bytes
 from salhw.io.recording_file import save
 from salhw.session.recording import Recording
 from salhw.study.batches import Batch, Plan, loaded
+from salhw.study.experiments import Reproduced
 from salhw.study.metrics import Finished
 from salhw.study.shards import CALIBRATIONS, finished, read_shard
 from salhw.study.working import measured
@@ -25,14 +27,16 @@ class Replayed:
 
     Args:
         position: of the run's chip among the instances of ``recording``, which is the whole session: where random
-            numbers are shared, no part of it can be repeated.
+            numbers are shared, no part of it can be repeated. An experiment has 0, and no recording.
+        files: what was left in ``out``: the recording, or an experiment's figure, data and table.
         said, again: each metric, as its row says and as it was measured now.
     """
 
     batch: Batch
     chip: int
     position: int
-    recording: Recording
+    recording: Recording | None
+    files: tuple[Path, ...]
     said: dict[str, float]
     again: dict[str, float]
 
@@ -47,7 +51,7 @@ def replay(folder: str | Path, run: int, out: str | Path | None = None) -> Repla
 
     Args:
         run: its number in the table.
-        out: an HDF5 file for the recording.
+        out: an HDF5 file for the recording, ``.h5`` if it has no suffix; of an experiment a folder for its files.
 
     Raises:
         DescriptionError: no such run, or one that is not finished.
@@ -60,25 +64,32 @@ def replay(folder: str | Path, run: int, out: str | Path | None = None) -> Repla
         raise _no_run(run, "it has not run yet", "runs that are finished", "run the study on")
     rows = read_shard(folder, planned.key)
     batch = plan.part(planned, rows["session_first"][offset], rows["session_size"][offset])
-    kept: list[Recording] = []
+    kept: list[Finished | Reproduced] = []
+    files: list[Path] = []
 
-    def keep(done: Finished) -> None:
-        kept.append(done.recording)
+    def keep(done: Finished | Reproduced) -> None:
+        kept.append(done)
+        files.extend(_left(done, as_path(out)) if out is not None else ())
 
     again = measured(_with_probes(plan, batch), batch, keep, folder / CALIBRATIONS)
     if not kept:
         raise _no_run(run, again["diagnostic"][0], "a run that can be repeated", "mend what the diagnostic says")
-    position = batch.first
-    position = rows["chip"][offset] - position
+    position = rows["chip"][offset] - batch.first
     names = [m.name for m in plan.study.metrics]
-    if out is not None:
-        path = as_path(out)
-        made_folder(path.parent)
-        save(kept[-1], path)
     return Replayed(
-        batch, rows["chip"][offset], position, kept[-1],
+        batch, rows["chip"][offset], position, getattr(kept[-1], "recording", None), tuple(files),
         {name: rows[name][offset] for name in names}, {name: again[name][position] for name in names},
     )  # fmt: skip
+
+
+def _left(done: Finished | Reproduced, out: Path) -> list[Path]:
+    """The files of a repeated run, where they stay."""
+    if isinstance(done, Reproduced):
+        names = list(map(str, done.result["files"]))
+        return [write_bytes(made_folder(out) / name, (done.folder / name).read_bytes()) for name in names]
+    path = out if out.suffix else out.with_suffix(".h5")
+    made_folder(path.parent)
+    return [save(done.recording, path)]
 
 
 def _place(plan: Plan, run: int) -> tuple[Batch, int]:
@@ -92,6 +103,8 @@ def _place(plan: Plan, run: int) -> tuple[Batch, int]:
 
 
 def _with_probes(plan: Plan, batch: Batch) -> Plan:
+    if plan.study.experiment:
+        return plan
     net = probed(plan.networks[batch.method], plan.varied(batch), plan.study.duration)
     return replace(plan, networks={**plan.networks, batch.method: net})
 

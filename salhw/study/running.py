@@ -128,7 +128,10 @@ def preview(study: Study, progress: Callable[[float], None] | None = None) -> Pr
     seconds = disk = 0.0
     slowest, failed, diagnostic = 0.0, 0, ""
     for k, batch in enumerate(pilots):
-        measured(plan, plan.part(batch, batch.first, 1))  # compiles whatever is compiled once
+        if study.experiment:  # which may take minutes; its runs are independent
+            batch = plan.part(batch, batch.first, 1)
+        else:
+            measured(plan, plan.part(batch, batch.first, 1))  # compiles whatever is compiled once
         began = time.perf_counter()
         rows = measured(plan, batch)
         took = time.perf_counter() - began
@@ -139,6 +142,7 @@ def preview(study: Study, progress: Callable[[float], None] | None = None) -> Pr
         diagnostic = diagnostic or next(filter(None, rows["diagnostic"]), "")
         if progress:
             progress((k + 1) / len(pilots))
-    size = min(MOST, max(FEWEST, round(PILOT_SECONDS / slowest / FEWEST) * FEWEST))
+    fewest = 1 if study.experiment else FEWEST
+    size = min(MOST, max(fewest, round(PILOT_SECONDS / slowest / fewest) * fewest))
     runs = sum(batch.size for batch in plan.batches)
     return Preview(runs, len(plan.batches), seconds, disk, size, failed, diagnostic)

@@ -20,11 +20,12 @@ from salhw.diagnostics import DescriptionError, Diagnostic, FileError, SalhwErro
 from salhw.diagnostics.wording import shown
 from salhw.io.files import FULL, unwritable, write_bytes
 from salhw.io.files import folder as made_folder
-from salhw.registry import measuring
+from salhw.registry import Experiment, measuring
 from salhw.session.calibration import Calibration
 from salhw.session.executable import Executable
 from salhw.study.batches import Batch, Plan, loaded, made_with
 from salhw.study.description import Metric
+from salhw.study.experiments import OnWafer, Reproduced, wafer
 from salhw.study.metrics import Finished
 from salhw.study.shards import CALIBRATIONS, Columns, joined, read_shard, shard, write_shard
 
@@ -41,7 +42,7 @@ class Done:
     seconds: float
 
 
-Extra = Callable[[Finished], None]
+Extra = Callable[[Finished | Reproduced], None]
 
 
 @lru_cache(maxsize=2)
@@ -85,6 +86,9 @@ def measured(plan: Plan, batch: Batch, extra: Extra | None = None, store: Path |
     Raises:
         OSError, FileError: a full disk, which is no run's fault.
     """
+    if plan.experiment:
+        chips = range(batch.first, batch.first + batch.size)
+        return joined([_experiment(plan, plan.experiment, plan.part(batch, chip, 1), extra) for chip in chips])
     method = plan.method(batch.method)
     try:
         executable = _compiled(plan, batch)
@@ -92,6 +96,23 @@ def measured(plan: Plan, batch: Batch, extra: Extra | None = None, store: Path |
         return broken(plan, batch, "failed", error)
     with _temporary() if method.calibration else nullcontext(Path()) as place:
         return _in_halves(plan, batch, executable, _Calibrating(place, store or place), extra)
+
+
+def _experiment(plan: Plan, run: Experiment, batch: Batch, extra: Extra | None) -> Columns:
+    """The row of one run of an experiment."""
+    target = OnWafer.of(plan.varied(batch), wafer(plan.study.wafer, batch.first))
+    with _temporary() as place:
+        try:
+            result = run(place, target=target, progress=None, **plan.arguments[batch.method])
+            done = Reproduced(target, result, place)
+            values = {m.name: _values(plan, m, done, 1) for m in plan.study.metrics}
+        except Exception as error:  # the experiment's, a metric's: whatever it is, the study goes on
+            if _no_space(error):
+                raise
+            return broken(plan, batch, "failed", error)
+        if extra:
+            extra(done)
+    return _rows(batch, {name: column.tolist() for name, column in values.items()}, "ok", "", 0.0)
 
 
 _kept: dict[str, Executable] = {}
@@ -196,28 +217,27 @@ def _run(
         done = Finished(plan.networks[batch.method], executable, recording, session, chips, batch.session_seed)
         if extra:
             extra(done)
-        return {m.name: _values(plan, m, done) for m in study.metrics}, spent
+        return {m.name: _values(plan, m, done, len(chips)) for m in study.metrics}, spent
 
 
-def _values(plan: Plan, metric: Metric, done: Finished) -> FloatArray:
-    """What a metric returns, if it is a number for each chip.
+def _values(plan: Plan, metric: Metric, done: Finished | Reproduced, size: int) -> FloatArray:
+    """What a metric returns, if it is a number for each of ``size`` chips; of an experiment, on one, a number.
 
     Raises:
         DescriptionError: it is something else.
     """
-    name, size = metric.name, len(done.chips)
+    name, shape = metric.name, () if isinstance(done, Reproduced) else (size,)
     try:
         found = plan.metrics[name](done, **metric.options)
     except Exception as error:  # whatever it is: its row says which metric it was
         error.add_note(f"metric {name}")
         raise
     values = np.asarray(found)
-    if values.shape != (size,) or values.dtype.kind not in "biuf":
-        finding = Diagnostic(
-            "SAL904", f"metrics.{name}", shown(found), f"an array of {size} numbers, one for each chip", "mend it"
-        )
+    if values.shape != shape or values.dtype.kind not in "biuf":
+        supported = f"an array of {size} numbers, one for each chip" if shape else "a number"
+        finding = Diagnostic("SAL904", f"metrics.{name}", shown(found), supported, "mend it")
         raise DescriptionError("DescriptionError: this is no metric", [finding])
-    return values.astype(np.float64)
+    return values.astype(np.float64).reshape(size)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from salhw.cli.network_settings import built, settings
 from salhw.cli.places import saved, writing_into
 from salhw.cli.report import status_of
 from salhw.diagnostics import Diagnostic, FileError, SalhwError, explanations
+from salhw.io.files import write_text
 from salhw.io.recording_file import save
 from salhw.registry import builder, builders
 
@@ -220,6 +222,25 @@ def test_names_without_a_meaning_and_devices_are_honoured(tmp_path: Path, monkey
     assert invoke("networks", "pair", "--out", "link.json", "--force").exit_code == 0
     assert Path("link.json").is_symlink()
     assert salhw.load("there.json") == builder("pair")()
+
+
+def test_a_pipe_by_the_name_of_a_descriptor_is_written_to_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    """/dev/stdout is a link to what has no name in the file system. Where nobody reads, the file is kept elsewhere."""
+    written = tmp_path / "net.json"
+    assert invoke("networks", "pair", "--out", str(written)).exit_code == 0
+    reading, writing = os.pipe()
+    pipe = Path(f"/dev/fd/{writing}")
+    try:
+        assert invoke("networks", "pair", "--out", str(pipe)).exit_code == 0
+        assert os.read(reading, 1 << 16) == written.read_bytes()
+        os.close(reading)
+        with pytest.raises(FileError, match=r"it is in .*; ") as error:
+            saved(lambda path: write_text(path, "x"), pipe)
+        kept = Path(str(error.value).partition("it is in ")[2].partition(";")[0])
+        assert (kept.parent, kept.read_text()) == (Path(tempfile.gettempdir()), "x")
+        kept.unlink()
+    finally:
+        os.close(writing)
 
 
 # streams --------------------------------------------------------------------------------------------------------------

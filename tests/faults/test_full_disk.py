@@ -26,9 +26,9 @@ from matplotlib.figure import Figure
 
 import salhw
 from salhw import FileError
+from salhw.cli.schemas import write as write_schemas
 from salhw.conformance.report import ConformanceReport
 from salhw.io import files
-from salhw.io.schema import write as write_schema
 from salhw.registry import builder
 from salhw_networks.experiment import Claim, Work
 
@@ -56,7 +56,7 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "calibration into a folder": lambda place: calibration().save(place.parent),
     "description": lambda place: builder("pair")().save(place.with_suffix(".json")),
     "description with arrays": lambda place: description().save(place.with_suffix(".json")),
-    "schema": lambda place: write_schema(place.with_suffix(".json")),
+    "schemas": lambda place: write_schemas(place.parent),
     "report": lambda place: report().save(place.with_suffix(".json")),
     "page": lambda place: files.write_text(place.with_suffix(".html"), "x" * 400),
     "picture": lambda place: files.write_figure(place.with_suffix(".png"), figure(), dpi=50),

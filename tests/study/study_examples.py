@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from salhw import Recording, Session
-from salhw.study import Finished, Method, Metric, Noise, Specification, Study
+from salhw import Recording, Session, Target
+from salhw.io import hdf5
+from salhw.io.files import write_text
+from salhw.registry import resolve
+from salhw.study import Finished, Method, Metric, Noise, Reproduced, Specification, Study
 
 HERE = Path(__file__).parent
 
@@ -108,3 +111,25 @@ def children(pid: int) -> list[int]:
             continue
         found += mine + [each for child in mine for each in children(child)]
     return found
+
+
+def weighing(
+    out: Path, *, scale: str, target: Target | str, progress: Any, variant: Literal["plain", "twice"] = "plain"
+) -> dict[str, Any]:
+    """An experiment: the factors that the first chip, and the second of another wafer, have on two weights."""
+    chips = (*resolve(target).sample_chips(1), resolve(target).sample_chips(2, seed=5)[1])
+    factors = np.array([chip.vary("weight", 2.0 if variant == "twice" else 1.0, [0, 1]) for chip in chips])
+
+    def fill(file: Any) -> None:
+        file["factors"] = factors
+
+    hdf5.write(out / "weighing.h5", fill)
+    table = write_text(out / "weighing.md", repr(float(factors[-1, -1])))
+    agree = [bool(factors[0, 0] > 1.0), True, None]
+    rows = [{"what": f"row {k}", "paper": "", "measured": "", "agrees": value} for k, value in enumerate(agree)]
+    return {"title": "weights", "rows": rows, "agrees": agree[0], "files": [table.name, "weighing.h5"]}
+
+
+def last_factor(done: Reproduced) -> float:
+    """A metric of the experiment."""
+    return float((done.folder / "weighing.md").read_text())

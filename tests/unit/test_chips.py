@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from scipy import stats
 
 import salhw
-from salhw import Chip, DescriptionError, Variability
+from salhw import Chip, DescriptionError, SessionError, Variability
+from salhw.registry import builder
 from salhw.substrate.chip import vary
 from salhw.substrate.draws import philox4x32
 from salhw.substrate.target import _done
@@ -273,3 +275,19 @@ def test_chips_are_sampled_at_an_age_and_say_so() -> None:
     assert (told["age"], told["temperature"]) == ([3.0, 3.0], [-1.5, -1.5])
     with pytest.raises(DescriptionError, match="age"):
         target.sample_chips(2, age=-1.0)
+
+
+def test_noise_that_is_off_stays_off_whoever_drew_the_chips() -> None:
+    """``with_noise`` beside chips that have it would do nothing, so such chips are refused; those that are quieter than
+    the executable's target, or vary otherwise, are what was asked for."""
+    declared = salhw.target("brainscales2")
+    executable = salhw.compile(builder("pair")(dt=0.2, update="every 200 ms", spikes=False), declared)
+    quiet = replace(executable, target=declared.with_noise(mismatch=False))
+    for chips in (declared.sample_chips(2), quiet.target.sample_chips(1) + declared.sample_chips(2)[1:]):
+        with pytest.raises(SessionError, match=r"SAL401 chips = chips that vary in it: no spread of gain_exc,.*leak"):
+            quiet._ids(None, chips)
+    assert quiet._ids(None, quiet.target.sample_chips(2, age=3.0))[0] == (0, 1)
+    for chips in (quiet.target.sample_chips(2), declared.with_variability({"weight": 0.5}).sample_chips(2)):
+        assert executable._ids(None, chips)[1] == chips
+    plain = salhw.compile(builder("pair")(spikes=False), "reference")
+    plain.open(chips=plain.target.with_variability({"weight": 0.2}).sample_chips(2)).close()

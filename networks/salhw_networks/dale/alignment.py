@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from salhw import compile
+from salhw import Target, compile
 from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, COLOURS, GREEN, ORANGE, RED, tidy
 from salhw.theory import rates
@@ -66,7 +66,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Literal["paper", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def experiment(
 # one way: rates and the effective weight ----
 
 
-def driven(target: str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
+def driven(target: Target | str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
     """Neuron 1 driven by neuron 0 through both pathways, and by the equivalent single synapse (Fig 9b).
 
     Returns: excitation (weight,); eq38 (draw, weight); dale, direct: activity (rate * tau_ref) of neuron 1, (draw,
@@ -113,7 +113,7 @@ def driven(target: str, scale: Scale, p: Arrays, progress: Progress) -> Arrays:
 
 
 def one_way(
-    target: str, duration: float, excitation: FloatArray, p: Arrays, progress: Progress
+    target: Target | str, duration: float, excitation: FloatArray, p: Arrays, progress: Progress
 ) -> tuple[FloatArray, FloatArray]:
     """Neuron 1 driven by neuron 0 through both pathways, nothing going back; parameters (case, 2) as in Table 4.
 
@@ -148,7 +148,7 @@ def _activity(session: Any, duration: float, population: str, progress: Progress
 # both ways: the phase plane and learning ----
 
 
-def plane(target: str, scale: Scale, progress: Progress) -> Arrays:
+def plane(target: Target | str, scale: Scale, progress: Progress) -> Arrays:
     """SAL's mean change of both W^EE at every point of a grid, without learning (Fig 9c); nominal parameters.
 
     Returns: grid (n,); drift (n, n, 2): of (W_01, W_10) per tau_ref and unit learning rate at W_01 = grid[i],
@@ -172,7 +172,7 @@ def plane(target: str, scale: Scale, progress: Progress) -> Arrays:
     return {"grid": grid, "drift": drift.reshape(scale.grid, scale.grid, 2)}
 
 
-def paths(target: str, scale: Scale, p: Arrays, where: str, progress: Progress) -> Arrays:
+def paths(target: Target | str, scale: Scale, p: Arrays, where: str, progress: Progress) -> Arrays:
     """Weights under SAL on W^EE ("EE"), or on W^EI: by the spikes of the two excitatory neurons ("EI"), or by those of
     the synapse's own two neurons, interneuron and excitatory one ("local"). From all starts, with all draws.
 

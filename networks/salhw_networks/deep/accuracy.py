@@ -14,6 +14,7 @@ from salhw.description.fields import FloatArray
 from salhw.diagnostics.arguments import known_name
 from salhw.plots.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, curve, legend_above, tidy
 from salhw.registry import resolve
+from salhw.substrate.target import Target
 from salhw_networks.deep import on_chips
 from salhw_networks.deep.data import DataName, load
 from salhw_networks.deep.extra import refuse_missing
@@ -23,8 +24,6 @@ from salhw_networks.experiment import Arrays, Claim, Progress, Work, side_by_sid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from salhw import Target
 
 ScaleName = Literal["smoke", "default", "medium", "paper"]
 Variant = Literal["paper", "code"]
@@ -74,7 +73,7 @@ def fig7(
     out: Path,
     *,
     scale: ScaleName = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Variant = "paper",
     data: DataName | None = None,
     progress: Progress | None = None,
@@ -98,7 +97,7 @@ def table5(
     out: Path,
     *,
     scale: ScaleName = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Variant = "paper",
     data: DataName | None = None,
     progress: Progress | None = None,
@@ -108,7 +107,7 @@ def table5(
 
 
 def experiment(
-    name: Literal["fig7", "table5"], out: Path, *, scale: ScaleName, target: str, variant: Variant,
+    name: Literal["fig7", "table5"], out: Path, *, scale: ScaleName, target: Target | str, variant: Variant,
     data: DataName | None, progress: Progress | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train everything, or what is missing, and judge it; both experiments share their finished pieces."""

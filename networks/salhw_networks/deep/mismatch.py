@@ -39,7 +39,9 @@ class Scale:
     updates: int
 
 
-def experiment(out: Path, scale: Scale, target: str, progress: Progress | None, /, **more: Any) -> dict[str, Any]:
+def experiment(
+    out: Path, scale: Scale, target: Target | str, progress: Progress | None, /, **more: Any
+) -> dict[str, Any]:
     """The angles of three layers after some updates on chips whose branches differ, by spread and reference phase."""
     refuse_missing("torch")
     cases = [(spread, updates) for updates in REFERENCE for spread in SPREADS]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from salhw.plots.look import BLUE, GREEN, ORANGE, RED, legend_above, tidy
+from salhw.substrate.target import Target
 from salhw_networks.deep import mismatch
 from salhw_networks.deep.law import Alignment, Law, measured_law
 from salhw_networks.deep.network import Chain, initial_chain
@@ -46,7 +47,7 @@ def experiment(
     out: Path,
     *,
     scale: Literal["smoke", "default", "paper"] = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Literal["paper", "code", "mismatch"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -82,14 +83,14 @@ def start(scale: Scale) -> tuple[Chain, list[Any]]:
     return initial_chain(scale.sizes, random), [w.T for w in initial_chain(scale.sizes, random).weights]
 
 
-def law(scale: Scale, setting: Setting, target: str, progress: Progress) -> Arrays:
+def law(scale: Scale, setting: Setting, target: Target | str, progress: Progress) -> Arrays:
     """c and s of each layer, and their errors, (layer, 4)."""
     chain, _ = start(scale)
     found = measured_law(chain, setting, target=target, seed=SEED)
     return {"law": np.array([(x.c, x.s, x.c_error, x.s_error) for x in found])}
 
 
-def course(scale: Scale, setting: Setting, eta: float, target: str, progress: Progress) -> Arrays:
+def course(scale: Scale, setting: Setting, eta: float, target: Target | str, progress: Progress) -> Arrays:
     """The angles after every update at one rate, (update + 1, layer)."""
     chain, feedback = start(scale)
 

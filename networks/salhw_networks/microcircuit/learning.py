@@ -15,6 +15,7 @@ import numpy as np
 from salhw.compiler.pipeline import compile, problems
 from salhw.plots.look import BLUE, GREEN, GREY, RED, band, curve, legend_beside, tidy
 from salhw.registry import resolve
+from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.microcircuit import on_chips, prediction, traps
 from salhw_networks.microcircuit.course import (
@@ -71,7 +72,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Variant | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def experiment(
     return work.finish(TITLE, claims, data, partial(draw, data=data), scale=scale, variant=variant)
 
 
-def suited(target: str) -> Variant:
+def suited(target: Target | str) -> Variant:
     """The paper's form, unless ``target`` can hold only the one with its host in the loop."""
     if not any(problems(described(VARIANTS["paper"], SIZES, method), target) for method in METHODS):
         return "paper"

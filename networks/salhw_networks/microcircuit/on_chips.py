@@ -94,7 +94,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 """Of a chip's protocol, by variant."""
 
 
-def experiment(out: Path, *, scale: str, target: str, kind: Kind, progress: Progress | None) -> dict[str, Any]:
+def experiment(out: Path, *, scale: str, target: Target | str, kind: Kind, progress: Progress | None) -> dict[str, Any]:
     """SAL against FA on chips of ``target``: as they are declared (``chips``), ``ideal``, declared and then
     ``calibrated``, ideal with an apical gain of .1 (``large-gain``), so and with targets that a teacher on the chip has
     given (``own-teacher``), or with a gain of .02 whose weights have steps of their own (``own-scale``)."""

@@ -44,7 +44,7 @@ class Scale:
 SCALES = {"smoke": Scale(4, 2_000.0), "default": Scale(20, 100_000.0), "paper": Scale(40, 400_000.0)}
 
 
-def experiment(out: Path, *, scale: str, target: str, progress: Progress | None) -> dict[str, Any]:
+def experiment(out: Path, *, scale: str, target: Target | str, progress: Progress | None) -> dict[str, Any]:
     """How many more spikes the output sends than its interneuron, on ideal chips of ``target``."""
     size, chosen = SCALES[scale], prepared(resolve(target), "ideal")
     protocol = replace(protocol_for(chosen) if chosen.host_loop else replace(PROTOCOL, chunk=None), nudged=())

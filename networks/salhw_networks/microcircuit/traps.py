@@ -17,6 +17,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, GREEN, GREY, ORANGE, RED, band, curve, legend_beside, tidy
+from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.microcircuit.course import SEED, SIZES, SYMBOLS, TEACHER, Place, Scale, weight
 from salhw_networks.microcircuit.course import course as learned
@@ -52,7 +53,7 @@ CONDITIONS = (
 )
 
 
-def experiment(out: Path, *, scale: str, target: str, progress: Progress | None) -> dict[str, Any]:
+def experiment(out: Path, *, scale: str, target: Target | str, progress: Progress | None) -> dict[str, Any]:
     """Where B12 comes to rest, by what is on while SAL aligns it."""
     size = SCALES[scale]
     key = {"scale": asdict(size), "conditions": [asdict(c) for c in CONDITIONS], "seed": SEED}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from salhw import compile
+from salhw import Target, compile
 from salhw.description.plasticity import Pairing
 from salhw.plots.look import BLUE, GREEN, GREY, ORANGE, RED, legend_below, tidy
 from salhw.theory import attractor, phase_plane, stdd
@@ -53,7 +53,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Literal["paper", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def experiment(
     return work.finish(TITLE, judge(data, size), data, partial(draw, data=data), scale=scale, variant=variant)
 
 
-def timing(target: str, scale: Scale, progress: Progress) -> Arrays:
+def timing(target: Target | str, scale: Scale, progress: Progress) -> Arrays:
     """Fig 2c."""
     weights, bias = np.array(PAIRS), np.full((len(PAIRS), 2), -0.5)
     net = network()
@@ -80,7 +80,7 @@ def timing(target: str, scale: Scale, progress: Progress) -> Arrays:
     return {"stdd_measured": sample, "stdd_exact": np.array(exact)}
 
 
-def aligning(target: str, scale: Scale, variant: str, progress: Progress) -> Arrays:
+def aligning(target: Target | str, scale: Scale, variant: str, progress: Progress) -> Arrays:
     """Fig 2d: 1,500 updates of 1,500 steps."""
     net = network(
         bias=BIAS,
@@ -97,7 +97,7 @@ def aligning(target: str, scale: Scale, variant: str, progress: Progress) -> Arr
     return {"path_time": time, "path_weights": weights}
 
 
-def plane(target: str, scale: Scale, progress: Progress) -> Arrays:
+def plane(target: Target | str, scale: Scale, progress: Progress) -> Arrays:
     """Fig 2e, b = 0: the exact drift everywhere, measured at some points (pair sums without learning), and the
     attractor. Drifts of (W_01, W_10) per tau_ref and unit learning rate; the exact one is exact_drift[i, j] at W_10 =
     GRID[i], W_01 = GRID[j]."""

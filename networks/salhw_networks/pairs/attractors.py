@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from salhw import Alpha, Rectangular
+from salhw import Alpha, Rectangular, Target
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel
 from salhw.plots.look import BLUE, GREEN, GREY, ORANGE, tidy
@@ -57,7 +57,7 @@ SCALES = {
 
 
 def experiment(
-    out: Path, *, scale: str = "default", target: str = "reference", progress: Progress | None = None
+    out: Path, *, scale: str = "default", target: Target | str = "reference", progress: Progress | None = None
 ) -> dict[str, Any]:
     """Other PSP shapes: how far SAL's attractor is from the diagonal."""
     size = SCALES[scale]
@@ -89,7 +89,7 @@ def attractors(scale: Scale, name: str, progress: Progress) -> Arrays:
     }
 
 
-def measured(target: str, scale: Scale, superposition: str, progress: Progress) -> Arrays:
+def measured(target: Target | str, scale: Scale, superposition: str, progress: Progress) -> Arrays:
     """Where SAL with the short alpha PSP ends on the target for biases (1, -1).
 
     Returns: ends (start, repeat, 2), the mean of the last quarter; expected (start, 2), the point of the exact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from salhw import Network, compile
+from salhw import Network, Target, compile
 from salhw.description.fields import FloatArray
 from salhw.theory import measured_stdd
 from salhw_networks.experiment import Progress
@@ -25,7 +25,7 @@ def stdds(
     weights: FloatArray,
     bias: FloatArray,
     *,
-    target: str,
+    target: Target | str,
     duration: float,
     repeats: int,
     t_max: int,
@@ -55,7 +55,7 @@ def learned(
     net: Network,
     starts: FloatArray,
     *,
-    target: str,
+    target: Target | str,
     duration: float,
     repeats: int,
     seed: int,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from salhw import Target
 from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, ORANGE, tidy
 from salhw.theory import deviation
@@ -46,7 +47,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Literal["paper", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def exact(epsilon: float, progress: Progress) -> Arrays:
     }
 
 
-def measured(target: str, scale: Scale, progress: Progress) -> Arrays:
+def measured(target: Target | str, scale: Scale, progress: Progress) -> Arrays:
     """Delta (weight, repeat, lag) for W_10 = W_01 + MEASURED, from spikes."""
     weights = np.array([(w, w + e) for w in WEIGHTS for e in (0.0, MEASURED)])
     net = network()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from salhw import Alpha, Rectangular
+from salhw import Alpha, Rectangular, Target
 from salhw.description.kernels import Kernel
 from salhw.plots.look import legend_above, tidy
 from salhw.plots.timing import stdd as draw_stdd
@@ -47,7 +47,7 @@ SCALES = {
 
 
 def experiment(
-    out: Path, *, scale: str = "default", target: str = "reference", progress: Progress | None = None
+    out: Path, *, scale: str = "default", target: Target | str = "reference", progress: Progress | None = None
 ) -> dict[str, Any]:
     """The exact spike-timing difference distribution against measured spikes."""
     size = SCALES[scale]
@@ -58,7 +58,7 @@ def experiment(
     return work.finish(TITLE, judge(data, size), data, partial(draw, data=data), scale=scale)
 
 
-def measure(target: str, scale: Scale, name: str, progress: Progress) -> Arrays:
+def measure(target: Target | str, scale: Scale, name: str, progress: Progress) -> Arrays:
     """W, b ~ U(-1, 1); measured and exact pairs per step and lag."""
     random = np.random.default_rng(SEED)
     weights, bias = random.uniform(-1.0, 1.0, (2, DRAWS, 2))

@@ -15,6 +15,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, ORANGE, band, legend_beside
+from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.sampling import sweep
 from salhw_networks.sampling.sweep import Condition, Scale
@@ -56,7 +57,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Literal["paper", "code", "long"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.sampling import sweep
 from salhw_networks.sampling.sweep import Condition, Scale
@@ -49,7 +50,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Literal["paper", "text", "code"] = "paper",
     progress: Progress | None = None,
 ) -> dict[str, Any]:

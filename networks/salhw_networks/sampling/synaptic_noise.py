@@ -13,6 +13,7 @@ from salhw.description.fields import FloatArray
 from salhw.plots.look import BLUE, GREEN, ORANGE, RED, curve, legend_above
 from salhw.registry import resolve
 from salhw.substrate.support import on_chip
+from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
 from salhw_networks.sampling import on_chips, sweep
 from salhw_networks.sampling.sweep import Condition, Scale
@@ -70,7 +71,7 @@ def experiment(
     out: Path,
     *,
     scale: str = "default",
-    target: str = "reference",
+    target: Target | str = "reference",
     variant: Variant | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def experiment(
     return work.finish(TITLE, claims, data, partial(draw, data=data, levels=np.array(LEVELS)), **more)
 
 
-def suited(target: str) -> Variant:
+def suited(target: Target | str) -> Variant:
     """The first of the paper's variant and the chips' that ``target`` can hold, a chip with rules by which it learns
     itself: with its host in between, training takes a hundred times as long. The paper's, if it holds none."""
     options: tuple[Variant, ...] = ("paper", "periodic", "on-spike")
