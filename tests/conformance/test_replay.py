@@ -270,7 +270,10 @@ WORKER = [Diagnostic("SAL606", "far:advance", "ValueError: no ink", "no exceptio
     ("error", "named"),
     [
         (RuntimeError("out of paper"), "RuntimeError: out of paper (test_replay.py:"),
-        (BackendError("BackendError: in the worker", WORKER, "there"), "BackendError: in the worker SAL606 far:advance ="),
+        (
+            BackendError("BackendError: in the worker", WORKER, "there"),
+            "BackendError: in the worker SAL606 far:advance =",
+        ),
     ],
 )
 def test_a_backend_that_fails_under_way_is_named(error: Exception, named: str) -> None:

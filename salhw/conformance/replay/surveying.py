@@ -96,7 +96,7 @@ def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
     """One random network of a seed.
 
     Raises:
-        BackendError: the simulator or device is not there, or died. (An exception in its worker is a flaw as any other.)
+        BackendError: the simulator or device is not there, or died; what its worker raises is a flaw.
     """
     executable = runnable(lab, seed)
     net = executable.source
