@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OWN = ROOT / "tests" / "brian2_backend"
-PYTHON = ROOT / ".peers" / "bin" / "python"
+PEERS = ROOT / ".peers"
 sys.path.insert(0, str(OWN / "src"))
 
 from salhw_brian2 import Brian2Backend  # noqa: E402
@@ -18,13 +18,13 @@ from salhw_brian2 import Brian2Backend  # noqa: E402
 import salhw  # noqa: E402
 from salhw.conformance import parametrize  # noqa: E402
 
-BACKEND = Brian2Backend(str(PYTHON))
+BACKEND = Brian2Backend(str(PEERS / "bin" / "python"))
 
 
 @pytest.fixture(scope="module")
 def brian2() -> None:
     """The interpreter that ``make benchmark-peers`` uses, too; skipped where it cannot be made."""
-    if not PYTHON.with_name("../.installed").exists():
+    if not (PEERS / ".installed").exists():
         made = subprocess.run(["make", ".peers/.installed"], cwd=ROOT, capture_output=True, text=True, check=False)
         if made.returncode:
             pytest.skip(f"Brian2 cannot be installed: {made.stderr[-300:]}")
