@@ -5,12 +5,16 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from salhw.diagnostics import SalhwError
+
 ROOT = f"{Path(__file__).parents[1]}/"
 
 
 def raised(error: BaseException) -> str:
-    """Type, message and place of an exception, in one line."""
+    """Type, message and place of an exception, in one line; the traceback of a worker is in ``own_frames``."""
     frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SalhwError):
+        error = type(error)(error.headline, error.diagnostics)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     message, name = " ".join(str(error).split()), type(error).__name__
     return f"{message if message.startswith(name) else f'{name}: {message}'}{where}"

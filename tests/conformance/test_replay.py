@@ -24,6 +24,7 @@ from salhw.conformance.replay.covering import declared, exercised_by
 from salhw.conformance.replay.departing import DECIDERS
 from salhw.conformance.replay.dice import Dice
 from salhw.conformance.replay.surveying import NETWORKS, examined
+from salhw.diagnostics import BackendError, Diagnostic
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
 
@@ -262,12 +263,36 @@ def test_false_alarms_over_a_hundred_seeds() -> None:
     assert len(alarmed) <= 1, alarmed
 
 
-def test_a_backend_that_fails_under_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+WORKER = [Diagnostic("SAL606", "far:advance", "ValueError: no ink", "no exception", "see the traceback below")]
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (RuntimeError("out of paper"), "RuntimeError: out of paper (test_replay.py:"),
+        (
+            BackendError("BackendError: in the worker", WORKER, "there"),
+            "BackendError: in the worker SAL606 far:advance =",
+        ),
+    ],
+)
+def test_a_backend_that_fails_under_way_is_named(error: Exception, named: str) -> None:
     class Fails(mutants_replay.Wrapped):
         def run(self, duration: float) -> Recording:
-            raise RuntimeError("out of paper")
+            raise error
 
     lab = Lab(mutants_replay.Wrong(session=Fails), salhw.target("reference"), "quick", 1)
     case, trial = examined(lab, 0)
-    assert case.flaw.startswith("RuntimeError: out of paper (test_replay.py:")
+    assert case.flaw.startswith(named)
+    assert "there" not in case.flaw
     assert trial is None
+
+
+def test_a_simulator_that_is_not_there_ends_the_survey() -> None:
+    class Absent(mutants_replay.Wrapped):
+        def run(self, duration: float) -> Recording:
+            raise BackendError("BackendError: none", [Diagnostic("SAL603", "open", "", "a simulator", "install it")])
+
+    lab = Lab(mutants_replay.Wrong(session=Absent), salhw.target("reference"), "quick", 1)
+    with pytest.raises(BackendError, match="SAL603"):
+        examined(lab, 0)

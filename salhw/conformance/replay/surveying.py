@@ -24,6 +24,8 @@ NETWORKS = 12
 INSTANCES = 16
 ATTEMPTS, AFAR = 20, 10**9
 """How many networks a seed may have, and how far apart their seeds lie."""
+RAISED = "SAL606"
+"""What an exception in a worker is."""
 TRACED = "SAL328"
 """What traces that do not see each change of a weight that is learned are approximated by."""
 WITHIN = ("weights", "discretisation", "execution")
@@ -94,16 +96,16 @@ def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
     """One random network of a seed.
 
     Raises:
-        BackendError: the simulator or device is not there, or died.
+        BackendError: the simulator or device is not there, or died; what its worker raises is a flaw.
     """
     executable = runnable(lab, seed)
     net = executable.source
     schedule = random_schedule(net, lab.target, seed, INSTANCES)
     try:
         trial, found, tested = held_to_oracle(executable, schedule, on_chips=has_chips(seed))
-    except BackendError:
-        raise
     except Exception as error:
+        if isinstance(error, BackendError) and {finding.code for finding in error.diagnostics} != {RAISED}:
+            raise
         return Case(seed, net, schedule, flaw=raised(error), trace=own_frames(error)), None
     return Case(seed, net, schedule, tuple(found), tested), trial
 
