@@ -167,6 +167,12 @@ class Oracle:
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
         self.weights[projection] = new
 
+    def gain(self, p: Projection) -> FloatArray:
+        """The gain of the input that a projection goes into, (instance, 1)."""
+        if p.into is None:
+            return np.ones((self.instances, 1))
+        return self.held[f"populations.{p.post}.inputs.{p.into}"].reshape(-1, 1)
+
     def per_synapse(self, path: str, projection: str) -> FloatArray:
         """What is held at a path, for each synapse."""
         return self.held[path].reshape(self.instances, -1)[:, self.ends[projection][2]]
@@ -299,16 +305,15 @@ class Oracle:
             size = self.net.population(q.post).size
             total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
             sums = through[q.post]
-            gain: FloatArray | float = 1.0
+            gain = self.gain(q)
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
-                gain = self.held[f"populations.{q.post}.inputs.{q.into}"].reshape(-1, 1)
             each[q.name] = gain * total
             self._follow_weights(q, gain, t)
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
 
-    def _follow_weights(self, q: Projection, gain: FloatArray | float, t: int) -> None:
+    def _follow_weights(self, q: Projection, gain: FloatArray, t: int) -> None:
         """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
         post, pre, _ = self.ends[q.name]
         now = gain * self.weights[q.name]

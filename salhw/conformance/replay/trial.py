@@ -138,7 +138,9 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
             before = holds()
             recording = session.run(part.steps * dt)
             stretches.append(Stretch(tuple(taken), before, recording, holds(), tuple(refused)))
-    return Trial(net, executable.written or net, schedule, opened, tuple(stretches), spikes_of(net, stretches))
+    return Trial(
+        net, executable.written or net, schedule, opened, tuple(stretches), spikes_of(net, schedule, stretches)
+    )
 
 
 def said(trial: Trial) -> dict[str, FloatArray]:
@@ -150,18 +152,16 @@ def said(trial: Trial) -> dict[str, FloatArray]:
     }
 
 
-def spikes_of(net: Network, stretches: list[Stretch]) -> dict[str, Bools]:
-    """The spikes of each population, (instance, step, neuron), of all runs one after the other."""
-    spikes: dict[str, Bools] = {}
-    for p in net.populations:
-        each = []
-        for stretch in stretches:
-            recording = stretch.recording
-            trains, count = recording.spikes[p.name], round(recording.duration / net.dt)
-            raster = np.zeros((len(recording.ids), count, p.size), dtype=np.bool_)
-            step = np.rint((trains.time - recording.start) / net.dt).astype(np.int64)
-            inside = (step >= 0) & (step < count)
+def spikes_of(net: Network, schedule: Schedule, stretches: list[Stretch]) -> dict[str, Bools]:
+    """The spikes of each population, (instance, step, neuron), of all runs one after the other. Spikes outside the run
+    that recorded them are left out: then counts depart."""
+    spikes = {p.name: np.zeros((len(schedule.ids), schedule.steps, p.size), dtype=np.bool_) for p in net.populations}
+    begun = 0
+    for part, stretch in zip(schedule.parts, stretches, strict=True):
+        for name, raster in spikes.items():
+            trains = stretch.recording.spikes[name]
+            step = np.rint(trains.time / net.dt).astype(np.int64)
+            inside = (step >= begun) & (step < begun + part.steps)
             raster[trains.instance[inside], step[inside], trains.neuron[inside]] = True
-            each.append(raster)
-        spikes[p.name] = np.concatenate(each, axis=1)
+        begun += part.steps
     return spikes
