@@ -65,7 +65,8 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     than those of the runs, this is all that is said."""
     if mistimed := [*_mistimed(trial)]:
         return mistimed, []
-    oracle = Oracle(trial.net, trial.spikes, said(trial), trial.schedule.seed, trial.schedule.ids)
+    seed, ids, limits = trial.schedule.seed, trial.schedule.ids, tolerance.limits(trial.net)
+    oracle = Oracle(trial.net, trial.spikes, said(trial), seed, ids, limits)
     still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still

@@ -98,10 +98,19 @@ class Oracle:
         spikes: (instance, step, neuron) by population, of all runs.
         held: what the session holds before its first run.
         seed, ids: of the session, which noise follows from.
+        limits: the lowest and the highest bias of populations whose teachers a host gives as one.
     """
 
-    def __init__(self, net: Network, spikes: Mapping[str, Bools], held: Held, seed: int, ids: Sequence[int]) -> None:
-        self.net, self.dt, self.now = net, net.dt, 0
+    def __init__(
+        self,
+        net: Network,
+        spikes: Mapping[str, Bools],
+        held: Held,
+        seed: int,
+        ids: Sequence[int],
+        limits: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.who = [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
@@ -335,12 +344,14 @@ class Oracle:
         total = np.zeros((self.instances, self.net.population(name).size))
         total = total + self.held.get(f"populations.{name}.bias", 0.0)
         for k, stimulus in enumerate(self.net.stimuli):
+            if stimulus.population == name and isinstance(stimulus, Teacher):
+                total = total + self.nudges[k]
+        total = np.clip(total, *self.limits.get(name, (-np.inf, np.inf)))
+        for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
                 total = total + self.present(k, "amplitude", t)
             if stimulus.population == name and isinstance(stimulus, NoisyCurrent) and self.acts(stimulus, t):
                 total = total + self.noise(k, t)
-            if stimulus.population == name and isinstance(stimulus, Teacher):
-                total = total + self.nudges[k]
         return total
 
     def _nudge(self, t: int) -> None:

@@ -11,8 +11,10 @@ from salhw.compiler.quantise import weight_levels
 from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.oracle import DIVERGED, Course, Oracle
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.stimuli import Teacher
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -57,6 +59,12 @@ class Tolerance:
     def held(self, value: FloatArray) -> FloatArray:
         """Of what is held, not learned."""
         return np.asarray(max(self.written, ROUNDING) * np.maximum(1.0, np.abs(value)))
+
+    def limits(self, net: Network) -> dict[str, tuple[float, float]]:
+        """The lowest and the highest bias of populations with teachers that the target's host gives as a bias."""
+        taught = {t.population for t in only(net.stimuli, Teacher)} if self.target.host_loop else set()
+        reach = {name: self.target.neurons[net.population(name).neuron.kind].get("bias") for name in taught}
+        return {name: (bias.min, bias.max) for name, bias in reach.items() if isinstance(bias, Range)}
 
     def rounding(self, oracle: Oracle) -> dict[str, FloatArray]:
         """How far what a session holds of the weights of each projection may be from what was written or learned, with
