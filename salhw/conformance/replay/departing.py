@@ -12,7 +12,7 @@ import numpy.typing as npt
 from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
 from salhw.conformance.replay.oracle import Course, Oracle
 from salhw.conformance.replay.tolerance import Tolerance
-from salhw.conformance.replay.trains import Bools, states
+from salhw.conformance.replay.trains import Bools
 from salhw.conformance.replay.trial import Trial, said
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
@@ -20,7 +20,6 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights
-from salhw.session.recorder import refractory_steps
 from salhw.session.recording import Recording, TimeSeries
 
 DECIDERS = {
@@ -192,8 +191,7 @@ def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Toler
             yield Departure(kind, f"{where}[{neuron}]", instance, course.start + step, expected, 1.0 - expected)
     for probe in only(net.probes, StateOccupancy):
         p = net.population(probe.population)
-        z = states(trial.spikes[p.name][:, : course.stop], refractory_steps(net, p.name))[:, course.start :]
-        code = z.astype(np.int64) @ (1 << np.arange(p.size))
+        code = course.states[p.name].astype(np.int64) @ (1 << np.arange(p.size))
         counts = np.stack([np.bincount(row, minlength=2**p.size) for row in code])
         where = f"populations.{p.name}"
         yield from first("occupancy", where, course.start, counts, recording.occupancy_counts[p.name], 0.0)

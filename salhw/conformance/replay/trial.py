@@ -10,9 +10,11 @@ import numpy as np
 from salhw.conformance.replay.dice import Dice, number
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import only
 from salhw.description.markers import mark_of
 from salhw.description.network import Network
-from salhw.diagnostics import SessionError
+from salhw.description.probes import Spikes
+from salhw.diagnostics import Diagnostic, SessionError, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses, described, item_at
 from salhw.session.recording import Recording
@@ -113,8 +115,16 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
     """Open a session and go through the schedule; ``on_chips`` with a chip for each instance.
 
     A write that the session refuses (SAL403) is left out, and noted.
+
+    Raises:
+        UnsupportedNetworkError: SAL703 a population whose spikes are not probed, from which all else follows.
     """
     net, dt = executable.source, executable.source.dt
+    probed = {probe.population for probe in only(net.probes, Spikes)}
+    if unseen := [p.name for p in net.populations if p.name not in probed]:
+        path, fix = f"populations.{unseen[0]}", f"add Spikes({unseen[0]!r}) to the probes"
+        finding = Diagnostic("SAL703", path, "no Spikes probe", "one for each population", fix)
+        raise UnsupportedNetworkError("UnsupportedNetworkError: replay cannot work out this network", [finding])
     where = (
         {"chips": [executable.target.sample_chips(1, schedule.seed, first=i)[0] for i in schedule.ids]}
         if on_chips
