@@ -8,10 +8,11 @@ import pytest
 from analog_examples import CHIP, IDEAL
 
 import salhw
-from salhw.conformance.replay import Part, Schedule, Write, replay
+from salhw.conformance.replay import Part, Schedule, Write
+from salhw.conformance.replay.surveying import held_to_oracle
 from salhw.substrate.target import Target
 
-WINDOW = salhw.TriangularWindow(amplitude=1.0, tau=20.0)
+WINDOW = salhw.ExponentialWindow(amplitude=1.0, tau=20.0)
 RULE = salhw.PairSTDP(
     WINDOW, WINDOW.replace(amplitude=-0.6), pairing="all", learning_rate=0.02, update="every 100 ms", execution="host"
 )
@@ -53,5 +54,6 @@ def schedule() -> Schedule:
 
 @pytest.mark.parametrize("target", [IDEAL, CHIP], ids=["ideal", "noisy"])
 def test_what_is_held_is_what_was_written_and_learned(target: Target) -> None:
-    found = replay(salhw.compile(net(), target), schedule(), on_chips=target is CHIP)
+    trial, found, _ = held_to_oracle(salhw.compile(net(), target), schedule(), on_chips=target is CHIP)
+    assert [stretch.refused for stretch in trial.stretches] == [()] * 3
     assert [str(d) for d in found] == []

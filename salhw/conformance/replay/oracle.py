@@ -87,7 +87,8 @@ class Oracle:
         spikes: (instance, step, neuron) by population, of all runs.
         held: what the session holds before its first run.
         seed, ids: of the session, which noise follows from.
-        limits: the lowest and the highest bias of populations whose teachers a host gives as one.
+        limits: where what a host writes ends, (lowest, highest), by path: biases of populations with teachers; and of
+            weights what they are times their gain.
     """
 
     def __init__(
@@ -179,6 +180,10 @@ class Oracle:
         self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
 
     def _move(self, projection: str, new: FloatArray) -> None:
+        if ends := self.limits.get(f"projections.{projection}.weights"):
+            gain = self.gain(self.net.projection(projection))
+            held = np.clip(gain * new, *ends)
+            new = np.where(held == gain * new, new, held / np.where(gain == 0.0, 1.0, gain))
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
         self.weights[projection] = new
 
@@ -364,7 +369,7 @@ class Oracle:
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Teacher):
                 total = total + self.nudges[k]
-        total = np.clip(total, *self.limits.get(name, (-np.inf, np.inf)))
+        total = np.clip(total, *self.limits.get(f"populations.{name}.bias", (-np.inf, np.inf)))
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
                 total = total + self.present(k, "amplitude", t)

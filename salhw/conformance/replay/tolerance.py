@@ -61,10 +61,16 @@ class Tolerance:
         return np.asarray(max(self.written, ROUNDING) * np.maximum(1.0, np.abs(value)))
 
     def limits(self, net: Network) -> dict[str, tuple[float, float]]:
-        """The lowest and the highest bias of populations with teachers that the target's host gives as a bias."""
-        taught = {t.population for t in only(net.stimuli, Teacher)} if self.target.host_loop else set()
-        reach = {name: self.target.neurons[net.population(name).neuron.kind].get("bias") for name in taught}
-        return {name: (bias.min, bias.max) for name, bias in reach.items() if isinstance(bias, Range)}
+        """Where what the target's host writes ends, as ``Oracle`` takes it: what teachers add to biases, and weights
+        that are copied or learned."""
+        if not self.target.host_loop:
+            return {}
+        taught = {t.population for t in only(net.stimuli, Teacher)}
+        neurons = {name: self.target.neurons[net.population(name).neuron.kind] for name in taught}
+        reach = {f"populations.{name}.bias": each.get("bias") for name, each in neurons.items()}
+        scaled = {p.name: self.target.scaled_for(p.name).projections for p in net.projections}
+        reach |= {f"projections.{name}.weights": each.get("weights") for name, each in scaled.items()}
+        return {path: (ends.min, ends.max) for path, ends in reach.items() if isinstance(ends, Range)}
 
     def rounding(self, oracle: Oracle) -> dict[str, FloatArray]:
         """How far what a session holds of the weights of each projection may be from what was written or learned, with
