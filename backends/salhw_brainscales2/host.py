@@ -41,8 +41,7 @@ class Host(HostRules):
 
     def updated(self, due: list[int], held: FloatArray) -> FloatArray:
         """The weights to write, (B, S), after the rules ``due``, where the chips hold ``held``."""
-        low, high = max(self.low, -self.grid.reach), min(self.high, self.grid.reach)
-        exact = np.clip(held + self.kept + self.take(due, self.rates), low, high)
-        written = self.grid.nearest(exact, low, high)
+        exact = self.learned(held + self.kept, due, self.rates, self.grid.reach)
+        written = self.grid.nearest(exact, self.low, self.high)
         self.kept = exact - written
         return written

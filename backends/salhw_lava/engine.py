@@ -206,11 +206,11 @@ class LavaEngine:
     def _learn(self, name: str, due: list[int]) -> None:
         """Let the chip's weights follow the host's rules that are due."""
         rules, units = self._hosted[name], self._arithmetic
-        change = rules.take(due, [self._rates[name, k] for k in range(len(rules.rules))])
-        if not np.any(change):
+        if not rules.waiting(due):
             return
         end = LARGEST_WEIGHT / units.unit if units.fixed else np.inf
-        self._kept[name] = rules.within_bounds(np.clip(self._kept[name] + change, -end, end))
+        rates = [self._rates[name, k] for k in range(len(rules.rules))]
+        self._kept[name] = rules.learned(self._kept[name], due, rates, end)
         self._set_static(name, on_grid(self._kept[name], self._net.projection(name), units))
 
     def finish(self) -> None:

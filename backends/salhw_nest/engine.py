@@ -224,12 +224,10 @@ class NestEngine:
 
     def _learn(self, name: str, due: list[int]) -> None:
         """Let NEST's weights follow the host's rules that are due."""
-        w = self._weights[name]
-        change = self._hosted[name].take(due, w.rates)
-        if not np.any(change):
+        if not self._hosted[name].waiting(due):
             return
-        history = self._history()
-        weights = self._hosted[name].within_bounds(w.read(self.call, history) + change)
+        w, history = self._weights[name], self._history()
+        weights = self._hosted[name].learned(w.read(self.call, history), due, w.rates)
         self._write(w, history, weights, w.rates)
 
     def finish(self) -> None:

@@ -19,7 +19,7 @@ from salhw.description.parts import Population, Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
 from salhw.description.probes import Probe
-from salhw.description.stimuli import Stimulus
+from salhw.description.stimuli import Course, Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
 from salhw.diagnostics import Diagnostic
@@ -270,7 +270,8 @@ def _reference_phase(projections: Sequence[Projection], stimuli: Sequence[Stimul
             yield Diagnostic("SAL012", path, asked, supported, "widen the bounds, or leave the reference out")
     for k, stimulus in enumerate(stimuli if phases else ()):
         listed = any(marker.unit == "ms" for _, marker in structure(type(stimulus)))
-        if listed or stimulus.span != (0.0, None):
+        changes = isinstance(stimulus, Course) and stimulus.every is not None
+        if listed or changes or stimulus.span != (0.0, None):
             supported = "stimuli that last, as the session's time stands still in a reference phase"
             fix = "leave start and stop out (or the stimulus, or the reference)"
             yield Diagnostic("SAL012", f"stimuli[{k}]", f"{stimulus.kind} at set times", supported, fix)

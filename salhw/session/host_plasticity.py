@@ -65,9 +65,10 @@ class HostRule:
     """One rule on the synapses ``pre[k]`` -> ``post[k]`` of a projection, over ``instances`` copies; ``post``, ``pre``
     and ``position`` as ``connectivity.synapses`` gives them.
 
-    ``change`` holds what its pairs have added up to since it was last taken, (instance, synapse), without the learning
-    rate. ``amplitudes`` are those of both branches, each one number, (synapse,) or (instance, synapse): the rule's,
-    until somebody sets them.
+    ``pairs`` hold the sums of the causal and of the anticausal window over the pairs since they were last taken,
+    (instance, synapse) each, without amplitude and learning rate: those that hold at the update count. ``amplitudes``
+    are those of both branches, each one number, (synapse,) or (instance, synapse): the rule's, until somebody sets
+    them.
     """
 
     rule: PairSTDP
@@ -77,14 +78,14 @@ class HostRule:
     sizes: tuple[int, int]
     instances: int
     dt: float
-    change: FloatArray = field(init=False)
+    pairs: list[FloatArray] = field(init=False)
     amplitudes: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
         n_post, n_pre = self.sizes
         described = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
         self.amplitudes = [a if a.ndim == 0 else a.ravel()[self.position] for a in described]
-        self.change = np.zeros((self.instances, len(self.post)))
+        self.pairs = [np.zeros((self.instances, len(self.post))) for _ in self.amplitudes]
         self._before = _Partners(self.rule, self.rule.causal, (self.instances, n_pre), self.dt)
         self._after = _Partners(self.rule, self.rule.anticausal, (self.instances, n_post), self.dt)
 
@@ -102,14 +103,19 @@ class HostRule:
             earlier_pre, earlier_post = self._before.last[:, self.pre], self._after.last[:, self.post]
             causal = causal * _open(earlier_pre, earlier_post)
             anticausal = anticausal * _open(earlier_post, earlier_pre)
-        up, down = self.amplitudes
-        self.change += up * causal + down * anticausal + 0.5 * (up + down) * both
+        for sums, closed in zip(self.pairs, (causal, anticausal), strict=True):
+            sums += closed + 0.5 * both
         self._before.add(step, pre)
         self._after.add(step, post)
 
+    @property
+    def change(self) -> FloatArray:
+        """What an update would add to the weights now, (instance, synapse), but for the learning rate."""
+        return np.asarray(sum(a * sums for a, sums in zip(self.amplitudes, self.pairs, strict=True)))
+
     def take(self) -> FloatArray:
         """``change``, and begin anew."""
-        taken, self.change = self.change, np.zeros_like(self.change)
+        taken, self.pairs = self.change, [np.zeros_like(sums) for sums in self.pairs]
         return taken
 
 
@@ -164,13 +170,26 @@ class HostRules:
         """The rules that are due when a run ends."""
         return [k for k, hosted in self.rules.items() if hosted.rule.update == "run end"]
 
-    def take(self, due: list[int], rates: Sequence[FloatArray] | Mapping[int, FloatArray]) -> FloatArray:
-        """What the pairs of the rules ``due`` change in the weights, at learning rates by the number of a rule."""
-        return np.asarray(sum((rates[k] * self.rules[k].take() for k in due), np.zeros(())))
+    def waiting(self, due: list[int]) -> bool:
+        """Whether the rules ``due`` have pairs that an update would add up."""
+        return any(np.any(sums) for k in due for sums in self.rules[k].pairs)
 
-    def within_bounds(self, weights: FloatArray) -> FloatArray:
-        """``weights``, clipped to the bounds of all rules of the projection."""
-        return np.clip(weights, self.low, self.high)
+    def learned(
+        self,
+        weights: FloatArray,
+        due: list[int],
+        rates: Sequence[FloatArray] | Mapping[int, FloatArray],
+        reach: float = np.inf,
+    ) -> FloatArray:
+        """What the rules ``due`` make of ``weights``, one after the other, at learning rates by the number of a rule.
+
+        Each ends by clipping to the bounds of all rules of the projection, and to what the target can hold, ``reach``
+        in size.
+        """
+        low, high = max(self.low, -reach), min(self.high, reach)
+        for k in due:
+            weights = np.clip(weights + rates[k] * self.rules[k].take(), low, high)
+        return weights
 
 
 def schedule(rule: PlasticityRule, dt: float) -> str:

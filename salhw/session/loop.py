@@ -301,9 +301,9 @@ class LoopEngine(PiecewiseEngine):
         weights, (low, high) = self._weights(p.name, in_full=True), narrowest_bounds(p.plasticity)
         for k in due:
             error, key = reading.error(self._predicted[p.name, k]), (p.name, k)
-            weights = weights + self._rates[key] * error[:, post] * self._sent[key][:, pre]
+            weights = np.clip(weights + self._rates[key] * error[:, post] * self._sent[key][:, pre], low, high)
             self._sent[key] = np.zeros_like(self._sent[key])
-        self._hold(p.name, np.clip(weights, low, high))
+        self._hold(p.name, weights)
 
     def _copy_from(self, changed: set[str], step: int | None = None) -> None:
         """Copies of weights that have changed; of those with a period after ``step``, if it is over then."""

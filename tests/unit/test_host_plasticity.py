@@ -12,7 +12,7 @@ from salhw import ExponentialWindow, PairSTDP, TriangularWindow
 from salhw.conformance.circuits import pairing_sum
 from salhw.description.connectivity import synapses
 from salhw.registry import builder
-from salhw.session.host_plasticity import HostRule
+from salhw.session.host_plasticity import HostRule, HostRules
 from salhw.session.recorder import Raster, occupancy, sample_steps
 from salhw.substrate.support import on_chip
 
@@ -51,6 +51,35 @@ def test_amplitudes_go_to_their_synapses_and_instances_stay_apart() -> None:
     host.advance(3, np.zeros((2, 2), dtype=np.bool_), np.ones((2, 2), dtype=np.bool_))
     # in the order of post: synapse 1 (amplitude 2, from neuron 1), synapse 0 (amplitude 1, from neuron 0)
     np.testing.assert_allclose(host.take(), np.exp(-0.3) * np.array([[2.0, 1.0], [2.0, 0.0]]))
+
+
+def one_synapse(*rules: PairSTDP) -> HostRules:
+    """The host's rules of one synapse, whose pair is 3 steps apart."""
+    populations = [salhw.Population(name=name, size=1, neuron=salhw.Source()) for name in "ab"]
+    p = salhw.Projection(name="p", pre="a", post="b", weights=[[1.0]], plasticity=rules)
+    net = salhw.Network(name="n", dt=1.0, populations=populations, projections=[p])
+    hosted = HostRules(net, p, dict(enumerate(rules)), 1)
+    seen = {name: Raster(*np.array([[0], [0], [step]])) for name, step in (("a", 2), ("b", 5))}
+    hosted.see(seen)
+    return hosted
+
+
+def test_a_pair_counts_with_the_amplitude_that_holds_when_an_update_adds_it_up() -> None:
+    """docs/semantics.md, Pairs: of whatever may be written between a pair and its update, the later value counts."""
+    window = TriangularWindow(amplitude=1.0, tau=10.0)
+    hosted = one_synapse(PairSTDP(window, window, pairing="all", update="every 10 ms", learning_rate=1.0))
+    hosted.rules[0].amplitudes[0] = np.array([[3.0]])
+    changed = hosted.learned(np.zeros((1, 1)), [0], [np.array([[0.5]])])
+    assert changed[0, 0] == pytest.approx(0.5 * 3.0 * float(window.shape(np.array(3.0))), abs=1e-12)
+
+
+def test_rules_that_are_due_together_clip_one_after_the_other() -> None:
+    """A weight of 1 at its bound goes up by .5 and then down by .3: it ends at .7, not at 1."""
+    window = TriangularWindow(amplitude=1.0, tau=1e9)
+    up = PairSTDP(window, window, pairing="all", update="every 10 ms", learning_rate=0.5, bounds=(-1.0, 1.0))
+    hosted = one_synapse(up, up.replace(learning_rate=-0.3))
+    rates = [np.array([[rate]]) for rate in (0.5, -0.3)]
+    assert hosted.learned(np.ones((1, 1)), [0, 1], rates)[0, 0] == pytest.approx(0.7, abs=1e-6)
 
 
 def test_a_rule_goes_to_the_host_only_where_it_may_and_must() -> None:

@@ -70,7 +70,7 @@ def test_each_update_subtracts_one_error_per_synapse_times_both_numbers_of_spike
     for k in range(updates):
         now = seen.chosen((seen.step >= k * steps) & (seen.step < (k + 1) * steps))
         rules.see({"n": now})
-        by_pairs.append(rules.take([0], [np.full((4, 6), RATE)]))
+        by_pairs.append(rules.learned(np.zeros((4, 6)), [0], [np.full((4, 6), RATE)]))
         spikes = np.zeros((4, 3))
         np.add.at(spikes, (now.instance, now.neuron), 1.0)
         products.append(spikes[:, post] * spikes[:, pre])

@@ -117,7 +117,7 @@ def tests(
 ) -> Iterator[Tested]:
     """All tests of one trial: the rate of each neuron, the slope of each population's hazard over the input from each
     projection, and the independence of neighbouring neurons and instances."""
-    for p in net.populations:
+    for p in net.populations if courses else ():
         runs = [decisions_of(net, p.name, spikes[p.name][:, c.start : c.stop], c, tolerance) for c in courses]
         decided = [run for run in runs if run is not None]
         if len(decided) < len(runs):

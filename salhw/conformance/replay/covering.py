@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from salhw.conformance.replay.phased import is_phased, takes_phases
 from salhw.conformance.replay.trial import Trial
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks
@@ -24,6 +25,8 @@ from salhw.substrate.target import Target
 SECTIONS = ("neurons", "kernels", "windows", "plasticity", "host", "stimuli", "probes", "averages")
 LISTS = ("arrays", "required", "settable")
 """Entries of a capability that are no fields."""
+PHASE = "projections.plasticity.reference"
+"""Reference phases, which every target has that can be held to one."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ def declared(target: Target) -> Iterator[str]:
     yield from _fields("projections", target.projections)
     if target.ties is not None:
         yield from _fields("ties", target.ties)
+    if takes_phases(target):
+        yield PHASE
 
 
 def _fields(stem: str, capability: Capability) -> Iterator[str]:
@@ -96,6 +101,8 @@ def exercised_by(net: Network, target: Target) -> Iterator[str]:
         yield from _used(f"{section}.{item.kind}", item)
     for p in net.projections:
         yield from _used("projections", p)
+    if is_phased(net):
+        yield PHASE
     for tie in net.ties:
         yield from _used("ties", tie)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
 from salhw.conformance.replay.oracle import Course, Oracle
 from salhw.conformance.replay.tolerance import Tolerance
-from salhw.conformance.replay.trains import Bools, states
+from salhw.conformance.replay.trains import Bools
 from salhw.conformance.replay.trial import Trial, said
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
@@ -20,7 +20,6 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights
-from salhw.session.recorder import refractory_steps
 from salhw.session.recording import Recording, TimeSeries
 
 DECIDERS = {
@@ -61,23 +60,49 @@ class Departure:
 
 def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course]]:
     """Everything in which a trial departs from what the oracle works out from its spikes, the earliest first, one of
-    each kind for each path and run; and what the oracle worked out, run by run."""
-    oracle = Oracle(trial.net, trial.spikes, said(trial), trial.schedule.seed, trial.schedule.ids)
-    found = [*_held(oracle, trial.opened, 0, tolerance, {})]
+    each kind for each path and run; and what the oracle worked out, run by run. Where recordings are of other times
+    than those of the runs, this is all that is said."""
+    if mistimed := [*_mistimed(trial)]:
+        return mistimed, []
+    seed, ids, limits = trial.schedule.seed, trial.schedule.ids, tolerance.limits(trial.net)
+    oracle = Oracle(trial.net, trial.spikes, said(trial), seed, ids, limits)
+    still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
+    rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
+    oracle.movement = still
+    found: list[Departure] = []
+
+    def within(name: str, value: FloatArray, movement: FloatArray) -> FloatArray | float:
+        rounding = rounded[name] + tolerance.rounding(oracle)[name]
+        return tolerance.weights(trial.net, name, value, movement, rounding)
+
+    def read(held: Mapping[str, FloatArray]) -> None:
+        nonlocal rounded
+        found.extend(_held(oracle, held, tolerance, within))
+        oracle.adopt(dict(held))
+        rounded, oracle.movement = tolerance.rounding(oracle), still
+
+    read(trial.opened)
     courses = []
-    oracle.adopt(dict(trial.opened))
-    for stretch in trial.stretches:
+    for part, stretch in zip(trial.schedule.parts, trial.stretches, strict=True):
         for write in stretch.writes:
             oracle.write(write.path, write.value)
-        found += _held(oracle, stretch.before, oracle.now, tolerance, oracle.movement)
-        oracle.adopt(dict(stretch.before))
-        oracle.movement = {name: np.zeros_like(w) for name, w in oracle.movement.items()}
-        course = oracle.run(round(stretch.recording.duration / trial.net.dt))
+        read(stretch.before)
+        course = oracle.run(part.steps)
         courses.append(course)
-        found += _of_run(trial, course, stretch.recording, tolerance)
-        found += _held(oracle, stretch.after, oracle.now, tolerance, oracle.movement)
-        oracle.adopt(dict(stretch.after))
+        found += _of_run(trial, course, stretch.recording, tolerance, within)
+        read(stretch.after)
     return sorted(found, key=lambda d: d.step), courses
+
+
+def _mistimed(trial: Trial) -> Iterator[Departure]:
+    """Recordings that begin or end at other steps than their runs."""
+    begun, dt = 0, trial.net.dt
+    for part, stretch in zip(trial.schedule.parts, trial.stretches, strict=True):
+        recording, stop = stretch.recording, begun + part.steps
+        for step, time in ((begun, recording.start), (stop, recording.start + recording.duration)):
+            if abs(time - step * dt) > 1e-6 * dt:
+                yield Departure("counts times", "the recording of a run", 0, step, float(step), time / dt)
+        begun = stop
 
 
 def first(
@@ -109,28 +134,29 @@ def first(
     yield Departure(kind, f"{where}{index}", at[0], int(when[k]), float(wanted[at]), float(found[at]))
 
 
-def _held(
-    oracle: Oracle,
-    held: Mapping[str, FloatArray],
-    step: int,
-    tolerance: Tolerance,
-    moved: Mapping[str, FloatArray],
-) -> Iterator[Departure]:
+Within = Callable[[str, FloatArray, FloatArray], FloatArray | float]
+"""How far the weights of a projection may be off, from what they must be and how far they have moved."""
+
+
+def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, within: Within) -> Iterator[Departure]:
+    step = oracle.now
     for path, value in held.items():
         owner = path.split(".")[1] if "." in path else ""
         if path == f"projections.{owner}.weights":
             synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
-            within = tolerance.weights(oracle.net, owner, oracle.weights[owner], moved.get(owner, 0.0))
-            yield from first("held", path, step, oracle.weights[owner], synaptic, within)
+            weights = oracle.weights[owner]
+            yield from first("held", path, step, weights, synaptic, within(owner, weights, oracle.movement[owner]))
         else:
             yield from first("held", path, step, oracle.holds(path), value, tolerance.held(oracle.holds(path)))
 
 
-def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
+def _of_run(
+    trial: Trial, course: Course, recording: Recording, tolerance: Tolerance, weights_within: Within
+) -> Iterator[Departure]:
     net = trial.net
     yield from _spikes(trial, course, recording, tolerance)
     for probe in only(net.probes, Membrane):
-        name, measured = probe.population, recording.membrane_traces[probe.population]
+        name, measured = probe.population, recording.membrane_traces.get(probe.population)
         expected, within = course.potentials[name], tolerance.membrane(net, name, course)
         if probe.neurons is not None:
             expected = expected[:, :, probe.neurons]
@@ -138,13 +164,13 @@ def _of_run(trial: Trial, course: Course, recording: Recording, tolerance: Toler
         where = f"populations.{name}"
         yield from _sampled(net, course, "membrane", where, probe.every, expected, measured, within)
     for rates in only(net.probes, Rates):
-        yield from _rates(trial, course, rates, recording.samples[rates.label])
+        yield from _rates(trial, course, rates, recording.samples.get(rates.label))
     for traced in only(net.probes, Traces):
-        name, measured = traced.trace, recording.samples[traced.label]
+        name, measured = traced.trace, recording.samples.get(traced.label)
         expected, within = course.traces[name], tolerance.trace(net, name, course)
         yield from _sampled(net, course, "trace", f"traces.{name}", traced.every, expected, measured, within)
     for weights in only(net.probes, Weights):
-        yield from _weights(trial, course, recording, weights, tolerance)
+        yield from _weights(trial, course, weights, recording.weight_traces.get(weights.projection), weights_within)
 
 
 def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
@@ -165,8 +191,7 @@ def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Toler
             yield Departure(kind, f"{where}[{neuron}]", instance, course.start + step, expected, 1.0 - expected)
     for probe in only(net.probes, StateOccupancy):
         p = net.population(probe.population)
-        z = states(trial.spikes[p.name][:, : course.stop], refractory_steps(net, p.name))[:, course.start :]
-        code = z.astype(np.int64) @ (1 << np.arange(p.size))
+        code = course.states[p.name].astype(np.int64) @ (1 << np.arange(p.size))
         counts = np.stack([np.bincount(row, minlength=2**p.size) for row in code])
         where = f"populations.{p.name}"
         yield from first("occupancy", where, course.start, counts, recording.occupancy_counts[p.name], 0.0)
@@ -186,7 +211,7 @@ def _sampled(
     where: str,
     every: float | None,
     expected: FloatArray,
-    measured: TimeSeries,
+    measured: TimeSeries | None,
     within: FloatArray | float,
 ) -> Iterator[Departure]:
     """Samples at the whole multiples of ``every``."""
@@ -204,12 +229,12 @@ def _at_steps(
     where: str,
     steps: IntArray,
     expected: FloatArray,
-    measured: TimeSeries,
+    measured: TimeSeries | None,
     within: FloatArray | float,
 ) -> Iterator[Departure]:
-    """Samples at these ``steps``, (instance, step, ...) each."""
-    time = measured.time
-    if time.shape != steps.shape or np.any(np.abs(time - steps * net.dt) > 1e-6 * net.dt):
+    """Samples at these ``steps``, (instance, step, ...) each; None of which there are if ``measured`` is."""
+    time = np.zeros(0) if measured is None else measured.time
+    if measured is None or time.shape != steps.shape or np.any(np.abs(time - steps * net.dt) > 1e-6 * net.dt):
         yield Departure(f"{kind} times", where, 0, course.start, float(len(steps)), float(len(time)))
         return
     yield from first(kind, where, course.start, expected, measured.values, within, time=1, steps=steps)
@@ -221,7 +246,7 @@ def _edges(net: Network, course: Course, every: float) -> IntArray:
     return np.array([course.start, *(t for t in later if t % period == 0)], dtype=np.int64)
 
 
-def _rates(trial: Trial, course: Course, probe: Rates, measured: TimeSeries) -> Iterator[Departure]:
+def _rates(trial: Trial, course: Course, probe: Rates, measured: TimeSeries | None) -> Iterator[Departure]:
     """Spikes between the start of the run, or a whole multiple of the period, and the next multiple."""
     dt, edges = trial.net.dt, _edges(trial.net, course, probe.every)
     spikes = trial.spikes[probe.population]
@@ -232,16 +257,17 @@ def _rates(trial: Trial, course: Course, probe: Rates, measured: TimeSeries) -> 
 
 
 def _weights(
-    trial: Trial, course: Course, recording: Recording, probe: Weights, tolerance: Tolerance
+    trial: Trial, course: Course, probe: Weights, recorded: TimeSeries | None, within: Within
 ) -> Iterator[Departure]:
     """Samples at the start of the run and at the whole multiples of the period, up to its end."""
     net, name = trial.net, probe.projection
     steps = _edges(net, course, probe.every)
-    recorded = recording.weight_traces[name]
-    position = synapses(net.projection(name).weights, *net.ends(name))[2]
-    values = recorded.values.reshape(*recorded.values.shape[:2], -1)
-    measured = TimeSeries(recorded.time, values if probe.synapses is not None else values[:, :, position])
+    measured = recorded
+    if recorded is not None and recorded.values.size and probe.synapses is None:
+        position = synapses(net.projection(name).weights, *net.ends(name))[2]
+        flat = recorded.values.reshape(*recorded.values.shape[:2], -1)
+        measured = TimeSeries(recorded.time, flat[:, :, position])
     at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
     expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
-    within = tolerance.weights(net, name, expected, movement)
-    yield from _at_steps(net, course, "weights", f"projections.{name}.weights", steps, expected, measured, within)
+    allowed, where = within(name, expected, movement), f"projections.{name}.weights"
+    yield from _at_steps(net, course, "weights", where, steps, expected, measured, allowed)

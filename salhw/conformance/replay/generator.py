@@ -13,6 +13,7 @@ from salhw.compiler.place import place
 from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
+from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, with_phase
 from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
@@ -45,15 +46,19 @@ def random_network(target: Target, seed: int) -> Network:
     """A network of one to four populations of up to LARGEST neurons that ``target`` takes.
 
     The same seed gives the same network in every process and on every machine. Every population has a Spikes probe,
-    from which all else is recomputed.
+    from which all else is recomputed. Networks of some seeds (``phased.has_phase``) have a reference phase.
     """
     for attempt in range(1000):
         dice = Dice(f"salhw.replay.network {seed} {attempt}")
         try:
-            net = accepted(_network(target, dice, seed), lambda each: refusals(each, target))
+            if has_phase(seed):
+                drawn = with_phase(_network(narrowed(target), dice, seed), dice)
+            else:
+                drawn = _network(target, dice, seed)
+            net = accepted(drawn, lambda each: refusals(each, target))
         except (DescriptionError, Infeasible):
             continue
-        if net is not None:
+        if net is not None and has_phase(seed) == is_phased(net):
             return net
     raise Infeasible
 

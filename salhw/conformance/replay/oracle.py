@@ -5,21 +5,24 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 
 from salhw.conformance.replay.cells import AVERAGES, CELLS, Moment, as_chance
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, latest, pair_sums
+from salhw.conformance.replay.learners import RULES
+from salhw.conformance.replay.phases import Phases
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, latest, states
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, only
 from salhw.description.network import Network
-from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import PairSTDP, PredictiveRule
+from salhw.description.parts import Projection
+from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.probes import StateOccupancy
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
@@ -38,22 +41,6 @@ STIMULI: ByKind[None] = ByKind(
 )
 
 
-class Learner(Protocol):
-    """One rule of a projection in one session."""
-
-    def see(self, step: int) -> None:
-        """Take in the spikes of a step."""
-        ...
-
-    def change(self) -> FloatArray:
-        """What an update adds to the weights, (instance, synapse): of all that was seen since the last one."""
-        ...
-
-
-RULES: ByKind[Callable[[Oracle, Projection, int], Learner]] = ByKind("the replay oracle")
-"""The learner of a rule, from the projection and the rule's number in it."""
-
-
 @dataclass(frozen=True)
 class Course:
     """What must have been in one run, at its steps ``start`` .. ``stop``.
@@ -70,6 +57,7 @@ class Course:
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
         movement: by how much weights have moved up and down in all until then, likewise: what bounds how far rounding
             and a relative error can have carried them.
+        states: z of populations whose occupancy is probed, (instance, step, neuron).
     """
 
     start: int
@@ -82,6 +70,7 @@ class Course:
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]
+    states: Mapping[str, Bools]
 
     @property
     def diverged(self) -> Bools:
@@ -98,10 +87,21 @@ class Oracle:
         spikes: (instance, step, neuron) by population, of all runs.
         held: what the session holds before its first run.
         seed, ids: of the session, which noise follows from.
+        limits: where what a host writes ends, (lowest, highest), by path: biases of populations with teachers; and of
+            weights what they are times their gain.
     """
 
-    def __init__(self, net: Network, spikes: Mapping[str, Bools], held: Held, seed: int, ids: Sequence[int]) -> None:
-        self.net, self.dt, self.now = net, net.dt, 0
+    def __init__(
+        self,
+        net: Network,
+        spikes: Mapping[str, Bools],
+        held: Held,
+        seed: int,
+        ids: Sequence[int],
+        limits: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
+        self.ahead = 0  # how many steps reference phases took, by which ``spikes`` are longer than all runs
         self.who = [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
@@ -109,12 +109,8 @@ class Oracle:
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
-        self.free = {p.name: self._free(p.name) for p in net.populations}
-        self.forced = {p.name: self._forced(p.name) for p in net.populations}
-        self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
-        self.learners = {
-            (p.name, k): RULES[rule](self, p, k) for p in net.projections for k, rule in enumerate(p.plasticity)
-        }
+        self.prepare()
+        self.phases = Phases(self)
         self.potential = {
             p.name: np.full((self.instances, p.size), CELLS[p.neuron].begins(p.neuron)) for p in net.populations
         }
@@ -126,6 +122,18 @@ class Oracle:
         self.adopt(held)
         for tie in net.ties:
             self._copy(tie)
+
+    def prepare(self) -> None:
+        """Work out what follows from spikes alone."""
+        net, spikes = self.net, self.spikes
+        self.free = {p.name: self._free(p.name) for p in net.populations}
+        self.forced = {p.name: self._forced(p.name) for p in net.populations}
+        self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
+        probed = {probe.population for probe in only(net.probes, StateOccupancy)}
+        self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
+        self.learners = {
+            (p.name, k): RULES[rule](self, p, k) for p in net.projections for k, rule in enumerate(p.plasticity)
+        }
 
     # what a session holds -------------------------------------------------------------------------------------------
 
@@ -140,10 +148,18 @@ class Oracle:
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
         self.adopt({path: np.broadcast_to(value, self.held[path].shape)})
+        self._copies_of(path)
+        self.nudges = {}
+
+    def rewrite(self, projection: str, new: FloatArray) -> None:
+        """The host writes weights, and copies follow at once."""
+        self._move(projection, new)
+        self._copies_of(f"projections.{projection}.weights")
+
+    def _copies_of(self, path: str) -> None:
         for tie in self.net.ties:
             if path == f"projections.{tie.to}.weights":
                 self._copy(tie)
-        self.nudges = {}
 
     def holds(self, path: str) -> FloatArray:
         """What the session must hold at a path."""
@@ -164,8 +180,18 @@ class Oracle:
         self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
 
     def _move(self, projection: str, new: FloatArray) -> None:
+        if ends := self.limits.get(f"projections.{projection}.weights"):
+            gain = self.gain(self.net.projection(projection))
+            held = np.clip(gain * new, *ends)
+            new = np.where(held == gain * new, new, held / np.where(gain == 0.0, 1.0, gain))
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
         self.weights[projection] = new
+
+    def gain(self, p: Projection) -> FloatArray:
+        """The gain of the input that a projection goes into, (instance, 1)."""
+        if p.into is None:
+            return np.ones((self.instances, 1))
+        return self.held[f"populations.{p.post}.inputs.{p.into}"].reshape(-1, 1)
 
     def per_synapse(self, path: str, projection: str) -> FloatArray:
         """What is held at a path, for each synapse."""
@@ -250,28 +276,34 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "chances", "deciders", "inputs", "followed", "traces", "weights", "movement")
-        }
+            for kind in ("potentials", "chances", "deciders", "inputs", "followed", "traces", "weights", "movement",
+                         "states")
+        }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
             for name, value in values.items():
                 rows[kind].setdefault(name, []).append(np.array(value))
 
-        for t in range(start, stop):
+        for step in range(start, stop):
+            if self.phases.due(step):
+                self.phases.measure(step)
+            t = step + self.ahead
             note("weights", self.weights)
             note("movement", self.movement)
             self._nudge(t)
             inputs, through = self._inputs(t)
             chances, deciders = {}, {}
             for p in self.net.populations:
-                drive = through[p.name]["inputs"] + self._stimulated(p.name, t)
-                decided = CELLS[p.neuron].decides(p.neuron, self._moment(p.name, t, drive), self.potential[p.name])
+                drive = through[p.name]["inputs"] + self.stimulated(p.name, t)
+                moment = self.moment(p.name, t, drive, self.free[p.name][:, t], self.forced[p.name][t])
+                decided = CELLS[p.neuron].decides(p.neuron, moment, self.potential[p.name])
                 self.potential[p.name], chances[p.name], deciders[p.name] = decided
             note("inputs", inputs)
             note("followed", self.followed)
             note("potentials", self.potential)
             note("chances", chances)
             note("deciders", deciders)
+            note("states", {name: z[:, t] for name, z in self.states.items()})
             self._follow(t, through)
             note("traces", self.means)
             for p in self.net.populations:
@@ -299,16 +331,15 @@ class Oracle:
             size = self.net.population(q.post).size
             total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
             sums = through[q.post]
-            gain: FloatArray | float = 1.0
+            gain = self.gain(q)
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
-                gain = self.held[f"populations.{q.post}.inputs.{q.into}"].reshape(-1, 1)
             each[q.name] = gain * total
             self._follow_weights(q, gain, t)
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
 
-    def _follow_weights(self, q: Projection, gain: FloatArray | float, t: int) -> None:
+    def _follow_weights(self, q: Projection, gain: FloatArray, t: int) -> None:
         """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
         post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
         now = gain * self.weights[q.name]
@@ -319,23 +350,31 @@ class Oracle:
         total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
         self.followed[q.post] = np.maximum(self.followed[q.post], total)
 
-    def _moment(self, name: str, t: int, drive: FloatArray) -> Moment:
+    def silenced(self) -> None:
+        """Note that weights were zero for a while, which PSPs of that time may keep."""
+        for q in self.net.projections:
+            now = self.gain(q) * self.weights[q.name]
+            moved, _ = self.travelled.get(q.name, (np.zeros_like(now), now))
+            self.travelled[q.name] = moved + np.abs(now), now
+
+    def moment(self, name: str, t: int, drive: FloatArray, free: Bools, forced: Bools) -> Moment:
         """What the neurons of a population decide from at step t."""
         clamped, state = self.clamps(name, t)
-        free, forced = self.free[name][:, t], self.forced[name][t]
         return Moment(self.dt, drive, free, clamped, state, forced, self.expected(name, t))
 
-    def _stimulated(self, name: str, t: int) -> FloatArray:
+    def stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
         total = np.zeros((self.instances, self.net.population(name).size))
         total = total + self.held.get(f"populations.{name}.bias", 0.0)
+        for k, stimulus in enumerate(self.net.stimuli):
+            if stimulus.population == name and isinstance(stimulus, Teacher):
+                total = total + self.nudges[k]
+        total = np.clip(total, *self.limits.get(f"populations.{name}.bias", (-np.inf, np.inf)))
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
                 total = total + self.present(k, "amplitude", t)
             if stimulus.population == name and isinstance(stimulus, NoisyCurrent) and self.acts(stimulus, t):
                 total = total + self.noise(k, t)
-            if stimulus.population == name and isinstance(stimulus, Teacher):
-                total = total + self.nudges[k]
         return total
 
     def _nudge(self, t: int) -> None:
@@ -388,6 +427,7 @@ class Oracle:
         for tie in self.net.ties:
             if tie.every is None or (t + 1) % self.steps(tie.every) == 0:
                 self._copy(tie)
+        self.phases.subtract(t + 1)
 
     def _end_of_run(self) -> None:
         self._update("run end", self.now)
@@ -404,46 +444,3 @@ class Oracle:
                     continue
                 change = self.learners[p.name, k].change()
                 self._move(p.name, np.clip(self.weights[p.name] + change, low, high))
-
-
-@RULES.register(PairSTDP)
-class _Pairs:
-    """Sums of pairs, which take their learning rate and amplitudes when the weights change."""
-
-    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
-        self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
-        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), *oracle.at_ends(p), oracle.dt)
-        self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
-
-    def see(self, step: int) -> None:
-        self.waiting = [waiting + sums[:, step] for waiting, sums in zip(self.waiting, self.sums, strict=True)]
-
-    def change(self) -> FloatArray:
-        causal, anticausal = self.waiting
-        self.waiting = [np.zeros_like(sums) for sums in self.waiting]
-        rate, first, second = (
-            self.oracle.per_synapse(f"{self.path}.{field}", self.projection)
-            for field in ("learning_rate", "causal.amplitude", "anticausal.amplitude")
-        )
-        return np.asarray(rate * (first * causal + second * anticausal))
-
-
-@RULES.register(PredictiveRule)
-class _Predictions:
-    """Presynaptic spikes, counted until the weights change."""
-
-    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
-        self.oracle, self.projection, self.rule = oracle, p, cast(PredictiveRule, p.plasticity[k])
-        self.path = f"projections.{p.name}.{rule_name(p, k)}"
-        self.sent = np.zeros((oracle.instances, oracle.net.population(p.pre).size))
-
-    def see(self, step: int) -> None:
-        self.sent = self.sent + self.oracle.spikes[self.projection.pre][:, step]
-
-    def change(self) -> FloatArray:
-        oracle, rule, name = self.oracle, self.rule, self.projection.name
-        post, pre, _ = oracle.ends[name]
-        error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
-        sent, self.sent = self.sent, np.zeros_like(self.sent)
-        rate = oracle.per_synapse(f"{self.path}.learning_rate", name)
-        return np.asarray(rate * error[:, post] * sent[:, pre])

@@ -11,6 +11,7 @@ from salhw.conformance.replay.chance import Tested, alarms, tests
 from salhw.conformance.replay.covering import Coverage, coverage
 from salhw.conformance.replay.departing import Departure, departures
 from salhw.conformance.replay.generator import random_network, refusals
+from salhw.conformance.replay.phased import PHASED, takes_phases
 from salhw.conformance.replay.removal import accepted
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
@@ -82,7 +83,10 @@ def held_to_oracle(
 def survey(lab: Lab, networks: int | None = None) -> Survey:
     """Run the random networks of a profile on a target, and hold each against the oracle."""
     cases, trials = [], []
-    for k in range(NETWORKS * lab.scale if networks is None else networks):
+    numbers = [*range(NETWORKS * lab.scale if networks is None else networks)]
+    if networks is None and takes_phases(lab.target):
+        numbers += range(PHASED, PHASED + lab.scale)
+    for k in numbers:
         case, trial = examined(lab, 1000 * lab.seed + k)
         cases.append(case)
         trials += [trial] if trial is not None else []

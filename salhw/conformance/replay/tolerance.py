@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from salhw.compiler.quantise import weight_levels
 from salhw.conformance.replay.cells import CELLS
-from salhw.conformance.replay.oracle import DIVERGED, Course
+from salhw.conformance.replay.oracle import DIVERGED, Course, Oracle
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import only
 from salhw.description.network import Network
+from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.stimuli import Teacher
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -21,7 +25,8 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What a target's declared accuracies allow.
+    """What a target's declared accuracies allow. Of one whose chips differ they hold for the mean over chips: what
+    neurons and the target's own rules do on each is not compared then.
 
     Args:
         rate: the share of a hazard that it may be off by.
@@ -29,7 +34,6 @@ class Tolerance:
         potential: the same where it is read from a membrane; None where nothing is declared, and none is compared.
         window: the share of each weight change that it may be off by; None likewise.
         written: what is held of a written bias or learning rate may differ by.
-        level: the distance of two weights that it can hold, 0 where weights are not rounded.
     """
 
     target: Target
@@ -38,38 +42,56 @@ class Tolerance:
     potential: float | None
     window: float | None
     written: float
-    level: float
 
     @classmethod
     def of(cls, target: Target) -> Tolerance:
         """That of a target."""
-        said = target.accuracy
+        differ = any(spread.varies and not spread.compensated for spread in target.variability.values())
+        said = {k: v for k, v in target.accuracy.items() if not (differ and k in ("membrane", "psp_shape", "window"))}
         membrane = said.get("membrane")
         shapes = [share for share in (said.get("psp_shape"), membrane) if share is not None]
         window = said.get("window")
         if window is not None:
             window = max(window, said.get("coincidence", 0.0))
-        reach = target.projections.get("weights")
-        level = 0.0
-        if target.weight_bits is not None and isinstance(reach, Range):
-            level = (reach.max - reach.min) / (2**target.weight_bits - 1)
-        return cls(
-            target,
-            said.get("rate"),
-            min(shapes, default=None),
-            membrane,
-            window,
-            said.get("held", 1e-6),
-            level,
-        )
+        rate, written = said.get("rate"), said.get("held", 1e-6)
+        return cls(target, rate, min(shapes, default=None), membrane, window, written)
 
     def held(self, value: FloatArray) -> FloatArray:
         """Of what is held, not learned."""
         return np.asarray(max(self.written, ROUNDING) * np.maximum(1.0, np.abs(value)))
 
-    def weights(self, net: Network, projection: str, value: FloatArray, movement: npt.ArrayLike) -> FloatArray | float:
+    def limits(self, net: Network) -> dict[str, tuple[float, float]]:
+        """Where what the target's host writes ends, as ``Oracle`` takes it: what teachers add to biases, and weights
+        that are copied or learned."""
+        if not self.target.host_loop:
+            return {}
+        taught = {t.population for t in only(net.stimuli, Teacher)}
+        neurons = {name: self.target.neurons[net.population(name).neuron.kind] for name in taught}
+        reach = {f"populations.{name}.bias": each.get("bias") for name, each in neurons.items()}
+        scaled = {p.name: self.target.scaled_for(p.name).projections for p in net.projections}
+        reach |= {f"projections.{name}.weights": each.get("weights") for name, each in scaled.items()}
+        return {path: (ends.min, ends.max) for path, ends in reach.items() if isinstance(ends, Range)}
+
+    def rounding(self, oracle: Oracle) -> dict[str, FloatArray]:
+        """How far what a session holds of the weights of each projection may be from what was written or learned, with
+        the present gains, (instance, 1): half a step between the weights that the target holds, or a whole one where
+        the nearest lies beyond the bounds of rules. A copy is one of what is held."""
+        net, off = oracle.net, {p.name: np.zeros((oracle.instances, 1)) for p in oracle.net.projections}
+        if self.target.weight_bits is None or not isinstance(self.target.projections.get("weights"), Range):
+            return off
+        for p in net.projections:
+            step, *_ = weight_levels(self.target.scaled_for(p.name))
+            bounded = np.isfinite(narrowest_bounds(p.plasticity)).any()
+            gain = np.abs(oracle.gain(p)) if self.target.host_loop else np.ones((oracle.instances, 1))
+            exact = gain == 0.0  # nothing to round: the host alone remembers such weights
+            off[p.name] = np.where(exact, 0.0, (1.0 if bounded else 0.5) * step / np.where(exact, 1.0, gain))
+        return off | {tie.projection: off[tie.projection] + abs(tie.scale) * off[tie.to] for tie in net.ties}
+
+    def weights(
+        self, net: Network, projection: str, value: FloatArray, movement: npt.ArrayLike, rounding: FloatArray
+    ) -> FloatArray | float:
         """Of weights that have moved so much since they were last known: each change may be off by a share of itself,
-        and clipping makes no difference larger."""
+        and clipping makes no difference larger; and they are rounded."""
         share = ROUNDING
         learning = {projection, *(tie.to for tie in net.ties if tie.projection == projection)}  # copies learn, too
         rules = [rule for name in learning for rule in net.projection(name).plasticity]
@@ -78,7 +100,8 @@ class Tolerance:
                 return np.inf
             share = max(share, self.window)
         moved = np.asarray(movement)
-        within = share * moved + ROUNDING * (1.0 + np.abs(value)) + 0.5 * self.level
+        rounded = rounding.reshape(-1, *(1,) * (value.ndim - 1))
+        within = share * moved + ROUNDING * (1.0 + np.abs(value)) + rounded
         return np.where(moved > DIVERGED, np.inf, within)
 
     def input(self, net: Network, population: str, course: Course, share: float) -> FloatArray:

@@ -10,9 +10,11 @@ import numpy as np
 from salhw.conformance.replay.dice import Dice, number
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import only
 from salhw.description.markers import mark_of
 from salhw.description.network import Network
-from salhw.diagnostics import SessionError
+from salhw.description.probes import Spikes
+from salhw.diagnostics import Diagnostic, SessionError, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses, described, item_at
 from salhw.session.recording import Recording
@@ -113,8 +115,16 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
     """Open a session and go through the schedule; ``on_chips`` with a chip for each instance.
 
     A write that the session refuses (SAL403) is left out, and noted.
+
+    Raises:
+        UnsupportedNetworkError: SAL703 a population whose spikes are not probed, from which all else follows.
     """
     net, dt = executable.source, executable.source.dt
+    probed = {probe.population for probe in only(net.probes, Spikes)}
+    if unseen := [p.name for p in net.populations if p.name not in probed]:
+        path, fix = f"populations.{unseen[0]}", f"add Spikes({unseen[0]!r}) to the probes"
+        finding = Diagnostic("SAL703", path, "no Spikes probe", "one for each population", fix)
+        raise UnsupportedNetworkError("UnsupportedNetworkError: replay cannot work out this network", [finding])
     where = (
         {"chips": [executable.target.sample_chips(1, schedule.seed, first=i)[0] for i in schedule.ids]}
         if on_chips
@@ -138,7 +148,9 @@ def perform(executable: Executable, schedule: Schedule, *, on_chips: bool = Fals
             before = holds()
             recording = session.run(part.steps * dt)
             stretches.append(Stretch(tuple(taken), before, recording, holds(), tuple(refused)))
-    return Trial(net, executable.written or net, schedule, opened, tuple(stretches), spikes_of(net, stretches))
+    return Trial(
+        net, executable.written or net, schedule, opened, tuple(stretches), spikes_of(net, schedule, stretches)
+    )
 
 
 def said(trial: Trial) -> dict[str, FloatArray]:
@@ -150,18 +162,16 @@ def said(trial: Trial) -> dict[str, FloatArray]:
     }
 
 
-def spikes_of(net: Network, stretches: list[Stretch]) -> dict[str, Bools]:
-    """The spikes of each population, (instance, step, neuron), of all runs one after the other."""
-    spikes: dict[str, Bools] = {}
-    for p in net.populations:
-        each = []
-        for stretch in stretches:
-            recording = stretch.recording
-            trains, count = recording.spikes[p.name], round(recording.duration / net.dt)
-            raster = np.zeros((len(recording.ids), count, p.size), dtype=np.bool_)
-            step = np.rint((trains.time - recording.start) / net.dt).astype(np.int64)
-            inside = (step >= 0) & (step < count)
+def spikes_of(net: Network, schedule: Schedule, stretches: list[Stretch]) -> dict[str, Bools]:
+    """The spikes of each population, (instance, step, neuron), of all runs one after the other. Spikes outside the run
+    that recorded them are left out: then counts depart."""
+    spikes = {p.name: np.zeros((len(schedule.ids), schedule.steps, p.size), dtype=np.bool_) for p in net.populations}
+    begun = 0
+    for part, stretch in zip(schedule.parts, stretches, strict=True):
+        for name, raster in spikes.items():
+            trains = stretch.recording.spikes[name]
+            step = np.rint(trains.time / net.dt).astype(np.int64)
+            inside = (step >= begun) & (step < begun + part.steps)
             raster[trains.instance[inside], step[inside], trains.neuron[inside]] = True
-            each.append(raster)
-        spikes[p.name] = np.concatenate(each, axis=1)
+        begun += part.steps
     return spikes

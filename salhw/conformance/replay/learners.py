@@ -1,0 +1,76 @@
+"""What rules make of spikes, one learner for each rule of a projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+
+from salhw.conformance.replay.trains import pair_sums
+from salhw.description.fields import FloatArray
+from salhw.description.kinds import ByKind
+from salhw.description.parts import Projection, rule_name
+from salhw.description.plasticity import PairSTDP, PredictiveRule
+
+if TYPE_CHECKING:
+    from salhw.conformance.replay.oracle import Oracle
+
+
+class Learner(Protocol):
+    """One rule of a projection in one session."""
+
+    def see(self, step: int) -> None:
+        """Take in the spikes of a step."""
+        ...
+
+    def change(self) -> FloatArray:
+        """What an update adds to the weights, (instance, synapse): of all that was seen since the last one."""
+        ...
+
+
+RULES: ByKind[Callable[[Oracle, Projection, int], Learner]] = ByKind("the replay oracle")
+"""The learner of a rule, from the projection and the rule's number in it."""
+
+
+@RULES.register(PairSTDP)
+class _Pairs:
+    """Sums of pairs, which take their learning rate and amplitudes when the weights change."""
+
+    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+        self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
+        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), *oracle.at_ends(p), oracle.dt)
+        self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
+
+    def see(self, step: int) -> None:
+        self.waiting = [waiting + sums[:, step] for waiting, sums in zip(self.waiting, self.sums, strict=True)]
+
+    def change(self) -> FloatArray:
+        causal, anticausal = self.waiting
+        self.waiting = [np.zeros_like(sums) for sums in self.waiting]
+        rate, first, second = (
+            self.oracle.per_synapse(f"{self.path}.{field}", self.projection)
+            for field in ("learning_rate", "causal.amplitude", "anticausal.amplitude")
+        )
+        return np.asarray(rate * (first * causal + second * anticausal))
+
+
+@RULES.register(PredictiveRule)
+class _Predictions:
+    """Presynaptic spikes, counted until the weights change."""
+
+    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+        self.oracle, self.projection, self.rule = oracle, p, cast(PredictiveRule, p.plasticity[k])
+        self.path = f"projections.{p.name}.{rule_name(p, k)}"
+        self.sent = np.zeros((oracle.instances, oracle.net.population(p.pre).size))
+
+    def see(self, step: int) -> None:
+        self.sent = self.sent + self.oracle.spikes[self.projection.pre][:, step]
+
+    def change(self) -> FloatArray:
+        oracle, rule, name = self.oracle, self.rule, self.projection.name
+        post, pre, _ = oracle.ends[name]
+        error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
+        sent, self.sent = self.sent, np.zeros_like(self.sent)
+        rate = oracle.per_synapse(f"{self.path}.learning_rate", name)
+        return np.asarray(rate * error[:, post] * sent[:, pre])

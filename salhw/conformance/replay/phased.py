@@ -1,0 +1,91 @@
+"""Random networks with a reference phase in which nothing is random, so that the oracle can work it out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salhw.conformance.replay.dice import Dice, Infeasible, steps
+from salhw.conformance.replay.tolerance import Tolerance
+from salhw.description.network import Network
+from salhw.description.neurons import LIF
+from salhw.description.plasticity import PlasticityRule, ReferencePhase
+from salhw.description.plasticity.rule import reference_of
+from salhw.description.stimuli import Current, NoisyCurrent
+from salhw.substrate.capabilities import Capability
+from salhw.substrate.target import Target
+
+PHASED = 990
+"""Of each thousand seeds the first whose networks have a reference phase."""
+
+
+def has_phase(seed: int) -> bool:
+    """Whether the network of a seed has a reference phase."""
+    return seed % 1000 >= PHASED
+
+
+def referable(kinds: dict[str, Capability]) -> dict[str, Capability]:
+    """The rules of a target that may have a reference phase, with the updates that it may have."""
+    known = PlasticityRule.members
+    able = {k: c for k, c in kinds.items() if k in known and "reference" in known[k].model_fields}
+    return {k: c | {"update": ("every",)} for k, c in able.items() if "every" in _choices(c)}
+
+
+def _choices(capability: Capability) -> tuple[str, ...]:
+    update = capability.get("update", ())
+    return update if isinstance(update, tuple) else ()
+
+
+def takes_phases(target: Target) -> bool:
+    """Whether a target has what such networks need, and declares how far its membranes may be off."""
+    rules = {**referable(target.plasticity), **referable(target.host)}
+    return bool(rules) and LIF.__name__ in target.neurons and Tolerance.of(target).potential is not None
+
+
+def narrowed(target: Target) -> Target:
+    """The target with the neurons, stimuli and rules of such networks only."""
+    lasting = {
+        name: {field: entry for field, entry in capability.items() if field not in ("start", "stop", "every")}
+        for name, capability in target.stimuli.items()
+        if name in (Current.__name__, NoisyCurrent.__name__)
+    }
+    host = {name: each for name, each in target.host.items() if name not in PlasticityRule.members}
+    neurons = {name: each for name, each in target.neurons.items() if name == LIF.__name__}
+    return target.replace(
+        neurons=neurons, stimuli=lasting, averages={}, plasticity=referable(target.plasticity),
+        host={**host, **referable(target.host)},
+    )  # fmt: skip
+
+
+def with_phase(net: Network, dice: Dice) -> Network:
+    """The network with a reference phase for one rule of each projection that has any, and one period for all rules,
+    probes and ties: a phase lasts whole multiples of all periods.
+
+    Raises:
+        Infeasible: nothing learns.
+    """
+    period = steps(dice.whole(25, 40), net.dt)
+    again = dice.one((None, dice.uniform(1.5, 4.0) * period))
+    phase = ReferencePhase(duration=dice.uniform(0.5, 3.0) * period, every=again)
+    projections, learns = [], False
+    for p in net.projections:
+        first = dice.whole(0, max(0, len(p.plasticity) - 1))
+        rules = [_with(rule, phase if k == first else None, period) for k, rule in enumerate(p.plasticity)]
+        learns |= bool(rules)
+        projections.append(p.replace(plasticity=rules))
+    if not learns:
+        raise Infeasible
+    probes, ties = ([_every(item, period) for item in items] for items in (net.probes, net.ties))
+    return net.replace(projections=projections, probes=probes, ties=ties)
+
+
+def _with(rule: PlasticityRule, phase: ReferencePhase | None, period: float) -> Any:
+    return rule.replace(update=f"every {period!r} ms", reference=phase)
+
+
+def _every(item: Any, period: float) -> Any:
+    return item.replace(every=period) if getattr(item, "every", None) is not None else item
+
+
+def is_phased(net: Network) -> bool:
+    """Whether a rule of a network has a reference phase."""
+    return any(reference_of(rule) is not None for p in net.projections for rule in p.plasticity)
