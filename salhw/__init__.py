@@ -24,8 +24,10 @@ from salhw.description.plasticity import (
     AntiHebbian,
     Hebbian,
     PairSTDP,
+    PerSpike,
     PredictiveRule,
     ReferencePhase,
+    VogelsSprekeler,
     WakeSleep,
 )
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
@@ -149,6 +151,7 @@ __all__ = [
     "Normal",
     "OneToOne",
     "PairSTDP",
+    "PerSpike",
     "Poisson",
     "Population",
     "PredictiveRule",
@@ -177,6 +180,7 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedNetworkError",
     "Variability",
+    "VogelsSprekeler",
     "WakeSleep",
     "Weights",
     "compare",

@@ -16,7 +16,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
-from salhw.description.plasticity import PairSTDP, PredictiveRule
+from salhw.description.plasticity import PairSTDP, PerSpike, PredictiveRule
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
@@ -143,12 +143,14 @@ def reach(window: Window, dt: float) -> int:
 @dataclass(frozen=True)
 class ReferenceRule:
     """What a rule's ``form`` learns from. PAIRS: which pairs of spikes it counts, and its windows by name; the first is
-    of presynaptic spikes with later postsynaptic ones, the second of the opposite order. PREDICTS: the names of the
-    teacher's and the prediction's traces, and the code of its link."""
+    of presynaptic spikes with later postsynaptic ones, the second of the opposite order; without windows, what each
+    postsynaptic and each presynaptic spike counts by itself. PREDICTS: the names of the teacher's and the prediction's
+    traces, and the code of its link; it learns at presynaptic spikes."""
 
     form: int
     pairing: int = 0
     windows: tuple[tuple[str, Window], ...] = ()
+    counts: tuple[float, float] = (0.0, 1.0)
     traces: tuple[str, ...] = ()
     link: int = 0
 
@@ -158,11 +160,17 @@ def _pair_stdp(rule: PairSTDP) -> ReferenceRule:
     return ReferenceRule(PAIRS, pairing=PAIRINGS[rule.pairing], windows=windows)
 
 
+def _per_spike(rule: PerSpike) -> ReferenceRule:
+    return ReferenceRule(PAIRS, pairing=SYMMETRIC, counts=(rule.post, rule.pre))
+
+
 def _predictive(rule: PredictiveRule) -> ReferenceRule:
     return ReferenceRule(PREDICTS, traces=(rule.teacher, rule.prediction), link=LINKS[rule.link])
 
 
-RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_stdp, PredictiveRule: _predictive})
+RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(
+    WHO, {PairSTDP: _pair_stdp, PerSpike: _per_spike, PredictiveRule: _predictive}
+)
 
 
 # stimuli and probes -------------------------------------------------------------------------------------------------

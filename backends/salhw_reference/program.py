@@ -176,7 +176,7 @@ def _rules(net: Network) -> dict[str, Any]:
     rules: list[tuple[Any, ...]] = []
     windows: list[tuple[Any, ...]] = []
     traces = {trace.name: k for k, trace in enumerate(net.traces)}
-    table: list[FloatArray] = [np.zeros(1)]
+    table: list[FloatArray] = [np.ones(1)]  # of rules without windows: each spike counts 1, however long ago the other
     used, accumulator = 1, 0
     for k, _, r in rules_of(net):
         p = net.projections[k]

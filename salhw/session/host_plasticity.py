@@ -1,13 +1,14 @@
-"""Spike-pair rules worked out beside a target, from its spikes: for backends whose target does not have the rule.
+"""Rules worked out beside a target, from its spikes: for backends whose target does not have the rule.
 
-What docs/semantics.md says under "Pairs", step by step, over all instances and synapses at once.
+What docs/semantics.md says of rules of spikes, step by step, over all instances and synapses at once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import PairSTDP, PlasticityRule
+from salhw.description.plasticity import PairSTDP, PerSpike, PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.windows import Window
 from salhw.session.recorder import Raster, following
@@ -61,16 +63,15 @@ class _Partners:
 
 
 @dataclass
-class HostRule:
+class HostedRule:
     """One rule on the synapses ``pre[k]`` -> ``post[k]`` of a projection, over ``instances`` copies; ``post``, ``pre``
     and ``position`` as ``connectivity.synapses`` gives them.
 
-    ``change`` holds what its pairs have added up to since it was last taken, (instance, synapse), without the learning
-    rate. ``amplitudes`` are those of both branches, each one number, (synapse,) or (instance, synapse): the rule's,
-    until somebody sets them.
+    ``change`` holds what spikes have added up to since it was last taken, (instance, synapse), without the learning
+    rate.
     """
 
-    rule: PairSTDP
+    rule: Any
     post: IntArray
     pre: IntArray
     position: IntArray
@@ -78,19 +79,40 @@ class HostRule:
     instances: int
     dt: float
     change: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.change = np.zeros((self.instances, len(self.post)))
+
+    def advance(self, step: int, pre: Bools, post: Bools) -> None:
+        """Take in the spikes of one step; ``pre`` and ``post`` (instance, neuron). Steps without spikes may be left
+        out."""
+        raise NotImplementedError
+
+    def take(self) -> FloatArray:
+        """``change``, and begin anew."""
+        taken, self.change = self.change, np.zeros_like(self.change)
+        return taken
+
+
+@dataclass
+class HostRule(HostedRule):
+    """A rule of pairs. ``amplitudes`` are those of both branches, each one number, (synapse,) or (instance, synapse):
+    the rule's, until somebody sets them.
+    """
+
+    rule: PairSTDP
     amplitudes: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         n_post, n_pre = self.sizes
         described = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
         self.amplitudes = [a if a.ndim == 0 else a.ravel()[self.position] for a in described]
-        self.change = np.zeros((self.instances, len(self.post)))
         self._before = _Partners(self.rule, self.rule.causal, (self.instances, n_pre), self.dt)
         self._after = _Partners(self.rule, self.rule.anticausal, (self.instances, n_post), self.dt)
 
     def advance(self, step: int, pre: Bools, post: Bools) -> None:
-        """Form the pairs that the spikes of one step close; ``pre`` and ``post`` (instance, neuron). Steps without
-        spikes may be left out."""
+        """Form the pairs that the spikes of one step close."""
         s, t = pre[:, self.pre], post[:, self.post]
         both = s & t
         causal = self._before.value(step)[:, self.pre] * t
@@ -107,10 +129,20 @@ class HostRule:
         self._before.add(step, pre)
         self._after.add(step, post)
 
-    def take(self) -> FloatArray:
-        """``change``, and begin anew."""
-        taken, self.change = self.change, np.zeros_like(self.change)
-        return taken
+
+@dataclass
+class HostPerSpike(HostedRule):
+    """A rule of single spikes."""
+
+    rule: PerSpike
+
+    def advance(self, step: int, pre: Bools, post: Bools) -> None:
+        """Count the spikes at both ends."""
+        self.change += self.rule.pre * pre[:, self.pre] + self.rule.post * post[:, self.post]
+
+
+HOSTED: ByKind[Callable[..., HostedRule]] = ByKind("the host", {PairSTDP: HostRule, PerSpike: HostPerSpike})
+"""What works out a rule from spikes alone."""
 
 
 def _open(partner: IntArray, own: IntArray) -> FloatArray:
@@ -125,14 +157,15 @@ class HostRules:
         rules: of the projection, those that are the host's.
     """
 
-    def __init__(self, net: Network, projection: Projection, rules: Mapping[int, PairSTDP], instances: int) -> None:
+    def __init__(self, net: Network, projection: Projection, rules: Mapping[int, Any], instances: int) -> None:
         self._projection, self._dt, self._instances = projection, net.dt, instances
         self.low, self.high = narrowest_bounds(projection.plasticity)
         ends, sizes = net.ends(projection.name), net.ends(projection.name)[:2]
         post, pre, position = synapses(projection.weights, *ends)
-        self.rules = {k: HostRule(rule, post, pre, position, sizes, instances, net.dt) for k, rule in rules.items()}
+        about = post, pre, position, sizes, instances, net.dt
+        self.rules = {k: HOSTED[rule](rule, *about) for k, rule in rules.items()}
 
-    def _period(self, hosted: HostRule) -> int:
+    def _period(self, hosted: HostedRule) -> int:
         """The steps between two updates; 0 if there are none inside a run."""
         return 1 if hosted.rule.update == "spike" else in_steps(hosted.rule.period or 0.0, self._dt) or 0
 
@@ -141,7 +174,7 @@ class HostRules:
         return [following(step, every) for hosted in self.rules.values() if (every := self._period(hosted))]
 
     def see(self, rasters: Mapping[str, Raster]) -> None:
-        """Form the pairs of spikes by population, which come after all earlier ones."""
+        """Take in the spikes by population, which come after all earlier ones."""
         if not self.rules:
             return
         pre, post = rasters[self._projection.pre], rasters[self._projection.post]
@@ -165,7 +198,7 @@ class HostRules:
         return [k for k, hosted in self.rules.items() if hosted.rule.update == "run end"]
 
     def take(self, due: list[int], rates: Sequence[FloatArray] | Mapping[int, FloatArray]) -> FloatArray:
-        """What the pairs of the rules ``due`` change in the weights, at learning rates by the number of a rule."""
+        """What the rules ``due`` change in the weights, at learning rates by the number of a rule."""
         return np.asarray(sum((rates[k] * self.rules[k].take() for k in due), np.zeros(())))
 
     def within_bounds(self, weights: FloatArray) -> FloatArray:

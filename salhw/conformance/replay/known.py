@@ -6,7 +6,8 @@ from typing import Any
 
 from salhw.conformance.replay.cells import AVERAGES, CELLS
 from salhw.conformance.replay.connectors import CONNECTORS
-from salhw.conformance.replay.oracle import RULES, STIMULI
+from salhw.conformance.replay.learners import RULES
+from salhw.conformance.replay.oracle import STIMULI
 from salhw.description.kinds import ByKind
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 

@@ -1,7 +1,8 @@
 """Plasticity rules: how activity changes weights."""
 
-from salhw.description.plasticity.constructors import SAL, AntiHebbian, Hebbian, WakeSleep
+from salhw.description.plasticity.constructors import SAL, AntiHebbian, Hebbian, VogelsSprekeler, WakeSleep
 from salhw.description.plasticity.pair_stdp import Pairing, PairSTDP
+from salhw.description.plasticity.per_spike import PerSpike
 from salhw.description.plasticity.predictive import Link, PredictiveRule
 from salhw.description.plasticity.reference_phase import ReferencePhase
 from salhw.description.plasticity.rule import PlasticityRule
@@ -13,8 +14,10 @@ __all__ = [
     "Link",
     "PairSTDP",
     "Pairing",
+    "PerSpike",
     "PlasticityRule",
     "PredictiveRule",
     "ReferencePhase",
+    "VogelsSprekeler",
     "WakeSleep",
 ]
