@@ -1,6 +1,7 @@
 """Plasticity rules: how activity changes weights."""
 
 from salhw.description.plasticity.constructors import SAL, AntiHebbian, Hebbian, VogelsSprekeler, WakeSleep
+from salhw.description.plasticity.modulated import ModulatedSTDP
 from salhw.description.plasticity.pair_stdp import Pairing, PairSTDP
 from salhw.description.plasticity.per_spike import PerSpike
 from salhw.description.plasticity.predictive import Link, PredictiveRule
@@ -12,6 +13,7 @@ __all__ = [
     "AntiHebbian",
     "Hebbian",
     "Link",
+    "ModulatedSTDP",
     "PairSTDP",
     "Pairing",
     "PerSpike",

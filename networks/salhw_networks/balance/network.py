@@ -1,0 +1,92 @@
+"""A network of excitatory and inhibitory neurons whose inhibition learns to balance excitation (Vogels, Sprekeler et
+al. 2011), and how well it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from salhw import (
+    LIF,
+    Exponential,
+    FixedIndegree,
+    Network,
+    Poisson,
+    Population,
+    Projection,
+    Rates,
+    Source,
+    VogelsSprekeler,
+)
+from salhw.description.connectivity import synapses
+from salhw.description.fields import FloatArray
+
+EXCITATORY, INHIBITORY, INPUTS = 240, 80, 200
+INTO_EXCITATORY = ("input", "EE", "EI")
+"""The projections onto excitatory neurons, of which the last one learns."""
+
+
+def network(
+    rate: float = 5.0,
+    learning_rate: float = 0.02,
+    tau: float = 20.0,
+    inhibition: float = 0.05,
+    input_rate: float = 20.0,
+    dt: float = 0.5,
+    update: str = "every 50 ms",
+    limit: float = 5.0,
+) -> Network:
+    """240 excitatory and 80 inhibitory LIF neurons, and 200 Poisson sources that drive them: the mean input is some
+    three times the threshold. Only the inhibition of excitatory neurons learns, from a value that hardly acts.
+
+    Args:
+        rate: that the rule keeps, of excitatory neurons, in Hz.
+        learning_rate: eta, per pair, for the size of inhibitory weights.
+        tau: of the rule's window, in ms.
+        inhibition: the size of inhibitory weights at first.
+        limit: the size that inhibitory weights stay below.
+    """
+
+    def from_to(name: str, pre: str, post: str, indegree: int, weight: float, seed: int) -> Projection:
+        connector = FixedIndegree(n=indegree, weight=weight, seed=seed)
+        return Projection(name=name, pre=pre, post=post, weights=connector, kernel=Exponential(tau_syn=5.0), delay=dt)
+
+    learns = VogelsSprekeler(-learning_rate, rate, tau, update=update, bounds=(-limit, 0.0), execution="host")
+    return Network(
+        name="balance",
+        dt=dt,
+        populations=[
+            Population("inputs", INPUTS, Source()),
+            Population("excitatory", EXCITATORY, LIF(tau_m=20.0, tau_ref=5.0)),
+            Population("inhibitory", INHIBITORY, LIF(tau_m=20.0, tau_ref=5.0)),
+        ],
+        projections=[
+            from_to("input", "inputs", "excitatory", 100, 0.6, 1),
+            from_to("input_inhibitory", "inputs", "inhibitory", 100, 0.2, 2),
+            from_to("EE", "excitatory", "excitatory", 24, 0.3, 3),
+            from_to("IE", "excitatory", "inhibitory", 24, 0.3, 4),
+            from_to("II", "inhibitory", "inhibitory", 20, -0.6, 5),
+            from_to("EI", "inhibitory", "excitatory", 40, -inhibition, 6).replace(plasticity=learns),
+        ],
+        stimuli=[Poisson("inputs", input_rate)],
+        probes=[Rates("excitatory", every=1000.0)],
+    )
+
+
+def currents(net: Network, rates: Mapping[str, FloatArray], learned: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The mean excitatory and inhibitory input to each excitatory neuron, (neuron,), in units of the threshold.
+
+    Args:
+        net: with its synapses listed (``Network.explicit``).
+        rates: of the neurons of each population, in Hz.
+        learned: weights of EI in the order of its synapses.
+    """
+    total = {True: np.zeros(EXCITATORY), False: np.zeros(EXCITATORY)}
+    for name in INTO_EXCITATORY:
+        p = net.projection(name)
+        post, pre, position = synapses(p.weights, *net.ends(name))
+        weights = learned if p.plasticity else np.ravel(p.weights.stored)[position]
+        area = p.kernel.height * p.kernel.tau_syn / 1000.0
+        np.add.at(total[not p.plasticity], post, area * weights * rates[p.pre][pre])
+    return total[True], total[False]
