@@ -19,7 +19,7 @@ from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import PairSTDP, PerSpike, PlasticityRule
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.windows import Window
 from salhw.session.recorder import Raster, following
@@ -31,7 +31,7 @@ NEVER = -(2**62)
 class _Partners:
     """The earlier spikes of one side of the synapses that later spikes of the other side pair with."""
 
-    def __init__(self, rule: PairSTDP, window: Window, shape: tuple[int, ...], dt: float) -> None:
+    def __init__(self, rule: PairSTDP | ModulatedSTDP, window: Window, shape: tuple[int, ...], dt: float) -> None:
         self.rule, self.window, self.dt = rule, window, dt
         self.last = np.full(shape, NEVER, dtype=np.int64)
         self.trace, self.at = np.zeros(shape), 0
@@ -88,6 +88,18 @@ class HostedRule:
         out."""
         raise NotImplementedError
 
+    def see(self, pre: Raster, post: Raster) -> None:
+        """Take in spikes of both populations, which come after all earlier ones."""
+        n_post, n_pre = self.sizes
+        for step in np.union1d(pre.step, post.step):
+            self.advance(int(step), self._who(pre, step, n_pre), self._who(post, step, n_post))
+
+    def _who(self, raster: Raster, step: int, size: int) -> Bools:
+        spiked = np.zeros((self.instances, size), dtype=np.bool_)
+        now = raster.step == step
+        spiked[raster.instance[now], raster.neuron[now]] = True
+        return spiked
+
     def take(self) -> FloatArray:
         """``change``, and begin anew."""
         taken, self.change = self.change, np.zeros_like(self.change)
@@ -100,7 +112,7 @@ class HostRule(HostedRule):
     the rule's, until somebody sets them.
     """
 
-    rule: PairSTDP
+    rule: PairSTDP | ModulatedSTDP
     amplitudes: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -150,6 +162,14 @@ def _open(partner: IntArray, own: IntArray) -> FloatArray:
     return np.where(partner > own, 1.0, np.where(partner == own, 0.5, 0.0))
 
 
+def places(
+    net: Network, projection: Projection, instances: int
+) -> tuple[IntArray, IntArray, IntArray, tuple[int, int], int, float]:
+    """What a HostedRule has to know beside its rule."""
+    n_post, n_pre, same = net.ends(projection.name)
+    return *synapses(projection.weights, n_post, n_pre, same), (n_post, n_pre), instances, net.dt
+
+
 class HostRules:
     """The rules of one projection that the host works out, by their number: when they are due, and what they change.
 
@@ -158,11 +178,9 @@ class HostRules:
     """
 
     def __init__(self, net: Network, projection: Projection, rules: Mapping[int, Any], instances: int) -> None:
-        self._projection, self._dt, self._instances = projection, net.dt, instances
+        self._projection, self._dt = projection, net.dt
         self.low, self.high = narrowest_bounds(projection.plasticity)
-        ends, sizes = net.ends(projection.name), net.ends(projection.name)[:2]
-        post, pre, position = synapses(projection.weights, *ends)
-        about = post, pre, position, sizes, instances, net.dt
+        about = places(net, projection, instances)
         self.rules = {k: HOSTED[rule](rule, *about) for k, rule in rules.items()}
 
     def _period(self, hosted: HostedRule) -> int:
@@ -175,19 +193,8 @@ class HostRules:
 
     def see(self, rasters: Mapping[str, Raster]) -> None:
         """Take in the spikes by population, which come after all earlier ones."""
-        if not self.rules:
-            return
-        pre, post = rasters[self._projection.pre], rasters[self._projection.post]
         for hosted in self.rules.values():
-            n_post, n_pre = hosted.sizes
-            for step in np.union1d(pre.step, post.step):
-                hosted.advance(int(step), self._who(pre, step, n_pre), self._who(post, step, n_post))
-
-    def _who(self, raster: Raster, step: int, size: int) -> Bools:
-        spiked = np.zeros((self._instances, size), dtype=np.bool_)
-        now = raster.step == step
-        spiked[raster.instance[now], raster.neuron[now]] = True
-        return spiked
+            hosted.see(rasters[self._projection.pre], rasters[self._projection.post])
 
     def due(self, step: int) -> list[int]:
         """The rules that are due when ``step`` steps are over."""

@@ -4,6 +4,7 @@ al. 2011), and how well it does."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from salhw import (
     Population,
     Projection,
     Rates,
+    Session,
     Source,
     VogelsSprekeler,
 )
@@ -23,8 +25,6 @@ from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 
 EXCITATORY, INHIBITORY, INPUTS = 240, 80, 200
-INTO_EXCITATORY = ("input", "EE", "EI")
-"""The projections onto excitatory neurons, of which the last one learns."""
 
 
 def network(
@@ -74,19 +74,52 @@ def network(
     )
 
 
-def currents(net: Network, rates: Mapping[str, FloatArray], learned: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The mean excitatory and inhibitory input to each excitatory neuron, (neuron,), in units of the threshold.
+@dataclass(frozen=True)
+class Balance:
+    """How well excitation and inhibition balance, over all excitatory neurons.
 
     Args:
-        net: with its synapses listed (``Network.explicit``).
-        rates: of the neurons of each population, in Hz.
-        learned: weights of EI in the order of its synapses.
+        rate: their mean rate in Hz.
+        excitation, inhibition: the mean input to each of them, (neuron,), in units of the threshold.
     """
-    total = {True: np.zeros(EXCITATORY), False: np.zeros(EXCITATORY)}
-    for name in INTO_EXCITATORY:
+
+    rate: float
+    excitation: FloatArray
+    inhibition: FloatArray
+
+    @property
+    def imbalance(self) -> float:
+        """What is left of the excitation of a neuron, as a share of it: the mean over the neurons."""
+        return float(np.mean(np.abs(self.excitation + self.inhibition) / self.excitation))
+
+
+def balance_of(session: Session, *, learning: bool, settle: float = 15_000.0, seen: float = 5000.0) -> Balance:
+    """The balance in the last ``seen`` ms, after ``settle`` ms in which the inhibition learns; without ``learning``, of
+    the weights as they are, which then stay."""
+    net = session.executable.source
+    paths = [f"projections.EI.plasticity[{k}].learning_rate" for k in range(2)]
+    held = [session.get(path) for path in paths]
+    if learning:
+        session.run(settle)
+    else:
+        for path in paths:
+            session.set(path, 0.0)
+    recording = session.run(seen)
+    for path, rate in zip(paths, held, strict=True):
+        session.set(path, rate)
+    rates = {name: counts[0] / (seen / 1000.0) for name, counts in recording.counts.items()}
+    excitation, inhibition = _inputs(net, rates, session.get("projections.EI.weights")[0])
+    return Balance(float(rates["excitatory"].mean()), excitation, inhibition)
+
+
+def _inputs(net: Network, rates: Mapping[str, FloatArray], learned: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The mean excitatory and inhibitory input to each excitatory neuron, at the rates of all populations in Hz, and
+    with the weights of EI that were learned."""
+    total = {"excitation": np.zeros(EXCITATORY), "inhibition": np.zeros(EXCITATORY)}
+    for name, kind in {"input": "excitation", "EE": "excitation", "EI": "inhibition"}.items():
         p = net.projection(name)
         post, pre, position = synapses(p.weights, *net.ends(name))
-        weights = learned if p.plasticity else np.ravel(p.weights.stored)[position]
+        weights = np.ravel(learned if p.plasticity else p.weights.stored)[position]
         area = p.kernel.height * p.kernel.tau_syn / 1000.0
-        np.add.at(total[not p.plasticity], post, area * weights * rates[p.pre][pre])
-    return total[True], total[False]
+        np.add.at(total[kind], post, area * weights * rates[p.pre][pre])
+    return total["excitation"], total["inhibition"]
