@@ -24,7 +24,7 @@ from salhw import (
     VogelsSprekeler,
 )
 from salhw.compiler.check import check
-from salhw_networks.balance.network import balance_of, network
+from salhw_networks.balance.network import balance, network
 
 ALGORITHMS = ("event-driven", "time-driven", "vectorised")
 
@@ -133,9 +133,8 @@ def test_a_host_works_it_out_beside_the_target() -> None:
 def test_inhibition_learns_to_balance_excitation() -> None:
     """Vogels, Sprekeler et al. (2011): the rate goes to what the rule keeps, excitation and inhibition of each neuron
     cancel within 10 %; before learning nothing does."""
-    net = network()
-    with salhw.compile(net, "reference").open(seed=1) as session:
-        before, after = balance_of(session, learning=False), balance_of(session, learning=True)
+    executable = salhw.compile(network(), "reference")
+    before, after = balance(executable, learning=False, settle=500.0, seen=500.0), balance(executable)
     assert before.rate > 50.0
     assert before.imbalance > 0.5
     assert abs(after.rate - 5.0) < 0.5
@@ -144,7 +143,6 @@ def test_inhibition_learns_to_balance_excitation() -> None:
 
 @pytest.mark.slow
 def test_it_does_so_on_nest() -> None:
-    with salhw.compile(network(), "nest").open(seed=1) as session:
-        after = balance_of(session, learning=True)
+    after = balance(salhw.compile(network(), "nest"))
     assert abs(after.rate - 5.0) < 0.5
     assert after.imbalance < 0.1

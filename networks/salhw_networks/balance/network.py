@@ -10,6 +10,7 @@ import numpy as np
 
 from salhw import (
     LIF,
+    Executable,
     Exponential,
     FixedIndegree,
     Network,
@@ -17,7 +18,6 @@ from salhw import (
     Population,
     Projection,
     Rates,
-    Session,
     Source,
     VogelsSprekeler,
 )
@@ -38,7 +38,7 @@ def network(
     limit: float = 5.0,
 ) -> Network:
     """240 excitatory and 80 inhibitory LIF neurons, and 200 Poisson sources that drive them: the mean input is some
-    three times the threshold. Only the inhibition of excitatory neurons learns, from a value that hardly acts.
+    six times the threshold. Only the inhibition of excitatory neurons learns, from a value that hardly acts.
 
     Args:
         rate: that the rule keeps, of excitatory neurons, in Hz.
@@ -57,9 +57,9 @@ def network(
         name="balance",
         dt=dt,
         populations=[
-            Population("inputs", INPUTS, Source()),
-            Population("excitatory", EXCITATORY, LIF(tau_m=20.0, tau_ref=5.0)),
-            Population("inhibitory", INHIBITORY, LIF(tau_m=20.0, tau_ref=5.0)),
+            Population(name="inputs", size=INPUTS, neuron=Source()),
+            Population(name="excitatory", size=EXCITATORY, neuron=LIF(tau_m=20.0, tau_ref=5.0)),
+            Population(name="inhibitory", size=INHIBITORY, neuron=LIF(tau_m=20.0, tau_ref=5.0)),
         ],
         projections=[
             from_to("input", "inputs", "excitatory", 100, 0.6, 1),
@@ -69,8 +69,8 @@ def network(
             from_to("II", "inhibitory", "inhibitory", 20, -0.6, 5),
             from_to("EI", "inhibitory", "excitatory", 40, -inhibition, 6).replace(plasticity=learns),
         ],
-        stimuli=[Poisson("inputs", input_rate)],
-        probes=[Rates("excitatory", every=1000.0)],
+        stimuli=[Poisson(population="inputs", rate=input_rate)],
+        probes=[Rates(population="excitatory", every=1000.0)],
     )
 
 
@@ -93,23 +93,20 @@ class Balance:
         return float(np.mean(np.abs(self.excitation + self.inhibition) / self.excitation))
 
 
-def balance_of(session: Session, *, learning: bool, settle: float = 15_000.0, seen: float = 5000.0) -> Balance:
-    """The balance in the last ``seen`` ms, after ``settle`` ms in which the inhibition learns; without ``learning``, of
-    the weights as they are, which then stay."""
-    net = session.executable.source
-    paths = [f"projections.EI.plasticity[{k}].learning_rate" for k in range(2)]
-    held = [session.get(path) for path in paths]
-    if learning:
+def balance(
+    executable: Executable, *, learning: bool = True, seed: int = 1, settle: float = 15_000.0, seen: float = 5000.0
+) -> Balance:
+    """The balance of a compiled ``network`` in the last ``seen`` ms, after ``settle`` ms in which its inhibition
+    learns; without ``learning`` it stays as it is described."""
+    net = executable.source
+    with executable.open(seed=seed) as session:
+        for k in range(0 if learning else 2):
+            session.set(f"projections.EI.plasticity[{k}].learning_rate", 0.0)
         session.run(settle)
-    else:
-        for path in paths:
-            session.set(path, 0.0)
-    recording = session.run(seen)
-    for path, rate in zip(paths, held, strict=True):
-        session.set(path, rate)
-    rates = {name: counts[0] / (seen / 1000.0) for name, counts in recording.counts.items()}
-    excitation, inhibition = _inputs(net, rates, session.get("projections.EI.weights")[0])
-    return Balance(float(rates["excitatory"].mean()), excitation, inhibition)
+        counts = session.run(seen).counts
+        learned = session.get("projections.EI.weights")[0]
+    rates = {name: count[0] / (seen / 1000.0) for name, count in counts.items()}
+    return Balance(float(rates["excitatory"].mean()), *_inputs(net, rates, learned))
 
 
 def _inputs(net: Network, rates: Mapping[str, FloatArray], learned: FloatArray) -> tuple[FloatArray, FloatArray]:
