@@ -87,7 +87,7 @@ def approximated(net: Network, target: Target) -> Iterator[Diagnostic]:
                 exact = cancels(chip[k]) or halved(net, target, p, chip[k])
                 yield from _differences(path, chip[k], takes_psps, exact)
             else:
-                size = f"the host forms the pairs and writes the weights ({schedule(rule, net.dt)})"
+                size = f"the host works it out from spikes and writes the weights ({schedule(rule, net.dt)})"
                 fix = "a rule that NEST has, where speed counts"
                 yield different("SAL322", f"{path}.execution", "host", size, fix)
 

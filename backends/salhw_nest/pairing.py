@@ -19,7 +19,7 @@ from salhw.description.grid import in_steps
 from salhw.description.kinds import of_kind
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity import PairSTDP, PlasticityRule
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.support import on_chip
@@ -73,10 +73,9 @@ def learned(projection: Projection, target: Target) -> list[tuple[int, PairSTDP]
     return [(k, of_kind(rule, PairSTDP, NEST)) for k, rule in rules if on_chip(rule, target)]
 
 
-def hosted(projection: Projection, target: Target) -> dict[int, PairSTDP]:
+def hosted(projection: Projection, target: Target) -> dict[int, PlasticityRule]:
     """The rules that are worked out beside NEST, by their places among the projection's."""
-    rules = enumerate(projection.plasticity)
-    return {k: of_kind(rule, PairSTDP, NEST) for k, rule in rules if not on_chip(rule, target)}
+    return {k: rule for k, rule in enumerate(projection.plasticity) if not on_chip(rule, target)}
 
 
 def cancels(rule: PairSTDP) -> bool:

@@ -65,9 +65,10 @@ a PSP of weight 1, and the lowest and the highest weight that its rules allow.""
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
     first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
+    baseline=np.float64,
 )  # fmt: skip
 """Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
-its link, and dt in ms."""
+its link, and dt in ms. Of one with a modulator: its trace, as the teacher, and what is subtracted from it."""
 
 WINDOW = record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from

@@ -120,6 +120,15 @@ def rate_of(net, state, k, link, dt, n):
 
 
 @inlined
+def modulator_of(net, state, k, baseline):
+    """The mean of trace k over its neurons, less the baseline."""
+    trace, total = net.average[k], 0.0
+    for n in range(trace.first, trace.end):
+        total += mean_of(net, state, k, n)
+    return total / (trace.end - trace.first) - baseline
+
+
+@inlined
 def nudge(net, state, t):
     """What the teachers add at step t, from the traces as the step before has left them; a teacher with a period works
     it out anew at its multiples, and when a session has written."""

@@ -178,9 +178,9 @@ class ReferenceEngine:
         described = self._net.projection(projection).plasticity[rule]
         stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
         rate = self._rates[projection, rule, ""]
-        branches = [branch for branch, _ in RULES[described](described).windows]
-        sides = [np.zeros((1, 1)), rate] if not branches else []
-        for branch in branches:
+        made = RULES[described](described)
+        sides = [] if made.windows else [count * _smallest(rate) for count in made.counts]
+        for branch, _ in made.windows:
             amplitude = self._rates.get((projection, rule, branch))
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)

@@ -16,7 +16,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
-from salhw.description.plasticity import PairSTDP, PredictiveRule
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
@@ -25,7 +25,7 @@ from salhw.description.windows import ExponentialWindow, TriangularWindow, Windo
 LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # how a neuron comes to spike
 RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # shapes of PSPs
 LINKS = {"logistic": LOGISTIC, "exponential": EXACT}
-PAIRS, PREDICTS = 0, 1  # forms of rules
+PAIRS, PREDICTS, MODULATED = 0, 1, 2  # forms of rules
 ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
 PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
@@ -143,26 +143,44 @@ def reach(window: Window, dt: float) -> int:
 @dataclass(frozen=True)
 class ReferenceRule:
     """What a rule's ``form`` learns from. PAIRS: which pairs of spikes it counts, and its windows by name; the first is
-    of presynaptic spikes with later postsynaptic ones, the second of the opposite order. PREDICTS: the names of the
-    teacher's and the prediction's traces, and the code of its link."""
+    of presynaptic spikes with later postsynaptic ones, the second of the opposite order; without windows, what each
+    postsynaptic and each presynaptic spike counts by itself. PREDICTS: the names of the teacher's and the prediction's
+    traces, and the code of its link; it learns at presynaptic spikes. MODULATED: as PAIRS, times the mean of its one
+    trace less the ``baseline``."""
 
     form: int
     pairing: int = 0
     windows: tuple[tuple[str, Window], ...] = ()
+    counts: tuple[float, float] = (0.0, 1.0)
     traces: tuple[str, ...] = ()
     link: int = 0
+    baseline: float = 0.0
+
+
+def _windows(rule: PairSTDP | ModulatedSTDP) -> tuple[tuple[str, Window], ...]:
+    return ("causal", rule.causal), ("anticausal", rule.anticausal)
 
 
 def _pair_stdp(rule: PairSTDP) -> ReferenceRule:
-    windows = ("causal", rule.causal), ("anticausal", rule.anticausal)
-    return ReferenceRule(PAIRS, pairing=PAIRINGS[rule.pairing], windows=windows)
+    return ReferenceRule(PAIRS, pairing=PAIRINGS[rule.pairing], windows=_windows(rule))
+
+
+def _modulated(rule: ModulatedSTDP) -> ReferenceRule:
+    pairing, traces = PAIRINGS[rule.pairing], (rule.modulator,)
+    return ReferenceRule(MODULATED, pairing, windows=_windows(rule), traces=traces, baseline=rule.baseline)
+
+
+def _per_spike(rule: PerSpike) -> ReferenceRule:
+    return ReferenceRule(PAIRS, pairing=SYMMETRIC, counts=(rule.post, rule.pre))
 
 
 def _predictive(rule: PredictiveRule) -> ReferenceRule:
     return ReferenceRule(PREDICTS, traces=(rule.teacher, rule.prediction), link=LINKS[rule.link])
 
 
-RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(WHO, {PairSTDP: _pair_stdp, PredictiveRule: _predictive})
+RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(
+    WHO, {PairSTDP: _pair_stdp, PerSpike: _per_spike, ModulatedSTDP: _modulated, PredictiveRule: _predictive}
+)
 
 
 # stimuli and probes -------------------------------------------------------------------------------------------------

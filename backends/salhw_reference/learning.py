@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import NEVER, StateArrays
-from salhw_reference.averages import rate_of
+from salhw_reference.averages import modulator_of, rate_of
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, PREDICTS, RESTRICTED
+from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, MODULATED, PAIRS, PREDICTS, RESTRICTED
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 
 
@@ -204,10 +204,17 @@ def learn_alone(net, state, r, t, n, inputs):
     state.touched[n] = 1
 
 
+@inlined
+def factor_of(net, state, r):
+    """What all changes by rule r are multiplied by: the modulator, if it has one."""
+    rule = net.rule[r]
+    return modulator_of(net, state, rule.teacher, rule.baseline) if rule.form == MODULATED else 1.0
+
+
 @helper
 def learn_on_spike(net, state, r, t, n):
     """The rule's weight changes for the spike of n at t; a coincidence is worked off by its postsynaptic side."""
-    rule = net.rule[r]
+    rule, factor = net.rule[r], factor_of(net, state, r)
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
     for c in range(net.into[p, n], net.into[p, n + 1]):
         j, k = net.pre[c], np.int64(net.row[c])
@@ -215,12 +222,12 @@ def learn_on_spike(net, state, r, t, n):
         change = state.rate[0, offset + c] * window_sum(net, state, r, 0, t, n, j, together)
         if together:
             change += state.rate[1, offset + k] * window_sum(net, state, r, 1, t, j, n, 1)
-        change_weight(net, state, p, k, j, n, change)
+        change_weight(net, state, p, k, j, n, factor * change)
     for k in range(net.out[p, n], net.out[p, n + 1]):
         post = net.post[k]
         if not state.spiking[post]:
             change = state.rate[1, offset + k] * window_sum(net, state, r, 1, t, n, post, 0)
-            change_weight(net, state, p, k, n, post, change)
+            change_weight(net, state, p, k, n, post, factor * change)
 
 
 @inlined
@@ -275,7 +282,8 @@ def learn(net, state, t, count, inputs):
                 else:
                     state.sent[r, n] += 1
             elif net.rule[r].update == ON_SPIKE:
-                if count == 1 and is_tabulated(net.window[r, 0]) and is_tabulated(net.window[r, 1]):
+                alone = count == 1 and net.rule[r].form == PAIRS
+                if alone and is_tabulated(net.window[r, 0]) and is_tabulated(net.window[r, 1]):
                     learn_alone(net, state, r, t, n, inputs)
                 else:
                     learn_on_spike(net, state, r, t, n)
@@ -336,13 +344,13 @@ def apply_updates(net, state, which, t):
         if rule.form == PREDICTS:
             predict(net, state, r)
             continue
-        p, offset = rule.projection, rule.first_sum - rule.first_synapse
+        p, offset, factor = rule.projection, rule.first_sum - rule.first_synapse, factor_of(net, state, r)
         low, high, psp = net.into[p, 0], net.into[p, -1], net.psp[p]
         side = 0 if rule.mirrored else 1
         for c in range(low, high):
-            state.weight[net.row[c]] += state.rate[0, offset + c] * state.pairs[0, offset + c]
+            state.weight[net.row[c]] += factor * state.rate[0, offset + c] * state.pairs[0, offset + c]
         for k in range(low, high):
-            weight = state.weight[k] + state.rate[1, offset + k] * state.pairs[side, offset + k]
+            weight = state.weight[k] + factor * state.rate[1, offset + k] * state.pairs[side, offset + k]
             state.weight[k] = min(max(weight, psp.lowest), psp.highest)
             state.pairs[0, offset + k], state.pairs[side, offset + k] = 0.0, 0.0
     if changed:

@@ -178,7 +178,7 @@ def _rules(net: Network) -> dict[str, Any]:
     rules: list[tuple[Any, ...]] = []
     windows: list[tuple[Any, ...]] = []
     traces = {trace.name: k for k, trace in enumerate(net.traces)}
-    table: list[FloatArray] = [np.zeros(1)]
+    table: list[FloatArray] = [np.ones(1)]  # of rules without windows: each spike counts 1, however long ago the other
     used, accumulator = 1, 0
     for k, _, r in rules_of(net):
         p = net.projections[k]
@@ -198,9 +198,9 @@ def _rules(net: Network) -> dict[str, Any]:
             windows.append((mode, first, last, w.tau / net.dt))
         windows += [(BY_TABLE, 0, 0, 1.0)] * (2 - len(shapes))  # of rules without
         mirrored = len(set(shapes)) == 1 and _symmetric(net, p.name)
-        reads = [traces[name] for name in made.traces] or [-1, -1]
+        teacher, prediction = [*(traces[name] for name in made.traces), -1, -1][:2]
         about = (made.form, k, made.pairing, update, every, low, accumulator, mirrored)
-        rules.append((*about, *reads, made.link, net.dt))
+        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline))
         accumulator += high - low
     return {
         "rule": records(rules, RULE),

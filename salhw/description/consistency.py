@@ -185,7 +185,7 @@ def _read(path: str, item: PlasticityRule | Stimulus, population: str, traces: S
     for field, marker in structure(type(item)):
         if marker.names == "trace" and not unknown:
             trace = next(trace for trace in traces if trace.name == getattr(item, field))
-            if trace.population != population:
+            if marker.whose == "its own" and trace.population != population:
                 asked, supported = f"{trace.name}, of {trace.population}", f"traces of {population}"
                 yield Diagnostic("SAL012", f"{path}.{field}", asked, supported, "name another trace, or add one")
             elif trace.quantity not in item.reads:

@@ -62,12 +62,14 @@ class Structure:
         names: what the field names one of, if it is a name.
         index: what the numbers that it holds count: the ``neuron`` of the population or the ``synapse`` of the
             projection that it names, from 0 on; nothing for all other fields.
+        whose: of a trace that is named: of the population that the item acts on, or of any.
         unit: of the numbers that it holds.
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
     names: Literal["", "population", "projection", "trace"] = ""
     index: Literal["", "neuron", "synapse"] = ""
+    whose: Literal["its own", "any"] = "its own"
     unit: Literal["", "ms"] = ""
     example: Any = None
 
@@ -75,6 +77,7 @@ class Structure:
 PopulationName = Annotated[str, Structure(names="population")]
 ProjectionName = Annotated[str, Structure(names="projection")]
 TraceName = Annotated[str, Structure(names="trace")]
+AnyTraceName = Annotated[str, Structure(names="trace", whose="any")]
 
 
 def marks(model: type[BaseModel]) -> Iterator[tuple[str, Mark]]:

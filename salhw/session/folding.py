@@ -19,7 +19,7 @@ from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import PlasticityRule, PredictiveRule, ReferencePhase
+from salhw.description.plasticity import ModulatedSTDP, PlasticityRule, PredictiveRule, ReferencePhase
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of, without_reference
 from salhw.description.probes import Probe, Rates, Spikes, Traces, Weights
 from salhw.description.stimuli import Teacher
@@ -28,7 +28,7 @@ from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 
 HOST = "the host"
-RULES: ByKind[None] = ByKind(HOST, {PredictiveRule: None})
+RULES: ByKind[None] = ByKind(HOST, {PredictiveRule: None, ModulatedSTDP: None})
 """Rules that read traces, which the host works out."""
 STIMULI: ByKind[None] = ByKind(HOST, {Teacher: None})
 """Stimuli that read traces, which the host gives as biases."""
@@ -107,6 +107,7 @@ def _own_probes(net: Network) -> list[Probe]:
     own = [probe for probe in net.probes if probe not in SAMPLED]
     traced = {trace.population for trace in net.traces}
     seen = traced | {p.pre for p in net.projections if p.post in traced or predicted(p)}
+    seen |= {p.post for p in net.projections if predicted(p)}
     others = [probe for probe in own if not (isinstance(probe, Spikes) and probe.population in seen)]
     return [*others, *(Spikes(p.name) for p in net.populations if p.name in seen)]
 

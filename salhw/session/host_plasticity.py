@@ -1,13 +1,14 @@
-"""Spike-pair rules worked out beside a target, from its spikes: for backends whose target does not have the rule.
+"""Rules worked out beside a target, from its spikes: for backends whose target does not have the rule.
 
-What docs/semantics.md says under "Pairs", step by step, over all instances and synapses at once.
+What docs/semantics.md says of rules of spikes, step by step, over all instances and synapses at once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ import numpy.typing as npt
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import PairSTDP, PlasticityRule
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.windows import Window
 from salhw.session.recorder import Raster, following
@@ -29,7 +31,7 @@ NEVER = -(2**62)
 class _Partners:
     """The earlier spikes of one side of the synapses that later spikes of the other side pair with."""
 
-    def __init__(self, rule: PairSTDP, window: Window, shape: tuple[int, ...], dt: float) -> None:
+    def __init__(self, rule: PairSTDP | ModulatedSTDP, window: Window, shape: tuple[int, ...], dt: float) -> None:
         self.rule, self.window, self.dt = rule, window, dt
         self.last = np.full(shape, NEVER, dtype=np.int64)
         self.trace, self.at = np.zeros(shape), 0
@@ -61,37 +63,80 @@ class _Partners:
 
 
 @dataclass
-class HostRule:
+class HostedRule:
     """One rule on the synapses ``pre[k]`` -> ``post[k]`` of a projection, over ``instances`` copies; ``post``, ``pre``
     and ``position`` as ``connectivity.synapses`` gives them.
 
-    ``pairs`` hold the sums of the causal and of the anticausal window over the pairs since they were last taken,
-    (instance, synapse) each, without amplitude and learning rate: those that hold at the update count. ``amplitudes``
-    are those of both branches, each one number, (synapse,) or (instance, synapse): the rule's, until somebody sets
-    them.
+    ``sums`` hold what spikes have added up to since they were last taken, (instance, synapse) for each part of the
+    rule, without amplitude and learning rate: those that hold at the update count. ``amplitudes`` are those of the
+    parts, each one number, (synapse,) or (instance, synapse): the rule's, until somebody sets them.
     """
 
-    rule: PairSTDP
+    rule: Any
     post: IntArray
     pre: IntArray
     position: IntArray
     sizes: tuple[int, int]
     instances: int
     dt: float
-    pairs: list[FloatArray] = field(init=False)
+    sums: list[FloatArray] = field(init=False)
     amplitudes: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
-        n_post, n_pre = self.sizes
-        described = [np.asarray(w.amplitude) for w in (self.rule.causal, self.rule.anticausal)]
+        described = [np.asarray(amplitude) for amplitude in self.described()]
         self.amplitudes = [a if a.ndim == 0 else a.ravel()[self.position] for a in described]
-        self.pairs = [np.zeros((self.instances, len(self.post))) for _ in self.amplitudes]
+        self.sums = [np.zeros((self.instances, len(self.post))) for _ in self.amplitudes]
+
+    def described(self) -> tuple[float | FloatArray, ...]:
+        """The amplitudes that the rule is described with, one for each part."""
+        raise NotImplementedError
+
+    def advance(self, step: int, pre: Bools, post: Bools) -> None:
+        """Take in the spikes of one step; ``pre`` and ``post`` (instance, neuron). Steps without spikes may be left
+        out."""
+        raise NotImplementedError
+
+    def see(self, pre: Raster, post: Raster) -> None:
+        """Take in spikes of both populations, which come after all earlier ones."""
+        n_post, n_pre = self.sizes
+        for step in np.union1d(pre.step, post.step):
+            self.advance(int(step), self._who(pre, step, n_pre), self._who(post, step, n_post))
+
+    def _who(self, raster: Raster, step: int, size: int) -> Bools:
+        spiked = np.zeros((self.instances, size), dtype=np.bool_)
+        now = raster.step == step
+        spiked[raster.instance[now], raster.neuron[now]] = True
+        return spiked
+
+    @property
+    def change(self) -> FloatArray:
+        """What an update would add to the weights now, (instance, synapse), but for the learning rate."""
+        return np.asarray(sum(a * sums for a, sums in zip(self.amplitudes, self.sums, strict=True)))
+
+    def take(self) -> FloatArray:
+        """``change``, and begin anew."""
+        taken, self.sums = self.change, [np.zeros_like(sums) for sums in self.sums]
+        return taken
+
+
+@dataclass
+class HostRule(HostedRule):
+    """A rule of pairs; its parts are the causal and the anticausal window."""
+
+    rule: PairSTDP | ModulatedSTDP
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        n_post, n_pre = self.sizes
         self._before = _Partners(self.rule, self.rule.causal, (self.instances, n_pre), self.dt)
         self._after = _Partners(self.rule, self.rule.anticausal, (self.instances, n_post), self.dt)
 
+    def described(self) -> tuple[float | FloatArray, ...]:
+        """Of both windows."""
+        return self.rule.causal.amplitude, self.rule.anticausal.amplitude
+
     def advance(self, step: int, pre: Bools, post: Bools) -> None:
-        """Form the pairs that the spikes of one step close; ``pre`` and ``post`` (instance, neuron). Steps without
-        spikes may be left out."""
+        """Form the pairs that the spikes of one step close."""
         s, t = pre[:, self.pre], post[:, self.post]
         both = s & t
         causal = self._before.value(step)[:, self.pre] * t
@@ -103,25 +148,43 @@ class HostRule:
             earlier_pre, earlier_post = self._before.last[:, self.pre], self._after.last[:, self.post]
             causal = causal * _open(earlier_pre, earlier_post)
             anticausal = anticausal * _open(earlier_post, earlier_pre)
-        for sums, closed in zip(self.pairs, (causal, anticausal), strict=True):
+        for sums, closed in zip(self.sums, (causal, anticausal), strict=True):
             sums += closed + 0.5 * both
         self._before.add(step, pre)
         self._after.add(step, post)
 
-    @property
-    def change(self) -> FloatArray:
-        """What an update would add to the weights now, (instance, synapse), but for the learning rate."""
-        return np.asarray(sum(a * sums for a, sums in zip(self.amplitudes, self.pairs, strict=True)))
 
-    def take(self) -> FloatArray:
-        """``change``, and begin anew."""
-        taken, self.pairs = self.change, [np.zeros_like(sums) for sums in self.pairs]
-        return taken
+@dataclass
+class HostPerSpike(HostedRule):
+    """A rule of single spikes; its parts are those of the presynaptic and of the postsynaptic neuron."""
+
+    rule: PerSpike
+
+    def described(self) -> tuple[float | FloatArray, ...]:
+        """Of a spike at either end."""
+        return self.rule.pre, self.rule.post
+
+    def advance(self, step: int, pre: Bools, post: Bools) -> None:
+        """Count the spikes at both ends."""
+        for sums, spiked in zip(self.sums, (pre[:, self.pre], post[:, self.post]), strict=True):
+            sums += spiked
+
+
+HOSTED: ByKind[Callable[..., HostedRule]] = ByKind("the host", {PairSTDP: HostRule, PerSpike: HostPerSpike})
+"""What works out a rule from spikes alone."""
 
 
 def _open(partner: IntArray, own: IntArray) -> FloatArray:
     """Whether no own spike lies between the partner's latest spike and now; half if it coincides with it."""
     return np.where(partner > own, 1.0, np.where(partner == own, 0.5, 0.0))
+
+
+def places(
+    net: Network, projection: Projection, instances: int
+) -> tuple[IntArray, IntArray, IntArray, tuple[int, int], int, float]:
+    """What a HostedRule has to know beside its rule."""
+    n_post, n_pre, same = net.ends(projection.name)
+    return *synapses(projection.weights, n_post, n_pre, same), (n_post, n_pre), instances, net.dt
 
 
 class HostRules:
@@ -131,14 +194,13 @@ class HostRules:
         rules: of the projection, those that are the host's.
     """
 
-    def __init__(self, net: Network, projection: Projection, rules: Mapping[int, PairSTDP], instances: int) -> None:
-        self._projection, self._dt, self._instances = projection, net.dt, instances
+    def __init__(self, net: Network, projection: Projection, rules: Mapping[int, Any], instances: int) -> None:
+        self._projection, self._dt = projection, net.dt
         self.low, self.high = narrowest_bounds(projection.plasticity)
-        ends, sizes = net.ends(projection.name), net.ends(projection.name)[:2]
-        post, pre, position = synapses(projection.weights, *ends)
-        self.rules = {k: HostRule(rule, post, pre, position, sizes, instances, net.dt) for k, rule in rules.items()}
+        about = places(net, projection, instances)
+        self.rules = {k: HOSTED[rule](rule, *about) for k, rule in rules.items()}
 
-    def _period(self, hosted: HostRule) -> int:
+    def _period(self, hosted: HostedRule) -> int:
         """The steps between two updates; 0 if there are none inside a run."""
         return 1 if hosted.rule.update == "spike" else in_steps(hosted.rule.period or 0.0, self._dt) or 0
 
@@ -147,20 +209,9 @@ class HostRules:
         return [following(step, every) for hosted in self.rules.values() if (every := self._period(hosted))]
 
     def see(self, rasters: Mapping[str, Raster]) -> None:
-        """Form the pairs of spikes by population, which come after all earlier ones."""
-        if not self.rules:
-            return
-        pre, post = rasters[self._projection.pre], rasters[self._projection.post]
+        """Take in the spikes by population, which come after all earlier ones."""
         for hosted in self.rules.values():
-            n_post, n_pre = hosted.sizes
-            for step in np.union1d(pre.step, post.step):
-                hosted.advance(int(step), self._who(pre, step, n_pre), self._who(post, step, n_post))
-
-    def _who(self, raster: Raster, step: int, size: int) -> Bools:
-        spiked = np.zeros((self._instances, size), dtype=np.bool_)
-        now = raster.step == step
-        spiked[raster.instance[now], raster.neuron[now]] = True
-        return spiked
+            hosted.see(rasters[self._projection.pre], rasters[self._projection.post])
 
     def due(self, step: int) -> list[int]:
         """The rules that are due when ``step`` steps are over."""
@@ -171,8 +222,8 @@ class HostRules:
         return [k for k, hosted in self.rules.items() if hosted.rule.update == "run end"]
 
     def waiting(self, due: list[int]) -> bool:
-        """Whether the rules ``due`` have pairs that an update would add up."""
-        return any(np.any(sums) for k in due for sums in self.rules[k].pairs)
+        """Whether the rules ``due`` have seen anything that an update would add up."""
+        return any(np.any(sums) for k in due for sums in self.rules[k].sums)
 
     def learned(
         self,

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
-from salhw.description.kinds import of_kind, only
+from salhw.description.kinds import only
 from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import PredictiveRule
+from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Traces
 from salhw.description.stimuli import Teacher
@@ -27,11 +26,11 @@ from salhw.description.ties import Tie
 from salhw.diagnostics.wording import number
 from salhw.session.engine import Engine, initial
 from salhw.session.executable import Executable, Session
-from salhw.session.folding import HOST, RULES, copied, gain_of, predicted
+from salhw.session.folding import RULES, copied, gain_of, predicted
 from salhw.session.host_traces import HostTraces
 from salhw.session.paths import Address, addresses, described_at, session_error
 from salhw.session.pieces import PiecewiseBackend, PiecewiseEngine, joined, raster
-from salhw.session.predictions import Reading
+from salhw.session.predictions import LEARNERS, Reading
 from salhw.session.recorder import Recorded, following
 from salhw.session.recording import TimeSeries
 from salhw.substrate.capabilities import Range
@@ -73,13 +72,14 @@ class LoopEngine(PiecewiseEngine):
         self._biases = {name: session.get(f"populations.{name}.bias") for name in biased}
         rules = [(p, k) for p in net.projections for k in range(len(p.plasticity))]
         self._rates = {(p.name, k): initial(net, self._rate_path(p, k), instances) for p, k in rules}
-        self._predicted = {
-            (p.name, k): of_kind(p.plasticity[k], PredictiveRule, HOST) for p in net.projections for k in predicted(p)
+        self._learners = {
+            (p.name, k): LEARNERS[rule](net, p, rule, instances)
+            for p in net.projections
+            for k, rule in predicted(p).items()
         }
-        self._sent = {key: np.zeros((instances, net.ends(key[0])[1])) for key in self._predicted}
         self._exact = {p.name: initial(net, f"projections.{p.name}.weights", instances) for p in net.projections}
         self._held = {name: self._folded(name) for name in self._exact}
-        times = [rule.period for rule in self._predicted.values()]
+        times = [rule.period for p in net.projections for rule in predicted(p).values()]
         times += [tie.every for tie in net.ties] + [teacher.every for teacher in self._teachers.values()]
         self._periods = {in_steps(time, net.dt) or 1 for time in times if time is not None}
         self._limited = 0
@@ -173,7 +173,7 @@ class LoopEngine(PiecewiseEngine):
         self._nudge(self._teachers)
 
     def _write_rate(self, p: Projection, rule: int, value: FloatArray) -> None:
-        if (p.name, rule) not in self._predicted:
+        if (p.name, rule) not in self._learners:
             path, factor = self._rate_path(p, rule), self._factor(p)
             self._set(path, factor * value)
             value = np.where(factor == 0.0, value, self._get(path) / np.where(factor == 0.0, 1.0, factor))
@@ -256,8 +256,9 @@ class LoopEngine(PiecewiseEngine):
             for name, w in before.items()
         }
         self._traces.follow(start, until, rasters, held, self._gains, self._nudged())
-        for (name, k), sent in self._sent.items():
-            self._sent[name, k] = sent + piece.counts[net.projection(name).pre]
+        for (name, _), learner in self._learners.items():
+            p = net.projection(name)
+            learner.see(rasters[p.pre], rasters[p.post])
         self._sample(start, until)
         self._update(until, run_end=False)
         return self._spikes
@@ -279,7 +280,7 @@ class LoopEngine(PiecewiseEngine):
         net, learned = self._net, set()
         reading = Reading(net, self._traces.mean, self._biases, self._gains)
         for p in net.projections:
-            due = [k for k in predicted(p) if self._due(self._predicted[p.name, k], step, run_end)]
+            due = [k for k, rule in predicted(p).items() if self._due(rule, step, run_end)]
             if due:
                 learned.add(p.name)
                 self._learn(p, due, reading)
@@ -290,19 +291,17 @@ class LoopEngine(PiecewiseEngine):
             nudged = {k: s for k, s in self._teachers.items() if step % (in_steps(s.every or net.dt, net.dt) or 1) == 0}
             self._nudge(nudged)
 
-    def _due(self, rule: PredictiveRule, step: int, run_end: bool) -> bool:
+    def _due(self, rule: PlasticityRule, step: int, run_end: bool) -> bool:
         if run_end:
             return rule.update == "run end"
         return rule.period is not None and step % (in_steps(rule.period, self._net.dt) or 1) == 0
 
     def _learn(self, p: Projection, due: list[int], reading: Reading) -> None:
-        """Change the weights by the presynaptic spikes since the last update."""
-        post, pre, _ = synapses(p.weights, *self._net.ends(p.name))
+        """Change the weights by what was seen since the last update."""
         weights, (low, high) = self._weights(p.name, in_full=True), narrowest_bounds(p.plasticity)
         for k in due:
-            error, key = reading.error(self._predicted[p.name, k]), (p.name, k)
-            weights = np.clip(weights + self._rates[key] * error[:, post] * self._sent[key][:, pre], low, high)
-            self._sent[key] = np.zeros_like(self._sent[key])
+            change = self._rates[p.name, k] * self._learners[p.name, k].change(reading)
+            weights = np.clip(weights + change, low, high)
         self._hold(p.name, weights)
 
     def _copy_from(self, changed: set[str], step: int | None = None) -> None:

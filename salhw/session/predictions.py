@@ -1,15 +1,23 @@
-"""What traces say of potentials and rates, and what rules and teachers make of that; (instance, neuron) throughout."""
+"""What traces say of potentials and rates, and what rules and teachers make of that; (instance, neuron) throughout.
+
+``LEARNERS`` are the rules that read traces, as a host works them out beside a target."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
+from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.plasticity import PredictiveRule
+from salhw.description.parts import Projection
+from salhw.description.plasticity import ModulatedSTDP, PredictiveRule
+from salhw.session.host_plasticity import HostRule, places
+from salhw.session.recorder import Raster
 
 
 def _logistic(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
@@ -61,3 +69,58 @@ class Reading:
     def error(self, rule: PredictiveRule) -> FloatArray:
         """How much faster the postsynaptic neurons spike by the rule's teacher than by its prediction, per ms."""
         return np.asarray(self.rate(rule.teacher, rule.link) - self.rate(rule.prediction, rule.link))
+
+    def modulator(self, rule: ModulatedSTDP) -> FloatArray:
+        """The mean of the rule's trace over all neurons, less the baseline, (instance, 1)."""
+        return np.asarray(self.means[rule.modulator].mean(axis=1, keepdims=True) - rule.baseline)
+
+
+class Learner(Protocol):
+    """A rule of a projection, beside a target."""
+
+    def see(self, pre: Raster, post: Raster) -> None:
+        """Take in the spikes of both populations in a piece of a run."""
+        ...
+
+    def change(self, reading: Reading) -> FloatArray:
+        """What an update changes, (instance, synapse), without the learning rate: of all that was seen since the last
+        one."""
+        ...
+
+
+class _Predictive:
+    """Presynaptic spikes, times an error of the postsynaptic neurons."""
+
+    def __init__(self, net: Network, p: Projection, rule: PredictiveRule, instances: int) -> None:
+        self.rule, (self.post, self.pre, _) = rule, synapses(p.weights, *net.ends(p.name))
+        self.sent = np.zeros((instances, net.ends(p.name)[1]))
+
+    def see(self, pre: Raster, post: Raster) -> None:
+        """See Learner."""
+        np.add.at(self.sent, (pre.instance, pre.neuron), 1.0)
+
+    def change(self, reading: Reading) -> FloatArray:
+        """See Learner."""
+        sent, self.sent = self.sent, np.zeros_like(self.sent)
+        return np.asarray(reading.error(self.rule)[:, self.post] * sent[:, self.pre])
+
+
+class _Modulated:
+    """Pairs of spikes, times a modulator."""
+
+    def __init__(self, net: Network, p: Projection, rule: ModulatedSTDP, instances: int) -> None:
+        self.rule, self.pairs = rule, HostRule(rule, *places(net, p, instances))
+
+    def see(self, pre: Raster, post: Raster) -> None:
+        """See Learner."""
+        self.pairs.see(pre, post)
+
+    def change(self, reading: Reading) -> FloatArray:
+        """See Learner."""
+        return np.asarray(reading.modulator(self.rule) * self.pairs.take())
+
+
+LEARNERS: ByKind[Callable[[Network, Projection, Any, int], Learner]] = ByKind(
+    "the host", {PredictiveRule: _Predictive, ModulatedSTDP: _Modulated}
+)
+"""The learner of a rule that reads traces, from the network, the projection, the rule and the number of instances."""

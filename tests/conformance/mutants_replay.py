@@ -32,8 +32,10 @@ from salhw import (
     Clamp,
     Current,
     Membrane,
+    ModulatedSTDP,
     Network,
     NoisyCurrent,
+    PerSpike,
     Poisson,
     Rates,
     Recording,
@@ -125,6 +127,20 @@ def first_clamp_holds(net: Network) -> Network:
     """Where clamps overlap, the first one in the list holds."""
     clamps = iter([s for s in net.stimuli if isinstance(s, Clamp)][::-1])
     return net.replace(stimuli=[next(clamps) if isinstance(s, Clamp) else s for s in net.stimuli])
+
+
+def each_rule_of(kind: type, change: Callable[[Any], dict[str, Any]]) -> Callable[[Network], Network]:
+    """Fields of every rule of one kind."""
+
+    def of(rule: Any) -> Any:
+        return rule.replace(**change(rule)) if isinstance(rule, kind) else rule
+
+    return each_projection(lambda p, dt: p.replace(plasticity=tuple(map(of, p.plasticity))))
+
+
+def modulated_by_the_first_trace(net: Network) -> Network:
+    """Every third factor is the first trace of the network."""
+    return each_rule_of(ModulatedSTDP, lambda rule: {"modulator": net.traces[0].name})(net) if net.traces else net
 
 
 # ---------------------------------------------------------------- sessions
@@ -369,6 +385,16 @@ MUTANTS = [
     wrong("one refractory period for all neurons", "occupancy", "rate", network=each_neuron(GLM, the_first("tau_ref"))),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
     wrong("membranes of the first neurons", "membrane", network=first_neurons),
+    wrong(
+        "single spikes at the wrong ends", "weights", "held",
+        network=each_rule_of(PerSpike, lambda rule: {"pre": rule.post, "post": rule.pre}),
+    ),
+    wrong("no postsynaptic spikes", "weights", "held", network=each_rule_of(PerSpike, lambda rule: {"post": 0.0})),
+    wrong(
+        "modulators without their baseline", "weights", "held",
+        network=each_rule_of(ModulatedSTDP, lambda rule: {"baseline": 0.0}),
+    ),
+    wrong("modulators all the first trace", "weights", "held", network=modulated_by_the_first_trace),
     plainly("only the first rule clips", "weights", "held", update=clip_the_first_rule),
 ]  # fmt: skip
 """Every one must be caught within the networks of a quick profile."""

@@ -18,7 +18,7 @@ from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
-from salhw.description.markers import marks, structure
+from salhw.description.markers import Structure, marks, structure
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
@@ -215,9 +215,12 @@ def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Tr
     hosted = bool(target.host) and (not target.plasticity or dice.chance(0.4))
     declared, windows = (target.host, target.host) if hosted else (target.plasticity, target.windows)
 
+    def nameable(cls: type[PlasticityRule], marker: Structure) -> list[str]:
+        return [t.name for t in (traces if marker.whose == "any" else mine) if t.quantity in cls.reads]
+
     def fits(cls: type[PlasticityRule]) -> bool:
         named = [m for _, m in structure(cls) if m.names == "trace"]
-        return cls.needs in post.neuron.offers and (not named or any(t.quantity in cls.reads for t in mine))
+        return cls.needs in post.neuron.offers and all(nameable(cls, marker) for marker in named)
 
     known = PlasticityRule.members
     kind = deal.kind(PlasticityRule, declared, [name for name in declared if name in known and fits(known[name])])
@@ -227,7 +230,7 @@ def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Tr
     drawn = deal.fields(cls, capability, shape)
     for name, marker in structure(cls):
         if marker.names == "trace":
-            drawn[name] = dice.one([t.name for t in mine if t.quantity in cls.reads])
+            drawn[name] = dice.one(nameable(cls, marker))
     for name, group in parts_of(cls):
         part = deal.kind(group, windows)
         if part is None:

@@ -1,10 +1,12 @@
-"""The paper's plasticity rules, as functions that make a PairSTDP."""
+"""Known plasticity rules, the paper's among them, as functions that make a PairSTDP and what goes with it."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from salhw.description.plasticity.pair_stdp import Pairing, PairSTDP
+from salhw.description.plasticity.per_spike import PerSpike
+from salhw.description.plasticity.rule import PlasticityRule
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import shown
@@ -55,3 +57,26 @@ def WakeSleep(
         raise DescriptionError("DescriptionError: WakeSleep is refused (1 problem)", [finding])
     window = TriangularWindow(amplitude=1.0 if phase == "wake" else -1.0, tau=tau_ref)
     return PairSTDP(causal=window, anticausal=window, learning_rate=learning_rate, **{"pairing": "all", **options})
+
+
+def VogelsSprekeler(
+    learning_rate: Any, rate: float, tau: float = 20.0, **options: Any
+) -> tuple[PlasticityRule, PlasticityRule]:
+    """Inhibitory plasticity that keeps the postsynaptic neurons near a rate (Vogels, Sprekeler et al. 2011, Eq 1): a
+    pair adds ``learning_rate * exp(-|dt| / tau)`` in either order, and a presynaptic spike by itself takes
+    ``learning_rate * alpha`` away, with alpha = 2 rate tau.
+
+    It is for weights of inhibition as a size: as weights are signed here, inhibition that grows has a negative
+    ``learning_rate``.
+
+    Args:
+        learning_rate: eta, times -1 for inhibitory weights; one number or one per synapse.
+        rate: of the postsynaptic neurons, in Hz, at which pairs and single spikes balance.
+        tau: of the window, in ms.
+        options: what both rules have: update, bounds, execution.
+    """
+    alpha = 2.0 * rate / 1000.0 * tau
+    return (
+        _exponential(1.0, 1.0, learning_rate, tau, pairing="all", **options),
+        PerSpike(pre=-alpha, learning_rate=learning_rate, **options),
+    )

@@ -13,6 +13,7 @@ from salhw.description.windows import Window
 from salhw.diagnostics.wording import invalid, shown
 
 Pairing = Literal["all", "nearest_symmetric", "nearest_restricted"]
+PairingScheme = Annotated[Pairing, Mark("nearest_restricted", "all", "next", nearness=get_args(Pairing))]
 
 BRANCHES = ("causal", "anticausal")
 """The parts of a PairSTDP: its windows."""
@@ -42,9 +43,7 @@ class PairSTDP(PlasticityRule):
     kind: Literal["PairSTDP"] = "PairSTDP"
     causal: Annotated[Window, Structure()]
     anticausal: Annotated[Window, Structure()]
-    pairing: Annotated[Pairing, Mark("nearest_restricted", "all", "next", nearness=get_args(Pairing))] = (
-        "nearest_restricted"
-    )
+    pairing: PairingScheme = "nearest_restricted"
     learning_rate: LearningRate
     update: Update = "spike"
     bounds: Bounds = None

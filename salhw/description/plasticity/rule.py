@@ -53,7 +53,7 @@ class PlasticityRule(Kind):
     needs: ClassVar[str] = "spikes"
     """What the postsynaptic neurons have to offer (see Neuron.offers)."""
     reads: ClassVar[frozenset[str]] = frozenset(QUANTITIES)
-    """What the traces that it names may be of. They are traces of the postsynaptic population."""
+    """What the traces that it names may be of."""
     common = ("learning_rate", "update", "bounds", "execution")
 
     if TYPE_CHECKING:

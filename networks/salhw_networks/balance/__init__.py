@@ -1,0 +1,1 @@
+"""Excitation and inhibition in balance, by inhibitory plasticity (Vogels, Sprekeler et al. 2011)."""
