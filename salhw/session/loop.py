@@ -254,8 +254,7 @@ class LoopEngine(PiecewiseEngine):
         piece = self._piece(until - start)
         rasters = {name: raster(piece, name, net.dt) for name in piece.spikes}
         held = {  # of weights that the target changes, the mean over the piece
-            name: 0.5 * (w + self._weights(name)) if name in learning else w
-            for name, w in before.items()
+            name: 0.5 * (w + self._weights(name)) if name in learning else w for name, w in before.items()
         }
         self._traces.follow(start, until, rasters, held, self._gains, self._nudged())
         for (name, k), sent in self._sent.items():

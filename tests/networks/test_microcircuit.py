@@ -288,9 +288,9 @@ def test_a_sign_of_fa_that_the_rate_model_does_not_have_is_told() -> None:
 
 
 def test_where_feedback_has_the_wrong_sign_fa_flees_the_solution_as_the_rate_model_does(eight: Class) -> None:
-    """W10 from 1 and from 3 beside W21 = 2, one epoch of eight students: towards 2, or away from it where B12 is negative,
-    by more than 8 standard errors. They go slower than rates do, as inputs that fluctuate take about W^2 / 16 off each of
-    the slopes of two layers: (3 / 4)^2 = .56 of the model's way at least, within 4 standard errors."""
+    """W10 from 1 and from 3 beside W21 = 2, one epoch of eight students: towards 2, or away from it where B12 is
+    negative, by more than 8 standard errors. They go slower than rates do, as inputs that fluctuate take about W^2 / 16
+    off each of the slopes of two layers: (3 / 4)^2 = .56 of the model's way at least, within 4 standard errors."""
     protocol = Protocol(shown=9)
     for w10, b12 in ((1.0, 2.0), (3.0, 2.0), (1.0, -2.0), (3.0, -2.0)):
         course = train(protocol, "FA", at(eight, W10=w10, W21=2.0, B12=b12), range(1), seed=8)
@@ -300,6 +300,15 @@ def test_where_feedback_has_the_wrong_sign_fa_flees_the_solution_as_the_rate_mod
         assert np.sign(model) == np.sign((2.0 - w10) * b12)
         assert way.mean() > 8.0 * error
         assert 0.56 - 4.0 * error < way.mean() < 1.0 + 4.0 * error
+
+
+def test_equivalence_rejects_only_differences_below_the_factor() -> None:
+    """At the limit itself one test in twenty has p < .05 (a false alarm); of 200 at most 20 (p = 2e-3)."""
+    random = np.random.default_rng(2)
+    second = np.exp(random.normal(size=(200, 20)))
+    noisy = second * 2.0 * np.exp(0.4 * random.normal(size=(200, 20)))
+    assert sum(equivalence(a, b, 2.0)[1] < 0.05 for a, b in zip(noisy, second, strict=True)) <= 20
+    assert all(equivalence(a / 2.0, b, 2.0)[1] < 0.01 for a, b in zip(noisy, second, strict=True))
 
 
 # a chip in the loop ---------------------------------------------------------------------------------------------------
