@@ -90,6 +90,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "large-gain": {"apical": LARGE},
     "own-teacher": {"apical": LARGE, "teaching": OWN_TEACHING},
     "own-scale": {"apical": APICAL, "copied": True},
+    "calibrated": {"tuning": 80_000.0},
 }
 """Of a chip's protocol, by variant."""
 
