@@ -407,8 +407,9 @@ def test_an_output_that_lags_behind_its_interneuron_is_told() -> None:
 
 
 def test_interneurons_are_tuned_to_spike_as_often_as_what_they_predict() -> None:
-    """From biases that are .3 too high, as a chip's might be. Inputs that fluctuate take W^2 / 16 = a quarter off a slope,
-    so a quarter of .3 is left; 200 s at 46 to 63 Hz tell a bias to .02, the mean of eight to .007: within 4 of that."""
+    """From biases that are .3 too high, as a chip's might be. Inputs that fluctuate take W^2 / 16 = a quarter off a
+    slope, so a quarter of .3 is left; 200 s at 46 to 63 Hz tell a bias to .02, the mean of eight to .007: within 4 of
+    that."""
     protocol = replace(SHORT, align_update=None, tuning=200_000.0, validation=(-1.75, 1.75), teaching=2_000.0)
     who = at(students(protocol, TEACHER, 8, seed=1), W10=2.0, W21=2.0, B12=2.0)
     with salhw.compile(described(protocol, SIZES, "SAL"), "reference").open(instances=8, seed=1) as session:

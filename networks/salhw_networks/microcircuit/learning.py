@@ -79,7 +79,7 @@ def experiment(
     """Spiking cortical microcircuits learn from a teacher: BP, FA and SAL.
 
     A target that cannot hold the paper's form is in a loop with its host (``on_chips``): its chips as they are declared
-    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns;
+    (``chips``), ``ideal`` ones, ``tuned`` or ``calibrated`` ones. ``traps``: what SAL needs while it aligns;
     ``self-prediction``: how small the apical gain has to be.
     """
     variant = variant or suited(target)
@@ -87,7 +87,7 @@ def experiment(
         return traps.experiment(out, scale=scale, target=target, progress=progress)
     if variant == "self-prediction":
         return prediction.experiment(out, scale=scale, target=target, progress=progress)
-    if variant in ("chips", "ideal", "calibrated", "large-gain", "own-teacher", "own-scale"):
+    if variant in ("chips", "ideal", "tuned", "calibrated", "large-gain", "own-teacher", "own-scale"):
         return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:
