@@ -454,7 +454,7 @@ def test_copies_have_steps_of_their_own_where_a_target_has_an_exponent_for_each_
 
 
 @SLOW
-@pytest.mark.parametrize("variant", ["paper", "dark"])
+@pytest.mark.parametrize("variant", ["paper", "code", "dark"])
 def test_fig_6_at_full_scale(tmp_path: Path, variant: learning.Variant) -> None:
     """Seven minutes of one core each: every claim, at the levels that stand beside them."""
     result = learning.experiment(tmp_path, variant=variant)

@@ -45,6 +45,7 @@ COLOURS = {"BP": BLUE, "SAL": GREEN, "FA": RED}
 RERUN = {"BP": (0.0006, 0.0017), "SAL": (0.0004, 0.0018), "FA": (0.0017, 0.65)}
 """Quartiles of the un-nudged loss in an independent re-run of 20 seeds and 150 epochs. Targets that are measured as
 shortly as a student's potential, as there, add .0003 to a loss."""
+BIASED = 0.5  # |B12 - W21| there, where the input spikes while SAL aligns; medians of 20 seeds scatter by .04
 FACTOR = 2.0  # within which two losses are equivalent; their logarithms scatter by .5 to .7, so 20 seeds settle it
 SETTLED = 100  # epochs after which the runs that began with a wrong sign have arrived
 
@@ -146,7 +147,7 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
     expected = rates.feedback_alignment(protocol, np.ravel(TEACHER), begin, scale.epochs)[-1, 0] < 0
     flips = turned(weight(data, "SAL", "B12"))[wrong]
     recovered = weight(data, "SAL", "W10")[-1][wrong]
-    off = np.abs(weight(data, "SAL", "B12")[-1] - weight(data, "SAL", "W21")[-1])
+    apart = float(np.median(np.abs(weight(data, "SAL", "B12")[-1] - weight(data, "SAL", "W21")[-1])))
     dark, last = protocol.align_input == "dark", protocol.pairing == VARIANTS["code"].pairing
     claims += [
         Claim(
@@ -182,13 +183,9 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
         ),
         Claim(
             "SAL: |B12 - W21| at the end, median",
-            "(the re-run: .03)"
-            if dark
-            else "(the re-run: .5)"
-            if last
-            else "(the re-run, which pairs as the code: .5)",
-            f"{np.median(off):.3f}",
-            bool(np.median(off) < 0.06) if enough and dark else None,
+            "(the re-run: .03)" if dark else f"(the re-run, whose pairs are with the last spike: {BIASED})",
+            f"{apart:.3f}",
+            None if not enough or (not dark and not last) else apart < 0.06 if dark else abs(apart - BIASED) < 0.2,
         ),
     ]
     if "validation" in protocol.nudged:
@@ -214,7 +211,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     for method in METHODS:
         curve(losses, epochs, data[f"{method}_loss"].T, colour=COLOURS[method], label=method, centre="median")
     losses.set(xlabel="epoch", ylabel="validation loss, not nudged", yscale="log")
-    losses.legend(frameon=False)
+    legend_beside(losses)
     tidy(losses, "b1  median and quartiles")
     _example(example, data)
     _ends(ends, data)
