@@ -48,7 +48,9 @@ class LoopEngine(PiecewiseEngine):
     """See salhw.session.engine.Engine: a target's own session, and the host beside it.
 
     The host keeps weights that it writes in full, whatever the target makes of them, as long as the target holds what
-    was written: a change below the target's resolution counts, and a gain that is raised again finds them.
+    was written: a change below the target's resolution counts, a gain that is raised again finds them, traces and
+    copies are of them. Behind a small gain a step of the target may be as large as a weight; so what is to cancel on
+    average, such as a feedback weight and its lateral copy, cancels in what is learned from it.
     """
 
     holds = frozenset({"weights", "bias", "learning_rate"})
@@ -107,11 +109,11 @@ class LoopEngine(PiecewiseEngine):
 
     # weights ------------------------------------------------------------------------------------------------------
 
-    def _weights(self, name: str, *, in_full: bool) -> FloatArray:
-        """The weights of a projection: what the target holds over the gain; with a gain of 0, and ``in_full`` wherever
-        the target holds what was written, what the host remembers."""
+    def _weights(self, name: str, *, as_held: bool = False) -> FloatArray:
+        """The weights of a projection: what the host remembers wherever the target holds what was written, else what
+        the target holds over the gain; ``as_held`` that, unless the gain is 0."""
         factor, folded = self._factor(self._net.projection(name)), self._folded(name)
-        remembered = (folded == self._held[name]) & ((factor == 0.0) | in_full)
+        remembered = (folded == self._held[name]) & ((factor == 0.0) | (not as_held))
         return np.where(remembered, self._exact[name], folded / np.where(factor == 0.0, 1.0, factor))
 
     def _hold(self, name: str, weights: FloatArray) -> None:
@@ -127,13 +129,13 @@ class LoopEngine(PiecewiseEngine):
 
     def _copy(self, tie: Tie) -> None:
         """Let copies be what their original is."""
-        net, original = self._net, self._weights(tie.to, in_full=False)
+        net, original = self._net, self._weights(tie.to)
         of, own = net.projection(tie.to), net.projection(tie.projection)
         full = np.zeros((self._instances, int(np.prod(of.weights.shape(*net.ends(tie.to)[:2])))))
         full[:, self._position[tie.to]] = original
         copies = [np.broadcast_to(copied(net, tie, one), own.weights.shape(*net.ends(own.name)[:2])) for one in full]
         flat = np.array(copies).reshape(self._instances, -1)[:, self._position[own.name]]
-        if not np.array_equal(flat, self._weights(own.name, in_full=True)):
+        if not np.array_equal(flat, self._weights(own.name)):
             self._hold(own.name, flat)
 
     # reading and writing ------------------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ class LoopEngine(PiecewiseEngine):
     def read(self, address: Address) -> FloatArray:
         """See Engine."""
         if address.field == "weights":
-            return self._weights(address.owner, in_full=False)
+            return self._weights(address.owner, as_held=True)
         if address.field == "bias":
             return self._biases[address.owner].copy()
         return self._rates[address.owner, address.rule].copy()
@@ -150,7 +152,7 @@ class LoopEngine(PiecewiseEngine):
         """See Engine."""
         if address.field == "weights":
             same = value == self.read(address)
-            exact = np.where(same, self._weights(address.owner, in_full=True), value)
+            exact = np.where(same, self._weights(address.owner), value)
             self._refuse_beyond(address.path, self._net.projection(address.owner), exact, self._gains)
             self._hold(address.owner, exact)
             self._copy_from({address.owner})
@@ -184,7 +186,7 @@ class LoopEngine(PiecewiseEngine):
         gain = value.reshape(self._instances)
         gains = self._gains | {(address.owner, address.part): gain}
         into = [p for p in self._net.projections if (p.post, p.into) == (address.owner, address.part)]
-        weights = {p.name: self._weights(p.name, in_full=True) for p in into}
+        weights = {p.name: self._weights(p.name) for p in into}
         for p in into:
             self._refuse_unlearnable(address, p, gain)
             self._refuse_beyond(address.path, p, weights[p.name], gains)
@@ -224,7 +226,7 @@ class LoopEngine(PiecewiseEngine):
             SessionError: SAL403.
         """
         allowed, folded = self._allowed[f"projections.{p.name}.weights"], self._factor(p, gains) * weights
-        folded = folded[folded != self._factor(p) * self._weights(p.name, in_full=True)]
+        folded = folded[folded != self._factor(p) * self._weights(p.name)]
         if not isinstance(allowed, Range) or not folded.size:
             return
         worst = float(folded[np.argmax(np.maximum(allowed.min - folded, folded - allowed.max))])
@@ -248,12 +250,11 @@ class LoopEngine(PiecewiseEngine):
         start, net = self.step, self._net
         until = min([until, *(following(start, every) for every in self._periods)])
         learning = [p.name for p in net.projections if any(rule not in RULES for rule in p.plasticity)]
-        before = {p.name: self._weights(p.name, in_full=False) for p in self._traced()}
+        before = {p.name: self._weights(p.name) for p in self._traced()}
         piece = self._piece(until - start)
         rasters = {name: raster(piece, name, net.dt) for name in piece.spikes}
         held = {  # of weights that the target changes, the mean over the piece
-            name: 0.5 * (w + self._weights(name, in_full=False)) if name in learning else w
-            for name, w in before.items()
+            name: 0.5 * (w + self._weights(name)) if name in learning else w for name, w in before.items()
         }
         self._traces.follow(start, until, rasters, held, self._gains, self._nudged())
         for (name, _), learner in self._learners.items():
@@ -298,7 +299,7 @@ class LoopEngine(PiecewiseEngine):
 
     def _learn(self, p: Projection, due: list[int], reading: Reading) -> None:
         """Change the weights by what was seen since the last update."""
-        weights, (low, high) = self._weights(p.name, in_full=True), narrowest_bounds(p.plasticity)
+        weights, (low, high) = self._weights(p.name), narrowest_bounds(p.plasticity)
         for k in due:
             change = self._rates[p.name, k] * self._learners[p.name, k].change(reading)
             weights = np.clip(weights + change, low, high)

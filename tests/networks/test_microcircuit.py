@@ -19,10 +19,10 @@ from salhw.session.paths import addresses
 from salhw.substrate.support import on_chip
 from salhw_calibration.probing import probing_network
 from salhw_networks.experiment import Arrays, read
-from salhw_networks.microcircuit import learning, on_chips, prediction
+from salhw_networks.microcircuit import learning, on_chips, prediction, rates
 from salhw_networks.microcircuit.course import SIZES, TEACHER, Scale, equivalence
 from salhw_networks.microcircuit.network import Method, drawn, network
-from salhw_networks.microcircuit.training import Class, Protocol, described, students, train
+from salhw_networks.microcircuit.training import Class, Lessons, Protocol, described, students, train
 
 TAU_REF = 10.0
 SLOW = pytest.mark.slow
@@ -247,7 +247,7 @@ def test_fig_6_resumes_to_the_bit_and_judges_nothing_that_it_cannot_resolve(tmp_
 
 def made_up(loss: float, turn: int) -> Arrays:
     """Results of 20 seeds, the odd ones with a wrong sign: SAL's loss is about ``loss`` times BP's, and its feedback
-    weights turn after ``turn`` epochs."""
+    weights turn after ``turn`` epochs. FA begins with W10 = 1, and goes where its feedback drives it."""
     random, epochs, odd = np.random.default_rng(1), np.arange(121)[:, None], np.arange(20) % 2 == 1
     base, spread = 0.001 * np.exp(0.3 * random.normal(size=(120, 20))), np.exp(0.3 * random.normal(size=20))
     w10 = np.full((121, 20), 2.0)
@@ -257,7 +257,9 @@ def made_up(loss: float, turn: int) -> Arrays:
         "SAL_loss": loss * spread * base,
         "FA_loss": np.where(odd, 0.5, 0.003) * np.ones((120, 20)),
     }
-    weights = {"BP_W10": w10, "SAL_W10": w10, "FA_W10": np.where(odd, -2.0, w10), "SAL_B12": feedback}
+    alone = np.where(epochs == 0, 1.0, np.where(odd, -2.0, w10))
+    weights = {"BP_W10": w10, "SAL_W10": w10, "FA_W10": alone, "SAL_B12": feedback}
+    weights |= {"FA_W21": w10, "FA_B12": np.where(odd, -1.0, 1.0) * np.ones_like(w10)}
     return data | {name: w[:, :, None, None] for name, w in (weights | {"SAL_W21": w10, "BP_W21": w10}).items()}
 
 
@@ -269,6 +271,35 @@ def test_the_claims_tell_a_method_that_is_on_par_from_one_that_is_not() -> None:
     assert [claim.what.partition(":")[0] for claim in bad if claim.agrees is False] == [
         "SAL", "SAL's loss over BP's (geometric means), equivalent within a factor of 2", "SAL from B12 < 0",
     ]  # fmt: skip
+
+
+def test_a_sign_of_fa_that_the_rate_model_does_not_have_is_told() -> None:
+    """One wrong sign too few where B12 < 0, though that begins above 2, where the model goes up, too, is none."""
+    scale, odd = Scale(seeds=20, epochs=120, block=10), made_up(1.0, turn=5)
+    odd["FA_W10"][:, 1] = 3.0
+
+    def judged() -> bool | None:
+        (claim,) = (c for c in learning.judge(odd, Protocol(), scale) if c.what.startswith("FA: W10"))
+        return claim.agrees
+
+    assert judged() is True
+    odd["FA_W10"][0, 1] = 1.0
+    assert judged() is False
+
+
+def test_where_feedback_has_the_wrong_sign_fa_flees_the_solution_as_the_rate_model_does(eight: Class) -> None:
+    """W10 from 1 and from 3 beside W21 = 2, one epoch of eight students: towards 2, or away from it where B12 is
+    negative, by more than 8 standard errors. They go slower than rates do, as inputs that fluctuate take about W^2 / 16
+    off each of the slopes of two layers: (3 / 4)^2 = .56 of the model's way at least, within 4 standard errors."""
+    protocol = Protocol(shown=9)
+    for w10, b12 in ((1.0, 2.0), (3.0, 2.0), (1.0, -2.0), (3.0, -2.0)):
+        course = train(protocol, "FA", at(eight, W10=w10, W21=2.0, B12=b12), range(1), seed=8)
+        model = rates.feedback_alignment(protocol, np.ravel(TEACHER), np.array([[w10], [2.0], [b12]]), 1)[1, 0, 0] - w10
+        way = (course["W10"][-1, :, 0, 0] - w10) / model
+        error = way.std(ddof=1) / np.sqrt(8)
+        assert np.sign(model) == np.sign((2.0 - w10) * b12)
+        assert way.mean() > 8.0 * error
+        assert 0.56 - 4.0 * error < way.mean() < 1.0 + 4.0 * error
 
 
 def test_equivalence_rejects_only_differences_below_the_factor() -> None:
@@ -375,6 +406,19 @@ def test_an_output_that_lags_behind_its_interneuron_is_told() -> None:
     assert [claim.agrees for claim in bad] == [None, False, None, False]
 
 
+def test_interneurons_are_tuned_to_spike_as_often_as_what_they_predict() -> None:
+    """From biases that are .3 too high, as a chip's might be. Inputs that fluctuate take W^2 / 16 = a quarter off a
+    slope, so a quarter of .3 is left; 200 s at 46 to 63 Hz tell a bias to .02, the mean of eight to .007: within 4 of
+    that."""
+    protocol = replace(SHORT, align_update=None, tuning=200_000.0, validation=(-1.75, 1.75), teaching=2_000.0)
+    who = at(students(protocol, TEACHER, 8, seed=1), W10=2.0, W21=2.0, B12=2.0)
+    with salhw.compile(described(protocol, SIZES, "SAL"), "reference").open(instances=8, seed=1) as session:
+        lessons = Lessons(session, protocol, "SAL", who)
+        session.set("populations.I1.bias", -0.7)
+        lessons.tune()
+        assert session.get("populations.I1.bias").mean() + 1.0 == pytest.approx(0.075, abs=0.028)
+
+
 def test_places_of_copies_are_calibrated_like_others() -> None:
     """What probes a chip's synapses writes all of them, copies too."""
     net = network(method="BP")
@@ -410,7 +454,7 @@ def test_copies_have_steps_of_their_own_where_a_target_has_an_exponent_for_each_
 
 
 @SLOW
-@pytest.mark.parametrize("variant", ["paper", "dark"])
+@pytest.mark.parametrize("variant", ["paper", "code", "dark"])
 def test_fig_6_at_full_scale(tmp_path: Path, variant: learning.Variant) -> None:
     """Seven minutes of one core each: every claim, at the levels that stand beside them."""
     result = learning.experiment(tmp_path, variant=variant)

@@ -7,6 +7,7 @@ import pytest
 from loop_examples import aligns, microcircuit
 
 import salhw
+from salhw import Spikes, Traces
 from salhw.description.fields import FloatArray
 
 FEW, MANY = 8, 40  # instances on a target, and on the reference
@@ -46,3 +47,23 @@ def test_it_learns_as_on_the_reference(name: str) -> None:
 def _error(values: FloatArray) -> float:
     """The standard error of the mean."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def test_what_is_learned_sees_weights_that_a_chip_rounds_in_full() -> None:
+    """Behind a gain of .02 a code of .04 is 2 of B and of its lateral copy. The mean potential that Eq 37 reads has of
+    them what was written, from the chip's own spikes: PSPs of 10 steps each."""
+    net, written = salhw.fit(microcircuit(apical=0.02), "brainscales2", sized=False).network, -1.3
+    net = net.replace(probes=[Spikes("P2"), Spikes("I1"), Traces("u_P1", every=200.0), Traces("basal_P1", every=200.0)])
+    with salhw.compile(net, "brainscales2").open(seed=1) as session:
+        session.set("projections.B.weights", written)
+        held = [float(session.get(f"projections.{name}.weights").squeeze()) for name in ("B", "lateral")]
+        bias = float(session.get("populations.P1.bias").squeeze())
+        recording = session.run(201.0)
+    active = {
+        name: sum(max(0, min(10, 200 - round(time))) for time in recording.spikes[name].times(0)) / 200.0
+        for name in ("P2", "I1")
+    }
+    apart = recording.traces["u_P1"].values[0, -1, 0] - recording.traces["basal_P1"].values[0, -1, 0] - bias
+    assert held == [-2.0, 2.0]
+    assert abs(active["P2"] - active["I1"]) > 0.01
+    assert apart == pytest.approx(0.02 * written * (active["P2"] - active["I1"]), abs=1e-9)

@@ -17,12 +17,13 @@ from salhw.plots.look import BLUE, GREEN, GREY, RED, band, curve, legend_beside,
 from salhw.registry import resolve
 from salhw.substrate.target import Target
 from salhw_networks.experiment import Arrays, Claim, Progress, Work
-from salhw_networks.microcircuit import on_chips, prediction, traps
+from salhw_networks.microcircuit import on_chips, prediction, rates, traps
 from salhw_networks.microcircuit.course import (
     LAST,
     SEED,
     SIZES,
     SYMBOLS,
+    TEACHER,
     TEACHER_SHARE,
     Place,
     Scale,
@@ -45,6 +46,7 @@ COLOURS = {"BP": BLUE, "SAL": GREEN, "FA": RED}
 RERUN = {"BP": (0.0006, 0.0017), "SAL": (0.0004, 0.0018), "FA": (0.0017, 0.65)}
 """Quartiles of the un-nudged loss in an independent re-run of 20 seeds and 150 epochs. Targets that are measured as
 shortly as a student's potential, as there, add .0003 to a loss."""
+BIASED = 0.5  # |B12 - W21| there, where the input spikes while SAL aligns; medians of 20 seeds scatter by .04
 FACTOR = 2.0  # within which two losses are equivalent; their logarithms scatter by .5 to .7, so 20 seeds settle it
 SETTLED = 100  # epochs after which the runs that began with a wrong sign have arrived
 
@@ -79,7 +81,7 @@ def experiment(
     """Spiking cortical microcircuits learn from a teacher: BP, FA and SAL.
 
     A target that cannot hold the paper's form is in a loop with its host (``on_chips``): its chips as they are declared
-    (``chips``), ``ideal`` ones, or declared and then ``calibrated`` ones. ``traps``: what SAL needs while it aligns;
+    (``chips``), ``ideal`` ones, ``tuned`` or ``calibrated`` ones. ``traps``: what SAL needs while it aligns;
     ``self-prediction``: how small the apical gain has to be.
     """
     variant = variant or suited(target)
@@ -87,7 +89,7 @@ def experiment(
         return traps.experiment(out, scale=scale, target=target, progress=progress)
     if variant == "self-prediction":
         return prediction.experiment(out, scale=scale, target=target, progress=progress)
-    if variant in ("chips", "ideal", "calibrated", "large-gain", "own-teacher", "own-scale"):
+    if variant in ("chips", "ideal", "tuned", "calibrated", "large-gain", "own-teacher", "own-scale"):
         return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:
@@ -142,10 +144,12 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
     worse = float(mannwhitneyu(loss["FA"], loss["SAL"], alternative="greater").pvalue)
     wrong = weight(data, "SAL", "B12")[0] < 0
     against = weight(data, "FA", "W10")[-1] < 0
+    begin = np.stack([weight(data, "FA", name)[0] for name in SYMBOLS])
+    expected = rates.feedback_alignment(protocol, np.ravel(TEACHER), begin, scale.epochs)[-1, 0] < 0
     flips = turned(weight(data, "SAL", "B12"))[wrong]
     recovered = weight(data, "SAL", "W10")[-1][wrong]
-    off = np.abs(weight(data, "SAL", "B12")[-1] - weight(data, "SAL", "W21")[-1])
-    dark = protocol.align_input == "dark"
+    apart = float(np.median(np.abs(weight(data, "SAL", "B12")[-1] - weight(data, "SAL", "W21")[-1])))
+    dark, last = protocol.align_input == "dark", protocol.pairing == VARIANTS["code"].pairing
     claims += [
         Claim(
             f"SAL's loss over BP's (geometric means), equivalent within a factor of {FACTOR:g}",
@@ -160,11 +164,11 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
             worse < 0.01 if enough else None,
         ),
         Claim(
-            "FA: W10 ends with the wrong sign in most seeds where B12 begins with it, and nowhere else",
+            "FA: W10 ends with the wrong sign exactly where the rate model of Eq 37 does, all of it where B12 < 0",
             "wrong sign in about 50 %",
-            f"{int((against & wrong).sum())} of {int(wrong.sum())} there, {int((against & ~wrong).sum())} of "
-            f"{int((~wrong).sum())} elsewhere",
-            bool(not (against & ~wrong).any() and 2 * (against & wrong).sum() > wrong.sum()) if enough else None,
+            f"{int((against & wrong).sum())} of {int(wrong.sum())} with B12 < 0, {int((against & ~wrong).sum())} of "
+            f"{int((~wrong).sum())} others; otherwise than in the model: {int((against != expected).sum())}",
+            bool(not (against & ~wrong).any() and (against == expected).all()) if enough else None,
         ),
         Claim(
             "SAL from B12 < 0: epochs until B12 > 0",
@@ -180,11 +184,9 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
         ),
         Claim(
             "SAL: |B12 - W21| at the end, median",
-            "(the re-run: .03)"
-            if dark
-            else "(the re-run, whose pairs are with the last spike, whatever lies between: .5)",
-            f"{np.median(off):.3f}",
-            bool(np.median(off) < 0.06) if enough and dark else None,
+            "(the re-run: .03)" if dark else f"(the re-run, whose pairs are with the last spike: {BIASED})",
+            f"{apart:.3f}",
+            None if not enough or (not dark and not last) else apart < 0.06 if dark else abs(apart - BIASED) < 0.2,
         ),
     ]
     if "validation" in protocol.nudged:
@@ -210,7 +212,7 @@ def draw(figure: Figure, data: Arrays) -> None:
     for method in METHODS:
         curve(losses, epochs, data[f"{method}_loss"].T, colour=COLOURS[method], label=method, centre="median")
     losses.set(xlabel="epoch", ylabel="validation loss, not nudged", yscale="log")
-    losses.legend(frameon=False)
+    legend_beside(losses)
     tidy(losses, "b1  median and quartiles")
     _example(example, data)
     _ends(ends, data)

@@ -49,6 +49,9 @@ class Protocol:
             layers go with it, and their learning rates against it.
         speed, align_speed: Table 2's learning rates are multiplied by them, Eq 37's and SAL's.
         copied: in training copies of the feedback weights act, in the place of those that SAL aligns.
+        tuning: ms for which interneurons and what they predict are watched before a session's first lesson, nobody
+            teaching; then the interneurons' biases make up for the difference. On chips no two neurons are alike. 0:
+            left out.
     """
 
     training: tuple[float, ...] = (-3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25, 3.0)
@@ -72,6 +75,7 @@ class Protocol:
     speed: float = 1.0
     align_speed: float = 1.0
     copied: bool = False
+    tuning: float = 0.0
 
     def patterns(self, voltages: Sequence[float], inputs: int) -> FloatArray:
         """(pattern, input): every input neuron takes each of the voltages once, in an order of its own."""
@@ -225,7 +229,9 @@ def train(
     with executable.open(instances=instances, chips=chips, seed=seed) as session:
         taken = addresses(executable.network, executable.target)
         begin = students.within({path: address.allowed for path, address in taken.items()})
-        lessons = _Lessons(session, protocol, method, begin)
+        lessons = Lessons(session, protocol, method, begin)
+        if protocol.tuning:
+            lessons.tune()
         for count, epoch in enumerate(epochs, 1):
             after.append(lessons.epoch(epoch))
             if progress:
@@ -233,7 +239,7 @@ def train(
     return {name: np.stack([each[name] for each in after]) for name in after[0]}
 
 
-class _Lessons:
+class Lessons:
     """What a session's students are shown."""
 
     def __init__(self, session: Session, protocol: Protocol, method: Method, students: Class) -> None:
@@ -268,6 +274,25 @@ class _Lessons:
         weights = {name: self.session.get(f"projections.{name}.weights") for name in (*self.forward, *self.feedback)}
         self.gains()
         return weights | self.validate(weights[self.forward[-1]])
+
+    def tune(self) -> None:
+        """Let interneurons spike as often as what they predict, on average over the validation patterns: their biases
+        move by the difference of the rates over the slope of a GLM neuron's rate, r (1 - r tau_ref). Where inputs of
+        weight W fluctuate a share of W^2 / 16 of the difference is left."""
+        p = self.protocol
+        self.nudge(False)
+        duration = p.lag + p.tuning / len(self.asked)
+        seen = [
+            self.present(voltages, self.students.validation[:, k], duration=duration)
+            for k, voltages in enumerate(self.asked)
+        ]
+        for layer in range(1, self.last):
+            wanted, there = (
+                np.mean([r.counts[name] / r.duration for r in seen], axis=0) for name in (f"P{layer + 1}", f"I{layer}")
+            )
+            path = f"populations.I{layer}.bias"
+            slope = wanted * (1.0 - TAU_REF * wanted)
+            self.session.set(path, self.session.get(path) + (wanted - there) / slope)
 
     def align(self, order: IntArray) -> None:
         """The SAL phase."""

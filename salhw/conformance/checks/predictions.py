@@ -135,8 +135,8 @@ def predictive_rule_of_the_host(lab: Lab) -> Evidence:
     """The same of rules that the target's host works out: from the spikes that the target had, with every schedule and
     link that is declared for the host.
 
-    Exact, but for how weights are held, which the traces of inputs see, too: the change of no weight may be off by more
-    than 1e-6 of the largest and a step of a target with weight bits.
+    Exact, but for how weights are held: the change of no weight may be off by more than 1e-6 of the largest and a step
+    of a target with weight bits.
     """
     capability = lab.target.host.get("PredictiveRule")
     if capability is None:
