@@ -150,7 +150,7 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     post, pre, position = synapses(p.weights, n_post, n_pre, recurrent)
     everywhere = draft.everywhere(pre, n_pre), draft.everywhere(post, n_post)
     neuron, shape = nest_neuron(net, draft.target, p.post), psp(p.kernel)
-    scale, reach = neuron.scale(shape), draft.per_step * neuron.latency(p.delay)
+    scale, reach = neuron.scale_of(p), draft.per_step * neuron.latency(p.delay)
     length = draft.per_step * shape.steps(net.dt)
     weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     places = shape_of(p.weights, n_post, n_pre)

@@ -264,8 +264,8 @@ class Oracle:
             inputs, through = self._inputs(t)
             chances, deciders = {}, {}
             for p in self.net.populations:
-                drive = through[p.name]["inputs"] + self._stimulated(p.name, t)
-                decided = CELLS[p.neuron].decides(p.neuron, self._moment(p.name, t, drive), self.potential[p.name])
+                now = self._moment(p.name, t, through[p.name])
+                decided = CELLS[p.neuron].decides(p.neuron, now, self.potential[p.name])
                 self.potential[p.name], chances[p.name], deciders[p.name] = decided
             note("inputs", inputs)
             note("followed", self.followed)
@@ -287,29 +287,37 @@ class Oracle:
 
     def _inputs(self, t: int) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
         """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
-        each named input before its gain, add up to."""
+        each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment)."""
         each: dict[str, FloatArray] = {}
         through = {}
         for p in self.net.populations:
             nothing = np.zeros((self.instances, p.size))
-            through[p.name] = {"inputs": nothing} | {f"inputs.{name}": nothing for name in p.neuron.input_gains}
+            through[p.name] = dict.fromkeys(("inputs", "g", "pull"), nothing)
+            through[p.name] |= {f"inputs.{name}": nothing for name in p.neuron.input_gains}
         for q in self.net.projections:
             post, pre, _ = self.ends[q.name]
             per_synapse = self.weights[q.name] * self.psps[q.name][:, t, pre]
             size = self.net.population(q.post).size
             total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
             sums = through[q.post]
+            if q.e_rev is not None:
+                distance = q.e_rev - self.potential[q.post]
+                each[q.name] = distance * total
+                self._follow_weights(q, 1.0, np.abs(distance), t)
+                sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
+                continue
             gain: FloatArray | float = 1.0
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
                 gain = self.held[f"populations.{q.post}.inputs.{q.into}"].reshape(-1, 1)
             each[q.name] = gain * total
-            self._follow_weights(q, gain, t)
+            self._follow_weights(q, gain, 1.0, t)
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
 
-    def _follow_weights(self, q: Projection, gain: FloatArray | float, t: int) -> None:
-        """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
+    def _follow_weights(self, q: Projection, gain: float | FloatArray, reach: float | FloatArray, t: int) -> None:
+        """Note how far the weights, gains included, of PSPs that are under way at step t have moved, times the
+        ``reach`` of each postsynaptic neuron."""
         post, pre, _ = self.ends[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
@@ -317,13 +325,14 @@ class Oracle:
         self.travelled[q.name] = moved, now
         each = np.abs(moved * self.psps[q.name][:, t, pre])
         total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
-        self.followed[q.post] = np.maximum(self.followed[q.post], total)
+        self.followed[q.post] = np.maximum(self.followed[q.post], reach * total)
 
-    def _moment(self, name: str, t: int, drive: FloatArray) -> Moment:
-        """What the neurons of a population decide from at step t."""
+    def _moment(self, name: str, t: int, sums: Mapping[str, FloatArray]) -> Moment:
+        """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
+        drive = sums["inputs"] + self._stimulated(name, t)
         clamped, state = self.clamps(name, t)
         free, forced = self.free[name][:, t], self.forced[name][t]
-        return Moment(self.dt, drive, free, clamped, state, forced, self.expected(name, t))
+        return Moment(self.dt, drive, sums["g"], sums["pull"], free, clamped, state, forced, self.expected(name, t))
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""

@@ -26,8 +26,9 @@ ATTEMPTS, AFAR = 20, 10**9
 """How many networks a seed may have, and how far apart their seeds lie."""
 TRACED = "SAL328"
 """What traces that do not see each change of a weight that is learned are approximated by."""
-WITHIN = ("weights", "discretisation", "execution")
-"""What may be approximated: weights are rounded, hazards are within ``rate``, and who learns makes no difference."""
+WITHIN = ("weights", "discretisation", "execution", "e_rev")
+"""What may be approximated: weights are rounded, hazards are within ``rate``, conductances within ``conductance``, and
+who learns makes no difference."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,12 @@ def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
     return total
 
 
+def fades(kernel: Kernel) -> bool:
+    """Whether a PSP changes while it lasts."""
+    value = kernel.shape(np.array([0.25, 0.5]) * kernel.tau_syn)
+    return bool(value[0] != value[1])
+
+
 def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
