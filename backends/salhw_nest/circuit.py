@@ -152,7 +152,7 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     neuron, shape = nest_neuron(net, draft.target, p.post), psp(p.kernel)
     late = p.delay_steps(net.dt)
     delay: Steps = late.ravel()[position] if late.ndim else int(late)
-    scale, reach = neuron.scale(shape), draft.per_step * (delay + neuron.latency)
+    scale, reach = neuron.scale_of(p), draft.per_step * (delay + neuron.latency)
     length = draft.per_step * shape.steps(net.dt)
     weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     places = shape_of(p.weights, n_post, n_pre)

@@ -37,6 +37,7 @@ def lower(net: Network, target: Target) -> Lowering:
     refused = [
         *_mixtures(net, target),
         *learning_refused(net, target),
+        *(f for p in net.populations for f in nest_neuron(net, target, p.name).mixed()),
         *_forced(net),
         *(f for p in net.projections for f in nest_neuron(net, target, p.post).refused(p)),
     ]
@@ -53,10 +54,11 @@ def lower(net: Network, target: Target) -> Lowering:
 
 
 def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
-    """A NEST neuron has one PSP: rectangular, or exponential with one time constant."""
-    for population in net.populations:
-        neuron = nest_neuron(net, target, population.name)
-        onto = [(p, psp(p.kernel)) for p in net.projections if p.post == population.name]
+    """A NEST neuron has one PSP: rectangular, or exponential with one time constant, of each reversal potential."""
+    ports = dict.fromkeys((p.post, p.e_rev) for p in net.projections)
+    for post, e_rev in ports:
+        neuron = nest_neuron(net, target, post)
+        onto = [(p, psp(p.kernel)) for p in net.projections if (p.post, p.e_rev) == (post, e_rev)]
         if not neuron.takes_psps or not onto:
             continue
         model = onto[0]

@@ -51,16 +51,17 @@ def record(**fields: type) -> np.dtype[Any]:
     return np.dtype(list(fields.items()), align=True)
 
 
-MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64)
-"""Of a LIF neuron: exp(-dt/tau_m), and its potentials."""
+MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64, width=np.float64)
+"""Of a LIF neuron: exp(-dt/tau_m), its potentials, and the width of its threshold (0: sharp)."""
 
 PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
-    lowest=np.float64, highest=np.float64,
+    lowest=np.float64, highest=np.float64, conducts=np.int64, reversal=np.float64,
 )  # fmt: skip
 """Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
 into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
-a PSP of weight 1, and the lowest and the highest weight that its rules allow."""
+a PSP of weight 1, the lowest and the highest weight that its rules allow, and 1 if its synapses are conductances, with
+their reversal potential."""
 
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
@@ -143,7 +144,8 @@ class NetworkArrays(NamedTuple):
     tie: Records  # TIE
     original: Indices  # (S,) in columns, where in the rows is the weight that a copy copies; empty without ties
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
-    fading: IntArray  # (1,) 1 if some PSP decays
+    fading: IntArray  # (1,) 1 if some PSP decays, or is a conductance: then inputs are kept for each projection
+    conducting: IntArray  # (1,) 1 if some synapses are conductances
     integrating: IntArray  # (1,) 1 if some neuron is LIF
 
 

@@ -24,11 +24,24 @@ def through(net, state, named, n):
 
 @inlined
 def input_of(net, state, n):
-    """Synaptic input to neuron n from all projections."""
+    """Synaptic input to neuron n from all projections whose synapses are currents."""
     total = 0.0
     for p in range(len(net.psp)):
-        total += state.input_gain[p] * state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
+        if not net.psp[p].conducts:
+            total += state.input_gain[p] * state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
     return total
+
+
+@inlined
+def conductance_of(net, state, n):
+    """Synaptic conductance of neuron n, in units of its leak's, and what it pulls its potential to, times it."""
+    total, pull = 0.0, 0.0
+    for p in range(len(net.psp)):
+        if net.psp[p].conducts:
+            g = state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
+            total += g
+            pull += g * net.psp[p].reversal
+    return total, pull
 
 
 @inlined

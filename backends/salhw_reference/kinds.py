@@ -55,7 +55,7 @@ class ReferenceNeuron:
     why it takes the time-driven algorithm; empty if it does not."""
 
     code: int
-    membrane: tuple[float | FloatArray, ...] = (0.0, 0.0, 0.0, 0.0)
+    membrane: tuple[float | FloatArray, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
     stepwise: str = ""
 
 
@@ -64,7 +64,8 @@ def _glm(neuron: GLM, dt: float) -> ReferenceNeuron:
 
 
 def _lif(neuron: LIF, dt: float) -> ReferenceNeuron:
-    membrane = (np.exp(-dt / np.asarray(neuron.tau_m)), neuron.v_rest, neuron.v_reset, neuron.v_thresh)
+    decay = np.exp(-dt / np.asarray(neuron.tau_m))
+    membrane = (decay, neuron.v_rest, neuron.v_reset, neuron.v_thresh, neuron.delta_v)
     return ReferenceNeuron(INTEGRATE, membrane, stepwise="LIF neurons")
 
 

@@ -46,6 +46,14 @@ def spike_probability(net, drive, n, u):
 
 
 @inlined
+def escape_probability(net, n, v):
+    """That a LIF neuron with a soft threshold and the potential v spikes at a step, refractoriness apart."""
+    membrane = net.membrane[n]
+    x = np.exp(min((v - membrane.threshold) / membrane.width, HIGHEST)) / net.refractory[n]
+    return -np.expm1(-min(x, CERTAIN))
+
+
+@inlined
 def above_exp(u):
     """A number above exp(u) by at most 6.2 %, u within HIGHEST: the bits of 1.0 plus 2**52 u / ln 2 are those of
     2**(u / ln 2) at whole powers, and linear in between."""

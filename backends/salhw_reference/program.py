@@ -115,7 +115,8 @@ def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
     ratio = dt / p.kernel.tau_syn
     renews = p.kernel.superposition == "last"
     bounds = narrowest_bounds(p.plasticity)
-    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds
+    conducts, reversal = p.e_rev is not None, p.e_rev or 0.0
+    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
 
 
 def _projections(net: Network) -> dict[str, Any]:
@@ -367,6 +368,7 @@ def build(parts: Split) -> NetworkArrays:
     net = parts.network
     longest = max((last for last, _ in horizons(net)), default=1)
     neurons, projections = _neurons(net), _projections(net)
+    conducting = np.any(projections["psp"]["conducts"] == 1)
     return NetworkArrays(
         **neurons,
         **projections,
@@ -378,7 +380,8 @@ def build(parts: Split) -> NetworkArrays:
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),
         ring=np.array([ring(net, longest) - 1]),
-        fading=np.array([np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
+        fading=np.array([conducting or np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
+        conducting=np.array([conducting], np.int64),
         integrating=np.array([np.any(neurons["kind"] == INTEGRATE)], np.int64),
     )
 

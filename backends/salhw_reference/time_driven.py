@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from salhw_reference.arrays import CHANGED
-from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
+from salhw_reference.averages import conductance_of, follow_traces, input_of, mean_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import INTEGRATE, RECTANGULAR
@@ -13,6 +13,7 @@ from salhw_reference.parts import (
     begin,
     count_states,
     emit,
+    escape_probability,
     largest_odds,
     recompute_inputs,
     spike_probability,
@@ -31,13 +32,16 @@ def fade(states, psp):
 
 @inlined
 def integrate(net, state, n, drive):
-    """One step of a LIF membrane; whether it spikes."""
+    """One step of a LIF membrane; whether it has reached its threshold."""
     membrane = net.membrane[n]
     if state.free[n] == 0.0:
         state.potential[n] = membrane.reset
         return False
-    target = membrane.rest + drive
-    v = target + (state.potential[n] - target) * membrane.decay
+    target, decay = membrane.rest + drive, membrane.decay
+    if net.conducting[0]:
+        g, pull = conductance_of(net, state, n)
+        target, decay = (target + pull) / (1.0 + g), decay ** (1.0 + g)
+    v = target + (state.potential[n] - target) * decay
     state.potential[n] = v
     return v >= membrane.threshold
 
@@ -69,6 +73,9 @@ def step_neurons(net, state, rng, drive, t):
         if net.kind[n] == INTEGRATE:
             state.input[n], state.renewed[n] = input_of(net, state, n), t
             fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
+            if net.membrane[n].width > 0.0:
+                drawn = uniform(rng)
+                fires = state.free[n] == 1.0 and drawn < escape_probability(net, n, state.potential[n])
         else:
             if state.touched[n]:
                 if state.touched[n] == CHANGED:

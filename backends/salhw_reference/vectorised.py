@@ -25,6 +25,7 @@ from salhw_reference.parts import (
     change_of_psp,
     count_states,
     end_refractory,
+    escape_probability,
     expire,
     note_spike,
     occupy,
@@ -80,12 +81,8 @@ def find_candidates(vectors, low, high):
 
 
 @inlined
-def spikes_now(net, vectors, n):
-    """Whether the draw of neuron n, who is not refractory, is below its spike probability. A draw that 32 bits cannot
-    tell from it is refined by the next."""
-    x = np.exp(min(vectors.input[n] + vectors.base[n], 50.0))
-    kind = net.kind[n]
-    p = -np.expm1(-x) if kind in (EXACT, SOURCE) or vectors.base[n] >= 50.0 else x / (1.0 + x)
+def falls_below(vectors, n, p):
+    """Whether the draw of neuron n is below p. One that 32 bits cannot tell from it is refined by the next."""
     scaled = p * 2.0**32
     whole = np.floor(scaled)
     drawn = np.float64(vectors.drawn[n])
@@ -96,12 +93,24 @@ def spikes_now(net, vectors, n):
 
 
 @inlined
+def spikes_now(net, vectors, n):
+    """Whether the draw of neuron n, who is not refractory, is below its spike probability."""
+    x = np.exp(min(vectors.input[n] + vectors.base[n], 50.0))
+    kind = net.kind[n]
+    p = -np.expm1(-x) if kind in (EXACT, SOURCE) or vectors.base[n] >= 50.0 else x / (1.0 + x)
+    return falls_below(vectors, n, p)
+
+
+@inlined
 def integrate_membranes(net, state, vectors, drive, low, high):
     """Set ``hit`` where a LIF neuron of low..high-1 spikes."""
     for n in range(low, high):
         if net.kind[n] == INTEGRATE:
             current = state.bias[n] + drive[0, n] + vectors.input[n]
-            vectors.hit[n] = np.uint8(integrate(net, state, n, current))
+            fires = integrate(net, state, n, current)
+            if net.membrane[n].width > 0.0 and state.free[n] == 1.0:
+                fires = falls_below(vectors, n, escape_probability(net, n, state.potential[n]))
+            vectors.hit[n] = np.uint8(fires)
 
 
 @inlined
@@ -231,8 +240,9 @@ def fade_inputs(net, state, vectors, low, high):
             fade(state.psp[p], net.psp[p], low, high)
             fade(state.current[p], net.psp[p], low, high)
         which = 1 if kernel == ALPHA else 0
-        for n in range(np.uint64(low), np.uint64(high)):
-            vectors.input[n] += gain * state.current[p, n, which]
+        if not net.psp[p].conducts:
+            for n in range(np.uint64(low), np.uint64(high)):
+                vectors.input[n] += gain * state.current[p, n, which]
 
 
 @inlined

@@ -110,6 +110,10 @@ def effective_weights(
     """
     known_name("method", method, METHODS, code="SAL802", kind=MeasurementError)
     refuse_wrong(exe, duration, progress, through, seed)
+    for p in exe.source.projections:
+        if p.e_rev is not None:
+            fix = "measure the network without it"
+            raise refused("SAL802", f"projections.{p.name}.e_rev", f"{p.e_rev:g}", "synapses that are currents", fix)
     chosen = METHODS[method]
     if through and not chosen.paths:
         fix = "leave `through` out, or method='likelihood'"

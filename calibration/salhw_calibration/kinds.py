@@ -42,7 +42,7 @@ class MeasuredNeuron:
         refractory: its refractory period in steps, 0 without one.
         decides: whether it draws at every step whether it spikes; ``exact`` whether its discretisation is, ``offset``
             ln(dt / tau_ref), what the link adds to u (docs/semantics.md).
-        threshold: the potential at which it spikes, None where there is none.
+        threshold: the potential at which it spikes, None where there is none, or one that is soft.
         decay: what is left after a step of how far its membrane was from ``rest``, the potential without input; None
             where the membrane is the input.
     """
@@ -62,8 +62,9 @@ def _glm(neuron: GLM, dt: float) -> MeasuredNeuron:
 
 
 def _lif(neuron: LIF, dt: float) -> MeasuredNeuron:
-    decay = np.exp(-dt / np.asarray(neuron.tau_m))
-    return MeasuredNeuron(_steps(neuron.tau_ref, dt), threshold=neuron.v_thresh, decay=decay, rest=neuron.v_rest)
+    decay, soft = np.exp(-dt / np.asarray(neuron.tau_m)), np.any(np.asarray(neuron.delta_v) > 0.0)
+    threshold = None if soft else neuron.v_thresh
+    return MeasuredNeuron(_steps(neuron.tau_ref, dt), threshold=threshold, decay=decay, rest=neuron.v_rest)
 
 
 def _steps(time: float | FloatArray, dt: float) -> IntArray:

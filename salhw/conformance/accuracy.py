@@ -12,6 +12,8 @@ ACCURACY: dict[str, str] = {
     "membrane": "largest deviation of a PSP, read from the membrane potential, as a share of its peak",
     "lif_under_way": "share of a change of a weight that PSPs onto LIF neurons do not follow if they are under way; 0 "
     "if it is not declared",
+    "conductance": "share of what conductances that decay add to a potential that it may be off by, times dt^2 / "
+    "(tau_syn tau_m); 0 if it is not declared",
     "correlation": "largest correlation coefficient (per step) between two unconnected neurons",
     "stdd_total_variation": "total variation distance between the lags of nearest spike pairs and the theory's",
     "pair_stdd": "the same of a pair without other input, of weights from -1 to 1; if it is not declared, that of "

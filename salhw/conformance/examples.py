@@ -60,8 +60,9 @@ def _times(example: Any, dt: float) -> Any:
     return [_times(item, dt) for item in example] if isinstance(example, tuple) else example * dt
 
 
-def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Network:
-    """A network with one thing of a kind, and the plainest of everything else that it needs."""
+def example(lab: Lab, section: str = "", kind: str = "", offers: str = "", **wishes: Any) -> Network:
+    """A network with one thing of a kind, onto neurons with what they have to ``offer``, and the plainest of everything
+    else that it needs."""
     target, dt = lab.target, lab.dt
 
     def made(where: str, name: str, **fixed: Any) -> Any:
@@ -75,7 +76,7 @@ def example(lab: Lab, section: str = "", kind: str = "", **wishes: Any) -> Netwo
         return kind if section == where else next((name for name in (*preferred, *declared) if name in declared), "")
 
     model = SECTIONS.get(section, {}).get(kind)
-    needs = getattr(model, "needs", "spikes")
+    needs = offers or getattr(model, "needs", "spikes")
     owners = _names_of(model, needs) if model else {}
     traced = section == "averages" or "t" in owners.values()
     wanted = {"membrane"} if needs in ("rate", "spikes") else {needs, "membrane"} if traced else {needs}
@@ -213,6 +214,7 @@ def declared(lab: Lab) -> Iterator[Example]:
         known = dict(marks(model))
         for field, entry in capability.items():
             if field in known:
+                base = example(lab, section, kind, known[field].needs)
                 for value in _allowed(lab, field, known[field], entry):
                     yield from _changed(f"{path}.{field}", base, section, field, value, target)
                 if field in _names(capability.get("arrays")) and isinstance(entry, Range):
@@ -272,6 +274,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
         base, path = example(lab, section, kind), f"{section}.{kind}".rstrip(".")
         for field, mark in marks(model):
             entry = capability.get(field)
+            base = example(lab, section, kind, mark.needs)
             if entry is None:
                 if mark.other is not None and not model.model_fields[field].is_required():
                     value = mark.at(mark.other, dt)

@@ -117,6 +117,11 @@ def _projection(
     if unknown:
         return
     yield from _input(f"{path}.into", p.into, known[p.post])
+    for field, mark in marks(Projection):
+        if mark.needs and getattr(p, field) != Projection.model_fields[field].default:
+            yield from _needed(f"{path}.{field}", mark.needs, known[p.post])
+    if p.e_rev is not None:
+        yield from _conductances(path, p)
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
     if not p.weights.drawn:
@@ -130,6 +135,20 @@ def _projection(
             yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
         if rule.bounds is not None:
             yield from p.weights.outside(f"{path}.weights", *rule.bounds, p.recurrent)
+
+
+def _conductances(path: str, p: Projection) -> Iterator[Diagnostic]:
+    """Conductances that are negative, or might become so."""
+    if p.into is not None:
+        yield Diagnostic("SAL012", f"{path}.into", "conductances", "currents", "scale the weights, and leave it out")
+    low, high = narrowest_bounds(p.plasticity)
+    if p.plasticity and low < 0.0:
+        asked, fix = f"bounds {number(low)}..{number(high)}", "bounds = (0, ...)"
+        yield Diagnostic("SAL012", f"{path}.plasticity", asked, "bounds of conductances, from 0 on", fix)
+    elif not p.weights.drawn and np.any(np.asarray(p.weights.stored) < 0.0):
+        least = number(float(np.min(p.weights.stored)))
+        supported, fix = "conductances >= 0", "positive weights; a low e_rev makes them inhibit"
+        yield Diagnostic("SAL005", f"{path}.weights", least, supported, fix)
 
 
 def _input(path: str, name: str | None, population: Population) -> Iterator[Diagnostic]:
@@ -208,6 +227,9 @@ def _tie(
     if projections[tie.projection].plasticity:
         supported, fix = "a projection without plasticity", "let the original learn"
         yield Diagnostic("SAL012", f"{path}.projection", f"{tie.projection}, which learns", supported, fix)
+    for field, p in (("projection", projections[tie.projection]), ("to", projections[tie.to])):
+        if p.e_rev is not None:
+            yield Diagnostic("SAL012", f"{path}.{field}", f"{p.name}, of conductances", "currents", "write its weights")
     if tie.to in {other.projection for other in ties}:
         yield Diagnostic("SAL012", f"{path}.to", f"{tie.to}, a copy itself", "an original", "tie it to the original")
         return

@@ -233,7 +233,12 @@ def _positive(value: float | FloatArray, info: ValidationInfo) -> float | FloatA
     return refused_where(np.asarray(value) <= 0, value, "> 0", f"choose {info.field_name} > 0 ms", " ms")
 
 
+def _not_negative(value: float | FloatArray, info: ValidationInfo) -> float | FloatArray:
+    return refused_where(np.asarray(value) < 0, value, ">= 0", f"choose {info.field_name} >= 0")
+
+
 MillisecondsPerNeuron = Annotated[PerNeuron, AfterValidator(_positive)]
+NonNegativePerNeuron = Annotated[PerNeuron, AfterValidator(_not_negative)]
 PerPoint = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 PerSynapse = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 Matrix = Annotated[FloatArray, ArrayOf((2,))]

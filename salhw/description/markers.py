@@ -28,6 +28,7 @@ class Mark:
             (see Course), or a ``synapse``; or what a table has one for: a named ``input`` of a population (see
             Neuron.inputs).
         settable: whether a session can write the field: ``always``, or on targets that declare it ``settable``.
+        needs: what the postsynaptic neurons have to offer (Neuron.offers) where the field is not at its default.
         nearness: of a choice, its names in an order in which neighbours are the most alike; empty where none can stand
             for another.
     """
@@ -39,6 +40,7 @@ class Mark:
     grid: int | None = None
     per: Literal["neuron", "point", "synapse", "input"] | None = None
     settable: Settable = "never"
+    needs: str = ""
     nearness: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from salhw.description.connectivity import Connector
 from salhw.description.delays import Delay
-from salhw.description.fields import IntArray, Matrix, Milliseconds, Model, NotText
+from salhw.description.fields import IntArray, Matrix, Milliseconds, Model, NotText, Number
 from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.markers import Mark, PopulationName, Structure
 from salhw.description.neurons import InputName, Neuron
@@ -55,6 +55,9 @@ class Projection(Model):
         kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
         delay: in ms, a whole number of steps: one number, an array of the shape of ``weights`` with one per synapse, or
             a distribution that they are drawn from (Normal, LogNormal, Uniform) and rounded to whole steps.
+        e_rev: None for synapses that are currents; a reversal potential, in the units of the postsynaptic potential v,
+            for conductances. What they add up to, ``g = sum_j W_ij (kernel * S_j)(t) >= 0`` in units of the leak's
+            conductance, then gives the current ``g (e_rev - v)``. They have no named input, and are never copies.
         plasticity: a rule, or several that add up.
         into: the named input of the postsynaptic neurons (``inputs`` of their model) whose gain multiplies what the
             synapses add up to; None for a gain of 1. Plasticity changes weights, and never a gain.
@@ -66,6 +69,7 @@ class Projection(Model):
     weights: Annotated[Connector, BeforeValidator(_as_dense), Mark(0.5, 0.25, per="synapse", settable="always")]
     kernel: Annotated[Kernel, Structure()] = Rectangular()
     delay: Annotated[Delay, Mark(0, 2, -1, unit="ms", grid=0, per="synapse")] = 0.0
+    e_rev: Annotated[Number | None, Mark(-0.5, 3.0, np.inf, needs="conductance")] = None
     plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple), Structure()] = ()
     into: Annotated[InputName | None, Structure()] = None
 

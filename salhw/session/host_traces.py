@@ -78,7 +78,8 @@ class HostTraces:
         self.strengths = Strengths(self.net)
         self.mean = {name: np.zeros((self.instances, n)) for name, n in size.items()}
         self._past: dict[str, FloatArray] = {}
-        self._onto = [p for p in self.net.projections if p.post in {t.population for t in self.net.traces}]
+        traced = {t.population for t in self.net.traces}
+        self._onto = [p for p in self.net.projections if p.post in traced and p.e_rev is None]
         self._index = {p.name: self.net.synapses(p.name) for p in self._onto}
         self._before = {p.pre: Raster.joined([]) for p in self._onto}
         self._reach = {

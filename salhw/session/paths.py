@@ -62,7 +62,7 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
         stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
         original = {tie.projection: f"projections.{tie.to}.weights" for tie in net.ties}.get(p.name, "")
         weights = replace(stem, path=f"{stem.path}.weights", field="weights", copy_of=original)
-        settable.append(replace(weights, **_weight_limits(p, here)))
+        settable.append(_conducting(replace(weights, **_weight_limits(p, here)), p))
         for k, rule in enumerate(p.plasticity):
             own = replace(stem, path=f"{stem.path}.{rule_name(p, k)}", rule=k)
             settable += _settable(own, rule, _rules(p, k, here), here, undeclared)
@@ -127,6 +127,15 @@ def _weight_limits(p: Projection, target: Target | None) -> dict[str, Any]:
         ranges = [limits["allowed"], *(entry for entry in reach if isinstance(entry, Range))]
         limits["allowed"] = Range(min=min(r.min for r in ranges), max=max(r.max for r in ranges))
     return limits
+
+
+def _conducting(weights: Address, p: Projection) -> Address:
+    """The address of a projection's weights, which as conductances are never negative."""
+    if p.e_rev is None:
+        return weights
+    low, high = (0.0, 1e300) if weights.allowed is None else (weights.allowed.min, weights.allowed.max)
+    limit = weights.limit if low > 0.0 else "a conductance"
+    return replace(weights, allowed=Range(min=max(low, 0.0), max=high), limit=limit)
 
 
 def item_at(net: Network, address: Address) -> Kind | Projection:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.parts import Population
 from salhw.substrate.target import Target
 from salhw_nest.kernels import NEST
+from salhw_nest.neurons.conductance import NestConductance, conducting
+from salhw_nest.neurons.escape import NestEscape
 from salhw_nest.neurons.glm import NestGLM
 from salhw_nest.neurons.lif import NestLIF
 from salhw_nest.neurons.neuron import NestNeuron, Potential
@@ -14,7 +21,15 @@ from salhw_nest.neurons.source import NestSource
 
 __all__ = ["NEURONS", "NestNeuron", "Potential", "nest_neuron"]
 
-NEURONS: ByKind[type[NestNeuron[Neuron]]] = ByKind(NEST, {GLM: NestGLM, LIF: NestLIF, Source: NestSource})
+
+def _lif(neuron: LIF, population: Population, net: Network, target: Target) -> NestLIF:
+    """NEST has a model each for currents, for currents under a soft threshold and for conductances."""
+    soft = NestEscape if np.any(np.asarray(neuron.delta_v) > 0.0) else NestLIF
+    return (NestConductance if conducting(net, population) else soft)(neuron, population, net, target)
+
+
+Made = Callable[..., NestNeuron[Neuron]]
+NEURONS: ByKind[Made] = ByKind(NEST, {GLM: NestGLM, LIF: _lif, Source: NestSource})
 
 
 def nest_neuron(net: Network, target: Target, population: str) -> NestNeuron[Neuron]:

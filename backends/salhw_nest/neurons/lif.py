@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import exp, expm1
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class NestLIF(NestNeuron[LIF]):
     divisible = False
     learns_rectangular = False
     relays_ends = False
+    shown: ClassVar[tuple[str, ...]] = ("V_m", "I_syn_ex", "I_syn_in")
+    """What meters show of it."""
 
     def cells(self, per_step: int, instances: int) -> Cells:
         neuron, size, constant = self.neuron, self.population.size, self.psp_constant
@@ -60,9 +63,9 @@ class NestLIF(NestNeuron[LIF]):
         return []  # there is nothing between its steps: they are not divided
 
     def least_delay(self, steps: IntArray, plastic: bool) -> IntArray:
-        """A step at least, and an even number where NEST splits the delay of plastic synapses evenly."""
-        least = np.maximum(steps, 1)
-        return least + least % 2 if plastic else least
+        """Events travel a step at least, and an even number where NEST splits the delay of plastic synapses evenly."""
+        travels = np.maximum(steps + self.latency, 1)
+        return (travels + travels % 2 if plastic else travels) - self.latency
 
     def scale(self, shape: PSP) -> float:
         """NEST integrates the decaying current over the step; the description takes its value at the step's end, so the
@@ -79,7 +82,7 @@ class NestLIF(NestNeuron[LIF]):
     def meters(self, every: int) -> tuple[Meter, ...]:
         """NEST shows the potential after its reset: what crossed the threshold follows from the tick before."""
         name = self.population.name
-        return *super().meters(every), Meter(before(name), name, every, ("V_m", "I_syn_ex", "I_syn_in"), early=1)
+        return tuple(Meter(m, name, every, self.shown, early) for m, early in ((name, 0), (before(name), 1)))
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         early = known.sampled[before(self.population.name)]

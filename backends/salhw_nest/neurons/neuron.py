@@ -104,6 +104,10 @@ class NestNeuron(ABC, Generic[N]):
         """The weight in NEST's units per unit weight: what makes the PSP have the kernel's value at its first step."""
         return max(shape.first(self.net.dt), UNSEEN) if shape.decay else shape.height
 
+    def scale_of(self, projection: Projection) -> float:
+        """The weight in NEST's units per unit weight of a projection onto it."""
+        return self.scale(psp(projection.kernel))
+
     @property
     def logistic(self) -> bool:
         """Whether it decides by the logistic law, which NEST's neurons do not."""
@@ -132,6 +136,10 @@ class NestNeuron(ABC, Generic[N]):
 
     def approximations(self) -> Iterator[Diagnostic]:
         """What NEST does otherwise."""
+        yield from ()
+
+    def mixed(self) -> Iterator[Diagnostic]:
+        """What does not go together on it."""
         yield from ()
 
     @property

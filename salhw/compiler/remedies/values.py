@@ -151,9 +151,12 @@ def mean(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal
 
 
 def default(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
-    """The default of a field that may have no other value: no bounds, no delay."""
+    """The default of a field that may have no other value: no bounds, no delay. Not where it is another model of
+    synapses."""
     place = changeable(net, finding.path)
-    if finding.code == "SAL102" and place is not None and place.field:
+    if finding.code != "SAL102" or place is None or not place.field:
+        return
+    if not mark_of(type(place.item), place.field).needs:
         yield edited(net, {place.path: type(place.item).model_fields[place.field].get_default()})
 
 

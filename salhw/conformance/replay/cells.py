@@ -25,11 +25,14 @@ CLOSE = 1e-9
 @dataclass(frozen=True)
 class Moment:
     """What the neurons of a population decide from at one step, (instance, neuron) or (neuron,): the ``drive`` of all
-    inputs, whether they are ``free`` of their refractory period, ``clamped`` and to which ``state``, ``forced`` to
+    inputs, the ``conductance`` of their synapses, and each times its reversal potential as ``pull``, whether they are
+    ``free`` of their refractory period, ``clamped`` and to which ``state``, ``forced`` to
     spike, and how many spikes they are ``expected`` to have of Poisson stimuli."""
 
     dt: float
     drive: FloatArray
+    conductance: FloatArray
+    pull: FloatArray
     free: Bools
     clamped: Bools
     state: IntArray
@@ -44,12 +47,14 @@ Decided = tuple[FloatArray, FloatArray, IntArray]
 @dataclass(frozen=True)
 class Cell:
     """One kind of neuron: the potential that it ``begins`` with, how it ``decides`` from its last potential, and the
-    potential that a spike ``resets`` it to; and the accuracy, if there is one, that says by how much PSPs ``under_way``
-    may lag behind a weight that changes."""
+    potential that a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher
+    (``at_higher``); and the accuracy, if there is one, that says by how much PSPs ``under_way`` may lag behind a weight
+    that changes."""
 
     begins: Callable[[Any], float | FloatArray]
     decides: Callable[[Any, Moment, FloatArray], Decided]
     resets: Callable[[Any, FloatArray], FloatArray]
+    at_higher: Callable[[Any, FloatArray, FloatArray], FloatArray] = lambda neuron, chance, higher: chance
     under_way: str = ""
 
 
@@ -79,12 +84,18 @@ def _glm(neuron: GLM, now: Moment, potential: FloatArray) -> Decided:
 
 
 def _lif(neuron: LIF, now: Moment, potential: FloatArray) -> Decided:
-    """tau_m dv/dt = v_rest - v + I, exactly over the step; held at v_reset while it is refractory."""
-    end = neuron.v_rest + now.drive
-    v = np.where(now.free, end + (potential - end) * np.exp(-now.dt / neuron.tau_m), neuron.v_reset)
+    """tau_m dv/dt = v_rest - v + I + sum g (e_rev - v), exactly over the step for constant I and g; held at v_reset
+    while it is refractory. It spikes at v_thresh, or where the threshold has a width at random."""
+    leak = 1.0 + now.conductance
+    end = (neuron.v_rest + now.drive + now.pull) / leak
+    v = np.where(now.free, end + (potential - end) * np.exp(-leak * now.dt / neuron.tau_m), neuron.v_reset)
     close = np.abs(v - neuron.v_thresh) <= CLOSE * (np.abs(v) + np.abs(end) + np.abs(neuron.v_thresh))
-    decider = np.where(now.free, np.where(close, UNDECIDED, THRESHOLD), REFRACTORY)
-    return _unless_forced(now, v, (now.free & (v >= neuron.v_thresh)).astype(np.float64), decider)
+    width = np.broadcast_to(neuron.delta_v, v.shape)
+    with np.errstate(over="ignore"):
+        hazard = np.exp((v - neuron.v_thresh) / np.where(width > 0.0, width, np.inf)) * now.dt / neuron.tau_ref
+    chance = np.where(width > 0.0, -np.expm1(-hazard), v >= neuron.v_thresh)
+    decider = np.where(width > 0.0, FREE, np.where(close, UNDECIDED, THRESHOLD))
+    return _unless_forced(now, v, np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
 
 
 def _source(neuron: Source, now: Moment, potential: FloatArray) -> Decided:
@@ -93,10 +104,35 @@ def _source(neuron: Source, now: Moment, potential: FloatArray) -> Decided:
     return _unless_forced(now, potential, chance, np.where(chance > 0.0, FREE, SOURCE))
 
 
-CELLS.register(GLM)(Cell(lambda neuron: 0.0, _glm, lambda neuron, u: u))
+def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
+    """The probability whose odds are exp(higher) times as large."""
+    odds = np.maximum(chance, 1e-100) / np.maximum(1.0 - chance, 1e-100)
+    return np.asarray(1.0 / (1.0 + np.exp(-higher) / odds))
+
+
+def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
+    """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36."""
+    return -np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(higher))
+
+
+def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArray:
+    return {"logistic": _scaled_odds, "exact": _scaled_hazard}[neuron.discretisation](chance, higher)
+
+
+def _lif_higher(neuron: LIF, chance: FloatArray, higher: FloatArray) -> FloatArray:
+    """Of a soft threshold; nothing random depends on a sharp one."""
+    width = np.asarray(neuron.delta_v)
+    return np.where(width > 0.0, _scaled_hazard(chance, higher / np.where(width > 0.0, width, 1.0)), chance)
+
+
+CELLS.register(GLM)(Cell(lambda neuron: 0.0, _glm, lambda neuron, u: u, _glm_higher))
 CELLS.register(LIF)(
     Cell(
-        lambda neuron: neuron.v_rest, _lif, lambda neuron, v: np.broadcast_to(neuron.v_reset, v.shape), "lif_under_way"
+        lambda neuron: neuron.v_rest,
+        _lif,
+        lambda neuron, v: np.broadcast_to(neuron.v_reset, v.shape),
+        _lif_higher,
+        "lif_under_way",
     )
 )
 CELLS.register(Source)(Cell(lambda neuron: 0.0, _source, lambda neuron, nothing: nothing))

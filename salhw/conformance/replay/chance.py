@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from salhw.conformance.differences import holm
-from salhw.conformance.replay.cells import FREE
+from salhw.conformance.replay.cells import CELLS, FREE
 from salhw.conformance.replay.departing import Departure
 from salhw.conformance.replay.oracle import Course
 from salhw.conformance.replay.tolerance import Tolerance
@@ -105,9 +105,9 @@ def decisions_of(
     if tolerance.rate is None or (tolerance.psp is None and any(p.post == population for p in net.projections)):
         return None
     chance, random = course.chances[population], (course.deciders[population] == FREE) & ~course.diverged
-    off = tolerance.input(net, population, course, tolerance.psp or 0.0)
-    odds = np.maximum(chance, 1e-100) / np.maximum(1.0 - chance, 1e-100)
-    low, high = (1.0 / (1.0 + np.exp(sign * np.minimum(off, 200.0)) / odds) for sign in (1.0, -1.0))
+    off = np.minimum(tolerance.decided(net, population, course), 200.0)
+    neuron = net.population(population).neuron
+    low, high = (CELLS[neuron].at_higher(neuron, chance, sign * off) for sign in (-1.0, 1.0))
     low, high = low * (1.0 - tolerance.rate), np.minimum(1.0, high * (1.0 + tolerance.rate))
     return Decisions(spikes, low, high, chance), random
 

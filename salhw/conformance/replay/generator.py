@@ -18,7 +18,7 @@ from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
-from salhw.description.markers import Structure, marks, structure
+from salhw.description.markers import Structure, mark_of, marks, structure
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
@@ -173,9 +173,12 @@ def _projection(
     shape = _listed(bare, name, pre, post).shape(post.size, pre.size)
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
-    gains = list(post.neuron.input_gains)
+    e_rev, gains = _reversal(deal, post), list(post.neuron.input_gains)
+    if e_rev is not None:
+        rules, gains = [rule.replace(bounds=(0.0, (rule.bounds or (0.0, 1.0))[1])) for rule in rules], []
+        bare = bare.clipped(0.0, np.inf, recurrent)
     delay: Any = 0.0
-    mark, declared = dict(marks(Projection))["delay"], target.projections
+    mark, declared = mark_of(Projection, "delay"), target.projections
     if "delay" in names_in(declared, "arrays") and (not rules or dice.chance(0.3)):  # on some targets of static ones
         delay = per_place(dice, "delay", mark, declared, deal.dt, shape)
     elif "delay" in declared:
@@ -183,7 +186,20 @@ def _projection(
     return Projection(
         name=name, pre=pre.name, post=post.name, weights=bare.clipped(*narrowest_bounds(rules), recurrent),
         kernel=kernel, delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
+        e_rev=e_rev,
     )  # fmt: skip
+
+
+def _reversal(deal: Deal, post: Population) -> float | None:
+    """The reversal potential of synapses onto a population, where they are conductances; in networks whose parts are
+    alike all of them are, or none. Drawn by themselves, so that all else is what it is without."""
+    entry, mark = deal.target.projections.get("e_rev"), mark_of(Projection, "e_rev")
+    if entry is None or mark.needs not in post.neuron.offers:
+        return None
+    dice = Dice(f"{deal.dice.seed} conductances onto {post.name}")
+    if not deal.once(f"conductances onto {post.name}", partial(dice.chance, 0.4)):
+        return None
+    return deal.once("e_rev", partial(number, dice, mark, entry, deal.dt))
 
 
 def _kernel(deal: Deal) -> Kernel:
@@ -262,20 +278,16 @@ def _schedule(deal: Deal, cls: type[PlasticityRule], capability: Capability) -> 
 
 
 def _ties(deal: Deal, projections: list[Projection], populations: list[Population]) -> list[Tie]:
-    """Most of the projections without a rule that can be copies of one of the others."""
+    """Most of the projections without a rule that can be copies of one of the others; conductances are none."""
     capability, made = deal.target.ties, list[Tie]()
     if capability is None:
         return []
-    fields, bare = dict(marks(Tie)), [p.replace(plasticity=()) for p in projections]
+    bare = [p.replace(plasticity=()) for p in projections]
+    projections = [p for p in projections if p.e_rev is None]
     for copy in [p for p in projections if not p.plasticity and deal.dice.chance(0.8)]:
-        drawn = {
-            name: number(deal.dice, mark, capability.get(name), deal.dt)
-            for name, mark in fields.items()
-            if name in capability and (name != "every" or deal.choice("Tie.every", (True, False))[0])
-        }
-        ways = deal.choice("transpose", (True, False)) if "transpose" in drawn else [False]
+        ways = deal.choice("transpose", (True, False)) if "transpose" in capability else [False]
         for way, of in [(way, of) for way in ways for of in deal.dice.shuffled(projections)]:
-            tie = Tie(projection=copy.name, to=of.name, **drawn | {"transpose": way})
+            tie = Tie(projection=copy.name, to=of.name, transpose=way)
             try:
                 Network(
                     name="tied", dt=deal.dt, populations=populations, projections=bare,
@@ -283,9 +295,20 @@ def _ties(deal: Deal, projections: list[Projection], populations: list[Populatio
                 )  # fmt: skip
             except DescriptionError:
                 continue
-            made.append(tie)
+            made.append(tie.replace(**_tie_fields(deal, capability)))
             break
     return made
+
+
+def _tie_fields(deal: Deal, capability: Capability) -> dict[str, Any]:
+    """How a tie copies; at once or now and then."""
+    return {
+        name: number(deal.dice, mark, capability.get(name), deal.dt)
+        for name, mark in marks(Tie)
+        if name in capability
+        and name != "transpose"
+        and (name != "every" or deal.choice("Tie.every", (True, False))[0])
+    }
 
 
 def _stimuli(deal: Deal, p: Population, traces: list[Trace]) -> list[Stimulus]:

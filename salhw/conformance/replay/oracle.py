@@ -19,7 +19,7 @@ from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, only
 from salhw.description.network import Network
-from salhw.description.parts import Projection
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import StateOccupancy
@@ -294,8 +294,7 @@ class Oracle:
             inputs, through = self._inputs(t)
             chances, deciders = {}, {}
             for p in self.net.populations:
-                drive = through[p.name]["inputs"] + self.stimulated(p.name, t)
-                moment = self.moment(p.name, t, drive, self.free[p.name][:, t], self.forced[p.name][t])
+                moment = self.moment(p.name, t, through[p.name], self.free[p.name][:, t], self.forced[p.name][t])
                 decided = CELLS[p.neuron].decides(p.neuron, moment, self.potential[p.name])
                 self.potential[p.name], chances[p.name], deciders[p.name] = decided
             note("inputs", inputs)
@@ -317,30 +316,39 @@ class Oracle:
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
         return Course(start, stop, **stacked)
 
+    def nothing(self, p: Population) -> dict[str, FloatArray]:
+        """The sums of inputs that a population without synapses has; see ``_inputs``."""
+        names = "inputs", "g", "pull", *(f"inputs.{name}" for name in p.neuron.input_gains)
+        return dict.fromkeys(names, np.zeros((self.instances, p.size)))
+
     def _inputs(self, t: int) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
         """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
-        each named input before its gain, add up to."""
+        each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment)."""
         each: dict[str, FloatArray] = {}
-        through = {}
-        for p in self.net.populations:
-            nothing = np.zeros((self.instances, p.size))
-            through[p.name] = {"inputs": nothing} | {f"inputs.{name}": nothing for name in p.neuron.input_gains}
+        through = {p.name: self.nothing(p) for p in self.net.populations}
         for q in self.net.projections:
             post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
             per_synapse = self.weights[q.name] * psp[:, t, which]
             size = self.net.population(q.post).size
             total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
             sums = through[q.post]
+            if q.e_rev is not None:
+                distance = q.e_rev - self.potential[q.post]
+                each[q.name] = distance * total
+                self._follow_weights(q, np.ones(1), np.abs(distance), t)
+                sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
+                continue
             gain = self.gain(q)
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
             each[q.name] = gain * total
-            self._follow_weights(q, gain, t)
+            self._follow_weights(q, gain, 1.0, t)
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
 
-    def _follow_weights(self, q: Projection, gain: FloatArray, t: int) -> None:
-        """Note how far the weights, gains included, of PSPs that are under way at step t have moved."""
+    def _follow_weights(self, q: Projection, gain: FloatArray, reach: float | FloatArray, t: int) -> None:
+        """Note how far the weights, gains included, of PSPs that are under way at step t have moved, times the
+        ``reach`` of each postsynaptic neuron."""
         post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
@@ -348,7 +356,7 @@ class Oracle:
         self.travelled[q.name] = moved, now
         each = np.abs(moved * psp[:, t, which])
         total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
-        self.followed[q.post] = np.maximum(self.followed[q.post], total)
+        self.followed[q.post] = np.maximum(self.followed[q.post], reach * total)
 
     def silenced(self) -> None:
         """Note that weights were zero for a while, which PSPs of that time may keep."""
@@ -357,10 +365,11 @@ class Oracle:
             moved, _ = self.travelled.get(q.name, (np.zeros_like(now), now))
             self.travelled[q.name] = moved + np.abs(now), now
 
-    def moment(self, name: str, t: int, drive: FloatArray, free: Bools, forced: Bools) -> Moment:
-        """What the neurons of a population decide from at step t."""
+    def moment(self, name: str, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools) -> Moment:
+        """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
+        drive = sums["inputs"] + self.stimulated(name, t)
         clamped, state = self.clamps(name, t)
-        return Moment(self.dt, drive, free, clamped, state, forced, self.expected(name, t))
+        return Moment(self.dt, drive, sums["g"], sums["pull"], free, clamped, state, forced, self.expected(name, t))
 
     def stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""

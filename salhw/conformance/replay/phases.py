@@ -93,7 +93,7 @@ class Phases:
             for p in oracle.net.populations:
                 free = (last[p.name] == NEVER) | (t - last[p.name] >= refractory_steps(oracle.net, p.name))
                 unforced = np.zeros(p.size, dtype=np.bool_)  # lists of spikes do not go with a phase
-                moment = oracle.moment(p.name, t, oracle.stimulated(p.name, t), free, unforced)
+                moment = oracle.moment(p.name, t, oracle.nothing(p), free, unforced)
                 v, chance, decider = CELLS[p.neuron].decides(p.neuron, moment, oracle.potential[p.name])
                 if np.isin(decider, (FREE, UNDECIDED)).any():
                     supported = "reference phases of LIF and clamped neurons and of silent sources: others are random"

@@ -29,8 +29,9 @@ RAISED = "SAL606"
 """What an exception in a worker is."""
 TRACED = "SAL328"
 """What traces that do not see each change of a weight that is learned are approximated by."""
-WITHIN = ("weights", "discretisation", "execution")
-"""What may be approximated: weights are rounded, hazards are within ``rate``, and who learns makes no difference."""
+WITHIN = ("weights", "discretisation", "execution", "e_rev")
+"""What may be approximated: weights are rounded, hazards are within ``rate``, conductances within ``conductance``, and
+who learns makes no difference."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,12 @@ import numpy.typing as npt
 from salhw.compiler.quantise import weight_levels
 from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.oracle import DIVERGED, Course, Oracle
+from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
-from salhw.description.kinds import only
+from salhw.description.kinds import of_kind, only
 from salhw.description.network import Network
+from salhw.description.neurons import LIF
+from salhw.description.parts import Projection
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.stimuli import Teacher
 from salhw.substrate.capabilities import Range
@@ -111,8 +114,22 @@ class Tolerance:
         for p in net.projections:
             if p.post == population:
                 size = np.abs(course.inputs[p.name])
-                total += share * np.maximum.accumulate(size, axis=1)
+                total += (share + self._decay(net, p)) * np.maximum.accumulate(size, axis=1)
         return total
+
+    def _decay(self, net: Network, p: Projection) -> float:
+        """The share of what a conductance adds that its decay within a step may make a difference of."""
+        declared = self.target.accuracy.get("conductance", 0.0)
+        if p.e_rev is None or not declared or not fades(p.kernel):
+            return 0.0
+        tau_m = of_kind(net.population(p.post).neuron, LIF, "the replay oracle").tau_m
+        return declared * net.dt**2 / float(p.kernel.tau_syn * np.min(tau_m))
+
+    def decided(self, net: Network, population: str, course: Course) -> FloatArray:
+        """Of the potential that spikes are decided from, where every PSP may have the wrong shape, and those under way
+        lag behind."""
+        off = self.input(net, population, course, self.psp or 0.0)
+        return off + self._lag(net, population) * course.followed[population]
 
     def membrane(self, net: Network, population: str, course: Course) -> FloatArray | float:
         """Of the potential of each neuron at each step."""

@@ -62,6 +62,12 @@ def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> 
     return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
+def fades(kernel: Kernel) -> bool:
+    """Whether a PSP changes while it lasts."""
+    value = kernel.shape(np.array([0.25, 0.5]) * kernel.tau_syn)
+    return bool(value[0] != value[1])
+
+
 def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""

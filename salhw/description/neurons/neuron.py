@@ -26,7 +26,8 @@ class Neuron(Kind):
     offers: ClassVar[frozenset[str]] = frozenset({"spikes"})
     """What stimuli can act on and probes can see, as their ``needs`` name it: ``spikes`` (of every model), ``membrane``
     (a potential), ``state`` (a refractory state z), ``bias`` (an input that adds to it), ``decision`` (a random choice
-    whether to spike, which can be clamped), ``rate`` (spikes only as a stimulus says)."""
+    whether to spike, which can be clamped), ``conductance`` (a leak, beside which synapses can be others), ``rate``
+    (spikes only as a stimulus says)."""
 
     @property
     def refractory_periods(self) -> float | FloatArray | None:

@@ -1,0 +1,41 @@
+"""LIF neurons with a soft threshold in NEST."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from salhw.description.fields import FloatArray
+from salhw_nest.inputs import jump
+from salhw_nest.neurons.lif import UNREACHED, NestLIF, next_potential
+from salhw_nest.neurons.neuron import NestNeuron, Potential
+from salhw_nest.plan import Cells, Meter
+
+
+class NestEscape(NestLIF):
+    """``gif_psc_exp`` without adaptation: ``iaf_psc_exp`` with a hazard, whose probability per step is 1 - exp(-hazard
+    dt). A current acts in the step in which it arrives."""
+
+    model = "gif_psc_exp"
+    own_delay = 0
+    least_refractory = 2  # without dead time it is not reset
+
+    def cells(self, per_step: int, instances: int) -> Cells:
+        sharp = super().cells(per_step, instances)
+        silent = dict(sharp.parameters) | {
+            "g_L": 1.0, "Delta_V": self.neuron.delta_v, "lambda_0": 1000.0 / float(self.neuron.tau_ref),
+            "V_T_star": UNREACHED,
+        }  # fmt: skip
+        del silent["V_th"], silent["tau_m"]
+        active = {"I_e": sharp.active["I_e"], "V_T_star": sharp.active["V_th"]}
+        return Cells(self.population.name, self.model, sharp.size, silent, active)
+
+    def meters(self, every: int) -> tuple[Meter, ...]:
+        """NEST resets it a step after the spike, so that what has crossed the threshold is shown."""
+        return NestNeuron.meters(self, every)
+
+    def membrane(self, known: Potential, tick: float) -> FloatArray:
+        nothing, current = np.zeros(()), np.asarray(jump(self.net, self.population, tick))
+        forced, unforced = (
+            next_potential(self.neuron, self.psp_constant, tick, nothing, each, nothing) for each in (current, nothing)
+        )
+        return NestNeuron.membrane(self, known, tick) - known.forced * known.spiked * (forced - unforced)
