@@ -346,8 +346,8 @@ def test_nothing_that_is_drawn_is_cut_off() -> None:
             assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, text.get_text()
 
 
-def test_a_picture_is_the_one_that_matplotlib_saves() -> None:
-    """To the byte, with what a layout makes room for; and the figure stays as it was."""
+def with_decorations() -> Figure:
+    """What a layout makes room for."""
     figure = Figure(figsize=(5.0, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([3.0, 1e5, 2.0], label="a long name")
@@ -355,9 +355,15 @@ def test_a_picture_is_the_one_that_matplotlib_saves() -> None:
     left.twinx().set_ylabel("rate (Hz)")
     figure.colorbar(right.imshow([[0.0, 1.0], [2.0, 3.0]]), ax=right)
     figure.legend(loc="outside lower center")
-    drawn, saved, before = picture_of(figure, "png", dpi=130), io.BytesIO(), (figure.get_layout_engine(), figure.dpi)
-    figure.savefig(saved, format="png", dpi=130)
-    assert drawn == saved.getvalue()
+    return figure
+
+
+def test_a_picture_is_the_one_that_matplotlib_saves() -> None:
+    """To the byte, and the figure keeps its layout."""
+    figure, saved = with_decorations(), io.BytesIO()
+    before = figure.get_layout_engine(), figure.dpi
+    with_decorations().savefig(saved, format="png", dpi=130)
+    assert picture_of(figure, "png", dpi=130) == saved.getvalue()
     assert (figure.get_layout_engine(), figure.dpi) == before
     assert before[0] is not None
 
