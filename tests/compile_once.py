@@ -21,8 +21,8 @@ def compile_all() -> None:
 
 
 def compile_one(algorithm: str) -> None:
-    """Run networks of two neurons: where PSPs last longer than neurons are refractory, and where they do not and hazards
-    are tabulated; learning at the end of the run is a function of its own."""
+    """Run two networks: PSPs last longer than neurons are refractory, or hazards are tabulated. Learning at the end of
+    the run is a function of its own."""
     import salhw
     from salhw import GLM, SAL, Network, Population, Projection, Rectangular
 

@@ -137,7 +137,18 @@ def write_figure(path: Path, figure: Figure, *, dpi: int, new: bool = False) -> 
 def picture_of(figure: Figure, form: str, *, dpi: int) -> bytes:
     """What a file with a picture of this format holds."""
     image = io.BytesIO()
-    figure.savefig(image, format=form, dpi=dpi)
+    layout, shown = figure.get_layout_engine(), figure.dpi
+    if layout is None or form != "png":
+        figure.savefig(image, format=form, dpi=dpi)
+        return image.getvalue()
+    try:  # what savefig would do by drawing everything twice: to nowhere, for the layout, and then to the file
+        figure.dpi = dpi
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+        figure.savefig(image, format=form, dpi=dpi)
+    finally:
+        figure.dpi = shown
+        figure.set_layout_engine(layout)
     return image.getvalue()
 
 

@@ -144,7 +144,7 @@ class Room:
 
     def __init__(self, net: Network, memory: Memory, instances: int, start: int, stop: int) -> None:
         self._memory, self._dt, self._start, self._stop = memory, net.dt, start, stop
-        self._looked, self.ended = 0.0, False
+        self._looked, self.ended = time.monotonic(), False
         sure = exact(net, memory, instances, start, stop)
         spikes = memory.spike * instances * expected_spikes(net, memory.every_spike, start, stop)
         need = max(sure, spikes / CERTAIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from salhw import (
     SpikeTrains,
 )
 from salhw.diagnostics import DescriptionError, SessionError, UnknownNameError
+from salhw.io.files import picture_of
 from salhw.plots import (
     diagram,
     learning_curves,
@@ -342,6 +344,28 @@ def test_nothing_that_is_drawn_is_cut_off() -> None:
             box = text.get_window_extent()
             assert whole.x0 <= box.x0 <= box.x1 <= whole.x1, text.get_text()
             assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, text.get_text()
+
+
+def with_decorations() -> Figure:
+    """What a layout makes room for."""
+    figure = Figure(figsize=(5.0, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot([3.0, 1e5, 2.0], label="a long name")
+    left.set_xlabel("time (s)")
+    left.twinx().set_ylabel("rate (Hz)")
+    figure.colorbar(right.imshow([[0.0, 1.0], [2.0, 3.0]]), ax=right)
+    figure.legend(loc="outside lower center")
+    return figure
+
+
+def test_a_picture_is_the_one_that_matplotlib_saves() -> None:
+    """To the byte, and the figure keeps its layout."""
+    figure, saved = with_decorations(), io.BytesIO()
+    before = figure.get_layout_engine(), figure.dpi
+    with_decorations().savefig(saved, format="png", dpi=130)
+    assert picture_of(figure, "png", dpi=130) == saved.getvalue()
+    assert (figure.get_layout_engine(), figure.dpi) == before
+    assert before[0] is not None
 
 
 def test_importing_the_room_imports_no_matplotlib() -> None:

@@ -1,4 +1,4 @@
-"""A study in this process, in a pool, and on a Dask cluster of two workers, one of which is killed while it works."""
+"""A study in this process, and on a Dask cluster of two workers, one of which is killed while it works."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, address: str) -
     told = run(study, tmp_path / "cluster", scheduler=address, origin=HERE)
     assert (tmp_path / "flag").exists()
     assert told.failed == 0
-    run(study, tmp_path / "pool", workers=2, origin=HERE)
     run(study, tmp_path / "here", origin=HERE)
-    there, pool, here = (table(tmp_path / name) for name in ("cluster", "pool", "here"))
-    assert there == pool == here
+    assert table(tmp_path / "cluster") == table(tmp_path / "here")
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,22 @@ def test_two_programs_in_one_worker_and_many_threads(worker: Worker, mark: str) 
     assert worker.starts == 1
 
 
+def test_requests_start_no_thread_and_closing_ends_the_one_that_watches(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starting a thread for each takes several times as long as a short request."""
+    worker.call("far:echo", 0, limit=20.0)
+    assert worker._link is not None
+    watcher = worker._link._alarm._watcher
+    assert watcher is not None
+    with monkeypatch.context() as patched:
+        patched.delattr(threading.Thread, "start")
+        assert [worker.call("far:echo", k, limit=limit) for k, limit in enumerate((20.0, 5.0, 60.0))] == [0, 1, 2]
+    worker.close()
+    watcher.join(20.0)
+    assert not watcher.is_alive()
+
+
 def test_closing_while_another_thread_waits(worker: Worker, mark: str) -> None:
     worker.call("far:echo", 0, limit=20.0)
     with ThreadPoolExecutor(1) as pool:
