@@ -169,7 +169,7 @@ def replay(
 
 
 def metrics(json: Json = False) -> None:
-    """List the metrics that are installed: of a network's run, and, with ``experiment``, of an experiment."""
+    """List the metrics that are installed: those of a network's run, and those of an experiment."""
     from salhw.study import known_metrics
     from salhw.study.experiments import CORE
 

@@ -216,7 +216,7 @@ def known_metrics() -> Mapping[str, Measuring]:
     Raises:
         BackendError: a plug-in that cannot be loaded or is not a function.
     """
-    return {**CORE, **brought(GROUP, "metric")}
+    return {**brought(GROUP, "metric"), **CORE}
 
 
 def metric(name: str, path: str = "metrics.of") -> Measuring:
@@ -225,4 +225,5 @@ def metric(name: str, path: str = "metrics.of") -> Measuring:
     Raises:
         DescriptionError: SAL904 no such metric, or a module without it.
     """
-    return chosen(name, known_metrics(), path)
+    known = CORE if name in CORE else known_metrics()  # packages, which take long to import, only where they are asked
+    return chosen(name, known, path)

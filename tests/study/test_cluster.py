@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import distributed
 import pytest
 from study_examples import HERE, alive, mine, pair_study, table
 
 import salhw
-from salhw.study import Method, run
+from salhw.io.files import write_text
+from salhw.study import Method, Study, run
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def cluster() -> Iterator[Any]:
     paths = os.pathsep.join([str(HERE), *sys.path])
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": paths, "SALHW_THREADS": "1"}
-    ) as cluster:
-        yield cluster.scheduler_address
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address(cluster: Any) -> str:
+    return str(cluster.scheduler_address)
 
 
 def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, address: str) -> None:
@@ -32,6 +40,15 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, address: str) -
     assert told.failed == 0
     run(study, tmp_path / "here", origin=HERE)
     assert table(tmp_path / "cluster") == table(tmp_path / "here")
+
+
+def test_the_script_for_slurm_runs_a_study_on_whatever_cluster(tmp_path: Path, cluster: Any) -> None:
+    script = runpy.run_path(str(HERE.parents[1] / "docs" / "studies" / "on_slurm.py"))
+    file = write_text(tmp_path / "pair.json", pair_study(noises=(), chips=2).model_dump_json())
+    told = script["studied"](cluster, file, tmp_path / "out", 2)
+    assert (len(told), told.failed) == (4, 0)
+    run(Study.load(file), tmp_path / "here")
+    assert table(tmp_path / "out") == table(tmp_path / "here")
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
