@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -80,8 +81,8 @@ class Brian2Engine:
             "forced": [(in_steps(time, net.dt), name, k) for name, k, train in trains for time in train],
             "membranes": {p.population: p.every or net.dt for p in only(net.probes, salhw.Membrane)},
         }  # fmt: skip
-        self.worker = worker(python)
-        self.number = self.worker.call("simulator.network:load", plan, limit=60.0)
+        self.worker, self.key = worker(python), uuid4().hex  # a process started anew knows no key of an earlier one
+        self.worker.call("simulator.network:load", self.key, plan, limit=60.0)
         for p in net.projections:
             where = self.place.synapses(net, p.name)
             heights = np.full((self.batch, len(where)), p.kernel.height)
@@ -91,7 +92,7 @@ class Brian2Engine:
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method of this network in the simulator."""
-        return self.worker.call("simulator.network:call", self.number, method, *args, limit=300.0)
+        return self.worker.call("simulator.network:call", self.key, method, *args, limit=300.0)
 
     def send(self, owner: str, variable: str, value: FloatArray) -> None:
         """Let the simulator hold values; of a projection without a synapse it knows nothing."""
@@ -137,4 +138,4 @@ class Brian2Engine:
         return Recorded(rasters, {name: TimeSeries(*columns) for name, columns in membranes.items()})
 
     def close(self) -> None:
-        self.worker.call("simulator.network:close", self.number, limit=60.0)
+        self.worker.call("simulator.network:close", self.key, limit=60.0)

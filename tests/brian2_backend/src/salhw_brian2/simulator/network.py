@@ -1,13 +1,11 @@
 """What runs in Brian2's interpreter, where there is no salhw: one Brian2 network holds all instances of a batch, side
 by side, so that neuron n of instance b is neuron b * size + n of its group."""
 
-import itertools
-
 import brian2 as b2
 import numpy as np
 
 b2.prefs.codegen.target = "numpy"
-NUMBERS, OPEN = itertools.count(), {}
+OPEN = {}
 GIVEN = "dice : 1\nforced : boolean\nexpected : 1\n"  # by ``throw``, at the beginning of each step
 GLM = """
 u = bias{inputs} : 1
@@ -170,16 +168,13 @@ class Simulation:
         setattr(self.groups[owner] if variable == "bias" else self.synapses[owner], variable, value.ravel())
 
 
-def load(plan):
-    """A network of its own; its number."""
-    number = next(NUMBERS)
-    OPEN[number] = Simulation(plan)
-    return number
+def load(key, plan):
+    OPEN[key] = Simulation(plan)
 
 
-def call(number, method, *args):
-    return getattr(OPEN[number], method)(*args)
+def call(key, method, *args):
+    return getattr(OPEN[key], method)(*args)
 
 
-def close(number):
-    del OPEN[number]
+def close(key):
+    del OPEN[key]
