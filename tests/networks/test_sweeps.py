@@ -8,6 +8,7 @@ round. Seeds are fixed; effect sizes are those of 20 runs (5 targets, 4 seeds) o
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+import salhw
 from salhw_networks.experiment import Work
-from salhw_networks.sampling import decay_rate, plasticity_noise, sweep, synaptic_noise
+from salhw_networks.sampling import decay_rate, on_chips, plasticity_noise, sweep, synaptic_noise
 from salhw_networks.sampling.sweep import Scale, worse
-from salhw_networks.sampling.training import Training
+from salhw_networks.sampling.training import Training, description, limits_on, within
 
 LEVEL = 0.05
 
@@ -156,6 +158,26 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
     other = Training(sleep=1_000.0, bounds=2.0)
     swept(tmp_path / "cut", other, scale, conditions)
     assert len(trained) == 2 + 2 + 3
+
+
+def test_fig_4_on_chips_asks_for_a_reference_phase_which_the_processor_keeps() -> None:
+    chosen = on_chips.curves(salhw.target("brainscales2"), synaptic_noise.METHODS, synaptic_noise.RATE)
+    referenced = {(c.noise, c.sensors) for c in chosen if c.condition.method == on_chips.REFERENCED}
+    assert {("Gaussian 0.8", 0.1), ("Gaussian 0.8", 0.2), ("synapses x 4", 0.1), ("trial", 0.1)} <= referenced
+    assert {c.label for c in chosen} <= set(on_chips.COLOURS)
+    how = replace(synaptic_noise.VARIANTS["periodic"], reference=on_chips.REFERENCE)
+    notes = salhw.compile(description(how), "brainscales2").report.notes
+    assert any("the plasticity processor keeps the reference phase" in note for note in notes)
+
+
+def test_weights_begin_within_the_chips_range() -> None:
+    """Of 16 runs with the paper's noise some begin beyond it, at which measuring D_KL of the start would stop."""
+    how, scale = synaptic_noise.VARIANTS["periodic"], Scale(distributions=4, seeds=4, cycles=1, checks=1, measure=1.0)
+    begun = sweep.cases(how, scale, [sweep.Condition("none", 0.8, 0.0, 0.01)])
+    assert np.abs(begun.weights).max() > 2.52
+    held = within(begun, limits_on(how, "brainscales2"))
+    assert np.abs(held.weights).max() == pytest.approx(2.52)
+    assert np.array_equal(held.bias, begun.bias)
 
 
 def test_an_experiment_leaves_figure_data_and_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
