@@ -149,7 +149,8 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
     flips = turned(weight(data, "SAL", "B12"))[wrong]
     recovered = weight(data, "SAL", "W10")[-1][wrong]
     apart = float(np.median(np.abs(weight(data, "SAL", "B12")[-1] - weight(data, "SAL", "W21")[-1])))
-    dark, last = protocol.align_input == "dark", protocol.pairing == VARIANTS["code"].pairing
+    dark, biased = protocol.align_input == "dark", protocol.pairing == CODE.pairing
+    least, most = (0.0, 0.06) if dark else (BIASED - 0.2, BIASED + 0.2)
     claims += [
         Claim(
             f"SAL's loss over BP's (geometric means), equivalent within a factor of {FACTOR:g}",
@@ -186,7 +187,7 @@ def judge(data: Arrays, protocol: Protocol, scale: Scale) -> list[Claim]:
             "SAL: |B12 - W21| at the end, median",
             "(the re-run: .03)" if dark else f"(the re-run, whose pairs are with the last spike: {BIASED})",
             f"{apart:.3f}",
-            None if not enough or (not dark and not last) else apart < 0.06 if dark else abs(apart - BIASED) < 0.2,
+            least <= apart < most if enough and (dark or biased) else None,
         ),
     ]
     if "validation" in protocol.nudged:

@@ -9,7 +9,7 @@ import numpy as np
 
 from salhw import GLM, Teacher
 from salhw.description.fields import FloatArray
-from salhw.description.kinds import only
+from salhw.description.kinds import of_kind
 from salhw_networks.microcircuit.network import TAU_REF
 from salhw_networks.microcircuit.training import Protocol, described
 
@@ -25,8 +25,8 @@ def feedback_alignment(protocol: Protocol, teacher: FloatArray, start: FloatArra
     """
     net = described(protocol, (1, 1, 1), "FA")
     hidden, output = (net.projection(name).plasticity[0].learning_rate for name in ("W10", "W21"))
-    (taught,), (neuron,) = only(net.stimuli, Teacher), only([net.population("P1").neuron], GLM)
-    nudging, bias = taught.gain, neuron.bias
+    nudging = of_kind(net.stimuli[0], Teacher, "the rate model").gain
+    bias = of_kind(net.population("P1").neuron, GLM, "the rate model").bias
     shown = sigmoid(np.array(protocol.training))[:, None]
 
     def forward(w10: FloatArray, w21: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -276,9 +276,10 @@ class Lessons:
         return weights | self.validate(weights[self.forward[-1]])
 
     def tune(self) -> None:
-        """Let interneurons spike as often as what they predict, on average over the validation patterns: their biases
-        move by the difference of the rates over the slope of a GLM neuron's rate, r (1 - r tau_ref). Where inputs of
-        weight W fluctuate a share of W^2 / 16 of the difference is left."""
+        """Let interneurons spike as often as what they predict, on average over the validation patterns.
+
+        Their biases move by the difference of the rates r over the slope of a GLM neuron's, r (1 - r tau_ref). Where
+        inputs of weight W fluctuate a share of W^2 / 16 of the difference is left."""
         p = self.protocol
         self.nudge(False)
         duration = p.lag + p.tuning / len(self.asked)
@@ -290,9 +291,9 @@ class Lessons:
             wanted, there = (
                 np.mean([r.counts[name] / r.duration for r in seen], axis=0) for name in (f"P{layer + 1}", f"I{layer}")
             )
-            path = f"populations.I{layer}.bias"
-            slope = wanted * (1.0 - TAU_REF * wanted)
-            self.session.set(path, self.session.get(path) + (wanted - there) / slope)
+            path, share = f"populations.I{layer}.bias", np.clip(TAU_REF * wanted, 0.02, 0.98)  # never flat
+            off = TAU_REF * (wanted - there) / (share * (1.0 - share))
+            self.session.set(path, self.session.get(path) + off)
 
     def align(self, order: IntArray) -> None:
         """The SAL phase."""
