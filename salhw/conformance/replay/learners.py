@@ -36,7 +36,8 @@ class _Pairs:
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
-        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), *oracle.at_ends(p), oracle.dt)
+        pre, post = oracle.at_ends(p)
+        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), pre, post, oracle.dt)
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
 
     def see(self, step: int) -> None:

@@ -111,7 +111,7 @@ class Phases:
 
     def _rate(self, name: str, k: int) -> FloatArray:
         rule = rule_name(self.oracle.net.projection(name), k)
-        return self.oracle.per_synapse(f"projections.{name}.{rule}.learning_rate", name)
+        return np.asarray(self.oracle.per_synapse(f"projections.{name}.{rule}.learning_rate", name))
 
     def _product(self, name: str, period: int, stop: int) -> FloatArray:
         """The spikes of the postsynaptic neuron times those of the presynaptic one, in the period that ends."""
