@@ -31,6 +31,7 @@ from salhw import (
     UnsupportedNetworkError,
     Weights,
 )
+from salhw.conformance import replay
 
 DT = 0.5
 
@@ -225,3 +226,21 @@ def test_its_executable_can_be_compiled_from_again() -> None:
         np.testing.assert_array_equal(one.get("projections.W21.weights"), two.get("projections.W21.weights"))
     plain = salhw.compile(learning(1.0).replace(name="other"), executable.target, plugin=executable.plugin)
     assert plain.open().get("projections.p.weights").shape == (1, 2, 2)
+
+
+def test_rules_that_are_due_together_clip_one_after_the_other() -> None:
+    """Two rules of opposite signs at one bound, against the oracle, which reads docs/semantics.md."""
+    opposite = [
+        salhw.PredictiveRule("spiking", "said", learning_rate=rate, update="every 20 ms", bounds=(-0.4, 0.4),
+                             execution="host")
+        for rate in (3.0, -2.0)
+    ]  # fmt: skip
+    net = salhw.Network(
+        name="two", dt=1.0, populations=[salhw.Population("a", 2, salhw.GLM(bias=0.5))],
+        projections=[salhw.Projection("p", "a", "a", [[0.0, 0.3], [-0.3, 0.0]], plasticity=opposite)],
+        traces=[salhw.Trace("spiking", "a", "spikes", salhw.Boxcar(20.0)),
+                salhw.Trace("said", "a", "inputs", salhw.Boxcar(20.0))],
+        probes=[salhw.Spikes("a"), salhw.Weights("p", every=20.0)],
+    )  # fmt: skip
+    schedule = replay.Schedule((replay.Part((), 100), replay.Part((), 100)), ids=(0, 1, 2))
+    assert replay.replay(salhw.compile(net, looped_reference()), schedule) == []

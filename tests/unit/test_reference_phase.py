@@ -211,9 +211,9 @@ def test_networks_that_cannot_have_one() -> None:
     described = net(PHASE)
     p = described.projections[0]
     source = [*described.populations, Population("s", 1, Source())]
-    timed = [Poisson("s", rate=10.0, stop=100.0)]
-    with pytest.raises(DescriptionError, match=r"stimuli\[0\].*time stands still"):
-        described.replace(populations=source, stimuli=timed)
+    for timed in (Poisson("s", rate=10.0, stop=100.0), Poisson("s", rate=[10.0, 5.0], every=50.0)):
+        with pytest.raises(DescriptionError, match=r"stimuli\[0\].*time stands still"):
+            described.replace(populations=source, stimuli=[timed])
     described.replace(populations=source, stimuli=[Poisson("s", rate=10.0)])
     with pytest.raises(DescriptionError, match="one on a projection"):
         described.replace(projections=[p.replace(plasticity=(rule(PHASE), rule(PHASE)))])

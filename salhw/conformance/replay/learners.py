@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule
-
-if TYPE_CHECKING:
-    from salhw.conformance.replay.oracle import Oracle
 
 
 class Learner(Protocol):
@@ -29,17 +26,18 @@ class Learner(Protocol):
         ...
 
 
-RULES: ByKind[Callable[[Oracle, Projection, int], Learner]] = ByKind("the replay oracle")
-"""The learner of a rule, from the projection and the rule's number in it."""
+RULES: ByKind[Callable[[Any, Projection, int], Learner]] = ByKind("the replay oracle")
+"""The learner of a rule, from the oracle, the projection and the rule's number in it."""
 
 
 @RULES.register(PairSTDP)
 class _Pairs:
     """Sums of pairs, which take their learning rate and amplitudes when the weights change."""
 
-    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+    def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
-        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), *oracle.at_ends(p), oracle.dt)
+        pre, post = oracle.at_ends(p)
+        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), pre, post, oracle.dt)
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
 
     def see(self, step: int) -> None:
@@ -59,7 +57,7 @@ class _Pairs:
 class _Predictions:
     """Presynaptic spikes, counted until the weights change."""
 
-    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+    def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.rule = oracle, p, cast(PredictiveRule, p.plasticity[k])
         self.path = f"projections.{p.name}.{rule_name(p, k)}"
         self.sent = np.zeros((oracle.instances, oracle.net.population(p.pre).size))

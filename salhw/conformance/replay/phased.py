@@ -18,6 +18,10 @@ PHASED = 990
 """Of each thousand seeds the first whose networks have a reference phase."""
 
 
+PRECISE = 1e-5
+"""The largest declared error of membranes, as a share of inputs, with which the spikes of LIF neurons follow."""
+
+
 def has_phase(seed: int) -> bool:
     """Whether the network of a seed has a reference phase."""
     return seed % 1000 >= PHASED
@@ -36,9 +40,9 @@ def _choices(capability: Capability) -> tuple[str, ...]:
 
 
 def takes_phases(target: Target) -> bool:
-    """Whether a target has what such networks need, and declares how far its membranes may be off."""
-    rules = {**referable(target.plasticity), **referable(target.host)}
-    return bool(rules) and LIF.__name__ in target.neurons and Tolerance.of(target).potential is not None
+    """Whether a target has what such networks need, and declares membranes from which spikes follow."""
+    rules, off = {**referable(target.plasticity), **referable(target.host)}, Tolerance.of(target).potential
+    return bool(rules) and LIF.__name__ in target.neurons and off is not None and off <= PRECISE
 
 
 def narrowed(target: Target) -> Target:

@@ -7,7 +7,7 @@ of clamped neurons and of silent sources.
 from __future__ import annotations
 
 from math import ceil, lcm
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +20,12 @@ from salhw.description.plasticity.rule import narrowest_bounds, reference_of
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.recorder import refractory_steps
 
-if TYPE_CHECKING:
-    from salhw.conformance.replay.oracle import Oracle
-
 
 class Phases:
     """The reference phases of one session, and what was found in the last one: ``errors`` by projection and number of
-    the rule, (instance, synapse), per product of both numbers of spikes."""
+    the rule, (instance, synapse), per product of both numbers of spikes. ``oracle`` is the session's Oracle."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Any) -> None:
         self.oracle, net = oracle, oracle.net
         rules = [(p.name, k, rule) for p in net.projections for k, rule in enumerate(p.plasticity)]
         found = [(name, k, rule, phase) for name, k, rule in rules if (phase := reference_of(rule)) is not None]
@@ -114,7 +111,7 @@ class Phases:
 
     def _rate(self, name: str, k: int) -> FloatArray:
         rule = rule_name(self.oracle.net.projection(name), k)
-        return self.oracle.per_synapse(f"projections.{name}.{rule}.learning_rate", name)
+        return np.asarray(self.oracle.per_synapse(f"projections.{name}.{rule}.learning_rate", name))
 
     def _product(self, name: str, period: int, stop: int) -> FloatArray:
         """The spikes of the postsynaptic neuron times those of the presynaptic one, in the period that ends."""
