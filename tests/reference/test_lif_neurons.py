@@ -187,7 +187,7 @@ def test_targets_without_them_say_so_and_fit_makes_no_currents_of_conductances(n
     ("net", "path"),
     [
         (driven(LIF(delta_v=0.1, tau_ref=0.5), {"weights": [[0.5, 0.25]]}), "populations.n.tau_ref"),
-        (driven(LIF(delta_v=0.1), CONDUCTS), "populations.n.neuron.delta_v"),
+        (driven(LIF(delta_v=0.1), CONDUCTS), "populations.n.delta_v"),
         (driven(LIF(), CONDUCTS, CONDUCTS | {"e_rev": None}), "projections.p1.e_rev"),
         (driven(LIF(), *(CONDUCTS | {"e_rev": float(e)} for e in range(3))), "projections.p2.e_rev"),
         (driven(LIF(), CONDUCTS | {"kernel": Rectangular(5.0)}), "projections.p0.kernel"),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.conformance.replay.cells import CELLS
-from salhw.conformance.replay.oracle import DIVERGED, Course
+from salhw.conformance.replay.course import DIVERGED, Course
 from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind
