@@ -55,12 +55,12 @@ class Projection(Model):
         kernel: the PSP of one spike. A spike at step t acts from step t + 1 + delay / dt.
         delay: in ms, a whole number of steps: one number, an array of the shape of ``weights`` with one per synapse, or
             a distribution that they are drawn from (Normal, LogNormal, Uniform) and rounded to whole steps.
-        e_rev: None for synapses that are currents; a reversal potential, in the units of the postsynaptic potential v,
-            for conductances. What they add up to, ``g = sum_j W_ij (kernel * S_j)(t) >= 0`` in units of the leak's
-            conductance, then gives the current ``g (e_rev - v)``. They have no named input, and are never copies.
         plasticity: a rule, or several that add up.
         into: the named input of the postsynaptic neurons (``inputs`` of their model) whose gain multiplies what the
             synapses add up to; None for a gain of 1. Plasticity changes weights, and never a gain.
+        e_rev: None for synapses that are currents; a reversal potential, in the units of the postsynaptic potential v,
+            for conductances. What they add up to, ``g = sum_j W_ij (kernel * S_j)(t) >= 0`` in units of the leak's
+            conductance, then gives the current ``g (e_rev - v)``. They have no named input, and are never copies.
     """
 
     name: Name
@@ -69,9 +69,9 @@ class Projection(Model):
     weights: Annotated[Connector, BeforeValidator(_as_dense), Mark(0.5, 0.25, per="synapse", settable="always")]
     kernel: Annotated[Kernel, Structure()] = Rectangular()
     delay: Annotated[Delay, Mark(0, 2, -1, unit="ms", grid=0, per="synapse")] = 0.0
-    e_rev: Annotated[Number | None, Mark(-0.5, 3.0, np.inf, needs="conductance")] = None
     plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple), Structure()] = ()
     into: Annotated[InputName | None, Structure()] = None
+    e_rev: Annotated[Number | None, Mark(-0.5, 3.0, np.inf, needs="conductance")] = None
 
     def delay_steps(self, dt: float) -> IntArray:
         """Its delays in steps of ``dt`` ms: an array without dimensions where all synapses have the same, else of the

@@ -93,6 +93,10 @@ def late_if_it_learns(p: Any, dt: float) -> Any:
     return p.replace(delay=p.delay + dt) if p.plasticity else p
 
 
+def turned(p: Any, dt: float) -> Any:
+    return p if p.e_rev is None else p.replace(e_rev=-p.e_rev)
+
+
 def lower(n: LIF) -> Any:
     """Where a membrane is reset that forgets v_reset."""
     return np.minimum(n.v_rest, np.asarray(n.v_thresh) - 0.01)
@@ -383,6 +387,10 @@ MUTANTS = [
     wrong("one threshold for all neurons", "membrane", "threshold", network=each_neuron(LIF, the_first("v_thresh"))),
     wrong("one time constant for all neurons", "membrane", network=each_neuron(LIF, the_first("tau_m"))),
     wrong("one refractory period for all neurons", "occupancy", "rate", network=each_neuron(GLM, the_first("tau_ref"))),
+    wrong("soft thresholds taken for sharp ones", "rate", network=each_neuron(LIF, lambda n, dt: {"delta_v": 0.0})),
+    wrong("soft thresholds twice as wide", "rate", network=each_neuron(LIF, lambda n, dt: {"delta_v": 2 * n.delta_v})),
+    wrong("conductances taken for currents", "membrane", network=each_projection(lambda p, dt: p.replace(e_rev=None))),
+    wrong("reversal potentials of the other sign", "membrane", network=each_projection(turned)),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
     wrong("membranes of the first neurons", "membrane", network=first_neurons),
     wrong(

@@ -79,7 +79,7 @@ class NestConductance(NestLIF):
         path, name = f"populations.{self.population.name}", self.population.name
         if np.any(np.asarray(self.neuron.delta_v) > 0.0):
             asked = number(float(np.max(self.neuron.delta_v)))
-            yield together(f"{path}.neuron.delta_v", asked, "0 under conductances", "delta_v = 0")
+            yield together(f"{path}.delta_v", asked, "0 under conductances", "delta_v = 0")
         if len(self.ports) > 2:
             last = next(
                 p for p in reversed(self.net.projections) if p.post == name and p.e_rev not in [*self.ports][:2]

@@ -7,10 +7,11 @@ as small as it can be.
 """
 
 from salhw.conformance.replay.chance import Tested, alarms, tests
+from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.covering import Coverage, coverage
 from salhw.conformance.replay.departing import Departure, departures
 from salhw.conformance.replay.generator import random_network
-from salhw.conformance.replay.oracle import Course, Oracle
+from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.shrinking import Example, shrunk
 from salhw.conformance.replay.surveying import Case, Survey, replay, survey
 from salhw.conformance.replay.tolerance import Tolerance

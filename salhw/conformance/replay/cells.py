@@ -112,11 +112,12 @@ def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
 
 def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
     """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36."""
-    return -np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(higher))
+    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(higher)))
 
 
 def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArray:
-    return {"logistic": _scaled_odds, "exact": _scaled_hazard}[neuron.discretisation](chance, higher)
+    scaled: FloatArray = {"logistic": _scaled_odds, "exact": _scaled_hazard}[neuron.discretisation](chance, higher)
+    return scaled
 
 
 def _lif_higher(neuron: LIF, chance: FloatArray, higher: FloatArray) -> FloatArray:

@@ -29,8 +29,8 @@ import numpy as np
 
 from salhw.conformance.differences import holm
 from salhw.conformance.replay.cells import CELLS, FREE
+from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.departing import Departure
-from salhw.conformance.replay.oracle import Course
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
-from salhw.conformance.replay.oracle import Course, Oracle
+from salhw.conformance.replay.course import Course
+from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trains import Bools
 from salhw.conformance.replay.trial import Trial, said

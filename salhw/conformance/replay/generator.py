@@ -197,9 +197,10 @@ def _reversal(deal: Deal, post: Population) -> float | None:
     if entry is None or mark.needs not in post.neuron.offers:
         return None
     dice = Dice(f"{deal.dice.seed} conductances onto {post.name}")
-    if not deal.once(f"conductances onto {post.name}", partial(dice.chance, 0.4)):
+    if not deal.once(f"conductances onto {post.name}", partial(dice.chance, 0.5)):
         return None
-    return deal.once("e_rev", partial(number, dice, mark, entry, deal.dt))
+    value: float = deal.once("e_rev", partial(number, dice, mark, entry, deal.dt))
+    return value
 
 
 def _kernel(deal: Deal) -> Kernel:

@@ -78,7 +78,7 @@ class _Predictions:
 class _Single:
     """Spikes at either end of each synapse, counted until the weights change."""
 
-    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+    def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, rule = oracle, p.name, cast(PerSpike, p.plasticity[k])
         self.path = f"projections.{p.name}.{rule_name(p, k)}.learning_rate"
         pre, post = oracle.at_ends(p)
@@ -97,7 +97,7 @@ class _Single:
 class _Modulated:
     """Sums of pairs, which take the modulator, their learning rate and amplitudes when the weights change."""
 
-    def __init__(self, oracle: Oracle, p: Projection, k: int) -> None:
+    def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.rule = oracle, p.name, cast(ModulatedSTDP, p.plasticity[k])
         self.path, (pre, post) = f"projections.{p.name}.{rule_name(p, k)}", oracle.at_ends(p)
         pairing, dt = self.rule.pairing, oracle.dt

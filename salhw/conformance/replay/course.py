@@ -1,0 +1,53 @@
+"""What the oracle works out of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from salhw.conformance.replay.trains import Bools
+from salhw.description.fields import FloatArray, IntArray
+
+DIVERGED = 1e6
+"""What feeds back on itself may grow without a limit, and rounding with it: beyond, nothing is compared."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What must have been in one run, at its steps ``start`` .. ``stop``.
+
+    Args:
+        potentials: u or v as it entered the decision, by population, (instance, step, neuron).
+        chances: the probability of a spike, likewise.
+        deciders: what decided, likewise: FREE, REFRACTORY ...
+        inputs: what each projection adds to the potential, (instance, step, neuron).
+        followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
+            that has changed, at most: the most until then, (instance, step, neuron).
+        traces: each trace after the step, (instance, step, neuron).
+        weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
+            the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
+        movement: by how much weights have moved up and down in all until then, likewise: what bounds how far rounding
+            and a relative error can have carried them.
+        states: z of populations whose occupancy is probed, (instance, step, neuron).
+    """
+
+    start: int
+    stop: int
+    potentials: Mapping[str, FloatArray]
+    chances: Mapping[str, FloatArray]
+    deciders: Mapping[str, IntArray]
+    inputs: Mapping[str, FloatArray]
+    followed: Mapping[str, FloatArray]
+    traces: Mapping[str, FloatArray]
+    weights: Mapping[str, FloatArray]
+    movement: Mapping[str, FloatArray]
+    states: Mapping[str, Bools]
+
+    @property
+    def diverged(self) -> Bools:
+        """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
+        each = [np.abs(v).max(axis=2) for v in (*self.potentials.values(), *self.traces.values())]
+        largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
+        return np.asarray(~(largest <= DIVERGED))[:, :, None]
