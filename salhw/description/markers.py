@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 if TYPE_CHECKING:
@@ -82,10 +83,15 @@ TraceName = Annotated[str, Structure(names="trace")]
 AnyTraceName = Annotated[str, Structure(names="trace", whose="any")]
 
 
-def marks(model: type[BaseModel]) -> Iterator[tuple[str, Mark]]:
+def marks(model: type[BaseModel]) -> tuple[tuple[str, Mark], ...]:
     """The marked fields of a class by name, in their order, without its structure."""
-    for name, info in model.model_fields.items():
-        yield from ((name, mark) for mark in info.metadata if isinstance(mark, Mark))
+    return _marks(model)
+
+
+@cache
+def _marks(model: type[BaseModel]) -> tuple[tuple[str, Mark], ...]:
+    fields = model.model_fields.items()
+    return tuple((name, mark) for name, info in fields for mark in info.metadata if isinstance(mark, Mark))
 
 
 def mark_of(model: type[BaseModel], field: str) -> Mark:

@@ -7,6 +7,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -230,7 +231,7 @@ class Target(Model):
             changed = {} if known is None else {kind[0]: known | changed}
         return self.replace(**{section: capabilities | changed})
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """sha256 over everything that the target says; of an option its value counts, not what is said about it."""
         values = {name: str(option) for name, option in self.options.items()}
