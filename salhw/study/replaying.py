@@ -69,27 +69,24 @@ def replay(folder: str | Path, run: int, out: str | Path | None = None) -> Repla
 
     def keep(done: Finished | Reproduced) -> None:
         kept.append(done)
-        files.extend(_left(done, as_path(out)) if out is not None else ())
+        if isinstance(done, Reproduced) and out is not None:  # whose folder is gone afterwards
+            for name in map(str, done.result["files"]):
+                files.append(write_bytes(made_folder(as_path(out)) / name, (done.folder / name).read_bytes()))
 
     again = measured(_with_probes(plan, batch), batch, keep, folder / CALIBRATIONS)
     if not kept:
         raise _no_run(run, again["diagnostic"][0], "a run that can be repeated", "mend what the diagnostic says")
+    recording = getattr(kept[-1], "recording", None)
+    if recording is not None and out is not None:
+        path = as_path(out)
+        made_folder(path.parent)
+        files.append(save(recording, path if path.suffix else path.with_suffix(".h5")))
     position = rows["chip"][offset] - batch.first
     names = [m.name for m in plan.study.metrics]
     return Replayed(
-        batch, rows["chip"][offset], position, getattr(kept[-1], "recording", None), tuple(files),
+        batch, rows["chip"][offset], position, recording, tuple(files),
         {name: rows[name][offset] for name in names}, {name: again[name][position] for name in names},
     )  # fmt: skip
-
-
-def _left(done: Finished | Reproduced, out: Path) -> list[Path]:
-    """The files of a repeated run, where they stay."""
-    if isinstance(done, Reproduced):
-        names = list(map(str, done.result["files"]))
-        return [write_bytes(made_folder(out) / name, (done.folder / name).read_bytes()) for name in names]
-    path = out if out.suffix else out.with_suffix(".h5")
-    made_folder(path.parent)
-    return [save(done.recording, path)]
 
 
 def _place(plan: Plan, run: int) -> tuple[Batch, int]:
