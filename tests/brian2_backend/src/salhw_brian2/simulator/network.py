@@ -66,10 +66,11 @@ class Simulation:
 
     def group(self, p):
         inputs = [f"in{k}" for k, q in self.projections.items() if q["post"] == p["name"]]
-        model, names, options = GIVEN, {}, {"threshold": "forced or dice < 1 - exp(-expected)"}
+        model, names = GIVEN + "".join(f"{name} : 1\n" for name in inputs), {}  # sources have inputs, and ignore them
+        options = {"threshold": "forced or dice < 1 - exp(-expected)"}
         if p["kind"] == "GLM":
             model += GLM.format(inputs="".join(f" + {name}" for name in inputs))
-            model += f"chance = {CHANCE[p['discretisation']]} : 1\n" + "".join(f"{name} : 1\n" for name in inputs)
+            model += f"chance = {CHANCE[p['discretisation']]} : 1\n"
             names = {"tau_ref": p["tau_ref"] * b2.ms, "refractory": round(p["tau_ref"] / self.plan["dt"])}
             options = {
                 "threshold": "forced or (t_in_timesteps >= free_from and dice < chance)",
