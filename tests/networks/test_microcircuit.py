@@ -439,16 +439,18 @@ def test_copies_of_feedback_weights_act_in_their_place() -> None:
 
 
 def test_copies_have_steps_of_their_own_where_a_target_has_an_exponent_for_each_projection() -> None:
-    """Copies of the feedback weight and lateral ones have the same steps, so that they cancel."""
+    """Copies of the feedback weight and lateral ones have the same steps, so that they cancel; they are of what was
+    written, whatever the steps of the feedback weight itself."""
     target = on_chips.prepared(salhw.target("loihi2"), "own-scale")
     net = described(replace(on_chips.protocol_for(target), **on_chips.CHANGES["own-scale"]), SIZES, "SAL")
     executable = salhw.compile(net, target)
     assert executable.target.weight_scales == {"A12": 1 / 32, "LPI1": 1 / 32}
     with executable.open(instances=3, seed=1) as session:
-        session.set("projections.B12.weights", np.array([0.3, -1.1, 2.7])[:, None, None])
-        learned, copies, lateral = (session.get(f"projections.{name}.weights") for name in ("B12", "A12", "LPI1"))
+        written = np.array([0.3, -1.1, 2.7])[:, None, None]
+        session.set("projections.B12.weights", written)
+        copies, lateral = (session.get(f"projections.{name}.weights") for name in ("A12", "LPI1"))
     np.testing.assert_array_equal(copies, -lateral)
-    np.testing.assert_allclose(copies, learned, atol=1 / 1024 / 0.02 / 2 + 1e-12)
+    np.testing.assert_allclose(copies, written, atol=1 / 1024 / 0.02 / 2 + 1e-12)
     with pytest.raises(salhw.DescriptionError, match="SAL009"):
         on_chips.prepared(salhw.target("brainscales2"), "own-scale")
 
