@@ -256,7 +256,7 @@ class LoopEngine(PiecewiseEngine):
         held = {  # of weights that the target changes, the mean over the piece
             name: 0.5 * (w + self._weights(name)) if name in learning else w for name, w in before.items()
         }
-        self._traces.follow(start, until, rasters, held, self._gains, self._nudged())
+        self._traces.follow(start, until, rasters, held, self._gains, self._given(self._nudged()))
         for (name, _), learner in self._learners.items():
             p = net.projection(name)
             learner.see(rasters[p.pre], rasters[p.post])
@@ -319,6 +319,14 @@ class LoopEngine(PiecewiseEngine):
             biases[teacher.population] = biases[teacher.population] + self._pushed[k]
         return biases
 
+    def _given(self, biases: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """Biases as far as the target's range goes."""
+        ends = {name: self._allowed[f"populations.{name}.bias"] for name in biases}
+        return {
+            name: bias if (end := ends[name]) is None else np.clip(bias, end.min, end.max)
+            for name, bias in biases.items()
+        }
+
     def _nudge(self, teachers: Mapping[int, Teacher]) -> None:
         """Let teachers add what they do now, as a bias; within the target's range."""
         reading = Reading(self._net, self._traces.mean, self._biases, self._gains)
@@ -326,11 +334,10 @@ class LoopEngine(PiecewiseEngine):
             error = self._taught[k, "target"] - reading.potential(teacher.trace)
             self._pushed[k] = self._taught[k, "gain"] * error
         nudged = self._nudged()
+        given = self._given(nudged)
         for name in {teacher.population for teacher in teachers.values()}:
-            path, allowed = f"populations.{name}.bias", self._allowed[f"populations.{name}.bias"]
-            bias = nudged[name] if allowed is None else np.clip(nudged[name], allowed.min, allowed.max)
-            self._limited += int(np.sum(bias != nudged[name]))
-            self._session.set(path, bias)
+            self._limited += int(np.sum(given[name] != nudged[name]))
+            self._session.set(f"populations.{name}.bias", given[name])
 
     def finish(self) -> None:
         """See Engine."""

@@ -44,7 +44,7 @@ def test_false_alarms_over_a_hundred_seeds() -> None:
     alarms = {}
     for seed in range(100):
         report = run(salhw_reference.backend, "reference", profile="quick", seed=1000 + seed, checks=names)
-        failed = [c.name for c in report.checks if c.outcome not in ("pass", "unsupported")]
+        failed = [c.name for c in report.checks if c.outcome == "fail"]
         if failed:
             alarms[seed] = failed
     print(alarms)

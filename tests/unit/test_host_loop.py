@@ -32,6 +32,7 @@ from salhw import (
     Weights,
 )
 from salhw.conformance import replay
+from salhw.substrate.capabilities import Range
 
 DT = 0.5
 
@@ -244,3 +245,20 @@ def test_rules_that_are_due_together_clip_one_after_the_other() -> None:
     )  # fmt: skip
     schedule = replay.Schedule((replay.Part((), 100), replay.Part((), 100)), ids=(0, 1, 2))
     assert replay.replay(salhw.compile(net, looped_reference()), schedule) == []
+
+
+def test_traces_see_a_taught_bias_where_it_ends() -> None:
+    """At the end of the target's range, as the membrane probe does: against the oracle."""
+    target = looped_reference()
+    narrow = target.neurons["GLM"] | {"bias": Range(min=-1.0, max=1.0)}
+    target = target.replace(neurons=target.neurons | {"GLM": narrow})
+    net = salhw.Network(
+        name="taught", dt=1.0, populations=[salhw.Population("a", 2, salhw.GLM(bias=0.5))],
+        traces=[salhw.Trace("u", "a", "membrane", salhw.Boxcar(20.0))],
+        stimuli=[salhw.Teacher("a", "u", target=[4.0, 0.2], gain=[3.0, 0.1], every=20.0)],
+        probes=[salhw.Spikes("a"), salhw.Membrane("a"), salhw.Traces("u")],
+    )  # fmt: skip
+    executable = salhw.compile(net, target)
+    assert replay.replay(executable, replay.Schedule((replay.Part((), 50), replay.Part((), 50)), ids=(0, 1))) == []
+    with executable.open() as session:
+        assert session.run(50.0).provenance["teacher_at_limits"] > 0

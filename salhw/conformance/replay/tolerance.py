@@ -14,9 +14,11 @@ from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind, only
+from salhw.description.markers import structure
 from salhw.description.network import Network
 from salhw.description.neurons import LIF
 from salhw.description.parts import Projection
+from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.stimuli import Teacher
 from salhw.substrate.capabilities import Range
@@ -25,6 +27,11 @@ from salhw.substrate.target import Target
 
 ROUNDING = 1e-9
 """What exact arithmetic may be off by, as a share of what was added up: ten million operations of 1e-16 each."""
+
+
+def named_traces(rule: PlasticityRule) -> list[str]:
+    """The traces that a rule names."""
+    return [getattr(rule, field) for field, marker in structure(type(rule)) if marker.names == "trace"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ class Tolerance:
         share = ROUNDING
         learning = {projection, *(tie.to for tie in net.ties if tie.projection == projection)}  # copies learn, too
         rules = [rule for name in learning for rule in net.projection(name).plasticity]
+        if any(self._sees_means(net, rule) for rule in rules):
+            return np.inf
         if any(on_chip(rule, self.target) for rule in rules):
             if self.window is None:
                 return np.inf
@@ -107,6 +116,14 @@ class Tolerance:
         rounded = rounding.reshape(-1, *(1,) * (value.ndim - 1))
         within = share * moved + ROUNDING * (1.0 + np.abs(value)) + rounded
         return np.where(moved > DIVERGED, np.inf, within)
+
+    def _sees_means(self, net: Network, rule: PlasticityRule) -> bool:
+        """Whether a rule reads traces that a host works out of weights which are learned beside it, without seeing each
+        of their changes (SAL328)."""
+        traces = [net.trace(name) for name in named_traces(rule)] if self.target.host_loop else []
+        seen = {trace.population for trace in traces if trace.quantity != "spikes"}
+        learned = {p.post for p in net.projections for other in p.plasticity if not named_traces(other)}
+        return bool(seen & learned)
 
     def input(self, net: Network, population: str, course: Course, share: float) -> FloatArray:
         """Of the input of each neuron at each step, where every PSP may be off by a ``share`` of its peak: its spikes
