@@ -24,10 +24,12 @@ def looped_reference(**changes: object) -> Target:
     """The reference as a target that has none of what reads traces: its host works it out."""
     full = salhw.target("reference").with_options(algorithm="time-driven")  # one random sample for both
     plasticity = dict(full.plasticity)
-    hosted = plasticity.pop("PredictiveRule") | {"update": ("every", "run end")}
+    hosted = {
+        name: plasticity.pop(name) | {"update": ("every", "run end")} for name in ("PredictiveRule", "ModulatedSTDP")
+    }
     teacher = full.stimuli["Teacher"] | {"required": ("every",)}
     return full.replace(
-        host_loop=True, plasticity=plasticity, host={"PredictiveRule": hosted},
+        host_loop=True, plasticity=plasticity, host=hosted | dict(full.windows),
         stimuli=full.stimuli | {"Teacher": teacher}, **changes,
     )  # fmt: skip
 

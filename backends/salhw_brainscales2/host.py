@@ -9,7 +9,7 @@ from salhw.description.network import Network
 from salhw.description.parts import rule_name
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.session.engine import initial
-from salhw.session.host_plasticity import HostRules
+from salhw.session.host_plasticity import HostRule, HostRules
 from salhw.session.paths import Address
 from salhw.substrate.target import Target
 from salhw_brainscales2.codes import Grid
@@ -33,7 +33,9 @@ class Host(HostRules):
         if address.field == "learning_rate":
             self.rates[address.rule] = value
         else:
-            self.rules[address.rule].amplitudes[BRANCHES.index(address.part)] = value
+            hosted = self.rules[address.rule]
+            assert isinstance(hosted, HostRule)  # no other rule has branches
+            hosted.amplitudes[BRANCHES.index(address.part)] = value
 
     def forget(self) -> None:
         """Keep nothing of the weights."""
