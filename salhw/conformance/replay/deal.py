@@ -17,6 +17,8 @@ from salhw.substrate.target import Target
 T = TypeVar("T")
 
 INPUTS = ("basal", "apical")
+APART = ("delta_v",)
+"""Fields with dice of their own: they came later, and leave all else in random networks as it was without them."""
 GAIN = Mark(1.0, 0.5)
 """Examples of the gain of a named input, beside which its marker has tables of them."""
 
@@ -78,10 +80,17 @@ class Deal:
                 drawn[name] = gains if self.dice.chance(0.6) else {}
             elif not (optional and self.dice.chance(0.5)):
                 try:
-                    drawn[name] = per_place(self.dice, name, mark, capability, self.dt, shape)
+                    drawn[name] = per_place(self._dice_of(name), name, mark, capability, self.dt, shape)
                 except Infeasible:
                     continue
         return drawn
+
+    def _dice_of(self, name: str) -> Dice:
+        """What a field is drawn with."""
+        if name not in APART:
+            return self.dice
+        self.dealt[name] = self.dealt.get(name, -1) + 1
+        return Dice(f"{self.dice.seed} {name} {self.dealt[name]}")
 
 
 def replayable(group: type[Kind], name: str) -> bool:

@@ -283,12 +283,17 @@ def _ties(deal: Deal, projections: list[Projection], populations: list[Populatio
     capability, made = deal.target.ties, list[Tie]()
     if capability is None:
         return []
-    bare = [p.replace(plasticity=()) for p in projections]
+    fields, bare = dict(marks(Tie)), [p.replace(plasticity=()) for p in projections]
     projections = [p for p in projections if p.e_rev is None]
     for copy in [p for p in projections if not p.plasticity and deal.dice.chance(0.8)]:
-        ways = deal.choice("transpose", (True, False)) if "transpose" in capability else [False]
+        drawn = {
+            name: number(deal.dice, mark, capability.get(name), deal.dt)
+            for name, mark in fields.items()
+            if name in capability and (name != "every" or deal.choice("Tie.every", (True, False))[0])
+        }
+        ways = deal.choice("transpose", (True, False)) if "transpose" in drawn else [False]
         for way, of in [(way, of) for way in ways for of in deal.dice.shuffled(projections)]:
-            tie = Tie(projection=copy.name, to=of.name, transpose=way)
+            tie = Tie(projection=copy.name, to=of.name, **drawn | {"transpose": way})
             try:
                 Network(
                     name="tied", dt=deal.dt, populations=populations, projections=bare,
@@ -296,20 +301,9 @@ def _ties(deal: Deal, projections: list[Projection], populations: list[Populatio
                 )  # fmt: skip
             except DescriptionError:
                 continue
-            made.append(tie.replace(**_tie_fields(deal, capability)))
+            made.append(tie)
             break
     return made
-
-
-def _tie_fields(deal: Deal, capability: Capability) -> dict[str, Any]:
-    """How a tie copies; at once or now and then."""
-    return {
-        name: number(deal.dice, mark, capability.get(name), deal.dt)
-        for name, mark in marks(Tie)
-        if name in capability
-        and name != "transpose"
-        and (name != "every" or deal.choice("Tie.every", (True, False))[0])
-    }
 
 
 def _stimuli(deal: Deal, p: Population, traces: list[Trace]) -> list[Stimulus]:
