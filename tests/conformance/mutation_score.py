@@ -40,7 +40,7 @@ from salhw.conformance.runner import examine
 from salhw.description.connectivity import count
 from salhw.description.network import Network
 
-COUNT = 700
+COUNT = 600
 """How many mutants are tried: the first ones in their random order."""
 SEED = 0
 BANK, AFAR = 16, 500_000

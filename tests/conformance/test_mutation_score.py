@@ -73,7 +73,7 @@ def test_the_docs_hold_the_score() -> None:
     numbers = [cell.strip() for cell in everything.split("|")[3:-1]]
     tried, stop, same, differ, replay, checks, missed = map(int, numbers[:7])
     assert tried == stop + same + differ
-    assert differ == replay + checks + missed
+    assert differ == replay + checks + missed >= 300
     assert replay + checks >= 0.98 * differ
     assert len(mutation_table.written("missed")) == missed
     assert {line.split("|")[1].strip() for line in mutation_table.written("score")} == {*OPERATORS, "all"}
