@@ -19,6 +19,7 @@ from salhw.machine import Memory
 from salhw.session.backend import Exporter, Fitting, Weighing
 from salhw.session.calibration import refuse_calibrated
 from salhw.session.engine import CountingEngine, Engine, Remembering, initial
+from salhw.session.folding import unreferenced
 from salhw.session.host_plasticity import HostRule, HostRules
 from salhw.session.lowering import Lowering, unknown_kinds, unknown_windows
 from salhw.session.paths import Address, addresses, duration_steps, session_error
@@ -89,5 +90,6 @@ __all__ = [
     "synapses",
     "unknown_kinds",
     "unknown_windows",
+    "unreferenced",
     "vary",
 ]

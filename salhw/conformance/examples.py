@@ -92,7 +92,7 @@ def example(lab: Lab, section: str = "", kind: str = "", offers: str = "", **wis
         populations = [p.replace(positions=np.arange(float(p.size))[:, None]) for p in populations]
     pre = populations[-1].name
     projections: tuple[Projection, ...] = ()
-    if psp := first("kernels", "Rectangular"):
+    if psp := first("kernels", *(("Exponential",) if offers == "conductance" else ("Rectangular",))):
         rules: tuple[PlasticityRule, ...] = ()
         if section in ("plasticity", "windows"):
             name = first("plasticity", "PairSTDP") or "PairSTDP"

@@ -13,9 +13,11 @@ import salhw_reference
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence
 from salhw.conformance.runner import catalogue
+from salhw.description.plasticity import PredictiveRule
 from salhw.description.traces import Boxcar
 from salhw.session import host_traces, loop, predictions
 from salhw.session.loop import LoopEngine
+from salhw.session.predictions import LEARNERS
 from salhw.session.recorder import Raster
 from salhw.session.reference_phase import ReferenceEngine
 
@@ -86,14 +88,15 @@ def _adds_up(right: Any) -> Any:
 
 
 def _forgetful(right: Any) -> Any:
-    """Rules that count no spikes of pieces that ended without an update, nor those of the last one twice."""
+    """Rules that keep the spikes that an update has counted, and count them again at the next."""
 
-    def learn(self: LoopEngine, p: Any, due: list[int], reading: Any) -> None:
-        sent = dict(self._sent)
-        right(self, p, due, reading)
-        self._sent = sent
+    def change(self: Any, reading: Any) -> Any:
+        sent = self.sent
+        changed = right(self, reading)
+        self.sent = sent
+        return changed
 
-    return learn
+    return change
 
 
 def _negative(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,7 +144,7 @@ MUTANTS: Mapping[str, tuple[Any, str, Callable[[Any], Any], frozenset[str]]] = {
     "teachers that see no trace": (LoopEngine, "_nudge", _only_at_first, frozenset({"teacher-nudges"})),
     "teachers that do nothing": (LoopEngine, "_nudge", _negligent, frozenset({"teacher-nudges"})),
     "teachers that add to what they added": (LoopEngine, "_nudged", _adds_up, frozenset({"teacher-nudges"})),
-    "spikes counted again": (LoopEngine, "_learn", _forgetful, RULE),
+    "spikes counted again": (LEARNERS.kinds[PredictiveRule], "change", _forgetful, RULE),
     "PSPs a step long": (host_traces, "psp", _one_step, RULE),
     "no reference subtracted": (ReferenceEngine, "_subtract", _negligent, PHASE),
     "references added": (ReferenceEngine, "_measure", _added, PHASE),

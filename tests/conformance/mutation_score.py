@@ -92,8 +92,8 @@ def small(net: Network) -> bool:
 
 def short(net: Network) -> bool:
     """Whether nothing in it lasts for longer than some runs."""
-    times = [p.delay for p in net.projections] + [p.neuron.refractory_period or 0.0 for p in net.populations]
-    return max(times) <= 200 * net.dt
+    delays = [p.longest_delay(net.dt) * net.dt for p in net.explicit.projections]
+    return max([*delays, *(p.neuron.refractory_period or 0.0 for p in net.populations)]) <= 200 * net.dt
 
 
 def trial(package: Any, k: int) -> Trial:

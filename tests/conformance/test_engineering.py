@@ -34,6 +34,7 @@ def event_driven() -> Target:
     """What the event-driven algorithm alone can do, declared as such."""
     stepwise = vectorised()
     return stepwise.with_options(algorithm="event-driven").replace(
+        projections={field: entry for field, entry in stepwise.projections.items() if field != "e_rev"},
         neurons={name: c for name, c in stepwise.neurons.items() if name != "LIF"},
         kernels={"Rectangular": stepwise.kernels["Rectangular"]},
         probes={name: c for name, c in stepwise.probes.items() if name != "Membrane"},

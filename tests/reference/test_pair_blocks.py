@@ -10,6 +10,7 @@ import pytest
 import salhw
 from salhw import GLM, SAL, Hebbian, Network, Poisson, Population, Projection, Rectangular, Source
 from salhw_reference import pace, team, vectors
+from salhw_reference.delays import split
 from salhw_reference.program import BLOCK, block_bytes, build
 
 SIZES = {"a": 90, "b": 150, "in": 40}
@@ -90,7 +91,7 @@ def test_large_dense_projections_alone_form_blocks() -> None:
             name="two", dt=1.0, populations=[Population("x", pre, neuron), Population("y", post, neuron)],
             projections=[Projection("p", "x", "y", weights, kernel=Rectangular(tau_syn=5.0), plasticity=rule)],
         )  # fmt: skip
-        made = vectors.vectors_at_rest(build(net), 1, np.array([0]), varied=False)
+        made = vectors.vectors_at_rest(build(split(net)), 1, np.array([0]), varied=False)
         return bool(made.kept[0, 0]["neurons"] > 0)
 
     assert in_blocks()
@@ -104,7 +105,7 @@ def test_large_dense_projections_alone_form_blocks() -> None:
 def test_memory_is_told_with_its_blocks() -> None:
     """No less than what they take, and no more than half as much again."""
     net = network("run end")
-    made = vectors.vectors_at_rest(build(net), 1, np.array([0]), varied=False)
+    made = vectors.vectors_at_rest(build(split(net)), 1, np.array([0]), varied=False)
     assert block_bytes(net) == made.past_trace.nbytes == 0  # all layers are too small
     large = net.model_copy(
         update={
@@ -116,6 +117,6 @@ def test_memory_is_told_with_its_blocks() -> None:
             "stimuli": [],
         }
     )  # fmt: skip
-    made = vectors.vectors_at_rest(build(large), 1, np.array([0]), varied=False)
+    made = vectors.vectors_at_rest(build(split(large)), 1, np.array([0]), varied=False)
     taken = made.past_trace.nbytes + made.chain.nbytes
     assert 0 < taken <= block_bytes(large) < 1.5 * taken

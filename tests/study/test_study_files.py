@@ -136,7 +136,8 @@ def test_packages_bring_metrics() -> None:
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parents[2] / "docs" / "studies").glob("*.toml")), ids=lambda p: p.stem
 )
-def test_the_studies_in_the_docs_name_what_there_is(path: Path) -> None:
+def test_the_studies_in_the_docs_name_what_there_is(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(path.parent))  # functions lie beside the file, as for the command
     study = Study.load(path)
     plan = planned(study)
     assert len(plan.batches) == len(study.levels) * len(study.methods) * study.chips // study.batch

@@ -53,9 +53,9 @@ def narrowed(target: Target) -> Target:
         if name in (Current.__name__, NoisyCurrent.__name__)
     }
     host = {name: each for name, each in target.host.items() if name not in PlasticityRule.members}
-    neurons = {name: each for name, each in target.neurons.items() if name == LIF.__name__}
+    certain = {field: entry for field, entry in target.neurons[LIF.__name__].items() if field != "delta_v"}
     return target.replace(
-        neurons=neurons, stimuli=lasting, averages={}, plasticity=referable(target.plasticity),
+        neurons={LIF.__name__: certain}, stimuli=lasting, averages={}, plasticity=referable(target.plasticity),
         host={**host, **referable(target.host)},
     )  # fmt: skip
 
