@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from salhw.compiler.pipeline import compile
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import Tested, alarms, tests
-from salhw.conformance.replay.covering import Coverage, coverage
+from salhw.conformance.replay.covering import Coverage, coverage, exercised_by
 from salhw.conformance.replay.departing import Departure, departures
 from salhw.conformance.replay.generator import random_network, refusals
 from salhw.conformance.replay.phased import PHASED, has_phase, takes_phases
@@ -20,8 +20,9 @@ from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 
-NETWORKS = 12
-"""How many networks the quick profile draws."""
+NETWORKS, MORE, CANDIDATES = 12, 4, 60
+"""How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
+many they are sought."""
 INSTANCES = 16
 ATTEMPTS, AFAR = 20, 10**9
 """How many networks a seed may have, and how far apart their seeds lie."""
@@ -96,6 +97,16 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
             continue  # no network with a phase is taken: unmeasured
         cases.append(case)
         trials += [trial] if trial is not None else []
+    if networks is None:
+        first = 1000 * lab.seed + len(numbers)
+        for seed in range(first, first + CANDIDATES):
+            missing = coverage(lab.target, trials).unmeasured
+            if len(cases) >= len(numbers) + MORE * lab.scale or not missing:
+                break
+            if {*missing} & {*exercised_by(runnable(lab, seed).source, lab.target)}:
+                case, trial = examined(lab, seed)
+                cases.append(case)
+                trials += [trial] if trial is not None else []
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
     found = alarms([t for _, t in tested])
