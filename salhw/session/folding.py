@@ -115,21 +115,22 @@ def _own_probes(net: Network) -> list[Probe]:
 def _folded(net: Network, p: Projection, tie: Tie | None) -> Projection:
     gain, weights = gain_of(net, p), p.weights
     if tie is not None:
-        weights = weights.with_weights(copied(net, tie, values(net.projection(tie.to).weights, *net.ends(tie.to))))
+        copies = copied(net, tie, values(net.projection(tie.to).weights, *net.ends(tie.to)))
+        first = synapses(weights, *net.ends(p.name))[2][:1]  # of one number for all; a session writes those that differ
+        weights = weights.with_weights(copies if np.ndim(weights.stored) else float(copies.ravel()[first].sum()))
     if gain != 1.0:
         weights = weights.with_weights(gain * weights.stored)
     rules = [scaled_rule(rule, gain) for rule in p.plasticity if rule not in RULES]
     return p.replace(weights=weights, into=None, plasticity=rules)
 
 
-def copied(net: Network, tie: Tie, weights: FloatArray) -> float | FloatArray:
-    """What a tie makes of the weights of its original, shaped as those are read: stored weights of the copies."""
+def copied(net: Network, tie: Tie, weights: FloatArray) -> FloatArray:
+    """What a tie makes of the weights of its original, shaped as those are read: the copies, shaped as they are read."""
     p, ends = net.projection(tie.projection), net.ends(tie.projection)
     own, of = (synapses(net.projection(name).weights, *net.ends(name)) for name in (tie.projection, tie.to))
     full = np.zeros(p.weights.shape(*ends[:2])).ravel()
     full[own[2]] = tie.scale * np.ravel(weights)[of[2]][originals(own, of, tie.transpose)]
-    full = full.reshape(p.weights.shape(*ends[:2]))
-    return full if np.ndim(p.weights.stored) else float(full.ravel()[own[2]][0]) if len(own[2]) else 0.0
+    return full.reshape(p.weights.shape(*ends[:2]))
 
 
 def scaled_rule(rule: PlasticityRule, gain: float) -> Any:

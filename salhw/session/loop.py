@@ -133,8 +133,7 @@ class LoopEngine(PiecewiseEngine):
         of, own = net.projection(tie.to), net.projection(tie.projection)
         full = np.zeros((self._instances, int(np.prod(of.weights.shape(*net.ends(tie.to)[:2])))))
         full[:, self._position[tie.to]] = original
-        copies = [np.broadcast_to(copied(net, tie, one), own.weights.shape(*net.ends(own.name)[:2])) for one in full]
-        flat = np.array(copies).reshape(self._instances, -1)[:, self._position[own.name]]
+        flat = np.array([copied(net, tie, one).ravel() for one in full])[:, self._position[own.name]]
         if not np.array_equal(flat, self._weights(own.name)):
             self._hold(own.name, flat)
 

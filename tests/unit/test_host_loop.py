@@ -12,6 +12,7 @@ import salhw
 from salhw import (
     GLM,
     SAL,
+    AllToAll,
     Boxcar,
     Exponential,
     ExponentialTrace,
@@ -111,6 +112,24 @@ def test_the_loop_does_what_the_reference_does_by_itself(ends: tuple[str, str], 
             np.testing.assert_allclose(one.traces[name].values, two.traces[name].values, atol=1e-11)
     for path, value in held.items():
         np.testing.assert_allclose(value, looped_held[path], atol=1e-11)
+
+
+def test_copies_of_a_connector_with_one_weight_are_each_of_its_own_original() -> None:
+    described = Network(
+        name="copies",
+        dt=DT,
+        populations=[Population("a", 3, GLM(tau_ref=2.0))],
+        projections=[
+            Projection("p", "a", "a", [[0.0, 0.5, -0.25], [0.75, 0.0, 0.125], [-0.5, 0.25, 0.0]]),
+            Projection("q", "a", "a", AllToAll(weight=0.3)),
+        ],
+        ties=[Tie("q", "p", scale=-2.0, transpose=True)],
+    )
+    for target in ("reference", looped_reference()):
+        with salhw.compile(described, target).open() as session:
+            session.run(2.0)
+            expected = -2.0 * session.get("projections.p.weights").swapaxes(1, 2)
+            np.testing.assert_array_equal(session.get("projections.q.weights"), expected)
 
 
 def learning(gain: float, bounds: tuple[float, float] | None = None) -> Network:
