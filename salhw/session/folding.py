@@ -125,7 +125,7 @@ def _folded(net: Network, p: Projection, tie: Tie | None) -> Projection:
 
 
 def copied(net: Network, tie: Tie, weights: FloatArray) -> FloatArray:
-    """What a tie makes of the weights of its original, shaped as those are read: the copies, shaped as they are read."""
+    """What a tie makes of the weights of its original, shaped as those are read: copies, shaped as they are read."""
     p, ends = net.projection(tie.projection), net.ends(tie.projection)
     own, of = (synapses(net.projection(name).weights, *net.ends(name)) for name in (tie.projection, tie.to))
     full = np.zeros(p.weights.shape(*ends[:2])).ravel()

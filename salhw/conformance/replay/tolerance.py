@@ -115,7 +115,7 @@ class Tolerance:
         moved = np.asarray(movement)
         rounded = rounding.reshape(-1, *(1,) * (value.ndim - 1))
         within = share * moved + ROUNDING * (1.0 + np.abs(value)) + rounded
-        return np.where(moved > DIVERGED, np.inf, within)
+        return np.where(moved <= DIVERGED, within, np.inf)  # which is so of what is no number, too
 
     def _sees_means(self, net: Network, rule: PlasticityRule) -> bool:
         """Whether a rule reads traces that a host works out of weights which are learned beside it, without seeing each
