@@ -40,9 +40,11 @@ def _choices(capability: Capability) -> tuple[str, ...]:
 
 
 def takes_phases(target: Target) -> bool:
-    """Whether a target has what such networks need, and declares membranes from which spikes follow."""
+    """Whether a target has what such networks need, and declares membranes from which spikes follow: those of PSPs,
+    too, that are under way when weights fall silent."""
     rules, off = {**referable(target.plasticity), **referable(target.host)}, Tolerance.of(target).potential
-    return bool(rules) and LIF.__name__ in target.neurons and off is not None and off <= PRECISE
+    precise = off is not None and off <= PRECISE and target.accuracy.get("lif_under_way", 0.0) == 0.0
+    return bool(rules) and LIF.__name__ in target.neurons and precise
 
 
 def narrowed(target: Target) -> Target:
