@@ -100,7 +100,7 @@ def program(executable: Executable, ids: Sequence[int], seed: int) -> dict[str, 
     watched = _watched(net, plan)
     row_bytes = copies * (plan.size + 8 * len(watched))
     static = [w for w in plan.wiring.values() if w.first is not None]
-    delay = [np.rint(net.synapses(w.name).delay / net.dt).astype(np.int64) for w in static]
+    delay = [net.synapses(w.name).delay_steps(net.dt) for w in static]
     shift = np.arange(copies)[:, None]
     return {
         "model": units.model,

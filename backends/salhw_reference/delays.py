@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from salhw.description.connectivity import Sparse, synapses, values
+from salhw.description.connectivity import Sparse
 from salhw.description.fields import IntArray
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks
@@ -55,13 +55,12 @@ def delays(p: Projection) -> int:
 
 
 def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:
-    ends = net.ends(p.name)
-    post, pre, position = synapses(p.weights, *ends)
-    weight, steps = values(p.weights, *ends).ravel()[position], p.delay_steps(net.dt).ravel()[position]
+    table = net.synapses(p.name)
+    steps = table.delay_steps(net.dt)
     rules, pieces = [_alike(rule) for rule in p.plasticity], list[tuple[IntArray | None, Projection]]()
     for step in np.unique(steps):
         chosen = np.flatnonzero(steps == step)
-        listed = Sparse(post=post[chosen], pre=pre[chosen], weight=weight[chosen])
+        listed = Sparse(post=table.post[chosen], pre=table.pre[chosen], weight=table.weight[chosen])
         pieces.append((chosen, p.replace(weights=listed, delay=float(step * net.dt), plasticity=rules)))
     return pieces or [(None, p.replace(delay=0.0))]
 

@@ -158,8 +158,8 @@ def circuit(net: Network, hidden: Collection[str] = ()) -> MeasuredCircuit:
         places.append(position)
         posts.append(first[projection.post] + post)
         owners.append(np.full(len(post), k, dtype=np.int64))
-        delays, late = np.unique(np.rint(net.synapses(projection.name).delay / net.dt), return_inverse=True)
-        psps = [_psp(projection, int(delay), net.dt) for delay in delays]
+        delays, late = np.unique(net.synapses(projection.name).delay_steps(net.dt), return_inverse=True)
+        psps = [_psp(projection, delay, net.dt) for delay in delays.tolist()]
         kinds += [psp for psp in psps if psp not in kinds]
         sources.append(first[projection.pre] + pre)
         numbers.append(np.array([kinds.index(psp) for psp in psps], dtype=np.int64)[late])

@@ -124,15 +124,16 @@ def _projection(
         yield from _conductances(path, p)
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
-    if not p.weights.drawn:
-        yield from wrong_shape(f"{path}.delay", p.delay, p.weights.shape(*sizes), _each(p.weights.shape(*sizes)))
+    shape = None if p.weights.drawn else p.weights.shape(*sizes)
+    if shape is not None:
+        yield from wrong_shape(f"{path}.delay", p.delay, shape, _each(shape))
     if p.weights.placed:
         yield from _placed(f"{path}.weights", known[p.post], known[p.pre])
     for k, rule in enumerate(p.plasticity):
         yield from _needed(f"{path}.{rule_name(p, k)}", rule.needs, known[p.post])
         yield from _read(f"{path}.{rule_name(p, k)}", rule, p.post, traces)
-        if not p.weights.drawn:
-            yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, p.weights.shape(*sizes))
+        if shape is not None:
+            yield from _per_synapse(f"{path}.{rule_name(p, k)}", rule, shape)
         if rule.bounds is not None:
             yield from p.weights.outside(f"{path}.weights", *rule.bounds, p.recurrent)
 

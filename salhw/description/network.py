@@ -47,6 +47,10 @@ class SynapseTable:
     def __len__(self) -> int:
         return len(self.pre)
 
+    def delay_steps(self, dt: float) -> IntArray:
+        """The delay of each synapse in steps of ``dt`` ms."""
+        return np.rint(self.delay / dt).astype(np.int64)
+
 
 class Network(Model):
     """A whole network. Everything is checked on construction; all problems are reported at once.

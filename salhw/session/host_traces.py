@@ -116,10 +116,10 @@ class HostTraces:
         """What a projection adds at each step, before the gain of its input, (step, instance, neuron)."""
         n_post, n_pre, _ = self.net.ends(p.name)
         index, total = self._index[p.name], np.zeros((steps[1] - steps[0], self.instances, n_post))
-        for delay in np.unique(index.delay):
-            after = round(delay / self.net.dt)
-            active = presence(raster, (self.instances, n_pre), steps, p.kernel, after, self.net.dt)
-            matrix, late = np.zeros((self.instances, n_pre, n_post)), index.delay == delay
+        delays = index.delay_steps(self.net.dt)
+        for delay in np.unique(delays).tolist():
+            active = presence(raster, (self.instances, n_pre), steps, p.kernel, delay, self.net.dt)
+            matrix, late = np.zeros((self.instances, n_pre, n_post)), delays == delay
             matrix[:, index.pre[late], index.post[late]] = weights[:, late]
             total += np.einsum("tip,ipn->tin", active, matrix)
         return total

@@ -26,6 +26,8 @@ from salhw.substrate.variability import LATER, Variability
 SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy", "synapses_per_weight"})
 """Fields of a target, and of the models in it, that change nothing of what it does: what is said about it, and which of
 its synapses one network takes."""
+ADDED = LATER | {"reference_phase"}
+"""Fields that came later, and change nothing of what it does where they have their default."""
 
 
 def _done(value: Any) -> Any:
@@ -34,8 +36,7 @@ def _done(value: Any) -> Any:
         return str(value) if value.changes_target else None
     if isinstance(value, Model):
         fields = type(value).model_fields
-        later = LATER | {"reference_phase"}
-        said = {n for n in fields if n in SAID or (n in later and getattr(value, n) == fields[n].default)}
+        said = {n for n in fields if n in SAID or (n in ADDED and getattr(value, n) == fields[n].default)}
         return {name: _done(getattr(value, name)) for name in fields if name not in said}
     return {key: _done(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
