@@ -221,9 +221,9 @@ def builder(name: str) -> Builder:
     return known[name]
 
 
-def summary(build: Builder) -> str:
-    """The first line of a builder's docstring."""
-    return (getdoc(build) or "").partition("\n")[0]
+def summary(plugin: Callable[..., Any]) -> str:
+    """The first line of the docstring of a builder or an experiment."""
+    return (getdoc(plugin) or "").partition("\n")[0]
 
 
 def _is_experiment(plugin: object) -> TypeGuard[Experiment]:

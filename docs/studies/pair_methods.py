@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import exp
 from typing import Any
 
-from salhw.description.connectivity import synapses
 from salhw.session.backend import Session
 from salhw.session.recording import Recording
 from salhw_brainscales2.hardware.sensor import of_chips
@@ -33,10 +32,10 @@ def known_sensors(session: Session, duration: float) -> Recording:
     engine_session: Any = session
     executable, net = engine_session.executable, engine_session.executable.network
     (p,) = net.projections
-    post, pre, _ = synapses(p.weights, *net.ends(p.name))
+    listed = net.synapses(p.name)
     new = [chip.replace(age=0.0) for chip in engine_session.chips]
     place = executable.placement.synapses(net, p.name)
-    drawn = of_chips(new, pre, post, place, neurons=len(post), dt=net.dt, amplitude=1.0, tau=10.0)
+    drawn = of_chips(new, listed.pre, listed.post, place, neurons=len(place), dt=net.dt, amplitude=1.0, tau=10.0)
     efficacy = drawn.amplitude * (drawn.tau / 10.0) ** 0.43
     for k, (branch, sign) in enumerate((("causal", -1.0), ("anticausal", 1.0))):
         path = f"projections.{p.name}.plasticity.{branch}.amplitude"

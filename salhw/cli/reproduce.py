@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from inspect import getdoc
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +14,7 @@ from salhw.cli.outlook import Watch, tell
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
-from salhw.registry import choices, experiment, experiments, refuse_choice, resolve
+from salhw.registry import choices, experiment, experiments, refuse_choice, resolve, summary
 
 AGREES = {True: "yes", False: "NO", None: "not judged"}
 
@@ -91,10 +90,7 @@ def _others(folder: Path, fig: str, wanted: Mapping[str, str]) -> list[str]:
 
 
 def _list(json: bool) -> None:
-    rows = [
-        (name, (getdoc(run) or "").partition("\n")[0], choices(run, "variant"), choices(run, "data"))
-        for name, run in experiments().items()
-    ]
+    rows = [(name, summary(run), choices(run, "variant"), choices(run, "data")) for name, run in experiments().items()]
     if json:
         print_json(
             [{"name": name, "description": text, "variants": list(names), "data": list(data)}

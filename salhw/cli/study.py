@@ -199,7 +199,7 @@ def _list(rows: Sequence[tuple[str, ...]], columns: tuple[str, ...], json: bool)
     if json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        print_table("", list(columns), list(map(list, rows)))
+        print_table("", columns, rows)
 
 
 def spreads(

@@ -225,5 +225,4 @@ def metric(name: str, path: str = "metrics.of") -> Measuring:
     Raises:
         DescriptionError: SAL904 no such metric, or a module without it.
     """
-    known = CORE if name in CORE else known_metrics()  # packages, which take long to import, only where they are asked
-    return chosen(name, known, path)
+    return chosen(name, CORE, path, known_metrics)

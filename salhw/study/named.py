@@ -31,14 +31,19 @@ def brought(group: str, what: str) -> Mapping[str, Function]:
     return {name: plugin for name, _, plugin in installed(group, what, _is_function, "a function")}
 
 
-def chosen(name: str, known: Mapping[str, Function], path: str) -> Function:
-    """The function of this name: a known one, or a user's.
+def chosen(
+    name: str, core: Mapping[str, Function], path: str, every: Callable[[], Mapping[str, Function]] | None = None
+) -> Function:
+    """The function of this name: one of the core's, one of ``every`` that is installed, or a user's. Packages, which
+    take long to import, are asked only for what the core has not.
 
     Raises:
+        BackendError: a plug-in that cannot be loaded or is not a function.
         DescriptionError: SAL904 no such function, or a module without it.
     """
     if ":" in name:
         return users_function(name, path)
+    known = core if name in core or every is None else every()
     if name not in known:
         fix = nearest(name, known, "or name a function of yours, package.module:function")
         raise _unknown(path, name, one_of(known), fix)

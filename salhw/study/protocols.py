@@ -38,7 +38,7 @@ def known_protocols() -> Mapping[str, Experimenting]:
     Raises:
         BackendError: a plug-in that cannot be loaded or is not a function.
     """
-    return {**CORE, **brought(GROUP, "protocol")}
+    return {**brought(GROUP, "protocol"), **CORE}
 
 
 def protocol(name: str, path: str) -> Experimenting:
@@ -47,4 +47,4 @@ def protocol(name: str, path: str) -> Experimenting:
     Raises:
         DescriptionError: SAL904 no such protocol, or a module without it.
     """
-    return chosen(name, known_protocols(), path)
+    return chosen(name, CORE, path, known_protocols)

@@ -76,7 +76,8 @@ def replay(folder: str | Path, run: int, out: str | Path | None = None) -> Repla
     again = measured(_with_probes(plan, batch), batch, keep, folder / CALIBRATIONS)
     if not kept:
         raise _no_run(run, again["diagnostic"][0], "a run that can be repeated", "mend what the diagnostic says")
-    recording = getattr(kept[-1], "recording", None)
+    last = kept[-1]
+    recording = last.recording if isinstance(last, Finished) else None
     if recording is not None and out is not None:
         path = as_path(out)
         made_folder(path.parent)

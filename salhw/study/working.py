@@ -135,7 +135,7 @@ def _compiled(plan: Plan, batch: Batch) -> Executable:
 
 @contextmanager
 def _temporary() -> Iterator[Path]:
-    """A folder for calibrations, which is gone afterwards.
+    """A folder for calibrations, or for an experiment's files, which is gone afterwards.
 
     Raises:
         FileError: there is no place for it.

@@ -13,6 +13,8 @@ from salhw import DescriptionError, FileError
 from salhw.io.files import write_text
 from salhw.study import Method, Metric, Noise, Sobol, Specification, Stop, Study, known_metrics
 from salhw.study.batches import planned
+from salhw.study.metrics import metric
+from salhw.study.protocols import protocol
 
 TOML = """
 name = "pair"
@@ -131,6 +133,22 @@ def test_methods_change_the_network() -> None:
 
 def test_packages_bring_metrics() -> None:
     assert {"asymmetry", "compared", "effective_asymmetry", "state_divergence"} <= known_metrics().keys()
+
+
+def test_packages_are_asked_only_for_what_the_core_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for module in ("metrics", "protocols"):
+        monkeypatch.setattr(f"salhw.study.{module}.brought", lambda group, what: asked.append(what) or {})
+    for name in ("asymmetry", "study_examples:chip_ids"):
+        assert callable(metric(name))
+    for name in ("learn_then_hold", "study_examples:in_two_halves"):
+        assert callable(protocol(name, "protocol"))
+    assert not asked
+    with pytest.raises(DescriptionError, match="SAL904"):
+        metric("effective_asymmetry")
+    with pytest.raises(DescriptionError, match="SAL904"):
+        protocol("learn", "protocol")
+    assert asked == ["metric", "protocol"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from salhw import (
     Source,
     VogelsSprekeler,
 )
-from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
 
 EXCITATORY, INHIBITORY, INPUTS = 240, 80, 200
@@ -104,19 +103,18 @@ def balance(
             session.set(f"projections.EI.plasticity[{k}].learning_rate", 0.0)
         session.run(settle)
         counts = session.run(seen).counts
-        learned = session.get("projections.EI.weights")[0]
+        learned = session.get("projections.EI.weights", form="synapses")[0]
     rates = {name: count[0] / (seen / 1000.0) for name, count in counts.items()}
     return Balance(float(rates["excitatory"].mean()), *_inputs(net, rates, learned))
 
 
 def _inputs(net: Network, rates: Mapping[str, FloatArray], learned: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The mean excitatory and inhibitory input to each excitatory neuron, at the rates of all populations in Hz, and
-    with the weights of EI that were learned."""
+    with the weights of EI that were learned, (synapse,)."""
     total = {"excitation": np.zeros(EXCITATORY), "inhibition": np.zeros(EXCITATORY)}
     for name, kind in {"input": "excitation", "EE": "excitation", "EI": "inhibition"}.items():
-        p = net.projection(name)
-        post, pre, position = synapses(p.weights, *net.ends(name))
-        weights = np.ravel(learned if p.plasticity else p.weights.stored)[position]
+        p, listed = net.projection(name), net.synapses(name)
+        weights = learned if p.plasticity else listed.weight
         area = p.kernel.height * p.kernel.tau_syn / 1000.0
-        np.add.at(total[kind], post, area * weights * rates[p.pre][pre])
+        np.add.at(total[kind], listed.post, area * weights * rates[p.pre][listed.pre])
     return total["excitation"], total["inhibition"]

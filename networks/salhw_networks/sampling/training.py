@@ -20,6 +20,7 @@ from salhw import (
     GLM,
     SAL,
     Chip,
+    Executable,
     Network,
     Population,
     Projection,
@@ -40,6 +41,8 @@ from salhw_networks.experiment import Progress
 WEIGHTS, BIAS = "projections.recurrent.weights", "populations.neurons.bias"
 CLAMP = 30.0  # bias that holds a neuron in a state (where a target has it): firing with 1 - 5e-12, or 2e-15 per step
 BURN_IN = 20.0  # refractory periods before states are counted: a new state takes a quarter of one
+Limits = tuple[tuple[float, float], tuple[float, float]]
+"""The lowest and the highest weight, and the lowest and the highest bias."""
 
 
 @dataclass(frozen=True)
@@ -196,18 +199,16 @@ def wake_moments(
     return _moments(joint)
 
 
-def _opened(net: Network, cases: Cases, target: Target | str, seed: int, chips: Sequence[Chip] | None) -> Session:
-    executable = compile(net, target)
+def _opened(executable: Executable, cases: Cases, seed: int, chips: Sequence[Chip] | None) -> Session:
     return executable.open(instances=None if chips else len(cases), chips=chips, seed=seed)
 
 
-def limits_on(training: Training, target: Target | str) -> tuple[tuple[float, float], tuple[float, float]]:
+def limits_on(training: Training, target: Target | str) -> Limits:
     """The lowest and the highest weight and bias that ``target`` holds, within the training's ``bounds``."""
-    declared = compile(description(training), target).target.scaled_for("recurrent")  # ranges may go with the network
-    return _limits(training, declared.projections["weights"]), _limits(training, declared.neurons["GLM"]["bias"])
+    return _limits(training.bounds, compile(description(training), target))
 
 
-def within(cases: Cases, limits: tuple[tuple[float, float], tuple[float, float]]) -> Cases:
+def within(cases: Cases, limits: Limits) -> Cases:
     """The cases with weights and biases that a target holds."""
     return cases.with_state(np.clip(cases.weights, *limits[0]), np.clip(cases.bias, *limits[1]))
 
@@ -229,10 +230,11 @@ def train(
         UnsupportedNetworkError: the target cannot hold the network.
     """
     random = np.random.default_rng([seed, 0x57A6E])
-    limits = limits_on(training, target)
-    clamped = np.clip((-CLAMP, CLAMP), *limits_on(replace(training, bounds=None), target)[1])
+    executable = compile(description(training), target)
+    limits = _limits(training.bounds, executable)
+    clamped = np.clip((-CLAMP, CLAMP), *_limits(None, executable)[1])
     cases = within(cases, limits)
-    with _opened(description(training), cases, target, seed, chips) as session:
+    with _opened(executable, cases, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
         cycle = _cycle(training, cases, session, limits, clamped, random)
@@ -247,7 +249,7 @@ def _cycle(
     training: Training,
     cases: Cases,
     session: Session,
-    limits: tuple[tuple[float, float], tuple[float, float]],
+    limits: Limits,
     clamped: FloatArray,
     random: np.random.Generator,
 ) -> Callable[[Cases], Cases]:
@@ -326,11 +328,15 @@ def _cycle(
     return cycle
 
 
-def _limits(training: Training, declared: Range | tuple[str, ...]) -> tuple[float, float]:
-    """What a target declares for weights or biases, within ``bounds``."""
-    assert isinstance(declared, Range)
-    bound = np.inf if training.bounds is None else training.bounds
-    return max(declared.min, -bound), min(declared.max, bound)
+def _limits(bounds: float | None, executable: Executable) -> Limits:
+    """What the target declares for weights and biases, within ``bounds``; its ranges may go with the network."""
+    declared, bound = executable.target.scaled_for("recurrent"), np.inf if bounds is None else bounds
+
+    def ends(of: Range | tuple[str, ...]) -> tuple[float, float]:
+        assert isinstance(of, Range)
+        return max(of.min, -bound), min(of.max, bound)
+
+    return ends(declared.projections["weights"]), ends(declared.neurons["GLM"]["bias"])
 
 
 def sampled(
@@ -345,7 +351,8 @@ def sampled(
 ) -> FloatArray:
     """The distribution of the visible neurons' states that the networks sample in ``duration`` ms, without learning,
     (case, 2**visible)."""
-    with _opened(description(training, plastic=False), cases, target, seed, chips) as session:
+    executable = compile(description(training, plastic=False), target)
+    with _opened(executable, cases, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
         session.run(BURN_IN * training.tau_ref)
