@@ -93,7 +93,7 @@ class Tolerance:
         for p in net.projections:
             step, *_ = weight_levels(self.target.scaled_for(p.name))
             bounded = np.isfinite(narrowest_bounds(p.plasticity)).any()
-            gain = np.abs(oracle.gain(p)) if self.target.host_loop else np.ones((oracle.instances, 1))
+            gain = np.abs(oracle.gain(p.post, p.into)) if self.target.host_loop else np.ones((oracle.instances, 1))
             exact = gain == 0.0  # nothing to round: the host alone remembers such weights
             off[p.name] = np.where(exact, 0.0, (1.0 if bounded else 0.5) * step / np.where(exact, 1.0, gain))
         return off | {tie.projection: off[tie.projection] + abs(tie.scale) * off[tie.to] for tie in net.ties}
