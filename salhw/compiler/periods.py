@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from salhw.description.fields import Model
-from salhw.description.markers import structure
 from salhw.description.network import Network
+from salhw.description.traces import named_traces
 from salhw.diagnostics import Diagnostic
 from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import any_time, nearest_step
@@ -15,8 +15,7 @@ from salhw.substrate.support import any_time, nearest_step
 
 def window_length(net: Network, item: Model) -> float | None:
     """How far the traces that an item names look back, in ms, the longest of them; None if it names none."""
-    names = [getattr(item, field) for field, marker in structure(type(item)) if marker.names == "trace"]
-    return max((net.trace(name).window.length for name in names), default=None)
+    return max((net.trace(name).window.length for name in named_traces(item)), default=None)
 
 
 def of_windows(

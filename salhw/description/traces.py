@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from salhw.description.fields import FloatArray, Milliseconds, Model
 from salhw.description.grid import in_steps
 from salhw.description.kinds import Kind
-from salhw.description.markers import QUANTITIES, Mark, PopulationName, Structure
+from salhw.description.markers import QUANTITIES, Mark, PopulationName, Structure, structure
 from salhw.description.parts import Name
 from salhw.diagnostics.arguments import numbers
 from salhw.diagnostics.wording import invalid, shown
@@ -113,3 +113,8 @@ class Trace(Model):
     def input(self) -> str | None:
         """The named input whose projections it is of; None for all, or for what is no input."""
         return self.of.partition(".")[2] or None
+
+
+def named_traces(item: Model) -> list[str]:
+    """The names of the traces that a rule, stimulus or probe reads."""
+    return [getattr(item, field) for field, marker in structure(type(item)) if marker.names == "trace"]

@@ -108,7 +108,7 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
 
 
 def names_in(capability: Capability, key: str) -> tuple[str, ...]:
-    """The fields that a capability lists under ``arrays``, ``required`` or ``settable``."""
+    """What a capability lists under ``arrays``, ``required`` or ``settable``, or as the choices of a field."""
     entry = capability.get(key, ())
     return entry if isinstance(entry, tuple) else ()
 

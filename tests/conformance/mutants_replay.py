@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from mutant_sessions import Recorded, Wrapped
 from mutants_engineering import Wrong
-from wrong_backends import each_neuron, each_projection, each_stimulus
+from wrong_backends import each_neuron, each_projection, each_rule_of, each_stimulus
 from wrong_engines import (
     PlainWrong,
     begin_and_start_the_clock,
@@ -131,15 +131,6 @@ def first_clamp_holds(net: Network) -> Network:
     """Where clamps overlap, the first one in the list holds."""
     clamps = iter([s for s in net.stimuli if isinstance(s, Clamp)][::-1])
     return net.replace(stimuli=[next(clamps) if isinstance(s, Clamp) else s for s in net.stimuli])
-
-
-def each_rule_of(kind: type, change: Callable[[Any], dict[str, Any]]) -> Callable[[Network], Network]:
-    """Fields of every rule of one kind."""
-
-    def of(rule: Any) -> Any:
-        return rule.replace(**change(rule)) if isinstance(rule, kind) else rule
-
-    return each_projection(lambda p, dt: p.replace(plasticity=tuple(map(of, p.plasticity))))
 
 
 def modulated_by_the_first_trace(net: Network) -> Network:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import mutants_replay
 import numpy as np
 import pytest
+from mutant_sessions import Recorded
 from mutants_hosts import MUTANTS, PHASE
 
 import salhw
@@ -70,20 +71,18 @@ def test_spikes_that_nobody_records_are_asked_for() -> None:
         replay.replay(salhw.compile(unseen, "reference"), SCHEDULE)
 
 
-class NoSamples(mutants_replay.Wrapped):
+class NoSamples(Recorded):
     """A session whose recordings have no samples of weights."""
 
-    def run(self, duration: float) -> Recording:
-        recording = self.inner.run(duration)
+    def changed(self, recording: Recording) -> Recording:
         none = {n: TimeSeries(t.time[:0], t.values[:, :0]) for n, t in recording.weight_traces.items()}
         return replace(recording, weight_traces=none)
 
 
-class Faster(mutants_replay.Wrapped):
+class Faster(Recorded):
     """A session that tells the time of a chip which is a thousand times faster."""
 
-    def run(self, duration: float) -> Recording:
-        recording = self.inner.run(duration)
+    def changed(self, recording: Recording) -> Recording:
         spikes = {
             name: replace(s, start=s.start / 1e3, stop=s.stop / 1e3, time=s.time / 1e3)
             for name, s in recording.spikes.items()

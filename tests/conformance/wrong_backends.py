@@ -17,7 +17,6 @@ from salhw import (
     Executable,
     Network,
     OneToOne,
-    PairSTDP,
     Poisson,
     Population,
     PredictiveRule,
@@ -103,13 +102,14 @@ def each_average(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> 
     return each_trace(of)
 
 
+def each_rule_of(kind: type, change: Callable[[Any], dict[str, Any]]) -> Change:
+    """Fields of every rule of one kind."""
+    return each_rule(lambda rule: rule.replace(**change(rule)) if isinstance(rule, kind) else rule)
+
+
 def each_prediction(change: Callable[[PredictiveRule], dict[str, Any]]) -> Change:
     """Fields of every rule that predicts."""
-
-    def of(rule: Any) -> Any:
-        return rule.replace(**change(rule)) if isinstance(rule, PredictiveRule) else rule
-
-    return each_projection(lambda p, _: p.replace(plasticity=tuple(map(of, p.plasticity))))
+    return each_rule_of(PredictiveRule, change)
 
 
 def each_stimulus(kind: type, change: Callable[[Any, float], dict[str, Any]]) -> Change:
@@ -141,7 +141,7 @@ def each_kernel(kind: type, change: Callable[[Any, float], Any]) -> Change:
     return each_projection(lambda p, dt: p.replace(kernel=change(p.kernel, dt)) if isinstance(p.kernel, kind) else p)
 
 
-def each_rule(change: Callable[[PairSTDP], PairSTDP]) -> Change:
+def each_rule(change: Callable[[Any], Any]) -> Change:
     """Every plasticity rule."""
     return each_projection(lambda p, _: p.replace(plasticity=tuple(map(change, p.plasticity))))
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from salhw.conformance.replay.trains import branch_sums, pair_sums
+from salhw.conformance.replay.trains import pair_sums
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.parts import Projection, rule_name
@@ -37,7 +37,7 @@ class _Pairs:
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
         pre, post = oracle.at_ends(p)
-        self.sums = pair_sums(cast(PairSTDP, p.plasticity[k]), pre, post, oracle.dt)
+        self.sums = pair_sums(cast(PairSTDP | ModulatedSTDP, p.plasticity[k]), pre, post, oracle.dt)
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
 
     def see(self, step: int) -> None:
@@ -94,26 +94,13 @@ class _Single:
 
 
 @RULES.register(ModulatedSTDP)
-class _Modulated:
-    """Sums of pairs, which take the modulator, their learning rate and amplitudes when the weights change."""
+class _Modulated(_Pairs):
+    """The same of rules whose changes the modulator scales, as it is when the weights change."""
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
-        self.oracle, self.projection, self.rule = oracle, p.name, cast(ModulatedSTDP, p.plasticity[k])
-        self.path, (pre, post) = f"projections.{p.name}.{rule_name(p, k)}", oracle.at_ends(p)
-        pairing, dt = self.rule.pairing, oracle.dt
-        self.sums = {
-            "causal": branch_sums(pairing, self.rule.causal, pre, post, dt),
-            "anticausal": branch_sums(pairing, self.rule.anticausal, post, pre, dt),
-        }
-        self.first = self.next = 0
-
-    def see(self, step: int) -> None:
-        self.next = step + 1
+        super().__init__(oracle, p, k)
+        self.rule = cast(ModulatedSTDP, p.plasticity[k])
 
     def change(self) -> FloatArray:
-        waiting = {branch: sums[:, self.first : self.next].sum(axis=1) for branch, sums in self.sums.items()}
-        self.first = self.next
-        modulator = self.oracle.means[self.rule.modulator].mean(axis=1, keepdims=True) - self.rule.baseline
-        rate = self.oracle.per_synapse(f"{self.path}.learning_rate", self.projection)
-        amplitudes = {b: self.oracle.per_synapse(f"{self.path}.{b}.amplitude", self.projection) for b in waiting}
-        return np.asarray(rate * modulator * sum(amplitudes[b] * waiting[b] for b in waiting))
+        mean = self.oracle.means[self.rule.modulator].mean(axis=1, keepdims=True)
+        return np.asarray((mean - self.rule.baseline) * super().change())

@@ -139,17 +139,18 @@ class Oracle:
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
-            gain = self.gain(self.net.projection(projection))
+            p = self.net.projection(projection)
+            gain = self.gain(p.post, p.into)
             held = np.clip(gain * new, *ends)
             new = np.where(held == gain * new, new, held / np.where(gain == 0.0, 1.0, gain))
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
         self.weights[projection] = new
 
-    def gain(self, p: Projection) -> FloatArray:
-        """The gain of the input that a projection goes into, (instance, 1)."""
-        if p.into is None:
+    def gain(self, population: str, named: str | None) -> FloatArray:
+        """The gain of an input of a population, (instance, 1): 1 of what goes into none that has a name."""
+        if named is None:
             return np.ones((self.instances, 1))
-        return self.held[f"populations.{p.post}.inputs.{p.into}"].reshape(-1, 1)
+        return self.held[f"populations.{population}.inputs.{named}"].reshape(-1, 1)
 
     def per_synapse(self, path: str, projection: str) -> FloatArray:
         """What is held at a path, for each synapse."""
@@ -166,11 +167,14 @@ class Oracle:
         post, pre, _ = self.ends[p.name]
         return self.spikes[p.pre][:, :, pre], self.spikes[p.post][:, :, post]
 
-    def _free(self, name: str) -> Bools:
-        """Whether neurons are not refractory: one that spiked at t can spike again at t + tau_ref / dt."""
-        last = latest(self.spikes[name])
-        step = np.arange(last.shape[1])[:, None]
+    def recovered(self, name: str, last: IntArray, step: int | IntArray) -> Bools:
+        """Whether neurons that spiked ``last`` are not refractory at a step: one that spiked at t can spike again at
+        t + tau_ref / dt."""
         return np.asarray((last == NEVER) | (step - last >= refractory_steps(self.net, name)))
+
+    def _free(self, name: str) -> Bools:
+        last = latest(self.spikes[name])
+        return self.recovered(name, last, np.arange(last.shape[1])[:, None])
 
     def _forced(self, name: str) -> Bools:
         _, count, size = self.spikes[name].shape
@@ -252,9 +256,8 @@ class Oracle:
             inputs, through = self._inputs(t)
             chances, deciders = {}, {}
             for p in self.net.populations:
-                moment = self.moment(p.name, t, through[p.name], self.free[p.name][:, t], self.forced[p.name][t])
-                decided = CELLS[p.neuron].decides(p.neuron, moment, self.potential[p.name])
-                self.potential[p.name], chances[p.name], deciders[p.name] = decided
+                free, forced = self.free[p.name][:, t], self.forced[p.name][t]
+                chances[p.name], deciders[p.name] = self.decide(p, t, through[p.name], free, forced)
             note("inputs", inputs)
             note("followed", self.followed)
             note("potentials", self.potential)
@@ -264,8 +267,7 @@ class Oracle:
             self._follow(t, through)
             note("traces", self.means)
             for p in self.net.populations:
-                after = CELLS[p.neuron].resets(p.neuron, self.potential[p.name])
-                self.potential[p.name] = np.where(self.spikes[p.name][:, t], after, self.potential[p.name])
+                self.reset(p, self.spikes[p.name][:, t])
             self._learn(t)
         note("weights", self.weights)
         note("movement", self.movement)
@@ -273,6 +275,20 @@ class Oracle:
         self.now = stop
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
         return Course(start, stop, **stacked)
+
+    def decide(
+        self, p: Population, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools
+    ) -> tuple[FloatArray, IntArray]:
+        """Move the potentials of a population on to step t, with the ``sums`` of its inputs (see ``_inputs``), and say
+        how probable spikes are then, and what decides."""
+        moment = self._moment(p.name, t, sums, free, forced)
+        self.potential[p.name], chance, decider = CELLS[p.neuron].decides(p.neuron, moment, self.potential[p.name])
+        return chance, decider
+
+    def reset(self, p: Population, spiked: Bools) -> None:
+        """What the potentials of neurons that spiked become."""
+        v = self.potential[p.name]
+        self.potential[p.name] = np.where(spiked, CELLS[p.neuron].resets(p.neuron, v), v)
 
     def nothing(self, p: Population) -> dict[str, FloatArray]:
         """The sums of inputs that a population without synapses has; see ``_inputs``."""
@@ -285,10 +301,8 @@ class Oracle:
         each: dict[str, FloatArray] = {}
         through = {p.name: self.nothing(p) for p in self.net.populations}
         for q in self.net.projections:
-            post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
-            per_synapse = self.weights[q.name] * psp[:, t, which]
-            size = self.net.population(q.post).size
-            total = per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64)
+            psp, which = self.psps[q.name]
+            total = self._onto(q, self.weights[q.name] * psp[:, t, which])
             sums = through[q.post]
             if q.e_rev is not None:
                 distance = q.e_rev - self.potential[q.post]
@@ -296,7 +310,7 @@ class Oracle:
                 self._follow_weights(q, np.ones(1), np.abs(distance), t)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 continue
-            gain = self.gain(q)
+            gain = self.gain(q.post, q.into)
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
             each[q.name] = gain * total
@@ -304,32 +318,36 @@ class Oracle:
             sums["inputs"] = sums["inputs"] + gain * total
         return each, through
 
+    def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
+        """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
+        post, size = self.ends[q.name][0], self.net.population(q.post).size
+        return np.asarray(per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64))
+
     def _follow_weights(self, q: Projection, gain: FloatArray, reach: float | FloatArray, t: int) -> None:
         """Note how far the weights, gains included, of PSPs that are under way at step t have moved, times the
         ``reach`` of each postsynaptic neuron."""
-        post, (psp, which) = self.ends[q.name][0], self.psps[q.name]
+        psp, which = self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
         moved = moved + np.abs(now - before)
         self.travelled[q.name] = moved, now
-        each = np.abs(moved * psp[:, t, which])
-        total = each @ (post[:, None] == np.arange(self.net.population(q.post).size)).astype(np.float64)
+        total = self._onto(q, np.abs(moved * psp[:, t, which]))
         self.followed[q.post] = np.maximum(self.followed[q.post], reach * total)
 
     def silenced(self) -> None:
         """Note that weights were zero for a while, which PSPs of that time may keep."""
         for q in self.net.projections:
-            now = self.gain(q) * self.weights[q.name]
+            now = self.gain(q.post, q.into) * self.weights[q.name]
             moved, _ = self.travelled.get(q.name, (np.zeros_like(now), now))
             self.travelled[q.name] = moved + np.abs(now), now
 
-    def moment(self, name: str, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools) -> Moment:
+    def _moment(self, name: str, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools) -> Moment:
         """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
-        drive = sums["inputs"] + self.stimulated(name, t)
+        drive = sums["inputs"] + self._stimulated(name, t)
         clamped, state = self.clamps(name, t)
         return Moment(self.dt, drive, sums["g"], sums["pull"], free, clamped, state, forced, self.expected(name, t))
 
-    def stimulated(self, name: str, t: int) -> FloatArray:
+    def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
         total = np.zeros((self.instances, self.net.population(name).size))
         total = total + self.held.get(f"populations.{name}.bias", 0.0)
@@ -358,9 +376,7 @@ class Oracle:
         mean = self.means[trace.name]
         if trace.quantity == "membrane":
             return mean
-        gain: FloatArray | float = 1.0
-        if trace.input is not None:
-            gain = self.held[f"populations.{trace.population}.inputs.{trace.input}"].reshape(-1, 1)
+        gain = self.gain(trace.population, trace.input)
         return np.asarray(self.held[f"populations.{trace.population}.bias"] + gain * mean)
 
     def rate(self, rule: PredictiveRule, name: str) -> FloatArray:

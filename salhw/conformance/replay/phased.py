@@ -12,12 +12,11 @@ from salhw.description.plasticity import PlasticityRule, ReferencePhase
 from salhw.description.plasticity.rule import reference_of
 from salhw.description.stimuli import Current, NoisyCurrent
 from salhw.substrate.capabilities import Capability
+from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
 
 PHASED = 990
 """Of each thousand seeds the first whose networks have a reference phase."""
-
-
 PRECISE = 1e-5
 """The largest declared error of membranes, as a share of inputs, with which the spikes of LIF neurons follow."""
 
@@ -31,12 +30,7 @@ def referable(kinds: dict[str, Capability]) -> dict[str, Capability]:
     """The rules of a target that may have a reference phase, with the updates that it may have."""
     known = PlasticityRule.members
     able = {k: c for k, c in kinds.items() if k in known and "reference" in known[k].model_fields}
-    return {k: c | {"update": ("every",)} for k, c in able.items() if "every" in _choices(c)}
-
-
-def _choices(capability: Capability) -> tuple[str, ...]:
-    update = capability.get("update", ())
-    return update if isinstance(update, tuple) else ()
+    return {k: c | {"update": ("every",)} for k, c in able.items() if "every" in names_in(c, "update")}
 
 
 def takes_phases(target: Target) -> bool:

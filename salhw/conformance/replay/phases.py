@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.cells import CELLS, FREE, UNDECIDED
-from salhw.conformance.replay.trains import NEVER, latest
+from salhw.conformance.replay.cells import FREE, UNDECIDED
+from salhw.conformance.replay.trains import latest
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
 from salhw.description.parts import rule_name
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
-from salhw.session.recorder import refractory_steps
 
 
 class Phases:
@@ -88,15 +87,14 @@ class Phases:
         last = {name: latest(spikes)[:, begin] for name, spikes in oracle.spikes.items()}
         for t in range(begin, stop):
             for p in oracle.net.populations:
-                free = (last[p.name] == NEVER) | (t - last[p.name] >= refractory_steps(oracle.net, p.name))
+                free = oracle.recovered(p.name, last[p.name], t)
                 unforced = np.zeros(p.size, dtype=np.bool_)  # lists of spikes do not go with a phase
-                moment = oracle.moment(p.name, t, oracle.nothing(p), free, unforced)
-                v, chance, decider = CELLS[p.neuron].decides(p.neuron, moment, oracle.potential[p.name])
+                chance, decider = oracle.decide(p, t, oracle.nothing(p), free, unforced)
                 if np.isin(decider, (FREE, UNDECIDED)).any():
                     supported = "reference phases of LIF and clamped neurons and of silent sources: others are random"
                     raise _beyond(p.name, f"{p.neuron.kind} neurons beside a reference phase", supported)
                 spiked = np.broadcast_to(chance > 0.5, last[p.name].shape)
-                oracle.potential[p.name] = np.where(spiked, CELLS[p.neuron].resets(p.neuron, v), v)
+                oracle.reset(p, spiked)
                 last[p.name] = np.where(spiked, t, last[p.name])
                 oracle.spikes[p.name][:, t] = spiked
 

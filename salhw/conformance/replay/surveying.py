@@ -84,33 +84,34 @@ def held_to_oracle(
 
 def survey(lab: Lab, networks: int | None = None) -> Survey:
     """Run the random networks of a profile on a target, and hold each against the oracle."""
-    cases, trials = [], []
+    seen: list[tuple[Case, Trial | None]] = []
     numbers = [*range(NETWORKS * lab.scale if networks is None else networks)]
     if networks is None and takes_phases(lab.target):
         numbers += range(PHASED, PHASED + lab.scale)
     for k in numbers:
         try:
-            case, trial = examined(lab, 1000 * lab.seed + k)
+            seen.append(examined(lab, 1000 * lab.seed + k))
         except UnsupportedNetworkError:
-            if not has_phase(k):
+            if not has_phase(k):  # no network with a phase is taken: unmeasured
                 raise
-            continue  # no network with a phase is taken: unmeasured
-        cases.append(case)
-        trials += [trial] if trial is not None else []
+    covered = _covered(lab, seen)
     if networks is None:
-        first = 1000 * lab.seed + len(numbers)
+        first, most = 1000 * lab.seed + len(numbers), len(numbers) + MORE * lab.scale
         for seed in range(first, first + CANDIDATES):
-            missing = coverage(lab.target, trials).unmeasured
-            if len(cases) >= len(numbers) + MORE * lab.scale or not missing:
+            if len(seen) >= most or not covered.unmeasured:
                 break
-            if {*missing} & {*exercised_by(runnable(lab, seed).source, lab.target)}:
-                case, trial = examined(lab, seed)
-                cases.append(case)
-                trials += [trial] if trial is not None else []
+            if {*covered.unmeasured} & {*exercised_by(runnable(lab, seed).source, lab.target)}:
+                seen.append(examined(lab, seed))
+                covered = _covered(lab, seen)
+    cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
     found = alarms([t for _, t in tested])
-    return Survey(tuple(cases), tuple((seed_of[id(t)], d) for t, d in found), coverage(lab.target, trials))
+    return Survey(cases, tuple((seed_of[id(t)], d) for t, d in found), covered)
+
+
+def _covered(lab: Lab, seen: list[tuple[Case, Trial | None]]) -> Coverage:
+    return coverage(lab.target, [trial for _, trial in seen if trial is not None])
 
 
 def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:

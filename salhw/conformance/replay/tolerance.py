@@ -14,24 +14,19 @@ from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind, only
-from salhw.description.markers import structure
 from salhw.description.network import Network
 from salhw.description.neurons import LIF
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.stimuli import Teacher
+from salhw.description.traces import named_traces
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 
 ROUNDING = 1e-9
 """What exact arithmetic may be off by, as a share of what was added up: ten million operations of 1e-16 each."""
-
-
-def named_traces(rule: PlasticityRule) -> list[str]:
-    """The traces that a rule names."""
-    return [getattr(rule, field) for field, marker in structure(type(rule)) if marker.names == "trace"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ class Tolerance:
         for p in net.projections:
             step, *_ = weight_levels(self.target.scaled_for(p.name))
             bounded = np.isfinite(narrowest_bounds(p.plasticity)).any()
-            gain = np.abs(oracle.gain(p)) if self.target.host_loop else np.ones((oracle.instances, 1))
+            gain = np.abs(oracle.gain(p.post, p.into)) if self.target.host_loop else np.ones((oracle.instances, 1))
             exact = gain == 0.0  # nothing to round: the host alone remembers such weights
             off[p.name] = np.where(exact, 0.0, (1.0 if bounded else 0.5) * step / np.where(exact, 1.0, gain))
         return off | {tie.projection: off[tie.projection] + abs(tie.scale) * off[tie.to] for tie in net.ties}

@@ -13,7 +13,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import PairSTDP
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP
 from salhw.description.windows import Window
 
 Bools = npt.NDArray[np.bool_]
@@ -68,7 +68,7 @@ def fades(kernel: Kernel) -> bool:
     return bool(value[0] != value[1])
 
 
-def pair_sums(rule: PairSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
+def pair_sums(rule: PairSTDP | ModulatedSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
     causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
