@@ -15,7 +15,7 @@ from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
-from salhw.session.reference_phase import common_period, in_whole
+from salhw.session.reference_phase import phase_times
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.codes import Grid
@@ -67,7 +67,7 @@ class AnalogEngine:
         self._stretch = max(1, STRETCH // size)
         self._start = self._clock = self._known = self._horizon = self._runs = 0  # steps, those of phases included
         phase = reference_phase(net)
-        self._phase = None if phase is None else in_whole(phase, common_period(net), net.dt)
+        self._times = None if phase is None else phase_times(phase, net)
         self._ahead = self._phases = 0  # steps of reference phases so far, and how many there were
         self._measured: int | None = None  # the step at which the last one was
         self.process = Process(executable, self._circuit.plan, ids, seed)
@@ -187,12 +187,10 @@ class AnalogEngine:
     def advance(self, until: int) -> int:
         """See Engine. It stops where the processor or the host works, and where the spikes of sources are known no
         further. A reference phase that is due comes before."""
-        if self._phase is not None:
-            length, every = self._phase
-            start = self.step
-            if self._measured is None or (every and start % every == 0 and start != self._measured):
-                self._measure(length)
-            until = min([until, *([following(start, every)] if every else [])])
+        if self._times is not None:
+            if self._times.due(self.step, self._measured):
+                self._measure(self._times.length)
+            until = self._times.stop(self.step, until)
         for name, (raster, _) in self._go(until + self._ahead).items():
             steps = Raster(raster.instance, raster.neuron, raster.step - self._ahead)
             self._rasters[name].append(steps)
@@ -281,7 +279,7 @@ class AnalogEngine:
         about = {"hardware_time_ms": biological / (self._target.speed_up or 1.0), "updates": self._updates}
         about |= {"nest_time_s": self._simulation.nest_time}
         about |= {"runs_on_the_chip": self._pieces} if self._hosts else {}
-        if self._phase is not None:
+        if self._times is not None:
             about |= {"reference_phases": self._phases, "silent_ms": self._ahead * self._net.dt}
         return Recorded({name: Raster.joined(parts) for name, parts in self._rasters.items()}, provenance=about)
 

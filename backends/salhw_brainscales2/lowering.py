@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import ceil, floor, sqrt
 from typing import Any
@@ -25,6 +25,7 @@ from salhw.substrate.target import Target
 from salhw_brainscales2.circuit import ticks_per_step
 from salhw_brainscales2.codes import Grid, code, largest, rows_per_weight
 from salhw_brainscales2.hardware import program
+from salhw_brainscales2.hardware.program import PlasticityProgram
 from salhw_brainscales2.hardware.rows import shortest_period
 from salhw_brainscales2.membrane import realised
 from salhw_brainscales2.neurons import CELLS, cells
@@ -67,17 +68,19 @@ def lower(net: Network, target: Target) -> Lowering:
         return Lowering(net, tuple(refused))
     asked, target = target, scaled(net, target)
     target = target.replace(synapses_per_weight=rows_per_weight(net, target))
-    placed = rows(net, target, place(net, target)[0])
+    placement, _ = place(net, target)
+    placed = rows(net, target, placement)
     lowered, changed = _learnable(net, target, max(placed.learning))
     refused = [*_array(net, target, placed), *_programs(lowered, target, max(placed.learning))]
     if refused:
         return Lowering(net, tuple(refused))
     tick = net.dt / (ticks_per_step(net) or 1)
+    programs = {name: nominal_program(lowered, target, placement, name, [0]) for name in plastic(lowered, target)}
     named = [
-        *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(lowered, target),
+        *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(programs),
         *_hosted(net, target),
     ]  # fmt: skip
-    kept, said = with_phase(lowered, target, place(net, target)[0])
+    kept, said = with_phase(lowered, target, placement, placed, programs)
     notes = (*_notes(lowered, target, placed), *said)
     return Lowering(realised(kept), tuple(named), notes, None if target == asked else target)
 
@@ -231,9 +234,8 @@ def _programs(net: Network, target: Target, row_pairs: int) -> Iterator[Diagnost
         yield from program.findings(rule, rule_path(net, target, name), held, row_pairs)
 
 
-def _memory(net: Network, target: Target) -> list[Diagnostic]:
+def _memory(programs: Mapping[str, PlasticityProgram]) -> list[Diagnostic]:
     """An emulated processor takes what a real one could not; an export refuses it."""
-    programs = {name: nominal_program(net, target, place(net, target)[0], name, [0]) for name in plastic(net, target)}
     return [replace(finding, severity="approximation") for finding in too_large(programs)]
 
 

@@ -16,7 +16,7 @@ from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Executable
 from salhw.session.placement import Placement
-from salhw.session.reference_phase import common_period, in_whole
+from salhw.session.reference_phase import phase_times
 from salhw.substrate.capabilities import Range
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
@@ -70,7 +70,7 @@ def phase_program(net: Network, rule: PairSTDP, pre: IntArray) -> PhaseProgram |
     if rule.reference is None:
         return None
     period = in_steps(rule.period or 0.0, net.dt) or 1
-    length, every = in_whole(rule.reference, common_period(net), net.dt)
+    length, every = phase_times(rule.reference, net)
     return PhaseProgram(pre % COLUMNS, length // period, every // period)
 
 

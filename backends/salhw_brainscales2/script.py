@@ -22,7 +22,7 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
 from salhw.session.paths import described_at, duration_steps
-from salhw.session.reference_phase import common_period, in_whole
+from salhw.session.reference_phase import phase_times
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
@@ -254,7 +254,7 @@ def _lines(executable: Executable, steps: int) -> list[str]:
         "pynn.setup()",
         "populations = {}",
     ]
-    circuits, counted, (phase, every, phases) = cells(net), "", _phases(executable, steps)
+    circuits, counted, (phase, every, phases) = cells(net), "", _phases(net, steps) if learning else (0, 0, 0)
     if phase:
         ((name, (period, updates)),) = learning.items()
         updates += phases * phase // period + 1
@@ -291,13 +291,11 @@ def _lines(executable: Executable, steps: int) -> list[str]:
     ]
 
 
-def _phases(executable: Executable, steps: int) -> tuple[int, int, int]:
+def _phases(net: Network, steps: int) -> tuple[int, int, int]:
     """Steps of a reference phase of a run, and from the end of one to the next, 0 for never; and how many there are."""
-    net = executable.network
-    phase = reference_phase(net)
-    if phase is None or not _learning(executable, steps):
+    if (phase := reference_phase(net)) is None:
         return 0, 0, 0
-    length, every = in_whole(phase, common_period(net), net.dt)
+    length, every = phase_times(phase, net)
     return length, every, -(-steps // every) if every else 1
 
 

@@ -13,7 +13,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.executable import Executable
 from salhw.session.folding import RULES, reference_phase
-from salhw.session.reference_phase import ReferenceBackend, common_period, in_whole, referenced_rules
+from salhw.session.reference_phase import ReferenceBackend, phase_times, referenced_rules
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 
@@ -58,7 +58,7 @@ def phase_notes(net: Network, lowered: Network, target: Target, by: str) -> Iter
     phase = reference_phase(net)
     assert phase is not None
     dt, speed = net.dt, target.speed_up
-    length, every = (steps * dt for steps in in_whole(phase, common_period(lowered), dt))
+    length, every = (steps * dt for steps in phase_times(phase, lowered))
     silent = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
     on_chip = f" ({number(length / speed)} ms on the chip)" if speed else ""
     again = f", and every {number(every)} ms" if every else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil, lcm
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,9 +94,9 @@ class ReferenceEngine(PiecewiseEngine):
         super().__init__(net, session, instances)
         self._addresses = addresses(inner.network, inner.target)
         self.holds = frozenset(address.field for address in self._addresses.values())
-        phase, common = reference_phase(net), common_period(inner.network)
+        phase = reference_phase(net)
         assert phase is not None
-        self._length, self._every = in_whole(phase, common, net.dt)
+        self._times = phase_times(phase, inner.network)
         self._ahead = self._phases = 0
         self._measured: int | None = None
         self._rules = {
@@ -133,10 +133,10 @@ class ReferenceEngine(PiecewiseEngine):
     def advance(self, until: int) -> int:
         """See Engine. It stops where a rule is updated."""
         start = self.step
-        if self._measured is None or (self._every and start % self._every == 0 and start != self._measured):
+        if self._times.due(start, self._measured):
             self._measure(start)
         ends = [following(start, rule.period) for rule in self._rules.values()]
-        until = min([until, *ends, *([following(start, self._every)] if self._every else [])])
+        until = min([self._times.stop(start, until), *ends])
         piece = earlier(self._piece(until - start), self._ahead * self._net.dt)
         self._pieces[-1] = piece
         for rule in self._rules.values():
@@ -173,7 +173,7 @@ class ReferenceEngine(PiecewiseEngine):
             for rule in self._rules.values():
                 rule.count()
             step, begun = 0, {name: self._learned(rule) for name, rule in self._rules.items()}
-            while step < self._length:
+            while step < self._times.length:
                 until = min(following(step, rule.period) for rule in self._rules.values())
                 piece = self._session.run((until - step) * self._net.dt)
                 self._ahead, step = self._ahead + until - step, until
@@ -221,12 +221,29 @@ def common_period(net: Network) -> int:
     return lcm(*(in_steps(time, net.dt) or 1 for time in times if time is not None))
 
 
-def in_whole(phase: ReferencePhase, common: int, dt: float) -> tuple[int, int]:
-    """How many steps a phase lasts, and after how many it is repeated, 0 for never: no fewer than it says, and whole
-    multiples of the ``common`` period."""
-    length, every = (0 if time is None else ceil(time / dt / common - 1e-9) * common
+class PhaseTimes(NamedTuple):
+    """When reference phases come, in steps of the runs, which count no phase: before the first, and again after each
+    ``every`` of them, 0 for never; ``length`` is what a phase lasts."""
+
+    length: int
+    every: int
+
+    def due(self, step: int, last: int | None) -> bool:
+        """Whether a phase comes at a step, where ``last`` is that of the phase before; None before any."""
+        return last is None or (self.every > 0 and step % self.every == 0 and step != last)
+
+    def stop(self, step: int, until: int) -> int:
+        """Up to which step a run goes on from ``step`` to ``until`` without a phase."""
+        return min(until, following(step, self.every)) if self.every else until
+
+
+def phase_times(phase: ReferencePhase, net: Network) -> PhaseTimes:
+    """The phases of a network, as its target runs it: no shorter and no more often than it says, and whole multiples of
+    its common period."""
+    common = common_period(net)
+    length, every = (0 if time is None else ceil(time / net.dt / common - 1e-9) * common
                      for time in (phase.duration, phase.every))  # fmt: skip
-    return length, every
+    return PhaseTimes(length, every)
 
 
 def earlier(piece: Recording, by: float) -> Recording:
