@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, TICK, Course, learn
+from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, TICK, Course, learn, still
 
 import salhw
-from salhw import GLM, Population, ReferencePhase, Spikes, Target
-from salhw.description.connectivity import Sparse
+from salhw import ReferencePhase, Target
 from salhw.description.fields import FloatArray
 from salhw.io.files import write_arrays
 from salhw.theory import PairField, pair_field, sal_course
@@ -43,16 +42,12 @@ def chip_field(seconds: float = 60.0, copies: int = 16, lags: int = round(60.0 /
     TICK: its sensors see spikes between the steps of a millisecond."""
     w = np.sort(np.append(W_GRID, 0.0))
     ends = np.array([(a, b) for a in w for b in w if a >= b])  # W[1, 0], W[0, 1]; the other half is their mirror image
-    weights, post = ends[:, ::-1].ravel(), np.arange(ends.size)  # into 0, into 1
-    (p,) = NET.projections
-    still = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
-    neurons = Population(name="n", size=len(post), neuron=GLM(tau_ref=10.0))
-    net = NET.replace(dt=TICK, populations=[neurons], projections=[still], probes=[Spikes("n")])
+    net = still(ends[:, ::-1].ravel())  # into 0, into 1
     pairs, spikes = np.zeros((len(w), len(w), 2 * lags + 1)), np.zeros((len(w), len(w), 2))
     with salhw.compile(net, CASES["(a) ideal"]).open(instances=copies, seed=4) as session:
         session.run(200.0)
         fired = session.run(1000.0 * seconds).spikes["n"]
-    cell = fired.instance * len(post) + fired.neuron
+    cell = fired.instance * ends.size + fired.neuron
     order = np.lexsort((fired.time, cell // 2))
     cell, time = cell[order], fired.time[order]
     pair = cell // 2 % len(ends)

@@ -157,6 +157,14 @@ def imbalance(sensors: sensor.Sensors) -> FloatArray:
     return np.asarray(np.log((anticausal[:, onto_0] + causal[:, onto_1]) / (causal[:, onto_0] + anticausal[:, onto_1])))
 
 
+def still(weights: FloatArray) -> Network:
+    """Pairs that do not learn, with their spikes in steps of TICK; a weight into each neuron, (neuron,)."""
+    post, (p,) = np.arange(len(weights)), NET.projections
+    fixed = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
+    neurons = Population(name="n", size=len(weights), neuron=GLM(tau_ref=10.0))
+    return NET.replace(dt=TICK, populations=[neurons], projections=[fixed], probes=[Spikes("n")])
+
+
 @cache
 def steepness(gap: float = 0.6, seconds: float = 20.0, copies: int = 16) -> tuple[FloatArray, FloatArray]:
     """(means, log ratio per unit difference): how the order of a pair's spikes depends on W_01 - W_10 on the ideal
@@ -166,11 +174,7 @@ def steepness(gap: float = 0.6, seconds: float = 20.0, copies: int = 16) -> tupl
     weights = np.concatenate([np.repeat(each, copies, axis=0), np.repeat(each[:, ::-1], copies, axis=0)]).ravel()
     n = len(weights)
     post = np.arange(n)
-    (p,) = NET.projections
-    still = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
-    neurons = Population(name="n", size=n, neuron=GLM(tau_ref=10.0))
-    net = NET.replace(dt=TICK, populations=[neurons], projections=[still], probes=[Spikes("n")])
-    with salhw.compile(net, CASES["(a) ideal"]).open(seed=4) as session:
+    with salhw.compile(still(weights), CASES["(a) ideal"]).open(seed=4) as session:
         spikes = session.run(1000.0 * seconds).spikes["n"]
     chips = CASES["(a) ideal"].sample_chips(1)
     ideal = sensor.of_chips(chips, post ^ 1, post, 0 * post, neurons=n, dt=TICK, amplitude=1.0, capacity=1e9)

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analog_examples import CHIP
+from analog_examples import CHIP, QUIET, pairs
 
 import salhw
-from salhw import GLM, SAL, Network, Population, Projection, Rectangular, ReferencePhase, Source, Spikes, Weights
+from salhw import SAL, Network, Population, ReferencePhase, Source, Spikes, Weights
 from salhw.description.connectivity import AllToAll, Sparse
 
-QUIET = CHIP.with_noise(mismatch=False, trial=False, plasticity=False)
 PAIRS, PHASE, RATE = 16, ReferencePhase(8_000.0), "projections.p.plasticity.learning_rate"
 
 
@@ -23,13 +22,9 @@ def lopsided(reference: ReferencePhase | None, every: str = "every 200 ms") -> A
     return sal.replace(causal=sal.causal.replace(amplitude=-0.6))
 
 
-def pairs(rule: Any, probes: Any = (), size: int = 2 * PAIRS) -> Network:
-    post = np.arange(size)
-    return Network(
-        name="pairs", dt=1.0, populations=[Population("n", size, GLM(bias=-0.3, tau_ref=10.0))], probes=probes,
-        projections=[Projection("p", "n", "n", Sparse(post=post, pre=post ^ 1, weight=0.2 * np.ones(size)),
-                                Rectangular(10.0), plasticity=rule)],
-    )  # fmt: skip
+def weak(rule: Any, probes: Any = (), size: int = 2 * PAIRS) -> Network:
+    """Pairs with weights of .2."""
+    return pairs(np.full(size, 0.2), bias=-0.3, rule=rule).replace(probes=probes)
 
 
 def test_the_processor_takes_its_error_from_each_update_at_any_learning_rate() -> None:
@@ -37,7 +32,7 @@ def test_the_processor_takes_its_error_from_each_update_at_any_learning_rate() -
     drift is known to a twentieth of that without a phase."""
     drifts = {}
     for reference in (None, PHASE):
-        with salhw.compile(pairs(lopsided(reference)), QUIET).open(instances=2, seed=3) as session:
+        with salhw.compile(weak(lopsided(reference)), QUIET).open(instances=2, seed=3) as session:
             means = [session.get("projections.p.weights").mean()]
             for factor in (1.0, 2.0):
                 session.set(RATE, factor * 0.006)
@@ -54,7 +49,7 @@ def test_the_processor_takes_its_error_from_each_update_at_any_learning_rate() -
 
 
 def test_phases_are_in_no_recording_and_weights_are_as_before() -> None:
-    described = pairs(lopsided(ReferencePhase(400.0, every=600.0)), [Spikes("n"), Weights("p", every=200.0)], size=4)
+    described = weak(lopsided(ReferencePhase(400.0, every=600.0)), [Spikes("n"), Weights("p", every=200.0)], size=4)
     with salhw.compile(described, QUIET).open(instances=2, seed=1) as session:
         assert "pieces" not in session.run(600.0).provenance, "the processor's, not the host's"
         held = session.get("projections.p.weights")
@@ -73,7 +68,7 @@ def test_phases_are_in_no_recording_and_weights_are_as_before() -> None:
 
 
 def test_the_report_says_who_keeps_it_and_what_it_takes() -> None:
-    report = str(salhw.compile(pairs(lopsided(PHASE), size=64), QUIET).report)
+    report = str(salhw.compile(weak(lopsided(PHASE), size=64), QUIET).report)
     assert "768 of the 2560 bytes of its data, 10240 available" in report  # 64 x 12; 256 x 5 + 64 x 20
     assert "busy for 54% of the time" in report  # 2 rows of 28 ms, 64 x (.5 + .3) ms
     assert "all 64 weights are silent for 8000 ms (8 ms on the chip)" in report
@@ -82,7 +77,7 @@ def test_the_report_says_who_keeps_it_and_what_it_takes() -> None:
 
 def test_a_full_row_pair_fits_and_two_do_not() -> None:
     """A row has labels for 64 sources, so 256 synapses of one come from as many neurons."""
-    described, post = pairs(lopsided(PHASE, "every 600 ms"), size=256), np.arange(256)
+    described, post = weak(lopsided(PHASE, "every 600 ms"), size=256), np.arange(256)
     p = described.projections[0]
     notes = []
     for ahead in ([1], [1, 2]):
@@ -101,7 +96,7 @@ def left(net: Network, target: salhw.Target = CHIP) -> str:
 
 
 def test_what_does_not_fit_the_processor_is_the_hosts() -> None:
-    flat = pairs(lopsided(PHASE), size=4)
+    flat = weak(lopsided(PHASE), size=4)
     p = flat.projections[0]
     assert "no fixed point" in left(flat, CHIP.ideal())
     assert "silences the synapses of one rule" in left(
@@ -113,10 +108,10 @@ def test_what_does_not_fit_the_processor_is_the_hosts() -> None:
     assert "spikes of sources" in left(
         flat.replace(populations=source, projections=[p.replace(pre="x", weights=AllToAll(weight=0.1))])
     )
-    assert "of its own hemisphere" in left(pairs(lopsided(PHASE, "every 600 ms"), size=300))
-    assert "where its rows, counters and synapses need 107 ms" in left(pairs(lopsided(PHASE, "every 100 ms"), size=64))
-    assert "its counter's 255" in left(pairs(lopsided(PHASE, "every 4000 ms"), size=4))
-    assert "can divide" in left(pairs(lopsided(ReferencePhase(1e8)), size=4))
+    assert "of its own hemisphere" in left(weak(lopsided(PHASE, "every 600 ms"), size=300))
+    assert "where its rows, counters and synapses need 107 ms" in left(weak(lopsided(PHASE, "every 100 ms"), size=64))
+    assert "its counter's 255" in left(weak(lopsided(PHASE, "every 4000 ms"), size=4))
+    assert "can divide" in left(weak(lopsided(ReferencePhase(1e8)), size=4))
 
 
 @pytest.mark.slow
@@ -127,7 +122,7 @@ def test_processor_and_host_leave_as_much_of_mismatched_sensors() -> None:
     target = QUIET.with_variability(dict.fromkeys([n for n in sensors if n.endswith(("amplitude", "tau"))], 0.2))
     found = []
     for chosen in (target, target.replace(reference_phase=False)):
-        described = pairs(SAL(0.004, update="every 200 ms", reference=ReferencePhase(20_000.0)))
+        described = weak(SAL(0.004, update="every 200 ms", reference=ReferencePhase(20_000.0)))
         start = np.random.default_rng(1).normal(0.5, 0.5, (10, 2 * PAIRS))
         with salhw.compile(described, chosen).open(chips=chosen.sample_chips(10, seed=4), seed=2) as session:
             session.set("projections.p.weights", start, form="synapses")

@@ -46,7 +46,7 @@ def schedule() -> Schedule:
     gain = "populations.y.inputs.basal"
     first = (
         Write(f"{LEARNS}[0].causal.amplitude", np.array(3.0)), Write(f"{LEARNS}[1].learning_rate", np.array(0.03)),
-        Write(gain, np.array([[0.07], [0.5], [-0.3]]).reshape(3)),
+        Write(gain, np.array([0.07, 0.5, -0.3])),
         Write("projections.gained.weights", np.array([[0.53, -0.47], [0.36, 0.91]])),
     )  # fmt: skip
     return Schedule((Part((), 60), Part(first, 70), Part((Write(gain, np.array(0.8)),), 90)), ids=(4, 0, 9))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loop_examples import looped_reference
 
 import salhw
 from salhw import (
@@ -41,9 +42,12 @@ def synapse(rules: Any, **spikes: list[float]) -> Network:
     )  # fmt: skip
 
 
-def weights(net: Network, ends: list[float], algorithm: str = "auto") -> list[float]:
+def reference(algorithm: str) -> salhw.Target:
+    return salhw.target("reference").with_options(algorithm=algorithm)
+
+
+def weights(net: Network, ends: list[float], target: salhw.Target | str = "reference") -> list[float]:
     """The weight at some times."""
-    target = salhw.target("reference").with_options(algorithm=algorithm)
     with salhw.compile(net, target).open() as session:
         held = []
         for end in ends:
@@ -57,7 +61,7 @@ def weights(net: Network, ends: list[float], algorithm: str = "auto") -> list[fl
 def test_pairs_and_single_spikes_add_up(algorithm: str, update: str) -> None:
     net = synapse(VogelsSprekeler(0.1, rate=5.0, tau=20.0, update=update), x=[2.0, 7.0], y=[5.0, 9.0])
     changes = [-0.2, np.exp(-3 / 20), np.exp(-2 / 20) - 0.2, np.exp(-2 / 20) + np.exp(-7 / 20)]
-    held = weights(net, [3.0, 6.0, 8.0, 10.0], algorithm)
+    held = weights(net, [3.0, 6.0, 8.0, 10.0], reference(algorithm))
     np.testing.assert_allclose(held, 0.1 * np.cumsum(changes), atol=1e-12)
     assert np.round(held, 4).tolist() == [-0.02, 0.0661, 0.1366, 0.2975]  # as docs/semantics.md has them
 
@@ -66,9 +70,9 @@ def test_pairs_and_single_spikes_add_up(algorithm: str, update: str) -> None:
 def test_single_spikes_count_at_both_ends_and_end_at_the_bounds(algorithm: str) -> None:
     """Four spikes, two of them at one step: they are added before the weight is clipped."""
     net = synapse(PerSpike(pre=-0.5, post=0.25, learning_rate=0.2, bounds=(-0.12, 1.0)), x=[2.0, 4.0], y=[4.0, 6.0])
-    np.testing.assert_allclose(weights(net, [3.0, 5.0, 7.0], algorithm), [-0.1, -0.12, -0.07], atol=1e-12)
+    np.testing.assert_allclose(weights(net, [3.0, 5.0, 7.0], reference(algorithm)), [-0.1, -0.12, -0.07], atol=1e-12)
     free = synapse(net.projections[0].plasticity[0].replace(bounds=None), x=[2.0, 4.0], y=[4.0, 6.0])
-    np.testing.assert_allclose(weights(free, [3.0, 5.0, 7.0], algorithm), [-0.1, -0.15, -0.1], atol=1e-12)
+    np.testing.assert_allclose(weights(free, [3.0, 5.0, 7.0], reference(algorithm)), [-0.1, -0.15, -0.1], atol=1e-12)
 
 
 def modulated(**options: Any) -> ModulatedSTDP:
@@ -120,12 +124,8 @@ def test_targets_without_the_rule_say_so(target: str) -> None:
 def test_a_host_works_it_out_beside_the_target() -> None:
     """A target without traces in a loop with its host: what the reference does by itself, coincidences included."""
     net = synapse(modulated(update="every 10 ms", execution="host"), x=[2.0, 12.0, 14.0], y=[5.0, 13.0, 14.0], m=[8.0])
-    target, ends = salhw.target("reference"), [10.0, 15.0, 30.0]
-    hosted = {"ModulatedSTDP": target.plasticity["ModulatedSTDP"]} | dict(target.windows)
-    others = {name: c for name, c in target.plasticity.items() if name != "ModulatedSTDP"}
-    looped = target.replace(host_loop=True, plasticity=others, host=hosted)
-    with salhw.compile(net, looped).open() as session:
-        found = [session.run(end - session.time) and session.get("projections.p.weights")[0, 0, 0] for end in ends]
+    ends = [10.0, 15.0, 30.0]
+    found = weights(net, ends, looped_reference())
     np.testing.assert_allclose(found, weights(net, ends), atol=1e-12)
     assert abs(found[2] - found[0]) > 1e-3
 

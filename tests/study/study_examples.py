@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +39,13 @@ def pair_study(**changes: Any) -> Study:
 def table(folder: Path) -> bytes:
     """What a study in this folder has found, as it is kept."""
     return (folder / "table.parquet").read_bytes()
+
+
+def wait_for(happened: Callable[[], object], seconds: float) -> None:
+    """Wait until something has happened, ``seconds`` at most."""
+    until = time.monotonic() + seconds
+    while not happened() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def mine(function: str, **options: Any) -> tuple[Metric, ...]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import distributed
 import pytest
-from study_examples import HERE, alive, mine, pair_study, table
+from study_examples import HERE, alive, mine, pair_study, table, wait_for
 
 import salhw
 from salhw.io.files import write_text
@@ -72,7 +71,5 @@ def test_what_a_killed_worker_has_started_ends_with_it(tmp_path: Path, address: 
     assert told.failed == 0, told.table["diagnostic"]
     started = [int(text) for text in (tmp_path / "children").read_text().split()]
     assert started
-    until = time.monotonic() + 10
-    while any(map(alive, started)) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for(lambda: not any(map(alive, started)), 10.0)
     assert not any(map(alive, started))

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from disks import an_ordinary_user, full
-from study_examples import HERE, alive, children, mine, pair_study, table
+from study_examples import HERE, alive, children, mine, pair_study, table, wait_for
 
 from salhw import FileError
 from salhw.study import Calibrating, Method, run
@@ -75,9 +74,7 @@ def killed_and_resumed(tmp_path: Path, moments: Sequence[float], size: dict[str,
     out, killed = tmp_path / "killed", 0
     for moment in moments:
         process = started(tmp_path, out, size=size)
-        until = time.monotonic() + 60
-        while not (out / "study.json").exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda begun=process: (out / "study.json").exists() or begun.poll() is not None, 60.0)
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -111,16 +108,12 @@ def test_two_processes_in_one_folder(tmp_path: Path, longer: bytes) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_study_that_ends_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
     process = started(tmp_path, tmp_path / "out", 2)
-    until = time.monotonic() + 60
-    while not list((tmp_path / "out" / "shards").glob("*.parquet")) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for(lambda: list((tmp_path / "out" / "shards").glob("*.parquet")), 60.0)
     before = children(process.pid)
     assert before
     process.send_signal(how)
     process.wait(20)
-    until = time.monotonic() + 20
-    while any(map(alive, before)) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for(lambda: not any(map(alive, before)), 20.0)
     assert not any(map(alive, before))
 
 

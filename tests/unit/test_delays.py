@@ -30,6 +30,8 @@ from salhw import (
 )
 
 DELAYS = np.array([[0.0, 1.0, 2.5], [2.5, 2.5, 2.5], [0.0, 0.0, 0.5], [5.0, 1.0, 1.0]])
+EACH = {f"p{k}": delay == DELAYS for k, delay in enumerate(np.unique(DELAYS))}
+"""The synapses of each delay, by the projection of its own that they have in ``parted``."""
 ALGORITHMS = ("time-driven", "event-driven", "vectorised")
 
 
@@ -84,15 +86,10 @@ def parted(net: Network) -> Network:
     p, among = net.projections
     weights = p.weights.stored
     parts = [
-        p.replace(name=f"p{k}", delay=float(delay), weights=_some(weights, delay == DELAYS))
-        for k, delay in enumerate(np.unique(DELAYS))
+        p.replace(name=name, delay=DELAYS[there][0], weights=salhw.Sparse(*np.nonzero(there), weights[there]))
+        for name, there in EACH.items()
     ]
-    return net.replace(projections=[*parts, among], probes=[Spikes("y")])
-
-
-def _some(weights: Any, chosen: Any) -> salhw.Sparse:
-    post, pre = np.nonzero(chosen)
-    return salhw.Sparse(post, pre, weights[chosen])
+    return net.replace(projections=[*parts, among])
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -107,19 +104,19 @@ def test_learning_and_writing_see_the_described_synapses(algorithm: str, update:
         salhw.compile(net, reference(algorithm)).open(instances=2, seed=1) as one,
         salhw.compile(apart, reference(algorithm)).open(instances=2, seed=1) as other,
     ):
-        for k, delay in enumerate(np.unique(DELAYS)):
-            other.set(f"projections.p{k}.plasticity.learning_rate", rates[delay == DELAYS], form="synapses")
+        for name, there in EACH.items():
+            other.set(f"projections.{name}.plasticity.learning_rate", rates[there], form="synapses")
         for written in (None, new):
             if written is not None:
                 one.set("projections.p.weights", written)
-                for k, delay in enumerate(np.unique(DELAYS)):
-                    other.set(f"projections.p{k}.weights", written[delay == DELAYS])
+                for name, there in EACH.items():
+                    other.set(f"projections.{name}.weights", written[there])
             runs = one.run(200.0), other.run(200.0)
             np.testing.assert_array_equal(*(run.spikes["y"].time for run in runs))
         weights = one.get("projections.p.weights")
         np.testing.assert_array_equal(runs[0].weights["p"].values[:, -1], weights)
-        for k, delay in enumerate(np.unique(DELAYS)):
-            np.testing.assert_array_equal(weights[:, delay == DELAYS], other.get(f"projections.p{k}.weights"))
+        for name, there in EACH.items():
+            np.testing.assert_array_equal(weights[:, there], other.get(f"projections.{name}.weights"))
         assert np.abs(weights - new).min() > 0.0
 
 
