@@ -77,7 +77,7 @@ def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
 def _several_delays(net: Network, target: Target) -> Iterator[Diagnostic]:
     """NEST splits the delay of a plastic synapse between its ends, in the same way for a whole projection."""
     for p in net.projections:
-        if isinstance(p.delay, np.ndarray) and any(True for _ in learned(p, target)):
+        if isinstance(p.delay, np.ndarray) and learned(p, target):
             asked, fix = f"{len(np.unique(p.delay))} different delays", "give one delay for all, or leave the rule out"
             yield together(f"projections.{p.name}.delay", asked, "one delay for all synapses that learn", fix)
 

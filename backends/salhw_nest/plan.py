@@ -61,12 +61,12 @@ class Synapses:
     @property
     def shortest(self) -> int:
         """The shortest delay in ticks; of no connections none that counts."""
-        return int(np.min(self.delay, initial=LATE)) if isinstance(self.delay, np.ndarray) else self.delay
+        return int(np.min(self.delay, initial=LATE))
 
     @property
     def longest(self) -> int:
         """The longest delay in ticks."""
-        return int(np.max(self.delay, initial=1)) if isinstance(self.delay, np.ndarray) else self.delay
+        return int(np.max(self.delay, initial=1))
 
 
 @dataclass(frozen=True)

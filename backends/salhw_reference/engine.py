@@ -190,8 +190,8 @@ class ReferenceEngine:
             sides.append(side)
         numbers = [(k, r) for k, r, _ in rules_of(self._parts.network)]
         for k, chosen in self._parts.parts[projection]:
-            own = [side if chosen is None or side.shape[1] == 1 else side[:, chosen] for side in sides]
-            self._teach_part(numbers.index((k, rule)), *own)
+            of_part = [side if chosen is None or side.shape[1] == 1 else side[:, chosen] for side in sides]
+            self._teach_part(numbers.index((k, rule)), *of_part)
 
     def _teach_part(self, number: int, causal: FloatArray, anticausal: FloatArray) -> None:
         """Give a rule of the arrays its learning rates times amplitudes, (instance, synapse)."""

@@ -274,6 +274,12 @@ def two(kernel_one: object, kernel_two: object, neuron: object, **options: objec
     return Network(name="two", dt=1.0, populations=populations, projections=projections)
 
 
+def reversals(*potentials: float | None) -> Network:
+    net = two(Exponential(tau_syn=5.0), Exponential(tau_syn=5.0), LIF(), delay=1.0)
+    named = [net.projections[0].replace(name=f"p{k}", e_rev=e_rev) for k, e_rev in enumerate(potentials)]
+    return net.replace(projections=named)
+
+
 def bounded(pairing: str) -> salhw.PairSTDP:
     return salhw.SAL(0.1, pairing=pairing, bounds=(0.0, 2.0))
 
@@ -287,9 +293,19 @@ def bounded(pairing: str) -> salhw.PairSTDP:
         (two(Rectangular(), Rectangular(), LIF(), plasticity=bounded("all")), "SAL107", "exponential PSPs for plastic"),
         (two(Rectangular(), Rectangular(), GLM(), plasticity=[bounded("all")] * 2), "SAL107", "bounds on a projection"),
         (pair((1.0, 0.5)).replace(dt=0.0125), "SAL107", "whole multiples of 0.002 ms"),
+        (reversals(3.0, -1.0, 2.0, None), "SAL107", "p2.e_rev = 2: two reversal potentials onto a, 3, -1"),
         (mixed().replace(stimuli=[salhw.SpikeTimes("g", [[3.0, 5.0], []])]), "SAL107", "tau_ref = 8 ms apart"),
     ],
-    ids=["kernels", "time-constants", "alpha", "plastic-onto-lif", "two-bounded-rules", "tics", "forced-too-close"],
+    ids=[
+        "kernels",
+        "time-constants",
+        "alpha",
+        "plastic-onto-lif",
+        "two-bounded-rules",
+        "tics",
+        "reversals",
+        "forced-too-close",
+    ],
 )
 def test_what_does_not_go_together_is_refused(net: Network, code: str, words: str) -> None:
     with pytest.raises(salhw.UnsupportedNetworkError, match=words) as error:

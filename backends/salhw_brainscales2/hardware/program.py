@@ -274,7 +274,9 @@ def run(
     amplitude = processor.subtract(program.baseline, reads * LSB, 16)
     branches = processor.odd_product(amplitude, program.factor, 16)
     change = processor.add(branches[:, 0], branches[:, 1], 16)
-    if program.phase is not None and state.reference is not None and spikes is not None:
+    if program.phase is not None:
+        assert state.reference is not None
+        assert spikes is not None
         products = reference.spike_products(program.phase, program.column, spikes)
         if state.silent:
             return replace(state, reference=reference.counted(state.reference, change, products))

@@ -12,7 +12,7 @@ from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.parts import Population
 from salhw.substrate.target import Target
 from salhw_nest.kernels import NEST
-from salhw_nest.neurons.conductance import NestConductance, conducting
+from salhw_nest.neurons.conductance import NestConductance, conductances
 from salhw_nest.neurons.escape import NestEscape
 from salhw_nest.neurons.glm import NestGLM
 from salhw_nest.neurons.lif import NestLIF
@@ -25,7 +25,7 @@ __all__ = ["NEURONS", "NestNeuron", "Potential", "nest_neuron"]
 def _lif(neuron: LIF, population: Population, net: Network, target: Target) -> NestLIF:
     """NEST has a model each for currents, for currents under a soft threshold and for conductances."""
     soft = NestEscape if np.any(np.asarray(neuron.delta_v) > 0.0) else NestLIF
-    return (NestConductance if conducting(net, population) else soft)(neuron, population, net, target)
+    return (NestConductance if conductances(net, population) else soft)(neuron, population, net, target)
 
 
 Made = Callable[..., NestNeuron[Neuron]]

@@ -23,9 +23,9 @@ FINE = 1e6  # potentials and conductances in NEST's units per unit: NEST's solve
 SUBSTEPS = 16  # of the last step before a spike, whose end NEST does not show
 
 
-def conducting(net: Network, population: Population) -> bool:
-    """Whether any synapses onto a population are conductances."""
-    return any(p.e_rev is not None for p in net.projections if p.post == population.name)
+def conductances(net: Network, population: Population) -> list[tuple[Projection, float]]:
+    """The projections that are conductances of a population, with their reversal potentials."""
+    return [(p, p.e_rev) for p in net.projections if p.post == population.name and p.e_rev is not None]
 
 
 class NestConductance(NestLIF):
@@ -37,8 +37,7 @@ class NestConductance(NestLIF):
     @property
     def ports(self) -> dict[float, float]:
         """The time constants of its conductances by reversal potential, the one of positive weights first."""
-        onto = [p for p in self.net.projections if p.post == self.population.name and p.e_rev is not None]
-        return {p.e_rev: psp(p.kernel).decay or FOREVER for p in onto if p.e_rev is not None}
+        return {e_rev: psp(p.kernel).decay or FOREVER for p, e_rev in conductances(self.net, self.population)}
 
     def cells(self, per_step: int, instances: int) -> Cells:
         base = super().cells(per_step, instances)
@@ -77,15 +76,13 @@ class NestConductance(NestLIF):
 
     def mixed(self) -> Iterator[Diagnostic]:
         path, name = f"populations.{self.population.name}", self.population.name
-        if np.any(np.asarray(self.neuron.delta_v) > 0.0):
-            asked = number(float(np.max(self.neuron.delta_v)))
-            yield together(f"{path}.delta_v", asked, "0 under conductances", "delta_v = 0")
-        if len(self.ports) > 2:
-            last = next(
-                p for p in reversed(self.net.projections) if p.post == name and p.e_rev not in [*self.ports][:2]
-            )
-            supported = f"two reversal potentials onto {name}, {', '.join(map(number, [*self.ports][:2]))}"
-            yield together(f"projections.{last.name}.e_rev", number(last.e_rev or 0.0), supported, "one of these")
+        if (width := float(np.max(self.neuron.delta_v))) > 0.0:
+            yield together(f"{path}.delta_v", number(width), "0 under conductances", "delta_v = 0")
+        two = [*self.ports][:2]
+        if others := [(p, e_rev) for p, e_rev in conductances(self.net, self.population) if e_rev not in two]:
+            last, asked = others[-1]
+            supported = f"two reversal potentials onto {name}, {', '.join(map(number, two))}"
+            yield together(f"projections.{last.name}.e_rev", number(asked), supported, "one of these")
         for k, s in enumerate(nest_stimuli(self.net)):
             if s.forced and s.population == name:
                 fix = "drive a Source population"
@@ -94,11 +91,10 @@ class NestConductance(NestLIF):
     def approximations(self) -> Iterator[Diagnostic]:
         """The decay within a step has a mean that is weighted otherwise where the leak is stronger: to leading order by
         dt^2 / (12 tau_syn tau_m) of it, beside a conductance as large as the leak."""
-        for p in self.net.projections:
-            if p.post == self.population.name and p.e_rev is not None:
-                off = self.net.dt**2 / (12.0 * p.kernel.tau_syn * float(self.neuron.tau_m))
-                size = f"decays within a step: its effect is off by up to {off:.2g} of itself beside one of 1"
-                yield different("SAL329", f"projections.{p.name}.e_rev", "constant in a step", size, "a smaller dt")
+        for p, _ in conductances(self.net, self.population):
+            off = self.net.dt**2 / (12.0 * p.kernel.tau_syn * float(self.neuron.tau_m))
+            size = f"decays within a step: its effect is off by up to {off:.2g} of itself beside one of 1"
+            yield different("SAL329", f"projections.{p.name}.e_rev", "constant in a step", size, "a smaller dt")
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         path = f"projections.{projection.name}"

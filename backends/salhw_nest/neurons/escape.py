@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from salhw.description.fields import FloatArray
 from salhw_nest.inputs import jump
-from salhw_nest.neurons.lif import UNREACHED, NestLIF, next_potential
+from salhw_nest.neurons.lif import UNREACHED, NestLIF, share_of_current
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.plan import Cells, Meter
 
@@ -34,8 +32,6 @@ class NestEscape(NestLIF):
         return NestNeuron.meters(self, every)
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
-        nothing, current = np.zeros(()), np.asarray(jump(self.net, self.population, tick))
-        forced, unforced = (
-            next_potential(self.neuron, self.psp_constant, tick, nothing, each, nothing) for each in (current, nothing)
-        )
-        return NestNeuron.membrane(self, known, tick) - known.forced * known.spiked * (forced - unforced)
+        share = share_of_current(tick, float(self.neuron.tau_m), self.psp_constant)
+        lift = share * jump(self.net, self.population, tick)
+        return NestNeuron.membrane(self, known, tick) - known.forced * known.spiked * lift

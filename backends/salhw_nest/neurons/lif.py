@@ -72,12 +72,8 @@ class NestLIF(NestNeuron[LIF]):
         two agree up to a constant factor."""
         if shape.decay is None:
             return shape.height
-        dt, slow, fast = self.net.dt, float(self.neuron.tau_m), shape.decay
-        if abs(fast / slow - 1.0) < 1e-9:
-            integral = dt / slow * exp(-dt / slow)
-        else:
-            integral = _between(dt, slow, fast) * fast / (slow - fast)
-        return max(shape.first(dt) * -expm1(-dt / slow) / integral, UNSEEN)
+        dt, slow = self.net.dt, float(self.neuron.tau_m)
+        return max(shape.first(dt) * -expm1(-dt / slow) / share_of_current(dt, slow, shape.decay), UNSEEN)
 
     def meters(self, every: int) -> tuple[Meter, ...]:
         """NEST shows the potential after its reset: what crossed the threshold follows from the tick before."""
@@ -111,12 +107,15 @@ def next_potential(
     neuron: LIF, tau_syn: float, tick: float, before: FloatArray, current: FloatArray, drive: FloatArray
 ) -> FloatArray:
     """The potential of a LIF neuron of NEST after a tick: from what it was, the synaptic current and the bias."""
-    slow, fast, rest = float(neuron.tau_m), tau_syn, float(neuron.v_rest)
-    if abs(fast / slow - 1.0) < 1e-9:
-        share = tick / slow * exp(-tick / slow)
-    else:
-        share = _between(tick, slow, fast) / (slow / fast - 1.0)
+    slow, rest, share = float(neuron.tau_m), float(neuron.v_rest), share_of_current(tick, float(neuron.tau_m), tau_syn)
     return rest + (before - rest) * exp(-tick / slow) + share * current - expm1(-tick / slow) * drive
+
+
+def share_of_current(t: float, tau_m: float, tau_syn: float) -> float:
+    """What of a synaptic current is in the potential after t ms, over which it decays."""
+    if abs(tau_syn / tau_m - 1.0) < 1e-9:
+        return t / tau_m * exp(-t / tau_m)
+    return _between(t, tau_m, tau_syn) * tau_syn / (tau_m - tau_syn)
 
 
 def _between(t: float, slow: float, fast: float) -> float:

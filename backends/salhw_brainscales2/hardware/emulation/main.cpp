@@ -1,9 +1,10 @@
 // Runs a plasticity program on one hemisphere: 32-bit integers from standard input, results to standard output.
 // PER_WEIGHT is how many synapses of either sign make a weight: those of number k lie k * rows row pairs further on.
 //   in:  hemisphere, rows, updates, number of columns, the columns, the taps of all generators,
-//        the weights -63..63 (of each synapse; rows x 256), and for each update the causal, then the anti-causal reads (rows x 256
-//        each), with COUNTING before them the spikes of the neurons of all columns since the last update
-//   out, with COUNTING of the weights as they are recorded, before a phase begins or ends: for each update the weights and the residuals (rows x 256 each); at the end the states of all generators
+//        the weights -63..63 (of each synapse; rows x 256), and for each update the causal, then the anti-causal reads
+//        (rows x 256 each), with COUNTING before them the spikes of the neurons of all columns since the last update
+//   out: for each update the weights and the residuals (rows x 256 each), with COUNTING the weights as they are recorded,
+//        before a phase begins or ends; at the end the states of all generators
 // Exit status 3: the program left something undone that no weight shows.
 #include "ppu.h"
 #include <cstdio>
