@@ -17,6 +17,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.diagnostics import CalibrationError, Diagnostic, counted, file_error
 from salhw.diagnostics.arguments import as_path
+from salhw.diagnostics.documents import from_json
 from salhw.io import hdf5
 from salhw.session.calibration import Map
 from salhw.session.compiled import Compiled
@@ -238,7 +239,7 @@ class Calibration(Summarised):
             measured = {name: hdf5.array(file, name, *_form(name, len(ids), places)) for name in _NAMES[2:]}
             loaded = cls(
                 str(file.attrs["target"]), str(file.attrs["target_hash"]), int(file.attrs["wafer"]), ids,
-                **places, **measured, spread=spread, provenance=dict(json.loads(file["provenance"][()])),
+                **places, **measured, spread=spread, provenance=dict(from_json(file["provenance"][()])),
                 moments=moments,
             )  # fmt: skip
             unchanged = loaded.content_hash == str(

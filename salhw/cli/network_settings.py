@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, SalhwError
+from salhw.diagnostics.documents import from_json
 from salhw.diagnostics.wording import nearest
 from salhw.registry import Builder, builder
 
@@ -85,12 +86,12 @@ def _value(name: str, build: Builder, text: str) -> tuple[str, Any]:
         fix = nearest(key, known, f"see `salhw networks {name}`")
         raise _refused(name, key[:ECHO] or "--set", "" if equals else text[:ECHO], f"one of {', '.join(known)}", fix)
     try:
-        value = json.loads(written)
-    except (ValueError, RecursionError):
+        value = from_json(written)
+    except ValueError:
         value = written  # text needs no quotes
     hint = _hint(build, key)
     for candidate in (value, written):  # a number may be meant as text
-        with suppress(ValueError, TypeError, RecursionError, OverflowError):
+        with suppress(ValueError, TypeError, OverflowError):
             return key, TypeAdapter(hint).validate_python(candidate)
     raise _refused(name, key, written[:ECHO], f"a value of type {_type(hint)}", code="SAL001")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from json import loads
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from salhw.cli.outlook import Watch, tell
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
+from salhw.diagnostics.documents import from_json
 from salhw.registry import choices, experiment, experiments, refuse_choice, resolve, summary
 
 AGREES = {True: "yes", False: "NO", None: "not judged"}
@@ -82,9 +82,9 @@ def _others(folder: Path, fig: str, wanted: Mapping[str, str]) -> list[str]:
     """The file of an earlier result in the folder that is no repetition of this one: of another target, say."""
     numbers = folder / f"{fig}.json"
     try:
-        earlier = loads(numbers.read_text(encoding="utf-8"))
+        earlier = from_json(numbers.read_text(encoding="utf-8"))
         same = all(earlier.get(key, value) == value for key, value in wanted.items())
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (OSError, ValueError, AttributeError):
         same = False
     return [] if same else [numbers.name]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from salhw.comparison.measures import Run
 from salhw.conformance.differences import FAMILY
 from salhw.diagnostics import counted, file_error
 from salhw.diagnostics.arguments import as_path
+from salhw.diagnostics.documents import from_json
 from salhw.diagnostics.html import section, table
 from salhw.io.files import existing, write_json
 
@@ -149,13 +149,13 @@ class Comparison:
         """
         path = existing(as_path(path))
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = from_json(path.read_text(encoding="utf-8"))
             if (document["format"], document["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"{document['format']} {document['version']}")
             reference, *outcomes = (_outcome(entry) for entry in (document["reference"], *document["outcomes"]))
             rest = {name: document[name] for name in ("network", "duration", "seed", "margins", "level")}
             return cls(**rest, reference=reference, outcomes=tuple(outcomes))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             supported = f"a comparison of `salhw compare`, version {VERSION}; {type(error).__name__}: {error}"[:200]
             raise file_error(path, "", supported, "compare again") from None
 

@@ -8,7 +8,6 @@ bound = 0.05
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from salhw.conformance.model import Known, Outcome
 from salhw.diagnostics import DescriptionError, Diagnostic, counted, file_error
+from salhw.diagnostics.documents import from_toml
 from salhw.diagnostics.wording import nearest, number
 from salhw.io.files import existing
 
@@ -31,8 +31,8 @@ def load(path: Path) -> tuple[Known, ...]:
     """
     existing(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise file_error(path, "", f"a TOML file; {error}", "check the path and the syntax") from None
     entries = data.get("known", [])
     findings = [

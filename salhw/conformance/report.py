@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from salhw.conformance.lab import Profile
 from salhw.conformance.model import Figure, Outcome
 from salhw.diagnostics import file_error
+from salhw.diagnostics.documents import from_json
 from salhw.io.files import existing, write_json
 
 GOOD = ("pass", "known", "unsupported", "unmeasured")
@@ -92,10 +92,10 @@ class ConformanceReport:
         """
         existing(path)
         try:
-            report = cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            report = cls.from_json(from_json(path.read_text(encoding="utf-8")))
             report.as_json()
             return report
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             supported = f"a report of `salhw conformance --json`; {type(error).__name__}: {error}"[:200]
             raise file_error(path, "", supported, "run the suite again") from None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from salhw.description.network import Network
 from salhw.diagnostics import FileError, file_error, shortened
+from salhw.diagnostics.documents import from_json
 from salhw.diagnostics.wording import shown
 from salhw.io import hdf5
 from salhw.io.files import existing, is_file, write_text
@@ -91,7 +92,7 @@ def _arrays_of(path: Path) -> set[str]:
     """The array files, named as ``save`` names them, of the description at ``path``; none if there is no such."""
     try:
         names = {name.partition("#")[0] for name in _references(_document(path)["network"])}
-    except (FileError, KeyError, RecursionError):
+    except (FileError, KeyError):
         return set()
     return {name for name in names if re.fullmatch(rf"{re.escape(path.stem)}\.[0-9a-f]{{12}}\.h5", name)}
 
@@ -131,8 +132,8 @@ def _document(path: Path) -> dict[str, Any]:
     """The JSON of a saved network, its format and version checked."""
     existing(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        document = from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise file_error(path, "", f"JSON; {error}", "save the network again") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise file_error(path, "", f"a file with format {FORMAT!r}", "write it with Network.save")
@@ -145,8 +146,4 @@ def _document(path: Path) -> dict[str, Any]:
 def load(path: Path) -> Network:
     """See Network.load."""
     value = _document(path).get("network")
-    try:
-        value = _restore(value, _read_arrays(value, path))
-    except RecursionError:
-        raise file_error(path, "", "JSON; it is nested too deeply", "save the network again") from None
-    return Network.model_validate(value)
+    return Network.model_validate(_restore(value, _read_arrays(value, path)))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from salhw.diagnostics import file_error
+from salhw.diagnostics.documents import from_json
 from salhw.io import hdf5
 from salhw.session.recording import Recording, SpikeTrains, TimeSeries
 
@@ -69,7 +70,7 @@ def _read(file: Any) -> Recording:
         Exception: of any kind, where the file holds something else.
     """
     ids = tuple(int(i) for i in hdf5.array(file, "ids", "iu", (None,)))
-    provenance = json.loads(file["provenance"][()])
+    provenance = from_json(file["provenance"][()])
     if not isinstance(provenance, dict):
         raise ValueError("the provenance is no table")
     start, duration = (float(file.attrs[name]) for name in ("start", "duration"))

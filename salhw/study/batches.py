@@ -15,6 +15,7 @@ from typing import Any
 
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_error
+from salhw.diagnostics.documents import from_json
 from salhw.diagnostics.wording import nearest, one_of
 from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
@@ -369,14 +370,14 @@ def loaded(folder: Path) -> Plan:
     """
     path = folder / STUDY
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = from_json(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT or document["version"] != 1:
             raise file_error(path, "", "a study of this version of salhw", "run the study again")
         study, hashes, origin = document["study"], dict(document["networks"]), str(document["origin"])
         made = {str(name): str(text) for name, text in document["made_with"].items()}
     except FileError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise file_error(path, "", f"the folder of a study; {error}"[:200], "name the folder of --out") from None
     if origin not in sys.path:
         sys.path.append(origin)

@@ -6,7 +6,6 @@ The same object is written in Python, or read from a TOML or JSON file, whose sc
 from __future__ import annotations
 
 import json
-import tomllib
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ from salhw.description.fields import Milliseconds, Model, NonNegative, NotText, 
 from salhw.description.plasticity import ReferencePhase
 from salhw.diagnostics import file_error
 from salhw.diagnostics.arguments import MAX_ID, as_path
+from salhw.diagnostics.documents import from_json, from_toml
 from salhw.diagnostics.wording import invalid, nearest, one_of
 from salhw.substrate.target import Target
 
@@ -298,8 +298,8 @@ class Study(Model):
         path = as_path(path)
         try:
             text = path.read_text(encoding="utf-8")
-            data = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
-        except (OSError, ValueError, RecursionError) as error:
+            data = from_json(text) if path.suffix.lower() == ".json" else from_toml(text)
+        except (OSError, ValueError) as error:
             fix = "check the path; docs/studies.md shows a study"
             raise file_error(path, "", f"a study, in TOML or JSON; {error}"[:300], fix) from None
         study = cls.model_validate(data)

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.diagnostics import file_error
+from salhw.diagnostics.documents import from_json
 from salhw.diagnostics.extras import extra
 from salhw.io.files import append_line, unwritable, write_bytes
 from salhw.io.files import folder as made_folder
@@ -244,5 +245,5 @@ def notes(folder: Path) -> list[dict[str, Any]]:
     with suppress(FileNotFoundError):
         for line in (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError):
-                found.append(json.loads(line))
+                found.append(from_json(line))
     return [entry for entry in found if isinstance(entry, dict)]

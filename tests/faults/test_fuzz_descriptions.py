@@ -5,16 +5,23 @@
 from __future__ import annotations
 
 import copy
+import gc
+import io
 import json
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import fuzz_descriptions as fuzz
+import h5py
 import pytest
+from h5py._objects import phil
 
 import salhw
 from salhw import Network, SalhwError
+from salhw.conformance import known
 
 
 def test_whatever_a_file_holds_the_answer_is_a_network_or_one_error() -> None:
@@ -71,6 +78,33 @@ def test_deep_nesting_is_refused(depth: int, form: str, tmp_path: Path) -> None:
         with pytest.raises(SalhwError) as caught:
             salhw.load(path)
         assert fuzz.unclear(caught.value) == []
+
+
+@pytest.mark.parametrize("form", ["json", "toml"])
+def test_deep_nesting_leaves_h5py_free(form: str, tmp_path: Path) -> None:
+    """Objects of h5py that are freed at the limit of recursion would leave h5py locked, and other threads waiting."""
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.held = self, h5py.File(io.BytesIO(), "w").create_group("g")
+
+    path = tmp_path / f"deep.{form}"
+    path.write_text(("" if form == "json" else "x = ") + "[" * 5000 + "]" * 5000)
+    load, limit, threshold = salhw.load if form == "json" else known.load, sys.getrecursionlimit(), gc.get_threshold()
+    sys.setrecursionlimit(300)
+    try:
+        for depth in range(100, 300):  # at which the garbage is collected
+            gc.set_threshold(0)
+            Cycle()
+            gc.set_threshold(gc.get_count()[0] + depth)
+            with pytest.raises(SalhwError):
+                load(path)
+    finally:
+        sys.setrecursionlimit(limit)
+        gc.set_threshold(*threshold)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(phil.acquire, blocking=False).result()
+        pool.submit(phil.release).result()
 
 
 def test_long_names_and_long_lists_give_short_messages() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +19,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
 from salhw.diagnostics import BackendError, SalhwError, file_error
+from salhw.diagnostics.documents import from_json
 from salhw.io.files import existing, write_json
 from salhw.session.paths import addresses
 from salhw.substrate.target import Target
@@ -82,7 +82,7 @@ class Example:
         """
         existing(path)
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = from_json(path.read_text(encoding="utf-8"))
             told = document["schedule"]
             parts = tuple(
                 Part(tuple(Write(w["path"], np.asarray(w["value"], dtype=np.float64)) for w in p["writes"]), p["steps"])
@@ -90,7 +90,7 @@ class Example:
             )
             schedule = Schedule(parts, tuple(told["ids"]), told["seed"])
             return cls(Network.model_validate(document["network"]), schedule, bool(document["on_chips"]))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, SalhwError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SalhwError) as error:
             supported = f"a network of a failed replay; {type(error).__name__}: {error}"[:200]
             raise file_error(path, "", supported, "save it again with --failures") from None
 
