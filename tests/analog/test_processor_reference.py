@@ -103,7 +103,7 @@ def test_what_does_not_fit_the_processor_is_the_hosts() -> None:
         flat.replace(projections=[p, p.replace(name="q", plasticity=())])
     )
     hosted = p.plasticity[0].replace(pairing="all", execution="host")
-    assert "the rule is the host's" in left(pairs(hosted, size=4))
+    assert "the rule is the host's" in left(weak(hosted, size=4))
     source = [*flat.populations, Population("x", 3, Source())]
     assert "spikes of sources" in left(
         flat.replace(populations=source, projections=[p.replace(pre="x", weights=AllToAll(weight=0.1))])
