@@ -60,7 +60,8 @@ def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projecti
     rules, pieces = [_alike(rule) for rule in p.plasticity], list[tuple[IntArray | None, Projection]]()
     for step in np.unique(steps):
         chosen = np.flatnonzero(steps == step)
-        listed = Sparse(post=table.post[chosen], pre=table.pre[chosen], weight=table.weight[chosen])
+        ends = {"post": table.post[chosen], "pre": table.pre[chosen], "weight": table.weight[chosen]}
+        listed = Sparse(**ends, **p.weights.beyond)
         pieces.append((chosen, p.replace(weights=listed, delay=float(step * net.dt), plasticity=rules)))
     return pieces or [(None, p.replace(delay=0.0))]
 

@@ -114,6 +114,9 @@ def effective_weights(
         if p.e_rev is not None:
             fix = "measure the network without it"
             raise refused("SAL802", f"projections.{p.name}.e_rev", f"{p.e_rev:g}", "synapses that are currents", fix)
+        if "multapses" in p.weights.beyond:
+            fix = "measure the network with their sum as one synapse"
+            raise refused("SAL802", f"projections.{p.name}.weights.multapses", "true", "one synapse a pair", fix)
     chosen = METHODS[method]
     if through and not chosen.paths:
         fix = "leave `through` out, or method='likelihood'"

@@ -30,8 +30,8 @@ def effective_asymmetry(
     """
     exe = finished.executable
     net = exe.source
-    names = [p.name for p in net.projections if p.recurrent]
-    name = known_name("projection", projection or next(iter(names), None), names, fix="a recurrent projection")
+    names = [p.name for p in net.projections if p.recurrent and "multapses" not in p.weights.beyond]
+    name = known_name("projection", projection or next(iter(names), None), names, fix="one with one synapse per pair")
     measured = effective_weights(
         exe, chips=finished.chips, duration=duration, seed=finished.seed ^ 1, method=method, weights=finished.session
     ).weights[name]

@@ -40,7 +40,9 @@ def _matrix(net: Network, p: Projection, weights: FloatArray | None = None) -> F
     """W[post, pre] of a recurrent projection; ``weights`` (synapse) instead of those that are described."""
     post, pre, place = synapses(p.weights, *net.ends(p.name))
     full = np.zeros(net.ends(p.name)[:2])
-    full[post, pre] = values(p.weights, *net.ends(p.name)).ravel()[place] if weights is None else weights
+    each = values(p.weights, *net.ends(p.name)).ravel()[place] if weights is None else weights
+    np.add.at(full, (post, pre), each)
+    np.fill_diagonal(full, 0.0)  # what a neuron does to itself is over when it can spike again
     return full
 
 

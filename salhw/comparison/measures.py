@@ -198,7 +198,7 @@ def trajectory(run: Run, name: str) -> tuple[FloatArray, FloatArray]:
 def asymmetry(run: Run, name: str, weights: FloatArray) -> FloatArray | None:
     """mean |W_ij - W_ji| over the reciprocal synapses of a projection, of ``weights`` (..., synapse); None without."""
     p = run.network.projection(name)
-    if not p.recurrent:
+    if not p.recurrent or "multapses" in p.weights.beyond:
         return None
     post, pre, _ = synapses(p.weights, *run.network.ends(name))
     first, second = reciprocal(post, pre)
@@ -209,7 +209,7 @@ def signed_gaps(run: Run, name: str, weights: FloatArray, sign: FloatArray | Non
     """The mean distance W_ij - W_ji of reciprocal synapses, (instance, time), of ``weights`` (instance, time, synapse),
     each pair with its ``sign``: that of the mean over instances at the start by default. None without such synapses."""
     p = run.network.projection(name)
-    if not p.recurrent:
+    if not p.recurrent or "multapses" in p.weights.beyond:
         return None
     first, second = reciprocal(*synapses(p.weights, *run.network.ends(name))[:2])
     if not len(first):

@@ -25,12 +25,16 @@ from salhw.substrate.support import (
     any_time,
     field_findings,
     kind_findings,
+    names_in,
     nearest_step,
     rule_findings,
     unsupported,
     value_findings,
 )
 from salhw.substrate.target import Target
+
+SIMPLER = {"autapses": "leave them out", "multapses": "add their weights up"}
+"""What makes a list of synapses one that every target takes."""
 
 
 def check(net: Network, target: Target) -> list[Diagnostic]:
@@ -131,6 +135,10 @@ def _projection(net: Network, projection: Projection, connector: str, target: Ta
         listed = projection.weights.kind
         instead = f"compile net.explicit, which has them as {listed}, or c" if listed in allowed else "c"
         yield unsupported(f"{path}.weights", connector, allowed, f"{instead}hoose one of these")
+    for more in projection.weights.beyond:
+        if more not in names_in(target.projections, "synapses"):
+            simpler = f"{more} = false" if connector != "Sparse" else SIMPLER[more]
+            yield unsupported(f"{path}.weights.{more}", "true", ("false",), simpler)
     stored, synapse = projection.weights.stored, None
     if isinstance(stored, np.ndarray) and projection.weights.is_hollow(projection.recurrent):
         # The zeros on the diagonal of a recurrent matrix are no synapses; a target without zero may still take it.

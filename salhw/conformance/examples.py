@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.conformance import rigs
 from salhw.conformance.lab import Lab
-from salhw.description.connectivity import Connector
+from salhw.description.connectivity import BEYOND, Connector, Sparse
 from salhw.description.fields import Model
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import Kind, parts_of
@@ -144,6 +144,14 @@ def _weights(form: str, value: float, recurrent: bool) -> Connector:
     return connector
 
 
+def _beyond_pairs(net: Network, beyond: str) -> Network:
+    """The example with a list of two synapses, the second of which is a neuron's own, or one that is there already."""
+    (p,) = net.projections
+    back = beyond == "autapses"
+    weights = Sparse(post=[1, 1], pre=[0, int(back)], weight=[np.max(p.weights.stored)] * 2, **{beyond: True})
+    return net.replace(projections=[p.replace(weights=weights, pre=p.post if back else p.pre)])
+
+
 def edited(net: Network, section: str, field: str, value: Any) -> Network:
     """The example with one field of its ``section`` changed.
 
@@ -202,6 +210,8 @@ def declared(lab: Lab) -> Iterator[Example]:
         yield from _changed("dt", example(lab), "network", "dt", lab.dt / 2, target)
     for kind in _names(target.projections.get("connectivity")):
         yield Example(f"projections.connectivity = {kind}", example(lab, "connectivity", kind), target)
+    for beyond in _names(target.projections.get("synapses")):
+        yield Example(f"projections.synapses = {beyond}", _beyond_pairs(example(lab), beyond), target)
     if target.ties is not None and target.kernels:
         yield Example("ties", tied(example(lab)), target)
     for section, kind, capability, model in fields(target):
@@ -268,6 +278,10 @@ def undeclared(lab: Lab) -> Iterator[Example]:
         fewer = target.projections | {"connectivity": tuple(name for name in forms if name != form)}
         net = example(lab, "connectivity", form)
         yield Example(f"projections.connectivity = {form}", net, target.replace(projections=fewer), "SAL101")
+    fewer = {name: entry for name, entry in target.projections.items() if name != "synapses"}
+    for beyond in BEYOND if "Sparse" in forms else ():
+        net = _beyond_pairs(example(lab), beyond)
+        yield Example(f"projections.synapses = {beyond}", net, target.replace(projections=fewer), "SAL101")
     for section, kind, capability, model in fields(target):
         if section in ("kernels", "projections", "windows", "plasticity") and not target.kernels:
             continue

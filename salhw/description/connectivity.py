@@ -18,6 +18,8 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import invalid
 
 _LAST = 2**31 - 1  # the highest neuron, so that a pair fits 64 bits
+BEYOND = "autapses", "multapses"
+"""What a connector may have beyond one synapse at most between each two neurons, by the field that says so."""
 Synapses = tuple[IntArray, IntArray, IntArray]
 """(post, pre, position): the synapses sorted by post, then pre, and where each lies in the flattened ``shape``."""
 
@@ -46,6 +48,11 @@ class Connector(Kind):
     def example(cls, weight: float, recurrent: bool) -> Connector:
         """Synapses of one weight from two neurons to two, the same two if ``recurrent``; what checks try it with."""
         raise NotImplementedError
+
+    @property
+    def beyond(self) -> dict[str, bool]:
+        """Which of BEYOND it may have, as fields of a list of its synapses."""
+        return {name: True for name in BEYOND if getattr(self, name, False)}
 
     @property
     def stored(self) -> float | FloatArray:
@@ -144,12 +151,15 @@ class Dense(_Matrix):
 
 
 class Sparse(Connector):
-    """A list of synapses (COO): ``weight[k]`` from ``pre[k]`` to ``post[k]``; each pair at most once."""
+    """A list of synapses (COO): ``weight[k]`` from ``pre[k]`` to ``post[k]``. Each pair at most once, unless there are
+    ``multapses``, which stay in the order in which they are listed; of a neuron onto itself only with ``autapses``."""
 
     kind: Literal["Sparse"] = "Sparse"
     post: Annotated[Indices, Structure()]
     pre: Annotated[Indices, Structure()]
     weight: Annotated[Vector, Structure()]
+    autapses: Annotated[bool, Structure()] = False
+    multapses: Annotated[bool, Structure()] = False
 
     @classmethod
     def example(cls, weight: float, recurrent: bool) -> Sparse:
@@ -164,9 +174,9 @@ class Sparse(Connector):
             for k in np.flatnonzero((index < 0) | (index > _LAST))[:1]:
                 raise invalid("SAL005", index[k], "neurons 0, 1, ...", "count from 0", at=f"{at}[{k}]")
         pairs = np.sort(_pairs(self.post, self.pre))
-        for pair in pairs[1:][pairs[1:] == pairs[:-1]][:1]:
+        for pair in pairs[1:][pairs[1:] == pairs[:-1]][: not self.multapses]:
             asked = f"synapse {pair & _LAST} -> {pair >> 32} twice"
-            raise invalid("SAL007", asked, "each pair once", "add the weights up")
+            raise invalid("SAL007", asked, "each pair once", "add the weights up, or say multapses = true")
         return self
 
     def shape(self, n_post: int, n_pre: int) -> tuple[int, ...]:
@@ -176,7 +186,7 @@ class Sparse(Connector):
         pairs = _pairs(self.post, self.pre)
         if np.all(pairs[1:] > pairs[:-1]):
             return self.post, self.pre, np.arange(len(pairs), dtype=np.int64)
-        order = np.argsort(pairs)
+        order = np.argsort(pairs, kind="stable")
         return self.post[order], self.pre[order], order.astype(np.int64)
 
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
@@ -184,10 +194,10 @@ class Sparse(Connector):
             for k in np.flatnonzero(index >= size)[:1]:
                 fix = f"the {end}synaptic population has {size} neurons, counted from 0"
                 yield Diagnostic("SAL003", f"{path}.{end}[{k}]", str(index[k]), f"0..{size - 1}", fix)
-        if recurrent:
+        if recurrent and not self.autapses:
             for k in np.flatnonzero(self.post == self.pre)[:1]:
-                asked = f"{self.pre[k]} -> {self.post[k]}"
-                yield Diagnostic("SAL010", f"{path}[{k}]", asked, "no self-connections", "leave it out")
+                asked, fix = f"{self.pre[k]} -> {self.post[k]}", "leave it out, or say autapses = true"
+                yield Diagnostic("SAL010", f"{path}[{k}]", asked, "no self-connections", fix)
 
 
 class OneToOne(Connector):

@@ -124,6 +124,9 @@ def _projection(
         yield from _conductances(path, p)
     sizes = known[p.post].size, known[p.pre].size
     yield from p.weights.contradictions(f"{path}.weights", *sizes, p.recurrent)
+    if p.recurrent and p.plasticity and "autapses" in p.weights.beyond:
+        supported, fix = "synapses between two neurons, if they learn", "give autapses a projection without rules"
+        yield Diagnostic("SAL012", f"{path}.weights.autapses", "true", supported, fix)
     shape = None if p.weights.drawn else p.weights.shape(*sizes)
     if shape is not None:
         yield from wrong_shape(f"{path}.delay", p.delay, shape, _each(shape))

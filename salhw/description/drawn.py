@@ -26,11 +26,12 @@ from salhw.description.markers import Mark, Structure
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import number
 
-PAIR, PAIR_OF_PRE, WEIGHT, DELAY = range(4)
-"""What numbers are for: whether a pair is joined (rows are of post- or of presynaptic neurons), its weight, its
-delay."""
+PAIR, PAIR_OF_PRE, WEIGHT, DELAY, SOURCE, DESTINATION = range(6)
+"""What numbers are for: whether a pair is joined (rows are of post- or of presynaptic neurons), its weight, its delay;
+and, with multapses, the presynaptic and the postsynaptic neuron of each synapse."""
 Share = Annotated[float, Field(ge=0, le=1), NotText, Mark(0.5, 0.25, 2.0)]
 Amount = Annotated[int, Field(ge=0), NotText, Mark(1, 2, -1)]
+BESIDE = " beside the neuron itself"
 Pairs = tuple[IntArray, IntArray]
 """(post, pre) of synapses, sorted by post, then pre."""
 
@@ -54,11 +55,24 @@ class Draws:
         return np.asarray(((bits >> np.uint64(11)) + 0.5) * 2.0**-53, dtype=np.float64)
 
     def of(self, purpose: int, pairs: Pairs, n_pre: int) -> FloatArray:
-        """The number of each of some pairs."""
+        """The number of each of some sorted pairs; what is listed again has a number of a row's continuation."""
         post, pre = pairs
         first = np.flatnonzero(np.diff(post, prepend=-1))
-        rows = zip(post[first].tolist(), np.split(pre, first[1:]), strict=False)  # of no synapses there is one part
-        return np.concatenate([np.zeros(0), *(self.row(purpose, i, n_pre)[others] for i, others in rows)])
+        place = pre + n_pre * _again(post, pre)
+        rows = zip(post[first].tolist(), np.split(place, first[1:]), strict=False)  # of no synapses there is one part
+        each = (self.row(purpose, i, n_pre * (1 + int(at.max()) // n_pre))[at] for i, at in rows)
+        return np.concatenate([np.zeros(0), *each])
+
+    def with_replacement(self, purpose: int, row: int, count: int, others: int, hollow: bool) -> IntArray:
+        """``count`` of ``others`` neurons, sorted, each draw by itself; if ``hollow``, never the neuron ``row``."""
+        drawn = np.sort((self.row(purpose, row, count) * (others - hollow)).astype(np.int64))
+        return np.asarray(drawn + (hollow & (drawn >= row)), dtype=np.int64)
+
+
+def _again(post: IntArray, pre: IntArray) -> IntArray:
+    """How often the pair of each sorted synapse was listed before it."""
+    new = (np.diff(post, prepend=-1) != 0) | (np.diff(pre, prepend=-1) != 0)
+    return np.asarray(np.arange(len(post)) - np.flatnonzero(new)[np.cumsum(new) - 1], dtype=np.int64)
 
 
 class RandomConnector(Connector):
@@ -71,14 +85,20 @@ class RandomConnector(Connector):
     drawn: ClassVar[bool] = True
     weight: Annotated[Drawn, Structure()]
     seed: Annotated[int, Field(ge=0), NotText, Structure()] = 0
+    autapses: Annotated[bool, Structure()] = False
 
-    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        """The pairs of neurons that are joined; ``places`` are the positions of both populations."""
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, hollow: bool, places: Any) -> Pairs:
+        """The pairs of neurons that are joined, none of a neuron with itself if ``hollow``; ``places`` are the
+        positions of both populations."""
         raise NotImplementedError
+
+    def hollow(self, recurrent: bool) -> bool:
+        """Whether no neuron is joined with itself."""
+        return recurrent and not self.autapses
 
     def listed(self, name: str, n_post: int, n_pre: int, recurrent: bool, places: Any = None) -> Sparse:
         draws = Draws(self.seed, name)
-        pairs = self.pairs(draws, n_post, n_pre, recurrent, places)
+        pairs = self.pairs(draws, n_post, n_pre, self.hollow(recurrent), places)
         weight: Any = self.weight
         if isinstance(weight, Distribution):
             weight = weight.quantile(draws.of(WEIGHT, pairs, n_pre))
@@ -87,7 +107,7 @@ class RandomConnector(Connector):
             at, supported = f"projections.{name}.weights.weight", f"one number, or {count}, one per synapse"
             fix = "give them in the order of Network.synapses, or one for all"
             raise DescriptionError("", [Diagnostic("SAL003", at, f"{len(weight)} numbers", supported, fix)])
-        return Sparse(post=pairs[0], pre=pairs[1], weight=np.broadcast_to(weight, pairs[0].shape))
+        return Sparse(post=pairs[0], pre=pairs[1], weight=np.broadcast_to(weight, pairs[0].shape), **self.beyond)
 
     def clipped(self, low: float, high: float, recurrent: bool) -> Connector:
         if not isinstance(self.weight, Distribution):
@@ -104,10 +124,10 @@ class RandomConnector(Connector):
             yield Diagnostic("SAL005", f"{path}.weight", asked, supported, f"{fix}, or widen the bounds")
 
 
-def _too_many(path: str, field: str, asked: int, most: int, what: str) -> Iterator[Diagnostic]:
-    if asked > most:
-        fix = f"{field} <= {most}: each pair has one synapse at most"
-        yield Diagnostic("SAL005", f"{path}.{field}", str(asked), f"at most {most}, {what}", fix)
+def _too_many(path: str, n: int, multapses: bool, most: int, what: str) -> Iterator[Diagnostic]:
+    if n > most and not (multapses and most):
+        again = ": each pair has one synapse at most, or say multapses = true" if most else ""
+        yield Diagnostic("SAL005", f"{path}.n", str(n), f"at most {most}, {what}", f"n <= {most}{again}")
 
 
 def _joined(rows: Iterator[IntArray], neurons: int) -> Pairs:
@@ -128,12 +148,12 @@ def _least(numbers: FloatArray, count: int) -> IntArray:
     return np.sort(np.concatenate([below, equal[: count - len(below)]])).astype(np.int64)
 
 
-def _rows(draws: Draws, purpose: int, neurons: int, others: int, recurrent: bool) -> Iterator[FloatArray]:
-    """The numbers of each neuron's pairs with all others, in which the neuron itself comes last, if it is one of
-    them."""
+def _rows(draws: Draws, purpose: int, neurons: int, others: int, hollow: bool) -> Iterator[FloatArray]:
+    """The numbers of each neuron's pairs with all others, in which the neuron itself comes last if it is never its
+    own."""
     for neuron in range(neurons):
         row = draws.row(purpose, neuron, others)
-        if recurrent:
+        if hollow:
             row[neuron] = 1.0
         yield row
 
@@ -148,64 +168,81 @@ class FixedProbability(RandomConnector):
     def example(cls, weight: float, recurrent: bool) -> FixedProbability:
         return cls(p=1.0, weight=weight)
 
-    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, hollow: bool, places: Any) -> Pairs:
+        rows = _rows(draws, PAIR, n_post, n_pre, hollow)
         return _joined((np.flatnonzero(row < self.p) for row in rows), n_post)
 
 
 class FixedIndegree(RandomConnector):
-    """Each postsynaptic neuron has synapses from ``n`` others, all sets of so many equally likely."""
+    """Each postsynaptic neuron has synapses from ``n`` others, all sets of so many equally likely; with ``multapses``
+    each of the ``n`` is drawn by itself, and may be one that was drawn before."""
 
     kind: Literal["FixedIndegree"] = "FixedIndegree"
     n: Amount
+    multapses: Annotated[bool, Structure()] = False
 
     @classmethod
     def example(cls, weight: float, recurrent: bool) -> FixedIndegree:
         return cls(n=1, weight=weight)
 
-    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, hollow: bool, places: Any) -> Pairs:
+        if self.multapses:
+            return _joined((draws.with_replacement(SOURCE, i, self.n, n_pre, hollow) for i in range(n_post)), n_post)
+        rows = _rows(draws, PAIR, n_post, n_pre, hollow)
         return _joined((_least(row, self.n) for row in rows), n_post)
 
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
-        yield from _too_many(path, "n", self.n, n_pre - recurrent, _others("presynaptic", recurrent))
+        others, hollow = "the presynaptic neurons", self.hollow(recurrent)
+        yield from _too_many(path, self.n, self.multapses, n_pre - hollow, others + BESIDE * hollow)
 
 
 class FixedOutdegree(RandomConnector):
-    """Each presynaptic neuron has synapses onto ``n`` others, all sets of so many equally likely."""
+    """Each presynaptic neuron has synapses onto ``n`` others, all sets of so many equally likely; with ``multapses``
+    each of the ``n`` is drawn by itself, and may be one that was drawn before."""
 
     kind: Literal["FixedOutdegree"] = "FixedOutdegree"
     n: Amount
+    multapses: Annotated[bool, Structure()] = False
 
     @classmethod
     def example(cls, weight: float, recurrent: bool) -> FixedOutdegree:
         return cls(n=1, weight=weight)
 
-    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
-        rows = _rows(draws, PAIR_OF_PRE, n_pre, n_post, recurrent)
-        pre, post = _joined((_least(row, self.n) for row in rows), n_pre)
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, hollow: bool, places: Any) -> Pairs:
+        if self.multapses:
+            drawn = (draws.with_replacement(DESTINATION, j, self.n, n_post, hollow) for j in range(n_pre))
+        else:
+            drawn = (_least(row, self.n) for row in _rows(draws, PAIR_OF_PRE, n_pre, n_post, hollow))
+        pre, post = _joined(drawn, n_pre)
         order = np.argsort(post, kind="stable")
         return post[order], pre[order]
 
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
-        yield from _too_many(path, "n", self.n, n_post - recurrent, _others("postsynaptic", recurrent))
+        others, hollow = "the postsynaptic neurons", self.hollow(recurrent)
+        yield from _too_many(path, self.n, self.multapses, n_post - hollow, others + BESIDE * hollow)
 
 
 class FixedTotalNumber(RandomConnector):
-    """There are ``n`` synapses, all sets of so many pairs equally likely."""
+    """There are ``n`` synapses, all sets of so many pairs equally likely; with ``multapses`` each of the ``n`` is drawn
+    by itself, and may be a pair that was drawn before."""
 
     kind: Literal["FixedTotalNumber"] = "FixedTotalNumber"
     n: Amount
+    multapses: Annotated[bool, Structure()] = False
 
     @classmethod
     def example(cls, weight: float, recurrent: bool) -> FixedTotalNumber:
         return cls(n=1, weight=weight)
 
-    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, hollow: bool, places: Any) -> Pairs:
+        there = n_post * (n_pre - hollow)
+        if self.multapses:
+            post, pre = np.divmod(np.sort((draws.row(SOURCE, 0, self.n) * there).astype(np.int64)), n_pre - hollow)
+            return post, pre + (hollow & (pre >= post))
         # The n pairs with the smallest numbers, sought among those below a share in which n hardly ever fail to lie.
-        share = (self.n + 6.0 * np.sqrt(self.n) + 20.0) / max(1, n_post * n_pre - n_post * recurrent)
+        share = (self.n + 6.0 * np.sqrt(self.n) + 20.0) / max(1, there)
         while True:
-            rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
+            rows = _rows(draws, PAIR, n_post, n_pre, hollow)
             below = [(found := np.flatnonzero(row < min(1.0, share)), row[found]) for row in rows]
             numbers = np.concatenate([np.zeros(0), *(each for _, each in below)])
             if len(numbers) >= self.n:
@@ -214,7 +251,8 @@ class FixedTotalNumber(RandomConnector):
             share *= 2.0
 
     def contradictions(self, path: str, n_post: int, n_pre: int, recurrent: bool) -> Iterator[Diagnostic]:
-        yield from _too_many(path, "n", self.n, n_post * n_pre - n_post * recurrent, "the number of pairs")
+        there = n_post * (n_pre - self.hollow(recurrent))
+        yield from _too_many(path, self.n, self.multapses, there, "the number of pairs")
 
 
 class DistanceDependent(RandomConnector):
@@ -232,9 +270,9 @@ class DistanceDependent(RandomConnector):
     def example(cls, weight: float, recurrent: bool) -> DistanceDependent:
         return cls(p=1.0, length=1e9, weight=weight)
 
-    def pairs(self, draws: Draws, n_post: int, n_pre: int, recurrent: bool, places: Any) -> Pairs:
+    def pairs(self, draws: Draws, n_post: int, n_pre: int, hollow: bool, places: Any) -> Pairs:
         at_post, at_pre = places
-        rows = _rows(draws, PAIR, n_post, n_pre, recurrent)
+        rows = _rows(draws, PAIR, n_post, n_pre, hollow)
         shares = (self.share(np.linalg.norm(at_pre - at_post[i], axis=1)) for i in range(n_post))
         return _joined((np.flatnonzero(row < share) for row, share in zip(rows, shares, strict=True)), n_post)
 
@@ -243,7 +281,3 @@ class DistanceDependent(RandomConnector):
         relative = distance / self.length
         exponent = relative if self.profile == "exponential" else relative**2 / 2.0
         return np.asarray(self.p * np.exp(-exponent))
-
-
-def _others(end: str, recurrent: bool) -> str:
-    return f"the {end} neurons{' beside the neuron itself' * recurrent}"

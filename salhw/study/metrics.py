@@ -104,7 +104,8 @@ def state_divergence(finished: Finished, population: str | None = None) -> Float
     for p in net.projections:
         if p.pre == p.post == name:
             listed = net.synapses(p.name)
-            weights[listed.post, listed.pre] += listed.weight
+            np.add.at(weights, (listed.post, listed.pre), listed.weight)
+    np.fill_diagonal(weights, 0.0)  # what a neuron does to itself is over when it can spike again
     bias = np.broadcast_to(net.population(name).neuron.bias, size)  # type: ignore[attr-defined]  # has states, so has one
     exact = distribution(0.5 * (weights + weights.T), bias)
     shares = sampled[name] / sampled[name].sum(axis=1, keepdims=True)
@@ -200,8 +201,13 @@ def _reciprocal_weights(
     """What the chip holds of both synapses of each reciprocal pair, (chip, pair) each, or what is ``described``,
     (1, pair)."""
     net = finished.executable.network
-    recurrent = [p.name for p in net.projections if p.recurrent]
-    name = known_name("projection", projection or next(iter(recurrent), None), recurrent, fix="a recurrent projection")
+    recurrent = [p.name for p in net.projections if p.recurrent and "multapses" not in p.weights.beyond]
+    name = known_name(
+        "projection",
+        projection or next(iter(recurrent), None),
+        recurrent,
+        fix="a recurrent projection, one synapse a pair",
+    )
     first, second = reciprocal(*synapses(net.projection(name).weights, *net.ends(name))[:2])
     if described:
         weights = finished.described.synapses(name).weight[None]

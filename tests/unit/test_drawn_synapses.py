@@ -32,6 +32,7 @@ from salhw import (
     Normal,
     Population,
     Projection,
+    Sparse,
     Tie,
     Uniform,
 )
@@ -108,6 +109,41 @@ def test_synapses_are_sorted_single_and_as_many_as_asked(
     if kind == "FixedTotalNumber":
         assert len(table) == changes["n"]
     assert Network.model_validate(net.model_dump(mode="json")).synapses("p").pre.tolist() == table.pre.tolist()
+
+
+def test_synapses_with_replacement_are_drawn_one_by_one() -> None:
+    """docs/semantics.md word by word; and 3 sigma at most between what is counted and expected of 12,000 draws."""
+    key = np.frombuffer(hashlib.sha256(b"salhw.connector 3 p").digest()[:16], dtype="<u8")
+
+    def numbers(row: int, purpose: int, count: int) -> Any:
+        bits = np.random.Philox(key=key, counter=[0, 0, row, purpose]).random_raw(count)
+        return ((bits >> np.uint64(11)) + 0.5) / 2.0**53
+
+    net = network(FixedIndegree(40, weight=Uniform(0.0, 1.0), seed=3, multapses=True), 4, 3)
+    table = net.synapses("p")
+    assert table.pre[:40].tolist() == sorted(np.floor(4 * numbers(0, 4, 40)).astype(int).tolist())
+    again = np.arange(40) - np.searchsorted(table.pre[:40], table.pre[:40])
+    assert np.allclose(table.weight[:40], numbers(0, 2, 4 * 40)[table.pre[:40] + 4 * again])
+    out = network(FixedOutdegree(9, weight=1.0, seed=3, multapses=True), 0, 4).synapses("p")
+    onto = np.floor(3 * numbers(2, 5, 9)).astype(int)
+    assert sorted(out.post[out.pre == 2].tolist()) == sorted((onto + (onto >= 2)).tolist())
+    for autapses in (False, True):
+        total = FixedTotalNumber(12_000, weight=1.0, seed=3, multapses=True, autapses=autapses)
+        drawn = network(total, 0, 4).synapses("p")
+        counts = np.bincount(4 * drawn.post + drawn.pre, minlength=16).reshape(4, 4)
+        allowed = counts[~np.eye(4, dtype=np.bool_) | autapses]
+        expected = 12_000 / allowed.size
+        assert counts.sum() == allowed.sum() == 12_000
+        assert np.abs(allowed - expected).max() < 3.5 * np.sqrt(expected)
+
+
+def test_a_neuron_may_be_joined_with_itself_where_that_is_said() -> None:
+    everything = network(FixedProbability(1.0, weight=0.5, autapses=True), 0, 3)
+    assert pairs(everything) == {(i, j) for i in range(3) for j in range(3)}
+    drawn = {kind: pairs(network(w.replace(autapses=True), 0)) for kind, w in KINDS.items()}
+    assert all(any(i == j for i, j in found) for found in drawn.values())
+    alone = {kind: pairs(network(w, 0)) for kind, w in KINDS.items()}
+    assert alone["FixedProbability"] < drawn["FixedProbability"]  # those of two neurons are where they were
 
 
 def test_nothing_else_of_the_network_moves_a_synapse() -> None:
@@ -195,6 +231,12 @@ def test_synapses_are_the_same_in_every_process_and_python() -> None:
         ({"weights": FixedIndegree(10, weight=0.5)}, "projections.p.weights.n", "n <= 9"),
         ({"weights": FixedOutdegree(8, weight=0.5)}, "projections.p.weights.n", "n <= 7"),
         ({"weights": FixedTotalNumber(64, weight=0.5)}, "projections.p.weights.n", "n <= 63"),
+        ({"weights": FixedIndegree(1, weight=0.5, multapses=True), "pre": 0, "post": 1},
+         "projections.p.weights.n", "n <= 0"),
+        ({"weights": FixedIndegree(1, weight=0.5, autapses=True), "pre": 0, "plasticity": SAL(0.1)},
+         "projections.p.weights.autapses", "a projection without rules"),
+        ({"weights": Sparse(post=[0, 0], pre=[1, 1], weight=[0.5, 1.0], multapses=True, autapses=True), "pre": 0,
+          "plasticity": SAL(0.1)}, "projections.p.weights.autapses", "a projection without rules"),
         ({"weights": FixedIndegree(2, weight=np.ones(13))}, "projections.p.weights.weight", "Network.synapses"),
         (
             {"weights": FixedIndegree(2, weight=Normal(0.5, 0.1)), "plasticity": SAL(0.1, bounds=(0.0, 1.0))},

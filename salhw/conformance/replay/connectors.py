@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -72,6 +72,23 @@ def _fixed_total_number(dice: Dice, n_post: int, n_pre: int, recurrent: bool, we
 def _distance_dependent(dice: Dice, n_post: int, n_pre: int, recurrent: bool, weight: Weight) -> DistanceDependent:
     profile, p, length = dice.one(("exponential", "gaussian")), dice.uniform(0.5, 1.0), dice.uniform(0.3, 2.0)
     return DistanceDependent(p=p, length=length, profile=profile, weight=_drawn(dice, weight), seed=_seed(dice))
+
+
+def extended(
+    dice: Dice, connector: Connector, neurons: int, recurrent: bool, weight: Weight, beyond: Sequence[str]
+) -> Connector:
+    """The connector with some of what lies ``beyond`` one synapse between two neurons, as far as its kind has it; a
+    list onto so many ``neurons`` is made longer."""
+    more = {name: True for name in beyond if name in type(connector).model_fields and dice.chance(0.4)}
+    if not isinstance(connector, Sparse):
+        return connector.replace(**more)
+    post, pre = connector.post.tolist(), connector.pre.tolist()
+    for neuron in dice.subset(range(neurons), 1) if "autapses" in more and recurrent else ():
+        post, pre = [*post, neuron], [*pre, neuron]
+    for k in dice.subset(range(len(post)), 1) if "multapses" in more and post else ():
+        post, pre = [*post, post[k]], [*pre, pre[k]]
+    weights = [*connector.weight.tolist(), *(weight() for _ in post[len(connector.weight) :])]
+    return Sparse(post=post, pre=pre, weight=weights, **more)
 
 
 def _seed(dice: Dice) -> int:

@@ -91,6 +91,8 @@ def exercised_by(net: Network, target: Target) -> Iterator[str]:
     """What a network exercises of what a target declares, by name."""
     hosted = {id(rule) for p in net.projections for rule in p.plasticity if not on_chip(rule, target)}
     parts_hosted = {id(part) for p in net.projections for r in p.plasticity if id(r) in hosted for _, part in r.parts()}
+    for p in net.projections:
+        yield from (f"projections.synapses = {beyond}" for beyond in p.weights.beyond)
     for _, item in kinds_of(net):
         section = "host" if id(item) in hosted | parts_hosted else item.section
         if section == "connectivity":

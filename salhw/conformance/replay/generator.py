@@ -10,7 +10,7 @@ import numpy as np
 
 from salhw.compiler.check import check
 from salhw.compiler.place import place
-from salhw.conformance.replay.connectors import CONNECTORS
+from salhw.conformance.replay.connectors import CONNECTORS, extended
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
 from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, with_phase
@@ -151,7 +151,7 @@ def _same_synapses(deal: Deal, p: Projection, pre: Population, post: Population,
         return None
     i, j, _ = _listed(p.weights, p.name, pre, post).synapses(post.size, pre.size, p.recurrent)
     weight = _weight(deal)
-    return Sparse(post=j if back else i, pre=i if back else j, weight=[weight() for _ in i])
+    return Sparse(post=j if back else i, pre=i if back else j, weight=[weight() for _ in i], **p.weights.beyond)
 
 
 def _listed(connector: Connector, name: str, pre: Population, post: Population) -> Connector:
@@ -173,6 +173,7 @@ def _projection(
     shape = _listed(bare, name, pre, post).shape(post.size, pre.size)
     kernel = deal.once("kernel", partial(_kernel, deal))
     rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
+    rules = [] if recurrent and "autapses" in bare.beyond else rules
     e_rev, gains = _reversal(deal, post), list(post.neuron.input_gains)
     if e_rev is not None:
         rules, gains = [rule.replace(bounds=(0.0, (rule.bounds or (0.0, 1.0))[1])) for rule in rules], []
@@ -222,7 +223,8 @@ def _connector(deal: Deal, n_post: int, n_pre: int, recurrent: bool) -> Connecto
     if kind is None:
         raise Infeasible
     draw = CONNECTORS.kinds[Connector.members[kind]]
-    return draw(deal.dice, n_post, n_pre, recurrent, _weight(deal))
+    beyond, weight = names_in(deal.target.projections, "synapses"), _weight(deal)
+    return extended(deal.dice, draw(deal.dice, n_post, n_pre, recurrent, weight), n_post, recurrent, weight, beyond)
 
 
 def _rules(deal: Deal, post: Population, shape: tuple[int, ...], traces: list[Trace]) -> list[PlasticityRule]:

@@ -95,14 +95,17 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
             if not has_phase(k):  # no network with a phase is taken: unmeasured
                 raise
     covered = _covered(lab, seen)
-    if networks is None:
-        first, most = 1000 * lab.seed + len(numbers), len(numbers) + MORE * lab.scale
-        for seed in range(first, first + CANDIDATES):
-            if len(seen) >= most or not covered.unmeasured:
+    if networks is None and covered.unmeasured:
+        first = 1000 * lab.seed + len(numbers)
+        candidates = {k: runnable(lab, k) for k in range(first, first + CANDIDATES)}
+        new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
+        for _ in range(MORE * lab.scale):
+            missing = {*covered.unmeasured}
+            best = max(new, key=lambda k: len(missing & new[k]))
+            if not missing & new.pop(best):
                 break
-            if {*covered.unmeasured} & {*exercised_by(runnable(lab, seed).source, lab.target)}:
-                seen.append(examined(lab, seed))
-                covered = _covered(lab, seen)
+            seen.append(examined(lab, best))
+            covered = _covered(lab, seen)
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
