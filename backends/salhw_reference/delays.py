@@ -1,4 +1,5 @@
-"""Projections with a delay per synapse, as the algorithms have them: several projections of one delay each."""
+"""Projections with a delay per synapse, as the algorithms have them: several projections of one delay each, or whole
+where the vectorised algorithm sends spikes to a ring of coming steps (arrivals.py)."""
 
 from __future__ import annotations
 
@@ -14,14 +15,16 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.probes import Weights
 
+LONGEST = 8  # steps of a ring for each delay; beyond that the ring takes far more memory than projections do
+
 Item = TypeVar("Item", bound=Kind)
 Part = tuple[int, IntArray | None]
 """The number of a projection of one delay, and which synapses of the described one it has; None for all of them."""
 
 
 class Split(NamedTuple):
-    """``network`` is the ``described`` one with one delay per projection, and without copies and what samples weights;
-    ``parts`` are what each described projection has become, which lie side by side."""
+    """``network`` is the ``described`` one with what is not ``whole`` as projections of one delay, and without copies
+    and what samples weights; ``parts`` are what each described projection has become, which lie side by side."""
 
     described: Network
     network: Network
@@ -33,9 +36,10 @@ class Split(NamedTuple):
         return np.concatenate(chosen) if chosen else None
 
 
-def split(net: Network) -> Split:
-    """A network whose synapses are listed; the network itself where each projection has one delay."""
-    several = {p.name for p in net.projections if isinstance(p.delay, np.ndarray)}
+def split(net: Network, *, vectorised: bool = False) -> Split:
+    """A network whose synapses are listed, for the vectorised algorithm or the others; the network itself where all
+    projections remain whole."""
+    several = {p.name for p in net.projections if delays(p) > 1 and not (vectorised and sent_at_once(p, net.dt))}
     pieces = {p.name: _pieces(net, p) if p.name in several else [(None, p)] for p in net.projections}
     made = [piece for some in pieces.values() for _, piece in some]
     numbers = iter(range(len(made)))
@@ -52,6 +56,19 @@ def split(net: Network) -> Split:
 def delays(p: Projection) -> int:
     """How many different delays the synapses of a projection have."""
     return len(np.unique(p.delay)) if isinstance(p.delay, np.ndarray) else 1
+
+
+def spread(p: Projection, dt: float) -> int:
+    """How many steps a projection's slowest synapse is later than its fastest."""
+    steps = p.delay_steps(dt)
+    return int(steps.max(initial=0) - steps.min(initial=steps.max(initial=0)))
+
+
+def sent_at_once(p: Projection, dt: float) -> bool:
+    """Whether the vectorised algorithm keeps a projection whole: weights do not change between two updates, each
+    spike has a PSP of its own, and the ring is not far longer than there are delays."""
+    on_spike = any(rule.update == "spike" for rule in p.plasticity)
+    return not on_spike and p.kernel.superposition != "last" and spread(p, dt) < min(LONGEST * delays(p), 2**16)
 
 
 def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:

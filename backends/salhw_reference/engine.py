@@ -66,7 +66,7 @@ class ReferenceEngine:
         self._batch, self._chips = len(ids), chips
         algorithm, _ = choose_algorithm(net, executable.target)
         self._vectorised = algorithm == "vectorised"
-        self._parts = split(net)
+        self._parts = split(net, vectorised=self._vectorised)
         self.arrays = build(self._parts)
         self.tabulated = algorithm == "event-driven" and fits_table(self._parts.network, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)

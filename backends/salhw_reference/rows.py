@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from salhw_reference.arrivals import send
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined
 from salhw_reference.learning import add_current
-from salhw_reference.vectors import part_of_row
+from salhw_reference.vectors import overlap, part_of_row
 
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
 DELIVERED_AHEAD = 4  # the same of rows that are delivered; a thread's part of a row takes as much less time
@@ -126,7 +127,11 @@ def deliver_changes(net, state, vectors, rank):
             first, end = part_of_row(vectors, later.projection, later.neuron, rank)
             fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
         change = changes[e]
-        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
+        p, j, dy, dx = change.projection, change.neuron, change.dy, change.dx
+        if net.psp[p].spread > 0:
+            send(net, state, vectors, p, j, dy, state.now[0].time, 0, 0, rank)
+        else:
+            deliver(net, state, vectors, p, j, dy, dx, rank)
 
 
 @inlined
@@ -134,7 +139,8 @@ def list_psps(net, state, vectors):
     """Let inputs be made anew at the next step, from all PSPs that are under way then, in the place of what changes."""
     count = 0
     for p in range(len(net.psp)):
-        for j in range(len(net.kind)):
+        end = net.psp[p].pre_end if net.psp[p].spread == 0 else 0  # others: see arrivals.py
+        for j in range(net.psp[p].pre_first, end):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
                 change = vectors.changes[count]
                 change.projection, change.neuron = p, j
@@ -148,5 +154,7 @@ def clear_inputs(net, state, vectors, low, high):
     """Forget the inputs of the neurons low..high-1."""
     for n in range(low, high):
         vectors.input[n] = 0.0
-        for p in range(len(net.psp)):
+    for p in range(len(net.psp)):
+        begin, end = overlap(low, high, net.psp[p].post_first, net.psp[p].post_end)
+        for n in range(begin, end):
             state.current[p, n, 0], state.current[p, n, 1] = 0.0, 0.0
