@@ -24,7 +24,6 @@ from salhw.description.fields import FloatArray, IntArray
 
 Records = npt.NDArray[Any]  # of one of the dtypes below
 Indices = npt.NDArray[np.uint32]
-Lags = npt.NDArray[np.uint16]
 NEVER = 2**62
 CHANGED, DRIVEN = 1, 2
 """What touches a neuron: its input has changed, or its drive alone."""
@@ -133,7 +132,8 @@ class NetworkArrays(NamedTuple):
     into: IntArray  # (P, N + 1) the column of n is into[p, n] .. into[p, n + 1]
     pre: Indices  # (S,) of each synapse, in columns
     row: Indices  # (S,) where each synapse of a column lies in the rows
-    late: Lags  # (S,) in rows, how many steps later than by the fastest of its projection; empty if spread is 0 in all
+    place: Indices  # (S,) in rows, where a synapse's spikes go in a ring (step, post) that begins with those of the
+    # fastest, see arrivals.py; empty if no projection has a spread
     rule: Records  # (R,) RULE
     window: Records  # (R, 2) WINDOW; causal, anticausal
     table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry

@@ -1,9 +1,9 @@
 """Projections with a delay per synapse in the vectorised algorithm: a spike is sent once, to a ring of coming steps.
 
-What a neuron's PSPs are by its slower synapses, they were by the fastest before. So each neuron has one PSP, which
-arrives by the fastest synapses and is remembered for as long as the slowest are later; a change of it is put, times each
-weight, where the ring has the step at which it arrives. When weights have changed, what arrives is worked out anew, as
-the weight at each step counts (Eq 8).
+The PSP that a neuron has through a slow synapse is the one that it had through the fastest some steps ago. So its
+presynaptic state is that of the fastest synapses, as it is now and as it was for so many steps; and when it changes,
+the change times each weight goes to the step of the ring at which it arrives. It would arrive with the weight of the
+time when it was sent; so whenever weights have been changed, the ring is filled anew (W at step t counts, Eq 8).
 """
 
 from __future__ import annotations
@@ -24,27 +24,22 @@ def slot_of(psp, t):
 
 
 @inlined
-def strength(net, state, vectors, p, k):
-    """What the synapse k of a projection makes of a PSP of height 1."""
-    gain = state.gain[k] if vectors.varied[0] else 1.0
-    return state.weight[k] * gain * net.psp[p].height
-
-
-@inlined
 def send(net, state, vectors, p, j, dy, t, age, least, rank):
     """Put a change of neuron j's PSP that arrived by the fastest synapses ``age`` steps before step t where it arrives
     at each neuron of a thread's share, if that is ``least`` steps after t or later."""
     psp = net.psp[p]
-    slots, width, now = psp.spread + 1, psp.post_end - psp.post_first, slot_of(psp, t)
-    origin = vectors.ring[p].arriving - psp.post_first
+    width, first_of_ring = psp.post_end - psp.post_first, vectors.ring[p].arriving
+    end_of_ring = first_of_ring + (psp.spread + 1) * width
+    begin, early = first_of_ring + (slot_of(psp, t) - age) * width, (age + least) * width
+    varied, scale = vectors.varied[0], dy * psp.height
     first, end = part_of_row(vectors, p, j, rank)
     for k in range(np.uint64(first), np.uint64(end)):
-        later = net.late[k] - age
-        if later >= least:
-            slot = now + later
-            slot -= slots if slot >= slots else 0
-            at = np.uint64(origin + slot * width + net.post[k])
-            vectors.arriving[at] += dy * strength(net, state, vectors, p, k)
+        place = np.int64(net.place[k])
+        if place >= early:
+            at = begin + place
+            at -= end_of_ring - first_of_ring if at >= end_of_ring else 0
+            gain = state.gain[k] if varied else 1.0
+            vectors.arriving[np.uint64(at)] += state.weight[k] * gain * scale
 
 
 @inlined
@@ -87,11 +82,11 @@ def resend_psps(net, state, vectors, p, t, rank):
     for j in range(psp.pre_first, psp.pre_end):
         first, end = part_of_row(vectors, p, j, rank)
         for k in range(first, end):
-            slot = now - net.late[k]
+            slot = now - net.place[k] // (psp.post_end - psp.post_first)
             slot += slots if slot < 0 else 0
             at = vectors.ring[p].earlier + each * (slot * width + j - psp.pre_first)
-            y, x = vectors.earlier[at], vectors.earlier[at + each - 1] if each == 2 else 0.0
-            w = strength(net, state, vectors, p, k)
+            y, x = vectors.earlier[at], vectors.earlier[at + 1] if each == 2 else 0.0
+            w = state.weight[k] * (state.gain[k] if vectors.varied[0] else 1.0) * psp.height
             if net.fading[0]:
                 add_current(state, p, net.post[k], w, y, x)
             else:

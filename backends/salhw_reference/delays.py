@@ -39,7 +39,7 @@ class Split(NamedTuple):
 def split(net: Network, *, vectorised: bool = False) -> Split:
     """A network whose synapses are listed, for the vectorised algorithm or the others; the network itself where all
     projections remain whole."""
-    several = {p.name for p in net.projections if delays(p) > 1 and not (vectorised and sent_at_once(p, net.dt))}
+    several = {p.name for p in net.projections if delays(p) > 1 and not (vectorised and ring_bytes(net, p))}
     pieces = {p.name: _pieces(net, p) if p.name in several else [(None, p)] for p in net.projections}
     made = [piece for some in pieces.values() for _, piece in some]
     numbers = iter(range(len(made)))
@@ -58,17 +58,26 @@ def delays(p: Projection) -> int:
     return len(np.unique(p.delay)) if isinstance(p.delay, np.ndarray) else 1
 
 
-def spread(p: Projection, dt: float) -> int:
-    """How many steps a projection's slowest synapse is later than its fastest."""
-    steps = p.delay_steps(dt)
-    return int(steps.max(initial=0) - steps.min(initial=steps.max(initial=0)))
+def delay_range(net: Network, p: Projection) -> tuple[int, int]:
+    """The shortest and the longest delay of a projection's synapses in steps."""
+    longest = p.longest_delay(net.dt)
+    if not isinstance(p.delay, np.ndarray):
+        return longest, longest
+    steps = net.synapses(p.name).delay_steps(net.dt)
+    return int(steps.min(initial=longest)), int(steps.max(initial=0))
 
 
-def sent_at_once(p: Projection, dt: float) -> bool:
-    """Whether the vectorised algorithm keeps a projection whole: weights do not change between two updates, each
-    spike has a PSP of its own, and the ring is not far longer than there are delays."""
+def ring_bytes(net: Network, p: Projection) -> int:
+    """What an instance of the vectorised algorithm takes for the delays of a projection that it keeps whole; 0 if it
+    does not: where weights change on the spike, a spike may replace the PSP of the last one, or the ring would be far
+    longer than there are delays."""
     on_spike = any(rule.update == "spike" for rule in p.plasticity)
-    return not on_spike and p.kernel.superposition != "last" and spread(p, dt) < min(LONGEST * delays(p), 2**16)
+    post, pre, _ = net.ends(p.name)
+    first, last = delay_range(net, p)
+    longest = min(LONGEST * delays(p), 2**32 // max(post, 1))  # places in it are numbers of 32 bits
+    if on_spike or p.kernel.superposition == "last" or not 0 < last - first < longest:
+        return 0
+    return (last - first + 1) * (8 * post + 16 * pre)
 
 
 def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:

@@ -125,7 +125,10 @@ def deliver_changes(net, state, vectors, rank):
         if e + ahead < count:
             later = changes[e + ahead]
             first, end = part_of_row(vectors, later.projection, later.neuron, rank)
-            fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
+            if net.psp[later.projection].spread > 0:
+                fetch(net.place, state.weight, 0, first, end, False)
+            else:
+                fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
         change = changes[e]
         p, j, dy, dx = change.projection, change.neuron, change.dy, change.dx
         if net.psp[p].spread > 0:

@@ -315,7 +315,7 @@ def follow_spikes(net, state, vectors, t, low, high):
             note_spike(net, state, t, n)
             vectors.gate[n] = gate_of(net, state, n)
     changes = look_back(net, state, vectors, t + 1, low, high)
-    if len(net.late) > 0:
+    if len(net.place) > 0:
         remember_psps(net, state, vectors, t + 1, low, high)
     return changes
 
@@ -337,7 +337,7 @@ def finish_step(net, state, vectors, out, t, changes, until):
 @inlined
 def receive(net, state, vectors, t, low, high, rank):
     """What a thread's share of the neurons receives at step t."""
-    delayed = len(net.late) > 0
+    delayed = len(net.place) > 0
     if state.now[0].stale:
         clear_inputs(net, state, vectors, low, high)
         if delayed:

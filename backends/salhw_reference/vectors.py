@@ -85,8 +85,8 @@ def vectors_of(batch, b):
     return Vectors(
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.hit[b], batch.hits[b],
         batch.trace[b], batch.past_trace[b], batch.chain[b], batch.first_spike[b], batch.last_spike[b],
-        batch.block[b], batch.arriving[b], batch.earlier[b], batch.varied[b], batch.changes[b], batch.listed[b], batch.looked[b],
-        batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
+        batch.block[b], batch.arriving[b], batch.earlier[b], batch.varied[b], batch.changes[b], batch.listed[b],
+        batch.looked[b], batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
         batch.rated, batch.kept, batch.ring, batch.dense, batch.cut,
     )  # fmt: skip
 
