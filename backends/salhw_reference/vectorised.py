@@ -43,7 +43,7 @@ from salhw_reference.row_learning import (
 )
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
-from salhw_reference.time_driven import integrate, reset, sample
+from salhw_reference.time_driven import fade, integrate, reset, sample
 from salhw_reference.vectors import CLOSED, overlap, vectors_of
 
 BITS = np.float32(2**23 / math.log(2.0))
@@ -219,15 +219,6 @@ def set_base(net, state, vectors, drive):
         elif drive[1, n] == 2.0:
             vectors.base[n] = -CLOSED
         vectors.gate[n] = gate_of(net, state, n)
-
-
-@inlined
-def fade(states, psp, low, high):
-    """One step of an exponential or alpha kernel, for the (y, x) of the neurons low..high-1 in a projection."""
-    for n in range(np.uint64(low), np.uint64(high)):
-        y = states[n, 0]
-        states[n, 0] = psp.decay * y
-        states[n, 1] = psp.decay * (states[n, 1] + psp.ratio * y)
 
 
 @inlined
