@@ -15,7 +15,7 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.probes import Weights
 
-LONGEST = 8  # steps of a ring for each delay; beyond that the ring takes far more memory than projections do
+STEPS_PER_DELAY = 8  # of a ring at most; beyond that it takes far more memory than a projection per delay does
 
 Item = TypeVar("Item", bound=Kind)
 Part = tuple[int, IntArray | None]
@@ -23,8 +23,8 @@ Part = tuple[int, IntArray | None]
 
 
 class Split(NamedTuple):
-    """``network`` is the ``described`` one with what is not ``whole`` as projections of one delay, and without copies
-    and what samples weights; ``parts`` are what each described projection has become, which lie side by side."""
+    """``network`` is the ``described`` one, or where a projection is split the same without copies and what samples
+    weights; ``parts`` are what each described projection has become, which lie side by side."""
 
     described: Network
     network: Network
@@ -58,13 +58,10 @@ def delays(p: Projection) -> int:
     return len(np.unique(p.delay)) if isinstance(p.delay, np.ndarray) else 1
 
 
-def delay_range(net: Network, p: Projection) -> tuple[int, int]:
-    """The shortest and the longest delay of a projection's synapses in steps."""
-    longest = p.longest_delay(net.dt)
-    if not isinstance(p.delay, np.ndarray):
-        return longest, longest
-    steps = net.synapses(p.name).delay_steps(net.dt)
-    return int(steps.min(initial=longest)), int(steps.max(initial=0))
+def delay_range(p: Projection, dt: float) -> tuple[int, int]:
+    """The shortest and the longest delay of a projection in steps."""
+    steps, longest = p.delay_steps(dt), p.longest_delay(dt)
+    return int(steps.min(initial=longest)), longest
 
 
 def ring_bytes(net: Network, p: Projection) -> int:
@@ -73,8 +70,8 @@ def ring_bytes(net: Network, p: Projection) -> int:
     longer than there are delays."""
     on_spike = any(rule.update == "spike" for rule in p.plasticity)
     post, pre, _ = net.ends(p.name)
-    first, last = delay_range(net, p)
-    longest = min(LONGEST * delays(p), 2**32 // max(post, 1))  # places in it are numbers of 32 bits
+    first, last = delay_range(p, net.dt)
+    longest = min(STEPS_PER_DELAY * delays(p), 2**32 // max(post, 1))  # places in it are numbers of 32 bits
     if on_spike or p.kernel.superposition == "last" or not 0 < last - first < longest:
         return 0
     return (last - first + 1) * (8 * post + 16 * pre)

@@ -40,9 +40,8 @@ def compiled(function: Callable[..., Any]) -> Any:
 class Caller:
     """Calls a ``compiled`` algorithm whose arguments begin with the arrays that are ``held``.
 
-    numba looks up the types of all arguments in each call: of some seventy arrays, that takes 15 us, half as long as a
-    second of seven neurons. From the third call on this is left out, which is safe as long as the held arrays are the
-    same and the other arguments have the types that they had.
+    numba looks up the types of all arguments in each call: of some seventy arrays, that takes 5 us. From the third call
+    on this is left out, which is safe as long as the other arguments have the types that they had, too.
     """
 
     def __init__(self, algorithm: Any, held: tuple[Any, ...]) -> None:
@@ -52,5 +51,6 @@ class Caller:
     def __call__(self, *rest: Any) -> None:
         self.code(*self.held, *rest)
         self._calls += 1
-        if self._calls == 2 and hasattr(self.algorithm, "get_overload"):  # not with NUMBA_DISABLE_JIT
+        looks_up = self.code is self.algorithm and hasattr(self.algorithm, "get_overload")  # not NUMBA_DISABLE_JIT
+        if looks_up and self._calls > 1:
             self.code = self.algorithm.get_overload(tuple(map(typeof, (*self.held, *rest))))

@@ -117,7 +117,7 @@ def _psp(net: Network, p: Projection, named: int) -> tuple[Any, ...]:
     bounds = narrowest_bounds(p.plasticity)
     conducts, reversal = p.e_rev is not None, p.e_rev or 0.0
     about = PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
-    fastest, slowest = delay_range(net, p)
+    fastest, slowest = delay_range(p, net.dt)
     return *about, *ranges[p.pre], *ranges[p.post], slowest - fastest
 
 
@@ -137,7 +137,7 @@ def _projections(net: Network) -> dict[str, Any]:
         pre.append(j.astype(np.uint32))
         row.append(place.astype(np.uint32))
         if np.any(psp["spread"]):
-            later = net.synapses(p.name).delay_steps(net.dt) - delay_range(net, p)[0]
+            later = net.synapses(p.name).delay_steps(net.dt) - delay_range(p, net.dt)[0]
             ring_place.append((later * net.population(p.post).size + i - ranges[p.post][0])[order].astype(np.uint32))
         every = np.arange(n + 1)
         into[k] = first + np.searchsorted(i, every)
@@ -248,7 +248,7 @@ def _heads(net: Network) -> Records:
             for lag in np.unique(periods(population.neuron, net.dt)).tolist():
                 heads.append((lag, FREES, lag, *ranges[population.name]))
     for k, p in enumerate(net.projections):
-        delay = 1 + delay_range(net, p)[0]
+        delay = 1 + delay_range(p, net.dt)[0]
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
         if (lasts := length(p.kernel, net.dt)) is not None:
             heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))

@@ -93,13 +93,15 @@ def add_traces(sums, shift, partner, trace, first, end, scale):
 @inlined
 def deliver(net, state, vectors, p, j, dy, dx, rank):
     """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
-    decays, the inputs themselves are kept up to date."""
+    decays, the inputs themselves are kept up to date; where synapses have delays of their own, a ring of steps is."""
     first, end = part_of_row(vectors, p, j, rank)
     height = net.psp[p].height
     if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
     scale = dy * height * state.input_gain[p]
-    if net.fading[0]:
+    if net.psp[p].spread > 0:
+        send(net, state, vectors, p, j, dy, state.now[0].time, 0, 0, rank)
+    elif net.fading[0]:
         for k in range(first, end):
             gain = state.gain[k] if vectors.varied[0] else 1.0
             add_current(state, p, net.post[k], state.weight[k] * gain * height, dy, dx)
@@ -130,11 +132,7 @@ def deliver_changes(net, state, vectors, rank):
             else:
                 fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
         change = changes[e]
-        p, j, dy, dx = change.projection, change.neuron, change.dy, change.dx
-        if net.psp[p].spread > 0:
-            send(net, state, vectors, p, j, dy, state.now[0].time, 0, 0, rank)
-        else:
-            deliver(net, state, vectors, p, j, dy, dx, rank)
+        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
 
 
 @inlined

@@ -98,7 +98,7 @@ def test_one_ring_does_what_a_projection_per_delay_does(case: str, monkeypatch: 
     net = network(**CASES[case])
     assert len(build(split(net, vectorised=True)).psp) == 2
     whole = outcome(net, (50.0, 50.0))
-    monkeypatch.setattr(delays, "LONGEST", 0)
+    monkeypatch.setattr(delays, "STEPS_PER_DELAY", 0)
     assert len(build(split(net, vectorised=True)).psp) == 2 * SLOWEST
     apart = outcome(net, (50.0, 50.0))
     assert len(whole[0]) > 300
@@ -129,7 +129,7 @@ def test_threads_and_division_into_runs_change_no_bit(case: str, monkeypatch: py
     [
         {"plasticity": SAL(0.02)},
         {"kernel": Exponential(5.0, superposition="last")},
-        {"delay": np.where(np.arange(SIZE * INPUTS) % 7, 1.0, 2.0 + 2 * delays.LONGEST)},
+        {"delay": np.where(np.arange(SIZE * INPUTS) % 7, 1.0, 2.0 + 2 * delays.STEPS_PER_DELAY)},
     ],
     ids=["on the spike", "last", "far apart"],
 )
