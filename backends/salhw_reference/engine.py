@@ -274,16 +274,19 @@ class ReferenceEngine:
         """See Engine."""
         if not self._at_run_end:
             return
+        algorithm: Any = learning.run_end
+        held: tuple[Any, ...] = (self.arrays, self.state)
         if self._vectorised:
             self._own_weights()
-            call = self._caller(row_learning.run_end, self.arrays, self.state, self._random)
-        else:
-            call = self._caller(learning.run_end, self.arrays, self.state)
-        self._compile(call.algorithm, call)
+            algorithm, held = row_learning.run_end, (self.arrays, self.state, self._random)
+        call = self._caller(algorithm, *held)
+        self._compile(algorithm, call)
         self._spread(call)
 
-    def _caller(self, algorithm: Any, *held: Any) -> Caller:
+    def _caller(self, algorithm: Any, *held: Any) -> Callable[..., None]:
         """What calls an algorithm with these arrays: that of the last call if they are the same."""
+        if self._vectorised:  # they change with each run, and may be large
+            return partial(algorithm, *held)
         known = self._callers.get(algorithm)
         if known is None or not all(map(is_, held, known.held)):
             known = self._callers[algorithm] = Caller(algorithm, held)
