@@ -53,7 +53,7 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
-        from salhw_reference.delays import delays
+        from salhw_reference.delays import delays, ring_bytes
         from salhw_reference.program import LONGEST_TABLE, block_bytes, branches, horizons, ring
 
         neurons, static, plastic = sizes(net)
@@ -65,7 +65,9 @@ class ReferenceBackend:
         vectorised = choose_algorithm(net, target)[0] == "vectorised"
         of_static, of_plastic = (16, 48) if vectorised else (24, 71)
         past, rest = 16 * ring(net, longest), 2000 + 920 * neurons + of_static * static + of_plastic * plastic
-        rest += block_bytes(net) * vectorised + 100 * neurons * sum(delays(p) - 1 for p in net.projections)
+        rings = [ring_bytes(net, p) * vectorised for p in net.projections]
+        apart = [100 * neurons * (delays(p) - 1) for p in net.projections]
+        rest += block_bytes(net) * vectorised + sum(each[0] or each[1] for each in zip(rings, apart, strict=True))
         rest += 24 * neurons * len(net.traces) + 8 * sum(
             net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
             for trace in net.traces
@@ -74,7 +76,7 @@ class ReferenceBackend:
             once=80 * neurons
             + 71 * static
             + 75 * plastic
-            + 4 * len(net.ties) * (static + plastic)
+            + 4 * (len(net.ties) + any(rings)) * (static + plastic)
             + 16 * table
             + 2 * past,
             each=rest + past,

@@ -56,12 +56,13 @@ MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold
 
 PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
-    lowest=np.float64, highest=np.float64, conducts=np.int64, reversal=np.float64,
+    lowest=np.float64, highest=np.float64, conducts=np.int64, reversal=np.float64, pre_first=np.int64,
+    pre_end=np.int64, post_first=np.int64, post_end=np.int64, spread=np.int64,
 )  # fmt: skip
 """Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
 into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
-a PSP of weight 1, the lowest and the highest weight that its rules allow, and 1 if its synapses are conductances, with
-their reversal potential."""
+a PSP of weight 1, the lowest and the highest weight that its rules allow, 1 if its synapses are conductances, with
+their reversal potential, the neurons at both ends, and how many steps its slowest synapse is later than its fastest."""
 
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
@@ -131,6 +132,8 @@ class NetworkArrays(NamedTuple):
     into: IntArray  # (P, N + 1) the column of n is into[p, n] .. into[p, n + 1]
     pre: Indices  # (S,) of each synapse, in columns
     row: Indices  # (S,) where each synapse of a column lies in the rows
+    place: Indices  # (S,) in rows, where a synapse's spikes go in a ring (step, post) that begins with those of the
+    # fastest, see arrivals.py; empty if no projection has a spread
     rule: Records  # (R,) RULE
     window: Records  # (R, 2) WINDOW; causal, anticausal
     table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry

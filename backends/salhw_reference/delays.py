@@ -1,4 +1,5 @@
-"""Projections with a delay per synapse, as the algorithms have them: several projections of one delay each."""
+"""Projections with a delay per synapse, as the algorithms have them: several projections of one delay each, or whole
+where the vectorised algorithm sends spikes to a ring of coming steps (arrivals.py)."""
 
 from __future__ import annotations
 
@@ -14,14 +15,16 @@ from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.probes import Weights
 
+STEPS_PER_DELAY = 8  # of a ring at most; beyond that it takes far more memory than a projection per delay does
+
 Item = TypeVar("Item", bound=Kind)
 Part = tuple[int, IntArray | None]
 """The number of a projection of one delay, and which synapses of the described one it has; None for all of them."""
 
 
 class Split(NamedTuple):
-    """``network`` is the ``described`` one with one delay per projection, and without copies and what samples weights;
-    ``parts`` are what each described projection has become, which lie side by side."""
+    """``network`` is the ``described`` one, or where a projection is split the same without copies and what samples
+    weights; ``parts`` are what each described projection has become, which lie side by side."""
 
     described: Network
     network: Network
@@ -33,9 +36,10 @@ class Split(NamedTuple):
         return np.concatenate(chosen) if chosen else None
 
 
-def split(net: Network) -> Split:
-    """A network whose synapses are listed; the network itself where each projection has one delay."""
-    several = {p.name for p in net.projections if isinstance(p.delay, np.ndarray)}
+def split(net: Network, *, vectorised: bool = False) -> Split:
+    """A network whose synapses are listed, for the vectorised algorithm or the others; the network itself where all
+    projections remain whole."""
+    several = {p.name for p in net.projections if delays(p) > 1 and not (vectorised and ring_bytes(net, p))}
     pieces = {p.name: _pieces(net, p) if p.name in several else [(None, p)] for p in net.projections}
     made = [piece for some in pieces.values() for _, piece in some]
     numbers = iter(range(len(made)))
@@ -52,6 +56,25 @@ def split(net: Network) -> Split:
 def delays(p: Projection) -> int:
     """How many different delays the synapses of a projection have."""
     return len(np.unique(p.delay)) if isinstance(p.delay, np.ndarray) else 1
+
+
+def delay_range(p: Projection, dt: float) -> tuple[int, int]:
+    """The shortest and the longest delay of a projection in steps."""
+    steps, longest = p.delay_steps(dt), p.longest_delay(dt)
+    return int(steps.min(initial=longest)), longest
+
+
+def ring_bytes(net: Network, p: Projection) -> int:
+    """What an instance of the vectorised algorithm takes for the delays of a projection that it keeps whole; 0 if it
+    does not: where weights change on the spike, a spike may replace the PSP of the last one, or the ring would be far
+    longer than there are delays."""
+    on_spike = any(rule.update == "spike" for rule in p.plasticity)
+    post, pre, _ = net.ends(p.name)
+    first, last = delay_range(p, net.dt)
+    longest = min(STEPS_PER_DELAY * delays(p), 2**32 // max(post, 1))  # places in it are numbers of 32 bits
+    if on_spike or p.kernel.superposition == "last" or not 0 < last - first < longest:
+        return 0
+    return (last - first + 1) * (8 * post + 16 * pre)
 
 
 def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from salhw_reference.common import condensed, is_common, own
 from salhw_reference.delays import split
 from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
+from salhw_reference.jit import Caller
 from salhw_reference.kinds import RULES, steps
 from salhw_reference.program import (
     ON_SPIKE,
@@ -66,7 +68,7 @@ class ReferenceEngine:
         self._batch, self._chips = len(ids), chips
         algorithm, _ = choose_algorithm(net, executable.target)
         self._vectorised = algorithm == "vectorised"
-        self._parts = split(net)
+        self._parts = split(net, vectorised=self._vectorised)
         self.arrays = build(self._parts)
         self.tabulated = algorithm == "event-driven" and fits_table(self._parts.network, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
@@ -92,7 +94,9 @@ class ReferenceEngine:
         self._taught: dict[int, tuple[FloatArray, FloatArray]] = {}  # by rule: learning rates in columns and in rows
         self._pace = pace.Pace()
         self._teams: dict[int, dict[str, IntArray]] = {}  # by size
+        self._callers: dict[Any, Caller] = {}  # by algorithm
         self._start = self.step = 0
+        self._allowed = 1  # threads of this run
         for address in addresses(net, executable.target).values():
             if address.field != "amplitude":  # these are written with the learning rates
                 value = initial(net, address.path, self._batch)
@@ -219,7 +223,7 @@ class ReferenceEngine:
 
     def begin(self, stop: int) -> None:
         """See Engine."""
-        self._start = self.step
+        self._start, self._allowed = self.step, threads()
         if self._vectorised:
             self._random = with_rates(self._random, [self._taught[r] for r in range(len(self.arrays.rule))])
             if len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END):
@@ -233,22 +237,21 @@ class ReferenceEngine:
     def advance(self, until: int) -> int:
         """See Engine. Where the algorithm returns, and how many threads run it, changes no result."""
         arrays, state, tape, drive = self.arrays, self.state, self._tape, self._drives.at(self.step)
-        size = team_size(len(arrays.kind), threads() // self._batch) if self._vectorised else 1
+        size = team_size(len(arrays.kind), self._allowed // self._batch) if self._vectorised else 1
         team, stretch = pace.next_call(self._pace, size)
         until = min(until, self.step + stretch, self._drives.change(self.step, until))
         if self._vectorised:
             self._random = self._random._replace(**self._of_team(team))
 
         def work(first: int, last: int) -> None:
-            line = line_of(*self._line)
-            samples = tape.spikes, tape.membrane, tape.origin
-            self._algorithm(arrays, state, self._random, drive, line, *samples, first, last, until)
+            call, samples = self._caller(self._algorithm, arrays, state, self._random), (tape.spikes, tape.membrane)
+            call(drive, line_of(*self._line), *samples, tape.origin, first, last, until)
 
         self._compile(self._algorithm, work)
         began = time.perf_counter()
         self._spread(work, team, alone=team == 1 and pace.is_short(self._pace, until - self.step))
         tape.take(state.now["used"][:, 0])
-        while np.any(state.now["time"] != until):  # where room ran out, or the team gave up
+        while (state.now["time"] != until).any():  # where room ran out, or the team gave up
             if self._vectorised:
                 self._random = self._random._replace(**self._of_team(1))
             self._spread(work)
@@ -271,17 +274,23 @@ class ReferenceEngine:
         """See Engine."""
         if not self._at_run_end:
             return
-        end: Any = learning.run_end
-        rest: tuple[Any, ...] = (self.arrays, self.state)
+        algorithm: Any = learning.run_end
+        held: tuple[Any, ...] = (self.arrays, self.state)
         if self._vectorised:
             self._own_weights()
-            end, rest = row_learning.run_end, (self.arrays, self.state, self._random)
+            algorithm, held = row_learning.run_end, (self.arrays, self.state, self._random)
+        call = self._caller(algorithm, *held)
+        self._compile(algorithm, call)
+        self._spread(call)
 
-        def work(first: int, last: int) -> None:
-            end(*rest, first, last)
-
-        self._compile(end, work)
-        self._spread(work)
+    def _caller(self, algorithm: Any, *held: Any) -> Callable[..., None]:
+        """What calls an algorithm with these arrays: that of the last call if they are the same."""
+        if self._vectorised:  # they change with each run, and may be large
+            return partial(algorithm, *held)
+        known = self._callers.get(algorithm)
+        if known is None or not all(map(is_, held, known.held)):
+            known = self._callers[algorithm] = Caller(algorithm, held)
+        return known
 
     def _compile(self, algorithm: Any, work: Callable[[int, int], None]) -> None:
         """Compile what ``work`` calls before it is shared out and timed; never in the main thread, whose Ctrl-C would
@@ -292,7 +301,7 @@ class ReferenceEngine:
     def _spread(self, work: Callable[[int, int], None], team: int = 1, alone: bool = False) -> None:
         """Share the instances out over threads, or each of them over a ``team``, but for work so short that it is done
         sooner ``alone``; all is computed the same whoever does it."""
-        workers = min(threads(), 1 if alone else self._batch * team)
+        workers = min(self._allowed, 1 if alone else self._batch * team)
         if workers == 1:
             work(0, self._batch)
         elif team > 1:

@@ -2,8 +2,8 @@
 
 Without numba's reference counting: an algorithm allocates nothing and only borrows the caller's arrays, while counting
 references at every function call made it ten times slower and took half of the compile time. The option that says so,
-and the stamp of the cache below, are numba's own affair: pyproject.toml caps numba, and tests/reference/test_hazards.py
-fails where they stop to work.
+the stamp of the cache below and ``get_overload`` are numba's own affair: pyproject.toml caps numba, and
+tests/reference/test_hazards.py fails where they stop to work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from numba import njit, typeof
 
 from salhw.jit import cached
 
@@ -35,3 +35,22 @@ def compiled(function: Callable[..., Any]) -> Any:
     if file is not None:
         file._source_stamp = tuple((s.name, s.stat().st_mtime, s.stat().st_size) for s in sources)
     return dispatcher
+
+
+class Caller:
+    """Calls a ``compiled`` algorithm whose arguments begin with the arrays that are ``held``.
+
+    numba looks up the types of all arguments in each call: of some seventy arrays, that takes 5 us. From the third call
+    on this is left out, which is safe as long as the other arguments have the types that they had, too.
+    """
+
+    def __init__(self, algorithm: Any, held: tuple[Any, ...]) -> None:
+        self.algorithm, self.held = algorithm, held
+        self.code, self._calls = algorithm, 0
+
+    def __call__(self, *rest: Any) -> None:
+        self.code(*self.held, *rest)
+        self._calls += 1
+        looks_up = self.code is self.algorithm and hasattr(self.algorithm, "get_overload")  # not NUMBA_DISABLE_JIT
+        if looks_up and self._calls > 1:
+            self.code = self.algorithm.get_overload(tuple(map(typeof, (*self.held, *rest))))

@@ -43,7 +43,7 @@ from salhw_reference.arrays import (
     Records,
     records,
 )
-from salhw_reference.delays import Split
+from salhw_reference.delays import Split, delay_range
 from salhw_reference.kinds import (
     ALL,
     AVERAGES,
@@ -111,18 +111,21 @@ def named_inputs(net: Network) -> dict[tuple[str, str | None], int]:
     return {**{(p.name, None): -1 for p in net.populations}, **{where: k for k, where in enumerate(named)}}
 
 
-def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
-    ratio = dt / p.kernel.tau_syn
+def _psp(net: Network, p: Projection, named: int) -> tuple[Any, ...]:
+    ratio, ranges = net.dt / p.kernel.tau_syn, neuron_ranges(net)
     renews = p.kernel.superposition == "last"
     bounds = narrowest_bounds(p.plasticity)
     conducts, reversal = p.e_rev is not None, p.e_rev or 0.0
-    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
+    about = PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
+    fastest, slowest = delay_range(p, net.dt)
+    return *about, *ranges[p.pre], *ranges[p.post], slowest - fastest
 
 
 def _projections(net: Network) -> dict[str, Any]:
     n, ranges, named = sum(p.size for p in net.populations), neuron_ranges(net), named_inputs(net)
     nothing = np.zeros(0, np.uint32)
-    post, pre, row = [nothing], [nothing], [nothing]
+    post, pre, row, ring_place = [nothing], [nothing], [nothing], [nothing]
+    psp = records([_psp(net, p, named[p.post, p.into]) for p in net.projections], PSP)
     into, out = np.zeros((2, len(net.projections), n + 1), np.int64)
     first = 0
     for k, p in enumerate(net.projections):
@@ -133,17 +136,21 @@ def _projections(net: Network) -> dict[str, Any]:
         post.append(i[order].astype(np.uint32))
         pre.append(j.astype(np.uint32))
         row.append(place.astype(np.uint32))
+        if np.any(psp["spread"]):
+            later = net.synapses(p.name).delay_steps(net.dt) - delay_range(p, net.dt)[0]
+            ring_place.append((later * net.population(p.post).size + i - ranges[p.post][0])[order].astype(np.uint32))
         every = np.arange(n + 1)
         into[k] = first + np.searchsorted(i, every)
         out[k] = first + np.searchsorted(j[order], every)
         first += len(i)
     return {
-        "psp": records([_psp(p, named[p.post, p.into], net.dt) for p in net.projections], PSP),
+        "psp": psp,
         "post": np.concatenate(post),
         "pre": np.concatenate(pre),
         "into": into,
         "out": out,
         "row": np.concatenate(row),
+        "place": np.concatenate(ring_place),
     }
 
 
@@ -241,7 +248,7 @@ def _heads(net: Network) -> Records:
             for lag in np.unique(periods(population.neuron, net.dt)).tolist():
                 heads.append((lag, FREES, lag, *ranges[population.name]))
     for k, p in enumerate(net.projections):
-        delay = 1 + p.longest_delay(net.dt)
+        delay = 1 + delay_range(p, net.dt)[0]
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
         if (lasts := length(p.kernel, net.dt)) is not None:
             heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))

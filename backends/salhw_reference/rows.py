@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from salhw_reference.arrivals import send
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined
 from salhw_reference.learning import add_current
-from salhw_reference.vectors import part_of_row
+from salhw_reference.vectors import overlap, part_of_row
 
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
 DELIVERED_AHEAD = 4  # the same of rows that are delivered; a thread's part of a row takes as much less time
 FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
 LINE = 8  # numbers of 8 bytes in a cache line
-NEAR = 2**18  # synapses that the caches hold without being asked
+NEAR = 2**16  # synapses that the caches hold without being asked
 
 
 @inlined
@@ -92,13 +93,15 @@ def add_traces(sums, shift, partner, trace, first, end, scale):
 @inlined
 def deliver(net, state, vectors, p, j, dy, dx, rank):
     """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
-    decays, the inputs themselves are kept up to date."""
+    decays, the inputs themselves are kept up to date; where synapses have delays of their own, a ring of steps is."""
     first, end = part_of_row(vectors, p, j, rank)
     height = net.psp[p].height
     if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
     scale = dy * height * state.input_gain[p]
-    if net.fading[0]:
+    if net.psp[p].spread > 0:
+        send(net, state, vectors, p, j, dy, state.now[0].time, 0, 0, rank)
+    elif net.fading[0]:
         for k in range(first, end):
             gain = state.gain[k] if vectors.varied[0] else 1.0
             add_current(state, p, net.post[k], state.weight[k] * gain * height, dy, dx)
@@ -124,7 +127,10 @@ def deliver_changes(net, state, vectors, rank):
         if e + ahead < count:
             later = changes[e + ahead]
             first, end = part_of_row(vectors, later.projection, later.neuron, rank)
-            fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
+            if net.psp[later.projection].spread > 0:
+                fetch(net.place, state.weight, 0, first, end, False)
+            else:
+                fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
         change = changes[e]
         deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
 
@@ -134,7 +140,8 @@ def list_psps(net, state, vectors):
     """Let inputs be made anew at the next step, from all PSPs that are under way then, in the place of what changes."""
     count = 0
     for p in range(len(net.psp)):
-        for j in range(len(net.kind)):
+        end = net.psp[p].pre_end if net.psp[p].spread == 0 else 0  # others: see arrivals.py
+        for j in range(net.psp[p].pre_first, end):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
                 change = vectors.changes[count]
                 change.projection, change.neuron = p, j
@@ -148,5 +155,7 @@ def clear_inputs(net, state, vectors, low, high):
     """Forget the inputs of the neurons low..high-1."""
     for n in range(low, high):
         vectors.input[n] = 0.0
-        for p in range(len(net.psp)):
+    for p in range(len(net.psp)):
+        begin, end = overlap(low, high, net.psp[p].post_first, net.psp[p].post_end)
+        for n in range(begin, end):
             state.current[p, n, 0], state.current[p, n, 1] = 0.0, 0.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from salhw_reference.arrays import CHANGED
 from salhw_reference.averages import conductance_of, follow_traces, input_of, mean_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
-from salhw_reference.kinds import INTEGRATE, RECTANGULAR
+from salhw_reference.kinds import ALPHA, INTEGRATE, RECTANGULAR
 from salhw_reference.learning import instance, learn, periodic_update
 from salhw_reference.parts import (
     act_until,
@@ -22,12 +24,18 @@ from salhw_reference.rng import uniform
 
 
 @inlined
-def fade(states, psp):
-    """One step of an exponential or alpha kernel, for all the (y, x) of a projection: (N, 2)."""
-    for n in range(len(states)):
-        y = states[n, 0]
-        states[n, 0] = psp.decay * y
-        states[n, 1] = psp.decay * (states[n, 1] + psp.ratio * y)
+def fade(states, psp, low, high):
+    """One step of a kernel that decays, for the (y, x) of the neurons low..high-1 in a projection; x is that of alpha
+    kernels alone."""
+    decay, ratio = psp.decay, psp.ratio
+    if psp.kernel == ALPHA:
+        for n in range(np.uint64(low), np.uint64(high)):
+            y = states[n, 0]
+            states[n, 0] = decay * y
+            states[n, 1] = decay * (states[n, 1] + ratio * y)
+    else:
+        for n in range(np.uint64(low), np.uint64(high)):
+            states[n, 0] *= decay
 
 
 @inlined
@@ -112,9 +120,10 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                     act_until(net, state, h, t)
             if net.fading[0]:
                 for p in range(len(net.psp)):
-                    if net.psp[p].kernel != RECTANGULAR:
-                        fade(state.psp[p], net.psp[p])
-                        fade(state.current[p], net.psp[p])
+                    psp = net.psp[p]
+                    if psp.kernel != RECTANGULAR:
+                        fade(state.psp[p], psp, psp.pre_first, psp.pre_end)
+                        fade(state.current[p], psp, psp.post_first, psp.post_end)
                 state.touched[:] = CHANGED
             if len(net.teacher) > 0:
                 nudge(net, state, t)

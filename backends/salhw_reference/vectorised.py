@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from salhw_reference.arrivals import receive_arrivals, remember_psps, resend
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
@@ -42,8 +43,8 @@ from salhw_reference.row_learning import (
 )
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
-from salhw_reference.time_driven import integrate, reset, sample
-from salhw_reference.vectors import CLOSED, vectors_of
+from salhw_reference.time_driven import fade, integrate, reset, sample
+from salhw_reference.vectors import CLOSED, overlap, vectors_of
 
 BITS = np.float32(2**23 / math.log(2.0))
 ONE = np.float32(127 * 2**23 + 4000)  # the bits of 1.0; the rest is 70 times what rounding in this file may take away
@@ -221,27 +222,20 @@ def set_base(net, state, vectors, drive):
 
 
 @inlined
-def fade(states, psp, low, high):
-    """One step of an exponential or alpha kernel, for the (y, x) of the neurons low..high-1 in a projection."""
-    for n in range(np.uint64(low), np.uint64(high)):
-        y = states[n, 0]
-        states[n, 0] = psp.decay * y
-        states[n, 1] = psp.decay * (states[n, 1] + psp.ratio * y)
-
-
-@inlined
 def fade_inputs(net, state, vectors, low, high):
     """One step of all PSPs that decay, from and onto the neurons low..high-1, and the inputs that all are now."""
     for n in range(np.uint64(low), np.uint64(high)):
         vectors.input[n] = 0.0
     for p in range(len(net.psp)):
-        kernel, gain = net.psp[p].kernel, state.input_gain[p]
-        if kernel != RECTANGULAR:
-            fade(state.psp[p], net.psp[p], low, high)
-            fade(state.current[p], net.psp[p], low, high)
-        which = 1 if kernel == ALPHA else 0
-        if not net.psp[p].conducts:
-            for n in range(np.uint64(low), np.uint64(high)):
+        psp, gain = net.psp[p], state.input_gain[p]
+        begin, end = overlap(low, high, psp.post_first, psp.post_end)
+        if psp.kernel != RECTANGULAR:
+            first, last = overlap(low, high, psp.pre_first, psp.pre_end)
+            fade(state.psp[p], psp, first, last)
+            fade(state.current[p], psp, begin, end)
+        which = 1 if psp.kernel == ALPHA else 0
+        if not psp.conducts:
+            for n in range(np.uint64(begin), np.uint64(end)):
                 vectors.input[n] += gain * state.current[p, n, which]
 
 
@@ -311,7 +305,10 @@ def follow_spikes(net, state, vectors, t, low, high):
             reset(net, state, n)
             note_spike(net, state, t, n)
             vectors.gate[n] = gate_of(net, state, n)
-    return look_back(net, state, vectors, t + 1, low, high)
+    changes = look_back(net, state, vectors, t + 1, low, high)
+    if len(net.place) > 0:
+        remember_psps(net, state, vectors, t + 1, low, high)
+    return changes
 
 
 @inlined
@@ -329,11 +326,16 @@ def finish_step(net, state, vectors, out, t, changes, until):
 
 
 @inlined
-def receive(net, state, vectors, low, high, rank):
-    """What a thread's share of the neurons receives at this step."""
+def receive(net, state, vectors, t, low, high, rank):
+    """What a thread's share of the neurons receives at step t."""
+    delayed = len(net.place) > 0
     if state.now[0].stale:
         clear_inputs(net, state, vectors, low, high)
+        if delayed:
+            resend(net, state, vectors, t, low, high, rank)
     deliver_changes(net, state, vectors, rank)
+    if delayed:
+        receive_arrivals(net, state, vectors, t, low, high)
     if net.fading[0]:
         fade_inputs(net, state, vectors, low, high)
 
@@ -342,7 +344,7 @@ def receive(net, state, vectors, low, high, rank):
 def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
     """A thread's share of one step."""
     t, team = state.now[0].time, vectors.team
-    receive(net, state, vectors, low, high, rank)
+    receive(net, state, vectors, t, low, high, rank)
     vectors.found[rank] = decide(net, state, vectors, drive, low, high)
     if last_to_meet(team):
         collect_spikes(net, state, vectors, drive, out, rows, origin, t)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import BY_TRACE
+from salhw_reference.kinds import ALPHA, BY_TRACE
 from salhw_reference.learning import own_or_common
 from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
@@ -37,13 +37,17 @@ KEPT = record(first=np.int64, neurons=np.int64, begin=np.int64)
 SO_FAR = record(steps=np.int64, spikes=np.int64)
 """How many steps and spikes a block has so far."""
 
+RING = record(arriving=np.int64, earlier=np.int64)
+"""Of a projection with a delay per synapse: where its rings begin in ``arriving`` and in ``earlier``, (step, neuron)
+and (step, neuron, y or y and x) each."""
+
 LINK = record(step=np.int64, next=np.int64)
 """Of a spike of a block: its step in it, and the entry of its neuron's next spike (-1: none)."""
 
 
 class Vectors(NamedTuple):
     """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
-    has a single row, and the last four have none. L: N, filled up to whole cache lines of any type."""
+    has a single row, and the last five have none. L: N, filled up to whole cache lines of any type."""
 
     random: npt.NDArray[np.uint32]  # (4, L) xoshiro128++ of each neuron
     input: FloatArray  # (L,)
@@ -58,6 +62,8 @@ class Vectors(NamedTuple):
     first_spike: IntArray  # (N,) its entry in ``chain`` (-1: none); empty without blocks
     last_spike: IntArray  # (N,)
     block: Records  # (1,) SO_FAR
+    arriving: FloatArray  # what arrives at this step and the next ones, with weight and height: see arrivals.py
+    earlier: FloatArray  # PSPs as they were at this step and the last ones, before they decayed
     varied: IntArray  # (1,) 0: all gains are 1
     changes: Records  # CHANGE, at the beginning of the next step
     listed: IntArray  # (P, N) where in ``changes`` a state's latest change is, plus its step times their number
@@ -68,6 +74,7 @@ class Vectors(NamedTuple):
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
     rated: Records  # (R,) RATE
     kept: Records  # (R, 2) KEPT
+    ring: Records  # (P,) RING
     dense: IntArray  # (P,) 1: rows have no gaps, but where a neuron leaves itself out
     cut: IntArray  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
 
@@ -78,10 +85,16 @@ def vectors_of(batch, b):
     return Vectors(
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.hit[b], batch.hits[b],
         batch.trace[b], batch.past_trace[b], batch.chain[b], batch.first_spike[b], batch.last_spike[b],
-        batch.block[b], batch.varied[b], batch.changes[b], batch.listed[b], batch.looked[b],
-        batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
-        batch.rated, batch.kept, batch.dense, batch.cut,
+        batch.block[b], batch.arriving[b], batch.earlier[b], batch.varied[b], batch.changes[b], batch.listed[b],
+        batch.looked[b], batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
+        batch.rated, batch.kept, batch.ring, batch.dense, batch.cut,
     )  # fmt: skip
+
+
+@inlined
+def overlap(low, high, first, end):
+    """Which of the neurons low..high-1 are among first..end-1."""
+    return max(low, first), min(high, end)
 
 
 @inlined
@@ -99,6 +112,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     most = int(np.sum(net.head["end"] - net.head["first"]))
     dense = np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64)
     kept, traces = _kept(net, dense)
+    ring, arriving, earlier = _rings(net)
     blocks = n if traces else 0
     spikes = blocks + int(np.sum(np.ceil(BLOCK / net.refractory))) if blocks else 0
     return Vectors(
@@ -115,6 +129,8 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         first_spike=np.full((batch, blocks), -1),
         last_spike=np.full((batch, blocks), -1),
         block=records([(0, 0)] * batch, SO_FAR, (batch, 1)),
+        arriving=np.zeros((batch, arriving)),
+        earlier=np.zeros((batch, earlier)),
         varied=np.full((batch, 1), varied, np.int64),
         changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
         listed=np.full((batch, len(net.psp), n), -1),
@@ -123,6 +139,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0)] * len(net.rule), RATE),
         kept=kept,
+        ring=ring,
         dense=dense,
         **of_team(net, batch, 1),
     )
@@ -181,6 +198,18 @@ def _kept(net: NetworkArrays, dense: IntArray) -> tuple[Records, int]:
                 kept[r, side] = ends[side][0], sizes[side], used
                 used += BLOCK * sizes[side]
     return records(kept, KEPT, kept.shape), used
+
+
+def _rings(net: NetworkArrays) -> tuple[Records, int, int]:
+    """Where the rings of each projection with a delay per synapse begin, and the sizes of ``arriving`` and
+    ``earlier``."""
+    psp = net.psp
+    steps = np.where(psp["spread"] > 0, psp["spread"] + 1, 0)
+    arriving = np.cumsum(steps * (psp["post_end"] - psp["post_first"]))
+    earlier = np.cumsum(steps * (psp["pre_end"] - psp["pre_first"]) * np.where(psp["kernel"] == ALPHA, 2, 1))
+    begins = [np.concatenate([np.zeros(1, np.int64), ends]) for ends in (arriving, earlier)]
+    rows = list(zip(*(begin[:-1].tolist() for begin in begins), strict=True))
+    return records(rows, RING), int(begins[0][-1]), int(begins[1][-1])
 
 
 def _is_dense(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:

@@ -8,9 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from clock import processor_time
+
+if TYPE_CHECKING:
+    from salhw import Network
 
 HERE = Path(__file__).parent
 SEED = 11  # of a sampling network with about 3,830 spikes in 10 s
@@ -32,8 +36,8 @@ def workloads(quick: bool) -> list[Workload]:
     """All of them."""
     rounds = 20 if quick else 100
     return [
-        *sleep_phase(rounds), *sleep_batch(rounds // 4), *stdd_times(), *layers(quick), *spiking_phase(quick),
-        *chips(quick), *on_nest(quick), *weights_of_nest(), *effective(quick),
+        *sleep_phase(rounds), *sleep_batch(rounds // 4), *stdd_times(), *many_delays(), *many_populations(),
+        *layers(quick), *spiking_phase(quick), *chips(quick), *on_nest(quick), *weights_of_nest(), *effective(quick),
     ]  # fmt: skip
 
 
@@ -95,6 +99,48 @@ def stdd_times() -> list[Workload]:
         (t,) = best([lambda given=arguments: stdd(*given)], 20)
         found.append(Workload(f"STDD, {kernel.kind} PSPs, t_max 100", 1e3 * t, "ms"))
     return found
+
+
+def step_times(nets: Sequence[Network], steps: int = 500) -> list[float]:
+    """Microseconds that a step of each network takes."""
+    import salhw
+
+    sessions = [salhw.compile(net, "reference").open(seed=1) for net in nets]
+    return [1e6 * t / steps for t in best([lambda s=s: s.run(steps * s.executable.network.dt) for s in sessions], 5)]
+
+
+def decaying(populations: int, size: int, inputs: int, delay: object) -> Network:
+    """Populations of neurons with exponential PSPs, each connected with each and itself."""
+    from salhw import GLM, Exponential, FixedIndegree, Network, Normal, Population, Projection
+
+    def connected(post: int, pre: int) -> Projection:
+        drawn = FixedIndegree(inputs, weight=Normal(0.0, 0.05), seed=post * populations + pre)
+        return Projection(f"p{post}_{pre}", f"n{pre}", f"n{post}", drawn, Exponential(tau_syn=10.0), delay)
+
+    names = range(populations)
+    neuron = GLM(bias=0.0, tau_ref=50.0)
+    return Network(
+        name="decaying", dt=1.0, populations=[Population(f"n{k}", size, neuron) for k in names],
+        projections=[connected(post, pre) for post in names for pre in names],
+    )  # fmt: skip
+
+
+def many_delays() -> list[Workload]:
+    """3,000 neurons with 100 inputs each, whose delays are 1 to 10 or 40 steps."""
+    from salhw import Uniform
+
+    one, *several = step_times([decaying(1, 3000, 100, d) for d in (1.0, Uniform(1.0, 10.0), Uniform(1.0, 40.0))])
+    return [
+        Workload(f"3,000 neurons, exponential PSPs, {number} delays", t, "us per step", one, "one delay")
+        for number, t in zip((10, 40), several, strict=True)
+    ]
+
+
+def many_populations() -> list[Workload]:
+    """2,400 neurons with 80 inputs each, as 8 populations with 64 projections or as one."""
+    eight, one = step_times([decaying(8, 300, 10, 1.0), decaying(1, 2400, 80, 1.0)])
+    name = "2,400 neurons, exponential PSPs, 8 populations"
+    return [Workload(name, eight, "us per step", one, "one population")]
 
 
 def layers(quick: bool) -> list[Workload]:

@@ -11,6 +11,7 @@ from salhw import GLM, SAL, Network, Poisson, Population, Projection, Rectangula
 from salhw_reference import event_driven, tabulated
 from salhw_reference.event_driven import line_length
 from salhw_reference.hazards import LANES, exp_of, line_of, log_of, set_cells
+from salhw_reference.jit import Caller, compiled
 from salhw_reference.parts import HIGHEST, above_exp
 
 GRID = 2.0**-46
@@ -123,3 +124,18 @@ def test_what_is_used_of_numba_that_it_does_not_promise_works() -> None:
     assert not any("NRT_incref" in text for text in event_driven.run.inspect_llvm().values())
     stamp = event_driven.run._cache._cache_file._source_stamp
     assert {name for name, _, _ in stamp} >= {"hazards.py", "learning.py", "tabulated.py"}
+
+
+def test_from_the_third_call_on_no_types_are_looked_up() -> None:
+    @compiled
+    def add(total, each, times):  # type: ignore[no-untyped-def]
+        for _ in range(times):
+            total[0] += each[0]
+
+    total = np.zeros(1)
+    call = Caller(add, (total,))
+    for k in range(4):
+        called = add.get_overload(add.signatures[0]) if k > 1 else add
+        assert call.code is called
+        call(np.full(1, 0.5), 2)
+    assert total[0] == 4.0
