@@ -68,7 +68,7 @@ class Scale:
 
 SCALES = {
     "smoke": Scale(chips=2, epochs=2, updates=1, replicas=6, reference=2, calibration=5_000.0),
-    "medium": Scale(chips=10, epochs=2, updates=2, replicas=6, reference=8, calibration=10_000.0),
+    "medium": Scale(chips=10, epochs=1, updates=2, replicas=6, reference=8, calibration=10_000.0),
     "default": Scale(chips=10, epochs=4, updates=3, replicas=18, reference=8, calibration=20_000.0),
     "paper": Scale(chips=10, epochs=20, updates=5, replicas=36, reference=15, calibration=100_000.0),
 }
