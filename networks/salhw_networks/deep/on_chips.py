@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salhw import Calibration, Chip, Network, Target
-from salhw.plots.look import BLUE, GREEN, ORANGE, PURPLE, SKY, curve, legend_above, tidy
+from salhw.plots.look import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, tidy
 from salhw.registry import resolve
 from salhw.substrate.support import on_chip
 from salhw_networks.deep.methods import SAL
@@ -151,7 +151,7 @@ def judge(data: Arrays, names: Sequence[str]) -> list[Claim]:
     epochs = data["accuracy"].shape[-1]
     claims = [
         Claim(
-            f"{method}: angles of the layers in degrees, and accuracy in %, after {epochs} epochs",
+            f"{method}: angles of the layers in degrees, and accuracy in %, after epoch {epochs}",
             "-",
             f"{', '.join(f'{a:.0f}' for a in data['angles'][k, :, -1].mean(axis=0))}; {found[:, -1].mean():.1f}",
         )
@@ -169,17 +169,22 @@ def judge(data: Arrays, names: Sequence[str]) -> list[Claim]:
 
 
 def draw(figure: Figure, data: Arrays, names: Sequence[str]) -> None:
-    """Accuracy, and the mean angle of the layers, by epoch."""
-    figure.set_size_inches(8.5, 3.8)
+    """After the last epoch: accuracy, a line for each chip, and the angles of the layers, by method."""
+    figure.set_size_inches(8.5, 4.2)
     first, second = figure.subplots(1, 2)
-    epoch = np.arange(1, data["accuracy"].shape[-1] + 1)
+    accuracy, angles, place = data["accuracy"][:, :, -1], data["angles"][:, :, -1], np.arange(len(names))
+    first.plot(place, accuracy, color=GREY, linewidth=0.7)
     for k, method in enumerate(names):
-        curve(first, epoch, data["accuracy"][k], colour=COLOURS[method], label=method)
-        curve(second, epoch, data["angles"][k].mean(axis=-1), colour=COLOURS[method])
+        first.plot(k, accuracy[k].mean(), "o", color=COLOURS[method])
+    for l in range(angles.shape[-1]):
+        mean, sd = angles[:, :, l].mean(axis=1), angles[:, :, l].std(axis=1, ddof=1)
+        shown: dict[str, Any] = {"fmt": "osD"[l % 3], "markersize": 4, "color": (BLACK, BLUE, ORANGE)[l % 3]}
+        second.errorbar(place + 0.1 * (l - 1), mean, sd, label=f"layer {l + 1}", **shown)
     for axes in (first, second):
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    first.set(xlabel="epoch", ylabel="test accuracy (%)")
-    second.set(xlabel="epoch", ylabel="angle (degrees)", ylim=(0, 95))
-    tidy(first, "accuracy")
-    tidy(second, "angle, mean over the layers")
-    legend_above(figure, first, "mean and central 68 % of the chips")
+        axes.set_xticks(place, [name.replace(" ", "\n") for name in names])
+        axes.tick_params(axis="x", labelsize="small")
+    first.set(ylabel="test accuracy (%)")
+    second.set(ylabel="angle (degrees)", ylim=(0, 95))
+    tidy(first, "accuracy of each chip, and mean")
+    tidy(second, "angles, mean and standard deviation")
+    second.legend(frameon=False)
