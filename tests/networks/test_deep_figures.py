@@ -20,7 +20,9 @@ from salhw_networks.deep import accuracy, data, extra, mismatch, on_chips, time_
 from salhw_networks.deep.accuracy import MEAN, Scale, chosen_scale
 from salhw_networks.deep.conversion import alignment_angles, feedback_layers
 from salhw_networks.deep.convnet import convnet, optimiser, prepared
-from salhw_networks.deep.paired import against, interval
+from salhw_networks.deep.network import initial_chain
+from salhw_networks.deep.paired import against, interval, over_chips
+from salhw_networks.deep.phase import Setting
 from salhw_networks.deep.settings import AUTHORS, METHODS, Architecture, Training, as_in_code
 from salhw_networks.experiment import read
 
@@ -190,6 +192,22 @@ def test_paired_differences() -> None:
     assert "not significant" in unclear.measured
 
 
+def test_differences_over_chips() -> None:
+    """Ten differences of one sign: p is that of two of 2^10 flips; with one of the other sign, not the largest, that of
+    more. The bootstrap interval is about Student's (1.9 ± 1.0)."""
+    differences = np.array([0.5, 0.9, 1.0, 1.2, 1.4, 1.6, 2.1, 2.6, 3.1, 4.6])
+    table = {"a": 80.0 + differences, "b": np.full(10, 80.0)}
+    claim = over_chips(table, "a", "b", "accuracy", "points", higher=True)
+    assert claim.agrees is True
+    assert claim.measured.startswith("+1.9 (+1.")
+    assert claim.measured.endswith("p = 0.002")
+    assert over_chips(table, "b", "a", "accuracy", "points", higher=True).agrees is False
+    table["a"][-1] = 70.0
+    unclear = over_chips(table, "a", "b", "accuracy", "points", higher=True)
+    assert unclear.agrees is None
+    assert unclear.measured.endswith("not significant")
+
+
 def invoke(*arguments: Any) -> Any:
     return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
 
@@ -258,28 +276,28 @@ def test_fig_7_on_chips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
-def test_sensors_are_calibrated_where_they_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sensors_are_calibrated_where_they_differ(tmp_path: Path) -> None:
     """Of a tiny net on the reference with branches that differ by 20 %: by less than half of that when calibrated,
-    which is done once."""
-    monkeypatch.setattr(on_chips, "SIZES", (6, 4))
+    which is done once for each of its sizes."""
     equal = salhw.target("reference")
     target = equal.with_variability({"causal_amplitude": 0.2, "anticausal_amplitude": 0.2})
     assert on_chips.methods(equal) == ("BP+FA", "FA", "SAL")
     assert on_chips.methods(target) == tuple(on_chips.COLOURS)
     chips = target.sample_chips(1, seed=7)
     scale = replace(on_chips.SCALES["smoke"], calibration=20_000.0)
-    made = on_chips.calibrated(target, scale, chips, tmp_path / "kept.h5")
-    again = on_chips.calibrated(target, scale, chips, tmp_path / "kept.h5")
-    assert made.content_hash == again.content_hash
+    nets = [Setting(gain=3.0, centred=True).description(initial_chain(sizes, np.random.default_rng(7)))
+            for sizes in ((6, 4), (4, 4), (6, 4))]  # fmt: skip
+    made, other, again = (on_chips.calibrated(target, scale, chips, tmp_path / "kept.h5", net) for net in nets)
+    assert made.content_hash == again.content_hash != other.content_hash
     sensor = made.summary["sensor"]
     assert sensor["after"] < sensor["before"] / 2.0
 
 
 def test_each_chip_has_a_rule_of_its_own() -> None:
     suited = {name: on_chips.suited(salhw.target(name)) for name in ("reference", "brainscales2", "loihi2")}
-    assert {name: (rule.pairing, rule.update) for name, rule in suited.items()} == {
-        "reference": ("all", "run end"), "brainscales2": ("nearest_restricted", "every 3000 ms"),
-        "loihi2": ("all", "spike"),
+    assert {name: (way.rule.pairing, way.rule.update, way.tile) for name, way in suited.items()} == {
+        "reference": ("all", "run end", None), "brainscales2": ("nearest_restricted", "every 750 ms", (32, 24)),
+        "loihi2": ("all", "spike", None),
     }  # fmt: skip
     refused = invoke("fig7", "--target", "brainscales2", "--data", "fmnist")
     assert "SAL902 data = 'fmnist': one of digits" in refused.output

@@ -86,7 +86,8 @@ class Aligner:
         schedule: the rate of each update: a number (the paper: .04), or ``running-mean``: 1 / (c k) at the k-th update,
             beginning with feedback weights of 0.
         chips: to run on, side by side, whose changes are averaged; by default chip 0.
-        calibration: of the chips, for a network with the layers of ``description``.
+        calibration: of the chips, for a network with the layers of ``description``; or what gives one for the network
+            of each group, as tiles of several sizes need.
         reference_phase: so many updates without any weights come first (True: 15); what the branches of each
             synapse differ by is measured in them, and taken off afterwards.
         apart: each pair of layers is a network of its own.
@@ -104,7 +105,8 @@ class Aligner:
         self, model: nn.Module, target: Target | str = "reference", method: SpikePairs | RDD | None = None, *,
         replicas: int = 32, gain: float | Literal["auto"] = "auto",
         schedule: float | Literal["running-mean"] = "running-mean", chips: Sequence[Chip] | None = None,
-        calibration: Calibration | None = None, reference_phase: int | bool = 0, apart: bool = False,
+        calibration: Calibration | Callable[[Network], Calibration] | None = None,
+        reference_phase: int | bool = 0, apart: bool = False,
         tile: tuple[int, int] | None = None, centred: bool = True, seed: int = 0, smallest_interval: float = TAU_REF,
     ) -> None:  # fmt: skip
         self.target, self.chips, self.calibration = resolve(target), chips, calibration
@@ -193,7 +195,9 @@ class Aligner:
             chain = self.chain(names)
             setting = self._setting(chain)
             seeds = np.random.SeedSequence([self.seed, first, number]).generate_state(3).tolist()
-            where: dict[str, Any] = {"target": self.target, "chips": self.chips, "calibration": self.calibration}
+            known = self.calibration
+            calibration = known(setting.description(chain)) if callable(known) else known
+            where: dict[str, Any] = {"target": self.target, "chips": self.chips, "calibration": calibration}
             if not set(names) <= set(self.laws):
                 self.laws |= zip(names, measured_law(chain, setting, seed=seeds[0], **where), strict=True)
             first_laws = [self.laws[name] for name in names]

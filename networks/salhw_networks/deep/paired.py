@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw.study.intervals import mean_interval
 from salhw_networks.experiment import Claim
 
 LEVEL = 0.05
@@ -32,6 +33,25 @@ def against(
         f"accuracy after epoch {epoch}: {first} minus {second}, {len(accuracy[first])} seeds, paired",
         paper,
         f"{mean:+.1f} ± {half:.1f} points (95 %), p = {p:.2g}{significant}",
+        None if higher is None or p >= LEVEL else (mean > 0) == higher,
+    )
+
+
+def over_chips(
+    values: Mapping[str, FloatArray], first: str, second: str, what: str, unit: str, *, higher: bool | None = None
+) -> Claim:
+    """Values of two methods on the same chips: the mean of their differences with a bootstrap interval, and the exact
+    two-sided p-value of flipping their signs. ``higher``: see ``against``."""
+    from scipy.stats import permutation_test
+
+    difference = values[first] - values[second]
+    mean, low, high = mean_interval(difference)
+    p = permutation_test((difference,), np.mean, permutation_type="samples", n_resamples=2**16).pvalue
+    significant = "" if p < LEVEL else ", not significant"
+    return Claim(
+        f"{what} after the last epoch: {first} minus {second}, {len(difference)} chips, paired",
+        "higher" if higher else "-",
+        f"{mean:+.1f} ({low:+.1f} to {high:+.1f}) {unit} (95 %), p = {p:.2g}{significant}",
         None if higher is None or p >= LEVEL else (mean > 0) == higher,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Self
@@ -13,10 +13,10 @@ import numpy as np
 from salhw import GLM, Calibration, Chip, Executable, Network, Target, compile
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind
-from salhw.description.plasticity import Pairing
+from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics.arguments import wrong
 from salhw.substrate.capabilities import Range
-from salhw_networks.deep.methods import SAL, SpikePairs, pairs_by_chance
+from salhw_networks.deep.methods import SAL, SpikePairs, branch_pairs, pairs_by_chance
 from salhw_networks.deep.network import TAU_REF, Chain, network
 from salhw_networks.deep.rdd import RDD
 
@@ -88,24 +88,26 @@ class Offset:
     spikes per ms, at which they were measured.
 
     A description's ReferencePhase does not do: rules that update at the end of a run, as the paper's, cannot have one,
-    and what it subtracts always goes with the product of both numbers of spikes (see GROWTH)."""
+    and what it subtracts always goes with the product of both numbers of spikes (see ``branch_pairs``)."""
 
     changes: tuple[FloatArray, ...]
     rates: tuple[FloatArray, ...]
 
-    def at(self, rates: Sequence[FloatArray], pairing: Pairing) -> list[FloatArray]:
-        """The same at other rates. A rate above MOST_RATE times that of the reference phase counts as that: a neuron
-        that hardly spiked there has told little."""
-        both = zip(rates, self.rates, strict=True)
-        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0).clip(0.0, MOST_RATE) for now, then in both]
-        power = GROWTH[pairing]
-        return [change * product**power for change, product in zip(self.changes, products(share), strict=True)]
+    def at(self, rates: Sequence[FloatArray], rule: PairSTDP, smallest_interval: float) -> list[FloatArray]:
+        """The same at other rates, in proportion to the pairs of independent neurons. A rate above MOST_RATE times that
+        of the reference phase counts as that: a neuron that hardly spiked there has told little."""
 
+        def pairs(each: Sequence[FloatArray]) -> list[FloatArray]:
+            both = pairwise(each)
+            return [branch_pairs(*r, rule.pairing, rule.causal.tau, smallest_interval) for r in both]
 
-GROWTH: Mapping[Pairing, float] = {"all": 1.0, "nearest_symmetric": 1.0, "nearest_restricted": 0.0}
-"""With which power of the product of both rates the pairs in a branch are taken to grow. All pairs: with the product.
-Those that another spike ends grow less, and sensors that count them saturate: on ``brainscales2`` the offset as it was
-measured leaves a rest of .10, .13, .13 in three layers, scaled by the product .13, .22, .22."""
+        known = [
+            np.where(then > 0, now.clip(0.0, MOST_RATE * then), then)
+            for now, then in zip(rates, self.rates, strict=True)
+        ]
+        share = [np.divide(now, then, out=np.ones_like(now), where=then > 0)
+                 for now, then in zip(pairs(known), pairs(self.rates), strict=True)]  # fmt: skip
+        return [change * part for change, part in zip(self.changes, share, strict=True)]
 
 
 def products(rates: Sequence[FloatArray]) -> list[FloatArray]:
@@ -217,7 +219,7 @@ class SpikingPhase(Phase):
                             for rule in method.rules())  # fmt: skip
             moved = [m - s * by_chance * p for m, s, p in zip(moved, scale, products(self.rates), strict=True)]
         if self.offset is not None:
-            offsets = self.offset.at(self.rates, method.rules()[0].pairing)
+            offsets = self.offset.at(self.rates, method.rules()[0], self.setting.smallest_interval)
             moved = [m - share * rate * offset for m, rate, offset in zip(moved, eta, offsets, strict=True)]
         return [m / gain for m in moved]
 
