@@ -1,7 +1,8 @@
 """Fig 4 on chips with a reference phase: what is left of SAL's harm where it has little to repair, and why.
 
-``python tests/analog/fig_4_reference.py model`` takes the reference target, whose windows get the amplitudes of
-sensors that differ: no converters, no codes, and runs enough to tell one account of the harm from another.
+``python tests/analog/fig_4_reference.py theory`` prints how far sensors drive the means of pairs against wake-sleep,
+and what that costs. With ``model`` it takes the reference target, whose windows get the amplitudes of sensors that
+differ: no converters, no codes, and runs enough to tell one account of the harm from another.
 ``python tests/analog/fig_4_reference.py FOLDER [ARM ...]`` runs arms of CHIPS on brainscales2, all of them by default,
 and holds each against the one that learns nothing. Finished pieces in FOLDER are not run again.
 """
@@ -14,11 +15,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from reference_phase import field, read_variance
+from sal_on_chip import PERIOD
 
 import salhw
 from salhw.description.fields import FloatArray
 from salhw.session.backend import Session
-from salhw_networks.experiment import Work
+from salhw.theory import sal_course
+from salhw_networks.experiment import Arrays, Progress, Work
 from salhw_networks.sampling import on_chips, sweep
 from salhw_networks.sampling.on_chips import REFERENCE, REFERENCED, Curve
 from salhw_networks.sampling.sweep import Condition, Scale
@@ -38,6 +42,37 @@ def ratio(first: FloatArray, second: FloatArray, level: float = 0.1) -> tuple[fl
     means = logs[rng.integers(0, len(logs), (10_000, len(logs)))].mean(axis=1)
     low, high = np.quantile(means, [level / 2, 1 - level / 2])
     return float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high))
+
+
+# theory --------------------------------------------------------------------------------------------------------------
+
+BOUND = 1.0 / 16.0
+"""Var z_i Var z_j of neurons that are as often refractory as not: what their correlation says of their weight beside
+their biases. Per unit of weight wake-sleep pulls by as much, and half of it times the square is what D_KL costs."""
+
+
+def expected(sensors: float, reference: float | None, share: float = 1.0, pairs: int = 2000) -> tuple[float, float]:
+    """How far SAL of a ``share`` of Fig 4's rate holds the means of pairs away (rms), and the D_KL of that: pairs whose
+    sensors differ by ``sensors`` drift as ``sal_course`` has it of symmetric weights of -1..1."""
+    rng, per_ms = np.random.default_rng(7), SCALE.speed / TRAINING.sleep
+    start = np.repeat(rng.uniform(-1.0, 1.0, (pairs, 1)), 2, axis=1)
+    amplitude, tau = np.exp(sensors * rng.standard_normal((2, pairs, 2, 2)))
+    rate, run, update = share * SAL * per_ms * TRAINING.tau_ref, 100_000, 1000
+    end = sal_course(
+        field(), start, rate, amplitude, 10.0 * tau, run=run, update=update,
+        reference=None if reference is None else round(reference), read=read_variance(rate) * PERIOD / update,
+    )  # fmt: skip
+    off = float((end - start).mean(axis=1).std()) / run / (RATE * per_ms * BOUND)
+    return off, 0.5 * TRAINING.size * (TRAINING.size - 1) / 2 * BOUND * off**2
+
+
+def table_of_theory() -> None:
+    """One row for each spread of sensors."""
+    print("| sensors | no reference | of 60 s | of 600 s | of 60 s, .25 of the rate |\n|---|---|---|---|---|")
+    ways: list[tuple[float | None, float]] = [(None, 1.0), (60_000.0, 1.0), (600_000.0, 1.0), (60_000.0, SLOW)]
+    for sensors in (0.0, 0.1, 0.2):
+        cells = [f"{off:.3f}: {1000.0 * cost:.2f}" for off, cost in (expected(sensors, *way) for way in ways)]
+        print(f"| {sensors:g} | {' | '.join(cells)} |", flush=True)
 
 
 # on the reference ----------------------------------------------------------------------------------------------------
@@ -122,34 +157,48 @@ def curves(noise: str, gaussian: float, mismatch: float, worst: float) -> dict[s
 CHIPS = curves("trial", 0.0, 1.0, 0.1) | curves("synapses x 4", 0.0, 4.0, 0.1) | curves("Gaussian 0.8", 0.8, 1.0, 0.2)
 
 
-def on_chips_of(folder: Path, name: str) -> tuple[FloatArray, float]:
-    """D_KL of 16 runs at the end of an arm, and the median asymmetry of effective weights."""
+def of_chips(folder: Path, name: str) -> dict[str, FloatArray]:
+    """The end of 16 runs of an arm: D_KL as it is measured in one trial more, ``forward``, and of the same weights and
+    biases on the same chips without noise from trial to trial, ``still``; (run,)."""
     target, curve = salhw.target("brainscales2"), CHIPS[name]
     key = {"training": asdict(TRAINING), "scale": asdict(SCALE), "curve": asdict(curve), "reference": REFERENCE}
     work = Work("fig4-reference", folder, target, key, on_chips.total(SCALE, 1))
-    data = on_chips.run(work, TRAINING, SCALE, [curve], target)
-    return data["forward"][-1, 0], float(np.median(data["effective"][1, 0]))
+    own = curve.of(target)
+    training = replace(TRAINING, reference=REFERENCE if curve.condition.method == REFERENCED else None)
+    conditions, chips = [curve.condition], own.sample_chips(SCALE.runs, seed=sweep.SEED)
+    end = sweep.trained(work, training, SCALE, conditions, own, chips=chips, name="00-", size=SCALE.runs)[-1]
+
+    def measured(progress: Progress) -> Arrays:
+        learned = sweep.cases(training, SCALE, conditions).with_state(end["weights"], end["bias"])
+        quiet = replace(curve, trial=False).of(target)
+        same = quiet.sample_chips(SCALE.runs, seed=sweep.SEED)
+        p = sampled(training, learned, SCALE.measure, target=quiet, seed=90, chips=same, progress=progress)
+        return {"still": divergences(p, learned.desired)[0]}
+
+    return {"forward": end["forward"], **work.piece("still", 1.0, measured)}
 
 
 def table_of_chips(folder: Path, arms: list[str]) -> None:
-    """One row for each arm; those that learn nothing come first, each before the others of its noise."""
-    print("| 16 chips | D_KL x 1000, median [quartiles] | over nothing's, 90 % | p, higher | lower | asymmetry |")
+    """One row for each arm, held against the one of its noise that learns nothing."""
+    print("| 16 chips | D_KL x 1000, median [quartiles] | over nothing's, 90 % | p, higher | lower | measured |")
     print("|---|---|---|---|---|---|")
     for name in arms:
-        divergence, left = on_chips_of(folder, name)
-        none, _ = on_chips_of(folder, f"{CHIPS[name].noise}, nothing")
-        low, middle, high = 1000.0 * np.quantile(divergence, [0.25, 0.5, 0.75])
-        cells = ["", "", ""]
-        if name != f"{CHIPS[name].noise}, nothing":
-            mean, least, most = ratio(divergence, none)
+        learned, none = (of_chips(folder, each) for each in (name, f"{CHIPS[name].noise}, nothing"))
+        for how in learned if CHIPS[name].trial else ("forward",):
+            low, middle, high = 1000.0 * np.quantile(learned[how], [0.25, 0.5, 0.75])
+            mean, least, most = ratio(learned[how], none[how])
             said = "no worse" if most < MARGIN else "not shown"
-            cells = [f"{mean:.2f} ({least:.2f}, {most:.2f}), {said}", f"{sweep.worse(divergence, none):.2g}",
-                     f"{(divergence < none).sum()} of {len(none)}"]  # fmt: skip
-        print(f"| {name} | {middle:.1f} [{low:.1f}, {high:.1f}] | {' | '.join(cells)} | {left:.3f} |", flush=True)
+            cells = [f"{mean:.2f} ({least:.2f}, {most:.2f}), {said}", f"{sweep.worse(learned[how], none[how]):.2g}",
+                     f"{(learned[how] < none[how]).sum()} of {len(none[how])}"]  # fmt: skip
+            if "nothing" in name:
+                cells = ["", "", ""]
+            where = "as it runs" if how == "forward" else "without trials"
+            print(f"| {name} | {middle:.1f} [{low:.1f}, {high:.1f}] | {' | '.join(cells)} | {where} |", flush=True)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "model":
-        table_of_model()
+    stages = {"theory": table_of_theory, "model": table_of_model}
+    if sys.argv[1] in stages:
+        stages[sys.argv[1]]()
     else:
         table_of_chips(Path(sys.argv[1]), sys.argv[2:] or list(CHIPS))
