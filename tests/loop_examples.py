@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import salhw
 from salhw import (
     GLM,
@@ -32,6 +34,19 @@ def looped_reference(**changes: object) -> Target:
         host_loop=True, plasticity=plasticity, host=hosted | dict(full.windows),
         stimuli=full.stimuli | {"Teacher": teacher}, **changes,
     )  # fmt: skip
+
+
+def watched(referenced: Any) -> list[salhw.Recording]:
+    """What the target's own session runs from now on beneath a session with a reference phase, the phase included."""
+    inner, pieces = referenced.engine._session, list[salhw.Recording]()
+    run = inner.run
+
+    def kept(duration: float) -> salhw.Recording:
+        pieces.append(run(duration))
+        return pieces[-1]
+
+    inner.run = kept
+    return pieces
 
 
 def microcircuit(

@@ -198,14 +198,18 @@ class AnalogEngine:
         return self._spikes
 
     def _measure(self, length: int) -> None:
-        """A reference phase of so many steps: the weights are silent, and the processor counts."""
+        """A reference phase of so many steps: the weights are silent, and the processor counts. It begins with a period
+        of its own, where an interrupted one has ended within one."""
+        assert self._times is not None
         begun, run, start, updates = self._clock, self._horizon, self.step, self._updates
-        self._horizon = begun + length
+        counted = begun + self._times.rest(begun)
+        self._horizon = counted + length
         try:
-            for name, learner in self._learners.items():
-                self._hold(name, learner.silence())
-            while self._clock < self._horizon:
-                self._go(self._horizon)
+            for end in (counted, self._horizon):
+                for name, learner in self._learners.items():
+                    self._hold(name, learner.silence())
+                while self._clock < end:
+                    self._go(end)
             self._measured, self._phases = start, self._phases + 1
         finally:
             passed = self._clock - begun

@@ -70,8 +70,8 @@ def phase_program(net: Network, rule: PairSTDP, pre: IntArray) -> PhaseProgram |
     if rule.reference is None:
         return None
     period = in_steps(rule.period or 0.0, net.dt) or 1
-    length, every = phase_times(rule.reference, net)
-    return PhaseProgram(pre % COLUMNS, length // period, every // period)
+    times = phase_times(rule.reference, net)
+    return PhaseProgram(pre % COLUMNS, times.length // period, times.every // period)
 
 
 class Learner:

@@ -295,8 +295,8 @@ def _phases(net: Network, steps: int) -> tuple[int, int, int]:
     """Steps of a reference phase of a run, and from the end of one to the next, 0 for never; and how many there are."""
     if (phase := reference_phase(net)) is None:
         return 0, 0, 0
-    length, every = phase_times(phase, net)
-    return length, every, -(-steps // every) if every else 1
+    times = phase_times(phase, net)
+    return times.length, times.every, -(-steps // times.every) if times.every else 1
 
 
 def _neurons(executable: Executable, name: str, cell: Cell, made: Membranes, counted: str) -> list[str]:

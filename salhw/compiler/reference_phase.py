@@ -58,7 +58,8 @@ def phase_notes(net: Network, lowered: Network, target: Target, by: str) -> Iter
     phase = reference_phase(net)
     assert phase is not None
     dt, speed = net.dt, target.speed_up
-    length, every = (steps * dt for steps in phase_times(phase, lowered))
+    times = phase_times(phase, lowered)
+    length, every = times.length * dt, times.every * dt
     silent = sum(count(p.weights, *net.ends(p.name)) for p in net.projections)
     on_chip = f" ({number(length / speed)} ms on the chip)" if speed else ""
     again = f", and every {number(every)} ms" if every else ""

@@ -101,8 +101,16 @@ class PiecewiseEngine:
         self._pieces: list[Recording] = []
 
     def _piece(self, steps: int) -> Recording:
-        """Let the target run on, as a part of the present run."""
-        piece = self._session.run(steps * self._net.dt)
+        """Let the target run on, as a part of the present run. What an interrupted one has recorded belongs to it."""
+        try:
+            return self._keep(self._session.run(steps * self._net.dt))
+        except BaseException as error:
+            if isinstance(partial := getattr(error, "recording", None), Recording):
+                self._keep(partial)
+            raise
+
+    def _keep(self, piece: Recording) -> Recording:
+        """Count a piece as a part of the present run; as it is counted."""
         self._pieces.append(piece)
         self._spikes += int(sum(counts.sum() for counts in piece.counts.values()))
         return piece

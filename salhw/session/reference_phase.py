@@ -137,13 +137,18 @@ class ReferenceEngine(PiecewiseEngine):
             self._measure(start)
         ends = [following(start, rule.period) for rule in self._rules.values()]
         until = min([self._times.stop(start, until), *ends])
-        piece = earlier(self._piece(until - start), self._ahead * self._net.dt)
-        self._pieces[-1] = piece
+        self._piece(until - start)
         for rule in self._rules.values():
-            rule.count(piece)
             if until % rule.period == 0:
                 self._subtract(rule)
         return self._spikes
+
+    def _keep(self, piece: Recording) -> Recording:
+        """See PiecewiseEngine."""
+        kept = super()._keep(earlier(piece, self._ahead * self._net.dt))
+        for rule in self._rules.values():
+            rule.count(kept)
+        return kept
 
     def _learned(self, rule: _Referenced) -> FloatArray:
         """The weights that a rule has made, with what the target's host remembers of them."""
@@ -159,7 +164,8 @@ class ReferenceEngine(PiecewiseEngine):
         rule.kept = np.clip(wanted - self._learned(rule), -rule.weight_step, rule.weight_step)
 
     def _measure(self, start: int) -> None:
-        """A reference phase. Rules without a reference rest in it; weights, and what rests, are then as before."""
+        """A reference phase. Rules without a reference rest in it; weights, and what rests, are then as before. One
+        that is interrupted counts nothing, and takes none of the session's time; the next run begins with another."""
         own = {rule.rate_path for rule in self._rules.values()}
         weights = [p for p, address in self._addresses.items() if address.field == "weights" and not address.copy_of]
         resting = [p for p, address in self._addresses.items() if address.field == "learning_rate" and p not in own]
@@ -170,13 +176,15 @@ class ReferenceEngine(PiecewiseEngine):
         products = {name: np.zeros_like(rate) for name, rate in rates_now.items()}
         try:
             self._silence([*weights, *resting])
+            if rest := self._times.rest(super().step):
+                self._session.run(rest * self._net.dt)
+                self._silence(weights)
             for rule in self._rules.values():
                 rule.count()
             step, begun = 0, {name: self._learned(rule) for name, rule in self._rules.items()}
             while step < self._times.length:
                 until = min(following(step, rule.period) for rule in self._rules.values())
-                piece = self._session.run((until - step) * self._net.dt)
-                self._ahead, step = self._ahead + until - step, until
+                piece, step = self._session.run((until - step) * self._net.dt), until
                 for name, rule in self._rules.items():
                     rule.count(piece)
                     if step % rule.period == 0:
@@ -185,12 +193,14 @@ class ReferenceEngine(PiecewiseEngine):
                 self._silence(weights)
                 begun = {name: self._learned(rule) for name, rule in self._rules.items()}
         finally:
+            self._ahead = super().step - start
             for path, value in before.items():
                 self._set(path, value)
+            for name, rule in self._rules.items():
+                rule.spikes = spikes[name]
         for name, rule in self._rules.items():
             seen = rates_now[name] * products[name]
             rule.error = np.divide(change[name], seen, out=np.zeros_like(seen), where=seen != 0.0)
-            rule.spikes = spikes[name]
         self._measured, self._phases = start, self._phases + 1
 
     def _silence(self, paths: Iterable[str]) -> None:
@@ -223,10 +233,11 @@ def common_period(net: Network) -> int:
 
 class PhaseTimes(NamedTuple):
     """When reference phases come, in steps of the runs, which count no phase: before the first, and again after each
-    ``every`` of them, 0 for never; ``length`` is what a phase lasts."""
+    ``every`` of them, 0 for never; ``length`` is what a phase lasts, ``common`` the network's common period."""
 
     length: int
     every: int
+    common: int
 
     def due(self, step: int, last: int | None) -> bool:
         """Whether a phase comes at a step, where ``last`` is that of the phase before; None before any."""
@@ -236,6 +247,10 @@ class PhaseTimes(NamedTuple):
         """Up to which step a run goes on from ``step`` to ``until`` without a phase."""
         return min(until, following(step, self.every)) if self.every else until
 
+    def rest(self, clock: int) -> int:
+        """How many steps of the target's own clock are left of the periods in which an interrupted phase has ended."""
+        return -clock % self.common
+
 
 def phase_times(phase: ReferencePhase, net: Network) -> PhaseTimes:
     """The phases of a network, as its target runs it: no shorter and no more often than it says, and whole multiples of
@@ -243,7 +258,7 @@ def phase_times(phase: ReferencePhase, net: Network) -> PhaseTimes:
     common = common_period(net)
     length, every = (0 if time is None else ceil(time / net.dt / common - 1e-9) * common
                      for time in (phase.duration, phase.every))  # fmt: skip
-    return PhaseTimes(length, every)
+    return PhaseTimes(length, every, common)
 
 
 def earlier(piece: Recording, by: float) -> Recording:

@@ -1,15 +1,19 @@
 """SAL with a reference phase on virtual chips, the experiment of sal_on_chip.py: what is left of the differences of
 reciprocal weights, how far the means of pairs drift, and what theory says of the same sensors.
 
-``python tests/analog/reference_phase.py FOLDER [CHIPS [SECONDS]]`` writes the table of docs/reference-phase.md, and
-with ``theory`` in the place of FOLDER the one of what is expected of other lengths, rates, sensors and weights.
+``python tests/analog/reference_phase.py FOLDER [CHIPS [CALIBRATED [SECONDS]]]`` writes the table of
+docs/reference-phase.md; the first CALIBRATED of the chips learn with calibrated sensors, too. What FOLDER holds of as
+many chips and seconds is not run again. With ``theory`` in the place of FOLDER it writes the table of what is expected
+of other lengths, rates, sensors and weights.
 """
 
 from __future__ import annotations
 
 import sys
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, TICK, Course, learn, still
@@ -26,6 +30,9 @@ TARGETS = {
     "everything mismatched, sensors .2": CHIP.with_variability(dict.fromkeys(SENSORS, 0.2)),
 }
 READ_NOISE = 2.0  # LSB
+REFERENCE, PLAIN, CALIBRATED = "reference of 60 s", "none", "sensors calibrated"
+MINUTE = 60_000.0  # ms of a reference phase, and of each part of a calibration
+Kept = TypeVar("Kept", Course, PairField)
 
 
 @cache
@@ -152,24 +159,49 @@ def table_of_theory() -> None:
         print(f"| {name} | {' | '.join(both)} |", flush=True)
 
 
+def learned(target: Target, method: str, chips: int, seconds: float) -> Course:
+    """SAL on the chips of ``learn`` by one of three methods; those that are calibrated are calibrated first."""
+    if method == CALIBRATED:
+        from salhw_calibration import calibrate_sensors
+
+        made = calibrate_sensors(target, target.sample_chips(chips, seed=1), NET, duration=MINUTE, seed=11)
+        return learn(target, chips, seconds, calibration=made)
+    return learn(target, chips, seconds, reference=ReferencePhase(MINUTE) if method == REFERENCE else None)
+
+
+def kept(path: Path, of: type[Kept], compute: Callable[[], Kept]) -> Kept:
+    """What ``path`` holds, or else what is computed now and kept there."""
+    if not path.exists():
+        write_arrays(path, vars(compute()))
+    with np.load(path) as arrays:
+        return of(**arrays)
+
+
+def table(folder: Path, chips: int, calibrated: int, seconds: float) -> Iterator[str]:
+    """One row for each method and kind of chips."""
+    heads = ("chips", "SAL", "median \\|D\\|", "theory, GLM", "drift, sd", "theory, GLM", "saturated")
+    yield f"| {' | '.join(heads)} |\n|{len(heads) * '---|'}"
+    counted = kept(folder / "pairs.npz", PairField, chip_field)
+    for method, many in ((REFERENCE, chips), (PLAIN, chips), (CALIBRATED, calibrated)):
+        for name, target in TARGETS.items():
+            path = folder / f"{name}, {method}, {many} chips, {seconds:g} s.npz".replace(" ", "_")
+            course = kept(path, Course, partial(learned, target, method, many, seconds))
+            said = [("", "")] * 2  # of sensors that are calibrated theory knows nothing
+            if method != CALIBRATED:
+                phase = MINUTE if method == REFERENCE else None
+                theory = [expected(target, chips, seconds, phase, *pairs) for pairs in ((counted, TICK), ())]
+                said = [(f"{of_chip:.3f}, ", f"{of_glm:.3f}") for of_chip, of_glm in zip(*theory, strict=True)]
+            cells = [f"{value:.3f} ({low:.3f}, {high:.3f}) | {''.join(words)}"
+                     for (value, low, high), words in zip(interval(course), said, strict=True)]  # fmt: skip
+            yield f"| {name} ({many}) | {method} | {' | '.join(cells)} | {course.saturated:.1%} |"
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "theory":
         table_of_theory()
         sys.exit()
-    folder, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
-    chips, seconds = round((*given, 50.0)[0]), given[1] if len(given) > 1 else 60.0
-    folder.mkdir(exist_ok=True)
-    heads = ("chips", "reference", "median \\|D\\|", "theory, GLM", "drift", "theory, GLM", "saturated")
-    print(f"| {' | '.join(heads)} |\n|{len(heads) * '---|'}")
-    counted = chip_field()
-    for name, target in TARGETS.items():
-        for reference in (60_000.0, None):
-            phase = None if reference is None else ReferencePhase(reference)
-            course = learn(target, chips, seconds, reference=phase)
-            theory = [expected(target, chips, seconds, reference, *pairs) for pairs in ((counted, TICK), ())]
-            cells = [f"{value:.3f} ({low:.3f}..{high:.3f}) | {said:.3f}, {glm:.3f}"
-                     for (value, low, high), said, glm in zip(interval(course), *theory, strict=True)]  # fmt: skip
-            length = "none" if reference is None else f"{reference / 1000:g} s"
-            print(f"| {name} | {length} | {' | '.join(cells)} | {course.saturated:.1%} |", flush=True)
-            label = f"{name} {length}".replace(" ", "_")
-            write_arrays(folder / f"{label}.npz", {"effective": course.effective, "nominal": course.nominal})
+    into, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
+    numbers = (*given, *(50.0, 12.0, 60.0)[len(given) :])
+    into.mkdir(exist_ok=True)
+    for line in table(into, round(numbers[0]), round(numbers[1]), numbers[2]):
+        print(line, flush=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from loop_examples import looped_reference, watched
 from scipy.stats import wilcoxon
 
 import salhw
@@ -216,6 +217,32 @@ def test_interneurons_are_tuned_to_spike_as_often_as_what_they_predict() -> None
         session.set("populations.I1.bias", -0.7)
         lessons.tune()
         assert session.get("populations.I1.bias").mean() + 1.0 == pytest.approx(0.075, abs=0.028)
+
+
+def test_silent_neurons_of_the_reference_phase_are_as_active_as_those_that_sal_aligns() -> None:
+    """With B12 = W21 = 2 coupled neurons are twice as active as silent ones of the same bias. Mean potentials leave
+    fluctuations out, so a tenth is allowed; 16 neurons in 20 s tell an activity to .004. Nothing else has changed."""
+    protocol = replace(on_chips.PROTOCOL, align_update="every 200 ms", reference=20_000.0, aligning=1, teaching=2_000.0)
+    who = at(students(protocol, TEACHER, 8, seed=1), W10=2.0, W21=2.0, B12=2.0)
+    with salhw.compile(described(protocol, SIZES, "SAL"), looped_reference()).open(instances=8, seed=1) as session:
+        lessons = Lessons(session, protocol, "SAL", who)
+        paths = [f"projections.{name}.weights" for name in ("W10", "W21", "B12", "LPI1")]
+        paths += [f"populations.P{k}.bias" for k in (1, 2)] + ["projections.B12.plasticity.learning_rate"]
+        before = [session.get(path) for path in paths]
+        pieces = watched(session.engine._session)  # type: ignore[attr-defined]
+        lessons.refer()
+        silent = activity(pieces[: round(20_000.0 / 200.0)])
+        assert all(np.array_equal(session.get(path), value) for path, value in zip(paths, before, strict=True))
+        pieces.clear()
+        lessons.align(np.zeros((8, 1), dtype=int))
+    assert silent > 0.4
+    assert silent == pytest.approx(activity(pieces), rel=0.1)
+
+
+def activity(pieces: Sequence[salhw.Recording]) -> float:
+    """The mean share of time in which P1 and P2 are refractory."""
+    counts = np.sum([piece.counts["P1"] + piece.counts["P2"] for piece in pieces], axis=0)
+    return float(TAU_REF * counts.mean() / 2 / sum(piece.duration for piece in pieces))
 
 
 def test_chunks_learn_what_the_continuous_form_learns(eight: Class) -> None:

@@ -104,6 +104,61 @@ def test_a_lopsided_rule_stays_where_it_is_at_other_rates_too() -> None:
     assert abs(with_phase.mean()) < 0.1 * without.mean()
 
 
+@pytest.mark.parametrize("name", ["reference", "brainscales2"])
+def test_an_interrupted_phase_is_none_and_updates_stay_where_they_were(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C within the first of three phases, 230 of its 600 ms on: no time has passed, weights are as written, and
+    the next run begins with a whole phase. Updates come every 200 ms of the session's time."""
+    described = net(ReferencePhase(600.0, every=400.0), causal=0.5, update="every 200 ms")
+    described = described.replace(probes=[Weights("pair", every=50.0)])
+    with salhw.compile(described, name).open(instances=2, seed=2) as session:
+        written = session.get(WEIGHTS)
+        interrupt(session.engine, monkeypatch)  # type: ignore[attr-defined]
+        with pytest.raises(KeyboardInterrupt):
+            session.run(1000.0)
+        assert session.time == 0.0
+        assert np.array_equal(session.get(WEIGHTS), written)
+        recording = session.run(1000.0)
+    assert recording.provenance["reference_phases"] == 3
+    assert recording.provenance["silent_ms"] == 230.0 + 170.0 + 3 * 600.0
+    weights = recording.weight_traces["pair"]
+    moved = weights.time[1:][np.any(np.diff(weights.values, axis=1), axis=(0, 2, 3))]
+    assert moved.tolist() == [200.0, 400.0, 600.0, 800.0, 1000.0]
+
+
+def test_an_interrupted_run_beside_a_reference_keeps_what_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its piece ended 30 ms on; error and session go on from there as an uninterrupted run does."""
+    described = net(ReferencePhase(200.0), update="every 200 ms")
+    with salhw.compile(described, "reference").open(seed=2) as session:
+        whole = session.run(400.0)
+    with salhw.compile(described, "reference").open(seed=2) as session:
+        interrupt(session.engine, monkeypatch)  # type: ignore[attr-defined]
+        with pytest.raises(KeyboardInterrupt) as caught:
+            session.run(400.0)
+        kept = caught.value.recording  # type: ignore[attr-defined]
+        assert kept.duration == session.time == 30.0
+        rest, weights = session.run(370.0), session.get(WEIGHTS)
+    spikes = np.concatenate([part.spikes["n"].time for part in (kept, rest)])
+    np.testing.assert_array_equal(spikes, whole.spikes["n"].time)
+    np.testing.assert_array_equal(weights, whole.weight_traces["pair"].values[:, -1])
+
+
+def interrupt(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what runs the target stop once, within its second period of 200 ms: after 230 ms."""
+    owner, method = (engine, "_go") if hasattr(engine, "_go") else (engine._session.engine, "advance")
+    go, calls = getattr(owner, method), []
+
+    def stop(until: int) -> Any:
+        calls.append(until)
+        if len(calls) == 2:
+            go(230)
+            raise KeyboardInterrupt
+        return go(until)
+
+    monkeypatch.setattr(owner, method, stop)
+
+
 def test_fit_keeps_the_phase_and_an_export_refuses_one_of_the_host(tmp_path: Path) -> None:
     described = net(PHASE)
     fitted = salhw.fit(described, "nest", sized=False)

@@ -301,7 +301,8 @@ def run(
 
 def silenced(state: PlasticityState) -> PlasticityState:
     """A reference phase begins. The processor keeps the codes, and writes zeros."""
-    return replace(state, silent=True)
+    assert state.reference is not None
+    return replace(state, silent=True, reference=reference.begun(state.reference))
 
 
 def sounding(state: PlasticityState) -> PlasticityState:

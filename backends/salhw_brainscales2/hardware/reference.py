@@ -11,7 +11,7 @@ computes the same, bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -78,6 +78,11 @@ def spike_products(phase: PhaseProgram, column: IntArray, spikes: IntArray) -> I
     return np.asarray(counted[:, column] * counted[:, phase.pre])
 
 
+def begun(memory: PhaseMemory) -> PhaseMemory:
+    """Nothing is counted yet."""
+    return replace(PhaseMemory.empty(memory.error.shape), error=memory.error)
+
+
 def counted(memory: PhaseMemory, change: IntArray, products: IntArray) -> PhaseMemory:
     """After an update within a phase."""
     return PhaseMemory(memory.change + change, memory.products + products, memory.error)
@@ -89,8 +94,7 @@ def concluded(memory: PhaseMemory) -> PhaseMemory:
     size, products = np.abs(memory.change), np.maximum(memory.products, 1)
     whole, rest = np.minimum(size // products, LARGEST), size % products
     error = (whole << ERROR_BITS) + ((rest << ERROR_BITS) + products // 2) // products
-    signed = np.where(memory.products > 0, np.sign(memory.change) * error, 0)
-    return PhaseMemory(np.zeros_like(signed), np.zeros_like(signed), signed)
+    return begun(replace(memory, error=np.where(memory.products > 0, np.sign(memory.change) * error, 0)))
 
 
 def correction(memory: PhaseMemory, products: IntArray) -> IntArray:

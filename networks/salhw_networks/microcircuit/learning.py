@@ -81,15 +81,15 @@ def experiment(
     """Spiking cortical microcircuits learn from a teacher: BP, FA and SAL.
 
     A target that cannot hold the paper's form is in a loop with its host (``on_chips``): its chips as they are declared
-    (``chips``), ``ideal`` ones, ``tuned`` or ``calibrated`` ones. ``traps``: what SAL needs while it aligns;
-    ``self-prediction``: how small the apical gain has to be.
+    (``chips``), ``ideal`` ones, ``tuned``, ``calibrated`` or ``referenced`` ones. ``traps``: what SAL needs while it
+    aligns; ``self-prediction``: how small the apical gain has to be.
     """
     variant = variant or suited(target)
     if variant == "traps":
         return traps.experiment(out, scale=scale, target=target, progress=progress)
     if variant == "self-prediction":
         return prediction.experiment(out, scale=scale, target=target, progress=progress)
-    if variant in ("chips", "ideal", "tuned", "calibrated", "large-gain", "own-teacher", "own-scale"):
+    if variant in ("chips", "ideal", "tuned", "calibrated", "referenced", "large-gain", "own-teacher", "own-scale"):
         return on_chips.experiment(out, scale=scale, target=target, kind=variant, progress=progress)
     size, protocol = SCALES[scale], VARIANTS[variant]
     for method in METHODS:

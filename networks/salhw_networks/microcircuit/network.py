@@ -18,6 +18,7 @@ from salhw import (
     PredictiveRule,
     Projection,
     Rectangular,
+    ReferencePhase,
     Teacher,
     Tie,
     Trace,
@@ -55,6 +56,7 @@ def network(
     feedback_rate: float = RATES["feedback"],
     membrane: bool = False,
     copied: bool = False,
+    reference: float | None = None,
 ) -> Network:
     """A chain of layers of pyramidal cells P0 (input), P1, ... that learns to have given potentials at its end.
 
@@ -81,6 +83,7 @@ def network(
         output_rate: eta of the weights into the output layer, per presynaptic spike.
         hidden_rate: eta of the weights into hidden layers, per presynaptic spike.
         feedback_rate: eta of SAL, per pair of spikes.
+        reference: ms of SAL's reference phase.
         membrane: record the potential of the output at every step.
         copied: the apical input is from copies A12, ... of the feedback weights, which themselves go into an input
             ``aligning`` of gain 1: so a target that aligns them may hold the copies in steps of their own.
@@ -102,6 +105,7 @@ def network(
     sal = SAL(
         feedback_rate, tau=TAU_REF, pairing=pairing, update=align_update or update,
         execution="chip" if by_itself else execution,
+        reference=None if reference is None else ReferencePhase(reference),
     )  # fmt: skip
     into = "aligning" if copied else "apical"
     projections, ties = list(_forward(forward, [eq37(layer) for layer in range(1, last + 1)])), list[Tie]()

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Kind = Literal["chips", "ideal", "tuned", "calibrated", "large-gain", "own-teacher", "own-scale"]
+Kind = Literal["chips", "ideal", "tuned", "calibrated", "referenced", "large-gain", "own-teacher", "own-scale"]
 Truths = npt.NDArray[np.bool_]
 METHODS: tuple[Method, ...] = ("SAL", "FA")
 SCALES = {
@@ -83,6 +83,7 @@ LAST = 3  # epochs over which what is at the end is averaged
 LEVEL = 0.05
 ENOUGH = 10  # seeds
 SPAN = 20_000.0  # ms of each part of a calibration
+REFERENCE = 60_000.0  # ms of a reference phase
 TUNING = 80_000.0  # ms in which interneurons are tuned to what they predict, to about 1 Hz
 OWN_TEACHING = 20_000.0  # ms for which a teacher on a chip is averaged: adds .0003 to losses of .01 and more
 
@@ -93,15 +94,16 @@ CHANGES: dict[str, dict[str, Any]] = {
     "own-scale": {"apical": APICAL, "copied": True},
     "tuned": {"tuning": TUNING},
     "calibrated": {"tuning": TUNING},
+    "referenced": {"tuning": TUNING, "reference": REFERENCE},
 }
 """Of a chip's protocol, by variant."""
 
 
 def experiment(out: Path, *, scale: str, target: Target | str, kind: Kind, progress: Progress | None) -> dict[str, Any]:
     """SAL against FA on chips of ``target``: as they are declared (``chips``), so with interneurons that are ``tuned``
-    to what they predict, ``calibrated`` and tuned, ``ideal``, ideal with an apical gain of .1 (``large-gain``), so and
-    with targets that a teacher on the chip has given (``own-teacher``), or with a gain of .02 whose weights have steps
-    of their own (``own-scale``)."""
+    to what they predict, ``calibrated`` and tuned, tuned and with a reference phase of SAL (``referenced``), ``ideal``,
+    ideal with an apical gain of .1 (``large-gain``), so and with targets that a teacher on the chip has given
+    (``own-teacher``), or with a gain of .02 whose weights have steps of their own (``own-scale``)."""
     size, chosen = SCALES[scale], prepared(resolve(target), kind)
     protocol = replace(protocol_for(chosen), **CHANGES.get(kind, {}))
     for method in METHODS:
@@ -173,9 +175,10 @@ def run(work: Work, protocol: Protocol, scale: Scale, drawn: Class, chips: Place
         (epoch + 1, seed, post, pre); the same for the reference as reference_METHOD_...
     """
     data, begin = Arrays(), replace(drawn, feedback=tuple(-np.abs(b) for b in drawn.feedback))
-    for prefix, where in (("reference_", Place()), ("", chips)):
+    plain = replace(protocol, reference=None)  # all sensors of the reference are equal
+    for prefix, where, own in (("reference_", Place(), plain), ("", chips, protocol)):
         for method in METHODS:
-            learned = course(work, protocol, scale, method, begin, where, prefix)
+            learned = course(work, own, scale, method, begin, where, prefix)
             data |= {f"{prefix}{method}_{name}": value for name, value in learned.items()}
     return data
 

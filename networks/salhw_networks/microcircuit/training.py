@@ -21,6 +21,9 @@ from salhw.substrate.capabilities import Range
 from salhw_networks.experiment import Arrays, Progress
 from salhw_networks.microcircuit.network import APICAL, MEAN, RATES, TAU_REF, Method, Weights, chain, drawn, network
 
+SETTLING = 50
+"""Steps, each half of the way, in which mean activities settle."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -52,6 +55,7 @@ class Protocol:
         tuning: ms for which interneurons and what they predict are watched before a session's first lesson, nobody
             teaching; then the interneurons' biases make up for the difference. On chips no two neurons are alike. 0:
             left out.
+        reference: ms of SAL's reference phase, at the beginning of each session; None: there is none.
     """
 
     training: tuple[float, ...] = (-3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25, 3.0)
@@ -76,6 +80,7 @@ class Protocol:
     align_speed: float = 1.0
     copied: bool = False
     tuning: float = 0.0
+    reference: float | None = None
 
     def patterns(self, voltages: Sequence[float], inputs: int) -> FloatArray:
         """(pattern, input): every input neuron takes each of the voltages once, in an order of its own."""
@@ -196,6 +201,7 @@ def described(protocol: Protocol, sizes: Sequence[int], method: Method) -> Netwo
         hidden_rate=p.speed * RATES["hidden"] * APICAL / p.apical,
         feedback_rate=p.align_speed * RATES["feedback"],
         membrane="validation" in p.nudged,
+        reference=p.reference,
     )
 
 
@@ -230,6 +236,8 @@ def train(
         taken = addresses(executable.network, executable.target)
         begin = students.within({path: address.allowed for path, address in taken.items()})
         lessons = Lessons(session, protocol, method, begin)
+        if protocol.reference and method == "SAL":
+            lessons.refer()
         if protocol.tuning:
             lessons.tune()
         for count, epoch in enumerate(epochs, 1):
@@ -274,6 +282,32 @@ class Lessons:
         weights = {name: self.session.get(f"projections.{name}.weights") for name in (*self.forward, *self.feedback)}
         self.gains()
         return weights | self.validate(weights[self.forward[-1]])
+
+    def refer(self) -> None:
+        """Let SAL's reference phase, which precedes the first run, come in the state in which SAL aligns: in the dark,
+        with silent neurons as active as coupled ones are, by mean potentials (no fluctuations) as biases."""
+        self.nudge(False)
+        self.gains(feedback=1.0, others=0.0)
+        self.switch(self.aligning, True)
+        paths = [f"populations.P{layer}.bias" for layer in range(1, self.last + 1)]
+        biases, weights = [self.session.get(path) for path in paths], self.students.weights
+        active = [np.zeros_like(bias) for bias in biases]
+        for _ in range(SETTLING):
+            potentials = [bias.copy() for bias in biases]
+            for k in range(len(paths) - 1):
+                potentials[k + 1] += np.einsum("kij,kj->ki", weights[self.forward[k + 1]], active[k])
+                potentials[k] += np.einsum("kij,kj->ki", weights[self.feedback[k]], active[k + 1])
+            active = [0.5 * (a + 1.0 / (1.0 + np.exp(-u))) for a, u in zip(active, potentials, strict=True)]
+        self.session.set("populations.P0.bias", np.full_like(self.shown[0], self.protocol.dark))
+        for path, potential in zip(paths, potentials, strict=True):
+            self.session.set(path, potential)
+        self.session.run(self.protocol.chunk or self.protocol.lag)
+        self.switch(self.aligning, False)
+        for path, value in zip(paths, biases, strict=True):
+            self.session.set(path, value)
+        for name in self.feedback:
+            self.session.set(f"projections.{name}.weights", weights[name])
+        self.gains()
 
     def tune(self) -> None:
         """Let interneurons spike as often as what they predict, on average over the validation patterns.

@@ -39,6 +39,10 @@ from salhw.theory import states
 from salhw_networks.experiment import Progress
 
 WEIGHTS, BIAS = "projections.recurrent.weights", "populations.neurons.bias"
+SAL_RATE = {"spike": "projections.recurrent.plasticity[1].learning_rate",
+            "state": "projections.recurrent.plasticity.learning_rate"}  # fmt: skip
+WAKE_SLEEP_RATE = {"spike": "projections.recurrent.plasticity[0].learning_rate", "state": ""}
+"""By the training's rule; computed from the states, wake-sleep has none."""
 CLAMP = 30.0  # bias that holds a neuron in a state (where a target has it): firing with 1 - 5e-12, or 2e-15 per step
 BURN_IN = 20.0  # refractory periods before states are counted: a new state takes a quarter of one
 Limits = tuple[tuple[float, float], tuple[float, float]]
@@ -64,7 +68,10 @@ class Training:
         noise_in: which terms carry the plasticity noise 1 + xi: those of ``both`` phases; the ``sleep`` phase's only,
             whose windows are the only ones if the wake phase is computed; ``code``: SAL's window as well.
         bounds: weights and biases are clipped to +- this value (the authors' code: 2); None for no limit.
-        reference: ms of SAL's reference phase, one each time that a session is opened; None for none.
+        reference: ms of SAL's reference phase, one each time that a session is opened; None for none. It passes at
+            ``reference_at``: the ``activities`` of the desired distribution, which uncoupled neurons have with other
+            biases than the network's, or the ``biases`` of the network, with which uncoupled neurons are more or less
+            active than coupled ones.
     """
 
     size: int = 7
@@ -81,6 +88,7 @@ class Training:
     noise_in: Literal["both", "sleep", "code"] = "both"
     bounds: float | None = None
     reference: float | None = None
+    reference_at: Literal["activities", "biases"] = "activities"
 
     @property
     def seen(self) -> int:
@@ -222,9 +230,10 @@ def train(
     seed: int,
     chips: Sequence[Chip] | None = None,
     progress: Progress | None = None,
+    prepare: Callable[[Session], None] | None = None,
 ) -> Cases:
     """``cases`` after that many cycles on ``target``, which runs them as one batch: each on its own of ``chips``, if
-    there are any.
+    there are any. ``prepare`` writes what else a session is to hold.
 
     Raises:
         UnsupportedNetworkError: the target cannot hold the network.
@@ -237,12 +246,28 @@ def train(
     with _opened(executable, cases, seed, chips) as session:
         session.set(WEIGHTS, cases.weights)
         session.set(BIAS, cases.bias)
+        if prepare is not None:
+            prepare(session)
+        if training.reference is not None and training.reference_at == "activities":
+            _pass_reference(training, cases, session, limits, executable)
         cycle = _cycle(training, cases, session, limits, clamped, random)
         for k in range(cycles):
             cases = cycle(cases)
             if progress:
                 progress((k + 1) / cycles)
         return cases
+
+
+def _pass_reference(training: Training, cases: Cases, session: Session, limits: Limits, executable: Executable) -> None:
+    """Let the reference phase come now, with biases that make silent neurons as active as they are to be: what a
+    sensor's error does goes as the product of rates only for rates near those of the phase."""
+    active, _ = wake_moments(cases.desired, cases.weights, cases.bias, training.seen)
+    rule = executable.network.projection("recurrent").plasticity[-1]
+    session.set(SAL_RATE[training.rule], cases.sal[:, None, None] * (training.tau_ref / training.sleep))
+    session.set(BIAS, np.clip(np.log(active / (1.0 - active)), *limits[1]))
+    session.run(rule.period or training.tau_ref)  # the phase precedes the first run, which ends with an update
+    session.set(WEIGHTS, cases.weights)
+    session.set(BIAS, cases.bias)
 
 
 def _cycle(
@@ -261,8 +286,7 @@ def _cycle(
     in_wake = noisy if training.noise_in == "both" else np.broadcast_to(eta, noisy.shape)
     sal = cases.sal[:, None, None] * (1.0 + cases.noise if training.noise_in == "code" else 1.0)
     n, z = training.size, states(training.size)
-    rates = [f"projections.recurrent.plasticity[{k}].learning_rate" for k in range(2)]
-    ws_path, sal_path = rates if spiking else ("", "projections.recurrent.plasticity.learning_rate")
+    ws_path, sal_path = WAKE_SLEEP_RATE[training.rule], SAL_RATE[training.rule]
     any_sal = bool(cases.sal.any())
     computed = wake_moments(cases.desired, cases.weights, cases.bias, training.seen) if training.seen == n else None
     cumulated = np.cumsum(cases.desired, axis=1)
