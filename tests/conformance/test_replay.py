@@ -12,6 +12,7 @@ import mutation_table
 import numpy as np
 import pytest
 from test_dynamics import target as reference
+from wrong_backends import WrongBackend, each_neuron
 
 import salhw
 import salhw_reference
@@ -154,6 +155,23 @@ def test_a_network_of_ones_own_is_replayed() -> None:
         30,
     )
     assert np.isclose(departure.measured - departure.expected, 0.01)
+
+
+@pytest.mark.parametrize(("short", "declared", "departs"), [(1, 0, True), (1, 1, False), (2, 1, True)])
+def test_spikes_before_a_refractory_period_is_over_depart_beyond_what_is_declared(
+    short: int, declared: int, departs: bool
+) -> None:
+    """A neuron of constant drive whose refractory period of 6 steps is ``short`` of some."""
+    target = salhw.target("reference")
+    accuracy = {key: value for key, value in target.accuracy.items() if key != "membrane"}
+    target = target.replace(accuracy=accuracy | {"lif_refractory": declared})
+    net = salhw.Network(
+        name="driven", dt=0.5, populations=[salhw.Population("a", 1, salhw.LIF(bias=1e3, tau_ref=3.0))],
+        probes=[salhw.Spikes("a")],
+    )  # fmt: skip
+    wrong = WrongBackend(each_neuron(salhw.LIF, lambda n, dt: {"tau_ref": n.tau_ref - short * dt}))
+    found = replay.replay(salhw.compile(net, target, plugin=wrong), replay.Schedule((replay.Part((), 20),), ids=(0,)))
+    assert [d.kind for d in found] == ["refractory period"] * departs
 
 
 # ---------------------------------------------------------------- spikes
