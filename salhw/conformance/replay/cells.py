@@ -49,8 +49,8 @@ Decided = tuple[FloatArray, FloatArray, IntArray]
 class Cell:
     """One kind of neuron: the potential that it ``begins`` with, how it ``decides`` from its last potential, and the
     potential that a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher
-    (``at_higher``); and the accuracies, if there are any, that say by how much PSPs ``under_way`` may lag behind a weight
-    that changes, and how many steps ``early`` it may be free of its refractory period."""
+    (``at_higher``); and the accuracies, if there are any, that say by how much PSPs ``under_way`` may lag behind a
+    weight that changes, and how many steps ``early`` it may be free of its refractory period."""
 
     begins: Callable[[Any], float | FloatArray]
     decides: Callable[[Any, Moment, FloatArray], Decided]
