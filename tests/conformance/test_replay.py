@@ -21,6 +21,7 @@ from salhw.conformance import replay, run
 from salhw.conformance.circuits import pairing_sum
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay import chance, trains
+from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.covering import declared, exercised_by
 from salhw.conformance.replay.departing import DECIDERS
 from salhw.conformance.replay.dice import Dice
@@ -116,10 +117,7 @@ def test_psps_begin_and_end_where_they_should() -> None:
 
 @pytest.mark.parametrize("algorithm", ["event-driven", "time-driven", "vectorised"])
 def test_the_reference_does_what_its_spikes_imply(algorithm: str) -> None:
-    target = reference(algorithm)
-    if algorithm == "vectorised":  # which knows no traces
-        target = target.replace(averages={})
-    lab = Lab(salhw_reference.backend, target, "quick", 1)
+    lab = Lab(salhw_reference.backend, reference(algorithm), "quick", 1)
     found = replay.survey(lab, networks=1)
     assert [case.flaw for case in found.cases if case.flaw] == []
     assert [str(d) for case in found.cases for d in case.departures] == []
@@ -206,6 +204,14 @@ def test_probabilities_within_the_margin_do_not() -> None:
     odds = given.chance / (1 - given.chance)
     low, high = (odds * factor / (1 + odds * factor) for factor in (0.7, 1.3))
     assert chance.evidence(chance.Decisions(given.spikes, low, high, given.chance), np.ones(20_000)) < 3.0
+
+
+def test_soft_thresholds_that_may_be_far_off_have_probabilities() -> None:
+    """A spike that cannot be stays so; a probability that is no number would say nothing against any spikes."""
+    neuron, chances, far = salhw.LIF(delta_v=0.01), np.array([0.0, 1e-5, 1.0]), np.full(3, 200.0)
+    for sign, expected in ((1.0, [0.0, 1.0, 1.0]), (-1.0, [0.0, 0.0, 0.0])):
+        assert np.allclose(CELLS[neuron].at_higher(neuron, chances, sign * far), expected)
+    assert chance.Tested("rate", "populations.a[0]", np.nan, 1.0, 2.0).p_value == 0.0
 
 
 def test_shared_random_numbers_show() -> None:

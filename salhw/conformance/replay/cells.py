@@ -113,8 +113,10 @@ def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
 
 
 def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
-    """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36."""
-    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(higher)))
+    """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36,
+    and that of one that is 0 stays 0, however large the factor."""
+    factor = np.exp(np.minimum(higher, 700.0))
+    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * factor))
 
 
 def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArray:
