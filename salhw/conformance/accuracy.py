@@ -12,6 +12,8 @@ ACCURACY: dict[str, str] = {
     "membrane": "largest deviation of a PSP, read from the membrane potential, as a share of its peak",
     "lif_under_way": "share of a change of a weight that PSPs onto LIF neurons do not follow if they are under way; 0 "
     "if it is not declared",
+    "lif_refractory": "steps by which LIF neurons may spike before their refractory period is over; 0 if it is not "
+    "declared",
     "conductance": "share of what conductances that decay add to a potential that it may be off by, times dt^2 / "
     "(tau_syn tau_m); 0 if it is not declared",
     "correlation": "largest correlation coefficient (per step) between two unconnected neurons",

@@ -57,3 +57,18 @@ def test_what_is_held_is_what_was_written_and_learned(target: Target) -> None:
     trial, found, _ = held_to_oracle(salhw.compile(net(), target), schedule(), on_chips=target is CHIP)
     assert [stretch.refused for stretch in trial.stretches] == [()] * 3
     assert [str(d) for d in found] == []
+
+
+def test_neurons_that_spike_off_the_grid_are_a_step_early_at_most() -> None:
+    """Driven hard, with ticks of a fraction of a step: 8.5 steps between two spikes show as 8 or 9."""
+    neuron = salhw.LIF(bias=[20.0, 15.0], tau_m=2.5, tau_ref=9.0)
+    net = salhw.Network(
+        name="driven", dt=1.0, populations=[salhw.Population("x", 1, salhw.Source()), salhw.Population("y", 2, neuron)],
+        projections=[salhw.Projection("p", "x", "y", salhw.AllToAll(weight=0.1), salhw.Exponential(1.7))],
+        probes=[salhw.Spikes("x"), salhw.Spikes("y")],
+    )  # fmt: skip
+    executable, schedule = salhw.compile(net, IDEAL), Schedule((Part((), 100),), ids=(0,))
+    trial, found, _ = held_to_oracle(executable, schedule, on_chips=False)
+    intervals = [np.diff(np.flatnonzero(spikes)) for spikes in trial.spikes["y"][0].T]
+    assert {*np.concatenate(intervals).tolist()} == {8, 9}
+    assert [str(d) for d in found] == []

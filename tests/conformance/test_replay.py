@@ -12,6 +12,7 @@ import mutation_table
 import numpy as np
 import pytest
 from test_dynamics import target as reference
+from wrong_backends import WrongBackend, each_neuron
 
 import salhw
 import salhw_reference
@@ -20,6 +21,7 @@ from salhw.conformance import replay, run
 from salhw.conformance.circuits import pairing_sum
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay import chance, trains
+from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.covering import declared, exercised_by
 from salhw.conformance.replay.departing import DECIDERS
 from salhw.conformance.replay.dice import Dice
@@ -115,10 +117,7 @@ def test_psps_begin_and_end_where_they_should() -> None:
 
 @pytest.mark.parametrize("algorithm", ["event-driven", "time-driven", "vectorised"])
 def test_the_reference_does_what_its_spikes_imply(algorithm: str) -> None:
-    target = reference(algorithm)
-    if algorithm == "vectorised":  # which knows no traces
-        target = target.replace(averages={})
-    lab = Lab(salhw_reference.backend, target, "quick", 1)
+    lab = Lab(salhw_reference.backend, reference(algorithm), "quick", 1)
     found = replay.survey(lab, networks=1)
     assert [case.flaw for case in found.cases if case.flaw] == []
     assert [str(d) for case in found.cases for d in case.departures] == []
@@ -156,6 +155,23 @@ def test_a_network_of_ones_own_is_replayed() -> None:
     assert np.isclose(departure.measured - departure.expected, 0.01)
 
 
+@pytest.mark.parametrize(("short", "declared", "departs"), [(1, 0, True), (1, 1, False), (2, 1, True)])
+def test_spikes_before_a_refractory_period_is_over_depart_beyond_what_is_declared(
+    short: int, declared: int, departs: bool
+) -> None:
+    """A neuron of constant drive whose refractory period of 6 steps is ``short`` of some."""
+    target = salhw.target("reference")
+    accuracy = {key: value for key, value in target.accuracy.items() if key != "membrane"}
+    target = target.replace(accuracy=accuracy | {"lif_refractory": declared})
+    net = salhw.Network(
+        name="driven", dt=0.5, populations=[salhw.Population("a", 1, salhw.LIF(bias=1e3, tau_ref=3.0))],
+        probes=[salhw.Spikes("a")],
+    )  # fmt: skip
+    wrong = WrongBackend(each_neuron(salhw.LIF, lambda n, dt: {"tau_ref": n.tau_ref - short * dt}))
+    found = replay.replay(salhw.compile(net, target, plugin=wrong), replay.Schedule((replay.Part((), 20),), ids=(0,)))
+    assert [d.kind for d in found] == ["refractory period"] * departs
+
+
 # ---------------------------------------------------------------- spikes
 
 
@@ -188,6 +204,14 @@ def test_probabilities_within_the_margin_do_not() -> None:
     odds = given.chance / (1 - given.chance)
     low, high = (odds * factor / (1 + odds * factor) for factor in (0.7, 1.3))
     assert chance.evidence(chance.Decisions(given.spikes, low, high, given.chance), np.ones(20_000)) < 3.0
+
+
+def test_soft_thresholds_that_may_be_far_off_have_probabilities() -> None:
+    """A spike that cannot be stays so; a probability that is no number would say nothing against any spikes."""
+    neuron, chances, far = salhw.LIF(delta_v=0.01), np.array([0.0, 1e-5, 1.0]), np.full(3, 200.0)
+    for sign, expected in ((1.0, [0.0, 1.0, 1.0]), (-1.0, [0.0, 0.0, 0.0])):
+        assert np.allclose(CELLS[neuron].at_higher(neuron, chances, sign * far), expected)
+    assert chance.Tested("rate", "populations.a[0]", np.nan, 1.0, 2.0).p_value == 0.0
 
 
 def test_shared_random_numbers_show() -> None:

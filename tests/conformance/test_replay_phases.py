@@ -13,7 +13,10 @@ from mutants_hosts import MUTANTS, PHASE
 import salhw
 from salhw import Network, Recording, UnsupportedNetworkError
 from salhw.conformance import replay
-from salhw.conformance.replay.phased import PHASED, has_phase, is_phased, takes_phases
+from salhw.conformance.replay.phased import PHASED, has_phase, is_phased, repeatable, takes_phases
+from salhw.conformance.replay.surveying import runnable
+from salhw.conformance.runner import laboratory
+from salhw.description.plasticity.rule import reference_of
 from salhw.session.recording import TimeSeries
 
 
@@ -59,10 +62,20 @@ def test_a_phase_of_random_neurons_is_refused_with_what_can_be_done() -> None:
 def test_random_networks_of_some_seeds_have_a_phase() -> None:
     target = salhw.target("reference")
     assert takes_phases(target)
+    assert repeatable(target)
     assert not takes_phases(salhw.target("brainscales2"))  # which declares nothing of membranes
     for seed in (3, PHASED, 1000 + PHASED):
         drawn = replay.random_network(target, seed)
         assert is_phased(drawn) == has_phase(seed) == (seed != 3)
+
+
+def test_phases_come_once_where_psps_under_way_keep_their_weight() -> None:
+    """Then nothing is under way when they begin. Of seed 990 NEST does not take the rule of the first such network."""
+    lab = laboratory("nest")
+    assert takes_phases(lab.target)
+    drawn = [runnable(lab, seed).source for seed in (PHASED, 1000 + PHASED)]
+    phases = [reference_of(rule) for net in drawn for p in net.projections for rule in p.plasticity]
+    assert {phase.every for phase in phases if phase} == {None}
 
 
 def test_spikes_that_nobody_records_are_asked_for() -> None:

@@ -16,7 +16,8 @@ from salhw.description.traces import Boxcar, ExponentialTrace
 
 FREE, REFRACTORY, CLAMPED, FORCED, THRESHOLD, SOURCE, UNDECIDED = range(7)
 """What decides whether a neuron spikes at a step: chance, its refractory period, a clamp, a forced spike, its
-threshold, the stimuli of a source that act; or rounding, where a potential is at the threshold."""
+threshold, the stimuli of a source that act; or nothing that is known: rounding, where a potential is at the threshold,
+and the target's own grid, where a refractory period is as good as over."""
 
 CLOSE = 1e-9
 """The share of a potential that rounding may have moved it by: nearer to a threshold, either decision is right."""
@@ -48,14 +49,15 @@ Decided = tuple[FloatArray, FloatArray, IntArray]
 class Cell:
     """One kind of neuron: the potential that it ``begins`` with, how it ``decides`` from its last potential, and the
     potential that a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher
-    (``at_higher``); and the accuracy, if there is one, that says by how much PSPs ``under_way`` may lag behind a weight
-    that changes."""
+    (``at_higher``); and the accuracies, if there are any, that say by how much PSPs ``under_way`` may lag behind a
+    weight that changes, and how many steps ``early`` it may be free of its refractory period."""
 
     begins: Callable[[Any], float | FloatArray]
     decides: Callable[[Any, Moment, FloatArray], Decided]
     resets: Callable[[Any, FloatArray], FloatArray]
     at_higher: Callable[[Any, FloatArray, FloatArray], FloatArray] = lambda neuron, chance, higher: chance
     under_way: str = ""
+    early: str = ""
 
 
 CELLS: ByKind[Cell] = ByKind("the replay oracle")
@@ -111,8 +113,10 @@ def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
 
 
 def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
-    """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36."""
-    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(higher)))
+    """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36,
+    and that of one that is 0 stays 0, however large the factor."""
+    factor = np.exp(np.minimum(higher, 700.0))
+    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * factor))
 
 
 def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArray:
@@ -134,6 +138,7 @@ CELLS.register(LIF)(
         lambda neuron, v: np.broadcast_to(neuron.v_reset, v.shape),
         _lif_higher,
         "lif_under_way",
+        "lif_refractory",
     )
 )
 CELLS.register(Source)(Cell(lambda neuron: 0.0, _source, lambda neuron, nothing: nothing))

@@ -75,8 +75,9 @@ class Tested:
 
     @property
     def p_value(self) -> float:
-        """Bounds the probability of so much evidence where the probabilities are right."""
-        return float(np.exp(-max(0.0, self.evidence)))
+        """Bounds the probability of so much evidence where the probabilities are right; 0 if it is no number, which
+        must not pass for none."""
+        return 0.0 if np.isnan(self.evidence) else float(np.exp(-max(0.0, self.evidence)))
 
 
 def evidence(decisions: Decisions, x: FloatArray) -> float:

@@ -65,8 +65,8 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     than those of the runs, this is all that is said."""
     if mistimed := [*_mistimed(trial)]:
         return mistimed, []
-    seed, ids, limits = trial.schedule.seed, trial.schedule.ids, tolerance.limits(trial.net)
-    oracle = Oracle(trial.net, trial.spikes, said(trial), seed, ids, limits)
+    net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
+    oracle = Oracle(net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.early(net))
     still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still

@@ -13,7 +13,7 @@ from salhw.compiler.place import place
 from salhw.conformance.replay.connectors import CONNECTORS, extended
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
-from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, with_phase
+from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, repeatable, with_phase
 from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
@@ -52,7 +52,7 @@ def random_network(target: Target, seed: int) -> Network:
         dice = Dice(f"salhw.replay.network {seed} {attempt}")
         try:
             if has_phase(seed):
-                drawn = with_phase(_network(narrowed(target), dice, seed), dice)
+                drawn = with_phase(_network(narrowed(target), dice, seed), dice, again=repeatable(target))
             else:
                 drawn = _network(target, dice, seed)
             net = accepted(drawn, lambda each: refusals(each, target))

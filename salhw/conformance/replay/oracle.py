@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.cells import AVERAGES, CELLS, Moment, as_chance
+from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
@@ -47,6 +47,7 @@ class Oracle:
         seed, ids: of the session, which noise follows from.
         limits: where what a host writes ends, (lowest, highest), by path: biases of populations with teachers; and of
             weights what they are times their gain.
+        early: by how many steps refractory periods may be over sooner, by population.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Oracle:
         seed: int,
         ids: Sequence[int],
         limits: Mapping[str, tuple[float, float]] | None = None,
+        early: Mapping[str, int] | None = None,
     ) -> None:
-        self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
+        self.net, self.dt, self.now, self.limits, self.early = net, net.dt, 0, limits or {}, early or {}
         self.ahead = 0  # how many steps reference phases took, by which ``spikes`` are longer than all runs
         self.who = [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self.spikes = dict(spikes)
@@ -85,6 +87,7 @@ class Oracle:
         """Work out what follows from spikes alone."""
         net, spikes = self.net, self.spikes
         self.free = {p.name: self._free(p.name) for p in net.populations}
+        self.soon = {p.name: self._free(p.name, self.early.get(p.name, 0)) for p in net.populations}
         self.forced = {p.name: self._forced(p.name) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
@@ -172,9 +175,9 @@ class Oracle:
         t + tau_ref / dt."""
         return np.asarray((last == NEVER) | (step - last >= refractory_steps(self.net, name)))
 
-    def _free(self, name: str) -> Bools:
+    def _free(self, name: str, early: int = 0) -> Bools:
         last = latest(self.spikes[name])
-        return self.recovered(name, last, np.arange(last.shape[1])[:, None])
+        return self.recovered(name, last, np.arange(last.shape[1])[:, None] + early)
 
     def _forced(self, name: str) -> Bools:
         _, count, size = self.spikes[name].shape
@@ -257,7 +260,9 @@ class Oracle:
             chances, deciders = {}, {}
             for p in self.net.populations:
                 free, forced = self.free[p.name][:, t], self.forced[p.name][t]
-                chances[p.name], deciders[p.name] = self.decide(p, t, through[p.name], free, forced)
+                chances[p.name], decider = self.decide(p, t, through[p.name], free, forced)
+                soon = self.soon[p.name][:, t] & (decider == REFRACTORY)
+                deciders[p.name] = np.where(soon, UNDECIDED, decider)
             note("inputs", inputs)
             note("followed", self.followed)
             note("potentials", self.potential)

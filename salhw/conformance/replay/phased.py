@@ -34,11 +34,15 @@ def referable(kinds: dict[str, Capability]) -> dict[str, Capability]:
 
 
 def takes_phases(target: Target) -> bool:
-    """Whether a target has what such networks need, and declares membranes from which spikes follow: those of PSPs,
-    too, that are under way when weights fall silent."""
+    """Whether a target has what such networks need, and declares membranes from which spikes follow."""
     rules, off = {**referable(target.plasticity), **referable(target.host)}, Tolerance.of(target).potential
-    precise = off is not None and off <= PRECISE and target.accuracy.get("lif_under_way", 0.0) == 0.0
-    return bool(rules) and LIF.__name__ in target.neurons and precise
+    return bool(rules) and LIF.__name__ in target.neurons and off is not None and off <= PRECISE
+
+
+def repeatable(target: Target) -> bool:
+    """Whether phases may come again: those, too, find PSPs under way that fall silent with the weights. Before the
+    first one there are none."""
+    return target.accuracy.get("lif_under_way", 0.0) == 0.0
 
 
 def narrowed(target: Target) -> Target:
@@ -56,16 +60,16 @@ def narrowed(target: Target) -> Target:
     )  # fmt: skip
 
 
-def with_phase(net: Network, dice: Dice) -> Network:
-    """The network with a reference phase for one rule of each projection that has any, and one period for all rules,
-    probes and ties: a phase lasts whole multiples of all periods.
+def with_phase(net: Network, dice: Dice, again: bool = True) -> Network:
+    """The network with a reference phase for one rule of each projection that has any, ``again`` and again or not, and
+    one period for all rules, probes and ties: a phase lasts whole multiples of all periods.
 
     Raises:
         Infeasible: nothing learns.
     """
     period = steps(dice.whole(25, 40), net.dt)
-    again = dice.one((None, dice.uniform(1.5, 4.0) * period))
-    phase = ReferencePhase(duration=dice.uniform(0.5, 3.0) * period, every=again)
+    every = dice.one((None, dice.uniform(1.5, 4.0) * period))
+    phase = ReferencePhase(duration=dice.uniform(0.5, 3.0) * period, every=every if again else None)
     projections, learns = [], False
     for p in net.projections:
         first = dice.whole(0, max(0, len(p.plasticity) - 1))

@@ -11,7 +11,7 @@ from salhw.conformance.replay.chance import Tested, alarms, tests
 from salhw.conformance.replay.covering import Coverage, coverage, exercised_by
 from salhw.conformance.replay.departing import Departure, departures
 from salhw.conformance.replay.generator import random_network, refusals
-from salhw.conformance.replay.phased import PHASED, has_phase, takes_phases
+from salhw.conformance.replay.phased import PHASED, has_phase, is_phased, takes_phases
 from salhw.conformance.replay.removal import accepted
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
@@ -142,7 +142,8 @@ def has_chips(seed: int) -> bool:
 
 def runnable(lab: Lab, seed: int) -> Executable:
     """The random network of a seed compiled, without the parts that the backend refuses or, in what is compared,
-    approximates beyond its accuracies. Where nothing is left, the next one of the same seed.
+    approximates beyond its accuracies. Where nothing is left, or of a reference phase nothing, the next one of the same
+    seed.
 
     Raises:
         UnsupportedNetworkError: nothing of what the target declares is taken.
@@ -157,11 +158,14 @@ def runnable(lab: Lab, seed: int) -> Executable:
             return list(error.diagnostics)
         return approximated(executable)
 
+    taken = None
     for attempt in range(ATTEMPTS):
         net = random_network(lab.target, seed + attempt * AFAR)
         if (smaller := accepted(net, refused)) is not None:
-            return compile(smaller, lab.target, plugin=lab.backend)
-    return compile(net, lab.target, plugin=lab.backend)
+            taken = smaller
+            if has_phase(seed) == is_phased(smaller):
+                break
+    return compile(net if taken is None else taken, lab.target, plugin=lab.backend)
 
 
 def approximated(executable: Executable) -> list[Diagnostic]:

@@ -78,6 +78,10 @@ class Tolerance:
         reach |= {f"projections.{name}.weights": each.get("weights") for name, each in scaled.items()}
         return {path: (ends.min, ends.max) for path, ends in reach.items() if isinstance(ends, Range)}
 
+    def early(self, net: Network) -> dict[str, int]:
+        """How many steps the neurons of each population may spike before their refractory periods are over."""
+        return {p.name: self._early(net, p.name) for p in net.populations}
+
     def rounding(self, oracle: Oracle) -> dict[str, FloatArray]:
         """How far what a session holds of the weights of each projection may be from what was written or learned, with
         the present gains, (instance, 1): half a step between the weights that the target holds, or a whole one where
@@ -145,8 +149,8 @@ class Tolerance:
         return off + self._lag(net, population) * course.followed[population]
 
     def membrane(self, net: Network, population: str, course: Course) -> FloatArray | float:
-        """Of the potential of each neuron at each step."""
-        if self.potential is None:
+        """Of the potential of each neuron at each step; nothing is known of it where it may be let go early."""
+        if self.potential is None or self._early(net, population):
             return np.inf
         share = max(self.potential, ROUNDING)
         within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
@@ -158,12 +162,15 @@ class Tolerance:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
         return self.target.accuracy.get(CELLS[net.population(population).neuron].under_way, 0.0)
 
+    def _early(self, net: Network, population: str) -> int:
+        return int(self.target.accuracy.get(CELLS[net.population(population).neuron].early, 0.0))
+
     def trace(self, net: Network, name: str, course: Course) -> FloatArray | float:
         """Of a trace: as of what it averages."""
         of, size = net.trace(name), np.abs(course.traces[name])
         if of.quantity == "spikes":
             return np.asarray(ROUNDING * (1.0 / net.dt + size))
-        if self.potential is None or self._lag(net, of.population) > 0.0:
+        if self.potential is None or self._lag(net, of.population) > 0.0 or self._early(net, of.population):
             return np.inf
         share = max(self.potential, ROUNDING)
         return np.where(course.diverged, np.inf, share * (1.0 + np.maximum.accumulate(size, axis=1)))
