@@ -152,7 +152,7 @@ class Tolerance:
         within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
         if lag := self._lag(net, population):  # a membrane never deviates by more than its input
             within = within + lag * course.followed[population]
-        return np.where(course.diverged, np.inf, within)
+        return np.where(course.diverged | np.isnan(within), np.inf, within)
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
@@ -166,4 +166,5 @@ class Tolerance:
         if self.potential is None or self._lag(net, of.population) > 0.0:
             return np.inf
         share = max(self.potential, ROUNDING)
-        return np.where(course.diverged, np.inf, share * (1.0 + np.maximum.accumulate(size, axis=1)))
+        within = share * (1.0 + np.maximum.accumulate(size, axis=1))
+        return np.where(course.diverged | np.isnan(within), np.inf, within)
