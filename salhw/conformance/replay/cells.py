@@ -54,8 +54,9 @@ Decided = tuple[State, FloatArray, IntArray]
 class Cell:
     """One kind of neuron: the state that it ``begins`` with, how it ``decides`` from its last state, and the state that
     a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher (``at_higher``);
-    the ``threshold`` beside which a potential that is a little off may decide otherwise; and the accuracy, if there is
-    one, that says by how much PSPs ``under_way`` may lag behind a weight that changes."""
+    the ``threshold`` beside which a potential that is a little off may decide otherwise; the accuracy, if there is
+    one, that says by how much PSPs ``under_way`` may lag behind a weight that changes; and whether it ``amplifies`` what
+    its input is off by."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]
@@ -63,11 +64,16 @@ class Cell:
     at_higher: Callable[[Any, FloatArray, FloatArray], FloatArray] = lambda neuron, chance, higher: chance
     threshold: Callable[[Any], float | FloatArray] = lambda neuron: np.nan
     under_way: str = ""
+    amplifies: bool = False
 
 
 CELLS: ByKind[Cell] = ByKind("the replay oracle")
 AVERAGES: ByKind[Callable[[Any, float], Callable[[FloatArray], FloatArray]]] = ByKind("the replay oracle")
 """What makes of a window and dt a function from the values of one step after the other to their average."""
+
+
+HIGHEST = 700.0
+"""Of a logarithmic hazard, in size: its exponential is a number."""
 
 
 def as_chance(odds: FloatArray) -> FloatArray:
@@ -185,7 +191,7 @@ def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
 
 def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
     """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36."""
-    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(higher)))
+    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(np.clip(higher, -HIGHEST, HIGHEST))))
 
 
 def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArray:
@@ -219,7 +225,7 @@ CELLS.register(AdEx)(Cell(lambda neuron: (neuron.v_rest, 0.0), _adex, _adex_rese
 CELLS.register(Izhikevich)(
     Cell(
         lambda neuron: (neuron.c, np.asarray(neuron.b) * neuron.c, 0.0, 0.0, 0.0), _izhikevich, _izhikevich_resets,
-        threshold=lambda neuron: neuron.v_peak,
+        threshold=lambda neuron: neuron.v_peak, under_way="lif_under_way", amplifies=True,
     )
 )  # fmt: skip
 CELLS.register(Source)(Cell(lambda neuron: (0.0,), _source, lambda neuron, state: state))

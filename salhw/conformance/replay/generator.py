@@ -120,8 +120,9 @@ def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
 def _model(deal: Deal) -> str | None:
     """A kind of neuron for steps of this length: first whether it decides at random, by its potential or by stimuli
     alone, as rules need the first; then one that does."""
-    able = [name for name in deal.target.neurons if deal.dt <= Neuron.members[name].longest_dt]
-    alike = {name: {"decision", "rate"} & Neuron.members[name].offers for name in able}
+    known = {name: Neuron.members[name] for name in deal.target.neurons if replayable(Neuron, name)}
+    able = [name for name, cls in known.items() if deal.dt <= cls.longest_dt]
+    alike = {name: {"decision", "rate"} & known[name].offers for name in able}
     first = [name for k, name in enumerate(able) if alike[name] not in [alike[other] for other in able[:k]]]
     kind = deal.kind(Neuron, first)
     return None if kind is None else deal.kind(Neuron, [name for name in able if alike[name] == alike[kind]])

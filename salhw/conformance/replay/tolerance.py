@@ -150,8 +150,10 @@ class Tolerance:
             return np.inf
         share = max(self.potential, ROUNDING)
         within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
-        if lag := self._lag(net, population):  # a membrane never deviates by more than its input
-            within = within + lag * course.followed[population]
+        if lag := self._lag(net, population):  # others' membranes never deviate by more than their inputs
+            followed = course.followed[population]
+            amplified = CELLS[net.population(population).neuron].amplifies & (followed > 0.0)
+            within = np.where(amplified, np.inf, within + lag * followed)
         return np.where(course.diverged | np.isnan(within), np.inf, within)
 
     def _lag(self, net: Network, population: str) -> float:
