@@ -59,7 +59,7 @@ def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
     for post, e_rev in ports:
         neuron = nest_neuron(net, target, post)
         onto = [(p, psp(p.kernel)) for p in net.projections if (p.post, p.e_rev) == (post, e_rev)]
-        if not neuron.takes_psps or not onto:
+        if not neuron.takes_psps or neuron.repeats or not onto:
             continue
         model = onto[0]
         if not neuron.learns_rectangular and any(parts(net, target, p, 1) for p, _ in onto):

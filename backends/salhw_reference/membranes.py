@@ -1,4 +1,4 @@
-"""Neurons that integrate a membrane: one step of each kind, and what a spike resets. docs/semantics.md has the equations.
+"""Neurons that integrate a membrane: one step of each kind, and what a spike resets (equations: docs/semantics.md).
 
 ``net`` holds the network, ``state`` one instance; arrays.py says what is what.
 """

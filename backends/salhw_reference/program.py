@@ -30,9 +30,9 @@ from salhw_reference.arrays import (
     AVERAGED,
     HEAD,
     MEMBRANE,
-    RECOVERY,
     OCCUPANCY,
     PSP,
+    RECOVERY,
     RULE,
     SAMPLES,
     SPIKE,
@@ -99,7 +99,8 @@ def _neurons(net: Network) -> dict[str, Any]:
     def each(values: Any, size: int) -> list[tuple[float, ...]]:
         return list(zip(*(np.broadcast_to(value, size).tolist() for value in values), strict=True))
 
-    recovery = [row for neuron, size in made for row in each(neuron.recovery or (0.0,) * len(RECOVERY), size)]
+    nothing = (0.0,) * len(RECOVERY.names or ())
+    recovery = [row for neuron, size in made for row in each(neuron.recovery or nothing, size)]
     return {
         "kind": np.concatenate([np.full(size, neuron.code, np.int64) for neuron, size in made]),
         "refractory": np.concatenate([np.broadcast_to(periods(p.neuron, net.dt), p.size) for p in net.populations]),

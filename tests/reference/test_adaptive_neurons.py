@@ -274,8 +274,13 @@ def test_what_cannot_be_is_refused_at_its_place(wrong: Any, path: str) -> None:
     assert [finding.path for finding in refused.value.diagnostics] == [path]
 
 
-@pytest.mark.parametrize("name", ["nest", "brainscales2", "loihi2"])
-@pytest.mark.parametrize("neuron", [AdEx(tau_ref=5.0), Izhikevich()])
+@pytest.mark.parametrize(
+    ("name", "neuron"),
+    [
+        ("nest", AdEx()), ("brainscales2", AdEx()), ("loihi2", AdEx()), ("brainscales2", Izhikevich()),
+        ("loihi2", Izhikevich()),
+    ],
+)  # fmt: skip
 def test_targets_without_them_say_so_by_name(name: str, neuron: Any) -> None:
     found = salhw.problems(alone(neuron, 1.0, probes=[Spikes("n")]), name)
     assert [(f.code, f.path, f.asked) for f in found] == [("SAL101", "populations.n.neuron", neuron.kind)]

@@ -30,7 +30,6 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
 
     model = "izhikevich"
     divisible = False
-    learns_rectangular = False
     repeats = True
 
     def cells(self, per_step: int, instances: int) -> Cells:
@@ -64,7 +63,8 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
         name = self.population.name
         if name not in sampled(self.net) or all(p.post != name for p in self.net.projections):
             return None
-        parameters = {"tau_m": 1e-3 * self.net.dt, "C_m": 1.0, "E_L": 0.0, "V_m": 0.0, "V_reset": 0.0, "V_th": UNREACHED}
+        rests = dict.fromkeys(("E_L", "V_m", "V_reset"), 0.0)
+        parameters = rests | {"tau_m": 1e-3 * self.net.dt, "C_m": 1.0, "V_th": UNREACHED}
         return Cells(f"{name}_input", "iaf_psc_delta", self.population.size * instances, parameters)
 
     def meters(self, every: int) -> tuple[Meter, ...]:
@@ -88,7 +88,9 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
             yield together(f"{path}.kernel", projection.kernel.kind, supported, f"kernel = Rectangular(tau_syn={dt!r})")
         elif shape.steps(dt) > MOST:
             supported = f"PSPs of up to {MOST} steps, each of which is a connection, onto Izhikevich neurons"
-            yield together(f"{path}.kernel.tau_syn", f"{number(tau)} ms", supported, f"tau_syn <= {number(MOST * dt)} ms")
+            yield together(
+                f"{path}.kernel.tau_syn", f"{number(tau)} ms", supported, f"tau_syn <= {number(MOST * dt)} ms"
+            )
         if any(on_chip(rule, self.target) for rule in projection.plasticity):
             supported, fix = "synapses onto Izhikevich neurons that the host learns", 'execution = "host"'
             yield together(f"{path}.plasticity", "learned by NEST", supported, fix)

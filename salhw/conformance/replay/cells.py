@@ -55,8 +55,8 @@ class Cell:
     """One kind of neuron: the state that it ``begins`` with, how it ``decides`` from its last state, and the state that
     a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher (``at_higher``);
     the ``threshold`` beside which a potential that is a little off may decide otherwise; the accuracy, if there is
-    one, that says by how much PSPs ``under_way`` may lag behind a weight that changes; and whether it ``amplifies`` what
-    its input is off by."""
+    one, that says by how much PSPs ``under_way`` may lag behind a weight that changes; and whether it ``amplifies``
+    what its input is off by."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]
@@ -191,7 +191,9 @@ def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
 
 def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
     """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36."""
-    return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(np.clip(higher, -HIGHEST, HIGHEST))))
+    return np.asarray(
+        -np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * np.exp(np.clip(higher, -HIGHEST, HIGHEST)))
+    )
 
 
 def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArray:

@@ -132,7 +132,9 @@ def tests(
                 yield _tested("rate", f"{where}[{neuron}]", mine, np.ones(mine.spikes.shape))
         for q in net.projections:
             if q.post == p.name:
-                x = np.concatenate([np.where(c.diverged, 0.0, np.nan_to_num(c.inputs[q.name])) for c in courses], axis=1)
+                x = np.concatenate(
+                    [np.where(c.diverged, 0.0, np.nan_to_num(c.inputs[q.name])) for c in courses], axis=1
+                )
                 largest = np.maximum.accumulate(np.abs(x).max(axis=(0, 2)))[:, None]  # until now: x is known in advance
                 x = (x / np.where(largest > 0.0, largest, 1.0))[random]
                 yield _tested("slope", f"{where} over projections.{q.name}", every.at(random), x)

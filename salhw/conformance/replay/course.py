@@ -49,6 +49,9 @@ class Course:
     @property
     def diverged(self) -> Bools:
         """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
-        each = [np.nan_to_num(np.abs(v), posinf=np.inf).max(axis=2) for v in (*self.potentials.values(), *self.traces.values())]
+        each = [
+            np.nan_to_num(np.abs(v), posinf=np.inf).max(axis=2)
+            for v in (*self.potentials.values(), *self.traces.values())
+        ]
         largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
         return np.asarray(largest > DIVERGED)[:, :, None]
