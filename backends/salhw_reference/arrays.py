@@ -52,8 +52,8 @@ def record(**fields: type) -> np.dtype[Any]:
 
 
 MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64, width=np.float64)
-"""Of a LIF neuron: exp(-dt/tau_m), its potentials, and the width of its threshold (0: sharp). Of an AdEx neuron the same
-with exp(-dt/tau_m/2); of one of Izhikevich only c, as ``reset``."""
+"""Of a LIF neuron: exp(-dt/tau_m), its potentials, and the width of its threshold (0: sharp). Of an AdEx neuron the
+same with exp(-dt/tau_m/2); of one of Izhikevich only c, as ``reset``."""
 
 RECOVERY = record(
     peak=np.float64, slope=np.float64, span=np.float64, fade=np.float64, coupling=np.float64, jump=np.float64,
