@@ -146,10 +146,10 @@ def test_sal_aligns_a_pair_of_adex_neurons_under_noise() -> None:
     """Its noise a current's: the gap of .6 closes in the mean over 16 instances, and the sum of the weights stays."""
     neuron = AdEx(bias=0.8, tau_m=5.0, tau_ref=10.0, tau_w=50.0)
     pair = Projection("p", "n", "n", [[0, 0.7], [0.1, 0]], kernel=Rectangular(10.0), plasticity=SAL(0.02, tau=10.0))
-    noise = [NoisyCurrent("n", sd=1.0)]
+    noise = [NoisyCurrent("n", sd=1.0, every=2.5)]
     net = Network(name="pair", dt=0.5, populations=[Population("n", 2, neuron)], projections=[pair], stimuli=noise)
     with salhw.compile(net, "reference").open(instances=16, seed=1) as session:
-        session.run(20_000.0)
+        session.run(8_000.0)
         w = session.get("projections.p.weights")
     gap = w[:, 0, 1] - w[:, 1, 0]
     assert abs(gap.mean()) < 0.2
