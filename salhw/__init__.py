@@ -17,7 +17,7 @@ from salhw.description.drawn import (
 )
 from salhw.description.kernels import Alpha, Exponential, Rectangular
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Source
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import (
     SAL,
@@ -118,6 +118,7 @@ __all__ = [
     "GLM",
     "LIF",
     "SAL",
+    "AdEx",
     "AllToAll",
     "Alpha",
     "AntiHebbian",
@@ -144,6 +145,7 @@ __all__ = [
     "FixedProbability",
     "FixedTotalNumber",
     "Hebbian",
+    "Izhikevich",
     "LogNormal",
     "MeasuredChips",
     "Membrane",

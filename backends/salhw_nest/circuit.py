@@ -45,6 +45,8 @@ class NestWiring:
         scale: NEST's weight per unit weight.
         begin, end: the static synapses, which hold the whole weight, or what is missing to it beside plastic ones; see
             Plastic.
+        again: more static synapses like ``begin``: a step later each, where an event acts for one (NestNeuron.repeats),
+            and onto its shadow.
         length: ticks from the event that begins a rectangular PSP to the one that ends it.
         reach: ticks from a spike to its PSP, one number or one per synapse.
     """
@@ -58,6 +60,7 @@ class NestWiring:
     reach: Steps
     begin: str
     end: str
+    again: tuple[str, ...]
     plastic: tuple[Plastic, ...]
 
 
@@ -111,6 +114,8 @@ def circuit(net: Network, target: Target, instances: int) -> NestCircuit:
     draft = _Draft(net, target, instances, per_step)
     for name, neuron in draft.neurons().items():
         draft.cells[name] = neuron.cells(per_step, instances)
+        if shadow := neuron.shadow(instances):
+            draft.cells[shadow.name] = shadow
     wiring = {p.name: _wiring(draft, p) for p in net.projections}
     meters = _meters(draft)  # they do not see the last exchange interval
     steps = [per_step] if per_step > 1 or meters else []
@@ -153,7 +158,7 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     late = p.delay_steps(net.dt)
     delay: Steps = late.ravel()[position] if late.ndim else int(late)
     scale, reach = neuron.scale_of(p), draft.per_step * (delay + neuron.latency)
-    length = draft.per_step * shape.steps(net.dt)
+    length = 0 if neuron.repeats else draft.per_step * shape.steps(net.dt)
     weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     places = shape_of(p.weights, n_post, n_pre)
 
@@ -165,9 +170,9 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
 
     def connect(
         name: str, source: str, weight: FloatArray, delay: Steps, model: str = "static_synapse",
-        stdp: Values | None = None, tau_minus: float | None = None,
+        stdp: Values | None = None, tau_minus: float | None = None, target: str = p.post,
     ) -> str:  # fmt: skip
-        ends = name, source, p.post, *everywhere
+        ends = name, source, target, *everywhere
         delay = np.tile(delay, draft.instances) if isinstance(delay, np.ndarray) else delay
         draft.synapses.append(Synapses(*ends, tiled_here(weight), delay, model, stdp or {}, tau_minus))
         return name
@@ -192,7 +197,12 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     if length:
         source, delay = (draft.relay(p.pre, length), reach) if neuron.relays_ends else (p.pre, reach + length)
         end = connect(f"{p.name}.off", source, -scale * rest, delay)
-    return NestWiring(p, post, pre, position, scale, length, reach, begin, end, tuple(plastic))
+    each, shadow = range(shape.steps(net.dt) if neuron.repeats else 1), neuron.shadow(draft.instances)
+    more = [(p.post, k) for k in each[1:]] + [(shadow.name, k) for k in each if shadow]
+    again = [
+        connect(f"{p.name}.{name}{k}", p.pre, scale * rest, reach + draft.per_step * k, target=name) for name, k in more
+    ]
+    return NestWiring(p, post, pre, position, scale, length, reach, begin, end, tuple(again), tuple(plastic))
 
 
 def _meters(draft: _Draft) -> tuple[Meter, ...]:

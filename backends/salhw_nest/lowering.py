@@ -59,7 +59,7 @@ def _mixtures(net: Network, target: Target) -> Iterator[Diagnostic]:
     for post, e_rev in ports:
         neuron = nest_neuron(net, target, post)
         onto = [(p, psp(p.kernel)) for p in net.projections if (p.post, p.e_rev) == (post, e_rev)]
-        if not neuron.takes_psps or not onto:
+        if not neuron.takes_psps or neuron.repeats or not onto:
             continue
         model = onto[0]
         if not neuron.learns_rectangular and any(parts(net, target, p, 1) for p, _ in onto):
@@ -109,7 +109,7 @@ def _forced(net: Network) -> Iterator[Diagnostic]:
 
 
 def _grid(net: Network, target: Target) -> Iterator[Diagnostic]:
-    """The ticks that a step is divided into: whole multiples of NEST's unit of time, and LIF neurons take one only."""
+    """The ticks that a step is divided into: whole multiples of NEST's unit of time, and some neurons take one only."""
     per_step = ticks_per_step(net, target)
     assert per_step is not None  # TICKS has enough for every rule
     whole = next((p.name for p in net.populations if not nest_neuron(net, target, p.name).divisible), "")
@@ -126,7 +126,8 @@ def _grid(net: Network, target: Target) -> Iterator[Diagnostic]:
         fix = f"dt = {number(dt)} ms" if dt else "another dt, and times that it divides"
         yield together("dt", f"{number(net.dt)} ms", f"whole multiples of {number(TIC)} ms", fix)
     else:
-        why = f"beside the LIF neurons of {whole}" if whole else f"with dt = {number(net.dt)} ms"
+        kind = net.population(whole).neuron.kind if whole else ""
+        why = f"beside the {kind} neurons of {whole}" if whole else f"with dt = {number(net.dt)} ms"
         for finding in undivided(net, target, possible[-1]):
             yield replace(finding, supported=f"{finding.supported} {why}")
 
@@ -197,7 +198,9 @@ def _synapses(net: Network, target: Target, p: Projection, per_step: int) -> str
     """One projection's NEST connections, in words."""
     learning, tick = parts(net, target, p, per_step), net.dt / per_step
     twice = ", each twice: one begins the PSP, one ends it tau_syn later through a relay"
-    ends = "" if psp(p.kernel).decay else twice
+    steps = psp(p.kernel).steps(net.dt)
+    repeated = f", {steps} of each synapse, one for each step of its PSP" if steps > 1 else ""
+    ends = repeated if nest_neuron(net, target, p.post).repeats else "" if psp(p.kernel).decay else twice
     if not learning:
         return f"static_synapse{ends}"
     relays = "; ".join(

@@ -42,12 +42,15 @@ def memory(net: Network, target: Target) -> Memory:
             metered, size = population.name in sampled(net), population.size
             cells += size * (RELAY * len(NOISE) + CELL * metered)
             connections += CONNECTION * size * len(NOISE) * (3 + 2 * metered)
+    cells += CELL * sum(p.size for p in net.populations if nest_neuron(net, target, p.name).shadow(1))
     for p in net.projections:
         synapses, neuron = count(p.weights, *net.ends(p.name)), nest_neuron(net, target, p.post)
         largest = max(largest, synapses)
-        ends = 1 if psp(p.kernel).decay else 2  # a rectangular PSP begins and ends
-        rules = len(p.plasticity)
-        connections += CONNECTION * synapses * ends * (1 + rules)
-        relays = ends * rules + (ends - 1) * (neuron.takes_psps and neuron.relays_ends)
+        shape, rules = psp(p.kernel), len(p.plasticity)
+        # a rectangular PSP begins and ends, or is an event for each step
+        ends = 1 if shape.decay else shape.steps(net.dt) if neuron.repeats else 2
+        seen = neuron.shadow(1) is not None
+        connections += CONNECTION * synapses * ends * (1 + rules + seen)
+        relays = ends * rules + (ends - 1) * (neuron.takes_psps and neuron.relays_ends and not neuron.repeats)
         cells += RELAY * net.ends(p.name)[1] * relays
     return in_all(cells, connections, largest)

@@ -254,6 +254,7 @@ class NestWeights:
         if not w.plastic:
             for ending, sign in events:
                 new[w.end if ending else w.begin] = {"weight": (sign * w.scale * weights).ravel()}
+            new |= {name: dict(new[w.begin]) for name in w.again}
         self.rates, self._first_written = rates, history.steps
         self._held.write(call, history.steps, new)
         self.left(weights)

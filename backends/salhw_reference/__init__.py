@@ -19,7 +19,7 @@ from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 from salhw.substrate.variability import Variability
 from salhw_reference.choice import choose_algorithm
-from salhw_reference.kinds import AVERAGES, KNOWN, reach
+from salhw_reference.kinds import AVERAGES, KNOWN, NEURONS, reach
 
 if TYPE_CHECKING:
     from salhw.session.backend import Session
@@ -72,8 +72,11 @@ class ReferenceBackend:
             net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
             for trace in net.traces
         )
+        adapting = sum(p.size for p in net.populations if NEURONS[p.neuron](p.neuron, net.dt).recovery) and neurons
+        rest += 8 * adapting
         return Memory(
-            once=80 * neurons
+            once=96 * neurons
+            + 48 * adapting
             + 71 * static
             + 75 * plastic
             + 4 * (len(net.ties) + any(rings)) * (static + plastic)

@@ -52,7 +52,14 @@ def record(**fields: type) -> np.dtype[Any]:
 
 
 MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold=np.float64, width=np.float64)
-"""Of a LIF neuron: exp(-dt/tau_m), its potentials, and the width of its threshold (0: sharp)."""
+"""Of a LIF neuron: exp(-dt/tau_m), its potentials, and the width of its threshold (0: sharp). Of an AdEx neuron the
+same with exp(-dt/tau_m/2); of one of Izhikevich only c, as ``reset``."""
+
+RECOVERY = record(
+    peak=np.float64, slope=np.float64, span=np.float64, fade=np.float64, coupling=np.float64, jump=np.float64,
+)  # fmt: skip
+"""Of an AdEx neuron: v_peak, its slope factor, dt/tau_m, exp(-dt/tau_w/2), a and b. Of one of Izhikevich: v_peak,
+nothing, dt, dt times a, b and d."""
 
 PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
@@ -126,6 +133,8 @@ class NetworkArrays(NamedTuple):
     refractory: IntArray  # (N,) steps; 1 for sources
     recorded: IntArray  # (N,) 1: keep the spikes
     membrane: Records  # (N,) MEMBRANE
+    recovery: Records  # (N,) RECOVERY; empty if nothing adapts any neuron
+    begins: FloatArray  # (2, N) the potential that a membrane begins with, and what adapts it
     psp: Records  # (P,) PSP
     out: IntArray  # (P, N + 1) the row of n is out[p, n] .. out[p, n + 1]
     post: Indices  # (S,) of each synapse, in rows
@@ -149,7 +158,7 @@ class NetworkArrays(NamedTuple):
     ring: IntArray  # (1,) size of the ring of past spikes, less 1
     fading: IntArray  # (1,) 1 if some PSP decays, or is a conductance: then inputs are kept for each projection
     conducting: IntArray  # (1,) 1 if some synapses are conductances
-    integrating: IntArray  # (1,) 1 if some neuron is LIF
+    integrating: IntArray  # (1,) 1 if some neuron integrates a membrane
 
 
 class StateArrays(NamedTuple):
@@ -175,7 +184,8 @@ class StateArrays(NamedTuple):
     input_gain: FloatArray  # (P,) of the named input that a projection goes into
     rate: FloatArray  # (2, A) learning rate times amplitude; causal in columns, anticausal (or of predictions) in rows
     pairs: FloatArray  # (2, A) window sums since the last update; causal in columns, anticausal in rows
-    potential: FloatArray  # (N,) input plus bias, or the membrane of LIF neurons
+    potential: FloatArray  # (N,) input plus bias, or the membrane of neurons that integrate one
+    adaptation: FloatArray  # (N,) w, or u; empty if nothing adapts any neuron
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike

@@ -15,14 +15,15 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
-from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Neuron, Source
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
-LOGISTIC, EXACT, INTEGRATE, SOURCE = 0, 1, 2, 3  # how a neuron comes to spike
+LOGISTIC, EXACT, SOURCE, LEAKY, ADAPTIVE, QUADRATIC = 0, 1, 2, 3, 4, 5  # how a neuron comes to spike
+INTEGRATE = LEAKY  # the first of those that integrate a membrane
 RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # shapes of PSPs
 LINKS = {"logistic": LOGISTIC, "exponential": EXACT}
 PAIRS, PREDICTS, MODULATED = 0, 1, 2  # forms of rules
@@ -51,11 +52,14 @@ def steps(time: float, dt: float) -> int:
 
 @dataclass(frozen=True)
 class ReferenceNeuron:
-    """The ``code`` of a neuron's dynamics and the constants of its membrane (MEMBRANE in arrays.py). ``stepwise`` says
-    why it takes the time-driven algorithm; empty if it does not."""
+    """The ``code`` of a neuron's dynamics, the constants of its membrane (MEMBRANE in arrays.py) and of what adapts it
+    (RECOVERY; none if nothing does), and where both begin. ``stepwise`` says why it takes the time-driven algorithm;
+    empty if it does not."""
 
     code: int
     membrane: tuple[float | FloatArray, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    recovery: tuple[float | FloatArray, ...] = ()
+    begins: tuple[float | FloatArray, float | FloatArray] = (0.0, 0.0)
     stepwise: str = ""
 
 
@@ -66,14 +70,30 @@ def _glm(neuron: GLM, dt: float) -> ReferenceNeuron:
 def _lif(neuron: LIF, dt: float) -> ReferenceNeuron:
     decay = np.exp(-dt / np.asarray(neuron.tau_m))
     membrane = (decay, neuron.v_rest, neuron.v_reset, neuron.v_thresh, neuron.delta_v)
-    return ReferenceNeuron(INTEGRATE, membrane, stepwise="LIF neurons")
+    return ReferenceNeuron(LEAKY, membrane, begins=(neuron.v_rest, 0.0), stepwise="LIF neurons")
+
+
+def _adex(neuron: AdEx, dt: float) -> ReferenceNeuron:
+    """Its leak and the decay of w are those of half a step (docs/semantics.md)."""
+    leak, fade = (np.exp(-0.5 * dt / np.asarray(tau)) for tau in (neuron.tau_m, neuron.tau_w))
+    membrane = (leak, neuron.v_rest, neuron.v_reset, neuron.v_thresh, neuron.delta_v)
+    recovery = (neuron.v_peak, neuron.slope_factor, dt / np.asarray(neuron.tau_m), fade, neuron.a, neuron.b)
+    return ReferenceNeuron(ADAPTIVE, membrane, recovery, begins=(neuron.v_rest, 0.0), stepwise="AdEx neurons")
+
+
+def _izhikevich(neuron: Izhikevich, dt: float) -> ReferenceNeuron:
+    recovery = (neuron.v_peak, 0.0, dt, dt * np.asarray(neuron.a), neuron.b, neuron.d)
+    begins = neuron.c, np.asarray(neuron.b) * neuron.c
+    return ReferenceNeuron(QUADRATIC, (0.0, 0.0, neuron.c, 0.0, 0.0), recovery, begins, stepwise="Izhikevich neurons")
 
 
 def _source(neuron: Source, dt: float) -> ReferenceNeuron:
     return ReferenceNeuron(SOURCE)
 
 
-NEURONS: ByKind[Callable[[Any, float], ReferenceNeuron]] = ByKind(WHO, {GLM: _glm, LIF: _lif, Source: _source})
+NEURONS: ByKind[Callable[[Any, float], ReferenceNeuron]] = ByKind(
+    WHO, {GLM: _glm, LIF: _lif, AdEx: _adex, Izhikevich: _izhikevich, Source: _source}
+)
 
 
 def periods(neuron: Neuron, dt: float) -> IntArray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
-from salhw_reference.kinds import LOGISTIC, SOURCE
+from salhw_reference.kinds import ADAPTIVE, LOGISTIC, QUADRATIC, SOURCE
 from salhw_reference.learning import add_current
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
@@ -47,8 +47,11 @@ def spike_probability(net, drive, n, u):
 
 @inlined
 def escape_probability(net, n, v):
-    """That a LIF neuron with a soft threshold and the potential v spikes at a step, refractoriness apart."""
+    """That a neuron with a soft threshold and the potential v spikes at a step, refractoriness apart; one with a peak
+    is sure to spike there."""
     membrane = net.membrane[n]
+    if net.kind[n] == ADAPTIVE and v >= net.recovery[n].peak:
+        return 1.0
     x = np.exp(min((v - membrane.threshold) / membrane.width, HIGHEST)) / net.refractory[n]
     return -np.expm1(-min(x, CERTAIN))
 
@@ -153,7 +156,7 @@ def note_spike(net, state, t, n):
     state.spiking[n] = 0
     state.spiked[n] += 1
     state.last[n] = t
-    if net.kind[n] != SOURCE:
+    if net.kind[n] != SOURCE and net.kind[n] != QUADRATIC:  # which have no refractory period
         state.free[n] = 0.0
 
 

@@ -32,6 +32,7 @@ from salhw_reference.arrays import (
     MEMBRANE,
     OCCUPANCY,
     PSP,
+    RECOVERY,
     RULE,
     SAMPLES,
     SPIKE,
@@ -92,16 +93,20 @@ def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def _neurons(net: Network) -> dict[str, Any]:
-    kind, refractory, membrane = list[int](), list[IntArray](), list[tuple[float, ...]]()
-    for population in net.populations:
-        made = NEURONS[population.neuron](population.neuron, net.dt)
-        kind += [made.code] * population.size
-        refractory.append(np.broadcast_to(periods(population.neuron, net.dt), population.size))
-        membrane += zip(*(np.broadcast_to(each, population.size).tolist() for each in made.membrane), strict=True)
+    made = [(NEURONS[p.neuron](p.neuron, net.dt), p.size) for p in net.populations]
+    adapts = any(neuron.recovery for neuron, _ in made)
+
+    def each(values: Any, size: int) -> list[tuple[float, ...]]:
+        return list(zip(*(np.broadcast_to(value, size).tolist() for value in values), strict=True))
+
+    nothing = (0.0,) * len(RECOVERY.names or ())
+    recovery = [row for neuron, size in made for row in each(neuron.recovery or nothing, size)]
     return {
-        "kind": np.array(kind, np.int64),
-        "refractory": np.concatenate(refractory),
-        "membrane": records(membrane, MEMBRANE),
+        "kind": np.concatenate([np.full(size, neuron.code, np.int64) for neuron, size in made]),
+        "refractory": np.concatenate([np.broadcast_to(periods(p.neuron, net.dt), p.size) for p in net.populations]),
+        "membrane": records([row for neuron, size in made for row in each(neuron.membrane, size)], MEMBRANE),
+        "recovery": records(recovery if adapts else [], RECOVERY),
+        "begins": np.array([row for neuron, size in made for row in each(neuron.begins, size)]).T.copy(),
     }
 
 
@@ -389,7 +394,7 @@ def build(parts: Split) -> NetworkArrays:
         ring=np.array([ring(net, longest) - 1]),
         fading=np.array([conducting or np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
         conducting=np.array([conducting], np.int64),
-        integrating=np.array([np.any(neurons["kind"] == INTEGRATE)], np.int64),
+        integrating=np.array([np.any(neurons["kind"] >= INTEGRATE)], np.int64),
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, aligned, records
 from salhw_reference.hazards import in_lanes
-from salhw_reference.kinds import INTEGRATE
 from salhw_reference.program import history, states, sums
 
 LONG_AGO = -(2**40)
@@ -48,7 +47,8 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         input_gain=full((p,), 1.0, np.float64),
         rate=np.zeros((batch, 2, rates)),
         pairs=np.zeros((batch, 2, sums(net))),  # zeros take no memory until they are written to
-        potential=full((n,), np.where(net.kind == INTEGRATE, net.membrane["rest"], 0.0), np.float64),
+        potential=full((n,), net.begins[0], np.float64),
+        adaptation=full((len(net.recovery),), net.begins[1, : len(net.recovery)], np.float64),
         current=full((p, n, 2), 0.0, np.float64),
         psp=full((p, n, 2), 0.0, np.float64),
         trace=full((r, 2, n), 0.0, np.float64),

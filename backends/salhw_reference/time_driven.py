@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import CHANGED
-from salhw_reference.averages import conductance_of, follow_traces, input_of, mean_of, nudge
+from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, INTEGRATE, RECTANGULAR
 from salhw_reference.learning import instance, learn, periodic_update
+from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
     act_until,
     begin,
@@ -39,29 +40,6 @@ def fade(states, psp, low, high):
 
 
 @inlined
-def integrate(net, state, n, drive):
-    """One step of a LIF membrane; whether it has reached its threshold."""
-    membrane = net.membrane[n]
-    if state.free[n] == 0.0:
-        state.potential[n] = membrane.reset
-        return False
-    target, decay = membrane.rest + drive, membrane.decay
-    if net.conducting[0]:
-        g, pull = conductance_of(net, state, n)
-        target, decay = (target + pull) / (1.0 + g), decay ** (1.0 + g)
-    v = target + (state.potential[n] - target) * decay
-    state.potential[n] = v
-    return v >= membrane.threshold
-
-
-@inlined
-def reset(net, state, n):
-    """Reset the membrane of neuron n, who spikes, if it has one."""
-    if net.kind[n] == INTEGRATE:
-        state.potential[n] = net.membrane[n].reset
-
-
-@inlined
 def sample(net, state, rows, origin, t, traces):
     """Write the potentials of this step where a probe asks for them, or the means of ``traces``."""
     for m in range(len(net.samples)):
@@ -78,7 +56,7 @@ def step_neurons(net, state, rng, drive, t):
     below an upper bound of them: seldom."""
     count = 0
     for n in range(len(net.kind)):
-        if net.kind[n] == INTEGRATE:
+        if net.kind[n] >= INTEGRATE:
             state.input[n], state.renewed[n] = input_of(net, state, n), t
             fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
             if net.membrane[n].width > 0.0:

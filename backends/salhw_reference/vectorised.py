@@ -21,6 +21,7 @@ from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
 from salhw_reference.learning import copy_weights, instance
+from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
     begin,
     change_of_psp,
@@ -43,7 +44,7 @@ from salhw_reference.row_learning import (
 )
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
-from salhw_reference.time_driven import fade, integrate, reset, sample
+from salhw_reference.time_driven import fade, sample
 from salhw_reference.vectors import CLOSED, overlap, vectors_of
 
 BITS = np.float32(2**23 / math.log(2.0))
@@ -104,9 +105,9 @@ def spikes_now(net, vectors, n):
 
 @inlined
 def integrate_membranes(net, state, vectors, drive, low, high):
-    """Set ``hit`` where a LIF neuron of low..high-1 spikes."""
+    """Set ``hit`` where a neuron of low..high-1 spikes that integrates its membrane."""
     for n in range(low, high):
-        if net.kind[n] == INTEGRATE:
+        if net.kind[n] >= INTEGRATE:
             current = state.bias[n] + drive[0, n] + vectors.input[n]
             fires = integrate(net, state, n, current)
             if net.membrane[n].width > 0.0 and state.free[n] == 1.0:
@@ -126,8 +127,8 @@ def decide(net, state, vectors, drive, low, high):
         if vectors.hits[word] != 0:
             for n in range(8 * np.int64(word), min(8 * np.int64(word) + 8, high)):
                 if vectors.hit[n]:
-                    leaky = net.kind[n] == INTEGRATE
-                    if leaky or (vectors.gate[n] == 0.0 and spikes_now(net, vectors, n)):
+                    integrates = net.kind[n] >= INTEGRATE
+                    if integrates or (vectors.gate[n] == 0.0 and spikes_now(net, vectors, n)):
                         state.spikes[end] = n
                         end += 1
     return end - low
@@ -148,7 +149,7 @@ def joined_spikes(net, state, vectors):
 @inlined
 def gate_of(net, state, n):
     """0 where neuron n may spike by chance."""
-    return np.float32(0.0) if state.free[n] == 1.0 and net.kind[n] != INTEGRATE else CLOSED
+    return np.float32(0.0) if state.free[n] == 1.0 and net.kind[n] < INTEGRATE else CLOSED
 
 
 @inlined
@@ -252,7 +253,7 @@ def is_sampled(net, t):
 def sample_membranes(net, state, vectors, drive, rows, origin, t):
     """Write the potentials of step t where a probe asks for them."""
     for n in range(len(net.kind)):
-        if net.kind[n] != INTEGRATE:
+        if net.kind[n] < INTEGRATE:
             state.potential[n] = state.bias[n] + drive[0, n] + vectors.input[n]
     sample(net, state, rows, origin, t, False)
 

@@ -306,7 +306,8 @@ def undeclared(lab: Lab) -> Iterator[Example]:
                 array = _array(lab, section, mark, entry)
                 yield from _changed(f"{path}.{field}", base, section, field, array, target, "SAL105")
     step = target.network.get("dt")
-    timeless = [name for name, cls in Neuron.members.items() if all(mark.unit != "ms" for _, mark in marks(cls))]
+    lasting = {name: cls for name, cls in Neuron.members.items() if np.isinf(cls.longest_dt)}
+    timeless = [name for name, cls in lasting.items() if all(mark.unit != "ms" for _, mark in marks(cls))]
     if isinstance(step, Range) and (kind := next((name for name in timeless if name in target.neurons), "")):
         population = next(p for p in example(lab, "neurons", kind).populations if p.neuron.kind == kind)
         for value in (step.min / 2, step.max * 2):

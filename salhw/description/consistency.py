@@ -44,6 +44,7 @@ def problems(
         *_names({"populations": populations, "projections": projections, "traces": traces}),
         *(f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
         *(f for p in populations for f in _positions(p)),
+        *(f for p in populations for f in _too_coarse(p, dt)),
         *(f for p in projections for f in _projection(p, known, traces, dt)),
         *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
         *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
@@ -93,6 +94,13 @@ def _positions(p: Population) -> Iterator[Diagnostic]:
         supported = f"shape ({p.size}, 1), ({p.size}, 2) or ({p.size}, 3)"
         fix = "one row of coordinates per neuron"
         yield Diagnostic("SAL003", f"populations.{p.name}.positions", f"shape {p.positions.shape}", supported, fix)
+
+
+def _too_coarse(p: Population, dt: float) -> Iterator[Diagnostic]:
+    if dt > p.neuron.longest_dt:
+        limit = f"<= {number(p.neuron.longest_dt)} ms"
+        supported = f"{limit} for {p.neuron.kind} neurons, such as {p.name}"
+        yield Diagnostic("SAL012", "dt", f"{number(dt)} ms", supported, f"dt {limit}")
 
 
 def _named(path: str, item: Kind | Projection | Trace | Tie, names: dict[str, list[str]]) -> Iterator[Diagnostic]:

@@ -233,11 +233,16 @@ def _positive(value: float | FloatArray, info: ValidationInfo) -> float | FloatA
     return refused_where(np.asarray(value) <= 0, value, "> 0", f"choose {info.field_name} > 0 ms", " ms")
 
 
+def _above_zero(value: float | FloatArray, info: ValidationInfo) -> float | FloatArray:
+    return refused_where(np.asarray(value) <= 0, value, "> 0", f"choose {info.field_name} > 0")
+
+
 def _not_negative(value: float | FloatArray, info: ValidationInfo) -> float | FloatArray:
     return refused_where(np.asarray(value) < 0, value, ">= 0", f"choose {info.field_name} >= 0")
 
 
 MillisecondsPerNeuron = Annotated[PerNeuron, AfterValidator(_positive)]
+PositivePerNeuron = Annotated[PerNeuron, AfterValidator(_above_zero)]
 NonNegativePerNeuron = Annotated[PerNeuron, AfterValidator(_not_negative)]
 PerPoint = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]
 PerSynapse = Annotated[float | FloatArray, ArrayOf((0, 1, 2))]

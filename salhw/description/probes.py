@@ -71,7 +71,7 @@ class Rates(Probe):
 
 
 class Membrane(Probe):
-    """The membrane potential (GLM: u, LIF: v) of a population, or of some of its ``neurons`` (their numbers,
+    """The membrane potential (GLM: u, others: v) of a population, or of some of its ``neurons`` (their numbers,
     ascending), at the whole multiples of ``every`` ms, as it entered the decision whether to spike at that step; every
     step by default."""
 

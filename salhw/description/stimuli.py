@@ -172,7 +172,7 @@ class Poisson(Course):
 
 
 class SpikeTimes(Stimulus):
-    """Forced spikes: ``times[k]`` lists those of neuron k in ms, multiples of dt. A forced spike of a GLM or LIF neuron
+    """Forced spikes: ``times[k]`` lists those of neuron k in ms, multiples of dt. A forced spike of any but a Source
     happens whatever its state, and starts a new refractory period."""
 
     kind: Literal["SpikeTimes"] = "SpikeTimes"
@@ -248,7 +248,7 @@ class Clamp(_Windowed):
 
 
 class Current(Course):
-    """Adds ``amplitude`` to the bias of a GLM or LIF population (its units; one number or one per neuron).
+    """Adds ``amplitude`` to the bias of a population (its units; one number or one per neuron).
 
     With ``every``, it changes in time as the rate of a Poisson stimulus does. A session writes
     ``stimuli[k].amplitude``.
@@ -278,7 +278,7 @@ class Current(Course):
 
 
 class NoisyCurrent(_Windowed):
-    """Adds Gaussian white noise to the bias of a GLM or LIF population: ``sd`` (one number or one per neuron) times a
+    """Adds Gaussian white noise to the bias of a population: ``sd`` (one number or one per neuron) times a
     standard normal number, drawn for each neuron at ``start`` and after each ``every`` ms, each step by default.
 
     A session with the same seed draws the same numbers on every target. It writes ``stimuli[k].sd``.

@@ -28,7 +28,7 @@ def target(algorithm: str) -> salhw.Target:
         return full
     return full.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
-        neurons={name: fields for name, fields in full.neurons.items() if name != "LIF"},
+        neurons={name: fields for name, fields in full.neurons.items() if name in ("GLM", "Source")},
         probes={name: fields for name, fields in full.probes.items() if name not in ("Membrane", "Traces")},
         averages={},
     )

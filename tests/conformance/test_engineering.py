@@ -35,7 +35,7 @@ def event_driven() -> Target:
     stepwise = vectorised()
     return stepwise.with_options(algorithm="event-driven").replace(
         projections={field: entry for field, entry in stepwise.projections.items() if field != "e_rev"},
-        neurons={name: c for name, c in stepwise.neurons.items() if name != "LIF"},
+        neurons={name: c for name, c in stepwise.neurons.items() if name in ("GLM", "Source")},
         kernels={"Rectangular": stepwise.kernels["Rectangular"]},
         probes={name: c for name, c in stepwise.probes.items() if name != "Membrane"},
     )
@@ -48,7 +48,7 @@ def analogue() -> Target:
         weight_bits=6,
         network={"dt": (1.0, 1.0)},
         projections={"connectivity": ("Dense", "Sparse"), "weights": (-4.0, 4.0)},
-        neurons={name: c for name, c in REFERENCE.neurons.items() if name != "LIF"},
+        neurons={name: c for name, c in REFERENCE.neurons.items() if name in ("GLM", "Source")},
         kernels={"Exponential": {"tau_syn": (2.0, 20.0)}},
         plasticity={
             "PairSTDP": {

@@ -300,7 +300,7 @@ def test_the_schema_refuses_what_no_file_holds(tmp_path: Path) -> None:
     text = everything().save(tmp_path / "net.json").read_text()
     for old, new in (
         ('"kind": "GLM",', ""),
-        ('"kind": "GLM"', '"kind": "Izhikevich"'),
+        ('"kind": "GLM"', '"kind": "HodgkinHuxley"'),
         ('"dt": 0.5', '"dt": 0'),
         ('"bias": [', '"bais": ['),
         ('"name": "a"', '"name": "a b"'),

@@ -305,7 +305,7 @@ def mutations(net: Network) -> Iterator[tuple[str, str, dict[str, Any]]]:
         path, at = f"populations.{p.name}", ("populations", k)
         yield f"{path}.size", "SAL005", broken(*at, "size", to=0)
         yield f"{path}.size", "SAL001", broken(*at, "size", to=p.size + 0.5)
-        yield f"{path}.neuron", "SAL005", broken(*at, "neuron", "kind", to="Izhikevich")
+        yield f"{path}.neuron", "SAL005", broken(*at, "neuron", "kind", to="HodgkinHuxley")
         yield f"{path}.bais", "SAL002", broken(*at, "neuron", "bais", to=0.0)
         if len(net.populations) > 1:
             other = net.populations[k - 1].name

@@ -8,13 +8,14 @@ import numpy as np
 
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.neurons import GLM, LIF, Izhikevich, Neuron, Source
 from salhw.description.parts import Population
 from salhw.substrate.target import Target
 from salhw_nest.kernels import NEST
 from salhw_nest.neurons.conductance import NestConductance, conductances
 from salhw_nest.neurons.escape import NestEscape
 from salhw_nest.neurons.glm import NestGLM
+from salhw_nest.neurons.izhikevich import NestIzhikevich
 from salhw_nest.neurons.lif import NestLIF
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.neurons.source import NestSource
@@ -29,7 +30,7 @@ def _lif(neuron: LIF, population: Population, net: Network, target: Target) -> N
 
 
 Made = Callable[..., NestNeuron[Neuron]]
-NEURONS: ByKind[Made] = ByKind(NEST, {GLM: NestGLM, LIF: _lif, Source: NestSource})
+NEURONS: ByKind[Made] = ByKind(NEST, {GLM: NestGLM, LIF: _lif, Izhikevich: NestIzhikevich, Source: NestSource})
 
 
 def nest_neuron(net: Network, target: Target, population: str) -> NestNeuron[Neuron]:

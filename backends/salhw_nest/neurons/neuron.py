@@ -63,6 +63,8 @@ class NestNeuron(ABC, Generic[N]):
     """Whether plastic synapses onto it may have rectangular PSPs."""
     relays_ends: ClassVar[bool] = True
     """Whether what ends a rectangular PSP of a static synapse comes through a relay, not with a delay of its own."""
+    repeats: ClassVar[bool] = False
+    """Whether an event acts for one step, so that a rectangular PSP is an event for each of its steps."""
     least_refractory: ClassVar[int] = 0
     """The shortest refractory period in ticks."""
     follows_weights: ClassVar[bool] = False
@@ -71,6 +73,10 @@ class NestNeuron(ABC, Generic[N]):
     @abstractmethod
     def cells(self, per_step: int, instances: int) -> Cells:
         """Its cells."""
+
+    def shadow(self, instances: int) -> Cells | None:
+        """Cells that get what its synapses give, where its membrane is sampled and does not show it."""
+        return None
 
     def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
         """The parameters that cells hold for biases (neuron, of all instances) and the ``state`` that a clamp holds

@@ -11,7 +11,7 @@ import numpy as np
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
-from salhw.description.neurons import GLM, LIF, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Source
 from salhw.description.traces import Boxcar, ExponentialTrace
 
 FREE, REFRACTORY, CLAMPED, FORCED, THRESHOLD, SOURCE, UNDECIDED = range(7)
@@ -21,6 +21,8 @@ and the target's own grid, where a refractory period is as good as over."""
 
 CLOSE = 1e-9
 """The share of a potential that rounding may have moved it by: nearer to a threshold, either decision is right."""
+ROUNDS = 2.0**-52
+"""What a step may be off by, as a share of what it adds up."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Moment:
     """What the neurons of a population decide from at one step, (instance, neuron) or (neuron,): the ``drive`` of all
     inputs, the ``conductance`` of their synapses, and each times its reversal potential as ``pull``, whether they are
     ``free`` of their refractory period, ``clamped`` and to which ``state``, ``forced`` to
-    spike, and how many spikes they are ``expected`` to have of Poisson stimuli."""
+    spike, how many spikes they are ``expected`` to have of Poisson stimuli, and by how much the drive changes at most
+    where the membranes that teachers read do (``feedback``)."""
 
     dt: float
     drive: FloatArray
@@ -39,25 +42,31 @@ class Moment:
     state: IntArray
     forced: Bools
     expected: FloatArray
+    feedback: FloatArray
 
 
-Decided = tuple[FloatArray, FloatArray, IntArray]
-"""Potentials as they entered the decision, probabilities of a spike, and what decided."""
+State = tuple[FloatArray, ...]
+"""The potentials of a population, and behind them what else its neurons remember."""
+Decided = tuple[State, FloatArray, IntArray]
+"""The state as it entered the decision, probabilities of a spike, and what decided."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One kind of neuron: the potential that it ``begins`` with, how it ``decides`` from its last potential, and the
-    potential that a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher
-    (``at_higher``); and the accuracies, if there are any, that say by how much PSPs ``under_way`` may lag behind a
-    weight that changes, and how many steps ``early`` it may be free of its refractory period."""
+    """One kind of neuron: the state that it ``begins`` with, how it ``decides`` from its last state, and the state that
+    a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher (``at_higher``);
+    the ``threshold`` beside which a potential that is a little off may decide otherwise; the accuracies, if there are
+    any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, and how many steps ``early`` it
+    may be free of its refractory period; and whether it ``amplifies`` what its input is off by."""
 
-    begins: Callable[[Any], float | FloatArray]
-    decides: Callable[[Any, Moment, FloatArray], Decided]
-    resets: Callable[[Any, FloatArray], FloatArray]
+    begins: Callable[[Any], tuple[float | FloatArray, ...]]
+    decides: Callable[[Any, Moment, State], Decided]
+    resets: Callable[[Any, State], State]
     at_higher: Callable[[Any, FloatArray, FloatArray], FloatArray] = lambda neuron, chance, higher: chance
+    threshold: Callable[[Any], float | FloatArray] = lambda neuron: np.nan
     under_way: str = ""
     early: str = ""
+    amplifies: bool = False
 
 
 CELLS: ByKind[Cell] = ByKind("the replay oracle")
@@ -65,45 +74,115 @@ AVERAGES: ByKind[Callable[[Any, float], Callable[[FloatArray], FloatArray]]] = B
 """What makes of a window and dt a function from the values of one step after the other to their average."""
 
 
+HIGHEST = 700.0
+"""Of a logarithmic hazard, in size: its exponential is a number."""
+
+
 def as_chance(odds: FloatArray) -> FloatArray:
     """odds / (1 + odds), of any size."""
     return np.asarray(1.0 / (1.0 + 1.0 / np.maximum(odds, 1e-300)))
 
 
-def _unless_forced(now: Moment, potential: FloatArray, chance: FloatArray, decider: IntArray) -> Decided:
+def _unless_forced(now: Moment, state: State, chance: FloatArray, decider: IntArray) -> Decided:
     """Forced spikes happen whatever the state."""
-    return potential, np.where(now.forced, 1.0, chance), np.where(now.forced, FORCED, decider)
+    return state, np.where(now.forced, 1.0, chance), np.where(now.forced, FORCED, decider)
 
 
-def _glm(neuron: GLM, now: Moment, potential: FloatArray) -> Decided:
+def _glm(neuron: GLM, now: Moment, state: State) -> Decided:
     """The potential is the drive; a clamp takes the decision of a neuron that is not refractory."""
     with np.errstate(over="ignore"):
         hazard = np.exp(now.drive) * now.dt / neuron.tau_ref
     chances = {"logistic": as_chance(hazard), "exact": -np.expm1(-hazard)}
     chance = np.where(now.clamped, now.state, chances[neuron.discretisation])
     decider = np.where(now.clamped, CLAMPED, FREE)
-    return _unless_forced(now, now.drive, np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
+    return _unless_forced(now, (now.drive,), np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
 
 
-def _lif(neuron: LIF, now: Moment, potential: FloatArray) -> Decided:
-    """tau_m dv/dt = v_rest - v + I + sum g (e_rev - v), exactly over the step for constant I and g; held at v_reset
-    while it is refractory. It spikes at v_thresh, or where the threshold has a width at random."""
-    leak = 1.0 + now.conductance
-    end = (neuron.v_rest + now.drive + now.pull) / leak
-    v = np.where(now.free, end + (potential - end) * np.exp(-leak * now.dt / neuron.tau_m), neuron.v_reset)
-    close = np.abs(v - neuron.v_thresh) <= CLOSE * (np.abs(v) + np.abs(end) + np.abs(neuron.v_thresh))
+def _end(neuron: LIF | AdEx, now: Moment, less: float | FloatArray = 0.0) -> FloatArray:
+    """Where tau_m dv/dt = v_rest - v + I - less + sum g (e_rev - v) tends to."""
+    return np.asarray((neuron.v_rest + now.drive - less + now.pull) / (1.0 + now.conductance))
+
+
+def _leaked(neuron: LIF | AdEx, now: Moment, v: FloatArray, end: FloatArray, time: float) -> FloatArray:
+    """Where it is after a time."""
+    return np.asarray(end + (v - end) * np.exp(-(1.0 + now.conductance) * time / neuron.tau_m))
+
+
+def _near(v: FloatArray, threshold: float | FloatArray, *sizes: FloatArray) -> Bools:
+    """Whether rounding may have moved a potential across a threshold, beside numbers of these sizes."""
+    return np.asarray(np.abs(v - threshold) <= CLOSE * (np.abs(v) + np.abs(threshold) + sum(map(np.abs, sizes))))
+
+
+def _escapes(neuron: LIF | AdEx, now: Moment, v: FloatArray) -> FloatArray:
+    """The probability of a spike behind a soft threshold."""
     width = np.broadcast_to(neuron.delta_v, v.shape)
     with np.errstate(over="ignore"):
         hazard = np.exp((v - neuron.v_thresh) / np.where(width > 0.0, width, np.inf)) * now.dt / neuron.tau_ref
-    chance = np.where(width > 0.0, -np.expm1(-hazard), v >= neuron.v_thresh)
-    decider = np.where(width > 0.0, FREE, np.where(close, UNDECIDED, THRESHOLD))
-    return _unless_forced(now, v, np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
+    return np.asarray(-np.expm1(-hazard))
 
 
-def _source(neuron: Source, now: Moment, potential: FloatArray) -> Decided:
+def _lif(neuron: LIF, now: Moment, state: State) -> Decided:
+    """Exactly over the step for constant I and g; held at v_reset while it is refractory. It spikes at v_thresh, or
+    where the threshold has a width at random."""
+    end = _end(neuron, now)
+    v = np.where(now.free, _leaked(neuron, now, state[0], end, now.dt), neuron.v_reset)
+    soft = np.broadcast_to(neuron.delta_v, v.shape) > 0.0
+    chance = np.where(soft, _escapes(neuron, now, v), v >= neuron.v_thresh)
+    decider = np.where(soft, FREE, np.where(_near(v, neuron.v_thresh, end), UNDECIDED, THRESHOLD))
+    return _unless_forced(now, (v,), np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
+
+
+def _adex(neuron: AdEx, now: Moment, state: State) -> Decided:
+    """Half a step of w, half one of the leak, the upstroke, and both halves again; it spikes at v_peak, or where the
+    threshold has a width at random."""
+    half, slope = 0.5 * now.dt, neuron.slope_factor
+
+    def followed(w: FloatArray, v: FloatArray) -> FloatArray:
+        to = neuron.a * (v - neuron.v_rest)
+        return np.asarray(to + (w - to) * np.exp(-half / neuron.tau_w))
+
+    w = followed(state[1], state[0])
+    end = _end(neuron, now, w)
+    leaked = _leaked(neuron, now, state[0], end, half)
+    with np.errstate(over="ignore"):
+        # exp(-v / slope) falls by exp(-v_thresh / slope) dt / tau_m in a step of the upstroke
+        left = 1.0 - now.dt / neuron.tau_m * np.exp((leaked - neuron.v_thresh) / slope)
+    raised = np.where(left > 0.0, leaked - slope * np.log(np.maximum(left, 1e-300)), np.inf)
+    spent = raised >= neuron.v_peak
+    over = np.where(spent, neuron.v_peak, _leaked(neuron, now, np.where(spent, 0.0, raised), end, half))
+    v = np.where(now.free, over, neuron.v_reset)
+    soft = np.broadcast_to(neuron.delta_v, v.shape) > 0.0
+    reached = v >= neuron.v_peak
+    chance = np.where(reached, 1.0, np.where(soft, _escapes(neuron, now, v), 0.0))
+    close = _near(np.where(spent, np.minimum(raised, 1e300), v), neuron.v_peak, end)
+    certain = np.where(close, UNDECIDED, THRESHOLD)
+    decider = np.where(now.free, np.where(soft & ~reached, FREE, certain), REFRACTORY)
+    return _unless_forced(now, (v, followed(w, v)), np.where(now.free, chance, 0.0), decider)
+
+
+def _izhikevich(neuron: Izhikevich, now: Moment, state: State) -> Decided:
+    """A step of Euler's, both variables from their last values. Where steps are long it feeds rounding back on itself:
+    how far that may have moved v and u, and has moved v at most until now, is remembered behind them, and v is no
+    number beyond what is compared."""
+    v, u, off_v, off_u, most = state
+    dt, a, b = now.dt, np.asarray(neuron.a), np.asarray(neuron.b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        after = v + dt * (0.04 * v**2 + 5.0 * v + 140.0 - u + now.drive)
+        followed = u + dt * a * (b * v - u)
+        size = np.abs(v) + dt * (0.04 * v**2 + 5.0 * np.abs(v) + 140.0 + np.abs(u) + np.abs(now.drive))
+        moved = np.abs(1.0 + dt * (0.08 * v + 5.0)) * off_v + dt * (off_u + now.feedback * most) + ROUNDS * size
+        moved_u = np.abs(1.0 - dt * a) * off_u + dt * a * np.abs(b) * off_v + ROUNDS * (np.abs(u) + np.abs(a * b * v))
+        after = np.where(moved <= 0.01 * CLOSE * (1.0 + np.abs(after)), after, np.nan)
+    close = _near(after, neuron.v_peak, size) | np.isnan(after)
+    chance = np.where(after >= neuron.v_peak, 1.0, 0.0)
+    decider = np.where(close, UNDECIDED, THRESHOLD)
+    return _unless_forced(now, (after, followed, moved, moved_u, np.maximum(moved, most)), chance, decider)
+
+
+def _source(neuron: Source, now: Moment, state: State) -> Decided:
     """At most one spike at a step, with the probability 1 - exp(-rate dt)."""
     chance = np.broadcast_to(-np.expm1(-now.expected), now.drive.shape)
-    return _unless_forced(now, potential, chance, np.where(chance > 0.0, FREE, SOURCE))
+    return _unless_forced(now, state, chance, np.where(chance > 0.0, FREE, SOURCE))
 
 
 def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
@@ -115,7 +194,7 @@ def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
 def _scaled_hazard(chance: FloatArray, higher: FloatArray) -> FloatArray:
     """The probability whose hazard is exp(higher) times as large; of one that rounds to 1 the hazard is at least 36,
     and that of one that is 0 stays 0, however large the factor."""
-    factor = np.exp(np.minimum(higher, 700.0))
+    factor = np.exp(np.clip(higher, -HIGHEST, HIGHEST))
     return np.asarray(-np.expm1(np.log1p(-np.minimum(chance, 1.0 - 2.0**-53)) * factor))
 
 
@@ -124,24 +203,36 @@ def _glm_higher(neuron: GLM, chance: FloatArray, higher: FloatArray) -> FloatArr
     return scaled
 
 
-def _lif_higher(neuron: LIF, chance: FloatArray, higher: FloatArray) -> FloatArray:
+def _soft_higher(neuron: LIF | AdEx, chance: FloatArray, higher: FloatArray) -> FloatArray:
     """Of a soft threshold; nothing random depends on a sharp one."""
     width = np.asarray(neuron.delta_v)
     return np.where(width > 0.0, _scaled_hazard(chance, higher / np.where(width > 0.0, width, 1.0)), chance)
 
 
-CELLS.register(GLM)(Cell(lambda neuron: 0.0, _glm, lambda neuron, u: u, _glm_higher))
+def _adex_resets(neuron: AdEx, state: State) -> State:
+    return np.broadcast_to(neuron.v_reset, state[0].shape), state[1] + neuron.b
+
+
+def _izhikevich_resets(neuron: Izhikevich, state: State) -> State:
+    v, u, _, off_u, most = state
+    return np.broadcast_to(neuron.c, v.shape), u + neuron.d, np.zeros_like(v), off_u, most
+
+
+CELLS.register(GLM)(Cell(lambda neuron: (0.0,), _glm, lambda neuron, state: state, _glm_higher))
 CELLS.register(LIF)(
     Cell(
-        lambda neuron: neuron.v_rest,
-        _lif,
-        lambda neuron, v: np.broadcast_to(neuron.v_reset, v.shape),
-        _lif_higher,
-        "lif_under_way",
-        "lif_refractory",
+        lambda neuron: (neuron.v_rest,), _lif, lambda neuron, state: (np.broadcast_to(neuron.v_reset, state[0].shape),),
+        _soft_higher, lambda neuron: neuron.v_thresh, "lif_under_way", "lif_refractory",
     )
-)
-CELLS.register(Source)(Cell(lambda neuron: 0.0, _source, lambda neuron, nothing: nothing))
+)  # fmt: skip
+CELLS.register(AdEx)(Cell(lambda neuron: (neuron.v_rest, 0.0), _adex, _adex_resets, _soft_higher))
+CELLS.register(Izhikevich)(
+    Cell(
+        lambda neuron: (neuron.c, np.asarray(neuron.b) * neuron.c, 0.0, 0.0, 0.0), _izhikevich, _izhikevich_resets,
+        threshold=lambda neuron: neuron.v_peak, under_way="lif_under_way", amplifies=True,
+    )
+)  # fmt: skip
+CELLS.register(Source)(Cell(lambda neuron: (0.0,), _source, lambda neuron, state: state))
 
 
 @AVERAGES.register(Boxcar)

@@ -105,8 +105,8 @@ def decisions_of(
     that would say how probable its spikes are."""
     if tolerance.rate is None or (tolerance.psp is None and any(p.post == population for p in net.projections)):
         return None
-    chance, random = course.chances[population], (course.deciders[population] == FREE) & ~course.diverged
-    off = np.minimum(tolerance.decided(net, population, course), 200.0)
+    chance, off = course.chances[population], np.minimum(tolerance.decided(net, population, course), 200.0)
+    random = (course.deciders[population] == FREE) & ~course.diverged & ~np.isnan(chance) & ~np.isnan(off)
     neuron = net.population(population).neuron
     low, high = (CELLS[neuron].at_higher(neuron, chance, sign * off) for sign in (-1.0, 1.0))
     low, high = low * (1.0 - tolerance.rate), np.minimum(1.0, high * (1.0 + tolerance.rate))
@@ -133,7 +133,9 @@ def tests(
                 yield _tested("rate", f"{where}[{neuron}]", mine, np.ones(mine.spikes.shape))
         for q in net.projections:
             if q.post == p.name:
-                x = np.concatenate([np.where(c.diverged, 0.0, c.inputs[q.name]) for c in courses], axis=1)
+                x = np.concatenate(
+                    [np.where(c.diverged, 0.0, np.nan_to_num(c.inputs[q.name])) for c in courses], axis=1
+                )
                 largest = np.maximum.accumulate(np.abs(x).max(axis=(0, 2)))[:, None]  # until now: x is known in advance
                 x = (x / np.where(largest > 0.0, largest, 1.0))[random]
                 yield _tested("slope", f"{where} over projections.{q.name}", every.at(random), x)

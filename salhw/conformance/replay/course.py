@@ -19,7 +19,8 @@ class Course:
     """What must have been in one run, at its steps ``start`` .. ``stop``.
 
     Args:
-        potentials: u or v as it entered the decision, by population, (instance, step, neuron).
+        potentials: u or v as it entered the decision, by population, (instance, step, neuron). No number here and below
+            is what nobody can know.
         chances: the probability of a spike, likewise.
         deciders: what decided, likewise: FREE, REFRACTORY ...
         inputs: what each projection adds to the potential, (instance, step, neuron).
@@ -48,6 +49,9 @@ class Course:
     @property
     def diverged(self) -> Bools:
         """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
-        each = [np.abs(v).max(axis=2) for v in (*self.potentials.values(), *self.traces.values())]
+        each = [
+            np.nan_to_num(np.abs(v), posinf=np.inf).max(axis=2)
+            for v in (*self.potentials.values(), *self.traces.values())
+        ]
         largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
-        return np.asarray(~(largest <= DIVERGED))[:, :, None]
+        return np.asarray(largest > DIVERGED)[:, :, None]

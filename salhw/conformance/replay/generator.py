@@ -105,7 +105,7 @@ def _made(cls: Any, draw: Any, tries: int = 20) -> Any:
 
 def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
     """Of a size of its own, or one of those that there are: neurons can then be joined one to one."""
-    kind = deal.kind(Neuron, deal.target.neurons)
+    kind = _model(deal)
     if kind is None:
         return None
     size = round(float(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
@@ -115,6 +115,17 @@ def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
     neuron = _made(cls, lambda: deal.fields(cls, deal.target.neurons[kind], (size,)))
     positions = [[deal.dice.uniform(0.0, 1.0)] for _ in range(size)]
     return Population(name=name, size=size, neuron=neuron, positions=positions)
+
+
+def _model(deal: Deal) -> str | None:
+    """A kind of neuron for steps of this length: first whether it decides at random, by its potential or by stimuli
+    alone, as rules need the first; then one that does."""
+    known = {name: Neuron.members[name] for name in deal.target.neurons if replayable(Neuron, name)}
+    able = [name for name, cls in known.items() if deal.dt <= cls.longest_dt]
+    alike = {name: {"decision", "rate"} & known[name].offers for name in able}
+    first = [name for k, name in enumerate(able) if alike[name] not in [alike[other] for other in able[:k]]]
+    kind = deal.kind(Neuron, first)
+    return None if kind is None else deal.kind(Neuron, [name for name in able if alike[name] == alike[kind]])
 
 
 def _traces(deal: Deal, p: Population) -> list[Trace]:

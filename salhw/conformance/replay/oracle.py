@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, as_chance
+from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, State, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
@@ -71,8 +71,9 @@ class Oracle:
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
         self.prepare()
         self.phases = Phases(self)
-        self.potential = {
-            p.name: np.full((self.instances, p.size), CELLS[p.neuron].begins(p.neuron)) for p in net.populations
+        self.cells: dict[str, State] = {
+            p.name: tuple(np.full((self.instances, p.size), each) for each in CELLS[p.neuron].begins(p.neuron))
+            for p in net.populations
         }
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
@@ -284,16 +285,22 @@ class Oracle:
     def decide(
         self, p: Population, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools
     ) -> tuple[FloatArray, IntArray]:
-        """Move the potentials of a population on to step t, with the ``sums`` of its inputs (see ``_inputs``), and say
+        """Move the state of a population on to step t, with the ``sums`` of its inputs (see ``_inputs``), and say
         how probable spikes are then, and what decides."""
         moment = self._moment(p.name, t, sums, free, forced)
-        self.potential[p.name], chance, decider = CELLS[p.neuron].decides(p.neuron, moment, self.potential[p.name])
+        self.cells[p.name], chance, decider = CELLS[p.neuron].decides(p.neuron, moment, self.cells[p.name])
         return chance, decider
 
+    @property
+    def potential(self) -> dict[str, FloatArray]:
+        """The potentials of each population."""
+        return {name: state[0] for name, state in self.cells.items()}
+
     def reset(self, p: Population, spiked: Bools) -> None:
-        """What the potentials of neurons that spiked become."""
-        v = self.potential[p.name]
-        self.potential[p.name] = np.where(spiked, CELLS[p.neuron].resets(p.neuron, v), v)
+        """What the state of neurons that spiked becomes."""
+        state = self.cells[p.name]
+        after = CELLS[p.neuron].resets(p.neuron, state)
+        self.cells[p.name] = tuple(np.where(spiked, *each) for each in zip(after, state, strict=True))
 
     def nothing(self, p: Population) -> dict[str, FloatArray]:
         """The sums of inputs that a population without synapses has; see ``_inputs``."""
@@ -310,7 +317,7 @@ class Oracle:
             total = self._onto(q, self.weights[q.name] * psp[:, t, which])
             sums = through[q.post]
             if q.e_rev is not None:
-                distance = q.e_rev - self.potential[q.post]
+                distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
                 self._follow_weights(q, np.ones(1), np.abs(distance), t)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
@@ -350,7 +357,13 @@ class Oracle:
         """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
         drive = sums["inputs"] + self._stimulated(name, t)
         clamped, state = self.clamps(name, t)
-        return Moment(self.dt, drive, sums["g"], sums["pull"], free, clamped, state, forced, self.expected(name, t))
+        gains = [
+            np.abs(self.held[f"stimuli[{k}].gain"])
+            for k, s in enumerate(self.net.stimuli)
+            if s.population == name and isinstance(s, Teacher) and self.net.trace(s.trace).quantity == "membrane"
+        ]
+        decided = free, clamped, state, forced, self.expected(name, t), np.asarray(sum(gains, start=0.0))
+        return Moment(self.dt, drive, sums["g"], sums["pull"], *decided)
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
@@ -397,7 +410,7 @@ class Oracle:
     def _follow(self, t: int, through: Mapping[str, Mapping[str, FloatArray]]) -> None:
         """Traces move on with the step's membranes, inputs and spikes."""
         for trace in self.net.traces:
-            seen = {"membrane": self.potential[trace.population], **through[trace.population]}
+            seen = {"membrane": self.cells[trace.population][0], **through[trace.population]}
             spikes = self.spikes[trace.population][:, t] / self.dt
             self.means[trace.name] = self.averages[trace.name](spikes if trace.of == "spikes" else seen[trace.of])
 

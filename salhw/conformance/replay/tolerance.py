@@ -154,9 +154,11 @@ class Tolerance:
             return np.inf
         share = max(self.potential, ROUNDING)
         within = self.input(net, population, course, share) + ROUNDING * (1.0 + np.abs(course.potentials[population]))
-        if lag := self._lag(net, population):  # a membrane never deviates by more than its input
-            within = within + lag * course.followed[population]
-        return np.where(course.diverged, np.inf, within)
+        if lag := self._lag(net, population):  # others' membranes never deviate by more than their inputs
+            followed = course.followed[population]
+            amplified = CELLS[net.population(population).neuron].amplifies & (followed > 0.0)
+            within = np.where(amplified, np.inf, within + lag * followed)
+        return np.where(course.diverged | np.isnan(within), np.inf, within)
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
@@ -173,4 +175,5 @@ class Tolerance:
         if self.potential is None or self._lag(net, of.population) > 0.0 or self._early(net, of.population):
             return np.inf
         share = max(self.potential, ROUNDING)
-        return np.where(course.diverged, np.inf, share * (1.0 + np.maximum.accumulate(size, axis=1)))
+        within = share * (1.0 + np.maximum.accumulate(size, axis=1))
+        return np.where(course.diverged | np.isnan(within), np.inf, within)

@@ -10,7 +10,9 @@ from pydantic import model_validator
 from salhw.description.fields import FloatArray, MillisecondsPerNeuron, NonNegativePerNeuron, PerNeuron
 from salhw.description.markers import Mark
 from salhw.description.neurons.neuron import Inputs, Neuron
-from salhw.diagnostics.wording import invalid, number
+from salhw.description.neurons.resets import moved_apart, refuse_reset_above
+
+PerNeurons = float | FloatArray
 
 
 class LIF(Neuron):
@@ -44,14 +46,7 @@ class LIF(Neuron):
 
     @model_validator(mode="after")
     def _reset_below_threshold(self) -> LIF:
-        sizes = {np.size(value) for value in (self.v_reset, self.v_thresh)} - {1}
-        if len(sizes) > 1:  # of neurons, which the population says how many they are
-            return self
-        reset, thresh = np.broadcast_arrays(np.atleast_1d(self.v_reset), np.atleast_1d(self.v_thresh))
-        for i in np.flatnonzero(reset >= thresh)[:1]:
-            at = f"v_reset[{i}]" if isinstance(self.v_reset, np.ndarray) else "v_reset"
-            limit, fix = f"< v_thresh = {number(thresh[i])}", "lower v_reset, or raise v_thresh"
-            raise invalid("SAL005", number(reset[i]), limit, fix, at=at)
+        refuse_reset_above(self, "v_reset", "v_thresh")
         return self
 
     @property
@@ -63,18 +58,20 @@ class LIF(Neuron):
         """The inverse of the interval at which the potential reaches the threshold; 0 below it. With a soft threshold
         at least the inverse of ``tau_ref (1 + exp((v_thresh - v) / delta_v))`` for the potential without spikes."""
         end = self.v_rest + self.bias + drive
-        above = np.maximum(end - self.v_thresh, 1e-300)
-        waits = self.tau_ref + self.tau_m * np.log(np.maximum(end - self.v_reset, 1e-300) / above)
-        sharp = np.where(end > self.v_thresh, 1.0 / waits, 0.0)
+        sharp = leaky_rate(end, self.v_reset, self.v_thresh, self.tau_m, self.tau_ref)
         width = np.asarray(self.delta_v)
         below = np.clip((self.v_thresh - end) / np.where(width > 0.0, width, 1.0), -500.0, 500.0)
         soft = np.where(width > 0.0, 1.0 / (self.tau_ref * (1.0 + np.exp(below))), 0.0)
         return np.maximum(sharp, soft)
 
     def moved_before(self, field: str, low: float, high: float) -> str:
-        gap = min(float(np.min(self.v_thresh - np.asarray(self.v_reset))), (high - low) / 2)
-        if field == "v_reset" and np.min(self.v_thresh) <= low:
-            return f"v_thresh >= {number(low + gap)}"
-        if field == "v_thresh" and np.max(self.v_reset) >= high:
-            return f"v_reset <= {number(high - gap)}"
-        return ""
+        return moved_apart(self, field, "v_reset", "v_thresh", low, high)
+
+
+def leaky_rate(
+    end: PerNeurons, reset: PerNeurons, threshold: PerNeurons, tau_m: PerNeurons, tau_ref: PerNeurons
+) -> FloatArray:
+    """Spikes per ms of a leaky membrane that tends to ``end`` from its reset on, and spikes at its threshold."""
+    above = np.maximum(end - threshold, 1e-300)
+    waits = tau_ref + tau_m * np.log(np.maximum(end - reset, 1e-300) / above)
+    return np.where(end > threshold, 1.0 / waits, 0.0)

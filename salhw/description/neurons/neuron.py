@@ -29,6 +29,9 @@ class Neuron(Kind):
     whether to spike, which can be clamped), ``conductance`` (a leak, beside which synapses can be others), ``rate``
     (spikes only as a stimulus says)."""
 
+    longest_dt: ClassVar[float] = np.inf
+    """The longest time step in ms that its equations are meant to be integrated with."""
+
     @property
     def refractory_periods(self) -> float | FloatArray | None:
         """The absolute refractory period in ms, one number or one per neuron; None for models without one."""
