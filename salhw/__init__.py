@@ -32,6 +32,7 @@ from salhw.description.plasticity import (
     WakeSleep,
 )
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
@@ -178,6 +179,7 @@ __all__ = [
     "Trace",
     "Traces",
     "TriangularWindow",
+    "TsodyksMarkram",
     "Uniform",
     "UnknownNameError",
     "UnsupportedNetworkError",

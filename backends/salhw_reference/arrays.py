@@ -57,11 +57,13 @@ MEMBRANE = record(decay=np.float64, rest=np.float64, reset=np.float64, threshold
 PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
     lowest=np.float64, highest=np.float64, conducts=np.int64, reversal=np.float64,
+    utilisation=np.float64, recovery=np.float64, facilitation=np.float64,
 )  # fmt: skip
 """Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
 into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, the lowest and the highest weight that its rules allow, and 1 if its synapses are conductances, with
-their reversal potential."""
+their reversal potential. Of one with short-term plasticity (``utilisation`` > 0) U, and dt over the time constants of
+resources and of facilitation."""
 
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
@@ -101,6 +103,10 @@ AVERAGED = record(number=np.int64, neuron=np.int64, ring=np.int64)
 
 COUNTED = record(number=np.int64, total=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
+
+USED = record(share=np.float64, left=np.float64, step=np.int64)
+"""Of a neuron's last spike in short-term plasticity: the share of the resources that it used, those there were, and its
+step."""
 
 NOW = record(
     time=np.int64, stale=np.int64, written=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64,
@@ -175,6 +181,7 @@ class StateArrays(NamedTuple):
     potential: FloatArray  # (N,) input plus bias, or the membrane of LIF neurons
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
+    used: Records  # (P, 2, N) USED of the last PSP that began and that ended; P = 0 without short-term plasticity
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
     total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``
     filled: FloatArray  # (T,) the steps that a boxcar is the mean over; 1 for others

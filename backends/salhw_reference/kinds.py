@@ -18,6 +18,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, Neuron, Source
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
@@ -113,6 +114,14 @@ def length(kernel: Kernel, dt: float) -> int | None:
     """The steps that a PSP lasts; None if it fades."""
     return steps(kernel.tau_syn, dt) if PSPS[kernel].ends else None
 
+
+def _tsodyks_markram(short_term: TsodyksMarkram, dt: float) -> tuple[float, float, float]:
+    facilitation = dt / short_term.tau_facil if short_term.tau_facil else np.inf
+    return short_term.U, dt / short_term.tau_rec, facilitation
+
+
+SHORT_TERM: ByKind[Callable[[Any, float], tuple[float, float, float]]] = ByKind(WHO, {TsodyksMarkram: _tsodyks_markram})
+"""Short-term plasticity as PSP in arrays.py has it: utilisation, recovery, facilitation."""
 
 # windows and rules --------------------------------------------------------------------------------------------------
 
@@ -260,4 +269,5 @@ KNOWN: Mapping[str, ByKind[Any]] = {
     "stimuli": STIMULI,
     "probes": PROBES,
     "averages": AVERAGES,
+    "short_term": SHORT_TERM,
 }

@@ -29,8 +29,8 @@ def instance(batch, b):
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[own_or_common(batch.weight, b)],
         batch.gain[own_or_common(batch.gain, b)], batch.input_gain[b],
-        batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.trace[b],
-        batch.total[b], batch.filled[b], batch.value[b], batch.turn[b], batch.history[b],
+        batch.rate[b], batch.pairs[b], batch.potential[b], batch.current[b], batch.psp[b], batch.used[b],
+        batch.trace[b], batch.total[b], batch.filled[b], batch.value[b], batch.turn[b], batch.history[b],
         batch.input[b], batch.renewed[b], batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b],
         batch.nudge[b], batch.chance[b],
     )  # fmt: skip

@@ -57,6 +57,7 @@ from salhw_reference.kinds import (
     QUANTITIES,
     RECTANGULAR,
     RULES,
+    SHORT_TERM,
     WINDOWS,
     length,
     period,
@@ -116,7 +117,9 @@ def _psp(p: Projection, named: int, dt: float) -> tuple[Any, ...]:
     renews = p.kernel.superposition == "last"
     bounds = narrowest_bounds(p.plasticity)
     conducts, reversal = p.e_rev is not None, p.e_rev or 0.0
-    return PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
+    short_term = (0.0, 0.0, 0.0) if p.short_term is None else SHORT_TERM[p.short_term](p.short_term, dt)
+    shape = PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height
+    return *shape, *bounds, conducts, reversal, *short_term
 
 
 def _projections(net: Network) -> dict[str, Any]:
@@ -410,6 +413,11 @@ def block_bytes(net: Network) -> int:
     return traces + 16 * links if traces else 0
 
 
+def is_short_term(arrays: NetworkArrays) -> bool:
+    """Whether some PSPs have strengths that differ from spike to spike."""
+    return bool(np.any(arrays.psp["utilisation"] > 0.0))
+
+
 def fits_table(net: Network, arrays: NetworkArrays) -> bool:
     """Whether every hazard is a function of the weights and of who has a PSP under way: few GLM neurons, one projection
     whose PSPs never overlap."""
@@ -420,4 +428,5 @@ def fits_table(net: Network, arrays: NetworkArrays) -> bool:
         and len(arrays.kind) <= TABULATED
         and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
         and not only(net.stimuli, SpikeTimes)
+        and not is_short_term(arrays)
     )

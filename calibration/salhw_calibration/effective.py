@@ -114,6 +114,9 @@ def effective_weights(
         if p.e_rev is not None:
             fix = "measure the network without it"
             raise refused("SAL802", f"projections.{p.name}.e_rev", f"{p.e_rev:g}", "synapses that are currents", fix)
+        if p.short_term is not None:
+            fix, supported = "measure the network without it", "synapses whose PSPs are all as strong"
+            raise refused("SAL802", f"projections.{p.name}.short_term", p.short_term.kind, supported, fix)
     chosen = METHODS[method]
     if through and not chosen.paths:
         fix = "leave `through` out, or method='likelihood'"
