@@ -97,6 +97,11 @@ def turned(p: Any, dt: float) -> Any:
     return p if p.e_rev is None else p.replace(e_rev=-p.e_rev)
 
 
+def short_term(changed: Callable[[Any], Any]) -> Callable[[Any, float], Any]:
+    """A projection whose short-term plasticity is another, where it has any."""
+    return lambda p, dt: p if p.short_term is None else p.replace(short_term=changed(p.short_term))
+
+
 def lower(n: LIF) -> Any:
     """Where a membrane is reset that forgets v_reset."""
     return np.minimum(n.v_rest, np.asarray(n.v_thresh) - 0.01)
@@ -382,6 +387,15 @@ MUTANTS = [
     wrong("soft thresholds twice as wide", "rate", network=each_neuron(LIF, lambda n, dt: {"delta_v": 2 * n.delta_v})),
     wrong("conductances taken for currents", "membrane", network=each_projection(lambda p, dt: p.replace(e_rev=None))),
     wrong("reversal potentials of the other sign", "membrane", network=each_projection(turned)),
+    wrong("short-term plasticity ignored", "membrane", "rate", network=each_projection(short_term(lambda s: None))),
+    wrong(
+        "synapses without facilitation", "membrane", "rate",
+        network=each_projection(short_term(lambda s: s.replace(tau_facil=0.0))),
+    ),
+    wrong(
+        "resources that recover twice as fast", "membrane", "rate",
+        network=each_projection(short_term(lambda s: s.replace(tau_rec=0.5 * s.tau_rec))),
+    ),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
     wrong("membranes of the first neurons", "membrane", network=first_neurons),
     wrong(

@@ -12,7 +12,6 @@ import salhw
 import salhw_calibration
 from salhw import (
     GLM,
-    DescriptionError,
     Exponential,
     ExponentialTrace,
     Membrane,
@@ -159,5 +158,3 @@ def test_who_does_not_have_it_says_so() -> None:
         assert [(f.code, f.asked) for f in found] == [("SAL101", "TsodyksMarkram")]
     with pytest.raises(salhw.SalhwError, match=r"SAL802 projections\.p\.short_term = TsodyksMarkram"):
         salhw_calibration.effective_weights(salhw.compile(net, "reference"), duration=1000.0)
-    with pytest.raises(DescriptionError, match=r"SAL005 projections\.p\.short_term\.U"):
-        network(Rectangular(5.0), short_term={"kind": "TsodyksMarkram", "U": 1.5, "tau_rec": 5.0})
