@@ -6,7 +6,7 @@ from typing import Any
 
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.plasticity import PairSTDP, PerSpike
+from salhw.description.plasticity import PairSTDP, PerSpike, TripletSTDP
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import Diagnostic
 from salhw.session.lowering import unknown_kinds, unknown_windows
@@ -16,7 +16,7 @@ from salhw_nest.neurons import NEURONS
 from salhw_nest.probes import PROBES
 from salhw_nest.stimuli import STIMULI
 
-RULES = ByKind(NEST, {PairSTDP: None, PerSpike: None})
+RULES = ByKind(NEST, {PairSTDP: None, PerSpike: None, TripletSTDP: None})
 WINDOWS = ByKind(NEST, {ExponentialWindow: None})
 HOST_WINDOWS = ByKind("the host of nest", {ExponentialWindow: None, TriangularWindow: None})
 

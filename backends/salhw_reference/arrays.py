@@ -68,10 +68,11 @@ resources and of facilitation."""
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
     first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
-    baseline=np.float64,
+    baseline=np.float64, post_fading=np.float64, pre_fading=np.float64,
 )  # fmt: skip
 """Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
-its link, and dt in ms. Of one with a modulator: its trace, as the teacher, and what is subtracted from it."""
+its link, and dt in ms. Of one with a modulator: its trace, as the teacher, and what is subtracted from it.
+Of one of triplets: dt over the time constants with which a neuron's own spikes fade."""
 
 WINDOW = record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from
@@ -183,6 +184,7 @@ class StateArrays(NamedTuple):
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     used: Records  # (P, 2, N) USED of the last PSP that began and that ended; P = 0 without short-term plasticity
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
+    own: FloatArray  # (R, 2, N) a neuron's own spikes right after the last one, of causal and anticausal triplets
     total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``
     filled: FloatArray  # (T,) the steps that a boxcar is the mean over; 1 for others
     value: FloatArray  # (C,) what a trace has averaged at the last step

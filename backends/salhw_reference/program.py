@@ -58,6 +58,7 @@ from salhw_reference.kinds import (
     RECTANGULAR,
     RULES,
     SHORT_TERM,
+    TRIPLETS,
     WINDOWS,
     length,
     period,
@@ -201,10 +202,11 @@ def _rules(net: Network) -> dict[str, Any]:
             shapes.append((w.kind, w.tau))
             windows.append((mode, first, last, w.tau / net.dt))
         windows += [(BY_TABLE, 0, 0, 1.0)] * (2 - len(shapes))  # of rules without
-        mirrored = len(set(shapes)) == 1 and _symmetric(net, p.name)
+        mirrored = len(set(shapes)) == 1 and made.form != TRIPLETS and _symmetric(net, p.name)
         teacher, prediction = [*(traces[name] for name in made.traces), -1, -1][:2]
         about = (made.form, k, made.pairing, update, every, low, accumulator, mirrored)
-        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline))
+        fading = (net.dt / tau for tau in made.taus)
+        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline, *fading))
         accumulator += high - low
     return {
         "rule": records(rules, RULE),

@@ -8,7 +8,7 @@ import numpy as np
 
 from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, USED, NetworkArrays, StateArrays, aligned, records
 from salhw_reference.hazards import in_lanes
-from salhw_reference.kinds import INTEGRATE
+from salhw_reference.kinds import INTEGRATE, TRIPLETS
 from salhw_reference.program import history, is_short_term, states, sums
 
 LONG_AGO = -(2**40)
@@ -54,6 +54,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         psp=full((p, n, 2), 0.0, np.float64),
         used=records([(0.0, 1.0, LONG_AGO)] * (batch * used * 2 * n), USED, (batch, used, 2, n)),
         trace=full((r, 2, n), 0.0, np.float64),
+        own=full((r if np.any(net.rule["form"] == TRIPLETS) else 0, 2, n), 0.0, np.float64),
         total=full((columns,), 0.0, np.float64),
         filled=full((len(net.average),), 1.0, np.float64),
         value=full((columns,), 0.0, np.float64),

@@ -41,6 +41,7 @@ from salhw import (
     Recording,
     Sparse,
     Teacher,
+    TripletSTDP,
 )
 from salhw.session.paths import addresses
 
@@ -406,6 +407,14 @@ MUTANTS = [
     wrong(
         "modulators without their baseline", "weights", "held",
         network=each_rule_of(ModulatedSTDP, lambda rule: {"baseline": 0.0}),
+    ),
+    wrong(
+        "own spikes of triplets at the wrong ends", "weights", "held",
+        network=each_rule_of(TripletSTDP, lambda rule: {"tau_pre": rule.tau_post, "tau_post": rule.tau_pre}),
+    ),
+    wrong(
+        "triplets of all spikes taken for those of nearest ones", "weights", "held",
+        network=each_rule_of(TripletSTDP, lambda rule: {"pairing": "nearest_symmetric"}),
     ),
     wrong("modulators all the first trace", "weights", "held", network=modulated_by_the_first_trace),
     plainly("only the first rule clips", "weights", "held", update=clip_the_first_rule),

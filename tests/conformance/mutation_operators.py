@@ -32,6 +32,7 @@ STEP = {
     "learning": (
         "instance", "faded", "window_sum", "add_current", "change_weight", "copy_weights", "error_of",
         "predict_on_spike", "predict", "partners_of", "is_tabulated", "since", "tabulated_sum", "learn_alone",
+        "own_spikes",
         "learn_on_spike", "collect", "follow", "mark", "learn", "apply_updates", "periodic_update", "run_end",
     ),
 }  # fmt: skip
@@ -39,7 +40,7 @@ STEP = {
 PREPARED = {
     "drive": ("at", "change", "drives", "_drive"),
     "kinds": (
-        "steps", "_glm", "_lif", "period", "length", "reach", "_pair_stdp", "_predictive", "_current", "_poisson",
+        "steps", "_glm", "_lif", "period", "length", "reach", "_pair_stdp", "_predictive", "_triplets", "_current", "_poisson",
         "_clamp", "_boxcar", "_exponential_trace", "_tsodyks_markram",
     ),
     "program": (

@@ -13,7 +13,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import ModulatedSTDP, PairSTDP
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, TripletSTDP
 from salhw.description.short_term import strengths
 from salhw.description.windows import Window
 
@@ -81,11 +81,26 @@ def fades(kernel: Kernel) -> bool:
     return bool(value[0] != value[1])
 
 
-def pair_sums(rule: PairSTDP | ModulatedSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
+def pair_sums(
+    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float
+) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
     causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
     return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
+
+
+def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
+    """What is left at each step of the earlier spikes of a neuron, of which each fades with ``tau`` ms; of the latest
+    alone where only nearest spikes count (docs/semantics.md, "Beyond pairs")."""
+    count, decay = spikes.shape[1], np.exp(-dt / tau)
+    if pairing != "all":
+        before = latest(spikes)
+        return np.where(before == NEVER, 0.0, decay ** (np.arange(count)[:, None] - np.maximum(before, 0)))
+    left = np.zeros(spikes.shape)
+    for step in range(1, count):
+        left[:, step] = (left[:, step - 1] + spikes[:, step - 1]) * decay
+    return left
 
 
 def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:
