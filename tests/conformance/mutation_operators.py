@@ -40,8 +40,8 @@ STEP = {
 PREPARED = {
     "drive": ("at", "change", "drives", "_drive"),
     "kinds": (
-        "steps", "_glm", "_lif", "period", "length", "reach", "_pair_stdp", "_predictive", "_triplets", "_current", "_poisson",
-        "_clamp", "_boxcar", "_exponential_trace", "_tsodyks_markram",
+        "steps", "_glm", "_lif", "period", "length", "reach", "_pair_stdp", "_predictive", "_triplets", "_current",
+        "_poisson", "_clamp", "_boxcar", "_exponential_trace", "_tsodyks_markram",
     ),
     "program": (
         "neuron_ranges", "synapse_ranges", "_neurons", "named_inputs", "_psp", "_projections", "_symmetric", "branches",
