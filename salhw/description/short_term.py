@@ -6,6 +6,7 @@ from math import exp, inf
 from typing import Annotated, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from salhw.description.fields import FloatArray, IntArray, Milliseconds, NonNegative, NotText
@@ -68,11 +69,13 @@ class TsodyksMarkram(ShortTerm):
         return strengths
 
 
-def strengths(short_term: ShortTerm | None, neuron: IntArray, times: FloatArray) -> FloatArray:
-    """The strength of each of the spikes of many neurons, in any order; 1 without short-term plasticity."""
-    found = np.ones(len(times))
+def strengths(short_term: ShortTerm | None, neuron: IntArray, times: npt.ArrayLike) -> FloatArray:
+    """The strength of each of the spikes of many neurons, at ``times`` in ms in any order; 1 without short-term
+    plasticity."""
+    moments = np.asarray(times, dtype=np.float64)
+    found = np.ones(len(moments))
     if short_term is not None:
-        order = np.lexsort((times, neuron))
+        order = np.lexsort((moments, neuron))
         for train in np.split(order, np.flatnonzero(np.diff(neuron[order])) + 1):
-            found[train] = short_term.of_train(times[train])
+            found[train] = short_term.of_train(moments[train])
     return found
