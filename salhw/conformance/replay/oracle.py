@@ -75,6 +75,7 @@ class Oracle:
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
+        self.reached: dict[str, FloatArray] = {}
         self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
         self.adopt(held)
@@ -238,8 +239,8 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "chances", "deciders", "inputs", "followed", "traces", "weights", "movement",
-                         "states")
+            for kind in ("potentials", "chances", "deciders", "inputs", "reached", "followed", "traces", "weights",
+                         "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -259,6 +260,9 @@ class Oracle:
                 free, forced = self.free[p.name][:, t], self.forced[p.name][t]
                 chances[p.name], deciders[p.name] = self.decide(p, t, through[p.name], free, forced)
             note("inputs", inputs)
+            for name, added in inputs.items():
+                self.reached[name] = np.maximum(self.reached.get(name, 0.0), np.abs(added))
+            note("reached", self.reached)
             note("followed", self.followed)
             note("potentials", self.potential)
             note("chances", chances)
