@@ -26,12 +26,15 @@ from salhw.description.plasticity import (
     ModulatedSTDP,
     PairSTDP,
     PerSpike,
+    PfisterGerstner,
     PredictiveRule,
     ReferencePhase,
+    TripletSTDP,
     VogelsSprekeler,
     WakeSleep,
 )
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Boxcar, ExponentialTrace, Trace
@@ -156,6 +159,7 @@ __all__ = [
     "OneToOne",
     "PairSTDP",
     "PerSpike",
+    "PfisterGerstner",
     "Poisson",
     "Population",
     "PredictiveRule",
@@ -180,6 +184,8 @@ __all__ = [
     "Trace",
     "Traces",
     "TriangularWindow",
+    "TripletSTDP",
+    "TsodyksMarkram",
     "Uniform",
     "UnknownNameError",
     "UnsupportedNetworkError",

@@ -11,6 +11,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import Bounds, Execution, LearningRate, Update
 from salhw.description.probes import Probe
+from salhw.description.short_term import ShortTerm, strengths
 from salhw.description.stimuli import Stimulus
 from salhw.description.windows import Window
 from salhw.diagnostics import Diagnostic
@@ -67,6 +68,7 @@ __all__ = [
     "Raster",
     "Recorded",
     "Remembering",
+    "ShortTerm",
     "Stimulus",
     "Strengths",
     "Structure",
@@ -87,6 +89,7 @@ __all__ = [
     "only",
     "refuse_calibrated",
     "session_error",
+    "strengths",
     "synapses",
     "unknown_kinds",
     "unknown_windows",

@@ -54,7 +54,7 @@ PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Rates: None, Weights: None, S
 
 KNOWN: dict[str, ByKind[Any]] = {
     "neurons": CELLS, "kernels": PSPS, "plasticity": RULES, "windows": HOST_WINDOWS, "stimuli": DRIVES,
-    "probes": PROBES,
+    "probes": PROBES, "short_term": ByKind(CHIP, {}),
 }  # fmt: skip
 """The kinds that stand for something on the chip; connectors of any kind list their synapses."""
 

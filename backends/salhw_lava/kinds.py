@@ -24,7 +24,7 @@ HOST_WINDOWS = ByKind("the host of loihi2", {ExponentialWindow: None, Triangular
 
 KNOWN: dict[str, ByKind[Any]] = {
     "neurons": NEURON_KINDS, "kernels": PSPS, "plasticity": RULES, "windows": HOST_WINDOWS, "stimuli": STIMULI,
-    "probes": PROBES,
+    "probes": PROBES, "short_term": ByKind(BACKEND, {}),
 }  # fmt: skip
 """The kinds that Loihi 2 or its host knows, by section of the target; a connector of any kind runs."""
 

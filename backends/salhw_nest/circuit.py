@@ -15,7 +15,7 @@ from salhw.description.parts import Projection
 from salhw.session.paths import described_at
 from salhw.substrate.target import Target
 from salhw_nest.encoding import Encoding, encoding
-from salhw_nest.kernels import psp
+from salhw_nest.kernels import psp, unlearning
 from salhw_nest.neurons import NestNeuron, nest_neuron
 from salhw_nest.neurons.glm import noise_of
 from salhw_nest.pairing import Part, parts, ticks_per_step
@@ -43,8 +43,8 @@ class NestWiring:
     Args:
         post, pre, position: as ``connectivity.synapses`` gives them, of one instance.
         scale: NEST's weight per unit weight.
-        begin, end: the static synapses, which hold the whole weight, or what is missing to it beside plastic ones; see
-            Plastic.
+        begin, end: the synapses that do not learn, which hold the whole weight, or what is missing to it beside plastic
+            ones; see Plastic.
         again: more static synapses like ``begin``: a step later each, where an event acts for one (NestNeuron.repeats),
             and onto its shadow.
         length: ticks from the event that begins a rectangular PSP to the one that ends it.
@@ -170,11 +170,11 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
 
     def connect(
         name: str, source: str, weight: FloatArray, delay: Steps, model: str = "static_synapse",
-        stdp: Values | None = None, tau_minus: float | None = None, target: str = p.post,
+        parameters: Values | None = None, tau_minus: float | None = None, target: str = p.post,
     ) -> str:  # fmt: skip
         ends = name, source, target, *everywhere
         delay = np.tile(delay, draft.instances) if isinstance(delay, np.ndarray) else delay
-        draft.synapses.append(Synapses(*ends, tiled_here(weight), delay, model, stdp or {}, tau_minus))
+        draft.synapses.append(Synapses(*ends, tiled_here(weight), delay, model, parameters or {}, tau_minus))
         return name
 
     plastic: list[Plastic] = []
@@ -193,14 +193,15 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
             names.append(connect(name, source, sign * value, delay, part.model, signed, tau_minus))
         plastic.append(Plastic(part, held, *names))
     rest = weights if not plastic else np.sum([part.encoding.offset for part in plastic], axis=0)
-    begin, end = connect(f"{p.name}.on", p.pre, scale * rest, reach), ""
+    begin, end = connect(f"{p.name}.on", p.pre, scale * rest, reach, *unlearning(p)), ""
     if length:
         source, delay = (draft.relay(p.pre, length), reach) if neuron.relays_ends else (p.pre, reach + length)
-        end = connect(f"{p.name}.off", source, -scale * rest, delay)
+        end = connect(f"{p.name}.off", source, -scale * rest, delay, *unlearning(p))
     each, shadow = range(shape.steps(net.dt) if neuron.repeats else 1), neuron.shadow(draft.instances)
     more = [(p.post, k) for k in each[1:]] + [(shadow.name, k) for k in each if shadow]
     again = [
-        connect(f"{p.name}.{name}{k}", p.pre, scale * rest, reach + draft.per_step * k, target=name) for name, k in more
+        connect(f"{p.name}.{name}{k}", p.pre, scale * rest, reach + draft.per_step * k, *unlearning(p), target=name)
+        for name, k in more
     ]
     return NestWiring(p, post, pre, position, scale, length, reach, begin, end, tuple(again), tuple(plastic))
 

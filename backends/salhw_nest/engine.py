@@ -163,8 +163,11 @@ class NestEngine:
         net, plan = self._net, self._circuit.plan
         reach = [in_steps(p.neuron.refractory_period or 0.0, net.dt) or 0 for p in net.populations]
         for w in self._circuit.wiring.values():
-            decay = FORGOTTEN * w.projection.kernel.tau_syn / net.dt
-            reach.append(ceil(np.max(w.reach, initial=0) / plan.per_step + max(w.length / plan.per_step, decay)))
+            p = w.projection
+            decay = FORGOTTEN * p.kernel.tau_syn / net.dt
+            strength = 0.0 if p.short_term is None else p.short_term.memory / net.dt
+            lasts = max(w.length / plan.per_step, decay) + strength
+            reach.append(ceil(np.max(w.reach, initial=0) / plan.per_step + lasts))
         reach += [ceil(w.memory / plan.per_step) for w in self._weights.values()]
         return max(reach, default=0)
 

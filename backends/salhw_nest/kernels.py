@@ -1,14 +1,18 @@
-"""PSPs as NEST makes them: two events begin and end a rectangular one, an exponential one decays by itself."""
+"""PSPs as NEST makes them: two events begin and end a rectangular one, an exponential one decays by itself; and how
+strong they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, exp, expm1
+from typing import Any
 
 from salhw.description.grid import in_steps
 from salhw.description.kernels import Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
+from salhw.description.parts import Projection
+from salhw.description.short_term import TsodyksMarkram
 
 NEST = "the target nest"
 
@@ -60,3 +64,23 @@ def psp(kernel: Kernel) -> PSP:
         UnsupportedNetworkError: SAL101 NEST has nothing for it.
     """
     return KERNELS[kernel](kernel)
+
+
+Model = tuple[str, Mapping[str, float]]
+"""NEST's name of a synapse, and its parameters."""
+
+
+def _tsodyks_markram(s: TsodyksMarkram) -> Model:
+    return "tsodyks2_synapse", {"U": s.U, "u": s.U, "x": 1.0, "tau_rec": s.tau_rec, "tau_fac": s.tau_facil}
+
+
+SHORT_TERM: ByKind[Callable[[Any], Model]] = ByKind(NEST, {TsodyksMarkram: _tsodyks_markram})
+
+
+def unlearning(p: Projection) -> Model:
+    """The synapses of a projection that NEST itself does not let learn.
+
+    Raises:
+        UnsupportedNetworkError: SAL101 NEST has nothing for its short-term plasticity.
+    """
+    return ("static_synapse", {}) if p.short_term is None else SHORT_TERM[p.short_term](p.short_term)

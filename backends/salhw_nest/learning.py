@@ -26,8 +26,12 @@ WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NES
 
 
 def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
-    """Rules that do not go together with their kernel, or with other rules."""
+    """Rules that do not go together with their kernel, with short-term plasticity, or with other rules."""
     for p in net.projections:
+        if p.short_term is not None and learned(p, target):
+            supported = "none beside rules by which NEST itself learns"
+            fix = 'leave it out, or another update and execution="host" for the rules'
+            yield together(f"projections.{p.name}.short_term", p.short_term.kind, supported, fix)
         fits = nest_neuron(net, target, p.post).learns_rectangular or psp(p.kernel).decay
         if not fits and parts(net, target, p, 1):
             supported = "exponential PSPs for plastic synapses onto LIF neurons"

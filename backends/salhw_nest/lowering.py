@@ -15,7 +15,7 @@ from salhw.session.lowering import Lowering
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
 from salhw_nest.findings import different, together
-from salhw_nest.kernels import psp
+from salhw_nest.kernels import psp, unlearning
 from salhw_nest.kinds import unknown
 from salhw_nest.learning import approximated, learning_refused, too_long
 from salhw_nest.neurons import nest_neuron
@@ -202,7 +202,7 @@ def _synapses(net: Network, target: Target, p: Projection, per_step: int) -> str
     repeated = f", {steps} of each synapse, one for each step of its PSP" if steps > 1 else ""
     ends = repeated if nest_neuron(net, target, p.post).repeats else "" if psp(p.kernel).decay else twice
     if not learning:
-        return f"static_synapse{ends}"
+        return f"{unlearning(p)[0]}{ends}"
     relays = "; ".join(
         f"presynaptic spikes {number(part.axonal * tick)} ms late through a relay, dendritic delay "
         f"{number(part.dendritic * tick)} ms" for part in learning

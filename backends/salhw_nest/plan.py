@@ -43,8 +43,8 @@ class Synapses:
     """Connections ``pre[k]`` -> ``post[k]`` with ``weight[k]`` in NEST's units, delayed by ``delay`` ticks, one number
     for all or one for each.
 
-    ``stdp`` holds the parameters of NEST's plastic ``model``, one number or one per connection; ``tau_minus`` is the
-    postsynaptic cells'. Without it the synapses are static.
+    ``parameters`` are those of NEST's ``model``, one number or one per connection. ``tau_minus`` is the postsynaptic
+    cells'; synapses without it do not learn.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Synapses:
     weight: FloatArray
     delay: Steps
     model: str = "static_synapse"
-    stdp: Values = field(default_factory=dict)
+    parameters: Values = field(default_factory=dict)
     tau_minus: float | None = None
 
     @property

@@ -140,9 +140,12 @@ def _projection(s: Synapses, arrays: dict[str, Any], ms: float) -> list[str]:
     weight = _value(f"{s.name}.weight", s.weight, arrays)
     delay = _value(f"{s.name}.delay", s.delay * ms, arrays)
     call = f'cells["{s.source}"], cells["{s.target}"], {ends}, {weight}, {delay}'
-    if not s.stdp:
+    if not s.parameters:
         return [f'synapses["{s.name}"] = connect({call})']
-    stdp = dict(s.stdp)
+    if s.tau_minus is None:
+        own = _keywords(s.name, s.parameters, arrays)
+        return [f'synapses["{s.name}"] = connect({call}, model={s.model!r}, {own})']
+    stdp = dict(s.parameters)
     taus = f"model={s.model!r}, tau_plus={stdp.pop('tau_plus')!r}, tau_minus={s.tau_minus!r}"
     rest = ", ".join(f'"{k}": {_value(f"{s.name}.{k}", v, arrays)}' for k, v in stdp.items())
     return [f'synapses["{s.name}"] = connect_plastic({call}, {taus}, **{{{rest}}})']

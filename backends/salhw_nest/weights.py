@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from salhw.description.connectivity import shape_of
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.short_term import strengths
 from salhw_nest.circuit import NestCircuit, NestWiring, Plastic
 from salhw_nest.encoding import Amplitudes
 from salhw_nest.pairing import Part, largest_step
@@ -313,6 +314,7 @@ class NestWeights:
             return {history.steps: self._onto_cells(taken)}
         pre = PendingTrains.of(history.cell[w.projection.pre], history.stamp[w.projection.pre], self.cells[1])
         cell = np.repeat(np.arange(self.cells[1]), np.diff(pre.first))
+        strong = strengths(w.projection.short_term, cell, pre.stamp * plan.tick)
         followed: dict[int, FloatArray] = {}
         for sign, after in [(1.0, 0), (-1.0, w.length)] if w.length else [(1.0, 0)]:
             sent = plan.delivered(pre.stamp + after, history.steps)
@@ -323,7 +325,7 @@ class NestWeights:
                 moved = np.where(np.tile(w.reach, len(change) // np.size(w.reach)) == reach, change, 0.0)
                 for at in np.unique(step[sent]).tolist():
                     age = (plan.lead_in + plan.per_step * at - arrives) * plan.tick
-                    size = np.ones(len(age)) if w.length else np.exp(-age / w.projection.kernel.tau_syn)
+                    size = strong if w.length else strong * np.exp(-age / w.projection.kernel.tau_syn)
                     size = np.where(sent & (step == at), sign * size, 0.0)
                     each = moved * np.bincount(cell, size, minlength=self.cells[1])[self.pre]
                     followed[at] = followed.get(at, np.zeros(self.cells[0])) + self._onto_cells(each)

@@ -65,19 +65,23 @@ PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
     lowest=np.float64, highest=np.float64, conducts=np.int64, reversal=np.float64, pre_first=np.int64,
     pre_end=np.int64, post_first=np.int64, post_end=np.int64, spread=np.int64,
+    utilisation=np.float64, recovery=np.float64, facilitation=np.float64,
 )  # fmt: skip
 """Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
 into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, the lowest and the highest weight that its rules allow, 1 if its synapses are conductances, with
-their reversal potential, the neurons at both ends, and how many steps its slowest synapse is later than its fastest."""
+their reversal potential, the neurons at both ends, and how many steps its slowest synapse is later than its fastest. Of
+one with short-term plasticity (``utilisation`` > 0) U, and dt over the time constants of resources and of
+facilitation."""
 
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
     first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
-    baseline=np.float64,
+    baseline=np.float64, post_fading=np.float64, pre_fading=np.float64,
 )  # fmt: skip
 """Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
-its link, and dt in ms. Of one with a modulator: its trace, as the teacher, and what is subtracted from it."""
+its link, and dt in ms. Of one with a modulator: its trace, as the teacher, and what is subtracted from it.
+Of one of triplets: dt over the time constants with which a neuron's own spikes fade."""
 
 WINDOW = record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from
@@ -109,6 +113,10 @@ AVERAGED = record(number=np.int64, neuron=np.int64, ring=np.int64)
 
 COUNTED = record(number=np.int64, total=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
+
+USED = record(share=np.float64, left=np.float64, step=np.int64)
+"""Of a neuron's last spike in short-term plasticity: the share of the resources that it used, those there were, and its
+step."""
 
 NOW = record(
     time=np.int64, stale=np.int64, written=np.int64, past_end=np.int64, forced_at=np.int64, used=np.int64,
@@ -188,7 +196,9 @@ class StateArrays(NamedTuple):
     adaptation: FloatArray  # (N,) w, or u; empty if nothing adapts any neuron
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
+    used: Records  # (P, 2, N) USED of the last PSP that began and that ended; P = 0 without short-term plasticity
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
+    own: FloatArray  # (R, 2, N) a neuron's own spikes right after the last one, of causal and anticausal triplets
     total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``
     filled: FloatArray  # (T,) the steps that a boxcar is the mean over; 1 for others
     value: FloatArray  # (C,) what a trace has averaged at the last step

@@ -66,13 +66,14 @@ def delay_range(p: Projection, dt: float) -> tuple[int, int]:
 
 def ring_bytes(net: Network, p: Projection) -> int:
     """What an instance of the vectorised algorithm takes for the delays of a projection that it keeps whole; 0 if it
-    does not: where weights change on the spike, a spike may replace the PSP of the last one, or the ring would be far
-    longer than there are delays."""
+    does not: where weights change on the spike, spikes differ in strength, a spike may replace the PSP of the last one,
+    or the ring would be far longer than there are delays."""
     on_spike = any(rule.update == "spike" for rule in p.plasticity)
     post, pre, _ = net.ends(p.name)
     first, last = delay_range(p, net.dt)
     longest = min(STEPS_PER_DELAY * delays(p), 2**32 // max(post, 1))  # places in it are numbers of 32 bits
-    if on_spike or p.kernel.superposition == "last" or not 0 < last - first < longest:
+    renews = p.kernel.superposition == "last"
+    if on_spike or renews or p.short_term is not None or not 0 < last - first < longest:
         return 0
     return (last - first + 1) * (8 * post + 16 * pre)
 

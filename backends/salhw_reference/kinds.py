@@ -16,8 +16,9 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Neuron, Source
-from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule, TripletSTDP
 from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
@@ -26,7 +27,7 @@ LOGISTIC, EXACT, SOURCE, LEAKY, ADAPTIVE, QUADRATIC = 0, 1, 2, 3, 4, 5  # how a 
 INTEGRATE = LEAKY  # the first of those that integrate a membrane
 RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # shapes of PSPs
 LINKS = {"logistic": LOGISTIC, "exponential": EXACT}
-PAIRS, PREDICTS, MODULATED = 0, 1, 2  # forms of rules
+PAIRS, PREDICTS, MODULATED, TRIPLETS = 0, 1, 2, 3  # forms of rules
 ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
 PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
@@ -134,6 +135,14 @@ def length(kernel: Kernel, dt: float) -> int | None:
     return steps(kernel.tau_syn, dt) if PSPS[kernel].ends else None
 
 
+def _tsodyks_markram(short_term: TsodyksMarkram, dt: float) -> tuple[float, float, float]:
+    facilitation = dt / short_term.tau_facil if short_term.tau_facil else np.inf
+    return short_term.U, dt / short_term.tau_rec, facilitation
+
+
+SHORT_TERM: ByKind[Callable[[Any, float], tuple[float, float, float]]] = ByKind(WHO, {TsodyksMarkram: _tsodyks_markram})
+"""Short-term plasticity as PSP in arrays.py has it: utilisation, recovery, facilitation."""
+
 # windows and rules --------------------------------------------------------------------------------------------------
 
 
@@ -167,7 +176,8 @@ class ReferenceRule:
     of presynaptic spikes with later postsynaptic ones, the second of the opposite order; without windows, what each
     postsynaptic and each presynaptic spike counts by itself. PREDICTS: the names of the teacher's and the prediction's
     traces, and the code of its link; it learns at presynaptic spikes. MODULATED: as PAIRS, times the mean of its one
-    trace less the ``baseline``."""
+    trace less the ``baseline``. TRIPLETS: as PAIRS, times what is left of the own earlier spikes of the neuron
+    that spikes later, which fade with ``taus``, in ms, of either branch."""
 
     form: int
     pairing: int = 0
@@ -176,9 +186,10 @@ class ReferenceRule:
     traces: tuple[str, ...] = ()
     link: int = 0
     baseline: float = 0.0
+    taus: tuple[float, float] = (1.0, 1.0)
 
 
-def _windows(rule: PairSTDP | ModulatedSTDP) -> tuple[tuple[str, Window], ...]:
+def _windows(rule: PairSTDP | ModulatedSTDP | TripletSTDP) -> tuple[tuple[str, Window], ...]:
     return ("causal", rule.causal), ("anticausal", rule.anticausal)
 
 
@@ -195,13 +206,22 @@ def _per_spike(rule: PerSpike) -> ReferenceRule:
     return ReferenceRule(PAIRS, pairing=SYMMETRIC, counts=(rule.post, rule.pre))
 
 
+def _triplets(rule: TripletSTDP) -> ReferenceRule:
+    taus = rule.tau_post, rule.tau_pre
+    return ReferenceRule(TRIPLETS, pairing=PAIRINGS[rule.pairing], windows=_windows(rule), taus=taus)
+
+
 def _predictive(rule: PredictiveRule) -> ReferenceRule:
     return ReferenceRule(PREDICTS, traces=(rule.teacher, rule.prediction), link=LINKS[rule.link])
 
 
 RULES: ByKind[Callable[[Any], ReferenceRule]] = ByKind(
-    WHO, {PairSTDP: _pair_stdp, PerSpike: _per_spike, ModulatedSTDP: _modulated, PredictiveRule: _predictive}
-)
+    WHO,
+    {
+        PairSTDP: _pair_stdp, PerSpike: _per_spike, ModulatedSTDP: _modulated, TripletSTDP: _triplets,
+        PredictiveRule: _predictive,
+    },
+)  # fmt: skip
 
 
 # stimuli and probes -------------------------------------------------------------------------------------------------
@@ -280,4 +300,5 @@ KNOWN: Mapping[str, ByKind[Any]] = {
     "stimuli": STIMULI,
     "probes": PROBES,
     "averages": AVERAGES,
+    "short_term": SHORT_TERM,
 }

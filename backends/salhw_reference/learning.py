@@ -11,7 +11,18 @@ import numpy as np
 from salhw_reference.arrays import NEVER, StateArrays
 from salhw_reference.averages import modulator_of, rate_of
 from salhw_reference.jit import compiled, helper, inlined
-from salhw_reference.kinds import BY_COUNT, BY_TABLE, BY_TRACE, EXPONENTIALLY, MODULATED, PAIRS, PREDICTS, RESTRICTED
+from salhw_reference.kinds import (
+    ALL,
+    BY_COUNT,
+    BY_TABLE,
+    BY_TRACE,
+    EXPONENTIALLY,
+    MODULATED,
+    PAIRS,
+    PREDICTS,
+    RESTRICTED,
+    TRIPLETS,
+)
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
 
 
@@ -30,7 +41,8 @@ def instance(batch, b):
         batch.free[b], batch.bias[b], batch.weight[own_or_common(batch.weight, b)],
         batch.gain[own_or_common(batch.gain, b)], batch.input_gain[b],
         batch.rate[b], batch.pairs[b], batch.potential[b], batch.adaptation[b], batch.current[b], batch.psp[b],
-        batch.trace[b], batch.total[b], batch.filled[b], batch.value[b], batch.turn[b], batch.history[b],
+        batch.used[b], batch.trace[b], batch.own[b], batch.total[b], batch.filled[b], batch.value[b], batch.turn[b],
+        batch.history[b],
         batch.input[b], batch.renewed[b], batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b],
         batch.nudge[b], batch.chance[b],
     )  # fmt: skip
@@ -211,22 +223,35 @@ def factor_of(net, state, r):
     return modulator_of(net, state, rule.teacher, rule.baseline) if rule.form == MODULATED else 1.0
 
 
+@inlined
+def own_spikes(net, state, r, side, t, n):
+    """What pairs that the spike of n at t ends on a branch are multiplied by: of triplets, what is left of its own
+    earlier spikes."""
+    rule = net.rule[r]
+    if rule.form != TRIPLETS:
+        return 1.0
+    fading = rule.post_fading if side == 0 else rule.pre_fading
+    return state.own[r, side, n] * np.exp(-(t - state.last[n]) * fading)
+
+
 @helper
 def learn_on_spike(net, state, r, t, n):
     """The rule's weight changes for the spike of n at t; a coincidence is worked off by its postsynaptic side."""
     rule, factor = net.rule[r], factor_of(net, state, r)
     p, offset = rule.projection, rule.first_sum - rule.first_synapse
+    causal, anticausal = own_spikes(net, state, r, 0, t, n), own_spikes(net, state, r, 1, t, n)
     for c in range(net.into[p, n], net.into[p, n + 1]):
         j, k = net.pre[c], np.int64(net.row[c])
         together = state.spiking[j]
-        change = state.rate[0, offset + c] * window_sum(net, state, r, 0, t, n, j, together)
+        change = state.rate[0, offset + c] * causal * window_sum(net, state, r, 0, t, n, j, together)
         if together:
-            change += state.rate[1, offset + k] * window_sum(net, state, r, 1, t, j, n, 1)
+            other = own_spikes(net, state, r, 1, t, j)
+            change += state.rate[1, offset + k] * other * window_sum(net, state, r, 1, t, j, n, 1)
         change_weight(net, state, p, k, j, n, factor * change)
     for k in range(net.out[p, n], net.out[p, n + 1]):
         post = net.post[k]
         if not state.spiking[post]:
-            change = state.rate[1, offset + k] * window_sum(net, state, r, 1, t, n, post, 0)
+            change = state.rate[1, offset + k] * anticausal * window_sum(net, state, r, 1, t, n, post, 0)
             change_weight(net, state, p, k, n, post, factor * change)
 
 
@@ -236,21 +261,23 @@ def collect(net, state, r, side, t, n, several):
     ones (side 1). The short loop is the usual case."""
     rule, window = net.rule[r], net.window[r, side]
     begin, end, partners = partners_of(net, rule.projection, side, n)
-    offset = rule.first_sum - rule.first_synapse
+    offset, times = rule.first_sum - rule.first_synapse, own_spikes(net, state, r, side, t, n)
     if is_tabulated(window) and not several:
         own, shift = since(state, rule, n), np.uint64(offset)
         for k in range(np.uint64(begin), np.uint64(end)):
-            state.pairs[np.uint64(side), shift + k] += tabulated_sum(net, state, window, t, own, partners[k])
+            state.pairs[np.uint64(side), shift + k] += times * tabulated_sum(net, state, window, t, own, partners[k])
     else:
         for k in range(begin, end):
             j = partners[k]
-            state.pairs[side, offset + k] += window_sum(net, state, r, side, t, n, j, state.spiking[j])
+            state.pairs[side, offset + k] += times * window_sum(net, state, r, side, t, n, j, state.spiking[j])
 
 
 @inlined
 def follow(net, state, r, side, t, n):
-    """Move the trace or the count of a branch on to the spike of n at t."""
+    """Move the trace or the count of a branch, and own spikes, on to the spike of n at t."""
     mode = net.window[r, side].mode
+    if net.rule[r].form == TRIPLETS:
+        state.own[r, side, n] = 1.0 + (own_spikes(net, state, r, side, t, n) if net.rule[r].pairing == ALL else 0.0)
     if mode == BY_TRACE:
         state.trace[r, side, n] = 1.0 + state.trace[r, side, n] * faded(net, r, side, t - state.last[n])
     elif mode == BY_COUNT:

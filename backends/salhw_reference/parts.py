@@ -17,6 +17,7 @@ from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
 HIGHEST = 700.0  # of a potential, or a logarithmic hazard, in size: its exponential is a number
+EXACT = 2.0**-46  # sums of its whole multiples below 2**7 are exact: PSPs that overlap end as they began
 BITS = 2.0**52 / math.log(2.0)
 ONE = 1023.0 * 2.0**52 + 2.0**15  # the bits of 1.0; the rest is 16 times what rounding may take away
 
@@ -117,16 +118,32 @@ def set_free(net, state, period, n, step):
 
 
 @inlined
+def strength_of(net, state, action, p, step, n):
+    """How strong the PSP of neuron n's spike at ``step`` in projection p is, by its spikes before. What PSPs end with
+    follows once more from the same spikes: they end in the order in which they began."""
+    psp = net.psp[p]
+    if psp.utilisation == 0.0:
+        return 1.0
+    used = state.used[p, 1 if action == ENDS else 0, n]
+    lag = step - used.step
+    used.left = 1.0 - (1.0 - used.left * (1.0 - used.share)) * np.exp(-lag * psp.recovery)
+    used.share = psp.utilisation + used.share * (1.0 - psp.utilisation) * np.exp(-lag * psp.facilitation)
+    used.step = step
+    return np.rint(used.share * used.left / EXACT) * EXACT
+
+
+@inlined
 def change_of_psp(net, state, action, p, step, n):
     """How the presynaptic state of neuron n in projection p changes as the PSP of its spike at ``step`` arrives or
     ends."""
+    strength = strength_of(net, state, action, p, step, n)
     renews = net.psp[p].renews
     if action == ARRIVES:
         if not renews:
-            return 1.0, 0.0
+            return strength, 0.0
         state.arrived[p, n] = step
-        return 1.0 - state.psp[p, n, 0], -state.psp[p, n, 1]
-    return (0.0 if renews and state.arrived[p, n] != step else -1.0), 0.0
+        return strength - state.psp[p, n, 0], -state.psp[p, n, 1]
+    return (0.0 if renews and state.arrived[p, n] != step else -strength), 0.0
 
 
 @inlined

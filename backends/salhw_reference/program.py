@@ -58,6 +58,8 @@ from salhw_reference.kinds import (
     QUANTITIES,
     RECTANGULAR,
     RULES,
+    SHORT_TERM,
+    TRIPLETS,
     WINDOWS,
     length,
     period,
@@ -121,9 +123,10 @@ def _psp(net: Network, p: Projection, named: int) -> tuple[Any, ...]:
     renews = p.kernel.superposition == "last"
     bounds = narrowest_bounds(p.plasticity)
     conducts, reversal = p.e_rev is not None, p.e_rev or 0.0
+    short_term = (0.0, 0.0, 0.0) if p.short_term is None else SHORT_TERM[p.short_term](p.short_term, net.dt)
     about = PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
     fastest, slowest = delay_range(p, net.dt)
-    return *about, *ranges[p.pre], *ranges[p.post], slowest - fastest
+    return *about, *ranges[p.pre], *ranges[p.post], slowest - fastest, *short_term
 
 
 def _projections(net: Network) -> dict[str, Any]:
@@ -210,10 +213,11 @@ def _rules(net: Network) -> dict[str, Any]:
             shapes.append((w.kind, w.tau))
             windows.append((mode, first, last, w.tau / net.dt))
         windows += [(BY_TABLE, 0, 0, 1.0)] * (2 - len(shapes))  # of rules without
-        mirrored = len(set(shapes)) == 1 and _symmetric(net, p.name)
+        mirrored = len(set(shapes)) == 1 and made.form != TRIPLETS and _symmetric(net, p.name)
         teacher, prediction = [*(traces[name] for name in made.traces), -1, -1][:2]
         about = (made.form, k, made.pairing, update, every, low, accumulator, mirrored)
-        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline))
+        fading = (net.dt / tau for tau in made.taus)
+        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline, *fading))
         accumulator += high - low
     return {
         "rule": records(rules, RULE),
@@ -422,6 +426,11 @@ def block_bytes(net: Network) -> int:
     return traces + 16 * links if traces else 0
 
 
+def is_short_term(arrays: NetworkArrays) -> bool:
+    """Whether some PSPs have strengths that differ from spike to spike."""
+    return bool(np.any(arrays.psp["utilisation"] > 0.0))
+
+
 def fits_table(net: Network, arrays: NetworkArrays) -> bool:
     """Whether every hazard is a function of the weights and of who has a PSP under way: few GLM neurons, one projection
     whose PSPs never overlap."""
@@ -432,4 +441,5 @@ def fits_table(net: Network, arrays: NetworkArrays) -> bool:
         and len(arrays.kind) <= TABULATED
         and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
         and not only(net.stimuli, SpikeTimes)
+        and not is_short_term(arrays)
     )

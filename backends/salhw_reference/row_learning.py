@@ -17,7 +17,7 @@ import numpy as np
 
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import compiled, inlined
-from salhw_reference.kinds import BY_TRACE
+from salhw_reference.kinds import BY_TRACE, TRIPLETS
 from salhw_reference.learning import (
     add_current,
     bounded_change,
@@ -25,6 +25,7 @@ from salhw_reference.learning import (
     follow,
     instance,
     is_tabulated,
+    own_spikes,
     partners_of,
     since,
     tabulated_sum,
@@ -97,11 +98,11 @@ def collect(net, state, vectors, r, side, t, n, fall):
     rule, window = net.rule[r], net.window[r, side]
     begin, end, partners = partners_of(net, rule.projection, side, n)
     offset = rule.first_sum - rule.first_synapse
-    shift, pairs = np.uint64(offset), state.pairs[side]
+    shift, pairs, times = np.uint64(offset), state.pairs[side], own_spikes(net, state, r, side, t, n)
     if begin == end:
         return
     if window.mode == BY_TRACE:
-        trace = vectors.trace[r, side]
+        trace, fall = vectors.trace[r, side], fall * times
         if not vectors.dense[rule.projection]:
             for k in range(np.uint64(begin), np.uint64(end)):
                 pairs[shift + k] += fall * trace[np.uint64(partners[k])]
@@ -115,11 +116,11 @@ def collect(net, state, vectors, r, side, t, n, fall):
         for k in range(np.uint64(begin), np.uint64(end)):
             j = np.uint64(partners[k])
             value, together = tabulated_sum(net, state, window, t, own, j), state.spiking[j]
-            pairs[shift + k] += value + together * (0.5 - 0.5 * value)
+            pairs[shift + k] += times * (value + together * (0.5 - 0.5 * value))
     else:
         for k in range(begin, end):
             j = partners[k]
-            pairs[offset + k] += window_sum(net, state, r, side, t, n, j, state.spiking[j])
+            pairs[offset + k] += times * window_sum(net, state, r, side, t, n, j, state.spiking[j])
 
 
 @inlined
@@ -191,15 +192,17 @@ def learn_onto(net, state, vectors, r, t, n, falls):
     p, own = net.rule[r].projection, since(state, net.rule[r], n)
     shared, traced = shared_by(net, state, vectors, r), net.window[r, 0].mode == BY_TRACE
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
+    causal = own_spikes(net, state, r, 0, t, n)
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = state.spiking[j]
         pairs = trace[0, j] * falls[0] if traced else untraced_sum(net, state, r, 0, t, n, j, together, own)
-        change = rates[0, shared.rate + shared.each * (c - shared.first)] * pairs
+        change = rates[0, shared.rate + shared.each * (c - shared.first)] * causal * pairs
         if together:
             other = net.window[r, 1].mode == BY_TRACE
             pairs = trace[1, n] * falls[1] if other else untraced_sum(net, state, r, 1, t, j, n, 1, own)
-            change += rates[1, shared.rate + shared.each * (k - shared.first)] * pairs
+            anticausal = own_spikes(net, state, r, 1, t, np.int64(j))
+            change += rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
         by = bounded_change(state, k, change, shared.lowest, shared.highest)
         psp = state.gain[k] * shared.height if shared.varied else shared.height
         if shared.fading:
@@ -215,13 +218,13 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
     p, own = net.rule[r].projection, since(state, net.rule[r], n)
     shared, traced = shared_by(net, state, vectors, r), net.window[r, 1].mode == BY_TRACE
     trace, rates, y, x = vectors.trace[r], vectors.rate, state.psp[p, n, 0], state.psp[p, n, 1]
-    under_way = y != 0.0 or x != 0.0
+    under_way, anticausal = y != 0.0 or x != 0.0, own_spikes(net, state, r, 1, t, n)
     begin, end = part_of_row(vectors, p, n, rank)
     for k in range(np.uint64(begin), np.uint64(end)):
         post = np.uint64(net.post[k])
         if not state.spiking[post]:
             pairs = trace[1, post] * falls[1] if traced else untraced_sum(net, state, r, 1, t, n, post, 0, own)
-            change = rates[1, shared.rate + shared.each * (k - shared.first)] * pairs
+            change = rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
             by = bounded_change(state, k, change, shared.lowest, shared.highest)
             if under_way:
                 psp = state.gain[k] * shared.height if shared.varied else shared.height
@@ -306,7 +309,7 @@ def end_learning(net, state, vectors, t, count, low, high):
     half_a_spike(net, state, vectors, t, count, low, high)
     for r in range(len(net.rule)):
         for side in range(2):
-            if net.window[r, side].mode != BY_TRACE:
+            if net.window[r, side].mode != BY_TRACE or net.rule[r].form == TRIPLETS:
                 for k in range(count):
                     if low <= state.spikes[k] < high:
                         follow(net, state, r, side, t, state.spikes[k])

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, NetworkArrays, StateArrays, aligned, records
+from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, USED, NetworkArrays, StateArrays, aligned, records
 from salhw_reference.hazards import in_lanes
-from salhw_reference.program import history, states, sums
+from salhw_reference.kinds import TRIPLETS
+from salhw_reference.program import history, is_short_term, states, sums
 
 LONG_AGO = -(2**40)
 
@@ -21,6 +22,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
     ring, columns = int(net.ring[0]) + 1, len(net.averaged)
     taught = int(np.sum(net.teacher["end"] - net.teacher["first"]))
 
+    used = p if is_short_term(net) else 0
     copies, gains, rates = (1, 0, 0) if common else (batch, s, sums(net))
 
     def full(shape: tuple[int, ...], value: Any, dtype: Any = np.int64) -> Any:
@@ -51,7 +53,9 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         adaptation=full((len(net.recovery),), net.begins[1, : len(net.recovery)], np.float64),
         current=full((p, n, 2), 0.0, np.float64),
         psp=full((p, n, 2), 0.0, np.float64),
+        used=records([(0.0, 1.0, LONG_AGO)] * (batch * used * 2 * n), USED, (batch, used, 2, n)),
         trace=full((r, 2, n), 0.0, np.float64),
+        own=full((r if np.any(net.rule["form"] == TRIPLETS) else 0, 2, n), 0.0, np.float64),
         total=full((columns,), 0.0, np.float64),
         filled=full((len(net.average),), 1.0, np.float64),
         value=full((columns,), 0.0, np.float64),

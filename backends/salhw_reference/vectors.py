@@ -12,7 +12,7 @@ import numpy.typing as npt
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import ALPHA, BY_TRACE
+from salhw_reference.kinds import ALPHA, BY_TRACE, TRIPLETS
 from salhw_reference.learning import own_or_common
 from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
@@ -182,14 +182,15 @@ def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
 
 def _kept(net: NetworkArrays, dense: IntArray) -> tuple[Records, int]:
     """Which branches form their pair sums in blocks, and the traces that these keep: those of large projections without
-    gaps, at least half as many synapses as there could be, whose rules add up all pairs and do not change weights on
-    the spike."""
+    gaps, at least half as many synapses as there could be, whose rules add up all pairs and nothing else, and do not
+    change weights on the spike."""
     kept, used = np.zeros((len(net.rule), 2), KEPT), 0
     for r, rule in enumerate(net.rule):
         p = rule["projection"]
         count = net.into[p, -1] - net.into[p, 0]
         gapless = dense[p] and _is_dense(net.into[p], net.pre)
-        if count < LEAST or not gapless or rule["update"] == ON_SPIKE or np.any(net.window[r]["mode"] != BY_TRACE):
+        plain = rule["form"] != TRIPLETS and rule["update"] != ON_SPIKE
+        if count < LEAST or not gapless or not plain or np.any(net.window[r]["mode"] != BY_TRACE):
             continue
         ends = [np.flatnonzero(np.diff(rows)) for rows in (net.out[p], net.into[p])]  # of the synapses, pre and post
         sizes = [int(neurons[-1] - neurons[0]) + 1 for neurons in ends]

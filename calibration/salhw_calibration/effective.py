@@ -117,6 +117,9 @@ def effective_weights(
         if "multapses" in p.weights.beyond:
             fix = "measure the network with their sum as one synapse"
             raise refused("SAL802", f"projections.{p.name}.weights.multapses", "true", "one synapse a pair", fix)
+        if p.short_term is not None:
+            fix, supported = "measure the network without it", "synapses whose PSPs are all as strong"
+            raise refused("SAL802", f"projections.{p.name}.short_term", p.short_term.kind, supported, fix)
     chosen = METHODS[method]
     if through and not chosen.paths:
         fix = "leave `through` out, or method='likelihood'"

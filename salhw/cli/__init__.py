@@ -158,6 +158,7 @@ def target_summary(target: Target) -> dict[str, Any]:
         "stimuli": [*target.stimuli],
         "probes": [*target.probes],
         "averages": [*target.averages],
+        "short_term": [*target.short_term],
         "resources": target.resources,
         "weight_bits": target.weight_bits,
         "speed_up": target.speed_up,

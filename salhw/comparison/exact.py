@@ -24,7 +24,7 @@ MOMENTS = 5
 
 def closed(net: Network, population: str) -> list[Projection] | None:
     """The projections of a population of GLM neurons that nothing else drives, if theory knows it: rectangular PSPs as
-    long as the refractory period, without delay. None for all others."""
+    long as the refractory period and all as strong, without delay. None for all others."""
     neuron, inside = net.population(population).neuron, [p for p in net.projections if p.post == population]
     driven = any(getattr(stimulus, "population", None) == population for stimulus in net.stimuli)
     if driven or not isinstance(neuron, GLM) or not all(p.recurrent for p in inside):
@@ -32,8 +32,9 @@ def closed(net: Network, population: str) -> list[Projection] | None:
     tau_ref = neuron.tau_ref
     if isinstance(tau_ref, np.ndarray):
         return None
-    known = (p.kernel == Rectangular(tau_syn=tau_ref) and not p.longest_delay(net.dt) for p in inside)
-    return inside if all(known) else None
+    plain = all(not p.longest_delay(net.dt) and p.short_term is None for p in inside)
+    known = plain and all(p.kernel == Rectangular(tau_syn=tau_ref) for p in inside)
+    return inside if known else None
 
 
 def _matrix(net: Network, p: Projection, weights: FloatArray | None = None) -> FloatArray:

@@ -147,6 +147,9 @@ def _projection(net: Network, projection: Projection, connector: str, target: Ta
     yield from kind_findings(
         f"{path}.kernel", projection.kernel, target.kernels, net.dt, _other_kernel(projection, target, net.dt)
     )
+    if projection.short_term is not None:
+        at, otherwise = f"{path}.short_term", "leave it out, or choose one of these"
+        yield from kind_findings(at, projection.short_term, target.short_term, net.dt, otherwise)
     for k, rule in enumerate(projection.plasticity):
         at = f"{path}.{rule_name(projection, k)}"
         findings = [*_rule(net, at, rule, target.plasticity, target.windows)]

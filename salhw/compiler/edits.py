@@ -31,7 +31,7 @@ class Place:
 
     Args:
         part: the path of the part: "" of the network itself, ``populations.NAME`` of a neuron, ``projections.NAME``,
-            ``projections.NAME.kernel``, ``projections.NAME.plasticity`` ..., ``stimuli[k]``, ``probes[k]``,
+            ``projections.NAME.kernel``, ``.short_term``, ``.plasticity`` ..., ``stimuli[k]``, ``probes[k]``,
             ``traces.NAME.window``, ``ties[k]``.
     """
 
@@ -58,6 +58,8 @@ def parts(net: Network) -> Iterator[tuple[str, Model]]:
         path = f"projections.{p.name}"
         yield path, p
         yield f"{path}.kernel", p.kernel
+        if p.short_term is not None:
+            yield f"{path}.short_term", p.short_term
         for k, rule in enumerate(p.plasticity):
             at = f"{path}.{rule_name(p, k)}"
             yield at, rule
@@ -71,7 +73,8 @@ def parts(net: Network) -> Iterator[tuple[str, Model]]:
 
 def fields_of(item: Model) -> Iterator[str]:
     """The names of what a part holds itself, without the parts within it."""
-    within = {"populations", "projections", "stimuli", "probes", "traces", "ties", "kernel", "plasticity", "kind"}
+    within = {"populations", "projections", "stimuli", "probes", "traces", "ties", "kernel", "short_term", "plasticity",
+              "kind"}  # fmt: skip
     for name in type(item).model_fields:
         value = getattr(item, name)
         if name not in within and (isinstance(value, Connector) or not isinstance(value, Kind)):
@@ -193,7 +196,8 @@ def _projection(p: Projection, changes: Mapping[str, Any]) -> Projection:
     if "weights" in new and not isinstance(new["weights"], Connector):
         new["weights"] = p.weights.with_weights(new["weights"])
     rules = [_changed(rule, f"{path}.{rule_name(p, k)}", changes) for k, rule in enumerate(p.plasticity)]
-    return p.replace(kernel=_changed(p.kernel, f"{path}.kernel", changes), plasticity=rules, **new)
+    parts = {name: _changed(getattr(p, name), f"{path}.{name}", changes) for name in ("kernel", "short_term")}
+    return p.replace(plasticity=rules, **parts | new)
 
 
 @dataclass(frozen=True)

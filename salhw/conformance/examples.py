@@ -21,6 +21,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
+from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
 from salhw.description.traces import Average, Trace
@@ -31,7 +32,7 @@ from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
 
 WEIGHT = mark_of(Projection, "weights")
-GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe, Average)
+GROUPS: tuple[type[Kind], ...] = (Neuron, Kernel, Window, PlasticityRule, Stimulus, Probe, Average, ShortTerm)
 """The groups of kinds that targets declare one by one."""
 
 SECTIONS: dict[str, dict[str, type[Any]]] = {group.section: group.members for group in GROUPS}
@@ -110,6 +111,7 @@ def example(lab: Lab, section: str = "", kind: str = "", offers: str = "", **wis
                 kernel=made("kernels", psp),
                 plasticity=rules,
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
+                short_term=made(section, kind) if section == "short_term" else None,
             ),
         )
     traces: tuple[Trace, ...] = ()
@@ -173,8 +175,9 @@ def edited(net: Network, section: str, field: str, value: Any) -> Network:
     (p,) = net.projections
     if section == "projections":
         p = p.replace(**{field: value})
-    elif section == "kernels":
-        p = p.replace(kernel=p.kernel.replace(**{field: value}))
+    elif section in ("kernels", "short_term"):
+        name = "kernel" if section == "kernels" else section
+        p = p.replace(**{name: getattr(p, name).replace(**{field: value})})
     else:
         (rule,) = p.plasticity
         if section == "plasticity":
@@ -215,7 +218,7 @@ def declared(lab: Lab) -> Iterator[Example]:
     if target.ties is not None and target.kernels:
         yield Example("ties", tied(example(lab)), target)
     for section, kind, capability, model in fields(target):
-        if section in ("kernels", "projections") and not target.kernels:
+        if section in ("kernels", "projections", "short_term") and not target.kernels:
             continue
         base = example(lab, section, kind)
         path = f"{section}.{kind}".rstrip(".")
@@ -263,7 +266,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
     neurons; and for every kind that it has, one for a copy of the target without it."""
     target, dt = lab.target, lab.dt
     for section, models in SECTIONS.items():
-        if section in ("windows", "plasticity") and not target.kernels:
+        if section in ("windows", "plasticity", "short_term") and not target.kernels:
             continue
         for kind in models:
             have: dict[str, Capability] = getattr(target, section)
@@ -283,7 +286,7 @@ def undeclared(lab: Lab) -> Iterator[Example]:
         net = _beyond_pairs(example(lab), beyond)
         yield Example(f"projections.synapses = {beyond}", net, target.replace(projections=fewer), "SAL101")
     for section, kind, capability, model in fields(target):
-        if section in ("kernels", "projections", "windows", "plasticity") and not target.kernels:
+        if section in ("kernels", "projections", "windows", "plasticity", "short_term") and not target.kernels:
             continue
         base, path = example(lab, section, kind), f"{section}.{kind}".rstrip(".")
         for field, mark in marks(model):

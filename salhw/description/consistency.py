@@ -120,6 +120,8 @@ def _projection(
     yield from unknown
     yield from _fields(path, p, dt, 0)
     yield from _fields(f"{path}.kernel", p.kernel, dt, 0)
+    if p.short_term is not None:
+        yield from _fields(f"{path}.short_term", p.short_term, dt, 0)
     for k, rule in enumerate(p.plasticity):
         yield from off_grid(f"{path}.{rule_name(p, k)}.update", rule.period, dt)
     if unknown:

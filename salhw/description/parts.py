@@ -14,6 +14,7 @@ from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.markers import Mark, PopulationName, Structure
 from salhw.description.neurons import InputName, Neuron
 from salhw.description.plasticity import PlasticityRule
+from salhw.description.short_term import ShortTerm
 from salhw.diagnostics import LENGTH
 
 MAX_SIZE = 2**31 - 1  # neurons of a population, so that a pair of them fits 64 bits
@@ -61,6 +62,8 @@ class Projection(Model):
         e_rev: None for synapses that are currents; a reversal potential, in the units of the postsynaptic potential v,
             for conductances. What they add up to, ``g = sum_j W_ij (kernel * S_j)(t) >= 0`` in units of the leak's
             conductance, then gives the current ``g (e_rev - v)``. They have no named input, and are never copies.
+        short_term: None, or how strong the PSP of each spike is by those before it (TsodyksMarkram): the weight, which
+            ``plasticity`` goes on changing, is multiplied by that strength.
     """
 
     name: Name
@@ -72,6 +75,7 @@ class Projection(Model):
     plasticity: Annotated[tuple[PlasticityRule, ...], BeforeValidator(_as_tuple), Structure()] = ()
     into: Annotated[InputName | None, Structure()] = None
     e_rev: Annotated[Number | None, Mark(-0.5, 3.0, np.inf, needs="conductance")] = None
+    short_term: Annotated[ShortTerm | None, Structure()] = None
 
     def delay_steps(self, dt: float) -> IntArray:
         """Its delays in steps of ``dt`` ms: an array without dimensions where all synapses have the same, else of the

@@ -75,6 +75,7 @@ def projection_rows(
             f"{p.pre} → {p.post}, {synapses:,} synapses ({connector}), weights {_weights(listed)}",
             f"PSP {in_words(p.kernel)}",
             *([f"delay {_value(p.delay)} ms"] if np.any(np.asarray(listed.delay)) else []),
+            *([f"short-term plasticity {in_words(p.short_term)}"] if p.short_term else []),
             *(f"plastic by {in_words(rule)}" for rule in p.plasticity),
         ]
         rows.append((p.name, "; ".join(parts)))

@@ -19,19 +19,20 @@ from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PlasticityRule
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PlasticityRule, TripletSTDP
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.windows import Window
+from salhw.description.windows import ExponentialWindow, Window
 from salhw.session.recorder import Raster, following
 
 Bools = npt.NDArray[np.bool_]
 NEVER = -(2**62)
+OfPairs = PairSTDP | ModulatedSTDP | TripletSTDP
 
 
 class _Partners:
     """The earlier spikes of one side of the synapses that later spikes of the other side pair with."""
 
-    def __init__(self, rule: PairSTDP | ModulatedSTDP, window: Window, shape: tuple[int, ...], dt: float) -> None:
+    def __init__(self, rule: OfPairs, window: Window, shape: tuple[int, ...], dt: float) -> None:
         self.rule, self.window, self.dt = rule, window, dt
         self.last = np.full(shape, NEVER, dtype=np.int64)
         self.trace, self.at = np.zeros(shape), 0
@@ -123,7 +124,7 @@ class HostedRule:
 class HostRule(HostedRule):
     """A rule of pairs; its parts are the causal and the anticausal window."""
 
-    rule: PairSTDP | ModulatedSTDP
+    rule: OfPairs
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,6 +138,17 @@ class HostRule(HostedRule):
 
     def advance(self, step: int, pre: Bools, post: Bools) -> None:
         """Form the pairs that the spikes of one step close."""
+        for sums, closed in zip(self.sums, self.closed(step, pre, post), strict=True):
+            sums += closed
+        self.follow(step, pre, post)
+
+    def follow(self, step: int, pre: Bools, post: Bools) -> None:
+        """Let later spikes find those of one step."""
+        self._before.add(step, pre)
+        self._after.add(step, post)
+
+    def closed(self, step: int, pre: Bools, post: Bools) -> tuple[FloatArray, FloatArray]:
+        """The causal and the anti-causal pairs that the spikes of one step close, (instance, synapse)."""
         s, t = pre[:, self.pre], post[:, self.post]
         both = s & t
         causal = self._before.value(step)[:, self.pre] * t
@@ -148,10 +160,33 @@ class HostRule(HostedRule):
             earlier_pre, earlier_post = self._before.last[:, self.pre], self._after.last[:, self.post]
             causal = causal * _open(earlier_pre, earlier_post)
             anticausal = anticausal * _open(earlier_post, earlier_pre)
-        for sums, closed in zip(self.sums, (causal, anticausal), strict=True):
-            sums += closed + 0.5 * both
-        self._before.add(step, pre)
-        self._after.add(step, post)
+        return causal + 0.5 * both, anticausal + 0.5 * both
+
+
+@dataclass
+class HostTriplets(HostRule):
+    """A rule of triplets; its parts are the causal and the anticausal window."""
+
+    rule: TripletSTDP
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        n_post, n_pre = self.sizes
+        post, pre = (ExponentialWindow(tau=tau) for tau in (self.rule.tau_post, self.rule.tau_pre))
+        self._own_post = _Partners(self.rule, post, (self.instances, n_post), self.dt)
+        self._own_pre = _Partners(self.rule, pre, (self.instances, n_pre), self.dt)
+
+    def closed(self, step: int, pre: Bools, post: Bools) -> tuple[FloatArray, FloatArray]:
+        """The same, each pair times what is left of the own spikes of the neuron that closes it."""
+        causal, anticausal = super().closed(step, pre, post)
+        own = self._own_post.value(step)[:, self.post], self._own_pre.value(step)[:, self.pre]
+        return causal * own[0], anticausal * own[1]
+
+    def follow(self, step: int, pre: Bools, post: Bools) -> None:
+        """Let later spikes find those of one step, of either neuron."""
+        super().follow(step, pre, post)
+        self._own_post.add(step, post)
+        self._own_pre.add(step, pre)
 
 
 @dataclass
@@ -170,7 +205,9 @@ class HostPerSpike(HostedRule):
             sums += spiked
 
 
-HOSTED: ByKind[Callable[..., HostedRule]] = ByKind("the host", {PairSTDP: HostRule, PerSpike: HostPerSpike})
+HOSTED: ByKind[Callable[..., HostedRule]] = ByKind(
+    "the host", {PairSTDP: HostRule, PerSpike: HostPerSpike, TripletSTDP: HostTriplets}
+)
 """What works out a rule from spikes alone."""
 
 

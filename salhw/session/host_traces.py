@@ -14,6 +14,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.neurons import GLM
 from salhw.description.parts import Projection
+from salhw.description.short_term import strengths
 from salhw.description.stimuli import Clamp, Current, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Trace
 from salhw.session.recorder import Raster
@@ -38,24 +39,31 @@ def psp(kernel: Kernel, dt: float) -> FloatArray:
     return np.trim_zeros(kernel.sample(dt, ceil(LONG * kernel.tau_syn / dt)), "b")
 
 
+def _reach(p: Projection, dt: float) -> int:
+    """For how many steps a spike makes a difference to what a projection adds."""
+    memory = 0 if p.short_term is None else ceil(p.short_term.memory / dt)
+    return len(psp(p.kernel, dt)) + p.longest_delay(dt) + 1 + memory
+
+
 def presence(
-    raster: Raster, shape: tuple[int, int], steps: tuple[int, int], kernel: Kernel, delay: int, dt: float
+    raster: Raster, shape: tuple[int, int], steps: tuple[int, int], p: Projection, delay: int, dt: float
 ) -> FloatArray:
-    """The PSPs of weight 1 of each presynaptic neuron at some steps, (step, instance, neuron).
+    """The PSPs of weight 1 of each presynaptic neuron of a projection at some steps, (step, instance, neuron).
 
     Args:
-        raster: spikes, those before the steps included whose PSPs are not over.
+        raster: spikes, those before the steps included whose PSPs are not over, or that change the strength of such.
         shape: (instances, neurons).
         steps: the first step, and the one after the last.
         delay: in steps.
     """
     from scipy.signal import oaconvolve  # slow to import
 
-    one, (start, stop) = psp(kernel, dt), steps
+    one, (start, stop) = psp(p.kernel, dt), steps
     first = start - len(one) - delay - 1
     spiked = np.zeros((stop - first, *shape))
     seen = (raster.step >= first) & (raster.step < stop - delay - 1)
-    np.add.at(spiked, (raster.step[seen] - first + delay + 1, raster.instance[seen], raster.neuron[seen]), 1.0)
+    strong = strengths(p.short_term, raster.instance * shape[1] + raster.neuron, raster.step * dt)[seen]
+    np.add.at(spiked, (raster.step[seen] - first + delay + 1, raster.instance[seen], raster.neuron[seen]), strong)
     added = oaconvolve(spiked, one[:, None, None], axes=0)[: stop - first]
     return np.asarray(added[start - first :])
 
@@ -82,10 +90,7 @@ class HostTraces:
         self._onto = [p for p in self.net.projections if p.post in traced and p.e_rev is None]
         self._index = {p.name: self.net.synapses(p.name) for p in self._onto}
         self._before = {p.pre: Raster.joined([]) for p in self._onto}
-        self._reach = {
-            name: max(len(psp(p.kernel, self.net.dt)) + p.longest_delay(self.net.dt) + 1
-                      for p in self._onto if p.pre == name) for name in self._before
-        }  # fmt: skip
+        self._reach = {name: max(_reach(p, self.net.dt) for p in self._onto if p.pre == name) for name in self._before}
 
     def follow(
         self,
@@ -118,7 +123,7 @@ class HostTraces:
         index, total = self._index[p.name], np.zeros((steps[1] - steps[0], self.instances, n_post))
         delays = index.delay_steps(self.net.dt)
         for delay in np.unique(delays).tolist():
-            active = presence(raster, (self.instances, n_pre), steps, p.kernel, delay, self.net.dt)
+            active = presence(raster, (self.instances, n_pre), steps, p, delay, self.net.dt)
             matrix, late = np.zeros((self.instances, n_pre, n_post)), delays == delay
             matrix[:, index.pre[late], index.post[late]] = weights[:, late]
             total += np.einsum("tip,ipn->tin", active, matrix)

@@ -33,6 +33,8 @@ def kinds_of(net: Network) -> Iterator[tuple[str, Kind]]:
     for p in net.projections:
         yield f"projections.{p.name}.weights", p.weights
         yield f"projections.{p.name}.kernel", p.kernel
+        if p.short_term is not None:
+            yield f"projections.{p.name}.short_term", p.short_term
         for k, rule in enumerate(p.plasticity):
             path = f"projections.{p.name}.{rule_name(p, k)}"
             yield path, rule

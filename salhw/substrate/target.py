@@ -26,7 +26,7 @@ from salhw.substrate.variability import LATER, Variability
 SAID = frozenset({"description", "source", "compensated", "accuracy", "ideal_accuracy", "synapses_per_weight"})
 """Fields of a target, and of the models in it, that change nothing of what it does: what is said about it, and which of
 its synapses one network takes."""
-ADDED = LATER | {"reference_phase"}
+ADDED = LATER | {"reference_phase", "short_term"}
 """Fields that came later, and change nothing of what it does where they have their default."""
 
 
@@ -44,10 +44,11 @@ def _done(value: Any) -> Any:
 class Target(Model):
     """One thing to compile for. All of it is data; ``backend`` names the plug-in that knows what to do with it.
 
-    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``stimuli``, ``probes`` and ``averages`` (of traces) map the
-    kinds that the target has to their capabilities; a kind that is absent is not supported. ``host`` does so for the
-    rules and windows that the computer beside the target works out where a rule allows it (``execution = "host"``) and
-    the target cannot. ``ties`` is what copies of weights may be, None where there are none.
+    ``neurons``, ``kernels``, ``windows``, ``plasticity``, ``short_term``, ``stimuli``, ``probes`` and ``averages`` (of
+    traces) map the kinds that the target has to their capabilities; a kind that is absent is not supported. ``host``
+    does so for the rules and windows that the computer beside the target works out where a rule allows it
+    (``execution = "host"``) and the target cannot.
+    ``ties`` is what copies of weights may be, None where there are none.
     ``host_loop`` says that the computer beside the target also works out named inputs, what reads traces, and copies of
     weights, of the kinds and within the ranges that are declared, between two pieces of a run (``salhw.session.loop``);
     otherwise the target has them itself.
@@ -77,6 +78,7 @@ class Target(Model):
     stimuli: dict[str, Capability] = Field(default_factory=dict)
     probes: dict[str, Capability] = Field(default_factory=dict)
     averages: dict[str, Capability] = Field(default_factory=dict)
+    short_term: dict[str, Capability] = Field(default_factory=dict)
     ties: Capability | None = None
     host_loop: bool = False
     reference_phase: bool = False

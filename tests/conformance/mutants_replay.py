@@ -43,6 +43,7 @@ from salhw import (
     Recording,
     Sparse,
     Teacher,
+    TripletSTDP,
 )
 from salhw.session.paths import addresses
 
@@ -97,6 +98,11 @@ def late_if_it_learns(p: Any, dt: float) -> Any:
 
 def turned(p: Any, dt: float) -> Any:
     return p if p.e_rev is None else p.replace(e_rev=-p.e_rev)
+
+
+def short_term(changed: Callable[[Any], Any]) -> Callable[[Any, float], Any]:
+    """A projection whose short-term plasticity is another, where it has any."""
+    return lambda p, dt: p if p.short_term is None else p.replace(short_term=changed(p.short_term))
 
 
 def lower(n: LIF) -> Any:
@@ -391,6 +397,15 @@ MUTANTS = [
     wrong("u follows the first b", "membrane", network=each_neuron(Izhikevich, the_first("b"))),
     wrong("conductances taken for currents", "membrane", network=each_projection(lambda p, dt: p.replace(e_rev=None))),
     wrong("reversal potentials of the other sign", "membrane", network=each_projection(turned)),
+    wrong("short-term plasticity ignored", "membrane", "rate", network=each_projection(short_term(lambda s: None))),
+    wrong(
+        "synapses without facilitation", "membrane", "rate",
+        network=each_projection(short_term(lambda s: s.replace(tau_facil=0.0))),
+    ),
+    wrong(
+        "resources that recover twice as fast", "membrane", "rate",
+        network=each_projection(short_term(lambda s: s.replace(tau_rec=0.5 * s.tau_rec))),
+    ),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
     wrong("membranes of the first neurons", "membrane", network=first_neurons),
     wrong(
@@ -401,6 +416,14 @@ MUTANTS = [
     wrong(
         "modulators without their baseline", "weights", "held",
         network=each_rule_of(ModulatedSTDP, lambda rule: {"baseline": 0.0}),
+    ),
+    wrong(
+        "own spikes of triplets at the wrong ends", "weights", "held",
+        network=each_rule_of(TripletSTDP, lambda rule: {"tau_pre": rule.tau_post, "tau_post": rule.tau_pre}),
+    ),
+    wrong(
+        "triplets of all spikes taken for those of nearest ones", "weights", "held",
+        network=each_rule_of(TripletSTDP, lambda rule: {"pairing": "nearest_symmetric"}),
     ),
     wrong("modulators all the first trace", "weights", "held", network=modulated_by_the_first_trace),
     plainly("only the first rule clips", "weights", "held", update=clip_the_first_rule),

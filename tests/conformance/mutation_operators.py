@@ -22,9 +22,9 @@ STEP = {
     "time_driven": ("fade", "integrate", "reset", "sample", "step_neurons", "run"),
     "event_driven": ("next_forced", "forced_spikes"),
     "parts": (
-        "hazard", "spike_probability", "recompute_inputs", "deliver", "end_refractory", "set_free", "change_of_psp",
-        "expire", "act", "note_spike", "occupy", "write_spike", "emit", "look_ahead", "act_until", "begin",
-        "count_states",
+        "hazard", "spike_probability", "recompute_inputs", "deliver", "end_refractory", "set_free", "strength_of",
+        "change_of_psp", "expire", "act", "note_spike", "occupy", "write_spike", "emit", "look_ahead", "act_until",
+        "begin", "count_states",
     ),
     "averages": (
         "through", "input_of", "value_now", "follow_traces", "mean_of", "potential_of", "rate_of", "nudge",
@@ -32,6 +32,7 @@ STEP = {
     "learning": (
         "instance", "faded", "window_sum", "add_current", "change_weight", "copy_weights", "error_of",
         "predict_on_spike", "predict", "partners_of", "is_tabulated", "since", "tabulated_sum", "learn_alone",
+        "own_spikes",
         "learn_on_spike", "collect", "follow", "mark", "learn", "apply_updates", "periodic_update", "run_end",
     ),
 }  # fmt: skip
@@ -39,8 +40,8 @@ STEP = {
 PREPARED = {
     "drive": ("at", "change", "drives", "_drive"),
     "kinds": (
-        "steps", "_glm", "_lif", "period", "length", "reach", "_pair_stdp", "_predictive", "_current", "_poisson",
-        "_clamp", "_boxcar", "_exponential_trace",
+        "steps", "_glm", "_lif", "period", "length", "reach", "_pair_stdp", "_predictive", "_triplets", "_current",
+        "_poisson", "_clamp", "_boxcar", "_exponential_trace", "_tsodyks_markram",
     ),
     "program": (
         "neuron_ranges", "synapse_ranges", "_neurons", "named_inputs", "_psp", "_projections", "_symmetric", "branches",

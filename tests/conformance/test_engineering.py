@@ -23,7 +23,7 @@ ELSEWHERE = "same-chip-in-another-process"
 def vectorised() -> Target:
     """What the vectorised algorithm alone can do, declared as such: all but traces and what reads them."""
     return REFERENCE.with_options(algorithm="vectorised").replace(
-        plasticity={name: REFERENCE.plasticity[name] for name in ("PairSTDP", "PerSpike")},
+        plasticity={name: REFERENCE.plasticity[name] for name in ("PairSTDP", "PerSpike", "TripletSTDP")},
         stimuli={name: c for name, c in REFERENCE.stimuli.items() if name != "Teacher"},
         probes={name: c for name, c in REFERENCE.probes.items() if name != "Traces"},
         averages={},

@@ -20,12 +20,13 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.probes import Probe
+from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.traces import Average
 from salhw.description.windows import Window
 
 GROUPS: tuple[type[Kind], ...] = (
-    Neuron, Kernel, Window, PlasticityRule, Connector, Distribution, Stimulus, Probe, Average
+    Neuron, Kernel, Window, PlasticityRule, Connector, Distribution, Stimulus, Probe, Average, ShortTerm
 )  # fmt: skip
 KINDS = [pytest.param(cls, id=f"{group.section}-{name}") for group in GROUPS for name, cls in group.members.items()]
 FIELDS = [
@@ -75,8 +76,9 @@ def network(cls: type[Kind], fields: dict[str, Any], dt: float) -> tuple[dict[st
         return net | {"populations": [a | {"neuron": item}]}, "populations.a"
     if issubclass(cls, Stimulus | Probe):
         return net | {cls.section: [item]}, f"{cls.section}[0]"
-    if issubclass(cls, Kernel):
-        return net | {"projections": [p | {"kernel": item}]}, "projections.p.kernel"
+    if issubclass(cls, Kernel | ShortTerm):
+        name = "kernel" if issubclass(cls, Kernel) else cls.section
+        return net | {"projections": [p | {name: item}]}, f"projections.p.{name}"
     if issubclass(cls, PlasticityRule):
         return net | {"projections": [p | {"plasticity": [item]}]}, "projections.p.plasticity"
     assert issubclass(cls, Window)

@@ -21,13 +21,13 @@ class ConnectAll(sim.Connector):
 
     parameter_names = ()
 
-    def __init__(self, pre, post, weight, delay, **stdp):
+    def __init__(self, pre, post, weight, delay, **parameters):
         super().__init__(safe=False)
-        self.pre, self.post, self.weight, self.delay, self.stdp = pre, post, weight, delay, stdp
+        self.pre, self.post, self.weight, self.delay, self.parameters = pre, post, weight, delay, parameters
 
     def connect(self, projection):
         size = len(self.pre)
-        columns = {"weight": self.weight, "delay": self.delay} | self.stdp
+        columns = {"weight": self.weight, "delay": self.delay} | self.parameters
         columns = {name: np.broadcast_to(np.asarray(v, dtype=float), (size,)) for name, v in columns.items()}
         syn_spec = {
             "synapse_model": projection.nest_synapse_model,
@@ -64,11 +64,14 @@ def assign(cells, **parameters):
         cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
 
 
-def connect(pre, post, pre_index, post_index, weight, delay):
-    """Static synapses, one per entry; delay in ms."""
-    if len(pre_index):
-        return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay), sim.StaticSynapse())
-    return None
+def connect(pre, post, pre_index, post_index, weight, delay, model="static_synapse", **parameters):
+    """Synapses that do not learn, one per entry; delay in ms."""
+    if not len(pre_index):
+        return None
+    # the model's own delay, 1 ms, may lie outside of what the network has, and NEST then refuses to copy it
+    native = model != "static_synapse"
+    kind = sim.native_synapse_type(model)(delay=sim.get_min_delay()) if native else sim.StaticSynapse()
+    return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **parameters), kind)
 
 
 def connect_plastic(pre, post, pre_index, post_index, weight, delay, model, tau_plus, tau_minus, **stdp):
@@ -82,7 +85,6 @@ def connect_plastic(pre, post, pre_index, post_index, weight, delay, model, tau_
             weight_dependence=sim.AdditiveWeightDependence(w_min=0.0, w_max=1.0),
         )
     else:
-        # the model's own delay, 1 ms, may lie outside of what the network has, and NEST then refuses to copy it
         rule = sim.native_synapse_type(model)(tau_minus=tau_minus, delay=sim.get_min_delay())
     additive = {"mu_plus": 0.0, "mu_minus": 0.0, "tau_plus": tau_plus}
     return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **additive, **stdp), rule)

@@ -62,9 +62,9 @@ def _population(cells: dict[str, Any], tick: float) -> Any:
 
 def _projection(s: dict[str, Any], cells: dict[str, Any], tick: float) -> Any:
     ends = cells[s["source"]], cells[s["target"]], s["pre"], s["post"], s["weight"], s["delay"] * tick
-    if not s["stdp"]:
-        return build.connect(*ends)
-    return build.connect_plastic(*ends, model=s["model"], tau_minus=s["tau_minus"], **s["stdp"])
+    if s["tau_minus"] is None:
+        return build.connect(*ends, s["model"], **s["parameters"])
+    return build.connect_plastic(*ends, model=s["model"], tau_minus=s["tau_minus"], **s["parameters"])
 
 
 def _meter(m: dict[str, Any], cells: Any, plan: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Probe
+from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
 from salhw.description.traces import Average
@@ -243,7 +244,8 @@ def declared(net: Network, target: Target, place: Place) -> Capability:
     rules, windows = capability(target, found[1]) if found else ({}, {})
     for group, section in (
         (Neuron, target.neurons), (Kernel, target.kernels), (PlasticityRule, rules), (Window, windows),
-        (Probe, target.probes), (Average, target.averages), (Tie, {"": target.ties or {}}),
+        (ShortTerm, target.short_term), (Probe, target.probes), (Average, target.averages),
+        (Tie, {"": target.ties or {}}),
     ):  # fmt: skip
         if isinstance(item, group):
             return section.get(getattr(item, "kind", ""), {})

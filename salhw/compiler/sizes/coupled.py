@@ -119,6 +119,7 @@ def pair(net: Network) -> Pair | None:
         type(neuron) is not GLM
         or neuron.inputs
         or population.size != 2
+        or projection.short_term is not None
         or isinstance(neuron.tau_ref, np.ndarray)
         or not all(type(rule) is PairSTDP for rule in rules)
     ):

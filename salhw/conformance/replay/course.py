@@ -24,6 +24,7 @@ class Course:
         chances: the probability of a spike, likewise.
         deciders: what decided, likewise: FREE, REFRACTORY ...
         inputs: what each projection adds to the potential, (instance, step, neuron).
+        reached: the most, in size, that each projection has added until then, earlier runs included, likewise.
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
         traces: each trace after the step, (instance, step, neuron).
@@ -40,6 +41,7 @@ class Course:
     chances: Mapping[str, FloatArray]
     deciders: Mapping[str, IntArray]
     inputs: Mapping[str, FloatArray]
+    reached: Mapping[str, FloatArray]
     followed: Mapping[str, FloatArray]
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]

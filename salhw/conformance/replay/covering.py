@@ -22,7 +22,7 @@ from salhw.substrate.capabilities import Capability, Range
 from salhw.substrate.support import names_in, on_chip
 from salhw.substrate.target import Target
 
-SECTIONS = ("neurons", "kernels", "windows", "plasticity", "host", "stimuli", "probes", "averages")
+SECTIONS = ("neurons", "kernels", "windows", "plasticity", "host", "stimuli", "probes", "averages", "short_term")
 LISTS = ("arrays", "required", "settable")
 """Entries of a capability that are no fields."""
 PHASE = "projections.plasticity.reference"

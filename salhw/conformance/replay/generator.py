@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Probe, Spikes
+from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
 from salhw.description.traces import Average, Trace
@@ -198,7 +200,7 @@ def _projection(
     return Projection(
         name=name, pre=pre.name, post=post.name, weights=bare.clipped(*narrowest_bounds(rules), recurrent),
         kernel=kernel, delay=delay if dice.chance(0.6) else 0.0, plasticity=rules, into=dice.one([*gains, None]),
-        e_rev=e_rev,
+        e_rev=e_rev, short_term=_short_term(deal, name, learns=bool(rules)),
     )  # fmt: skip
 
 
@@ -213,6 +215,18 @@ def _reversal(deal: Deal, post: Population) -> float | None:
         return None
     value: float = deal.once("e_rev", partial(number, dice, mark, entry, deal.dt))
     return value
+
+
+def _short_term(deal: Deal, name: str, learns: bool) -> ShortTerm | None:
+    """That of a projection, seldom of one that learns, because some targets have not both. Drawn by itself, as reversal
+    potentials are."""
+    deal = replace(deal, dice=Dice(f"{deal.dice.seed} short-term plasticity of {name}"))
+    kind = deal.kind(ShortTerm, deal.target.short_term)
+    if kind is None or not deal.dice.chance(0.2 if learns else 0.6):
+        return None
+    cls = ShortTerm.members[kind]
+    made: ShortTerm = _made(cls, lambda: deal.fields(cls, deal.target.short_term[kind], ()))
+    return made
 
 
 def _kernel(deal: Deal) -> Kernel:

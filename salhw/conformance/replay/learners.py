@@ -7,11 +7,11 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from salhw.conformance.replay.trains import pair_sums
+from salhw.conformance.replay.trains import own_sums, pair_sums
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.parts import Projection, rule_name
-from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule, TripletSTDP
 
 
 class Learner(Protocol):
@@ -37,7 +37,7 @@ class _Pairs:
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
         pre, post = oracle.at_ends(p)
-        self.sums = pair_sums(cast(PairSTDP | ModulatedSTDP, p.plasticity[k]), pre, post, oracle.dt)
+        self.sums = pair_sums(cast(PairSTDP | ModulatedSTDP | TripletSTDP, p.plasticity[k]), pre, post, oracle.dt)
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
 
     def see(self, step: int) -> None:
@@ -91,6 +91,18 @@ class _Single:
     def change(self) -> FloatArray:
         counted, self.waiting = self.waiting, np.zeros_like(self.waiting)
         return np.asarray(self.oracle.per_synapse(self.path, self.projection) * counted)
+
+
+@RULES.register(TripletSTDP)
+class _Triplets(_Pairs):
+    """The same of pairs that count the more, the more the neuron of the later spike has spiked before."""
+
+    def __init__(self, oracle: Any, p: Projection, k: int) -> None:
+        super().__init__(oracle, p, k)
+        rule, (pre, post) = cast(TripletSTDP, p.plasticity[k]), oracle.at_ends(p)
+        own = (own_sums(rule.pairing, *each, oracle.dt) for each in ((post, rule.tau_post), (pre, rule.tau_pre)))
+        causal, anticausal = (sums * times for sums, times in zip(self.sums, own, strict=True))
+        self.sums = causal, anticausal
 
 
 @RULES.register(ModulatedSTDP)

@@ -78,6 +78,7 @@ class Oracle:
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
+        self.reached: dict[str, FloatArray] = {}
         self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
         self.adopt(held)
@@ -242,8 +243,8 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "chances", "deciders", "inputs", "followed", "traces", "weights", "movement",
-                         "states")
+            for kind in ("potentials", "chances", "deciders", "inputs", "reached", "followed", "traces", "weights",
+                         "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -265,6 +266,9 @@ class Oracle:
                 soon = self.soon[p.name][:, t] & (decider == REFRACTORY)
                 deciders[p.name] = np.where(soon, UNDECIDED, decider)
             note("inputs", inputs)
+            for name, added in inputs.items():
+                self.reached[name] = np.maximum(self.reached.get(name, 0.0), np.abs(added))
+            note("reached", self.reached)
             note("followed", self.followed)
             note("potentials", self.potential)
             note("chances", chances)

@@ -38,6 +38,9 @@ def without(net: Network, path: str) -> Network | None:
         rules.pop(int(digits) if digits.isdigit() else 0)
         items[at] = items[at].replace(plasticity=rules)
         return net.replace(**{group: items})
+    if group == "projections" and rest == "short_term":
+        items[at] = items[at].replace(short_term=None)
+        return net.replace(**{group: items})
     gone = items.pop(at)
     parts = {each: list(getattr(net, each)) for each in GROUPS} | {group: items}
     return _consistent(net, parts, {group: {getattr(gone, "name", "")}})

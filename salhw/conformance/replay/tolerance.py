@@ -130,8 +130,7 @@ class Tolerance:
         total = np.zeros_like(course.potentials[population])
         for p in net.projections:
             if p.post == population:
-                size = np.abs(course.inputs[p.name])
-                total += (share + self._decay(net, p)) * np.maximum.accumulate(size, axis=1)
+                total += (share + self._decay(net, p)) * course.reached[p.name]
         return total
 
     def _decay(self, net: Network, p: Projection) -> float:

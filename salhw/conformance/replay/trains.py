@@ -13,7 +13,8 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.plasticity import ModulatedSTDP, PairSTDP
+from salhw.description.plasticity import ModulatedSTDP, PairSTDP, TripletSTDP
+from salhw.description.short_term import strengths
 from salhw.description.windows import Window
 
 Bools = npt.NDArray[np.bool_]
@@ -35,21 +36,32 @@ def states(spikes: Bools, tau_ref: int | IntArray) -> Bools:
     return np.asarray(np.arange(spikes.shape[1])[:, None] - last < tau_ref)
 
 
-def psps(kernel: Kernel, spikes: Bools, delay: int, dt: float) -> FloatArray:
+def psps(kernel: Kernel, spikes: Bools | FloatArray, delay: int, dt: float) -> FloatArray:
     """What the spikes of each neuron add to an input per unit of weight: at the step t + k + delay the kernel's value
-    at the age k dt, k = 1, 2 ... (docs/semantics.md, "The time grid")."""
+    at the age k dt, k = 1, 2 ... (docs/semantics.md, "The time grid"). In the place of truth values there may be the
+    strength of each spike's PSP, 0 where there is no spike."""
     count = spikes.shape[1]
     value = kernel.shape(np.arange(1, count + 1) * dt)
     if kernel.superposition == "last":
         arrived = np.full(spikes.shape, NEVER)
-        arrived[:, delay:] = latest(spikes)[:, : max(0, count - delay)]
+        arrived[:, delay:] = latest(spikes != 0)[:, : max(0, count - delay)]
         ages = np.arange(count)[:, None] - arrived - delay
-        return np.where(ages <= count, value[np.clip(ages, 1, count) - 1], 0.0)
+        strength = np.take_along_axis(spikes, np.maximum(arrived, 0), axis=1)
+        return np.where(ages <= count, value[np.clip(ages, 1, count) - 1] * strength, 0.0)
     total = np.zeros(spikes.shape)
     for age in range(1, count - delay):
         if value[age - 1] != 0.0:
             total[:, age + delay :] += value[age - 1] * spikes[:, : count - age - delay]
     return total
+
+
+def strengths_at(p: Projection, spikes: Bools, dt: float) -> FloatArray:
+    """How strong the PSPs of a projection are that begin with the spike of each neuron at each step (docs/semantics.md,
+    "Short-term plasticity")."""
+    strong = np.ones(spikes.shape)
+    instance, step, neuron = np.nonzero(spikes)
+    strong[instance, step, neuron] = strengths(p.short_term, instance * spikes.shape[2] + neuron, step * dt)
+    return strong
 
 
 def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> tuple[FloatArray, IntArray]:
@@ -58,7 +70,8 @@ def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> 
     _, pre, position = ends
     shape, nothing = p.weights.shape(*net.ends(p.name)[:2]), np.zeros((*spikes.shape[:2], 0))
     delays, number = np.unique(np.broadcast_to(p.delay_steps(net.dt), shape).ravel()[position], return_inverse=True)
-    each = (psps(p.kernel, spikes, delay, net.dt) for delay in delays.tolist())
+    strong = spikes * strengths_at(p, spikes, net.dt)
+    each = (psps(p.kernel, strong, delay, net.dt) for delay in delays.tolist())
     return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
@@ -68,11 +81,26 @@ def fades(kernel: Kernel) -> bool:
     return bool(value[0] != value[1])
 
 
-def pair_sums(rule: PairSTDP | ModulatedSTDP, pre: Bools, post: Bools, dt: float) -> tuple[FloatArray, FloatArray]:
+def pair_sums(
+    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float
+) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
     (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
     causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
     return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
+
+
+def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
+    """What is left at each step of the earlier spikes of a neuron, of which each fades with ``tau`` ms; of the latest
+    alone where only nearest spikes count (docs/semantics.md, "Beyond pairs")."""
+    count, decay = spikes.shape[1], np.exp(-dt / tau)
+    if pairing != "all":
+        before = latest(spikes)
+        return np.where(before == NEVER, 0.0, decay ** (np.arange(count)[:, None] - np.maximum(before, 0)))
+    left = np.zeros(spikes.shape)
+    for step in range(1, count):
+        left[:, step] = (left[:, step - 1] + spikes[:, step - 1]) * decay
+    return left
 
 
 def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from salhw.description.plasticity.pair_stdp import Pairing, PairSTDP
 from salhw.description.plasticity.per_spike import PerSpike
 from salhw.description.plasticity.rule import PlasticityRule
+from salhw.description.plasticity.triplet import TripletPairing, TripletSTDP
 from salhw.description.windows import ExponentialWindow, TriangularWindow
 from salhw.diagnostics import DescriptionError, Diagnostic
 from salhw.diagnostics.wording import shown
@@ -79,4 +80,41 @@ def VogelsSprekeler(
     return (
         _exponential(1.0, 1.0, learning_rate, tau, pairing="all", **options),
         PerSpike(pre=-alpha, learning_rate=learning_rate, **options),
+    )
+
+
+def PfisterGerstner(
+    learning_rate: Any,
+    *,
+    pairs: tuple[float, float] = (5e-10, 7e-3),
+    triplets: tuple[float, float] = (6.2e-3, 2.3e-4),
+    tau_plus: float = 16.8,
+    tau_minus: float = 33.7,
+    tau_x: float = 101.0,
+    tau_y: float = 125.0,
+    pairing: TripletPairing = "all",
+    **options: Any,
+) -> tuple[PlasticityRule, PlasticityRule]:
+    """The triplet rule of Pfister & Gerstner (2006, Eqs 3 and 4): a PairSTDP and a TripletSTDP. By default with their
+    parameters of visual cortex, all spikes (Table 3), where pairings at a low rate weaken and at a high one strengthen.
+
+    Args:
+        learning_rate: a factor on all four amplitudes.
+        pairs, triplets: how much (causal, anti-causal) ones count: (A2+, A2-), (A3+, A3-); the second of each weakens.
+        tau_plus, tau_minus: of causal and anti-causal pairs, in ms.
+        tau_x, tau_y: with which a neuron's own spikes fade, pre- and postsynaptic, in ms.
+        pairing: ``all``, or ``nearest_symmetric``, whose parameters are others.
+        options: what both rules have: update, bounds, execution.
+    """
+
+    def windows(causal: float, anticausal: float) -> dict[str, Any]:
+        return {
+            "causal": ExponentialWindow(amplitude=causal, tau=tau_plus),
+            "anticausal": ExponentialWindow(amplitude=-anticausal, tau=tau_minus),
+        }
+
+    common = {"learning_rate": learning_rate, "pairing": pairing, **options}
+    return (
+        PairSTDP(**windows(*pairs), **common),
+        TripletSTDP(**windows(*triplets), tau_pre=tau_x, tau_post=tau_y, **common),
     )
