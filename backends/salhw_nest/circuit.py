@@ -15,7 +15,6 @@ from salhw.description.parts import Projection
 from salhw.session.paths import described_at
 from salhw.substrate.target import Target
 from salhw_nest.encoding import Encoding, encoding
-from salhw_nest.kernels import psp
 from salhw_nest.neurons import NestNeuron, nest_neuron
 from salhw_nest.neurons.glm import noise_of
 from salhw_nest.pairing import Part, parts, ticks_per_step
@@ -149,11 +148,11 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     n_post, n_pre, recurrent = net.ends(p.name)
     post, pre, position = synapses(p.weights, n_post, n_pre, recurrent)
     everywhere = draft.everywhere(pre, n_pre), draft.everywhere(post, n_post)
-    neuron, shape = nest_neuron(net, draft.target, p.post), psp(p.kernel)
+    neuron = nest_neuron(net, draft.target, p.post)
     late = p.delay_steps(net.dt)
     delay: Steps = late.ravel()[position] if late.ndim else int(late)
     scale, reach = neuron.scale_of(p), draft.per_step * (delay + neuron.latency)
-    length = draft.per_step * shape.steps(net.dt)
+    length = draft.per_step * neuron.length(p.kernel)
     weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     places = shape_of(p.weights, n_post, n_pre)
 

@@ -6,7 +6,6 @@ from salhw.description.connectivity import count
 from salhw.description.network import Network
 from salhw.machine import Memory
 from salhw.substrate.target import Target
-from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.neurons.noise import NOISE
 from salhw_nest.probes import sampled
@@ -16,6 +15,7 @@ PROCESS = 157_000_000  # Python with PyNN and NEST
 CELL, RELAY = 37_000, 12_000  # a neuron or generator; a parrot neuron, which delays spikes
 CONNECTION = 640
 CONNECTING = 2_200  # more for each of those that are made at once
+STATIC, WRITING = 300, 500  # a static connection without rules; more for each of those that are written at once
 
 
 def generators(net: Network) -> int:
@@ -28,15 +28,15 @@ def generators(net: Network) -> int:
     return CELL * (sum(p.size for p in net.populations) + sum(driven))
 
 
-def in_all(cells: int, connections: int, largest: int) -> Memory:
-    """Of cells and connections in bytes, and of the ``largest`` number of connections that are made at once. Every
+def in_all(cells: int, connections: int, passing: int) -> Memory:
+    """Of bytes of cells and connections, and of those more that are taken while connections are made or written. Every
     instance has cells and connections of its own."""
-    return Memory(once=PROCESS, each=3_000 + cells + connections + CONNECTING * largest)
+    return Memory(once=PROCESS, each=3_000 + cells + connections + passing)
 
 
 def memory(net: Network, target: Target) -> Memory:
     """Of a session of the target ``nest``."""
-    cells, connections, largest = generators(net), 0, 0
+    cells, connections, passing = generators(net), 0, 0
     for population in net.populations:
         if nest_neuron(net, target, population.name).logistic:  # a relay for each source of noise
             metered, size = population.name in sampled(net), population.size
@@ -44,10 +44,11 @@ def memory(net: Network, target: Target) -> Memory:
             connections += CONNECTION * size * len(NOISE) * (3 + 2 * metered)
     for p in net.projections:
         synapses, neuron = count(p.weights, *net.ends(p.name)), nest_neuron(net, target, p.post)
-        largest = max(largest, synapses)
-        ends = 1 if psp(p.kernel).decay else 2  # a rectangular PSP begins and ends
         rules = len(p.plasticity)
-        connections += CONNECTION * synapses * ends * (1 + rules)
+        held, more = (CONNECTION, CONNECTING) if rules else (STATIC, WRITING)
+        passing = max(passing, more * synapses)
+        ends = 2 if neuron.length(p.kernel) else 1
+        connections += held * synapses * ends * (1 + rules)
         relays = ends * rules + (ends - 1) * (neuron.takes_psps and neuron.relays_ends)
         cells += RELAY * net.ends(p.name)[1] * relays
-    return in_all(cells, connections, largest)
+    return in_all(cells, connections, passing)
