@@ -1,8 +1,8 @@
-"""Brunel's network of sparsely connected excitatory and inhibitory neurons (Brunel 2000, J. Comput. Neurosci. 8:183)."""
+"""Brunel's network of sparsely connected excitatory and inhibitory neurons (2000, J. Comput. Neurosci. 8:183)."""
 
 from __future__ import annotations
 
-from math import exp, expm1
+from math import expm1
 
 from salhw import LIF, FixedIndegree, Network, OneToOne, Poisson, Population, Projection, Rectangular, Source, Spikes
 from salhw_networks.background import background
@@ -27,8 +27,9 @@ def network(
     input_rate: float = 1000.0,
     dt: float = 0.1,
 ) -> Network:
-    """LIF neurons, four fifths of them excitatory, each with input from the same number of others, by PSPs that are
-    jumps, and from a source of its own.
+    """A sparse random network of excitatory and inhibitory LIF neurons, whose PSPs are jumps (Brunel 2000).
+
+    Four fifths are excitatory; each has input from the same number of others, and from a source of its own.
 
     Args:
         inhibition: g, the size of inhibitory weights in units of the excitatory one.
