@@ -37,6 +37,7 @@ def test_a_psp_of_one_step_is_a_jump_by_the_weight() -> None:
     free = 3.0 * -np.expm1(-0.1 * np.arange(1, 31) / TAU_M)
     after = np.arange(30) - 13  # a spike at step 10 acts at step 10 + 1 + 2
     np.testing.assert_allclose(v, free + np.where(after < 0, 0.0, 7.0 * np.exp(-0.1 * after / TAU_M)), atol=1e-12)
+    assert np.round((v - free)[12:16], 4).tolist() == [0.0, 7.0, 6.9651, 6.9303]  # as docs/semantics.md has them
 
 
 def test_theory_has_the_rates_of_the_paper() -> None:
