@@ -54,16 +54,19 @@ def counts(spikes: Trains, window: float, neurons: int) -> FloatArray:
 
 def correlation(spikes: Trains, window: float) -> FloatArray:
     """The mean covariance of the spike counts of two neurons over their mean variance, (replicate,). The variance of
-    the sum of all counts has it for all pairs at once."""
+    the sum of all counts has it for all pairs at once. NaN where nothing varies."""
     each = counts(spikes, window, spikes.size)
     alone, together = each.var(axis=2).sum(axis=1), each.sum(axis=1).var(axis=1)
-    return np.asarray((together - alone) / ((spikes.size - 1) * alone))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((together - alone) / ((spikes.size - 1) * alone))
 
 
 def synchrony(spikes: Trains, window: float) -> FloatArray:
-    """The variance of the spike count of at most FEW neurons over its mean, (replicate,); 1 for Poisson spikes."""
+    """The variance of the spike count of at most FEW neurons over its mean, (replicate,): 1 for Poisson spikes,
+    NaN without any."""
     together = counts(spikes, window, min(FEW, spikes.size)).sum(axis=1)
-    return np.asarray(together.var(axis=1) / together.mean(axis=1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(together.var(axis=1) / together.mean(axis=1))
 
 
 def apart(first: FloatArray, second: FloatArray) -> FloatArray:

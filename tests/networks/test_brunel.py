@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,34 @@ def test_statistics_of_activity() -> None:
     whole = trains(spikes, 1.0, 1)
     fano = (1.0 - share) * (1.0 + 19.0 * correlation(whole, 3.0)[0])
     assert synchrony(whole, 3.0)[0] == pytest.approx(fano, rel=0.03)
+
+
+def test_the_experiment_runs_judges_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 neurons, too few to show a state: nothing is judged, and everything is written."""
+    monkeypatch.setitem(regimes.SCALES, "smoke", regimes.Scale(size=100, weight=2.0, duration=300.0, judged=False))
+    told = regimes.experiment(tmp_path, scale="smoke")
+    assert [row["agrees"] for row in told["rows"]] == [None] * 11
+    assert all((tmp_path / file).stat().st_size > 500 for file in told["files"])
+
+
+def test_states_are_told_apart_by_what_they_are_called_after() -> None:
+    """Figures as they are at full size agree; each of them as another state has it does not."""
+    scale = regimes.SCALES["default"]
+    rows = {"SR": (329.0, 0.03, 0.2, 0.13), "SI fast": (69.5, 0.58, 0.067, 0.02), "AI": (43.3, 0.35, 0.019, 0.01),
+            "SI slow": (5.4, 0.53, 0.02, 0.09)}  # fmt: skip
+
+    def refused(**wrong: tuple[float, ...]) -> list[str]:
+        spiking = np.sin(np.arange(400))
+        runs = {
+            name: {"activity": np.array([*row, 1.0])[:, None], "spiking": spiking}
+            for name, row in (rows | {key.replace("_", " "): row for key, row in wrong.items()}).items()
+        }
+        return [claim.what for claim in regimes.judge(runs, scale) if not claim.agrees]
+
+    assert refused() == []
+    assert refused(AI=rows["SI fast"]) == ["AI: rate", "AI: correlation of pairs, frequency of all"]
+    assert refused(SI_slow=(6.5, 0.53, 0.01, 0.01)) == ["SI slow: correlation of pairs, frequency of all"]
+    assert refused(SR=(329.0, 0.4, 0.2, 0.1)) == ["SR: cv of intervals"]
 
 
 @pytest.mark.slow

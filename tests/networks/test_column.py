@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import salhw
 from salhw import LIF, FixedTotalNumber, Membrane, Network, Normal, Poisson, Population, Projection, Source, SpikeTimes
@@ -77,6 +78,20 @@ def test_no_pair_has_two_synapses(small: Network) -> None:
     assert len(listed.post) == pytest.approx(0.05 * indegrees()[4, 5] * 194, abs=1)
     assert len({*zip(listed.post.tolist(), listed.pre.tolist(), strict=True)}) == len(listed.post)
     assert listed.weight.max() < 0.0
+
+
+def test_what_is_not_asynchronous_and_irregular_is_refused() -> None:
+    """Rates of the whole column, a cv of .8 and a synchrony of 3 agree; each population out of the range is named."""
+    rows = np.zeros((8, 5, 2))
+    rows[:, 0, 0], rows[:, 1, 0], rows[:, 4, 0] = RATES, 0.8, 3.0
+    scale = rates.SCALES["default"]
+    assert all(claim.agrees for claim in rates.judge({"activity": rows}, scale))
+    rows[4, 0, 0], rows[2, 1, 0], rows[6, 4, 0] = 31.0, 0.6, 8.5
+    found = [claim.what for claim in rates.judge({"activity": rows}, scale) if not claim.agrees]
+    assert found == [*(f"{name}: rate, cv, synchrony" for name in ("L4E", "L5E", "L6E")), "slowest two, fastest"]
+    figure = Figure()
+    rates.draw(figure, {"activity": rows, "times": np.array([1.0, 399.0]), "neurons": np.array([0, 7716])}, scale)
+    assert [len(axes.patches) for axes in figure.axes] == [0, 8, 8]
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ def experiment(
     key = {"scale": asdict(size), "seed": SEED}
     work = Work("brunel", out, target, key, float(len(REGIMES)), progress)
     runs = {name: work.piece(name.replace(" ", "-"), 1.0, partial(state, target, name, size)) for name in REGIMES}
-    data = {f"{name.replace(' ', '-')}_{key}": array for name, run in runs.items() for key, array in run.items()}
+    data = {f"{name.replace(' ', '-')}_{part}": array for name, run in runs.items() for part, array in run.items()}
     return work.finish(TITLE, judge(runs, size), data, partial(draw, runs=runs), scale=scale)
 
 
