@@ -7,7 +7,7 @@ from salhw.description.network import Network
 from salhw.machine import Memory
 from salhw.substrate.target import Target
 from salhw_brainscales2.codes import rows_per_weight
-from salhw_nest.memory import CONNECTION, generators, in_all
+from salhw_nest.memory import CONNECTING, CONNECTION, generators, in_all
 
 SYNAPSE = CONNECTION + 320  # what emulates a synapse of the chip
 ROW = 40  # each row more of a weight
@@ -23,4 +23,4 @@ def memory(net: Network, target: Target) -> Memory:
         connections += synapses * (SYNAPSE + ROW * (rows[p.name] - 1)) + (LEARNER + LEARNED * synapses) * len(
             p.plasticity
         )
-    return in_all(generators(net), connections, largest)
+    return in_all(generators(net), connections, CONNECTING * largest)

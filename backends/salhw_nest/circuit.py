@@ -154,11 +154,11 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     n_post, n_pre, recurrent = net.ends(p.name)
     post, pre, position = synapses(p.weights, n_post, n_pre, recurrent)
     everywhere = draft.everywhere(pre, n_pre), draft.everywhere(post, n_post)
-    neuron, shape = nest_neuron(net, draft.target, p.post), psp(p.kernel)
+    neuron = nest_neuron(net, draft.target, p.post)
     late = p.delay_steps(net.dt)
     delay: Steps = late.ravel()[position] if late.ndim else int(late)
     scale, reach = neuron.scale_of(p), draft.per_step * (delay + neuron.latency)
-    length = 0 if neuron.repeats else draft.per_step * shape.steps(net.dt)
+    length = draft.per_step * neuron.length(p.kernel)
     weights = described_at(net, f"projections.{p.name}.weights").ravel()[position]
     places = shape_of(p.weights, n_post, n_pre)
 
@@ -197,7 +197,7 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
     if length:
         source, delay = (draft.relay(p.pre, length), reach) if neuron.relays_ends else (p.pre, reach + length)
         end = connect(f"{p.name}.off", source, -scale * rest, delay, *unlearning(p))
-    each, shadow = range(shape.steps(net.dt) if neuron.repeats else 1), neuron.shadow(draft.instances)
+    each, shadow = range(psp(p.kernel).steps(net.dt) if neuron.repeats else 1), neuron.shadow(draft.instances)
     more = [(p.post, k) for k in each[1:]] + [(shadow.name, k) for k in each if shadow]
     again = [
         connect(f"{p.name}.{name}{k}", p.pre, scale * rest, reach + draft.per_step * k, *unlearning(p), target=name)

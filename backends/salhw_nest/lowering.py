@@ -151,8 +151,12 @@ def _length(net: Network, target: Target) -> Iterator[Diagnostic]:
     """Every neuron of NEST keeps room for the longest delay, to which the length of a rectangular PSP adds."""
     per_step = ticks_per_step(net, target) or 1
     extents = {
-        p.name: (p.longest_delay(net.dt) + nest_neuron(net, target, p.post).latency, psp(p.kernel).steps(net.dt))
+        p.name: (
+            p.longest_delay(net.dt) + neuron.latency,
+            psp(p.kernel).steps(net.dt) if neuron.repeats else neuron.length(p.kernel),
+        )
         for p in net.projections
+        for neuron in [nest_neuron(net, target, p.post)]
     }
     longest = max((per_step * (reach + length) for reach, length in extents.values()), default=1)
     yield from too_long(net, target, per_step, longest)
@@ -198,9 +202,9 @@ def _synapses(net: Network, target: Target, p: Projection, per_step: int) -> str
     """One projection's NEST connections, in words."""
     learning, tick = parts(net, target, p, per_step), net.dt / per_step
     twice = ", each twice: one begins the PSP, one ends it tau_syn later through a relay"
-    steps = psp(p.kernel).steps(net.dt)
+    steps, neuron = psp(p.kernel).steps(net.dt), nest_neuron(net, target, p.post)
     repeated = f", {steps} of each synapse, one for each step of its PSP" if steps > 1 else ""
-    ends = repeated if nest_neuron(net, target, p.post).repeats else "" if psp(p.kernel).decay else twice
+    ends = repeated if neuron.repeats else twice if neuron.length(p.kernel) else ""
     if not learning:
         return f"{unlearning(p)[0]}{ends}"
     relays = "; ".join(

@@ -16,6 +16,7 @@ PROCESS = 157_000_000  # Python with PyNN and NEST
 CELL, RELAY = 37_000, 12_000  # a neuron or generator; a parrot neuron, which delays spikes
 CONNECTION = 640
 CONNECTING = 2_200  # more for each of those that are made at once
+STATIC, WRITING = 300, 500  # a static connection without rules; more for each of those that are written at once
 
 
 def generators(net: Network) -> int:
@@ -28,15 +29,15 @@ def generators(net: Network) -> int:
     return CELL * (sum(p.size for p in net.populations) + sum(driven))
 
 
-def in_all(cells: int, connections: int, largest: int) -> Memory:
-    """Of cells and connections in bytes, and of the ``largest`` number of connections that are made at once. Every
+def in_all(cells: int, connections: int, passing: int) -> Memory:
+    """Of bytes of cells and connections, and of those more that are taken while connections are made or written. Every
     instance has cells and connections of its own."""
-    return Memory(once=PROCESS, each=3_000 + cells + connections + CONNECTING * largest)
+    return Memory(once=PROCESS, each=3_000 + cells + connections + passing)
 
 
 def memory(net: Network, target: Target) -> Memory:
     """Of a session of the target ``nest``."""
-    cells, connections, largest = generators(net), 0, 0
+    cells, connections, passing = generators(net), 0, 0
     for population in net.populations:
         if nest_neuron(net, target, population.name).logistic:  # a relay for each source of noise
             metered, size = population.name in sampled(net), population.size
@@ -45,12 +46,12 @@ def memory(net: Network, target: Target) -> Memory:
     cells += CELL * sum(p.size for p in net.populations if nest_neuron(net, target, p.name).shadow(1))
     for p in net.projections:
         synapses, neuron = count(p.weights, *net.ends(p.name)), nest_neuron(net, target, p.post)
-        largest = max(largest, synapses)
-        shape, rules = psp(p.kernel), len(p.plasticity)
+        rules, seen = len(p.plasticity), neuron.shadow(1) is not None
+        held, more = (CONNECTION, CONNECTING) if rules else (STATIC, WRITING)
+        passing = max(passing, more * synapses)
         # a rectangular PSP begins and ends, or is an event for each step
-        ends = 1 if shape.decay else shape.steps(net.dt) if neuron.repeats else 2
-        seen = neuron.shadow(1) is not None
-        connections += CONNECTION * synapses * ends * (1 + rules + seen)
+        ends = max(1, psp(p.kernel).steps(net.dt)) if neuron.repeats else 2 if neuron.length(p.kernel) else 1
+        connections += held * synapses * ends * (1 + rules + seen)
         relays = ends * rules + (ends - 1) * (neuron.takes_psps and neuron.relays_ends and not neuron.repeats)
         cells += RELAY * net.ends(p.name)[1] * relays
-    return in_all(cells, connections, largest)
+    return in_all(cells, connections, passing)

@@ -13,6 +13,7 @@ from salhw.description.parts import Population
 from salhw.substrate.target import Target
 from salhw_nest.kernels import NEST
 from salhw_nest.neurons.conductance import NestConductance, conductances
+from salhw_nest.neurons.delta import NestDelta
 from salhw_nest.neurons.escape import NestEscape
 from salhw_nest.neurons.glm import NestGLM
 from salhw_nest.neurons.izhikevich import NestIzhikevich
@@ -24,9 +25,15 @@ __all__ = ["NEURONS", "NestNeuron", "Potential", "nest_neuron"]
 
 
 def _lif(neuron: LIF, population: Population, net: Network, target: Target) -> NestLIF:
-    """NEST has a model each for currents, for currents under a soft threshold and for conductances."""
-    soft = NestEscape if np.any(np.asarray(neuron.delta_v) > 0.0) else NestLIF
-    return (NestConductance if conductances(net, population) else soft)(neuron, population, net, target)
+    """NEST has a model each for conductances, for currents under a soft threshold, for jumps and for other currents."""
+    model = NestLIF
+    if conductances(net, population):
+        model = NestConductance
+    elif np.any(np.asarray(neuron.delta_v) > 0.0):
+        model = NestEscape
+    elif NestDelta.suits(net, target, population):
+        model = NestDelta
+    return model(neuron, population, net, target)
 
 
 Made = Callable[..., NestNeuron[Neuron]]

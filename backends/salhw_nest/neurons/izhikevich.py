@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Kernel
 from salhw.description.neurons import Izhikevich
 from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic
@@ -44,6 +45,9 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
         }  # fmt: skip
         active = {"a": each["a"], "V_min": UNBOUNDED, "V_th": each["v_peak"], "I_e": bias}
         return Cells(self.population.name, self.model, size * instances, silent, active)
+
+    def length(self, kernel: Kernel) -> int:
+        return 0
 
     def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
         return {"I_e": bias}

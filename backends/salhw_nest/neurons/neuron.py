@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
@@ -99,6 +100,10 @@ class NestNeuron(ABC, Generic[N]):
     def least_delay(self, steps: IntArray, plastic: bool) -> IntArray:
         """The delays in steps of synapses onto it that are described with ``steps`` of them."""
         return steps
+
+    def length(self, kernel: Kernel) -> int:
+        """Steps from the event that begins a PSP to the one that ends it; 0 where none does."""
+        return psp(kernel).steps(self.net.dt)
 
     @property
     def psp_constant(self) -> float:
