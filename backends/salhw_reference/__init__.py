@@ -72,7 +72,7 @@ class ReferenceBackend:
             net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
             for trace in net.traces
         )
-        adapting = sum(p.size for p in net.populations if NEURONS[p.neuron](p.neuron, net.dt).recovery) and neurons
+        adapting = neurons * any(NEURONS[p.neuron](p.neuron, net.dt).recovery != () for p in net.populations)
         rest += 8 * adapting
         return Memory(
             once=96 * neurons

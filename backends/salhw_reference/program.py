@@ -96,19 +96,19 @@ def _synapses(net: Network, name: str) -> tuple[IntArray, IntArray, IntArray]:
 
 def _neurons(net: Network) -> dict[str, Any]:
     made = [(NEURONS[p.neuron](p.neuron, net.dt), p.size) for p in net.populations]
-    adapts = any(neuron.recovery for neuron, _ in made)
+    adapts, nothing = any(neuron.recovery for neuron, _ in made), (0.0,) * len(RECOVERY.names or ())
 
     def each(values: Any, size: int) -> list[tuple[float, ...]]:
         return list(zip(*(np.broadcast_to(value, size).tolist() for value in values), strict=True))
 
-    nothing = (0.0,) * len(RECOVERY.names or ())
-    recovery = [row for neuron, size in made for row in each(neuron.recovery or nothing, size)]
+    recovery = [row for neuron, size in made if adapts for row in each(neuron.recovery or nothing, size)]
+    begins = [np.stack([np.broadcast_to(value, size) for value in neuron.begins]) for neuron, size in made]
     return {
         "kind": np.concatenate([np.full(size, neuron.code, np.int64) for neuron, size in made]),
         "refractory": np.concatenate([np.broadcast_to(periods(p.neuron, net.dt), p.size) for p in net.populations]),
         "membrane": records([row for neuron, size in made for row in each(neuron.membrane, size)], MEMBRANE),
-        "recovery": records(recovery if adapts else [], RECOVERY),
-        "begins": np.array([row for neuron, size in made for row in each(neuron.begins, size)]).T.copy(),
+        "recovery": records(recovery, RECOVERY),
+        "begins": np.concatenate(begins, axis=1, dtype=np.float64),
     }
 
 
