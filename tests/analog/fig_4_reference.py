@@ -158,8 +158,8 @@ CHIPS = curves("trial", 0.0, 1.0, 0.1) | curves("synapses x 4", 0.0, 4.0, 0.1) |
 
 
 def of_chips(folder: Path, name: str) -> dict[str, FloatArray]:
-    """The end of 16 runs of an arm: D_KL as it is measured in one trial more, ``forward``, and of the same weights and
-    biases on the same chips without noise from trial to trial, ``still``; (run,)."""
+    """D_KL at the end of 16 runs of an arm, (run,): as it runs, and of arms with noise from trial to trial once more of
+    the same weights and biases on the same chips without it."""
     target, curve = salhw.target("brainscales2"), CHIPS[name]
     key = {"training": asdict(TRAINING), "scale": asdict(SCALE), "curve": asdict(curve), "reference": REFERENCE}
     work = Work("fig4-reference", folder, target, key, on_chips.total(SCALE, 1))
@@ -175,7 +175,16 @@ def of_chips(folder: Path, name: str) -> dict[str, FloatArray]:
         p = sampled(training, learned, SCALE.measure, target=quiet, seed=90, chips=same, progress=progress)
         return {"still": divergences(p, learned.desired)[0]}
 
-    return {"forward": end["forward"], **work.piece("still", 1.0, measured)}
+    still = {"without trials": work.piece("still", 1.0, measured)["still"]} if curve.trial else {}
+    return {"as it runs": end["forward"], **still}
+
+
+def compared(learned: FloatArray, none: FloatArray) -> list[str]:
+    """D_KL of runs beside that of those that learn nothing, in words."""
+    mean, least, most = ratio(learned, none)
+    said = "no worse" if most < MARGIN else "not shown"
+    return [f"{mean:.2f} ({least:.2f}, {most:.2f}), {said}", f"{sweep.worse(learned, none):.2g}",
+            f"{(learned < none).sum()} of {len(none)}"]  # fmt: skip
 
 
 def table_of_chips(folder: Path, arms: list[str]) -> None:
@@ -183,17 +192,12 @@ def table_of_chips(folder: Path, arms: list[str]) -> None:
     print("| 16 chips | D_KL x 1000, median [quartiles] | over nothing's, 90 % | p, higher | lower | measured |")
     print("|---|---|---|---|---|---|")
     for name in arms:
-        learned, none = (of_chips(folder, each) for each in (name, f"{CHIPS[name].noise}, nothing"))
-        for how in learned if CHIPS[name].trial else ("forward",):
-            low, middle, high = 1000.0 * np.quantile(learned[how], [0.25, 0.5, 0.75])
-            mean, least, most = ratio(learned[how], none[how])
-            said = "no worse" if most < MARGIN else "not shown"
-            cells = [f"{mean:.2f} ({least:.2f}, {most:.2f}), {said}", f"{sweep.worse(learned[how], none[how]):.2g}",
-                     f"{(learned[how] < none[how]).sum()} of {len(none[how])}"]  # fmt: skip
-            if "nothing" in name:
-                cells = ["", "", ""]
-            where = "as it runs" if how == "forward" else "without trials"
-            print(f"| {name} | {middle:.1f} [{low:.1f}, {high:.1f}] | {' | '.join(cells)} | {where} |", flush=True)
+        baseline = f"{CHIPS[name].noise}, nothing"
+        learned, none = of_chips(folder, name), of_chips(folder, baseline)
+        for how, divergence in learned.items():
+            low, middle, high = 1000.0 * np.quantile(divergence, [0.25, 0.5, 0.75])
+            cells = [""] * 3 if name == baseline else compared(divergence, none[how])
+            print(f"| {name} | {middle:.1f} [{low:.1f}, {high:.1f}] | {' | '.join(cells)} | {how} |", flush=True)
 
 
 if __name__ == "__main__":
