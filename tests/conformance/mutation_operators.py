@@ -59,6 +59,11 @@ ENGINE = {
 }  # fmt: skip
 """What a session calls."""
 GROUPS = {"step": STEP, "preparation": PREPARED, "engine": ENGINE}
+KERNELS = {
+    "vectorised": ("vectorised", "rows", "row_learning"), "event-driven": ("event_driven", "hazards"),
+    "tabulated": ("tabulated",),
+}  # fmt: skip
+"""The modules of the other algorithms, of which every function is mutated that the time-driven one does not share."""
 
 
 # operators on terms ---------------------------------------------------------------------------------------------------
@@ -250,7 +255,7 @@ def _of_function(group: str, module: str, function: ast.FunctionDef) -> Iterator
                 yield Mutant(
                     f"{where}: {_changed(node, field, item, new, value)}", group, operator, module, node, field, value
                 )
-    for node in ast.walk(function) if group == "step" else ():
+    for node in ast.walk(function) if group not in ("preparation", "engine") else ():
         if isinstance(node, ast.FunctionDef | ast.For | ast.While | ast.If):
             for body, said in reordered(node.body):
                 yield Mutant(f"{where}: {said}", group, "reorder", module, node, "body", body)
@@ -265,11 +270,24 @@ def candidates() -> list[Mutant]:
     found = [*states(), *arguments()]
     for group, modules in GROUPS.items():
         for module, names in modules.items():
-            functions = [n for n in ast.walk(tree_of(module)) if isinstance(n, ast.FunctionDef)]
-            for function in functions:
+            for function in _functions(module):
                 if function.name in names:
                     found += _of_function(group, module, function)
     return list(_interleaved(_distinct(found)))
+
+
+def of_kernel(algorithm: str) -> list[Mutant]:
+    """The mutants of another algorithm than the time-driven one, likewise."""
+    found: list[Mutant] = []
+    for module in KERNELS[algorithm]:
+        for function in _functions(module):
+            if function.name not in STEP.get(module, ()):
+                found += _of_function(algorithm, module, function)
+    return list(_interleaved(_distinct(found)))
+
+
+def _functions(module: str) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.FunctionDef)]
 
 
 def _distinct(mutants: Sequence[Mutant]) -> Iterator[Mutant]:

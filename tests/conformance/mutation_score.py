@@ -1,8 +1,9 @@
 """The mutation score: of the generated wrong backends that measurably differ, how many the quick profile catches.
 
 ``PYTHONPATH=tests:tests/faults:tests/conformance python tests/conformance/mutation_score.py FILE`` tries mutants in
-their order, writes each outcome into FILE (JSON lines) and goes on there where it was ended; with ``table`` as a second
-argument it rewrites the section of docs/conformance.md from FILE.
+their order, writes each outcome into FILE (JSON lines) and goes on there where it was ended; ``FILE NUMBER ALGORITHM``
+tries the first ones of another algorithm than the time-driven one. With ``table`` as a second argument it rewrites the
+section of docs/conformance.md from FILE, with ``kernels`` the table of the other algorithms.
 """
 
 from __future__ import annotations
@@ -24,21 +25,23 @@ from typing import Any
 import mutated
 import numpy as np
 import random_networks
+import test_dynamics
 from mutated import Mutant
-from mutation_operators import OPERATORS, candidates
+from mutation_operators import KERNELS, OPERATORS, candidates, of_kernel
 from mutation_table import besides_replay, write
 from wrong_backends import recorded
 
-import salhw
 from salhw.compiler.pipeline import compile
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay import random_network, random_schedule
 from salhw.conformance.replay.chance import LEVEL
+from salhw.conformance.replay.removal import without
 from salhw.conformance.replay.surveying import examined
 from salhw.conformance.replay.trial import Trial, perform
 from salhw.conformance.runner import examine
 from salhw.description.connectivity import count
 from salhw.description.network import Network
+from salhw.substrate.target import Target
 
 COUNT = 600
 """How many mutants are tried: the first ones in their random order."""
@@ -51,32 +54,59 @@ ORDER = (4, 0, 1, 2, 7, 5, 3, 6, 8, 11, 10, 9)
 """The networks of the quick profile, those first that take the least time."""
 FAMILY = 200
 """How many tests of spikes a quick profile makes, of which each has to hold (Holm); 191 on this target."""
-SECONDS = 20.0
+PLAIN = "time-driven"
+TABULATED = "tabulated"
+"""The event-driven algorithm of few GLM neurons with one projection: no random network of the suite is so plain."""
+SECONDS = {PLAIN: 20.0, "vectorised": 60.0, "event-driven": 60.0, TABULATED: 20.0}
 """CPU seconds after which a mutant hangs: more than the reference takes for the judge's networks and the suite's."""
 SAME = 1e-9
 """Differences that rounding may make, as a share of what is compared and of 1."""
 
 
-def target_of(backend: Any) -> Any:
-    """The reference's target with the algorithm whose step is mutated."""
-    return backend.targets()["reference"].with_options(algorithm="time-driven")
+@cache
+def target_of(algorithm: str) -> Target:
+    """The reference with one algorithm, declaring no more than that has; and than fits its table."""
+    if algorithm != TABULATED:
+        return test_dynamics.target(algorithm)
+    by_events = test_dynamics.target("event-driven")
+    stimuli = {name: fields for name, fields in by_events.stimuli.items() if name != "SpikeTimes"}
+    return by_events.replace(neurons={"GLM": by_events.neurons["GLM"]}, stimuli=stimuli)
+
+
+def algorithm_of(mutant: Mutant) -> str:
+    """The algorithm that runs where a mutant is tried."""
+    return mutant.group if mutant.group in KERNELS else PLAIN
 
 
 # the judge ------------------------------------------------------------------------------------------------------------
 
 
 @cache
-def bank() -> list[tuple[Network, int]]:
-    """The judge's networks, and the seed of each one's schedule."""
-    target = salhw.target("reference")
+def bank(algorithm: str = PLAIN) -> list[tuple[Network, int]]:
+    """The judge's networks for an algorithm, and the seed of each one's schedule."""
+    target = target_of(algorithm)
 
     def drawn() -> Iterator[tuple[Network, int]]:
         for seed in itertools.count(AFAR):
             yield random_network(target, seed), seed
             yield random_networks.random_network(target, np.random.default_rng(seed)), seed
 
-    suitable = ((recorded(net), seed) for net, seed in drawn() if small(net) and short(net))
+    each = ((alone(net), seed) for net, seed in drawn()) if algorithm == TABULATED else drawn()
+    suitable = ((recorded(net), seed) for net, seed in each if net is not None and small(net) and short(net))
     return sorted(itertools.islice(suitable, BANK), key=lambda one: neurons(one[0]))
+
+
+def alone(net: Network) -> Network | None:
+    """One population of a network with a projection within it; None unless its hazards are tabulated."""
+    within = next((q for q in net.projections if q.pre == q.post), None)
+    if within is None:
+        return None
+    for path in (f"populations.{p.name}" for p in net.populations if p.name != within.pre):
+        net = without(net, path) or net
+    for path in (f"projections.{q.name}" for q in net.projections if q is not within):
+        net = without(net, path) or net
+    with compile(net, target_of(TABULATED)).open() as session:
+        return net if session.engine.tabulated else None  # type: ignore[attr-defined]
 
 
 def neurons(net: Network) -> int:
@@ -96,10 +126,10 @@ def short(net: Network) -> bool:
     return max([*delays, *(p.neuron.refractory_period or 0.0 for p in net.populations)]) <= 200 * net.dt
 
 
-def trial(package: Any, k: int) -> Trial:
+def trial(package: Any, k: int, algorithm: str = PLAIN) -> Trial:
     """What a backend does with network k of the bank: every other one on chips that differ."""
-    (net, seed), backend = bank()[k], package.backend
-    target = target_of(backend).with_variability({"weight": 0.3, "bias": 0.2, "causal_amplitude": 0.2})
+    (net, seed), backend = bank(algorithm)[k], package.backend
+    target = target_of(algorithm).with_variability({"weight": 0.3, "bias": 0.2, "causal_amplitude": 0.2})
     schedule = random_schedule(net, target, seed, instances=2)
     return perform(compile(net, target, plugin=backend), schedule, on_chips=k % 2 == 1)
 
@@ -133,24 +163,24 @@ def differs(done: Trial, from_: Trial) -> str:
 
 
 @cache
-def right() -> list[Trial]:
+def right(algorithm: str) -> list[Trial]:
     """What the reference does with the bank, as plain Python."""
     with mutated.reference(compiled=False) as package:
-        return [trial(package, k) for k in range(BANK)]
+        return [trial(package, k, algorithm) for k in range(BANK)]
 
 
-def judged(package: Any) -> str:
+def judged(package: Any, algorithm: str) -> str:
     """In what a backend differs from the reference under the same random numbers; "" if in nothing."""
-    each = (differs(trial(package, k), wanted) for k, wanted in enumerate(right()))
+    each = (differs(trial(package, k, algorithm), wanted) for k, wanted in enumerate(right(algorithm)))
     return next(filter(None, each), "")
 
 
 # the suite ------------------------------------------------------------------------------------------------------------
 
 
-def replayed(package: Any, networks: Sequence[int] = ORDER) -> str:
+def replayed(package: Any, networks: Sequence[int] = ORDER, algorithm: str = PLAIN) -> str:
     """The kind of the first departure in the random networks of the quick profile; "" if none departs."""
-    lab = Lab(package.backend, target_of(package.backend), "quick", SEED)
+    lab = Lab(package.backend, target_of(algorithm), "quick", SEED)
     for k in networks:
         case, _ = examined(lab, 1000 * SEED + k)
         if case.flaw:
@@ -166,7 +196,7 @@ def checked(mutant: Mutant) -> str:
     """The first of all other checks of the quick profile that fails, the short ones tried first; "" if none does. These
     take compiled code."""
     with mutant.loaded(compiled=True) as package:
-        lab = Lab(package.backend, target_of(package.backend), "quick", SEED)
+        lab = Lab(package.backend, target_of(algorithm_of(mutant)), "quick", SEED)
         for check in sorted(besides_replay(), key=lambda c: c.group != "interface"):
             if examine(check, lab).outcome == "fail":
                 return check.name
@@ -194,12 +224,12 @@ def limited(seconds: float) -> Iterator[None]:
 
 def outcome(mutant: Mutant) -> dict[str, Any]:
     """In what a mutant differs, and what of replay catches it then; or the error that stops it."""
-    found = {"differs": "", "replay": ""}
+    found, algorithm = {"differs": "", "replay": ""}, algorithm_of(mutant)
     try:
-        with mutant.loaded(compiled=False) as package, limited(SECONDS):
-            found["differs"] = judged(package)
+        with mutant.loaded(compiled=False) as package, limited(SECONDS[algorithm]):
+            found["differs"] = judged(package, algorithm)
             if found["differs"]:
-                found["replay"] = replayed(package)
+                found["replay"] = replayed(package, () if algorithm == TABULATED else ORDER, algorithm)
     except Exception as error:
         return {"raises": f"{type(error).__name__}: {error}"[:80]}
     return found
@@ -211,7 +241,8 @@ def apart(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     receiver, sender = context.Pipe(duplex=False)
 
     def work() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (10 * int(SECONDS), 10 * int(SECONDS)))
+        most = 10 * int(max(SECONDS.values()))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         began = time.process_time()
         found = act()
@@ -237,17 +268,17 @@ def read(file: Path) -> dict[str, dict[str, Any]]:
     return known
 
 
-def run(file: Path, number: int) -> None:
+def run(file: Path, number: int, algorithm: str = PLAIN) -> None:
     """Try the first ``number`` mutants, those of which the file says nothing yet; then all other checks on those that
     replay has not caught."""
     known = read(file)
-    right()
+    right(algorithm)
 
     def note(mutant: Mutant, found: dict[str, Any]) -> None:
         with file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"name": mutant.name} | found) + "\n")
 
-    mutants = candidates()[:number]
+    mutants = (of_kernel(algorithm) if algorithm in KERNELS else candidates())[:number]
     for mutant in mutants:
         if mutant.name not in known:
             about = {"group": mutant.group, "operator": mutant.operator}
@@ -309,7 +340,7 @@ def main(file: Path, *what: str) -> None:
     if what == ("table",):
         table(file)
     else:
-        run(file, int(what[0]) if what else COUNT)
+        run(file, int(what[0]) if what else COUNT, *what[1:])
 
 
 if __name__ == "__main__":

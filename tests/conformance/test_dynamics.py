@@ -24,8 +24,10 @@ PHASES = {"reference-phase"}
 def target(algorithm: str) -> salhw.Target:
     """The reference with one algorithm, declaring no more than that has."""
     full = salhw.target("reference").with_options(algorithm=algorithm)
-    if algorithm != "event-driven":
+    if algorithm == "time-driven":
         return full
+    if algorithm == "vectorised":
+        return full.replace(averages={})
     return full.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
         neurons={name: fields for name, fields in full.neurons.items() if name in ("GLM", "Source")},

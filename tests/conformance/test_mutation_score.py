@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 import mutated
 import mutation_score as score
 import mutation_table
-from mutation_operators import OPERATORS, candidates
+from mutation_operators import KERNELS, OPERATORS, candidates, of_kernel
 
 import salhw_reference
 
@@ -25,6 +25,22 @@ def test_every_operator_has_mutants_with_names_of_their_own() -> None:
     assert len(mutants) == len(DRAWN) > 2000
     assert {m.operator for m in mutants[: len(OPERATORS)]} == set(OPERATORS)
     assert {m.group for m in mutants[:100]} == {"step", "preparation", "engine", "session"}
+
+
+@pytest.mark.parametrize("algorithm", KERNELS)
+def test_the_other_algorithms_have_mutants_of_their_own(algorithm: str) -> None:
+    mutants = of_kernel(algorithm)
+    assert len({mutant.name for mutant in mutants}) == len(mutants) > 300
+    assert {mutant.operator for mutant in mutants} == {*OPERATORS} - {"reset at joins", "reset at set"}
+    assert {score.algorithm_of(mutant) for mutant in mutants} == {algorithm}
+
+
+def test_a_mutant_of_another_algorithm_is_caught() -> None:
+    (mutant,) = (
+        mutant for mutant in of_kernel("event-driven") if mutant.name == "hazards.exp_of: `k * _LN2_HIGH` as `k`"
+    )
+    with mutant.loaded(compiled=False) as package:
+        assert score.replayed(package, score.ORDER[:1], "event-driven") == "rate"
 
 
 def test_the_reference_itself_is_not_caught() -> None:
@@ -61,7 +77,7 @@ def test_the_judge_tells_what_differs() -> None:
 
 
 def test_a_mutant_that_stops_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(score, "judged", lambda package: score.trial(package, 0))
+    monkeypatch.setattr(score, "judged", lambda package, algorithm: score.trial(package, 0))
     found = score.outcome(ALL["program._projections: without `pre.append(j.astype(np.uint32))`"])
     assert score.state(found) == "stopped"
     assert "IndexError" in found["raises"]

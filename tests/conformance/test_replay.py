@@ -28,6 +28,7 @@ from salhw.conformance.replay.dice import Dice
 from salhw.conformance.replay.phased import PHASED
 from salhw.conformance.replay.surveying import CANDIDATES, MORE, NETWORKS, examined
 from salhw.diagnostics import BackendError, Diagnostic
+from salhw.substrate.capabilities import Range
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
 
@@ -66,6 +67,12 @@ def test_a_quick_profile_exercises_all_that_the_reference_declares(base: int) ->
         more -= bool(left & exercised)
         left -= exercised
     assert not left
+
+
+def test_what_has_one_value_alone_is_no_thing_to_exercise() -> None:
+    target = salhw.target("reference")
+    fixed = target.replace(kernels={"Rectangular": {"tau_syn": Range(min=10.0, max=10.0)}})
+    assert "kernels.Rectangular.tau_syn" in set(declared(target)) - set(declared(fixed))
 
 
 def test_random_networks_are_of_many_sizes_steps_and_parts() -> None:

@@ -79,7 +79,8 @@ def _fields(stem: str, capability: Capability) -> Iterator[str]:
         if name in LISTS:
             continue
         if isinstance(entry, Range):
-            if not (name == "every" and "update" in capability) and not name.startswith("written_"):
+            goes_with_update = name == "every" and "update" in capability
+            if entry.min < entry.max and not goes_with_update and not name.startswith("written_"):
                 yield f"{stem}.{name}"
         else:
             yield from (f"{stem}.{name} = {choice}" for choice in entry)

@@ -95,11 +95,14 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
             if not has_phase(k):  # no network with a phase is taken: unmeasured
                 raise
     covered = _covered(lab, seen)
-    if networks is None and covered.unmeasured:
-        first = 1000 * lab.seed + len(numbers)
-        candidates = {k: runnable(lab, k) for k in range(first, first + CANDIDATES)}
-        new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
-        for _ in range(MORE * lab.scale):
+    if networks is None:
+        missing, first = {*covered.unmeasured}, 1000 * lab.seed + len(numbers)
+        new: dict[int, set[str]] = {}
+        for k in range(first, first + CANDIDATES):
+            if missing & {*exercised_by(random_network(lab.target, k), lab.target)}:  # it is compiled to know the rest
+                executable = runnable(lab, k)
+                new[k] = {*exercised_by(executable.written or executable.source, lab.target)}
+        for _ in range(min(MORE * lab.scale, len(new))):
             missing = {*covered.unmeasured}
             best = max(new, key=lambda k: len(missing & new[k]))
             if not missing & new.pop(best):
