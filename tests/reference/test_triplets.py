@@ -125,7 +125,7 @@ def test_regular_spikes_lead_to_the_closed_form(rate: float) -> None:
 
 
 def test_pairings_depend_on_their_rate_as_in_visual_cortex() -> None:
-    """Sixty pairings of 10 ms (six at .1 Hz) by the whole rule (as in Pfister & Gerstner 2006, Fig 4): post before pre
+    """Sixty pairings of 10 ms (six at .1 Hz) by the whole rule, with the parameters of visual cortex: post before pre
     weakens at .1, 10 and 20 Hz, and strengthens at 40 and 50; pre before post does nothing at .1 Hz, and strengthens
     the more, the faster."""
     rates, changes = (0.1, 10.0, 20.0, 40.0, 50.0), {10.0: list[float](), -10.0: list[float]()}

@@ -98,8 +98,6 @@ class Oracle:
             (p.name, k): RULES[rule](self, p, k) for p in net.projections for k, rule in enumerate(p.plasticity)
         }
 
-    # what a session holds -------------------------------------------------------------------------------------------
-
     def adopt(self, held: Held) -> None:
         """Go on from what the session says that it holds."""
         for path, value in held.items():
@@ -316,6 +314,7 @@ class Oracle:
         each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment)."""
         each: dict[str, FloatArray] = {}
         through = {p.name: self.nothing(p) for p in self.net.populations}
+        lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
         for q in self.net.projections:
             psp, which = self.psps[q.name]
             total = self._onto(q, self.weights[q.name] * psp[:, t, which])
@@ -323,15 +322,16 @@ class Oracle:
             if q.e_rev is not None:
                 distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
-                self._follow_weights(q, np.ones(1), np.abs(distance), t)
+                lagging[q.post] += np.abs(distance) * self._lag_of(q, np.ones(1), t)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 continue
             gain = self.gain(q.post, q.into)
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
             each[q.name] = gain * total
-            self._follow_weights(q, gain, 1.0, t)
+            lagging[q.post] += self._lag_of(q, gain, t)
             sums["inputs"] = sums["inputs"] + gain * total
+        self.followed = {name: np.maximum(most, lagging[name]) for name, most in self.followed.items()}
         return each, through
 
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
@@ -339,16 +339,15 @@ class Oracle:
         post, size = self.ends[q.name][0], self.net.population(q.post).size
         return np.asarray(per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64))
 
-    def _follow_weights(self, q: Projection, gain: FloatArray, reach: float | FloatArray, t: int) -> None:
-        """Note how far the weights, gains included, of PSPs that are under way at step t have moved, times the
-        ``reach`` of each postsynaptic neuron."""
+    def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
+        """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
+        postsynaptic neuron."""
         psp, which = self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
         moved = moved + np.abs(now - before)
         self.travelled[q.name] = moved, now
-        total = self._onto(q, np.abs(moved * psp[:, t, which]))
-        self.followed[q.post] = np.maximum(self.followed[q.post], reach * total)
+        return self._onto(q, np.abs(moved * psp[:, t, which]))
 
     def silenced(self) -> None:
         """Note that weights were zero for a while, which PSPs of that time may keep."""

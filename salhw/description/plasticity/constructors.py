@@ -96,7 +96,8 @@ def PfisterGerstner(
     **options: Any,
 ) -> tuple[PlasticityRule, PlasticityRule]:
     """The triplet rule of Pfister & Gerstner (2006, Eqs 3 and 4): a PairSTDP and a TripletSTDP. By default with their
-    parameters of visual cortex, all spikes (Table 3), where pairings at a low rate weaken and at a high one strengthen.
+    parameters of visual cortex, all spikes, with which post before pre weakens at a low rate and strengthens at a high
+    one.
 
     Args:
         learning_rate: a factor on all four amplitudes.
