@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from salhw import Session, SpikeTrains
-from salhw.comparison.spiking import Trains, trains, variations
+from salhw.comparison.spiking import LEAST, Trains, trains
 from salhw.description.fields import FloatArray
 from salhw_networks.experiment import Progress
 
@@ -26,20 +26,38 @@ QUANTITIES = {
 
 
 def activity(spikes: SpikeTrains, dt: float) -> FloatArray:
-    """The QUANTITIES of a population, each a value and its standard error, (quantity, 2): between stretches of the
-    recording, and of the cv between neurons."""
+    """The QUANTITIES of a population, each a value and its standard error between stretches of the recording,
+    (quantity, 2). Neurons are no independent samples: what is common to them moves all."""
     parts = trains(spikes, dt, STRETCHES)
     between = [parts.rates.mean(axis=1), correlation(parts, 2.0), correlation(parts, 20.0), synchrony(parts, 3.0)]
     rows = [_estimated(values) for values in between]
-    cv = variations(trains(spikes, dt, 1))[0]
-    return np.array([rows[0], _estimated(cv[np.isfinite(cv)]), *rows[1:]])
+    return np.array([rows[0], variation(trains(spikes, dt, 1)), *rows[1:]])
 
 
 def _estimated(values: FloatArray) -> tuple[float, float]:
-    """The mean of independent values and its standard error; NaN where there are too few."""
-    if values.size < 2:
-        return np.nan, np.nan
+    """The mean of independent values and its standard error."""
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size))
+
+
+def variation(spikes: Trains) -> tuple[float, float]:
+    """The mean over neurons of the cv of their intervals (``salhw.comparison``), and its standard error by the
+    jackknife: how it moves as the intervals that begin in one stretch are left out. NaN where neurons hardly spike."""
+    order = np.lexsort((spikes.raster.step, spikes.raster.neuron))
+    neuron, step = spikes.raster.neuron[order], spikes.raster.step[order]
+    same = neuron[1:] == neuron[:-1]
+    interval, stretch = np.diff(step)[same].astype(np.float64), step[:-1][same] * STRETCHES // spikes.steps
+    place, shape = stretch * spikes.size + neuron[1:][same], (STRETCHES, spikes.size)
+    moments = np.array(
+        [np.bincount(place, interval**k, STRETCHES * spikes.size).reshape(shape) for k in range(3)]
+    )  # number, sum and sum of squares of intervals, (moment, stretch, neuron)
+    often = moments[0].sum(axis=0) >= LEAST
+    if not often.any():
+        return np.nan, np.nan
+    whole = moments.sum(axis=1, keepdims=True)
+    left_out = np.concatenate([whole, whole - moments], axis=1)[:, :, often]
+    number, total, squares = np.where(left_out[0] >= 2, left_out, np.nan)
+    cv = np.nanmean(np.sqrt(np.maximum(squares * number / total**2 - 1.0, 0.0)), axis=1)
+    return float(cv[0]), float(np.sqrt((STRETCHES - 1) * np.var(cv[1:])))
 
 
 def counts(spikes: Trains, window: float, neurons: int) -> FloatArray:

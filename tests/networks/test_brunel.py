@@ -9,6 +9,7 @@ import pytest
 
 import salhw
 from salhw import LIF, Membrane, Network, Population, Projection, Source, SpikeTimes
+from salhw.comparison.spiking import variations
 from salhw_networks.activity import QUANTITIES, activity, apart, correlation, synchrony, trains
 from salhw_networks.background import background
 from salhw_networks.brunel import regimes
@@ -70,6 +71,7 @@ def test_statistics_of_activity() -> None:
         assert abs(found[name][0] - value) < 5.0 * found[name][1], name
         assert 0.0 < found[name][1] < 0.1 * value
     whole = trains(spikes, 1.0, 1)
+    assert found["cv"][0] == pytest.approx(np.nanmean(variations(whole)[0]), abs=1e-12)
     fano = (1.0 - share) * (1.0 + 19.0 * correlation(whole, 3.0)[0])
     assert synchrony(whole, 3.0)[0] == pytest.approx(fano, rel=0.03)
 
