@@ -3,7 +3,7 @@
 ``PYTHONPATH=tests:tests/faults:tests/conformance python tests/conformance/mutation_score.py FILE`` tries mutants in
 their order, writes each outcome into FILE (JSON lines) and goes on there where it was ended; ``FILE NUMBER ALGORITHM``
 tries the first ones of another algorithm than the time-driven one. With ``table`` as a second argument it rewrites the
-section of docs/conformance.md from FILE, with ``kernels`` the table of the other algorithms.
+section of docs/conformance.md from FILE.
 """
 
 from __future__ import annotations
