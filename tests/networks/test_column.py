@@ -48,6 +48,12 @@ def test_a_psp_reaches_its_size(small: Network) -> None:
     assert v.max() == pytest.approx(0.15, rel=0.01)
 
 
+def test_pairs_are_drawn_with_repetition_where_that_is_asked() -> None:
+    single, repeated = (network(0.02, 0.02, repeated=each).synapses("L5I_L5E") for each in (False, True))
+    pairs = [len(np.unique(table.post * 1000 + table.pre)) for table in (single, repeated)]
+    assert len(single) == len(repeated) == pairs[0] > pairs[1]
+
+
 def test_scaling_keeps_mean_and_variance_of_the_input(small: Network) -> None:
     """Of every population, at the rates of the whole column: synapses as they are described, sources and biases."""
     area = small.projections[0].kernel.height / np.expm1(0.1 / 0.5) * 0.1 / 1000.0
@@ -118,7 +124,7 @@ def test_reference_and_nest_agree_at_a_tenth() -> None:
     """7,717 neurons, 3 million synapses, 5 s. Both targets have the same synapses and other noise: of 40 numbers that
     are compared none may be 4.5 standard errors off (by chance, with 18 degrees of freedom: one run in 90)."""
     scale = rates.SCALES["default"]
-    first, second = (rates.spontaneous(target, scale, lambda _: None) for target in ("reference", "nest"))
+    first, second = (rates.spontaneous(target, scale, False, lambda _: None) for target in ("reference", "nest"))
     assert np.nanmax(np.abs(apart(first["activity"], second["activity"]))) < 4.5
     for run in (first, second):
         assert [claim.what for claim in rates.judge(run, scale) if not claim.agrees] == []

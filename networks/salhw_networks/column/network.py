@@ -64,18 +64,22 @@ def amplitudes() -> FloatArray:
     return np.asarray(sizes)
 
 
-def network(neurons: float = 0.1, synapses: float = 0.1, dt: float = 0.1, seed: int = 1) -> Network:
+def network(
+    neurons: float = 0.1, synapses: float = 0.1, dt: float = 0.1, seed: int = 1, repeated: bool = False
+) -> Network:
     """A cortical column: excitatory and inhibitory LIF neurons of four layers (Potjans and Diesmann 2014).
 
     Each neuron has a source of its own, for what comes from outside.
     With fewer ``synapses`` onto a neuron weights are larger by the square root of that share, and a constant drive
     replaces what is then missing of the mean input: its mean and variance are those of the network in full (van Albada
-    et al. 2015, PLoS Comput. Biol. 11:e1004490). Pairs have one synapse at most.
+    et al. 2015, PLoS Comput. Biol. 11:e1004490).
 
     Args:
         neurons: the share of the 77,169 neurons.
         synapses: the share of each neuron's inputs.
         seed: of synapses, weights and delays.
+        repeated: draw pairs as the paper does, with repetition, where a target has autapses and multapses; otherwise
+            each of two neurons has one synapse at most.
     """
     sizes = dict(zip(POPULATIONS, np.rint(neurons * SIZES).astype(int).tolist(), strict=True))
     inputs, stronger = indegrees(), amplitudes() / np.sqrt(synapses)
@@ -92,7 +96,7 @@ def network(neurons: float = 0.1, synapses: float = 0.1, dt: float = 0.1, seed: 
         (late, spread), count = DELAYS[pre[-1]], round(synapses * inputs[i, j] * sizes[post])
         return Projection(
             name=f"{pre}_{post}", pre=pre, post=post, kernel=kernel, delay=Normal(mean=late, std=spread, low=dt),
-            weights=FixedTotalNumber(n=count, weight=weight, seed=seed),
+            weights=FixedTotalNumber(n=count, weight=weight, seed=seed, autapses=repeated, multapses=repeated),
         )  # fmt: skip
 
     def neuron(bias: float) -> LIF:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SEED = 14
 SETTLE = 500.0  # ms
 SHOWN = 400.0  # ms in the figure
+VARIANTS = {"single": False, "repeated": True}
+"""Whether pairs are drawn with repetition."""
 TITLE = "Potjans and Diesmann's column: spontaneous activity"
 
 
@@ -43,19 +45,27 @@ SCALES = {
 
 
 def experiment(
-    out: Path, *, scale: str = "default", target: Target | str = "reference", progress: Progress | None = None
+    out: Path,
+    *,
+    scale: str = "default",
+    variant: Literal["single", "repeated"] = "single",
+    target: Target | str = "reference",
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """A cortical column that nothing but noise drives: rates, regularity and synchrony of its eight populations."""
+    """A cortical column that nothing but noise drives: rates, regularity and synchrony of its eight populations.
+
+    Pairs of neurons have a ``single`` synapse at most, or are drawn with repetition, as the paper does it."""
     size = SCALES[scale]
-    work = Work("column", out, target, {"scale": asdict(size), "seed": SEED}, 1.0, progress)
-    data = work.piece("activity", 1.0, partial(spontaneous, target, size))
-    return work.finish(TITLE, judge(data, size), data, partial(draw, data=data, scale=size), scale=scale)
+    work = Work("column", out, target, {"scale": asdict(size), "seed": SEED, "variant": variant}, 1.0, progress)
+    data = work.piece("activity", 1.0, partial(spontaneous, target, size, VARIANTS[variant]))
+    shown = partial(draw, data=data, scale=size)
+    return work.finish(TITLE, judge(data, size), data, shown, scale=scale, variant=variant)
 
 
-def spontaneous(target: Target | str, scale: Scale, progress: Progress) -> Arrays:
+def spontaneous(target: Target | str, scale: Scale, repeated: bool, progress: Progress) -> Arrays:
     """``activity`` (population, quantity, 2), as ``salhw_networks.activity`` tells it, and the spikes of the last part:
     ``times`` in ms, ``neurons``, counted through all populations."""
-    net = network(neurons=scale.neurons, synapses=scale.synapses)
+    net = network(neurons=scale.neurons, synapses=scale.synapses, repeated=repeated)
     with compile(net, target).open(seed=SEED) as session:
         session.run(SETTLE)
         spikes = spikes_of(session, scale.duration, progress)
