@@ -57,8 +57,8 @@ FAMILY = 200
 PLAIN = "time-driven"
 TABULATED = "tabulated"
 """The event-driven algorithm of few GLM neurons with one projection: no random network of the suite is so plain."""
-SECONDS = {PLAIN: 20.0, "vectorised": 60.0, "event-driven": 60.0, TABULATED: 20.0}
-"""CPU seconds after which a mutant hangs: more than the reference takes for the judge's networks and the suite's."""
+SECONDS = 60.0
+"""CPU seconds after which a mutant hangs: twice what the reference takes for the judge's networks and the suite's."""
 SAME = 1e-9
 """Differences that rounding may make, as a share of what is compared and of 1."""
 
@@ -226,7 +226,7 @@ def outcome(mutant: Mutant) -> dict[str, Any]:
     """In what a mutant differs, and what of replay catches it then; or the error that stops it."""
     found, algorithm = {"differs": "", "replay": ""}, algorithm_of(mutant)
     try:
-        with mutant.loaded(compiled=False) as package, limited(SECONDS[algorithm]):
+        with mutant.loaded(compiled=False) as package, limited(SECONDS):
             found["differs"] = judged(package, algorithm)
             if found["differs"]:
                 found["replay"] = replayed(package, () if algorithm == TABULATED else ORDER, algorithm)
@@ -241,8 +241,7 @@ def apart(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     receiver, sender = context.Pipe(duplex=False)
 
     def work() -> None:
-        most = 10 * int(max(SECONDS.values()))
-        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (10 * int(SECONDS), 10 * int(SECONDS)))
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         began = time.process_time()
         found = act()
