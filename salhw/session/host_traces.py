@@ -35,8 +35,9 @@ which the host itself adds to the bias."""
 
 
 def psp(kernel: Kernel, dt: float) -> FloatArray:
-    """A PSP of weight 1 at each step after the spike has arrived, until it is over."""
-    return np.trim_zeros(kernel.sample(dt, ceil(LONG * kernel.tau_syn / dt)), "b")
+    """A PSP of weight 1 at each step after the spike has arrived, until it is over: one step at least."""
+    sampled = kernel.sample(dt, ceil(LONG * kernel.tau_syn / dt))
+    return sampled[: max(1, len(np.trim_zeros(sampled, "b")))]
 
 
 def _reach(p: Projection, dt: float) -> int:
@@ -124,9 +125,9 @@ class HostTraces:
         delays = index.delay_steps(self.net.dt)
         for delay in np.unique(delays).tolist():
             active = presence(raster, (self.instances, n_pre), steps, p, delay, self.net.dt)
-            matrix, late = np.zeros((self.instances, n_pre, n_post)), delays == delay
-            matrix[:, index.pre[late], index.post[late]] = weights[:, late]
-            total += np.einsum("tip,ipn->tin", active, matrix)
+            matrix, late = np.zeros((n_pre * n_post, self.instances)), delays == delay
+            np.add.at(matrix, index.pre[late] * n_post + index.post[late], weights[:, late].T)
+            total += np.einsum("tip,pni->tin", active, matrix.reshape(n_pre, n_post, self.instances))
         return total
 
     def _values(

@@ -83,9 +83,10 @@ def lif_without_synapses(net: Network) -> Network:
 
 
 def one_delay_for_all(net: Network) -> Network:
-    """All projections onto a population share the delay of its first."""
+    """All projections onto a population share the longest delay of its first."""
     first: dict[str, float] = {}
-    return net.replace(projections=[p.replace(delay=first.setdefault(p.post, p.delay)) for p in net.projections])
+    delays = [first.setdefault(p.post, p.longest_delay(net.dt) * net.dt) for p in net.projections]
+    return net.replace(projections=[p.replace(delay=delay) for p, delay in zip(net.projections, delays, strict=True)])
 
 
 def stopping_late(s: Any, dt: float) -> dict[str, Any]:
@@ -282,12 +283,13 @@ class FirstPoints(LatePoints):
 
 
 class LateWeights(Wrapped):
-    """Writes of weights that do not learn wait until the next write of anything."""
+    """Writes of biases, and of weights that do not learn, wait until the next write of anything."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
         net = inner.executable.network
         self.fixed = {f"projections.{p.name}.weights" for p in net.projections if not p.plasticity}
+        self.fixed |= {f"populations.{p.name}.bias" for p in net.populations}
         self.waiting: dict[str, Any] = {}
 
     def set(self, path: str, value: Any) -> None:
@@ -373,7 +375,7 @@ MUTANTS = [
     wrong("a delay of one step more where a projection learns", "membrane", network=each_projection(late_if_it_learns)),
     wrong("biases of the first instance for all", "membrane", "trace", session=OneValueForAllInstances),
     wrong("learning rates of the first instance for all", "weights", "held", session=OneRateForAllInstances),
-    wrong("written weights wait for the next write", "held", "membrane", "trace", session=LateWeights),
+    wrong("written weights and biases wait for the next write", "held", "membrane", "trace", session=LateWeights),
     plainly(
         "periods counted from the start of the run", "weights", "held",
         learn=learn_by_the_clock_of_the_run, begin=begin_and_start_the_clock,

@@ -24,7 +24,7 @@ PHASES = {"reference-phase"}
 def target(algorithm: str) -> salhw.Target:
     """The reference with one algorithm, declaring no more than that has."""
     full = salhw.target("reference").with_options(algorithm=algorithm)
-    if algorithm == "time-driven":
+    if algorithm in ("auto", "time-driven"):
         return full
     if algorithm == "vectorised":
         return full.replace(averages={})

@@ -91,6 +91,7 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     parts = []
     for k, steps in enumerate(dice.shuffled(LENGTHS)[: dice.whole(4, len(LENGTHS))]):
         chosen = dice.shuffled(dice.subset(known)) if k else []
+        chosen = chosen[:1] if dice.chance(0.3) else chosen  # what a write does alone, with none after it
         parts.append(Part(tuple(_write(dice, net, address, instances) for address in chosen), steps))
     ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]
     return Schedule(tuple(parts), tuple(ids), seed)
