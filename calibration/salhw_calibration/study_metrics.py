@@ -7,8 +7,7 @@ import numpy as np
 from salhw.comparison.measures import reciprocal
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
-from salhw.diagnostics.arguments import known_name
-from salhw.study.metrics import Finished
+from salhw.study.metrics import Finished, paired_projection
 from salhw_calibration.effective import effective_weights
 
 
@@ -30,8 +29,7 @@ def effective_asymmetry(
     """
     exe = finished.executable
     net = exe.source
-    names = [p.name for p in net.projections if p.recurrent and "multapses" not in p.weights.beyond]
-    name = known_name("projection", projection or next(iter(names), None), names, fix="one with one synapse per pair")
+    name = paired_projection(net, projection)
     measured = effective_weights(
         exe, chips=finished.chips, duration=duration, seed=finished.seed ^ 1, method=method, weights=finished.session
     ).weights[name]

@@ -13,7 +13,7 @@ from salhw.cli.outlook import Watch, tell
 from salhw.cli.places import Force, writing_into
 from salhw.cli.progress import progress_bar
 from salhw.cli.report import SHORT_FALL, print_json, print_table, reported
-from salhw.diagnostics.documents import from_json
+from salhw.diagnostics.documents import read_json
 from salhw.registry import choices, experiment, experiments, refuse_choice, resolve, summary
 
 AGREES = {True: "yes", False: "NO", None: "not judged"}
@@ -82,7 +82,7 @@ def _others(folder: Path, fig: str, wanted: Mapping[str, str]) -> list[str]:
     """The file of an earlier result in the folder that is no repetition of this one: of another target, say."""
     numbers = folder / f"{fig}.json"
     try:
-        earlier = from_json(numbers.read_text(encoding="utf-8"))
+        earlier = read_json(numbers)
         same = all(earlier.get(key, value) == value for key, value in wanted.items())
     except (OSError, ValueError, AttributeError):
         same = False

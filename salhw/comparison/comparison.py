@@ -12,7 +12,7 @@ from salhw.comparison.measures import Run
 from salhw.conformance.differences import FAMILY
 from salhw.diagnostics import counted, file_error
 from salhw.diagnostics.arguments import as_path
-from salhw.diagnostics.documents import from_json
+from salhw.diagnostics.documents import read_json
 from salhw.diagnostics.html import section, table
 from salhw.io.files import existing, write_json
 
@@ -149,7 +149,7 @@ class Comparison:
         """
         path = existing(as_path(path))
         try:
-            document = from_json(path.read_text(encoding="utf-8"))
+            document = read_json(path)
             if (document["format"], document["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"{document['format']} {document['version']}")
             reference, *outcomes = (_outcome(entry) for entry in (document["reference"], *document["outcomes"]))

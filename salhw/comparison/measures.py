@@ -185,6 +185,19 @@ def reciprocal(post: IntArray, pre: IntArray) -> tuple[IntArray, IntArray]:
     return first, second
 
 
+def paired(net: Network) -> list[str]:
+    """The projections in which synapses may be reciprocal: within a population, and one at most for each pair."""
+    return [p.name for p in net.projections if p.recurrent and "multapses" not in p.weights.beyond]
+
+
+def _reciprocal_of(net: Network, name: str) -> tuple[IntArray, IntArray] | None:
+    """The ``reciprocal`` synapses of a projection; None without any."""
+    if name not in paired(net):
+        return None
+    first, second = reciprocal(*synapses(net.projection(name).weights, *net.ends(name))[:2])
+    return (first, second) if len(first) else None
+
+
 def trajectory(run: Run, name: str) -> tuple[FloatArray, FloatArray]:
     """(time in ms, weights (instance, time, synapse)) of a plastic projection, its end included."""
     trace, final, recording = run.recording.weight_traces[name], run.final[name], run.recording
@@ -197,23 +210,18 @@ def trajectory(run: Run, name: str) -> tuple[FloatArray, FloatArray]:
 
 def asymmetry(run: Run, name: str, weights: FloatArray) -> FloatArray | None:
     """mean |W_ij - W_ji| over the reciprocal synapses of a projection, of ``weights`` (..., synapse); None without."""
-    p = run.network.projection(name)
-    if not p.recurrent or "multapses" in p.weights.beyond:
+    if (both := _reciprocal_of(run.network, name)) is None:
         return None
-    post, pre, _ = synapses(p.weights, *run.network.ends(name))
-    first, second = reciprocal(post, pre)
-    return np.abs(weights[..., first] - weights[..., second]).mean(axis=-1) if len(first) else None
+    first, second = both
+    return np.asarray(np.abs(weights[..., first] - weights[..., second]).mean(axis=-1))
 
 
 def signed_gaps(run: Run, name: str, weights: FloatArray, sign: FloatArray | None = None) -> FloatArray | None:
     """The mean distance W_ij - W_ji of reciprocal synapses, (instance, time), of ``weights`` (instance, time, synapse),
     each pair with its ``sign``: that of the mean over instances at the start by default. None without such synapses."""
-    p = run.network.projection(name)
-    if not p.recurrent or "multapses" in p.weights.beyond:
+    if (both := _reciprocal_of(run.network, name)) is None:
         return None
-    first, second = reciprocal(*synapses(p.weights, *run.network.ends(name))[:2])
-    if not len(first):
-        return None
+    first, second = both
     apart = weights[..., first] - weights[..., second]
     return np.asarray((apart * (np.sign(apart[:, 0].mean(axis=0)) if sign is None else sign)).mean(axis=-1))
 

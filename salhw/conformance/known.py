@@ -15,7 +15,7 @@ from typing import Any
 
 from salhw.conformance.model import Known, Outcome
 from salhw.diagnostics import DescriptionError, Diagnostic, counted, file_error
-from salhw.diagnostics.documents import from_toml
+from salhw.diagnostics.documents import read_toml
 from salhw.diagnostics.wording import nearest, number
 from salhw.io.files import existing
 
@@ -31,7 +31,7 @@ def load(path: Path) -> tuple[Known, ...]:
     """
     existing(path)
     try:
-        data = from_toml(path.read_text(encoding="utf-8"))
+        data = read_toml(path)
     except (OSError, ValueError) as error:
         raise file_error(path, "", f"a TOML file; {error}", "check the path and the syntax") from None
     entries = data.get("known", [])

@@ -12,7 +12,7 @@ from typing import Any
 from salhw.conformance.lab import Profile
 from salhw.conformance.model import Figure, Outcome
 from salhw.diagnostics import file_error
-from salhw.diagnostics.documents import from_json
+from salhw.diagnostics.documents import read_json
 from salhw.io.files import existing, write_json
 
 GOOD = ("pass", "known", "unsupported", "unmeasured")
@@ -92,7 +92,7 @@ class ConformanceReport:
         """
         existing(path)
         try:
-            report = cls.from_json(from_json(path.read_text(encoding="utf-8")))
+            report = cls.from_json(read_json(path))
             report.as_json()
             return report
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,16 @@ def from_json(text: str | bytes) -> Any:
     return json.loads(_shallow(text if isinstance(text, str) else text.decode()))
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: as of ``from_json``.
+    """
+    return from_json(path.read_text(encoding="utf-8"))
+
+
 def from_toml(text: str) -> dict[str, Any]:
     """What a TOML text says.
 
@@ -35,6 +46,16 @@ def from_toml(text: str) -> dict[str, Any]:
         ValueError: it is not TOML, or more than DEEPEST levels deep.
     """
     return tomllib.loads(_shallow(text))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: as of ``from_toml``.
+    """
+    return from_toml(path.read_text(encoding="utf-8"))
 
 
 def _shallow(text: str) -> str:

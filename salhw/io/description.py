@@ -12,7 +12,7 @@ import numpy as np
 
 from salhw.description.network import Network
 from salhw.diagnostics import FileError, file_error, shortened
-from salhw.diagnostics.documents import from_json
+from salhw.diagnostics.documents import read_json
 from salhw.diagnostics.wording import shown
 from salhw.io import hdf5
 from salhw.io.files import existing, is_file, write_text
@@ -132,7 +132,7 @@ def _document(path: Path) -> dict[str, Any]:
     """The JSON of a saved network, its format and version checked."""
     existing(path)
     try:
-        document = from_json(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except (OSError, ValueError) as error:
         raise file_error(path, "", f"JSON; {error}", "save the network again") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:

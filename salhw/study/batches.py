@@ -15,7 +15,7 @@ from typing import Any
 
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_error
-from salhw.diagnostics.documents import from_json
+from salhw.diagnostics.documents import read_json
 from salhw.diagnostics.wording import nearest, one_of
 from salhw.io.files import folder as made_folder
 from salhw.io.files import is_file, write_json
@@ -370,7 +370,7 @@ def loaded(folder: Path) -> Plan:
     """
     path = folder / STUDY
     try:
-        document = from_json(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         if document["format"] != FORMAT or document["version"] != 1:
             raise file_error(path, "", "a study of this version of salhw", "run the study again")
         study, hashes, origin = document["study"], dict(document["networks"]), str(document["origin"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from salhw.comparison.measures import Run, measures, reciprocal
+from salhw.comparison.measures import Run, measures, paired, reciprocal
 from salhw.compiler.pipeline import compile
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray
@@ -195,19 +195,24 @@ def _ideal_rates(net: Network, target: str, exe: Executable, duration: float, po
     return _ideal[key]
 
 
+def paired_projection(net: Network, projection: str | None) -> str:
+    """The projection whose reciprocal synapses are compared; by default the first that may have some.
+
+    Raises:
+        UnknownNameError: it is none of these, or there is none.
+    """
+    names = paired(net)
+    fix = "a recurrent projection, one synapse a pair"
+    return known_name("projection", projection or next(iter(names), None), names, fix=fix)
+
+
 def _reciprocal_weights(
     finished: Finished, projection: str | None, described: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """What the chip holds of both synapses of each reciprocal pair, (chip, pair) each, or what is ``described``,
     (1, pair)."""
     net = finished.executable.network
-    recurrent = [p.name for p in net.projections if p.recurrent and "multapses" not in p.weights.beyond]
-    name = known_name(
-        "projection",
-        projection or next(iter(recurrent), None),
-        recurrent,
-        fix="a recurrent projection, one synapse a pair",
-    )
+    name = paired_projection(net, projection)
     first, second = reciprocal(*synapses(net.projection(name).weights, *net.ends(name))[:2])
     if described:
         weights = finished.described.synapses(name).weight[None]

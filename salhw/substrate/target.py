@@ -15,7 +15,7 @@ from pydantic import Field
 from salhw.description.fields import Model
 from salhw.diagnostics import DescriptionError, Diagnostic, SessionError, file_error
 from salhw.diagnostics.arguments import MAX_ID, as_path, described, instance_of, known_name, whole, wrong
-from salhw.diagnostics.documents import from_toml
+from salhw.diagnostics.documents import read_toml
 from salhw.diagnostics.wording import nearest, one_of, shown
 from salhw.machine import CHIP, Memory, refuse_instances
 from salhw.substrate.capabilities import Capability, Entry, Range
@@ -108,7 +108,7 @@ class Target(Model):
         """
         path = as_path(path)
         try:
-            data = from_toml(path.read_text(encoding="utf-8"))
+            data = read_toml(path)
         except (OSError, ValueError) as error:
             raise file_error(
                 path, "", f"a TOML file; {error}", "check the path, or install the package again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from salhw.diagnostics import file_error
-from salhw.diagnostics.documents import from_toml
+from salhw.diagnostics.documents import read_toml
 from salhw.substrate.variability import Variability
 
 PROFILE = Path(__file__).parent / "profile.toml"
@@ -19,7 +19,7 @@ def profile(path: Path = PROFILE) -> dict[str, Variability]:
         DescriptionError: an entry that means nothing.
     """
     try:
-        data = from_toml(path.read_text(encoding="utf-8"))
+        data = read_toml(path)
     except (OSError, ValueError) as error:
         raise file_error(path, "", f"a TOML file of spreads; {error}", "check the path") from None
     return {name: Variability.model_validate(entry) for name, entry in data.items()}

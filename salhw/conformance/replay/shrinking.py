@@ -19,7 +19,7 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
 from salhw.diagnostics import BackendError, SalhwError, file_error
-from salhw.diagnostics.documents import from_json
+from salhw.diagnostics.documents import read_json
 from salhw.io.files import existing, write_json
 from salhw.session.paths import addresses
 from salhw.substrate.target import Target
@@ -82,7 +82,7 @@ class Example:
         """
         existing(path)
         try:
-            document = from_json(path.read_text(encoding="utf-8"))
+            document = read_json(path)
             told = document["schedule"]
             parts = tuple(
                 Part(tuple(Write(w["path"], np.asarray(w["value"], dtype=np.float64)) for w in p["writes"]), p["steps"])

@@ -97,17 +97,18 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     covered = _covered(lab, seen)
     if networks is None:
         missing, first = {*covered.unmeasured}, 1000 * lab.seed + len(numbers)
-        new: dict[int, set[str]] = {}
-        for k in range(first, first + CANDIDATES):
-            if missing & {*exercised_by(random_network(lab.target, k), lab.target)}:  # it is compiled to know the rest
-                executable = runnable(lab, k)
-                new[k] = {*exercised_by(executable.written or executable.source, lab.target)}
+        candidates = {
+            k: runnable(lab, k)
+            for k in range(first, first + CANDIDATES)
+            if missing & {*exercised_by(random_network(lab.target, k), lab.target)}  # it is compiled to know the rest
+        }
+        new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
         for _ in range(min(MORE * lab.scale, len(new))):
             missing = {*covered.unmeasured}
             best = max(new, key=lambda k: len(missing & new[k]))
             if not missing & new.pop(best):
                 break
-            seen.append(examined(lab, best))
+            seen.append(examined(lab, best, candidates[best]))
             covered = _covered(lab, seen)
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
@@ -120,13 +121,13 @@ def _covered(lab: Lab, seen: list[tuple[Case, Trial | None]]) -> Coverage:
     return coverage(lab.target, [trial for _, trial in seen if trial is not None])
 
 
-def examined(lab: Lab, seed: int) -> tuple[Case, Trial | None]:
-    """One random network of a seed.
+def examined(lab: Lab, seed: int, taken: Executable | None = None) -> tuple[Case, Trial | None]:
+    """One random network of a seed; ``taken`` is what is ``runnable`` of it, if that is known.
 
     Raises:
         BackendError: the simulator or device is not there, or died; what its worker raises is a flaw.
     """
-    executable = runnable(lab, seed)
+    executable = runnable(lab, seed) if taken is None else taken
     net = executable.source
     schedule = random_schedule(net, lab.target, seed, INSTANCES)
     try:
