@@ -159,7 +159,7 @@ def at(students: Class, **weights: float) -> Class:
 @pytest.fixture(scope="module")
 def eight() -> Class:
     """Students of the paper's teacher."""
-    return students(Protocol(teaching=200_000.0), TEACHER, 8, seed=3)
+    return students(Protocol(teaching=50_000.0), TEACHER, 8, seed=3)
 
 
 def aligned(who: Class, **changes: Any) -> float:
@@ -267,6 +267,6 @@ def test_chunks_learn_what_the_continuous_form_learns(eight: Class) -> None:
 def test_longer_and_wider_chains_learn(sizes: tuple[int, ...], method: Method) -> None:
     """The losses of eight students of a drawn teacher fall from the first to the last of a few short epochs: Wilcoxon's
     signed ranks, p < .02, of students that do not learn it would be in one of fifty cases."""
-    protocol = Protocol(shown=9, aligning=2, present=4_000.0, align_input="dark", teaching=200_000.0)
+    protocol = Protocol(shown=9, aligning=2, present=4_000.0, align_input="dark", teaching=20_000.0)
     course = train(protocol, method, students(protocol, drawn(sizes, 99)[0], 8, seed=7), range(6), seed=7)
     assert wilcoxon(np.log(course["loss"][0] / course["loss"][-1]), alternative="greater").pvalue < 0.02, course["loss"]
