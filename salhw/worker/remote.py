@@ -65,8 +65,11 @@ def _are_trains(value: list[Any]) -> bool:
     if numpy is None or len(value) < 2:
         return False
     first = value[0]
-    return type(first) is numpy.ndarray and first.dtype.char in "ld" and first.dtype.isnative and all(
-        type(item) is numpy.ndarray and item.ndim == 1 and item.dtype == first.dtype for item in value
+    return (
+        type(first) is numpy.ndarray
+        and first.dtype.char in "ld"
+        and first.dtype.isnative
+        and all(type(item) is numpy.ndarray and item.ndim == 1 and item.dtype == first.dtype for item in value)
     )
 
 
