@@ -97,11 +97,9 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     covered = _covered(lab, seen)
     if networks is None:
         missing, first = {*covered.unmeasured}, 1000 * lab.seed + len(numbers)
-        candidates = {
-            k: runnable(lab, k)
-            for k in range(first, first + CANDIDATES)
-            if missing & {*exercised_by(random_network(lab.target, k), lab.target)}  # it is compiled to know the rest
-        }
+        drawn = {k: random_network(lab.target, k) for k in range(first, first + CANDIDATES)}
+        wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
+        candidates = {k: runnable(lab, k, drawn[k]) for k in wanted}  # which tells the rest
         new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
         for _ in range(min(MORE * lab.scale, len(new))):
             missing = {*covered.unmeasured}
@@ -144,10 +142,10 @@ def has_chips(seed: int) -> bool:
     return seed % 2 == 1
 
 
-def runnable(lab: Lab, seed: int) -> Executable:
-    """The random network of a seed compiled, without the parts that the backend refuses or, in what is compared,
-    approximates beyond its accuracies. Where nothing is left, or of a reference phase nothing, the next one of the same
-    seed.
+def runnable(lab: Lab, seed: int, drawn: Network | None = None) -> Executable:
+    """The random network of a seed (``drawn``, if it has been already) compiled, without the parts that the backend
+    refuses or, in what is compared, approximates beyond its accuracies. Where nothing is left, or of a reference phase
+    nothing, the next one of the same seed.
 
     Raises:
         UnsupportedNetworkError: nothing of what the target declares is taken.
@@ -164,7 +162,7 @@ def runnable(lab: Lab, seed: int) -> Executable:
 
     taken = None
     for attempt in range(ATTEMPTS):
-        net = random_network(lab.target, seed + attempt * AFAR)
+        net = drawn if drawn and not attempt else random_network(lab.target, seed + attempt * AFAR)
         if (smaller := accepted(net, refused)) is not None:
             taken = smaller
             if has_phase(seed) == is_phased(smaller):
