@@ -18,7 +18,7 @@ from salhw.substrate.target import Target
 from salhw_nest.findings import different, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
-from salhw_nest.neurons.lif import FASTEST
+from salhw_nest.neurons.leaky import FASTEST
 from salhw_nest.pairing import cancels, halved, learned, parts
 from salhw_nest.pending_pairs import FORGOTTEN
 
