@@ -83,18 +83,23 @@ def _leaked(neuron: AdEx, given: Input, v: FloatArray, w: FloatArray, time: floa
     return np.asarray(end + (v - end) * np.exp(-(1.0 + g) * time / neuron.tau_m))
 
 
+def _run_away(neuron: AdEx, v: FloatArray, time: FloatArray | float) -> FloatArray:
+    """v after a time of the upstroke alone; infinity where it takes less."""
+    with np.errstate(over="ignore"):
+        # exp(-v / slope) falls by exp(-v_thresh / slope) time / tau_m
+        left = 1.0 - time / neuron.tau_m * np.exp((v - neuron.v_thresh) / neuron.slope_factor)
+    return np.where(left > 0.0, v - neuron.slope_factor * np.log(np.maximum(left, 1e-300)), np.inf)
+
+
 def stepped(
-    neuron: AdEx, given: Input, v: FloatArray, w: FloatArray, dt: float
+    neuron: AdEx, given: Input, v: FloatArray, w: FloatArray, dt: float, upstroke: FloatArray | float = 1.0
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """v and w after a step of the description's: half a step of w, half one of the leak, the upstroke, and both halves
-    again; and v as the upstroke leaves it. Of a neuron without bounds low and high are the same."""
-    half, slope = 0.5 * dt, neuron.slope_factor
+    again; and v as the upstroke leaves it, which takes this share of the step. Of a neuron without bounds low and high
+    are the same."""
+    half = 0.5 * dt
     w = followed(neuron, w, v, half)
-    leaked = _leaked(neuron, given, v, w, half)
-    with np.errstate(over="ignore"):
-        # exp(-v / slope) falls by exp(-v_thresh / slope) dt / tau_m in a step of the upstroke
-        left = 1.0 - dt / neuron.tau_m * np.exp((leaked - neuron.v_thresh) / slope)
-    raised = np.where(left > 0.0, leaked - slope * np.log(np.maximum(left, 1e-300)), np.inf)
+    raised = _run_away(neuron, _leaked(neuron, given, v, w, half), upstroke * dt)
     spent = raised >= neuron.v_peak
     v = np.where(spent, neuron.v_peak, _leaked(neuron, given, np.where(spent, 0.0, raised), w, half))
     return v, followed(neuron, w, v, half), raised
@@ -104,7 +109,8 @@ def _solved(
     neuron: AdEx, given: Input, fading: dict[float, Input], bounds: Bounds, dt: float
 ) -> tuple[FloatArray, FloatArray]:
     """v and w after the time of a step in which the equations are solved, and what of the input is ``fading``, by its
-    time constant, decays, with the effect on the leak alone that it has if it is constant."""
+    time constant, decays, with the effect on the leak alone that it has if it is constant. Where an upstroke is sharp,
+    a piece knows when it came to half of its own length."""
     piece = dt / PIECES
     middle = (np.arange(PIECES) + 0.5) * piece
     share = np.exp(-(dt - middle)[:, None, None] / np.broadcast_to(neuron.tau_m, bounds.v.shape[1:]))
@@ -115,10 +121,10 @@ def _solved(
             decay = np.exp(-middle / tau)[:, None, None]
             factor = decay[k] * np.sum(share, axis=0) / np.sum(share * decay, axis=0) - 1.0
             now = Input(*(whole + factor * of for whole, of in zip(now, part, strict=True)))
-        over = v >= neuron.v_peak
-        v, w, _ = stepped(neuron, now, v, w, piece)
+        over, last = v >= neuron.v_peak, k == PIECES - 1
+        v, w, _ = stepped(neuron, now, v, w, piece, np.array([0.5 if last else 1.0, 1.0])[:, None, None])
         v = np.where(over, neuron.v_peak, v)
-    return v, w
+    return both(v[0], np.minimum(_run_away(neuron, v[1], 0.5 * piece), np.maximum(v[1], neuron.v_peak))), w
 
 
 def _between(stepped: FloatArray, solved: FloatArray, share: float) -> FloatArray:
