@@ -21,7 +21,7 @@ from salhw_nest.plan import Cells, tiled
 
 UNIT = 1e-3  # potentials in NEST's units per unit: NEST takes one below -1000 for a mistake
 ACCURATE = 1e-10  # what NEST's solver may be off by in one of its steps, as a share of the largest potential
-STEEPEST = 600.0  # slope factors from v_thresh to v_peak: NEST's numbers end with e^663
+RUNAWAY = 25.0  # slope factors beyond v_thresh, from where an infinite v is 1e-11 tau_m away, less than NEST resolves
 
 
 class NestAdEx(NestLeaky[AdEx]):
@@ -37,17 +37,24 @@ class NestAdEx(NestLeaky[AdEx]):
         def each(field: str, unit: float) -> FloatArray:
             return unit * tiled(getattr(neuron, field), size, instances)
 
-        rest, potentials = each("v_rest", UNIT), [each(f, UNIT) for f in ("v_rest", "v_reset", "v_thresh", "v_peak")]
+        rest, thresh, reset = (each(field, UNIT) for field in ("v_rest", "v_thresh", "v_reset"))
+        peak = UNIT * tiled(self.peak, size, instances)
         silent = {
-            "g_L": 1.0, "C_m": self.tau_m, "E_L": rest, "V_m": rest, "w": 0.0, "V_reset": each("v_reset", UNIT),
+            "g_L": 1.0, "C_m": self.tau_m, "E_L": rest, "V_m": rest, "w": 0.0, "V_reset": reset,
             "V_th": UNREACHED, "V_peak": UNREACHED, "Delta_T": each("slope_factor", UNIT), "I_e": 0.0,
             "a": each("a", 1.0), "b": each("b", UNIT), "tau_w": each("tau_w", 1.0),
             "t_ref": neuron.tau_ref - self.net.dt / per_step,  # NEST's smallest interval is a tick longer
-            "gsl_error_tol": ACCURATE * max(UNIT, *(float(np.abs(each).max()) for each in potentials)),
+            "gsl_error_tol": ACCURATE * max(UNIT, *(float(np.abs(v).max()) for v in (rest, thresh, reset, peak))),
         } | self.receptors(UNIT)  # fmt: skip
         bias = tiled(described_at(self.net, f"populations.{name}.bias"), size, instances)
-        awake = {"V_th": each("v_thresh", UNIT), "V_peak": each("v_peak", UNIT), "V_m": rest, "w": 0.0}
-        return Cells(name, self.model, size * instances, silent, awake | {"I_e": UNIT * bias})
+        awake = {"V_th": thresh, "V_peak": peak, "V_m": rest, "w": 0.0, "I_e": UNIT * bias}
+        return Cells(name, self.model, size * instances, silent, awake)
+
+    @property
+    def peak(self) -> FloatArray:
+        """Where a spike counts for NEST: at v_peak, or before where v is as good as there."""
+        runaway = np.asarray(self.neuron.v_thresh) + RUNAWAY * np.asarray(self.neuron.slope_factor)
+        return np.minimum(self.neuron.v_peak, runaway)
 
     def receptors(self, unit: float) -> dict[str, float]:
         """NEST's parameters of its synaptic currents."""
@@ -77,11 +84,10 @@ class NestAdEx(NestLeaky[AdEx]):
         if np.any(above < 0.0):
             asked, least = number(float(np.min(neuron.v_peak))), number(float(np.max(neuron.v_thresh)))
             yield together(f"{path}.v_peak", asked, ">= v_thresh", f"v_peak >= {least}")
-        if np.any(steep := above > STEEPEST * np.asarray(neuron.slope_factor)):
-            asked = number(float(np.min(np.broadcast_to(neuron.slope_factor, steep.shape)[steep])))
-            least = number(float(np.max(above)) / STEEPEST * 1.001)
-            supported = f">= (v_peak - v_thresh) / {number(STEEPEST)}"
-            yield together(f"{path}.slope_factor", asked, supported, f"slope_factor >= {least}")
+        if np.any(over := np.asarray(neuron.v_reset) >= self.peak):
+            reset, peak = (float(np.broadcast_to(v, over.shape)[over].flat[0]) for v in (neuron.v_reset, self.peak))
+            supported = f"below v_thresh + {number(RUNAWAY)} slope_factor"
+            yield together(f"{path}.v_reset", number(reset), supported, f"v_reset < {number(peak)}")
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)

@@ -151,8 +151,14 @@ def bounded(
         v, w = v + off * (1.0 + np.abs(v)), w + off * (1.0 + np.abs(w))
         v = np.where(v[1] >= neuron.v_peak, both(np.minimum(v[0], neuron.v_peak), v[1]), v)
     v, w = (np.where(free, *each) for each in zip((v, w), held(neuron, bounds.v, bounds.w, dt), strict=True))
-    after = w + neuron.b
-    if share:  # it may have been reset as soon as the step began
-        _, early = held(neuron, bounds.v, bounds.w + neuron.b, dt)
-        after = both(np.minimum(after[0], early[0]), np.maximum(after[1], early[1]))
-    return Bounds(v, w, after)
+    return Bounds(v, w, _after(neuron, bounds, w, dt) if share else w + neuron.b)
+
+
+def _after(neuron: AdEx, before: Bounds, w: FloatArray, dt: float) -> FloatArray:
+    """Bounds of w after a spike in a step that was solved: from when it came in the step on, which is not known, v was
+    at v_reset, and what was added to w faded."""
+    begun, reset = followed(neuron, before.w, before.v, dt), held(neuron, before.v, before.w, dt)[1]
+    added = np.sort(both(neuron.b * np.exp(-dt / neuron.tau_w), neuron.b), axis=0)
+    added = added.reshape(2, 1, -1)
+    low, high = (np.stack([w, begun, reset])[:, k] for k in (0, 1))
+    return both(low.min(axis=0) + added[0], high.max(axis=0) + added[1])
