@@ -44,7 +44,9 @@ def _adex(neuron: AdEx, population: Population, net: Network, target: Target) ->
 
 
 Made = Callable[..., NestNeuron[Neuron]]
-NEURONS: ByKind[Made] = ByKind(NEST, {GLM: NestGLM, LIF: _lif, AdEx: _adex, Izhikevich: NestIzhikevich, Source: NestSource})
+NEURONS: ByKind[Made] = ByKind(
+    NEST, {GLM: NestGLM, LIF: _lif, AdEx: _adex, Izhikevich: NestIzhikevich, Source: NestSource}
+)
 
 
 def nest_neuron(net: Network, target: Target, population: str) -> NestNeuron[Neuron]:

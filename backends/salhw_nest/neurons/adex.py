@@ -21,6 +21,7 @@ from salhw_nest.plan import Cells, tiled
 
 UNIT = 1e-3  # potentials in NEST's units per unit: NEST takes one below -1000 for a mistake
 ACCURATE = 1e-10  # what NEST's solver may be off by in one of its steps, as a share of the largest potential
+OFF = 0.06  # what v is off by without spikes, as a share of (dt / tau_m)^2
 RUNAWAY = 25.0  # slope factors beyond v_thresh, from where an infinite v is 1e-11 tau_m away, less than NEST resolves
 
 
@@ -96,8 +97,15 @@ class NestAdEx(NestLeaky[AdEx]):
             yield together(path, "learned by NEST", "synapses onto AdEx neurons that the host learns", fix)
 
     def approximations(self) -> Iterator[Diagnostic]:
+        """Of v without spikes: measured on neurons that come close to v_thresh (docs/nest.md)."""
         yield from super().approximations()
-        yield different("SAL325", f"populations.{self.population.name}.neuron", "steps", "TODO", "a smaller dt")
+        dt, fastest = self.net.dt, float(np.min(self.neuron.tau_w))
+        size = (
+            f"NEST solves the equations: without spikes v is off by up to about {OFF * (dt / self.tau_m) ** 2:.1g} of "
+            "what it moves by; a spike may come a step sooner or later, or more where v lingers at v_thresh, and what "
+            f"it adds to w fades for up to a step more, by {-np.expm1(-dt / fastest):.1g} of it"
+        )
+        yield different("SAL325", f"populations.{self.population.name}.neuron", "in steps", size, "a smaller dt")
 
 
 class NestAdExConductance(Conducting[AdEx], NestAdEx):

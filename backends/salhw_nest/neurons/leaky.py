@@ -54,9 +54,7 @@ class NestLeaky(NestNeuron[M]):
         if shape.decay is None:
             return shape.height
         dt = self.net.dt
-        return max(
-            shape.first(dt) * -expm1(-dt / self.tau_m) / share_of_current(dt, self.tau_m, shape.decay), UNSEEN
-        )
+        return max(shape.first(dt) * -expm1(-dt / self.tau_m) / share_of_current(dt, self.tau_m, shape.decay), UNSEEN)
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         """NEST gives a current at the beginning of a step, and the neuron has to remember it to its end."""

@@ -144,8 +144,9 @@ def _lif(neuron: LIF, now: Moment, state: State) -> Decided:
 def _adex(neuron: AdEx, now: Moment, state: State) -> Decided:
     """It spikes at v_peak, or where the threshold has a width at random. Where bounds lie on both sides of v_peak
     either decision is right."""
-    given, last = adaptive.Input(now.drive, now.conductance, now.pull), [adaptive.both(x, x) for x in state[:2]]
-    moved, rested = adaptive.stepped(neuron, given, *last, now.dt), adaptive.held(neuron, *last, now.dt)
+    given = adaptive.Input(now.drive, now.conductance, now.pull)
+    v, w = adaptive.both(state[0], state[0]), adaptive.both(state[1], state[1])
+    moved, rested = adaptive.stepped(neuron, given, v, w, now.dt), adaptive.held(neuron, v, w, now.dt)
     v, w = (np.where(now.free, free[0], held[0]) for free, held in zip(moved, rested, strict=False))
     raised, off = moved[2][0], adaptive.both(-now.off, now.off)
     fading = {tau: adaptive.Input(*part) for tau, part in now.fading.items()}

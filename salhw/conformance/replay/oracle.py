@@ -301,9 +301,7 @@ class Oracle:
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
         return Course(start, stop, **stacked)
 
-    def decide(
-        self, p: Population, t: int, sums: Sums, free: Bools, forced: Bools
-    ) -> tuple[FloatArray, IntArray]:
+    def decide(self, p: Population, t: int, sums: Sums, free: Bools, forced: Bools) -> tuple[FloatArray, IntArray]:
         """Move the state of a population on to step t, with the ``sums`` of its inputs (see ``_inputs``), and say
         how probable spikes are then, and what decides."""
         moment = self._moment(p.name, t, sums, free, forced)
@@ -392,7 +390,10 @@ class Oracle:
         ]
         decided = free, clamped, state, forced, self.expected(name, t), np.asarray(sum(gains, start=0.0))
         slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
-        off = slack.psp * sum((self.reached.get(q, 0.0) for q in onto), start=0.0 * drive) + slack.lag * self.followed[name]
+        off = (
+            slack.psp * sum((self.reached.get(q, 0.0) for q in onto), start=0.0 * drive)
+            + slack.lag * self.followed[name]
+        )
         fading = {tau: part for tau, part in sums.items() if isinstance(tau, float)}
         return Moment(self.dt, drive, sums["g"], sums["pull"], *decided, off, slack.solved, fading)
 
