@@ -156,4 +156,4 @@ def test_a_spike_far_beyond_the_threshold_takes_no_time_of_the_solver() -> None:
     executable = salhw.compile(net, "nest")
     trial = replay.perform(executable, replay.Schedule((replay.Part((), 100),), (0,)))
     assert replay.departures(trial, replay.Tolerance.of(executable.target))[0] == []
-    assert trial.spikes["n"].sum() > 3
+    assert trial.spikes["n"].sum() > 1
