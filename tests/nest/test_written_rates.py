@@ -24,7 +24,7 @@ SURE = 1e6  # Hz: a step without a spike has the probability exp(-1000)
 
 
 def network(delay: float = 1.0, learns: bool = False, **of_poisson: object) -> Network:
-    """Three sources onto a GLM neuron: NEST exchanges spikes every ``delay``, and its steps are halved where it learns."""
+    """Three sources onto a GLM neuron: NEST exchanges spikes every ``delay``; its steps are halved where it learns."""
     rule = SAL(0.01, tau=10.0) if learns else None
     kernel = Rectangular(2.0) if learns else Exponential(5.0)
     return Network(
@@ -36,7 +36,7 @@ def network(delay: float = 1.0, learns: bool = False, **of_poisson: object) -> N
 
 
 def steps(net: Network, target: str, writes: list[tuple[float, object]]) -> np.ndarray:
-    """Spikes of the sources, (instance, step, neuron), in two instances; after each run of some ms a rate is written."""
+    """Spikes of the sources, (instance, step, neuron), in two instances; a rate is written after each run."""
     spiked = np.zeros((2, 200, 3), dtype=bool)
     with salhw.compile(net, target).open(instances=2, seed=1) as session:
         for duration, rate in writes:
@@ -47,7 +47,8 @@ def steps(net: Network, target: str, writes: list[tuple[float, object]]) -> np.n
 
 
 WRITES = [
-    (3.0, SURE), (7.0, 0.0), (1.0, [SURE, 0.0, 0.0]), (12.0, [[0.0, SURE, 0.0], [0.0, 0.0, SURE]]), (5.0, 0.0), (30.0, 0.0)
+    (3.0, SURE), (7.0, 0.0), (1.0, [SURE, 0.0, 0.0]), (12.0, [[0.0, SURE, 0.0], [0.0, 0.0, SURE]]), (5.0, 0.0),
+    (30.0, 0.0),
 ]  # fmt: skip
 
 
