@@ -241,8 +241,8 @@ def test_silent_neurons_of_the_reference_phase_are_as_active_as_those_that_sal_a
 
 
 def test_biases_of_the_reference_phase_and_of_tuning_stay_within_the_target_s() -> None:
-    """With W21 = B12 = 8 mean potentials are beyond 2, and so is the bias that makes an interneuron at -5 spike as often
-    as an output at 2."""
+    """With W21 = B12 = 8 mean potentials are beyond 2, and so is the bias that makes an interneuron at -5 spike as
+    often as an output at 2."""
     glm = looped_reference().neurons["GLM"] | {"bias": Range(min=-5.0, max=2.0)}
     target = looped_reference(neurons=looped_reference().neurons | {"GLM": glm})
     protocol = replace(
