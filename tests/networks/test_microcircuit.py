@@ -14,6 +14,7 @@ from scipy.stats import wilcoxon
 import salhw
 from salhw import PairSTDP, PredictiveRule
 from salhw.description.fields import FloatArray
+from salhw.session.paths import addresses
 from salhw.substrate.capabilities import Range
 from salhw_networks.microcircuit import learning, on_chips, rates
 from salhw_networks.microcircuit.course import SIZES, TEACHER
@@ -249,8 +250,10 @@ def test_biases_of_the_reference_phase_and_of_tuning_stay_within_the_target_s() 
         on_chips.PROTOCOL, align_update="every 200 ms", reference=400.0, tuning=4_000.0, teaching=400.0, lag=400.0
     )
     who = at(students(protocol, TEACHER, 2, seed=1), W10=2.0, W21=8.0, B12=8.0)
-    with salhw.compile(described(protocol, SIZES, "SAL"), target).open(instances=2, seed=1) as session:
-        lessons, written = Lessons(session, protocol, "SAL", who), list[FloatArray]()
+    executable = salhw.compile(described(protocol, SIZES, "SAL"), target)
+    limits = {path: address.allowed for path, address in addresses(executable.network, target).items()}
+    with executable.open(instances=2, seed=1) as session:
+        lessons, written = Lessons(session, protocol, "SAL", who, limits), list[FloatArray]()
         set_value = session.set
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(session, "set", lambda path, value: (written.append(value), set_value(path, value)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -234,7 +235,8 @@ def train(
     executable = compile(described(protocol, students.sizes, method), target, calibration=calibration)
     instances, after = len(students) if chips is None else None, []
     with executable.open(instances=instances, chips=chips, seed=seed) as session:
-        lessons = Lessons(session, protocol, method, students)
+        taken = addresses(executable.network, executable.target)
+        lessons = Lessons(session, protocol, method, students, {path: a.allowed for path, a in taken.items()})
         if protocol.reference and method == "SAL":
             lessons.refer()
         if protocol.tuning:
@@ -247,13 +249,16 @@ def train(
 
 
 class Lessons:
-    """What a session's students are shown. Weights and biases go as far as the target's range does."""
+    """What a session's students are shown. ``limits`` are the target's ranges by path: weights and biases that lie
+    outside of them are written as their nearest end."""
 
-    def __init__(self, session: Session, protocol: Protocol, method: Method, students: Class) -> None:
-        taken = addresses(session.executable.network, session.executable.target)
-        self.limits = {path: address.allowed for path, address in taken.items()}
-        students = students.within(self.limits)
+    def __init__(
+        self, session: Session, protocol: Protocol, method: Method, students: Class,
+        limits: Mapping[str, Range | None] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        students = students.within(limits)
         self.session, self.protocol, self.method, self.students = session, protocol, method, students
+        self.limits = limits
         self.last = len(students.sizes) - 1
         self.forward, self.feedback = names(len(students.sizes))
         learning = [f"projections.{name}.plasticity.learning_rate" for name in self.forward]
@@ -333,7 +338,7 @@ class Lessons:
 
     def write(self, path: str, values: FloatArray) -> None:
         """Write values as far as the target's range goes."""
-        self.session.set(path, clipped(values, self.limits[path]))
+        self.session.set(path, clipped(values, self.limits.get(path)))
 
     def align(self, order: IntArray) -> None:
         """The SAL phase."""
