@@ -113,8 +113,8 @@ def test_fig_5_sal_holds_the_asymmetry(plastic: Any) -> None:
 def test_fig_5_d_kl(plastic: Any) -> None:
     """At noise .05 nothing and KP are worse than SAL, without noise in the windows KP is worse than nothing. Mean log
     ratios of D_KL in 24 other runs .53, .80 and 1.4, standard deviations .32, .55 and .35: with eight runs Wilcoxon's
-    test has a power of .98, .96 and above .999. (So it was with 200 cycles; with 120, three such series gave p = .012 at
-    most.)"""
+    test has a power of .98, .96 and above .999. (So it was with 200 cycles; with 120, p was .012 at most in three such
+    series.)"""
     d = {key: value[0][1] for key, value in plastic.items()}
     assert worse(d["none", 0.05], d["SAL", 0.05]) < LEVEL
     assert worse(d["KP", 0.05], d["SAL", 0.05]) < LEVEL
