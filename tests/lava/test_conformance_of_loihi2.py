@@ -13,8 +13,8 @@ from salhw_lava import backend
 
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
 ONCE = ("sal-conserves-the-sum", "reference-phase", "ideal-is-ideal")
-"""What the fixed-point model shows for both: a phase is the host's, whatever a model computes with, and the ideal target
-is one. The floating-point model's sum is held, to rounding, by test_sal_on_loihi."""
+"""What the fixed-point model shows for both: a phase is the host's, whatever a model computes with, and the ideal
+target is one. The floating-point model's sum is held, to rounding, by test_sal_on_loihi."""
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
