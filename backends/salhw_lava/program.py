@@ -232,7 +232,8 @@ def chances_of(rates: FloatArray, plan: LavaLayout, here: slice, dt: float) -> l
 
 
 def _stimuli(net: Network, plan: LavaLayout, copies: int) -> dict[str, Any]:
-    steps, neurons, poisson = [], [], []
+    steps, neurons = [], []
+    poisson: list[tuple[str, int, int, FloatArray]] = []
     for number, spikes in enumerate(host_spikes(net)):
         here = plan.neurons(net, spikes.population)
         for k, times in enumerate(spikes.trains, here.start):
