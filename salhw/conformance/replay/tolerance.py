@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.compiler.quantise import weight_levels
-from salhw.conformance.replay.cells import CELLS
+from salhw.conformance.replay.cells import CELLS, Slack
 from salhw.conformance.replay.course import DIVERGED, Course
-from salhw.conformance.replay.oracle import Oracle, Slack
+from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind, only
