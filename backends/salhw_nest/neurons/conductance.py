@@ -76,8 +76,9 @@ class NestConductance(NestLIF):
 
     def mixed(self) -> Iterator[Diagnostic]:
         path, name = f"populations.{self.population.name}", self.population.name
-        if (width := float(np.max(self.neuron.delta_v))) > 0.0:
-            yield together(f"{path}.delta_v", number(width), "0 under conductances", "delta_v = 0")
+        for field in ("delta_v", "theta_plus"):
+            if (value := float(np.max(getattr(self.neuron, field)))) > 0.0:
+                yield together(f"{path}.{field}", number(value), "0 under conductances", f"{field} = 0")
         two = [*self.ports][:2]
         if others := [(p, e_rev) for p, e_rev in conductances(self.net, self.population) if e_rev not in two]:
             last, asked = others[-1]
