@@ -10,14 +10,13 @@ from salhw_nest.neurons.lif import UNREACHED, NestLIF, share_of_current
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.plan import Cells, Meter
 
-
 SHARPEST = 1e-12
 """The width of a sharp threshold, as a share of the potentials beside it: as good as none within their rounding."""
 
 
 class NestEscape(NestLIF):
-    """``gif_psc_exp``: ``iaf_psc_exp`` with a hazard, whose probability per step is 1 - exp(-hazard dt), and a threshold
-    that spikes raise. Of its adaptation the threshold's alone is used. A current acts in the step in which it arrives."""
+    """``gif_psc_exp`` without currents of adaptation: ``iaf_psc_exp`` with a hazard, whose probability per step is 1 -
+    exp(-hazard dt), and a threshold that spikes raise. A current acts in the step in which it arrives."""
 
     model = "gif_psc_exp"
     own_delay = 0

@@ -40,10 +40,10 @@ def network(
     tau_theta: float = 500_000.0,
     dt: float = 1.0,
 ) -> Network:
-    """Excitatory neurons that learn images, each with an inhibitory neuron that silences all others (Diehl & Cook 2015).
+    """Excitatory neurons that compete for images, and learn those that they win (Diehl & Cook 2015).
 
-    Poisson sources are the pixels. The threshold of a neuron grows with each of its spikes, so that all get their
-    turn. Weights change at the end of a run, which is that of one image, by what its spikes add up to.
+    Poisson sources are the pixels. Each neuron has an inhibitory one that silences all others. The threshold of a
+    neuron grows with each of its spikes, so that all get their turn. Weights change at the end of a run, which is that of one image, by what its spikes add up to.
 
     Args:
         neurons: how many there are of each kind.
@@ -90,8 +90,8 @@ def network(
 
 
 def showing(net: Network, images: FloatArray) -> Network:
-    """The network under images (image, pixel) of intensities 0 .. 1, one after the other: each for SHOWN ms, after which
-    pixels are dark for REST ms."""
+    """The network under images (image, pixel) of intensities 0 .. 1, one after the other: each is shown for SHOWN ms,
+    after which pixels are dark for REST ms."""
     lit, dark = round(SHOWN / REST), np.zeros((1, images.shape[1]))
     rates = [row for image in images for row in (*[HIGHEST * image[None]] * lit, dark)]
     return net.replace(stimuli=[Poisson("pixels", rate=np.concatenate(rates), every=REST)])

@@ -1,4 +1,4 @@
-"""Digits told apart without a teacher: what neurons learn, and how often they are right (Diehl & Cook 2015, Figure 2)."""
+"""Digits told apart without a teacher: what neurons learn, and how often they are right (Diehl & Cook 2015, Fig 2)."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ Decided = tuple[State, FloatArray, IntArray]
 class Cell:
     """One kind of neuron: the state that it ``begins`` with, how it ``decides`` from its last state, and the state that
     a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher (``at_higher``);
-    the ``threshold``, in a state, beside which a potential that is a little off may decide otherwise; the accuracies, if there are
-    any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, and how many steps ``early`` it
-    may be free of its refractory period; and whether it ``amplifies`` what its input is off by."""
+    the ``threshold``, in a state, beside which a potential that is a little off may decide otherwise; the accuracies,
+    if there are any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, and how many steps
+    ``early`` it may be free of its refractory period; and whether it ``amplifies`` what its input is off by."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]

@@ -241,8 +241,8 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "traces", "weights",
-                         "movement", "states")
+            for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "traces",
+                         "weights", "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
