@@ -43,7 +43,8 @@ def network(
     """Excitatory neurons that compete for images, and learn those that they win (Diehl & Cook 2015).
 
     Poisson sources are the pixels. Each neuron has an inhibitory one that silences all others. The threshold of a
-    neuron grows with each of its spikes, so that all get their turn. Weights change at the end of a run, which is that of one image, by what its spikes add up to.
+    neuron grows with each of its spikes, so that all get their turn. Weights change at the end of a run, which is that
+    of one image, by what its spikes add up to.
 
     Args:
         neurons: how many there are of each kind.
@@ -79,7 +80,7 @@ def network(
         ],
         projections=[
             Projection(
-                "input", "pixels", "excitatory", AllToAll(weight=TOTAL / pixels), kernel=psp(TAU_M, excitation),
+                "input", "pixels", "excitatory", AllToAll(weight=min(1.0, TOTAL / pixels)), kernel=psp(TAU_M, excitation),
                 plasticity=learns,
             ),
             Projection("excite", "excitatory", "inhibitory", OneToOne(weight=ENOUGH), kernel=psp(TAU_INHIBITORY)),

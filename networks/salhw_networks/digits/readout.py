@@ -13,16 +13,19 @@ CLASSES = 10
 
 def assigned(counts: FloatArray, digits: Digits) -> Digits:
     """The digit that each neuron spikes most for in the mean, (neuron,), from ``counts`` (image, neuron)."""
-    means = [counts[digits == digit].mean(axis=0) for digit in range(CLASSES)]
-    return np.argmax(np.nan_to_num(means), axis=0)
+    return np.argmax([_mean(counts[digits == digit].T) for digit in range(CLASSES)], axis=0)
 
 
 def told(counts: FloatArray, digit_of: Digits) -> Digits:
     """The digit whose neurons spike most for an image, in the mean over these, (image,) (Diehl & Cook 2015, section
     2.7); -1 where none spikes."""
-    spikes = [counts[:, digit_of == digit] for digit in range(CLASSES)]
-    means = np.array([each.mean(axis=1) if each.shape[1] else np.zeros(len(counts)) for each in spikes])
+    means = np.array([_mean(counts[:, digit_of == digit]) for digit in range(CLASSES)])
     return np.where(means.any(axis=0), np.argmax(means, axis=0), -1)
+
+
+def _mean(counts: FloatArray) -> FloatArray:
+    """The mean of each row; 0 of nothing."""
+    return np.asarray(counts.sum(axis=1) / max(1, counts.shape[1]))
 
 
 def clustered(train: FloatArray, train_digits: Digits, test: FloatArray, centres: int, seed: int) -> Digits:
