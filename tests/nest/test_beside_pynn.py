@@ -39,7 +39,7 @@ from salhw.description.fields import FloatArray
 STEPS = (0.2, 0.1, 0.05)  # ms
 SPIKES_AT = np.random.default_rng(6)
 TRAINS = [np.sort(SPIKES_AT.choice(1000, 120, replace=False)) * 1.0 for _ in range(2)]
-DURATION, COMPARED = 1020.0, 1000.0
+DURATION, COMPARED = 1020.0, 999.97  # ms; between two steps
 BIASES = np.linspace(0.5, 1.3, 24)
 CURRENT, CONDUCTING = [0.8, -0.6], [0.004, 0.006]  # of both sources, nA and µS
 FAR = 2.0  # ms within which two spikes are the same one
@@ -167,30 +167,24 @@ def test_spikes_are_pynns_to_first_order(name: str) -> None:
         assert np.all(means[:-1] / means[1:] < 3.0), (target, means)
         assert means[-1] < 3.0 * STEPS[-1]
         assert measured[-1][1] < 0.02
-        assert measured[-1][2] > 400
+        assert measured[-1][2] > 200
 
 
 @pytest.mark.slow
-def test_pynns_tsodyks_markram_synapse_is_another_one_by_its_tau_psc() -> None:
-    """TsodyksMarkramSynapse is NEST's tsodyks_synapse, whose resources recover only when they have left the active
-    state, within tau_psc: what is left of the distance does not go with dt, but with tau_syn / tau_rec."""
-    told = []
-    for tau_syn in (4.0, 1.0):
-        dt, weight = 0.05, 3.2 / tau_syn
-        cell = {"v_thresh": 100.0, "tau_syn_E": tau_syn, "tau_syn_I": tau_syn}
-        theirs = by_hand(
-            "driven", dt, sent=sent(TRAINS, dt), bias=BIASES.tolist(), model="IF_curr_exp", weights=[weight, -weight],
-            cell=cell, synapse="TsodyksMarkramSynapse", transmission={**TRANSMISSION, "tau_facil": 50.0},
-        )  # fmt: skip
-        kernel = {"kernel": Exponential(tau_syn)}
-        net = under_sources(
-            dt, LIF(bias=BIASES, tau_m=10.0, tau_ref=2.0), onto_all(0, weight, dt, short_term=DEPRESSING, **kernel),
-            onto_all(1, -weight, dt, **kernel),
-        )  # fmt: skip
-        told.append(apart(each(salhw.run(net, "reference", duration=DURATION).spikes["n"]), theirs, dt))
-    print("\n| `TsodyksMarkramSynapse` |", *(f"{1000 * mean:.0f} µs ({100 * alone:.1f} %)" for mean, alone, _ in told))
-    assert told[1][0] < 0.6 * told[0][0]
-    assert told[1][0] < 0.15
+def test_pynns_own_synapse_of_short_term_plasticity_is_near() -> None:
+    """TsodyksMarkramSynapse is NEST's tsodyks_synapse, whose resources recover only when they have left an active
+    state, within tau_psc (of PyNN, tau_syn): strengths are off by some tau_psc / tau_rec, 2.5 % here, at any dt. Spikes
+    are within .15 ms in the mean, and 3 % have no counterpart at most."""
+    dt, own = 0.05, {**TRANSMISSION, "tau_facil": 50.0}
+    theirs = by_hand(
+        "driven", dt, sent=sent(TRAINS, dt), bias=BIASES.tolist(), model="IF_curr_exp", weights=[STRONG, CURRENT[1]],
+        cell={"v_thresh": 100.0}, synapse="TsodyksMarkramSynapse", transmission=own,
+    )  # fmt: skip
+    found = each(salhw.run(currents(dt, STRONG, short_term=DEPRESSING), "reference", duration=DURATION).spikes["n"])
+    mean, alone, count = apart(found, theirs, dt)
+    print(f"\n| `TsodyksMarkramSynapse` | `reference` | {count} | {1000 * mean:.0f} µs ({100 * alone:.1f} %) at {dt} |")
+    assert mean < 0.15
+    assert alone < 0.03
 
 
 @pytest.mark.slow
@@ -216,7 +210,7 @@ def test_additive_stdp_is_pynns_to_first_order() -> None:
     are a step off, and weights by a share of dt that stays within a factor of 1.5."""
     random = np.random.default_rng(3)
     pre = [np.append(np.sort(random.choice(900, 30, replace=False)), 1400).astype(float) for _ in range(12)]
-    taught = [np.sort(random.choice(900, 30, replace=False)).astype(float) + 0.4 for _ in range(12)]
+    taught = [np.sort(random.choice(900, 30, replace=False)).astype(float) + 0.2 for _ in range(12)]
     start, most = 0.05, 0.1
     off = []
     for dt in STEPS:
@@ -283,7 +277,8 @@ def connected(sizes: tuple[int, int], probability: float, weights: tuple[float, 
 @pytest.mark.parametrize("target", ["reference", "nest"])
 def test_a_recurrent_network_has_the_statistics_of_pynns(target: str) -> None:
     """40 excitatory and 10 inhibitory neurons with 20 % of all synapses, each under a SpikeSourcePoisson, 40 s at dt =
-    .1 ms: rates within 5 %, the coefficient of variation within .03 (two one-sided tests at 5 % over 20 stretches)."""
+    .1 ms: rates within 5 %, the coefficient of variation within .03 (two one-sided tests at 5 % over 20 stretches). Our
+    sources spike once in a step at most; their rate is such that they have PyNN's spikes in the mean."""
     dt, duration, sizes, lists = 0.1, 40_000.0, (40, 10), connected((40, 10), 0.2, (0.15, -0.5))
     theirs = by_hand(
         "recurrent", dt, sizes=[*sizes], synapses=lists, delay=1.0, rate=500.0, weight=0.5, duration=duration
@@ -303,7 +298,7 @@ def test_a_recurrent_network_has_the_statistics_of_pynns(target: str) -> None:
         made.append(Projection(f"x{name}", f"x{name}", name, OneToOne(weight=0.5), kernel=kernel, delay=1.0))
     net = Network(
         name="n", dt=dt, populations=populations, projections=made,
-        stimuli=[Poisson(f"x{name}", 500.0) for name in names], probes=[Spikes(name) for name in names],
+        stimuli=[Poisson(f"x{name}", -np.log1p(-0.5 * dt) / dt * 1000.0) for name in names], probes=[Spikes(name) for name in names],
     )  # fmt: skip
     recording = salhw.run(net, target, duration=duration, seed=3)
     for k, name in enumerate(names):

@@ -48,7 +48,7 @@ def test_answers_are_read_as_the_paper_reads_them() -> None:
 
 
 def test_neurons_learn_the_patterns_that_they_win() -> None:
-    """Two patterns of sixteen pixels each, twenty times: fields become patterns (a correlation above .9, from below .5),
+    """Two patterns of sixteen pixels each, twenty times: fields become patterns (a correlation above .9, from below .6)
     and each pattern has its neurons, who answer it and not the other."""
     patterns = np.kron(np.eye(2), np.ones(16))
     net = network(neurons=6, pixels=32, theta_plus=1.0)

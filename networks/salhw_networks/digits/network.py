@@ -80,8 +80,8 @@ def network(
         ],
         projections=[
             Projection(
-                "input", "pixels", "excitatory", AllToAll(weight=min(1.0, TOTAL / pixels)), kernel=psp(TAU_M, excitation),
-                plasticity=learns,
+                "input", "pixels", "excitatory", AllToAll(weight=min(1.0, TOTAL / pixels)),
+                kernel=psp(TAU_M, excitation), plasticity=learns,
             ),
             Projection("excite", "excitatory", "inhibitory", OneToOne(weight=ENOUGH), kernel=psp(TAU_INHIBITORY)),
             Projection("inhibit", "inhibitory", "excitatory", others, kernel=psp(TAU_M)),

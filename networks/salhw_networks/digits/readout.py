@@ -13,7 +13,8 @@ CLASSES = 10
 
 def assigned(counts: FloatArray, digits: Digits) -> Digits:
     """The digit that each neuron spikes most for in the mean, (neuron,), from ``counts`` (image, neuron)."""
-    return np.argmax([_mean(counts[digits == digit].T) for digit in range(CLASSES)], axis=0)
+    means = [_mean(counts[digits == digit].T) for digit in range(CLASSES)]
+    return np.asarray(np.argmax(means, axis=0), dtype=np.int64)
 
 
 def told(counts: FloatArray, digit_of: Digits) -> Digits:
@@ -34,7 +35,7 @@ def clustered(train: FloatArray, train_digits: Digits, test: FloatArray, centres
 
     found = KMeans(centres, n_init=4, random_state=seed).fit(train)
     digit_of = [np.bincount(train_digits[found.labels_ == k], minlength=CLASSES).argmax() for k in range(centres)]
-    return np.asarray(digit_of)[found.predict(test)]
+    return np.asarray(np.asarray(digit_of)[found.predict(test)], dtype=np.int64)
 
 
 def likeness(fields: FloatArray, images: FloatArray) -> FloatArray:
