@@ -110,7 +110,7 @@ def integrate_membranes(net, state, vectors, drive, low, high):
             current = state.bias[n] + drive[0, n] + vectors.input[n]
             fires = integrate(net, state, n, current)
             if net.membrane[n].width > 0.0 and state.free[n] == 1.0:
-                fires = falls_below(vectors, n, escape_probability(net, n, state.potential[n]))
+                fires = falls_below(vectors, n, escape_probability(net, state, n))
             vectors.hit[n] = np.uint8(fires)
 
 

@@ -116,9 +116,10 @@ class NestConductance(Conducting[LIF], NestLIF):
         return v
 
     def mixed(self) -> Iterator[Diagnostic]:
-        if (width := float(np.max(self.neuron.delta_v))) > 0.0:
-            path = f"populations.{self.population.name}.delta_v"
-            yield together(path, number(width), "0 under conductances", "delta_v = 0")
+        for field in ("delta_v", "theta_plus"):
+            if (value := float(np.max(getattr(self.neuron, field)))) > 0.0:
+                path = f"populations.{self.population.name}.{field}"
+                yield together(path, number(value), "0 under conductances", f"{field} = 0")
         yield from super().mixed()
         yield from self.unforced("neurons without conductances")
 

@@ -17,7 +17,7 @@ from salhw.substrate.target import Target
 T = TypeVar("T")
 
 INPUTS = ("basal", "apical")
-APART = ("delta_v",)
+APART = ("delta_v", "theta_plus", "tau_theta")
 """Fields with dice of their own: they came later, and leave all else in random networks as it was without them."""
 GAIN = Mark(1.0, 0.5)
 """Examples of the gain of a named input, beside which its marker has tables of them."""

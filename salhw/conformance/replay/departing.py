@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from salhw.conformance.replay.cells import CELLS, CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
+from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.tolerance import Tolerance
@@ -201,7 +201,7 @@ def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Toler
 def _near(p: Population, course: Course, within: FloatArray | float) -> Bools:
     """Whether a potential is so near to the threshold that either decision is right."""
     potential = course.potentials[p.name]
-    distance = np.abs(potential - CELLS[p.neuron].threshold(p.neuron))
+    distance = np.abs(potential - course.thresholds[p.name])
     return np.asarray(~(distance > within) & (course.deciders[p.name] == THRESHOLD))
 
 

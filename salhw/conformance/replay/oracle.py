@@ -221,8 +221,8 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "chances", "deciders", "inputs", "reached", "followed", "spread", "traces",
-                         "weights", "movement", "states")
+            for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
+                         "traces", "weights", "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -250,6 +250,7 @@ class Oracle:
             note("followed", self.followed)
             note("potentials", self.potential)
             note("spread", {p.name: CELLS[p.neuron].spread(self.cells[p.name]) for p in self.net.populations})
+            note("thresholds", self.thresholds)
             note("chances", chances)
             note("deciders", deciders)
             note("states", {name: z[:, t] for name, z in self.states.items()})
@@ -276,6 +277,12 @@ class Oracle:
     def potential(self) -> dict[str, FloatArray]:
         """The potentials of each population."""
         return {name: state[0] for name, state in self.cells.items()}
+
+    @property
+    def thresholds(self) -> dict[str, FloatArray]:
+        """What the potentials of each population are compared with."""
+        of = {p.name: CELLS[p.neuron].threshold(p.neuron, self.cells[p.name]) for p in self.net.populations}
+        return {name: np.broadcast_to(value, self.cells[name][0].shape) for name, value in of.items()}
 
     def reset(self, p: Population, spiked: Bools) -> None:
         """What the state of neurons that spiked becomes."""
