@@ -84,6 +84,10 @@ class NestNeuron(ABC, Generic[N]):
         them in, 1 or 0, or -1 without one."""
         return {}
 
+    def begins(self, bias: FloatArray) -> dict[str, FloatArray]:
+        """The state that cells have to begin a session with under these biases, where it is not NEST's own."""
+        return {}
+
     @abstractmethod
     def forcing(self, tick: float, least: int) -> list[tuple[float, int]]:
         """(weight, delay in ticks) of the events that force a spike; ``least`` is the shortest delay."""
