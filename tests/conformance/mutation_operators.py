@@ -61,7 +61,7 @@ ENGINE = {
 GROUPS = {"step": STEP, "preparation": PREPARED, "engine": ENGINE}
 KERNELS = {
     "vectorised": ("vectorised", "rows", "row_learning"), "event-driven": ("event_driven", "hazards"),
-    "tabulated": ("tabulated",),
+    "tabulated": ("tabulated",), "pair blocks": ("pair_blocks",),
 }  # fmt: skip
 """The modules of the other algorithms, of which every function is mutated that the time-driven one does not share."""
 
