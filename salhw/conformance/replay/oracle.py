@@ -331,7 +331,7 @@ class Oracle:
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
         """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
         post, size = self.ends[q.name][0], self.net.population(q.post).size
-        return np.asarray(per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64))
+        return np.stack([np.bincount(post, each, size) for each in per_synapse])
 
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each

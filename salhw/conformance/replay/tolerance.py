@@ -166,7 +166,10 @@ class Tolerance:
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
-        return self.target.accuracy.get(CELLS[net.population(population).neuron].under_way, 0.0)
+        onto = (rule for p in net.projections if p.post == population for rule in p.plasticity)
+        learns = "learned_under_way" if any(on_chip(rule, self.target) for rule in onto) else ""
+        own = CELLS[net.population(population).neuron].under_way
+        return max(self.target.accuracy.get(name, 0.0) for name in (own, learns))
 
     def _solved(self, net: Network, population: str) -> float:
         """The share of a step's error that neurons lack which solve equations instead."""
