@@ -9,8 +9,7 @@ import numpy as np
 
 from salhw_reference.averages import conductance_of
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import ADAPTIVE, INTEGRATE, LEAKY, QUADRATIC
-from salhw_reference.parts import HIGHEST
+from salhw_reference.kinds import ADAPTIVE, HIGHEST, INTEGRATE, LEAKY, QUADRATIC
 
 
 @inlined

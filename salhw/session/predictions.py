@@ -19,13 +19,16 @@ from salhw.description.plasticity import ModulatedSTDP, PredictiveRule
 from salhw.session.host_plasticity import HostRule, places
 from salhw.session.recorder import Raster
 
+HIGHEST = 700.0
+"""Of a potential in a rate: beyond, the exponential is no number any more (docs/semantics.md)."""
+
 
 def _logistic(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
-    return np.asarray(1.0 / ((1.0 + tau_ref / dt * np.exp(-potential)) * dt))
+    return np.asarray(1.0 / ((1.0 + tau_ref / dt * np.exp(np.minimum(-potential, HIGHEST))) * dt))
 
 
 def _exponential(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
-    return np.asarray(np.exp(potential) / tau_ref)
+    return np.asarray(np.exp(np.minimum(potential, HIGHEST)) / tau_ref)
 
 
 LINKS: Mapping[str, Callable[[FloatArray, float | FloatArray, float], FloatArray]] = {

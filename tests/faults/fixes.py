@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from salhw import Network
+from salhw.description.kinds import Kind
 from salhw.diagnostics import Diagnostic
 
 
@@ -28,6 +29,11 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     fix = finding.fix.partition(", or ")[0].partition(", then ")[0]
     if fix.startswith("leave it out"):
         del parent[key]
+    elif fix in ("leave them out", "add their weights up"):
+        projections, k = _locate(data, finding.path.partition(".weights")[0])
+        _simpler(projections[k], key)
+    elif fix == "give one delay for all":
+        parent[key] = float(np.ravel(parent[key])[0])
     elif match := re.fullmatch(r"leave (\w+) at its default", fix):
         parent, name = _beside(parent, key, match[1])
         del parent[name]
@@ -42,18 +48,52 @@ def follow(net: Network, finding: Diagnostic) -> Network:
         _assign(parent, key, lambda held: float(np.ravel(held)[0]) if np.size(held) else 0.01)
     elif fix.startswith("choose one of these"):
         chosen = finding.supported.removeprefix("supported ").split(", ")[0]
-        if isinstance(parent[key], dict) and "kind" in parent[key]:
-            kept = {k: v for k, v in parent[key].items() if k in ("tau", "amplitude", "tau_syn", "tau_ref", "bias")}
-            parent[key] = {"kind": chosen} | (kept if key != "neuron" else {})
-        else:
-            parent[key] = chosen
+        if key == "plasticity":  # the only rule of a projection
+            parent, key = parent[key], 0
+        held = parent[key]
+        parent[key] = _of_kind(chosen, held) if isinstance(held, dict) and "kind" in held else chosen
     else:
         raise NotFollowed(f"{finding.path}: {finding.fix}")
     return Network.model_validate(data)
 
 
+REQUIRED = {side: {"kind": "Exponential", "tau": 10.0} for side in ("causal", "anticausal")} | {"learning_rate": 0.01}
+"""What a user gives a part of another kind that needs it."""
+
+
+def _of_kind(kind: str, held: dict[str, Any]) -> dict[str, Any]:
+    """A part of another kind of the same group, with the fields that both have."""
+    groups = [group for group in Kind.__subclasses__() if {kind, held["kind"]} <= group.members.keys()]
+    (cls,) = (group.members[kind] for group in groups if held.keys() <= group.members[held["kind"]].model_fields.keys())
+    fields = cls.model_fields
+    missing = {name: value for name, value in REQUIRED.items() if name in fields and name not in held}
+    return missing | {name: value for name, value in held.items() if name in fields} | {"kind": kind}
+
+
+def _simpler(projection: dict[str, Any], more: str) -> None:
+    """Leave autapses of a list of synapses out, or add several of a pair up, with all that is said of each synapse."""
+    weights = projection["weights"]
+    pairs = [*zip(weights["post"], weights["pre"], strict=True)]
+    kept = [k for k, (i, j) in enumerate(pairs) if (i != j if more == "autapses" else (i, j) not in pairs[:k])]
+    if more == "multapses":
+        sums = [sum(w for w, other in zip(weights["weight"], pairs, strict=True) if other == pair) for pair in pairs]
+        weights["weight"] = sums
+
+    def cut(item: Any) -> None:
+        for key, value in item.items() if isinstance(item, dict) else enumerate(item):
+            if isinstance(value, list) and len(value) == len(pairs) and not isinstance(value[0], dict | list):
+                item[key] = [value[k] for k in kept]
+            elif isinstance(value, dict | list):
+                cut(value)
+
+    cut(projection)
+    weights[more] = False
+
+
 def _value(text: str) -> Any:
     """A Python literal, or a kind with its fields: ``Exponential(tau_syn=10)``."""
+    if text in ("true", "false"):
+        return text == "true"
     if match := re.fullmatch(r"(\w+)\((.*)\)", text):
         call = ast.parse(text, mode="eval").body
         assert isinstance(call, ast.Call)

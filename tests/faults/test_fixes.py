@@ -14,11 +14,13 @@ import pytest
 from fault_targets import form
 from fixes import NotFollowed, follow
 from random_networks import random_network
+from shaken_networks import shaken_network
 
 import salhw
 from salhw import DescriptionError, Network, Target
 
 COUNTS = {"reference": 60, "nest": 60, "brainscales2": 60, "loihi2": 60, "loihi2 ideal": 30}
+EVERY_KIND = range(4)
 ROUNDS = 200
 
 
@@ -38,6 +40,13 @@ def mended(net: Network, target: Target) -> tuple[Network, int]:
         except NotFollowed as error:
             raise AssertionError(f"cannot be followed: {finding}") from error
     raise AssertionError(f"still refused after {ROUNDS} fixes: {finding}")
+
+
+@pytest.mark.parametrize("name", ["nest", "brainscales2", "loihi2"])
+def test_fixes_of_networks_of_every_kind_are_accepted(name: str) -> None:
+    target = form(name)
+    nets = [shaken_network(target, seed, share=0.05, beyond=True) for seed in EVERY_KIND]
+    assert sum(mended(net, target)[1] for net in nets) > 10 * len(EVERY_KIND)
 
 
 @pytest.mark.parametrize("name", COUNTS)
