@@ -29,9 +29,8 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     fix = finding.fix.partition(", or ")[0].partition(", then ")[0]
     if fix.startswith("leave it out"):
         del parent[key]
-    elif fix in ("leave them out", "add their weights up"):
-        projections, k = _locate(data, finding.path.partition(".weights")[0])
-        _simpler(projections[k], key)
+    elif fix in ("leave them out", "add their weights up", "give each synapse of a pair a projection of its own"):
+        _simpler(data, _locate(data, finding.path.partition(".weights")[0])[1], fix)
     elif fix == "give one delay for all":
         parent[key] = float(np.ravel(parent[key])[0])
     elif match := re.fullmatch(r"leave (\w+) at its default", fix):
@@ -70,24 +69,36 @@ def _of_kind(kind: str, held: dict[str, Any]) -> dict[str, Any]:
     return missing | {name: value for name, value in held.items() if name in fields} | {"kind": kind}
 
 
-def _simpler(projection: dict[str, Any], more: str) -> None:
-    """Leave autapses of a list of synapses out, or add several of a pair up, with all that is said of each synapse."""
+def _simpler(data: dict[str, Any], place: int, fix: str) -> None:
+    """Leave autapses of a list of synapses out, add several of a pair up, or give each a projection of its own, with
+    all that is said of each synapse."""
+    projection = data["projections"].pop(place)
     weights = projection["weights"]
     pairs = [*zip(weights["post"], weights["pre"], strict=True)]
-    kept = [k for k, (i, j) in enumerate(pairs) if (i != j if more == "autapses" else (i, j) not in pairs[:k])]
-    if more == "multapses":
+    nth = [pairs[:k].count(pair) for k, pair in enumerate(pairs)]
+    if fix == "leave them out":
+        kept = [[k for k, (i, j) in enumerate(pairs) if i != j]]
+    else:
+        kept = [[k for k, n in enumerate(nth) if n == each] for each in range(1 + max(nth, default=0))]
+    if fix == "add their weights up":
         sums = [sum(w for w, other in zip(weights["weight"], pairs, strict=True) if other == pair) for pair in pairs]
-        weights["weight"] = sums
+        weights["weight"], kept = sums, kept[:1]
 
-    def cut(item: Any) -> None:
-        for key, value in item.items() if isinstance(item, dict) else enumerate(item):
-            if isinstance(value, list) and len(value) == len(pairs) and not isinstance(value[0], dict | list):
-                item[key] = [value[k] for k in kept]
-            elif isinstance(value, dict | list):
-                cut(value)
+    def cut(item: Any, some: list[int]) -> Any:
+        if isinstance(item, dict):
+            return {key: cut(value, some) for key, value in item.items()}
+        if isinstance(item, list) and len(item) == len(pairs) and not (item and isinstance(item[0], dict | list)):
+            return [item[k] for k in some]
+        return [cut(value, some) for value in item] if isinstance(item, list) else item
 
-    cut(projection)
-    weights[more] = False
+    for number, some in enumerate(kept):
+        name = f"{projection['name']}{'x' * number}"
+        flags = dict.fromkeys(["autapses"] if fix == "leave them out" else ["multapses"], False)
+        part = cut(projection, some)
+        data["projections"].insert(place + number, part | {"name": name, "weights": part["weights"] | flags})
+    for probe in data["probes"]:  # synapses have other numbers now
+        if probe.get("projection") == projection["name"]:
+            probe["synapses"] = None
 
 
 def _value(text: str) -> Any:

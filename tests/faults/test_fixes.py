@@ -63,10 +63,13 @@ if __name__ == "__main__":
     first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     wrong = followed = 0
     for seed in range(first, first + count):
-        net = random_network(chosen, np.random.default_rng(seed), beyond=0.1)
-        try:
-            followed += mended(net, chosen)[1]
-        except Exception as error:
-            wrong += 1
-            print(f"seed {seed}: {type(error).__name__} {str(error)[:400]}", flush=True)
-    print(f"{sys.argv[1]}: {count} networks, {followed} fixes followed, {wrong} networks not mended")
+        for net in (
+            random_network(chosen, np.random.default_rng(seed), beyond=0.1),
+            shaken_network(chosen, seed, share=0.05, beyond=True),
+        ):
+            try:
+                followed += mended(net, chosen)[1]
+            except Exception as error:
+                wrong += 1
+                print(f"seed {seed}: {type(error).__name__} {str(error)[:400]}", flush=True)
+    print(f"{sys.argv[1]}: 2 x {count} networks, {followed} fixes followed, {wrong} networks not mended")

@@ -11,8 +11,7 @@ from salhw.description.network import Network
 from salhw.description.parts import Population, Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.substrate.support import on_chip
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons.lif import UNREACHED, NestLIF, before
 from salhw_nest.neurons.neuron import FOREVER, Potential
@@ -105,7 +104,5 @@ class NestConductance(NestLIF):
             tau = projection.kernel.tau_syn
             fix = f"kernel = Exponential(tau_syn={tau!r})"
             yield together(f"{path}.kernel", projection.kernel.kind, "exponential conductances", fix)
-        if any(on_chip(rule, self.target) for rule in projection.plasticity):
-            fix = 'execution = "host"'
-            yield together(f"{path}.plasticity", "learned by NEST", "conductances that the host learns", fix)
+        yield from not_learned(projection, self.target, self.net.dt, "conductances")
         yield from super().refused(projection)
