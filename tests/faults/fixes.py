@@ -43,6 +43,9 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     elif match := re.fullmatch(r"(\w+) ?= ?(.+?)(?: ms| Hz)?", fix):
         parent, name = _beside(parent, key, match[1])
         _assign(parent, name, lambda _: _value(match[2]))
+        if name in ("autapses", "multapses"):  # there are as many synapses no more
+            projections, k = _locate(data, finding.path.partition(".weights")[0])
+            projections[k] = _same_for_all(projections[k])
     elif fix == "give a single number":
         _assign(parent, key, lambda held: float(np.ravel(held)[0]) if np.size(held) else 0.01)
     elif fix.startswith("choose one of these"):
@@ -54,6 +57,15 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     else:
         raise NotFollowed(f"{finding.path}: {finding.fix}")
     return Network.model_validate(data)
+
+
+def _same_for_all(item: Any) -> Any:
+    """A projection of a random connector with one number wherever it had one for each synapse."""
+    if isinstance(item, dict):
+        return {key: value if key == "bounds" else _same_for_all(value) for key, value in item.items()}
+    if isinstance(item, list) and item and not isinstance(item[0], dict | list | str):
+        return item[0]
+    return [_same_for_all(value) for value in item] if isinstance(item, list) else item
 
 
 REQUIRED = {side: {"kind": "Exponential", "tau": 10.0} for side in ("causal", "anticausal")} | {"learning_rate": 0.01}
