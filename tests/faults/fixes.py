@@ -32,7 +32,7 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     elif fix in ("leave them out", "add their weights up", "give each synapse of a pair a projection of its own"):
         _simpler(data, _locate(data, finding.path.partition(".weights")[0])[1], fix)
     elif fix == "give one delay for all":
-        parent[key] = float(np.ravel(parent[key])[0])
+        parent[key] = 0.0
     elif match := re.fullmatch(r"leave (\w+) at its default", fix):
         parent, name = _beside(parent, key, match[1])
         del parent[name]

@@ -84,7 +84,7 @@ class NestConductance(NestLIF):
             yield together(f"projections.{last.name}.e_rev", number(asked), supported, "one of these")
         for k, s in enumerate(nest_stimuli(self.net)):
             if s.forced and s.population == name:
-                fix = "drive a Source population"
+                fix = "leave it out, or drive a Source population"
                 yield together(f"stimuli[{k}]", f"forced spikes of {name}", "neurons without conductances", fix)
 
     def approximations(self) -> Iterator[Diagnostic]:
