@@ -88,7 +88,7 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
     """One of pydantic's findings in our words."""
     kind, context, value, loc = error["type"], error.get("ctx", {}), error["input"], error["loc"]
     path = _path(loc, data)
-    field = str(loc[-1]) if loc else cls.__name__
+    field = next((key for key in reversed(loc) if isinstance(key, str)), cls.__name__)
     if kind.startswith("SAL"):
         at = context["at"]
         path += at if at.startswith("[") or not path or not at else f".{at}"

@@ -79,7 +79,13 @@ class Reading:
 
 
 class Learner(Protocol):
-    """A rule of a projection, beside a target."""
+    """A rule of a projection, beside a target.
+
+    Args:
+        amplitudes: of its windows, in their order, each one number or (instance, synapse); none of a rule without.
+    """
+
+    amplitudes: list[FloatArray]
 
     def see(self, pre: Raster, post: Raster) -> None:
         """Take in the spikes of both populations in a piece of a run."""
@@ -96,6 +102,7 @@ class _Predictive:
 
     def __init__(self, net: Network, p: Projection, rule: PredictiveRule, instances: int) -> None:
         self.rule, (self.post, self.pre, _) = rule, synapses(p.weights, *net.ends(p.name))
+        self.amplitudes: list[FloatArray] = []
         self.sent = np.zeros((instances, net.ends(p.name)[1]))
 
     def see(self, pre: Raster, post: Raster) -> None:
@@ -113,6 +120,7 @@ class _Modulated:
 
     def __init__(self, net: Network, p: Projection, rule: ModulatedSTDP, instances: int) -> None:
         self.rule, self.pairs = rule, HostRule(rule, *places(net, p, instances))
+        self.amplitudes = self.pairs.amplitudes
 
     def see(self, pre: Raster, post: Raster) -> None:
         """See Learner."""
