@@ -12,8 +12,7 @@ from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import described_at
-from salhw.substrate.support import on_chip
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.neurons.conductance import Conducting
 from salhw_nest.neurons.leaky import UNREACHED, NestLeaky
 from salhw_nest.neurons.neuron import Potential
@@ -92,9 +91,7 @@ class NestAdEx(NestLeaky[AdEx]):
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)
-        if any(on_chip(rule, self.target) for rule in projection.plasticity):
-            path, fix = f"projections.{projection.name}.plasticity", 'execution = "host"'
-            yield together(path, "learned by NEST", "synapses onto AdEx neurons that the host learns", fix)
+        yield from not_learned(projection, self.target, self.net.dt, "synapses onto AdEx neurons")
 
     def approximations(self) -> Iterator[Diagnostic]:
         """Of v without spikes: measured on neurons that come close to v_thresh (docs/nest.md)."""

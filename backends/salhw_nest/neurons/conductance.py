@@ -13,8 +13,7 @@ from salhw.description.neurons import LIF
 from salhw.description.parts import Population, Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.substrate.support import on_chip
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons.leaky import UNREACHED, M, NestLeaky
 from salhw_nest.neurons.lif import NestLIF, before
@@ -137,6 +136,4 @@ class NestConductance(Conducting[LIF], NestLIF):
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)
-        if any(on_chip(rule, self.target) for rule in projection.plasticity):
-            path, fix = f"projections.{projection.name}.plasticity", 'execution = "host"'
-            yield together(path, "learned by NEST", "conductances that the host learns", fix)
+        yield from not_learned(projection, self.target, self.net.dt, "conductances")

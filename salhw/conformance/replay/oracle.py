@@ -406,8 +406,7 @@ class Oracle:
         if trace.quantity == "spikes":
             return self.means[name]
         tau_ref = np.asarray(self.net.population(trace.population).neuron.refractory_periods)
-        with np.errstate(over="ignore"):
-            odds = np.exp(self.says(trace)) * self.dt / tau_ref
+        odds = np.exp(np.minimum(self.says(trace), 700.0)) * self.dt / tau_ref
         return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
 
     def _follow(self, t: int, through: Mapping[str, Sums]) -> None:
