@@ -73,7 +73,8 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     oracle.movement = still
     found: list[Departure] = []
 
-    coincided = {p.name: np.logical_and(*oracle.at_ends(p)).any(axis=1) for p in net.projections}
+    ends = {p.name: oracle.at_ends(p) for p in net.projections}
+    coincided: dict[str, Bools] = {name: np.asarray((pre & post).any(axis=1)) for name, (pre, post) in ends.items()}
 
     def within(name: str, value: FloatArray, movement: FloatArray, chosen: Any = slice(None)) -> FloatArray | float:
         rounding = rounded[name] + tolerance.rounding(oracle)[name]
