@@ -8,7 +8,9 @@ import pytest
 import salhw
 from salhw.conformance import replay
 from salhw.conformance.replay.extent import LARGE, PLAIN, drawable, extent
+from salhw.conformance.replay.removal import without
 from salhw.conformance.replay.surveying import runnable
+from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.runner import laboratory
 from salhw.description.plasticity import PairSTDP
 from salhw.substrate.support import on_chip
@@ -53,6 +55,32 @@ def test_rules_of_nest_itself_are_replayed() -> None:
     rules = [rule for p in net.projections for rule in p.plasticity]
     assert rules
     assert all(isinstance(rule, PairSTDP) and on_chip(rule, lab.target) for rule in rules)
+
+
+def test_coincidences_count_where_they_were() -> None:
+    """NEST declares .25 of a pair for them; all other changes of its rules are exact, in samples as in what is read."""
+    lab = laboratory("nest")
+    net, coincided = runnable(lab, PLAIN + 1).source, np.array([[True, False, False], [False, False, False]])
+    name = net.projections[0].name
+    for shape in ((2, 3), (2, 4, 3)):
+        still = np.zeros(shape)
+        within = Tolerance.of(lab.target).weights(net, name, still, still + 1.0, np.zeros((2, 1)), coincided)
+        large = np.broadcast_to(coincided.reshape(2, *(1,) * (len(shape) - 2), 3), shape)
+        assert (np.asarray(within)[large] > 0.2).all()
+        assert (np.asarray(within)[~large] < 1e-5).all()
+
+
+def test_a_rule_is_left_without_the_bounds_that_a_target_refuses() -> None:
+    rule = salhw.SAL(0.1, bounds=(-1.0, 1.0))
+    neurons, joined = salhw.Population("n", 2, salhw.GLM()), salhw.AllToAll(0.5)
+    net = salhw.Network(
+        name="bounded", dt=1.0, populations=[neurons],
+        projections=[salhw.Projection("p", "n", "n", joined, salhw.Rectangular(10.0), plasticity=rule)],
+    )  # fmt: skip
+    unbounded = without(net, "projections.p.plasticity.bounds")
+    assert unbounded is not None
+    assert [each.bounds for each in unbounded.projections[0].plasticity] == [None]
+    assert without(unbounded, "projections.p.plasticity.bounds").projections[0].plasticity == ()  # type: ignore[union-attr]
 
 
 def test_networks_of_which_all_is_approximated_are_not_run() -> None:

@@ -84,7 +84,9 @@ def _large(target: Target) -> Target:
 
 USUAL = Extent()
 EXTENTS = {
-    PLAIN: Extent((1, 1), (2, 10), (1, 1), (0, 0), (0, 1, 1, 2), brief=True, narrowed=_plain),
+    PLAIN: Extent(
+        (1, 1), (2, 10), (1, 1), (0, 0), (0, 1, 1, 2), brief=True, narrowed=_plain, lengths=(1, 60, 110, 300)
+    ),
     LARGE: Extent((1, 1), (129, 132), (1, 1), (0, 0), (2,), 0.1, narrowed=_large, instances=1, lengths=(23, 60)),
     PHASED: USUAL,
 }
