@@ -18,7 +18,7 @@ from salhw.substrate.target import Target
 from salhw_nest.findings import different, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
-from salhw_nest.neurons.lif import FASTEST
+from salhw_nest.neurons.leaky import FASTEST
 from salhw_nest.pairing import cancels, halved, learned, parts
 from salhw_nest.pending_pairs import FORGOTTEN
 
@@ -26,8 +26,13 @@ WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NES
 
 
 def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
-    """Rules that do not go together with their kernel, with short-term plasticity, or with other rules."""
+    """Rules that do not go together with several synapses of a pair, with their kernel, with short-term plasticity, or
+    with other rules."""
     for p in net.projections:
+        if "multapses" in p.weights.beyond and learned(p, target):
+            supported = "one synapse of each pair where NEST itself learns"
+            fix = 'execution="host" for the rules, or multapses = False'
+            yield together(f"projections.{p.name}.weights", "several synapses of a pair", supported, fix)
         if p.short_term is not None and learned(p, target):
             supported = "none beside rules by which NEST itself learns"
             fix = 'leave it out, or another update and execution="host" for the rules'

@@ -16,7 +16,8 @@ from salhw.session.paths import described_at
 from salhw.substrate.support import on_chip
 from salhw_nest.findings import together
 from salhw_nest.kernels import PSP, psp
-from salhw_nest.neurons.lif import UNREACHED, before
+from salhw_nest.neurons.leaky import UNREACHED
+from salhw_nest.neurons.lif import before
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.plan import Cells, Meter, tiled
 from salhw_nest.probes import sampled
