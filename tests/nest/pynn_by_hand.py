@@ -29,7 +29,10 @@ def trains(population: Any) -> list[list[float]]:
     return [[float(t) for t in train.magnitude] for train in population.get_data().segments[0].spiketrains]
 
 
-def driven(dt: float, model: str, bias: list[float], sent: list[list[float]], weights: list[float], **more: Any) -> Any:
+def driven(
+    dt: float, model: str, bias: list[float], sent: list[list[float]], weights: list[float], duration: float,
+    **more: Any,
+) -> Any:  # fmt: skip
     """Neurons with a bias each under an excitatory and an inhibitory SpikeSourceArray: the spikes of each.
 
     ``synapse`` names how the excitatory one transmits, with its ``transmission``; ``cell`` has more parameters.
@@ -45,7 +48,7 @@ def driven(dt: float, model: str, bias: list[float], sent: list[list[float]], we
         x = sim.Population(1, sim.SpikeSourceArray(spike_times=train))
         sim.Projection(x, n, sim.AllToAllConnector(), synapse, receptor_type=receptor)
     n.record("spikes")
-    sim.run(sent[0][-1] + 20.0)
+    sim.run(duration)
     return trains(n)
 
 
@@ -67,7 +70,9 @@ def learning(dt: float, sent: list[list[float]], taught: list[list[float]], star
     return {"spikes": trains(post), "weights": [found[k, k] for k in range(len(sent))]}
 
 
-def izhikevich(dt: float, bias: list[float], sent: list[list[float]], weights: list[float]) -> Any:
+def izhikevich(
+    dt: float, bias: list[float], sent: list[list[float]], weights: list[float], duration: float
+) -> Any:  # fmt: skip
     """Neurons of Izhikevich, whose synapses add their weight to v at once: the spikes of each."""
     kind = sim.Izhikevich(a=0.02, b=0.2, c=-65.0, d=8.0, i_offset=[each / 1000.0 for each in bias])
     n = sim.Population(len(bias), kind, initial_values={"v": -65.0, "u": -13.0})
@@ -75,7 +80,7 @@ def izhikevich(dt: float, bias: list[float], sent: list[list[float]], weights: l
     synapse = sim.StaticSynapse(weight=weights[0], delay=dt)
     sim.Projection(x, n, sim.AllToAllConnector(), synapse, receptor_type="excitatory")
     n.record("spikes")
-    sim.run(sent[0][-1] + 20.0)
+    sim.run(duration)
     return trains(n)
 
 

@@ -154,7 +154,7 @@ def test_spikes_are_pynns_to_first_order(name: str) -> None:
     network, arguments, targets = CASES[name]
     off: dict[str, list[tuple[float, float, int]]] = {target: [] for target in targets}
     for dt in STEPS:
-        theirs = by_hand("driven", dt, sent=sent(TRAINS, dt), bias=BIASES.tolist(), **arguments)
+        theirs = by_hand("driven", dt, duration=DURATION, sent=sent(TRAINS, dt), bias=BIASES.tolist(), **arguments)
         for target in targets:
             found = each(salhw.run(network(dt), target, duration=DURATION).spikes["n"])
             off[target].append(apart(found, theirs, dt))
@@ -174,16 +174,16 @@ def test_spikes_are_pynns_to_first_order(name: str) -> None:
 def test_pynns_own_synapse_of_short_term_plasticity_is_near() -> None:
     """TsodyksMarkramSynapse is NEST's tsodyks_synapse, whose resources recover only when they have left an active
     state, within tau_psc (of PyNN, tau_syn): strengths are off by some tau_psc / tau_rec, 2.5 % here, at any dt. Spikes
-    are within .15 ms in the mean, and 3 % have no counterpart at most."""
+    are within .3 ms in the mean, and 3 % have no counterpart at most."""
     dt, own = 0.05, {**TRANSMISSION, "tau_facil": 50.0}
     theirs = by_hand(
-        "driven", dt, sent=sent(TRAINS, dt), bias=BIASES.tolist(), model="IF_curr_exp", weights=[STRONG, CURRENT[1]],
-        cell={"v_thresh": 100.0}, synapse="TsodyksMarkramSynapse", transmission=own,
+        "driven", dt, duration=DURATION, sent=sent(TRAINS, dt), bias=BIASES.tolist(), model="IF_curr_exp",
+        weights=[STRONG, CURRENT[1]], cell={"v_thresh": 100.0}, synapse="TsodyksMarkramSynapse", transmission=own,
     )  # fmt: skip
     found = each(salhw.run(currents(dt, STRONG, short_term=DEPRESSING), "reference", duration=DURATION).spikes["n"])
     mean, alone, count = apart(found, theirs, dt)
     print(f"\n| `TsodyksMarkramSynapse` | `reference` | {count} | {1000 * mean:.0f} µs ({100 * alone:.1f} %) at {dt} |")
-    assert mean < 0.15
+    assert mean < 0.3
     assert alone < 0.03
 
 
@@ -196,7 +196,9 @@ def test_izhikevich_spikes_are_pynns_to_the_step(target: str) -> None:
         jump = onto_all(0, 10.0 / dt, dt, kernel=Rectangular(dt), delay=0.0)
         net = under_sources(dt, Izhikevich(bias=biases), jump)
         found = each(salhw.run(net, target, duration=DURATION).spikes["n"])
-        theirs = by_hand("izhikevich", dt, sent=sent(TRAINS, dt), bias=biases.tolist(), weights=[10.0])
+        theirs = by_hand(
+            "izhikevich", dt, duration=DURATION, sent=sent(TRAINS, dt), bias=biases.tolist(), weights=[10.0]
+        )
         mean, alone, count = apart(found, theirs, dt)
         print(f"\n| `Izhikevich` | `{target}` | {count} | dt = {dt}: {mean:.2g} ms, {alone:.2g} |")
         assert mean < 1e-6
@@ -298,7 +300,8 @@ def test_a_recurrent_network_has_the_statistics_of_pynns(target: str) -> None:
         made.append(Projection(f"x{name}", f"x{name}", name, OneToOne(weight=0.5), kernel=kernel, delay=1.0))
     net = Network(
         name="n", dt=dt, populations=populations, projections=made,
-        stimuli=[Poisson(f"x{name}", -np.log1p(-0.5 * dt) / dt * 1000.0) for name in names], probes=[Spikes(name) for name in names],
+        stimuli=[Poisson(f"x{name}", -1000.0 * np.log1p(-0.5 * dt) / dt) for name in names],
+        probes=[Spikes(name) for name in names],
     )  # fmt: skip
     recording = salhw.run(net, target, duration=duration, seed=3)
     for k, name in enumerate(names):

@@ -83,7 +83,7 @@ class Cell:
     decides: Callable[[Any, Moment, State], Decided]
     resets: Callable[[Any, State], State]
     at_higher: Callable[[Any, FloatArray, FloatArray], FloatArray] = lambda neuron, chance, higher: chance
-    threshold: Callable[[Any, State], float | FloatArray] = lambda neuron, state: np.nan
+    threshold: Callable[[Any, State], FloatArray] = lambda neuron, state: np.full(state[0].shape, np.nan)
     under_way: str = ""
     early: str = ""
     solved: str = ""
@@ -250,14 +250,15 @@ CELLS.register(LIF)(
 )  # fmt: skip
 CELLS.register(AdEx)(
     Cell(
-        adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron, state: np.inf, "lif_under_way",
-        spread=adaptive.spread, solved="adex",
+        adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron, state: np.full(state[0].shape, np.inf),
+        "lif_under_way", spread=adaptive.spread, solved="adex",
     )
 )  # fmt: skip
 CELLS.register(Izhikevich)(
     Cell(
         lambda neuron: (neuron.c, np.asarray(neuron.b) * neuron.c, 0.0, 0.0, 0.0), _izhikevich, _izhikevich_resets,
-        threshold=lambda neuron, state: neuron.v_peak, under_way="lif_under_way", amplifies=True,
+        threshold=lambda neuron, state: np.full(state[0].shape, neuron.v_peak), under_way="lif_under_way",
+        amplifies=True,
     )
 )  # fmt: skip
 CELLS.register(Source)(Cell(lambda neuron: (0.0,), _source, lambda neuron, state: state))

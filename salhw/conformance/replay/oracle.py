@@ -249,8 +249,9 @@ class Oracle:
             note("reached", self.reached)
             note("followed", self.followed)
             note("potentials", self.potential)
-            note("spread", {p.name: CELLS[p.neuron].spread(self.cells[p.name]) for p in self.net.populations})
-            note("thresholds", self.thresholds)
+            cells = [(p, CELLS[p.neuron], self.cells[p.name]) for p in self.net.populations]
+            note("thresholds", {p.name: cell.threshold(p.neuron, state) for p, cell, state in cells})
+            note("spread", {p.name: cell.spread(state) for p, cell, state in cells})
             note("chances", chances)
             note("deciders", deciders)
             note("states", {name: z[:, t] for name, z in self.states.items()})
@@ -277,12 +278,6 @@ class Oracle:
     def potential(self) -> dict[str, FloatArray]:
         """The potentials of each population."""
         return {name: state[0] for name, state in self.cells.items()}
-
-    @property
-    def thresholds(self) -> dict[str, FloatArray]:
-        """What the potentials of each population are compared with."""
-        of = {p.name: CELLS[p.neuron].threshold(p.neuron, self.cells[p.name]) for p in self.net.populations}
-        return {name: np.broadcast_to(value, self.cells[name][0].shape) for name, value in of.items()}
 
     def reset(self, p: Population, spiked: Bools) -> None:
         """What the state of neurons that spiked becomes."""
