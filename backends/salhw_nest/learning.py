@@ -15,7 +15,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.host_plasticity import schedule
 from salhw.substrate.target import Target
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.neurons.lif import FASTEST
@@ -28,10 +28,8 @@ WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NES
 def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
     """Rules that do not go together with their kernel, with short-term plasticity, or with other rules."""
     for p in net.projections:
-        if p.short_term is not None and learned(p, target):
-            supported = "none beside rules by which NEST itself learns"
-            fix = 'leave it out, or another update and execution="host" for the rules'
-            yield together(f"projections.{p.name}.short_term", p.short_term.kind, supported, fix)
+        if p.short_term is not None:
+            yield from not_learned(p, target, net.dt, "synapses of short-term plasticity that the host learns")
         fits = nest_neuron(net, target, p.post).learns_rectangular or psp(p.kernel).decay
         if not fits and parts(net, target, p, 1):
             supported = "exponential PSPs for plastic synapses onto LIF neurons"
@@ -52,10 +50,8 @@ def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
             if len(own) == len(p.plasticity) and bounds:
                 supported = "bounds on a projection with one rule"
                 yield together(f"{path}.bounds", "of one of several rules", supported, "bounds = None, or one rule")
-            elif len(own) < len(p.plasticity) and k in own:
-                supported = "rules that are all NEST's or all the host's"
-                fix = 'leave it out, or another update and execution="host" for all'
-                yield together(path, "some of either", supported, fix)
+        if len(own) < len(p.plasticity):
+            yield from not_learned(p, target, net.dt, "rules of one projection that are all NEST's or all the host's")
 
 
 def too_long(net: Network, target: Target, per_step: int, longest: int) -> Iterator[Diagnostic]:

@@ -104,5 +104,5 @@ class NestConductance(NestLIF):
             tau = projection.kernel.tau_syn
             fix = f"kernel = Exponential(tau_syn={tau!r})"
             yield together(f"{path}.kernel", projection.kernel.kind, "exponential conductances", fix)
-        yield from not_learned(projection, self.target, self.net.dt, "conductances")
+        yield from not_learned(projection, self.target, self.net.dt, "conductances that the host learns")
         yield from super().refused(projection)
