@@ -212,6 +212,11 @@ def _meters(draft: _Draft) -> tuple[Meter, ...]:
     return tuple(meter for name, every in sampled(draft.net).items() for meter in neurons[name].meters(every))
 
 
+def drive_name(population: str, number: int) -> str:
+    """The generators of a stimulus."""
+    return f"{population}_drive{number}"
+
+
 def _stimuli(draft: _Draft, grid: Grid) -> None:
     """Generators for sources, forced spikes; clamps and currents are set while running."""
     neurons = draft.neurons()
@@ -219,7 +224,7 @@ def _stimuli(draft: _Draft, grid: Grid) -> None:
         if not stimulus.generator:
             continue
         neuron, population = neurons[stimulus.population], stimulus.population
-        name, size = f"{population}_drive{k}", neuron.population.size
+        name, size = drive_name(population, k), neuron.population.size
         parameters = stimulus.parameters(grid, neuron.own_delay, size, draft.instances)
         each = np.arange(size * draft.instances)
         draft.cells[name] = Cells(name, stimulus.generator, each.size, parameters)

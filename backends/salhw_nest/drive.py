@@ -59,3 +59,15 @@ def forced_at(net: Network, population: str, steps: IntArray) -> FloatArray:
         for neuron, train in enumerate(s.forced if s.population == population else ()):
             forced[np.isin(steps, np.rint(train / net.dt).astype(np.int64)), neuron] += 1.0
     return forced
+
+
+def triggered(
+    net: Network, population: str, step: int, instances: int, strengths: Strengths, random: np.random.Generator
+) -> IntArray:
+    """Which sources spike (1) at a step or do not (0), as their rates are now, (instance, neuron)."""
+    rates = np.zeros((instances, net.population(population).size))
+    for k, s in enumerate(nest_stimuli(net)):
+        if s.population == population and not s.forced and s.stimulus.acts(step, net.dt):
+            rates += strengths.course(k, step)
+    spiked = random.random(rates.shape) < -np.expm1(-rates * net.dt / 1000.0)
+    return np.asarray(spiked | (forced_at(net, population, np.array([step]))[0] > 0.0), dtype=np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.parts import rule_name
+from salhw.description.stimuli import Stimulus
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -18,15 +19,15 @@ from salhw.session.host_plasticity import HostRules
 from salhw.session.paths import Address, described, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.strengths import Strengths
-from salhw_nest.circuit import circuit
-from salhw_nest.drive import cuts, drive, driven
+from salhw_nest.circuit import circuit, drive_name
+from salhw_nest.drive import cuts, drive, driven, triggered
 from salhw_nest.meters import membrane
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.probes import sampled
-from salhw_nest.process import STRETCH, Process
-from salhw_nest.stimuli import nest_stimuli
+from salhw_nest.process import STRETCH, Process, seeded
+from salhw_nest.stimuli import NestStimulus, nest_stimuli
 from salhw_nest.weights import Followed, History, NestWeights
 
 FEW = 100  # spikes that are not worth forgetting
@@ -44,6 +45,8 @@ class NestEngine:
         biased = [p.name for p in net.populations if "bias" in p.neuron.offers]
         self._bias = {name: initial(net, f"populations.{name}.bias", self._batch) for name in biased}
         self._strengths = Strengths(net, seed, ids)
+        self._random = np.random.default_rng(seeded(seed, ids))
+        self._told: dict[str, int] = {}  # sources, and before which step they are told whether they spike
         self._weights = {name: self._weights_of(name) for name in self._circuit.wiring}
         self._hosted = {p.name: HostRules(net, p, hosted(p, self._target), self._batch) for p in net.projections}
         self._changes = sorted(cuts(net))
@@ -74,6 +77,9 @@ class NestEngine:
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine."""
         stimulus = address.path.startswith("stimuli[")
+        if stimulus and (generator := nest_stimuli(self._net)[address.rule]).generator:
+            self._redraw(address, generator, value)
+            return
         if stimulus or address.field == "bias":
             self._refuse_unforced(address, value)
             if stimulus:
@@ -94,6 +100,27 @@ class NestEngine:
             self._write(w, history, w.read(self.call, history), rates)
         else:
             w.rates = rates
+
+    def _redraw(self, address: Address, stimulus: NestStimulus[Stimulus], value: FloatArray) -> None:
+        """Give generators other rates. The triggers of the next steps are under way already: sources do not wait for
+        them, but are told whether they spike."""
+        plan, size = self._circuit.plan, self._net.population(address.owner).size
+        self._strengths.write(address.rule, value)
+        points = self._strengths.points(address.rule)
+        now = plan.lead_in + plan.per_step * self.step
+        rates = np.broadcast_to(points, (self._batch, points.shape[1], size))
+        self.call("write_cells", {drive_name(address.owner, address.rule): stimulus.written(rates, plan, now)})
+        self._told[address.owner] = self.step + plan.min_delay // plan.per_step + 2
+
+    def _tell(self, population: str) -> dict[str, FloatArray]:
+        """What sources have to hold for the next step."""
+        source = nest_neuron(self._net, self._target, population)
+        if self.step < self._told[population]:
+            state = triggered(self._net, population, self.step, self._batch, self._strengths, self._random)
+        else:
+            del self._told[population]
+            state = np.full((self._batch, source.population.size), -1)
+        return source.told(state.ravel(), self._circuit.plan.per_step)
 
     def _refuse_unforced(self, address: Address, value: FloatArray) -> None:
         """A bias under which forced spikes, as they are built, would not be forced any more, or a current larger than
@@ -195,17 +222,19 @@ class NestEngine:
         return self._spikes
 
     def _stops(self) -> list[int]:
-        """The next steps at which stimuli change, rules of the host are due, written weights are written again, or
-        spikes arrive that left before a weight was written."""
+        """The next steps at which stimuli change, sources are told what to do, rules of the host are due, written
+        weights are written again, or spikes arrive that left before a weight was written."""
         changes = [step for step in self._changes if step > self.step][:1]
         updates = [step for rules in self._hosted.values() for step in rules.next(self.step)]
         settling = [step for w in self._weights.values() if (step := w.settle_at(self.step))]
-        return changes + updates + settling + [*self._arriving]
+        told = [self.step + 1 for last in self._told.values() if self.step < last]
+        return changes + told + updates + settling + [*self._arriving]
 
     def _simulate(self, until: int) -> dict[str, Raster]:
         """Let NEST go on; the spikes of each population."""
         net, plan = self._net, self._circuit.plan
         settings = {name: self._drive(name, self.step) for name in driven(net)}
+        settings |= {name: self._tell(name) for name in [*self._told]}
         results = self.call("run", until - self.step, settings, {}, 0.0)
         self.step = until
         self._nest_time += results["seconds"]

@@ -18,7 +18,7 @@ from salhw.substrate.target import Target
 from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
-from salhw_nest.neurons.lif import FASTEST
+from salhw_nest.neurons.leaky import FASTEST
 from salhw_nest.pairing import cancels, halved, learned, parts
 from salhw_nest.pending_pairs import FORGOTTEN
 
@@ -26,8 +26,11 @@ WAITED = 3e8  # ticks of the lead-in times those of the longest delay, which NES
 
 
 def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
-    """Rules that do not go together with their kernel, with short-term plasticity, or with other rules."""
+    """Rules that do not go together with several synapses of a pair, with their kernel, with short-term plasticity, or
+    with other rules."""
     for p in net.projections:
+        if "multapses" in p.weights.beyond:
+            yield from not_learned(p, target, net.dt, "several synapses of a pair that the host learns")
         if p.short_term is not None:
             yield from not_learned(p, target, net.dt, "synapses of short-term plasticity that the host learns")
         fits = nest_neuron(net, target, p.post).learns_rectangular or psp(p.kernel).decay

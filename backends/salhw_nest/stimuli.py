@@ -12,7 +12,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
 from salhw_nest.kernels import NEST
-from salhw_nest.plan import Grid, Values, tiled
+from salhw_nest.plan import Grid, Values
 
 LARGEST = 8.3  # a standard normal number of 52 bits is never larger
 S = TypeVar("S", bound=Stimulus, covariant=True)
@@ -59,6 +59,11 @@ class NestStimulus(Generic[S]):
         one a forced spike has to come."""
         raise NotImplementedError
 
+    def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
+        """The parameters of generators whose rates are ``points`` (instance, point, neuron) from the tick after ``now``
+        on."""
+        raise NotImplementedError
+
     def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
         """Change the ``bias`` (instance, neuron) of cells, or the ``state`` that they are clamped in, else -1;
         ``present`` is its strength now (see salhw.session.strengths)."""
@@ -72,12 +77,22 @@ class NestPoisson(NestStimulus[Poisson]):
     def parameters(self, grid: Grid, early: int, size: int, instances: int) -> Values:
         times = [grid.before(step) for step in self.ends]
         limits = dict(zip(("start", "stop"), times, strict=False))
+        points = np.broadcast_to(self.stimulus.points[None], (instances, len(self.stimulus.points), size))
+        return {**self.written(points, grid), **limits}
+
+    def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
+        """A change is felt from the tick on that it is given; the one that came last by now is the next tick's."""
+        each = points.transpose(0, 2, 1).reshape(-1, points.shape[1]) * grid.per_step
         if self.stimulus.every is None:
-            return {"rate": tiled(self.stimulus.rate, size, instances) * grid.per_step, **limits}
-        # Its spikes have the new rate from the tick on that it is given; generators begin two ticks after their start.
-        at = np.array([grid.before(int(step)) + 2 * grid.tick for step in self.stimulus.begins(self.dt)])
-        rates = np.tile(np.broadcast_to(self.stimulus.points[: len(at)].T, (size, len(at))), (instances, 1))
-        return {"rate_times": np.broadcast_to(at, rates.shape), "rate_values": rates * grid.per_step, **limits}
+            return {"rate": each[:, 0]}
+        # generators begin two ticks after their start
+        at = np.array([round(grid.before(int(k)) / grid.tick) + 2 for k in self.stimulus.begins(self.dt)])
+        first = max(0, int(np.searchsorted(at, now + 1, side="right")) - 1) if now >= 0 else 0
+        at = np.maximum(at[first:], now + 1) * grid.tick
+        return {
+            "rate_times": np.broadcast_to(at, (len(each), len(at))),
+            "rate_values": each[:, first : first + len(at)],
+        }
 
 
 class NestSpikeTimes(NestStimulus[SpikeTimes]):

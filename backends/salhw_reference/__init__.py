@@ -54,7 +54,7 @@ class ReferenceBackend:
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
         from salhw_reference.delays import delays, ring_bytes
-        from salhw_reference.program import LONGEST_TABLE, block_bytes, branches, horizons, ring
+        from salhw_reference.program import LONGEST_TABLE, block_bytes, branches, horizons, longest_kept, ring
 
         neurons, static, plastic = sizes(net)
         rules = [(p, rule) for p in net.projections for rule in p.plasticity]
@@ -64,7 +64,8 @@ class ReferenceBackend:
         # The vectorised algorithm holds weights that instances have in common once, and no learning rates of its own.
         vectorised = choose_algorithm(net, target)[0] == "vectorised"
         of_static, of_plastic = (16, 48) if vectorised else (24, 71)
-        past, rest = 16 * ring(net, longest), 2000 + 920 * neurons + of_static * static + of_plastic * plastic
+        past, rest = 16 * ring(net, max(longest, longest_kept(net))), 2000 + 920 * neurons
+        rest += of_static * static + of_plastic * plastic
         rings = [ring_bytes(net, p) * vectorised for p in net.projections]
         apart = [100 * neurons * (delays(p) - 1) for p in net.projections]
         rest += block_bytes(net) * vectorised + sum(each[0] or each[1] for each in zip(rings, apart, strict=True))

@@ -77,11 +77,12 @@ facilitation."""
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,
     first_sum=np.int64, mirrored=np.int64, teacher=np.int64, prediction=np.int64, link=np.int64, step=np.float64,
-    baseline=np.float64, post_fading=np.float64, pre_fading=np.float64,
+    baseline=np.float64, post_fading=np.float64, pre_fading=np.float64, stretch=np.int64, stretches=np.int64,
 )  # fmt: skip
 """Of a rule: ``mirrored`` is 1 if both branches collect the same sums. Of one that predicts: its traces, the code of
 its link, and dt in ms. Of one with a modulator: its trace, as the teacher, and what is subtracted from it.
-Of one of triplets: dt over the time constants with which a neuron's own spikes fade."""
+Of one of triplets: dt over the time constants with which a neuron's own spikes fade. Of one whose pair sums are formed
+along rows: the steps of a stretch, and how many of them a period has (0: not so; see row_sums.py)."""
 
 WINDOW = record(mode=np.int64, first=np.int64, last=np.int64, length=np.float64)
 """Of a branch: how it sums over spikes, its first entry in ``table`` (negative: which formula), the lag in steps from

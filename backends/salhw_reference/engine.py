@@ -46,10 +46,11 @@ from salhw_reference.program import (
     synapse_ranges,
 )
 from salhw_reference.rng import streams
+from salhw_reference.row_sums import regroup, sums_in_rows
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
 from salhw_reference.team import do_at_once, team_size
-from salhw_reference.vectors import of_team, vectors_at_rest, with_rates
+from salhw_reference.vectors import Taught, of_team, vectors_at_rest, with_rates
 
 
 def threads() -> int:
@@ -91,7 +92,7 @@ class ReferenceEngine:
         self._pool: ThreadPoolExecutor | None = None
         self._workers = 0
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
-        self._taught: dict[int, tuple[FloatArray, FloatArray]] = {}  # by rule: learning rates in columns and in rows
+        self._taught: dict[int, Taught] = {}  # by rule
         self._pace = pace.Pace()
         self._teams: dict[int, dict[str, IntArray]] = {}  # by size
         self._callers: dict[Any, Caller] = {}  # by algorithm
@@ -183,34 +184,46 @@ class ReferenceEngine:
         stem = f"projections.{projection}.{rule_name(self._net.projection(projection), rule)}"
         rate = self._rates[projection, rule, ""]
         made = RULES[described](described)
-        sides = [] if made.windows else [count * _smallest(rate) for count in made.counts]
+        amplitudes = [np.array([[count]]) for count in made.counts] if not made.windows else []
         for branch, _ in made.windows:
             amplitude = self._rates.get((projection, rule, branch))
             if amplitude is None:
                 amplitude = initial(self._net, f"{stem}.{branch}.amplitude", self._batch)
-            side = _smallest(rate) * _smallest(amplitude)
+            amplitude = _smallest(amplitude)
             if (name := f"{branch}_amplitude") in self._varied:
-                side = side * self._on_chip(name, np.ones((self._batch, high - low)), place)
-            sides.append(side)
+                amplitude = amplitude * self._on_chip(name, np.ones((self._batch, high - low)), place)
+            amplitudes.append(amplitude)
         numbers = [(k, r) for k, r, _ in rules_of(self._parts.network)]
         for k, chosen in self._parts.parts[projection]:
-            of_part = [side if chosen is None or side.shape[1] == 1 else side[:, chosen] for side in sides]
+            values = [_smallest(rate), *amplitudes]
+            of_part = [value if chosen is None or value.shape[1] == 1 else value[:, chosen] for value in values]
             self._teach_part(numbers.index((k, rule)), *of_part)
 
-    def _teach_part(self, number: int, causal: FloatArray, anticausal: FloatArray) -> None:
-        """Give a rule of the arrays its learning rates times amplitudes, (instance, synapse)."""
+    def _teach_part(self, number: int, rate: FloatArray, causal: FloatArray, anticausal: FloatArray) -> None:
+        """Give a rule of the arrays its learning rates and amplitudes, (instance, synapse)."""
         about = self.arrays.rule[number]
         into, low = self.arrays.into[about["projection"]], int(about["first_synapse"])
         high = low + int(into[-1] - into[0])
-        if anticausal.shape[1] > 1:
-            in_rows = np.empty_like(anticausal)
-            in_rows[:, self.arrays.row[low:high] - low] = anticausal
-            anticausal = in_rows
-        self._taught[number] = causal, anticausal
+
+        def in_rows(values: FloatArray) -> FloatArray:
+            if values.shape[1] == 1:
+                return values
+            moved = np.empty_like(values)
+            moved[:, self.arrays.row[low:high] - low] = values
+            return moved
+
         if not self._vectorised:
             first = int(about["first_sum"])
-            for k, side in enumerate(self._taught[number]):
+            for k, side in enumerate((rate * causal, in_rows(rate * anticausal))):
                 self.state.rate[:, k, first : first + high - low] = side
+            return
+        rows = sums_in_rows(self.arrays, self._random, number)
+        if rows and causal.size == anticausal.size == 1 and anticausal[0, 0] != 0.0:  # see row_sums.regroup
+            amplitudes = float(causal[0, 0]), float(anticausal[0, 0])
+            self._taught[number] = Taught(np.zeros((1, 1)), in_rows(rate), amplitudes)
+        else:
+            causal = rate * causal
+            self._taught[number] = Taught(in_rows(causal) if rows else causal, in_rows(rate * anticausal))
 
     def _on_chip(self, parameter: str, nominal: FloatArray, place: Callable[[], IntArray]) -> FloatArray:
         """``nominal`` (instance, ...) as the chips have it; the places are worked out only where something varies."""
@@ -225,7 +238,11 @@ class ReferenceEngine:
         """See Engine."""
         self._start, self._allowed = self.step, threads()
         if self._vectorised:
-            self._random = with_rates(self._random, [self._taught[r] for r in range(len(self.arrays.rule))])
+            known, rules = self._random.rated, range(len(self.arrays.rule))
+            self._random = with_rates(self._random, [self._taught[r] for r in rules])
+            for r in rules:
+                if sums_in_rows(self.arrays, self._random, r):
+                    regroup(self.arrays, self.state, r, known[r], self._random.rated[r], self.step)
             if len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END):
                 self._own_weights()
         self._pace = pace.begin(self._pace, len(self.arrays.kind) * self._batch)

@@ -50,10 +50,12 @@ from salhw_reference.kinds import (
     AVERAGES,
     BY_COUNT,
     BY_TABLE,
+    BY_TRACE,
     EXACT,
     INTEGRATE,
     LOGISTIC,
     NEURONS,
+    PAIRS,
     PSPS,
     QUANTITIES,
     RECTANGULAR,
@@ -72,6 +74,7 @@ FREES, ARRIVES, ENDS, EXPIRES = 0, 1, 2, 3  # what a head does
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
 BLOCK, LEAST = 256, 2**14  # steps of a block of pair sums, and synapses below which none is made: see pair_blocks.py
+STRETCH, STRETCHES = 6.0, 8  # time constants of a stretch, and how many a period has at most: see row_sums.py
 TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
 
 
@@ -216,8 +219,10 @@ def _rules(net: Network) -> dict[str, Any]:
         mirrored = len(set(shapes)) == 1 and made.form != TRIPLETS and _symmetric(net, p.name)
         teacher, prediction = [*(traces[name] for name in made.traces), -1, -1][:2]
         about = (made.form, k, made.pairing, update, every, low, accumulator, mirrored)
-        fading = (net.dt / tau for tau in made.taus)
-        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline, *fading))
+        fading, most = (net.dt / tau for tau in made.taus), stretches(net, p, r)
+        stretch = -(-every // most) if most else 0
+        parts = -(-every // stretch) if most else 0
+        rules.append((*about, teacher, prediction, made.link, net.dt, made.baseline, *fading, stretch, parts))
         accumulator += high - low
     return {
         "rule": records(rules, RULE),
@@ -248,6 +253,26 @@ def ring(net: Network, longest: int) -> int:
     forced = any(len(train) for s in only(net.stimuli, SpikeTimes) for train in s.times)
     spacing = 1 if forced else min(period(p.neuron, net.dt) for p in net.populations)
     return 1 << ceil(log2(sum(p.size for p in net.populations) * (longest // spacing + 3)))
+
+
+def stretches(net: Network, p: Projection, rule: PlasticityRule) -> int:
+    """In how many stretches, at most, the vectorised algorithm sums pairs of a period along rows (row_sums.py);
+    0: not so. For rules that add up all pairs by traces and are updated every T ms, where the spikes of a period are
+    fewer than the synapses and so easily kept, and where completing the sums takes little of an update."""
+    made = RULES[rule](rule)
+    windows = [(w.tau, mode) for _, w, _, mode in branches(net, p, rule)]
+    if rule.period is None or made.form != PAIRS or [mode for _, mode in windows] != [BY_TRACE, BY_TRACE]:
+        return 0
+    kept, parts = ring(net, steps(rule.period, net.dt)), ceil(rule.period / (STRETCH * windows[0][0]))
+    return parts if parts <= STRETCHES and kept <= count(p.weights, *net.ends(p.name)) else 0
+
+
+def longest_kept(net: Network) -> int:
+    """For how many steps spikes are kept for pair sums along rows."""
+    kept = (
+        steps(rule.period or 0.0, net.dt) for k, _, rule in rules_of(net) if stretches(net, net.projections[k], rule)
+    )
+    return max(kept, default=1)
 
 
 def _heads(net: Network) -> Records:
@@ -395,7 +420,7 @@ def build(parts: Split) -> NetworkArrays:
         **_traces(net),
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),
-        ring=np.array([ring(net, longest) - 1]),
+        ring=np.array([ring(net, max(longest, longest_kept(net))) - 1]),
         fading=np.array([conducting or np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
         conducting=np.array([conducting], np.int64),
         integrating=np.array([np.any(neurons["kind"] >= INTEGRATE)], np.int64),

@@ -33,7 +33,15 @@ from salhw_reference.learning import (
 )
 from salhw_reference.pair_blocks import add_blocks, begin_block, in_blocks, is_full, keep_spikes_of_step, keep_traces
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
-from salhw_reference.rows import AHEAD, LINE, NEAR, add_traces, after_gap, fetch, halves, list_psps
+from salhw_reference.row_sums import (
+    add_products,
+    add_spikes,
+    along_rows,
+    begin_stretch,
+    fall_by_half_a_spike,
+    in_stretch,
+)
+from salhw_reference.rows import AHEAD, LINE, NEAR, add_partners, fetch, list_psps
 from salhw_reference.team import go_on, last_to_meet
 from salhw_reference.vectors import part_of_row, vectors_of
 
@@ -47,17 +55,23 @@ def epoch_of(length):
 
 
 @inlined
-def rise(net, r, side, t):
-    """exp((t - begin) / tau) of the epoch that t lies in."""
-    length = net.window[r, side].length
-    return np.exp((t % epoch_of(length)) / length)
+def set_rise(net, vectors, t):
+    """exp((t - begin) / tau) of the epoch, or the stretch, that t lies in."""
+    for r in range(len(net.rule)):
+        for side in range(2):
+            length = net.window[r, side].length
+            in_rows = side == 0 and along_rows(net, vectors, r)
+            vectors.rise[r, side] = np.exp((in_stretch(net.rule[r], t) if in_rows else t % epoch_of(length)) / length)
 
 
 @inlined
 def renew_traces(net, vectors, t):
-    """Move the traces whose epoch begins at t on to it."""
+    """Move the traces whose epoch, or stretch, begins at t on to it."""
     for r in range(len(net.rule)):
-        for side in range(2):
+        in_rows = along_rows(net, vectors, r)
+        if in_rows:
+            begin_stretch(net, vectors, r, t)
+        for side in range(np.int64(in_rows), 2):
             window = net.window[r, side]
             if window.mode == BY_TRACE:
                 epoch = epoch_of(window.length)
@@ -80,12 +94,16 @@ def half_a_spike(net, state, vectors, t, count, low, high):
     if count == 0:
         return
     for r in range(len(net.rule)):
+        in_rows = along_rows(net, vectors, r)
         for side in range(2):
             if net.window[r, side].mode == BY_TRACE:
-                half = 0.5 * rise(net, r, side, t)
+                half = 0.5 * vectors.rise[r, side]
                 for k in range(count):
-                    if low <= state.spikes[k] < high:
-                        vectors.trace[r, side, state.spikes[k]] += half
+                    n = state.spikes[k]
+                    if low <= n < high:
+                        vectors.trace[r, side, n] += half
+                        if in_rows and side == 0:
+                            fall_by_half_a_spike(net, vectors, r, t, n)
 
 
 # pair sums ----------------------------------------------------------------------------------------------------------
@@ -102,15 +120,8 @@ def collect(net, state, vectors, r, side, t, n, fall):
     if begin == end:
         return
     if window.mode == BY_TRACE:
-        trace, fall = vectors.trace[r, side], fall * times
-        if not vectors.dense[rule.projection]:
-            for k in range(np.uint64(begin), np.uint64(end)):
-                pairs[shift + k] += fall * trace[np.uint64(partners[k])]
-            return
-        middle = after_gap(partners, begin, end, n)
-        for half in range(2):
-            first_of, end_of = halves(begin, middle, end, half)
-            add_traces(pairs, offset, partners, trace, first_of, end_of, fall)
+        dense = vectors.dense[rule.projection]
+        add_partners(pairs, offset, partners, vectors.trace[r, side], begin, end, n, dense, fall * times)
     elif is_tabulated(window):
         own = since(state, rule, n)
         for k in range(np.uint64(begin), np.uint64(end)):
@@ -136,7 +147,7 @@ def fetch_sums(net, state, vectors, r, side, n):
 def collect_pairs(net, state, vectors, r, t, low, high):
     """Add the spikes of the neurons low..high-1 to the pair sums of a rule."""
     count, sides = vectors.progress[0].spikes, 2 - net.rule[r].mirrored
-    falls = 1.0 / rise(net, r, 0, t), 1.0 / rise(net, r, 1, t)
+    falls = 1.0 / vectors.rise[r, 0], 1.0 / vectors.rise[r, 1]
     for k in range(count):
         if k + AHEAD < count and low <= state.spikes[k + AHEAD] < high:
             for side in range(sides):
@@ -247,7 +258,7 @@ def fetch_weights_onto(net, state, p, n):
 def learn_on_spike(net, state, vectors, r, t, low, high, rank):
     """See learning.learn_on_spike; for the synapses onto the neurons low..high-1."""
     count, p = vectors.progress[0].spikes, net.rule[r].projection
-    falls = 1.0 / rise(net, r, 0, t), 1.0 / rise(net, r, 1, t)
+    falls = 1.0 / vectors.rise[r, 0], 1.0 / vectors.rise[r, 1]
     for k in range(count):
         if k + 1 < count:
             n = state.spikes[k + 1]
@@ -270,11 +281,13 @@ def begin_learning(net, state, vectors, t, count):
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
     renew_traces(net, vectors, t)
+    if count > 0 or len(vectors.first_spike) > 0:
+        set_rise(net, vectors, t)
     half_a_spike(net, state, vectors, t, count, 0, len(net.kind))
     if len(vectors.first_spike) > 0:
         for r in range(len(net.rule)):
             for side in range(2 if in_blocks(vectors, r) else 0):
-                keep_traces(net, vectors, side, r, 1.0 / rise(net, r, side, t))
+                keep_traces(net, vectors, side, r, 1.0 / vectors.rise[r, side])
         keep_spikes_of_step(state, vectors, count)
 
 
@@ -284,6 +297,8 @@ def learn_in_rows(net, state, vectors, t, low, high, rank):
     for r in range(len(net.rule) if vectors.progress[0].spikes > 0 else 0):
         if net.rule[r].update == ON_SPIKE:
             learn_on_spike(net, state, vectors, r, t, low, high, rank)
+        elif along_rows(net, vectors, r):
+            add_spikes(net, state, vectors, r, t, low, high, rank)
         elif not in_blocks(vectors, r):
             collect_pairs(net, state, vectors, r, t, low, high)
     if block_ends(net, vectors, t):
@@ -347,17 +362,36 @@ def add_causal(net, state, vectors, r, low, high):
 
 
 @inlined
+def add_causal_in_rows(net, state, vectors, r, low, high):
+    """The same of a rule whose pair sums lie in rows, of the synapses from the neurons low..high-1; where one sum holds
+    both branches, they are completed only."""
+    add_products(net, state, vectors, r, low, high)
+    if not vectors.rated[r].joined:
+        rule = net.rule[r]
+        offset, first = rule.first_sum - rule.first_synapse, rule.first_synapse
+        for k in range(net.out[rule.projection, low], net.out[rule.projection, high]):
+            state.weight[k] += rate_of(vectors, r, 0, k - first) * state.pairs[0, offset + k]
+
+
+@inlined
 def add_anticausal(net, state, vectors, r, low, high):
-    """Turn the anti-causal pair sums of a rule into weight changes, of the synapses from the neurons low..high-1, and
-    end the update."""
-    rule = net.rule[r]
-    p, offset, first = rule.projection, rule.first_sum - rule.first_synapse, rule.first_synapse
-    side, lowest, highest = 0 if rule.mirrored else 1, net.psp[p].lowest, net.psp[p].highest
-    for k in range(net.out[p, low], net.out[p, high]):
-        weight = state.weight[k] + rate_of(vectors, r, 1, k - first) * state.pairs[side, offset + k]
-        state.weight[k] = min(max(weight, lowest), highest)
-        state.pairs[0, offset + k] = 0.0
-        state.pairs[side, offset + k] = 0.0
+    """Turn the anti-causal pair sums of a rule, or those that hold both branches, into weight changes, of the synapses
+    from the neurons low..high-1, and end the update."""
+    rule, weight = net.rule[r], state.weight
+    p, offset, first = rule.projection, np.uint64(rule.first_sum - rule.first_synapse), np.uint64(rule.first_synapse)
+    same = vectors.rated[r].joined if along_rows(net, vectors, r) else rule.mirrored
+    causal, pairs, lowest, highest = state.pairs[0], state.pairs[1 - same], net.psp[p].lowest, net.psp[p].highest
+    begin, end = np.uint64(net.out[p, low]), np.uint64(net.out[p, high])
+    rate, each = vectors.rate[1, np.uint64(vectors.rated[r].first) :], vectors.rated[r].each
+    if each:
+        for k in range(begin, end):
+            weight[k] = min(max(weight[k] + rate[k - first] * pairs[offset + k], lowest), highest)
+    else:
+        for k in range(begin, end):
+            weight[k] = min(max(weight[k] + rate[0] * pairs[offset + k], lowest), highest)
+    for k in range(begin, end):
+        causal[offset + k] = 0.0
+        pairs[offset + k] = 0.0
 
 
 @inlined
@@ -379,7 +413,10 @@ def update_weights(net, state, vectors, t, low, high):
     for r in range(len(net.rule)):
         if rule_is_due(net.rule[r], PERIODIC, t):
             learned = True
-            add_causal(net, state, vectors, r, low, high)
+            if along_rows(net, vectors, r):
+                add_causal_in_rows(net, state, vectors, r, low, high)
+            else:
+                add_causal(net, state, vectors, r, low, high)
             if last_to_meet(vectors.team):
                 go_on(vectors.team)
             add_anticausal(net, state, vectors, r, low, high)

@@ -91,6 +91,17 @@ def add_traces(sums, shift, partner, trace, first, end, scale):
 
 
 @inlined
+def add_partners(sums, shift, partner, trace, first, end, own, dense, scale):
+    """The same; of a ``dense`` row, whose only gap is the neuron ``own``, as vectors."""
+    if first == end:
+        return
+    middle = after_gap(partner, first, end, own) if dense else first
+    for half in range(2):
+        begin, stop = halves(first, middle, end, half)
+        add_traces(sums, shift, partner, trace, begin, stop, scale)
+
+
+@inlined
 def deliver(net, state, vectors, p, j, dy, dx, rank):
     """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
     decays, the inputs themselves are kept up to date; where synapses have delays of their own, a ring of steps is."""

@@ -27,8 +27,9 @@ PROGRESS = record(going=np.int64, changes=np.int64, spikes=np.int64)
 """Whether there is a next step now; how many presynaptic states change at its beginning; how many spikes the present
 one has."""
 
-RATE = record(first=np.int64, each=np.int64)
-"""Of a rule: where its learning rates begin; 1 if each synapse has its own, 0 if all have one."""
+RATE = record(first=np.int64, each=np.int64, joined=np.int64, causal=np.float64, anticausal=np.float64)
+"""Of a rule: where its learning rates begin; 1 if each synapse has its own, 0 if all have one. Where pair sums are
+formed along rows: 1 if one sum holds both branches, times these amplitudes; else the rates contain them."""
 
 KEPT = record(first=np.int64, neurons=np.int64, begin=np.int64)
 """Of a branch whose pair sums are formed in blocks: the first of the neurons whose traces are kept, how many these are
@@ -64,6 +65,10 @@ class Vectors(NamedTuple):
     block: Records  # (1,) SO_FAR
     arriving: FloatArray  # what arrives at this step and the next ones, with weight and height: see arrivals.py
     earlier: FloatArray  # PSPs as they were at this step and the last ones, before they decayed
+    rise: FloatArray  # (R, 2) exp(t / tau) of this step, from the beginning of the epoch or the stretch that it is in
+    risen: FloatArray  # (R, stretches, N) causal traces at the end of each stretch but the last, see row_sums.py
+    fallen: FloatArray  # (R, stretches, N) sums of exp(-t / tau) over a neuron's spikes in each stretch
+    worth: FloatArray  # (L,) what a presynaptic spike adds to the pair sum of a synapse onto each neuron
     varied: IntArray  # (1,) 0: all gains are 1
     changes: Records  # CHANGE, at the beginning of the next step
     listed: IntArray  # (P, N) where in ``changes`` a state's latest change is, plus its step times their number
@@ -85,7 +90,8 @@ def vectors_of(batch, b):
     return Vectors(
         batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.hit[b], batch.hits[b],
         batch.trace[b], batch.past_trace[b], batch.chain[b], batch.first_spike[b], batch.last_spike[b],
-        batch.block[b], batch.arriving[b], batch.earlier[b], batch.varied[b], batch.changes[b], batch.listed[b],
+        batch.block[b], batch.arriving[b], batch.earlier[b], batch.rise[b], batch.risen[b], batch.fallen[b],
+        batch.worth[b], batch.varied[b], batch.changes[b], batch.listed[b],
         batch.looked[b], batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
         batch.rated, batch.kept, batch.ring, batch.dense, batch.cut,
     )  # fmt: skip
@@ -114,6 +120,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     kept, traces = _kept(net, dense)
     ring, arriving, earlier = _rings(net)
     blocks = n if traces else 0
+    rules, stretches = len(net.rule), int(np.max(net.rule["stretches"], initial=0))
     spikes = blocks + int(np.sum(np.ceil(BLOCK / net.refractory))) if blocks else 0
     return Vectors(
         random=random,
@@ -123,7 +130,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         drawn=aligned((batch, long), dtype=np.uint32),
         hit=hit,
         hits=hit.view(np.uint64),
-        trace=np.zeros((batch, len(net.rule), 2, n)),
+        trace=np.zeros((batch, rules, 2, n)),
         past_trace=np.zeros((batch, traces)),
         chain=records(np.zeros((batch, spikes), LINK), LINK, (batch, spikes)),
         first_spike=np.full((batch, blocks), -1),
@@ -131,13 +138,17 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         block=records([(0, 0)] * batch, SO_FAR, (batch, 1)),
         arriving=np.zeros((batch, arriving)),
         earlier=np.zeros((batch, earlier)),
+        rise=np.ones((batch, rules, 2)),
+        risen=np.zeros((batch, rules, stretches, n)),
+        fallen=np.zeros((batch, rules, stretches, n)),
+        worth=aligned((batch, long if stretches else 0)),
         varied=np.full((batch, 1), varied, np.int64),
         changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
         listed=np.full((batch, len(net.psp), n), -1),
         looked=np.zeros((batch, len(net.head)), np.int64),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
         rate=np.zeros((1, 2, 0)),
-        rated=records([(0, 0)] * len(net.rule), RATE),
+        rated=records([(0, 0, 0, 0.0, 0.0)] * rules, RATE),
         kept=kept,
         ring=ring,
         dense=dense,
@@ -145,17 +156,30 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     )
 
 
-def with_rates(vectors: Vectors, rates: Sequence[tuple[FloatArray, FloatArray]]) -> Vectors:
-    """The same, with the learning rates of each rule: causal in columns and anticausal in rows, (instance, synapse),
-    where what all have in common is a single number."""
-    instances = max((len(side) for rule in rates for side in rule), default=1)
-    widths = [max(side.shape[1] for side in rule) for rule in rates]
+class Taught(NamedTuple):
+    """The learning rates of a rule times its amplitudes, (instance, synapse), where what all have in common is a single
+    number: causal in columns, or in rows where pair sums are formed along them, and anticausal in rows. Where one sum
+    holds both branches, ``amplitudes`` are in the sums, and the second rates alone count."""
+
+    causal: FloatArray
+    anticausal: FloatArray
+    amplitudes: tuple[float, float] | None = None
+
+
+def with_rates(vectors: Vectors, taught: Sequence[Taught]) -> Vectors:
+    """The same, with the learning rates of each rule."""
+    sides = [each[:2] for each in taught]
+    instances = max((len(side) for rule in sides for side in rule), default=1)
+    widths = [max(side.shape[1] for side in rule) for rule in sides]
     firsts = [0, *accumulate(widths)]
     rate = np.empty((instances, 2, firsts[-1]))
-    for rule, first, end in zip(rates, firsts[:-1], firsts[1:], strict=True):
+    for rule, first, end in zip(sides, firsts[:-1], firsts[1:], strict=True):
         for side in (0, 1):
             rate[:, side, first:end] = rule[side]
-    rated = [(first, width > 1) for first, width in zip(firsts, widths, strict=False)]
+    rated = [
+        (first, width > 1, each.amplitudes is not None, *(each.amplitudes or (0.0, 0.0)))
+        for first, width, each in zip(firsts, widths, taught, strict=False)
+    ]
     return vectors._replace(rate=rate, rated=records(rated, RATE))
 
 

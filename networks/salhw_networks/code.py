@@ -94,13 +94,16 @@ def _closed_over(function: FunctionType) -> Iterator[Any]:
 
 def code(modules: Iterable[str], own: Set[str] = frozenset()) -> Code:
     """The ``modules`` and all that they import, of the packages ``own`` and of those called salhw or salhw_*."""
-    waiting, files, elsewhere = list(modules), dict[str, Path](), set[str]()
+    waiting, seen, files, elsewhere = list(modules), set[str](), dict[str, Path](), set[str]()
     while waiting:
         name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         top = name.partition(".")[0]
         if not (top in own or top == "salhw" or top.startswith("salhw_")):
             elsewhere.add(top)
-        elif name not in files and (path := _file(name)):
+        elif path := _file(name):
             files[name] = path
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
             parsed = _parsed(path.read_text(encoding="utf-8"))
@@ -169,11 +172,17 @@ def _carried_out(tree: ast.AST) -> Iterator[ast.AST]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        if isinstance(node, ast.If) and _for_types(node.test):
             waiting += node.orelse
         else:
             yield node
             waiting += ast.iter_child_nodes(node)
+
+
+def _for_types(test: ast.expr) -> bool:
+    """Whether a condition is ``TYPE_CHECKING``, or ``typing.TYPE_CHECKING``."""
+    name = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
+    return name == "TYPE_CHECKING"
 
 
 def _version(distribution: str) -> str:

@@ -16,6 +16,8 @@ ACCURACY: dict[str, str] = {
     "declared",
     "conductance": "share of what conductances that decay add to a potential that it may be off by, times dt^2 / "
     "(tau_syn tau_m); 0 if it is not declared",
+    "adex": "share of what a step of AdEx neurons is off the solution of their equations by, in which PSPs decay, that "
+    "they may be off the step by; 0 if it is not declared",
     "correlation": "largest correlation coefficient (per step) between two unconnected neurons",
     "stdd_total_variation": "total variation distance between the lags of nearest spike pairs and the theory's",
     "pair_stdd": "the same of a pair without other input, of weights from -1 to 1; if it is not declared, that of "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import nearest, number, one_of, shown
 
 
-def problems(
+def contradictions(
     dt: float,
     populations: Sequence[Population],
     projections: Sequence[Projection],
@@ -34,26 +35,26 @@ def problems(
     probes: Sequence[Probe],
     traces: Sequence[Trace] = (),
     ties: Sequence[Tie] = (),
-) -> list[Diagnostic]:
+) -> Iterator[Diagnostic]:
     """Every contradiction between the parts of a network, with its path."""
     known = {p.name: p for p in populations}
     names = {
         "population": [*known], "projection": [p.name for p in projections], "trace": [t.name for t in traces],
     }  # fmt: skip
-    return [
-        *_names({"populations": populations, "projections": projections, "traces": traces}),
-        *(f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
-        *(f for p in populations for f in _positions(p)),
-        *(f for p in populations for f in _too_coarse(p, dt)),
-        *(f for p in projections for f in _projection(p, known, traces, dt)),
-        *(f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
-        *(f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
-        *(f for k, p in enumerate(probes) for f in _synapses_of_probe(f"probes[{k}]", p, projections, known)),
-        *(f for t in traces for f in _trace(t, known, dt)),
-        *_repeated(probes),
-        *_reference_phase(projections, stimuli),
-        *(f for k in range(len(ties)) for f in _tie(k, ties, {p.name: p for p in projections}, known, dt)),
-    ]
+    yield from chain(
+        _names({"populations": populations, "projections": projections, "traces": traces}),
+        (f for p in populations for f in _fields(f"populations.{p.name}", p.neuron, dt, p.size)),
+        (f for p in populations for f in _positions(p)),
+        (f for p in populations for f in _too_coarse(p, dt)),
+        (f for p in projections for f in _projection(p, known, traces, dt)),
+        (f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
+        (f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
+        (f for k, p in enumerate(probes) for f in _synapses_of_probe(f"probes[{k}]", p, projections, known)),
+        (f for t in traces for f in _trace(t, known, dt)),
+        _repeated(probes),
+        _reference_phase(projections, stimuli),
+        (f for k in range(len(ties)) for f in _tie(k, ties, {p.name: p for p in projections}, known, dt)),
+    )
 
 
 def counts_synapses(projections: Sequence[Projection], ties: Sequence[Tie]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
@@ -45,14 +46,27 @@ Milliseconds = Annotated[float, Field(gt=0), NotText]
 NonNegative = Annotated[float, Field(ge=0), NotText]
 
 
+@cache
+def _names(cls: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of a class. (pydantic looks for them anew each time, which takes as long as to compare one.)"""
+    return tuple(cls.model_fields)
+
+
+@cache
+def _positional(cls: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of a class in the order in which they are given without their names: its own first."""
+    base = () if cls.__base__ is None else _names(cls.__base__)
+    own = [name for name in _names(cls) if name not in base]
+    return tuple(name for name in (*own, *base) if name != "kind")
+
+
 class _Meta(ModelMetaclass):
     """Construction that reports every problem with its path, and takes the first fields by position."""
 
     if not TYPE_CHECKING:  # or type checkers lose the signature
 
         def __call__(cls, *args: Any, **data: Any) -> Any:
-            own = [name for name in cls.model_fields if name not in cls.__base__.model_fields]
-            fields = [name for name in (*own, *cls.__base__.model_fields) if name != "kind"]
+            fields = _positional(cls)
             if len(args) > len(fields):
                 raise TypeError(f"{cls.__name__} takes at most {len(fields)} arguments")
             given = dict(zip(fields, args, strict=False))
@@ -79,7 +93,7 @@ def _digest(value: Any, sink: Any) -> None:
     """Feed ``value`` to a hash so that equal descriptions give equal digests in every process."""
     if isinstance(value, Model):
         sink.update(type(value).__name__.encode() + b"{")
-        for name in type(value).model_fields:
+        for name in _names(type(value)):
             sink.update(name.encode() + b"=")
             _digest(getattr(value, name), sink)
         sink.update(b"}")
@@ -109,7 +123,7 @@ class Model(BaseModel, metaclass=_Meta):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(_same(getattr(self, name), getattr(other, name)) for name in type(self).model_fields)
+        return all(_same(getattr(self, name), getattr(other, name)) for name in _names(type(self)))
 
     def __hash__(self) -> int:
         return int(self.content_hash[:15], 16)
@@ -148,7 +162,7 @@ class Model(BaseModel, metaclass=_Meta):
         Raises:
             DescriptionError: the result would be invalid.
         """
-        return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | changes))
+        return type(self)(**({name: getattr(self, name) for name in _names(type(self))} | changes))
 
 
 _EXACT = 2.0**53  # whole numbers up to here survive the way through a float

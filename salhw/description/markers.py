@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -99,10 +98,15 @@ def mark_of(model: type[BaseModel], field: str) -> Mark:
     return dict(marks(model)).get(field, Mark())
 
 
-def structure(model: type[BaseModel]) -> Iterator[tuple[str, Structure]]:
+def structure(model: type[BaseModel]) -> tuple[tuple[str, Structure], ...]:
     """The fields of a class that are structure, by name."""
-    for name, info in model.model_fields.items():
-        yield from ((name, marker) for marker in info.metadata if isinstance(marker, Structure))
+    return _structure(model)
+
+
+@cache
+def _structure(model: type[BaseModel]) -> tuple[tuple[str, Structure], ...]:
+    fields = model.model_fields.items()
+    return tuple((name, marker) for name, info in fields for marker in info.metadata if isinstance(marker, Structure))
 
 
 def unit_of(model: type[BaseModel], field: str) -> str:

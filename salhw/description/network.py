@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from salhw.description.connectivity import synapses, values
-from salhw.description.consistency import counts_synapses, problems
+from salhw.description.consistency import contradictions, counts_synapses
 from salhw.description.delays import listed_delay
 from salhw.description.distributions import Distribution
 from salhw.description.fields import FloatArray, IntArray, Model
@@ -23,7 +24,7 @@ from salhw.description.stimuli import Stimulus
 from salhw.description.summary import Rows, part_rows, population_rows, projection_rows
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
-from salhw.diagnostics import DescriptionError, UnknownNameError
+from salhw.diagnostics import DescriptionError, Diagnostic, UnknownNameError
 from salhw.diagnostics.arguments import as_path, known_name
 from salhw.diagnostics.html import ROWS, section, table
 from salhw.diagnostics.wording import shortened_list
@@ -73,14 +74,15 @@ class Network(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
-        findings = problems(
-            self.dt, self.populations, self.projections, self.stimuli, self.probes, self.traces, self.ties
-        )
-        if findings:
+        if findings := [*self._contradictions(self.dt)]:
             raise DescriptionError("", findings)
         if counts_synapses(self.projections, self.ties):
             _ = self.explicit  # draws them, and finds what does not fit them
         return self
+
+    def _contradictions(self, dt: float) -> Iterator[Diagnostic]:
+        """What its parts contradict each other in, in steps of ``dt`` ms."""
+        return contradictions(dt, self.populations, self.projections, self.stimuli, self.probes, self.traces, self.ties)
 
     @cached_property
     def explicit(self) -> Network:
@@ -204,6 +206,8 @@ def _named(what: str, name: str, known: dict[str, T]) -> T:
 
 def takes_step(net: Network, dt: float) -> bool:
     """Whether the network can be described in steps of ``dt`` ms: whether all its times are whole multiples of it."""
+    if next(net._contradictions(dt), None):  # the first will do, and no network need be made
+        return False
     try:
         net.replace(dt=dt)
     except DescriptionError:

@@ -253,7 +253,12 @@ class LoopEngine(PiecewiseEngine):
     def begin(self, stop: int) -> None:
         """See Engine."""
         super().begin(stop)
-        self._samples: dict[str, list[TimeSeries]] = {p.label: [] for p in self._trace_probes()}
+        self._samples = {p.label: [self._unsampled(p)] for p in self._trace_probes()}
+
+    def _unsampled(self, probe: Traces) -> TimeSeries:
+        """What a run has that ends with an error before its first piece does."""
+        size = self._net.population(self._net.trace(probe.trace).population).size
+        return TimeSeries(np.zeros(0), np.zeros((self._instances, 0, size)))
 
     def _trace_probes(self) -> list[Traces]:
         return only(self._net.probes, Traces)

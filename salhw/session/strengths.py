@@ -45,6 +45,11 @@ class Strengths:
         assert isinstance(stimulus, Course)
         return np.asarray(self._courses[number][:, stimulus.point(steps, self._net.dt)])
 
+    def points(self, number: int) -> FloatArray:
+        """The strength of a Course at each of its points, (instance, point, neuron); with one entry for all instances,
+        or for all neurons, where they have the same."""
+        return self._courses[number]
+
     def present(self, number: int, step: int) -> FloatArray | None:
         """The strength of a stimulus at a step at which it acts, (instance, neuron), or with one entry for all; of
         noise, what is drawn. None of other kinds."""

@@ -21,44 +21,56 @@ from ._stdd import solve
 
 @dataclass(frozen=True, eq=False)
 class PairField:
-    """Nearest pairs and spikes of two neurons over the plane of both weights.
+    """Nearest pairs and spikes of two neurons over the difference of their biases and the plane of both weights.
 
     Attributes:
+        apart: increasing values of the bias of neuron 1 less that of neuron 0, (m,).
         w: increasing values of both weights, (n,).
-        pairs: pairs per step at the lags -t_max..t_max, (n, n, 2 t_max + 1), at W[1, 0] = w[i], W[0, 1] = w[j].
-        spikes: spikes per step of both neurons, (n, n, 2).
+        pairs: pairs per step at the lags -t_max..t_max, (m, n, n, 2 t_max + 1), at apart[k], W[1, 0] = w[i] and
+            W[0, 1] = w[j].
+        spikes: spikes per step of both neurons, (m, n, n, 2).
     """
 
+    apart: FloatArray
     w: FloatArray
     pairs: FloatArray
     spikes: FloatArray
 
-    def at(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Pairs and spikes at weights (pair, 2), between the grid's points by bilinear interpolation, and beyond its
-        ends as at the end."""
+    def at(self, weights: FloatArray, apart: npt.ArrayLike = 0.0) -> tuple[FloatArray, FloatArray]:
+        """Pairs and spikes at weights (pair, 2) and differences of biases (pair,), or one for all: between the grid's
+        points by linear interpolation in each of them, and beyond its ends as at the end."""
         from scipy.interpolate import RegularGridInterpolator  # not at the top: importing it takes longer than its use
 
-        within, axes = np.clip(weights, self.w[0], self.w[-1]), (self.w, self.w)
+        axes = (self.apart, self.w, self.w)
+        at = np.column_stack([np.broadcast_to(np.asarray(apart, dtype=np.float64), len(weights)), weights])
+        within = np.clip(at, [axis[0] for axis in axes], [axis[-1] for axis in axes])
         return RegularGridInterpolator(axes, self.pairs)(within), RegularGridInterpolator(axes, self.spikes)(within)
 
 
 def pair_field(
     w_grid: npt.ArrayLike, bias: npt.ArrayLike, kappa: npt.ArrayLike, tau_ref: int, t_max: int,
-    discretisation: str = "logistic",
+    discretisation: str = "logistic", apart: npt.ArrayLike = (0.0,),
 ) -> PairField:  # fmt: skip
     """The exact pairs and spikes (`stdd`, `rates`) at every point of a grid of both weights.
 
     Args:
         w_grid: increasing values, (n,), 0 among them. bias, kappa, tau_ref, t_max, discretisation: as for `stdd`.
+        apart: increasing values of what neuron 1's bias is higher by than neuron 0's, (m,), 0 among them: half of it is
+            added to the one of `bias`, and taken off the other.
     Raises: ValueError.
     """
-    grid = finite_array("w_grid", w_grid, (None,))
-    if grid.size < 2 or (np.diff(grid) <= 0).any() or grid[0] > 0 or grid[-1] < 0:
-        raise ValueError(f"w_grid = {grid.tolist()}: must be two or more increasing values around 0")
-    longest = whole("t_max", t_max, 1)
-    chains = [[solve([[0.0, b], [a, 0.0]], bias, kappa, tau_ref, longest, discretisation) for b in grid] for a in grid]
-    pairs = np.array([[chain.lags for chain in row] for row in chains])
-    return PairField(grid, pairs, np.array([[chain.spikes for chain in row] for row in chains]))
+    grid, between = finite_array("w_grid", w_grid, (None,)), finite_array("apart", apart, (None,))
+    for name, values, least in (("w_grid", grid, 2), ("apart", between, 1)):
+        if values.size < least or (np.diff(values) <= 0).any() or values[0] > 0 or values[-1] < 0:
+            raise ValueError(f"{name} = {values.tolist()}: must be {least} or more increasing values around 0")
+    middle, signs, longest = finite_array("bias", bias, (2,)), np.array([-1.0, 1.0]), whole("t_max", t_max, 1)
+    chains = [
+        solve([[0.0, b], [a, 0.0]], middle + 0.5 * d * signs, kappa, tau_ref, longest, discretisation)
+        for d in between for a in grid for b in grid
+    ]  # fmt: skip
+    shape = (between.size, grid.size, grid.size, -1)
+    pairs, spikes = (np.reshape(values, shape) for values in zip(*((c.lags, c.spikes) for c in chains), strict=True))
+    return PairField(between, grid, pairs, spikes)
 
 
 @dataclass(frozen=True)
@@ -136,20 +148,21 @@ def _counted(expected: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 def sal_course(
     field: PairField, start: npt.ArrayLike, learning_rate: float, amplitude: npt.ArrayLike, tau: npt.ArrayLike,
-    *, run: int, update: int, reference: int | None = None, read: float = 0.0,
+    *, run: int, update: int, reference: int | None = None, read: float = 0.0, apart: npt.ArrayLike = 0.0,
     bounds: tuple[float, float] = (-2.52, 2.52), seed: int = 0,
 ) -> FloatArray:  # fmt: skip
     """Weights of pairs after SAL with sensors that differ: in each period the mean numbers of pairs at the present
     weights at lags that scatter, weighed by the sensors.
 
     What a reference at weight 0 cannot see is in it: a sensor's error is subtracted as it is for uncoupled neurons,
-    while coupled ones make other numbers of causal and anti-causal pairs.
+    while coupled ones make other numbers of causal and anti-causal pairs; and neurons of unequal biases whose PSPs are
+    not rectangular come to rest at unequal weights, whatever their sensors are (`attractor`, paper Fig 10).
 
     Args:
         start: (pair, 2). amplitude, tau: of each sensor, (pair, 2, 2): synapse, then causal and anti-causal branch; 1
             and the rule's time constant in steps are nominal.
         run, update, reference: steps of the run, between two updates, of the phase (None for none).
-        read: as for `reference_noise`.
+        read: as for `reference_noise`. apart: of the biases of each pair's neurons, as in `PairField`, (pair,).
     Returns: (pair, 2).
     Raises: ValueError.
     """
@@ -168,11 +181,11 @@ def sal_course(
         return np.stack([into_1, into_0], axis=1) + scatter
 
     error = np.zeros_like(weights)
-    silent, spikes_then = field.at(np.zeros_like(weights))
+    silent, spikes_then = field.at(np.zeros_like(weights), apart)
     if reference is not None:
         error = changes(silent, reference) / reference / spikes_then.prod(axis=1, keepdims=True)
     for _ in range(whole("run", run, 1) // period):
-        pairs, spikes = field.at(weights)
+        pairs, spikes = field.at(weights, apart)
         expected = error * spikes.prod(axis=1, keepdims=True) * period
         weights = np.clip(weights + changes(pairs, period) - expected, *bounds)
     return weights

@@ -37,6 +37,10 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
         return value if -(2**31) <= value < 2**31 else {0: "int", 1: hex(value)}
     if depth > DEEPEST:
         raise TypeError(f"{where} is nested deeper than {DEEPEST} levels")
+    numpy = sys.modules.get("numpy")
+    if kind is list and numpy is not None and _are_trains(value, numpy.ndarray):
+        lengths = numpy.array([len(item) for item in value], "<i8")
+        return {0: "arrays", 1: value[0].dtype.str, 2: lengths.tobytes(), 3: numpy.concatenate(value).tobytes()}
     if kind in (list, tuple):
         return kind([encode(item, f"{where}[{k}]", depth + 1) for k, item in enumerate(value)])
     if kind is dict:
@@ -44,7 +48,6 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
             if type(key) is not str:
                 raise TypeError(f"a key of {where} is a {type(key).__name__}, not a str")
         return {key: encode(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
-    numpy = sys.modules.get("numpy")
     if numpy is not None and (kind is numpy.ndarray or isinstance(value, numpy.generic)):
         dtype = value.dtype
         if dtype.kind not in KINDS or dtype.char in "gG":  # the long ones differ between machines
@@ -52,6 +55,16 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
         name = "array" if kind is numpy.ndarray else "scalar"
         return {0: name, 1: dtype.str, 2: [int(n) for n in value.shape], 3: value.tobytes()}
     raise TypeError(f"{where} is a {kind.__module__}.{kind.__qualname__}")
+
+
+def _are_trains(value: list[Any], array: type) -> bool:
+    """Whether all items are lists of numbers, as spike trains are: arrays of one dimension and one of the usual types.
+    Joined they travel in a tenth of the time."""
+    if len(value) < 2 or type(value[0]) is not array:
+        return False
+    dtype: Any = value[0].dtype
+    alike = all(type(item) is array and item.ndim == 1 and item.dtype == dtype for item in value)
+    return alike and dtype.char in "ld" and bool(dtype.isnative)
 
 
 def decode(value: Any) -> Any:
@@ -66,6 +79,10 @@ def decode(value: Any) -> Any:
     if value[0] == "int":
         return int(value[1], 16)
     numpy = importlib.import_module("numpy")
+    if value[0] == "arrays":
+        ends = numpy.frombuffer(value[2], "<i8").cumsum()
+        joined = bytearray(value[3])
+        return numpy.split(numpy.ndarray((int(ends[-1]),), value[1], joined or None), ends[:-1])
     shape = tuple(value[2])
     buffer = bytearray(value[3])
     array = numpy.ndarray(shape, value[1], buffer or None)  # without a buffer: nothing in it

@@ -11,7 +11,8 @@ from salhw_brainscales2 import backend
 
 LONG = {*CONVERGES, "mismatch-is-on", "transfer-function", "networks-of-five", *REPLAYED}
 QUICK = [name for name in catalogue("quick") if name not in LONG]
-TWICE = {"ideal-is-ideal"}  # held by the ideal chip's run
+TWICE = {"ideal-is-ideal", "reference-phase"}
+"""Held by the ideal chip's run; test_processor_reference has phases that the chip itself keeps."""
 
 
 @parametrize(backend, IDEAL, checks=QUICK)

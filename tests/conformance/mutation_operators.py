@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise, zip_longest
 from typing import Any
 
@@ -241,11 +242,15 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, ast.AST, Callable[[as
             yield from _places(item)
 
 
+@cache
+def _attributes(module: str) -> frozenset[str]:
+    """The attributes that a module names anywhere."""
+    return frozenset(node.attr for node in ast.walk(tree_of(module)) if isinstance(node, ast.Attribute))
+
+
 def _of_function(group: str, module: str, function: ast.FunctionDef) -> Iterator[Mutant]:
     where = f"{module}.{function.name}"
-    nodes = [*ast.walk(tree_of(module))]
-    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} | _attributes(module)
     for node, field, item, with_another in _places(function):
         for operator, changes in TERMS.items():
             for new in changes(item):

@@ -13,7 +13,9 @@ from salhw.conformance.runner import catalogue
 from salhw.substrate.capabilities import Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
-STEPWISE = {"lif-intervals", "psp-membrane", "input-gains", "trace-values", "predictive-rule", "teacher-nudges"}
+STEPWISE = {
+    "adex-steps", "lif-intervals", "psp-membrane", "input-gains", "trace-values", "predictive-rule", "teacher-nudges",
+}  # fmt: skip
 """Checks of what takes the time-driven algorithm."""
 HOSTED = {"predictive-rule-of-the-host"}
 """Checks of what the reference leaves to no host: tests/conformance/test_wrong_hosts.py has them."""

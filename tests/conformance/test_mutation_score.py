@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,24 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 import mutated
 import mutation_score as score
 import mutation_table
-from mutation_operators import KERNELS, OPERATORS, candidates, of_kernel
+from mutation_operators import KERNELS, OPERATORS, Mutant, candidates, of_kernel
 
 import salhw_reference
 
-DRAWN = candidates()
-ALL = {mutant.name: mutant for mutant in DRAWN}
+
+@cache
+def drawn() -> list[Mutant]:
+    """All mutants, made when a test runs, not in every process that collects the tests."""
+    return candidates()
+
+
+def named(name: str) -> Mutant:
+    return next(mutant for mutant in drawn() if mutant.name == name)
 
 
 def test_every_operator_has_mutants_with_names_of_their_own() -> None:
-    mutants = list(ALL.values())
-    assert len(mutants) == len(DRAWN) > 2000
+    mutants = drawn()
+    assert len({mutant.name for mutant in mutants}) == len(mutants) > 2000
     assert {m.operator for m in mutants[: len(OPERATORS)]} == set(OPERATORS)
     assert {m.group for m in mutants[:100]} == {"step", "preparation", "engine", "session"}
 
@@ -62,7 +70,7 @@ def test_the_reference_itself_is_not_caught() -> None:
     ],
 )
 def test_a_mutant_is_caught(name: str, kinds: set[str]) -> None:
-    with ALL[name].loaded(compiled=False) as package:
+    with named(name).loaded(compiled=False) as package:
         assert score.replayed(package) in kinds
 
 
@@ -71,14 +79,14 @@ def test_the_judge_tells_what_differs() -> None:
         right = score.trial(package, 0)
     found = []
     for name in ("states is reset by a write", "weight is reset where runs join"):  # states are counted anew anyway
-        with ALL[name].loaded(compiled=False) as package:
+        with named(name).loaded(compiled=False) as package:
             found.append(score.differs(score.trial(package, 0), right))
     assert found[0] == "" != found[1]
 
 
 def test_a_mutant_that_stops_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "judged", lambda package, algorithm: score.trial(package, 0))
-    found = score.outcome(ALL["program._projections: without `pre.append(j.astype(np.uint32))`"])
+    found = score.outcome(named("program._projections: without `pre.append(j.astype(np.uint32))`"))
     assert score.state(found) == "stopped"
     assert "IndexError" in found["raises"]
 

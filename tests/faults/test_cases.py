@@ -120,7 +120,9 @@ def test_the_membrane_at_a_forced_spike(target: Target) -> None:
 @pytest.mark.parametrize(("count", "weight"), [(30, 3.9), (1000, 3.9), (1000, -3.9), (20000, 3.9)])
 def test_many_inputs_at_once_add_up(target: Target, count: int, weight: float) -> None:
     """u is bias + N w for the ten steps of the PSP; v rises towards N w with tau_m and falls after it (the LIF
-    threshold is out of reach: its input is negative where it would not be)."""
+    threshold is out of reach: its input is negative where it would not be). NEST, which adds up floats however many
+    they are, is given a quarter of the most: it makes a node of each source."""
+    count = min(count, 5_000) if target.name == "nest" else count
     onto_leaky = weight if weight < 0 or count < 31 else -weight
     net = Network(
         "many", 1.0,

@@ -1,5 +1,5 @@
 """The suite on the fixed- and the floating-point model, in one process; test_trajectories holds that Lava's runtime
-does the same. The two long checks are marked slow: ``salhw conformance loihi2`` runs them, too."""
+does the same. Long checks are marked slow: ``salhw conformance loihi2`` runs them, too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from salhw.conformance.parametrise import evidence
 from salhw_lava import backend
 
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
+ONCE = ("sal-conserves-the-sum", "reference-phase")
+"""Whose floating-point model other tests hold: test_sal_on_loihi the sum, to rounding; a phase is the host's, which asks
+neither model what it computes with."""
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
@@ -32,8 +35,14 @@ def test_fixed_point(check) -> None:  # type: ignore[no-untyped-def]  # parametr
     holds(check)
 
 
-@parametrize(backend, in_process(MODELS["floating"]), checks=QUICK)
+@parametrize(backend, in_process(MODELS["floating"]), checks=[name for name in QUICK if name not in ONCE])
 def test_floating_point(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+    holds(check)
+
+
+@pytest.mark.slow
+@parametrize(backend, in_process(MODELS["floating"]), checks=ONCE)
+def test_floating_point_too(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
     holds(check)
 
 

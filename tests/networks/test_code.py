@@ -211,7 +211,7 @@ def test_threads_read_code_at_once() -> None:
 
     known, interval, thresholds = called(0), sys.getswitchinterval(), gc.get_threshold()
     gc.callbacks.append(collected)
-    gc.set_threshold(50)
+    gc.set_threshold(50, 10_000)  # the youngest objects only
     sys.setswitchinterval(1e-6)
     try:
         _parsed.cache_clear()

@@ -14,6 +14,8 @@ from scipy.stats import wilcoxon
 import salhw
 from salhw import PairSTDP, PredictiveRule
 from salhw.description.fields import FloatArray
+from salhw.session.paths import addresses
+from salhw.substrate.capabilities import Range
 from salhw_networks.microcircuit import learning, on_chips, rates
 from salhw_networks.microcircuit.course import SIZES, TEACHER
 from salhw_networks.microcircuit.network import Method, drawn, network
@@ -159,7 +161,7 @@ def at(students: Class, **weights: float) -> Class:
 @pytest.fixture(scope="module")
 def eight() -> Class:
     """Students of the paper's teacher."""
-    return students(Protocol(teaching=200_000.0), TEACHER, 8, seed=3)
+    return students(Protocol(teaching=50_000.0), TEACHER, 8, seed=3)
 
 
 def aligned(who: Class, **changes: Any) -> float:
@@ -239,6 +241,31 @@ def test_silent_neurons_of_the_reference_phase_are_as_active_as_those_that_sal_a
     assert silent == pytest.approx(activity(pieces), rel=0.1)
 
 
+def test_biases_of_the_reference_phase_and_of_tuning_stay_within_the_target_s() -> None:
+    """With W21 = B12 = 8 mean potentials are beyond 2, and so is the bias that makes an interneuron at -5 spike as
+    often as an output at 2."""
+    glm = looped_reference().neurons["GLM"] | {"bias": Range(min=-5.0, max=2.0)}
+    target = looped_reference(neurons=looped_reference().neurons | {"GLM": glm})
+    protocol = replace(
+        on_chips.PROTOCOL, align_update="every 200 ms", reference=400.0, tuning=4_000.0, teaching=400.0, lag=400.0
+    )
+    who = at(students(protocol, TEACHER, 2, seed=1), W10=2.0, W21=8.0, B12=8.0)
+    executable = salhw.compile(described(protocol, SIZES, "SAL"), target)
+    limits = {path: address.allowed for path, address in addresses(executable.network, target).items()}
+    with executable.open(instances=2, seed=1) as session:
+        lessons, written = Lessons(session, protocol, "SAL", who, limits), list[FloatArray]()
+        set_value = session.set
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(session, "set", lambda path, value: (written.append(value), set_value(path, value)))
+            lessons.refer()
+        assert max(np.max(value) for value in written) == 8.0, "weights as they were"
+        assert {2.0} <= {float(np.max(value)) for value in written}, "biases at the end of their range"
+        session.set("populations.P2.bias", 2.0)
+        session.set("populations.I1.bias", -5.0)
+        lessons.tune()
+        np.testing.assert_array_equal(session.get("populations.I1.bias"), np.full((2, 1), 2.0))
+
+
 def activity(pieces: Sequence[salhw.Recording]) -> float:
     """The mean share of time in which P1 and P2 are refractory."""
     counts = np.sum([piece.counts["P1"] + piece.counts["P2"] for piece in pieces], axis=0)
@@ -267,6 +294,6 @@ def test_chunks_learn_what_the_continuous_form_learns(eight: Class) -> None:
 def test_longer_and_wider_chains_learn(sizes: tuple[int, ...], method: Method) -> None:
     """The losses of eight students of a drawn teacher fall from the first to the last of a few short epochs: Wilcoxon's
     signed ranks, p < .02, of students that do not learn it would be in one of fifty cases."""
-    protocol = Protocol(shown=9, aligning=2, present=4_000.0, align_input="dark", teaching=200_000.0)
+    protocol = Protocol(shown=9, aligning=2, present=4_000.0, align_input="dark", teaching=20_000.0)
     course = train(protocol, method, students(protocol, drawn(sizes, 99)[0], 8, seed=7), range(6), seed=7)
     assert wilcoxon(np.log(course["loss"][0] / course["loss"][-1]), alternative="greater").pvalue < 0.02, course["loss"]

@@ -277,7 +277,7 @@ def test_what_cannot_be_is_refused_at_its_place(wrong: Any, path: str) -> None:
 @pytest.mark.parametrize(
     ("name", "neuron"),
     [
-        ("nest", AdEx()), ("brainscales2", AdEx()), ("loihi2", AdEx()), ("brainscales2", Izhikevich()),
+        ("brainscales2", AdEx()), ("loihi2", AdEx()), ("brainscales2", Izhikevich()),
         ("loihi2", Izhikevich()),
     ],
 )  # fmt: skip

@@ -97,7 +97,7 @@ def test_what_differs_is_not_called_equivalent():
 def network_statistics(algorithm, seed):
     """Per instance: rates, occupancy of the states, weight changes of both rules per ms, in a 7-neuron network."""
     net = sampling(seed=1, noise=0.3, sal_rate=1e-3, wake_sleep_rate=1e-3)
-    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 200_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 120_000.0
     start = net.projections[0].weights.values
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         recording = session.run(duration)
@@ -109,7 +109,7 @@ def network_statistics(algorithm, seed):
 @pytest.mark.parametrize("stepwise", ["time-driven", "vectorised"])
 def test_networks_are_equivalent_to_event_driven_ones(stepwise):
     """Seven neurons, WakeSleep and SAL: margins 2 % of each rate, .002 on the share of time of each of 128 states (of
-    .09 at most), 3 % of the root mean square weight change on each of 42 synapses."""
+    .09 at most), 3 % of the root mean square weight change on each of 42 synapses. Power above .995, in 120 s."""
     rates, states, change = network_statistics("event-driven", 1)
     rates_2, states_2, change_2 = network_statistics(stepwise, 2)
     for k in range(7):

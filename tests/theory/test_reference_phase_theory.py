@@ -8,11 +8,24 @@ import numpy as np
 import pytest
 
 import salhw
-from salhw import GLM, SAL, Network, Population, Projection, Rectangular, ReferencePhase
+from salhw import GLM, SAL, Exponential, Network, Population, Projection, Rectangular, ReferencePhase
 from salhw.description.fields import FloatArray
-from salhw.theory import PairField, drift, pair_field, rates, reference_noise, sal_course, sal_noise, sal_window, stdd
+from salhw.description.kernels import Kernel
+from salhw.theory import (
+    PairField,
+    attractor,
+    drift,
+    pair_field,
+    rates,
+    reference_noise,
+    sal_course,
+    sal_noise,
+    sal_window,
+    stdd,
+)
 
 RATE, TAU, UPDATE, RUN, KAPPA = 0.004, 10.0, 200, 30_000, np.ones(10)
+RECTANGULAR = Rectangular(10.0)
 
 
 @cache
@@ -21,14 +34,15 @@ def field() -> PairField:
 
 
 def simulated(
-    start: FloatArray, reference: float | None, amplitude: FloatArray | None = None, seed: int = 1
-) -> FloatArray:
+    start: FloatArray, reference: float | None, amplitude: FloatArray | None = None, seed: int = 1,
+    kernel: Kernel = RECTANGULAR, bias: tuple[float, float] = (0.0, 0.0),
+) -> FloatArray:  # fmt: skip
     """Weights (into 1, into 0) of pairs after RUN steps of 1 ms; ``amplitude`` (pair, synapse, branch) of sensors."""
     phase = None if reference is None else ReferencePhase(reference)
     rule = SAL(RATE, TAU, update=f"every {UPDATE} ms", reference=phase)
-    pair = Projection("p", "n", "n", [[0.0, 0.0], [0.0, 0.0]], Rectangular(10.0), plasticity=rule)
+    pair = Projection("p", "n", "n", [[0.0, 0.0], [0.0, 0.0]], kernel, plasticity=rule)
     net = Network(
-        name="pair", dt=1.0, populations=[Population("n", 2, GLM(bias=0.0, tau_ref=10.0))], projections=[pair]
+        name="pair", dt=1.0, populations=[Population("n", 2, GLM(bias=bias, tau_ref=10.0))], projections=[pair]
     )
     with salhw.compile(net, "reference").open(instances=len(start), seed=seed) as session:
 
@@ -53,6 +67,15 @@ def test_the_field_is_exact_on_its_grid_and_between() -> None:
     assert np.allclose(spikes[0], rates([[0.0, -1.0], [0.5, 0.0]], [0.0, 0.0], KAPPA, 10), rtol=1e-6)
     between = stdd([[0.0, 0.5], [0.25, 0.0]], [0.0, 0.0], KAPPA, 10, 60).rate
     assert np.abs(pairs[1] - between).max() < 0.02 * between.max(), "a grid of steps of .5"
+
+
+def test_the_field_is_exact_for_biases_that_differ() -> None:
+    unequal = pair_field([0.0, 1.0], [-0.5, 0.5], KAPPA, 10, 60, apart=[-1.0, 0.0, 0.4])
+    pairs, spikes = unequal.at(np.array([[1.0, 0.0], [1.0, 0.0]]), [0.4, -1.0])
+    for k, bias in enumerate(([-0.7, 0.7], [0.0, 0.0])):
+        exact = stdd([[0.0, 0.0], [1.0, 0.0]], bias, KAPPA, 10, 60).rate
+        assert np.allclose(pairs[k], exact, rtol=1e-6), "neuron 1's bias is higher by apart than what was given"
+        assert np.allclose(spikes[k], rates([[0.0, 0.0], [1.0, 0.0]], bias, KAPPA, 10), rtol=1e-6)
 
 
 def test_the_relaxation_is_the_slope_of_the_drift() -> None:
@@ -94,8 +117,34 @@ def test_sensors_that_differ_drive_pairs_as_theory_says_and_a_reference_stops_th
     assert 0.5 < np.std(moved[20_000][1]) / np.std(moved[20_000][0]) < 2.0
 
 
+def test_neurons_of_unequal_biases_come_to_rest_apart_where_psps_decay() -> None:
+    """Half of 120 pairs begin at the exact attractor, where they stay, half at equal weights of the same mean, from
+    where they go as theory says. Five standard errors are allowed."""
+    psp, half = Exponential(5.0, area=10.0, superposition="last"), np.arange(120) < 60
+    kappa = psp.sample(1.0, 25)
+    (partner,) = attractor([0.9], [-0.5, 0.5], kappa, 10, TAU, 60)
+    rest = partner - 0.9
+    assert rest < -0.2, "the weight onto the neuron of the higher bias is the larger one"
+    start = np.where(half[:, None], [[0.9, partner]], 0.5 * (0.9 + partner))
+    decaying = pair_field(np.linspace(0.0, 1.2, 7), [0.0, 0.0], kappa, 10, 60, apart=[0.0, 1.0])
+    told = {"run": RUN, "update": UPDATE, "seed": 5}
+    nominal = np.ones((120, 2, 2)), np.full((120, 2, 2), TAU)
+    said, alike = (sal_course(decaying, start, RATE, *nominal, apart=d, **told) for d in (1.0, 0.0))
+    seen = simulated(start, None, kernel=psp, bias=(-0.5, 0.5))
+    gaps = {name: end[:, 1] - end[:, 0] for name, end in (("said", said), ("seen", seen), ("alike", alike))}
+    error = {name: gap[half].std() / np.sqrt(60) for name, gap in gaps.items()}
+    for name in ("said", "seen"):
+        assert abs(gaps[name][half].mean() - rest) < 5.0 * error[name], name
+    assert gaps["alike"][half].mean() > 0.5 * rest, "equal biases bring weights together"
+    moved = {name: gap[~half].mean() for name, gap in gaps.items()}
+    assert moved["seen"] < 0.5 * rest
+    assert abs(moved["seen"] - moved["said"]) < 5.0 * np.hypot(error["seen"], error["said"])
+
+
 def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="increasing values around 0"):
         pair_field([0.5, 1.0], [0.0, 0.0], KAPPA, 10, 60)
+    with pytest.raises(ValueError, match="must be 1 or more increasing values around 0"):
+        pair_field([0.0, 1.0], [0.0, 0.0], KAPPA, 10, 60, apart=[0.1])
     with pytest.raises(ValueError, match="tau has shape"):
         sal_course(field(), [[0.0, 0.0]], RATE, np.ones((1, 2, 2)), np.ones((1, 2)), run=200, update=200)

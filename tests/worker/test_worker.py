@@ -89,6 +89,18 @@ def test_arrays_arrive_as_arrays_in_any_layout_and_can_be_written(here: Worker) 
     assert here.call("far:described", np.float32(1.5), limit=20.0) == ["float32", "float32", []]
 
 
+@pytest.mark.parametrize("dtype", ["<i8", "<f8", ">f8", "<f4"])
+@pytest.mark.parametrize("lengths", [(3, 0, 2), (0, 0), (1,), (2, 2)])
+def test_trains_that_travel_together_arrive_one_by_one(here: Worker, dtype: str, lengths: tuple[int, ...]) -> None:
+    """As lists of arrays of other kinds do, and lists with something else among the arrays."""
+    trains = [np.arange(n).astype(dtype) + k for k, n in enumerate(lengths)]
+    for value in (trains, [*trains, np.zeros((2, 2), dtype)], [*trains, np.zeros(2, "?")], [*trains, 1.0]):
+        back = here.call("far:echo", value, limit=20.0)
+        assert same(back, value)
+        for train in back[: len(trains)]:
+            train += 1  # is the caller's own
+
+
 def looped() -> list[Any]:
     items: list[Any] = []
     items.append(items)

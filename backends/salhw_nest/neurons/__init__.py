@@ -8,10 +8,11 @@ import numpy as np
 
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Izhikevich, Neuron, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Neuron, Source
 from salhw.description.parts import Population
 from salhw.substrate.target import Target
 from salhw_nest.kernels import NEST
+from salhw_nest.neurons.adex import NestAdEx, NestAdExConductance
 from salhw_nest.neurons.conductance import NestConductance, conductances
 from salhw_nest.neurons.delta import NestDelta
 from salhw_nest.neurons.escape import NestEscape
@@ -36,8 +37,16 @@ def _lif(neuron: LIF, population: Population, net: Network, target: Target) -> N
     return model(neuron, population, net, target)
 
 
+def _adex(neuron: AdEx, population: Population, net: Network, target: Target) -> NestAdEx:
+    """NEST has a model for conductances, and one for currents."""
+    model = NestAdExConductance if conductances(net, population) else NestAdEx
+    return model(neuron, population, net, target)
+
+
 Made = Callable[..., NestNeuron[Neuron]]
-NEURONS: ByKind[Made] = ByKind(NEST, {GLM: NestGLM, LIF: _lif, Izhikevich: NestIzhikevich, Source: NestSource})
+NEURONS: ByKind[Made] = ByKind(
+    NEST, {GLM: NestGLM, LIF: _lif, AdEx: _adex, Izhikevich: NestIzhikevich, Source: NestSource}
+)
 
 
 def nest_neuron(net: Network, target: Target, population: str) -> NestNeuron[Neuron]:

@@ -1,22 +1,24 @@
-"""LIF neurons whose synapses are conductances, in NEST."""
+"""Neurons whose synapses are conductances, in NEST."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
+from salhw.description.neurons import LIF
 from salhw.description.parts import Population, Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
-from salhw_nest.neurons.lif import UNREACHED, NestLIF, before
+from salhw_nest.neurons.leaky import UNREACHED, M, NestLeaky
+from salhw_nest.neurons.lif import NestLIF, before
 from salhw_nest.neurons.neuron import FOREVER, Potential
 from salhw_nest.plan import Cells
-from salhw_nest.stimuli import nest_stimuli
 
 FINE = 1e6  # potentials and conductances in NEST's units per unit: NEST's solver is off by 1e-3 of these a step
 SUBSTEPS = 16  # of the last step before a spike, whose end NEST does not show
@@ -27,35 +29,74 @@ def conductances(net: Network, population: Population) -> list[tuple[Projection,
     return [(p, p.e_rev) for p in net.projections if p.post == population.name and p.e_rev is not None]
 
 
-class NestConductance(NestLIF):
-    """``iaf_cond_exp``, with two conductances that decay: weights above zero change one, those below it the other."""
+class Conducting(NestLeaky[M]):
+    """Two conductances that decay: weights above zero change one, those below it the other."""
 
-    model = "iaf_cond_exp"
-    shown = ("V_m", "g_ex", "g_in")
+    fine: ClassVar[float]
+    """Conductances in NEST's units per unit."""
 
     @property
     def ports(self) -> dict[float, float]:
         """The time constants of its conductances by reversal potential, the one of positive weights first."""
         return {e_rev: psp(p.kernel).decay or FOREVER for p, e_rev in conductances(self.net, self.population)}
 
+    def receptors(self, unit: float) -> dict[str, float]:
+        """NEST's parameters of both; ``unit``: potentials in NEST's units per unit."""
+        (first, fast), (second, slow) = (*self.ports.items(), *self.ports.items())[:2]
+        return {"E_ex": unit * first, "E_in": unit * second, "tau_syn_ex": fast, "tau_syn_in": slow}
+
+    def scale_of(self, projection: Projection) -> float:
+        """As of currents, so that weak conductances do in a step what those of the description do."""
+        sign = 1.0 if projection.e_rev == next(iter(self.ports)) else -1.0
+        return self.fine * sign * self.scale(psp(projection.kernel))
+
+    def mixed(self) -> Iterator[Diagnostic]:
+        yield from super().mixed()
+        two, name = [*self.ports][:2], self.population.name
+        if others := [(p, e_rev) for p, e_rev in conductances(self.net, self.population) if e_rev not in two]:
+            last, asked = others[-1]
+            supported = f"two reversal potentials onto {name}, {', '.join(map(number, two))}"
+            yield together(f"projections.{last.name}.e_rev", number(asked), supported, "one of these")
+
+    def approximations(self) -> Iterator[Diagnostic]:
+        """The decay within a step has a mean that is weighted otherwise where the leak is stronger: to leading order by
+        dt^2 / (12 tau_syn tau_m) of it, beside a conductance as large as the leak."""
+        yield from super().approximations()
+        for p, _ in conductances(self.net, self.population):
+            off = self.net.dt**2 / (12.0 * p.kernel.tau_syn * self.tau_m)
+            size = f"decays within a step: its effect is off by up to {off:.2g} of itself beside one of 1"
+            yield different("SAL329", f"projections.{p.name}.e_rev", "constant in a step", size, "a smaller dt")
+
+    def refused(self, projection: Projection) -> Iterator[Diagnostic]:
+        path = f"projections.{projection.name}"
+        if projection.e_rev is None:
+            supported = f"conductances only onto {self.population.name}, which has some"
+            yield together(f"{path}.e_rev", "None", supported, "a reversal potential, or another population")
+        elif not psp(projection.kernel).decay:
+            tau = projection.kernel.tau_syn
+            fix = f"kernel = Exponential(tau_syn={tau!r})"
+            yield together(f"{path}.kernel", projection.kernel.kind, "exponential conductances", fix)
+        yield from super().refused(projection)
+
+
+class NestConductance(Conducting[LIF], NestLIF):
+    """``iaf_cond_exp``."""
+
+    model = "iaf_cond_exp"
+    fine = FINE
+    shown = ("V_m", "g_ex", "g_in")
+
     def cells(self, per_step: int, instances: int) -> Cells:
         base = super().cells(per_step, instances)
-        (first, fast), (second, slow) = (*self.ports.items(), *self.ports.items())[:2]
         potentials = {name: FINE * np.asarray(base.parameters[name]) for name in ("E_L", "V_m", "V_reset")}
-        silent = potentials | {
-            "g_L": FINE, "C_m": FINE * float(self.neuron.tau_m), "E_ex": FINE * first, "E_in": FINE * second,
-            "tau_syn_ex": fast, "tau_syn_in": slow, "t_ref": base.parameters["t_ref"], "V_th": UNREACHED, "I_e": 0.0,
+        silent = potentials | self.receptors(FINE) | {
+            "g_L": FINE, "C_m": FINE * self.tau_m, "t_ref": base.parameters["t_ref"], "V_th": UNREACHED, "I_e": 0.0,
         }  # fmt: skip
         active = {"I_e": FINE**2 * np.asarray(base.active["I_e"]), "V_th": FINE * np.asarray(base.active["V_th"])}
         return Cells(self.population.name, self.model, base.size, silent, active)
 
     def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
         return {"I_e": FINE**2 * bias}
-
-    def scale_of(self, projection: Projection) -> float:
-        """As of currents, so that weak conductances do in a step what those of the description do."""
-        sign = 1.0 if projection.e_rev == next(iter(self.ports)) else -1.0
-        return FINE * sign * self.scale(psp(projection.kernel))
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         early, v = known.sampled[before(self.population.name)], known.sampled[self.population.name]["V_m"] / FINE
@@ -70,39 +111,16 @@ class NestConductance(NestLIF):
             leak = 1.0 + sum(now)
             pull = sum(each * e_rev for each, e_rev in zip(now, self.ports, strict=False))
             end = (float(self.neuron.v_rest) + drive + pull) / leak
-            v = end + (v - end) * np.exp(-leak * step / float(self.neuron.tau_m))
+            v = end + (v - end) * np.exp(-leak * step / self.tau_m)
         return v
 
     def mixed(self) -> Iterator[Diagnostic]:
-        path, name = f"populations.{self.population.name}", self.population.name
         if (width := float(np.max(self.neuron.delta_v))) > 0.0:
-            yield together(f"{path}.delta_v", number(width), "0 under conductances", "delta_v = 0")
-        two = [*self.ports][:2]
-        if others := [(p, e_rev) for p, e_rev in conductances(self.net, self.population) if e_rev not in two]:
-            last, asked = others[-1]
-            supported = f"two reversal potentials onto {name}, {', '.join(map(number, two))}"
-            yield together(f"projections.{last.name}.e_rev", number(asked), supported, "one of these")
-        for k, s in enumerate(nest_stimuli(self.net)):
-            if s.forced and s.population == name:
-                fix = "leave it out, or drive a Source population"
-                yield together(f"stimuli[{k}]", f"forced spikes of {name}", "neurons without conductances", fix)
-
-    def approximations(self) -> Iterator[Diagnostic]:
-        """The decay within a step has a mean that is weighted otherwise where the leak is stronger: to leading order by
-        dt^2 / (12 tau_syn tau_m) of it, beside a conductance as large as the leak."""
-        for p, _ in conductances(self.net, self.population):
-            off = self.net.dt**2 / (12.0 * p.kernel.tau_syn * float(self.neuron.tau_m))
-            size = f"decays within a step: its effect is off by up to {off:.2g} of itself beside one of 1"
-            yield different("SAL329", f"projections.{p.name}.e_rev", "constant in a step", size, "a smaller dt")
+            path = f"populations.{self.population.name}.delta_v"
+            yield together(path, number(width), "0 under conductances", "delta_v = 0")
+        yield from super().mixed()
+        yield from self.unforced("neurons without conductances")
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
-        path = f"projections.{projection.name}"
-        if projection.e_rev is None:
-            supported = f"conductances only onto {self.population.name}, which has some"
-            yield together(f"{path}.e_rev", "None", supported, "a reversal potential, or another population")
-        elif not psp(projection.kernel).decay:
-            tau = projection.kernel.tau_syn
-            fix = f"kernel = Exponential(tau_syn={tau!r})"
-            yield together(f"{path}.kernel", projection.kernel.kind, "exponential conductances", fix)
-        yield from not_learned(projection, self.target, self.net.dt, "conductances that the host learns")
         yield from super().refused(projection)
+        yield from not_learned(projection, self.target, self.net.dt, "conductances that the host learns")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from salhw.description.fields import FloatArray
 from salhw_nest.inputs import jump
-from salhw_nest.neurons.lif import UNREACHED, NestLIF, share_of_current
+from salhw_nest.neurons.leaky import UNREACHED, share_of_current
+from salhw_nest.neurons.lif import NestLIF
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.plan import Cells, Meter
 

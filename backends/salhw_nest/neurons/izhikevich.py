@@ -15,7 +15,8 @@ from salhw.diagnostics.wording import number
 from salhw.session.paths import described_at
 from salhw_nest.findings import not_learned, together
 from salhw_nest.kernels import PSP, psp
-from salhw_nest.neurons.lif import UNREACHED, before
+from salhw_nest.neurons.leaky import UNREACHED
+from salhw_nest.neurons.lif import before
 from salhw_nest.neurons.neuron import NestNeuron, Potential
 from salhw_nest.plan import Cells, Meter, tiled
 from salhw_nest.probes import sampled

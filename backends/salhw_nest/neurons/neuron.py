@@ -84,6 +84,11 @@ class NestNeuron(ABC, Generic[N]):
         them in, 1 or 0, or -1 without one."""
         return {}
 
+    def told(self, state: IntArray, per_step: int) -> dict[str, FloatArray]:
+        """The parameters of cells that spike (1) or do not (0) at the next step, whatever triggers are under way to
+        them, or wait for these (-1)."""
+        raise NotImplementedError
+
     @abstractmethod
     def forcing(self, tick: float, least: int) -> list[tuple[float, int]]:
         """(weight, delay in ticks) of the events that force a spike; ``least`` is the shortest delay."""

@@ -39,6 +39,20 @@ class ConnectAll(sim.Connector):
         projection._sources.update((np.unique(self.pre) + first).tolist())
 
 
+class Unrecorded:
+    """In place of what PyNN records with, which is two nodes of NEST for each population: ``record_spikes`` and meters
+    do that here."""
+
+    def __init__(self, population):
+        pass
+
+
+class Cells(sim.Population):
+    """A population without PyNN's recorder, which is built in two thirds of the time."""
+
+    _recorder_class = Unrecorded
+
+
 def population(name, model, size, **parameters):
     """Cells of a native NEST model; parameters are one number for all or one per cell."""
     with warnings.catch_warnings():
@@ -46,7 +60,7 @@ def population(name, model, size, **parameters):
         kind = sim.native_cell_type(model)
     kind.default_parameters = {}  # or PyNN writes all of them, and NEST takes no empty lists
     kind.uses_parrot = False  # generators drive their cells directly
-    cells = sim.Population(size, kind(), label=name)
+    cells = Cells(size, kind(), label=name)
     assign(cells, **parameters)
     return cells
 
@@ -64,6 +78,11 @@ def assign(cells, **parameters):
         cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
 
 
+def projection(pre, post, connector, kind):
+    """PyNN's, with a receptor that it need not guess and ConnectAll does not use."""
+    return sim.Projection(pre, post, connector, kind, receptor_type=post.receptor_types[0])
+
+
 def connect(pre, post, pre_index, post_index, weight, delay, model="static_synapse", **parameters):
     """Synapses that do not learn, one per entry; delay in ms."""
     if not len(pre_index):
@@ -71,7 +90,7 @@ def connect(pre, post, pre_index, post_index, weight, delay, model="static_synap
     # the model's own delay, 1 ms, may lie outside of what the network has, and NEST then refuses to copy it
     native = model != "static_synapse"
     kind = sim.native_synapse_type(model)(delay=sim.get_min_delay()) if native else sim.StaticSynapse()
-    return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **parameters), kind)
+    return projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **parameters), kind)
 
 
 def connect_plastic(pre, post, pre_index, post_index, weight, delay, model, tau_plus, tau_minus, **stdp):
@@ -87,7 +106,7 @@ def connect_plastic(pre, post, pre_index, post_index, weight, delay, model, tau_
     else:
         rule = sim.native_synapse_type(model)(tau_minus=tau_minus, delay=sim.get_min_delay())
     additive = {"mu_plus": 0.0, "mu_minus": 0.0, "tau_plus": tau_plus}
-    return sim.Projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **additive, **stdp), rule)
+    return projection(pre, post, ConnectAll(pre_index, post_index, weight, delay, **additive, **stdp), rule)
 
 
 def record_spikes(cells, delay):

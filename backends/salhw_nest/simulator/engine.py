@@ -51,6 +51,9 @@ def open_network(plan: dict[str, Any], seed: int, threads: int) -> None:
         orders={},
         now=0,
     )
+    for s in plan["synapses"]:
+        if _several(s):
+            _order(s["name"])  # as long as weights are those of the plan
 
 
 def _population(cells: dict[str, Any], tick: float) -> Any:
@@ -141,15 +144,25 @@ def _columns(connections: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     return columns
 
 
-def _order(name: str, ends: dict[str, Any] | None = None) -> Any:
-    """The order that sorts NEST's connections of a projection as the plan does; from their ``ends``, where these are
-    known."""
+def _several(planned: dict[str, Any]) -> bool:
+    """Whether a pair has more than one of these synapses."""
+    pairs = np.stack([planned["post"], planned["pre"]])
+    return np.unique(pairs, axis=1).shape[1] < pairs.shape[1]
+
+
+def _order(name: str, known: dict[str, Any] | None = None) -> Any:
+    """The order that sorts NEST's connections of a projection as the plan does; from their ends, where these are
+    ``known``, and of several of a pair from their delays and weights: which of two that are alike is which does not
+    matter."""
     if name not in _network["orders"]:
-        ends = ends or _columns(_connections(name), ENDS)
-        place = np.lexsort((ends["source"], ends["target"]))
         (planned,) = (s for s in _network["plan"]["synapses"] if s["name"] == name)
+        keys = {"source": planned["pre"], "target": planned["post"]}
+        if _several(planned):
+            keys |= {key: np.broadcast_to(planned[key], planned["pre"].shape) for key in ("delay", "weight")}
+        columns = known if known and known.keys() >= keys.keys() else _columns(_connections(name), tuple(keys))
+        place = np.lexsort([columns[key] for key in reversed(tuple(keys))])
         order = np.empty(len(place), dtype=np.int64)
-        order[np.lexsort((planned["pre"], planned["post"]))] = place
+        order[np.lexsort([keys[key] for key in reversed(tuple(keys))])] = place
         _network["orders"][name] = order
     return _network["orders"][name]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -128,18 +129,19 @@ class Class:
 
     def within(self, limits: Mapping[str, Range | None]) -> Class:
         """With weights as far as limits by the paths of weights go: a calibrated chip may be read beyond its range."""
-
-        def clipped(name: str, weights: FloatArray) -> FloatArray:
-            limit = limits.get(f"projections.{name}.weights")
-            return weights if limit is None else np.clip(weights, limit.min, limit.max)
-
-        return self.at({name: clipped(name, weights)[None] for name, weights in self.weights.items()})
+        held = {name: clipped(w, limits.get(f"projections.{name}.weights")) for name, w in self.weights.items()}
+        return self.at({name: w[None] for name, w in held.items()})
 
     @property
     def weights(self) -> Arrays:
         """By the names of their projections, (student, post, pre)."""
         forward, feedback = names(len(self.sizes))
         return dict(zip((*forward, *feedback), (*self.forward, *self.feedback), strict=True))
+
+
+def clipped(values: FloatArray, limit: Range | None) -> FloatArray:
+    """Values as far as a range goes, if there is one."""
+    return values if limit is None else np.clip(values, limit.min, limit.max)
 
 
 def students(
@@ -234,8 +236,7 @@ def train(
     instances, after = len(students) if chips is None else None, []
     with executable.open(instances=instances, chips=chips, seed=seed) as session:
         taken = addresses(executable.network, executable.target)
-        begin = students.within({path: address.allowed for path, address in taken.items()})
-        lessons = Lessons(session, protocol, method, begin)
+        lessons = Lessons(session, protocol, method, students, {path: a.allowed for path, a in taken.items()})
         if protocol.reference and method == "SAL":
             lessons.refer()
         if protocol.tuning:
@@ -248,10 +249,16 @@ def train(
 
 
 class Lessons:
-    """What a session's students are shown."""
+    """What a session's students are shown. ``limits`` are the target's ranges by path: weights and biases that lie
+    outside of them are written as their nearest end."""
 
-    def __init__(self, session: Session, protocol: Protocol, method: Method, students: Class) -> None:
+    def __init__(
+        self, session: Session, protocol: Protocol, method: Method, students: Class,
+        limits: Mapping[str, Range | None] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        students = students.within(limits)
         self.session, self.protocol, self.method, self.students = session, protocol, method, students
+        self.limits = limits
         self.last = len(students.sizes) - 1
         self.forward, self.feedback = names(len(students.sizes))
         learning = [f"projections.{name}.plasticity.learning_rate" for name in self.forward]
@@ -300,7 +307,7 @@ class Lessons:
             active = [0.5 * (a + 1.0 / (1.0 + np.exp(-u))) for a, u in zip(active, potentials, strict=True)]
         self.session.set("populations.P0.bias", np.full_like(self.shown[0], self.protocol.dark))
         for path, potential in zip(paths, potentials, strict=True):
-            self.session.set(path, potential)
+            self.write(path, potential)
         self.session.run(self.protocol.chunk or self.protocol.lag)
         self.switch(self.aligning, False)
         for path, value in zip(paths, biases, strict=True):
@@ -327,7 +334,11 @@ class Lessons:
             )
             path, share = f"populations.I{layer}.bias", np.clip(TAU_REF * wanted, 0.02, 0.98)  # never flat
             off = TAU_REF * (wanted - there) / (share * (1.0 - share))
-            self.session.set(path, self.session.get(path) + off)
+            self.write(path, self.session.get(path) + off)
+
+    def write(self, path: str, values: FloatArray) -> None:
+        """Write values as far as the target's range goes."""
+        self.session.set(path, clipped(values, self.limits.get(path)))
 
     def align(self, order: IntArray) -> None:
         """The SAL phase."""

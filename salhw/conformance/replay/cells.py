@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from salhw.conformance.replay import adaptive
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
@@ -31,7 +32,9 @@ class Moment:
     inputs, the ``conductance`` of their synapses, and each times its reversal potential as ``pull``, whether they are
     ``free`` of their refractory period, ``clamped`` and to which ``state``, ``forced`` to
     spike, how many spikes they are ``expected`` to have of Poisson stimuli, and by how much the drive changes at most
-    where the membranes that teachers read do (``feedback``)."""
+    where the membranes that teachers read do (``feedback``). A target may be ``off`` in the drive by so much; and where
+    it solves equations, this share of what their solution differs by from a step (``solved``), in which the part of
+    drive, conductance and pull that is ``fading``, by its time constant in ms, decays."""
 
     dt: float
     drive: FloatArray
@@ -43,6 +46,9 @@ class Moment:
     forced: Bools
     expected: FloatArray
     feedback: FloatArray
+    off: FloatArray
+    solved: float
+    fading: Mapping[float, FloatArray]
 
 
 State = tuple[FloatArray, ...]
@@ -56,8 +62,9 @@ class Cell:
     """One kind of neuron: the state that it ``begins`` with, how it ``decides`` from its last state, and the state that
     a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher (``at_higher``);
     the ``threshold`` beside which a potential that is a little off may decide otherwise; the accuracies, if there are
-    any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, and how many steps ``early`` it
-    may be free of its refractory period; and whether it ``amplifies`` what its input is off by."""
+    any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, how many steps ``early`` it
+    may be free of its refractory period, and which share of a step's error it lacks that is ``solved`` instead; how far
+    a potential may be off by its own dynamics (``spread``); and whether it ``amplifies`` what its input is off by."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]
@@ -66,6 +73,8 @@ class Cell:
     threshold: Callable[[Any], float | FloatArray] = lambda neuron: np.nan
     under_way: str = ""
     early: str = ""
+    solved: str = ""
+    spread: Callable[[State], FloatArray] = lambda state: np.zeros_like(state[0])
     amplifies: bool = False
 
 
@@ -133,31 +142,26 @@ def _lif(neuron: LIF, now: Moment, state: State) -> Decided:
 
 
 def _adex(neuron: AdEx, now: Moment, state: State) -> Decided:
-    """Half a step of w, half one of the leak, the upstroke, and both halves again; it spikes at v_peak, or where the
-    threshold has a width at random."""
-    half, slope = 0.5 * now.dt, neuron.slope_factor
-
-    def followed(w: FloatArray, v: FloatArray) -> FloatArray:
-        to = neuron.a * (v - neuron.v_rest)
-        return np.asarray(to + (w - to) * np.exp(-half / neuron.tau_w))
-
-    w = followed(state[1], state[0])
-    end = _end(neuron, now, w)
-    leaked = _leaked(neuron, now, state[0], end, half)
-    with np.errstate(over="ignore"):
-        # exp(-v / slope) falls by exp(-v_thresh / slope) dt / tau_m in a step of the upstroke
-        left = 1.0 - now.dt / neuron.tau_m * np.exp((leaked - neuron.v_thresh) / slope)
-    raised = np.where(left > 0.0, leaked - slope * np.log(np.maximum(left, 1e-300)), np.inf)
-    spent = raised >= neuron.v_peak
-    over = np.where(spent, neuron.v_peak, _leaked(neuron, now, np.where(spent, 0.0, raised), end, half))
-    v = np.where(now.free, over, neuron.v_reset)
+    """It spikes at v_peak, or where the threshold has a width at random. Where bounds lie on both sides of v_peak
+    either decision is right."""
+    given = adaptive.Input(now.drive, now.conductance, now.pull)
+    v, w = adaptive.both(state[0], state[0]), adaptive.both(state[1], state[1])
+    moved, rested = adaptive.stepped(neuron, given, v, w, now.dt), adaptive.held(neuron, v, w, now.dt)
+    v, w = (np.where(now.free, free[0], held[0]) for free, held in zip(moved, rested, strict=False))
+    raised, off = moved[2][0], adaptive.both(-now.off, now.off)
+    fading = {tau: adaptive.Input(*part) for tau, part in now.fading.items()}
+    bounds = adaptive.bounded(
+        neuron, given._replace(drive=now.drive + off), fading, adaptive.bounds_of(state), now.dt, now.free, now.solved
+    )
     soft = np.broadcast_to(neuron.delta_v, v.shape) > 0.0
-    reached = v >= neuron.v_peak
+    reached, (low, high) = v >= neuron.v_peak, bounds.v >= neuron.v_peak
     chance = np.where(reached, 1.0, np.where(soft, _escapes(neuron, now, v), 0.0))
-    close = _near(np.where(spent, np.minimum(raised, 1e300), v), neuron.v_peak, end)
-    certain = np.where(close, UNDECIDED, THRESHOLD)
+    spent = np.where(raised >= neuron.v_peak, np.minimum(raised, 1e300), v)
+    close = _near(spent, neuron.v_peak, _end(neuron, now, w))
+    certain = np.where(close | (low != high), UNDECIDED, THRESHOLD)
     decider = np.where(now.free, np.where(soft & ~reached, FREE, certain), REFRACTORY)
-    return _unless_forced(now, (v, followed(w, v)), np.where(now.free, chance, 0.0), decider)
+    entered = adaptive.remembered(v, w, bounds)
+    return _unless_forced(now, entered, np.where(now.free, chance, 0.0), decider)
 
 
 def _izhikevich(neuron: Izhikevich, now: Moment, state: State) -> Decided:
@@ -209,10 +213,6 @@ def _soft_higher(neuron: LIF | AdEx, chance: FloatArray, higher: FloatArray) -> 
     return np.where(width > 0.0, _scaled_hazard(chance, higher / np.where(width > 0.0, width, 1.0)), chance)
 
 
-def _adex_resets(neuron: AdEx, state: State) -> State:
-    return np.broadcast_to(neuron.v_reset, state[0].shape), state[1] + neuron.b
-
-
 def _izhikevich_resets(neuron: Izhikevich, state: State) -> State:
     v, u, _, off_u, most = state
     return np.broadcast_to(neuron.c, v.shape), u + neuron.d, np.zeros_like(v), off_u, most
@@ -225,7 +225,12 @@ CELLS.register(LIF)(
         _soft_higher, lambda neuron: neuron.v_thresh, "lif_under_way", "lif_refractory",
     )
 )  # fmt: skip
-CELLS.register(AdEx)(Cell(lambda neuron: (neuron.v_rest, 0.0), _adex, _adex_resets, _soft_higher))
+CELLS.register(AdEx)(
+    Cell(
+        adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron: np.inf, "lif_under_way",
+        spread=adaptive.spread, solved="adex",
+    )
+)  # fmt: skip
 CELLS.register(Izhikevich)(
     Cell(
         lambda neuron: (neuron.c, np.asarray(neuron.b) * neuron.c, 0.0, 0.0, 0.0), _izhikevich, _izhikevich_resets,

@@ -27,6 +27,7 @@ class Course:
         reached: the most, in size, that each projection has added until then, earlier runs included, likewise.
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
+        spread: how far the potentials may be off by the neurons' own dynamics, (instance, step, neuron).
         traces: each trace after the step, (instance, step, neuron).
         weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
@@ -43,6 +44,7 @@ class Course:
     inputs: Mapping[str, FloatArray]
     reached: Mapping[str, FloatArray]
     followed: Mapping[str, FloatArray]
+    spread: Mapping[str, FloatArray]
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]

@@ -6,6 +6,7 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDE
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, latest, states
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, states
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, only
@@ -29,6 +30,8 @@ from salhw.description.traces import Trace
 from salhw.session.recorder import refractory_steps
 from salhw.substrate.draws import normal
 
+Sums = dict[str | float, FloatArray]
+"""What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
 
@@ -36,6 +39,18 @@ STIMULI: ByKind[None] = ByKind(
     "the replay oracle",
     {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, NoisyCurrent: None, Teacher: None},
 )
+
+
+@dataclass(frozen=True)
+class Slack:
+    """What the neurons of a population may be off by: the share of the most that each projection has given (``psp``),
+    and of what PSPs under way follow a weight by (``lag``); which share of a step's error they lack where they solve
+    equations (``solved``); and by how many steps ``early`` refractory periods may be over."""
+
+    psp: float = 0.0
+    lag: float = 0.0
+    solved: float = 0.0
+    early: int = 0
 
 
 class Oracle:
@@ -47,7 +62,7 @@ class Oracle:
         seed, ids: of the session, which noise follows from.
         limits: where what a host writes ends, (lowest, highest), by path: biases of populations with teachers; and of
             weights what they are times their gain.
-        early: by how many steps refractory periods may be over sooner, by population.
+        slack: what the target may be off by, by population.
     """
 
     def __init__(
@@ -58,9 +73,10 @@ class Oracle:
         seed: int,
         ids: Sequence[int],
         limits: Mapping[str, tuple[float, float]] | None = None,
-        early: Mapping[str, int] | None = None,
+        slack: Mapping[str, Slack] | None = None,
     ) -> None:
-        self.net, self.dt, self.now, self.limits, self.early = net, net.dt, 0, limits or {}, early or {}
+        self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
+        self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
         self.ahead = 0  # how many steps reference phases took, by which ``spikes`` are longer than all runs
         self.who = [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self.spikes = dict(spikes)
@@ -89,7 +105,7 @@ class Oracle:
         """Work out what follows from spikes alone."""
         net, spikes = self.net, self.spikes
         self.free = {p.name: self._free(p.name) for p in net.populations}
-        self.soon = {p.name: self._free(p.name, self.early.get(p.name, 0)) for p in net.populations}
+        self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
         self.forced = {p.name: self._forced(p.name) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
@@ -241,8 +257,8 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "chances", "deciders", "inputs", "reached", "followed", "traces", "weights",
-                         "movement", "states")
+            for kind in ("potentials", "chances", "deciders", "inputs", "reached", "followed", "spread", "traces",
+                         "weights", "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -257,6 +273,8 @@ class Oracle:
             note("movement", self.movement)
             self._nudge(t)
             inputs, through = self._inputs(t)
+            for name, added in inputs.items():
+                self.reached[name] = np.maximum(self.reached.get(name, 0.0), np.abs(added))
             chances, deciders = {}, {}
             for p in self.net.populations:
                 free, forced = self.free[p.name][:, t], self.forced[p.name][t]
@@ -264,11 +282,10 @@ class Oracle:
                 soon = self.soon[p.name][:, t] & (decider == REFRACTORY)
                 deciders[p.name] = np.where(soon, UNDECIDED, decider)
             note("inputs", inputs)
-            for name, added in inputs.items():
-                self.reached[name] = np.maximum(self.reached.get(name, 0.0), np.abs(added))
             note("reached", self.reached)
             note("followed", self.followed)
             note("potentials", self.potential)
+            note("spread", {p.name: CELLS[p.neuron].spread(self.cells[p.name]) for p in self.net.populations})
             note("chances", chances)
             note("deciders", deciders)
             note("states", {name: z[:, t] for name, z in self.states.items()})
@@ -284,9 +301,7 @@ class Oracle:
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
         return Course(start, stop, **stacked)
 
-    def decide(
-        self, p: Population, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools
-    ) -> tuple[FloatArray, IntArray]:
+    def decide(self, p: Population, t: int, sums: Sums, free: Bools, forced: Bools) -> tuple[FloatArray, IntArray]:
         """Move the state of a population on to step t, with the ``sums`` of its inputs (see ``_inputs``), and say
         how probable spikes are then, and what decides."""
         moment = self._moment(p.name, t, sums, free, forced)
@@ -304,14 +319,15 @@ class Oracle:
         after = CELLS[p.neuron].resets(p.neuron, state)
         self.cells[p.name] = tuple(np.where(spiked, *each) for each in zip(after, state, strict=True))
 
-    def nothing(self, p: Population) -> dict[str, FloatArray]:
+    def nothing(self, p: Population) -> Sums:
         """The sums of inputs that a population without synapses has; see ``_inputs``."""
         names = "inputs", "g", "pull", *(f"inputs.{name}" for name in p.neuron.input_gains)
-        return dict.fromkeys(names, np.zeros((self.instances, p.size)))
+        return {name: np.zeros((self.instances, p.size)) for name in names}
 
-    def _inputs(self, t: int) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
+    def _inputs(self, t: int) -> tuple[dict[str, FloatArray], dict[str, Sums]]:
         """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
-        each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment)."""
+        each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment); and what
+        fades, by its time constant."""
         each: dict[str, FloatArray] = {}
         through = {p.name: self.nothing(p) for p in self.net.populations}
         lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
@@ -324,6 +340,7 @@ class Oracle:
                 each[q.name] = distance * total
                 lagging[q.post] += np.abs(distance) * self._lag_of(q, np.ones(1), t)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
+                self._fade(q, sums, np.stack([0.0 * total, total, q.e_rev * total]))
                 continue
             gain = self.gain(q.post, q.into)
             if q.into is not None:
@@ -331,8 +348,14 @@ class Oracle:
             each[q.name] = gain * total
             lagging[q.post] += self._lag_of(q, gain, t)
             sums["inputs"] = sums["inputs"] + gain * total
+            self._fade(q, sums, np.stack([gain * total, 0.0 * total, 0.0 * total]))
         self.followed = {name: np.maximum(most, lagging[name]) for name, most in self.followed.items()}
         return each, through
+
+    def _fade(self, q: Projection, sums: Sums, added: FloatArray) -> None:
+        """Note what of drive, conductance and pull decays within a step where the neurons solve equations."""
+        if self.slack[q.post].solved and fades(q.kernel):
+            sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + added
 
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
         """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
@@ -356,7 +379,7 @@ class Oracle:
             moved, _ = self.travelled.get(q.name, (np.zeros_like(now), now))
             self.travelled[q.name] = moved + np.abs(now), now
 
-    def _moment(self, name: str, t: int, sums: Mapping[str, FloatArray], free: Bools, forced: Bools) -> Moment:
+    def _moment(self, name: str, t: int, sums: Sums, free: Bools, forced: Bools) -> Moment:
         """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
         drive = sums["inputs"] + self._stimulated(name, t)
         clamped, state = self.clamps(name, t)
@@ -366,7 +389,13 @@ class Oracle:
             if s.population == name and isinstance(s, Teacher) and self.net.trace(s.trace).quantity == "membrane"
         ]
         decided = free, clamped, state, forced, self.expected(name, t), np.asarray(sum(gains, start=0.0))
-        return Moment(self.dt, drive, sums["g"], sums["pull"], *decided)
+        slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
+        off = (
+            slack.psp * sum((self.reached.get(q, 0.0) for q in onto), start=0.0 * drive)
+            + slack.lag * self.followed[name]
+        )
+        fading = {tau: part for tau, part in sums.items() if isinstance(tau, float)}
+        return Moment(self.dt, drive, sums["g"], sums["pull"], *decided, off, slack.solved, fading)
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
@@ -409,7 +438,7 @@ class Oracle:
         odds = np.exp(np.minimum(self.says(trace), 700.0)) * self.dt / tau_ref
         return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
 
-    def _follow(self, t: int, through: Mapping[str, Mapping[str, FloatArray]]) -> None:
+    def _follow(self, t: int, through: Mapping[str, Sums]) -> None:
         """Traces move on with the step's membranes, inputs and spikes."""
         for trace in self.net.traces:
             seen = {"membrane": self.cells[trace.population][0], **through[trace.population]}

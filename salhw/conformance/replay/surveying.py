@@ -30,6 +30,8 @@ RAISED = "SAL606"
 """What an exception in a worker is."""
 TRACED = "SAL328"
 """What traces that do not see each change of a weight that is learned are approximated by."""
+SOLVED = "SAL325"
+"""What neurons are approximated by that solve their equations, as far as ``adex`` says."""
 WITHIN = ("weights", "discretisation", "execution", "e_rev")
 """What may be approximated: weights are rounded, hazards are within ``rate``, conductances within ``conductance``, and
 who learns makes no difference."""
@@ -182,7 +184,7 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     """Whether an approximation is one of something that is compared."""
     if approximation.code == TRACED:
         return tolerance.potential is not None
-    if approximation.path.rpartition(".")[2] in WITHIN:
+    if approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
         return tolerance.window is not None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from salhw.compiler.quantise import weight_levels
 from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.course import DIVERGED, Course
-from salhw.conformance.replay.oracle import Oracle
+from salhw.conformance.replay.oracle import Oracle, Slack
 from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind, only
@@ -78,9 +78,13 @@ class Tolerance:
         reach |= {f"projections.{name}.weights": each.get("weights") for name, each in scaled.items()}
         return {path: (ends.min, ends.max) for path, ends in reach.items() if isinstance(ends, Range)}
 
-    def early(self, net: Network) -> dict[str, int]:
-        """How many steps the neurons of each population may spike before their refractory periods are over."""
-        return {p.name: self._early(net, p.name) for p in net.populations}
+    def slack(self, net: Network) -> dict[str, Slack]:
+        """What the neurons of each population may be off by."""
+        share = max(self.potential or 0.0, ROUNDING)
+        return {
+            p.name: Slack(share, self._lag(net, p.name), self._solved(net, p.name), self._early(net, p.name))
+            for p in net.populations
+        }
 
     def rounding(self, oracle: Oracle) -> dict[str, FloatArray]:
         """How far what a session holds of the weights of each projection may be from what was written or learned, with
@@ -136,7 +140,7 @@ class Tolerance:
     def _decay(self, net: Network, p: Projection) -> float:
         """The share of what a conductance adds that its decay within a step may make a difference of."""
         declared = self.target.accuracy.get("conductance", 0.0)
-        if p.e_rev is None or not declared or not fades(p.kernel):
+        if p.e_rev is None or not declared or not fades(p.kernel) or self._solved(net, p.post):
             return 0.0
         tau_m = of_kind(net.population(p.post).neuron, LIF, "the replay oracle").tau_m
         return declared * net.dt**2 / float(p.kernel.tau_syn * np.min(tau_m))
@@ -157,11 +161,16 @@ class Tolerance:
             followed = course.followed[population]
             amplified = CELLS[net.population(population).neuron].amplifies & (followed > 0.0)
             within = np.where(amplified, np.inf, within + lag * followed)
+        within = within + course.spread[population]
         return np.where(course.diverged | np.isnan(within), np.inf, within)
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
         return self.target.accuracy.get(CELLS[net.population(population).neuron].under_way, 0.0)
+
+    def _solved(self, net: Network, population: str) -> float:
+        """The share of a step's error that neurons lack which solve equations instead."""
+        return self.target.accuracy.get(CELLS[net.population(population).neuron].solved, 0.0)
 
     def _early(self, net: Network, population: str) -> int:
         return int(self.target.accuracy.get(CELLS[net.population(population).neuron].early, 0.0))

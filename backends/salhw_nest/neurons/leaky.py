@@ -1,0 +1,85 @@
+"""What NEST's integrate-and-fire neurons with synaptic currents have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import exp, expm1
+from typing import TypeVar
+
+import numpy as np
+
+from salhw.description.fields import FloatArray, IntArray
+from salhw.description.neurons import LIF, AdEx
+from salhw.description.parts import Projection
+from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.wording import number
+from salhw_nest.findings import together
+from salhw_nest.kernels import PSP, psp
+from salhw_nest.neurons.neuron import UNSEEN, NestNeuron
+from salhw_nest.stimuli import nest_stimuli
+
+UNREACHED = 1e100  # a threshold that nothing reaches
+FASTEST = 600.0  # steps in units of a neuron's time constant, beyond which no current of NEST moves it by its end
+
+M = TypeVar("M", bound=LIF | AdEx, covariant=True)
+
+
+class NestLeaky(NestNeuron[M]):
+    """A leaky membrane, on which a current acts one step after it arrived."""
+
+    own_delay = 1
+    divisible = False
+    learns_rectangular = False
+    relays_ends = False
+
+    @property
+    def tau_m(self) -> float:
+        """The time constant of the leak in ms."""
+        return float(self.neuron.tau_m)
+
+    def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
+        return {"I_e": bias}
+
+    def hushing(self, tick: float, per_step: int, least: int) -> list[tuple[float, int]]:
+        return []  # there is nothing between its steps: they are not divided
+
+    def least_delay(self, steps: IntArray, plastic: bool) -> IntArray:
+        """Events travel a step at least, and an even number where NEST splits the delay of plastic synapses evenly."""
+        travels = np.maximum(steps + self.latency, 1)
+        return (travels + travels % 2 if plastic else travels) - self.latency
+
+    def scale(self, shape: PSP) -> float:
+        """NEST integrates the decaying current over the step; the description takes its value at the step's end, so the
+        two agree up to a constant factor."""
+        if shape.decay is None:
+            return shape.height
+        dt = self.net.dt
+        return max(shape.first(dt) * -expm1(-dt / self.tau_m) / share_of_current(dt, self.tau_m, shape.decay), UNSEEN)
+
+    def refused(self, projection: Projection) -> Iterator[Diagnostic]:
+        """NEST gives a current at the beginning of a step, and the neuron has to remember it to its end."""
+        if psp(projection.kernel).decay and self.net.dt / self.tau_m > FASTEST:
+            asked, path = f"{number(self.tau_m)} ms", f"populations.{self.population.name}.tau_m"
+            supported = f">= dt / {number(FASTEST)} under exponential PSPs"
+            yield together(path, asked, supported, f"tau_m >= {self.net.dt / FASTEST:.6g} ms")
+
+    def unforced(self, supported: str) -> Iterator[Diagnostic]:
+        """Where spikes are forced of neurons that nothing forces."""
+        for k, s in enumerate(nest_stimuli(self.net)):
+            if s.forced and s.population == self.population.name:
+                asked, fix = f"forced spikes of {self.population.name}", "leave it out, or drive a Source population"
+                yield together(f"stimuli[{k}]", asked, supported, fix)
+
+
+def share_of_current(t: float, tau_m: float, tau_syn: float) -> float:
+    """What of a synaptic current is in the potential after t ms, over which it decays."""
+    if abs(tau_syn / tau_m - 1.0) < 1e-9:
+        return t / tau_m * exp(-t / tau_m)
+    return _between(t, tau_m, tau_syn) * tau_syn / (tau_m - tau_syn)
+
+
+def _between(t: float, slow: float, fast: float) -> float:
+    """exp(-t / slow) - exp(-t / fast), without cancellation and whichever of them is the slower one."""
+    if fast > slow:
+        return -_between(t, fast, slow)
+    return exp(-t / slow) * -expm1(-t * (1.0 / fast - 1.0 / slow))
