@@ -20,12 +20,13 @@ def different(code: str, path: str, asked: str, size: str, fix: str) -> Diagnost
     return Diagnostic(code, path, asked, size, fix, severity="approximation")
 
 
-def not_learned(projection: Projection, target: Target, dt: float, synapses: str) -> Iterator[Diagnostic]:
-    """Rules by which NEST would learn itself, at ``synapses`` of which its host has to. A rule that NEST could have is
-    the host's if it is updated every so many ms, too."""
+def not_learned(projection: Projection, target: Target, dt: float, supported: str) -> Iterator[Diagnostic]:
+    """Rules by which NEST would learn itself, where its host has to. A rule that NEST could have is the host's if it is
+    updated every so many ms, too."""
+    period = nearest_step(200.0, any_time(dt), dt)
     for k, rule in enumerate(projection.plasticity):
-        if on_chip(rule, target):
-            period = nearest_step(200.0, any_time(dt), dt)
-            fix = 'execution = "host"' if rule.execution != "host" else f'update = "every {period} ms"'
-            path = f"projections.{projection.name}.{rule_name(projection, k)}"
-            yield together(path, "learned by NEST", f"{synapses} that the host learns", fix)
+        path = f"projections.{projection.name}.{rule_name(projection, k)}"
+        if on_chip(rule, target) and rule.execution != "host":
+            yield together(f"{path}.execution", rule.execution, supported, 'execution = "host"')
+        elif on_chip(rule, target):
+            yield together(path, "learned by NEST", supported, f'update = "every {period} ms"')

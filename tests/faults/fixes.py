@@ -45,7 +45,8 @@ def follow(net: Network, finding: Diagnostic) -> Network:
         _assign(parent, name, lambda _: _value(match[2]))
         if name in ("autapses", "multapses"):  # there are as many synapses no more
             projections, k = _locate(data, finding.path.partition(".weights")[0])
-            projections[k] = _same_for_all(projections[k])
+            drawn = projections[k]["weights"]["kind"] != "Sparse"
+            projections[k] = _same_for_all(projections[k]) if drawn else projections[k]
     elif fix == "give a single number":
         _assign(parent, key, lambda held: float(np.ravel(held)[0]) if np.size(held) else 0.01)
     elif fix.startswith("choose one of these"):

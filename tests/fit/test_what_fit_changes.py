@@ -370,3 +370,20 @@ def test_another_grid_moves_times_per_neuron_per_synapse_and_of_spikes() -> None
     assert moved.projection("p").delay.ravel() == pytest.approx(0.6)
     changed = {each.path: each.changed for each in differences(net, PLAIN, moved, PLAIN)}
     assert changed["stimuli[0].times"] == "8 entries, 2 of them changed"
+
+
+@pytest.mark.parametrize(("neuron", "fields"), [
+    (salhw.GLM(), {"plasticity": [*salhw.VogelsSprekeler(0.01, rate=5.0)]}),
+    (salhw.GLM(), {"plasticity": SAL(0.01), "short_term": salhw.TsodyksMarkram(0.5, 10.0, 0.0)}),
+    (salhw.Izhikevich(), {"plasticity": SAL(0.01), "kernel": salhw.Rectangular(tau_syn=0.5)}),
+    (salhw.LIF(), {"plasticity": SAL(0.01, bounds=(0.0, 2.0)), "kernel": Exponential(5.0), "e_rev": 3.0}),
+], ids=["another rule", "short-term plasticity", "Izhikevich neurons", "conductances"])  # fmt: skip
+def test_rules_that_nest_has_are_the_hosts_where_they_have_to_be(
+    neuron: salhw.Neuron, fields: dict[str, object]
+) -> None:
+    """Every so many ms: a rule that is due with the spike, and that NEST has, would be NEST's."""
+    cells = [salhw.Population("s", 2, salhw.Source()), salhw.Population("n", 2, neuron)]
+    net = Network("both", 0.5, cells, [salhw.Projection("p", "s", "n", np.ones((2, 2)), **fields)])  # type: ignore[arg-type]
+    rules = fit(net, salhw.target("nest")).network.projection("p").plasticity
+    assert (rules[0].execution, rules[0].schedule) == ("host", "every")
+    assert all(rule.execution == "host" for rule in rules)

@@ -136,4 +136,4 @@ class NestConductance(Conducting[LIF], NestLIF):
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)
-        yield from not_learned(projection, self.target, self.net.dt, "conductances")
+        yield from not_learned(projection, self.target, self.net.dt, "conductances that the host learns")

@@ -95,7 +95,7 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
             yield together(
                 f"{path}.kernel.tau_syn", f"{number(tau)} ms", supported, f"tau_syn <= {number(MOST * dt)} ms"
             )
-        yield from not_learned(projection, self.target, dt, "synapses onto Izhikevich neurons")
+        yield from not_learned(projection, self.target, dt, "synapses onto Izhikevich neurons that the host learns")
 
     @property
     def lost(self) -> str:
