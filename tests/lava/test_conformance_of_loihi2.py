@@ -13,12 +13,12 @@ from salhw_lava import backend
 
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED)]
 ONCE = ("sal-conserves-the-sum", "reference-phase")
-"""Whose floating-point model other tests hold: test_sal_on_loihi the sum, to rounding; a phase is the host's, which asks
-neither model what it computes with."""
+"""Whose floating-point model other tests hold: test_sal_on_loihi the sum, to rounding; a phase is the host's, which
+asks neither model what it computes with."""
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
-    "correlated-quantities",
+    "correlated-quantities", "adex-steps",
 }  # fmt: skip
 
 
