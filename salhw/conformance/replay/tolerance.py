@@ -188,11 +188,12 @@ class Tolerance:
         return int(self.target.accuracy.get(CELLS[net.population(population).neuron].early, 0.0))
 
     def trace(self, net: Network, name: str, course: Course) -> FloatArray | float:
-        """Of a trace: as of what it averages."""
+        """Of a trace: as of what it averages, where that is not known between bounds only."""
         of, size = net.trace(name), np.abs(course.traces[name])
         if of.quantity == "spikes":
             return np.asarray(ROUNDING * (1.0 / net.dt + size))
-        if self.potential is None or self._lag(net, of.population) > 0.0 or self._early(net, of.population):
+        unknown = self._lag(net, of.population) > 0.0 or self._solved(net, of.population) > 0.0
+        if self.potential is None or unknown or self._early(net, of.population):
             return np.inf
         share = max(self.potential, ROUNDING)
         within = share * (1.0 + np.maximum.accumulate(size, axis=1))
