@@ -44,7 +44,6 @@ from salhw_reference.arrays import (
     Records,
     records,
 )
-from salhw_reference.common import repeats
 from salhw_reference.delays import Split, delay_range
 from salhw_reference.kinds import (
     ALL,
@@ -52,9 +51,7 @@ from salhw_reference.kinds import (
     BY_COUNT,
     BY_TABLE,
     BY_TRACE,
-    EXACT,
     INTEGRATE,
-    LOGISTIC,
     NEURONS,
     PAIRS,
     PSPS,
@@ -76,7 +73,6 @@ ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
 BLOCK, LEAST = 256, 2**14  # steps of a block of pair sums, and synapses below which none is made: see pair_blocks.py
 STRETCH, STRETCHES = 6.0, 8  # time constants of a stretch, and how many a period has at most: see row_sums.py
-TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
 
 
 def neuron_ranges(net: Network) -> dict[str, tuple[int, int]]:
@@ -450,23 +446,3 @@ def block_bytes(net: Network) -> int:
             traces += 8 * BLOCK * (post + pre)
     links = sum(p.size * (2 + BLOCK // period(p.neuron, net.dt)) for p in net.populations)
     return traces + 16 * links if traces else 0
-
-
-def is_short_term(arrays: NetworkArrays) -> bool:
-    """Whether some PSPs have strengths that differ from spike to spike."""
-    return bool(np.any(arrays.psp["utilisation"] > 0.0))
-
-
-def fits_table(net: Network, arrays: NetworkArrays) -> bool:
-    """Whether every hazard is a function of the weights and of who has a PSP under way: few GLM neurons, one projection
-    whose PSPs never overlap, and one synapse of each pair."""
-    lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
-    return (
-        lasts is not None
-        and lasts <= arrays.refractory.min()
-        and len(arrays.kind) <= TABULATED
-        and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
-        and not only(net.stimuli, SpikeTimes)
-        and not is_short_term(arrays)
-        and not repeats(arrays.out[0], arrays.post)
-    )
