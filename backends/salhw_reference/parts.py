@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
-from salhw_reference.kinds import ADAPTIVE, HIGHEST, LOGISTIC, QUADRATIC, SOURCE
+from salhw_reference.kinds import ADAPTIVE, HIGHEST, LOGISTIC, QUADRATIC, RISING, SOURCE
 from salhw_reference.learning import add_current
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
@@ -46,13 +46,19 @@ def spike_probability(net, drive, n, u):
 
 
 @inlined
-def escape_probability(net, n, v):
-    """That a neuron with a soft threshold and the potential v spikes at a step, refractoriness apart; one with a peak
-    is sure to spike there."""
-    membrane = net.membrane[n]
+def threshold_of(net, state, n):
+    """The threshold of neuron n at this step."""
+    return net.membrane[n].threshold + (state.adaptation[n] if net.kind[n] == RISING else 0.0)
+
+
+@inlined
+def escape_probability(net, state, n):
+    """That a neuron with a soft threshold spikes at a step, refractoriness apart; one with a peak is sure to spike
+    there."""
+    v = state.potential[n]
     if net.kind[n] == ADAPTIVE and v >= net.recovery[n].peak:
         return 1.0
-    x = np.exp(min((v - membrane.threshold) / membrane.width, HIGHEST)) / net.refractory[n]
+    x = np.exp(min((v - threshold_of(net, state, n)) / net.membrane[n].width, HIGHEST)) / net.refractory[n]
     return -np.expm1(-min(x, CERTAIN))
 
 

@@ -80,9 +80,13 @@ def unsupported(
 ) -> UnsupportedNetworkError:
     """The error of a network that a target cannot hold, with the installed targets that can; ``besides`` is a line
     about what else there is to say."""
-    others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
-    footer = f"More: salhw explain {findings[0].code}"
-    if others:
-        footer = f"Also runs on: {', '.join(others)}.   {footer}"
+
+    def footer() -> str:
+        """Other targets are asked when somebody reads it, which takes several times as long as to refuse."""
+        others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
+        also = f"Also runs on: {', '.join(others)}.   " if others else ""
+        last = f"{also}More: salhw explain {findings[0].code}"
+        return f"{besides}\n{last}" if besides else last
+
     headline = f"UnsupportedNetworkError: target {target.name!r} rejects {net.name!r} ({counted('problem', findings)})"
-    return UnsupportedNetworkError(headline, findings, f"{besides}\n{footer}" if besides else footer)
+    return UnsupportedNetworkError(headline, findings, footer)

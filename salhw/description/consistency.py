@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.description.connectivity import count, synapses, wrong_shape
 from salhw.description.distributions import Distribution
-from salhw.description.fields import IntArray
+from salhw.description.fields import IntArray, defaults
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
@@ -129,7 +129,7 @@ def _projection(
         return
     yield from _input(f"{path}.into", p.into, known[p.post])
     for field, mark in marks(Projection):
-        if mark.needs and getattr(p, field) != Projection.model_fields[field].default:
+        if mark.needs and getattr(p, field) != defaults(Projection)[field]:
             yield from _needed(f"{path}.{field}", mark.needs, known[p.post])
     if p.e_rev is not None:
         yield from _conductances(path, p)

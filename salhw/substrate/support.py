@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.errors import with_unit
-from salhw.description.fields import Model
+from salhw.description.fields import Model, defaults
 from salhw.description.markers import marks
 from salhw.description.plasticity import PlasticityRule
 from salhw.diagnostics import Diagnostic
@@ -90,7 +90,7 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
     for name, mark in marks(type(item)):
         if name in ELSEWHERE:
             continue
-        value, unit, default = getattr(item, name), mark.unit, type(item).model_fields[name].get_default()
+        value, unit, default = getattr(item, name), mark.unit, defaults(type(item))[name]
         at = f"{path}.{name}".lstrip(".")
         if mark.per == "input" and name in capability:
             for group, gain in value.items():
