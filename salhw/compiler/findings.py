@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from salhw.compiler.check import check
+from salhw.compiler.described import as_described
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
 from salhw.description.network import Network
@@ -32,11 +33,12 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     findings = before_lowering(net, target, plugin)[0]
     net = net.explicit
     if not findings:
-        target = with_scales(net, with_room(net, target))
-        lowering = plugin.lower(own_part(net, target), target)
+        own, target = own_part(net, target), with_scales(net, with_room(net, target))
+        lowering = plugin.lower(own, target)
         findings = errors(lowering.findings)
         if not findings:
             findings = errors(quantise(lowering.network, lowering.target or target)[1])
+        findings = [*as_described(net, own, findings)]
     return findings
 
 

@@ -321,7 +321,7 @@ def _beyond(path: str, item: Stimulus | Probe, of: str, size: int, name: str) ->
     for field, numbers in chosen.items():
         for k in np.flatnonzero((numbers < 0) | (numbers >= size))[:1]:
             at, asked, fix = f"{path}.{field}[{k}]", str(numbers[k]), f"{name} has {size} {of}s, counted from 0"
-            yield Diagnostic("SAL003", at, asked, f"0..{size - 1}", fix)
+            yield Diagnostic("SAL003", at, asked, f"0..{size - 1}" if size else f"none of no {of}s", fix)
 
 
 def _needed(path: str, needs: str, population: Population, otherwise: str = "") -> Iterator[Diagnostic]:

@@ -170,6 +170,21 @@ def test_an_attractor_that_ends_is_an_error_unless_asked_for():
     assert np.isnan(partners).tolist() == [False, True]
 
 
+def test_where_psps_decay_unequal_biases_hold_weights_apart_and_strong_ones_find_no_rest():
+    """Of the chip's PSPs, half as long as tau_ref, in steps of tau_ref / 10; docs/experiments.md has those of tau_ref /
+    20, and what becomes of students. W[1, 0] is onto the neuron whose bias is higher by apart."""
+    psp = np.exp(-np.arange(1, 26) / 5.0) * 2.0
+    beside = {
+        apart: attractor([1.0, 2.0], [-1.0 - apart / 2, -1.0 + apart / 2], psp, 10, 10.0, missing="nan")
+        for apart in (-0.4, 0.0, 0.4)
+    }
+    assert np.allclose(beside[0.0], [1.0, 2.0])
+    assert 1.03 < beside[-0.4][0] < 1.1
+    assert 0.9 < beside[0.4][0] < 0.97
+    assert np.isnan(beside[-0.4][1]), "it rises for ever"
+    assert 1.4 < beside[0.4][1] < 1.8
+
+
 def test_the_partner_makes_the_drift_vanish():
     kappa = alpha(10, 10 / 3, 40, first=1)
     (partner,) = attractor([0.8], [0.5, -0.5], kappa, 10, tau=7.0, t_max=150, discretisation="exact")
