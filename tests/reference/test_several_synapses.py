@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 import salhw
-from salhw import LIF, AllToAll, Exponential, FixedIndegree, Network, Population, Projection, Sparse, Spikes, Uniform
+from salhw import (
+    LIF,
+    AllToAll,
+    Exponential,
+    FixedIndegree,
+    Network,
+    Population,
+    Projection,
+    Rectangular,
+    Sparse,
+    Spikes,
+    Uniform,
+)
 
 SIZE = 90
 
@@ -56,6 +68,19 @@ def test_several_synapses_are_as_strong_as_their_sum() -> None:
 def test_every_algorithm_has_the_same_spikes(delay: Any) -> None:
     net = network(joined(DRAWN, delay=delay))
     assert spikes(net, "vectorised") == spikes(net, "time-driven")
+
+
+def test_a_row_with_a_gap_and_a_pair_twice_is_not_taken_for_one_without_gaps() -> None:
+    """Its first and its last partner are as far from each other as those of a row of neighbours."""
+    pre = np.repeat(np.arange(SIZE - 3), 3)
+    post = pre + np.tile([1, 3, 3], SIZE - 3)
+    each = Sparse(post=post, pre=pre, weight=np.tile([0.25, -0.5, 0.75], SIZE - 3), multapses=True)
+    once = np.flatnonzero(np.arange(len(pre)) % 3 != 2)
+    total = Sparse(post=post[once], pre=pre[once], weight=np.full(len(once), 0.25))
+    one, other = (
+        network(Projection("p", "n", "n", weights, kernel=Rectangular(tau_syn=3.0))) for weights in (each, total)
+    )
+    assert spikes(one) == spikes(other) == spikes(one, "time-driven")
 
 
 def test_a_neuron_acts_on_itself() -> None:
