@@ -33,6 +33,7 @@ from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.jit import Caller
 from salhw_reference.kinds import RULES, steps
+from salhw_reference.past import rules_of
 from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
@@ -40,7 +41,6 @@ from salhw_reference.program import (
     looked_at,
     neuron_ranges,
     rows_of,
-    rules_of,
     sampled,
     synapse_ranges,
 )
