@@ -10,8 +10,10 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import of_kind
+from salhw.description.network import Network
 from salhw.description.parts import rule_name
 from salhw.description.probes import Membrane
+from salhw.description.stimuli import Poisson
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
@@ -23,7 +25,7 @@ from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, arithmetic
 from salhw_lava.hosted import host_rules, on_grid
 from salhw_lava.kinds import PROBES
 from salhw_lava.learning import EngineLimit
-from salhw_lava.program import layout, program
+from salhw_lava.program import chances_of, layout, program, rates_name
 from salhw_lava.reach import reach
 from salhw_lava.rules import achieved_rate, code_for, learning_rule, wanted_changes
 from salhw_lava.words import words
@@ -45,6 +47,7 @@ class LavaEngine:
         self._arithmetic, self._plan = arithmetic(executable.target), layout(executable)
         self._words = words(executable.source, self._arithmetic)
         self._written: dict[str, FloatArray] = {}
+        self._sent = net  # with the highest rates that were written
         self._rates = {
             (p.name, k): initial(net, f"projections.{p.name}.{rule_name(p, k)}.learning_rate", self._batch)
             for p in net.projections
@@ -102,7 +105,9 @@ class LavaEngine:
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine. On the chip all synapses of a projection learn at one rate; instances may have it or none."""
         owner = address.owner
-        if address.field == "learning_rate":
+        if address.path.startswith("stimuli["):
+            self._send(address, value)
+        elif address.field == "learning_rate":
             self._set_rate(address, value)
         elif address.field == "bias":
             self._refuse_beyond(address.path, owner, value, self._written)
@@ -116,15 +121,35 @@ class LavaEngine:
             self._written = written
             self._set_weights(owner, value)
 
-    def _refuse_beyond(self, path: str, population: str, bias: FloatArray, written: dict[str, FloatArray]) -> None:
-        """Nothing is written with which a potential might outgrow its word.
+    def _send(self, address: Address, value: FloatArray) -> None:
+        """Let the host send spikes at other rates."""
+        number, here = address.rule, self._plan.neurons(self._net, address.owner)
+        stimulus = of_kind(self._net.stimuli[number], Poisson, BACKEND)
+        rates = value.reshape(self._batch, -1, here.stop - here.start)
+        highest = rates.max(axis=0)
+        stimuli = list(self._sent.stimuli)
+        stimuli[number] = stimulus.replace(rate=highest[0] if stimulus.every is None else highest)
+        sent = self._sent.replace(stimuli=stimuli)
+        for post in {p.post for p in self._net.projections if p.pre == address.owner} & {*self._words}:
+            self._refuse_beyond(address.path, post, self._bias(post), self._written, sent)
+        self._sent = sent
+        begun = rates[:, : len(stimulus.begins(self._net.dt))]
+        for point, chance in enumerate(chances_of(begun, self._plan, here, self._net.dt)):
+            self.call("write", rates_name(number, point), chance)
+
+    def _refuse_beyond(
+        self, path: str, population: str, bias: FloatArray, written: dict[str, FloatArray], sent: Network | None = None
+    ) -> None:
+        """Nothing is written with which a potential might outgrow its word; ``sent``: with other rates of its stimuli
+        than the present ones.
 
         Raises:
             SessionError: SAL403 it might.
         """
         if not self._arithmetic.fixed:
             return
-        beyond = self._words[population].beyond(bias, reach(self._net, population, self._arithmetic, written))
+        reached = reach(self._sent if sent is None else sent, population, self._arithmetic, written)
+        beyond = self._words[population].beyond(bias, reached)
         if beyond:
             raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
 

@@ -218,18 +218,32 @@ def _psps(net: Network, plan: LavaLayout, units: Arithmetic) -> dict[str, Any]:
     }
 
 
+def rates_name(number: int, point: int) -> str:
+    """Under which name a program has the probabilities of one point of a stimulus."""
+    return f"stimuli[{number}].{point}"
+
+
+def chances_of(rates: FloatArray, plan: LavaLayout, here: slice, dt: float) -> list[FloatArray]:
+    """For each point of ``rates`` (instance, point, neuron) of the neurons ``here``: with what probability all neurons
+    of a program spike in a step."""
+    chances = np.zeros((rates.shape[1], len(rates), plan.size))
+    chances[:, :, here] = -np.expm1(-rates.swapaxes(0, 1) * dt / 1000.0)
+    return [each.reshape(-1) for each in chances]
+
+
 def _stimuli(net: Network, plan: LavaLayout, copies: int) -> dict[str, Any]:
-    steps, neurons, poisson = [], [], []
-    for spikes in host_spikes(net):
+    steps, neurons = [], []
+    poisson: list[tuple[str, int, int, FloatArray]] = []
+    for number, spikes in enumerate(host_spikes(net)):
         here = plan.neurons(net, spikes.population)
         for k, times in enumerate(spikes.trains, here.start):
             steps.append(np.rint(times / net.dt).astype(np.int64))
             neurons.append(np.full(len(times), k))
-        each_rates = () if spikes.rates is None else spikes.rates
-        for (first, last), rates in zip(pairwise(spikes.begins), each_rates, strict=True):
-            chance = np.zeros(plan.size)
-            chance[here] = -np.expm1(-rates * net.dt / 1000.0)
-            poisson.append((first, last, np.tile(chance, copies)))
+        if spikes.rates is not None:
+            rates = np.broadcast_to(spikes.rates[None], (copies, len(spikes.rates), here.stop - here.start))
+            chances = chances_of(rates, plan, here, net.dt)
+            names = (rates_name(number, point) for point in range(len(chances)))
+            poisson += zip(names, *zip(*pairwise(spikes.begins), strict=True), chances, strict=True)
     step = np.tile(_joined(steps).astype(np.int64), copies)
     neuron = _spread(neurons, plan.size, np.arange(copies)[:, None])
     order = np.argsort(step, kind="stable")

@@ -24,7 +24,7 @@ from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import TimeSeries
 from salhw.substrate.chip import Chip, vary
-from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
+from salhw_reference import event_driven, learning, pace, row_updates, tabulated, time_driven, vectorised
 from salhw_reference.arrays import Indices
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
@@ -33,15 +33,14 @@ from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.jit import Caller
 from salhw_reference.kinds import RULES, steps
+from salhw_reference.past import rules_of
 from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
     build,
-    fits_table,
     looked_at,
     neuron_ranges,
     rows_of,
-    rules_of,
     sampled,
     synapse_ranges,
 )
@@ -71,7 +70,7 @@ class ReferenceEngine:
         self._vectorised = algorithm == "vectorised"
         self._parts = split(net, vectorised=self._vectorised)
         self.arrays = build(self._parts)
-        self.tabulated = algorithm == "event-driven" and fits_table(self._parts.network, self.arrays)
+        self.tabulated = algorithm == "event-driven" and tabulated.fits_table(self._parts.network, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
         rows = 2**neurons if self.tabulated and not live else 1
         self._line = (neurons, rows) if algorithm == "event-driven" else (0, 0)
@@ -295,7 +294,7 @@ class ReferenceEngine:
         held: tuple[Any, ...] = (self.arrays, self.state)
         if self._vectorised:
             self._own_weights()
-            algorithm, held = row_learning.run_end, (self.arrays, self.state, self._random)
+            algorithm, held = row_updates.run_end, (self.arrays, self.state, self._random)
         call = self._caller(algorithm, *held)
         self._compile(algorithm, call)
         self._spread(call)

@@ -32,6 +32,7 @@ ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
 PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
 EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
+HIGHEST = 700.0  # of a potential, or a logarithmic hazard, in size: its exponential is a number
 NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
 
 MEMBRANE_POTENTIAL, INPUTS, SPIKING = 0, 1, 2  # what a trace is of

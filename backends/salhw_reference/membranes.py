@@ -9,8 +9,8 @@ import numpy as np
 
 from salhw_reference.averages import conductance_of
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import ADAPTIVE, INTEGRATE, LEAKY, QUADRATIC, RISING
-from salhw_reference.parts import HIGHEST, threshold_of
+from salhw_reference.kinds import ADAPTIVE, HIGHEST, INTEGRATE, LEAKY, QUADRATIC, RISING
+from salhw_reference.parts import threshold_of
 
 
 @inlined

@@ -35,7 +35,7 @@ def network(delay: float = 1.0, learns: bool = False, **of_poisson: object) -> N
     )  # fmt: skip
 
 
-def steps(net: Network, target: str, writes: list[tuple[float, object]]) -> np.ndarray:
+def steps(net: Network, target: str | salhw.Target, writes: list[tuple[float, object]]) -> np.ndarray:
     """Spikes of the sources, (instance, step, neuron), in two instances; a rate is written after each run."""
     spiked = np.zeros((2, 200, 3), dtype=bool)
     with salhw.compile(net, target).open(instances=2, seed=1) as session:

@@ -24,6 +24,7 @@ def put_up(name: str, program: dict[str, Any]) -> dict[str, Any]:
         "membrane": np.zeros((steps, program["watched"])),
         "static": program["static"]["weights"],
     }
+    arrays |= {name: chance for name, _, _, chance in program["neurons"]["poisson"]}
     for p in program["plastic"]:
         arrays[f"{p['name']}.weights"] = p["weights"]
         arrays[f"{p['name']}.learns"] = np.ones(len(p["weights"]), np.bool_)

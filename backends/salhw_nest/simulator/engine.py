@@ -147,7 +147,7 @@ def _columns(connections: Any, keys: tuple[str, ...]) -> dict[str, Any]:
 def _several(planned: dict[str, Any]) -> bool:
     """Whether a pair has more than one of these synapses."""
     pairs = np.stack([planned["post"], planned["pre"]])
-    return np.unique(pairs, axis=1).shape[1] < pairs.shape[1]
+    return bool(np.unique(pairs, axis=1).shape[1] < pairs.shape[1])
 
 
 def _order(name: str, known: dict[str, Any] | None = None) -> Any:

@@ -63,7 +63,6 @@ def network(
         PairSTDP(causal=causal, anticausal=nothing, pairing="all", **common),
         PerSpike(pre=0.0, post=-silent, **common),
     ]
-    silencing = LIF(tau_m=TAU_INHIBITORY, tau_ref=2.0, v_thresh=THRESHOLD)
     neuron = LIF(tau_m=TAU_M, tau_ref=5.0, v_thresh=THRESHOLD, theta_plus=theta_plus, tau_theta=tau_theta)
 
     def psp(tau_m: float, jump: float = 1.0) -> Exponential:
@@ -77,7 +76,9 @@ def network(
         populations=[
             Population(name="pixels", size=pixels, neuron=Source()),
             Population(name="excitatory", size=neurons, neuron=neuron),
-            Population(name="inhibitory", size=neurons, neuron=silencing),
+            Population(
+                name="inhibitory", size=neurons, neuron=LIF(tau_m=TAU_INHIBITORY, tau_ref=2.0, v_thresh=THRESHOLD)
+            ),
         ],
         projections=[
             Projection(

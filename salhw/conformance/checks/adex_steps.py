@@ -49,14 +49,14 @@ def adex_steps(lab: Lab) -> Evidence:
         probes=[*(Spikes(name) for name in made), *(Membrane(name) for name in made)],
     )
     trial = perform(lab.compile(net), Schedule((Part((), STEPS),), (0,), lab.seed))
-    declared = lab.target.accuracy.get("adex", 0.0)
-    shares = [declared * k / SHARES for k in range(SHARES + 1)] if declared else [0.0]
-    enough = next((share for share in shares if not _departs(trial, lab.target, share)), None)
-    if enough is not None:
-        reason = f"steps of AdEx neurons: within {enough:.3g} of what solving their equations makes a difference of"
-        return Evidence(True, reason, enough, declared, "of a step's error")
-    first, hint = _departs(trial, lab.target, declared)[0], "wrong tau_m, tau_w, tau_ref, a, b, upstroke or reset"
-    return Evidence(False, f"steps of AdEx neurons: {first}; {hint}", None, declared, "of a step's error")
+    declared, unit = lab.target.accuracy.get("adex", 0.0), "of a step's error"
+    if departed := _departs(trial, lab.target, declared):
+        hint = "wrong tau_m, tau_w, tau_ref, a, b, upstroke or reset"
+        return Evidence(False, f"steps of AdEx neurons: {departed[0]}; {hint}", None, declared, unit)
+    shares = [declared * k / SHARES for k in range(SHARES if declared else 0)]
+    enough = next((share for share in shares if not _departs(trial, lab.target, share)), declared)
+    reason = f"steps of AdEx neurons: within {enough:.3g} of what solving their equations makes a difference of"
+    return Evidence(True, reason, enough, declared, unit)
 
 
 def _departs(trial: Trial, target: Target, share: float) -> list[str]:

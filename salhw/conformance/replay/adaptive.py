@@ -114,7 +114,7 @@ def _solved(
     piece = dt / PIECES
     middle = (np.arange(PIECES) + 0.5) * piece
     share = np.exp(-(dt - middle)[:, None, None] / np.broadcast_to(neuron.tau_m, bounds.v.shape[1:]))
-    v, w = bounds.v, bounds.w
+    v, w = _or_sooner(neuron, bounds.v, piece), bounds.w
     for k in range(PIECES):
         now = given
         for tau, part in fading.items():
@@ -124,7 +124,12 @@ def _solved(
         over, last = v >= neuron.v_peak, k == PIECES - 1
         v, w, _ = stepped(neuron, now, v, w, piece, np.array([0.5 if last else 1.0, 1.0])[:, None, None])
         v = np.where(over, neuron.v_peak, v)
-    return both(v[0], np.minimum(_run_away(neuron, v[1], 0.5 * piece), np.maximum(v[1], neuron.v_peak))), w
+    return _or_sooner(neuron, v, piece), w
+
+
+def _or_sooner(neuron: AdEx, v: FloatArray, piece: float) -> FloatArray:
+    """v, whose upstroke may be half a piece further, until it is at v_peak."""
+    return both(v[0], np.minimum(_run_away(neuron, v[1], 0.5 * piece), np.maximum(v[1], neuron.v_peak)))
 
 
 def _between(stepped: FloatArray, solved: FloatArray, share: float) -> FloatArray:

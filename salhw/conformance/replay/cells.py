@@ -27,6 +27,18 @@ ROUNDS = 2.0**-52
 
 
 @dataclass(frozen=True)
+class Slack:
+    """What the neurons of a population may be off by: the share of the most that each projection has given (``psp``),
+    and of what PSPs under way follow a weight by (``lag``); which share of a step's error they lack where they solve
+    equations (``solved``); and by how many steps ``early`` refractory periods may be over."""
+
+    psp: float = 0.0
+    lag: float = 0.0
+    solved: float = 0.0
+    early: int = 0
+
+
+@dataclass(frozen=True)
 class Moment:
     """What the neurons of a population decide from at one step, (instance, neuron) or (neuron,): the ``drive`` of all
     inputs, the ``conductance`` of their synapses, and each times its reversal potential as ``pull``, whether they are

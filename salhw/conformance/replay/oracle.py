@@ -6,12 +6,12 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, State, as_chance
+from salhw.conformance.replay.acting import acts, clamps, forced
+from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
@@ -39,18 +39,6 @@ STIMULI: ByKind[None] = ByKind(
     "the replay oracle",
     {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, NoisyCurrent: None, Teacher: None},
 )
-
-
-@dataclass(frozen=True)
-class Slack:
-    """What the neurons of a population may be off by: the share of the most that each projection has given (``psp``),
-    and of what PSPs under way follow a weight by (``lag``); which share of a step's error they lack where they solve
-    equations (``solved``); and by how many steps ``early`` refractory periods may be over."""
-
-    psp: float = 0.0
-    lag: float = 0.0
-    solved: float = 0.0
-    early: int = 0
 
 
 class Oracle:
@@ -106,7 +94,7 @@ class Oracle:
         net, spikes = self.net, self.spikes
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
-        self.forced = {p.name: self._forced(p.name) for p in net.populations}
+        self.forced = {p.name: forced(net, p.name, spikes[p.name].shape[1]) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
         self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
@@ -195,15 +183,6 @@ class Oracle:
         last = latest(self.spikes[name])
         return self.recovered(name, last, np.arange(last.shape[1])[:, None] + early)
 
-    def _forced(self, name: str) -> Bools:
-        _, count, size = self.spikes[name].shape
-        forced = np.zeros((count, size), dtype=np.bool_)
-        for stimulus in only(self.net.stimuli, SpikeTimes):
-            for neuron, train in enumerate(stimulus.times if stimulus.population == name else ()):
-                at = np.rint(train / self.dt).astype(np.int64)
-                forced[at[at < count], neuron] = True
-        return forced
-
     def present(self, number: int, field: str, step: int) -> FloatArray:
         """What a stimulus does at a step at which it acts, (instance, neuron): each point of a course lasts ``every``
         from its start on, the last one for good."""
@@ -227,26 +206,11 @@ class Oracle:
         z = normal(self.who, f"{stimulus.population}/{same.index(number)}", np.array(places, dtype=np.uint64))
         return np.asarray(self.held[f"stimuli[{number}].sd"] * z)
 
-    def acts(self, stimulus: Poisson | Clamp | Current | NoisyCurrent, step: int) -> bool:
-        """Whether a stimulus acts at a step: from its start until before its stop."""
-        stop = np.inf if stimulus.stop is None else self.steps(stimulus.stop)
-        return self.steps(stimulus.start) <= step < stop
-
-    def clamps(self, name: str, step: int) -> tuple[Bools, IntArray]:
-        """Which neurons of a population are clamped at a step, and to which state."""
-        size = self.net.population(name).size
-        clamped, state = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.int64)
-        for clamp in only(self.net.stimuli, Clamp):
-            if clamp.population == name and self.acts(clamp, step):
-                who = np.arange(size) if clamp.neurons is None else clamp.neurons
-                clamped[who], state[who] = True, clamp.state
-        return clamped, state
-
     def expected(self, name: str, step: int) -> FloatArray:
         """How many spikes Poisson stimuli make each neuron of a population expect at a step."""
         total = np.zeros((self.instances, self.net.population(name).size))
         for k, stimulus in enumerate(self.net.stimuli):
-            if isinstance(stimulus, Poisson) and stimulus.population == name and self.acts(stimulus, step):
+            if isinstance(stimulus, Poisson) and stimulus.population == name and acts(stimulus, step, self.dt):
                 total += self.present(k, "rate", step) * self.dt / 1000.0
         return total
 
@@ -362,7 +326,7 @@ class Oracle:
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
         """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
         post, size = self.ends[q.name][0], self.net.population(q.post).size
-        return np.asarray(per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64))
+        return np.stack([np.bincount(post, each, size) for each in per_synapse])
 
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
@@ -384,7 +348,7 @@ class Oracle:
     def _moment(self, name: str, t: int, sums: Sums, free: Bools, forced: Bools) -> Moment:
         """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
         drive = sums["inputs"] + self._stimulated(name, t)
-        clamped, state = self.clamps(name, t)
+        clamped, state = clamps(self.net, name, t)
         gains = [
             np.abs(self.held[f"stimuli[{k}].gain"])
             for k, s in enumerate(self.net.stimuli)
@@ -408,9 +372,9 @@ class Oracle:
                 total = total + self.nudges[k]
         total = np.clip(total, *self.limits.get(f"populations.{name}.bias", (-np.inf, np.inf)))
         for k, stimulus in enumerate(self.net.stimuli):
-            if stimulus.population == name and isinstance(stimulus, Current) and self.acts(stimulus, t):
+            if stimulus.population == name and isinstance(stimulus, Current) and acts(stimulus, t, self.dt):
                 total = total + self.present(k, "amplitude", t)
-            if stimulus.population == name and isinstance(stimulus, NoisyCurrent) and self.acts(stimulus, t):
+            if stimulus.population == name and isinstance(stimulus, NoisyCurrent) and acts(stimulus, t, self.dt):
                 total = total + self.noise(k, t)
         return total
 
@@ -437,8 +401,7 @@ class Oracle:
         if trace.quantity == "spikes":
             return self.means[name]
         tau_ref = np.asarray(self.net.population(trace.population).neuron.refractory_periods)
-        with np.errstate(over="ignore"):
-            odds = np.exp(self.says(trace)) * self.dt / tau_ref
+        odds = np.exp(np.minimum(self.says(trace), 700.0)) * self.dt / tau_ref
         return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
 
     def _follow(self, t: int, through: Mapping[str, Sums]) -> None:

@@ -67,9 +67,9 @@ class _Model(PyLoihiProcessModel):
         uniform = self.draws.next()
         spikes = (self.countdown == 0) & self.decide(u, uniform)
         quiet = 1.0
-        for first, last, chance in p["poisson"]:
+        for name, first, last, _ in p["poisson"]:
             if first <= now < last:
-                quiet = quiet * (1.0 - chance)
+                quiet = quiet * (1.0 - self.on_board[name])
         spikes |= uniform < 1.0 - quiet
         last = np.searchsorted(self.forced_at, now, side="right")
         spikes[self.forced[self.next_forced : last]] = True

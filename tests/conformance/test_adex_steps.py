@@ -1,0 +1,53 @@
+"""AdEx neurons that are nearly right: the check catches them under the accuracy that ``nest`` declares, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mutants_engineering import Wrong
+from wrong_backends import each_neuron
+
+import salhw
+from salhw import AdEx
+from salhw.conformance.lab import Lab
+from salhw.conformance.runner import catalogue
+
+CHECK = catalogue("quick")["adex-steps"]
+SOLVED = salhw.target("nest").accuracy["adex"]
+
+
+def examined(change: Callable[[AdEx, float], dict[str, Any]]) -> Any:
+    """The reference with a bug, held to what a target is held to that solves the equations."""
+    backend = Wrong(network=each_neuron(AdEx, change))
+    target = backend.targets()["reference"]
+    return CHECK.run(Lab(backend, target.replace(accuracy={**target.accuracy, "adex": SOLVED}), "quick", 1))
+
+
+def test_what_the_description_says_is_within_it() -> None:
+    found = examined(lambda n, dt: {})
+    assert found.passed
+    assert found.measured == 0.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda n, dt: {"tau_m": 1.02 * n.tau_m},
+        lambda n, dt: {"tau_w": 1.03 * n.tau_w},
+        lambda n, dt: {"tau_ref": n.tau_ref + dt},
+        lambda n, dt: {"tau_ref": n.tau_ref - dt},
+        lambda n, dt: {"a": 1.1 * n.a},
+        lambda n, dt: {"b": 1.03 * n.b},
+        lambda n, dt: {"slope_factor": 1.05 * n.slope_factor},
+        lambda n, dt: {"v_peak": 1.2},
+        lambda n, dt: {"v_reset": n.v_rest},
+    ],
+    ids=[
+        "tau_m 2 %", "tau_w 3 %", "tau_ref a step long", "tau_ref a step short", "a 10 %", "b 3 %",
+        "slope_factor 5 %", "another v_peak", "v_reset at rest",
+    ],
+)  # fmt: skip
+def test_a_neuron_that_is_nearly_right_is_caught(change: Callable[[AdEx, float], dict[str, Any]]) -> None:
+    assert not examined(change).passed
