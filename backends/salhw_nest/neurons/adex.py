@@ -86,13 +86,13 @@ class NestAdEx(NestLeaky[AdEx]):
             asked, least = number(float(np.min(neuron.v_peak))), number(float(np.max(neuron.v_thresh)))
             yield together(f"{path}.v_peak", asked, ">= v_thresh", f"v_peak >= {least}")
         if np.any(over := np.asarray(neuron.v_reset) >= self.peak):
-            asked = float(np.broadcast_to(neuron.v_reset, over.shape)[over].flat[0])
+            reset = float(np.broadcast_to(neuron.v_reset, over.shape)[over].flat[0])
             most = np.asarray(neuron.v_thresh) + 0.99 * RUNAWAY * np.asarray(neuron.slope_factor)
             supported, fix = (
                 f"below v_thresh + {number(RUNAWAY)} slope_factor",
                 f"v_reset <= {number(float(most.min()))}",
             )
-            yield together(f"{path}.v_reset", number(asked), supported, fix)
+            yield together(f"{path}.v_reset", number(reset), supported, fix)
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)
