@@ -49,7 +49,8 @@ def drive(
         nominal = described_at(net, f"populations.{population}.bias")
         bias = np.array(np.broadcast_to(nominal, (instances, *nominal.shape)))
     total, state = drive_of(net, population, step, bias, strengths)
-    return nest_neuron(net, target, population).holds(total.ravel(), state.ravel(), per_step)
+    neuron, bias = nest_neuron(net, target, population), total.ravel()
+    return neuron.holds(bias, state.ravel(), per_step) | (neuron.begins(bias) if step == 0 else {})
 
 
 def forced_at(net: Network, population: str, steps: IntArray) -> FloatArray:

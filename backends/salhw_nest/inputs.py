@@ -71,5 +71,6 @@ def jump(net: Network, population: Population, tick: float) -> float:
                    if s.population == population.name)  # fmt: skip
     driven = float(np.abs(neuron.bias).max()) + currents + float(np.abs(extent(net, population, True)).max())
     potentials = np.concatenate([np.ravel(each) for each in (neuron.v_thresh, neuron.v_reset, neuron.v_rest)])
-    span = max(float(np.abs(potentials).max()), driven, 1.0)
+    raised = float(np.max(neuron.theta_plus / -np.expm1(-net.dt / np.asarray(neuron.tau_theta))))  # by a spike a step
+    span = max(float(np.abs(potentials).max()) + raised, driven, 1.0)
     return float(2.0 ** np.ceil(np.log2(1e3 * span / decay)))

@@ -15,7 +15,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.host_plasticity import schedule
 from salhw.substrate.target import Target
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.neurons.leaky import FASTEST
@@ -29,14 +29,10 @@ def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
     """Rules that do not go together with several synapses of a pair, with their kernel, with short-term plasticity, or
     with other rules."""
     for p in net.projections:
-        if "multapses" in p.weights.beyond and learned(p, target):
-            supported = "one synapse of each pair where NEST itself learns"
-            fix = 'execution="host" for the rules, or multapses = False'
-            yield together(f"projections.{p.name}.weights", "several synapses of a pair", supported, fix)
-        if p.short_term is not None and learned(p, target):
-            supported = "none beside rules by which NEST itself learns"
-            fix = 'leave it out, or another update and execution="host" for the rules'
-            yield together(f"projections.{p.name}.short_term", p.short_term.kind, supported, fix)
+        if "multapses" in p.weights.beyond:
+            yield from not_learned(p, target, net.dt, "several synapses of a pair that the host learns")
+        if p.short_term is not None:
+            yield from not_learned(p, target, net.dt, "synapses of short-term plasticity that the host learns")
         fits = nest_neuron(net, target, p.post).learns_rectangular or psp(p.kernel).decay
         if not fits and parts(net, target, p, 1):
             supported = "exponential PSPs for plastic synapses onto LIF neurons"
@@ -57,10 +53,8 @@ def learning_refused(net: Network, target: Target) -> Iterator[Diagnostic]:
             if len(own) == len(p.plasticity) and bounds:
                 supported = "bounds on a projection with one rule"
                 yield together(f"{path}.bounds", "of one of several rules", supported, "bounds = None, or one rule")
-            elif len(own) < len(p.plasticity) and k in own:
-                supported = "rules that are all NEST's or all the host's"
-                fix = 'leave it out, or another update and execution="host" for all'
-                yield together(path, "some of either", supported, fix)
+        if len(own) < len(p.plasticity):
+            yield from not_learned(p, target, net.dt, "rules of one projection that are all NEST's or all the host's")
 
 
 def too_long(net: Network, target: Target, per_step: int, longest: int) -> Iterator[Diagnostic]:

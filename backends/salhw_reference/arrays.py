@@ -59,7 +59,8 @@ RECOVERY = record(
     peak=np.float64, slope=np.float64, span=np.float64, fade=np.float64, coupling=np.float64, jump=np.float64,
 )  # fmt: skip
 """Of an AdEx neuron: v_peak, its slope factor, dt/tau_m, exp(-dt/tau_w/2), a and b. Of one of Izhikevich: v_peak,
-nothing, dt, dt times a, b and d."""
+nothing, dt, dt times a, b and d. Of a LIF neuron whose threshold rises: as ``fade`` exp(-dt/tau_theta), as ``jump``
+theta_plus."""
 
 PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
@@ -194,7 +195,7 @@ class StateArrays(NamedTuple):
     rate: FloatArray  # (2, A) learning rate times amplitude; causal in columns, anticausal (or of predictions) in rows
     pairs: FloatArray  # (2, A) window sums since the last update; causal in columns, anticausal in rows
     potential: FloatArray  # (N,) input plus bias, or the membrane of neurons that integrate one
-    adaptation: FloatArray  # (N,) w, or u; empty if nothing adapts any neuron
+    adaptation: FloatArray  # (N,) w, u, or theta; empty if nothing adapts any neuron
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
     used: Records  # (P, 2, N) USED of the last PSP that began and that ended; P = 0 without short-term plasticity

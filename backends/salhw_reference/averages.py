@@ -9,7 +9,7 @@ import numpy as np
 
 from salhw_reference.arrays import DRIVEN
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import ALPHA, BOXCAR, INPUTS, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
+from salhw_reference.kinds import ALPHA, BOXCAR, HIGHEST, INPUTS, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
 
 
 @inlined
@@ -129,7 +129,7 @@ def rate_of(net, state, k, link, dt, n):
     u = potential_of(net, state, k, n)
     if link == LOGISTIC:
         return 1.0 / ((1.0 + net.refractory[n] * np.exp(-u)) * dt)
-    return np.exp(u) / (net.refractory[n] * dt)
+    return np.exp(min(u, HIGHEST)) / (net.refractory[n] * dt)
 
 
 @inlined

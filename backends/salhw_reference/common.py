@@ -1,10 +1,11 @@
-"""Numbers of a batch that all instances, or all synapses, have in common are held once."""
+"""What instances or synapses have in common: numbers are held once then, and pairs may have several synapses."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 
 
 def is_common(values: FloatArray, axis: int) -> bool:
@@ -23,3 +24,12 @@ def condensed(values: FloatArray, axis: int) -> FloatArray:
 def own(values: FloatArray, batch: int) -> FloatArray:
     """An array with a row for each instance, of one that may have one row for all."""
     return values if len(values) == batch else np.repeat(values, batch, axis=0)
+
+
+def repeats(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
+    """Whether a pair has several synapses: of the rows of ``partners``, which ascend, the k-th begins at ``ends[k]``
+    and lasts until ``ends[k + 1]``."""
+    some, begins = partners[ends[0] : ends[-1]], ends[1:-1] - ends[0]
+    same = some[1:] == some[:-1]
+    same[begins[(begins > 0) & (begins < len(some))] - 1] = False
+    return bool(same.any())

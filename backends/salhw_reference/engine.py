@@ -24,7 +24,7 @@ from salhw.session.paths import Address, addresses
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import TimeSeries
 from salhw.substrate.chip import Chip, vary
-from salhw_reference import event_driven, learning, pace, row_learning, tabulated, time_driven, vectorised
+from salhw_reference import event_driven, learning, pace, row_updates, tabulated, time_driven, vectorised
 from salhw_reference.arrays import Indices
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
@@ -295,7 +295,7 @@ class ReferenceEngine:
         held: tuple[Any, ...] = (self.arrays, self.state)
         if self._vectorised:
             self._own_weights()
-            algorithm, held = row_learning.run_end, (self.arrays, self.state, self._random)
+            algorithm, held = row_updates.run_end, (self.arrays, self.state, self._random)
         call = self._caller(algorithm, *held)
         self._compile(algorithm, call)
         self._spread(call)

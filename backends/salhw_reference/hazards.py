@@ -16,8 +16,8 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw_reference.averages import input_of
 from salhw_reference.jit import helper, inlined
-from salhw_reference.kinds import LOGISTIC, SOURCE
-from salhw_reference.parts import CERTAIN, HIGHEST
+from salhw_reference.kinds import HIGHEST, LOGISTIC, SOURCE
+from salhw_reference.parts import CERTAIN
 
 LANES = 8
 GRID = 1.5 * 2.0**6  # a number below 32 is rounded to a multiple of 2**-46 by adding this

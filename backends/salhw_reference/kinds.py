@@ -23,7 +23,7 @@ from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, Spi
 from salhw.description.traces import Boxcar, ExponentialTrace
 from salhw.description.windows import ExponentialWindow, TriangularWindow, Window
 
-LOGISTIC, EXACT, SOURCE, LEAKY, ADAPTIVE, QUADRATIC = 0, 1, 2, 3, 4, 5  # how a neuron comes to spike
+LOGISTIC, EXACT, SOURCE, LEAKY, ADAPTIVE, QUADRATIC, RISING = 0, 1, 2, 3, 4, 5, 6  # how a neuron comes to spike
 INTEGRATE = LEAKY  # the first of those that integrate a membrane
 RECTANGULAR, EXPONENTIAL, ALPHA = 0, 1, 2  # shapes of PSPs
 LINKS = {"logistic": LOGISTIC, "exponential": EXACT}
@@ -32,6 +32,7 @@ ALL, SYMMETRIC, RESTRICTED = 0, 1, 2  # pairings
 PAIRINGS = {"all": ALL, "nearest_symmetric": SYMMETRIC, "nearest_restricted": RESTRICTED}
 BY_TABLE, BY_TRACE, BY_COUNT = 0, 1, 2  # how a branch sums over partner spikes
 EXPONENTIALLY, LINEARLY = -1, -2  # in the place of where a window's table begins
+HIGHEST = 700.0  # of a potential, or a logarithmic hazard, in size: its exponential is a number
 NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 0 (1e-20)
 
 MEMBRANE_POTENTIAL, INPUTS, SPIKING = 0, 1, 2  # what a trace is of
@@ -71,7 +72,11 @@ def _glm(neuron: GLM, dt: float) -> ReferenceNeuron:
 def _lif(neuron: LIF, dt: float) -> ReferenceNeuron:
     decay = np.exp(-dt / np.asarray(neuron.tau_m))
     membrane = (decay, neuron.v_rest, neuron.v_reset, neuron.v_thresh, neuron.delta_v)
-    return ReferenceNeuron(LEAKY, membrane, begins=(neuron.v_rest, 0.0), stepwise="LIF neurons")
+    rises = bool(np.any(np.asarray(neuron.theta_plus) > 0.0))
+    fade = np.exp(-dt / np.asarray(neuron.tau_theta))
+    recovery = (0.0, 0.0, 0.0, fade, 0.0, neuron.theta_plus) if rises else ()
+    begins, code = (neuron.v_rest, 0.0), RISING if rises else LEAKY
+    return ReferenceNeuron(code, membrane, recovery, begins, stepwise="LIF neurons")
 
 
 def _adex(neuron: AdEx, dt: float) -> ReferenceNeuron:

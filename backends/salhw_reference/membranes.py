@@ -9,8 +9,8 @@ import numpy as np
 
 from salhw_reference.averages import conductance_of
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import ADAPTIVE, INTEGRATE, LEAKY, QUADRATIC
-from salhw_reference.parts import HIGHEST
+from salhw_reference.kinds import ADAPTIVE, HIGHEST, INTEGRATE, LEAKY, QUADRATIC, RISING
+from salhw_reference.parts import threshold_of
 
 
 @inlined
@@ -29,7 +29,7 @@ def leak(net, state, n, drive):
     """A step of a LIF membrane; whether it has reached its threshold."""
     v = relaxed(net, state, n, state.potential[n], drive)
     state.potential[n] = v
-    return v >= net.membrane[n].threshold
+    return v >= threshold_of(net, state, n)
 
 
 @inlined
@@ -72,7 +72,9 @@ def integrate(net, state, n, drive):
     kind, free, fires = net.kind[n], state.free[n] == 1.0, False
     if not free:
         state.potential[n] = net.membrane[n].reset
-    if kind == LEAKY and free:
+    if kind == RISING:
+        state.adaptation[n] *= net.recovery[n].fade
+    if kind in (LEAKY, RISING) and free:
         fires = leak(net, state, n, drive)
     if kind == ADAPTIVE:
         adapt(net, state, n, state.potential[n])
@@ -89,5 +91,5 @@ def reset(net, state, n):
     """What a spike of neuron n makes of its membrane, if it has one."""
     if net.kind[n] >= INTEGRATE:
         state.potential[n] = net.membrane[n].reset
-    if net.kind[n] in (ADAPTIVE, QUADRATIC):
+    if net.kind[n] in (ADAPTIVE, QUADRATIC, RISING):
         state.adaptation[n] += net.recovery[n].jump

@@ -11,12 +11,11 @@ import numpy as np
 
 from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
-from salhw_reference.kinds import ADAPTIVE, LOGISTIC, QUADRATIC, SOURCE
+from salhw_reference.kinds import ADAPTIVE, HIGHEST, LOGISTIC, QUADRATIC, RISING, SOURCE
 from salhw_reference.learning import add_current
 from salhw_reference.program import ARRIVES, ENDS, FREES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
-HIGHEST = 700.0  # of a potential, or a logarithmic hazard, in size: its exponential is a number
 EXACT = 2.0**-46  # sums of its whole multiples below 2**7 are exact: PSPs that overlap end as they began
 BITS = 2.0**52 / math.log(2.0)
 ONE = 1023.0 * 2.0**52 + 2.0**15  # the bits of 1.0; the rest is 16 times what rounding may take away
@@ -47,13 +46,19 @@ def spike_probability(net, drive, n, u):
 
 
 @inlined
-def escape_probability(net, n, v):
-    """That a neuron with a soft threshold and the potential v spikes at a step, refractoriness apart; one with a peak
-    is sure to spike there."""
-    membrane = net.membrane[n]
+def threshold_of(net, state, n):
+    """The threshold of neuron n at this step."""
+    return net.membrane[n].threshold + (state.adaptation[n] if net.kind[n] == RISING else 0.0)
+
+
+@inlined
+def escape_probability(net, state, n):
+    """That a neuron with a soft threshold spikes at a step, refractoriness apart; one with a peak is sure to spike
+    there."""
+    v = state.potential[n]
     if net.kind[n] == ADAPTIVE and v >= net.recovery[n].peak:
         return 1.0
-    x = np.exp(min((v - membrane.threshold) / membrane.width, HIGHEST)) / net.refractory[n]
+    x = np.exp(min((v - threshold_of(net, state, n)) / net.membrane[n].width, HIGHEST)) / net.refractory[n]
     return -np.expm1(-min(x, CERTAIN))
 
 

@@ -44,6 +44,7 @@ from salhw_reference.arrays import (
     Records,
     records,
 )
+from salhw_reference.common import repeats
 from salhw_reference.delays import Split, delay_range
 from salhw_reference.kinds import (
     ALL,
@@ -458,7 +459,7 @@ def is_short_term(arrays: NetworkArrays) -> bool:
 
 def fits_table(net: Network, arrays: NetworkArrays) -> bool:
     """Whether every hazard is a function of the weights and of who has a PSP under way: few GLM neurons, one projection
-    whose PSPs never overlap."""
+    whose PSPs never overlap, and one synapse of each pair."""
     lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
     return (
         lasts is not None
@@ -467,4 +468,5 @@ def fits_table(net: Network, arrays: NetworkArrays) -> bool:
         and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
         and not only(net.stimuli, SpikeTimes)
         and not is_short_term(arrays)
+        and not repeats(arrays.out[0], arrays.post)
     )

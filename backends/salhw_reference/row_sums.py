@@ -64,9 +64,12 @@ def begin_stretch(net, vectors, r, t):
 
 
 @inlined
-def fall_by_half_a_spike(net, vectors, r, t, n):
-    """Add half a spike of neuron n at t to f."""
-    vectors.fallen[r, stretch_at(net.rule[r], t), n] += 0.5 / vectors.rise[r, 0]
+def fall_by_half_a_spike(net, state, vectors, r, t, count, low, high):
+    """Add half of each of this step's spikes of the neurons low..high-1 to f."""
+    fallen, half = vectors.fallen[r, stretch_at(net.rule[r], t)], 0.5 / vectors.rise[r, 0]
+    for k in range(count):
+        if low <= state.spikes[k] < high:
+            fallen[state.spikes[k]] += half
 
 
 @inlined

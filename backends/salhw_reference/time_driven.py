@@ -61,7 +61,7 @@ def step_neurons(net, state, rng, drive, t):
             fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
             if net.membrane[n].width > 0.0:
                 drawn = uniform(rng)
-                fires = state.free[n] == 1.0 and drawn < escape_probability(net, n, state.potential[n])
+                fires = state.free[n] == 1.0 and drawn < escape_probability(net, state, n)
         else:
             if state.touched[n]:
                 if state.touched[n] == CHANGED:

@@ -38,10 +38,9 @@ from salhw_reference.row_learning import (
     begin_learning,
     end_block,
     end_learning,
-    is_due,
     learn_in_rows,
-    update_weights,
 )
+from salhw_reference.row_updates import is_due, update_weights
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
@@ -111,7 +110,7 @@ def integrate_membranes(net, state, vectors, drive, low, high):
             current = state.bias[n] + drive[0, n] + vectors.input[n]
             fires = integrate(net, state, n, current)
             if net.membrane[n].width > 0.0 and state.free[n] == 1.0:
-                fires = falls_below(vectors, n, escape_probability(net, n, state.potential[n]))
+                fires = falls_below(vectors, n, escape_probability(net, state, n))
             vectors.hit[n] = np.uint8(fires)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
+from salhw_reference.common import repeats
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BY_TRACE, TRIPLETS
 from salhw_reference.learning import own_or_common
@@ -238,10 +239,11 @@ def _rings(net: NetworkArrays) -> tuple[Records, int, int]:
 
 
 def _is_dense(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
-    """Whether no row (or column) of a projection has more than one gap."""
+    """Whether no row (or column) of a projection has more than one gap, nor a partner twice."""
     rows = np.flatnonzero(ends[1:] > ends[:-1])
     first, end = ends[rows], ends[rows + 1]
-    return bool(np.all(partners[end - 1].astype(np.int64) - partners[first] - (end - 1 - first) <= 1))
+    gapless = bool(np.all(partners[end - 1].astype(np.int64) - partners[first] - (end - 1 - first) <= 1))
+    return gapless and not repeats(ends, partners)
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:

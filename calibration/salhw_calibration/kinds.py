@@ -42,7 +42,7 @@ class MeasuredNeuron:
         refractory: its refractory period in steps, 0 without one.
         decides: whether it draws at every step whether it spikes; ``exact`` whether its discretisation is, ``offset``
             ln(dt / tau_ref), what the link adds to u (docs/semantics.md).
-        threshold: the potential at which it spikes, None where there is none, or one that is soft.
+        threshold: the potential at which it spikes, None where there is none, or one that is soft or adapts.
         decay: what is left after a step of how far its membrane was from ``rest``, the potential without input; None
             where the membrane is the input.
     """
@@ -62,8 +62,8 @@ def _glm(neuron: GLM, dt: float) -> MeasuredNeuron:
 
 
 def _lif(neuron: LIF, dt: float) -> MeasuredNeuron:
-    decay, soft = np.exp(-dt / np.asarray(neuron.tau_m)), np.any(np.asarray(neuron.delta_v) > 0.0)
-    threshold = None if soft else neuron.v_thresh
+    decay, unlike = np.exp(-dt / np.asarray(neuron.tau_m)), np.maximum(neuron.delta_v, neuron.theta_plus)
+    threshold = None if np.any(unlike > 0.0) else neuron.v_thresh
     return MeasuredNeuron(_steps(neuron.tau_ref, dt), threshold=threshold, decay=decay, rest=neuron.v_rest)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 
 import typer
 
@@ -24,8 +25,8 @@ def tell(what: str, estimate: Estimate) -> None:
 @dataclass
 class Watch:
     """A callback for the share done, 0 to 1, that passes it on to ``progress``, and once tells how long all will take,
-    by the pace of the first SETTLED s. For work whose parts are known only as they come; what was found finished at its
-    beginning says nothing about its pace."""
+    by the pace of the first SETTLED s after its first word. For work whose parts are known only as they come; what
+    precedes that word (reading, compiling) and what was found finished says nothing about its pace."""
 
     progress: Bar | None
     told: Callable[[Estimate], None]
@@ -33,13 +34,13 @@ class Watch:
 
     def __post_init__(self) -> None:
         self._began = self.clock()
-        self._origin, self._silent = (self._began, 0.0), True
+        self._origin, self._silent = (float("nan"), 0.0), True
 
     def __call__(self, share: float) -> None:
         if self.progress is not None:
             self.progress(share)
         now, (since, done) = self.clock(), self._origin
-        if now - since < AT_ONCE:
+        if isnan(since) or now - since < AT_ONCE:
             self._origin = now, share
         elif self._silent and now - since >= SETTLED and share > done:
             self._silent = False

@@ -25,7 +25,7 @@ from salhw.diagnostics import Diagnostic, FileError, SalhwError, SessionError
 from salhw.machine import amount, available
 
 SHORT_FALL, INTERRUPTED = 1, 130
-FALLS_SHORT = ("SAL1", "SAL2", "SAL3", "SAL402", "SAL403", "SAL405", "SAL411", "SAL60", "SAL701", "SAL703", "SAL803",
+FALLS_SHORT = ("SAL1", "SAL2", "SAL3", "SAL402", "SAL403", "SAL405", "SAL41", "SAL60", "SAL701", "SAL703", "SAL803",
                "SAL804", "SAL81")  # fmt: skip
 """The rule of the exit status. Codes that begin like this say what the network, the target, the backend or the
 calibration cannot do: 1. All others are about what the user wrote (a name, a number, a file that is not there, damaged

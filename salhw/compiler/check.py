@@ -33,8 +33,12 @@ from salhw.substrate.support import (
 )
 from salhw.substrate.target import Target
 
-SIMPLER = {"autapses": "leave them out", "multapses": "add their weights up"}
-"""What makes a list of synapses one that every target takes."""
+SIMPLER = {
+    ("autapses", False): "leave them out",
+    ("multapses", False): "add their weights up",
+    ("multapses", True): "give each synapse of a pair a projection of its own",
+}
+"""What makes a list of synapses one that every target takes, by whether they learn."""
 
 
 def check(net: Network, target: Target) -> list[Diagnostic]:
@@ -137,7 +141,8 @@ def _projection(net: Network, projection: Projection, connector: str, target: Ta
         yield unsupported(f"{path}.weights", connector, allowed, f"{instead}hoose one of these")
     for more in projection.weights.beyond:
         if more not in names_in(target.projections, "synapses"):
-            simpler = f"{more} = false" if connector != "Sparse" else SIMPLER[more]
+            nothing = connector != "Sparse" or (more == "autapses" and not projection.recurrent)
+            simpler = f"{more} = false" if nothing else SIMPLER[more, bool(projection.plasticity)]
             yield unsupported(f"{path}.weights.{more}", "true", ("false",), simpler)
     stored, synapse = projection.weights.stored, None
     if isinstance(stored, np.ndarray) and projection.weights.is_hollow(projection.recurrent):

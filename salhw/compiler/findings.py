@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from salhw.compiler.check import check
+from salhw.compiler.described import as_described
 from salhw.compiler.place import place
 from salhw.compiler.quantise import quantise
 from salhw.description.network import Network
@@ -32,11 +33,12 @@ def problems(net: Network, target: Target | str, *, plugin: Backend | None = Non
     findings = before_lowering(net, target, plugin)[0]
     net = net.explicit
     if not findings:
-        target = with_scales(net, with_room(net, target))
-        lowering = plugin.lower(own_part(net, target), target)
+        own, target = own_part(net, target), with_scales(net, with_room(net, target))
+        lowering = plugin.lower(own, target)
         findings = errors(lowering.findings)
         if not findings:
             findings = errors(quantise(lowering.network, lowering.target or target)[1])
+        findings = [*as_described(net, own, findings)]
     return findings
 
 
@@ -78,9 +80,13 @@ def unsupported(
 ) -> UnsupportedNetworkError:
     """The error of a network that a target cannot hold, with the installed targets that can; ``besides`` is a line
     about what else there is to say."""
-    others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
-    footer = f"More: salhw explain {findings[0].code}"
-    if others:
-        footer = f"Also runs on: {', '.join(others)}.   {footer}"
+
+    def footer() -> str:
+        """Other targets are asked when somebody reads it, which takes several times as long as to refuse."""
+        others = sorted(t.name for t in targets().values() if t.name != target.name and not problems(net, t))
+        also = f"Also runs on: {', '.join(others)}.   " if others else ""
+        last = f"{also}More: salhw explain {findings[0].code}"
+        return f"{besides}\n{last}" if besides else last
+
     headline = f"UnsupportedNetworkError: target {target.name!r} rejects {net.name!r} ({counted('problem', findings)})"
-    return UnsupportedNetworkError(headline, findings, f"{besides}\n{footer}" if besides else footer)
+    return UnsupportedNetworkError(headline, findings, footer)

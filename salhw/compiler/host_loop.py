@@ -64,10 +64,15 @@ def _traces(net: Network) -> Iterator[Diagnostic]:
     for trace in net.traces:
         population = net.population(trace.population)
         if trace.quantity == "membrane":
-            yield from POTENTIALS.refused(f"traces.{trace.name}.of", population.neuron)
+            for finding in POTENTIALS.refused(f"traces.{trace.name}.of", population.neuron):
+                asked = f"membrane of {finding.asked} neurons"
+                supported = f"{finding.supported}, as {HOST} works it out"
+                yield replace(finding, asked=asked, supported=supported, fix='of = "inputs"')
             for k, stimulus in enumerate(net.stimuli):
                 if stimulus.population == trace.population:
-                    yield from DRIVES.refused(f"stimuli[{k}]", stimulus)
+                    for finding in DRIVES.refused(f"stimuli[{k}]", stimulus):
+                        supported = f"{finding.supported} beside the trace {trace.name} of the membrane"
+                        yield replace(finding, supported=supported, fix="leave it out, or let the trace be of inputs")
         for p in net.projections if trace.quantity != "spikes" else ():
             if p.post == trace.population and p.kernel.superposition != "sum":
                 path, asked = f"projections.{p.name}.kernel.superposition", p.kernel.superposition

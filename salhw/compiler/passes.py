@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from salhw.compiler.described import as_described
 from salhw.compiler.findings import before_lowering, errors, unsupported
 from salhw.compiler.host_loop import looped
 from salhw.compiler.place import place
@@ -44,17 +45,17 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     target = with_scales(net, with_room(net, target))
     lowering = plugin.lower(own, target)
     if wrong := errors(lowering.findings):
-        raise unsupported(net, target, wrong)
+        raise unsupported(net, target, as_described(net, own, wrong))
     target = lowering.target or target
     quantised, rounded = quantise(lowering.network, target)
     if wrong := errors(rounded):
-        raise unsupported(net, target, wrong)
+        raise unsupported(net, target, as_described(net, own, wrong))
     placement, _ = place(quantised, target)
     transport = transported(net.ties, {p.name: count(p.weights, *net.ends(p.name)) for p in net.projections})
     report = Report(
         network=net.name,
         target=target.name,
-        approximations=(*lowering.findings, *rounded),
+        approximations=as_described(net, own, [*lowering.findings, *rounded]),
         notes=(*drawn, *lowering.notes, *filter(None, [transport])),
         used=placement.used,
         available=target.resources,

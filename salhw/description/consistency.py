@@ -11,7 +11,7 @@ import numpy as np
 
 from salhw.description.connectivity import count, synapses, wrong_shape
 from salhw.description.distributions import Distribution
-from salhw.description.fields import IntArray
+from salhw.description.fields import IntArray, defaults
 from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
@@ -129,7 +129,7 @@ def _projection(
         return
     yield from _input(f"{path}.into", p.into, known[p.post])
     for field, mark in marks(Projection):
-        if mark.needs and getattr(p, field) != Projection.model_fields[field].default:
+        if mark.needs and getattr(p, field) != defaults(Projection)[field]:
             yield from _needed(f"{path}.{field}", mark.needs, known[p.post])
     if p.e_rev is not None:
         yield from _conductances(path, p)
@@ -321,7 +321,7 @@ def _beyond(path: str, item: Stimulus | Probe, of: str, size: int, name: str) ->
     for field, numbers in chosen.items():
         for k in np.flatnonzero((numbers < 0) | (numbers >= size))[:1]:
             at, asked, fix = f"{path}.{field}[{k}]", str(numbers[k]), f"{name} has {size} {of}s, counted from 0"
-            yield Diagnostic("SAL003", at, asked, f"0..{size - 1}", fix)
+            yield Diagnostic("SAL003", at, asked, f"0..{size - 1}" if size else f"none of no {of}s", fix)
 
 
 def _needed(path: str, needs: str, population: Population, otherwise: str = "") -> Iterator[Diagnostic]:

@@ -88,7 +88,7 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
     """One of pydantic's findings in our words."""
     kind, context, value, loc = error["type"], error.get("ctx", {}), error["input"], error["loc"]
     path = _path(loc, data)
-    field = str(loc[-1]) if loc else cls.__name__
+    field = next((key for key in reversed(loc) if isinstance(key, str)), cls.__name__)
     if kind.startswith("SAL"):
         at = context["at"]
         path += at if at.startswith("[") or not path or not at else f".{at}"
@@ -115,6 +115,9 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
     if kind == "string_pattern_mismatch":
         supported = "letters, digits and _, beginning with a letter"
         return Diagnostic("SAL005", path, asked, supported, "choose such a name")
+    if kind == "string_too_long":
+        most = f"at most {context['max_length']} letters"
+        return Diagnostic("SAL005", path, f"{len(value)} letters", most, "choose a shorter one")
     if kind == "too_short":
         return Diagnostic("SAL005", path, f"{context['actual_length']}", f"at least {context['min_length']}", "add one")
     if models and models != [cls]:

@@ -60,6 +60,12 @@ def _positional(cls: type[BaseModel]) -> tuple[str, ...]:
     return tuple(name for name in (*own, *base) if name != "kind")
 
 
+@cache
+def defaults(cls: type[BaseModel]) -> dict[str, Any]:
+    """What each field of a class is where it is not given, by name."""
+    return {name: info.get_default() for name, info in cls.model_fields.items()}
+
+
 class _Meta(ModelMetaclass):
     """Construction that reports every problem with its path, and takes the first fields by position."""
 

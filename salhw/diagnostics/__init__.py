@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -69,13 +69,23 @@ class Diagnostic:
 
 
 class SalhwError(Exception):
-    """Base of every error that salhw raises on purpose; ``diagnostics`` holds all findings at once."""
+    """Base of every error that salhw raises on purpose; ``diagnostics`` holds all findings at once. A ``footer`` that
+    takes work is a function, called when the message is read."""
 
-    def __init__(self, headline: str, diagnostics: Iterable[Diagnostic] = (), footer: str = "") -> None:
+    def __init__(
+        self, headline: str, diagnostics: Iterable[Diagnostic] = (), footer: str | Callable[[], str] = ""
+    ) -> None:
         self.headline = headline
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
-        self.footer = footer
-        super().__init__(str(self))
+        self._footer = footer
+        super().__init__(headline)
+
+    @property
+    def footer(self) -> str:
+        """What stands below the findings."""
+        if callable(self._footer):
+            self._footer = self._footer()
+        return self._footer
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Whole after a journey between processes."""

@@ -37,6 +37,11 @@ class _Short(reprlib.Repr):
     def repr_ndarray(self, value: Any, level: int) -> str:
         return f"an array of shape {value.shape}" if value.size > 12 else " ".join(repr(value).split())
 
+    def repr1(self, x: Any, level: int) -> str:
+        """numpy's numbers are numbers, wherever they stand."""
+        scalar = type(x).__module__ == "numpy" and getattr(x, "ndim", 1) == 0
+        return super().repr1(x.item() if scalar else x, level)
+
 
 _SHORT = _Short()
 

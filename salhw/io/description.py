@@ -137,9 +137,10 @@ def _document(path: Path) -> dict[str, Any]:
         raise file_error(path, "", f"JSON; {error}", "save the network again") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise file_error(path, "", f"a file with format {FORMAT!r}", "write it with Network.save")
-    if document.get("version") != VERSION:
-        asked = shortened(f"version {shown(document.get('version'))}")
-        raise file_error(path, asked, f"version {VERSION}", "upgrade salhw")
+    if (version := document.get("version")) != VERSION:
+        later = isinstance(version, int) and version > VERSION
+        fix = "upgrade salhw" if later else "write it with Network.save"
+        raise file_error(path, shortened(f"version {shown(version)}"), f"version {VERSION}", fix)
     return document
 
 

@@ -213,5 +213,9 @@ def _unfolded(net: Network, p: Projection, own: Projection, lowered: Projection)
         # the target has rounded without regard to the bounds of rules that the host works out
         same["weights"] = exact.clipped(*narrowest_bounds(p.plasticity), p.recurrent)
     if own.plasticity != lowered.plasticity and gain != 0.0:
-        same["plasticity"] = [scaled_rule(rule, 1.0 / gain) for rule in lowered.plasticity]
+        rules = zip(p.plasticity, own.plasticity, lowered.plasticity, strict=True)
+        same["plasticity"] = [  # bounds that are as they were are not rounded, so that what lies on them still does
+            scaled_rule(three, 1.0 / gain).replace(**{"bounds": one.bounds} if two.bounds == three.bounds else {})
+            for one, two, three in rules
+        ]
     return p.replace(**same)

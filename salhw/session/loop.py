@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
@@ -79,6 +80,9 @@ class LoopEngine(PiecewiseEngine):
             for p in net.projections
             for k, rule in predicted(p).items()
         }
+        for p, k in rules:
+            if (p.name, k) not in self._learners:
+                self._rates[p.name, k] = self._held_rate(p, k, self._rates[p.name, k])
         self._exact = {p.name: initial(net, f"projections.{p.name}.weights", instances) for p in net.projections}
         self._held = {name: self._folded(name) for name in self._exact}
         times = [rule.period for p in net.projections for rule in predicted(p).values()]
@@ -116,15 +120,16 @@ class LoopEngine(PiecewiseEngine):
         remembered = (folded == self._held[name]) & ((factor == 0.0) | (not as_held))
         return np.where(remembered, self._exact[name], folded / np.where(factor == 0.0, 1.0, factor))
 
-    def _hold(self, name: str, weights: FloatArray) -> None:
-        """Let the target hold weights, as far as its range goes."""
+    def _hold(self, name: str, weights: FloatArray, same: npt.NDArray[np.bool_] | bool = False) -> None:
+        """Let the target hold weights, as far as its range goes; and go on holding what it does where they are the
+        ``same``, which it may round otherwise now than when it was opened."""
         path, factor = f"projections.{name}.weights", self._factor(self._net.projection(name))
-        folded = factor * weights
+        folded = np.where(same, self._folded(name), factor * weights)
         if (allowed := self._allowed[path]) is not None:
             folded = np.clip(folded, allowed.min, allowed.max)
         self._set(path, folded)
         self._exact[name] = np.where(factor == 0.0, weights, folded / np.where(factor == 0.0, 1.0, factor))
-        self._exact[name] = np.where(folded == factor * weights, weights, self._exact[name])
+        self._exact[name] = np.where(same | (folded == factor * weights), weights, self._exact[name])
         self._held[name] = self._folded(name)
 
     def _copy(self, tie: Tie) -> None:
@@ -153,7 +158,7 @@ class LoopEngine(PiecewiseEngine):
             same = value == self.read(address)
             exact = np.where(same, self._weights(address.owner), value)
             self._refuse_beyond(address.path, self._net.projection(address.owner), exact, self._gains)
-            self._hold(address.owner, exact)
+            self._hold(address.owner, exact, same)
             self._copy_from({address.owner})
         elif address.field == "inputs":
             self._write_gain(address, value)
@@ -169,16 +174,25 @@ class LoopEngine(PiecewiseEngine):
             self._biases[address.owner] = self._get(address.path)
         elif address.field == "learning_rate":
             self._write_rate(self._net.projection(address.owner), address.rule, value)
+        elif (learner := self._learners.get((address.owner, address.rule))) is not None:
+            rule = self._net.projection(address.owner).plasticity[address.rule]
+            learner.amplitudes[[name for name, _ in rule.parts()].index(address.part)] = value
         else:
             self._set(address.path, value)
         self._nudge(self._teachers)
 
     def _write_rate(self, p: Projection, rule: int, value: FloatArray) -> None:
         if (p.name, rule) not in self._learners:
-            path, factor = self._rate_path(p, rule), self._factor(p)
-            self._set(path, factor * value)
-            value = np.where(factor == 0.0, value, self._get(path) / np.where(factor == 0.0, 1.0, factor))
+            self._set(self._rate_path(p, rule), self._factor(p) * value)
+            value = self._held_rate(p, rule, value)
         self._rates[p.name, rule] = value
+
+    def _held_rate(self, p: Projection, rule: int, value: FloatArray) -> FloatArray:
+        """What the target makes of a learning rate that it was given, times the gain."""
+        factor = self._factor(p)
+        return np.where(
+            factor == 0.0, value, self._get(self._rate_path(p, rule)) / np.where(factor == 0.0, 1.0, factor)
+        )
 
     def _write_gain(self, address: Address, value: FloatArray) -> None:
         """Write a gain: the weights and the learning rates that the target holds go with it."""

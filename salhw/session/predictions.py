@@ -19,13 +19,16 @@ from salhw.description.plasticity import ModulatedSTDP, PredictiveRule
 from salhw.session.host_plasticity import HostRule, places
 from salhw.session.recorder import Raster
 
+HIGHEST = 700.0
+"""Of a potential in a rate: beyond, the exponential is no number any more (docs/semantics.md)."""
+
 
 def _logistic(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
-    return np.asarray(1.0 / ((1.0 + tau_ref / dt * np.exp(-potential)) * dt))
+    return np.asarray(1.0 / ((1.0 + tau_ref / dt * np.exp(np.minimum(-potential, HIGHEST))) * dt))
 
 
 def _exponential(potential: FloatArray, tau_ref: float | FloatArray, dt: float) -> FloatArray:
-    return np.asarray(np.exp(potential) / tau_ref)
+    return np.asarray(np.exp(np.minimum(potential, HIGHEST)) / tau_ref)
 
 
 LINKS: Mapping[str, Callable[[FloatArray, float | FloatArray, float], FloatArray]] = {
@@ -76,7 +79,13 @@ class Reading:
 
 
 class Learner(Protocol):
-    """A rule of a projection, beside a target."""
+    """A rule of a projection, beside a target.
+
+    Args:
+        amplitudes: of its windows, in their order, each one number or (instance, synapse); none of a rule without.
+    """
+
+    amplitudes: list[FloatArray]
 
     def see(self, pre: Raster, post: Raster) -> None:
         """Take in the spikes of both populations in a piece of a run."""
@@ -93,6 +102,7 @@ class _Predictive:
 
     def __init__(self, net: Network, p: Projection, rule: PredictiveRule, instances: int) -> None:
         self.rule, (self.post, self.pre, _) = rule, synapses(p.weights, *net.ends(p.name))
+        self.amplitudes: list[FloatArray] = []
         self.sent = np.zeros((instances, net.ends(p.name)[1]))
 
     def see(self, pre: Raster, post: Raster) -> None:
@@ -110,6 +120,7 @@ class _Modulated:
 
     def __init__(self, net: Network, p: Projection, rule: ModulatedSTDP, instances: int) -> None:
         self.rule, self.pairs = rule, HostRule(rule, *places(net, p, instances))
+        self.amplitudes = self.pairs.amplitudes
 
     def see(self, pre: Raster, post: Raster) -> None:
         """See Learner."""

@@ -116,7 +116,11 @@ class EngineSession:
     # reading and writing ------------------------------------------------------------------------------------------
 
     def get(self, path: str, *, form: Form = "array") -> FloatArray:
-        """See Session."""
+        """See Session.
+
+        Raises:
+            SessionError: SAL402 no such path or form; SAL405; SAL412 weights that are no numbers any more.
+        """
         self._refuse_closed()
         return self._view(path, form).shaped(self._done(path), self._written.get(path))
 
@@ -144,6 +148,10 @@ class EngineSession:
     def _done(self, path: str) -> FloatArray:
         """What the chip does, in the engine's order of neurons or synapses."""
         flat = self._read(path)
+        if self._addresses[path].field == "weights" and not np.isfinite(flat).all():
+            asked = f"{np.count_nonzero(~np.isfinite(flat))} of {flat.size} no numbers any more"
+            fix = "bounds for its rules, or a smaller learning_rate"
+            raise session_error("SAL412", path, asked, "weights that stay finite", fix)
         return self._maps[path].does(flat) if path in self._maps else flat
 
     def _read(self, path: str) -> FloatArray:
@@ -176,7 +184,7 @@ class EngineSession:
         An error that ends a run has what was recorded until then as its attribute ``recording``.
 
         Raises:
-            SessionError: SAL404, SAL405; SAL411 the recording does not fit into memory.
+            SessionError: SAL404, SAL405; SAL411 the recording does not fit into memory; SAL412 of sampled weights.
         """
         self._refuse_closed()
         began, net, engine = time.perf_counter(), self.executable.network, self.engine

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from salhw.description.grid import off_grid
 from salhw.description.network import Network
 from salhw.diagnostics import DescriptionError, Diagnostic, FileError, file_error
 from salhw.diagnostics.documents import read_json
@@ -222,9 +223,13 @@ def planned(study: Study) -> Plan:
     """A study with what it names, looked up and built.
 
     Raises:
-        SalhwError: a network, target, option, noise, metric or setting that there is not.
+        SalhwError: a network, target, option, noise, metric or setting that there is not; a duration off the grid.
     """
     networks = {} if study.experiment else {method.name: _network(study, method) for method in study.methods}
+    for net in networks.values():
+        times = [*off_grid("duration", study.duration, net.dt), *off_grid("settle", study.settle, net.dt, 0)]
+        if times:
+            raise DescriptionError(f"DescriptionError: steps of {net.name} do not divide these times", times)
     plan = _plan(study, networks, {})
     return replace(plan, made_with=made_with(plan))
 

@@ -249,6 +249,8 @@ class Study(Model):
                 fix = nearest(entry.metric, columns, "name a metric of this study")
                 raise invalid("SAL009", entry.metric, one_of(columns), fix, at=f"{what}.metric")
         for k, noise in enumerate(self.noises):
+            if len(set(noise.levels)) < len(noise.levels):
+                raise invalid("SAL005", noise.levels, "each once", "leave the second out", at=f"noises[{k}].levels")
             if self.sobol and (len(noise.levels) != 2 or noise.levels[0] >= noise.levels[1]):
                 fix = "levels = [lower, upper]"
                 raise invalid("SAL005", noise.levels, "two levels, the lower first", fix, at=f"noises[{k}].levels")

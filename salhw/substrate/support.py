@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.errors import with_unit
-from salhw.description.fields import Model
+from salhw.description.fields import Model, defaults
 from salhw.description.markers import marks
 from salhw.description.plasticity import PlasticityRule
 from salhw.diagnostics import Diagnostic
@@ -69,6 +69,7 @@ def nearest_step(time: float, within: Range, dt: float) -> str:
 
 
 def unsupported(path: str, asked: str, allowed: tuple[str, ...], fix: str = "choose one of these") -> Diagnostic:
+    fix = fix if allowed else fix.replace("choose one of these", "choose another target")
     return Diagnostic("SAL101", path, asked, f"supported {', '.join(allowed) or 'none'}", fix)
 
 
@@ -89,7 +90,7 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
     for name, mark in marks(type(item)):
         if name in ELSEWHERE:
             continue
-        value, unit, default = getattr(item, name), mark.unit, type(item).model_fields[name].get_default()
+        value, unit, default = getattr(item, name), mark.unit, defaults(type(item))[name]
         at = f"{path}.{name}".lstrip(".")
         if mark.per == "input" and name in capability:
             for group, gain in value.items():
@@ -161,11 +162,20 @@ def _limit(path: str, value: Any, worst: float, entry: Range, unit: str, dt: flo
     if isinstance(value, tuple):
         inside = (max(value[0], low), min(value[1], high))
         inside = inside if inside[0] < inside[1] else (low, high)
-        return f"{name} = ({number(inside[0])}, {number(inside[1])})"
-    if dt is not None:
+        return f"{name} = ({_end(inside[0], -1)}, {_end(inside[1], 1)})"
+    if dt is None:
+        above, below = _end(low, -1), _end(high, 1)
+    else:
         low, high = ceil(low / dt - 1e-9) * dt, floor(high / dt + 1e-9) * dt
         if high < low:
             return with_unit(unit, f"another dt, of which {name} is a whole multiple within {entry}")
+        above, below = number(low), number(high)
     if low == high:
-        return with_unit(unit, f"{name} = {number(high)}")
-    return with_unit(unit, f"{name} <= {number(high)}" if worst > high else f"{name} >= {number(low)}")
+        return with_unit(unit, f"{name} = {below}")
+    return with_unit(unit, f"{name} <= {below}" if worst > high else f"{name} >= {above}")
+
+
+def _end(end: float, side: int) -> str:
+    """An end of a range, the upper one if ``side`` is 1, in ten digits that do not lead out of it."""
+    text = number(end)
+    return text if side * float(text) <= side * end else number(end - side * abs(end) * 1e-9)

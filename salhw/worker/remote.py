@@ -57,7 +57,7 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
     raise TypeError(f"{where} is a {kind.__module__}.{kind.__qualname__}")
 
 
-def _are_trains(value: list[Any], array: type) -> bool:
+def _are_trains(value: list[Any], array: Any) -> bool:
     """Whether all items are lists of numbers, as spike trains are: arrays of one dimension and one of the usual types.
     Joined they travel in a tenth of the time."""
     if len(value) < 2 or type(value[0]) is not array:

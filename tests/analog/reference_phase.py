@@ -4,26 +4,32 @@ reciprocal weights, how far the means of pairs drift, and what theory says of th
 ``python tests/analog/reference_phase.py FOLDER [CHIPS [CALIBRATED [SECONDS]]]`` writes the table of
 docs/reference-phase.md; the first CALIBRATED of the chips learn with calibrated sensors, too. What FOLDER holds of as
 many chips and seconds is not run again. With ``theory`` in the place of FOLDER it writes the table of what is expected
-of other lengths, rates, sensors and weights.
+of other lengths, rates, sensors and weights. ``biases FOLDER [CHIPS]`` draws how far weights are apart on chips whose
+neurons alone differ, over what their biases make of it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from matplotlib.figure import Figure
 from sal_on_chip import CASES, CHIP, CODE, NET, PAIRS, PERIOD, POST, PRE, RATE, SENSORS, TICK, Course, learn, still
 
 import salhw
-from salhw import ReferencePhase, Target
+from salhw import Chip, Exponential, ReferencePhase, Target
 from salhw.description.fields import FloatArray
-from salhw.io.files import write_arrays
-from salhw.theory import PairField, pair_field, sal_course
+from salhw.io.files import write_arrays, write_figure
+from salhw.plots.look import BLACK, COLOURS, GREY, tidy
+from salhw.session.executable import Executable
+from salhw.theory import PairField, pair_field, sal_course, sal_window
+from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.hardware import sensor
+from salhw_brainscales2.neurons import cells, leak
 
 TARGETS = {
     "sensors .2": CASES["(c) sensors .2"],
@@ -40,37 +46,52 @@ def field() -> PairField:
     return pair_field(np.linspace(-2.52, 2.52, 13), [0.0, 0.0], np.ones(10), 10, 60)
 
 
-W_GRID = np.array([-2.0, -1.0, -0.25, 0.5, 1.25, 2.5])
-"""Weights for which pairs are counted on chips; 0 is counted, too."""
+W_GRID = np.array([-2.0, -1.0, -0.25, 0.0, 0.5, 1.25, 2.3])
+"""Weights for which pairs are counted on chips."""
+APART = np.array([-1.0, 0.0, 1.0])
+"""Differences of biases for which pairs are counted."""
+STEP = 0.5  # ms, of GLM neurons with the chip's PSPs
+
+
+@cache
+def decaying() -> PairField:
+    """Pairs of GLM neurons with the chip's PSPs, which decay with 5 ms, and biases that differ."""
+    psp = Exponential(5.0, area=10.0).sample(STEP, 50)
+    return pair_field(np.linspace(-2.5, 2.5, 11), [0.0, 0.0], psp, round(10.0 / STEP), round(60.0 / STEP), apart=APART)
 
 
 def chip_field(seconds: float = 60.0, copies: int = 16, lags: int = round(60.0 / TICK)) -> PairField:
     """What `pair_field` has of GLM neurons, counted on the ideal chip (LIF neurons, exponential PSPs), in steps of
     TICK: its sensors see spikes between the steps of a millisecond."""
-    w = np.sort(np.append(W_GRID, 0.0))
-    ends = np.array([(a, b) for a in w for b in w if a >= b])  # W[1, 0], W[0, 1]; the other half is their mirror image
-    net = still(ends[:, ::-1].ravel())  # into 0, into 1
-    pairs, spikes = np.zeros((len(w), len(w), 2 * lags + 1)), np.zeros((len(w), len(w), 2))
+    w = W_GRID
+    # W[1, 0], W[0, 1] and neuron 1's bias less neuron 0's; the other half is their mirror image
+    ends = np.array([(a, b, d) for d in APART for a in w for b in w if d > 0 or (d == 0 and a >= b)])
+    bias = 0.5 * (ends[:, 2:] * [-1.0, 1.0]).ravel()
+    cell = cells(NET)["n"]
+    sensitive = cell.sensitivity(bias, TICK) / cell.sensitivity(np.zeros_like(bias), TICK)
+    net = still(ends[:, 1::-1].ravel() / sensitive, bias)  # into 0, into 1; as strong as at a bias of 0
+    shape = (len(APART), len(w), len(w))
+    pairs, spikes = np.zeros((*shape, 2 * lags + 1)), np.zeros((*shape, 2))
     with salhw.compile(net, CASES["(a) ideal"]).open(instances=copies, seed=4) as session:
         session.run(200.0)
         fired = session.run(1000.0 * seconds).spikes["n"]
-    cell = fired.instance * ends.size + fired.neuron
-    order = np.lexsort((fired.time, cell // 2))
-    cell, time = cell[order], fired.time[order]
-    pair = cell // 2 % len(ends)
-    met = cell[1:] == (cell[:-1] ^ 1)  # neighbours in time, of both neurons of a pair
-    lag = np.rint((time[1:] - time[:-1]) / TICK * np.where(cell[1:] % 2, 1, -1)).astype(int)[met]
+    neuron = fired.instance * len(bias) + fired.neuron
+    order = np.lexsort((fired.time, neuron // 2))
+    neuron, time = neuron[order], fired.time[order]
+    pair = neuron // 2 % len(ends)
+    met = neuron[1:] == (neuron[:-1] ^ 1)  # neighbours in time, of both neurons of a pair
+    lag = np.rint((time[1:] - time[:-1]) / TICK * np.where(neuron[1:] % 2, 1, -1)).astype(int)[met]
     steps = 1000.0 / TICK * seconds * copies
-    for k, (a, b) in enumerate(ends):
-        i, j = np.searchsorted(w, (a, b))
+    for k, (a, b, d) in enumerate(ends):
+        (i, j), l = np.searchsorted(w, (a, b)), np.searchsorted(APART, d)
         near = (pair[1:][met] == k) & (np.abs(lag) <= lags)
         counted = np.bincount(lag[near] + lags, minlength=2 * lags + 1) / steps
-        each = np.bincount(cell[pair == k] % 2, minlength=2) / steps
-        pairs[i, j], pairs[j, i] = counted, counted[::-1]
-        spikes[i, j], spikes[j, i] = each, each[::-1]
-        if i == j:
-            pairs[i, i], spikes[i, i] = (counted + counted[::-1]) / 2, each.mean()
-    return PairField(w, pairs, spikes)
+        each = np.bincount(neuron[pair == k] % 2, minlength=2) / steps
+        pairs[l, i, j], pairs[-1 - l, j, i] = counted, counted[::-1]
+        spikes[l, i, j], spikes[-1 - l, j, i] = each, each[::-1]
+        if i == j and d == 0:
+            pairs[l, i, i], spikes[l, i, i] = (counted + counted[::-1]) / 2, each.mean()
+    return PairField(APART, w, pairs, spikes)
 
 
 def read_variance(rate: float) -> float:
@@ -80,23 +101,32 @@ def read_variance(rate: float) -> float:
 
 def left_and_drift(
     start: FloatArray, amplitude: FloatArray, tau: FloatArray, rate: float, run: float, reference: float | None,
-    of: PairField | None = None, step: float = 1.0,
+    of: PairField | None = None, step: float = 1.0, apart: FloatArray | float = 0.0,
 ) -> tuple[float, float]:  # fmt: skip
     """What theory leaves of pairs of weights (pair, synapse) after ``run`` ms: their median |D|, and how far their
-    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch). Pairs
-    are ``of`` GLM neurons in steps of 1 ms, or another field with another ``step``."""
+    means drift, as a standard deviation; ``amplitude`` and ``tau`` of their sensors are (pair, synapse, branch),
+    ``apart`` is what their neurons' biases differ by. Pairs are ``of`` GLM neurons in steps of 1 ms, or another field
+    with another ``step``."""
     end = sal_course(
         of or field(), start, rate, amplitude, tau / step, run=round(run / step), update=round(PERIOD / step),
-        reference=None if reference is None else round(reference / step), read=step * read_variance(rate),
+        reference=None if reference is None else round(reference / step), read=step * read_variance(rate), apart=apart,
     )  # fmt: skip
     return float(np.median(np.abs(end[:, 0] - end[:, 1]))), float((end - start).mean(axis=1).std())
+
+
+def biases(executable: Executable, chips: Sequence[Chip]) -> FloatArray:
+    """Of GLM neurons that are as active as those of chips whose description has biases of 0, (chip, neuron): leaks,
+    thresholds and the strength of the background differ."""
+    made = circuit(NET, executable.target, executable.placement, chips).cells["n"]
+    above, grid = (leak(0.0) + made.leak - made.thresh) / made.sigma, np.linspace(-4.0, 4.0, 161)
+    return np.interp(above, leak(grid), grid)
 
 
 def expected(
     target: Target, chips: int, seconds: float, reference: float | None, of: PairField | None = None, step: float = 1.0
 ) -> tuple[float, float]:
-    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors and the starts of ``learn``; pairs
-    as for ``left_and_drift``."""
+    """Median |D| and drift (sd of the pairs' means) that theory says of the sensors, the neurons and the starts of
+    ``learn``; pairs as for ``left_and_drift``."""
     chosen, executable = target.sample_chips(chips, seed=1), salhw.compile(NET, target)
     place = executable.placement.synapses(NET, "p")
     drawn = sensor.of_chips(chosen, PRE, POST, place, neurons=2 * PAIRS, dt=1.0, amplitude=1.0)
@@ -109,7 +139,8 @@ def expected(
 
     held = np.rint(start / CODE) * CODE
     pairs, sensors = held.reshape(-1, 2)[:, ::-1], (of_pairs(drawn.amplitude), of_pairs(drawn.tau))
-    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference, of, step)
+    apart = np.diff(biases(executable, chosen).reshape(-1, 2)).ravel()
+    return left_and_drift(pairs, *sensors, RATE, 1000 * seconds, reference, of, step, apart)
 
 
 def interval(course: Course, repeats: int = 2000) -> list[tuple[float, float, float]]:
@@ -122,6 +153,50 @@ def interval(course: Course, repeats: int = 2000) -> list[tuple[float, float, fl
         spread = [of(values[pick]) for pick in picks]
         found.append((float(of(values)), *(float(q) for q in np.quantile(spread, [0.025, 0.975]))))
     return found
+
+
+def at_rest(mean: FloatArray, apart: FloatArray) -> FloatArray:
+    """The difference of the weights into neuron 0 and into 1 at which SAL leaves pairs of GLM neurons with the chip's
+    PSPs, of these means and differences of biases, alone, (pair,); NaN where there is none up to 2."""
+    gaps, middle = np.linspace(-2.0, 2.0, 81), decaying().pairs.shape[-1] // 2
+    window, drifts = sal_window(10.0 / STEP, middle), []
+    for gap in gaps:
+        pairs, _ = decaying().at(np.stack([mean - gap / 2, mean + gap / 2], axis=1), apart)
+        drifts.append((pairs[:, middle:] - pairs[:, middle::-1]) @ window)  # of the gap, halved
+    drift, found = np.array(drifts), np.full(len(mean), np.nan)
+    for k in range(len(mean)):
+        stable = np.flatnonzero((drift[:-1, k] > 0) & (drift[1:, k] <= 0))
+        if stable.size:
+            i = stable[np.abs(gaps[stable]).argmin()]
+            found[k] = gaps[i] + (gaps[1] - gaps[0]) * drift[i, k] / (drift[i, k] - drift[i + 1, k])
+    return found
+
+
+def picture_of_biases(folder: Path, chips: int) -> str:
+    """Draws what is left on chips whose sensors are equal and whose converters are exact, a quarter of a minute's mean,
+    over ``at_rest``; what that explains."""
+    target = CHIP.with_noise(plasticity=False)
+    course = kept(folder / f"neurons, {chips} chips.npz".replace(" ", "_"), Course, partial(learn, target, chips, 60.0))
+    gap, mean = (of(course.effective)[-3:].mean(axis=0).ravel() for of in (course.gap, course.mean))
+    executable = salhw.compile(NET, target)
+    apart = np.diff(biases(executable, target.sample_chips(chips, seed=1)).reshape(-1, 2)).ravel()
+    said = at_rest(mean, apart)
+    known = np.isfinite(said)
+    picture = Figure(figsize=(8.5, 3.8), layout="constrained")
+    left, right = picture.subplots(1, 2)
+    between = np.linspace(-1.0, 1.0, 41)
+    for colour, of in zip(COLOURS, (0.0, 0.5, 0.75, 1.0), strict=False):
+        left.plot(between, at_rest(np.full(41, of), between), color=colour, label=f"mean weight {of:g}")
+    left.set(xlabel="bias of neuron 1 less that of neuron 0", ylabel="weight onto 0 less weight onto 1, at rest")
+    right.plot(said[known], gap[known], ".", color=BLACK, markersize=4)
+    right.axline((0, 0), slope=1, color=GREY, linewidth=0.8)
+    right.set(xlabel="at rest, by the biases of the chip's neurons", ylabel="on the chip, after 60 s of SAL")
+    left.legend(frameon=False)
+    for axes, title in ((left, "a  theory: PSPs that decay"), (right, f"b  {known.sum()} pairs on {chips} chips")):
+        tidy(axes, title)
+    write_figure(folder / "reference_phase_biases.png", picture, dpi=110)
+    r, size = np.corrcoef(said[known], gap[known])[0, 1], np.median(np.abs(gap))
+    return f"{known.sum()} of {len(gap)} pairs: r = {r:.3f}; median |D| {size:.3f}"
 
 
 def of_theory(
@@ -189,7 +264,8 @@ def table(folder: Path, chips: int, calibrated: int, seconds: float) -> Iterator
             said = [("", "")] * 2  # of sensors that are calibrated theory knows nothing
             if method != CALIBRATED:
                 phase = MINUTE if method == REFERENCE else None
-                theory = [expected(target, chips, seconds, phase, *pairs) for pairs in ((counted, TICK), ())]
+                fields = ((counted, TICK), (decaying(), STEP))
+                theory = [expected(target, chips, seconds, phase, *each) for each in fields]
                 said = [(f"{of_chip:.3f}, ", f"{of_glm:.3f}") for of_chip, of_glm in zip(*theory, strict=True)]
             cells = [f"{value:.3f} ({low:.3f}, {high:.3f}) | {''.join(words)}"
                      for (value, low, high), words in zip(interval(course), said, strict=True)]  # fmt: skip
@@ -199,6 +275,10 @@ def table(folder: Path, chips: int, calibrated: int, seconds: float) -> Iterator
 if __name__ == "__main__":
     if sys.argv[1] == "theory":
         table_of_theory()
+        sys.exit()
+    if sys.argv[1] == "biases":
+        Path(sys.argv[2]).mkdir(exist_ok=True)
+        print(picture_of_biases(Path(sys.argv[2]), int((*sys.argv, 12)[3])))
         sys.exit()
     into, given = Path(sys.argv[1]), [float(word) for word in sys.argv[2:]]
     numbers = (*given, *(50.0, 12.0, 60.0)[len(given) :])

@@ -157,11 +157,11 @@ def imbalance(sensors: sensor.Sensors) -> FloatArray:
     return np.asarray(np.log((anticausal[:, onto_0] + causal[:, onto_1]) / (causal[:, onto_0] + anticausal[:, onto_1])))
 
 
-def still(weights: FloatArray) -> Network:
+def still(weights: FloatArray, bias: FloatArray | float = 0.0) -> Network:
     """Pairs that do not learn, with their spikes in steps of TICK; a weight into each neuron, (neuron,)."""
     post, (p,) = np.arange(len(weights)), NET.projections
     fixed = p.replace(weights=Sparse(post=post, pre=post ^ 1, weight=weights), plasticity=())
-    neurons = Population(name="n", size=len(weights), neuron=GLM(tau_ref=10.0))
+    neurons = Population(name="n", size=len(weights), neuron=GLM(bias=bias, tau_ref=10.0))
     return NET.replace(dt=TICK, populations=[neurons], projections=[fixed], probes=[Spikes("n")])
 
 

@@ -35,7 +35,7 @@ def kinds() -> Iterator[dict[str, type[Any]]]:
         bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
 
         @property
-        def refractory_period(self) -> float:
+        def refractory_periods(self) -> float:
             return 10.0
 
     class Gauss(Kernel):

@@ -140,7 +140,7 @@ def test_calibrations_from_before_there_were_verdicts_have_none(tmp_path: Path) 
 def test_the_command_promises_nothing_after_a_short_recording(duration: str, tmp_path: Path) -> None:
     """In 50 ms hardly a neuron spikes: nobody can tell how long it takes. No share of what is calibrated is told."""
     file, out = NET.save(tmp_path / "net.json"), tmp_path / "out"
-    words = ["calibrate", str(file), "--chips", "0:2", "--duration", duration, "--out", str(out)]
+    words = ["calibrate", str(file), "--chips", "0:1", "--duration", duration, "--out", str(out)]
     told = CliRunner().invoke(app, words)
     assert told.exit_code == 0, told.output
     shown = " ".join(told.output.split())

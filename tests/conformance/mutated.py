@@ -1,4 +1,5 @@
-"""The reference with another source: its package is imported anew, from syntax trees that may have been changed."""
+"""The reference, or another backend, with another source: its package is imported anew, from syntax trees that may have
+been changed."""
 
 from __future__ import annotations
 
@@ -21,16 +22,18 @@ import numba
 import numpy as np
 import pytest
 
-import salhw_reference
-
 PACKAGE = "salhw_reference"
-SOURCES = Path(salhw_reference.__file__).parent
 
 
 @cache
-def tree_of(module: str) -> ast.Module:
-    """The syntax tree of a module of the reference, by its last name; ``Mutant`` changes it for a moment."""
-    return ast.parse((SOURCES / f"{module}.py").read_text(encoding="utf-8"))
+def _sources(package: str) -> Path:
+    return Path(str(import_module(package).__file__)).parent
+
+
+@cache
+def tree_of(module: str, package: str = PACKAGE) -> ast.Module:
+    """The syntax tree of a module of a backend, by its name in the package; ``Mutant`` changes it for a moment."""
+    return ast.parse((_sources(package) / f"{module}.py").read_text(encoding="utf-8"))
 
 
 @cache
@@ -44,7 +47,7 @@ class _Loader(SourceFileLoader):
         self.changed, self.compiled = changed, compiled
 
     def get_code(self, fullname: str) -> CodeType:
-        short = fullname.rpartition(".")[2]
+        short = fullname.partition(".")[2]
         if short in self.changed:
             return compile(self.changed[short], self.path, "exec", dont_inherit=True)
         return _code_of(self.path)
@@ -91,45 +94,54 @@ def _loose(records: Any) -> Any:
 
 
 class _Finder(MetaPathFinder):
-    def __init__(self, changed: Mapping[str, ast.Module], compiled: bool) -> None:
-        self.changed, self.compiled = changed, compiled
+    def __init__(self, package: str, changed: Mapping[str, ast.Module], compiled: bool) -> None:
+        self.package, self.changed, self.compiled = package, changed, compiled
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name.partition(".")[0] != PACKAGE:
+        if name.partition(".")[0] != self.package:
             return None
-        file = SOURCES / "__init__.py" if name == PACKAGE else SOURCES / f"{name.partition('.')[2]}.py"
+        place = _sources(self.package).joinpath(*name.split(".")[1:])
+        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         loader = _Loader(name, str(file), self.changed, self.compiled)
-        places = [str(SOURCES)] if name == PACKAGE else None
+        places = [str(place)] if place.is_dir() else None
         return spec_from_file_location(name, file, loader=loader, submodule_search_locations=places)
 
 
 @contextmanager
-def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool) -> Iterator[Any]:
-    """The reference's package with these trees in place of its modules, by their last names; ``compiled`` by numba or
-    as plain Python, whose start takes no time. What runs inside finds it under the package's own name."""
-    before = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == PACKAGE}
-    finder = _Finder(changed or {}, compiled)
+def imported_anew(package: str, changed: Mapping[str, ast.Module], *, compiled: bool = True) -> Iterator[Any]:
+    """A backend's package with these trees in place of its modules, by their names in it. What runs inside finds it
+    under the package's own name."""
+    _sources(package)
+    before = {name: m for name, m in sys.modules.items() if name.partition(".")[0] == package}
+    finder = _Finder(package, changed, compiled)
     for name in before:
         del sys.modules[name]
     sys.meta_path.insert(0, finder)
     try:
-        with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-            patch.setenv("NUMBA_DISABLE_JIT", "0" if compiled else "1")  # which arrays.py reads, when it makes records
-            patch.setenv("SALHW_THREADS", "1")  # in other threads no numpy error would be ignored
-            package = import_module(PACKAGE)
-            import_module(f"{PACKAGE}.engine")
-            yield package
+        made = import_module(package)
+        import_module(f"{package}.engine")
+        yield made
     finally:
         sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
             del sys.modules[name]
         sys.modules.update(before)
 
 
+@contextmanager
+def reference(changed: Mapping[str, ast.Module] | None = None, *, compiled: bool) -> Iterator[Any]:
+    """The reference's package with these trees, ``compiled`` by numba or as plain Python, whose start takes no time."""
+    with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
+        patch.setenv("NUMBA_DISABLE_JIT", "0" if compiled else "1")  # which arrays.py reads, when it makes records
+        patch.setenv("SALHW_THREADS", "1")  # in other threads no numpy error would be ignored
+        with imported_anew(PACKAGE, changed or {}, compiled=compiled) as package:
+            yield package
+
+
 @dataclass(frozen=True)
 class Mutant:
-    """A change of the reference: a ``field`` of a node of a module's syntax tree that becomes ``value``; or, without
-    one, a ``patch`` of the engine's class."""
+    """A change of the reference, or of another ``package``: a ``field`` of a node of a module's syntax tree that
+    becomes ``value``; or, without one, a ``patch`` of the engine's class."""
 
     name: str
     group: str
@@ -139,17 +151,22 @@ class Mutant:
     field: str = ""
     value: Any = None
     patch: Callable[[Any], None] | None = None
+    package: str = PACKAGE
+
+    def changed(self) -> dict[str, ast.Module]:
+        """The trees that this change makes others, by module."""
+        if self.node is None:
+            return {}
+        before = getattr(self.node, self.field)
+        setattr(self.node, self.field, self.value)
+        made = ast.fix_missing_locations(deepcopy(tree_of(self.module, self.package)))
+        setattr(self.node, self.field, before)
+        return {self.module: made}
 
     @contextmanager
     def loaded(self, *, compiled: bool) -> Iterator[Any]:
         """The reference's package with this change, see ``reference``."""
-        changed = {}
-        if self.node is not None:
-            before = getattr(self.node, self.field)
-            setattr(self.node, self.field, self.value)
-            changed[self.module] = ast.fix_missing_locations(deepcopy(tree_of(self.module)))
-            setattr(self.node, self.field, before)
-        with reference(changed, compiled=compiled) as package:
+        with reference(self.changed(), compiled=compiled) as package:
             if self.patch is not None:
                 self.patch(package.engine.ReferenceEngine)
             yield package

@@ -16,7 +16,7 @@ from functools import cache
 from itertools import pairwise, zip_longest
 from typing import Any
 
-from mutated import Mutant, tree_of
+from mutated import PACKAGE, Mutant, tree_of
 from mutation_session import arguments, states
 
 STEP = {
@@ -61,8 +61,8 @@ ENGINE = {
 """What a session calls."""
 GROUPS = {"step": STEP, "preparation": PREPARED, "engine": ENGINE}
 KERNELS = {
-    "vectorised": ("vectorised", "rows", "row_learning"), "event-driven": ("event_driven", "hazards"),
-    "tabulated": ("tabulated",),
+    "vectorised": ("vectorised", "rows", "row_learning", "row_updates"), "event-driven": ("event_driven", "hazards"),
+    "tabulated": ("tabulated",), "pair blocks": ("pair_blocks",),
 }  # fmt: skip
 """The modules of the other algorithms, of which every function is mutated that the time-driven one does not share."""
 
@@ -243,23 +243,22 @@ def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, ast.AST, Callable[[as
 
 
 @cache
-def _attributes(module: str) -> frozenset[str]:
+def _attributes(module: str, package: str) -> frozenset[str]:
     """The attributes that a module names anywhere."""
-    return frozenset(node.attr for node in ast.walk(tree_of(module)) if isinstance(node, ast.Attribute))
+    return frozenset(node.attr for node in ast.walk(tree_of(module, package)) if isinstance(node, ast.Attribute))
 
 
-def _of_function(group: str, module: str, function: ast.FunctionDef) -> Iterator[Mutant]:
+def _of_function(group: str, module: str, function: ast.FunctionDef, package: str = PACKAGE) -> Iterator[Mutant]:
     where = f"{module}.{function.name}"
-    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} | _attributes(module)
+    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} | _attributes(module, package)
     for node, field, item, with_another in _places(function):
         for operator, changes in TERMS.items():
             for new in changes(item):
                 if {new.id if isinstance(new, ast.Name) else "", getattr(new, "attr", "")} - names - {""}:
                     continue
                 value = with_another(new)
-                yield Mutant(
-                    f"{where}: {_changed(node, field, item, new, value)}", group, operator, module, node, field, value
-                )
+                name = f"{where}: {_changed(node, field, item, new, value)}"
+                yield Mutant(name, group, operator, module, node, field, value, package=package)
     for node in ast.walk(function) if group not in ("preparation", "engine") else ():
         if isinstance(node, ast.FunctionDef | ast.For | ast.While | ast.If):
             for body, said in reordered(node.body):
@@ -291,8 +290,17 @@ def of_kernel(algorithm: str) -> list[Mutant]:
     return list(_interleaved(_distinct(found)))
 
 
-def _functions(module: str) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.FunctionDef)]
+def of_modules(package: str, modules: Sequence[str]) -> list[Mutant]:
+    """The mutants of every function of some modules of another backend, likewise."""
+    found: list[Mutant] = []
+    for module in modules:
+        for function in _functions(module, package):
+            found += _of_function(package, module, function, package)
+    return list(_interleaved(_distinct(found)))
+
+
+def _functions(module: str, package: str = PACKAGE) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree_of(module, package)) if isinstance(node, ast.FunctionDef)]
 
 
 def _distinct(mutants: Sequence[Mutant]) -> Iterator[Mutant]:

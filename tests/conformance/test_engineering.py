@@ -87,10 +87,11 @@ def test_the_same_chip_in_another_process() -> None:
 
 
 def test_few_false_alarms() -> None:
+    """Of two seeds; test_whole_suite has a hundred, by hand."""
     random = [name for name in INTERFACE if name != ELSEWHERE and not name.startswith(("declared", "undeclared"))]
     failed = [
         (seed, outcome.name, outcome.reason)
-        for seed in range(3)
+        for seed in range(2)
         for target, checks in ((REFERENCE, sorted({*random} - OF_DRIFT)), (moving(REFERENCE), sorted(OF_DRIFT)))
         for outcome in run(ReferenceBackend(), target, seed=100 + seed, checks=checks).checks
         if outcome.outcome != "pass"

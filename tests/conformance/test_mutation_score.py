@@ -38,8 +38,8 @@ def test_every_operator_has_mutants_with_names_of_their_own() -> None:
 @pytest.mark.parametrize("algorithm", KERNELS)
 def test_the_other_algorithms_have_mutants_of_their_own(algorithm: str) -> None:
     mutants = of_kernel(algorithm)
-    assert len({mutant.name for mutant in mutants}) == len(mutants) > 300
-    assert {mutant.operator for mutant in mutants} == {*OPERATORS} - {"reset at joins", "reset at set"}
+    assert len({mutant.name for mutant in mutants}) == len(mutants) > 100
+    assert {mutant.operator for mutant in mutants} <= {*OPERATORS} - {"reset at joins", "reset at set"}
     assert {score.algorithm_of(mutant) for mutant in mutants} == {algorithm}
 
 

@@ -55,7 +55,7 @@ def target(kinds_forgotten: None) -> Target:
         tau_ref: Annotated[Milliseconds, Mark(10, 12, -1, unit="ms", grid=1)] = 10.0
 
         @property
-        def refractory_period(self) -> float:
+        def refractory_periods(self) -> float:
             return self.tau_ref
 
     class Step(Kernel):

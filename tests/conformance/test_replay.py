@@ -62,7 +62,7 @@ def test_a_quick_profile_exercises_all_that_the_reference_declares(base: int) ->
     left, more = {name for name in declared(target) if not name.startswith("write ")}, MORE
     for seed in (*range(base, base + NETWORKS), base + PHASED):
         left -= set(exercised_by(replay.random_network(target, seed), target))
-    for seed in range(base + NETWORKS + 1, base + NETWORKS + 1 + CANDIDATES if left else 0):
+    for seed in range(base + NETWORKS, base + NETWORKS + CANDIDATES if left else 0):
         exercised = set(exercised_by(replay.random_network(target, seed), target)) if left and more else set()
         more -= bool(left & exercised)
         left -= exercised

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from salhw import Network
+from salhw.description.kinds import Kind
 from salhw.diagnostics import Diagnostic
 
 
@@ -28,6 +29,10 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     fix = finding.fix.partition(", or ")[0].partition(", then ")[0]
     if fix.startswith("leave it out"):
         del parent[key]
+    elif fix in ("leave them out", "add their weights up", "give each synapse of a pair a projection of its own"):
+        _simpler(data, _locate(data, finding.path.partition(".weights")[0])[1], fix)
+    elif fix == "give one delay for all":
+        parent[key] = 0.0
     elif match := re.fullmatch(r"leave (\w+) at its default", fix):
         parent, name = _beside(parent, key, match[1])
         del parent[name]
@@ -38,22 +43,81 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     elif match := re.fullmatch(r"(\w+) ?= ?(.+?)(?: ms| Hz)?", fix):
         parent, name = _beside(parent, key, match[1])
         _assign(parent, name, lambda _: _value(match[2]))
+        if name in ("autapses", "multapses"):  # there are as many synapses no more
+            projections, k = _locate(data, finding.path.partition(".weights")[0])
+            drawn = projections[k]["weights"]["kind"] != "Sparse"
+            projections[k] = _same_for_all(projections[k]) if drawn else projections[k]
     elif fix == "give a single number":
         _assign(parent, key, lambda held: float(np.ravel(held)[0]) if np.size(held) else 0.01)
     elif fix.startswith("choose one of these"):
         chosen = finding.supported.removeprefix("supported ").split(", ")[0]
-        if isinstance(parent[key], dict) and "kind" in parent[key]:
-            kept = {k: v for k, v in parent[key].items() if k in ("tau", "amplitude", "tau_syn", "tau_ref", "bias")}
-            parent[key] = {"kind": chosen} | (kept if key != "neuron" else {})
-        else:
-            parent[key] = chosen
+        if key == "plasticity":  # the only rule of a projection
+            parent, key = parent[key], 0
+        held = parent[key]
+        parent[key] = _of_kind(chosen, held) if isinstance(held, dict) and "kind" in held else chosen
     else:
         raise NotFollowed(f"{finding.path}: {finding.fix}")
     return Network.model_validate(data)
 
 
+def _same_for_all(item: Any) -> Any:
+    """A projection of a random connector with one number wherever it had one for each synapse."""
+    if isinstance(item, dict):
+        return {key: value if key == "bounds" else _same_for_all(value) for key, value in item.items()}
+    if isinstance(item, list) and item and not isinstance(item[0], dict | list | str):
+        return item[0]
+    return [_same_for_all(value) for value in item] if isinstance(item, list) else item
+
+
+REQUIRED = {side: {"kind": "Exponential", "tau": 10.0} for side in ("causal", "anticausal")} | {"learning_rate": 0.01}
+"""What a user gives a part of another kind that needs it."""
+
+
+def _of_kind(kind: str, held: dict[str, Any]) -> dict[str, Any]:
+    """A part of another kind of the same group, with the fields that both have."""
+    groups = [group for group in Kind.__subclasses__() if {kind, held["kind"]} <= group.members.keys()]
+    (cls,) = (group.members[kind] for group in groups if held.keys() <= group.members[held["kind"]].model_fields.keys())
+    fields = cls.model_fields
+    missing = {name: value for name, value in REQUIRED.items() if name in fields and name not in held}
+    return missing | {name: value for name, value in held.items() if name in fields} | {"kind": kind}
+
+
+def _simpler(data: dict[str, Any], place: int, fix: str) -> None:
+    """Leave autapses of a list of synapses out, add several of a pair up, or give each a projection of its own, with
+    all that is said of each synapse."""
+    projection = data["projections"].pop(place)
+    weights = projection["weights"]
+    pairs = [*zip(weights["post"], weights["pre"], strict=True)]
+    nth = [pairs[:k].count(pair) for k, pair in enumerate(pairs)]
+    if fix == "leave them out":
+        kept = [[k for k, (i, j) in enumerate(pairs) if i != j]]
+    else:
+        kept = [[k for k, n in enumerate(nth) if n == each] for each in range(1 + max(nth, default=0))]
+    if fix == "add their weights up":
+        sums = [sum(w for w, other in zip(weights["weight"], pairs, strict=True) if other == pair) for pair in pairs]
+        weights["weight"], kept = sums, kept[:1]
+
+    def cut(item: Any, some: list[int]) -> Any:
+        if isinstance(item, dict):
+            return {key: cut(value, some) for key, value in item.items()}
+        if isinstance(item, list) and len(item) == len(pairs) and not (item and isinstance(item[0], dict | list)):
+            return [item[k] for k in some]
+        return [cut(value, some) for value in item] if isinstance(item, list) else item
+
+    for number, some in enumerate(kept):
+        name = f"{projection['name']}{'x' * number}"
+        flags = dict.fromkeys(["autapses"] if fix == "leave them out" else ["multapses"], False)
+        part = cut(projection, some)
+        data["projections"].insert(place + number, part | {"name": name, "weights": part["weights"] | flags})
+    for probe in data["probes"]:  # synapses have other numbers now
+        if probe.get("projection") == projection["name"]:
+            probe["synapses"] = None
+
+
 def _value(text: str) -> Any:
     """A Python literal, or a kind with its fields: ``Exponential(tau_syn=10)``."""
+    if text in ("true", "false"):
+        return text == "true"
     if match := re.fullmatch(r"(\w+)\((.*)\)", text):
         call = ast.parse(text, mode="eval").body
         assert isinstance(call, ast.Call)

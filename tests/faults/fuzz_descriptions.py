@@ -19,12 +19,17 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import salhw
 from salhw import SalhwError
+from salhw.description.fields import Model
+from salhw.description.markers import marks
 
 SECONDS, BYTES, LONGEST = 5.0, 1 << 30, 6000  # of one description; characters of its message
 LASTS = 100_000  # steps that a simulator may have to keep in memory
@@ -80,6 +85,64 @@ SIMPLE = {
     "stimuli": [{"kind": "Poisson", "population": "s", "rate": 20.0}],
     "probes": [{"kind": "Spikes", "population": "n"}],
 }  # fmt: skip
+WINDOW = {"kind": "Exponential", "amplitude": 0.5, "tau": 12.0}
+NEWER = {
+    "name": "newer", "dt": 0.5,
+    "populations": [
+        {"name": "s", "size": 3, "neuron": {"kind": "Source"}, "positions": [[0.0], [0.5], [1.0]]},
+        {"name": "a", "size": 2, "positions": [[0.2], [0.8]],
+         "neuron": {"kind": "AdEx", "bias": [0.5, 1.5], "tau_ref": 2.0, "b": 0.2, "delta_v": 0.05}},
+        {"name": "i", "size": 2, "neuron": {"kind": "Izhikevich", "bias": 10.0, "d": [8.0, 2.0]}},
+        {"name": "l", "size": 2, "positions": [[0], [1]],
+         "neuron": {"kind": "LIF", "delta_v": 0.1, "tau_m": [10.0, 20.0]}},
+    ],
+    "projections": [
+        {"name": "sa", "pre": "s", "post": "a", "e_rev": 3.0, "kernel": {"kind": "Exponential", "tau_syn": 5.0},
+         "weights": {"kind": "FixedProbability", "p": 0.7, "seed": 3,
+                     "weight": {"kind": "Normal", "mean": 0.5, "std": 0.1, "low": 0.0}},
+         "delay": {"kind": "Uniform", "low": 0.0, "high": 4.0},
+         "short_term": {"kind": "TsodyksMarkram", "U": 0.5, "tau_rec": 100.0, "tau_facil": 20.0}},
+        {"name": "si", "pre": "s", "post": "i", "kernel": {"kind": "Rectangular", "tau_syn": 1.0},
+         "weights": {"kind": "FixedIndegree", "n": 3, "weight": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "multapses": True},
+         "plasticity": [{"kind": "TripletSTDP", "causal": WINDOW, "anticausal": WINDOW, "tau_pre": 30.0,
+                         "tau_post": 40.0, "learning_rate": 0.01, "update": "every 10 ms"},
+                        {"kind": "PerSpike", "pre": 0.1, "post": -0.2, "learning_rate": 0.01, "bounds": [-9.0, 9.0]}]},
+        {"name": "aa", "pre": "a", "post": "a", "weights": {
+            "kind": "Sparse", "post": [0, 0, 1], "pre": [0, 1, 1], "weight": [0.1, 0.2, 0.3], "autapses": True}},
+        {"name": "al", "pre": "a", "post": "l", "weights": {
+            "kind": "DistanceDependent", "p": 0.9, "length": 0.5,
+            "weight": {"kind": "LogNormal", "median": -0.5, "sigma": 0.3, "high": 0.0}}},
+    ],
+    "stimuli": [
+        {"kind": "Poisson", "population": "s", "rate": [[10.0, 20.0, 30.0], [0.0, 0.0, 90.0]], "every": 5.0},
+        {"kind": "NoisyCurrent", "population": "a", "sd": [0.1, 0.2], "every": 1.0, "start": 1.0},
+        {"kind": "Current", "population": "i", "amplitude": [1.0, 0.0, 2.0], "every": 2.0, "stop": 20.0},
+    ],
+    "probes": [{"kind": "Spikes", "population": "a", "neurons": [1]}, {"kind": "Rates", "population": "s", "every": 5},
+               {"kind": "Membrane", "population": "i", "every": 2.0}],
+}  # fmt: skip
+READS = {
+    "name": "reads", "dt": 1.0,
+    "populations": [{"name": "a", "size": 3, "neuron": {"kind": "GLM", "inputs": {"basal": 0.8}}},
+                    {"name": "b", "size": 2, "neuron": {"kind": "GLM", "inputs": {"apical": 0.3, "basal": -1.0}}}],
+    "projections": [
+        {"name": "up", "pre": "a", "post": "b", "into": "basal", "weights": {"kind": "AllToAll", "weight": 0.3},
+         "plasticity": [{"kind": "PredictiveRule", "teacher": "u", "prediction": "said", "learning_rate": 0.02,
+                         "update": "every 20 ms", "execution": "host"}]},
+        {"name": "down", "pre": "b", "post": "a", "into": "basal", "weights": {"kind": "AllToAll", "weight": 0.3}},
+        {"name": "beside", "pre": "a", "post": "b", "weights": {"kind": "AllToAll", "weight": 0.1},
+         "plasticity": [{"kind": "ModulatedSTDP", "causal": WINDOW, "anticausal": WINDOW, "modulator": "reward",
+                         "baseline": 0.02, "learning_rate": 0.1, "update": "every 20 ms", "execution": "host"}]},
+    ],
+    "traces": [{"name": "u", "population": "b", "of": "membrane", "window": {"kind": "Boxcar", "duration": 20.0}},
+               {"name": "said", "population": "b", "of": "inputs.basal", "window": {"kind": "Exponential", "tau": 9.0}},
+               {"name": "reward", "population": "a", "of": "spikes", "window": {"kind": "Exponential", "tau": 9.0}}],
+    "stimuli": [{"kind": "Teacher", "population": "b", "trace": "u", "target": [0.5, 1.0], "gain": 0.2, "every": 20.0}],
+    "ties": [{"projection": "down", "to": "up", "scale": 0.5, "transpose": True, "every": 20.0}],
+    "probes": [{"kind": "Traces", "trace": "said", "every": 2.0},
+               {"kind": "Weights", "projection": "up", "every": 20.0, "synapses": [0, 3]}],
+}  # fmt: skip
+TREES: list[dict[str, Any]] = [PAIR, MIXED, SIMPLE, NEWER, READS]
 NUMBERS = [
     0, -0.0, 1, -1, 2, 0.1, 0.5, 3.7, 10.0, 100.0, 1e3, 1e6, 1e9, 1e12, 1e15, 1e18, 1e100, 1e300, 1.7e308, 5e-324,
     1e-320, 1e-300, 1e-100, 1e-9, 1e-6, 2**31 - 1, 2**31, 2**32, 2**53, 2**53 + 1, 2**63, 2**64, 10**18, 10**20,
@@ -181,7 +244,7 @@ def _part(tree: Any, way: tuple[Any, ...]) -> Any:
 
 def document(random: random.Random) -> bytes:
     """The bytes of one file."""
-    net = copy.deepcopy(random.choice([PAIR, MIXED, SIMPLE]))
+    net = copy.deepcopy(random.choice(TREES))
     if random.random() < 0.5:
         for _ in range(random.choice([1, 1, 2, 3, 5])):
             net = rescaled(random, net)
@@ -250,7 +313,7 @@ def run(count: int, seed: int, first: int = 0, targets: tuple[str, ...] = ()) ->
 
 def warm_up(known: list[salhw.Target]) -> None:
     """Imports and compilers are nobody's fault."""
-    for tree in (PAIR, MIXED, SIMPLE):
+    for tree in TREES:
         net = salhw.Network.model_validate(copy.deepcopy(tree))
         for target in known:
             salhw.problems(net, target)
@@ -280,11 +343,19 @@ def through(path: Path, known: list[salhw.Target]) -> str:
 
 def longest(net: salhw.Network) -> float:
     """The steps that the slowest thing lasts: what a simulator has to keep of the past."""
-    times = [p.neuron.tau_ref for p in net.populations if not isinstance(p.neuron, salhw.Source)]
-    for p in net.projections:
-        times += [p.delay, p.kernel.tau_syn]
-        times += [window.tau for rule in p.plasticity for window in (rule.causal, rule.anticausal)]
-    return max(times, default=0.0) / net.dt
+    items = [*net.populations, *net.projections, *net.stimuli, *net.probes, *net.traces, *net.ties]
+    return max(_times(items), default=0.0) / net.dt
+
+
+def _times(items: Any) -> Iterator[float]:
+    """All numbers in ms of some parts and of the parts within them."""
+    for item in items:
+        for name, mark in marks(type(item)):
+            if mark.unit == "ms" and isinstance(value := getattr(item, name), float | np.ndarray):
+                yield float(np.max(value, initial=0.0))
+        inner = [getattr(item, name) for name in type(item).model_fields]
+        yield from _times(part for part in inner if isinstance(part, Model))
+        yield from _times(rule for part in inner if isinstance(part, tuple) for rule in part if isinstance(rule, Model))
 
 
 def unclear(error: SalhwError) -> list[str]:

@@ -78,7 +78,7 @@ def test_reading_without_a_guard_would_not_have_ended(tmp_path: Path) -> None:
     kind.place.write_bytes(heap_without_end(kind.content))
     code = f"import h5py; h5py.File({str(kind.place)!r}).attrs['format']"
     with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run([sys.executable, "-c", code], timeout=1.5)
+        subprocess.run([sys.executable, "-c", code], timeout=1.0)
 
 
 @pytest.mark.parametrize("name", ["recording", "calibration", "description"])

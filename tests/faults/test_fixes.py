@@ -14,11 +14,13 @@ import pytest
 from fault_targets import form
 from fixes import NotFollowed, follow
 from random_networks import random_network
+from shaken_networks import shaken_network
 
 import salhw
 from salhw import DescriptionError, Network, Target
 
 COUNTS = {"reference": 60, "nest": 60, "brainscales2": 60, "loihi2": 60, "loihi2 ideal": 30}
+EVERY_KIND = range(2)
 ROUNDS = 200
 
 
@@ -40,6 +42,13 @@ def mended(net: Network, target: Target) -> tuple[Network, int]:
     raise AssertionError(f"still refused after {ROUNDS} fixes: {finding}")
 
 
+@pytest.mark.parametrize("name", ["nest", "brainscales2", "loihi2"])
+def test_fixes_of_networks_of_every_kind_are_accepted(name: str) -> None:
+    target = form(name)
+    nets = [shaken_network(target, seed, share=0.05, beyond=True) for seed in EVERY_KIND]
+    assert sum(mended(net, target)[1] for net in nets) > 10 * len(EVERY_KIND)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_fix_is_accepted(name: str) -> None:
     target, followed = form(name), 0
@@ -54,10 +63,13 @@ if __name__ == "__main__":
     first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     wrong = followed = 0
     for seed in range(first, first + count):
-        net = random_network(chosen, np.random.default_rng(seed), beyond=0.1)
-        try:
-            followed += mended(net, chosen)[1]
-        except Exception as error:
-            wrong += 1
-            print(f"seed {seed}: {type(error).__name__} {str(error)[:400]}", flush=True)
-    print(f"{sys.argv[1]}: {count} networks, {followed} fixes followed, {wrong} networks not mended")
+        for net in (
+            random_network(chosen, np.random.default_rng(seed), beyond=0.1),
+            shaken_network(chosen, seed, share=0.05, beyond=True),
+        ):
+            try:
+                followed += mended(net, chosen)[1]
+            except Exception as error:
+                wrong += 1
+                print(f"seed {seed}: {type(error).__name__} {str(error)[:400]}", flush=True)
+    print(f"{sys.argv[1]}: 2 x {count} networks, {followed} fixes followed, {wrong} networks not mended")

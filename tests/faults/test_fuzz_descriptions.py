@@ -26,10 +26,10 @@ from salhw.conformance import known
 
 def test_whatever_a_file_holds_the_answer_is_a_network_or_one_error() -> None:
     with warnings.catch_warnings():
-        result = fuzz.run(400, seed=15)
+        result = fuzz.run(300, seed=15)
     assert result.wrong == []
     assert result.outcomes["ran"] > 30
-    assert sum(count for outcome, count in result.outcomes.items() if outcome.startswith("refused")) > 200
+    assert sum(count for outcome, count in result.outcomes.items() if outcome.startswith("refused")) > 150
 
 
 def refusal(tree: Any) -> SalhwError:

@@ -25,7 +25,7 @@ from random_networks import random_network  # noqa: E402
 
 PLAIN = salhw_plain.backend.targets()["plain"]
 TARGETS = {**salhw.targets(), "plain": PLAIN}
-EXAMPLES = {"reference": 16, "plain": 12, "nest": 10, "loihi2": 8, "brainscales2": 5}
+EXAMPLES = {"reference": 12, "plain": 9, "nest": 8, "loihi2": 6, "brainscales2": 4}
 """Networks per test: those of a chip take longer."""
 MANY = 2000
 """Networks per slow test: five minutes to half an hour each."""

@@ -25,11 +25,14 @@ from salhw import (
     TriangularWindow,
     UnsupportedNetworkError,
 )
+from salhw.compiler.edits import differences
 from salhw.compiler.remedies import REMEDIES
+from salhw.compiler.remedies.grid import on_grid
 from salhw.compiler.remedies.shapes import area, lag
 from salhw.description.windows import ExponentialWindow
 from salhw.registry import backend, builder
 from salhw.session.changes import Size
+from salhw.substrate.capabilities import Range
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin_example" / "src"))
 
@@ -341,3 +344,46 @@ def test_every_backend_s_options_that_fit_can_be_chosen() -> None:
         for name, option in target.options.items():
             if option.fits is not None:
                 assert target.with_options(**{name: option.fits}).option(name) == option.fits
+
+
+def test_times_that_are_each_neurons_own_become_one_on_the_grid() -> None:
+    """The mean of 5, 5.5 and 9.5 ms is 6.67 ms, nearest to 6.5; what is out of range is moved, and the rest stays."""
+    cells = salhw.Population("n", 3, salhw.GLM(tau_ref=[5.0, 5.5, 9.5]))
+    net = Network("own", 0.5, [cells])
+    assert fit(net, PLAIN, plugin=salhw_plain.backend).network.population("n").neuron.tau_ref == 6.5
+    declared = PLAIN.neurons["GLM"] | {"arrays": ("bias", "tau_ref"), "tau_ref": Range(min=1.0, max=8.2)}
+    fitted = on_plain(net, plain(neurons=PLAIN.neurons | {"GLM": declared}))
+    assert fitted.network.population("n").neuron.tau_ref.tolist() == [5.0, 5.5, 8.0]
+
+
+def test_another_grid_moves_times_per_neuron_per_synapse_and_of_spikes() -> None:
+    """Times that 0.3 ms does not divide: each of an array, and the trains of many neurons, of which two have moved."""
+    cells = salhw.Population("n", 2, salhw.GLM(tau_ref=[5.0, 6.0]))
+    net = Network(
+        "grid", 0.25, [salhw.Population("s", 8, salhw.Source()), cells],
+        [salhw.Projection("p", "s", "n", np.ones((2, 8)), delay=np.full((2, 8), 0.5))],
+        [salhw.SpikeTimes("s", [[0.0], [3.0], [6.0], [9.0], [0.25], [], [5.0], [12.0]])],
+    )  # fmt: skip
+    moved = on_grid(net, 0.3)
+    assert moved is not None
+    assert moved.population("n").neuron.tau_ref == pytest.approx([5.1, 6.0])
+    assert moved.projection("p").delay.ravel() == pytest.approx(0.6)
+    changed = {each.path: each.changed for each in differences(net, PLAIN, moved, PLAIN)}
+    assert changed["stimuli[0].times"] == "8 entries, 2 of them changed"
+
+
+@pytest.mark.parametrize(("neuron", "fields"), [
+    (salhw.GLM(), {"plasticity": [*salhw.VogelsSprekeler(0.01, rate=5.0)]}),
+    (salhw.GLM(), {"plasticity": SAL(0.01), "short_term": salhw.TsodyksMarkram(0.5, 10.0, 0.0)}),
+    (salhw.Izhikevich(), {"plasticity": SAL(0.01), "kernel": salhw.Rectangular(tau_syn=0.5)}),
+    (salhw.LIF(), {"plasticity": SAL(0.01, bounds=(0.0, 2.0)), "kernel": Exponential(5.0), "e_rev": 3.0}),
+], ids=["another rule", "short-term plasticity", "Izhikevich neurons", "conductances"])  # fmt: skip
+def test_rules_that_nest_has_are_the_hosts_where_they_have_to_be(
+    neuron: salhw.Neuron, fields: dict[str, object]
+) -> None:
+    """Every so many ms: a rule that is due with the spike, and that NEST has, would be NEST's."""
+    cells = [salhw.Population("s", 2, salhw.Source()), salhw.Population("n", 2, neuron)]
+    net = Network("both", 0.5, cells, [salhw.Projection("p", "s", "n", np.ones((2, 2)), **fields)])  # type: ignore[arg-type]
+    rules = fit(net, salhw.target("nest")).network.projection("p").plasticity
+    assert (rules[0].execution, rules[0].schedule) == ("host", "every")
+    assert all(rule.execution == "host" for rule in rules)

@@ -1,6 +1,6 @@
 """The target nest under the suite. The long checks are marked slow (test_learning has the like of two in seconds);
-``salhw conformance nest`` runs them, too. Two that count millions of spikes to resolve the declared 1 % are held to 3 %
-otherwise, for which a ninth is enough."""
+``salhw conformance nest`` runs them, too. Those that count millions of spikes to resolve declared margins of 1 and 2 %
+are held to 3 or 4 % otherwise, for which a quarter to a sixteenth is enough."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import salhw
 from salhw.conformance import catalogue, parametrize, run
 
 LONG = ("networks-of-five", *REPLAYED)
-COUNTED = ("transfer-function", "poisson-rate")
+COUNTED = ("transfer-function", "poisson-rate", "state-distribution", "pair-stdd")
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED)]
 NEST = salhw.target("nest")
-COARSER = NEST.replace(accuracy=NEST.accuracy | {"rate": 0.03, "poisson_rate": 0.03})
+COARSER = NEST.replace(
+    accuracy=NEST.accuracy
+    | {"rate": 0.04, "poisson_rate": 0.04, "state_total_variation": 0.03, "stdd_total_variation": 0.04}
+)
 
 
 @parametrize("nest", checks=QUICK)

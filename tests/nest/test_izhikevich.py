@@ -71,7 +71,7 @@ def test_spikes_and_membranes_are_the_references() -> None:
     [
         (network(kernel=Exponential(5.0)), "projections.p.kernel"),
         (network(kernel=Rectangular(101 * DT)), "projections.p.kernel.tau_syn"),
-        (network(delay=0.0, plasticity=SAL(0.1)), "projections.p.plasticity"),
+        (network(delay=0.0, plasticity=SAL(0.1)), "projections.p.plasticity.execution"),
     ],
 )
 def test_nest_says_what_does_not_go_together(net: Network, path: str) -> None:

@@ -62,7 +62,7 @@ def test_weights_are_those_of_all_pairs_at_any_moment(
     ledger = Ledger(net, instances)
     with salhw.compile(net, "nest").open(instances=instances, seed=5) as session:
         expected = session.get(WEIGHTS)
-        for k in range(20):
+        for k in range(12):
             added = ledger.add(session.run(float(random.integers(1, 60))))
             expected[:, ledger.post, ledger.pre] += rate * added
             np.testing.assert_allclose(session.get(WEIGHTS), expected, atol=1e-9)

@@ -140,3 +140,31 @@ def test_clamps_and_forced_spikes_hold_under_any_input(input_: float, discretisa
     assert spikes[1].tolist() == ([20.0] if input_ < 0 else [])
     assert (20.0 in spikes[2]) or input_ > 0
     np.testing.assert_allclose(recording.membrane_traces["g"].values[0, 2:], input_, atol=1e-8)
+
+
+@pytest.mark.parametrize("changes", ["nothing", "a current", "a written bias"])
+def test_neurons_with_conductances_may_begin_above_their_threshold(changes: str) -> None:
+    """They fall from v_rest, and spike if they are above it at the end of the first step, as on the reference: some
+    fall beneath it within the step, where NEST's own equation would have kept them above."""
+    beneath, kept = np.array([-3.0, -0.7, -0.4, -0.32, -0.2, 0.5, 0.1]), 0.0 if changes == "a written bias" else 1.0
+    lif = LIF(bias=kept * beneath, tau_m=0.5, tau_ref=0.3, v_rest=0.7, v_reset=-0.1, v_thresh=[*[0.6] * 6, 0.75])
+    net = Network(
+        name="above",
+        dt=0.1,
+        populations=[Population("x", 1, Source()), Population("a", 7, lif)],
+        projections=[Projection("p", "x", "a", salhw.AllToAll(0.1), kernel=Exponential(50.0), delay=0.1, e_rev=2.0)],
+        stimuli=[salhw.SpikeTimes("x", [[0.3]]), salhw.Current("a", -0.2 * (changes == "a current"), stop=0.4)],
+        probes=[salhw.Spikes("a"), salhw.Membrane("a")],
+    )  # fmt: skip
+    found = {}
+    for target in ("reference", "nest"):
+        with salhw.compile(net, target).open(instances=2, seed=0) as session:
+            if changes == "a written bias":
+                session.set("populations.a.bias", beneath)
+            found[target] = [session.run(0.1), session.run(1.0)]
+    for right, run in zip(*found.values(), strict=True):
+        np.testing.assert_array_equal(run.counts["a"], right.counts["a"])
+        np.testing.assert_allclose(run.membrane_traces["a"].values, right.membrane_traces["a"].values, atol=1e-5)
+    end = lif.v_rest + beneath - 0.2 * (changes == "a current")
+    at_first = end + (lif.v_rest - end) * np.exp(-net.dt / lif.tau_m)
+    np.testing.assert_allclose(found["nest"][0].membrane_traces["a"].values[0, 0], at_first, atol=1e-7)

@@ -76,6 +76,7 @@ def test_a_rule_of_the_host_learns_beside_it_and_one_of_nest_does_not() -> None:
     net = net.replace(stimuli=[*net.stimuli, *spiking], probes=[Weights(n, every=5.0) for n in "yz"])
     reference, nest = (salhw.run(net, target, duration=100.0).weights["y"].values for target in ("reference", "nest"))
     np.testing.assert_allclose(nest, reference, atol=1e-9)
-    with pytest.raises(salhw.UnsupportedNetworkError, match=r"SAL107 projections\.y\.short_term") as refused:
+    with pytest.raises(salhw.UnsupportedNetworkError, match=r"synapses of short-term plasticity that the") as refused:
         salhw.compile(network(plasticity=SAL(0.1), delay=1.0), "nest")
-    assert {f.path for f in refused.value.diagnostics} == {"projections.y.short_term", "projections.z.short_term"}
+    paths = {f"projections.{name}.plasticity.execution" for name in "yz"}
+    assert {f.path for f in refused.value.diagnostics} == paths

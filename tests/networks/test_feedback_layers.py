@@ -60,6 +60,38 @@ def test_transposed_convolution_is_autograd(options: dict[str, Any]) -> None:
         torch.testing.assert_close(found, value, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("options", GEOMETRIES)
+def test_one_image_without_a_batch_is_a_batch_of_one(options: dict[str, Any]) -> None:
+    torch.manual_seed(2)
+    plain, x = nn.Conv2d(4, 6, 3, **options).double(), torch.randn(4, 9, 8, dtype=torch.float64)
+    y, expected = plain(x), gradients(plain, x)
+    convert(plain, rule="transpose")
+    torch.testing.assert_close(plain(x), y)
+    for found, value in zip(gradients(plain, x), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("make", [lambda: nn.Linear(6, 3), lambda: nn.Conv2d(6, 2, 1)])
+def test_mixed_precision_leaves_gradients_of_the_parameters_precision(rule: Any, make: Any) -> None:
+    """bfloat16 within autocast, 8 bits of mantissa, and float32 outside: the gradients are those of float32 to 2 %."""
+    torch.manual_seed(4)
+    layer = convert(make(), rule=rule)
+    x = torch.randn(6, 5, 5) if isinstance(layer, nn.Conv2d) else torch.randn(5, 6)
+    expected = gradients(layer, x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = gradients(layer, x)
+    for gradient, value in zip(found, expected, strict=True):
+        assert gradient.dtype == torch.float32
+        torch.testing.assert_close(gradient, value, rtol=0.02, atol=0.02 * float(value.abs().max()))
+
+
+@pytest.mark.parametrize("sizes", [(4, 0), (0, 4)])
+def test_layers_without_outputs_or_inputs_are_converted(sizes: tuple[int, int]) -> None:
+    layer = nn.utils.skip_init(nn.Linear, *sizes)
+    assert convert(layer, rule="fixed").feedback.shape == layer.weight.shape
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("make", [lambda: nn.Linear(6, 3), lambda: nn.Conv2d(3, 2, (2, 3), padding=1)])
 def test_an_error_goes_back_through_the_rule_s_weights(rule: Any, make: Any) -> None:

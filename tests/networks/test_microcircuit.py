@@ -17,7 +17,7 @@ from salhw.description.fields import FloatArray
 from salhw.session.paths import addresses
 from salhw.substrate.capabilities import Range
 from salhw_networks.microcircuit import learning, on_chips, rates
-from salhw_networks.microcircuit.course import SIZES, TEACHER
+from salhw_networks.microcircuit.course import SEED, SIZES, TEACHER
 from salhw_networks.microcircuit.network import Method, drawn, network
 from salhw_networks.microcircuit.training import Class, Lessons, Protocol, described, students, train
 
@@ -204,6 +204,21 @@ def test_where_feedback_has_the_wrong_sign_fa_flees_the_solution_as_the_rate_mod
         assert np.sign(model) == np.sign((2.0 - w10) * b12)
         assert way.mean() > 8.0 * error
         assert 0.56 - 4.0 * error < way.mean() < 1.0 + 4.0 * error
+
+
+def test_the_rate_model_tells_which_students_of_fig_6_end_with_the_wrong_sign_and_when() -> None:
+    """Of the ten whose B12 begins negative eight after 150 epochs, as in docs/experiments.md; one begins beyond the
+    solution and rises, one has so small a B12 that it takes 240. Those whose B12 begins positive find W10 = 2."""
+    starts = [drawn(SIZES, 1_000 * SEED + k) for k in range(20)]
+    forward = np.array([[layer[0, 0] for layer in weights] for weights, _ in starts]).T
+    b12 = np.array([(-1) ** k * starts[k - k % 2][1][0][0, 0] for k in range(20)])
+    course = rates.feedback_alignment(Protocol(), np.ravel(TEACHER), np.stack([*forward, b12]), 250)[:, 0]
+    wrong = set(np.flatnonzero(b12 < 0.0))
+    assert len(wrong) == 10
+    assert set(np.flatnonzero(course[150] < 0.0)) == wrong - {0, 9}
+    assert set(np.flatnonzero(course[250] < 0.0)) == wrong - {0}
+    assert course[150, 0] > 4.0
+    assert np.abs(course[150, b12 > 0.0] - 2.0).max() < 0.4
 
 
 def test_interneurons_are_tuned_to_spike_as_often_as_what_they_predict() -> None:

@@ -1,5 +1,5 @@
-"""LIF neurons with soft thresholds and with conductances: the worked examples of docs/semantics.md, limits that are
-known exactly, and what is refused."""
+"""LIF neurons with thresholds that are soft or adapt, and with conductances: the worked examples of docs/semantics.md,
+limits that are known exactly, and what is refused."""
 
 from __future__ import annotations
 
@@ -89,6 +89,52 @@ def test_sal_aligns_a_pair_of_leaky_neurons() -> None:
     np.testing.assert_allclose(w[:, 0, 1] + w[:, 1, 0], 0.8, atol=1e-9)
 
 
+# ---------------------------------------------------------------- thresholds that adapt
+
+
+@pytest.mark.parametrize("name", ["time-driven", "vectorised", "nest"])
+def test_a_threshold_that_adapts_spikes_as_the_worked_example_says(name: str) -> None:
+    """The first threshold is 1, of two neurons one adapts; potentials to rounding, those that crossed it too."""
+    neuron = LIF(bias=2.0, tau_ref=2.0, theta_plus=0.2, tau_theta=20.0)
+    plain = LIF(bias=2.0, tau_ref=2.0)
+    net = Network(
+        name="n", dt=0.5, populations=[Population("n", 1, neuron), Population("m", 1, plain)],
+        probes=[Spikes("n"), Spikes("m"), Membrane("n")],
+    )  # fmt: skip
+    found = salhw.run(net, target(name), duration=60.0)
+    assert found.spikes["n"].time.tolist() == [6.5, 16.5, 27.5, 38.5, 50.0]
+    assert found.spikes["m"].time.tolist() == [6.5, 15.0, 23.5, 32.0, 40.5, 49.0, 57.5]
+    v = found.membrane_traces["n"].values.ravel()
+    np.testing.assert_allclose(v[[12, 13, 32, 33]], [0.95591, 1.00683, 1.10134, 1.14517], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["time-driven", "vectorised", "nest"])
+def test_a_soft_threshold_adapts_likewise(name: str) -> None:
+    """At rest .2 = 2 delta_v below it, raised by 3 delta_v for good by a spike: after n spikes the probability of a
+    step is that of x = exp(-2 - 3 n) / 4, so that of 400 neurons p0 = 1 - (1 - .0333)**T have spiked by the step T."""
+    neuron = LIF(v_rest=0.8, v_reset=0.8, tau_ref=2.0, delta_v=0.1, theta_plus=0.3, tau_theta=1e9)
+    net = Network(name="n", dt=0.5, populations=[Population("n", 400, neuron)], probes=[Spikes("n")])
+    counts = salhw.run(net, target(name), duration=50.0, seed=4).counts["n"][0]
+    first, second = (1.0 - np.exp(-np.exp(-2.0 - 3.0 * n) / 4.0) for n in range(2))
+    spent = np.arange(100)
+    never = (1.0 - first) ** 100
+    again = (first * (1.0 - first) ** spent * (1.0 - (1.0 - second) ** np.maximum(96 - spent, 0))).sum()
+    for share, p in ((np.mean(counts == 0), never), (np.mean(counts > 1), again)):
+        assert abs(share - p) < Z * np.sqrt(p * (1 - p) / 400)
+
+
+def test_a_conductance_finds_the_threshold_raised() -> None:
+    """A neuron that a lasting conductance drives to v = 1.2 stops after the one spike that raises its threshold to
+    1.5, and begins again when that has come down to 1.2: ln(.5 / .2) = .916 of tau_theta = 100 ms later."""
+    neuron = LIF(tau_ref=2.0, theta_plus=0.5, tau_theta=100.0, tau_m=1.0)
+    held = driven(
+        neuron, {"weights": [[1.0, 0.0]], "e_rev": 2.4, "kernel": Rectangular(tau_syn=400.0)},
+        stimuli=[SpikeTimes("x", [[0.0], []])],
+    )  # fmt: skip
+    first, second = salhw.run(held, "reference", duration=150.0).spikes["n"].time[:2]
+    assert second - first == pytest.approx(91.6, abs=0.5)
+
+
 # ---------------------------------------------------------------- conductances
 
 
@@ -175,10 +221,10 @@ def test_what_cannot_be_is_refused_at_its_place(wrong: Any, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["brainscales2", "loihi2"])
 def test_targets_without_them_say_so_and_fit_makes_no_currents_of_conductances(name: str) -> None:
-    conducts = driven(LIF(tau_ref=5.0, delta_v=0.1), CONDUCTS, dt=1.0)
-    assert {("SAL102", "populations.n.delta_v"), ("SAL102", "projections.p0.e_rev")} <= {
-        (f.code, f.path) for f in salhw.problems(conducts, name)
-    }
+    conducts = driven(LIF(tau_ref=5.0, delta_v=0.1, theta_plus=0.1), CONDUCTS, dt=1.0)
+    paths = {(f.code, f.path) for f in salhw.problems(conducts, name)}
+    fields = "populations.n.delta_v", "populations.n.theta_plus", "projections.p0.e_rev"
+    assert {("SAL102", path) for path in fields} <= paths
     with pytest.raises(salhw.UnsupportedNetworkError, match=r"p0\.e_rev"):
         salhw.compile(conducts, name, fit=True)
 
@@ -188,6 +234,7 @@ def test_targets_without_them_say_so_and_fit_makes_no_currents_of_conductances(n
     [
         (driven(LIF(delta_v=0.1, tau_ref=0.5), {"weights": [[0.5, 0.25]]}), "populations.n.tau_ref"),
         (driven(LIF(delta_v=0.1), CONDUCTS), "populations.n.delta_v"),
+        (driven(LIF(theta_plus=0.1), CONDUCTS), "populations.n.theta_plus"),
         (driven(LIF(), CONDUCTS, CONDUCTS | {"e_rev": None}), "projections.p1.e_rev"),
         (driven(LIF(), *(CONDUCTS | {"e_rev": float(e)} for e in range(3))), "projections.p2.e_rev"),
         (driven(LIF(), CONDUCTS | {"kernel": Rectangular(5.0)}), "projections.p0.kernel"),

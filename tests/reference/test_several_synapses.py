@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 
 import salhw
-from salhw import LIF, AllToAll, Exponential, FixedIndegree, Network, Population, Projection, Sparse, Spikes, Uniform
+from salhw import (
+    GLM,
+    LIF,
+    AllToAll,
+    Exponential,
+    FixedIndegree,
+    Network,
+    Population,
+    Projection,
+    Rectangular,
+    Sparse,
+    Spikes,
+    Uniform,
+)  # fmt: skip
+from salhw_reference import vectors
 
 SIZE = 90
 
@@ -56,6 +70,40 @@ def test_several_synapses_are_as_strong_as_their_sum() -> None:
 def test_every_algorithm_has_the_same_spikes(delay: Any) -> None:
     net = network(joined(DRAWN, delay=delay))
     assert spikes(net, "vectorised") == spikes(net, "time-driven")
+
+
+def test_several_synapses_are_as_strong_as_their_sum_where_hazards_are_tabulated() -> None:
+    """Few GLM neurons with one projection."""
+    few = Network(
+        name="few", dt=1.0, populations=[Population("n", 3, GLM(bias=[0.0, 0.5, 1.0], tau_ref=8.0))],
+        projections=[Projection("p", "n", "n", AllToAll(0.0), kernel=Rectangular(tau_syn=8.0))], probes=[Spikes("n")],
+    )  # fmt: skip
+    each = Sparse(post=[0, 0, 0, 1], pre=[1, 1, 2, 0], weight=[1.5, -3.0, -0.5, 1.0], multapses=True)
+    total = Sparse(post=[0, 0, 1], pre=[1, 2, 0], weight=[-1.5, -0.5, 1.0])
+    one, other = (spikes(few.replace(projections=[few.projections[0].replace(weights=w)])) for w in (each, total))
+    assert len(one) > 50
+    assert one == other
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_rows_with_two_synapses_and_a_gap_are_not_taken_for_gapless(
+    blocks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their first and last partners lie as far apart as those of a row that has each neuron between them once."""
+    monkeypatch.setattr(vectors, "LEAST", 2 if blocks else 2**40)
+    each = np.arange(SIZE)
+    post = np.where(each + 3 < SIZE, each + 1, each - 3)[:, None] + np.array([0, 0, 2])
+    weight = np.random.default_rng(2).normal(0.0, 0.1, post.size)
+    listed = Sparse(post=post.ravel(), pre=np.repeat(each, 3), weight=weight, multapses=True)
+    net = network(joined(listed, plasticity=salhw.Hebbian(0.05, tau=5.0, pairing="all", update="every 20 ms")))
+    held = []
+    for algorithm in ("vectorised", "time-driven"):
+        with salhw.compile(net, salhw.target("reference").with_options(algorithm=algorithm)).open(seed=1) as session:
+            counts = session.run(100.0).counts["n"]
+            held.append((counts, session.get("projections.p.weights")))
+    np.testing.assert_array_equal(held[0][0], held[1][0])
+    np.testing.assert_allclose(held[0][1], held[1][1], rtol=0.0, atol=1e-12)
+    assert np.abs(held[0][1] - weight).max() > 0.01
 
 
 def test_a_neuron_acts_on_itself() -> None:

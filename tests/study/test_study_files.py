@@ -71,6 +71,7 @@ def test_the_schema_knows_every_part() -> None:
         ({"chips": 0}, "chips"),
         ({"targets": ("nest", "nest")}, "SAL005 targets"),
         ({"seeds": (1, 1)}, "SAL005 seeds"),
+        ({"noises": (Noise(name="bias", levels=(0.1, 0.1)),)}, r"SAL005 noises\[0\].levels = .*each once"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_its_path(changes: dict[str, object], message: str) -> None:
@@ -81,6 +82,8 @@ def test_what_contradicts_itself_is_refused_with_its_path(changes: dict[str, obj
 def test_parts_are_checked_where_they_are_made() -> None:
     with pytest.raises(DescriptionError, match=r"SAL005 at_most.*one of at_most and at_least"):
         Specification(metric="D")
+    with pytest.raises(DescriptionError, match=r"SAL005 levels\[1\] = -0.1: >= 0\n.*choose levels >= 0"):
+        Noise(name="bias", levels=(0.1, -0.1))
     with pytest.raises(DescriptionError, match=r"SAL005 points = 3: a power of two\n.*points = 4"):
         Sobol(points=3)
 
@@ -102,6 +105,8 @@ def test_parts_are_checked_where_they_are_made() -> None:
         ),
         ({"settings": {"taus": 1}}, "SAL009 settings of as it is = taus"),
         ({"network": "pairs"}, "SAL009 network"),
+        ({"duration": 2001.3}, "SAL008 duration = 2001.3 ms"),
+        ({"settle": 0.3}, "SAL008 settle = 0.3 ms"),
         ({"options": {"speed": 1}}, "SAL009 target.options.speed"),
     ],
 )

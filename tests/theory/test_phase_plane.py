@@ -143,9 +143,11 @@ def test_long_alpha_deviates_by_half_but_matches_all_signs():
     assert all(signs and not missing for _, signs, missing in result.values())
 
 
-@pytest.mark.parametrize(("fraction", "restores"), [(1 / 3, True), (1 / 2, True), (1, False)])
-def test_the_diagonal_is_stable_for_the_alphas_of_fig_10_but_not_for_one_as_long_as_tau_ref(fraction, restores):
-    for tau_ref, w in itertools.product((10, 30), (-1.5, -0.5, 0.5, 1.5)):
+@pytest.mark.parametrize(
+    ("fraction", "restores", "steps"), [(1 / 3, True, (10, 30)), (1 / 2, True, (10, 30)), (1, False, (10,))]
+)
+def test_the_diagonal_is_stable_for_the_alphas_of_fig_10_but_not_for_one_as_long_as_tau_ref(fraction, restores, steps):
+    for tau_ref, w in itertools.product(steps, (-1.5, -0.5, 0.5, 1.5)):
         kappa = alpha(tau_ref, fraction * tau_ref, int(22 * fraction * tau_ref), first=1)
         plane = phase_plane([w - 0.02, w + 0.02], [0.0, 0.0], kappa, tau_ref)
         # drift of W[1, 0] where W[0, 1] is the larger one
@@ -166,6 +168,21 @@ def test_an_attractor_that_ends_is_an_error_unless_asked_for():
         attractor([0.5, 1.5], [1.0, 0.0], kappa, 10)
     partners = attractor([0.5, 1.5], [1.0, 0.0], kappa, 10, missing="nan")
     assert np.isnan(partners).tolist() == [False, True]
+
+
+def test_where_psps_decay_unequal_biases_hold_weights_apart_and_strong_ones_find_no_rest():
+    """Of the chip's PSPs, half as long as tau_ref, in steps of tau_ref / 10; docs/experiments.md has those of tau_ref /
+    20, and what becomes of students. W[1, 0] is onto the neuron whose bias is higher by apart."""
+    psp = np.exp(-np.arange(1, 26) / 5.0) * 2.0
+    beside = {
+        apart: attractor([1.0, 2.0], [-1.0 - apart / 2, -1.0 + apart / 2], psp, 10, 10.0, missing="nan")
+        for apart in (-0.4, 0.0, 0.4)
+    }
+    assert np.allclose(beside[0.0], [1.0, 2.0])
+    assert 1.03 < beside[-0.4][0] < 1.1
+    assert 0.9 < beside[0.4][0] < 0.97
+    assert np.isnan(beside[-0.4][1]), "it rises for ever"
+    assert 1.4 < beside[0.4][1] < 1.8
 
 
 def test_the_partner_makes_the_drift_vanish():

@@ -209,6 +209,24 @@ def test_all_problems_of_a_file_are_reported_with_the_paths_of_the_network() -> 
     }
 
 
+@pytest.mark.parametrize(("wrong", "message"), [
+    (lambda: GLM(bias=[0.0, np.float32("nan")]), r"SAL004 bias\[1\] = nan: finite"),
+    (lambda: Population(name="n", size=np.int64(0), neuron=GLM()), "SAL005 size = 0: >= 1"),
+    (lambda: GLM(discretisation=np.str_("x")), "SAL005 discretisation = 'x': "),
+    (lambda: GLM(bias={"a": [np.float64(2.0)]}), r"SAL001 bias = {'a': \[2.0\]}: "),
+])  # fmt: skip
+def test_numbers_of_numpy_are_told_as_numbers(wrong: Any, message: str) -> None:
+    with pytest.raises(DescriptionError, match=message):
+        wrong()
+
+
+def test_a_name_that_is_too_long_is_told_from_what_is_no_name() -> None:
+    with pytest.raises(DescriptionError, match="SAL005 name = 81 letters: at most 80 letters"):
+        Population(name="a" * 81, size=1, neuron=GLM())
+    with pytest.raises(DescriptionError, match="SAL001 name = 3: a string"):
+        Population(name=3, size=1, neuron=GLM())  # type: ignore[arg-type]
+
+
 def test_an_unknown_field_names_the_model_that_lacks_it_and_the_nearest_field() -> None:
     with pytest.raises(DescriptionError) as caught:
         Population(name="a", size=1, neuron={"kind": "GLM", "bais": 1.0})

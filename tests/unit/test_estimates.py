@@ -132,6 +132,18 @@ def test_work_of_unknown_parts_is_told_by_its_pace_once_without_what_was_found_f
     assert passed[:4] == [0.1, 0.2, 0.5, 0.51]
 
 
+def test_what_precedes_the_first_word_says_nothing_about_the_pace() -> None:
+    """A minute of compiling, then a piece of a hundredth each second: a minute and a hundred seconds, not a hundred
+    minutes."""
+    now, told = [0.0], []
+    done = Watch(None, told.append, clock=lambda: now[0])
+    now[0] = 60.0
+    for share in np.linspace(0.01, 0.1, 10):
+        now[0] += 1.0
+        done(float(share))
+    assert [estimate.seconds for estimate in told] == [pytest.approx(160.0)]
+
+
 def test_words_for_the_bar_go_past_the_watch() -> None:
     shown: list[dict[str, Any]] = []
     bar = Bar(lambda **told: shown.append(told), "fig")

@@ -32,7 +32,11 @@ from salhw import (
     UnsupportedNetworkError,
     Weights,
 )
+from salhw.compiler.described import as_described
 from salhw.conformance import replay
+from salhw.diagnostics import Diagnostic
+from salhw.session.folding import own_part
+from salhw.session.predictions import LINKS
 from salhw.substrate.capabilities import Range
 
 DT = 0.5
@@ -281,3 +285,49 @@ def test_traces_see_a_taught_bias_where_it_ends() -> None:
     assert replay.replay(executable, replay.Schedule((replay.Part((), 50), replay.Part((), 50)), ids=(0, 1))) == []
     with executable.open() as session:
         assert session.run(50.0).provenance["teacher_at_limits"] > 0
+
+
+def test_findings_about_the_target_s_part_are_in_the_network_s_terms() -> None:
+    """The target has neither the teacher nor the gain: its first stimulus is the network's second, and a limit of what
+    it learns is one of gain times learning rate. What only the host has asked it to record has no number."""
+    net = salhw.Network(
+        name="parts", dt=1.0,
+        populations=[salhw.Population("a", 2, salhw.GLM(inputs={"apical": -0.5}))],
+        projections=[salhw.Projection("p", "a", "a", AllToAll(0.1), into="apical", plasticity=SAL(0.03))],
+        traces=[salhw.Trace("u", "a", "inputs", salhw.Boxcar(20.0))],
+        stimuli=[salhw.Teacher("a", "u", target=0.1, gain=0.1, every=20.0), salhw.SpikeTimes("a", [[3.0], []])],
+        probes=[salhw.Traces("u"), salhw.Membrane("a")],
+    )  # fmt: skip
+    own = own_part(net, salhw.target("nest"))
+    rate = "projections.p.plasticity.learning_rate"
+    found = as_described(net, own, [
+        *(Diagnostic("SAL107", path, "", "") for path in ("stimuli[0].times[1]", "probes[0]", "probes[1]")),
+        Diagnostic("SAL121", rate, "0.015", "less", "learning_rate <= 0.01, or execution=\"host\""),
+    ])  # fmt: skip
+    assert [f.path for f in found] == ["stimuli[1].times[1]", "probes[1]", "probes", rate]
+    assert found[-1].asked == "0.015, times the gain -0.5"
+    assert found[-1].fix == 'learning_rate >= -0.02, or execution="host"'
+    assert as_described(net, net, found) == found
+
+
+def test_what_a_trace_of_the_host_cannot_be_of_is_said_with_a_fix() -> None:
+    """A membrane that the host does not know, and a stimulus that it cannot follow: both declared by the target."""
+    net = salhw.Network(
+        name="traced", dt=1.0,
+        populations=[salhw.Population("g", 1, salhw.GLM()), salhw.Population("i", 1, salhw.Izhikevich())],
+        stimuli=[salhw.NoisyCurrent("g", 0.5)],
+        traces=[salhw.Trace("of_g", "g", "membrane", salhw.Boxcar(20.0)),
+                salhw.Trace("of_i", "i", "membrane", salhw.Boxcar(20.0))],
+    )  # fmt: skip
+    noise, membrane = salhw.problems(net, "nest")
+    assert (noise.path, membrane.path) == ("stimuli[0]", "traces.of_i.of")
+    assert noise.fix == "leave it out, or let the trace be of inputs"
+    assert membrane.fix == 'of = "inputs"'
+    of_inputs = [trace.replace(of="inputs") for trace in net.traces]
+    assert salhw.problems(net.replace(traces=of_inputs), "nest") == []
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_rates_of_potentials_beyond_measure_are_numbers(link: str) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(LINKS[link](np.array([-1e6, 1e6]), 10.0, 0.1)).all()

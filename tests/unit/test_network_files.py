@@ -146,8 +146,9 @@ def change(**fields: Any) -> Callable[[Path], None]:
         (lambda path: path.write_text('{"name": "package.json"}'), "format 'salhw.network'"),
         (lambda path: path.write_text("[]"), "format 'salhw.network'"),
         (change(format="salhw.recording"), "format 'salhw.network'"),
-        (change(version=2), "version 2: version 1"),
-        (change(version=None), "version None"),
+        (change(version=2), "version 2: version 1\n       fix: upgrade salhw"),
+        (change(version=None), "version None: version 1\n       fix: write it with Network.save"),
+        (change(version=0), "version 0: version 1\n       fix: write it with Network.save"),
     ],
 )
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path, damage: Callable[[Path], Any], said: str) -> None:

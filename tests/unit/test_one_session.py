@@ -231,3 +231,26 @@ def test_no_dense_matrix_of_a_sparse_projection() -> None:
 
     _, peak = peak_of(used)
     assert peak < 2e8
+
+
+def test_weights_that_are_no_numbers_any_more_are_an_error_and_not_silent() -> None:
+    """Two spikes that add e^700 times 10^6 and take as much away make infinity, and then nothing that is a number."""
+    traced = {"said": "membrane", "silent": "spikes"}
+    learns = salhw.PredictiveRule("said", "silent", link="exponential", learning_rate=1e6)
+    net = Network(
+        name="beyond", dt=1.0,
+        populations=[Population("s", 1, salhw.Source()), Population("n", 1, GLM(bias=800.0))],
+        projections=[salhw.Projection("p", "s", "n", [[0.0]], plasticity=learns)],
+        stimuli=[salhw.SpikeTimes("s", [[3.0, 5.0]])], probes=[salhw.Weights("p", every=10.0)],
+        traces=[salhw.Trace(name, "n", of, salhw.Boxcar(1.0)) for name, of in traced.items()],
+    )  # fmt: skip
+    with salhw.compile(net, "reference").open() as session:
+        session.run(3.0)
+        assert session.get(WEIGHTS) == 0.0
+        session.run(2.0)
+        with pytest.raises(SessionError, match=r"SAL412 projections.p.weights = 1 of 1 no numbers any more"):
+            session.get(WEIGHTS)
+        with pytest.raises(SessionError, match="SAL412"):
+            session.run(10.0)
+        session.set(WEIGHTS, 0.5)
+        assert session.get(WEIGHTS) == 0.5

@@ -60,7 +60,7 @@ def own(kinds_forgotten: None) -> Own:
         tau_w: Annotated[Milliseconds, Mark(100, 80, -1, unit="ms")] = 100.0
 
         @property
-        def refractory_period(self) -> float:
+        def refractory_periods(self) -> float:
             return self.tau_ref
 
     class Biexponential(Kernel):
@@ -103,6 +103,21 @@ def test_they_are_described_like_any_other(own: Own) -> None:
         ("probes[0]", "Spikes"),
     ]
     assert net.content_hash != own.network(neuron=False).content_hash
+
+
+def test_neurons_with_a_state_say_how_long_it_lasts(kinds_forgotten: None) -> None:
+    """The shortest of several follows from all, so it cannot stand for them: states would always be 0."""
+    with pytest.raises(TypeError, match="define refractory_periods"):
+
+        class Forgetful(Neuron):
+            """A neuron whose state nobody can know."""
+
+            offers: ClassVar = frozenset({"spikes", "state"})
+            kind: Literal["Forgetful"] = "Forgetful"
+
+            @property
+            def refractory_period(self) -> float:
+                return 1.0
 
 
 def test_the_fields_that_they_mark_as_settable_have_paths(own: Own) -> None:

@@ -26,11 +26,12 @@ __all__ = ["NEURONS", "NestNeuron", "Potential", "nest_neuron"]
 
 
 def _lif(neuron: LIF, population: Population, net: Network, target: Target) -> NestLIF:
-    """NEST has a model each for conductances, for currents under a soft threshold, for jumps and for other currents."""
+    """NEST has a model each for conductances, for currents under a threshold that is soft or adapts, for jumps and for
+    other currents."""
     model = NestLIF
     if conductances(net, population):
         model = NestConductance
-    elif np.any(np.asarray(neuron.delta_v) > 0.0):
+    elif np.any(np.asarray(neuron.delta_v) > 0.0) or np.any(np.asarray(neuron.theta_plus) > 0.0):
         model = NestEscape
     elif NestDelta.suits(net, target, population):
         model = NestDelta

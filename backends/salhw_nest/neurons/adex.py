@@ -12,8 +12,7 @@ from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import described_at
-from salhw.substrate.support import on_chip
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.neurons.conductance import Conducting
 from salhw_nest.neurons.leaky import UNREACHED, NestLeaky
 from salhw_nest.neurons.neuron import Potential
@@ -87,18 +86,14 @@ class NestAdEx(NestLeaky[AdEx]):
             yield together(f"{path}.v_peak", asked, ">= v_thresh", f"v_peak >= {least}")
         if np.any(over := np.asarray(neuron.v_reset) >= self.peak):
             reset = float(np.broadcast_to(neuron.v_reset, over.shape)[over].flat[0])
-            most = np.asarray(neuron.v_thresh) + 0.99 * RUNAWAY * np.asarray(neuron.slope_factor)
-            supported, fix = (
-                f"below v_thresh + {number(RUNAWAY)} slope_factor",
-                f"v_reset <= {number(float(most.min()))}",
-            )
+            supported = f"below v_thresh + {number(RUNAWAY)} slope_factor"
+            fix = f"v_reset <= {number(float(np.min(neuron.v_thresh)))}"
             yield together(f"{path}.v_reset", number(reset), supported, fix)
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)
-        if any(on_chip(rule, self.target) for rule in projection.plasticity):
-            path, fix = f"projections.{projection.name}.plasticity", 'execution = "host"'
-            yield together(path, "learned by NEST", "synapses onto AdEx neurons that the host learns", fix)
+        supported = "synapses onto AdEx neurons that the host learns"
+        yield from not_learned(projection, self.target, self.net.dt, supported)
 
     def approximations(self) -> Iterator[Diagnostic]:
         """Of v without spikes: measured on neurons that come close to v_thresh (docs/nest.md)."""

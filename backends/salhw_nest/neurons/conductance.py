@@ -13,8 +13,7 @@ from salhw.description.neurons import LIF
 from salhw.description.parts import Population, Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
-from salhw.substrate.support import on_chip
-from salhw_nest.findings import different, together
+from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons.leaky import UNREACHED, M, NestLeaky
 from salhw_nest.neurons.lif import NestLIF, before
@@ -93,11 +92,23 @@ class NestConductance(Conducting[LIF], NestLIF):
         silent = potentials | self.receptors(FINE) | {
             "g_L": FINE, "C_m": FINE * self.tau_m, "t_ref": base.parameters["t_ref"], "V_th": UNREACHED, "I_e": 0.0,
         }  # fmt: skip
-        active = {"I_e": FINE**2 * np.asarray(base.active["I_e"]), "V_th": FINE * np.asarray(base.active["V_th"])}
+        bias = np.asarray(base.active["I_e"])
+        active = {"I_e": FINE**2 * bias, "V_th": FINE * np.asarray(base.active["V_th"])} | self.begins(bias)
         return Cells(self.population.name, self.model, base.size, silent, active)
 
     def holds(self, bias: FloatArray, state: IntArray, per_step: int) -> dict[str, FloatArray]:
         return {"I_e": FINE**2 * bias}
+
+    def begins(self, bias: FloatArray) -> dict[str, FloatArray]:
+        """Above the threshold NEST's leak is that of the threshold, so that a potential that begins there would fall
+        too slowly: it begins where it is at the threshold in time. Later none is above that has not just spiked."""
+        rest, threshold = float(self.neuron.v_rest), np.resize(self.neuron.v_thresh, bias.shape)
+        above = threshold - (rest + bias)  # what it tends to lies so far below the threshold
+        falls = (rest > threshold) & (above > 0.0)
+        if not falls.any():
+            return {}
+        over, above = np.where(falls, rest - threshold, 0.0), np.where(falls, above, 1.0)
+        return {"V_m": FINE * np.where(falls, threshold + above * np.log1p(over / above), rest)}
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         early, v = known.sampled[before(self.population.name)], known.sampled[self.population.name]["V_m"] / FINE
@@ -116,14 +127,13 @@ class NestConductance(Conducting[LIF], NestLIF):
         return v
 
     def mixed(self) -> Iterator[Diagnostic]:
-        if (width := float(np.max(self.neuron.delta_v))) > 0.0:
-            path = f"populations.{self.population.name}.delta_v"
-            yield together(path, number(width), "0 under conductances", "delta_v = 0")
+        for field in ("delta_v", "theta_plus"):
+            if (value := float(np.max(getattr(self.neuron, field)))) > 0.0:
+                path = f"populations.{self.population.name}.{field}"
+                yield together(path, number(value), "0 under conductances", f"{field} = 0")
         yield from super().mixed()
         yield from self.unforced("neurons without conductances")
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         yield from super().refused(projection)
-        if any(on_chip(rule, self.target) for rule in projection.plasticity):
-            path, fix = f"projections.{projection.name}.plasticity", 'execution = "host"'
-            yield together(path, "learned by NEST", "conductances that the host learns", fix)
+        yield from not_learned(projection, self.target, self.net.dt, "conductances that the host learns")

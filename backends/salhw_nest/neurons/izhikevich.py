@@ -13,8 +13,7 @@ from salhw.description.parts import Projection
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.paths import described_at
-from salhw.substrate.support import on_chip
-from salhw_nest.findings import together
+from salhw_nest.findings import not_learned, together
 from salhw_nest.kernels import PSP, psp
 from salhw_nest.neurons.leaky import UNREACHED
 from salhw_nest.neurons.lif import before
@@ -96,9 +95,7 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
             yield together(
                 f"{path}.kernel.tau_syn", f"{number(tau)} ms", supported, f"tau_syn <= {number(MOST * dt)} ms"
             )
-        if any(on_chip(rule, self.target) for rule in projection.plasticity):
-            supported, fix = "synapses onto Izhikevich neurons that the host learns", 'execution = "host"'
-            yield together(f"{path}.plasticity", "learned by NEST", supported, fix)
+        yield from not_learned(projection, self.target, dt, "synapses onto Izhikevich neurons that the host learns")
 
     @property
     def lost(self) -> str:

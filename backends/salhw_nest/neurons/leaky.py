@@ -67,7 +67,7 @@ class NestLeaky(NestNeuron[M]):
         """Where spikes are forced of neurons that nothing forces."""
         for k, s in enumerate(nest_stimuli(self.net)):
             if s.forced and s.population == self.population.name:
-                asked, fix = f"forced spikes of {self.population.name}", "drive a Source population"
+                asked, fix = f"forced spikes of {self.population.name}", "leave it out, or drive a Source population"
                 yield together(f"stimuli[{k}]", asked, supported, fix)
 
 

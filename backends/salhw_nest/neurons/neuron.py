@@ -89,6 +89,10 @@ class NestNeuron(ABC, Generic[N]):
         them, or wait for these (-1)."""
         raise NotImplementedError
 
+    def begins(self, bias: FloatArray) -> dict[str, FloatArray]:
+        """The state that cells have to begin a session with under these biases, where it is not NEST's own."""
+        return {}
+
     @abstractmethod
     def forcing(self, tick: float, least: int) -> list[tuple[float, int]]:
         """(weight, delay in ticks) of the events that force a spike; ``least`` is the shortest delay."""

@@ -125,6 +125,8 @@ class Aligner:
         if refused := [name for name, layer in external.items() if not isinstance(layer, FeedbackLinear)]:
             raise wrong("layers", refused[0], "fully connected layers (convolutions share weights)",
                         "convert(model, layers, rule='external') with linear layers only")  # fmt: skip
+        if empty := [name for name, layer in external.items() if not layer.weight.numel()]:
+            raise wrong("layers", empty[0], "layers with inputs and outputs", "leave it out of convert(model, layers)")
         if not external:
             raise wrong("model", type(model).__name__, "a model with layers whose rule is 'external'",
                         "convert(model, layers='fc*', rule='external')")  # fmt: skip

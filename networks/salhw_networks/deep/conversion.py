@@ -50,8 +50,10 @@ def convert(
     for pattern in patterns:
         found = {name: module for name, module in known.items() if fnmatchcase(name, pattern)}
         if not found:
-            supported = one_of(known) if known else "a model with Linear or Conv2d layers"
-            raise wrong("layers", pattern, supported, "name layers of model.named_modules(), as in layers='fc*'")
+            supported = one_of(known) if known else "a model with Linear or Conv2d layers, no subclasses of them"
+            fix = "name layers of model.named_modules(), as in layers='fc*'"
+            fix = fix if known else "add such layers; lazy ones are there after a first batch"
+            raise wrong("layers", pattern, supported, fix)
         chosen |= found
     for module in chosen.values():
         before = type(module)

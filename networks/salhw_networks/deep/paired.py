@@ -13,13 +13,18 @@ from salhw_networks.experiment import Claim
 LEVEL = 0.05
 
 
-def interval(difference: FloatArray) -> tuple[float, float, float]:
-    """Mean of paired differences, half the width of its 95 % interval (Student's t), and the two-sided p-value."""
-    from scipy.stats import t, ttest_1samp
+def half_width(values: FloatArray) -> float:
+    """Half the width of the 95 % interval (Student's t) of a mean."""
+    from scipy.stats import t
 
-    count = len(difference)
-    half = float(t.ppf(0.975, count - 1) * difference.std(ddof=1) / np.sqrt(count))
-    return float(difference.mean()), half, float(ttest_1samp(difference, 0.0).pvalue)
+    return float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def interval(difference: FloatArray) -> tuple[float, float, float]:
+    """Mean of paired differences, half the width of its 95 % interval, and the two-sided p-value."""
+    from scipy.stats import ttest_1samp
+
+    return float(difference.mean()), half_width(difference), float(ttest_1samp(difference, 0.0).pvalue)
 
 
 def against(

@@ -67,6 +67,8 @@ def on_grid(net: Network, dt: float) -> Network | None:
     return edited(net, changes)
 
 
-def nearest(time: float, dt: float, least: int) -> float:
-    """The nearest whole number of steps, ``least`` of them at least, in ms."""
+def nearest(time: Any, dt: float, least: int) -> Any:
+    """The nearest whole number of steps, ``least`` of them at least, in ms; of each time of an array."""
+    if isinstance(time, np.ndarray):
+        return np.array([nearest(each, dt, least) for each in time.ravel().tolist()]).reshape(time.shape)
     return float(number(max(round(time / dt), least) * dt))

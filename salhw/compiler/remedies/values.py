@@ -125,7 +125,7 @@ def clipped(net: Network, place: Place, entry: Range) -> Any:
         return inside if inside[0] < inside[1] else (low, high)
     if grid is not None and value is not None:
         first, last = max(grid, ceil(low / net.dt - 1e-9)), floor(high / net.dt + 1e-9)
-        return on_step(min(max(value / net.dt, first), last) * net.dt, net.dt, grid) if first <= last else None
+        return on_step(np.clip(value, first * net.dt, last * net.dt), net.dt, grid) if first <= last else None
     if isinstance(value, Mapping):
         return {name: float(np.clip(entry, low, high)) for name, entry in value.items()}
     if value is None or isinstance(value, str):
@@ -139,7 +139,8 @@ def _bounds(item: Any) -> tuple[float, float]:
 
 
 def mean(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:
-    """One number for many: their mean, over the synapses or neurons that there are."""
+    """One number for many: their mean, over the synapses or neurons that there are; of times on the grid the nearest to
+    it."""
     place = changeable(net, finding.path)
     value = getattr(place.item, place.field) if place and place.field else None
     if place is None or not isinstance(value, np.ndarray) or not value.size:
@@ -148,7 +149,8 @@ def mean(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal
     if (found := rule_at(net, place.path)) is not None:
         name = found[0].split(".")[1]
         counted = counted[net.projection(name).weights.synapses(*net.ends(name))[2]]
-    yield edited(net, {place.path: float(counted.mean()) if counted.size else 0.0})
+    one, grid = float(counted.mean()) if counted.size else 0.0, mark_of(type(place.item), place.field).grid
+    yield edited(net, {place.path: one if grid is None else on_step(one, net.dt, grid)})
 
 
 def default(net: Network, target: Target, finding: Diagnostic) -> Iterator[Proposal]:

@@ -73,16 +73,17 @@ Decided = tuple[State, FloatArray, IntArray]
 class Cell:
     """One kind of neuron: the state that it ``begins`` with, how it ``decides`` from its last state, and the state that
     a spike ``resets`` it to; what the probability of a spike would be at a potential that is higher (``at_higher``);
-    the ``threshold`` beside which a potential that is a little off may decide otherwise; the accuracies, if there are
-    any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, how many steps ``early`` it
-    may be free of its refractory period, and which share of a step's error it lacks that is ``solved`` instead; how far
-    a potential may be off by its own dynamics (``spread``); and whether it ``amplifies`` what its input is off by."""
+    the ``threshold``, in a state, beside which a potential that is a little off may decide otherwise; the accuracies,
+    if there are any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, how many steps
+    ``early`` it may be free of its refractory period, and which share of a step's error it lacks that is ``solved``
+    instead; how far a potential may be off by its own dynamics (``spread``); and whether it ``amplifies`` what its
+    input is off by."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]
     resets: Callable[[Any, State], State]
     at_higher: Callable[[Any, FloatArray, FloatArray], FloatArray] = lambda neuron, chance, higher: chance
-    threshold: Callable[[Any], float | FloatArray] = lambda neuron: np.nan
+    threshold: Callable[[Any, State], FloatArray] = lambda neuron, state: np.full(state[0].shape, np.nan)
     under_way: str = ""
     early: str = ""
     solved: str = ""
@@ -134,23 +135,29 @@ def _near(v: FloatArray, threshold: float | FloatArray, *sizes: FloatArray) -> B
     return np.asarray(np.abs(v - threshold) <= CLOSE * (np.abs(v) + np.abs(threshold) + sum(map(np.abs, sizes))))
 
 
-def _escapes(neuron: LIF | AdEx, now: Moment, v: FloatArray) -> FloatArray:
+def _escapes(neuron: LIF | AdEx, now: Moment, v: FloatArray, threshold: float | FloatArray) -> FloatArray:
     """The probability of a spike behind a soft threshold."""
     width = np.broadcast_to(neuron.delta_v, v.shape)
     with np.errstate(over="ignore"):
-        hazard = np.exp((v - neuron.v_thresh) / np.where(width > 0.0, width, np.inf)) * now.dt / neuron.tau_ref
+        hazard = np.exp((v - threshold) / np.where(width > 0.0, width, np.inf)) * now.dt / neuron.tau_ref
     return np.asarray(-np.expm1(-hazard))
 
 
 def _lif(neuron: LIF, now: Moment, state: State) -> Decided:
-    """Exactly over the step for constant I and g; held at v_reset while it is refractory. It spikes at v_thresh, or
-    where the threshold has a width at random."""
+    """Exactly over the step for constant I and g; held at v_reset while it is refractory. It spikes at its threshold,
+    v_thresh and what is left of what each spike has added, or where that has a width at random."""
     end = _end(neuron, now)
     v = np.where(now.free, _leaked(neuron, now, state[0], end, now.dt), neuron.v_reset)
     soft = np.broadcast_to(neuron.delta_v, v.shape) > 0.0
-    chance = np.where(soft, _escapes(neuron, now, v), v >= neuron.v_thresh)
-    decider = np.where(soft, FREE, np.where(_near(v, neuron.v_thresh, end), UNDECIDED, THRESHOLD))
-    return _unless_forced(now, (v,), np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
+    state = (v, state[1] * np.exp(-now.dt / np.asarray(neuron.tau_theta)))
+    threshold = _lif_threshold(neuron, state)
+    chance = np.where(soft, _escapes(neuron, now, v, threshold), v >= threshold)
+    decider = np.where(soft, FREE, np.where(_near(v, threshold, end), UNDECIDED, THRESHOLD))
+    return _unless_forced(now, state, np.where(now.free, chance, 0.0), np.where(now.free, decider, REFRACTORY))
+
+
+def _lif_threshold(neuron: LIF, state: State) -> FloatArray:
+    return np.asarray(neuron.v_thresh + state[1])
 
 
 def _adex(neuron: AdEx, now: Moment, state: State) -> Decided:
@@ -167,7 +174,7 @@ def _adex(neuron: AdEx, now: Moment, state: State) -> Decided:
     )
     soft = np.broadcast_to(neuron.delta_v, v.shape) > 0.0
     reached, (low, high) = v >= neuron.v_peak, bounds.v >= neuron.v_peak
-    chance = np.where(reached, 1.0, np.where(soft, _escapes(neuron, now, v), 0.0))
+    chance = np.where(reached, 1.0, np.where(soft, _escapes(neuron, now, v, neuron.v_thresh), 0.0))
     spent = np.where(raised >= neuron.v_peak, np.minimum(raised, 1e300), v)
     close = _near(spent, neuron.v_peak, _end(neuron, now, w))
     certain = np.where(close | (low != high), UNDECIDED, THRESHOLD)
@@ -225,6 +232,10 @@ def _soft_higher(neuron: LIF | AdEx, chance: FloatArray, higher: FloatArray) -> 
     return np.where(width > 0.0, _scaled_hazard(chance, higher / np.where(width > 0.0, width, 1.0)), chance)
 
 
+def _lif_resets(neuron: LIF, state: State) -> State:
+    return np.broadcast_to(neuron.v_reset, state[0].shape), state[1] + neuron.theta_plus
+
+
 def _izhikevich_resets(neuron: Izhikevich, state: State) -> State:
     v, u, _, off_u, most = state
     return np.broadcast_to(neuron.c, v.shape), u + neuron.d, np.zeros_like(v), off_u, most
@@ -233,20 +244,21 @@ def _izhikevich_resets(neuron: Izhikevich, state: State) -> State:
 CELLS.register(GLM)(Cell(lambda neuron: (0.0,), _glm, lambda neuron, state: state, _glm_higher))
 CELLS.register(LIF)(
     Cell(
-        lambda neuron: (neuron.v_rest,), _lif, lambda neuron, state: (np.broadcast_to(neuron.v_reset, state[0].shape),),
-        _soft_higher, lambda neuron: neuron.v_thresh, "lif_under_way", "lif_refractory",
+        lambda neuron: (neuron.v_rest, 0.0), _lif, _lif_resets, _soft_higher, _lif_threshold, "lif_under_way",
+        "lif_refractory",
     )
 )  # fmt: skip
 CELLS.register(AdEx)(
     Cell(
-        adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron: np.inf, "lif_under_way",
-        spread=adaptive.spread, solved="adex",
+        adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron, state: np.full(state[0].shape, np.inf),
+        "lif_under_way", spread=adaptive.spread, solved="adex",
     )
 )  # fmt: skip
 CELLS.register(Izhikevich)(
     Cell(
         lambda neuron: (neuron.c, np.asarray(neuron.b) * neuron.c, 0.0, 0.0, 0.0), _izhikevich, _izhikevich_resets,
-        threshold=lambda neuron: neuron.v_peak, under_way="lif_under_way", amplifies=True,
+        threshold=lambda neuron, state: np.full(state[0].shape, neuron.v_peak), under_way="lif_under_way",
+        amplifies=True,
     )
 )  # fmt: skip
 CELLS.register(Source)(Cell(lambda neuron: (0.0,), _source, lambda neuron, state: state))

@@ -21,6 +21,7 @@ class Course:
     Args:
         potentials: u or v as it entered the decision, by population, (instance, step, neuron). No number here and below
             is what nobody can know.
+        thresholds: what they are compared with where that decides, likewise.
         chances: the probability of a spike, likewise.
         deciders: what decided, likewise: FREE, REFRACTORY ...
         inputs: what each projection adds to the potential, (instance, step, neuron).
@@ -39,6 +40,7 @@ class Course:
     start: int
     stop: int
     potentials: Mapping[str, FloatArray]
+    thresholds: Mapping[str, FloatArray]
     chances: Mapping[str, FloatArray]
     deciders: Mapping[str, IntArray]
     inputs: Mapping[str, FloatArray]

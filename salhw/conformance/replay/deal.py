@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place
+from salhw.conformance.replay.extent import USUAL, Extent
 from salhw.conformance.replay.known import REPLAYED
 from salhw.description.kinds import Kind
 from salhw.description.markers import Mark, marks
@@ -17,7 +18,7 @@ from salhw.substrate.target import Target
 T = TypeVar("T")
 
 INPUTS = ("basal", "apical")
-APART = ("delta_v",)
+APART = ("delta_v", "theta_plus", "tau_theta")
 """Fields with dice of their own: they came later, and leave all else in random networks as it was without them."""
 GAIN = Mark(1.0, 0.5)
 """Examples of the gain of a named input, beside which its marker has tables of them."""
@@ -40,6 +41,7 @@ class Deal:
     alike: bool
     dealt: dict[str, int]
     drawn: dict[str, Any]
+    extent: Extent = USUAL
 
     def once(self, name: str, draw: Callable[[], T]) -> T:
         """What is drawn under a name; the same again in a network whose parts are alike."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from salhw.conformance.replay.cells import CELLS, CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
+from salhw.conformance.replay.cells import CLAMPED, FORCED, REFRACTORY, SOURCE, THRESHOLD
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.oracle import Oracle
 from salhw.conformance.replay.tolerance import Tolerance
@@ -72,9 +73,12 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     oracle.movement = still
     found: list[Departure] = []
 
-    def within(name: str, value: FloatArray, movement: FloatArray) -> FloatArray | float:
+    ends = {p.name: oracle.at_ends(p) for p in net.projections}
+    coincided: dict[str, Bools] = {name: np.asarray((pre & post).any(axis=1)) for name, (pre, post) in ends.items()}
+
+    def within(name: str, value: FloatArray, movement: FloatArray, chosen: Any = slice(None)) -> FloatArray | float:
         rounding = rounded[name] + tolerance.rounding(oracle)[name]
-        return tolerance.weights(trial.net, name, value, movement, rounding)
+        return tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
 
     def read(held: Mapping[str, FloatArray]) -> None:
         nonlocal rounded
@@ -135,8 +139,9 @@ def first(
     yield Departure(kind, f"{where}{index}", at[0], int(when[k]), float(wanted[at]), float(found[at]))
 
 
-Within = Callable[[str, FloatArray, FloatArray], FloatArray | float]
-"""How far the weights of a projection may be off, from what they must be and how far they have moved."""
+Within = Callable[..., FloatArray | float]
+"""How far the weights of a projection may be off, from what they must be, how far they have moved, and which synapses
+they are of."""
 
 
 def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, within: Within) -> Iterator[Departure]:
@@ -201,7 +206,7 @@ def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Toler
 def _near(p: Population, course: Course, within: FloatArray | float) -> Bools:
     """Whether a potential is so near to the threshold that either decision is right."""
     potential = course.potentials[p.name]
-    distance = np.abs(potential - CELLS[p.neuron].threshold(p.neuron))
+    distance = np.abs(potential - course.thresholds[p.name])
     return np.asarray(~(distance > within) & (course.deciders[p.name] == THRESHOLD))
 
 
@@ -270,5 +275,5 @@ def _weights(
         measured = TimeSeries(recorded.time, flat[:, :, position])
     at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
     expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
-    allowed, where = within(name, expected, movement), f"projections.{name}.weights"
+    allowed, where = within(name, expected, movement, chosen), f"projections.{name}.weights"
     yield from _at_steps(net, course, "weights", where, steps, expected, measured, allowed)

@@ -14,6 +14,7 @@ from salhw.compiler.place import place
 from salhw.conformance.replay.connectors import CONNECTORS, extended
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
+from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, repeatable, with_phase
 from salhw.conformance.replay.removal import accepted
 from salhw.description.connectivity import Connector, Sparse, count
@@ -37,7 +38,6 @@ from salhw.substrate.target import Target
 
 STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
 """The time steps in ms that networks have, as far as the target declares them; or else the nearest that it does."""
-LARGEST = 20
 LONGEST_STIMULUS = 60
 """Steps after which stimuli that end have ended, and forced spikes have happened."""
 POINTS = 6
@@ -45,10 +45,11 @@ POINTS = 6
 
 
 def random_network(target: Target, seed: int) -> Network:
-    """A network of one to four populations of up to LARGEST neurons that ``target`` takes.
+    """A network of one to four populations of up to 20 neurons that ``target`` takes.
 
     The same seed gives the same network in every process and on every machine. Every population has a Spikes probe,
-    from which all else is recomputed. Networks of some seeds (``phased.has_phase``) have a reference phase.
+    from which all else is recomputed. Networks of some seeds have another ``extent``, or a reference phase
+    (``phased.has_phase``).
     """
     for attempt in range(1000):
         dice = Dice(f"salhw.replay.network {seed} {attempt}")
@@ -56,7 +57,7 @@ def random_network(target: Target, seed: int) -> Network:
             if has_phase(seed):
                 drawn = with_phase(_network(narrowed(target), dice, seed), dice, again=repeatable(target))
             else:
-                drawn = _network(target, dice, seed)
+                drawn = _network(extent(seed).narrowed(target), dice, seed)
             net = accepted(drawn, lambda each: refusals(each, target))
         except (DescriptionError, Infeasible):
             continue
@@ -77,9 +78,9 @@ def _network(target: Target, dice: Dice, seed: int) -> Network:
     entry = target.network.get("dt")
     allowed = [dt for dt in STEPS if not isinstance(entry, Range) or entry.min <= dt <= entry.max]
     dt = allowed[seed % len(allowed)] if allowed else float(np.clip(1.0, entry.min, entry.max))  # type: ignore[union-attr]
-    deal = Deal(target, dice, dt, seed, dice.chance(0.6), {}, {})
+    deal = Deal(target, dice, dt, seed, dice.chance(0.6), {}, {}, extent(seed))
     populations: list[Population] = []
-    for k in range(dice.whole(2, 4)):
+    for k in range(dice.whole(*deal.extent.populations)):
         p = _population(deal, f"p{k}", [other.size for other in populations])
         populations += [p] if p is not None else []
     if not populations:
@@ -110,7 +111,7 @@ def _population(deal: Deal, name: str, sizes: list[int]) -> Population | None:
     kind = _model(deal)
     if kind is None:
         return None
-    size = round(float(np.exp(deal.dice.uniform(0.0, np.log(LARGEST)))))
+    size = round(float(np.exp(deal.dice.uniform(*np.log(deal.extent.neurons)))))
     if sizes and deal.dice.chance(0.5):
         size = deal.dice.one(sizes)
     cls = Neuron.members[kind]
@@ -146,9 +147,12 @@ def _traces(deal: Deal, p: Population) -> list[Trace]:
 def _projections(deal: Deal, populations: list[Population], traces: list[Trace]) -> list[Projection]:
     """Some between populations at random; and one or two more that are parallel to one of them, or lead back."""
     able = [p for p in populations if "membrane" in p.neuron.offers or "bias" in p.neuron.offers]
-    ends = [(deal.dice.one(populations), deal.dice.one(able or populations)) for _ in range(deal.dice.whole(1, 4))]
+    ends = [
+        (deal.dice.one(populations), deal.dice.one(able or populations))
+        for _ in range(deal.dice.whole(*deal.extent.projections))
+    ]
     made = [_projection(deal, f"q{k}", pre, post, traces) for k, (pre, post) in enumerate(ends)]
-    for _ in range(deal.dice.whole(0, 2)):
+    for _ in range(deal.dice.whole(*deal.extent.parallel)):
         k = deal.dice.whole(0, len(ends) - 1)
         pre, post = ends[k]
         back = pre in able and deal.dice.chance(0.4)
@@ -174,8 +178,9 @@ def _listed(connector: Connector, name: str, pre: Population, post: Population) 
 
 
 def _weight(deal: Deal) -> Callable[[], Any]:
-    mark = dict(marks(Projection))["weights"]
-    return partial(number, deal.dice, mark, deal.target.projections.get("weights"), deal.dt)
+    mark, strength = dict(marks(Projection))["weights"], deal.extent.strength
+    ordinary = partial(number, deal.dice, mark, deal.target.projections.get("weights"), deal.dt)
+    return ordinary if strength == 1.0 else lambda: strength * ordinary()
 
 
 def _projection(
@@ -184,8 +189,9 @@ def _projection(
     target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
     bare = _connector(deal, post.size, pre.size, recurrent) if bare is None else bare
     shape = _listed(bare, name, pre, post).shape(post.size, pre.size)
-    kernel = deal.once("kernel", partial(_kernel, deal))
-    rules = [rule for _ in range(dice.one((0, 1, 1, 2, 3))) for rule in _rules(deal, post, shape, traces)]
+    periods = [end.neuron.refractory_period or np.inf for end in (pre, post) if deal.extent.brief]
+    kernel = deal.once("kernel", partial(_kernel, deal, min(periods, default=np.inf)))
+    rules = [rule for _ in range(dice.one(deal.extent.rules)) for rule in _rules(deal, post, shape, traces)]
     rules = [] if recurrent and "autapses" in bare.beyond else rules
     e_rev, gains = _reversal(deal, post), list(post.neuron.input_gains)
     if e_rev is not None:
@@ -229,12 +235,17 @@ def _short_term(deal: Deal, name: str, learns: bool) -> ShortTerm | None:
     return made
 
 
-def _kernel(deal: Deal) -> Kernel:
+def _kernel(deal: Deal, longest: float) -> Kernel:
+    """With a time constant of ``longest`` ms at most."""
     kind = deal.kind(Kernel, deal.target.kernels)
     if kind is None:
         raise Infeasible
-    cls = Kernel.members[kind]
-    made: Kernel = _made(cls, lambda: deal.fields(cls, deal.target.kernels[kind], ()))
+    cls, declared = Kernel.members[kind], deal.target.kernels[kind]
+    if isinstance(times := declared.get("tau_syn"), Range) and longest < times.max:
+        if longest < times.min:
+            raise Infeasible
+        declared = declared | {"tau_syn": Range(min=times.min, max=longest)}
+    made: Kernel = _made(cls, lambda: deal.fields(cls, declared, ()))
     return made
 
 

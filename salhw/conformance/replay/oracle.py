@@ -221,8 +221,8 @@ class Oracle:
         start, stop = self.now, self.now + steps
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
-            for kind in ("potentials", "chances", "deciders", "inputs", "reached", "followed", "spread", "traces",
-                         "weights", "movement", "states")
+            for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
+                         "traces", "weights", "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -249,7 +249,9 @@ class Oracle:
             note("reached", self.reached)
             note("followed", self.followed)
             note("potentials", self.potential)
-            note("spread", {p.name: CELLS[p.neuron].spread(self.cells[p.name]) for p in self.net.populations})
+            cells = [(p, CELLS[p.neuron], self.cells[p.name]) for p in self.net.populations]
+            note("thresholds", {p.name: cell.threshold(p.neuron, state) for p, cell, state in cells})
+            note("spread", {p.name: cell.spread(state) for p, cell, state in cells})
             note("chances", chances)
             note("deciders", deciders)
             note("states", {name: z[:, t] for name, z in self.states.items()})
@@ -324,7 +326,7 @@ class Oracle:
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
         """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
         post, size = self.ends[q.name][0], self.net.population(q.post).size
-        return np.asarray(per_synapse @ (post[:, None] == np.arange(size)).astype(np.float64))
+        return np.stack([np.bincount(post, each, size) for each in per_synapse])
 
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
@@ -399,8 +401,7 @@ class Oracle:
         if trace.quantity == "spikes":
             return self.means[name]
         tau_ref = np.asarray(self.net.population(trace.population).neuron.refractory_periods)
-        with np.errstate(over="ignore"):
-            odds = np.exp(self.says(trace)) * self.dt / tau_ref
+        odds = np.exp(np.minimum(self.says(trace), 700.0)) * self.dt / tau_ref
         return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
 
     def _follow(self, t: int, through: Mapping[str, Sums]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from salhw.conformance.replay.dice import Dice, Infeasible, steps
+from salhw.conformance.replay.extent import PHASED
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.description.network import Network
 from salhw.description.neurons import LIF
@@ -15,8 +16,6 @@ from salhw.substrate.capabilities import Capability
 from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
 
-PHASED = 990
-"""Of each thousand seeds the first whose networks have a reference phase."""
 PRECISE = 1e-5
 """The largest declared error of membranes, as a share of inputs, with which the spikes of LIF neurons follow."""
 

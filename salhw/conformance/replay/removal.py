@@ -34,8 +34,10 @@ def without(net: Network, path: str) -> Network | None:
         return None
     if group == "projections" and rest.startswith("plasticity"):
         digits = rest.removeprefix("plasticity").lstrip(".").partition(".")[0]
-        rules = list(items[at].plasticity)
-        rules.pop(int(digits) if digits.isdigit() else 0)
+        rules, k = list(items[at].plasticity), int(digits) if digits.isdigit() else 0
+        rule = rules.pop(k)
+        if rest.endswith(".bounds") and rule.bounds is not None and items[at].e_rev is None:  # it is left without them
+            rules.insert(k, rule.replace(bounds=None))
         items[at] = items[at].replace(plasticity=rules)
         return net.replace(**{group: items})
     if group == "projections" and rest == "short_term":

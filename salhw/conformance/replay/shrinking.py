@@ -11,8 +11,9 @@ import numpy as np
 
 from salhw.compiler.pipeline import compile
 from salhw.conformance.lab import Lab
+from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.removal import GROUPS, without
-from salhw.conformance.replay.surveying import INSTANCES, approximated, has_chips, replay, runnable
+from salhw.conformance.replay.surveying import approximated, has_chips, replay, runnable
 from salhw.conformance.replay.trial import Part, Schedule, Write, random_schedule
 from salhw.conformance.tracebacks import raised
 from salhw.description.kinds import only
@@ -41,7 +42,7 @@ class Example:
     def drawn(cls, lab: Lab, seed: int) -> Example:
         """The random network of a seed, as the checks run it."""
         net = runnable(lab, seed).source
-        return cls(net, random_schedule(net, lab.target, seed, INSTANCES), has_chips(seed))
+        return cls(net, random_schedule(net, lab.target, seed, extent(seed).instances), has_chips(seed))
 
     def said(self, lab: Lab, *, whole: bool = True) -> list[tuple[str, str]]:
         """(kind, text) of everything in which it departs on a target, or of the exception that stops it. Nothing where

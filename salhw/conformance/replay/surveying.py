@@ -10,8 +10,9 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import Tested, alarms, tests
 from salhw.conformance.replay.covering import Coverage, coverage, exercised_by
 from salhw.conformance.replay.departing import Departure, departures
+from salhw.conformance.replay.extent import PHASED, PLAIN, drawable, extent
 from salhw.conformance.replay.generator import random_network, refusals
-from salhw.conformance.replay.phased import PHASED, has_phase, is_phased, takes_phases
+from salhw.conformance.replay.phased import has_phase, is_phased, takes_phases
 from salhw.conformance.replay.removal import accepted
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
@@ -23,7 +24,6 @@ from salhw.session.executable import Executable
 NETWORKS, MORE, CANDIDATES = 12, 4, 60
 """How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
 many they are sought."""
-INSTANCES = 16
 ATTEMPTS, AFAR = 20, 10**9
 """How many networks a seed may have, and how far apart their seeds lie."""
 RAISED = "SAL606"
@@ -32,6 +32,8 @@ TRACED = "SAL328"
 """What traces that do not see each change of a weight that is learned are approximated by."""
 SOLVED = "SAL325"
 """What neurons are approximated by that solve their equations, as far as ``adex`` says."""
+UNDER_WAY = "SAL313"
+"""What PSPs under way are approximated by that keep their weight."""
 WITHIN = ("weights", "discretisation", "execution", "e_rev")
 """What may be approximated: weights are rounded, hazards are within ``rate``, conductances within ``conductance``, and
 who learns makes no difference."""
@@ -88,22 +90,21 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     """Run the random networks of a profile on a target, and hold each against the oracle."""
     seen: list[tuple[Case, Trial | None]] = []
     numbers = [*range(NETWORKS * lab.scale if networks is None else networks)]
-    if networks is None and takes_phases(lab.target):
-        numbers += range(PHASED, PHASED + lab.scale)
+    if networks is None:
+        beside = {**drawable(lab.target), PHASED: int(takes_phases(lab.target))}
+        numbers += [k for first, count in beside.items() for k in range(first, first + count * lab.scale)]
     for k in numbers:
         try:
             seen.append(examined(lab, 1000 * lab.seed + k))
         except UnsupportedNetworkError:
-            if not has_phase(k):  # no network with a phase is taken: unmeasured
+            if k < PLAIN:  # no network that is plain, large or has a phase is taken: unmeasured
                 raise
     covered = _covered(lab, seen)
     if networks is None:
-        missing, first = {*covered.unmeasured}, 1000 * lab.seed + len(numbers)
-        candidates = {
-            k: runnable(lab, k)
-            for k in range(first, first + CANDIDATES)
-            if missing & {*exercised_by(random_network(lab.target, k), lab.target)}  # it is compiled to know the rest
-        }
+        missing, first = {*covered.unmeasured}, 1000 * lab.seed + NETWORKS * lab.scale
+        drawn = {k: random_network(lab.target, k) for k in range(first, first + CANDIDATES)}
+        wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
+        candidates = {k: runnable(lab, k, drawn[k]) for k in wanted}  # which tells the rest
         new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
         for _ in range(min(MORE * lab.scale, len(new))):
             missing = {*covered.unmeasured}
@@ -131,7 +132,7 @@ def examined(lab: Lab, seed: int, taken: Executable | None = None) -> tuple[Case
     """
     executable = runnable(lab, seed) if taken is None else taken
     net = executable.source
-    schedule = random_schedule(net, lab.target, seed, INSTANCES)
+    schedule = random_schedule(net, lab.target, seed, extent(seed).instances)
     try:
         trial, found, tested = held_to_oracle(executable, schedule, on_chips=has_chips(seed))
     except Exception as error:
@@ -146,13 +147,13 @@ def has_chips(seed: int) -> bool:
     return seed % 2 == 1
 
 
-def runnable(lab: Lab, seed: int) -> Executable:
-    """The random network of a seed compiled, without the parts that the backend refuses or, in what is compared,
-    approximates beyond its accuracies. Where nothing is left, or of a reference phase nothing, the next one of the same
-    seed.
+def runnable(lab: Lab, seed: int, drawn: Network | None = None) -> Executable:
+    """The random network of a seed (``drawn``, if it has been already) compiled, without the parts that the backend
+    refuses or, in what is compared, approximates beyond its accuracies. Where nothing is left, or of a reference phase
+    nothing, the next one of the same seed.
 
     Raises:
-        UnsupportedNetworkError: nothing of what the target declares is taken.
+        UnsupportedNetworkError: nothing of what the target declares is taken so.
     """
 
     def refused(each: Network) -> list[Diagnostic]:
@@ -166,12 +167,16 @@ def runnable(lab: Lab, seed: int) -> Executable:
 
     taken = None
     for attempt in range(ATTEMPTS):
-        net = random_network(lab.target, seed + attempt * AFAR)
+        net = drawn if drawn and not attempt else random_network(lab.target, seed + attempt * AFAR)
         if (smaller := accepted(net, refused)) is not None:
             taken = smaller
             if has_phase(seed) == is_phased(smaller):
                 break
-    return compile(net if taken is None else taken, lab.target, plugin=lab.backend)
+    executable = compile(net if taken is None else taken, lab.target, plugin=lab.backend)
+    if taken is None:
+        headline = f"UnsupportedNetworkError: {lab.target.name!r} approximates all of the random networks {seed}"
+        raise UnsupportedNetworkError(headline, approximated(executable))
+    return executable
 
 
 def approximated(executable: Executable) -> list[Diagnostic]:
@@ -184,7 +189,8 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     """Whether an approximation is one of something that is compared."""
     if approximation.code == TRACED:
         return tolerance.potential is not None
-    if approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
+    kept = approximation.code == UNDER_WAY and "learned_under_way" in tolerance.target.accuracy
+    if kept or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
         return tolerance.window is not None

@@ -39,6 +39,7 @@ class Tolerance:
         psp: the share of the peak of each PSP that an input may be off by, where it is seen in spikes.
         potential: the same where it is read from a membrane; None where nothing is declared, and none is compared.
         window: the share of each weight change that it may be off by; None likewise.
+        coincidence: the same of synapses whose neurons have spiked at one step.
         written: what is held of a written bias or learning rate may differ by.
     """
 
@@ -47,6 +48,7 @@ class Tolerance:
     psp: float | None
     potential: float | None
     window: float | None
+    coincidence: float
     written: float
 
     @classmethod
@@ -56,11 +58,9 @@ class Tolerance:
         said = {k: v for k, v in target.accuracy.items() if not (differ and k in ("membrane", "psp_shape", "window"))}
         membrane = said.get("membrane")
         shapes = [share for share in (said.get("psp_shape"), membrane) if share is not None]
-        window = said.get("window")
-        if window is not None:
-            window = max(window, said.get("coincidence", 0.0))
-        rate, written = said.get("rate"), said.get("held", 1e-6)
-        return cls(target, rate, min(shapes, default=None), membrane, window, written)
+        window, rate, written = said.get("window"), said.get("rate"), said.get("held", 1e-6)
+        coincidence = max(window or 0.0, said.get("coincidence", 0.0))
+        return cls(target, rate, min(shapes, default=None), membrane, window, coincidence, written)
 
     def held(self, value: FloatArray) -> FloatArray:
         """Of what is held, not learned."""
@@ -102,11 +102,18 @@ class Tolerance:
         return off | {tie.projection: off[tie.projection] + abs(tie.scale) * off[tie.to] for tie in net.ties}
 
     def weights(
-        self, net: Network, projection: str, value: FloatArray, movement: npt.ArrayLike, rounding: FloatArray
+        self,
+        net: Network,
+        projection: str,
+        value: FloatArray,
+        movement: npt.ArrayLike,
+        rounding: FloatArray,
+        coincided: npt.ArrayLike = True,
     ) -> FloatArray | float:
         """Of weights that have moved so much since they were last known: each change may be off by a share of itself,
-        and clipping makes no difference larger; and they are rounded."""
-        share = ROUNDING
+        and clipping makes no difference larger; and they are rounded. ``coincided``: which synapses have neurons that
+        have spiked at one step, (instance, synapse); of what is copied, any may."""
+        share: npt.ArrayLike = ROUNDING
         learning = {projection, *(tie.to for tie in net.ties if tie.projection == projection)}  # copies learn, too
         rules = [rule for name in learning for rule in net.projection(name).plasticity]
         if any(self._sees_means(net, rule) for rule in rules):
@@ -114,10 +121,12 @@ class Tolerance:
         if any(on_chip(rule, self.target) for rule in rules):
             if self.window is None:
                 return np.inf
-            share = max(share, self.window)
+            known = np.asarray(coincided) if learning == {projection} else np.True_
+            share = np.where(known, max(ROUNDING, self.coincidence), max(ROUNDING, self.window))
+            share = share[:, None] if share.ndim < value.ndim and share.ndim > 1 else share
         moved = np.asarray(movement)
         rounded = rounding.reshape(-1, *(1,) * (value.ndim - 1))
-        within = share * moved + ROUNDING * (1.0 + np.abs(value)) + rounded
+        within = np.asarray(share) * moved + ROUNDING * (1.0 + np.abs(value)) + rounded
         return np.where(moved <= DIVERGED, within, np.inf)  # which is so of what is no number, too
 
     def _sees_means(self, net: Network, rule: PlasticityRule) -> bool:
@@ -166,7 +175,10 @@ class Tolerance:
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
-        return self.target.accuracy.get(CELLS[net.population(population).neuron].under_way, 0.0)
+        onto = (rule for p in net.projections if p.post == population for rule in p.plasticity)
+        learns = "learned_under_way" if any(on_chip(rule, self.target) for rule in onto) else ""
+        own = CELLS[net.population(population).neuron].under_way
+        return max(self.target.accuracy.get(name, 0.0) for name in (own, learns))
 
     def _solved(self, net: Network, population: str) -> float:
         """The share of a step's error that neurons lack which solve equations instead."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from salhw.conformance.replay.dice import Dice, number
+from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
@@ -20,9 +21,6 @@ from salhw.session.paths import Address, addresses, described, item_at
 from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Range
 from salhw.substrate.target import Target
-
-LENGTHS = (1, 7, 23, 60, 110)
-"""Steps of runs: some as short as they can be, some so long that what stimuli begin has ended."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Trial:
 
 
 def random_schedule(net: Network, target: Target, seed: int, instances: int = 16) -> Schedule:
-    """Three to five unequal runs, with writes of what the target lets a session write before all but the first.
+    """Unequal runs, mostly four or five, with writes of what the target lets a session write before all but the first.
 
     The same seed gives the same schedule in every process and on every machine. Ids of instances lie apart, in an
     order of their own, and each may be written a value of its own.
@@ -89,7 +87,8 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     dice, net = Dice(f"salhw.replay.schedule {seed}"), net.explicit
     known = [address for address in addresses(net, target).values() if not address.copy_of]
     parts = []
-    for k, steps in enumerate(dice.shuffled(LENGTHS)[: dice.whole(4, len(LENGTHS))]):
+    lengths = extent(seed).lengths
+    for k, steps in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
         chosen = dice.shuffled(dice.subset(known)) if k else []
         chosen = chosen[:1] if dice.chance(0.3) else chosen  # what a write does alone, with none after it
         parts.append(Part(tuple(_write(dice, net, address, instances) for address in chosen), steps))

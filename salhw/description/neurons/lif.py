@@ -22,14 +22,18 @@ class LIF(Neuron):
     integrated exactly over each step; a spike when v >= v_thresh, then v is held at v_reset for tau_ref. With
     ``delta_v`` the threshold is soft: outside the refractory period it spikes at random, with the hazard
     ``exp((v - v_thresh) / delta_v) / tau_ref`` (Gerstner et al. 2014, Neuronal Dynamics, section 9.1), whatever v.
+    With ``theta_plus`` the threshold adapts: it is v_thresh + theta, and theta, which decays with tau_theta, grows by
+    theta_plus at each spike (Diehl & Cook 2015, section 2.5).
 
     Args:
         bias: constant drive in units of v.
         tau_m: membrane time constant in ms.
         tau_ref: absolute refractory period in ms, a whole number of time steps (at least one).
         v_rest, v_reset, v_thresh: potentials in any one unit (mV, or dimensionless).
-        delta_v: the width of a soft threshold in units of v; 0 for one that is sharp. From tau_m on, each of these is
-            one number, or one per neuron.
+        delta_v: the width of a soft threshold in units of v; 0 for one that is sharp.
+        theta_plus: what each spike adds to the threshold, in units of v; 0 for one that does not adapt.
+        tau_theta: time constant in ms with which it comes back. From tau_m on, each of these is one number, or one per
+            neuron.
         inputs: the gain of each named group of projections (``Projection.into``), such as ``{"apical": 0.02}``.
     """
 
@@ -42,6 +46,8 @@ class LIF(Neuron):
     v_reset: Annotated[PerNeuron, Mark(0.0, -0.05, np.inf, per="neuron")] = 0.0
     v_thresh: Annotated[PerNeuron, Mark(1.0, 1.15, np.inf, per="neuron")] = 1.0
     delta_v: Annotated[NonNegativePerNeuron, Mark(0.0, 0.2, -1.0, per="neuron")] = 0.0
+    theta_plus: Annotated[NonNegativePerNeuron, Mark(0.0, 0.2, -1.0, per="neuron")] = 0.0
+    tau_theta: Annotated[MillisecondsPerNeuron, Mark(30, 40, -1, unit="ms", per="neuron")] = 100.0
     inputs: Inputs = {}  # noqa: RUF012  # pydantic copies it
 
     @model_validator(mode="after")
@@ -56,7 +62,8 @@ class LIF(Neuron):
 
     def steady_rate(self, drive: FloatArray, dt: float) -> FloatArray:
         """The inverse of the interval at which the potential reaches the threshold; 0 below it. With a soft threshold
-        at least the inverse of ``tau_ref (1 + exp((v_thresh - v) / delta_v))`` for the potential without spikes."""
+        at least the inverse of ``tau_ref (1 + exp((v_thresh - v) / delta_v))`` for the potential without spikes. Of
+        one that adapts what it is before it does, about the most that it can be."""
         end = self.v_rest + self.bias + drive
         sharp = leaky_rate(end, self.v_reset, self.v_thresh, self.tau_m, self.tau_ref)
         width = np.asarray(self.delta_v)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -20,7 +20,11 @@ multiplied by it. Projections that go into no group have the gain 1."""
 
 
 class Neuron(Kind):
-    """A neuron model: a class of this group, with its parameters as marked fields."""
+    """A neuron model: a class of this group, with its parameters as marked fields.
+
+    Raises:
+        TypeError: when a class is made that offers ``state``, and does not define ``refractory_periods``.
+    """
 
     section = "neurons"
     offers: ClassVar[frozenset[str]] = frozenset({"spikes"})
@@ -31,6 +35,12 @@ class Neuron(Kind):
 
     longest_dt: ClassVar[float] = np.inf
     """The longest time step in ms that its equations are meant to be integrated with."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        if "state" in cls.offers and cls.refractory_periods is Neuron.refractory_periods:
+            raise TypeError(f"{cls.__name__}: neurons that offer 'state' define refractory_periods, how long it lasts")
 
     @property
     def refractory_periods(self) -> float | FloatArray | None:
