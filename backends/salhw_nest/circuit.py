@@ -119,7 +119,7 @@ def circuit(net: Network, target: Target, instances: int) -> NestCircuit:
     wiring = {p.name: _wiring(draft, p) for p in net.projections}
     meters = _meters(draft)  # they do not see the last exchange interval
     steps = [per_step] if per_step > 1 or meters else []
-    least = min([s.shortest for s in draft.synapses] + steps, default=per_step)
+    least = min([s.shortest for s in draft.synapses if len(s.pre)] + steps, default=per_step)
     clock_start = _clock_start(least, per_step) if per_step > 1 else 1
     lead_in = per_step * -(-(least + clock_start + 1 + _phantom(draft)) // per_step)
     grid = Grid(draft.tick, per_step, lead_in, least)

@@ -13,7 +13,6 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 
-LATE = 2**31
 Steps = int | IntArray
 """A number of steps or ticks: one for all synapses of a projection, or one for each."""
 Values = Mapping[str, Any]
@@ -60,8 +59,8 @@ class Synapses:
 
     @property
     def shortest(self) -> int:
-        """The shortest delay in ticks; of no connections none that counts."""
-        return int(np.min(self.delay, initial=LATE))
+        """The shortest delay in ticks, of connections that there are."""
+        return int(np.min(self.delay))
 
     @property
     def longest(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw_reference.arrays import NetworkArrays
 
 
 def is_common(values: FloatArray, axis: int) -> bool:
@@ -33,3 +34,8 @@ def repeats(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
     same = some[1:] == some[:-1]
     same[begins[(begins > 0) & (begins < len(some))] - 1] = False
     return bool(same.any())
+
+
+def is_short_term(arrays: NetworkArrays) -> bool:
+    """Whether some PSPs have strengths that differ from spike to spike."""
+    return bool(np.any(arrays.psp["utilisation"] > 0.0))

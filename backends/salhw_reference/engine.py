@@ -33,15 +33,14 @@ from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.jit import Caller
 from salhw_reference.kinds import RULES, steps
+from salhw_reference.past import rules_of
 from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
     build,
-    fits_table,
     looked_at,
     neuron_ranges,
     rows_of,
-    rules_of,
     sampled,
     synapse_ranges,
 )
@@ -71,7 +70,7 @@ class ReferenceEngine:
         self._vectorised = algorithm == "vectorised"
         self._parts = split(net, vectorised=self._vectorised)
         self.arrays = build(self._parts)
-        self.tabulated = algorithm == "event-driven" and fits_table(self._parts.network, self.arrays)
+        self.tabulated = algorithm == "event-driven" and tabulated.fits_table(self._parts.network, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
         rows = 2**neurons if self.tabulated and not live else 1
         self._line = (neurons, rows) if algorithm == "event-driven" else (0, 0)

@@ -95,7 +95,12 @@ def add_partners(sums, shift, partner, trace, first, end, own, dense, scale):
     """The same; of a ``dense`` row, whose only gap is the neuron ``own``, as vectors."""
     if first == end:
         return
-    middle = after_gap(partner, first, end, own) if dense else first
+    if not dense:
+        offset = np.uint64(shift)
+        for k in range(np.uint64(first), np.uint64(end)):
+            sums[offset + k] += scale * trace[np.uint64(partner[k])]
+        return
+    middle = after_gap(partner, first, end, own)
     for half in range(2):
         begin, stop = halves(first, middle, end, half)
         add_traces(sums, shift, partner, trace, begin, stop, scale)

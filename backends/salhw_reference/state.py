@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from salhw_reference.arrays import COUNTED, NEVER, NOW, SPIKE, USED, NetworkArrays, StateArrays, aligned, records
+from salhw_reference.common import is_short_term
 from salhw_reference.hazards import in_lanes
 from salhw_reference.kinds import TRIPLETS
-from salhw_reference.program import history, is_short_term, states, sums
+from salhw_reference.program import history, states, sums
 
 LONG_AGO = -(2**40)
 

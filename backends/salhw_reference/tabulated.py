@@ -9,14 +9,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.arrays import NEVER
+from salhw.description.kinds import only
+from salhw.description.network import Network
+from salhw.description.stimuli import SpikeTimes
+from salhw_reference.arrays import NEVER, NetworkArrays
+from salhw_reference.common import is_short_term, repeats
 from salhw_reference.event_driven import line_length, spikes_of_step, wait
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
 from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.kinds import EXACT, LOGISTIC, length
 from salhw_reference.learning import has_periodic, instance, learn, learns_on_spike, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
+
+TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
+
+
+def fits_table(net: Network, arrays: NetworkArrays) -> bool:
+    """Whether every hazard is a function of the weights and of who has a PSP under way: few GLM neurons, one projection
+    whose PSPs never overlap, and one synapse of each pair."""
+    lasts = length(net.projections[0].kernel, net.dt) if len(net.projections) == 1 else None
+    return (
+        lasts is not None
+        and lasts <= arrays.refractory.min()
+        and len(arrays.kind) <= TABULATED
+        and bool(np.isin(arrays.kind, (LOGISTIC, EXACT)).all())
+        and not only(net.stimuli, SpikeTimes)
+        and not is_short_term(arrays)
+        and not repeats(arrays.out[0], arrays.post)
+    )
 
 
 @inlined

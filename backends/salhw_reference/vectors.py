@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
-from salhw_reference.common import repeats
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BY_TRACE, TRIPLETS
 from salhw_reference.learning import own_or_common
@@ -239,11 +238,18 @@ def _rings(net: NetworkArrays) -> tuple[Records, int, int]:
 
 
 def _is_dense(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
-    """Whether no row (or column) of a projection has more than one gap, nor a partner twice."""
+    """Whether each row (or column) of a projection joins its neuron with neighbours of each other, once each; its only
+    gap may be that neuron itself."""
     rows = np.flatnonzero(ends[1:] > ends[:-1])
-    first, end = ends[rows], ends[rows + 1]
-    gapless = bool(np.all(partners[end - 1].astype(np.int64) - partners[first] - (end - 1 - first) <= 1))
-    return gapless and not repeats(ends, partners)
+    if len(rows) == 0:
+        return True
+    first, last, mine = ends[rows], ends[rows + 1] - 1, partners[ends[0] : ends[-1]]
+    low, high = partners[first].astype(np.int64), partners[last].astype(np.int64)
+    rising = mine[1:] > mine[:-1]
+    rising[first[1:] - ends[0] - 1] = True  # from one row to the next
+    itself = np.add.reduceat(mine == np.repeat(rows.astype(mine.dtype), last + 1 - first), first - ends[0])
+    missing, leaves_out = high - low - (last - first), (low < rows) & (rows < high) & ~itself.astype(bool)
+    return bool(np.all(rising) and np.all((missing == 0) | ((missing == 1) & leaves_out)))
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:

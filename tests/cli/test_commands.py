@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -61,14 +60,15 @@ def test_targets() -> None:
 
 
 def test_targets_take_less_than_a_second_and_import_nothing_heavy() -> None:
-    took = []
-    for _ in range(3):
+    def took() -> float:
+        """Seconds of processors, as other tests share the machine; what else it does can only add to them."""
         with subprocess.Popen([SCRIPT, "targets"], stdout=subprocess.DEVNULL) as process:
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0
-        took.append(used.ru_utime + used.ru_stime)  # of processors: other tests share the machine
-    assert statistics.median(took) < 1.0
+        return used.ru_utime + used.ru_stime
+
+    assert any(took() < 1.0 for _ in range(3))
     heavy = ("numba", "matplotlib", "h5py", "xarray", "scipy", "neo", "pandas")
     code = f"import sys, salhw.cli as c; c.targets(); sys.exit(', '.join(m for m in {heavy} if m in sys.modules))"
     assert (

@@ -17,7 +17,8 @@ from salhw.substrate.support import on_chip
 from salhw_reference import vectors
 from salhw_reference.choice import choose_algorithm
 from salhw_reference.delays import split
-from salhw_reference.program import build, fits_table
+from salhw_reference.program import build
+from salhw_reference.tabulated import fits_table
 
 REFERENCE = salhw.target("reference")
 

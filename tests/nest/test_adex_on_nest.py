@@ -130,7 +130,7 @@ def test_sal_by_the_host_learns_the_pairs_that_are_recorded() -> None:
         ),
         (network(neuron=NEURON.replace(tau_ref=0.5)), "populations.n.tau_ref", NEURON.replace(tau_ref=1.0)),
         (network(neuron=NEURON.replace(delta_v=0.1)), "populations.n.delta_v", NEURON),
-        (network(delay=DT, plasticity=SAL(0.1)), "projections.p.plasticity", None),
+        (network(delay=DT, plasticity=SAL(0.1)), "projections.p.plasticity.execution", None),
     ],
 )  # fmt: skip
 def test_nest_says_what_it_does_not_hold_of_them(net: Network, path: str, fixed: AdEx | None) -> None:

@@ -89,6 +89,8 @@ def test_each_of_many_is_found_again() -> None:
 def test_what_nest_learns_itself_has_one_synapse_of_a_pair() -> None:
     net = network(kernel=Exponential(5.0), delay=0.5, plasticity=SAL(0.05, tau=10.0))
     (finding,) = salhw.problems(net, "nest")
-    assert (finding.code, finding.path) == ("SAL107", "projections.p.weights")
+    assert (finding.code, finding.path) == ("SAL107", "projections.p.plasticity.execution")
+    (by_host,) = salhw.fit(net, "nest", sized=False).network.projection("p").plasticity
+    assert (by_host.execution, by_host.update) == ("host", "every 200 ms")
     fixed = net.replace(projections=[net.projections[0].replace(weights=AllToAll(0.1))])
     assert salhw.problems(fixed, "nest") == []

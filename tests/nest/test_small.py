@@ -174,3 +174,16 @@ def test_neurons_that_rest_above_their_threshold_begin_with_the_first_step() -> 
             np.testing.assert_array_equal(spikes[0].time, spikes[1].time)
             weights = [session.get("projections.p.weights") for session in (one, other)]
             np.testing.assert_allclose(*weights, atol=1e-9)
+
+
+def test_a_network_whose_only_projection_has_no_synapse_opens() -> None:
+    """Nothing in it has a delay but its generators: NEST exchanges spikes at every step."""
+    nothing = Sparse(post=[], pre=[], weight=[])
+    p = Projection("p", "y", "y", nothing, kernel=Exponential(tau_syn=4.0), delay=salhw.Uniform(1.0, 3.0))
+    net = Network(
+        name="nothing", dt=1.0, populations=[Population("x", 1, Source()), Population("y", 1, salhw.LIF(bias=0.5))],
+        projections=[p], stimuli=[salhw.SpikeTimes("x", [[2.0, 9.0]])], probes=[salhw.Spikes("x")],
+    )  # fmt: skip
+    with salhw.compile(net, "nest").open(instances=2) as session:
+        assert session.run(20.0).spikes["x"].time.tolist() == [2.0, 9.0] * 2
+        assert session.get("projections.p.weights").shape == (2, 0)

@@ -83,6 +83,8 @@ def test_large_dense_projections_alone_form_blocks() -> None:
         matrix[:, :: changes.pop("every", pre)] = 0.0
         band = changes.pop("band", post)  # each presynaptic neuron reaches only so many neighbours on either side
         matrix *= abs(np.arange(post)[:, None] - np.arange(pre) * (post / pre)) < band
+        for synapse in changes.pop("without", []):
+            matrix[synapse] = 0.0
         rule = SAL(learning_rate=1e-3, tau=6.0, **{"update": "run end", "pairing": "all"} | changes)
         i, j = np.nonzero(matrix)
         weights: Any = salhw.Sparse(post=i, pre=j, weight=matrix[i, j])
@@ -96,6 +98,8 @@ def test_large_dense_projections_alone_form_blocks() -> None:
 
     assert in_blocks()
     assert not in_blocks(pre=100)
+    assert not in_blocks(without=[(60, 90)])
+    assert not in_blocks(without=[(90, 90)])  # where a neuron would be the same in other populations
     assert not in_blocks(every=7, pre=200)
     assert not in_blocks(update="spike")
     assert not in_blocks(pre=3000, band=6)

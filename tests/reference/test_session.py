@@ -84,12 +84,12 @@ def test_two_runs_are_one_run(algorithm: str, net: salhw.Network) -> None:
 
 
 def test_tabulated_hazards_give_the_bits_of_the_general_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
-    from salhw_reference import program
+    from salhw_reference import tabulated
 
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
         assert s.engine.tabulated
         fast = everything(s.run(2000.0))
-    monkeypatch.setattr(program, "TABULATED", 0)
+    monkeypatch.setattr(tabulated, "TABULATED", 0)
     with session(TABULATED, "event-driven", instances=3, seed=5) as s:
         assert not s.engine.tabulated
         general = everything(s.run(2000.0))

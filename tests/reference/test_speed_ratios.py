@@ -23,7 +23,7 @@ from salhw_networks.sampling.network import network
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from peer import sleep_phase
 
-STEPS, ROUNDS, RATE = 50_000, 60, 1e-7
+STEPS, ROUNDS, RATE = 50_000, 40, 1e-7
 LEAST = {"run end": 3.0, "spike": 1.6}
 
 

@@ -49,6 +49,7 @@ def ends(rates, pairing):
     return [(w[:, -1].mean(), w[:8, -1].mean()) for w in traces(rates, pairing)]
 
 
+@cache
 def expected(rates, updates=UPDATES, stride=10):
     """The two weights after every ``stride`` updates as the theory's mean drift moves them (Heun's method)."""
     tau, window = 25, sal_window(25.0, 400)
@@ -114,7 +115,7 @@ def test_nearest_neighbours_follow_the_drift_of_the_theory(rates, update):
     w, want, wrong = (
         traces(rates, "nearest_restricted", update)[side],
         expected(rates),
-        expected([1.1 * r for r in rates]),
+        expected(tuple(1.1 * r for r in rates), 300),
     )
     for updates in (300, 750, 1500):
         sample = w[:, updates // 50]

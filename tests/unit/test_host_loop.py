@@ -35,7 +35,7 @@ from salhw import (
 from salhw.compiler.described import as_described
 from salhw.conformance import replay
 from salhw.diagnostics import Diagnostic
-from salhw.session.folding import own_part
+from salhw.session.folding import own_part, unfolded
 from salhw.session.predictions import LINKS
 from salhw.substrate.capabilities import Range
 
@@ -331,3 +331,53 @@ def test_what_a_trace_of_the_host_cannot_be_of_is_said_with_a_fix() -> None:
 def test_rates_of_potentials_beyond_measure_are_numbers(link: str) -> None:
     with np.errstate(all="raise", under="ignore"):
         assert np.isfinite(LINKS[link](np.array([-1e6, 1e6]), 10.0, 0.1)).all()
+
+
+def gated(gain: float, bounds: tuple[float, float], **fields: Any) -> Network:
+    """Two neurons that learn behind a gain, beside a trace: a network that a host runs in pieces."""
+    return Network(
+        "gated", 1.0, [Population("a", 2, GLM(bias=1.0, inputs={"apical": gain}))],
+        [Projection("p", "a", "a", [[0.0, bounds[1]], [0.3, 0.0]], into="apical", **fields)],
+        traces=[Trace("spiking", "a", "spikes", Boxcar(20.0))],
+    )  # fmt: skip
+
+
+def test_weights_may_lie_on_the_bounds_of_a_rule_behind_a_gain() -> None:
+    """Gain times bound, over the gain, is not always the bound; what a target makes of a rule may change the rest."""
+    for gain in np.random.default_rng(1).uniform(-1.0, 1.0, 50).round(6).tolist():
+        net = gated(gain, (-1.345, 1.118), plasticity=SAL(0.03, bounds=(-1.345, 1.118)))
+        own = own_part(net, salhw.target("nest"))
+        (p,) = own.projections
+        lowered = own.replace(projections=[p.replace(plasticity=p.plasticity[0].replace(learning_rate=0.25))])
+        (rule,) = unfolded(net, own, lowered).projection("p").plasticity
+        assert (rule.bounds, rule.learning_rate) == ((-1.345, 1.118), pytest.approx(0.25 / abs(gain) * np.sign(gain)))
+
+
+def test_what_is_read_of_a_host_can_be_written_back_and_is_what_the_target_holds() -> None:
+    """Learning rates in steps of the chip's; weights that it would round otherwise now than when it was opened."""
+    net = gated(1.0, (0.0, 0.4263), plasticity=SAL(0.0448703, pairing="all"))
+    target = salhw.target("loihi2").with_options(execution="in-process")
+    with salhw.compile(net, target).open() as session:
+        for path in ("projections.p.plasticity.learning_rate", "projections.p.weights"):
+            held = session.get(path)
+            session.set(path, held)
+            np.testing.assert_allclose(session.get(path), held, atol=1e-12)
+        rate = float(session.get("projections.p.plasticity.learning_rate").ravel()[0])
+        assert rate == pytest.approx(0.0448703, rel=0.05)
+        assert rate != 0.0448703
+
+
+def test_amplitudes_of_a_rule_that_reads_traces_are_written() -> None:
+    """As on the reference: the pairs that an update adds up count with the amplitude as it is then."""
+    window = salhw.ExponentialWindow(amplitude=0.5, tau=10.0)
+    rule = salhw.ModulatedSTDP(
+        causal=window, anticausal=window, modulator="spiking", learning_rate=0.5, update="every 50 ms", execution="host"
+    )
+    net, learned = gated(0.5, (0.0, 0.4), plasticity=rule), []
+    for target in (salhw.target("reference"), looped_reference()):
+        with salhw.compile(net, target).open(seed=3) as session:
+            session.set("projections.p.plasticity.causal.amplitude", [[0.0, 2.0], [-1.0, 0.0]])
+            session.run(200.0)
+            learned.append(session.get("projections.p.weights"))
+    np.testing.assert_allclose(learned[0], learned[1], atol=1e-12)
+    assert (learned[0][0, 0, 1] > 0.4, learned[0][0, 1, 0] < 0.3) == (True, True)

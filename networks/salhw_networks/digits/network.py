@@ -74,17 +74,22 @@ def network(
         name="digits",
         dt=dt,
         populations=[
-            Population("pixels", pixels, Source()),
-            Population("excitatory", neurons, neuron),
-            Population("inhibitory", neurons, LIF(tau_m=TAU_INHIBITORY, tau_ref=2.0, v_thresh=THRESHOLD)),
+            Population(name="pixels", size=pixels, neuron=Source()),
+            Population(name="excitatory", size=neurons, neuron=neuron),
+            Population(
+                name="inhibitory", size=neurons, neuron=LIF(tau_m=TAU_INHIBITORY, tau_ref=2.0, v_thresh=THRESHOLD)
+            ),
         ],
         projections=[
             Projection(
-                "input", "pixels", "excitatory", AllToAll(weight=min(1.0, TOTAL / pixels)),
+                name="input", pre="pixels", post="excitatory", weights=AllToAll(weight=min(1.0, TOTAL / pixels)),
                 kernel=psp(TAU_M, excitation), plasticity=learns,
             ),
-            Projection("excite", "excitatory", "inhibitory", OneToOne(weight=ENOUGH), kernel=psp(TAU_INHIBITORY)),
-            Projection("inhibit", "inhibitory", "excitatory", others, kernel=psp(TAU_M)),
+            Projection(
+                name="excite", pre="excitatory", post="inhibitory", weights=OneToOne(weight=ENOUGH),
+                kernel=psp(TAU_INHIBITORY),
+            ),
+            Projection(name="inhibit", pre="inhibitory", post="excitatory", weights=others, kernel=psp(TAU_M)),
         ],
         stimuli=[Poisson("pixels", rate=0.25 * HIGHEST)],
     )  # fmt: skip
@@ -110,4 +115,4 @@ def with_thresholds(net: Network, theta: FloatArray) -> Network:
 def normalised(weights: FloatArray) -> FloatArray:
     """Weights (..., neuron, pixel) times what makes those of each neuron add up to TOTAL, within the bounds of its
     rule."""
-    return np.minimum(weights * (TOTAL / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-9)), 1.0)
+    return np.asarray(np.minimum(weights * (TOTAL / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-9)), 1.0))

@@ -15,7 +15,7 @@ from salhw.plots.look import BLUE, GREEN, GREY, tidy
 from salhw_networks.deep.data import intensities
 from salhw_networks.deep.paired import half_width
 from salhw_networks.digits.network import REST, SHOWN, network, normalised, showing, with_thresholds
-from salhw_networks.digits.readout import assigned, clustered, likeness, told
+from salhw_networks.digits.readout import Digits, assigned, clustered, likeness, told
 from salhw_networks.experiment import Arrays, Claim, Progress, Work, parts
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def experiment(
     return work.finish(TITLE, judge(data, size), data, partial(draw, data=data), scale=scale)
 
 
-def sample(scale: Scale) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def sample(scale: Scale) -> tuple[FloatArray, Digits, FloatArray, Digits]:
     """Training images and their digits, test images and theirs."""
     (train, digits), (test, test_digits) = intensities("digits")
     chosen = np.random.default_rng(SEED).permutation(len(train))[: scale.images]

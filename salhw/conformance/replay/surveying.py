@@ -10,7 +10,7 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import Tested, alarms, tests
 from salhw.conformance.replay.covering import Coverage, coverage, exercised_by
 from salhw.conformance.replay.departing import Departure, departures
-from salhw.conformance.replay.extent import PHASED, PLAIN, drawable, extent
+from salhw.conformance.replay.extent import LARGE, PHASED, PLAIN, drawable, extent
 from salhw.conformance.replay.generator import random_network, refusals
 from salhw.conformance.replay.phased import has_phase, is_phased, takes_phases
 from salhw.conformance.replay.removal import accepted
@@ -89,6 +89,7 @@ def held_to_oracle(
 def survey(lab: Lab, networks: int | None = None) -> Survey:
     """Run the random networks of a profile on a target, and hold each against the oracle."""
     seen: list[tuple[Case, Trial | None]] = []
+    refused: UnsupportedNetworkError | None = None
     numbers = [*range(NETWORKS * lab.scale if networks is None else networks)]
     if networks is None:
         beside = {**drawable(lab.target), PHASED: int(takes_phases(lab.target))}
@@ -96,15 +97,19 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     for k in numbers:
         try:
             seen.append(examined(lab, 1000 * lab.seed + k))
-        except UnsupportedNetworkError:
-            if k < PLAIN:  # no network that is plain, large or has a phase is taken: unmeasured
-                raise
+        except UnsupportedNetworkError as error:  # unmeasured, unless none is taken
+            refused = error
+    if refused is not None and not seen:
+        raise refused
     covered = _covered(lab, seen)
     if networks is None:
         missing, first = {*covered.unmeasured}, 1000 * lab.seed + NETWORKS * lab.scale
-        drawn = {k: random_network(lab.target, k) for k in range(first, first + CANDIDATES)}
+        spare, plain = [*range(first, first + CANDIDATES)], 1000 * lab.seed + PLAIN
+        if any(plain <= case.seed < plain + LARGE - PLAIN for case, _ in seen):
+            spare += range(plain + beside[PLAIN] * lab.scale, plain + beside[PLAIN] * lab.scale + CANDIDATES // 3)
+        drawn = {k: random_network(lab.target, k) for k in spare}
         wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
-        candidates = {k: runnable(lab, k, drawn[k]) for k in wanted}  # which tells the rest
+        candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest
         new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
         for _ in range(min(MORE * lab.scale, len(new))):
             missing = {*covered.unmeasured}
@@ -118,6 +123,14 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     seed_of = {id(t): seed for seed, t in tested}
     found = alarms([t for _, t in tested])
     return Survey(cases, tuple((seed_of[id(t)], d) for t, d in found), covered)
+
+
+def _taken(lab: Lab, seed: int, drawn: Network) -> Executable | None:
+    """What is ``runnable`` of a seed's network; None if nothing is."""
+    try:
+        return runnable(lab, seed, drawn)
+    except UnsupportedNetworkError:
+        return None
 
 
 def _covered(lab: Lab, seen: list[tuple[Case, Trial | None]]) -> Coverage:
