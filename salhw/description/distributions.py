@@ -88,7 +88,8 @@ class _Bounded(Distribution):
         from scipy.special import ndtri  # here, because importing it takes as long as the rest of salhw
 
         below, above = self._shares() if self.outside == "redraw" else (0.0, 1.0)
-        return np.clip(self._of_normal(ndtri(below + (above - below) * uniform)), *self.ends)
+        with np.errstate(over="ignore"):  # infinity, which is cut, or refused as a weight
+            return np.clip(self._of_normal(ndtri(below + (above - below) * uniform)), *self.ends)
 
     def within(self, low: float, high: float) -> Any:
         ends = np.clip(self.ends, low, high).tolist()

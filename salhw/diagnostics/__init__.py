@@ -24,7 +24,7 @@ def shortened(text: str, length: int = LENGTH) -> str:
     return f"{text[: length - 3 - tail]}...{text[-tail:]}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """``text`` that every terminal and file takes: control characters and halves of characters are escaped."""
     if text.isprintable():
         return text
@@ -53,7 +53,7 @@ class Diagnostic:
         for name in ("path", "asked", "supported", "fix"):
             text = str(getattr(self, name))
             length = {"path": 2 * LENGTH, "asked": LENGTH}.get(name, 10 * LENGTH)
-            object.__setattr__(self, name, _printable(shortened(text, length) if users else text))
+            object.__setattr__(self, name, printable(shortened(text, length) if users else text))
 
     def __str__(self) -> str:
         if self.code.startswith("SAL2"):  # resources: so much is wanted, so much is there; the path holds no value
@@ -95,7 +95,7 @@ class SalhwError(Exception):
         more = len(self.diagnostics) - WRITTEN
         rest = [f"... and {counted('problem', range(more))} more"] if more > 0 else []
         lines = [*map(str, self.diagnostics[:WRITTEN]), *rest, *([self.footer] if self.footer else [])]
-        return "\n".join([_printable(self.headline), *lines])
+        return "\n".join([printable(self.headline), *lines])
 
 
 class DescriptionError(SalhwError, ValueError):

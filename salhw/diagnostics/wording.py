@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from salhw.diagnostics import LENGTH, shortened
+from salhw.diagnostics import LENGTH, printable, shortened
 
 
 def invalid(code: str, asked: object, supported: str, fix: str = "", at: str = "") -> PydanticCustomError:
     """The error that a validator raises; ``at`` extends the path (``[3]``, ``weights.values``)."""
-    context = {"asked": asked if isinstance(asked, str) else shown(asked), "supported": supported, "fix": fix, "at": at}
+    texts = {"asked": asked if isinstance(asked, str) else shown(asked), "supported": supported, "fix": fix, "at": at}
+    context = {name: printable(text) for name, text in texts.items()}  # pydantic refuses halves of characters
     return PydanticCustomError(code, "{asked}: {supported}", context)
 
 

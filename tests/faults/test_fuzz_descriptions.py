@@ -148,3 +148,26 @@ def test_weights_are_rounded_within_the_bounds_of_their_rule() -> None:
     assert (finding.code, finding.path) == ("SAL104", "projections.p.plasticity.bounds")
     with pytest.raises(salhw.UnsupportedNetworkError, match="SAL104"):
         salhw.compile(net, "brainscales2")
+
+
+def test_a_kind_of_half_a_character_is_refused_like_any_other() -> None:
+    for part in ({"stimuli": [{"kind": "\ud800", "population": "n"}]}, {"probes": [{"kind": "\ud800"}]}):
+        assert "ud800: one of" in str(refusal(fuzz.PAIR | part))
+
+
+def test_weights_that_a_distribution_makes_infinite_are_cut_or_refused() -> None:
+    """Of e^(100000 z) half are infinite: a highest weight cuts them."""
+
+    def drawn(**ends: Any) -> Network:
+        wide = {"kind": "LogNormal", "median": 1.0, "sigma": 1e5, **ends}
+        synapses = {"kind": "FixedProbability", "p": 1.0, "weight": wide}
+        p = fuzz.PAIR["projections"][0] | {"weights": synapses, "plasticity": []}  # type: ignore[operator]
+        cells = [fuzz.PAIR["populations"][0] | {"size": 5}]  # type: ignore[operator]
+        cells[0]["neuron"] = {"kind": "GLM"}
+        return Network.model_validate({"name": "wide", "dt": 0.4, "populations": cells, "projections": [p]})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(drawn(high=9.0, outside="clip").synapses("p").weight) == {0.0, 9.0}
+        with pytest.raises(SalhwError, match="SAL004"):
+            _ = drawn().explicit

@@ -131,7 +131,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
             "model": "EIF_cond_exp_isfa_ista", "weights": CONDUCTING,
             "cell": {"v_thresh": 100.0, "delta_T": 10.0, "v_spike": 150.0, "a": 1.0, "b": 0.1, "tau_w": 100.0},
         },
-        ("reference",),
+        ("reference", "nest"),
     ),
     "IF_curr_exp, tsodyks2_synapse": (
         lambda dt: currents(dt, STRONG, short_term=DEPRESSING),

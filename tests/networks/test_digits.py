@@ -83,7 +83,7 @@ def test_thresholds_that_are_read_are_those_that_spikes_have_raised() -> None:
 
 def test_the_experiment_runs_judges_and_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four neurons, too few to learn: nothing is judged, and everything is written."""
-    tiny = recognition.Scale(neurons=4, images=12, epochs=1, tested=6, seeds=2, judged=False)
+    tiny = recognition.Scale(neurons=4, images=8, epochs=1, tested=4, seeds=2, judged=False)
     monkeypatch.setitem(recognition.SCALES, "smoke", tiny)
     result = recognition.experiment(tmp_path, scale="smoke")
     assert [row["agrees"] for row in result["rows"]] == [None] * 7

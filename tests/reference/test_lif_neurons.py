@@ -238,7 +238,7 @@ def test_targets_without_them_say_so_and_fit_makes_no_currents_of_conductances(n
         (driven(LIF(), CONDUCTS, CONDUCTS | {"e_rev": None}), "projections.p1.e_rev"),
         (driven(LIF(), *(CONDUCTS | {"e_rev": float(e)} for e in range(3))), "projections.p2.e_rev"),
         (driven(LIF(), CONDUCTS | {"kernel": Rectangular(5.0)}), "projections.p0.kernel"),
-        (driven(LIF(), CONDUCTS | {"plasticity": SAL(0.1, bounds=(0.0, 1.0))}), "projections.p0.plasticity"),
+        (driven(LIF(), CONDUCTS | {"plasticity": SAL(0.1, bounds=(0.0, 1.0))}), "projections.p0.plasticity.execution"),
         (driven(LIF(), CONDUCTS, stimuli=[SpikeTimes("n", [[1.0]])]), "stimuli[0]"),
     ],
 )

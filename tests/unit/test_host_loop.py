@@ -381,3 +381,27 @@ def test_amplitudes_of_a_rule_that_reads_traces_are_written() -> None:
             learned.append(session.get("projections.p.weights"))
     np.testing.assert_allclose(learned[0], learned[1], atol=1e-12)
     assert (learned[0][0, 0, 1] > 0.4, learned[0][0, 1, 0] < 0.3) == (True, True)
+
+
+def test_an_error_in_the_first_piece_leaves_a_recording_without_samples() -> None:
+    """What the target's own session has recorded until then belongs to the run, and its traces to nobody yet."""
+    net = microcircuit()
+    trace = net.traces[0]
+    size = net.population(trace.population).size
+    net = net.replace(probes=[Traces(trace.name), Spikes(trace.population)])
+
+    with salhw.compile(net, looped_reference()).open(instances=2, seed=1) as session:
+        engine = session.engine._session.engine
+        advance = engine.advance
+
+        def stopped(until: int) -> int:
+            if engine.step:
+                raise RuntimeError("stopped")
+            return int(advance(min(until, 3)))
+
+        engine.advance = stopped
+        with pytest.raises(RuntimeError, match="stopped") as error:
+            session.run(400.0)
+    recording = error.value.recording  # type: ignore[attr-defined]
+    assert recording.traces[trace.name].values.shape == (2, 0, size)
+    assert recording.duration == 3 * net.dt
