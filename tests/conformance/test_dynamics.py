@@ -21,6 +21,8 @@ STEPWISE = {
 """Checks of what takes the time-driven algorithm."""
 HOSTED = {"predictive-rule-of-the-host"}
 """Checks of what the reference leaves to no host: tests/conformance/test_wrong_hosts.py has them."""
+ELSEWHERE = {"adex-steps"}
+"""Whose mutants are those of test_adex_steps."""
 PHASES = {"reference-phase"}
 """Checks of what a host does for the reference, too: they catch wrong hosts there."""
 AGREE = {"networks-of-five", "sal-converges", "sal-converges-one-sided"}
@@ -92,7 +94,7 @@ def test_every_check_catches_something_or_is_held_by_another() -> None:
     named = set().union(*(m.caught_by for m in MUTANTS))
     assert (
         set(DYNAMICS) - named
-        <= {"pair-stdd", "state-distribution", "networks-of-five", "psp-membrane"} | HOSTED | PHASES
+        <= {"pair-stdd", "state-distribution", "networks-of-five", "psp-membrane"} | HOSTED | PHASES | ELSEWHERE
     )
 
 

@@ -129,7 +129,7 @@ def test_the_command_lists_runs_and_resumes(tmp_path: Path) -> None:
     listed = json.loads(invoke("--json").stdout)
     assert [entry["name"] for entry in listed] == [
         "fig2", "fig4", "fig5", "fig6", "fig7", "fig8", "fig9", "fig10", "fig11", "fig13", "fig14", "brunel",
-        "column", "table5",
+        "column", "digits", "table5",
     ]  # fmt: skip
     assert all(len(entry["description"]) > 20 for entry in listed)
     variants = {entry["name"]: entry["variants"] for entry in listed}

@@ -121,5 +121,5 @@ def test_targets_without_them_refuse_them() -> None:
             assert found[f"projections.p.weights.{more}"].code == "SAL101"
             assert found[f"projections.p.weights.{more}"].fix == f"{more} = false"
     listed = Sparse(post=[0, 0], pre=[1, 1], weight=[0.5, 0.5], multapses=True)
-    (finding,) = (f for f in salhw.problems(network(joined(listed)), "nest") if f.path.endswith("multapses"))
+    (finding,) = (f for f in salhw.problems(network(joined(listed)), "loihi2") if f.path.endswith("multapses"))
     assert finding.fix == "add their weights up"
