@@ -61,7 +61,7 @@ class NestStimulus(Generic[S]):
 
     def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
         """The parameters of generators whose rates are ``points`` (instance, point, neuron) from the tick after ``now``
-        on."""
+        on. Nobody asks but of those that have rates."""
         raise NotImplementedError
 
     def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:

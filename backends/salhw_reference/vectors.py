@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
+from salhw_reference.common import repeats
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BY_TRACE, TRIPLETS
 from salhw_reference.learning import own_or_common
@@ -245,11 +246,9 @@ def _is_dense(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
         return True
     first, last, mine = ends[rows], ends[rows + 1] - 1, partners[ends[0] : ends[-1]]
     low, high = partners[first].astype(np.int64), partners[last].astype(np.int64)
-    rising = mine[1:] > mine[:-1]
-    rising[first[1:] - ends[0] - 1] = True  # from one row to the next
     itself = np.add.reduceat(mine == np.repeat(rows.astype(mine.dtype), last + 1 - first), first - ends[0])
     missing, leaves_out = high - low - (last - first), (low < rows) & (rows < high) & ~itself.astype(bool)
-    return bool(np.all(rising) and np.all((missing == 0) | ((missing == 1) & leaves_out)))
+    return not repeats(ends, partners) and bool(np.all((missing == 0) | ((missing == 1) & leaves_out)))
 
 
 def _random(keys: npt.NDArray[np.uint64], neurons: int) -> npt.NDArray[Any]:

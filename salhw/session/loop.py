@@ -37,6 +37,11 @@ from salhw.session.recording import TimeSeries
 from salhw.substrate.capabilities import Range
 
 
+def _without_gain(factor: FloatArray, folded: FloatArray, otherwise: FloatArray) -> FloatArray:
+    """What values are before they are multiplied by gains; ``otherwise`` behind a gain of 0, which hides them."""
+    return np.where(factor == 0.0, otherwise, folded / np.where(factor == 0.0, 1.0, factor))
+
+
 class LoopedBackend(PiecewiseBackend):
     """The backend of an executable that runs in a loop with its host."""
 
@@ -118,7 +123,7 @@ class LoopEngine(PiecewiseEngine):
         the target holds over the gain; ``as_held`` that, unless the gain is 0."""
         factor, folded = self._factor(self._net.projection(name)), self._folded(name)
         remembered = (folded == self._held[name]) & ((factor == 0.0) | (not as_held))
-        return np.where(remembered, self._exact[name], folded / np.where(factor == 0.0, 1.0, factor))
+        return np.where(remembered, self._exact[name], _without_gain(factor, folded, folded))
 
     def _hold(self, name: str, weights: FloatArray, same: npt.NDArray[np.bool_] | bool = False) -> None:
         """Let the target hold weights, as far as its range goes; and go on holding what it does where they are the
@@ -128,7 +133,7 @@ class LoopEngine(PiecewiseEngine):
         if (allowed := self._allowed[path]) is not None:
             folded = np.clip(folded, allowed.min, allowed.max)
         self._set(path, folded)
-        self._exact[name] = np.where(factor == 0.0, weights, folded / np.where(factor == 0.0, 1.0, factor))
+        self._exact[name] = _without_gain(factor, folded, weights)
         self._exact[name] = np.where(same | (folded == factor * weights), weights, self._exact[name])
         self._held[name] = self._folded(name)
 
@@ -189,10 +194,7 @@ class LoopEngine(PiecewiseEngine):
 
     def _held_rate(self, p: Projection, rule: int, value: FloatArray) -> FloatArray:
         """What the target makes of a learning rate that it was given, times the gain."""
-        factor = self._factor(p)
-        return np.where(
-            factor == 0.0, value, self._get(self._rate_path(p, rule)) / np.where(factor == 0.0, 1.0, factor)
-        )
+        return _without_gain(self._factor(p), self._get(self._rate_path(p, rule)), value)
 
     def _write_gain(self, address: Address, value: FloatArray) -> None:
         """Write a gain: the weights and the learning rates that the target holds go with it."""

@@ -8,7 +8,6 @@ by, goes through all other checks.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from functools import cache
@@ -17,8 +16,7 @@ from typing import Any
 
 from mutated import Mutant, imported_anew
 from mutation_operators import of_modules
-from mutation_score import apart, differs, limited, read
-from mutation_table import besides_replay
+from mutation_score import differs, first_failure, limited, tried
 
 import salhw
 from salhw.conformance.lab import Lab
@@ -26,7 +24,6 @@ from salhw.conformance.replay.chance import LEVEL
 from salhw.conformance.replay.extent import PLAIN
 from salhw.conformance.replay.surveying import examined
 from salhw.conformance.replay.trial import Trial
-from salhw.conformance.runner import examine
 
 PACKAGE = "salhw_nest"
 MODULES = ("lowering", "kernels", "inputs", "learning", "pairing", "weights", "engine", "drive")
@@ -76,24 +73,13 @@ def outcome(mutant: Mutant) -> dict[str, Any]:
 def checked(mutant: Mutant) -> str:
     """The first of all other checks of the quick profile that fails; "" if none does."""
     with imported_anew(PACKAGE, mutant.changed()) as package:
-        for check in sorted(besides_replay(), key=lambda c: c.group != "interface"):
-            if examine(check, lab(package)).outcome == "fail":
-                return check.name
-    return ""
+        return first_failure(lab(package))
 
 
 def main(file: Path, number: int) -> None:
     """See the module."""
-    known = read(file)
     right()
-    for mutant in of_modules(PACKAGE, MODULES)[:number]:
-        if mutant.name in known:
-            continue
-        about = {"name": mutant.name, "operator": mutant.operator} | apart(lambda mutant=mutant: outcome(mutant))  # type: ignore[misc]
-        if about.get("differs") and not about["replay"]:
-            about |= apart(lambda mutant=mutant: {"checks": checked(mutant)})  # type: ignore[misc]
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(about) + "\n")
+    tried(file, of_modules(PACKAGE, MODULES)[:number], outcome, checked)
 
 
 if __name__ == "__main__":

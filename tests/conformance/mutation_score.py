@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def bank(algorithm: str = TIME_DRIVEN) -> list[tuple[Network, int]]:
 def tabulated(net: Network) -> bool:
     """Whether the hazards of a network are tabulated."""
     with compile(net, target_of(TABULATED)).open() as session:
-        return bool(session.engine.tabulated)  # type: ignore[attr-defined]
+        return bool(session.engine.tabulated)  # type: ignore[attr-defined]  # of the reference's sessions only
 
 
 def neurons(net: Network) -> int:
@@ -196,11 +196,13 @@ def checked(mutant: Mutant) -> str:
     """The first of all other checks of the quick profile that fails, the short ones tried first; "" if none does. These
     take compiled code."""
     with mutant.loaded(compiled=True) as package:
-        lab = Lab(package.backend, target_of(algorithm_of(mutant)), "quick", SEED)
-        for check in sorted(besides_replay(), key=lambda c: c.group != "interface"):
-            if examine(check, lab).outcome == "fail":
-                return check.name
-    return ""
+        return first_failure(Lab(package.backend, target_of(algorithm_of(mutant)), "quick", SEED))
+
+
+def first_failure(lab: Lab) -> str:
+    """The first of all checks but replay that fails, the short ones tried first; "" if none does."""
+    short_first = sorted(besides_replay(), key=lambda c: c.group != "interface")
+    return next((check.name for check in short_first if examine(check, lab).outcome == "fail"), "")
 
 
 # all of them ----------------------------------------------------------------------------------------------------------
@@ -270,23 +272,33 @@ def read(file: Path) -> dict[str, dict[str, Any]]:
 def run(file: Path, number: int, algorithm: str = TIME_DRIVEN) -> None:
     """Try the first ``number`` mutants, those of which the file says nothing yet; then all other checks on those that
     replay has not caught."""
-    known = read(file)
     right(algorithm)
+    tried(file, (of_kernel(algorithm) if algorithm in KERNELS else candidates())[:number], outcome, checked)
+
+
+def tried(
+    file: Path, mutants: Sequence[Mutant], outcome: Callable[[Mutant], dict[str, Any]], checked: Callable[[Mutant], str]
+) -> None:
+    """Write the ``outcome`` of mutants of which the file says nothing yet; then what ``checked`` says of those that
+    differ and that replay has not caught."""
+    known = read(file)
+
+    def checks(mutant: Mutant) -> dict[str, Any]:
+        return {"checks": checked(mutant)}
 
     def note(mutant: Mutant, found: dict[str, Any]) -> None:
         with file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"name": mutant.name} | found) + "\n")
 
-    mutants = (of_kernel(algorithm) if algorithm in KERNELS else candidates())[:number]
     for mutant in mutants:
         if mutant.name not in known:
             about = {"group": mutant.group, "operator": mutant.operator}
-            note(mutant, about | apart(lambda mutant=mutant: outcome(mutant)))  # type: ignore[misc]
+            note(mutant, about | apart(partial(outcome, mutant)))
     known = read(file)
     for mutant in mutants:
         about = known[mutant.name]
         if about.get("differs") and not about["replay"] and "checks" not in about:
-            note(mutant, apart(lambda mutant=mutant: {"checks": checked(mutant)}))  # type: ignore[misc]
+            note(mutant, apart(partial(checks, mutant)))
 
 
 # the page -------------------------------------------------------------------------------------------------------------

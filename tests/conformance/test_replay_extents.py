@@ -81,7 +81,9 @@ def test_a_rule_is_left_without_the_bounds_that_a_target_refuses() -> None:
     unbounded = without(net, "projections.p.plasticity.bounds")
     assert unbounded is not None
     assert [each.bounds for each in unbounded.projections[0].plasticity] == [None]
-    assert without(unbounded, "projections.p.plasticity.bounds").projections[0].plasticity == ()  # type: ignore[union-attr]
+    unlearned = without(unbounded, "projections.p.plasticity.bounds")
+    assert unlearned is not None
+    assert unlearned.projections[0].plasticity == ()
 
 
 def test_networks_of_which_all_is_approximated_are_not_run() -> None:

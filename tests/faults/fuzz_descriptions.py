@@ -33,7 +33,7 @@ from salhw.description.markers import marks
 
 SECONDS, BYTES, LONGEST = 5.0, 1 << 30, 6000  # of one description; characters of its message
 LASTS = 100_000  # steps that a simulator may have to keep in memory
-PAIR = {
+PAIR: dict[str, Any] = {
     "name": "pair", "dt": 0.4,
     "populations": [{"name": "n", "size": 2, "neuron": {"kind": "GLM", "bias": [-0.5, -0.2], "tau_ref": 10.0}}],
     "projections": [{

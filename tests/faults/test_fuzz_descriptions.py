@@ -161,8 +161,8 @@ def test_weights_that_a_distribution_makes_infinite_are_cut_or_refused() -> None
     def drawn(**ends: Any) -> Network:
         wide = {"kind": "LogNormal", "median": 1.0, "sigma": 1e5, **ends}
         synapses = {"kind": "FixedProbability", "p": 1.0, "weight": wide}
-        p = fuzz.PAIR["projections"][0] | {"weights": synapses, "plasticity": []}  # type: ignore[operator]
-        cells = [fuzz.PAIR["populations"][0] | {"size": 5}]  # type: ignore[operator]
+        p = fuzz.PAIR["projections"][0] | {"weights": synapses, "plasticity": []}
+        cells = [fuzz.PAIR["populations"][0] | {"size": 5}]
         cells[0]["neuron"] = {"kind": "GLM"}
         return Network.model_validate({"name": "wide", "dt": 0.4, "populations": cells, "projections": [p]})
 

@@ -86,7 +86,7 @@ class NestNeuron(ABC, Generic[N]):
 
     def told(self, state: IntArray, per_step: int) -> dict[str, FloatArray]:
         """The parameters of cells that spike (1) or do not (0) at the next step, whatever triggers are under way to
-        them, or wait for these (-1)."""
+        them, or wait for these (-1). Nobody asks but of sources, whose rates alone can be written."""
         raise NotImplementedError
 
     def begins(self, bias: FloatArray) -> dict[str, FloatArray]:

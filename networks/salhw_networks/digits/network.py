@@ -105,7 +105,7 @@ def showing(net: Network, images: FloatArray) -> Network:
 
 def with_thresholds(net: Network, theta: FloatArray) -> Network:
     """The network with thresholds that are ``theta``, (neuron,), above what they are described as, and stay there."""
-    (population,) = (p for p in net.populations if p.name == "excitatory")
+    population = net.population("excitatory")
     assert isinstance(population.neuron, LIF)
     fixed = population.neuron.replace(theta_plus=0.0, v_thresh=THRESHOLD + theta)
     changed = [p.replace(neuron=fixed) if p is population else p for p in net.populations]

@@ -138,7 +138,8 @@ def without_neurons(scale: Scale) -> FloatArray:
 def judge(data: Arrays, scale: Scale) -> list[Claim]:
     """What is learned, seed by seed."""
     right = {name: 100.0 * data[f"{name}_right"].mean(axis=1) for name in (*CONDITIONS, "k-means")}
-    fields = {name: [likeness(w, sample(scale)[0]).mean() for w in data[f"{name}_weights"]] for name in CONDITIONS}
+    images = sample(scale)[0]
+    fields = {name: [likeness(w, images).mean() for w in data[f"{name}_weights"]] for name in CONDITIONS}
     alike = {name: np.asarray(each) for name, each in fields.items()}
 
     def claim(what: str, paper: str, values: FloatArray, least: float | None, digits: int = 1) -> Claim:

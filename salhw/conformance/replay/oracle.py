@@ -306,7 +306,7 @@ class Oracle:
                 each[q.name] = distance * total
                 lagging[q.post] += np.abs(distance) * self._lag_of(q, np.ones(1), t)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
-                self._fade(q, sums, np.stack([0.0 * total, total, q.e_rev * total]))
+                self._fade(q, sums, total)
                 continue
             gain = self.gain(q.post, q.into)
             if q.into is not None:
@@ -314,14 +314,17 @@ class Oracle:
             each[q.name] = gain * total
             lagging[q.post] += self._lag_of(q, gain, t)
             sums["inputs"] = sums["inputs"] + gain * total
-            self._fade(q, sums, np.stack([gain * total, 0.0 * total, 0.0 * total]))
+            self._fade(q, sums, each[q.name])
         self.followed = {name: np.maximum(most, lagging[name]) for name, most in self.followed.items()}
         return each, through
 
     def _fade(self, q: Projection, sums: Sums, added: FloatArray) -> None:
-        """Note what of drive, conductance and pull decays within a step where the neurons solve equations."""
+        """Note what of drive, conductance and pull decays within a step where the neurons solve equations, of what a
+        projection has ``added`` to the drive or, with a reversal potential, to the conductance."""
         if self.slack[q.post].solved and fades(q.kernel):
-            sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + added
+            none = np.zeros_like(added)
+            parts = (added, none, none) if q.e_rev is None else (none, added, q.e_rev * added)
+            sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
         """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from salhw.compiler.pipeline import compile
@@ -103,26 +103,34 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
         raise refused
     covered = _covered(lab, seen)
     if networks is None:
-        missing, first = {*covered.unmeasured}, 1000 * lab.seed + NETWORKS * lab.scale
-        spare, plain = [*range(first, first + CANDIDATES)], 1000 * lab.seed + PLAIN
+        first, plain = 1000 * lab.seed + NETWORKS * lab.scale, 1000 * lab.seed + PLAIN
+        spare = [*range(first, first + CANDIDATES)]
         if any(plain <= case.seed < plain + LARGE - PLAIN for case, _ in seen):
-            spare += range(plain + beside[PLAIN] * lab.scale, plain + beside[PLAIN] * lab.scale + CANDIDATES // 3)
-        drawn = {k: random_network(lab.target, k) for k in spare}
-        wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
-        candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest
-        new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
-        for _ in range(min(MORE * lab.scale, len(new))):
-            missing = {*covered.unmeasured}
-            best = max(new, key=lambda k: len(missing & new[k]))
-            if not missing & new.pop(best):
-                break
-            seen.append(examined(lab, best, candidates[best]))
-            covered = _covered(lab, seen)
+            next_plain = plain + beside[PLAIN] * lab.scale
+            spare += range(next_plain, next_plain + CANDIDATES // 3)
+        covered = _extended(lab, seen, covered, spare)
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
     found = alarms([t for _, t in tested])
     return Survey(cases, tuple((seed_of[id(t)], d) for t, d in found), covered)
+
+
+def _extended(lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, spare: Iterable[int]) -> Coverage:
+    """What is covered once ``seen`` has, too, those networks of the ``spare`` seeds that exercise most of what is
+    missing, a few at most."""
+    drawn, missing = {k: random_network(lab.target, k) for k in spare}, {*covered.unmeasured}
+    wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
+    candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest
+    new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
+    for _ in range(min(MORE * lab.scale, len(new))):
+        missing = {*covered.unmeasured}
+        best = max(new, key=lambda k: len(missing & new[k]))
+        if not missing & new.pop(best):
+            break
+        seen.append(examined(lab, best, candidates[best]))
+        covered = _covered(lab, seen)
+    return covered
 
 
 def _taken(lab: Lab, seed: int, drawn: Network) -> Executable | None:
