@@ -21,15 +21,19 @@ def cached(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             _tell()
             return njit(**options)(function)
         if hasattr(dispatcher, "_cache"):  # not with NUMBA_DISABLE_JIT, where it is the function itself
-            _guard(dispatcher._cache)
+            _guard(dispatcher._cache, allocates=options.get("_nrt", True))
         return dispatcher
 
     return decorate
 
 
-def _guard(store: Any) -> None:
-    """Let what goes wrong with a file of the cache cost time, not the command."""
-    load, save = store.load_overload, store.save_overload
+def _guard(store: Any, *, allocates: bool) -> None:
+    """Let what goes wrong with a file of the cache cost time, not the command.
+
+    Before numba reads machine code it imports all that it compiles with, scipy's linear algebra included, which takes
+    longer than the code itself. Code that allocates nothing runs without; ``_load_overload`` leaves it out.
+    """
+    load, save = store.load_overload if allocates else store._load_overload, store.save_overload
 
     def load_overload(*args: Any) -> Any:
         try:
