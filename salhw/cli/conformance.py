@@ -50,7 +50,7 @@ def conformance(
     ] = None,
     from_failures: Annotated[
         Path | None,
-        typer.Option(help="Run what failed in an earlier JSON report, with its profile and seed."),
+        typer.Option(help="Run what failed, or is unfinished, in an earlier JSON report, with its profile and seed."),
     ] = None,
     failures: Annotated[
         Path | None,
@@ -91,10 +91,11 @@ def conformance(
         others = [_shown_report(path) for path in beside or []]
         if from_failures:  # before the file is written anew
             earlier = _shown_report(from_failures)
-            check = [outcome.name for outcome in earlier.checks if outcome.outcome == "fail"]
+            failed = [outcome.name for outcome in earlier.checks if outcome.outcome == "fail"]
+            check = [*failed, *earlier.unfinished]
             profile, seed = profile or earlier.profile, earlier.seed if seed is None else seed
             if not check and not alone:
-                typer.echo(f"Nothing failed in {from_failures}.")
+                typer.echo(f"Nothing failed, and nothing is unfinished, in {from_failures}.")
                 return
         data = writable(Path(json), force, ".json") if json and not alone else None
         page = writable(html, force, ".html", ".htm") if html else None

@@ -207,11 +207,12 @@ def of_theory(
     mean: float = 0.5,
     pairs: int = 1000,
 ) -> tuple[float, float]:
-    """Median |D| and drift of pairs whose sensors' amplitudes and time constants have a relative spread, lognormal."""
+    """Median |D| and drift of pairs of GLM neurons of equal biases with the chip's PSPs, whose sensors' amplitudes and
+    time constants have a relative spread, lognormal."""
     rng = np.random.default_rng(7)
     start = rng.normal(mean, 0.5, (pairs, 2))
     amplitude, tau = np.exp(sensors * rng.standard_normal((2, pairs, 2, 2)))
-    return left_and_drift(start, amplitude, 10.0 * tau, rate, run, reference)
+    return left_and_drift(start, amplitude, 10.0 * tau, rate, run, reference, decaying(), STEP)
 
 
 CASES_OF_THEORY: dict[str, list[dict[str, float | None]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 
 import pytest
@@ -12,7 +13,12 @@ import salhw_reference
 from salhw.conformance.accuracy import ACCURACY
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.runner import catalogue
-from salhw.substrate.capabilities import Range
+from salhw.description.kinds import Kind
+from salhw.description.markers import structure
+from salhw.description.plasticity import PlasticityRule
+from salhw.description.probes import Probe
+from salhw.description.stimuli import Stimulus
+from salhw.substrate.capabilities import Capability, Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
 STEPWISE = {
@@ -35,14 +41,28 @@ def target(algorithm: str) -> salhw.Target:
     full = salhw.target("reference").with_options(algorithm=algorithm)
     if algorithm in ("auto", "time-driven"):
         return full
+    bare = without_traces(full)
     if algorithm == "vectorised":
-        return full.replace(averages={})
-    return full.replace(
+        return bare
+    return bare.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
         neurons={name: fields for name, fields in full.neurons.items() if name in ("GLM", "Source")},
-        probes={name: fields for name, fields in full.probes.items() if name not in ("Membrane", "Traces")},
-        averages={},
+        probes={name: fields for name, fields in bare.probes.items() if name != "Membrane"},
+        projections={name: entry for name, entry in full.projections.items() if name != "e_rev"},  # of LIF neurons
     )
+
+
+def without_traces(full: salhw.Target) -> salhw.Target:
+    """A target that declares no traces, nor any kind that names one."""
+
+    def left(group: type[Kind], declared: Mapping[str, Capability]) -> dict[str, Capability]:
+        kinds = {name: structure(group.members[name]) for name in declared}
+        return {name: declared[name] for name in kinds if all(m.names != "trace" for _, m in kinds[name])}
+
+    return full.replace(
+        averages={}, plasticity=left(PlasticityRule, full.plasticity), stimuli=left(Stimulus, full.stimuli),
+        probes=left(Probe, full.probes),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_an_interrupted_run_keeps_what_it_has(
     assert not report.passed
 
 
-def test_what_failed_runs_again_with_its_seed(call: Callable[..., Any], tmp_path: Path) -> None:
+def test_what_failed_or_was_not_finished_runs_again_with_its_seed(call: Callable[..., Any], tmp_path: Path) -> None:
     report = run("reference", checks=["psp-sign", "bias-order"], seed=5)
     failed = replace(report, checks=(replace(report.checks[0], outcome="fail"), report.checks[1]))
     failed.save(tmp_path / "before.json")
@@ -98,6 +98,9 @@ def test_what_failed_runs_again_with_its_seed(call: Callable[..., Any], tmp_path
     assert "--failures DIR" not in call("reference", "--check", "psp-sign").stdout
     both = call("reference", "--from-failures", str(tmp_path / "before.json"), "--check", "psp-sign")
     assert both.exit_code == 2
+    replace(report, unfinished=("psp-sign",), checks=report.checks[1:]).save(tmp_path / "killed.json")
+    rest = json.loads(call("reference", "--from-failures", str(tmp_path / "killed.json"), "--json", "-").stdout)
+    assert [entry["name"] for entry in rest["checks"]] == ["psp-sign"]
     report.save(tmp_path / "good.json")
     assert call("reference", "--from-failures", str(tmp_path / "good.json")).stdout.startswith("Nothing failed")
 

@@ -86,6 +86,20 @@ def test_a_rule_is_left_without_the_bounds_that_a_target_refuses() -> None:
     assert unlearned.projections[0].plasticity == ()
 
 
+def test_a_rule_that_a_target_does_not_work_out_itself_is_left_to_its_host() -> None:
+    neurons, joined = salhw.Population("n", 2, salhw.GLM()), salhw.AllToAll(0.5)
+    net = salhw.Network(
+        name="hosted", dt=1.0, populations=[neurons],
+        projections=[salhw.Projection("p", "n", "n", joined, salhw.Rectangular(10.0), plasticity=salhw.SAL(0.1))],
+    )  # fmt: skip
+    hosted = without(net, "projections.p.plasticity.execution")
+    assert hosted is not None
+    assert [each.execution for each in hosted.projections[0].plasticity] == ["host"]
+    unlearned = without(hosted, "projections.p.plasticity.execution")
+    assert unlearned is not None
+    assert unlearned.projections[0].plasticity == ()
+
+
 def test_networks_of_which_all_is_approximated_are_not_run() -> None:
     with pytest.raises(salhw.UnsupportedNetworkError, match="approximates all of the random networks 900") as error:
         runnable(laboratory("loihi2"), PLAIN)

@@ -49,9 +49,8 @@ class LayerAlignment:
 @dataclass(frozen=True)
 class AlignmentReport:
     """What a phase did, and what it took. ``time_ms`` is biological time, one replica after the other, ``chip_time_ms``
-    the same in the target's own time, where it
-    states its speed-up; ``spikes`` are those of all neurons; the law's measurement and the reference
-    phase are counted where they were part of it."""
+    the same in the target's own time, where it states its speed-up; ``spikes`` are those of all neurons. The first
+    ``align`` also measures the law and runs the reference phase, if there is one: both are counted."""
 
     layers: tuple[LayerAlignment, ...]
     target: str
@@ -109,6 +108,8 @@ class Aligner:
         reference_phase: int | bool = 0, apart: bool = False,
         tile: tuple[int, int] | None = None, centred: bool = True, seed: int = 0, smallest_interval: float = TAU_REF,
     ) -> None:  # fmt: skip
+        if not (method is None or isinstance(method, RDD) or callable(getattr(type(method), "rules", None))):
+            raise wrong("method", shown(method), "SAL(), WeightMirror(), STDWI() or RDD()", "method=SAL(), say")
         self.target, self.chips, self.calibration = resolve(target), chips, calibration
         self.apart, self.seed = apart or tile is not None or isinstance(method, RDD), checked_seed(seed)
         most = tuple(whole("tile", size, 1, 2**31 - 1) for size in tile) if tile else (None, None)
@@ -200,21 +201,24 @@ class Aligner:
             known = self.calibration
             calibration = known(setting.description(chain)) if callable(known) else known
             where: dict[str, Any] = {"target": self.target, "chips": self.chips, "calibration": calibration}
+            run: list[Phase] = []
             if not set(names) <= set(self.laws):
-                self.laws |= zip(names, measured_law(chain, setting, seed=seeds[0], **where), strict=True)
+                self.laws |= zip(names, measured_law(chain, setting, seed=seeds[0], run=run, **where), strict=True)
             first_laws = [self.laws[name] for name in names]
             if self._begins_with_zero and setting.method.acts:
-                first_laws = measured_law(chain, setting, seed=seeds[0], silent=True, **where)
+                first_laws = measured_law(chain, setting, seed=seeds[0], silent=True, run=run, **where)
             if self.reference_updates and number not in self._offsets:
                 self._offsets[number] = measured_offset(
                     chain, setting, self.reference_updates, seed=seeds[1], eta=0.5 if setting.continuous else 1.0,
-                    **where,
+                    run=run, **where,
                 )  # fmt: skip
             offset = self._offsets.get(number)
             with opened(chain, setting, seed=seeds[2], offset=offset, **where) as phase:
                 found += self._phase(phase, names, first_laws, updates, each, lambda share, n=number: (  # type: ignore[misc]
                     progress((n + share) / len(groups)) if progress else None))  # fmt: skip
-            spikes, elapsed, gain = spikes + phase.spikes, elapsed + phase.time, setting.gain
+            run.append(phase)
+            spikes, elapsed = spikes + sum(each.spikes for each in run), elapsed + sum(each.time for each in run)
+            gain = setting.gain
         self.updates = first + updates
         wall = time.perf_counter() - began
         return AlignmentReport(

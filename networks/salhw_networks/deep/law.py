@@ -14,7 +14,7 @@ import numpy as np
 from salhw import Calibration, Chip, Target
 from salhw.description.fields import FloatArray
 from salhw_networks.deep.network import Chain
-from salhw_networks.deep.phase import Setting
+from salhw_networks.deep.phase import Phase, Setting
 from salhw_networks.deep.phases import opened
 
 APART = 0.5
@@ -64,7 +64,7 @@ class Alignment:
 def measured_law(
     chain: Chain, setting: Setting, *, target: Target | str = "reference", seed: int = 0, updates: int = 1,
     eta: float | None = None, chips: Sequence[Chip] | None = None, calibration: Calibration | None = None,
-    silent: bool = False,
+    silent: bool = False, run: list[Phase] | None = None,
 ) -> list[Law]:  # fmt: skip
     """c and s of each layer by a short run on the target: ``updates``, with the weights of ``chain`` shuffled, so that
     nothing is learned about the weights themselves.
@@ -75,6 +75,7 @@ def measured_law(
     Args:
         eta: of the measurement; by default 1, and .5 for rules that change weights continuously.
         silent: with feedback weights of 0 instead, as where a running mean begins.
+        run: is given the phase that was run, which counts spikes and time.
     """
     eta = eta or (0.5 if setting.continuous else 1.0)
     random = np.random.default_rng([seed, 0x1A3])
@@ -86,6 +87,8 @@ def measured_law(
     with opened(other, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         held = phase.limited(feedback)
         changes = [phase.change(held, [eta] * len(held)) for _ in range(updates)]
+    if run is not None:
+        run.append(phase)
     differences = [w - b.T for w, b in zip(other.weights, held, strict=True)]
     return [_law(d, np.array([c[l].T for c in changes]), eta, setting) for l, d in enumerate(differences)]
 

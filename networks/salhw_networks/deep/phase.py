@@ -263,13 +263,17 @@ def _weights(layer: int) -> str:
 def measured_offset(
     chain: Chain, setting: Setting, updates: int, *, target: Target | str, seed: int,
     chips: Sequence[Chip] | None = None, calibration: Calibration | None = None, eta: float = 1.0,
+    run: list[Phase] | None = None,
 ) -> Offset:  # fmt: skip
-    """The reference phase: ``updates`` with neither forward nor feedback weights."""
+    """The reference phase: ``updates`` with neither forward nor feedback weights. ``run`` is given the phase that was
+    run, which counts spikes and time."""
     silent = chain.scaled(0.0)
     feedback = [np.zeros(w.T.shape) for w in chain.weights]
     etas = [eta] * len(feedback)
     with SpikingPhase(silent, setting, target=target, seed=seed, chips=chips, calibration=calibration) as phase:
         found = [(phase.change(feedback, etas), phase.rates) for _ in range(updates)]
+    if run is not None:
+        run.append(phase)
     changes = [np.mean([change[l] for change, _ in found], axis=0) for l in range(len(feedback))]
     rates = [np.mean([rate[l] for _, rate in found], axis=0) for l in range(len(chain.sizes))]
     return Offset(tuple(setting.gain * change / eta for change in changes), tuple(rates))

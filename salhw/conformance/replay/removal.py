@@ -38,6 +38,8 @@ def without(net: Network, path: str) -> Network | None:
         rule = rules.pop(k)
         if rest.endswith(".bounds") and rule.bounds is not None and items[at].e_rev is None:  # it is left without them
             rules.insert(k, rule.replace(bounds=None))
+        if rest.endswith(".execution") and rule.execution == "chip":  # it is left to the host
+            rules.insert(k, rule.replace(execution="host"))
         items[at] = items[at].replace(plasticity=rules)
         return net.replace(**{group: items})
     if group == "projections" and rest == "short_term":
