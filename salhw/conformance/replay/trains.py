@@ -108,10 +108,8 @@ def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: f
     count, together = first.shape[1], first & second
     value = window.shape(np.arange(count + 1) * dt)
     if pairing == "all":
-        pairs = np.zeros(first.shape)
-        for lag in range(1, count):
-            if value[lag] != 0.0:
-                pairs[:, lag:] += value[lag] * first[:, :-lag]
+        lags = np.arange(count)[:, None] - np.arange(count)
+        pairs = np.where(lags > 0, value[np.maximum(lags, 0)], 0.0) @ first.astype(np.float64)
         return np.asarray(second * pairs + 0.5 * value[0] * together)
     partner, own = latest(first), latest(second)
     lags = np.arange(count)[:, None] - partner
