@@ -6,3 +6,6 @@ from salhw.conformance import catalogue
 
 CONVERGES = ("sal-converges", "sal-converges-one-sided")
 REPLAYED = tuple(name for name, check in catalogue("quick").items() if check.group == "replay")
+SESSIONS = ("declared-runs", "undeclared-refused", "approximations-named", "batch-equals-loop", "sessions-independent")
+"""Checks of many sessions, which ask for one thing after the other that a target declares, or for whom a session is:
+where two targets of a backend differ in noise or in the precision of numbers alone, one of them shows it for both."""

@@ -133,6 +133,7 @@ def test_no_file_is_pickled_or_evaluated() -> None:
 
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 def uses(node: ast.AST, comprehended: frozenset[str] = frozenset()) -> Iterator[tuple[str, str | None]]:
@@ -181,7 +182,7 @@ def names_of_two_meanings(tree: ast.AST) -> list[tuple[int, str]]:
     """
     found = []
     for function in ast.walk(tree):
-        if isinstance(function, FUNCTION):
+        if isinstance(function, FUNCTION) and any(isinstance(n, COMPREHENSION) for n in ast.walk(function)):
             body = function.body if isinstance(function.body, list) else [function.body]
             told = [use for part in (function.args, *body) for use in uses(part)]
             names = {what: {name for kind, name in told if kind == what and name} for what in dict(told)}

@@ -17,7 +17,7 @@ from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity import PairSTDP
 from salhw.description.plasticity.pair_stdp import BRANCHES
 from salhw.description.probes import Rates, Spikes, StateOccupancy, Weights
-from salhw.diagnostics import Diagnostic
+from salhw.diagnostics import Approximations, Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering, unknown_kinds
 from salhw.substrate.capabilities import Range
@@ -76,13 +76,13 @@ def lower(net: Network, target: Target) -> Lowering:
         return Lowering(net, tuple(refused))
     tick = net.dt / (ticks_per_step(net) or 1)
     programs = {name: nominal_program(lowered, target, placement, name, [0]) for name in plastic(lowered, target)}
-    named = [
+    named = Approximations(lambda: [
         *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(programs),
         *_hosted(net, target),
-    ]  # fmt: skip
+    ])  # fmt: skip
     kept, said = with_phase(lowered, target, placement, placed, programs)
     notes = (*_notes(lowered, target, placed), *said)
-    return Lowering(realised(kept), tuple(named), notes, None if target == asked else target)
+    return Lowering(realised(kept), named, notes, None if target == asked else target)
 
 
 def scaled(net: Network, target: Target) -> Target:

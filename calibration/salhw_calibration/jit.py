@@ -17,6 +17,7 @@ from salhw_calibration.circuit import Columns, Mask
 from salhw_calibration.kinds import ALPHA, RECTANGULAR
 
 _OPTIONS: dict[str, Any] = {"nogil": True}
+_FACTORS = 512  # of at most 2: their product is a number
 
 
 @cached(**_OPTIONS)
@@ -71,9 +72,12 @@ def score(
     value: FloatArray,
 ) -> None:  # fmt: skip
     """Log likelihood (added to ``value``), its derivative by eta (``residual``) and Fisher information (``weight``) of
-    each neuron and step; both 0 where a neuron does not decide. ``eta`` is ln(odds) (logistic) or ln(-ln(1 - p))."""
+    each neuron and step; both 0 where a neuron does not decide. ``eta`` is ln(odds) (logistic) or ln(-ln(1 - p)).
+
+    Of numbers between 1 and 2 a product is made before its logarithm is taken: logarithms take longest here.
+    """
     for i in range(eta.shape[0]):
-        total = 0.0
+        total, product, factors = 0.0, 1.0, 0
         for t in range(eta.shape[1]):
             if not deciding[i, t]:
                 residual[i, t] = weight[i, t] = 0.0
@@ -87,11 +91,16 @@ def score(
                 weight[i, t] = x * per
             else:
                 small = math.exp(-abs(z))
-                p = 1.0 / (1.0 + small) if z >= 0.0 else small / (1.0 + small)
-                total += (z if y else 0.0) - max(z, 0.0) - math.log1p(small)
-                residual[i, t] = (1.0 if y else 0.0) - p
-                weight[i, t] = small / (1.0 + small) ** 2
-        value[i] += total
+                larger = 1.0 / (1.0 + small)  # of the probabilities of the two decisions
+                total += (z if y else 0.0) - max(z, 0.0)
+                product *= 1.0 + small
+                factors += 1
+                if factors == _FACTORS:
+                    total -= math.log(product)
+                    product, factors = 1.0, 0
+                residual[i, t] = (1.0 if y else 0.0) - (larger if z >= 0.0 else small * larger)
+                weight[i, t] = small * larger * larger
+        value[i] += total - math.log(product)
 
 
 _SUMS: dict[str, Any] = {"fastmath": {"reassoc", "contract"}, **_OPTIONS}  # sums in any order

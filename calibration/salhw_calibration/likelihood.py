@@ -111,7 +111,8 @@ def _maximum(r: Regression) -> _Maximum:
     sums = Coefficients.of(neurons, each.owner, trace)
     term = sums.find(each.owner, trace)
     variance = np.full(len(sums.column), np.nan)
-    value[done], _, information = r.only(done).derivatives(beta[each.those_of(done)], r.steps, True)
+    whole = np.ones(len(done), dtype=np.bool_)
+    value[done], _, information = r.only(done).derivatives(beta[each.those_of(done)], r.steps, whole)
     for post, matrix in zip(done.tolist(), information, strict=True):
         inverse, free = _inverse(matrix)
         within, begin = term[slice(*each.first[post : post + 2])], sums.first[post]
@@ -139,7 +140,8 @@ def _scoring(r: Regression, beta: FloatArray, steps: int, tolerance: float) -> t
         if not len(going):
             break
         at = each.those_of(going)
-        value, slope[at], _ = r.only(going).derivatives(beta[at], steps)
+        value, slope[at], fresh = r.only(going).derivatives(beta[at], steps, stale[going])
+        renewed = dict(zip(going[stale[going]].tolist(), fresh, strict=True))
         worse = value < best[going] - 1e-9 * np.abs(value)
         back, advancing = going[worse], going[~worse]
         at = each.those_of(back)
@@ -148,9 +150,7 @@ def _scoring(r: Regression, beta: FloatArray, steps: int, tolerance: float) -> t
         beta[at] = kept[at] + step[at]
         at = each.those_of(advancing)
         best[advancing], kept[at] = value[~worse], beta[at]
-        renew = advancing[stale[advancing]]
-        fresh = r.only(renew).derivatives(beta[each.those_of(renew)], steps, True)[2] if len(renew) else []
-        inverse |= {post: _inverse(matrix)[0] for post, matrix in zip(renew.tolist(), fresh, strict=True)}
+        inverse |= {post: _inverse(renewed[post])[0] for post in advancing.tolist() if post in renewed}
         for post in advancing.tolist():
             own = slice(*each.first[post : post + 2])
             step[own] = inverse[post] @ slope[own]

@@ -131,29 +131,31 @@ class Regression:
         return eta
 
     def derivatives(
-        self, beta: FloatArray, steps: int, information: bool = False
+        self, beta: FloatArray, steps: int, informed: npt.NDArray[np.bool_]
     ) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
-        """Log likelihood (post,) of the first ``steps`` steps, its gradient (coefficient,) and, if asked, for each
-        neuron the Fisher information of its coefficients, all at ``beta`` (coefficient,)."""
+        """Log likelihood (post,) of the first ``steps`` steps, its gradient (coefficient,) and, for each of the neurons
+        that are to be ``informed`` (post,), the Fisher information of its coefficients, all at ``beta``
+        (coefficient,)."""
         workers = threads(len(os.sched_getaffinity(0)))  # never changes a result
         parts = np.array_split(np.arange(len(self.posts)), max(1, min(workers, len(self.posts))))
-        shares = [_Share(self.only(part), beta[self.coefficients.those_of(part)], information) for part in parts]
+        shares = [_Share(self.only(part), beta[self.coefficients.those_of(part)], informed[part]) for part in parts]
         with ThreadPoolExecutor(workers) as pool:
             each = pool.map if len(shares) > 1 else map  # a thread to itself would take longer to start than to work
             for where, block in self.blocks(steps):
                 list(each(lambda share: share.add(where, block), shares))  # noqa: B023  # waits for all
         value, gradient = (np.concatenate([getattr(s, name) for s in shares]) for name in ("value", "gradient"))
-        return value, gradient, [gram.whole() for share in shares for gram in share.grams]
+        return value, gradient, [gram.whole() for share in shares for gram in share.grams.values()]
 
 
 class _Share:
     """The neurons that one thread works on, and the sums over all blocks."""
 
-    def __init__(self, r: Regression, beta: FloatArray, information: bool) -> None:
+    def __init__(self, r: Regression, beta: FloatArray, informed: npt.NDArray[np.bool_]) -> None:
         self.regression, self.beta, self.exact = r, beta, r.circuit.exact[r.posts]
         self.value, self.gradient = np.zeros(len(r.posts)), np.zeros(len(beta))
         # Single precision, twice as fast: the information sets the steps and the errors, never the estimates.
-        self.grams = grams(r.coefficients, np.float32) if information else []
+        rows = np.flatnonzero(informed)
+        self.grams = dict(zip(rows.tolist(), grams(r.coefficients.only(rows), np.float32), strict=True))
 
     def add(self, where: slice, block: FloatArray) -> None:
         """One more block."""
@@ -165,7 +167,7 @@ class _Share:
         spikes, deciding = (np.ascontiguousarray(mask[:, where]) for mask in (r.spikes, r.deciding))
         score(eta, spikes, deciding, self.exact, residual, weight, self.value)
         add_moments(residual, r.coefficients.first, r.coefficients.column, block, self.gradient)
-        for row, gram in enumerate(self.grams):
+        for row, gram in self.grams.items():
             gram.add(block, weight[row])
 
 
@@ -192,7 +194,7 @@ def grams(coefficients: Coefficients, precision: type[np.floating]) -> list[Gram
     """One for each neuron; they share their scratch memory, so one thread adds to them."""
     sizes = np.diff(coefficients.first)
     room = np.zeros((sizes.max(initial=0) + 3, BLOCK), dtype=precision)
-    return [Gram(rows, room) for rows in np.split(coefficients.column, coefficients.first[1:-1])]
+    return [Gram(rows, room) for rows in np.split(coefficients.column, coefficients.first[1:])[:-1]]
 
 
 def coefficients_of(c: MeasuredCircuit, posts: IntArray) -> Coefficients:

@@ -11,7 +11,7 @@ from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.ties import Tie
-from salhw.diagnostics import Diagnostic
+from salhw.diagnostics import Approximations, Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.executable import Executable
 from salhw.session.folding import HOST, STIMULI, by_host, folded_network, gain_of, predicted, scaled_target, unfolded
@@ -89,12 +89,14 @@ def looped(net: Network, target: Target, inner: Executable) -> Executable:
     """
     lowered = unfolded(net, folded_network(net, target), inner.network)
     _, rounded = quantise(net, scaled_target(net, inner.target))
-    others = [f for f in inner.report.approximations if f.code != "SAL301"]
-    report = replace(
-        inner.report,
-        approximations=(*others, *(r for r in rounded if r.severity == "approximation"), *_approximated(net)),
-        notes=(*inner.report.notes, *_notes(net)),
-    )
+
+    def approximations() -> Iterator[Diagnostic]:
+        yield from (f for f in inner.report.approximations if f.code != "SAL301")
+        yield from (f for f in rounded if f.severity == "approximation")
+        yield from _approximated(net)
+
+    notes = (*inner.report.notes, *_notes(net))
+    report = replace(inner.report, approximations=Approximations(approximations), notes=notes)
     return Executable(lowered, net, inner.target, inner.placement, report, LoopedBackend(inner))
 
 

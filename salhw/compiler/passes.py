@@ -14,6 +14,7 @@ from salhw.description.connectivity import count
 from salhw.description.network import Network
 from salhw.description.summary import in_words
 from salhw.description.ties import transported
+from salhw.diagnostics import Approximations
 from salhw.session.backend import Backend
 from salhw.session.executable import Executable, Report
 from salhw.session.folding import (
@@ -55,7 +56,7 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
     report = Report(
         network=net.name,
         target=target.name,
-        approximations=as_described(net, own, [*lowering.findings, *rounded]),
+        approximations=Approximations(lambda: as_described(net, own, [*lowering.findings, *rounded])),
         notes=(*drawn, *lowering.notes, *filter(None, [transport])),
         used=placement.used,
         available=target.resources,

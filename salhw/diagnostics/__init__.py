@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 Severity = Literal["error", "approximation", "warning"]
 LENGTH = 80
@@ -66,6 +66,39 @@ class Diagnostic:
     def as_dict(self) -> dict[str, str]:
         """The finding as plain data, for ``--json``."""
         return asdict(self)
+
+
+class Approximations(Sequence[Diagnostic]):
+    """Findings that are approximations, whose sizes take work: ``found`` is called when somebody first reads them."""
+
+    def __init__(self, found: Callable[[], Iterable[Diagnostic]]) -> None:
+        self._work = found
+
+    @cached_property
+    def _found(self) -> tuple[Diagnostic, ...]:
+        return tuple(self._work())
+
+    @overload
+    def __getitem__(self, k: int) -> Diagnostic: ...
+    @overload
+    def __getitem__(self, k: slice) -> tuple[Diagnostic, ...]: ...
+    def __getitem__(self, k: int | slice) -> Diagnostic | tuple[Diagnostic, ...]:
+        return self._found[k]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._found == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Worked out before a journey between processes."""
+        return tuple, (self._found,)
 
 
 class SalhwError(Exception):

@@ -92,7 +92,7 @@ class Report:
 
     network: str
     target: str
-    approximations: tuple[Diagnostic, ...] = ()
+    approximations: Sequence[Diagnostic] = ()
     notes: tuple[str, ...] = ()
     used: dict[str, int] = field(default_factory=dict)
     available: dict[str, int] = field(default_factory=dict)

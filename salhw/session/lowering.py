@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from salhw.substrate.target import Target
 
 @dataclass(frozen=True)
 class Lowering:
-    """The network as the target will run it; ``findings`` are named approximations with their sizes, or errors;
+    """The network as the target will run it; ``findings`` are named approximations with their sizes (``Approximations``
+    if these take work), or errors;
     ``notes`` say what it becomes on the target; ``target`` is the one that was asked for with what the backend has
     chosen within it (a weight scale, say), None if nothing was."""
 
     network: Network
-    findings: tuple[Diagnostic, ...] = ()
+    findings: Sequence[Diagnostic] = ()
     notes: tuple[str, ...] = ()
     target: Target | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from lava_examples import MODELS, in_process
-from long_checks import CONVERGES, REPLAYED
+from long_checks import CONVERGES, REPLAYED, SESSIONS
 
 from salhw.conformance import catalogue, parametrize
 from salhw.conformance.parametrise import evidence
@@ -15,7 +15,7 @@ ELSEWHERE = ("sal-conserves-the-sum",)
 """Held by test_sal_on_loihi: the floating-point model's sum to rounding, the fixed-point model's as a random walk
 without drift, of the size of rounding."""
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED, *ELSEWHERE)]
-ONCE = ("reference-phase", "ideal-is-ideal")
+ONCE = ("reference-phase", "ideal-is-ideal", *SESSIONS)
 """What the fixed-point model shows for both: a phase is the host's, whatever a model computes with, and the ideal
 target is one."""
 MAY_NOT = {  # what the target does not declare: everything else has to run

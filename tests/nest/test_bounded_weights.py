@@ -31,13 +31,12 @@ def bounded(branches: tuple[float, float], pairing: str, kernel: object, delay: 
     )
 
 
-@pytest.mark.parametrize("writes", [False, True], ids=["read", "written"])
 @pytest.mark.parametrize("pairing", ["all", "nearest_symmetric", "nearest_restricted"])
 @pytest.mark.parametrize("branches", BRANCHES)
-def test_weights_are_the_references_at_every_step(branches: tuple[float, float], pairing: str, writes: bool) -> None:
+def test_weights_are_the_references_at_every_step(branches: tuple[float, float], pairing: str) -> None:
     """The spikes are the same on both targets, and none coincide: each pair changes the weight by its window and is
-    clipped at once, so that the weights agree to rounding after every step; so do written ones, at the bounds and
-    elsewhere, at once and from then on."""
+    clipped at once, so that the weights agree to rounding after every step. In the second half of the time some are
+    written, at the bounds and elsewhere, and agree at once and from then on."""
     case = BRANCHES.index(branches)
     kernel = (Rectangular(tau_syn=4.0), Exponential(tau_syn=5.0))[case % 2]
     net = bounded(branches, pairing, kernel, float(case % 3), case)
@@ -50,7 +49,7 @@ def test_weights_are_the_references_at_every_step(branches: tuple[float, float],
             right = other.get(WEIGHTS)
             np.testing.assert_allclose(one.get(WEIGHTS), right, atol=1e-12)
             hit += int(np.isclose(right, LOW).sum() + np.isclose(right, HIGH).sum())
-            if writes and step % 17 == 11:
+            if step > 42 and step % 17 == 11:
                 new = random.choice([LOW, HIGH, 0.1, 0.75, -0.45], (2, 3))
                 one.set(WEIGHTS, new)
                 other.set(WEIGHTS, new)
