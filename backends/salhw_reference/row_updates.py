@@ -9,13 +9,13 @@ import numpy as np
 
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import compiled, inlined
-from salhw_reference.learning import copy_weights, instance
+from salhw_reference.learning import copy_weights
 from salhw_reference.pair_blocks import add_blocks, begin_block
 from salhw_reference.program import PERIODIC, RUN_END
 from salhw_reference.row_sums import add_products, along_rows
 from salhw_reference.rows import LINE, list_psps
+from salhw_reference.tables import row
 from salhw_reference.team import go_on, last_to_meet
-from salhw_reference.vectors import vectors_of
 
 
 @inlined
@@ -123,7 +123,7 @@ def update_weights(net, state, vectors, t, low, high):
 def run_end(net, batch, all_vectors, first, last):
     """The updates of schedule ``run end`` for the instances first..last-1."""
     for b in range(first, last):
-        state, vectors = instance(batch, b), vectors_of(all_vectors, b)
+        state, vectors = row(batch, b), row(all_vectors, b)
         add_blocks(net, state, vectors, 0, len(net.kind))
         begin_block(vectors)
         learned = False

@@ -20,7 +20,7 @@ from salhw_reference.arrivals import receive_arrivals, remember_psps, resend
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
-from salhw_reference.learning import copy_weights, instance
+from salhw_reference.learning import copy_weights
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
     begin,
@@ -42,9 +42,10 @@ from salhw_reference.row_learning import (
 )
 from salhw_reference.row_updates import is_due, update_weights
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
+from salhw_reference.tables import row
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
-from salhw_reference.vectors import CLOSED, overlap, vectors_of
+from salhw_reference.vectors import CLOSED, overlap
 
 BITS = np.float32(2**23 / math.log(2.0))
 ONE = np.float32(127 * 2**23 + 4000)  # the bits of 1.0; the rest is 70 times what rounding in this file may take away
@@ -367,7 +368,7 @@ def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out or the
     team gives up. With a team, each of its threads calls it, for one instance."""
     for b in range(first, last):
-        state, vectors, own_drive = instance(batch, b), vectors_of(all_vectors, b), drive[b % len(drive)]
+        state, vectors, own_drive = row(batch, b), row(all_vectors, b), drive[b % len(drive)]
         team = vectors.team
         rank = join(team)
         low, high = share_of(len(net.kind), rank, team)
