@@ -81,6 +81,7 @@ def forced_spikes(net, state, t, count):
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    net = row(net, 0)
     cells, neurons = line.cells[0], len(net.kind)
     periodic = has_periodic(net)
     for b in range(first, last):

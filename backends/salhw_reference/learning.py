@@ -382,6 +382,7 @@ def periodic_update(net, state, t):
 @compiled
 def run_end(net, batch, first, last):
     """The updates of schedule ``run end`` for the instances first..last-1."""
+    net = row(net, 0)
     for b in range(first, last):
         state = row(batch, b)
         apply_updates(net, state, RUN_END, state.now[0].time)

@@ -122,6 +122,7 @@ def update_weights(net, state, vectors, t, low, high):
 @compiled
 def run_end(net, batch, all_vectors, first, last):
     """The updates of schedule ``run end`` for the instances first..last-1."""
+    net = row(net, 0)
     for b in range(first, last):
         state, vectors = row(batch, b), row(all_vectors, b)
         add_blocks(net, state, vectors, 0, len(net.kind))

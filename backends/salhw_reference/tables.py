@@ -33,7 +33,7 @@ from numba.extending import (
 from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
-WORD = 8  # bytes of a number in a table
+NUMBER = ir.IntType(64)
 
 
 class Place(NamedTuple):
@@ -54,6 +54,14 @@ class RowType(types.Type):
         super().__init__(f"{name}{digest[:16]}")
 
 
+class TableType(types.Type):
+    """What numba knows of a table: its rows."""
+
+    def __init__(self, row_type: RowType) -> None:
+        self.row = row_type
+        super().__init__(f"Table{row_type.name}")
+
+
 class Table:
     """The arrays of a batch for compiled code. Fields that ``arrays.common`` names have no instance in front; others
     may have a single one that all instances share.
@@ -66,13 +74,14 @@ class Table:
         own = [array for name, array in arrays._asdict().items() if name not in arrays.common]
         rows = max(map(len, own), default=1)
         fields = tuple((a.dtype, a.ndim - (name not in arrays.common)) for name, a in arrays._asdict().items())
-        self.type = _row_type(type(arrays), fields)
-        self._words = np.empty((rows, self.type.words), np.int64)
+        self.type = _table_type(type(arrays), fields)
+        places, words = self.type.row.places, self.type.row.words
+        self._words = np.empty((rows, words), np.int64)
         self.address = self._words.ctypes.data
         for name, array in arrays._asdict().items():
             if not array.flags.c_contiguous:
                 raise ValueError(f"{type(arrays).__name__}.{name} is not contiguous")
-            first, shape, step = self.type.places[name].word, array.shape, 0
+            first, shape, step = places[name].word, array.shape, 0
             if name not in arrays.common:
                 shape, step = shape[1:], array.strides[0] if len(array) > 1 else 0
             self._words[:, first] = array.ctypes.data + step * np.arange(rows)
@@ -80,12 +89,12 @@ class Table:
 
 
 @cache
-def _row_type(arrays: type[Any], fields: tuple[tuple[np.dtype[Any], int], ...]) -> RowType:
+def _table_type(arrays: type[Any], fields: tuple[tuple[np.dtype[Any], int], ...]) -> TableType:
     places, word = {}, 0
     for name, (dtype, dimensions) in zip(arrays._fields, fields, strict=True):
         places[name] = Place(word, types.Array(from_dtype(dtype), dimensions, "C"))
         word += 1 + dimensions
-    return RowType(arrays.__name__, places)
+    return TableType(RowType(arrays.__name__, places))
 
 
 def row(batch, b):
@@ -98,17 +107,43 @@ def row(batch, b):
 
 
 @typeof_impl.register(Table)
-def _typeof(table: Table, _: Any) -> RowType:
+def _typeof(table: Table, _: Any) -> TableType:
     return table.type
+
+
+@register_model(TableType)
+class _TableModel(models.OpaqueModel):
+    """The address of its first row."""
+
+
+def _layout(row_type: RowType) -> ir.Type:
+    words = ((cgutils.voidptr_t, *[NUMBER] * place.type.ndim) for place in row_type.places.values())
+    return ir.LiteralStructType([word for of_array in words for word in of_array])
 
 
 @register_model(RowType)
 class _RowModel(models.OpaqueModel):
-    """An address."""
+    """The address of a copy in the function's own memory, which the compiler knows that nobody else writes to. Calls
+    hand the words over, as one argument."""
+
+    def __init__(self, manager: Any, row_type: RowType) -> None:
+        super().__init__(manager, row_type)
+        self._words = _layout(row_type)
+
+    def get_argument_type(self) -> ir.Type:
+        return self._words
+
+    def as_argument(self, builder: Any, address: Any) -> Any:
+        return builder.load(builder.bitcast(address, self._words.as_pointer()))
+
+    def from_argument(self, builder: Any, words: Any) -> Any:
+        return builder.bitcast(cgutils.alloca_once_value(builder, words), cgutils.voidptr_t)
+
+    get_return_type, as_return, from_return = get_argument_type, as_argument, from_argument
 
 
-@unbox(RowType)
-def _unbox(_: RowType, table: Any, c: Any) -> NativeValue:
+@unbox(TableType)
+def _unbox(_: TableType, table: Any, c: Any) -> NativeValue:
     number = c.pyapi.object_getattr_string(table, "address")
     address = c.builder.inttoptr(c.pyapi.long_as_ulonglong(number), cgutils.voidptr_t)
     c.pyapi.decref(number)
@@ -127,21 +162,18 @@ class _RowAttribute(AttributeTemplate):
 @lower_getattr_generic(RowType)
 def _get_array(context: Any, builder: Any, row_type: RowType, address: Any, name: str) -> Any:
     place = row_type.places[name]
-    number = context.get_value_type(types.intp)
-    words = builder.bitcast(address, number.as_pointer())
+    words = builder.bitcast(address, _layout(row_type).as_pointer())
 
     def load(word: int) -> Any:
-        loaded = builder.load(builder.gep(words, [ir.Constant(number, word)]))
-        loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return loaded
+        return builder.load(cgutils.gep_inbounds(builder, words, 0, word))
 
     shape = [load(place.word + 1 + axis) for axis in range(place.type.ndim)]
-    size = ir.Constant(number, context.get_abi_sizeof(context.get_data_type(place.type.dtype)))
+    size = ir.Constant(NUMBER, context.get_abi_sizeof(context.get_data_type(place.type.dtype)))
     strides = [size]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
     array = context.make_array(place.type)(context, builder)
-    data = builder.inttoptr(load(place.word), array.data.type)
+    data = builder.bitcast(load(place.word), array.data.type)
     populate_array(array, data, shape, strides, size, meminfo=None)
     return array._getvalue()
 
@@ -149,10 +181,10 @@ def _get_array(context: Any, builder: Any, row_type: RowType, address: Any, name
 @intrinsic
 def _row(typing, batch, b):
     def generate(context, builder, signature, arguments):
-        step = ir.Constant(arguments[1].type, signature.args[0].words * WORD)
-        return builder.gep(arguments[0], [builder.mul(arguments[1], step)])
+        rows = builder.bitcast(arguments[0], _layout(batch.row).as_pointer())
+        return context.data_model_manager[batch.row].from_argument(builder, builder.load(builder.gep(rows, [arguments[1]])))
 
-    return batch(batch, types.intp), generate
+    return batch.row(batch, types.intp), generate
 
 
 @overload(row, jit_options={"forceinline": True})

@@ -134,6 +134,7 @@ def spikes_of_busy_step(net, state, rng, cells, total, pending):
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    net = row(net, 0)
     neurons, periodic, live = len(net.kind), has_periodic(net), learns_on_spike(net)
     for b in range(first, last):
         state, rng = row(batch, b), rngs[b]

@@ -84,6 +84,7 @@ def step_neurons(net, state, rng, drive, t):
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    net = row(net, 0)
     for b in range(first, last):
         state, rng, own_drive = row(batch, b), rngs[b], drive[b % len(drive)]
         begin(net, state)

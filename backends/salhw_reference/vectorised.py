@@ -367,6 +367,7 @@ def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
 def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out or the
     team gives up. With a team, each of its threads calls it, for one instance."""
+    net = row(net, 0)
     for b in range(first, last):
         state, vectors, own_drive = row(batch, b), row(all_vectors, b), drive[b % len(drive)]
         team = vectors.team
