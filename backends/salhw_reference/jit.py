@@ -23,6 +23,8 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls them from outside
 helper = njit(**_INNER)
 inlined = njit(forceinline=True, **_INNER)
+spliced = njit(inline="always", **_INNER)
+"""For what is called from one place: a part of the caller from the beginning, which is never compiled by itself."""
 reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_INNER)
 """May sum in any order: only for numbers whose sums are exact."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.intrinsics import prefetch
-from salhw_reference.jit import compiled, inlined
+from salhw_reference.jit import compiled, inlined, spliced
 from salhw_reference.learning import copy_weights
 from salhw_reference.pair_blocks import add_blocks, begin_block
 from salhw_reference.program import PERIODIC, RUN_END
@@ -86,7 +86,7 @@ def add_anticausal(net, state, vectors, r, low, high):
         pairs[offset + k] = 0.0
 
 
-@inlined
+@spliced
 def end_update(net, state, vectors, t, learned):
     """What follows the updates at t: copies, and new inputs."""
     if learned:
@@ -97,7 +97,7 @@ def end_update(net, state, vectors, t, learned):
         list_psps(net, state, vectors)
 
 
-@inlined
+@spliced
 def update_weights(net, state, vectors, t, low, high):
     """A thread's share of the updates and copies that are due at t. Pair sums of one branch lie in the order of the
     other's partners, so the threads meet in between."""
