@@ -2,8 +2,8 @@
 
 Sizes: N neurons of all populations, numbered through; P projections; S synapses; R rules; A sums over pairs, one per
 rule and synapse; H heads; F forced spikes; O occupancy probes; M probes that sample; T traces; C neurons of all traces.
-Several numbers about one thing are a record, so that each has its name. As fast as offsets into one flat buffer, and
-compiled as quickly, as long as inner functions have no wrappers (jit.py).
+Several numbers about one thing are a record, so that each has its name. Compiled
+code finds them by their places in a table (tables.py).
 
 Synapses lie in rows, sorted by projection, pre and post, where a spike finds those that it goes to side by side. What a
 postsynaptic spike needs lies in columns, sorted by projection, post and pre, the order of a description.
@@ -170,6 +170,11 @@ class NetworkArrays(NamedTuple):
     conducting: IntArray  # (1,) 1 if some synapses are conductances
     integrating: IntArray  # (1,) 1 if some neuron integrates a membrane
 
+    @property
+    def common(self) -> frozenset[str]:
+        """What all instances have in common: everything."""
+        return frozenset(self._fields)
+
 
 class StateArrays(NamedTuple):
     """What changes during a session: of a batch, each array with the instance in front; of one instance, without."""
@@ -214,3 +219,8 @@ class StateArrays(NamedTuple):
     pushed: FloatArray  # what each teacher adds, as it was last worked out
     nudge: FloatArray  # (N,) what teachers add at this step
     chance: FloatArray  # (N,) spike probability, less ``largest_odds`` until it is needed (time-driven); or hazard
+
+    @property
+    def common(self) -> frozenset[str]:
+        """Each field has an instance in front, if only one that all share."""
+        return frozenset()

@@ -256,8 +256,7 @@ class ReferenceEngine:
         size = team_size(len(arrays.kind), self._allowed // self._batch) if self._vectorised else 1
         team, stretch = pace.next_call(self._pace, size)
         until = min(until, self.step + stretch, self._drives.change(self.step, until))
-        if self._vectorised:
-            self._random = self._random._replace(**self._of_team(team))
+        self._set_team(team)
 
         def work(first: int, last: int) -> None:
             call, samples = self._caller(self._algorithm, arrays, state, self._random), (tape.spikes, tape.membrane)
@@ -268,8 +267,7 @@ class ReferenceEngine:
         self._spread(work, team, alone=team == 1 and pace.is_short(self._pace, until - self.step))
         tape.take(state.now["used"][:, 0])
         while (state.now["time"] != until).any():  # where room ran out, or the team gave up
-            if self._vectorised:
-                self._random = self._random._replace(**self._of_team(1))
+            self._set_team(1)
             self._spread(work)
             tape.take(state.now["used"][:, 0])
         seconds = max(time.perf_counter() - began, 1e-6)
@@ -277,19 +275,25 @@ class ReferenceEngine:
         self.step, self._counted = until, self._counters()
         return tape.length
 
-    def _of_team(self, size: int) -> dict[str, IntArray]:
-        """What a team of so many threads needs, worked out once."""
+    def _set_team(self, size: int) -> None:
+        """Let so many threads share a network out. What they need is worked out once."""
+        if not self._vectorised or self._random.found.shape[1] == size:
+            return
         if size not in self._teams:
             self._teams[size] = of_team(self.arrays, self._batch, size)
-        return self._teams[size]
+        self._random = self._random._replace(**self._teams[size])
 
     def _counters(self) -> tuple[IntArray, IntArray]:
         return self.state.spiked.copy(), self.state.states.copy()
 
     def finish(self) -> None:
         """See Engine."""
-        if not self._at_run_end:
-            return
+        if self._at_run_end:
+            self._end_learning()
+        if self._vectorised:  # where arrays change with each run, and may be large
+            self._callers.clear()
+
+    def _end_learning(self) -> None:
         algorithm: Any = learning.run_end
         held: tuple[Any, ...] = (self.arrays, self.state)
         if self._vectorised:
@@ -301,8 +305,6 @@ class ReferenceEngine:
 
     def _caller(self, algorithm: Any, *held: Any) -> Callable[..., None]:
         """What calls an algorithm with these arrays: that of the last call if they are the same."""
-        if self._vectorised:  # they change with each run, and may be large
-            return partial(algorithm, *held)
         known = self._callers.get(algorithm)
         if known is None or not all(map(is_, held, known.held)):
             known = self._callers[algorithm] = Caller(algorithm, held)

@@ -16,9 +16,10 @@ import numpy as np
 from salhw_reference.arrays import NEVER
 from salhw_reference.hazards import on_grid, renew_cells, set_base
 from salhw_reference.jit import compiled, inlined, reassociated
-from salhw_reference.learning import has_periodic, instance, learn, next_update, periodic_update
+from salhw_reference.learning import has_periodic, learn, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit, recompute_inputs
 from salhw_reference.rng import exponential
+from salhw_reference.tables import row
 
 
 @reassociated
@@ -80,10 +81,11 @@ def forced_spikes(net, state, t, count):
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    net = row(net, 0)
     cells, neurons = line.cells[0], len(net.kind)
     periodic = has_periodic(net)
     for b in range(first, last):
-        state, rng = instance(batch, b), rngs[b]
+        state, rng = row(batch, b), rngs[b]
         t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))

@@ -15,6 +15,7 @@ from typing import Any
 from numba import njit, typeof
 
 from salhw.jit import cached
+from salhw_reference.tables import Table
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"}
 """The error model: a division looks for no zero, which no algorithm divides by, and which vectors cannot look for."""
@@ -22,6 +23,8 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "error_model": "numpy"
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # nobody calls them from outside
 helper = njit(**_INNER)
 inlined = njit(forceinline=True, **_INNER)
+spliced = njit(inline="always", **_INNER)
+"""For what is called from one place: a part of the caller from the beginning, which is never compiled by itself."""
 reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_INNER)
 """May sum in any order: only for numbers whose sums are exact."""
 
@@ -29,7 +32,7 @@ reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_INNER)
 def compiled(function: Callable[..., Any]) -> Any:
     """An entry point, cached on disk. numba would only notice changes of the file that it stands in; an algorithm is
     made of all files of this package."""
-    dispatcher = cached(**_OPTIONS)(function)
+    dispatcher = cached(**_OPTIONS, no_cfunc_wrapper=True)(function)
     sources = sorted(Path(__file__).parent.glob("*.py"))
     file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)  # None where nothing can be cached
     if file is not None:
@@ -38,19 +41,21 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 class Caller:
-    """Calls a ``compiled`` algorithm whose arguments begin with the arrays that are ``held``.
+    """Calls a ``compiled`` algorithm whose arguments begin with the arrays that are ``held``, named tuples of them as
+    tables.
 
-    numba looks up the types of all arguments in each call: of some seventy arrays, that takes 5 us. From the third call
-    on this is left out, which is safe as long as the other arguments have the types that they had, too.
+    numba looks up the types of all arguments in each call, which takes microseconds. From the third call on this is
+    left out, which is safe as long as the other arguments have the types that they had, too.
     """
 
     def __init__(self, algorithm: Any, held: tuple[Any, ...]) -> None:
         self.algorithm, self.held = algorithm, held
         self.code, self._calls = algorithm, 0
+        self._compiles = hasattr(algorithm, "get_overload")  # not with NUMBA_DISABLE_JIT
+        self._handed = tuple(Table(part) if self._compiles and isinstance(part, tuple) else part for part in held)
 
     def __call__(self, *rest: Any) -> None:
-        self.code(*self.held, *rest)
+        self.code(*self._handed, *rest)
         self._calls += 1
-        looks_up = self.code is self.algorithm and hasattr(self.algorithm, "get_overload")  # not NUMBA_DISABLE_JIT
-        if looks_up and self._calls > 1:
-            self.code = self.algorithm.get_overload(tuple(map(typeof, (*self.held, *rest))))
+        if self._compiles and self.code is self.algorithm and self._calls > 1:
+            self.code = self.algorithm.get_overload(tuple(map(typeof, (*self._handed, *rest))))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.arrays import NEVER, StateArrays
+from salhw_reference.arrays import NEVER
 from salhw_reference.averages import modulator_of, rate_of
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.kinds import (
@@ -24,28 +24,7 @@ from salhw_reference.kinds import (
     TRIPLETS,
 )
 from salhw_reference.program import ON_SPIKE, PERIODIC, RUN_END
-
-
-@inlined
-def own_or_common(array, b):
-    """The row of instance b, or the only one, which all instances have in common."""
-    return min(b, len(array) - 1)
-
-
-@inlined
-def instance(batch, b):
-    """The arrays of one instance, sharing memory with the batch's."""
-    return StateArrays(
-        batch.now[b], batch.last[b], batch.arrived[b], batch.counted[b], batch.past[b], batch.head_at[b], batch.due[b],
-        batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
-        batch.free[b], batch.bias[b], batch.weight[own_or_common(batch.weight, b)],
-        batch.gain[own_or_common(batch.gain, b)], batch.input_gain[b],
-        batch.rate[b], batch.pairs[b], batch.potential[b], batch.adaptation[b], batch.current[b], batch.psp[b],
-        batch.used[b], batch.trace[b], batch.own[b], batch.total[b], batch.filled[b], batch.value[b], batch.turn[b],
-        batch.history[b],
-        batch.input[b], batch.renewed[b], batch.sent[b], batch.target[b], batch.nudging[b], batch.pushed[b],
-        batch.nudge[b], batch.chance[b],
-    )  # fmt: skip
+from salhw_reference.tables import row
 
 
 @inlined
@@ -403,7 +382,8 @@ def periodic_update(net, state, t):
 @compiled
 def run_end(net, batch, first, last):
     """The updates of schedule ``run end`` for the instances first..last-1."""
+    net = row(net, 0)
     for b in range(first, last):
-        state = instance(batch, b)
+        state = row(batch, b)
         apply_updates(net, state, RUN_END, state.now[0].time)
         copy_weights(net, state, state.now[0].time, True)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from salhw_reference.intrinsics import prefetch
-from salhw_reference.jit import inlined
+from salhw_reference.jit import inlined, spliced
 from salhw_reference.kinds import BY_TRACE, TRIPLETS
 from salhw_reference.learning import (
     add_current,
@@ -263,7 +263,7 @@ def learn_on_spike(net, state, vectors, r, t, low, high, rank):
 # a step -------------------------------------------------------------------------------------------------------------
 
 
-@inlined
+@spliced
 def begin_learning(net, state, vectors, t, count):
     """What precedes the learning of step t."""
     for k in range(count):
@@ -279,7 +279,7 @@ def begin_learning(net, state, vectors, t, count):
         keep_spikes_of_step(state, vectors, count)
 
 
-@inlined
+@spliced
 def learn_in_rows(net, state, vectors, t, low, high, rank):
     """A thread's share of what is learned from the spikes of step t; see learning.learn."""
     for r in range(len(net.rule) if vectors.progress[0].spikes > 0 else 0):
@@ -306,7 +306,7 @@ def end_block(net, vectors, t):
         begin_block(vectors)
 
 
-@inlined
+@spliced
 def end_learning(net, state, vectors, t, count, low, high):
     """What follows from the spikes of the neurons low..high-1 for what later steps learn."""
     half_a_spike(net, state, vectors, t, count, low, high)

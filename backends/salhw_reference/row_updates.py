@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.intrinsics import prefetch
-from salhw_reference.jit import compiled, inlined
-from salhw_reference.learning import copy_weights, instance
+from salhw_reference.jit import compiled, inlined, spliced
+from salhw_reference.learning import copy_weights
 from salhw_reference.pair_blocks import add_blocks, begin_block
 from salhw_reference.program import PERIODIC, RUN_END
 from salhw_reference.row_sums import add_products, along_rows
 from salhw_reference.rows import LINE, list_psps
+from salhw_reference.tables import row
 from salhw_reference.team import go_on, last_to_meet
-from salhw_reference.vectors import vectors_of
 
 
 @inlined
@@ -86,7 +86,7 @@ def add_anticausal(net, state, vectors, r, low, high):
         pairs[offset + k] = 0.0
 
 
-@inlined
+@spliced
 def end_update(net, state, vectors, t, learned):
     """What follows the updates at t: copies, and new inputs."""
     if learned:
@@ -97,7 +97,7 @@ def end_update(net, state, vectors, t, learned):
         list_psps(net, state, vectors)
 
 
-@inlined
+@spliced
 def update_weights(net, state, vectors, t, low, high):
     """A thread's share of the updates and copies that are due at t. Pair sums of one branch lie in the order of the
     other's partners, so the threads meet in between."""
@@ -122,8 +122,9 @@ def update_weights(net, state, vectors, t, low, high):
 @compiled
 def run_end(net, batch, all_vectors, first, last):
     """The updates of schedule ``run end`` for the instances first..last-1."""
+    net = row(net, 0)
     for b in range(first, last):
-        state, vectors = instance(batch, b), vectors_of(all_vectors, b)
+        state, vectors = row(batch, b), row(all_vectors, b)
         add_blocks(net, state, vectors, 0, len(net.kind))
         begin_block(vectors)
         learned = False

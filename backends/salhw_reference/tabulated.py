@@ -18,10 +18,11 @@ from salhw_reference.event_driven import line_length, spikes_of_step, wait
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.kinds import EXACT, LOGISTIC, length
-from salhw_reference.learning import has_periodic, instance, learn, learns_on_spike, next_update, periodic_update
+from salhw_reference.learning import has_periodic, learn, learns_on_spike, next_update, periodic_update
 from salhw_reference.parts import act_until, begin, count_states, emit
 from salhw_reference.program import ARRIVES, ENDS
 from salhw_reference.rng import exponential
+from salhw_reference.tables import row
 
 TABULATED = 8  # neurons up to which hazards are tabulated: 2**8 * 8 numbers stay in the fastest cache
 
@@ -133,9 +134,10 @@ def spikes_of_busy_step(net, state, rng, cells, total, pending):
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    net = row(net, 0)
     neurons, periodic, live = len(net.kind), has_periodic(net), learns_on_spike(net)
     for b in range(first, last):
-        state, rng = instance(batch, b), rngs[b]
+        state, rng = row(batch, b), rngs[b]
         t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))

@@ -9,7 +9,7 @@ from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ALPHA, INTEGRATE, RECTANGULAR
-from salhw_reference.learning import instance, learn, periodic_update
+from salhw_reference.learning import learn, periodic_update
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
     act_until,
@@ -22,6 +22,7 @@ from salhw_reference.parts import (
     spike_probability,
 )
 from salhw_reference.rng import uniform
+from salhw_reference.tables import row
 
 
 @inlined
@@ -83,8 +84,9 @@ def step_neurons(net, state, rng, drive, t):
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    net = row(net, 0)
     for b in range(first, last):
-        state, rng, own_drive = instance(batch, b), rngs[b], drive[b % len(drive)]
+        state, rng, own_drive = row(batch, b), rngs[b], drive[b % len(drive)]
         begin(net, state)
         state.touched[:] = CHANGED
         for t in range(state.now[0].time, until):

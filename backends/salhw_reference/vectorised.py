@@ -18,9 +18,9 @@ import numpy as np
 
 from salhw_reference.arrivals import receive_arrivals, remember_psps, resend
 from salhw_reference.event_driven import forced_spikes
-from salhw_reference.jit import compiled, inlined
+from salhw_reference.jit import compiled, inlined, spliced
 from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
-from salhw_reference.learning import copy_weights, instance
+from salhw_reference.learning import copy_weights
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
     begin,
@@ -42,9 +42,10 @@ from salhw_reference.row_learning import (
 )
 from salhw_reference.row_updates import is_due, update_weights
 from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
+from salhw_reference.tables import row
 from salhw_reference.team import begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
-from salhw_reference.vectors import CLOSED, overlap, vectors_of
+from salhw_reference.vectors import CLOSED, overlap
 
 BITS = np.float32(2**23 / math.log(2.0))
 ONE = np.float32(127 * 2**23 + 4000)  # the bits of 1.0; the rest is 70 times what rounding in this file may take away
@@ -114,7 +115,7 @@ def integrate_membranes(net, state, vectors, drive, low, high):
             vectors.hit[n] = np.uint8(fires)
 
 
-@inlined
+@spliced
 def decide(net, state, vectors, drive, low, high):
     """List which of the neurons low..high-1 spike now, from entry ``low`` of ``spikes`` on; how many do."""
     draw(vectors.random, vectors.drawn, low, high)
@@ -184,7 +185,7 @@ def act(net, state, vectors, t, action, index, step, n, place):
         expire(state, index, step, n)
 
 
-@inlined
+@spliced
 def look_back(net, state, vectors, t, low, high):
     """Let all heads act on what is due at step t for the neurons low..high-1; how many presynaptic states of all
     neurons change. Each has a place in the list whoever finds it, so that all are worked off in one order."""
@@ -257,7 +258,7 @@ def sample_membranes(net, state, vectors, drive, rows, origin, t):
     sample(net, state, rows, origin, t, False)
 
 
-@inlined
+@spliced
 def prepare(net, state, vectors, drive, out, until):
     """What precedes the first step of a call."""
     begin_work(vectors.team)
@@ -275,7 +276,7 @@ def set_going(net, state, vectors, out, until):
     vectors.progress[0].going = np.int64(room and state.now[0].time < until and holds_together(vectors.team))
 
 
-@inlined
+@spliced
 def collect_spikes(net, state, vectors, drive, out, rows, origin, t):
     """The spikes of step t together, membranes as they were before them, and what learning looks at."""
     count = joined_spikes(net, state, vectors)
@@ -293,7 +294,7 @@ def collect_spikes(net, state, vectors, drive, out, rows, origin, t):
         vectors.looked[h] = state.head_at[h]
 
 
-@inlined
+@spliced
 def follow_spikes(net, state, vectors, t, low, high):
     """What follows from the spikes of step t for the neurons low..high-1, and what is due for them at the next; how
     many presynaptic states of all neurons change then."""
@@ -311,7 +312,7 @@ def follow_spikes(net, state, vectors, t, low, high):
     return changes
 
 
-@inlined
+@spliced
 def finish_step(net, state, vectors, out, t, changes, until):
     """What follows from the spikes of step t for all, and whether there is a next step."""
     state.now[0].stale = 0
@@ -325,7 +326,7 @@ def finish_step(net, state, vectors, out, t, changes, until):
     set_going(net, state, vectors, out, until)
 
 
-@inlined
+@spliced
 def receive(net, state, vectors, t, low, high, rank):
     """What a thread's share of the neurons receives at step t."""
     delayed = len(net.place) > 0
@@ -340,7 +341,7 @@ def receive(net, state, vectors, t, low, high, rank):
         fade_inputs(net, state, vectors, low, high)
 
 
-@inlined
+@spliced
 def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
     """A thread's share of one step."""
     t, team = state.now[0].time, vectors.team
@@ -366,8 +367,9 @@ def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
 def run(net, batch, all_vectors, drive, table, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out or the
     team gives up. With a team, each of its threads calls it, for one instance."""
+    net = row(net, 0)
     for b in range(first, last):
-        state, vectors, own_drive = instance(batch, b), vectors_of(all_vectors, b), drive[b % len(drive)]
+        state, vectors, own_drive = row(batch, b), row(all_vectors, b), drive[b % len(drive)]
         team = vectors.team
         rank = join(team)
         low, high = share_of(len(net.kind), rank, team)

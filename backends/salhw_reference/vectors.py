@@ -14,7 +14,6 @@ from salhw_reference.arrays import NetworkArrays, Records, aligned, record, reco
 from salhw_reference.common import repeats
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BY_TRACE, TRIPLETS
-from salhw_reference.learning import own_or_common
 from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
 from salhw_reference.team import LINE, first_of_share, team
@@ -84,18 +83,10 @@ class Vectors(NamedTuple):
     dense: IntArray  # (P,) 1: rows have no gaps, but where a neuron leaves itself out
     cut: IntArray  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
 
-
-@inlined
-def vectors_of(batch, b):
-    """The arrays of one instance, sharing memory with the batch's."""
-    return Vectors(
-        batch.random[b], batch.input[b], batch.base[b], batch.gate[b], batch.drawn[b], batch.hit[b], batch.hits[b],
-        batch.trace[b], batch.past_trace[b], batch.chain[b], batch.first_spike[b], batch.last_spike[b],
-        batch.block[b], batch.arriving[b], batch.earlier[b], batch.rise[b], batch.risen[b], batch.fallen[b],
-        batch.worth[b], batch.varied[b], batch.changes[b], batch.listed[b],
-        batch.looked[b], batch.progress[b], batch.found[b], batch.team[b], batch.rate[own_or_common(batch.rate, b)],
-        batch.rated, batch.kept, batch.ring, batch.dense, batch.cut,
-    )  # fmt: skip
+    @property
+    def common(self) -> frozenset[str]:
+        """What has no instance in front."""
+        return frozenset({"rated", "kept", "ring", "dense", "cut"})
 
 
 @inlined

@@ -58,7 +58,7 @@ class _Loader(SourceFileLoader):
             return
         if not self.compiled:
             module.compiled = _entry  # type: ignore[attr-defined]
-            module.helper = module.inlined = module.reassociated = _plain  # type: ignore[attr-defined]
+            module.helper = module.inlined = module.spliced = module.reassociated = _plain  # type: ignore[attr-defined]
         elif self.changed:  # nothing of a changed algorithm may come from, or into, numba's cache
             module.compiled = numba.njit(**module._OPTIONS)  # type: ignore[attr-defined]
 
