@@ -15,7 +15,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
-from salhw.description.probes import Spikes, StateOccupancy
+from salhw.description.probes import Membrane, Spikes, StateOccupancy
 from salhw.description.stimuli import Teacher
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
@@ -351,12 +351,12 @@ class ReferenceEngine:
             size = net.population(state.population).size
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
-        for probe, population, traced in sampled(net):
+        for probe, population in sampled(net):
             size, every = len(looked_at(net, probe, population)), steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
-            where, name = (membranes, population) if traced < 0 else (samples, probe.label)
+            where, name = (membranes, population) if isinstance(probe, Membrane) else (samples, probe.label)
             where[name] = TimeSeries(when, part)
             columns += size
         return Recorded(rasters, membranes, self.counted(), occupancy, samples)
