@@ -11,6 +11,7 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.parts import rule_name
+from salhw.description.probes import Membrane
 from salhw.description.stimuli import Stimulus
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
@@ -18,14 +19,15 @@ from salhw.session.executable import Executable
 from salhw.session.host_plasticity import HostRules
 from salhw.session.paths import Address, described, session_error
 from salhw.session.recorder import Raster, Recorded, following
+from salhw.session.recording import TimeSeries
 from salhw.session.strengths import Strengths
 from salhw_nest.circuit import circuit, drive_name
 from salhw_nest.drive import cuts, drive, driven, triggered
-from salhw_nest.meters import membrane
+from salhw_nest.meters import metering
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
-from salhw_nest.probes import sampled
+from salhw_nest.probes import metered
 from salhw_nest.process import STRETCH, Process, seeded
 from salhw_nest.stimuli import NestStimulus, nest_stimuli
 from salhw_nest.weights import Followed, History, NestWeights
@@ -246,7 +248,7 @@ class NestEngine:
             self._rasters[name].append(rasters[name])
             self._before[name].append(rasters[name])
             self._spiked[name] += len(step)
-        for name, values in results["membranes"].items():
+        for name, values in results["meters"].items():
             self._sampled[name].append(values | {"last": until - 1})
         return rasters
 
@@ -283,10 +285,13 @@ class NestEngine:
         net = self._net
         rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
         about, rest = (net, self._target, self._circuit), (self._strengths, self._start, self.step)
-        membranes = {
-            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], *rest) for name in sampled(net)
-        }
-        return Recorded(rasters, membranes, provenance={"nest_time_s": self._nest_time})
+        membranes, samples = dict[str, TimeSeries](), dict[str, TimeSeries]()
+        for probe, _ in metered(net):
+            name = probe.population
+            shown = metering(*about, probe, self._sampled, rasters[name], self._bias[name], *rest)
+            where, label = (membranes, name) if isinstance(probe, Membrane) else (samples, probe.label)
+            where[label] = shown
+        return Recorded(rasters, membranes, samples=samples, provenance={"nest_time_s": self._nest_time})
 
     def close(self) -> None:
         """See Engine."""
