@@ -104,14 +104,21 @@ class NestEngine:
             w.rates = rates
 
     def _redraw(self, address: Address, stimulus: NestStimulus[Stimulus], value: FloatArray) -> None:
-        """Give generators other rates. The triggers of the next steps are under way already: sources do not wait for
-        them, but are told whether they spike."""
-        plan, size = self._circuit.plan, self._net.population(address.owner).size
+        """Give generators other rates or spike times. The triggers of the next steps are under way already: sources do
+        not wait for them, but are told whether they spike."""
+        plan, population = self._circuit.plan, self._net.population(address.owner)
+        if "rate" not in population.neuron.offers:
+            asked, supported = f"times of {population.neuron.kind} neurons", "those of Source populations"
+            raise session_error("SAL403", address.path, asked, supported, "describe the times that are to come")
         self._strengths.write(address.rule, value)
-        points = self._strengths.points(address.rule)
+        if address.trains:
+            points = self._strengths.trains(address.rule)
+            given = np.broadcast_to(points, (self._batch, *points.shape[1:]))
+        else:
+            points = self._strengths.points(address.rule)
+            given = np.broadcast_to(points, (self._batch, points.shape[1], population.size))
         now = plan.lead_in + plan.per_step * self.step
-        rates = np.broadcast_to(points, (self._batch, points.shape[1], size))
-        self.call("write_cells", {drive_name(address.owner, address.rule): stimulus.written(rates, plan, now)})
+        self.call("write_cells", {drive_name(address.owner, address.rule): stimulus.written(given, plan, now)})
         self._told[address.owner] = self.step + plan.min_delay // plan.per_step + 2
 
     def _tell(self, population: str) -> dict[str, FloatArray]:

@@ -79,6 +79,6 @@ def metering(
     }
     drives = [drive_of(net, name, int(k), bias, strengths)[0] for k in steps]
     drive = np.stack(drives, axis=1) if drives else np.zeros((shape[0], 0, shape[1]))
-    known = Potential(shown, drive, forced_at(net, name, steps), _spiked(spikes, steps, shape))
+    known = Potential(shown, drive, forced_at(net, name, steps, strengths), _spiked(spikes, steps, shape))
     values = np.broadcast_to(seen.value(known, plan.tick), drive.shape)
     return TimeSeries((steps * net.dt).astype(np.float64), np.ascontiguousarray(values))

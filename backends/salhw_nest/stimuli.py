@@ -61,7 +61,7 @@ class NestStimulus(Generic[S]):
 
     def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
         """The parameters of generators whose rates are ``points`` (instance, point, neuron) from the tick after ``now``
-        on. Nobody asks but of those that have rates."""
+        on, or whose times are ``points`` (instance, neuron, spike)."""
         raise NotImplementedError
 
     def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
@@ -107,6 +107,11 @@ class NestSpikeTimes(NestStimulus[SpikeTimes]):
     def parameters(self, grid: Grid, early: int, size: int, instances: int) -> Values:
         steps = [np.rint(t / self.dt).astype(np.int64) for t in self.forced]
         return {"spike_ticks": [grid.stamp(s) - grid.min_delay - early for s in steps] * instances}
+
+    def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
+        """NEST lets go what has passed."""
+        steps = [np.rint(t[~np.isnan(t)] / self.dt).astype(np.int64) for each in points for t in each]
+        return {"spike_times": [np.round((grid.stamp(s) - grid.min_delay) * grid.tick, 6) for s in steps]}
 
 
 class _Drive(NestStimulus[S]):

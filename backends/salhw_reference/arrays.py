@@ -160,7 +160,6 @@ class NetworkArrays(NamedTuple):
     window: Records  # (R, 2) WINDOW; causal, anticausal
     table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry
     head: Records  # (H,) HEAD
-    forced: Records  # (F,) SPIKE, sorted
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
     summed: IntArray  # (M, P) 1: the probe sums up what this projection gives
@@ -183,6 +182,7 @@ class StateArrays(NamedTuple):
     arrived: IntArray  # (P, N) step of the last spike that has arrived
     counted: Records  # (R, 2, N) COUNTED
     past: Records  # (ring + 1,) SPIKE
+    forced: Records  # (F,) SPIKE, sorted, the last ones at NEVER
     head_at: IntArray  # (H,) next past spike of each head
     due: IntArray  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
     spiked: IntArray  # (N,) spikes of this run

@@ -38,6 +38,7 @@ from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
     build,
+    forced_spikes,
     looked_at,
     neuron_ranges,
     rows_of,
@@ -96,6 +97,7 @@ class ReferenceEngine:
         self._teams: dict[int, dict[str, IntArray]] = {}  # by size
         self._callers: dict[Any, Caller] = {}  # by algorithm
         self._start = self.step = 0
+        self._force()
         self._allowed = 1  # threads of this run
         for address in addresses(net, executable.target).values():
             if address.field != "amplitude":  # these are written with the learning rates
@@ -127,6 +129,7 @@ class ReferenceEngine:
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
             if address.rule not in teachers:
                 self._drives.write(address.rule, value)
+                self._force()
                 return
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
             held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
@@ -134,6 +137,12 @@ class ReferenceEngine:
         else:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
+
+    def _force(self) -> None:
+        """Let those spikes happen from now on that stimuli force."""
+        forced = forced_spikes(self._net, self._drives.strengths)
+        self.state = self.state._replace(forced=forced)
+        self.state.now["forced_at"] = np.sum(forced["step"] < self.step, axis=1)[:, None]
 
     def _write_weights(self, projection: str, value: FloatArray) -> None:
         """Hold weights: where the algorithm can, once for all instances if all have the same. Copies of them follow;

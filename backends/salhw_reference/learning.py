@@ -36,7 +36,8 @@ def own_or_common(array, b):
 def instance(batch, b):
     """The arrays of one instance, sharing memory with the batch's."""
     return StateArrays(
-        batch.now[b], batch.last[b], batch.arrived[b], batch.counted[b], batch.past[b], batch.head_at[b], batch.due[b],
+        batch.now[b], batch.last[b], batch.arrived[b], batch.counted[b], batch.past[b],
+        batch.forced[own_or_common(batch.forced, b)], batch.head_at[b], batch.due[b],
         batch.spiked[b], batch.states[b], batch.code[b], batch.spikes[b], batch.spiking[b], batch.touched[b],
         batch.free[b], batch.bias[b], batch.weight[own_or_common(batch.weight, b)],
         batch.gain[own_or_common(batch.gain, b)], batch.input_gain[b],

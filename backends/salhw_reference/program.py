@@ -22,11 +22,13 @@ from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Membrane, Probe, Spikes, StateOccupancy, Traces, Variable, sampling
 from salhw.description.stimuli import SpikeTimes, Teacher
 from salhw.description.ties import originals
+from salhw.session.strengths import Strengths
 from salhw_reference.arrays import (
     AVERAGE,
     AVERAGED,
     HEAD,
     MEMBRANE,
+    NEVER,
     OCCUPANCY,
     PSP,
     RECOVERY,
@@ -225,15 +227,25 @@ def _heads(net: Network) -> Records:
     return records(heads, HEAD)
 
 
-def _forced(net: Network) -> Records:
+def forced_spikes(net: Network, strengths: Strengths) -> Records:
+    """The spikes that stimuli force, (instance, spike); of one instance where all have the same."""
     ranges = neuron_ranges(net)
-    spikes = {
-        (steps(float(time), net.dt), ranges[s.population][0] + neuron)
-        for s in only(net.stimuli, SpikeTimes)
-        for neuron, train in enumerate(s.times)
-        for time in train
-    }
-    return records(sorted(spikes), SPIKE)
+    each = [
+        (ranges[s.population][0], strengths.trains(k)) for k, s in enumerate(net.stimuli) if isinstance(s, SpikeTimes)
+    ]
+    rows = []
+    for b in range(max((len(trains) for _, trains in each), default=1)):
+        spikes = np.zeros((0, 2), np.int64)
+        for first, trains in each:
+            times = trains[min(b, len(trains) - 1)]
+            neuron, place = np.nonzero(~np.isnan(times))
+            step = np.rint(times[neuron, place] / net.dt).astype(np.int64)
+            spikes = np.concatenate([spikes, np.stack([step, first + neuron], axis=1)])
+        rows.append(np.unique(spikes, axis=0))
+    table = np.full((len(rows), max(map(len, rows)), 2), NEVER)
+    for row, spikes in zip(table, rows, strict=True):
+        row[: len(spikes)] = spikes
+    return records([*map(tuple, table.reshape(-1, 2).tolist())], SPIKE, table.shape[:2])
 
 
 def trace_columns(net: Network) -> dict[str, int]:
@@ -378,7 +390,6 @@ def build(parts: Split) -> NetworkArrays:
         **_rules(net),
         **probes,
         head=_heads(net),
-        forced=_forced(net),
         **_traces(net),
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),

@@ -129,7 +129,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                 nudge(net, state, t)
             count = step_neurons(net, state, rng, own_drive, t)
             sample(net, state, samples[b], origin, t, False)
-            count = forced_spikes(net, state, t, count)
+            count = forced_spikes(state, t, count)
             if len(net.average) > 0:
                 follow_traces(net, state, t, count)
                 sample(net, state, samples[b], origin, t, True)

@@ -72,6 +72,7 @@ class Structure:
             projection that it names, from 0 on; nothing for all other fields.
         whose: of a trace that is named: of the population that the item acts on, or of any.
         unit: of the numbers that it holds.
+        settable: as of Mark.
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
@@ -79,6 +80,7 @@ class Structure:
     index: Literal["", "neuron", "synapse"] = ""
     whose: Literal["its own", "any"] = "its own"
     unit: Literal["", "ms"] = ""
+    settable: Settable = "never"
     example: Any = None
 
 

@@ -116,6 +116,12 @@ class Variable(Probe):
         """As ``about``."""
         return self.about
 
+    @property
+    def of_projection(self) -> str | None:
+        """The projection whose conductance it is, if it is that of one."""
+        quantity, _, name = self.of.partition(".")
+        return name if name and quantity == "conductance" else None
+
     if TYPE_CHECKING:
 
         def __init__(

@@ -34,7 +34,7 @@ class Potential:
     Args:
         sampled: what NEST's meters show, by meter and quantity.
         drive: biases with currents.
-        forced: 1 where a spike is forced, (time, neuron).
+        forced: 1 where a spike is forced; with one instance where all have the same.
         spiked: whether there was a spike.
     """
 

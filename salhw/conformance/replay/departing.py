@@ -153,7 +153,8 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
             weights = oracle.weights[owner]
             yield from first("held", path, step, weights, synaptic, within(owner, weights, oracle.movement[owner]))
         else:
-            yield from first("held", path, step, oracle.holds(path), value, tolerance.held(oracle.holds(path)))
+            expected, measured = (np.nan_to_num(each, nan=-1.0) for each in (oracle.holds(path), value))
+            yield from first("held", path, step, expected, measured, tolerance.held(expected))
 
 
 def _of_run(

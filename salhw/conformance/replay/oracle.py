@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.acting import acts, clamps, forced
+from salhw.conformance.replay.acting import acts, clamps, forced, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
@@ -96,9 +96,9 @@ class Oracle:
     def prepare(self) -> None:
         """Work out what follows from spikes alone."""
         net, spikes = self.net, self.spikes
+        self._force()
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
-        self.forced = {p.name: forced(net, p.name, spikes[p.name].shape[1]) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
         self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
@@ -113,9 +113,20 @@ class Oracle:
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
+        if any(path.endswith(".times") for path in held):
+            self._force()
+
+    def _force(self) -> None:
+        """Work out which spikes stimuli force, by the times that they list now."""
+        times = {path: value for path, value in self.held.items() if path.endswith(".times")}
+        steps = {name: spikes.shape[1] for name, spikes in self.spikes.items()}
+        self.forced = {name: forced(self.net, name, count, times) for name, count in steps.items()}
 
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
+        if path.endswith(".times"):
+            self.adopt({path: rewritten(self.held[path], value, (self.now - 0.5) * self.dt)})
+            return
         self.adopt({path: np.broadcast_to(value, self.held[path].shape)})
         self._copies_of(path)
         self.nudges = {}
@@ -245,7 +256,7 @@ class Oracle:
                 self.reached[name] = np.maximum(self.reached.get(name, 0.0), np.abs(added))
             chances, deciders = {}, {}
             for p in self.net.populations:
-                free, forced = self.free[p.name][:, t], self.forced[p.name][t]
+                free, forced = self.free[p.name][:, t], self.forced[p.name][:, t]
                 chances[p.name], decider = self.decide(p, t, through[p.name], free, forced)
                 soon = self.soon[p.name][:, t] & (decider == REFRACTORY)
                 deciders[p.name] = np.where(soon, UNDECIDED, decider)

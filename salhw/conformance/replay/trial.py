@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from salhw.conformance.replay.dice import Dice, number
+from salhw.conformance.replay.dice import Dice, number, steps
 from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
@@ -15,6 +15,7 @@ from salhw.description.kinds import only
 from salhw.description.markers import mark_of
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
+from salhw.description.stimuli import padded
 from salhw.diagnostics import Diagnostic, SessionError, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses, described, item_at
@@ -88,16 +89,27 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     known = [address for address in addresses(net, target).values() if not address.copy_of]
     parts = []
     lengths = extent(seed).lengths
-    for k, steps in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
+    now = 0
+    for k, length in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
         chosen = dice.shuffled(dice.subset(known)) if k else []
         chosen = chosen[:1] if dice.chance(0.3) else chosen  # what a write does alone, with none after it
-        parts.append(Part(tuple(_write(dice, net, address, instances) for address in chosen), steps))
+        parts.append(Part(tuple(_write(dice, net, address, instances, now) for address in chosen), length))
+        now += length
     ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]
     return Schedule(tuple(parts), tuple(ids), seed)
 
 
-def _write(dice: Dice, net: Network, address: Address, instances: int) -> Write:
+def _trains(dice: Dice, address: Address, instances: int, now: int, dt: float) -> FloatArray:
+    """Spike times from the step ``now`` on."""
+    shape = (instances, address.shape[0]) if dice.chance(0.6) else address.shape[:1]
+    trains = [sorted({now + dice.whole(0, 60) for _ in range(dice.whole(0, 7))}) for _ in range(int(np.prod(shape)))]
+    return padded([np.array([steps(t, dt) for t in train]) for train in trains]).reshape(*shape, -1)
+
+
+def _write(dice: Dice, net: Network, address: Address, instances: int, now: int) -> Write:
     """A value for every place, of one instance or of each."""
+    if address.trains:
+        return Write(address.path, _trains(dice, address, instances, now, net.dt))
     mark = mark_of(type(item_at(net, address)), address.field)
     shape = (instances, *address.shape) if dice.chance(0.6) else address.shape
     allowed = address.allowed or Range(min=-1e300, max=1e300)
