@@ -10,6 +10,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
 from salhw_nest.kernels import NEST
 from salhw_nest.plan import Grid, Values
@@ -156,6 +157,13 @@ STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(
         NoisyCurrent: NestNoisyCurrent,
     },
 )  # fmt: skip
+
+
+def unwritable(population: Population) -> tuple[str, str, str]:
+    """What is asked for, what is supported, and what helps, where a session writes spike times of neurons that are no
+    sources: how strongly these are forced is worked out from the description."""
+    asked = f"other times of {population.neuron.kind} neurons"
+    return asked, "those of Source populations", "describe the times that are to come"
 
 
 def nest_stimuli(net: Network) -> list[NestStimulus[Stimulus]]:
