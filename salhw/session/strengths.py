@@ -40,7 +40,8 @@ class Strengths:
         if number in self._courses:
             self._courses[number] = value.reshape(len(value), self._courses[number].shape[1], -1)
         elif number in self._trains:
-            self._trains[number] = value.reshape(len(value), self._trains[number].shape[1], -1)
+            size = self._trains[number].shape[1]
+            self._trains[number] = value.reshape(len(value), size, value.shape[1] // size)
         else:
             self._deviations[number] = value
 

@@ -41,7 +41,8 @@ def as_trains(address: Address, value: Any, held: FloatArray, step: int, dt: flo
             supported = f"times from {now} ms on, where the session is, beside those that were"
             raise session_error("SAL403", at, f"{number(over[0])} ms", supported, f"leave out those before {now} ms")
         trains.append(np.concatenate([before, train[len(over) :]]))
-    return padded(trains).reshape(instances, size, -1)
+    rows = padded(trains)
+    return rows.reshape(instances, size, rows.shape[1])
 
 
 def _passed(train: FloatArray, step: int, dt: float) -> Any:

@@ -86,30 +86,32 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     order of their own, and each may be written a value of its own.
     """
     dice, net = Dice(f"salhw.replay.schedule {seed}"), net.explicit
-    known = [address for address in addresses(net, target).values() if not address.copy_of]
-    parts = []
+    written = [address for address in addresses(net, target).values() if not address.copy_of]
+    known, listed = ([each for each in written if each.trains == trains] for trains in (False, True))
+    own, parts = Dice(f"salhw.replay.times {seed}"), []  # spike times came later, and leave all else as it was
     lengths = extent(seed).lengths
     now = 0
     for k, length in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
         chosen = dice.shuffled(dice.subset(known)) if k else []
         chosen = chosen[:1] if dice.chance(0.3) else chosen  # what a write does alone, with none after it
-        parts.append(Part(tuple(_write(dice, net, address, instances, now) for address in chosen), length))
+        writes = [_write(dice, net, address, instances) for address in chosen]
+        writes += [_times(own, address, instances, now, net.dt) for address in listed if k and own.chance(0.5)]
+        parts.append(Part(tuple(writes), length))
         now += length
     ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]
     return Schedule(tuple(parts), tuple(ids), seed)
 
 
-def _trains(dice: Dice, address: Address, instances: int, now: int, dt: float) -> FloatArray:
-    """Spike times from the step ``now`` on."""
+def _times(dice: Dice, address: Address, instances: int, now: int, dt: float) -> Write:
+    """Spike times from the step ``now`` on, of one instance or of each."""
     shape = (instances, address.shape[0]) if dice.chance(0.6) else address.shape[:1]
     trains = [sorted({now + dice.whole(0, 60) for _ in range(dice.whole(0, 7))}) for _ in range(int(np.prod(shape)))]
-    return padded([np.array([steps(t, dt) for t in train]) for train in trains]).reshape(*shape, -1)
+    rows = padded([np.array([steps(t, dt) for t in train]) for train in trains])
+    return Write(address.path, rows.reshape(*shape, rows.shape[1]))
 
 
-def _write(dice: Dice, net: Network, address: Address, instances: int, now: int) -> Write:
+def _write(dice: Dice, net: Network, address: Address, instances: int) -> Write:
     """A value for every place, of one instance or of each."""
-    if address.trains:
-        return Write(address.path, _trains(dice, address, instances, now, net.dt))
     mark = mark_of(type(item_at(net, address)), address.field)
     shape = (instances, *address.shape) if dice.chance(0.6) else address.shape
     allowed = address.allowed or Range(min=-1e300, max=1e300)
