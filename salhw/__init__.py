@@ -33,7 +33,7 @@ from salhw.description.plasticity import (
     VogelsSprekeler,
     WakeSleep,
 )
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights
 from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
@@ -190,6 +190,7 @@ __all__ = [
     "UnknownNameError",
     "UnsupportedNetworkError",
     "Variability",
+    "Variable",
     "VogelsSprekeler",
     "WakeSleep",
     "Weights",

@@ -27,6 +27,7 @@ from salhw_brainscales2.rules import hosted, plastic, rule_path
 from salhw_brainscales2.simulation import Simulation
 from salhw_brainscales2.sources import Emitter, entropy
 from salhw_nest.process import STRETCH, Process
+from salhw_nest.stimuli import unwritable
 
 AHEAD = 20_000  # steps for which the spikes of sources are drawn at a time
 
@@ -102,14 +103,22 @@ class AnalogEngine:
             self._call("write_cells", {address.owner: {"I_e": self._drive(address.owner)}})
             self._send([p.name for p in self._net.projections if p.post == address.owner])
         elif address.path.startswith("stimuli["):
-            emitter = next(each for each in self._emitters if each.name == address.owner)
-            emitter.write(address.rule, value.reshape(self._batch, -1, address.shape[-1]))
+            self._drive_sources(address, value)
         elif address.field == "weights":
             if address.owner in self._hosts:
                 self._hosts[address.owner].forget()
             self._write_weights(address.owner, self._grid(address.owner, value))
         else:
             self._teach(address, value)
+
+    def _drive_sources(self, address: Address, value: FloatArray) -> None:
+        """Give sources other rates or spike times."""
+        points = value.reshape(self._batch, *(1,) * (2 - len(address.shape)), *address.shape)
+        for emitter in self._emitters:
+            if emitter.name == address.owner:
+                emitter.write(address.rule, points)
+                return
+        raise session_error("SAL403", address.path, *unwritable(self._net.population(address.owner)))
 
     def remainder(self, address: Address) -> FloatArray:
         """See Remembering."""

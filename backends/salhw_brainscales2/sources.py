@@ -10,7 +10,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, of_kind
 from salhw.description.network import Network
-from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
+from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus, padded
 from salhw.session.recorder import Raster
 from salhw_brainscales2.psp import CHIP
 from salhw_nest.process import seeded
@@ -29,6 +29,10 @@ class Drive(ABC):
         """Hz while it lasts, (point in time, neuron)."""
 
     @abstractmethod
+    def write(self, points: FloatArray) -> None:
+        """Other rates, (instance, point, neuron), or spike times, (instance, neuron, spike), from now on."""
+
+    @abstractmethod
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
         """Those of the steps start..stop - 1; to be asked for in their order."""
 
@@ -43,9 +47,8 @@ class _PoissonDrive(Drive):
     def rates(self) -> FloatArray:
         return self.points
 
-    def write(self, rates: FloatArray) -> None:
-        """Other rates from now on, (instance, point, neuron)."""
-        self.chance = -np.expm1(-rates * self.dt / 1000.0)
+    def write(self, points: FloatArray) -> None:
+        self.chance = -np.expm1(-points * self.dt / 1000.0)
 
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
         for low in range(start, stop, CHUNK):
@@ -60,18 +63,21 @@ class _PoissonDrive(Drive):
 
 class _GivenDrive(Drive):
     def __init__(self, stimulus: SpikeTimes, size: int, dt: float, seeds: Sequence[Sequence[int]]) -> None:
-        self.times, self.dt, self.everyone = stimulus.times, dt, np.arange(len(seeds))
+        self.described, self.dt = stimulus.times, dt
+        times = padded(stimulus.times)
+        self.write(np.broadcast_to(times, (len(seeds), *times.shape)))
 
     def rates(self) -> FloatArray:
-        last = max((float(t[-1]) for t in self.times if len(t)), default=0.0) + self.dt
-        return np.array([[1000.0 * len(t) / last for t in self.times]])
+        last = max((float(t[-1]) for t in self.described if len(t)), default=0.0) + self.dt
+        return np.array([[1000.0 * len(t) / last for t in self.described]])
+
+    def write(self, points: FloatArray) -> None:
+        instance, neuron, place = np.nonzero(~np.isnan(points))
+        step = np.rint(points[instance, neuron, place] / self.dt).astype(np.int64)
+        self.every = Raster(instance, neuron, step)
 
     def spikes(self, start: int, stop: int) -> Iterator[Raster]:
-        for neuron, train in enumerate(self.times):
-            step = np.rint(train / self.dt).astype(np.int64)
-            step = step[(step >= start) & (step < stop)]
-            instance = np.repeat(self.everyone, len(step))
-            yield Raster(instance, np.full_like(instance, neuron), np.tile(step, len(self.everyone)))
+        yield self.every.chosen((self.every.step >= start) & (self.every.step < stop))
 
 
 DRIVES: ByKind[type[Drive]] = ByKind(CHIP, {Poisson: _PoissonDrive, SpikeTimes: _GivenDrive})
@@ -106,11 +112,9 @@ class Emitter:
         self.name, self.size = name, net.population(name).size
         self.drives = drives(net, name, seeds)
 
-    def write(self, number: int, rates: FloatArray) -> None:
-        """Give a Poisson stimulus, by its number, other rates from now on, (instance, point, neuron)."""
-        drive = self.drives[number]
-        assert isinstance(drive, _PoissonDrive)  # the target declares no other settable
-        drive.write(rates)
+    def write(self, number: int, points: FloatArray) -> None:
+        """Give a stimulus, by its number, other rates or spike times from now on: see Drive."""
+        self.drives[number].write(points)
 
     def spikes(self, start: int, stop: int) -> Raster:
         """Those of the steps start..stop - 1; to be asked for in their order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp
 
 import numpy as np
@@ -12,6 +12,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Projection
+from salhw.description.probes import Probe
 from salhw.session.paths import described_at
 from salhw.substrate.target import Target
 from salhw_nest.encoding import Encoding, encoding
@@ -21,7 +22,7 @@ from salhw_nest.neurons.glm import noise_of
 from salhw_nest.pairing import Part, parts, ticks_per_step
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.plan import Cells, Grid, Meter, Plan, Steps, Synapses, Values, tiled
-from salhw_nest.probes import sampled
+from salhw_nest.probes import metered
 from salhw_nest.stimuli import nest_stimuli
 
 
@@ -207,9 +208,18 @@ def _wiring(draft: _Draft, p: Projection) -> NestWiring:
 
 
 def _meters(draft: _Draft) -> tuple[Meter, ...]:
-    """What is sampled for Membrane probes."""
+    """What is sampled for Membrane and Variable probes, called by the probe and what the neurons call it."""
     neurons = draft.neurons()
-    return tuple(meter for name, every in sampled(draft.net).items() for meter in neurons[name].meters(every))
+    return tuple(
+        replace(meter, name=meter_name(probe, meter))
+        for probe, every in metered(draft.net)
+        for meter in neurons[probe.population].seen(probe).meters(every)
+    )
+
+
+def meter_name(probe: Probe, meter: Meter) -> str:
+    """What the plan calls a meter of a probe."""
+    return f"{probe.label}/{meter.name}"
 
 
 def drive_name(population: str, number: int) -> str:
@@ -236,13 +246,13 @@ def _stimuli(draft: _Draft, grid: Grid) -> None:
 def _noise(draft: _Draft, least: int) -> None:
     """Random steps of the potential of logistic neurons, taken away again a tick later; where the membrane is sampled,
     cells that have them and nothing else, to subtract."""
-    metered = {m.cells for m in _meters(draft)}
+    seen = {m.cells for m in _meters(draft)}
     for population, neuron in draft.neurons().items():
         if not neuron.noise:
             continue
         cells, targets = draft.cells[population], [population]
         size, each = cells.size, np.arange(cells.size)
-        if (bare := noise_of(population)) in metered:
+        if (bare := noise_of(population)) in seen:
             draft.cells[bare] = Cells(bare, cells.model, size, cells.parameters)
             targets.append(bare)
         decay = exp(-draft.tick / neuron.psp_constant)

@@ -6,6 +6,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.network import Network
+from salhw.description.stimuli import Poisson, SpikeTimes
 from salhw.session.paths import described_at
 from salhw.session.strengths import Strengths
 from salhw.substrate.target import Target
@@ -53,12 +54,20 @@ def drive(
     return neuron.holds(bias, state.ravel(), per_step) | (neuron.begins(bias) if step == 0 else {})
 
 
-def forced_at(net: Network, population: str, steps: IntArray) -> FloatArray:
-    """1 where a neuron is forced to spike at one of ``steps``, else 0, (time, neuron)."""
-    forced = np.zeros((len(steps), net.population(population).size))
-    for s in nest_stimuli(net):
-        for neuron, train in enumerate(s.forced if s.population == population else ()):
-            forced[np.isin(steps, np.rint(train / net.dt).astype(np.int64)), neuron] += 1.0
+def forced_at(net: Network, population: str, steps: IntArray, strengths: Strengths) -> FloatArray:
+    """1 where a neuron is forced to spike at one of ``steps``, which ascend, else 0, (instance, time, neuron); with one
+    entry for all instances where they have the same."""
+    size = net.population(population).size
+    forced = np.zeros((1, len(steps), size))
+    for k, s in enumerate(net.stimuli):
+        if isinstance(s, SpikeTimes) and s.population == population:
+            times = strengths.trains(k)
+            own = np.zeros((len(times), len(steps), size))
+            instance, neuron, place = np.nonzero(~np.isnan(times))
+            at = np.rint(times[instance, neuron, place] / net.dt).astype(np.int64)
+            seen = np.isin(at, steps)
+            np.add.at(own, (instance[seen], np.searchsorted(steps, at[seen]), neuron[seen]), 1.0)
+            forced = forced + own
     return forced
 
 
@@ -68,7 +77,8 @@ def triggered(
     """Which sources spike (1) at a step or do not (0), as their rates are now, (instance, neuron)."""
     rates = np.zeros((instances, net.population(population).size))
     for k, s in enumerate(nest_stimuli(net)):
-        if s.population == population and not s.forced and s.stimulus.acts(step, net.dt):
+        if s.population == population and isinstance(s.stimulus, Poisson) and s.stimulus.acts(step, net.dt):
             rates += strengths.course(k, step)
     spiked = random.random(rates.shape) < -np.expm1(-rates * net.dt / 1000.0)
-    return np.asarray(spiked | (forced_at(net, population, np.array([step]))[0] > 0.0), dtype=np.int64)
+    forced = forced_at(net, population, np.array([step]), strengths)[:, 0] > 0.0
+    return np.asarray(spiked | forced, dtype=np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
 from salhw.description.parts import rule_name
+from salhw.description.probes import Membrane
 from salhw.description.stimuli import Stimulus
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
@@ -18,16 +19,17 @@ from salhw.session.executable import Executable
 from salhw.session.host_plasticity import HostRules
 from salhw.session.paths import Address, described, session_error
 from salhw.session.recorder import Raster, Recorded, following
+from salhw.session.recording import TimeSeries
 from salhw.session.strengths import Strengths
 from salhw_nest.circuit import circuit, drive_name
 from salhw_nest.drive import cuts, drive, driven, triggered
-from salhw_nest.meters import membrane
+from salhw_nest.meters import metering
 from salhw_nest.neurons import nest_neuron
 from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
-from salhw_nest.probes import sampled
+from salhw_nest.probes import metered
 from salhw_nest.process import STRETCH, Process, seeded
-from salhw_nest.stimuli import NestStimulus, nest_stimuli
+from salhw_nest.stimuli import NestStimulus, nest_stimuli, unwritable
 from salhw_nest.weights import Followed, History, NestWeights
 
 FEW = 100  # spikes that are not worth forgetting
@@ -102,14 +104,20 @@ class NestEngine:
             w.rates = rates
 
     def _redraw(self, address: Address, stimulus: NestStimulus[Stimulus], value: FloatArray) -> None:
-        """Give generators other rates. The triggers of the next steps are under way already: sources do not wait for
-        them, but are told whether they spike."""
-        plan, size = self._circuit.plan, self._net.population(address.owner).size
+        """Give generators other rates or spike times. The triggers of the next steps are under way already: sources do
+        not wait for them, but are told whether they spike."""
+        plan, population = self._circuit.plan, self._net.population(address.owner)
+        if "rate" not in population.neuron.offers:
+            raise session_error("SAL403", address.path, *unwritable(population))
         self._strengths.write(address.rule, value)
-        points = self._strengths.points(address.rule)
+        if address.trains:
+            points = self._strengths.trains(address.rule)
+            given = np.broadcast_to(points, (self._batch, *points.shape[1:]))
+        else:
+            points = self._strengths.points(address.rule)
+            given = np.broadcast_to(points, (self._batch, points.shape[1], population.size))
         now = plan.lead_in + plan.per_step * self.step
-        rates = np.broadcast_to(points, (self._batch, points.shape[1], size))
-        self.call("write_cells", {drive_name(address.owner, address.rule): stimulus.written(rates, plan, now)})
+        self.call("write_cells", {drive_name(address.owner, address.rule): stimulus.written(given, plan, now)})
         self._told[address.owner] = self.step + plan.min_delay // plan.per_step + 2
 
     def _tell(self, population: str) -> dict[str, FloatArray]:
@@ -246,7 +254,7 @@ class NestEngine:
             self._rasters[name].append(rasters[name])
             self._before[name].append(rasters[name])
             self._spiked[name] += len(step)
-        for name, values in results["membranes"].items():
+        for name, values in results["meters"].items():
             self._sampled[name].append(values | {"last": until - 1})
         return rasters
 
@@ -283,10 +291,13 @@ class NestEngine:
         net = self._net
         rasters = {name: Raster.joined(parts) for name, parts in self._rasters.items()}
         about, rest = (net, self._target, self._circuit), (self._strengths, self._start, self.step)
-        membranes = {
-            name: membrane(*about, name, self._sampled, rasters[name], self._bias[name], *rest) for name in sampled(net)
-        }
-        return Recorded(rasters, membranes, provenance={"nest_time_s": self._nest_time})
+        membranes, samples = dict[str, TimeSeries](), dict[str, TimeSeries]()
+        for probe, _ in metered(net):
+            name = probe.population
+            shown = metering(*about, probe, self._sampled, rasters[name], self._bias[name], *rest)
+            where, label = (membranes, name) if isinstance(probe, Membrane) else (samples, probe.label)
+            where[label] = shown
+        return Recorded(rasters, membranes, samples=samples, provenance={"nest_time_s": self._nest_time})
 
     def close(self) -> None:
         """See Engine."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection
+from salhw.description.probes import Variable
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.session.lowering import Lowering
@@ -39,6 +40,12 @@ def lower(net: Network, target: Target) -> Lowering:
         *learning_refused(net, target),
         *(f for p in net.populations for f in nest_neuron(net, target, p.name).mixed()),
         *_forced(net),
+        *(
+            finding
+            for k, probe in enumerate(net.probes)
+            if isinstance(probe, Variable)
+            for finding in nest_neuron(net, target, probe.population).unseen(f"probes[{k}]", probe)
+        ),
         *(f for p in net.projections for f in nest_neuron(net, target, p.post).refused(p)),
     ]
     refused = refused or [*_grid(net, target)] or [*_length(net, target)]

@@ -71,13 +71,14 @@ class Synapses:
 @dataclass(frozen=True)
 class Meter:
     """What is sampled of cells, every so many steps: NEST's names of it, at the tick at which the step is decided, or
-    ``early`` ticks before."""
+    ``early`` ticks before. At the end of a run the cells are asked for what is ``last``, if the meter is not early."""
 
     name: str
     cells: str
     every: int
     quantities: tuple[str, ...] = ("V_m",)
     early: int = 0
+    last: tuple[str, ...] = ("V_m",)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Plan(Grid):
 
     Args:
         recorded: cells whose spikes are recorded.
-        meters: what is sampled of membranes.
+        meters: what is sampled of cells.
     """
 
     max_delay: int

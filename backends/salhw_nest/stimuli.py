@@ -10,6 +10,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
+from salhw.description.parts import Population
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
 from salhw_nest.kernels import NEST
 from salhw_nest.plan import Grid, Values
@@ -61,7 +62,7 @@ class NestStimulus(Generic[S]):
 
     def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
         """The parameters of generators whose rates are ``points`` (instance, point, neuron) from the tick after ``now``
-        on. Nobody asks but of those that have rates."""
+        on, or whose times are ``points`` (instance, neuron, spike)."""
         raise NotImplementedError
 
     def act(self, bias: FloatArray, state: IntArray, present: FloatArray | None) -> None:
@@ -108,6 +109,11 @@ class NestSpikeTimes(NestStimulus[SpikeTimes]):
         steps = [np.rint(t / self.dt).astype(np.int64) for t in self.forced]
         return {"spike_ticks": [grid.stamp(s) - grid.min_delay - early for s in steps] * instances}
 
+    def written(self, points: FloatArray, grid: Grid, now: int = -1) -> Values:
+        """NEST lets go what has passed."""
+        steps = [np.rint(t[~np.isnan(t)] / self.dt).astype(np.int64) for each in points for t in each]
+        return {"spike_times": [np.round((grid.stamp(s) - grid.min_delay) * grid.tick, 6) for s in steps]}
+
 
 class _Drive(NestStimulus[S]):
     @property
@@ -151,6 +157,13 @@ STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(
         NoisyCurrent: NestNoisyCurrent,
     },
 )  # fmt: skip
+
+
+def unwritable(population: Population) -> tuple[str, str, str]:
+    """What is asked for, what is supported, and what helps, where a session writes spike times of neurons that are no
+    sources: how strongly these are forced is worked out from the description."""
+    asked = f"other times of {population.neuron.kind} neurons"
+    return asked, "those of Source populations", "describe the times that are to come"
 
 
 def nest_stimuli(net: Network) -> list[NestStimulus[Stimulus]]:

@@ -98,9 +98,12 @@ SPIKE = record(step=np.int64, neuron=np.int64)
 OCCUPANCY = record(first=np.int64, end=np.int64, counter=np.int64)
 """Of an occupancy probe: its neurons, and its first counter in ``states``."""
 
-SAMPLES = record(first=np.int64, end=np.int64, every=np.int64, column=np.int64, traced=np.int64)
-"""Of a probe of membranes or of a trace: its neurons, the steps between samples, its first column, and the number of
-the trace (-1: membranes). No field may be called like a method of numpy's records."""
+SAMPLES = record(
+    first=np.int64, end=np.int64, every=np.int64, column=np.int64, of=np.int64, traced=np.int64, gained=np.int64
+)  # fmt: skip
+"""Of a probe of membranes, a trace or a variable: its neurons, the steps between samples, its first column, what it is
+``of`` (kinds.py: POTENTIAL ...), the number of the trace, and 1 where gains multiply what is summed. No field may be
+called like a method of numpy's records."""
 
 AVERAGE = record(
     of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
@@ -157,9 +160,9 @@ class NetworkArrays(NamedTuple):
     window: Records  # (R, 2) WINDOW; causal, anticausal
     table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry
     head: Records  # (H,) HEAD
-    forced: Records  # (F,) SPIKE, sorted
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
+    summed: IntArray  # (M, P) 1: the probe sums up what this projection gives
     average: Records  # (T,) AVERAGE
     averaged: Records  # (C,) AVERAGED
     teacher: Records  # TEACHER
@@ -184,6 +187,7 @@ class StateArrays(NamedTuple):
     arrived: IntArray  # (P, N) step of the last spike that has arrived
     counted: Records  # (R, 2, N) COUNTED
     past: Records  # (ring + 1,) SPIKE
+    forced: Records  # (F,) SPIKE, sorted, the last ones at NEVER
     head_at: IntArray  # (H,) next past spike of each head
     due: IntArray  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
     spiked: IntArray  # (N,) spikes of this run

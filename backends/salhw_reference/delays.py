@@ -13,7 +13,6 @@ from salhw.description.kinds import Kind
 from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.parts import Projection
-from salhw.description.probes import Weights
 
 STEPS_PER_DELAY = 8  # of a ring at most; beyond that it takes far more memory than a projection per delay does
 
@@ -23,8 +22,8 @@ Part = tuple[int, IntArray | None]
 
 
 class Split(NamedTuple):
-    """``network`` is the ``described`` one, or where a projection is split the same without copies and what samples
-    weights; ``parts`` are what each described projection has become, which lie side by side."""
+    """``network`` is the ``described`` one, or where a projection is split the same without copies and probes;
+    ``parts`` are what each described projection has become, which lie side by side."""
 
     described: Network
     network: Network
@@ -49,8 +48,7 @@ def split(net: Network, *, vectorised: bool = False) -> Split:
     if not several:
         return Split(net, net, parts)
     named = [p.replace(name=f"p{k}") for k, p in enumerate(made)]
-    probes = [probe for probe in net.probes if not isinstance(probe, Weights)]
-    return Split(net, net.replace(projections=named, probes=probes, ties=[]), parts)
+    return Split(net, net.replace(projections=named, probes=[], ties=[]), parts)
 
 
 def delays(p: Projection) -> int:

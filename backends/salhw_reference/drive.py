@@ -24,7 +24,7 @@ class Drives:
     """
 
     def __init__(self, net: Network, seed: int, ids: Sequence[int]) -> None:
-        self._net, self._ranges, self._strengths = net, neuron_ranges(net), Strengths(net, seed, ids)
+        self._net, self._ranges, self.strengths = net, neuron_ranges(net), Strengths(net, seed, ids)
         edges = {edge for s in net.stimuli for edge in s.steps(net.dt) if edge is not None}
         courses = {step for s in only(net.stimuli, Course) for step in s.begins(net.dt).tolist()}
         self.begin = sorted({0} | edges | courses)
@@ -32,13 +32,13 @@ class Drives:
         self._drive = np.zeros(0)
 
     def write(self, number: int, value: FloatArray) -> None:
-        """Give a stimulus another strength."""
-        self._strengths.write(number, value)
+        """Give a stimulus another strength, or other spike times."""
+        self.strengths.write(number, value)
         self._shown = ()
 
     def at(self, step: int) -> FloatArray:
         """The drive at a step."""
-        now = bisect_right(self.begin, step), *self._strengths.draws(step)
+        now = bisect_right(self.begin, step), *self.strengths.draws(step)
         if now != self._shown:
             self._shown, self._drive = now, self._made(step)
         return self._drive
@@ -47,11 +47,11 @@ class Drives:
         """The first step after ``step`` at which the drive changes, or ``otherwise``."""
         after = bisect_right(self.begin, step)
         known = self.begin[after] if after < len(self.begin) else otherwise
-        return min(known, self._strengths.next_draw(step, known))
+        return min(known, self.strengths.next_draw(step, known))
 
     def _made(self, step: int) -> FloatArray:
         net = self._net
-        acting = {k: self._strengths.present(k, step) for k, s in enumerate(net.stimuli) if s.acts(step, net.dt)}
+        acting = {k: self.strengths.present(k, step) for k, s in enumerate(net.stimuli) if s.acts(step, net.dt)}
         instances = max((len(present) for present in acting.values() if present is not None), default=1)
         drive = np.zeros((instances, 3, sum(p.size for p in net.populations)))
         for k, present in acting.items():

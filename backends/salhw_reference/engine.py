@@ -15,7 +15,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
-from salhw.description.probes import Spikes, StateOccupancy
+from salhw.description.probes import Membrane, Spikes, StateOccupancy
 from salhw.description.stimuli import Teacher
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
@@ -38,6 +38,7 @@ from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
     build,
+    forced_spikes,
     looked_at,
     neuron_ranges,
     rows_of,
@@ -96,6 +97,7 @@ class ReferenceEngine:
         self._teams: dict[int, dict[str, IntArray]] = {}  # by size
         self._callers: dict[Any, Caller] = {}  # by algorithm
         self._start = self.step = 0
+        self._force()
         self._allowed = 1  # threads of this run
         for address in addresses(net, executable.target).values():
             if address.field != "amplitude":  # these are written with the learning rates
@@ -127,6 +129,7 @@ class ReferenceEngine:
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
             if address.rule not in teachers:
                 self._drives.write(address.rule, value)
+                self._force()
                 return
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
             held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
@@ -134,6 +137,12 @@ class ReferenceEngine:
         else:
             self._rates[address.owner, address.rule, address.part] = value
             self._teach(address.owner, address.rule)
+
+    def _force(self) -> None:
+        """Let those spikes happen from now on that stimuli force."""
+        forced = forced_spikes(self._net, self._drives.strengths)
+        self.state = self.state._replace(forced=forced)
+        self.state.now["forced_at"] = np.sum(forced["step"] < self.step, axis=1)[:, None]
 
     def _write_weights(self, projection: str, value: FloatArray) -> None:
         """Hold weights: where the algorithm can, once for all instances if all have the same. Copies of them follow;
@@ -353,12 +362,12 @@ class ReferenceEngine:
             size = net.population(state.population).size
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
-        for probe, population, traced in sampled(net):
+        for probe, population in sampled(net):
             size, every = len(looked_at(net, probe, population)), steps(probe.every or net.dt, net.dt)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
-            where, name = (membranes, population) if traced < 0 else (samples, probe.label)
+            where, name = (membranes, population) if isinstance(probe, Membrane) else (samples, probe.label)
             where[name] = TimeSeries(when, part)
             columns += size
         return Recorded(rasters, membranes, self.counted(), occupancy, samples)

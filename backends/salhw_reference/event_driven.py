@@ -58,17 +58,17 @@ def spikes_of_step(state, rng, cells, pending, first, count):
 
 
 @inlined
-def next_forced(net, state):
+def next_forced(state):
     """The step of the next forced spike, or NEVER."""
     at = state.now[0].forced_at
-    return net.forced[at].step if at < len(net.forced) else NEVER
+    return state.forced[at].step if at < len(state.forced) else NEVER
 
 
 @inlined
-def forced_spikes(net, state, t, count):
+def forced_spikes(state, t, count):
     """Add the forced spikes of step t to those that happen anyway; their number."""
-    while next_forced(net, state) == t:
-        n, new = net.forced[state.now[0].forced_at].neuron, True
+    while next_forced(state) == t:
+        n, new = state.forced[state.now[0].forced_at].neuron, True
         for k in range(count):
             new = new and state.spikes[k] != n
         if new:
@@ -104,7 +104,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                     act_until(net, state, h, t)
                 change = min(change, state.due[h])
             renew_cells(net, state, line)
-            forced = next_forced(net, state)
+            forced = next_forced(state)
             if forced > t:
                 change = min(change, forced)
                 ahead, pending = wait(pending, line_length(cells, state.free), change - t)
@@ -116,7 +116,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if state.now[0].used + neurons > out.shape[2]:
                 break
             count, pending = spikes_of_step(state, rng, cells, pending, 0, 0)
-            count = forced_spikes(net, state, t, count)
+            count = forced_spikes(state, t, count)
             if count > 0:
                 learn(net, state, t, count, True)
                 emit(net, state, out[b], t, count)

@@ -17,7 +17,7 @@ from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Neuron, Source
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule, TripletSTDP
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights
 from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
@@ -38,6 +38,8 @@ NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 
 MEMBRANE_POTENTIAL, INPUTS, SPIKING = 0, 1, 2  # what a trace is of
 QUANTITIES = {"membrane": MEMBRANE_POTENTIAL, "inputs": INPUTS, "spikes": SPIKING}
 BOXCAR, FADING = 0, 1  # windows of traces
+POTENTIAL, MEAN, ADAPTATION, SUM = 0, 1, 2, 3  # what a probe samples
+VARIABLES = {"theta": ADAPTATION, "w": ADAPTATION, "u": ADAPTATION, "inputs": SUM, "conductance": SUM}
 
 ADDED, HELD, HAZARD = 0, 1, 2  # rows of the drive: see drive.py
 
@@ -267,8 +269,11 @@ STIMULI: ByKind[Callable[[Any, Present, FloatArray, float], None]] = ByKind(
 
 PROBES = ByKind(
     WHO,
-    {Spikes: "", Rates: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces"},
-)
+    {
+        Spikes: "", Rates: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces",
+        Variable: "probes of variables",
+    },
+)  # fmt: skip
 """Why a probe takes the time-driven algorithm; empty if it does not."""
 
 

@@ -69,8 +69,7 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
 
 def ring(net: Network, longest: int) -> int:
     """How many past spikes are kept at most, as many as ``longest`` steps can have; a power of two."""
-    forced = any(len(train) for s in only(net.stimuli, SpikeTimes) for train in s.times)
-    spacing = 1 if forced else min(period(p.neuron, net.dt) for p in net.populations)
+    spacing = 1 if only(net.stimuli, SpikeTimes) else min(period(p.neuron, net.dt) for p in net.populations)
     return 1 << ceil(log2(sum(p.size for p in net.populations) * (longest // spacing + 3)))
 
 

@@ -19,14 +19,16 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Membrane, Spikes, StateOccupancy, Traces
+from salhw.description.probes import Membrane, Probe, Spikes, StateOccupancy, Traces, Variable, sampling
 from salhw.description.stimuli import SpikeTimes, Teacher
 from salhw.description.ties import originals
+from salhw.session.strengths import Strengths
 from salhw_reference.arrays import (
     AVERAGE,
     AVERAGED,
     HEAD,
     MEMBRANE,
+    NEVER,
     OCCUPANCY,
     PSP,
     RECOVERY,
@@ -48,13 +50,17 @@ from salhw_reference.kinds import (
     BY_COUNT,
     BY_TABLE,
     INTEGRATE,
+    MEAN,
     NEURONS,
+    POTENTIAL,
     PSPS,
     QUANTITIES,
     RECTANGULAR,
     RULES,
     SHORT_TERM,
+    SUM,
     TRIPLETS,
+    VARIABLES,
     WINDOWS,
     length,
     period,
@@ -221,15 +227,25 @@ def _heads(net: Network) -> Records:
     return records(heads, HEAD)
 
 
-def _forced(net: Network) -> Records:
+def forced_spikes(net: Network, strengths: Strengths) -> Records:
+    """The spikes that stimuli force, (instance, spike); of one instance where all have the same."""
     ranges = neuron_ranges(net)
-    spikes = {
-        (steps(float(time), net.dt), ranges[s.population][0] + neuron)
-        for s in only(net.stimuli, SpikeTimes)
-        for neuron, train in enumerate(s.times)
-        for time in train
-    }
-    return records(sorted(spikes), SPIKE)
+    each = [
+        (ranges[s.population][0], strengths.trains(k)) for k, s in enumerate(net.stimuli) if isinstance(s, SpikeTimes)
+    ]
+    rows = []
+    for b in range(max((len(trains) for _, trains in each), default=1)):
+        spikes = np.zeros((0, 2), np.int64)
+        for first, trains in each:
+            times = trains[min(b, len(trains) - 1)]
+            neuron, place = np.nonzero(~np.isnan(times))
+            step = np.rint(times[neuron, place] / net.dt).astype(np.int64)
+            spikes = np.concatenate([spikes, np.stack([step, first + neuron], axis=1)])
+        rows.append(np.unique(spikes, axis=0))
+    table = np.full((len(rows), max(map(len, rows)), 2), NEVER)
+    for row, spikes in zip(table, rows, strict=True):
+        row[: len(spikes)] = spikes
+    return records([*map(tuple, table.reshape(-1, 2).tolist())], SPIKE, table.shape[:2])
 
 
 def trace_columns(net: Network) -> dict[str, int]:
@@ -238,17 +254,17 @@ def trace_columns(net: Network) -> dict[str, int]:
     return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
 
 
-def sampled(net: Network) -> Iterator[tuple[Membrane | Traces, str, int]]:
-    """The probes that sample at the algorithm's steps, each with its population and the number of its trace."""
-    for membrane in only(net.probes, Membrane):
-        yield membrane, membrane.population, -1
-    for probe in only(net.probes, Traces):
-        yield probe, net.trace(probe.trace).population, [trace.name for trace in net.traces].index(probe.trace)
+def sampled(net: Network) -> Iterator[tuple[Membrane | Traces | Variable, str]]:
+    """The probes that sample at the algorithm's steps, each with its population."""
+    for probe in sampling(net.probes):
+        yield probe, probe.population
+    for traces in only(net.probes, Traces):
+        yield traces, net.trace(traces.trace).population
 
 
-def looked_at(net: Network, probe: Spikes | Membrane | Traces, population: str) -> IntArray:
+def looked_at(net: Network, probe: Probe, population: str) -> IntArray:
     """The neurons of a population that a probe looks at."""
-    chosen = None if isinstance(probe, Traces) else probe.neurons
+    chosen = getattr(probe, "neurons", None)
     return np.arange(net.population(population).size) if chosen is None else chosen
 
 
@@ -308,8 +324,9 @@ def _ties(parts: Split, row: Indices) -> dict[str, Any]:
     return {"tie": records(records_, TIE), "original": original}
 
 
-def _probes(net: Network) -> dict[str, Any]:
-    ranges = neuron_ranges(net)
+def _probes(parts: Split) -> dict[str, Any]:
+    net = parts.described
+    ranges, sums = neuron_ranges(net), list[list[bool]]()
     recorded = np.zeros(sum(p.size for p in net.populations), np.int64)
     occupancy, samples = [], []
     counters = columns = 0
@@ -319,17 +336,43 @@ def _probes(net: Network) -> dict[str, Any]:
         low, high = ranges[state.population]
         occupancy.append((low, high, counters))
         counters += 2 ** (high - low)
-    for probe, population, traced in sampled(net):
-        neurons = looked_at(net, probe, population)
+    for probe, population in sampled(net):
+        neurons, (of, traced, gained, summed) = looked_at(net, probe, population), _seen(parts, probe)
         breaks = np.flatnonzero(np.diff(neurons) > 1) + 1
         for part in np.split(neurons + ranges[population][0], breaks):  # neighbours are read together
-            samples.append((part[0], part[-1] + 1, steps(probe.every or net.dt, net.dt), columns, traced))
+            every = steps(probe.every or net.dt, net.dt)
+            samples.append((part[0], part[-1] + 1, every, columns, of, traced, gained))
+            sums.append(summed)
             columns += len(part)
     return {
         "recorded": recorded,
         "occupancy": records(occupancy, OCCUPANCY),
         "samples": records(samples, SAMPLES),
+        "summed": np.array(sums, np.int64).reshape(len(samples), len(parts.network.projections)),
     }
+
+
+def _seen(parts: Split, probe: Membrane | Traces | Variable) -> tuple[int, int, int, list[bool]]:
+    """What a probe samples, as SAMPLES and ``summed`` have it: of what, the trace, whether gains count, and of which
+    projections."""
+    net, nothing = parts.network, [False] * len(parts.network.projections)
+    if isinstance(probe, Membrane):
+        return POTENTIAL, -1, 0, nothing
+    if isinstance(probe, Traces):
+        return MEAN, [trace.name for trace in net.traces].index(probe.trace), 0, nothing
+    quantity, _, name = probe.of.partition(".")
+    if VARIABLES[quantity] != SUM:
+        return VARIABLES[quantity], -1, 0, nothing
+    conducts = quantity == "conductance"
+    onto = [p.post == probe.population and (p.e_rev is not None) == conducts for p in net.projections]
+    if name:
+        mine = (
+            [k for k, _ in parts.parts[name]]
+            if conducts
+            else [k for k, p in enumerate(net.projections) if p.into == name]
+        )
+        onto = [here and k in mine for k, here in enumerate(onto)]
+    return SUM, -1, int(probe.of == "inputs"), onto
 
 
 def build(parts: Split) -> NetworkArrays:
@@ -337,19 +380,21 @@ def build(parts: Split) -> NetworkArrays:
     net = parts.network
     longest = max((last for last, _ in horizons(net)), default=1)
     neurons, projections = _neurons(net), _projections(net)
-    conducting = np.any(projections["psp"]["conducts"] == 1)
+    conducting, probes = np.any(projections["psp"]["conducts"] == 1), _probes(parts)
+    apart = conducting or np.any(
+        probes["samples"]["of"] == SUM
+    )  # what each projection gives is kept, not the sum alone
     return NetworkArrays(
         **neurons,
         **projections,
         **_rules(net),
-        **_probes(net),
+        **probes,
         head=_heads(net),
-        forced=_forced(net),
         **_traces(net),
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),
         ring=np.array([ring(net, max(longest, longest_kept(net))) - 1]),
-        fading=np.array([conducting or np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
+        fading=np.array([apart or np.any(projections["psp"]["kernel"] != RECTANGULAR)], np.int64),
         conducting=np.array([conducting], np.int64),
         integrating=np.array([np.any(neurons["kind"] >= INTEGRATE)], np.int64),
     )

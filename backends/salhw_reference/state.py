@@ -35,6 +35,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         arrived=full((p, n), LONG_AGO),
         counted=records(np.zeros((batch, r, 2, n), COUNTED), COUNTED, (batch, r, 2, n)),
         past=records(np.zeros((batch, ring), SPIKE), SPIKE, (batch, ring)),
+        forced=records(np.zeros((1, 0), SPIKE), SPIKE, (1, 0)),
         head_at=full((h,), 0),
         due=full((h,), NEVER),
         spiked=full((n,), 0),

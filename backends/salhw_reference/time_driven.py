@@ -8,7 +8,7 @@ from salhw_reference.arrays import CHANGED
 from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
-from salhw_reference.kinds import ALPHA, INTEGRATE, RECTANGULAR
+from salhw_reference.kinds import ADAPTATION, ADAPTIVE, ALPHA, INTEGRATE, MEAN, QUADRATIC, RECTANGULAR, RISING, SUM
 from salhw_reference.learning import learn, periodic_update
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
@@ -41,13 +41,35 @@ def fade(states, psp, low, high):
 
 
 @inlined
+def summed(net, state, m, n):
+    """What the projections that probe m looks at give neuron n, with their gains where these count."""
+    total, gained = 0.0, net.samples[m].gained
+    for p in range(len(net.psp)):
+        if net.summed[m, p]:
+            gain = state.input_gain[p] if gained else 1.0
+            total += gain * state.current[p, n, 1 if net.psp[p].kernel == ALPHA else 0]
+    return total
+
+
+@inlined
+def value_of(net, state, m, n):
+    """What probe m shows of neuron n."""
+    of = net.samples[m].of
+    if of == SUM:
+        return summed(net, state, m, n)
+    if of == ADAPTATION:  # what does not adapt has none
+        return state.adaptation[n] if net.kind[n] in (ADAPTIVE, QUADRATIC, RISING) else 0.0
+    return mean_of(net, state, net.samples[m].traced, n) if of == MEAN else state.potential[n]
+
+
+@inlined
 def sample(net, state, rows, origin, t, traces):
-    """Write the potentials of this step where a probe asks for them, or the means of ``traces``."""
+    """Write what probes ask for at this step: what entered the decisions, or the means of ``traces`` after them."""
     for m in range(len(net.samples)):
         probe = net.samples[m]
-        if t % probe.every == 0 and (probe.traced >= 0) == traces:
+        if t % probe.every == 0 and (probe.of == MEAN) == traces:
             for n in range(probe.first, probe.end):
-                value = mean_of(net, state, probe.traced, n) if traces else state.potential[n]
+                value = value_of(net, state, m, n)
                 rows[t // probe.every - origin[m], probe.column + n - probe.first] = value
 
 
@@ -109,7 +131,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                 nudge(net, state, t)
             count = step_neurons(net, state, rng, own_drive, t)
             sample(net, state, samples[b], origin, t, False)
-            count = forced_spikes(net, state, t, count)
+            count = forced_spikes(state, t, count)
             if len(net.average) > 0:
                 follow_traces(net, state, t, count)
                 sample(net, state, samples[b], origin, t, True)

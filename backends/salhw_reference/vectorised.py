@@ -282,7 +282,7 @@ def collect_spikes(net, state, vectors, drive, out, rows, origin, t):
     count = joined_spikes(net, state, vectors)
     if is_sampled(net, t):
         sample_membranes(net, state, vectors, drive, rows, origin, t)
-    count = forced_spikes(net, state, t, count)
+    count = forced_spikes(state, t, count)
     vectors.progress[0].spikes = count
     if len(net.rule) > 0:
         begin_learning(net, state, vectors, t, count)

@@ -10,6 +10,7 @@ from salhw.description.connectivity import count
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
+from salhw.description.probes import Variable
 from salhw.description.ties import Tie
 from salhw.diagnostics import Approximations, Diagnostic
 from salhw.diagnostics.wording import number
@@ -26,7 +27,7 @@ def host_findings(net: Network, target: Target) -> list[Diagnostic]:
     """What a target's host cannot do between two pieces of a run, beside what the target declares."""
     if not by_host(net, target):
         return []
-    return [*_rules(net), *_ties(net, target), *_traces(net)]
+    return [*_rules(net), *_ties(net, target), *_traces(net), *_variables(net)]
 
 
 def _rules(net: Network) -> Iterator[Diagnostic]:
@@ -77,6 +78,14 @@ def _traces(net: Network) -> Iterator[Diagnostic]:
             if p.post == trace.population and p.kernel.superposition != "sum":
                 path, asked = f"projections.{p.name}.kernel.superposition", p.kernel.superposition
                 yield Diagnostic("SAL107", path, asked, "sum, beside traces of these inputs", 'superposition = "sum"')
+
+
+def _variables(net: Network) -> Iterator[Diagnostic]:
+    """The target holds weights with the gains of named inputs in them."""
+    for k, probe in enumerate(net.probes):
+        if isinstance(probe, Variable) and probe.of.startswith("inputs."):
+            fix = f'of = "inputs", or Traces of a Trace({probe.population!r}, of={probe.of!r})'
+            yield Diagnostic("SAL107", f"probes[{k}].of", probe.of, "inputs, with their gains", fix)
 
 
 # the executable -----------------------------------------------------------------------------------------------------

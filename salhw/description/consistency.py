@@ -16,10 +16,10 @@ from salhw.description.grid import off_grid
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks, structure
 from salhw.description.neurons import Neuron
-from salhw.description.parts import Population, Projection, rule_name
+from salhw.description.parts import Population, Projection, rule_name, variables
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
-from salhw.description.probes import Probe
+from salhw.description.probes import Probe, Variable
 from salhw.description.stimuli import Course, Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
@@ -48,7 +48,7 @@ def contradictions(
         (f for p in populations for f in _too_coarse(p, dt)),
         (f for p in projections for f in _projection(p, known, traces, dt)),
         (f for k, s in enumerate(stimuli) for f in _stimulus(f"stimuli[{k}]", s, known, traces, dt)),
-        (f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, dt)),
+        (f for k, p in enumerate(probes) for f in _probe(f"probes[{k}]", p, known, names, projections, dt)),
         (f for k, p in enumerate(probes) for f in _synapses_of_probe(f"probes[{k}]", p, projections, known)),
         (f for t in traces for f in _trace(t, known, dt)),
         _repeated(probes),
@@ -333,7 +333,12 @@ def _needed(path: str, needs: str, population: Population, otherwise: str = "") 
 
 
 def _probe(
-    path: str, probe: Probe, known: dict[str, Population], names: dict[str, list[str]], dt: float
+    path: str,
+    probe: Probe,
+    known: dict[str, Population],
+    names: dict[str, list[str]],
+    projections: Sequence[Projection],
+    dt: float,
 ) -> Iterator[Diagnostic]:
     unknown = [*_named(path, probe, names)]
     yield from unknown
@@ -341,6 +346,9 @@ def _probe(
         population = known[name]
         yield from _needed(f"{path}.population", probe.needs, population)
         yield from _beyond(path, probe, "neuron", population.size, name)
+        if isinstance(probe, Variable) and probe.of not in (known_here := variables(population, projections)):
+            fix = nearest(probe.of, known_here, "choose another population")
+            yield Diagnostic("SAL009", f"{path}.of", shown(probe.of), one_of(known_here), fix)
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"
             yield Diagnostic("SAL005", f"{path}.population", f"{population.size} neurons", limit, "split it")

@@ -31,6 +31,7 @@ class Mark:
         needs: what the postsynaptic neurons have to offer (Neuron.offers) where the field is not at its default.
         nearness: of a choice, its names in an order in which neighbours are the most alike; empty where none can stand
             for another.
+        dotted: of a name: whether targets declare what stands before its first dot, and take all of these.
     """
 
     ordinary: Any = None
@@ -42,11 +43,16 @@ class Mark:
     settable: Settable = "never"
     needs: str = ""
     nearness: tuple[str, ...] = ()
+    dotted: bool = False
 
     @property
     def may_be_array(self) -> bool:
         """Whether the field may be one number for all neurons, points or synapses, or an array with one for each."""
         return self.per in ("neuron", "point", "synapse")
+
+    def declared(self, value: Any) -> Any:
+        """What a target has to declare for a value: of a ``dotted`` name the part before its first dot."""
+        return value.partition(".")[0] if self.dotted and isinstance(value, str) else value
 
     def at(self, value: Any, dt: float) -> Any:
         """An example as the field has it in steps of ``dt`` ms."""
@@ -66,6 +72,7 @@ class Structure:
             projection that it names, from 0 on; nothing for all other fields.
         whose: of a trace that is named: of the population that the item acts on, or of any.
         unit: of the numbers that it holds.
+        settable: as of Mark.
         example: of a field that has no default and no name in it: what two neurons need, in steps where the unit is ms.
     """
 
@@ -73,6 +80,7 @@ class Structure:
     index: Literal["", "neuron", "synapse"] = ""
     whose: Literal["its own", "any"] = "its own"
     unit: Literal["", "ms"] = ""
+    settable: Settable = "never"
     example: Any = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -90,6 +91,19 @@ class Projection(Model):
     def recurrent(self) -> bool:
         """Whether it connects a population with itself."""
         return self.pre == self.post
+
+
+def variables(population: Population, projections: Sequence[Projection]) -> list[str]:
+    """What Variable probes can see of a population, onto which some of the ``projections`` lead: the neurons' own
+    variables; what synapses add up to, all or those into a named input; conductances, all or those of a projection."""
+    neuron, conducting = population.neuron, [p.name for p in projections if _conducts(p, population)]
+    inputs = ["inputs", *(f"inputs.{name}" for name in neuron.input_gains)] if "membrane" in neuron.offers else []
+    conductances = ["conductance"] if "conductance" in neuron.offers else []
+    return [*neuron.variables, *inputs, *conductances, *(f"conductance.{name}" for name in conducting)]
+
+
+def _conducts(p: Projection, post: Population) -> bool:
+    return p.post == post.name and p.e_rev is not None
 
 
 def rule_name(projection: Projection, index: int) -> str:

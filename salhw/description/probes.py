@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from salhw.description.fields import Indices, IntArray, Milliseconds
-from salhw.description.kinds import Kind
+from salhw.description.kinds import Kind, only
 from salhw.description.markers import Mark, PopulationName, ProjectionName, Structure, TraceName
+from salhw.diagnostics import LENGTH
 from salhw.diagnostics.wording import invalid
 
 
@@ -28,7 +30,7 @@ EVERY = Mark(5, 7, -1, unit="ms", grid=1)
 
 class Probe(Kind):
     """A probe: it looks at a population whose neurons offer what it ``needs`` (see Neuron.offers), at a projection
-    or at a trace. A network has one probe of a kind for each of them."""
+    or at a trace. A network has one probe of a kind for each of them, and of variables one for each."""
 
     section = "probes"
     needs: ClassVar[str] = "spikes"
@@ -85,6 +87,48 @@ class Membrane(Probe):
         def __init__(self, population: str, every: float | None = ..., neurons: Any = ..., kind: str = ...) -> None: ...
 
 
+class Variable(Probe):
+    """One more number of each neuron of a population, or of some of its ``neurons`` (their numbers, ascending), at the
+    whole multiples of ``every`` ms, as it entered the decision whether to spike at that step; every step by default.
+    ``recording.traces`` has it as ``POPULATION.OF``.
+
+    Args:
+        of: what it is. A variable of the neurons' own (``Neuron.variables``: ``theta`` of LIF, ``w`` of AdEx, ``u`` of
+            Izhikevich), in its unit; or of what synapses add up to ``inputs``, gains included, in the units of the
+            bias, ``inputs.NAME``, those into one named input before its gain, ``conductance``, in units of the leak's,
+            or ``conductance.NAME``, that of one projection.
+    """
+
+    needs: ClassVar[str] = "membrane"
+    kind: Literal["Variable"] = "Variable"
+    population: PopulationName
+    of: Annotated[str, Field(max_length=2 * LENGTH + 1), Mark("inputs", "inputs", "nothing", dotted=True)]
+    every: Annotated[Milliseconds | None, EVERY] = None
+    neurons: Annotated[Chosen | None, Structure(index="neuron")] = None
+
+    @property
+    def about(self) -> str:
+        """The population and what is seen of it."""
+        return f"{self.population}.{self.of}"
+
+    @property
+    def label(self) -> str:
+        """As ``about``."""
+        return self.about
+
+    @property
+    def of_projection(self) -> str | None:
+        """The projection whose conductance it is, if it is that of one."""
+        quantity, _, name = self.of.partition(".")
+        return name if name and quantity == "conductance" else None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, population: str, of: str, every: float | None = ..., neurons: Any = ..., kind: str = ...
+        ) -> None: ...
+
+
 class Weights(Probe):
     """The weights of a projection at the beginning of the run, then every ``every`` ms, after that step's updates; all,
     or those of some ``synapses`` (their numbers in ``Network.synapses``, ascending)."""
@@ -127,3 +171,8 @@ class StateOccupancy(Probe):
     if TYPE_CHECKING:
 
         def __init__(self, population: str, kind: str = ...) -> None: ...
+
+
+def sampling(probes: Iterable[Probe]) -> list[Membrane | Variable]:
+    """The probes that sample one number of each of their neurons: membranes, then variables."""
+    return [*only(probes, Membrane), *only(probes, Variable)]

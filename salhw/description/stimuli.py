@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -173,11 +173,16 @@ class Poisson(Course):
 
 class SpikeTimes(Stimulus):
     """Forced spikes: ``times[k]`` lists those of neuron k in ms, multiples of dt. A forced spike of any but a Source
-    happens whatever its state, and starts a new refractory period."""
+    happens whatever its state, and starts a new refractory period. A session writes ``stimuli[k].times``."""
 
     kind: Literal["SpikeTimes"] = "SpikeTimes"
     population: PopulationName
-    times: Annotated[tuple[Vector, ...], Structure(unit="ms", example=((3, 15), (4,)))]
+    times: Annotated[tuple[Vector, ...], Structure(unit="ms", settable="declared", example=((3, 15), (4,)))]
+
+    def values(self, field: str, size: int) -> FloatArray:
+        """The times as a session reads them, (neuron, spike): see ``padded``."""
+        return padded(self.times)
+
     if TYPE_CHECKING:
 
         def __init__(self, population: str, times: Any, kind: str = ...) -> None: ...
@@ -199,6 +204,14 @@ class SpikeTimes(Stimulus):
         for k, train in enumerate(self.times):
             for i in np.flatnonzero(~whole_steps(train, dt))[:1]:
                 yield from off_grid(f"{path}.times[{k}][{i}]", float(train[i]), dt, least=0)
+
+
+def padded(trains: Sequence[FloatArray]) -> FloatArray:
+    """Trains of unlike lengths as one array (train, spike), NaN after the last spike of each."""
+    lengths = np.array([len(train) for train in trains], dtype=np.int64)
+    rows = np.full((len(trains), int(lengths.max(initial=0))), np.nan)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = np.concatenate([*trains, np.zeros(0)])
+    return rows
 
 
 class Clamp(_Windowed):

@@ -13,7 +13,7 @@ from salhw import machine
 from salhw.description.connectivity import count, shape_of
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights, sampling
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.wording import number
@@ -80,9 +80,9 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
     """The bytes that a recording of steps start..stop takes beside its spikes, until it is made."""
     size = {p.name: p.size for p in net.populations}
     total = 16 * instances * sum(size.values())
-    for membrane in only(net.probes, Membrane):
-        kept = stop - start if memory.every_step else _samples(membrane, net.dt, start, stop)
-        looked_at = size[membrane.population] if membrane.neurons is None else len(membrane.neurons)
+    for seen in sampling(net.probes):
+        kept = stop - start if memory.every_step else _samples(seen, net.dt, start, stop)
+        looked_at = size[seen.population] if seen.neurons is None else len(seen.neurons)
         total += memory.sample * kept * looked_at * instances
     for rate in only(net.probes, Rates):
         total += 3 * SAMPLE * _samples(rate, net.dt, start, stop) * size[rate.population] * instances
@@ -99,7 +99,7 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
     return total
 
 
-def _samples(probe: Membrane | Rates | Traces | Weights, dt: float, start: int, stop: int) -> int:
+def _samples(probe: Membrane | Rates | Traces | Variable | Weights, dt: float, start: int, stop: int) -> int:
     """How often a probe looks within a run, at most."""
     every = in_steps(probe.every or dt, dt) or 1
     return stop // every - start // every + 1

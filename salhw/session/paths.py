@@ -12,7 +12,7 @@ import numpy.typing as npt
 from salhw.description.connectivity import Connector, values
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import Kind
-from salhw.description.markers import marks
+from salhw.description.markers import marks, structure
 from salhw.description.network import Network
 from salhw.description.parts import Projection, rule_name
 from salhw.description.plasticity.rule import narrowest_bounds
@@ -32,7 +32,8 @@ class Address:
     has it, ``rule`` counts a projection's rules or a network's stimuli, ``part`` names the part of the rule that the
     field is of, or the named input that a gain is of. ``allowed`` is what may be written, None for any number;
     ``limit`` says whose range that is. A ``copy_of`` other weights, at their path, is not changed itself. The diagonal
-    of a ``hollow`` matrix holds no synapses."""
+    of a ``hollow`` matrix holds no synapses. ``trains`` are spike times, (neuron, spike), NaN after the last of each
+    neuron: as long as the longest train that is held."""
 
     path: str
     owner: str
@@ -44,6 +45,7 @@ class Address:
     limit: str = ""
     copy_of: str = ""
     hollow: bool = False
+    trains: bool = False
 
 
 def addresses(net: Network, target: Target | None = None, *, undeclared: bool = False) -> dict[str, Address]:
@@ -95,6 +97,9 @@ def _settable(
                 )
                 continue
             yield replace(stem, path=f"{stem.path}.{name}", field=name, **limits)
+    for name, listed in structure(type(item)):
+        if listed.settable == "declared" and (undeclared or name in _names(declared)):
+            yield replace(stem, path=f"{stem.path}.{name}", field=name, trains=True)
 
 
 def _names(entry: Range | tuple[str, ...]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
 from salhw.description.network import Network
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Weights
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Weights, sampling
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording, SpikeTrains, TimeSeries
 from salhw.substrate.chip import Chip
@@ -204,10 +204,11 @@ def recording(
         ends = start * net.dt, stop * net.dt
         when = r.step.astype(np.float64) * net.dt
         spikes[probe.population] = SpikeTrains(ids, size, *ends, r.instance, r.neuron, when, probe.neurons)
-    membranes = dict(recorded.membranes)
-    for membrane in only(net.probes, Membrane):
-        if membrane.neurons is not None:
-            membranes[membrane.population] = _chosen(membranes[membrane.population], membrane.neurons)
+    membranes, samples = dict(recorded.membranes), dict(recorded.samples)
+    for each in sampling(net.probes):
+        where, name = (membranes, each.population) if isinstance(each, Membrane) else (samples, each.label)
+        if each.neurons is not None:
+            where[name] = _chosen(where[name], each.neurons)
     for state in only(net.probes, StateOccupancy) if recorded.occupancy is None else ():
         name, size = state.population, net.population(state.population).size
         tau_ref = refractory_steps(net, name)
@@ -224,7 +225,7 @@ def recording(
         membrane_traces=membranes,
         weight_traces=traces,
         occupancy_counts=occupied,
-        samples={**recorded.samples, **rates},
+        samples={**samples, **rates},
         provenance=provenance,
     )
 
@@ -238,6 +239,6 @@ def _counts_until(raster: Raster, edges: IntArray, size: int, instances: int) ->
 
 
 def _chosen(trace: TimeSeries, neurons: IntArray) -> TimeSeries:
-    """Of a membrane those neurons that are probed, which some engines record alone."""
+    """Of samples those of the neurons that are probed, which some engines record alone."""
     every = trace.values.shape[2] == len(neurons)
     return TimeSeries(trace.time, trace.values if every else trace.values[:, :, neurons], neurons)

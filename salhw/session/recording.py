@@ -228,8 +228,8 @@ class Recording:
 
     @property
     def traces(self) -> dict[str, xr.DataArray]:
-        """What traces, and probes of kinds that are not the core's, were at each sample, by ``Probe.label``: dimensions
-        (instance, time, neuron); those of other shapes are numbered after the time."""
+        """What traces, variables, and probes of kinds that are not the core's were at each sample, by ``Probe.label``:
+        dimensions (instance, time, neuron); those of other shapes are numbered after the time."""
         return _Named(
             "recording.traces",
             {
@@ -239,6 +239,7 @@ class Recording:
                     name,
                     "",
                     trace.time,
+                    trace.places,
                 )
                 for name, trace in self.samples.items()
             },

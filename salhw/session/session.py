@@ -23,6 +23,7 @@ from salhw.session.memory import Room
 from salhw.session.paths import Address, addresses, as_written, described, duration_steps, find, session_error
 from salhw.session.recorder import Raster, Recorded, provenance, recording, refractory_steps, sample_steps
 from salhw.session.recording import Recording
+from salhw.session.trains import as_trains
 from salhw.substrate.chip import Chip
 
 
@@ -133,6 +134,9 @@ class EngineSession:
         """
         self._refuse_closed()
         view, correction = self._view(path, form), self._maps.get(path)
+        if view.address.trains:
+            self._set_trains(view.address, value)
+            return
         does = None if correction is None else lambda end: view.shaped(correction.does(view.flat(end)), end)
         array = as_written(view.address, value, len(self.ids), lambda: self.get(path, form=form), does)
         wanted = view.flat(array)
@@ -144,6 +148,15 @@ class EngineSession:
         if path in self._written:
             around = array if form == "array" else self._written[path]
             self._written[path] = self._view(path).shaped(held, around)
+
+    def _set_trains(self, address: Address, value: Any) -> None:
+        """Give a stimulus other spike times; how long the array is that holds them follows from these."""
+        trains = as_trains(address, value, self._written[address.path], self.engine.step, self.executable.network.dt)
+        if np.array_equal(trains, self._written[address.path], equal_nan=True):
+            return
+        now = replace(address, shape=trains.shape[1:])
+        self.engine.write(now, trains.reshape(len(trains), -1))
+        self._addresses[address.path], self._written[address.path] = now, trains
 
     def _done(self, path: str) -> FloatArray:
         """What the chip does, in the engine's order of neurons or synapses."""

@@ -1,4 +1,5 @@
-"""How strong the stimuli of a session are that change in time or are written: the same on every target."""
+"""How strong the stimuli of a session are that change in time or are written, and when they make neurons spike: the
+same on every target."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
-from salhw.description.stimuli import Course, NoisyCurrent
+from salhw.description.stimuli import Course, NoisyCurrent, SpikeTimes, padded
 from salhw.substrate.draws import normal
 
 AT_ONCE = 2**14
@@ -17,7 +18,8 @@ AT_ONCE = 2**14
 
 
 class Strengths:
-    """The strength of each Course and each NoisyCurrent of a network, over the instances of a session.
+    """The strength of each Course and each NoisyCurrent of a network, and the times of each SpikeTimes, over the
+    instances of a session.
 
     Args:
         seed, ids: of the session, which noise follows from; a network without noise needs none.
@@ -26,15 +28,20 @@ class Strengths:
     def __init__(self, net: Network, seed: int = 0, ids: Sequence[int] = (0,)) -> None:
         self._net, self._who = net, [f"salhw/noise/{seed}/{identity}" for identity in ids]
         self._courses = {k: s.points[None] for k, s in enumerate(net.stimuli) if isinstance(s, Course)}
+        self._trains = {k: padded(s.times)[None] for k, s in enumerate(net.stimuli) if isinstance(s, SpikeTimes)}
         self._ahead: dict[int, tuple[int, FloatArray]] = {}  # the number of a block of draws, and these
         self._deviations = {k: np.atleast_2d(s.sd) for k, s in enumerate(net.stimuli) if isinstance(s, NoisyCurrent)}
 
     def write(self, number: int, value: FloatArray) -> None:
-        """Give a stimulus another strength, (instance, each point of each neuron) or (instance, neuron)."""
-        if np.array_equal(value, np.broadcast_to(value[:1], value.shape)):
+        """Give a stimulus another strength, (instance, each point of each neuron) or (instance, neuron); or other
+        times, (instance, each spike of each neuron)."""
+        if np.array_equal(value, np.broadcast_to(value[:1], value.shape), equal_nan=True):
             value = value[:1]
         if number in self._courses:
             self._courses[number] = value.reshape(len(value), self._courses[number].shape[1], -1)
+        elif number in self._trains:
+            size = self._trains[number].shape[1]
+            self._trains[number] = value.reshape(len(value), size, value.shape[1] // size)
         else:
             self._deviations[number] = value
 
@@ -49,6 +56,11 @@ class Strengths:
         """The strength of a Course at each of its points, (instance, point, neuron); with one entry for all instances,
         or for all neurons, where they have the same."""
         return self._courses[number]
+
+    def trains(self, number: int) -> FloatArray:
+        """The times of SpikeTimes in ms, (instance, neuron, spike), NaN after the last of each neuron; with one entry
+        for all instances where they have the same."""
+        return self._trains[number]
 
     def present(self, number: int, step: int) -> FloatArray | None:
         """The strength of a stimulus at a step at which it acts, (instance, neuron), or with one entry for all; of

@@ -99,7 +99,8 @@ def field_findings(path: str, item: Model, capability: Capability, dt: float) ->
             yield _required(at, name, capability, unit, dt)
         elif name in capability:
             step = dt if mark.grid is not None else None
-            yield from value_findings(at, value, capability[name], name in arrays, unit=unit, dt=step)
+            known = mark.declared(value)
+            yield from value_findings(at, known, capability[name], name in arrays, unit=unit, dt=step)
         elif isinstance(value, np.ndarray) or value != default:
             asked = f"shape {value.shape}" if isinstance(value, np.ndarray) else with_unit(unit, f"{value}")
             supported, fix = f"only the default, {with_unit(unit, f'{default}')}", f"leave {name} at its default"

@@ -44,6 +44,7 @@ from salhw import (
     Sparse,
     Teacher,
     TripletSTDP,
+    Variable,
 )
 from salhw.session.paths import addresses
 
@@ -127,13 +128,14 @@ def from_the_other_end(net: Network) -> Network:
     )  # fmt: skip
 
 
-def first_neurons(net: Network) -> Network:
-    """Membrane probes of some neurons look at as many from the first one on."""
-    probes = [
-        p.replace(neurons=np.arange(len(p.neurons))) if isinstance(p, Membrane) and p.neurons is not None else p
-        for p in net.probes
-    ]
-    return net.replace(probes=probes)
+def first_neurons(kind: type) -> Callable[[Network], Network]:
+    """Probes of some neurons look at as many from the first one on."""
+    return lambda net: net.replace(
+        probes=[
+            p.replace(neurons=np.arange(len(p.neurons))) if isinstance(p, kind) and p.neurons is not None else p
+            for p in net.probes
+        ]
+    )
 
 
 def first_clamp_holds(net: Network) -> Network:
@@ -316,6 +318,58 @@ class RatesOfWholePeriods(Recorded):
         return replace(recording, samples=samples)
 
 
+class VariablesOfTheStepBefore(Recorded):
+    """Each sample of a variable is the one before it."""
+
+    def changed(self, recording: Recording) -> Recording:
+        return self.shown(recording, lambda probe, trace: np.roll(trace.values, 1, axis=1))
+
+    def shown(self, recording: Recording, change: Callable[[Variable, Any], Any]) -> Recording:
+        samples = dict(recording.samples)
+        for probe in self.inner.executable.network.probes:
+            if isinstance(probe, Variable):
+                trace = samples[probe.label]
+                samples[probe.label] = replace(trace, values=change(probe, trace))
+        return replace(recording, samples=samples)
+
+
+class VariablesAfterTheirSpikes(VariablesOfTheStepBefore):
+    """What neurons remember is shown as their spike at that step has left it."""
+
+    def changed(self, recording: Recording) -> Recording:
+        net = self.inner.executable.network
+
+        def after(probe: Variable, trace: Any) -> Any:
+            population, spikes = net.population(probe.population), recording.spikes[probe.population]
+            added = {"theta": "theta_plus", "w": "b", "u": "d"}.get(probe.of)
+            if added is None:
+                return trace.values
+            step, seen = np.rint(spikes.time / net.dt), np.zeros((*trace.values.shape[:2], population.size))
+            for k, time in enumerate(np.rint(trace.time / net.dt)):
+                seen[spikes.instance[step == time], k, spikes.neuron[step == time]] = 1.0
+            chosen = slice(None) if probe.neurons is None else probe.neurons
+            return trace.values + (seen * getattr(population.neuron, added))[:, :, chosen]
+
+        return self.shown(recording, after)
+
+
+class NamedInputsWithGains(VariablesOfTheStepBefore):
+    """What goes into a named input is shown times its gain."""
+
+    def changed(self, recording: Recording) -> Recording:
+        def gained(probe: Variable, trace: Any) -> Any:
+            if not probe.of.startswith("inputs."):
+                return trace.values
+            return trace.values * self.inner.get(f"populations.{probe.label}").reshape(-1, 1, 1)
+
+        return self.shown(recording, gained)
+
+
+class VariablesInSinglePrecision(VariablesOfTheStepBefore):
+    def changed(self, recording: Recording) -> Recording:
+        return self.shown(recording, lambda probe, trace: np.float32(trace.values).astype(np.float64))
+
+
 # ---------------------------------------------------------------- all of them
 
 
@@ -417,7 +471,12 @@ MUTANTS = [
         network=each_projection(short_term(lambda s: s.replace(tau_rec=0.5 * s.tau_rec))),
     ),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
-    wrong("membranes of the first neurons", "membrane", network=first_neurons),
+    wrong("membranes of the first neurons", "membrane", network=first_neurons(Membrane)),
+    wrong("variables of the first neurons", "variable", network=first_neurons(Variable)),
+    wrong("variables of the step before", "variable", session=VariablesOfTheStepBefore),
+    wrong("variables as a spike leaves them", "variable", session=VariablesAfterTheirSpikes),
+    wrong("gains counted in named inputs", "variable", session=NamedInputsWithGains),
+    wrong("variables rounded to single precision", "variable", session=VariablesInSinglePrecision),
     wrong(
         "single spikes at the wrong ends", "weights", "held",
         network=each_rule_of(PerSpike, lambda rule: {"pre": rule.post, "post": rule.pre}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from salhw.session.paths import described_at
 from salhw_nest.findings import different, not_learned, together
 from salhw_nest.neurons.conductance import Conducting
 from salhw_nest.neurons.leaky import UNREACHED, NestLeaky
-from salhw_nest.neurons.neuron import Potential
+from salhw_nest.neurons.neuron import Potential, Seen
 from salhw_nest.plan import Cells, tiled
 
 UNIT = 1e-3  # potentials in NEST's units per unit: NEST takes one below -1000 for a mistake
@@ -72,6 +72,12 @@ class NestAdEx(NestLeaky[AdEx]):
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         """Where it spikes the description's is v_peak, NEST shows what it was reset to."""
         return np.where(known.spiked, self.neuron.v_peak, super().membrane(known, tick) / UNIT)
+
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        """Where it spikes NEST shows what w has become, b more."""
+        w = self.remembered("w", lambda w, known: w / UNIT - known.spiked * np.asarray(self.neuron.b))
+        return {**super().variables, "w": w}
 
     def mixed(self) -> Iterator[Diagnostic]:
         path, neuron, dt = f"populations.{self.population.name}", self.neuron, self.net.dt

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -15,10 +16,10 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
-from salhw_nest.neurons.leaky import UNREACHED, M, NestLeaky
-from salhw_nest.neurons.lif import NestLIF, before
-from salhw_nest.neurons.neuron import FOREVER, Potential
-from salhw_nest.plan import Cells
+from salhw_nest.neurons.leaky import UNREACHED, M, NestLeaky, before
+from salhw_nest.neurons.lif import NestLIF
+from salhw_nest.neurons.neuron import FOREVER, Potential, Seen
+from salhw_nest.plan import Cells, Meter
 
 FINE = 1e6  # potentials and conductances in NEST's units per unit: NEST's solver is off by 1e-3 of these a step
 SUBSTEPS = 16  # of the last step before a spike, whose end NEST does not show
@@ -44,6 +45,28 @@ class Conducting(NestLeaky[M]):
         """NEST's parameters of both; ``unit``: potentials in NEST's units per unit."""
         (first, fast), (second, slow) = (*self.ports.items(), *self.ports.items())[:2]
         return {"E_ex": unit * first, "E_in": unit * second, "tau_syn_ex": fast, "tau_syn_in": slow}
+
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        """Of all, and of a projection that is the only one with its reversal potential. Currents have no part in it."""
+        of = conductances(self.net, self.population)
+        alone = {f"conductance.{p.name}": e_rev for p, e_rev in of if [other for _, other in of].count(e_rev) == 1}
+        kept = {name: seen for name, seen in super().variables.items() if name != "inputs"}
+        ports = {"conductance": (*self.ports,)} | {name: (e_rev,) for name, e_rev in alone.items()}
+        return kept | {name: Seen(self._conductances, partial(self._given_by, some)) for name, some in ports.items()}
+
+    def _conductances(self, every: int) -> tuple[Meter, ...]:
+        """Both at the end of the step before, which act in the next."""
+        return (Meter(before(self.population.name), self.population.name, every, ("g_ex", "g_in"), 1),)
+
+    def _given_by(self, reversals: tuple[float, ...], known: Potential, tick: float) -> FloatArray:
+        """What synapses with these reversal potentials add up to."""
+        early, total = known.sampled[before(self.population.name)], np.zeros_like(known.drive)
+        for name, e_rev in zip(("g_ex", "g_in"), self.ports, strict=False):
+            if e_rev in reversals:
+                p = next(p for p, other in conductances(self.net, self.population) if other == e_rev)
+                total += early[name] * psp(p.kernel).first(self.net.dt) / abs(self.scale_of(p))
+        return total
 
     def scale_of(self, projection: Projection) -> float:
         """As of currents, so that weak conductances do in a step what those of the description do."""

@@ -14,7 +14,7 @@ from salhw.diagnostics.wording import number
 from salhw.session.paths import described_at
 from salhw_nest.findings import different
 from salhw_nest.inputs import extent, strength_of
-from salhw_nest.neurons.neuron import NestNeuron, Potential
+from salhw_nest.neurons.neuron import NestNeuron, Potential, Seen
 from salhw_nest.neurons.noise import NOISE, noise_error
 from salhw_nest.plan import Cells, Meter, tiled
 
@@ -70,10 +70,18 @@ class NestGLM(NestNeuron[GLM]):
         return *super().meters(every), *([Meter(bare, bare, every)] if self.noise else [])
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
+        return self._given(known, tick) + known.drive
+
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        return {"inputs": Seen(self.meters, self._given)}
+
+    def _given(self, known: Potential, tick: float) -> FloatArray:
+        """What synapses add up to."""
         values = super().membrane(known, tick)
         if self.noise:
             values = values - known.sampled[noise_of(self.population.name)]["V_m"]
-        return values - strength_of(self.net, self.target, self.population) * known.forced + known.drive
+        return values - strength_of(self.net, self.target, self.population) * known.forced
 
     def approximations(self) -> Iterator[Diagnostic]:
         if not self.logistic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -15,9 +15,8 @@ from salhw.diagnostics.wording import number
 from salhw.session.paths import described_at
 from salhw_nest.findings import not_learned, together
 from salhw_nest.kernels import PSP, psp
-from salhw_nest.neurons.leaky import UNREACHED
-from salhw_nest.neurons.lif import before
-from salhw_nest.neurons.neuron import NestNeuron, Potential
+from salhw_nest.neurons.leaky import UNREACHED, before
+from salhw_nest.neurons.neuron import NestNeuron, Potential, Seen
 from salhw_nest.plan import Cells, Meter, tiled
 from salhw_nest.probes import sampled
 
@@ -72,17 +71,30 @@ class NestIzhikevich(NestNeuron[Izhikevich]):
         return Cells(f"{name}_input", "iaf_psc_delta", self.population.size * instances, parameters)
 
     def meters(self, every: int) -> tuple[Meter, ...]:
-        name, shadow = self.population.name, self.shadow(1)
-        own = Meter(name, name, every), Meter(before(name), name, every, ("V_m", "U_m"), 1)
-        return (*own, Meter(shadow.name, shadow.name, every)) if shadow else own
+        name = self.population.name
+        return Meter(name, name, every), Meter(before(name), name, every, ("V_m", "U_m"), 1), *self._shadowed(every)
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         """What has crossed the peak follows from the step before."""
-        early, shadow = known.sampled[before(self.population.name)], self.shadow(1)
+        early = known.sampled[before(self.population.name)]
         v, u = early["V_m"], early["U_m"]
-        arrived = known.sampled[shadow.name]["V_m"] if shadow else 0.0
-        crossed = v + tick * (0.04 * v * v + 5.0 * v + 140.0 - u + known.drive) + arrived
+        crossed = v + tick * (0.04 * v * v + 5.0 * v + 140.0 - u + known.drive) + self._arrived(known)
         return np.where(known.spiked, crossed, super().membrane(known, tick))
+
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        """Where it spikes NEST shows what u has become, d more."""
+        u = self.remembered("U_m", lambda u, known: u - known.spiked * np.asarray(self.neuron.d))
+        return {"u": u, "inputs": Seen(self._shadowed, lambda known, tick: self._arrived(known) / self.net.dt)}
+
+    def _shadowed(self, every: int) -> tuple[Meter, ...]:
+        """The meter of what has just arrived, if there are synapses."""
+        shadow = self.shadow(1)
+        return (Meter(shadow.name, shadow.name, every),) if shadow else ()
+
+    def _arrived(self, known: Potential) -> FloatArray:
+        shadow = self.shadow(1)
+        return np.asarray(known.sampled[shadow.name]["V_m"]) if shadow else np.zeros_like(known.drive)
 
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         path, dt = f"projections.{projection.name}", self.net.dt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import exp, expm1
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw_nest.findings import together
 from salhw_nest.kernels import PSP, psp
-from salhw_nest.neurons.neuron import UNSEEN, NestNeuron
+from salhw_nest.neurons.neuron import UNSEEN, NestNeuron, Potential, Seen
+from salhw_nest.plan import Meter
 from salhw_nest.stimuli import nest_stimuli
 
 UNREACHED = 1e100  # a threshold that nothing reaches
@@ -56,6 +57,30 @@ class NestLeaky(NestNeuron[M]):
         dt = self.net.dt
         return max(shape.first(dt) * -expm1(-dt / self.tau_m) / share_of_current(dt, self.tau_m, shape.decay), UNSEEN)
 
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        return {"inputs": Seen(self.meters_before, self._given)}
+
+    def meters_before(self, every: int) -> tuple[Meter, ...]:
+        """Its currents at the end of the step before, which act in the next."""
+        name = before(self.population.name)
+        return (Meter(name, self.population.name, every, ("I_syn_ex", "I_syn_in"), 1),)
+
+    def _given(self, known: Potential, tick: float) -> FloatArray:
+        """What synapses add up to."""
+        early = known.sampled[before(self.population.name)]
+        return (early["I_syn_ex"] + early["I_syn_in"] - self.forced_current(known, tick)) / self.unit
+
+    def forced_current(self, known: Potential, tick: float) -> FloatArray | float:
+        """The current that forces spikes."""
+        return 0.0
+
+    @property
+    def unit(self) -> float:
+        """A current of NEST's at the beginning of a step in which the description's is 1."""
+        shapes = [(p, psp(p.kernel)) for p in self.net.projections if p.post == self.population.name]
+        return next((self.scale_of(p) / shape.first(self.net.dt) for p, shape in shapes if shape.decay), 1.0)
+
     def refused(self, projection: Projection) -> Iterator[Diagnostic]:
         """NEST gives a current at the beginning of a step, and the neuron has to remember it to its end."""
         if psp(projection.kernel).decay and self.net.dt / self.tau_m > FASTEST:
@@ -69,6 +94,11 @@ class NestLeaky(NestNeuron[M]):
             if s.forced and s.population == self.population.name:
                 asked, fix = f"forced spikes of {self.population.name}", "leave it out, or drive a Source population"
                 yield together(f"stimuli[{k}]", asked, supported, fix)
+
+
+def before(population: str) -> str:
+    """The name of the meter that shows a population a tick before it decides."""
+    return f"{population}_before"
 
 
 def share_of_current(t: float, tau_m: float, tau_syn: float) -> float:

@@ -11,7 +11,7 @@ from salhw.description.fields import FloatArray
 from salhw.description.neurons import LIF
 from salhw.session.paths import described_at
 from salhw_nest.inputs import jump
-from salhw_nest.neurons.leaky import UNREACHED, NestLeaky, share_of_current
+from salhw_nest.neurons.leaky import UNREACHED, NestLeaky, before, share_of_current
 from salhw_nest.neurons.neuron import Potential
 from salhw_nest.plan import Cells, Meter, tiled
 
@@ -51,18 +51,16 @@ class NestLIF(NestLeaky[LIF]):
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         early = known.sampled[before(self.population.name)]
-        current = early["I_syn_ex"] + early["I_syn_in"] - known.forced * jump(self.net, self.population, tick)
+        current = early["I_syn_ex"] + early["I_syn_in"] - self.forced_current(known, tick)
         crossed = next_potential(self.neuron, self.psp_constant, tick, early["V_m"], current, known.drive)
         return np.where(known.spiked, crossed, super().membrane(known, tick))
+
+    def forced_current(self, known: Potential, tick: float) -> FloatArray:
+        return known.forced * jump(self.net, self.population, tick)
 
     def largest_bias(self, tick: float) -> float:
         """Up to which forced spikes, as they are built, are forced."""
         return -0.25 * expm1(-tick / self.neuron.tau_m) * jump(self.net, self.population, tick)
-
-
-def before(population: str) -> str:
-    """The name of the meter that shows a population a tick before it decides."""
-    return f"{population}_before"
 
 
 def next_potential(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from salhw.description.kernels import Kernel
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
+from salhw.description.probes import Membrane, Variable
 from salhw.diagnostics import Diagnostic
 from salhw.substrate.target import Target
 from salhw_nest.kernels import PSP, psp
@@ -33,7 +34,7 @@ class Potential:
     Args:
         sampled: what NEST's meters show, by meter and quantity.
         drive: biases with currents.
-        forced: 1 where a spike is forced, (time, neuron).
+        forced: 1 where a spike is forced; with one instance where all have the same.
         spiked: whether there was a spike.
     """
 
@@ -41,6 +42,15 @@ class Potential:
     drive: FloatArray
     forced: FloatArray
     spiked: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a probe sees of a population: the ``meters`` that sample it every so many steps, and its ``value`` from what
+    they show and the length of a tick in ms."""
+
+    meters: Callable[[int], tuple[Meter, ...]]
+    value: Callable[[Potential, float], FloatArray | float]
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,30 @@ class NestNeuron(ABC, Generic[N]):
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         """The potential that entered the decision, without what this backend adds to it."""
         return known.sampled[self.population.name]["V_m"]
+
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        """What Variable probes can see."""
+        return {}
+
+    def seen(self, probe: Membrane | Variable) -> Seen:
+        """What a probe sees."""
+        return Seen(self.meters, self.membrane) if isinstance(probe, Membrane) else self.variables[probe.of]
+
+    def remembered(self, name: str, value: Callable[[FloatArray, Potential], FloatArray]) -> Seen:
+        """A number that its cells hold, by NEST's ``name``, from what they hold at the end of a step."""
+        cells = self.population.name
+
+        def meters(every: int) -> tuple[Meter, ...]:
+            return (Meter(cells, cells, every, (name,), last=(name,)),)
+
+        return Seen(meters, lambda known, tick: value(known.sampled[cells][name], known))
+
+    def unseen(self, path: str, probe: Variable) -> Iterator[Diagnostic]:
+        """A finding if NEST does not show what a probe at a path is of."""
+        if probe.of not in self.variables:
+            supported = f"{' or '.join(self.variables) or 'none'} of {self.population.name}, {self.model}"
+            yield Diagnostic("SAL107", f"{path}.of", probe.of, supported, "leave it out, or choose one of these")
 
     def largest_bias(self, tick: float) -> float:
         """The size up to which a bias may be written where spikes are forced."""

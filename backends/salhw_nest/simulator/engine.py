@@ -83,7 +83,7 @@ def _meter(m: dict[str, Any], cells: Any, plan: dict[str, Any]) -> Any:
 def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any], potential: float) -> dict[str, Any]:
     """Assign ``settings`` (cells -> parameters), raise some cells (indices that ascend) to a potential, run, and return
     what was recorded: per population ``stamp`` (ticks) and ``cell``; per meter ``stamp``, ``cell``, what it samples,
-    and ``now``: the potential that its cells have at the end, which NEST has not given to the meter yet; and the
+    and ``now``: what its cells have at the end, which NEST has not given to the meter yet; and the
     ``seconds`` that NEST took."""
     plan, cells = _network["plan"], _network["cells"]
     for name, parameters in settings.items():
@@ -93,13 +93,14 @@ def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any],
             cells[name].node_collection[index.tolist()].set({"V_m": potential})
     began = time.perf_counter()
     nest.Simulate(steps * plan["per_step"] * plan["tick"])
-    recorded: dict[str, Any] = {"spikes": {}, "membranes": {}, "seconds": time.perf_counter() - began}
+    recorded: dict[str, Any] = {"spikes": {}, "meters": {}, "seconds": time.perf_counter() - began}
     _network["now"] += steps
     for name, recorder in _network["recorders"].items():
         recorded["spikes"][name] = _events(recorder, cells[name])
     for m in plan["meters"]:
         sampled = _events(_network["meters"][m["name"]], cells[m["cells"]], m["quantities"])
-        recorded["membranes"][m["name"]] = sampled | {"now": read_cells(m["cells"], "V_m")}
+        now = {name: read_cells(m["cells"], name) for name in (() if m["early"] else m["last"])}
+        recorded["meters"][m["name"]] = sampled | {"now": now}
     return recorded
 
 

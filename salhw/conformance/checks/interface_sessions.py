@@ -72,9 +72,10 @@ def get_set_round_trip(lab: Lab) -> Evidence:
             if rigs.one_for_all(lab, net, address):
                 ramp[:] = 0.5 * scale
             limit = rigs.resolution(lab) if address.field == "weights" else lab.target.accuracy.get("held", 1e-6)
-            for value in (ramp, ramp[0], np.float64(0.25 * scale), before):
+            values = (before + lab.dt, before[0], before) if address.trains else (ramp, ramp[0], 0.25 * scale, before)
+            for value in values:
                 session.set(path, value)
-                off = float(np.abs(session.get(path) - value).max()) / limit
+                off = float(np.max(np.nan_to_num(np.abs(session.get(path) - value)), initial=0.0)) / limit
                 if off > worst:
                     worst, where = off, path
     reason = f"largest difference between written and read values, in units of the resolution; at {where}"
@@ -309,9 +310,9 @@ def sessions_independent(lab: Lab) -> Evidence:
             paths = [*addresses(executable.network, lab.target)]
             held = {path: first.get(path) for path in paths}
             for path in paths:
-                second.set(path, 0.125)
+                second.set(path, second.get(path) + lab.dt if path.endswith(".times") else 0.125)
             second.run(duration)
-            if any(not np.array_equal(first.get(path), held[path]) for path in paths):
+            if any(not np.array_equal(first.get(path), held[path], equal_nan=True) for path in paths):
                 flaws.append("what is written into one session is read from the other")
             observed = [first.run(duration)]
             second.run(duration)

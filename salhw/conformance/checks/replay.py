@@ -104,6 +104,15 @@ def replay_membranes(lab: Lab) -> Evidence:
     return evidence(lab, "membranes", "inputs do not add up as described", "membrane", of="probes.Membrane")
 
 
+@check("replay-variables", group="replay")
+def replay_variables(lab: Lab) -> Evidence:
+    """In random networks, every sample of what neurons remember beside their membranes (thresholds that adapt, w, u),
+    of what synapses add up to and of conductances is what follows from the recorded spikes: to ``membrane``, of the sum
+    of all PSPs' peaks."""
+    needs(lab, "Variable", "membrane")
+    return evidence(lab, "variables", "what is shown is not what decides", "variable", of="probes.Variable")
+
+
 @check("replay-traces", group="replay")
 def replay_traces(lab: Lab) -> Evidence:
     """In random networks, every sample of a trace is the average of what the recorded spikes imply: to ``membrane``,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from salhw.conformance.replay.trains import Bools
-from salhw.description.fields import IntArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes
@@ -17,14 +19,29 @@ def acts(stimulus: Poisson | Clamp | Current | NoisyCurrent, step: int, dt: floa
     return round(stimulus.start / dt) <= step < stop
 
 
-def forced(net: Network, name: str, count: int) -> Bools:
-    """Which neurons of a population are forced to spike at the first ``count`` steps, (step, neuron)."""
-    spikes = np.zeros((count, net.population(name).size), dtype=np.bool_)
-    for stimulus in only(net.stimuli, SpikeTimes):
-        for neuron, train in enumerate(stimulus.times if stimulus.population == name else ()):
-            at = np.rint(train / net.dt).astype(np.int64)
-            spikes[at[at < count], neuron] = True
+def forced(net: Network, name: str, count: int, times: Mapping[str, FloatArray]) -> Bools:
+    """Which neurons of a population are forced to spike at the first ``count`` steps, (instance, step, neuron);
+    ``times`` are those of the stimuli that list some, by path, as a session reads them."""
+    spikes = np.zeros((len(next(iter(times.values()), [0])), count, net.population(name).size), dtype=np.bool_)
+    for k, stimulus in enumerate(net.stimuli):
+        held = times.get(f"stimuli[{k}].times")
+        if isinstance(stimulus, SpikeTimes) and stimulus.population == name and held is not None:
+            instance, neuron, place = np.nonzero(~np.isnan(held))
+            at = np.rint(held[instance, neuron, place] / net.dt).astype(np.int64)
+            spikes[instance[at < count], at[at < count], neuron[at < count]] = True
     return spikes
+
+
+def rewritten(held: FloatArray, value: FloatArray, now: float) -> FloatArray:
+    """The times that a session holds at ``now`` ms to which others were given: what has passed stays."""
+    instances, size = held.shape[:2]
+    given = np.broadcast_to(value, (instances, *value.shape[-2:]))
+    trains = [
+        [np.concatenate([held[b, n][held[b, n] < now], given[b, n][given[b, n] >= now]]) for n in range(size)]
+        for b in range(instances)
+    ]
+    longest = max(len(train) for each in trains for train in each)
+    return np.array([[np.pad(t, (0, longest - len(t)), constant_values=np.nan) for t in each] for each in trains])
 
 
 def clamps(net: Network, name: str, step: int) -> tuple[Bools, IntArray]:

@@ -70,6 +70,17 @@ def spread(state: tuple[FloatArray, ...]) -> FloatArray:
     return np.asarray(np.maximum(high - state[0], state[0] - low))
 
 
+def adapted(
+    neuron: AdEx, state: tuple[FloatArray, ...], spiked: Bools, off: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """w as it entered a decision, and how far it may be off; of a target that solves the step of a spike, w after it
+    less b."""
+    w, bounds = state[1], bounds_of(state)
+    low, high = np.where(spiked, bounds.after - neuron.b, bounds.w)
+    low, high = np.minimum(low, bounds.w[0]), np.maximum(high, bounds.w[1])
+    return w, np.asarray(np.maximum(high - w, w - low))
+
+
 def followed(neuron: AdEx, w: FloatArray, v: FloatArray, time: float) -> FloatArray:
     """w after a time at v; lowest and highest."""
     to = np.sort(neuron.a * (v - neuron.v_rest), axis=0)

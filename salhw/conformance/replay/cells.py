@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -76,8 +76,9 @@ class Cell:
     the ``threshold``, in a state, beside which a potential that is a little off may decide otherwise; the accuracies,
     if there are any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, how many steps
     ``early`` it may be free of its refractory period, and which share of a step's error it lacks that is ``solved``
-    instead; how far a potential may be off by its own dynamics (``spread``); and whether it ``amplifies`` what its
-    input is off by."""
+    instead; how far a potential may be off by its own dynamics (``spread``); whether it ``amplifies`` what its
+    input is off by; and of each of its own ``variables`` what it is and how far a target may be off in it, by the state
+    that entered a decision, whether it spiked, and how far its drive may be off."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]
@@ -89,6 +90,9 @@ class Cell:
     solved: str = ""
     spread: Callable[[State], FloatArray] = lambda state: np.zeros_like(state[0])
     amplifies: bool = False
+    variables: Mapping[str, Callable[[Any, State, Bools, FloatArray], tuple[FloatArray, FloatArray]]] = field(
+        default_factory=dict
+    )
 
 
 CELLS: ByKind[Cell] = ByKind("the replay oracle")
@@ -241,24 +245,34 @@ def _izhikevich_resets(neuron: Izhikevich, state: State) -> State:
     return np.broadcast_to(neuron.c, v.shape), u + neuron.d, np.zeros_like(v), off_u, most
 
 
+def _threshold_raised(neuron: LIF, state: State, spiked: Bools, off: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """theta, which follows from spikes alone."""
+    return state[1], np.zeros_like(state[1])
+
+
+def _recovered(neuron: Izhikevich, state: State, spiked: Bools, off: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """u, which follows b v."""
+    return state[1], state[3] + np.maximum(1.0, np.abs(neuron.b)) * off
+
+
 CELLS.register(GLM)(Cell(lambda neuron: (0.0,), _glm, lambda neuron, state: state, _glm_higher))
 CELLS.register(LIF)(
     Cell(
         lambda neuron: (neuron.v_rest, 0.0), _lif, _lif_resets, _soft_higher, _lif_threshold, "lif_under_way",
-        "lif_refractory",
+        "lif_refractory", variables={"theta": _threshold_raised},
     )
 )  # fmt: skip
 CELLS.register(AdEx)(
     Cell(
         adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron, state: np.full(state[0].shape, np.inf),
-        "lif_under_way", spread=adaptive.spread, solved="adex",
+        "lif_under_way", spread=adaptive.spread, solved="adex", variables={"w": adaptive.adapted},
     )
 )  # fmt: skip
 CELLS.register(Izhikevich)(
     Cell(
         lambda neuron: (neuron.c, np.asarray(neuron.b) * neuron.c, 0.0, 0.0, 0.0), _izhikevich, _izhikevich_resets,
         threshold=lambda neuron, state: np.full(state[0].shape, neuron.v_peak), under_way="lif_under_way",
-        amplifies=True,
+        amplifies=True, variables={"u": _recovered},
     )
 )  # fmt: skip
 CELLS.register(Source)(Cell(lambda neuron: (0.0,), _source, lambda neuron, state: state))

@@ -29,6 +29,8 @@ class Course:
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
         spread: how far the potentials may be off by the neurons' own dynamics, (instance, step, neuron).
+        variables: what each Variable probe must have shown, by label, (instance, step, neuron).
+        unsure: how far a target may be off in these, likewise.
         traces: each trace after the step, (instance, step, neuron).
         weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
@@ -47,6 +49,8 @@ class Course:
     reached: Mapping[str, FloatArray]
     followed: Mapping[str, FloatArray]
     spread: Mapping[str, FloatArray]
+    variables: Mapping[str, FloatArray]
+    unsure: Mapping[str, FloatArray]
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]

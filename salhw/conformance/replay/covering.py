@@ -111,12 +111,12 @@ def exercised_by(net: Network, target: Target) -> Iterator[str]:
 
 
 def _used(stem: str, item: Kind | Projection | Tie) -> Iterator[str]:
-    for name, _ in marks(type(item)):
+    for name, mark in marks(type(item)):
         value, default = getattr(item, name), type(item).model_fields[name].get_default()
         if name == "update" and isinstance(item, PlasticityRule):
             yield f"{stem}.update = {item.schedule}"
         elif isinstance(value, str):
-            yield f"{stem}.{name} = {value}"
+            yield f"{stem}.{name} = {mark.declared(value)}"
         elif isinstance(value, np.ndarray):
             yield from (f"{stem}.{name}", f"{stem}.{name}[]")
         elif value != default and value is not None:

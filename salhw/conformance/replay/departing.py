@@ -21,7 +21,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
-from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights
+from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights, sampling
 from salhw.session.recording import Recording, TimeSeries
 
 DECIDERS = {
@@ -36,9 +36,9 @@ class Departure:
     """The first place at which one kind of thing is not what it must have been.
 
     Args:
-        kind: what departs: ``membrane``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held`` (what is read
-            after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was decided
-            otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
+        kind: what departs: ``membrane``, ``variable``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held``
+            (what is read after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was
+            decided otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
             ``rate``, ``slope``, ``independence`` (of spikes, which depart at no step of their own).
         where: the path, with the index of the neuron or synapse.
         instance: its position in the batch.
@@ -153,7 +153,8 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
             weights = oracle.weights[owner]
             yield from first("held", path, step, weights, synaptic, within(owner, weights, oracle.movement[owner]))
         else:
-            yield from first("held", path, step, oracle.holds(path), value, tolerance.held(oracle.holds(path)))
+            expected, measured = (np.nan_to_num(each, nan=-1.0) for each in (oracle.holds(path), value))
+            yield from first("held", path, step, expected, measured, tolerance.held(expected))
 
 
 def _of_run(
@@ -161,14 +162,16 @@ def _of_run(
 ) -> Iterator[Departure]:
     net = trial.net
     yield from _spikes(trial, course, recording, tolerance)
-    for probe in only(net.probes, Membrane):
-        name, measured = probe.population, recording.membrane_traces.get(probe.population)
-        expected, within = course.potentials[name], tolerance.membrane(net, name, course)
-        if probe.neurons is not None:
-            expected = expected[:, :, probe.neurons]
-            within = within[:, :, probe.neurons] if isinstance(within, np.ndarray) else within
-        where = f"populations.{name}"
-        yield from _sampled(net, course, "membrane", where, probe.every, expected, measured, within)
+    for probe in sampling(net.probes):
+        name, chosen = probe.population, slice(None) if probe.neurons is None else probe.neurons
+        if isinstance(probe, Membrane):
+            kind, where, measured = "membrane", f"populations.{name}", recording.membrane_traces.get(name)
+            expected, within = course.potentials[name], tolerance.membrane(net, name, course)
+        else:
+            kind, where, measured = "variable", f"populations.{probe.label}", recording.samples.get(probe.label)
+            expected, within = course.variables[probe.label], tolerance.variable(net, probe, course)
+        within = within[:, :, chosen] if isinstance(within, np.ndarray) else within
+        yield from _sampled(net, course, kind, where, probe.every, expected[:, :, chosen], measured, within)
     for rates in only(net.probes, Rates):
         yield from _rates(trial, course, rates, recording.samples.get(rates.label))
     for traced in only(net.probes, Traces):

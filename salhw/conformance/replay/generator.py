@@ -23,10 +23,10 @@ from salhw.description.kinds import parts_of
 from salhw.description.markers import Structure, mark_of, marks, structure
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
-from salhw.description.parts import Population, Projection
+from salhw.description.parts import Population, Projection, variables
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Probe, Spikes
+from salhw.description.probes import Probe, Spikes, Variable
 from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
@@ -405,7 +405,7 @@ def _probes(
     }
     made: list[Probe] = []
     for kind, capability in deal.target.probes.items():
-        if kind not in Probe.members or not replayable(Probe, kind):
+        if kind not in Probe.members or not replayable(Probe, kind) or kind == Variable.__name__:
             continue
         cls = Probe.members[kind]
         (field, about), *_ = [(name, marker.names) for name, marker in structure(cls) if marker.names]
@@ -415,6 +415,22 @@ def _probes(
             if kind == "Spikes" or deal.dice.chance(0.8):
                 part = _part(deal, cls, size)
                 made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
+    return [*made, *(probe for p in populations for probe in _variables(deal, p, projections))]
+
+
+def _variables(deal: Deal, p: Population, projections: list[Projection]) -> list[Variable]:
+    """Probes of a population: of each of its neurons' own variables that the target can probe, and up to two of what
+    synapses add up to. Drawn by themselves, as reversal potentials are."""
+    capability = deal.target.probes.get(Variable.__name__, {})
+    deal = replace(deal, dice=Dice(f"{deal.dice.seed} variables of {p.name}"))
+    declared = names_in(capability, "of")
+    known = [of for of in variables(p, projections) if of.partition(".")[0] in declared]
+    own = [of for of in known if of in p.neuron.variables]
+    synaptic = [of for of in known if of not in own]
+    made = []
+    for of in [*own, *deal.dice.shuffled(synaptic)[:2]]:
+        drawn = deal.fields(Variable, capability, ()) | _part(deal, Variable, p.size)
+        made += [Variable(**drawn | {"population": p.name, "of": of})] if deal.dice.chance(0.8) else []
     return made
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.acting import acts, clamps, forced
+from salhw.conformance.replay.acting import acts, clamps, forced, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
 from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, states
+from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind, only
@@ -89,6 +90,9 @@ class Oracle:
         self.reached: dict[str, FloatArray] = {}
         self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
+        self.given: dict[str, FloatArray] = {}
+        self.lagging: dict[str, FloatArray] = {}
+        self.watched = Watched(self)
         self.adopt(held)
         for tie in net.ties:
             self._copy(tie)
@@ -96,9 +100,9 @@ class Oracle:
     def prepare(self) -> None:
         """Work out what follows from spikes alone."""
         net, spikes = self.net, self.spikes
+        self._force()
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
-        self.forced = {p.name: forced(net, p.name, spikes[p.name].shape[1]) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
         self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
@@ -113,9 +117,20 @@ class Oracle:
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
+        if any(path.endswith(".times") for path in held):
+            self._force()
+
+    def _force(self) -> None:
+        """Work out which spikes stimuli force, by the times that they list now."""
+        times = {path: value for path, value in self.held.items() if path.endswith(".times")}
+        steps = {name: spikes.shape[1] for name, spikes in self.spikes.items()}
+        self.forced = {name: forced(self.net, name, count, times) for name, count in steps.items()}
 
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
+        if path.endswith(".times"):
+            self.adopt({path: rewritten(self.held[path], value, (self.now - 0.5) * self.dt)})
+            return
         self.adopt({path: np.broadcast_to(value, self.held[path].shape)})
         self._copies_of(path)
         self.nudges = {}
@@ -233,7 +248,7 @@ class Oracle:
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
             for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
-                         "traces", "weights", "movement", "states")
+                         "variables", "unsure", "traces", "weights", "movement", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -252,7 +267,7 @@ class Oracle:
                 self.reached[name] = np.maximum(self.reached.get(name, 0.0), np.abs(added))
             chances, deciders = {}, {}
             for p in self.net.populations:
-                free, forced = self.free[p.name][:, t], self.forced[p.name][t]
+                free, forced = self.free[p.name][:, t], self.forced[p.name][:, t]
                 chances[p.name], decider = self.decide(p, t, through[p.name], free, forced)
                 soon = self.soon[p.name][:, t] & (decider == REFRACTORY)
                 deciders[p.name] = np.where(soon, UNDECIDED, decider)
@@ -263,6 +278,8 @@ class Oracle:
             cells = [(p, CELLS[p.neuron], self.cells[p.name]) for p in self.net.populations]
             note("thresholds", {p.name: cell.threshold(p.neuron, state) for p, cell, state in cells})
             note("spread", {p.name: cell.spread(state) for p, cell, state in cells})
+            note("variables", (shown := self.watched.shown(t, through))[0])
+            note("unsure", shown[1])
             note("chances", chances)
             note("deciders", deciders)
             note("states", {name: z[:, t] for name, z in self.states.items()})
@@ -311,19 +328,19 @@ class Oracle:
         for q in self.net.projections:
             psp, which = self.psps[q.name]
             total = self._onto(q, self.weights[q.name] * psp[:, t, which])
-            sums = through[q.post]
+            sums, gain = through[q.post], self.gain(q.post, q.into)
+            self.given[q.name], self.lagging[q.name] = gain * total, self._lag_of(q, gain, t)
             if q.e_rev is not None:
                 distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
-                lagging[q.post] += np.abs(distance) * self._lag_of(q, np.ones(1), t)
+                lagging[q.post] += np.abs(distance) * self.lagging[q.name]
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 self._fade(q, sums, total)
                 continue
-            gain = self.gain(q.post, q.into)
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
             each[q.name] = gain * total
-            lagging[q.post] += self._lag_of(q, gain, t)
+            lagging[q.post] += self.lagging[q.name]
             sums["inputs"] = sums["inputs"] + gain * total
             self._fade(q, sums, each[q.name])
         self.followed = {name: np.maximum(most, lagging[name]) for name, most in self.followed.items()}
@@ -371,13 +388,15 @@ class Oracle:
             if s.population == name and isinstance(s, Teacher) and self.net.trace(s.trace).quantity == "membrane"
         ]
         decided = free, clamped, state, forced, self.expected(name, t), np.asarray(sum(gains, start=0.0))
-        slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
-        off = (
-            slack.psp * sum((self.reached.get(q, 0.0) for q in onto), start=0.0 * drive)
-            + slack.lag * self.followed[name]
-        )
+        slack, off = self.slack[name], self.off(name)
         fading = {tau: part for tau, part in sums.items() if isinstance(tau, float)}
         return Moment(self.dt, drive, sums["g"], sums["pull"], *decided, off, slack.solved, fading)
+
+    def off(self, name: str) -> FloatArray:
+        """What a target may be off by in the drive of a population at this step."""
+        slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
+        most = sum((self.reached.get(q, 0.0) for q in onto), start=np.zeros_like(self.followed[name]))
+        return np.asarray(slack.psp * most + slack.lag * self.followed[name])
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""

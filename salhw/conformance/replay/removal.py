@@ -8,6 +8,7 @@ from typing import Any
 from salhw.description.fields import Model
 from salhw.description.markers import structure
 from salhw.description.network import Network
+from salhw.description.probes import Variable
 from salhw.diagnostics import Diagnostic
 
 
@@ -57,7 +58,8 @@ def _consistent(net: Network, parts: dict[str, list[Any]], gone: dict[str, set[s
     """A network of these parts, less what names something that is gone, and less what names that in turn."""
 
     def names(item: Model) -> bool:
-        named = ((marker.names, getattr(item, field)) for field, marker in structure(type(item)) if marker.names)
+        named = [(marker.names, getattr(item, field)) for field, marker in structure(type(item)) if marker.names]
+        named += [("projection", item.of_projection)] if isinstance(item, Variable) else []
         return any(name in gone.get(f"{group}s", ()) for group, name in named)
 
     kept = {each: [item for item in items if not names(item)] for each, items in parts.items()}

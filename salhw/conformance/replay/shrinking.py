@@ -171,8 +171,12 @@ def _fitted(example: Example, target: Target, count: int) -> Example:
     known, before = addresses(example.net, target), len(example.schedule.ids)
 
     def fits(write: Write) -> Iterator[Write]:
-        shape = known[write.path].shape if write.path in known else None
-        if shape is not None and write.value.shape == (before, *shape):
+        address = known.get(write.path)
+        if address is None:
+            return
+        longest = write.value.shape[-1:] if address.trains else address.shape[-1:]
+        shape = (*address.shape[:-1], *longest)
+        if write.value.shape == (before, *shape):
             yield replace(write, value=write.value[:count])
         elif write.value.shape == shape:
             yield write

@@ -19,6 +19,7 @@ from salhw.description.neurons import LIF
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
+from salhw.description.probes import Variable
 from salhw.description.stimuli import Teacher
 from salhw.description.traces import named_traces
 from salhw.substrate.capabilities import Range
@@ -171,6 +172,14 @@ class Tolerance:
             amplified = CELLS[net.population(population).neuron].amplifies & (followed > 0.0)
             within = np.where(amplified, np.inf, within + lag * followed)
         within = within + course.spread[population]
+        return np.where(course.diverged | np.isnan(within), np.inf, within)
+
+    def variable(self, net: Network, probe: Variable, course: Course) -> FloatArray | float:
+        """Of what a Variable probe shows."""
+        if self.potential is None or self._early(net, probe.population):
+            return np.inf
+        value = course.variables[probe.label]
+        within = course.unsure[probe.label] + max(self.potential, ROUNDING) * np.abs(value) + ROUNDING
         return np.where(course.diverged | np.isnan(within), np.inf, within)
 
     def _lag(self, net: Network, population: str) -> float:

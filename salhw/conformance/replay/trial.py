@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from salhw.conformance.replay.dice import Dice, numbers
+from salhw.conformance.replay.dice import Dice, numbers, steps
 from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
@@ -15,6 +15,7 @@ from salhw.description.kinds import only
 from salhw.description.markers import mark_of
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
+from salhw.description.stimuli import padded
 from salhw.diagnostics import Diagnostic, SessionError, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses, described, item_at
@@ -85,15 +86,28 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     order of their own, and each may be written a value of its own.
     """
     dice, net = Dice(f"salhw.replay.schedule {seed}"), net.explicit
-    known = [address for address in addresses(net, target).values() if not address.copy_of]
-    parts = []
+    written = [address for address in addresses(net, target).values() if not address.copy_of]
+    known, listed = ([each for each in written if each.trains == trains] for trains in (False, True))
+    own, parts = Dice(f"salhw.replay.times {seed}"), []  # spike times came later, and leave all else as it was
     lengths = extent(seed).lengths
-    for k, steps in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
+    now = 0
+    for k, length in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
         chosen = dice.shuffled(dice.subset(known)) if k else []
         chosen = chosen[:1] if dice.chance(0.3) else chosen  # what a write does alone, with none after it
-        parts.append(Part(tuple(_write(dice, net, address, instances) for address in chosen), steps))
+        writes = [_write(dice, net, address, instances) for address in chosen]
+        writes += [_times(own, address, instances, now, net.dt) for address in listed if k and own.chance(0.5)]
+        parts.append(Part(tuple(writes), length))
+        now += length
     ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]
     return Schedule(tuple(parts), tuple(ids), seed)
+
+
+def _times(dice: Dice, address: Address, instances: int, now: int, dt: float) -> Write:
+    """Spike times from the step ``now`` on, of one instance or of each."""
+    shape = (instances, address.shape[0]) if dice.chance(0.6) else address.shape[:1]
+    trains = [sorted({now + dice.whole(0, 60) for _ in range(dice.whole(0, 7))}) for _ in range(int(np.prod(shape)))]
+    rows = padded([np.array([steps(t, dt) for t in train]) for train in trains])
+    return Write(address.path, rows.reshape(*shape, rows.shape[1]))
 
 
 def _write(dice: Dice, net: Network, address: Address, instances: int) -> Write:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -45,6 +46,7 @@ class AdEx(Neuron):
     """
 
     offers: ClassVar = frozenset({"spikes", "membrane", "state", "bias", "conductance"})
+    variables: ClassVar = MappingProxyType({"w": "that of v"})
     kind: Literal["AdEx"] = "AdEx"
     bias: Annotated[PerNeuron, Mark(0.0, 0.5, np.inf, per="neuron", settable="always")] = 0.0
     tau_m: Annotated[MillisecondsPerNeuron, Mark(10, 20, -1, unit="ms", per="neuron")] = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ class Izhikevich(Neuron):
     """
 
     offers: ClassVar = frozenset({"spikes", "membrane", "bias"})
+    variables: ClassVar = MappingProxyType({"u": "mV/ms"})
     longest_dt: ClassVar = 1.0
     kind: Literal["Izhikevich"] = "Izhikevich"
     bias: Annotated[PerNeuron, Mark(0.0, 5.0, np.inf, per="neuron", settable="always")] = 0.0

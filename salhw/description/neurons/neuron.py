@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -18,12 +19,16 @@ Inputs = Annotated[dict[InputName, Number], Mark({}, {"apical": 0.5}, 3, per="in
 """Named groups of projections onto a population (dendrites), each with a gain: what its synapses add up to is
 multiplied by it. Projections that go into no group have the gain 1."""
 
+SYNAPTIC = frozenset({"inputs", "conductance"})
+"""What synapses add up to, which a Variable probe sees of any neuron that has it."""
+
 
 class Neuron(Kind):
     """A neuron model: a class of this group, with its parameters as marked fields.
 
     Raises:
-        TypeError: when a class is made that offers ``state``, and does not define ``refractory_periods``.
+        TypeError: when a class is made that offers ``state``, and does not define ``refractory_periods``; or with a
+            variable whose name is taken.
     """
 
     section = "neurons"
@@ -33,12 +38,18 @@ class Neuron(Kind):
     whether to spike, which can be clamped), ``conductance`` (a leak, beside which synapses can be others), ``rate``
     (spikes only as a stimulus says)."""
 
+    variables: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What a Variable probe can see of it beside its membrane and what synapses add up to: the name of each number that
+    it remembers from step to step, with its unit."""
+
     longest_dt: ClassVar[float] = np.inf
     """The longest time step in ms that its equations are meant to be integrated with."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
+        if taken := sorted(SYNAPTIC & cls.variables.keys()):
+            raise TypeError(f"{cls.__name__}: variables called {', '.join(taken)}, which synapses add up to")
         if "state" in cls.offers and cls.refractory_periods is Neuron.refractory_periods:
             raise TypeError(f"{cls.__name__}: neurons that offer 'state' define refractory_periods, how long it lasts")
 

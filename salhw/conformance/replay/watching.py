@@ -1,0 +1,72 @@
+"""What Variable probes must show, and how far a target may be off in it (docs/semantics.md, "Variables")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from salhw.conformance.replay.cells import CELLS
+from salhw.description.fields import FloatArray
+from salhw.description.kinds import only
+from salhw.description.probes import Variable
+
+if TYPE_CHECKING:
+    from salhw.conformance.replay.oracle import Oracle
+
+Shown = dict[str, FloatArray]
+"""By the label of the probe, (instance, neuron)."""
+Sums = Mapping[str | float, FloatArray]
+"""What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
+
+
+class Watched:
+    """The Variable probes of an oracle's network. Of what synapses add up to it remembers the most, in size, that there
+    has been, of which a target may be off by a share."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._oracle, self._most = oracle, Shown()
+
+    def shown(self, t: int, through: Mapping[str, Sums]) -> tuple[Shown, Shown]:
+        """What the probes must show at step t, when decisions are made, and how far a target may be off; ``through``:
+        the sums of inputs of each population."""
+        oracle, values, unsure = self._oracle, Shown(), Shown()
+        for probe in only(oracle.net.probes, Variable):
+            cell = CELLS[oracle.net.population(probe.population).neuron]
+            seen = self._remembered if probe.of in cell.variables else self._summed
+            values[probe.label], unsure[probe.label] = seen(probe, t, through[probe.population])
+        return values, unsure
+
+    def _remembered(
+        self, probe: Variable, t: int, sums: Mapping[str | float, FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """A variable of the neurons' own; nothing is known of one that multiplies what PSPs under way are off by."""
+        oracle, name = self._oracle, probe.population
+        neuron = oracle.net.population(name).neuron
+        cell, spiked = CELLS[neuron], oracle.spikes[name][:, t]
+        value, off = cell.variables[probe.of](neuron, oracle.cells[name], spiked, oracle.off(name))
+        blown_up = cell.amplifies and oracle.slack[name].lag > 0.0
+        return value, np.where(blown_up & (oracle.followed[name] > 0.0), np.inf, off)
+
+    def _summed(self, probe: Variable, t: int, sums: Sums) -> tuple[FloatArray, FloatArray]:
+        """What synapses add up to: all, those into one input before its gain, or the conductance of one projection."""
+        oracle, (quantity, _, part) = self._oracle, probe.of.partition(".")
+        onto = [q for q in oracle.net.projections if q.post == probe.population]
+        if quantity == "conductance":
+            onto = [q for q in onto if q.e_rev is not None and part in ("", q.name)]
+            value = sum((oracle.given[q.name] for q in onto), start=np.zeros_like(sums["g"]))
+        else:
+            onto = [q for q in onto if q.e_rev is None and part in ("", q.into)]
+            value = sums[probe.of]
+        gains = {q.name: oracle.gain(q.post, q.into) if part == q.into else np.ones(1) for q in onto}
+        size, lag = np.zeros_like(value), np.zeros_like(value)
+        for q in onto:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                size, lag = (
+                    total + np.abs(each[q.name] / gains[q.name])
+                    for total, each in ((size, oracle.given), (lag, oracle.lagging))
+                )
+        slack, label = oracle.slack[probe.population], probe.label
+        self._most[label] = np.maximum(self._most.get(label, 0.0), slack.psp * size + slack.lag * lag)
+        return np.asarray(value), np.nan_to_num(self._most[label], nan=np.inf)
