@@ -21,10 +21,11 @@ from salhw.session.paths import described_at
 from salhw.session.placement import Placement
 from salhw.substrate.chip import Chip, vary
 from salhw.substrate.target import Target
+from salhw_brainscales2.cell import Cell, Membranes
 from salhw_brainscales2.codes import code
 from salhw_brainscales2.hardware.rows import row_locations, split
 from salhw_brainscales2.membrane import kernels_onto, membranes
-from salhw_brainscales2.neurons import Cell, Membranes, cells
+from salhw_brainscales2.neurons import cells
 from salhw_nest.lowering import TIC
 from salhw_nest.plan import Cells, Plan, Synapses
 
@@ -32,8 +33,6 @@ TICK = 0.2
 """NEST's resolution at most, in the shortest of the times that matter: of membranes, synapses, refractoriness."""
 SETTLING = 10.0
 """Synaptic time constants before step 0, in which the background settles and nothing spikes."""
-SILENT = 1e9
-"""A threshold that nothing reaches."""
 
 
 @dataclass(frozen=True)
@@ -159,15 +158,9 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
 
 def _neurons(net: Network, name: str, cell: Cell, made: Membranes, tick: float) -> Cells:
     bias, potential = cell.start(made, described_at(net, f"populations.{name}.bias"))
-    fixed = {
-        "I_e": cell.drive(made, np.broadcast_to(bias, made.tau_m.shape), net.dt),
-        "tau_m": made.tau_m, "C_m": made.tau_m,  # a resistance of 1
-        "tau_syn_ex": made.tau_syn[0], "tau_syn_in": made.tau_syn[1],
-        "E_L": np.zeros_like(made.tau_m), "V_m": potential, "V_reset": made.reset,
-        "t_ref": np.full_like(made.tau_m, tick * round(made.refractory / tick) - tick),
-        "V_th": np.full_like(made.tau_m, SILENT),
-    }  # fmt: skip
-    return Cells(name, "iaf_psc_exp", made.tau_m.size, {field: v.ravel() for field, v in fixed.items()})
+    drive = cell.scale * cell.drive(made, np.broadcast_to(bias, made.tau_m.shape), net.dt)
+    fixed = cell.parameters(made, potential, tick * round(made.refractory / tick) - tick) | {"I_e": drive}
+    return Cells(name, cell.model, made.tau_m.size, {field: v.ravel() for field, v in fixed.items()})
 
 
 def _wiring(

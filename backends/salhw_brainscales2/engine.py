@@ -136,7 +136,8 @@ class AnalogEngine:
         for name in names:
             post = self._net.projection(name).post
             if post in self._circuit.cells and len(self._circuit.wiring[name].post):
-                by_bias = self._cells[post].sensitivity(self._bias[post], self._net.dt)
+                cell = self._cells[post]
+                by_bias = cell.scale * cell.sensitivity(self._bias[post], self._net.dt)
                 currents[name] = {"weight": self._circuit.wiring[name].weights(self._weights[name], by_bias)}
         if currents:
             self._call("write_synapses", currents)
@@ -159,7 +160,8 @@ class AnalogEngine:
             raise session_error("SAL403", address.path, f.asked, f.supported, f.fix) from None
 
     def _drive(self, name: str) -> FloatArray:
-        return self._cells[name].drive(self._circuit.cells[name], self._bias[name], self._net.dt).ravel()
+        cell = self._cells[name]
+        return (cell.scale * cell.drive(self._circuit.cells[name], self._bias[name], self._net.dt)).ravel()
 
     # running ------------------------------------------------------------------------------------------------------
 
@@ -180,7 +182,8 @@ class AnalogEngine:
                      for e in self._entropy]  # fmt: skip
             least = made.reset + 1e-3 * made.unit  # a reset above its threshold is one just below it
             thresh = np.maximum(made.noisy(self._chips, np.array(draws)), least)
-            settings[name] = {"V_th": thresh.ravel(), "I_e": self._drive(name)}
+            spiking = self._cells[name].thresholds(made, thresh)
+            settings[name] = {field: v.ravel() for field, v in spiking.items()} | {"I_e": self._drive(name)}
         self._call("write_cells", settings)
         self._runs += 1
 

@@ -20,9 +20,10 @@ from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Neuron, Source
 from salhw.description.parts import Population, Projection
 from salhw.session.paths import described_at
+from salhw_brainscales2.adex import advanced
 from salhw_brainscales2.membrane import realised_kernel
 from salhw_brainscales2.neurons import EVENT, EVENTS, RESET, TAU_M, SamplingCell, cells
 from salhw_brainscales2.psp import CHIP, TAU_SYN, psp
@@ -266,6 +267,19 @@ class _Integrating(_Described):
         return spikes
 
 
+class _Adapting(_Described):
+    """AdEx neurons."""
+
+    def __init__(self, p: Population, neuron: AdEx, grid: _Grid) -> None:
+        super().__init__(p, float(neuron.tau_ref), grid)
+        self.neuron, self.v, self.w = neuron, np.full(self.bias.shape, neuron.v_rest), np.zeros(self.bias.shape)
+
+    def decide(self, ready: Spikes, total: FloatArray) -> Spikes:
+        self.v, self.w, spikes = advanced(self.neuron, self.v, self.w, total, self.grid.dt, ready)
+        self.expected = spikes
+        return spikes
+
+
 class _Sampling(_Neurons):
     """GLM neurons as the ideal chip samples them, in ticks between the steps."""
 
@@ -322,8 +336,12 @@ class _Sampling(_Neurons):
                 self.current += _arriving(spiked[pre], currents)
 
 
-DESCRIBED: ByKind[type[_Neurons]] = ByKind(CHIP, {GLM: _Escaping, LIF: _Integrating, Source: _Emitting})
-SAMPLED: ByKind[type[_Neurons]] = ByKind(CHIP, {GLM: _Sampling, LIF: _Integrating, Source: _Emitting})
+DESCRIBED: ByKind[type[_Neurons]] = ByKind(
+    CHIP, {GLM: _Escaping, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting}
+)
+SAMPLED: ByKind[type[_Neurons]] = ByKind(
+    CHIP, {GLM: _Sampling, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting}
+)
 
 
 class _Copies:

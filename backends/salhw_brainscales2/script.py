@@ -23,11 +23,12 @@ from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
 from salhw.session.paths import described_at, duration_steps
 from salhw.session.reference_phase import phase_times
+from salhw_brainscales2.cell import LEAK_LSB, Cell, Membranes
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
-from salhw_brainscales2.neurons import CURRENT, EVENTS, LEAK_LSB, Cell, Membranes, cells
+from salhw_brainscales2.neurons import CURRENT, EVENTS, cells
 from salhw_brainscales2.placement import rows
 from salhw_brainscales2.plasticity import SENSITIVITY, nominal_program, sensor_tau, too_large
 from salhw_brainscales2.rules import hosted, plastic
