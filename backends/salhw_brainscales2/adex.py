@@ -79,9 +79,10 @@ class AdaptingCell(LeakyCell):
         }  # fmt: skip
 
     def thresholds(self, made: Membranes, thresh: FloatArray) -> dict[str, FloatArray]:
-        """A comparator whose threshold lies below the onset is emulated as one at it."""
+        """A comparator whose threshold lies below the onset is emulated as one at it; far above, v is there at once."""
         onset = np.maximum(made.own["onset"], made.reset + 1e-3 * made.unit)
-        return {"V_th": UNIT * onset, "V_peak": UNIT * np.maximum(thresh, onset)}
+        peak = np.clip(thresh, onset, onset + RUNAWAY * made.own["slope_factor"])
+        return {"V_th": UNIT * onset, "V_peak": UNIT * peak}
 
     def converter(self, bias: FloatArray, dt: float) -> tuple[FloatArray, float, float]:
         """Of the potentials that calibration on chip knows: rest, reset and the comparator's threshold."""
@@ -109,8 +110,8 @@ class AdaptingCell(LeakyCell):
             free, count = np.where(spikes, last + refractory - tick, free), count + spikes
         return np.divide(last, count, out=np.full(bias.shape, np.nan), where=count > 0)
 
-    def findings(self, path: str, dt: float) -> Iterator[Diagnostic]:
-        """Potentials within the ranges of the circuits, beside each other; and steps that its equations allow."""
+    def findings(self, path: str) -> Iterator[Diagnostic]:
+        """Potentials within the ranges of the circuits, beside each other."""
         n, high, peak = self.neuron, max(self.rest, self.reset), float(self.neuron.v_peak)
         if self.onset <= self.low:
             least = self.low + max(0.75 * (high - self.low), 0.5 * (peak - self.low), float(n.slope_factor))
@@ -129,9 +130,6 @@ class AdaptingCell(LeakyCell):
         if self.reset >= self.thresh:
             supported, fix = f"below v_thresh + {number(RUNAWAY)} slope_factor", f"v_reset <= {number(self.onset)}"
             yield Diagnostic("SAL107", f"{path}.v_reset", number(self.reset), supported, fix)
-        if dt > self.tau_m:
-            supported, fix = f"tau_m of AdEx neurons >= dt = {number(dt)} ms", f"tau_m >= {number(dt)} ms"
-            yield Diagnostic("SAL107", f"{path}.tau_m", f"{number(self.tau_m)} ms", supported, fix)
 
 
 def advanced(

@@ -166,6 +166,6 @@ class Cell(ABC):
         """NEST's parameters of neurons that spike at these thresholds, (B, n)."""
         return {"V_th": thresh}
 
-    def findings(self, path: str, dt: float) -> Iterator[Diagnostic]:
-        """What the circuit cannot do for a population at ``path`` in steps of ``dt``, beside what ranges say."""
+    def findings(self, path: str) -> Iterator[Diagnostic]:
+        """What the circuit cannot do for a population at ``path``, beside what ranges say."""
         yield from ()

@@ -91,7 +91,7 @@ class IntegratingCell(LeakyCell):
         )
         return float(np.abs(made / described - 1.0).max(initial=0.0))
 
-    def findings(self, path: str, dt: float) -> Iterator[Diagnostic]:
+    def findings(self, path: str) -> Iterator[Diagnostic]:
         """Rest within the range of the converter, with threshold and reset LSB_PER_GAP apart."""
         rest, reset = float(self.neuron.v_rest), self.reset
         lsb = (rest - reset) * LSB_PER_GAP / self.gap

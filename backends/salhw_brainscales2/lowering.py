@@ -153,7 +153,7 @@ def _rules(net: Network, target: Target) -> Iterator[Diagnostic]:
 
 def _potentials(net: Network) -> Iterator[Diagnostic]:
     for name, cell in cells(net).items():
-        yield from cell.findings(f"populations.{name}", net.dt)
+        yield from cell.findings(f"populations.{name}")
 
 
 def _grid(net: Network) -> Iterator[Diagnostic]:
