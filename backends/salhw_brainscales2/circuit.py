@@ -26,6 +26,8 @@ from salhw_brainscales2.codes import code
 from salhw_brainscales2.hardware.rows import row_locations, split
 from salhw_brainscales2.membrane import kernels_onto, membranes
 from salhw_brainscales2.neurons import cells
+from salhw_brainscales2.placement import rows
+from salhw_brainscales2.short_term import driver
 from salhw_nest.lowering import TIC
 from salhw_nest.plan import Cells, Plan, Synapses
 
@@ -94,12 +96,23 @@ class ChipCircuit:
         return np.asarray((tick - self.plan.lead_in - 1) // self.per_step)
 
 
+def relayed(net: Network) -> set[str]:
+    """Sources whose spikes parrots repeat a tick after their generators: NEST's generators take static synapses only."""
+    behind = {p.pre for p in net.projections if p.short_term is not None}
+    return {name for name in behind if name not in cells(net)}
+
+
+def generator(net: Network, name: str) -> tuple[str, int]:
+    """The cells that make the spikes of a population of sources, and how many ticks earlier they do."""
+    return (f"{name}_generator", 1) if name in relayed(net) else (name, 0)
+
+
 def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
     """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none. ``dt``:
     another one than the network's."""
     step, circuits = dt or net.dt, cells(net)
     short = [time for name, cell in circuits.items() for time in cell.short_times(kernels_onto(net, name))]
-    least = max([1, *(ceil(step / (TICK * time) - 1e-9) for time in short)])
+    least = max([2 if relayed(net) else 1, *(ceil(step / (TICK * time) - 1e-9) for time in short)])
     candidates: list[int] = [*range(least, 4 * least + 4)]
     if any(cell.half_step for cell in circuits.values()):  # half a step is whole ticks more only if they are odd
         candidates.sort(key=lambda k: k if k % 2 else k + 2.5)
@@ -122,7 +135,12 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
     for population in net.populations:
         name, size = population.name, population.size * count
         if name not in kinds:
-            planned.append(Cells(name, "spike_generator", size, {}))
+            made_by, _ = generator(net, name)
+            planned.append(Cells(made_by, "spike_generator", size, {}))
+            if made_by != name:
+                each = np.arange(size)
+                planned.append(Cells(name, "parrot_neuron", size, {}))
+                connections.append(Synapses(made_by, made_by, name, each, each, np.ones(size), 1))
             continue
         refractory = kinds[name].refractory(net.dt, tick)
         made = membranes(kinds[name], kernels_onto(net, name), chips, placement.neurons(net, name), refractory)
@@ -133,7 +151,7 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
             planned.append(Cells(source, "poisson_generator", 1, {"rate": 1000.0 * made.rate}))
             event = sign * made.event * made.gain[part].ravel()
             connections.append(Synapses(source, source, name, np.zeros_like(each), each, event, 1))
-    wiring = {}
+    wiring, drivers = {}, rows(net, target, placement).driver
     for p in net.projections:
         wiring[p.name] = w = _wiring(net, target, placement, chips, p.name, circuits)
         pre, post = (
@@ -141,7 +159,11 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
             for name, index in ((p.pre, w.pre), (p.post, w.post))
         )
         if p.post in circuits:
-            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1))
+            made_by: tuple[str, dict[str, FloatArray]] = "static_synapse", {}
+            if p.short_term is not None:
+                depression = driver(p.short_term)
+                made_by = depression.model, depression.parameters(chips, drivers[p.name])
+            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1, *made_by))
     longest = max((made.tau_syn.max() for made in circuits.values()), default=net.dt)
     plan = Plan(
         tick=tick,

@@ -17,7 +17,7 @@ from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.reference_phase import phase_times
 from salhw.substrate.chip import Chip
-from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.circuit import circuit, generator
 from salhw_brainscales2.codes import Grid
 from salhw_brainscales2.host import Host
 from salhw_brainscales2.neurons import cells
@@ -258,9 +258,10 @@ class AnalogEngine:
             self._drawn[emitter.name] = raster = emitter.spikes(self._known, stop)
             cell = raster.instance * emitter.size + raster.neuron
             order = np.lexsort((raster.step, cell))
-            times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
+            maker, earlier = generator(self._net, emitter.name)
+            times = np.round((self._circuit.tick_of(raster.step[order]) - earlier) * tick, 6)
             ends = np.searchsorted(cell[order], np.arange(1, emitter.size * self._batch))
-            settings[emitter.name] = {"spike_times": np.split(times, ends)}
+            settings[maker] = {"spike_times": np.split(times, ends)}
         if settings:
             self._call("write_cells", settings)
         self._known = stop
