@@ -353,9 +353,7 @@ class _Sampling(_Neurons):
 DESCRIBED: ByKind[type[_Neurons]] = ByKind(
     CHIP, {GLM: _Escaping, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting}
 )
-SAMPLED: ByKind[type[_Neurons]] = ByKind(
-    CHIP, {GLM: _Sampling, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting}
-)
+SAMPLED: ByKind[type[_Neurons]] = ByKind(CHIP, {GLM: _Sampling, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting})
 
 
 class _Copies:

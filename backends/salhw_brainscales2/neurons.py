@@ -105,7 +105,9 @@ class SamplingCell(Cell):
         return np.asarray(np.log(np.expm1(np.exp(bias) * step) / step))
 
 
-CELLS: ByKind[type[Cell] | None] = ByKind(CHIP, {GLM: SamplingCell, LIF: IntegratingCell, AdEx: AdaptingCell, Source: None})
+CELLS: ByKind[type[Cell] | None] = ByKind(
+    CHIP, {GLM: SamplingCell, LIF: IntegratingCell, AdEx: AdaptingCell, Source: None}
+)
 """What neurons become on the chip; None takes no circuit, as its spikes come from outside."""
 
 
