@@ -30,8 +30,8 @@ RUNS_AWAY = -0.95
 class AdaptingCell(LeakyCell):
     """An AdEx neuron's: its membrane is the description's.
 
-    v_thresh is the onset of the exponential term, v_peak the comparator's threshold. 70 LSB of the converter lie between
-    the lower of rest and reset and v_thresh.
+    v_thresh is the onset of the exponential term, v_peak the comparator's threshold. v_thresh lies LSB_PER_GAP above the
+    lower of rest and reset.
     """
 
     model, scale = "aeif_psc_exp", UNIT
@@ -87,8 +87,8 @@ class AdaptingCell(LeakyCell):
     def converter(self, bias: FloatArray, dt: float) -> tuple[FloatArray, float, float]:
         """Of the potentials that calibration on chip knows: rest, reset and the comparator's threshold."""
         at = LEAK_LSB[0] + 10.0
-        above = [self.lsb * (v - self.low) for v in (self.rest + bias, self.reset, self.thresh)]
-        return at + above[0], float(at + above[1]), float(at + above[2])
+        rest, reset, thresh = (at + self.lsb * (v - self.low) for v in (self.rest + bias, self.reset, self.thresh))
+        return np.asarray(rest), float(np.min(reset)), float(np.min(thresh))
 
     def interval_error(self, dt: float, tick: float, driven: bool) -> float:
         """Of the mean interval under constant drive, worked out for STEPS steps; with input of as much as a step of the
@@ -108,7 +108,7 @@ class AdaptingCell(LeakyCell):
             v, w, spikes = advanced(n, v, w, bias, h, t >= free - 1e-9)
             last = np.where(spikes, np.ceil((t + h) / tick - 1e-9) * tick, last)
             free, count = np.where(spikes, last + refractory - tick, free), count + spikes
-        return np.divide(last, count, out=np.full(bias.shape, np.nan), where=count > 0)
+        return np.asarray(np.where(count > 0, last / np.maximum(count, 1.0), np.nan))
 
     def findings(self, path: str) -> Iterator[Diagnostic]:
         """Potentials within the ranges of the circuits, beside each other."""

@@ -97,7 +97,7 @@ class ChipCircuit:
 
 
 def relayed(net: Network) -> set[str]:
-    """Sources whose spikes parrots repeat a tick after their generators: NEST's generators take static synapses only."""
+    """Sources whose spikes parrots repeat, a tick after their generators, which take static synapses only."""
     behind = {p.pre for p in net.projections if p.short_term is not None}
     return {name for name in behind if name not in cells(net)}
 
@@ -159,11 +159,11 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
             for name, index in ((p.pre, w.pre), (p.post, w.post))
         )
         if p.post in circuits:
-            made_by: tuple[str, dict[str, FloatArray]] = "static_synapse", {}
+            model: tuple[str, dict[str, FloatArray]] = "static_synapse", {}
             if p.short_term is not None:
                 depression = driver(p.short_term)
-                made_by = depression.model, depression.parameters(chips, drivers[p.name])
-            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1, *made_by))
+                model = depression.model, depression.parameters(chips, drivers[p.name])
+            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1, *model))
     longest = max((made.tau_syn.max() for made in circuits.values()), default=net.dt)
     plan = Plan(
         tick=tick,

@@ -1,4 +1,4 @@
-"""LIF neurons of the description as leaky integrate-and-fire neurons of the chip, and what AdEx ones share with them."""
+"""LIF neurons of the description as leaky integrate-and-fire neurons of the chip; AdEx neurons share what is leaky."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.description.kernels import Kernel
-from salhw.description.neurons import LIF, AdEx
+from salhw.description.neurons import LIF
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw_brainscales2.cell import LEAK_LSB, LEAKS, LSB_PER_GAP, Cell, Membranes
@@ -24,7 +24,7 @@ class LeakyCell(Cell):
 
     half_step = True
     tau_syn = 5.0  # nothing depends on it
-    neuron: LIF | AdEx
+    rest: float
 
     def current_tau(self, kernel: Kernel) -> float:
         return psp(kernel).tau
@@ -46,7 +46,7 @@ class LeakyCell(Cell):
 
     def start(self, made: Membranes, bias: FloatArray) -> tuple[FloatArray, FloatArray]:
         """At rest."""
-        return np.zeros_like(bias), self.neuron.v_rest + made.leak
+        return np.zeros_like(bias), self.rest + made.leak
 
     def psp(self, tau: float, age: FloatArray) -> FloatArray:
         """The current's: the membrane is the description's."""
@@ -58,7 +58,7 @@ class IntegratingCell(LeakyCell):
 
     def __init__(self, neuron: LIF) -> None:
         self.neuron, self.tau_m, self.tau_ref = neuron, float(neuron.tau_m), float(neuron.tau_ref)
-        self.reset, self.thresh = float(neuron.v_reset), float(neuron.v_thresh)
+        self.rest, self.reset, self.thresh = float(neuron.v_rest), float(neuron.v_reset), float(neuron.v_thresh)
         self.gap = self.thresh - self.reset
         self.unit, self.lsb = self.gap / LSB_PER_GAP, LSB_PER_GAP / self.gap
         below = float(neuron.v_rest) - self.reset

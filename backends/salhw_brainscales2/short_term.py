@@ -8,9 +8,11 @@ each row pair has a single one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
@@ -72,14 +74,14 @@ class Resources:
         self.left, self.share = np.ones(shape), driver.described.U
         self.kept = float(np.exp(-dt / driver.described.tau_rec))
 
-    def strengths(self, spiked: FloatArray) -> FloatArray:
+    def strengths(self, spiked: FloatArray | npt.NDArray[np.bool_]) -> FloatArray:
         """How strong the PSPs of this step's spikes are."""
         strong = self.share * self.left * spiked
         self.left = 1.0 - (1.0 - self.left + strong) * self.kept
         return np.asarray(strong)
 
 
-DRIVERS: ByKind[type[Depression]] = ByKind(CHIP, {TsodyksMarkram: Depression})
+DRIVERS: ByKind[Callable[[Any], Depression]] = ByKind(CHIP, {TsodyksMarkram: Depression})
 
 
 def driver(short_term: ShortTerm) -> Depression:
