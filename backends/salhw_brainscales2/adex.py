@@ -30,8 +30,8 @@ RUNS_AWAY = -0.95
 class AdaptingCell(LeakyCell):
     """An AdEx neuron's: its membrane is the description's.
 
-    v_thresh is the onset of the exponential term, v_peak the comparator's threshold. v_thresh lies LSB_PER_GAP above the
-    lower of rest and reset.
+    v_thresh, the onset of the exponential term, lies LSB_PER_GAP above the lower of rest and reset; v_peak is the
+    threshold of the comparator.
     """
 
     model, scale = "aeif_psc_exp", UNIT
@@ -120,8 +120,8 @@ class AdaptingCell(LeakyCell):
             return
         ends = {"v_rest": (self.rest, LEAKS), "v_reset": (self.reset, LEAKS), "v_peak": (peak, PEAK)}
         for name, (value, lsb) in ends.items():
-            most = self.low + (lsb - 1e-3) * self.unit
-            if value > most:
+            if value > self.low + lsb * self.unit:
+                most = self.low + (lsb - 1e-3) * self.unit
                 supported = f"up to {most:g} beside this v_thresh: {lsb:g} LSB of the converter"
                 yield Diagnostic("SAL104", f"{path}.{name}", number(value), supported, f"{name} <= {number(most)}")
         if peak < self.onset:
