@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.description.connectivity import values
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
@@ -119,6 +120,10 @@ def several_rows(net: Network, target: Target) -> Iterator[Diagnostic]:
     for p in net.projections:
         if p.short_term is not None and (count := target.synapses_per_weight.get(p.name, 1)) > 1:
             supported = "one row pair for each weight behind short-term plasticity"
-            reach = number(63 * code(target.scaled_for(p.name).replace(synapses_per_weight={})))
-            fix = f"weights and bounds within {reach}, and rows_per_weight=1"
-            yield Diagnostic("SAL107", f"projections.{p.name}.short_term", f"{count} row pairs", supported, fix)
+            reach, held = 63 * code(target.scaled_for(p.name)), values(p.weights, *net.ends(p.name))
+            fix = f"bounds within {number(reach)}, and rows_per_weight = 1"
+            if np.any(held > reach):
+                fix = f"weights <= {number(reach)}"
+            elif np.any(held < -reach):
+                fix = f"weights >= {number(-reach)}"
+            yield Diagnostic("SAL107", f"projections.{p.name}.weights", f"{count} row pairs", supported, fix)

@@ -116,9 +116,15 @@ def test_what_a_driver_cannot_do_is_refused_with_a_fix_that_works() -> None:
     assert finding.path == "projections.p0.short_term.tau_facil"
     assert not problems(network(facilitating.replace(tau_facil=0.0)), QUIET)
     (finding,) = problems(network(DEPRESSED, weight=4.0), QUIET)
-    assert (finding.code, finding.path, finding.asked) == ("SAL107", "projections.p0.short_term", "2 row pairs")
-    assert finding.fix == "weights and bounds within 2.52, and rows_per_weight=1"
+    assert (finding.code, finding.path, finding.asked) == ("SAL107", "projections.p0.weights", "2 row pairs")
+    assert finding.fix == "weights <= 2.52"
     assert not problems(network(DEPRESSED, weight=2.52), QUIET)
+    (finding,) = problems(network(DEPRESSED, weight=-4.0), QUIET)
+    assert finding.fix == "weights >= -2.52"
+    fitted = salhw.compile(network(DEPRESSED, weight=-4.0), QUIET, fit=True)
+    assert float(np.min(fitted.network.projections[0].weights.weight)) == -2.52
+    (finding,) = problems(network(DEPRESSED), QUIET.with_options(rows_per_weight=2))
+    assert finding.fix == "bounds within 2.52, and rows_per_weight = 1"
 
 
 def test_an_export_refuses_it(tmp_path: Path) -> None:
