@@ -21,10 +21,13 @@ from salhw.session.paths import described_at
 from salhw.session.placement import Placement
 from salhw.substrate.chip import Chip, vary
 from salhw.substrate.target import Target
+from salhw_brainscales2.cell import Cell, Membranes
 from salhw_brainscales2.codes import code
 from salhw_brainscales2.hardware.rows import row_locations, split
 from salhw_brainscales2.membrane import kernels_onto, membranes
-from salhw_brainscales2.neurons import Cell, Membranes, cells
+from salhw_brainscales2.neurons import cells
+from salhw_brainscales2.placement import rows
+from salhw_brainscales2.short_term import driver
 from salhw_nest.lowering import TIC
 from salhw_nest.plan import Cells, Plan, Synapses
 
@@ -32,8 +35,6 @@ TICK = 0.2
 """NEST's resolution at most, in the shortest of the times that matter: of membranes, synapses, refractoriness."""
 SETTLING = 10.0
 """Synaptic time constants before step 0, in which the background settles and nothing spikes."""
-SILENT = 1e9
-"""A threshold that nothing reaches."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,23 @@ class ChipCircuit:
         return np.asarray((tick - self.plan.lead_in - 1) // self.per_step)
 
 
+def relayed(net: Network) -> set[str]:
+    """Sources whose spikes parrots repeat, a tick after their generators, which take static synapses only."""
+    behind = {p.pre for p in net.projections if p.short_term is not None}
+    return {name for name in behind if name not in cells(net)}
+
+
+def generator(net: Network, name: str) -> tuple[str, int]:
+    """The cells that make the spikes of a population of sources, and how many ticks earlier they do."""
+    return (f"{name}_generator", 1) if name in relayed(net) else (name, 0)
+
+
 def ticks_per_step(net: Network, dt: float | None = None) -> int | None:
     """The fewest ticks per step that are short enough and that NEST's clock can count; None if there are none. ``dt``:
     another one than the network's."""
     step, circuits = dt or net.dt, cells(net)
     short = [time for name, cell in circuits.items() for time in cell.short_times(kernels_onto(net, name))]
-    least = max([1, *(ceil(step / (TICK * time) - 1e-9) for time in short)])
+    least = max([2 if relayed(net) else 1, *(ceil(step / (TICK * time) - 1e-9) for time in short)])
     candidates: list[int] = [*range(least, 4 * least + 4)]
     if any(cell.half_step for cell in circuits.values()):  # half a step is whole ticks more only if they are odd
         candidates.sort(key=lambda k: k if k % 2 else k + 2.5)
@@ -123,7 +135,12 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
     for population in net.populations:
         name, size = population.name, population.size * count
         if name not in kinds:
-            planned.append(Cells(name, "spike_generator", size, {}))
+            made_by, _ = generator(net, name)
+            planned.append(Cells(made_by, "spike_generator", size, {}))
+            if made_by != name:
+                each = np.arange(size)
+                planned.append(Cells(name, "parrot_neuron", size, {}))
+                connections.append(Synapses(made_by, made_by, name, each, each, np.ones(size), 1))
             continue
         refractory = kinds[name].refractory(net.dt, tick)
         made = membranes(kinds[name], kernels_onto(net, name), chips, placement.neurons(net, name), refractory)
@@ -134,7 +151,7 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
             planned.append(Cells(source, "poisson_generator", 1, {"rate": 1000.0 * made.rate}))
             event = sign * made.event * made.gain[part].ravel()
             connections.append(Synapses(source, source, name, np.zeros_like(each), each, event, 1))
-    wiring = {}
+    wiring, drivers = {}, rows(net, target, placement).driver
     for p in net.projections:
         wiring[p.name] = w = _wiring(net, target, placement, chips, p.name, circuits)
         pre, post = (
@@ -142,7 +159,11 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
             for name, index in ((p.pre, w.pre), (p.post, w.post))
         )
         if p.post in circuits:
-            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1))
+            model: tuple[str, dict[str, FloatArray]] = "static_synapse", {}
+            if p.short_term is not None:
+                depression = driver(p.short_term)
+                model = depression.model, depression.parameters(chips, drivers[p.name])
+            connections.append(Synapses(p.name, p.pre, p.post, pre, post, np.zeros(len(pre)), 1, *model))
     longest = max((made.tau_syn.max() for made in circuits.values()), default=net.dt)
     plan = Plan(
         tick=tick,
@@ -159,15 +180,9 @@ def circuit(net: Network, target: Target, placement: Placement, chips: Sequence[
 
 def _neurons(net: Network, name: str, cell: Cell, made: Membranes, tick: float) -> Cells:
     bias, potential = cell.start(made, described_at(net, f"populations.{name}.bias"))
-    fixed = {
-        "I_e": cell.drive(made, np.broadcast_to(bias, made.tau_m.shape), net.dt),
-        "tau_m": made.tau_m, "C_m": made.tau_m,  # a resistance of 1
-        "tau_syn_ex": made.tau_syn[0], "tau_syn_in": made.tau_syn[1],
-        "E_L": np.zeros_like(made.tau_m), "V_m": potential, "V_reset": made.reset,
-        "t_ref": np.full_like(made.tau_m, tick * round(made.refractory / tick) - tick),
-        "V_th": np.full_like(made.tau_m, SILENT),
-    }  # fmt: skip
-    return Cells(name, "iaf_psc_exp", made.tau_m.size, {field: v.ravel() for field, v in fixed.items()})
+    drive = cell.scale * cell.drive(made, np.broadcast_to(bias, made.tau_m.shape), net.dt)
+    fixed = cell.parameters(made, potential, tick * round(made.refractory / tick) - tick) | {"I_e": drive}
+    return Cells(name, cell.model, made.tau_m.size, {field: v.ravel() for field, v in fixed.items()})
 
 
 def _wiring(

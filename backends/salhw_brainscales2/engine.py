@@ -17,7 +17,7 @@ from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.reference_phase import phase_times
 from salhw.substrate.chip import Chip
-from salhw_brainscales2.circuit import circuit
+from salhw_brainscales2.circuit import circuit, generator
 from salhw_brainscales2.codes import Grid
 from salhw_brainscales2.host import Host
 from salhw_brainscales2.neurons import cells
@@ -145,7 +145,8 @@ class AnalogEngine:
         for name in names:
             post = self._net.projection(name).post
             if post in self._circuit.cells and len(self._circuit.wiring[name].post):
-                by_bias = self._cells[post].sensitivity(self._bias[post], self._net.dt)
+                cell = self._cells[post]
+                by_bias = cell.scale * cell.sensitivity(self._bias[post], self._net.dt)
                 currents[name] = {"weight": self._circuit.wiring[name].weights(self._weights[name], by_bias)}
         if currents:
             self._call("write_synapses", currents)
@@ -168,7 +169,8 @@ class AnalogEngine:
             raise session_error("SAL403", address.path, f.asked, f.supported, f.fix) from None
 
     def _drive(self, name: str) -> FloatArray:
-        return self._cells[name].drive(self._circuit.cells[name], self._bias[name], self._net.dt).ravel()
+        cell = self._cells[name]
+        return (cell.scale * cell.drive(self._circuit.cells[name], self._bias[name], self._net.dt)).ravel()
 
     # running ------------------------------------------------------------------------------------------------------
 
@@ -189,7 +191,8 @@ class AnalogEngine:
                      for e in self._entropy]  # fmt: skip
             least = made.reset + 1e-3 * made.unit  # a reset above its threshold is one just below it
             thresh = np.maximum(made.noisy(self._chips, np.array(draws)), least)
-            settings[name] = {"V_th": thresh.ravel(), "I_e": self._drive(name)}
+            spiking = self._cells[name].thresholds(made, thresh)
+            settings[name] = {field: v.ravel() for field, v in spiking.items()} | {"I_e": self._drive(name)}
         self._call("write_cells", settings)
         self._runs += 1
 
@@ -264,9 +267,10 @@ class AnalogEngine:
             self._drawn[emitter.name] = raster = emitter.spikes(self._known, stop)
             cell = raster.instance * emitter.size + raster.neuron
             order = np.lexsort((raster.step, cell))
-            times = np.round(self._circuit.tick_of(raster.step[order]) * tick, 6)
+            maker, earlier = generator(self._net, emitter.name)
+            times = np.round((self._circuit.tick_of(raster.step[order]) - earlier) * tick, 6)
             ends = np.searchsorted(cell[order], np.arange(1, emitter.size * self._batch))
-            settings[emitter.name] = {"spike_times": np.split(times, ends)}
+            settings[maker] = {"spike_times": np.split(times, ends)}
         if settings:
             self._call("write_cells", settings)
         self._known = stop

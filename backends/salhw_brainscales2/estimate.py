@@ -9,7 +9,7 @@ network has the same report.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,12 +20,14 @@ from salhw.description.connectivity import synapses, values
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.neurons import GLM, LIF, Neuron, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Neuron, Source
 from salhw.description.parts import Population, Projection
 from salhw.session.paths import described_at
+from salhw_brainscales2.adex import advanced
 from salhw_brainscales2.membrane import realised_kernel
 from salhw_brainscales2.neurons import EVENT, EVENTS, RESET, TAU_M, SamplingCell, cells
 from salhw_brainscales2.psp import CHIP, TAU_SYN, psp
+from salhw_brainscales2.short_term import Resources, driver
 from salhw_brainscales2.sources import driven_rate
 
 ELEMENTS = 2048
@@ -41,6 +43,8 @@ FEW = 64
 """Presynaptic neurons, up to which multiplying by all of them takes less time than finding those that spiked."""
 Spikes = npt.NDArray[np.bool_]
 """Which neurons spike at one time, (copy, neuron)."""
+_Current = tuple[str, FloatArray, Callable[[Spikes], Spikes | FloatArray]]
+"""Presynaptic population, the currents of its spikes (post, pre), and how strong these are."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,14 @@ def _matrix(net: Network, p: Projection) -> FloatArray:
     return held
 
 
-def _arriving(spiked: Spikes, matrix: FloatArray) -> FloatArray:
+def _sent(p: Projection, grid: _Grid, dt: float) -> Callable[[Spikes], Spikes | FloatArray]:
+    """How strong the PSPs of spikes are that come in steps of ``dt``, one after the other."""
+    if p.short_term is None:
+        return lambda spiked: spiked
+    return Resources(driver(p.short_term), (grid.copies, grid.net.population(p.pre).size), dt).strengths
+
+
+def _arriving(spiked: Spikes | FloatArray, matrix: FloatArray) -> FloatArray:
     if matrix.shape[1] <= FEW:
         return np.asarray(spiked.astype(np.float64) @ matrix.T)
     active = np.flatnonzero(spiked.any(axis=0))
@@ -163,10 +174,11 @@ class _Input:
         self.value = np.zeros((grid.copies, len(self.matrix)))
         self.start, self.decay, length = psp(p.kernel).recursion(grid.dt)
         self.ring, self.now = np.zeros((length, *self.value.shape)), 0
+        self.sent = _sent(p, grid, grid.dt)
 
     def receive(self, spiked: Mapping[str, Spikes]) -> None:
         """The next step's, after the spikes of this one."""
-        new = self.start * _arriving(spiked[self.pre], self.matrix)
+        new = self.start * _arriving(self.sent(spiked[self.pre]), self.matrix)
         self.value = self.decay * self.value + new
         if len(self.ring):
             self.value -= self.ring[self.now]
@@ -266,6 +278,19 @@ class _Integrating(_Described):
         return spikes
 
 
+class _Adapting(_Described):
+    """AdEx neurons."""
+
+    def __init__(self, p: Population, neuron: AdEx, grid: _Grid) -> None:
+        super().__init__(p, float(neuron.tau_ref), grid)
+        self.neuron, self.v, self.w = neuron, np.full(self.bias.shape, neuron.v_rest), np.zeros(self.bias.shape)
+
+    def decide(self, ready: Spikes, total: FloatArray) -> Spikes:
+        self.v, self.w, spikes = advanced(self.neuron, self.v, self.w, total, self.grid.dt, ready)
+        self.expected = spikes
+        return spikes
+
+
 class _Sampling(_Neurons):
     """GLM neurons as the ideal chip samples them, in ticks between the steps."""
 
@@ -283,12 +308,14 @@ class _Sampling(_Neurons):
         self.leak = ((1.0 - self.keep) * cell.leak(bias, grid.net.dt)).astype(np.float32)  # in a tick
         by_bias = cell.sensitivity(bias, grid.net.dt)[:, None]
         sampling = {name for name, circuit in cells(grid.net).items() if circuit.sampling}
-        self.by_tick: list[tuple[str, FloatArray]] = []
-        self.by_step: list[tuple[str, FloatArray]] = []
+        self.by_tick: list[_Current] = []
+        self.by_step: list[_Current] = []
         for q in grid.onto(p):
             strength, matrix = cell.strength(realised_kernel(cell, q.kernel, grid.net.dt)), _matrix(grid.net, q)
             currents = np.asarray(matrix * np.where(matrix >= 0, *strength) * by_bias)
-            (self.by_tick if q.pre in sampling else self.by_step).append((q.pre, currents))
+            ticking = q.pre in sampling
+            sent = _sent(q, grid, grid.dt / grid.ticks if ticking else grid.dt)
+            (self.by_tick if ticking else self.by_step).append((q.pre, currents, sent))
 
     def tick(self) -> Spikes:
         v, current, dead = self.v, self.current, self.dead
@@ -316,14 +343,17 @@ class _Sampling(_Neurons):
         """Spikes of neurons that are not sampled act when the step is over."""
         self._deliver(self.by_step, spiked)
 
-    def _deliver(self, synapses: list[tuple[str, FloatArray]], spiked: Mapping[str, Spikes]) -> None:
-        for pre, currents in synapses:
+    def _deliver(self, synapses: list[_Current], spiked: Mapping[str, Spikes]) -> None:
+        for pre, currents, sent in synapses:
+            strong = sent(spiked[pre])
             if spiked[pre].any():
-                self.current += _arriving(spiked[pre], currents)
+                self.current += _arriving(strong, currents)
 
 
-DESCRIBED: ByKind[type[_Neurons]] = ByKind(CHIP, {GLM: _Escaping, LIF: _Integrating, Source: _Emitting})
-SAMPLED: ByKind[type[_Neurons]] = ByKind(CHIP, {GLM: _Sampling, LIF: _Integrating, Source: _Emitting})
+DESCRIBED: ByKind[type[_Neurons]] = ByKind(
+    CHIP, {GLM: _Escaping, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting}
+)
+SAMPLED: ByKind[type[_Neurons]] = ByKind(CHIP, {GLM: _Sampling, LIF: _Integrating, AdEx: _Adapting, Source: _Emitting})
 
 
 class _Copies:

@@ -43,6 +43,7 @@ from salhw_brainscales2.rules import (
     processed,
     rule_path,
 )
+from salhw_brainscales2.short_term import DRIVERS, as_held, rounded, several_rows
 from salhw_brainscales2.sizes import different, sizes
 from salhw_brainscales2.sources import DRIVES
 
@@ -54,7 +55,7 @@ PROBES: ByKind[None] = ByKind(CHIP, {Spikes: None, Rates: None, Weights: None, S
 
 KNOWN: dict[str, ByKind[Any]] = {
     "neurons": CELLS, "kernels": PSPS, "plasticity": RULES, "windows": HOST_WINDOWS, "stimuli": DRIVES,
-    "probes": PROBES, "short_term": ByKind(CHIP, {}),
+    "probes": PROBES, "short_term": DRIVERS,
 }  # fmt: skip
 """The kinds that stand for something on the chip; connectors of any kind list their synapses."""
 
@@ -68,6 +69,9 @@ def lower(net: Network, target: Target) -> Lowering:
         return Lowering(net, tuple(refused))
     asked, target = target, scaled(net, target)
     target = target.replace(synapses_per_weight=rows_per_weight(net, target))
+    if several := [*several_rows(net, target)]:
+        return Lowering(net, tuple(several))
+    described, net = net, as_held(net, target)
     placement, _ = place(net, target)
     placed = rows(net, target, placement)
     lowered, changed = _learnable(net, target, max(placed.learning))
@@ -77,6 +81,7 @@ def lower(net: Network, target: Target) -> Lowering:
     tick = net.dt / (ticks_per_step(net) or 1)
     programs = {name: nominal_program(lowered, target, placement, name, [0]) for name in plastic(lowered, target)}
     named = Approximations(lambda: [
+        *(different("SAL339", *each, "accept it, or a setting that they have") for each in rounded(described, net)),
         *changed, *sizes(net, lowered, target, tick), *_shared(net, placed), *_losses(net), *_memory(programs),
         *_hosted(net, target),
     ])  # fmt: skip

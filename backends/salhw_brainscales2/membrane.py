@@ -10,7 +10,8 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Exponential, Kernel
 from salhw.description.network import Network
 from salhw.substrate.chip import Chip, vary
-from salhw_brainscales2.neurons import Cell, Membranes, cells
+from salhw_brainscales2.cell import Cell, Membranes
+from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.psp import psp
 
 
@@ -57,4 +58,5 @@ def membranes(
         event=made.event,
         rate=made.rate,
         refractory=refractory,
+        own=made.circuits(varied),
     )

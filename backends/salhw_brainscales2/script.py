@@ -17,17 +17,19 @@ from salhw.description.connectivity import count
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
+from salhw.description.neurons import AdEx
 from salhw.description.parts import Projection, rule_name
 from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
 from salhw.session.paths import described_at, duration_steps
 from salhw.session.reference_phase import phase_times
+from salhw_brainscales2.cell import LEAK_LSB, Cell, Membranes
 from salhw_brainscales2.circuit import circuit
 from salhw_brainscales2.codes import Grid, code
 from salhw_brainscales2.hardware.ppu_program import MEMORY, cpp_source, memory
 from salhw_brainscales2.hardware.program import LSB
-from salhw_brainscales2.neurons import CURRENT, EVENTS, LEAK_LSB, Cell, Membranes, cells
+from salhw_brainscales2.neurons import CURRENT, EVENTS, cells
 from salhw_brainscales2.placement import rows
 from salhw_brainscales2.plasticity import SENSITIVITY, nominal_program, sensor_tau, too_large
 from salhw_brainscales2.rules import hosted, plastic
@@ -73,7 +75,7 @@ def _refused(executable: Executable) -> list[Diagnostic]:
     net = executable.network
     return [
         *_forced(net), *_unheard(net), *_hosted(executable), *_unlike(executable), *_out_of_range(net),
-        *_background(executable),
+        *_background(executable), *_uncalibrated(net),
     ]  # fmt: skip
 
 
@@ -109,6 +111,22 @@ def _forced(net: Network) -> list[Diagnostic]:
                    "drive a Source population that is connected to them")
         for k, stimulus in enumerate(net.stimuli)
         if stimulus.population in circuits
+    ]  # fmt: skip
+
+
+def _uncalibrated(net: Network) -> list[Diagnostic]:
+    """What the chip has, and its public software neither calibrates nor takes from PyNN."""
+    adaptive = [
+        Diagnostic("SAL101", f"populations.{p.name}.neuron", p.neuron.kind, "supported CalibHXNeuronCuba on a chip, "
+                   "without the exponential and the adaptation term", "LIF neurons, or run it here")
+        for p in net.populations
+        if isinstance(p.neuron, AdEx)
+    ]  # fmt: skip
+    return adaptive + [
+        Diagnostic("SAL101", f"projections.{q.name}.short_term", q.short_term.kind, "supported StaticSynapse and "
+                   "PlasticSynapse on a chip", "leave it out, or run it here")
+        for q in net.projections
+        if q.short_term is not None
     ]  # fmt: skip
 
 

@@ -19,10 +19,11 @@ from salhw.description.plasticity import PairSTDP
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.target import Target
+from salhw_brainscales2.cell import Cell
 from salhw_brainscales2.codes import largest
 from salhw_brainscales2.estimate import rate_errors
 from salhw_brainscales2.hardware.program import PlasticitySetting
-from salhw_brainscales2.neurons import Cell, cells
+from salhw_brainscales2.neurons import cells
 from salhw_brainscales2.plasticity import setting
 from salhw_brainscales2.rules import amplitudes, fastest, hosted, plastic, processed, rule_path
 from salhw_brainscales2.sources import driven_rate
@@ -99,12 +100,12 @@ def psp_error(cell: Cell, kernel: Kernel, dt: float, tick: float) -> float:
 
 
 def _intervals(net: Network, tick: float) -> Iterator[Diagnostic]:
-    """LIF neurons cross their thresholds at any tick, the description's at the end of a step."""
+    """Neurons of the chip cross their thresholds at any tick, the description's at the end of a step."""
     for name, cell in cells(net).items():
         onto = (p for p in net.projections if p.post == name)
         driven = any(count(p.weights, *net.ends(p.name)) for p in onto)
         if (error := cell.interval_error(net.dt, tick, driven)) > 1e-9:
-            size = f"spikes wait for no step's end, intervals are off by up to {error:.3g} of their length"
+            size = f"{cell.off_grid}, intervals are off by up to {error:.3g} of their length"
             asked = f"a grid of {number(net.dt)} ms"
             yield different("SAL336", f"populations.{name}.neuron", asked, size, "a smaller dt, or no GLM neurons")
 

@@ -182,7 +182,9 @@ def _get_array(context: Any, builder: Any, row_type: RowType, address: Any, name
 def _row(typing, batch, b):
     def generate(context, builder, signature, arguments):
         rows = builder.bitcast(arguments[0], _layout(batch.row).as_pointer())
-        return context.data_model_manager[batch.row].from_argument(builder, builder.load(builder.gep(rows, [arguments[1]])))
+        return context.data_model_manager[batch.row].from_argument(
+            builder, builder.load(builder.gep(rows, [arguments[1]]))
+        )
 
     return batch.row(batch, types.intp), generate
 

@@ -13,12 +13,13 @@ ACCURACY: dict[str, str] = {
     "lif_under_way": "share of a change of a weight that PSPs onto LIF neurons do not follow if they are under way; 0 "
     "if it is not declared",
     "learned_under_way": "the same of PSPs onto other neurons, through synapses that learn on the target itself",
-    "lif_refractory": "steps by which LIF neurons may spike before their refractory period is over; 0 if it is not "
-    "declared",
+    "lif_refractory": "steps by which LIF and AdEx neurons may spike before their refractory period is over; 0 if it "
+    "is not declared",
     "conductance": "share of what conductances that decay add to a potential that it may be off by, times dt^2 / "
     "(tau_syn tau_m); 0 if it is not declared",
     "adex": "share of what a step of AdEx neurons is off the solution of their equations by, in which PSPs decay, that "
     "they may be off the step by; 0 if it is not declared",
+    "short_term": "error of the strength of a PSP behind short-term plasticity, as a share of the strongest",
     "correlation": "largest correlation coefficient (per step) between two unconnected neurons",
     "stdd_total_variation": "total variation distance between the lags of nearest spike pairs and the theory's",
     "pair_stdd": "the same of a pair without other input, of weights from -1 to 1; if it is not declared, that of "

@@ -26,7 +26,8 @@ from salhw import (
 from salhw.compiler.place import place
 from salhw.diagnostics import Diagnostic
 from salhw_brainscales2.codes import code
-from salhw_brainscales2.neurons import IntegratingCell, SamplingCell
+from salhw_brainscales2.leaky import IntegratingCell
+from salhw_brainscales2.neurons import SamplingCell
 from salhw_brainscales2.placement import rows
 from salhw_brainscales2.sizes import psp_error
 

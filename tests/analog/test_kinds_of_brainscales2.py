@@ -95,7 +95,7 @@ def network(kinds: dict[str, type[Any]], name: str) -> Network:
 @pytest.mark.parametrize(
     ("name", "section", "path", "known"),
     [
-        ("Perfect", "neurons", "populations.n.neuron", "GLM, LIF, Source"),
+        ("Perfect", "neurons", "populations.n.neuron", "AdEx, GLM, LIF, Source"),
         ("Gauss", "kernels", "projections.p.kernel", "Exponential, Rectangular"),
         ("Flat", "windows", "projections.p.plasticity.anticausal", "Exponential, Triangular"),
         ("Decay", "plasticity", "projections.p.plasticity", "PairSTDP"),

@@ -14,10 +14,11 @@ from scipy import stats
 
 import salhw
 from salhw.description.fields import FloatArray
+from salhw_brainscales2.cell import LSB_PER_GAP
 from salhw_brainscales2.circuit import ChipCircuit, circuit
 from salhw_brainscales2.effective import effective_weights
 from salhw_brainscales2.hardware.variability import profile
-from salhw_brainscales2.neurons import LSB_PER_GAP, LSB_PER_SIGMA, RESET, leak
+from salhw_brainscales2.neurons import LSB_PER_SIGMA, RESET, leak
 
 NET = pairs(np.full(8, 1.0))
 EXE = salhw.compile(NET, CHIP)

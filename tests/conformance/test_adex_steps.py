@@ -51,3 +51,33 @@ def test_what_the_description_says_is_within_it() -> None:
 )  # fmt: skip
 def test_a_neuron_that_is_nearly_right_is_caught(change: Callable[[AdEx, float], dict[str, Any]]) -> None:
     assert not examined(change).passed
+
+
+def by_intervals(change: Callable[[AdEx, float], dict[str, Any]]) -> Any:
+    """The reference with a bug, as a target that shows no membranes and declares 5 % for rates."""
+    backend = Wrong(network=each_neuron(AdEx, change))
+    target = backend.targets()["reference"]
+    probes = {name: fields for name, fields in target.probes.items() if name != "Membrane"}
+    return CHECK.run(Lab(backend, target.replace(probes=probes, accuracy={"rate_alone": 0.05}), "quick", 1))
+
+
+def test_where_no_membrane_shows_intervals_are_those_of_the_steps() -> None:
+    found = by_intervals(lambda n, dt: {})
+    assert found.passed
+    assert found.measured == 0.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda n, dt: {"tau_m": 1.2 * n.tau_m},
+        lambda n, dt: {"tau_w": 1.1 * n.tau_w},
+        lambda n, dt: {"tau_ref": 4.0 * n.tau_ref},
+        lambda n, dt: {"b": 1.1 * n.b},
+        lambda n, dt: {"a": 0.0},
+        lambda n, dt: {"slope_factor": 0.01},
+    ],
+    ids=["tau_m 20 %", "tau_w 10 %", "tau_ref four times", "b 10 %", "a ignored", "no upstroke"],
+)
+def test_intervals_tell_what_is_wrong(change: Callable[[AdEx, float], dict[str, Any]]) -> None:
+    assert not by_intervals(change).passed

@@ -22,13 +22,14 @@ from salhw.substrate.capabilities import Capability, Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
 STEPWISE = {
-    "adex-steps", "lif-intervals", "psp-membrane", "input-gains", "trace-values", "predictive-rule", "teacher-nudges",
+    "adex-steps", "lif-intervals", "short-term-strengths", "psp-membrane", "input-gains", "trace-values",
+    "predictive-rule", "teacher-nudges",
 }  # fmt: skip
 """Checks of what takes the time-driven algorithm."""
 HOSTED = {"predictive-rule-of-the-host"}
 """Checks of what the reference leaves to no host: tests/conformance/test_wrong_hosts.py has them."""
-ELSEWHERE = {"adex-steps"}
-"""Whose mutants are those of test_adex_steps."""
+ELSEWHERE = {"adex-steps", "short-term-strengths"}
+"""Whose mutants are those of test_adex_steps and test_short_term_strengths."""
 PHASES = {"reference-phase"}
 """Checks of what a host does for the reference, too: they catch wrong hosts there."""
 AGREE = {"networks-of-five", "sal-converges", "sal-converges-one-sided"}

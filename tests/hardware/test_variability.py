@@ -25,9 +25,8 @@ FROZEN = [name for name, spread in profile().items() if spread.group != "trial" 
 
 def places(spread: Variability) -> np.ndarray:
     """Locations with a draw of their own."""
-    return {"neuron": NEURONS, "synapse": SYNAPSES.ravel(), "row": SYNAPSES[0], "column": SYNAPSES[:, 0]}[
-        str(spread.per)
-    ]
+    each = {"neuron": NEURONS, "synapse": SYNAPSES.ravel(), "row": SYNAPSES[0], "column": SYNAPSES[:, 0], None: NEURONS}
+    return each[spread.per]
 
 
 @pytest.mark.parametrize("name", FROZEN)
@@ -104,14 +103,16 @@ DOCUMENTED = {  # the ranges of the public sources; what is assumed is not here
 def test_the_defaults_lie_in_the_documented_ranges() -> None:
     spreads = profile()
     assert all(low <= spreads[name].sd <= high for name, (low, high) in DOCUMENTED.items())
-    assert {name for name in spreads if name not in DOCUMENTED} == {
-        f"{branch}_{quantity}" for branch in ("causal", "anticausal") for quantity in ("amplitude", "tau")
-    }
+    sensors = {f"{branch}_{quantity}" for branch in ("causal", "anticausal") for quantity in ("amplitude", "tau")}
+    circuits = {"adaptation_a", "adaptation_b", "tau_w", "slope_factor", "v_exp", "utilisation", "recovery"}
+    assert {name for name in spreads if name not in DOCUMENTED} == sensors | circuits
+    assert all("assumed" in spreads[name].source for name in sensors | circuits)
 
 
 def test_every_number_has_a_source_and_a_wrong_file_is_refused(tmp_path: Path) -> None:
-    assert all(spread.source and (spread.per or spread.group == "trial" or name == "read_noise")
-               for name, spread in profile().items())  # fmt: skip
+    assert all(spread.source for spread in profile().values())
+    alone = {name for name, spread in profile().items() if not spread.per and spread.group != "trial"}
+    assert alone == {"read_noise", "utilisation", "recovery"}
     (tmp_path / "profile.toml").write_text("[tau_m]\nsd = 0.1\nper = 'wafer'\n")
     with pytest.raises(salhw.DescriptionError, match="per"):
         profile(tmp_path / "profile.toml")

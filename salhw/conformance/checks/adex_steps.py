@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from salhw.conformance.circuits import trains
 from salhw.conformance.lab import Lab
 from salhw.conformance.model import Evidence, check
+from salhw.conformance.replay import adaptive
 from salhw.conformance.replay.departing import departures
 from salhw.conformance.replay.tolerance import Tolerance
 from salhw.conformance.replay.trial import Part, Schedule, Trial, perform
+from salhw.conformance.statistics import Equivalence
+from salhw.conformance.verdict import by_test
 from salhw.description.network import Network
 from salhw.description.neurons import AdEx
 from salhw.description.parts import Population
-from salhw.description.probes import Membrane, Spikes
+from salhw.description.probes import Membrane, Probe, Spikes
 from salhw.substrate.target import Target
 
 TAU_M, TAU_REF, TAU_W, STEPS = 20, 3, 80, 160  # steps
+LONGER = 8
+"""How many times as long a run is whose intervals are looked at."""
 SHARES = 4
 """In how many parts of what is declared the share is measured."""
 
@@ -37,17 +46,15 @@ def adex_steps(lab: Lab) -> Evidence:
     equations instead, within bounds that are worked out from step to step.
 
     Nothing is random, as the target's variability is off. What is measured is the least share of what the solution
-    differs by from the steps that covers all spikes and membranes, to a quarter of what is declared.
+    differs by from the steps that covers all spikes and membranes, to a quarter of what is declared. Of a target
+    without membrane probes the mean intervals must be within the declared relative error (rate_alone, or rate).
     """
     lab = lab.without("mismatch", "trial")
+    if "Membrane" not in lab.target.probes:
+        return _intervals(lab)
     lab.accuracy("membrane")
     made = neurons(lab.dt)
-    net = Network(
-        name="adex",
-        dt=lab.dt,
-        populations=[Population(name=name, size=1, neuron=neuron) for name, neuron in made.items()],
-        probes=[*(Spikes(name) for name in made), *(Membrane(name) for name in made)],
-    )
+    net = _network(lab.dt, [*(Spikes(name) for name in made), *(Membrane(name) for name in made)])
     trial = perform(lab.compile(net), Schedule((Part((), STEPS),), (0,), lab.seed))
     declared, unit = lab.target.accuracy.get("adex", 0.0), "of a step's error"
     if departed := _departs(trial, lab.target, declared):
@@ -57,6 +64,47 @@ def adex_steps(lab: Lab) -> Evidence:
     enough = next((share for share in shares if not _departs(trial, lab.target, share)), declared)
     reason = f"steps of AdEx neurons: within {enough:.3g} of what solving their equations makes a difference of"
     return Evidence(True, reason, enough, declared, unit)
+
+
+def _network(dt: float, probes: Sequence[Probe]) -> Network:
+    populations = [Population(name=name, size=1, neuron=neuron) for name, neuron in neurons(dt).items()]
+    return Network(name="adex", dt=dt, populations=populations, probes=probes)
+
+
+def _intervals(lab: Lab) -> Evidence:
+    """The mean intervals of the two that spike, over a longer run."""
+    margin, steps = lab.finer_accuracy("rate_alone", "rate"), LONGER * STEPS
+    with lab.open(_network(lab.dt, [Spikes(name) for name in neurons(lab.dt)])) as session:
+        recording = session.run(steps * lab.dt)
+    expected, measured = [], []
+    for name, neuron in neurons(lab.dt).items():
+        train = trains(lab, recording, name)[0]
+        if name == "silent":
+            if len(train):
+                return Evidence(False, "an AdEx neuron below its threshold spikes; wrong a, or v_thresh", None, margin)
+            continue
+        expected.append(float(np.diff(_spikes(neuron, lab.dt, steps)).mean()))
+        measured.append(float(np.diff(train).mean()) if len(train) > 1 else 0.0)
+    off = np.abs(np.divide(measured, expected) - 1.0)
+    worst = int(off.argmax())
+    result = Equivalence(float(off[worst]), 0.0, margin, 0.0 if off[worst] <= margin else 1.0, worst)
+    said = f"mean interval of {[*neurons(lab.dt)][1 + worst]} AdEx neurons"
+    return by_test(result, said, "a wrong tau_m, tau_w, tau_ref, a, b, upstroke or reset", unit="relative")
+
+
+def _spikes(neuron: AdEx, dt: float, steps: int) -> list[int]:
+    """The steps at which a neuron spikes that has no input."""
+    zero = np.zeros((2, 1, 1))
+    given, v, w = adaptive.Input(np.full((2, 1, 1), neuron.bias), zero, zero), zero + neuron.v_rest, zero
+    found: list[int] = []
+    for step in range(steps):
+        if found and step - found[-1] < TAU_REF:
+            v, w = adaptive.held(neuron, v, w, dt)
+            continue
+        v, w, _ = adaptive.stepped(neuron, given, v, w, dt)
+        if v[0, 0, 0] >= neuron.v_peak:
+            found, v, w = [*found, step], zero + neuron.v_reset, w + neuron.b
+    return found
 
 
 def _departs(trial: Trial, target: Target, share: float) -> list[str]:

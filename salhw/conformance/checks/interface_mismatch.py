@@ -16,12 +16,15 @@ import numpy as np
 
 from salhw.compiler.pipeline import compile
 from salhw.conformance import rigs
+from salhw.conformance.circuits import one_to_one
 from salhw.conformance.lab import Lab, Subject, Undeclared
 from salhw.conformance.model import Evidence, Figure, check
 from salhw.conformance.subprocess_run import counts_in_subprocess
 from salhw.description.fields import FloatArray
 from salhw.description.network import Network
-from salhw.description.parts import Population
+from salhw.description.neurons import Source
+from salhw.description.parts import Population, Projection
+from salhw.description.short_term import TsodyksMarkram
 from salhw.diagnostics import Diagnostic
 from salhw.registry import backends
 from salhw.session.backend import Session
@@ -42,12 +45,15 @@ WIDER = 5.0  # than declared, of circuits whose spread is in units of the target
 
 @dataclass(frozen=True)
 class Pattern:
-    """Spike counts (chip, neuron) of neurons that inhibit each other, and of exciting ones where they were asked for;
-    weight changes (chip, synapse)."""
+    """Spike counts (chip, neuron) of neurons that inhibit each other, and of exciting ones where they were asked for,
+    with those of adaptive ones and of ones behind short-term plasticity where the target has either; weight changes
+    (chip, synapse)."""
 
     counts: FloatArray
     changes: FloatArray
     excited: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    adapting: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    depressed: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def parts(self) -> dict[str, FloatArray]:
         """What varies at all."""
@@ -134,6 +140,33 @@ def counted_here(lab: Lab, net: Network, target: Target, chips: Sequence[Chip], 
     """Spike counts of one session, (chip, neuron), after everything was written again."""
     with written_again(lab, net, target, chips, seed) as session:
         return np.asarray(session.run(STEPS * lab.scale * lab.dt).counts["a"], dtype=np.float64)
+
+
+def with_more(lab: Lab, target: Target) -> dict[str, Network]:
+    """By part of the pattern, what shows quantities that eight GLM neurons have not: their own circuits' and those of
+    short-term plasticity. Drive and input are regular, so that nothing else scatters counts."""
+    dt, made = lab.dt, {}
+    if "AdEx" in target.neurons:
+        neuron = rigs.neuron(lab, ("AdEx",), bias=2.0, tau_ref=2 * dt, a=0.3, b=0.3, tau_w=30 * dt)
+        made["adapting"] = Network(
+            name="adapting", dt=dt, populations=[Population(name="a", size=NEURONS, neuron=neuron)]
+        )
+    if "TsodyksMarkram" in target.short_term and "LIF" in target.neurons:
+        setting = rigs.fitted(
+            TsodyksMarkram, target.short_term["TsodyksMarkram"], dt, {"U": 0.5, "tau_rec": 60 * dt, "tau_facil": 0.0}
+        )
+        neuron = rigs.neuron(lab, ("LIF",), bias=0.9, tau_ref=2 * dt)
+        steps = np.arange(1, STEPS * lab.scale, 20)
+        weight = 1.0 / rigs.kernel(lab).height
+        made["depressed"] = Network(
+            name="depressed", dt=dt,
+            populations=[Population(name="pre", size=NEURONS, neuron=Source()),
+                         Population(name="a", size=NEURONS, neuron=neuron)],
+            projections=[Projection(name="p", pre="pre", post="a", weights=one_to_one(lab, weight, NEURONS),
+                                    kernel=rigs.kernel(lab), short_term=setting)],
+            stimuli=[rigs.forced("pre", [steps] * NEURONS, dt)],
+        )  # fmt: skip
+    return made
 
 
 def pattern(lab: Lab, target: Target, chips: Sequence[Chip], seed: int, then: Sequence[Population] = ()) -> Pattern:
@@ -225,7 +258,8 @@ def whole(lab: Lab, target: Target) -> Pattern:
     measured = pattern(lab, target, chips, lab.seed)
     if rigs.weight_range(lab).min >= 0.0 or rigs.weight_range(lab).max <= 0.0 or "GLM" not in lab.target.neurons:
         return measured
-    return replace(measured, excited=counted_here(lab, alike(lab, exciting=True), target, chips, lab.seed))
+    more = {name: counted_here(lab, net, target, chips, lab.seed) for name, net in with_more(lab, target).items()}
+    return replace(measured, excited=counted_here(lab, alike(lab, exciting=True), target, chips, lab.seed), **more)
 
 
 def _variance(part: FloatArray | None) -> float:

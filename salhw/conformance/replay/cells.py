@@ -265,7 +265,7 @@ CELLS.register(LIF)(
 CELLS.register(AdEx)(
     Cell(
         adaptive.begins, _adex, adaptive.resets, _soft_higher, lambda neuron, state: np.full(state[0].shape, np.inf),
-        "lif_under_way", spread=adaptive.spread, solved="adex", variables={"w": adaptive.adapted},
+        "lif_under_way", "lif_refractory", spread=adaptive.spread, solved="adex", variables={"w": adaptive.adapted},
     )
 )  # fmt: skip
 CELLS.register(Izhikevich)(
