@@ -285,7 +285,7 @@ def test_the_docs_say_how_many_networks_each_took() -> None:
     assert all(set(m.departs) <= {*DECIDERS.values(), *OTHERS} for m in mutants_replay.MUTANTS)
 
 
-OTHERS = {"membrane", "weights", "trace", "held", "counts", "occupancy", "rate", "slope", "independence"}
+OTHERS = {"membrane", "weights", "trace", "held", "counts", "occupancy", "rate", "slope", "succession", "independence"}
 
 
 @pytest.mark.slow
