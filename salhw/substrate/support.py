@@ -14,6 +14,7 @@ from salhw.description.errors import with_unit
 from salhw.description.fields import Model, defaults
 from salhw.description.markers import marks
 from salhw.description.plasticity import PlasticityRule
+from salhw.description.plasticity.rule import reference_of
 from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw.substrate.capabilities import Capability, Range
@@ -53,7 +54,8 @@ def _schedule(path: str, rule: PlasticityRule, capability: Capability, dt: float
         instead = f"every {nearest_step(rule.period, within, dt)} ms"
     else:
         return
-    yield Diagnostic(code, path, asked, f"supported {supported}", f'update = "{instead}"')
+    lost = " and reference = None" if reference_of(rule) and not instead.startswith("every") else ""
+    yield Diagnostic(code, path, asked, f"supported {supported}", f'update = "{instead}"{lost}')
 
 
 def any_time(dt: float) -> Range:

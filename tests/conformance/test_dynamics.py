@@ -10,6 +10,8 @@ from mutants_dynamics import MUTANTS, Mutant
 
 import salhw
 import salhw_reference
+from salhw.compiler.pipeline import problems
+from salhw.conformance import examples
 from salhw.conformance.accuracy import ACCURACY
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.runner import catalogue
@@ -64,6 +66,15 @@ def without_traces(full: salhw.Target) -> salhw.Target:
         averages={}, plasticity=left(PlasticityRule, full.plasticity), stimuli=left(Stimulus, full.stimuli),
         probes=left(Probe, full.probes),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", ["event-driven", "vectorised"])
+def test_a_target_of_one_algorithm_declares_nothing_that_needs_what_it_lacks(algorithm: str) -> None:
+    """Or the right reference would fail declared-runs there, and every mutant of the algorithm pass for caught."""
+    lab = Lab(salhw_reference.backend, target(algorithm), "quick", 1)
+    refused = {example.what: problems(example.net, example.target) for example in examples.declared(lab)}
+    assert len(refused) > 100
+    assert not any(refused.values()), {what: found for what, found in refused.items() if found}
 
 
 @pytest.mark.parametrize(

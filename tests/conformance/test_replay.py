@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mutants_replay
 import mutation_table
@@ -21,7 +22,7 @@ from salhw.conformance import replay, run
 from salhw.conformance.circuits import pairing_sum
 from salhw.conformance.lab import Lab
 from salhw.conformance.replay import chance, trains
-from salhw.conformance.replay.cells import CELLS
+from salhw.conformance.replay.cells import CELLS, FREE
 from salhw.conformance.replay.covering import declared, exercised_by
 from salhw.conformance.replay.departing import DECIDERS
 from salhw.conformance.replay.dice import Dice
@@ -237,6 +238,34 @@ def test_shared_random_numbers_show() -> None:
 # ---------------------------------------------------------------- checks, and wrong backends
 
 
+def test_what_follows_a_spike_shows_where_all_rates_are_right() -> None:
+    """Four neurons that spike with p = .1 at each step. Of wrong ones the odds are doubled after a step with a spike,
+    and p = .06 elsewhere; a third of all steps, .219 / (1 - .552 + .219), are after one, so that the mean stays: no
+    other test sees that."""
+    steps, p = 4_000, 0.1
+    net = salhw.Network(name="four", dt=1.0, populations=[salhw.Population("n", 4, salhw.GLM(tau_ref=1.0))])
+    nothing: dict[str, Any] = {}
+    course = replay.Course(
+        0, steps, {"n": np.zeros((1, steps, 4))}, nothing, {"n": np.full((1, steps, 4), p)},
+        {"n": np.full((1, steps, 4), FREE)}, nothing, nothing, {"n": np.zeros((1, steps, 4))},
+        {"n": np.zeros((1, steps, 4))}, nothing, nothing, nothing, nothing,
+    )  # fmt: skip
+
+    def found(after: float, elsewhere: float) -> dict[str, float]:
+        uniform, spikes = np.random.default_rng(6).random((steps, 4)), np.zeros((1, steps, 4), bool)
+        for t in range(steps):
+            spikes[0, t] = uniform[t] < (after if t and spikes[0, t - 1].any() else elsewhere)
+        kinds: dict[str, float] = {}
+        for each in replay.tests(net, {"n": spikes}, [course], replay.Tolerance.of(salhw.target("reference"))):
+            kinds[each.kind] = max(each.evidence, kinds.get(each.kind, 0.0))
+        return kinds
+
+    right, wrong = found(p, p), found(2 * p / (1 + p), 0.06)
+    assert max(right.values()) < 5.0
+    assert wrong["succession"] > 25.0
+    assert max(wrong["rate"], wrong["independence"]) < 5.0
+
+
 def test_what_nobody_measured_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind that the oracle does not know is declared, and said to be unmeasured; the report still stands."""
     monkeypatch.setattr("salhw.conformance.replay.surveying.NETWORKS", 1)
@@ -286,7 +315,9 @@ def test_the_docs_say_how_many_networks_each_took() -> None:
     assert all(set(m.departs) <= {*DECIDERS.values(), *OTHERS} for m in mutants_replay.MUTANTS)
 
 
-OTHERS = {"membrane", "variable", "weights", "trace", "held", "counts", "occupancy", "rate", "slope", "independence"}
+OTHERS = {"membrane", "variable", "weights", "trace", "held", "counts", "occupancy"} | {
+    "rate", "slope", "succession", "independence"
+}  # fmt: skip
 
 
 @pytest.mark.slow

@@ -278,6 +278,8 @@ def test_networks_that_cannot_have_one() -> None:
     bounded = other.replace(plasticity=rule(None, bounds=(0.0, 1.0)).replace(bounds=(0.1, 1.0)))
     with pytest.raises(DescriptionError, match="bounds that hold 0"):
         described.replace(projections=[p, bounded])
+    with pytest.raises(UnsupportedNetworkError, match='update = "spike" and reference = None, or execution="host"'):
+        salhw.compile(described, "nest")
     at_end = other.replace(plasticity=rule(None, update="run end"))
     with pytest.raises(UnsupportedNetworkError, match="a run is in pieces"):
         salhw.compile(described.replace(projections=[p, at_end]), "reference")

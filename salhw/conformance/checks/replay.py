@@ -133,9 +133,9 @@ def replay_weights(lab: Lab) -> Evidence:
 @check("replay-spikes", group="replay")
 def replay_spikes(lab: Lab) -> Evidence:
     """In random networks, neurons spike as often as the probabilities say that follow from all recorded spikes (rate of
-    each neuron, slope of each hazard over the input of each projection), and independently of each other and of other
-    instances: a likelihood ratio of mean 1 for each, of probabilities within ``rate``, and ``psp_shape`` or
-    ``membrane`` of each PSP.
+    each neuron, slope of each hazard over the input of each projection, after steps with a spike), and independently of
+    each other and of other instances: a likelihood ratio of mean 1 for each, of probabilities within ``rate``, and
+    ``psp_shape`` or ``membrane`` of each PSP.
 
     Exact for any number of spikes; all tests together raise a false alarm with less than 1e-3 (Markov's inequality,
     Holm 1979).
@@ -143,7 +143,7 @@ def replay_spikes(lab: Lab) -> Evidence:
     needs(lab, "rate", "psp_shape")
     found = surveyed(lab)
     tested = [t for case in found.cases for t in case.tested]
-    hint, kinds = f"hazards are not as described (level {LEVEL:g})", ("rate", "slope", "independence")
+    hint, kinds = f"hazards are not as described (level {LEVEL:g})", ("rate", "slope", "succession", "independence")
     result = evidence(lab, "spikes", hint, *kinds, of="neurons.GLM")
     worst = max((t.evidence for t in tested), default=0.0)
     reason = f"{result.reason}; {len(tested)} tests of likelihoods, the largest ratio e^{worst:.1f}"

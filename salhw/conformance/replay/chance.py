@@ -1,8 +1,10 @@
 """Do spikes come as often as their probabilities say? An exact test of likelihoods, given the recomputed probabilities.
 
 At every step each neuron that decides at random spikes with a probability p that its past determines. An alternative
-tilts these odds by exp(theta x), where x is known before the decision: 1 for all decisions of a neuron (its rate), or
-the input from a projection (the slope of its hazard). The product over all steps of the ratio of both likelihoods,
+tilts these odds by exp(theta x), where x is known before the decision: 1 for all decisions of a neuron (its rate), the
+input from a projection (the slope of its hazard), or whether any neuron has spiked in the step before (succession: a
+simulator that waits for the next spike begins to wait anew then). The product over all steps of the ratio of both
+likelihoods,
 
     E = prod exp(theta x s) / (1 + p (exp(theta x) - 1)),     s = 1 at a spike, else 0,
 
@@ -117,7 +119,8 @@ def tests(
     net: Network, spikes: Mapping[str, Bools], courses: Sequence[Course], tolerance: Tolerance
 ) -> Iterator[Tested]:
     """All tests of one trial: the rate of each neuron, the slope of each population's hazard over the input from each
-    projection, and the independence of neighbouring neurons and instances."""
+    projection, what follows a step with a spike, and the independence of neighbouring neurons and instances."""
+    after = _after_a_spike(spikes)
     for p in net.populations if courses else ():
         runs = [decisions_of(net, p.name, spikes[p.name][:, c.start : c.stop], c, tolerance) for c in courses]
         decided = [run for run in runs if run is not None]
@@ -139,7 +142,17 @@ def tests(
                 largest = np.maximum.accumulate(np.abs(x).max(axis=(0, 2)))[:, None]  # until now: x is known in advance
                 x = (x / np.where(largest > 0.0, largest, 1.0))[random]
                 yield _tested("slope", f"{where} over projections.{q.name}", every.at(random), x)
+        x = np.concatenate([after[:, c.start : c.stop] for c in courses], axis=1)[:, :, None]
+        if random.any():
+            what = f"{where} after a step with a spike"
+            yield _tested("succession", what, every.at(random), (x & random)[random] * 1.0)
         yield from _pairs(where, every, random)
+
+
+def _after_a_spike(spikes: Mapping[str, Bools]) -> Bools:
+    """Whether any neuron has spiked in the step before, (instance, step)."""
+    busy = np.any([each.any(axis=2) for each in spikes.values()], axis=0)
+    return np.concatenate([np.zeros_like(busy[:, :1]), busy[:, :-1]], axis=1)
 
 
 def _tested(kind: str, where: str, decisions: Decisions, x: FloatArray) -> Tested:
