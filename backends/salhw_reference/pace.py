@@ -8,8 +8,8 @@ run teams therefore lose no more than that share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 STRETCH = 1_000_000  # neuron-steps of a run's first call
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
@@ -20,9 +20,9 @@ CREDIT = 0.01  # s, at most
 UNTIMED = 0.2  # s of a team's work after which a single thread is timed again, as spikes may have become more or fewer
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How fast the calls of an algorithm were lately. Steps are those of the network, seconds those of a clock."""
+class Pace(NamedTuple):
+    """How fast the calls of an algorithm were lately. Steps are those of the network, seconds those of a clock. A
+    named tuple: dataclasses take ten times as long to replace, which short runs noticed."""
 
     first: int = 1  # steps of a first call
     single: int = 1  # steps of the next call of a single thread
@@ -35,7 +35,7 @@ class Pace:
 def begin(pace: Pace, neurons: int) -> Pace:
     """The pace at the beginning of a run of so many neurons, those of all instances."""
     first = max(1, STRETCH // neurons)
-    return replace(pace, first=first, single=first, teamed=first)
+    return pace._replace(first=first, single=first, teamed=first)
 
 
 def next_call(pace: Pace, size: int) -> tuple[int, int]:
@@ -55,10 +55,10 @@ def after(pace: Pace, threads: int, steps: int, seconds: float) -> Pace:
     if threads == 1:
         credit = min(pace.credit + SHARE * seconds, CREDIT)
         single = _longer(pace.single, steps / seconds * LONGEST)
-        return replace(pace, single=single, step=seconds / steps, credit=credit, untimed=0.0)
+        return pace._replace(single=single, step=seconds / steps, credit=credit, untimed=0.0)
     gain = steps * pace.step - seconds
     teamed = _longer(pace.teamed, steps / seconds * LONGEST_OF_A_TEAM) if gain > 0.0 else pace.first
-    return replace(pace, teamed=teamed, credit=min(pace.credit + gain, CREDIT), untimed=pace.untimed + seconds)
+    return pace._replace(teamed=teamed, credit=min(pace.credit + gain, CREDIT), untimed=pace.untimed + seconds)
 
 
 def _longer(steps: int, wanted: float) -> int:

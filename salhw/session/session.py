@@ -82,6 +82,7 @@ class EngineSession:
         self._provenance = provenance(executable, chips, seed, versions or {})
         self._maps: dict[str, Map] = {}
         self._at_limits: dict[str, int] = {}
+        self._counting = isinstance(engine, CountingEngine)  # asked once: a sixth of a short run
         try:
             net, instances = executable.network, len(ids)
             self._addresses = addresses(net, executable.target)
@@ -204,7 +205,7 @@ class EngineSession:
         count = duration_steps(net, duration, progress)
         start = engine.step
         stop = start + count
-        samples = sample_steps(net, start, stop, counting=isinstance(engine, CountingEngine))
+        samples = sample_steps(net, start, stop, counting=self._counting)
         room = Room(net, self.executable.report.memory, len(self.ids), start, stop)
         sampled = {start: self._sampled(only(samples[start], Weights))} if samples else {}
         try:
