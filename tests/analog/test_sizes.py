@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import pytest
 from analog_examples import CHIP, IDEAL, QUIET, RATE, exponential, pairs
@@ -30,6 +32,23 @@ from salhw_brainscales2.psp import psp
 
 def named(net: Network, target: salhw.Target) -> dict[str, Diagnostic]:
     return {f.code: f for f in salhw.compile(net, target).report.approximations}
+
+
+def test_sizes_are_worked_out_when_somebody_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is simulated to compile, to check or to open; once read, they are what they are."""
+    whole, simulated = estimate._simulated, list[Network]()
+    monkeypatch.setattr(estimate, "_simulated", lambda net: (simulated.append(net), whole(net))[1])
+    monkeypatch.setattr(estimate, "_KNOWN", {})
+    net = pairs([0.7, -0.2])
+    assert salhw.problems(net, IDEAL) == []
+    executable = salhw.compile(net, IDEAL)
+    executable.open().close()
+    assert simulated == []
+    named = executable.report.approximations
+    assert [finding.code for finding in named].count("SAL331") == 1
+    assert named == tuple(named) == copy(named) == salhw.compile(net, IDEAL).report.approximations
+    assert f"  approximated: {named[0]}" in str(executable.report)
+    assert len(simulated) == 1
 
 
 def drives(dt: float, rng: np.random.Generator) -> list[LIF]:

@@ -129,7 +129,7 @@ def forced_unless_refractory(self: Any, t: int) -> Any:
     """Forced spikes do not happen within a refractory period."""
     forced = self.forced
     free = (t - self.last >= self.refractory).all(axis=0)
-    self.forced = forced[(forced[:, 0] != t) | free[forced[:, 1]]]
+    self.forced = forced | {t: [k for k in forced.get(t, []) if free[k]]}
     spikes = plain.PlainEngine.spiking(self, t)
     self.forced = forced
     return spikes

@@ -27,6 +27,7 @@ from salhw.substrate.chip import Chip, vary
 
 NEVER = -(1 << 40)
 READ_MAX = 255
+READS = 64  # of the empty sensors, at a time
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def accumulate(
 
 
 def read(sensors: Sensors, charge: Charge, noise: npt.ArrayLike = 0.0) -> IntArray:
-    """What the converter says, 0..255, (B, 2, S). ``noise``: a standard normal number for each read."""
+    """What the converter says, 0..255, (..., B, 2, S). ``noise``: a standard normal number for each read, of one or of
+    several times."""
     level = sensors.baseline - charge.charge + sensors.read_noise[:, None, None] * np.asarray(noise, dtype=np.float64)
     return np.clip(np.rint(level), 0, READ_MAX).astype(np.int64)
 
@@ -172,8 +174,10 @@ def measured_baseline(
     reads = max(1, ceil((float(sensors.read_noise.max()) / error) ** 2))
     empty = fresh(sensors)
     total = np.zeros(sensors.shape)
-    for _ in range(reads):
-        total += read(sensors, empty, read_noise(sensors, generators))
+    for begin in range(0, reads, READS):
+        size = (min(READS, reads - begin), *sensors.shape[1:])
+        noise = np.stack([generator.standard_normal(size) for generator in generators], axis=1)
+        total += read(sensors, empty, noise).sum(axis=0)
     return total / reads, reads
 
 

@@ -98,63 +98,36 @@ class Example:
 
 def shrunk(lab: Lab, example: Example, kind: str, patience: float = PATIENCE) -> Example:
     """The example without everything that it can do without and still depart in a ``kind`` of way: instances, runs,
-    parts of the network, writes and steps, until none of them can go alone or ``patience`` s are over."""
+    writes, steps, and parts of the network, until none of them can go alone or ``patience`` s are over."""
     ends = time.monotonic() + patience
 
     def departs(smaller: Example) -> bool:
         return time.monotonic() < ends and any(found == kind for found, _ in smaller.said(lab, whole=False))
 
-    smallest = None
-    while smallest is not example:
-        smallest = example
-        for reductions in REDUCTIONS:  # one kind after the other: what has just failed is not tried after each success
-            while (smaller := next(filter(departs, reductions(example, lab.target)), None)) is not None:
-                example = smaller
+    while (smaller := next(filter(departs, reductions(example, lab.target)), None)) is not None:
+        example = smaller
     return example
 
 
-def _fewer_instances(example: Example, target: Target) -> Iterator[Example]:
-    instances = len(example.schedule.ids)
-    yield from (_fitted(example, target, count) for count in (1, instances // 2) if instances > 1)
-
-
-def _fewer_runs(example: Example, target: Target) -> Iterator[Example]:
-    parts = example.schedule.parts
-    if len(parts) > 1:
-        yield from (_through(example, (*parts[:k], *parts[k + 1 :])) for k in reversed(range(len(parts))))
-
-
-def _smaller_networks(example: Example, target: Target) -> Iterator[Example]:
-    """The largest things go first."""
-    for path in _parts_of(example.net):
-        if (smaller := without(example.net, path)) is not None and smaller != example.net:
-            yield _fitted(replace(example, net=smaller), target, len(example.schedule.ids))
-
-
-def _fewer_writes(example: Example, target: Target) -> Iterator[Example]:
-    for k, part in enumerate(example.schedule.parts):
-        for j in range(len(part.writes)):
-            yield _with_part(example, k, replace(part, writes=part.writes[:j] + part.writes[j + 1 :]))
-
-
-def _shorter_runs(example: Example, target: Target) -> Iterator[Example]:
-    """By a half, a quarter, an eighth ... and by one step."""
-    for k, part in enumerate(example.schedule.parts):
-        for cut in dict.fromkeys(max(1, part.steps >> j) for j in range(1, part.steps.bit_length() + 1)):
-            yield _with_part(example, k, replace(part, steps=part.steps - cut))
-
-
-REDUCTIONS = (_fewer_instances, _fewer_runs, _smaller_networks, _fewer_writes, _shorter_runs)
-"""What an example can be without, one thing at a time."""
-
-
-def _through(example: Example, parts: tuple[Part, ...]) -> Example:
-    return replace(example, schedule=replace(example.schedule, parts=parts))
-
-
-def _with_part(example: Example, k: int, part: Part) -> Example:
-    parts = example.schedule.parts
-    return _through(example, (*parts[:k], part, *parts[k + 1 :]))
+def reductions(example: Example, target: Target) -> Iterator[Example]:
+    """Everything that an example can be without one thing of, the largest things first."""
+    schedule, net = example.schedule, example.net
+    if len(schedule.ids) > 1:
+        for count in (1, len(schedule.ids) // 2):
+            yield _fitted(example, target, count)
+    for k in reversed(range(len(schedule.parts))):
+        if len(schedule.parts) > 1:
+            yield replace(example, schedule=replace(schedule, parts=schedule.parts[:k] + schedule.parts[k + 1 :]))
+    for path in _parts_of(net):
+        if (smaller := without(net, path)) is not None and smaller != net:
+            yield _fitted(replace(example, net=smaller), target, len(schedule.ids))
+    for k, part in enumerate(schedule.parts):
+        fewer = [part.writes[:j] + part.writes[j + 1 :] for j in range(len(part.writes))]
+        changed = [replace(part, writes=writes) for writes in fewer]
+        changed += [replace(part, steps=steps) for steps in (part.steps // 2, part.steps - 1) if steps > 0]
+        for new in changed:
+            parts = (*schedule.parts[:k], new, *schedule.parts[k + 1 :])
+            yield replace(example, schedule=replace(schedule, parts=parts))
 
 
 def _parts_of(net: Network) -> Iterator[str]:

@@ -10,6 +10,8 @@ import salhw
 from salhw.plugin import Address, FloatArray, Raster, Recorded, addresses, folded, initial, only, synapses
 from salhw_plain.kinds import KERNELS, NEURONS, RULES, Bools
 
+DRAWN = 64  # steps whose random numbers are drawn at once
+
 
 class Synapses:
     """One projection: arrays (instance, synapse), sorted by postsynaptic neuron."""
@@ -68,12 +70,11 @@ class PlainEngine:
             self.write(address, initial(self.net, address.path, len(ids)))
         longest = max((s.delay + s.psps.lasts for s in self.projections.values()), default=0)
         self.past = np.zeros((longest + 1, len(ids), n), bool)  # a ring: all spikes that still have something to do
-        trains = [
-            (k, train)
-            for x in only(self.net.stimuli, salhw.SpikeTimes)
-            for k, train in zip(self.place[x.population], x.times, strict=True)
-        ]
-        self.forced = np.array([(round(t / dt), k) for k, train in trains for t in train], int).reshape(-1, 2)
+        self.forced: dict[int, list[int]] = {}  # neurons by step
+        for x in only(self.net.stimuli, salhw.SpikeTimes):
+            for k, train in zip(self.place[x.population], x.times, strict=True):
+                for t in train:
+                    self.forced.setdefault(round(t / dt), []).append(k)
 
     def read(self, address: Address) -> FloatArray:
         return self.projections[address.owner].weights.copy()
@@ -88,12 +89,11 @@ class PlainEngine:
             self.projections[address.owner].rules[address.rule][1].teach(value)
 
     def begin(self, stop: int) -> None:
-        self.spikes: list[npt.NDArray[np.int64]] = []  # of the run: rows of step, instance, neuron
+        self.start, self.spikes = self.step, list[npt.NDArray[np.int64]]()  # of each step of the run: instance, neuron
 
     def advance(self, until: int) -> int:
         for t in range(self.step, min(until, self.step + 1000)):
-            instance, neuron = np.nonzero(self.spiking(t))
-            self.spikes.append(np.stack([np.full_like(neuron, t), instance, neuron], axis=1))
+            self.spikes.append(np.argwhere(self.spiking(t)))
             self.step = t + 1
         return sum(map(len, self.spikes))
 
@@ -108,9 +108,11 @@ class PlainEngine:
                 rate = item.points[item.point(t, self.net.dt)]
                 expected[:, self.place[item.population]] += rate * self.net.dt / 1000.0
         each = [self.cells[name].chance(u[:, here], expected[:, here]) for name, here in self.place.items()]
-        chance, uniform = np.concatenate(each, axis=1), np.array([rng.random(u.shape[1]) for rng in self.rngs])
-        spikes = (uniform < chance) & (t - self.last >= self.refractory)
-        spikes[:, self.forced[self.forced[:, 0] == t, 1]] = True
+        if t % DRAWN == 0:
+            self.uniform = np.array([rng.random((DRAWN, u.shape[1])) for rng in self.rngs])
+        spikes = (self.uniform[:, t % DRAWN] < np.concatenate(each, axis=1)) & (t - self.last >= self.refractory)
+        if t in self.forced:
+            spikes[:, self.forced[t]] = True
         self.past[t % len(self.past)] = spikes
         for s in self.projections.values():
             s.learn(t, spikes, self.last)
@@ -123,7 +125,8 @@ class PlainEngine:
                 s.update(changes, True)
 
     def recorded(self) -> Recorded:
-        step, instance, neuron = np.concatenate(self.spikes).T
+        step = np.repeat(np.arange(self.start, self.step), [len(spikes) for spikes in self.spikes])
+        instance, neuron = np.concatenate(self.spikes).T
         rasters = {}
         for name, here in self.place.items():
             mine = (neuron >= here[0]) & (neuron <= here[-1])

@@ -79,7 +79,7 @@ class Pairs:
 
     def __init__(self, rule: salhw.PairSTDP, position: Any, dt: float, shape: tuple[int, int]) -> None:
         self.rule, windows = rule, (rule.causal, rule.anticausal)
-        self.fade = [np.exp(-dt / window.tau) for window in windows]
+        self.fade = np.exp([[[-dt / window.tau]] for window in windows])
         of_all = [np.ravel(w.amplitude)[position if np.ndim(w.amplitude) else 0] for w in windows]  # per synapse
         self.amplitude = np.array([np.broadcast_to(a, shape) for a in of_all])
         self.rate, self.sum, self.trace = np.zeros((3, 2, *shape))  # traces are left by a pair's first spike
@@ -94,16 +94,17 @@ class Pairs:
 
     def see(self, pre: Bools, post: Bools, last_pre: FloatArray, last_post: FloatArray) -> None:
         """The pairs that the spikes of this step form with earlier ones and with each other."""
-        every = self.rule.pairing == "all"
-        sides = ((post, pre, last_post, last_pre), (pre, post, last_pre, last_post))  # causal, anti-causal
-        for side, (own, partner, last_own, last_partner) in enumerate(sides):
-            value = trace = self.trace[side] * self.fade[side]
-            if self.rule.pairing == "nearest_restricted" and own.any():  # no other spike between; a half if undefined
+        every, trace = self.rule.pairing == "all", self.trace * self.fade
+        own, partner = np.array([post, pre]), np.array([pre, post])  # causal, anti-causal
+        if own.any():
+            value = trace
+            if self.rule.pairing == "nearest_restricted":  # no other spike between; a half if undefined
+                last_own, last_partner = np.array([last_post, last_pre]), np.array([last_pre, last_post])
                 value = trace * (0.5 * (last_partner > last_own) + 0.5 * (last_partner >= last_own))
-            if own.any():  # simultaneous spikes: the mean over both orders
-                together = (1.0 if every else 0.5) * value + 0.5
-                self.sum[side] += own * np.where(partner, together, value)
-            self.trace[side] = trace * (every | ~partner) + partner
+            together = (1.0 if every else 0.5) * value + 0.5  # simultaneous spikes: the mean over both orders
+            self.sum += own * np.where(partner, together, value)
+            trace = trace * (every | ~partner) + partner
+        self.trace = trace
 
 
 RULES.register(salhw.PairSTDP)(Pairs)
