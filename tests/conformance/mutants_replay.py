@@ -42,6 +42,7 @@ from salhw import (
     Rates,
     Recording,
     Sparse,
+    SpikeTimes,
     Teacher,
     TripletSTDP,
     Variable,
@@ -305,6 +306,25 @@ class LateWeights(Wrapped):
         return self.waiting.get(path, self.inner.get(path))
 
 
+class WrittenTimesDoNothing(Wrapped):
+    """Spikes happen as described, whatever times are written, and read."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        inner.engine._force = lambda: None
+
+
+class WrittenTimesOfTheFirst(Wrapped):
+    """All instances have the spikes that are written for the first one."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        strengths = inner.engine._drives.strengths
+        listed = {k for k, s in enumerate(inner.executable.network.stimuli) if isinstance(s, SpikeTimes)}
+        write = strengths.write
+        strengths.write = lambda number, value: write(number, value[:1] if number in listed else value)
+
+
 class RatesOfWholePeriods(Recorded):
     """What a run counts until its first multiple is divided by the whole period."""
 
@@ -472,6 +492,11 @@ MUTANTS = [
     ),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
     wrong("membranes of the first neurons", "membrane", network=first_neurons(Membrane)),
+    wrong("written spike times do nothing", "forced spike", "silent source", session=WrittenTimesDoNothing),
+    wrong(
+        "written spike times of the first instance for all", "forced spike", "silent source",
+        session=WrittenTimesOfTheFirst,
+    ),
     wrong("variables of the first neurons", "variable", network=first_neurons(Variable)),
     wrong("variables of the step before", "variable", session=VariablesOfTheStepBefore),
     wrong("variables as a spike leaves them", "variable", session=VariablesAfterTheirSpikes),
