@@ -103,6 +103,12 @@ def turned(p: Any, dt: float) -> Any:
     return p if p.e_rev is None else p.replace(e_rev=-p.e_rev)
 
 
+def all_currents(net: Network) -> Network:
+    """Conductances are taken for currents; what a probe of one of them shows, nothing."""
+    probes = [p for p in net.probes if not (isinstance(p, Variable) and p.of_projection)]
+    return net.replace(projections=[p.replace(e_rev=None) for p in net.projections], probes=probes)
+
+
 def short_term(changed: Callable[[Any], Any]) -> Callable[[Any, float], Any]:
     """A projection whose short-term plasticity is another, where it has any."""
     return lambda p, dt: p if p.short_term is None else p.replace(short_term=changed(p.short_term))
@@ -210,7 +216,8 @@ class RoundedWrites(Wrapped):
 
     def set(self, path: str, value: Any) -> None:
         self.inner.set(path, np.float32(value).astype(np.float64) if path.endswith(("bias", "weights")) else value)
-        self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
+        if not path.endswith(".times"):
+            self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
 
     def get(self, path: str) -> Any:
         return self.kept.get(path, self.inner.get(path))
@@ -230,10 +237,11 @@ class OneValueForAllInstances(Wrapped):
         self.kept: dict[str, Any] = {}
 
     def set(self, path: str, value: Any) -> None:
-        whole = np.broadcast_to(value, self.inner.get(path).shape)
-        if path.endswith(self.ending):
-            self.kept[path], whole = whole, np.broadcast_to(whole[:1], whole.shape)
-        self.inner.set(path, whole)
+        if not path.endswith(self.ending):
+            self.inner.set(path, value)
+            return
+        whole = self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
+        self.inner.set(path, np.broadcast_to(whole[:1], whole.shape))
 
     def get(self, path: str) -> Any:
         return self.kept.get(path, self.inner.get(path))
@@ -479,7 +487,7 @@ MUTANTS = [
     wrong("one peak for all neurons", "membrane", "threshold", network=each_neuron(AdEx, the_first("v_peak"))),
     wrong("Izhikevich spikes leave u as it is", "membrane", network=each_neuron(Izhikevich, lambda n, dt: {"d": 0.0})),
     wrong("u follows the first b", "membrane", network=each_neuron(Izhikevich, the_first("b"))),
-    wrong("conductances taken for currents", "membrane", network=each_projection(lambda p, dt: p.replace(e_rev=None))),
+    wrong("conductances taken for currents", "membrane", network=all_currents),
     wrong("reversal potentials of the other sign", "membrane", network=each_projection(turned)),
     wrong("short-term plasticity ignored", "membrane", "rate", network=each_projection(short_term(lambda s: None))),
     wrong(
