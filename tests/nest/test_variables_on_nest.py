@@ -74,14 +74,20 @@ def test_what_nest_records_is_what_the_reference_has() -> None:
             assert np.ptp(expected.values) > 1e-3 or probe.label in ("i.inputs", "r.inputs", "n.inputs", "d.inputs")
 
 
+def test_what_the_description_has_none_of_is_nothing() -> None:
+    probes = [Variable("f", "theta"), Variable("f", "conductance"), Variable("c", "inputs"), Variable("c", "theta")]
+    recorded = [salhw.run(network(*probes), target, duration=4.0, seed=1).traces for target in ("reference", "nest")]
+    for probe in probes:
+        assert [np.any(traces[probe.label]) for traces in recorded] == [False, False]
+        assert recorded[0][probe.label].shape == recorded[1][probe.label].shape
+
+
 @pytest.mark.parametrize(
     ("probe", "supported"),
     [
         (("g", "inputs.x"), "inputs, with their gains"),
-        (("c", "inputs"), "conductance or conductance.c1 of c, iaf_cond_exp"),
-        (("c", "conductance.c2"), "conductance or conductance.c1"),
-        (("f", "theta"), "inputs of f, iaf_psc_exp"),
-        (("l", "inputs"), "theta of l, gif_psc_exp"),
+        (("c", "conductance.c2"), "conductance.c1 of c, iaf_cond_exp"),
+        (("l", "inputs"), "theta or conductance of l, gif_psc_exp"),
     ],
 )
 def test_what_nest_does_not_show_is_refused(probe: tuple[str, str], supported: str) -> None:
