@@ -13,7 +13,7 @@ from salhw.diagnostics import UnsupportedNetworkError
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
-from salhw.session.paths import Address, session_error
+from salhw.session.paths import Address, described, session_error
 from salhw.session.recorder import Raster, Recorded, following
 from salhw.session.reference_phase import phase_times
 from salhw.substrate.chip import Chip
@@ -27,7 +27,7 @@ from salhw_brainscales2.rules import hosted, plastic, rule_path
 from salhw_brainscales2.simulation import Simulation
 from salhw_brainscales2.sources import Emitter, entropy
 from salhw_nest.process import STRETCH, Process
-from salhw_nest.stimuli import unwritable
+from salhw_nest.stimuli import refuse_other_times
 
 AHEAD = 20_000  # steps for which the spikes of sources are drawn at a time
 
@@ -118,7 +118,7 @@ class AnalogEngine:
             if emitter.name == address.owner:
                 emitter.write(address.rule, points)
                 return
-        raise session_error("SAL403", address.path, *unwritable(self._net.population(address.owner)))
+        refuse_other_times(address, self._net.population(address.owner), described(self._net, address)[None], value)
 
     def remainder(self, address: Address) -> FloatArray:
         """See Remembering."""

@@ -29,7 +29,7 @@ from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.probes import metered
 from salhw_nest.process import STRETCH, Process, seeded
-from salhw_nest.stimuli import NestStimulus, nest_stimuli, unwritable
+from salhw_nest.stimuli import NestStimulus, nest_stimuli, refuse_other_times
 from salhw_nest.weights import Followed, History, NestWeights
 
 FEW = 100  # spikes that are not worth forgetting
@@ -108,7 +108,8 @@ class NestEngine:
         not wait for them, but are told whether they spike."""
         plan, population = self._circuit.plan, self._net.population(address.owner)
         if "rate" not in population.neuron.offers:
-            raise session_error("SAL403", address.path, *unwritable(population))
+            refuse_other_times(address, population, self._strengths.trains(address.rule), value)
+            return
         self._strengths.write(address.rule, value)
         if address.trains:
             points = self._strengths.trains(address.rule)

@@ -12,6 +12,7 @@ from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Population
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Stimulus
+from salhw.session.paths import Address, session_error
 from salhw_nest.kernels import NEST
 from salhw_nest.plan import Grid, Values
 
@@ -159,11 +160,20 @@ STIMULI: ByKind[type[NestStimulus[Stimulus]]] = ByKind(
 )  # fmt: skip
 
 
-def unwritable(population: Population) -> tuple[str, str, str]:
-    """What is asked for, what is supported, and what helps, where a session writes spike times of neurons that are no
-    sources: how strongly these are forced is worked out from the description."""
-    asked = f"other times of {population.neuron.kind} neurons"
-    return asked, "those of Source populations", "describe the times that are to come"
+def refuse_other_times(address: Address, population: Population, held: FloatArray, value: FloatArray) -> None:
+    """Refuse spike times of neurons that are no sources, but for those that they have, ``held`` (instance, neuron,
+    spike), or of one instance for all: how strongly they are forced is worked out from the description.
+
+    Raises:
+        SessionError: SAL403.
+    """
+    given = value.reshape(len(value), *address.shape)
+    kept = held.shape[1:] == given.shape[1:] and np.array_equal(
+        given, np.broadcast_to(held, given.shape), equal_nan=True
+    )
+    if not kept:
+        asked, fix = f"other times of {population.neuron.kind} neurons", "describe the times that are to come"
+        raise session_error("SAL403", address.path, asked, "those of Source populations", fix)
 
 
 def nest_stimuli(net: Network) -> list[NestStimulus[Stimulus]]:

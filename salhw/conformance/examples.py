@@ -137,7 +137,7 @@ def _names_of(model: type[Kind], needs: str = "") -> dict[str, str]:
 def _cell(target: Target, needs: set[str], kind: str = "") -> str:
     """A kind of neuron that offers all that is needed: ``kind``, or the first of the target's, or else of any."""
     declared = [name for name in ("GLM", "LIF", *target.neurons) if name in target.neurons]
-    offers = {name: cls.offers for name, cls in Neuron.members.items()}
+    offers = {name: cls.offers | cls.variables.keys() for name, cls in Neuron.members.items()}
     return next(name for name in (kind, *declared, *offers) if needs <= {*offers.get(name, ())})
 
 
@@ -229,6 +229,8 @@ def declared(lab: Lab) -> Iterator[Example]:
             if field in known:
                 base = example(lab, section, kind, known[field].needs)
                 for value in _allowed(lab, field, known[field], entry):
+                    if known[field].dotted:  # a variable, of neurons that have it; all that have a membrane have inputs
+                        base = example(lab, section, kind, "" if value == "inputs" else value)
                     yield from _changed(f"{path}.{field}", base, section, field, value, target)
                 if field in _names(capability.get("arrays")) and isinstance(entry, Range):
                     array = _array(lab, section, known[field], entry)

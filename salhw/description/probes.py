@@ -102,7 +102,7 @@ class Variable(Probe):
     needs: ClassVar[str] = "membrane"
     kind: Literal["Variable"] = "Variable"
     population: PopulationName
-    of: Annotated[str, Field(max_length=2 * LENGTH + 1), Mark("inputs", "inputs", "nothing", dotted=True)]
+    of: Annotated[str, Field(max_length=2 * LENGTH + 1), Mark("inputs", "conductance", "nothing", dotted=True)]
     every: Annotated[Milliseconds | None, EVERY] = None
     neurons: Annotated[Chosen | None, Structure(index="neuron")] = None
 

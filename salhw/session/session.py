@@ -153,8 +153,6 @@ class EngineSession:
     def _set_trains(self, address: Address, value: Any) -> None:
         """Give a stimulus other spike times; how long the array is that holds them follows from these."""
         trains = as_trains(address, value, self._written[address.path], self.engine.step, self.executable.network.dt)
-        if np.array_equal(trains, self._written[address.path], equal_nan=True):
-            return
         now = replace(address, shape=trains.shape[1:])
         self.engine.write(now, trains.reshape(len(trains), -1))
         self._addresses[address.path], self._written[address.path] = now, trains

@@ -42,6 +42,7 @@ from salhw import (
     Rates,
     Recording,
     Sparse,
+    SpikeTimes,
     Teacher,
     TripletSTDP,
     Variable,
@@ -100,6 +101,12 @@ def late_if_it_learns(p: Any, dt: float) -> Any:
 
 def turned(p: Any, dt: float) -> Any:
     return p if p.e_rev is None else p.replace(e_rev=-p.e_rev)
+
+
+def all_currents(net: Network) -> Network:
+    """Conductances are taken for currents; what a probe of one of them shows, nothing."""
+    probes = [p for p in net.probes if not (isinstance(p, Variable) and p.of_projection)]
+    return net.replace(projections=[p.replace(e_rev=None) for p in net.projections], probes=probes)
 
 
 def short_term(changed: Callable[[Any], Any]) -> Callable[[Any, float], Any]:
@@ -209,7 +216,8 @@ class RoundedWrites(Wrapped):
 
     def set(self, path: str, value: Any) -> None:
         self.inner.set(path, np.float32(value).astype(np.float64) if path.endswith(("bias", "weights")) else value)
-        self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
+        if not path.endswith(".times"):
+            self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
 
     def get(self, path: str) -> Any:
         return self.kept.get(path, self.inner.get(path))
@@ -229,10 +237,11 @@ class OneValueForAllInstances(Wrapped):
         self.kept: dict[str, Any] = {}
 
     def set(self, path: str, value: Any) -> None:
-        whole = np.broadcast_to(value, self.inner.get(path).shape)
-        if path.endswith(self.ending):
-            self.kept[path], whole = whole, np.broadcast_to(whole[:1], whole.shape)
-        self.inner.set(path, whole)
+        if not path.endswith(self.ending):
+            self.inner.set(path, value)
+            return
+        whole = self.kept[path] = np.broadcast_to(value, self.inner.get(path).shape)
+        self.inner.set(path, np.broadcast_to(whole[:1], whole.shape))
 
     def get(self, path: str) -> Any:
         return self.kept.get(path, self.inner.get(path))
@@ -303,6 +312,25 @@ class LateWeights(Wrapped):
 
     def get(self, path: str) -> Any:
         return self.waiting.get(path, self.inner.get(path))
+
+
+class WrittenTimesDoNothing(Wrapped):
+    """Spikes happen as described, whatever times are written, and read."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        inner.engine._force = lambda: None
+
+
+class WrittenTimesOfTheFirst(Wrapped):
+    """All instances have the spikes that are written for the first one."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        strengths = inner.engine._drives.strengths
+        listed = {k for k, s in enumerate(inner.executable.network.stimuli) if isinstance(s, SpikeTimes)}
+        write = strengths.write
+        strengths.write = lambda number, value: write(number, value[:1] if number in listed else value)
 
 
 class RatesOfWholePeriods(Recorded):
@@ -459,7 +487,7 @@ MUTANTS = [
     wrong("one peak for all neurons", "membrane", "threshold", network=each_neuron(AdEx, the_first("v_peak"))),
     wrong("Izhikevich spikes leave u as it is", "membrane", network=each_neuron(Izhikevich, lambda n, dt: {"d": 0.0})),
     wrong("u follows the first b", "membrane", network=each_neuron(Izhikevich, the_first("b"))),
-    wrong("conductances taken for currents", "membrane", network=each_projection(lambda p, dt: p.replace(e_rev=None))),
+    wrong("conductances taken for currents", "membrane", network=all_currents),
     wrong("reversal potentials of the other sign", "membrane", network=each_projection(turned)),
     wrong("short-term plasticity ignored", "membrane", "rate", network=each_projection(short_term(lambda s: None))),
     wrong(
@@ -472,6 +500,11 @@ MUTANTS = [
     ),
     wrong("rates of a run's first bin over a whole period", "counts", session=RatesOfWholePeriods),
     wrong("membranes of the first neurons", "membrane", network=first_neurons(Membrane)),
+    wrong("written spike times do nothing", "forced spike", "silent source", session=WrittenTimesDoNothing),
+    wrong(
+        "written spike times of the first instance for all", "forced spike", "silent source",
+        session=WrittenTimesOfTheFirst,
+    ),
     wrong("variables of the first neurons", "variable", network=first_neurons(Variable)),
     wrong("variables of the step before", "variable", session=VariablesOfTheStepBefore),
     wrong("variables as a spike leaves them", "variable", session=VariablesAfterTheirSpikes),

@@ -37,7 +37,7 @@ def event_driven() -> Target:
         projections={field: entry for field, entry in stepwise.projections.items() if field != "e_rev"},
         neurons={name: c for name, c in stepwise.neurons.items() if name in ("GLM", "Source")},
         kernels={"Rectangular": stepwise.kernels["Rectangular"]},
-        probes={name: c for name, c in stepwise.probes.items() if name != "Membrane"},
+        probes={name: c for name, c in stepwise.probes.items() if name not in ("Membrane", "Variable")},
     )
 
 

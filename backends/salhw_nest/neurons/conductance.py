@@ -18,7 +18,7 @@ from salhw_nest.findings import different, not_learned, together
 from salhw_nest.kernels import psp
 from salhw_nest.neurons.leaky import UNREACHED, M, NestLeaky, before
 from salhw_nest.neurons.lif import NestLIF
-from salhw_nest.neurons.neuron import FOREVER, Potential, Seen
+from salhw_nest.neurons.neuron import FOREVER, NOTHING, Potential, Seen
 from salhw_nest.plan import Cells, Meter
 
 FINE = 1e6  # potentials and conductances in NEST's units per unit: NEST's solver is off by 1e-3 of these a step
@@ -51,9 +51,9 @@ class Conducting(NestLeaky[M]):
         """Of all, and of a projection that is the only one with its reversal potential. Currents have no part in it."""
         of = conductances(self.net, self.population)
         alone = {f"conductance.{p.name}": e_rev for p, e_rev in of if [other for _, other in of].count(e_rev) == 1}
-        kept = {name: seen for name, seen in super().variables.items() if name != "inputs"}
         ports = {"conductance": (*self.ports,)} | {name: (e_rev,) for name, e_rev in alone.items()}
-        return kept | {name: Seen(self._conductances, partial(self._given_by, some)) for name, some in ports.items()}
+        own = {**super().variables, "inputs": NOTHING}
+        return own | {name: Seen(self._conductances, partial(self._given_by, some)) for name, some in ports.items()}
 
     def _conductances(self, every: int) -> tuple[Meter, ...]:
         """Both at the end of the step before, which act in the next."""

@@ -10,7 +10,7 @@ from salhw.description.fields import FloatArray
 from salhw_nest.inputs import jump
 from salhw_nest.neurons.leaky import UNREACHED, share_of_current
 from salhw_nest.neurons.lif import NestLIF
-from salhw_nest.neurons.neuron import NestNeuron, Potential, Seen
+from salhw_nest.neurons.neuron import NOTHING, NestNeuron, Potential, Seen
 from salhw_nest.plan import Cells, Meter
 
 SHARPEST = 1e-12
@@ -54,7 +54,7 @@ class NestEscape(NestLIF):
     def variables(self) -> Mapping[str, Seen]:
         """NEST's threshold is the one that decides, v_thresh included."""
         theta = self.remembered("E_sfa", lambda threshold, known: threshold - np.asarray(self.neuron.v_thresh))
-        return {"theta": theta} if self._adaptation(1) else {}
+        return {"theta": theta if self._adaptation(1) else NOTHING, "conductance": NOTHING}
 
     def membrane(self, known: Potential, tick: float) -> FloatArray:
         share = share_of_current(tick, float(self.neuron.tau_m), self.psp_constant)

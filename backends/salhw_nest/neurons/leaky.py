@@ -15,7 +15,7 @@ from salhw.diagnostics import Diagnostic
 from salhw.diagnostics.wording import number
 from salhw_nest.findings import together
 from salhw_nest.kernels import PSP, psp
-from salhw_nest.neurons.neuron import UNSEEN, NestNeuron, Potential, Seen
+from salhw_nest.neurons.neuron import NOTHING, UNSEEN, NestNeuron, Potential, Seen
 from salhw_nest.plan import Meter
 from salhw_nest.stimuli import nest_stimuli
 
@@ -59,7 +59,7 @@ class NestLeaky(NestNeuron[M]):
 
     @property
     def variables(self) -> Mapping[str, Seen]:
-        return {"inputs": Seen(self.meters_before, self._given)}
+        return {"inputs": Seen(self.meters_before, self._given), "conductance": NOTHING}
 
     def meters_before(self, every: int) -> tuple[Meter, ...]:
         """Its currents at the end of the step before, which act in the next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import exp, expm1
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from salhw.description.neurons import LIF
 from salhw.session.paths import described_at
 from salhw_nest.inputs import jump
 from salhw_nest.neurons.leaky import UNREACHED, NestLeaky, before, share_of_current
-from salhw_nest.neurons.neuron import Potential
+from salhw_nest.neurons.neuron import NOTHING, Potential, Seen
 from salhw_nest.plan import Cells, Meter, tiled
 
 
@@ -54,6 +55,10 @@ class NestLIF(NestLeaky[LIF]):
         current = early["I_syn_ex"] + early["I_syn_in"] - self.forced_current(known, tick)
         crossed = next_potential(self.neuron, self.psp_constant, tick, early["V_m"], current, known.drive)
         return np.where(known.spiked, crossed, super().membrane(known, tick))
+
+    @property
+    def variables(self) -> Mapping[str, Seen]:
+        return {"theta": NOTHING, **super().variables}
 
     def forced_current(self, known: Potential, tick: float) -> FloatArray:
         return known.forced * jump(self.net, self.population, tick)

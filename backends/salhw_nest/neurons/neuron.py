@@ -53,6 +53,10 @@ class Seen:
     value: Callable[[Potential, float], FloatArray | float]
 
 
+NOTHING = Seen(lambda every: (), lambda known, tick: np.zeros_like(known.drive))
+"""What the description has none of."""
+
+
 @dataclass(frozen=True)
 class NestNeuron(ABC, Generic[N]):
     """What NEST makes of a population of one neuron model; NEURONS has a subclass for each."""

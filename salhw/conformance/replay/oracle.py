@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.acting import acts, clamps, forced, rewritten
+from salhw.conformance.replay.acting import Noise, acts, clamps, forced, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
@@ -29,15 +29,11 @@ from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, Spi
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
 from salhw.session.recorder import refractory_steps
-from salhw.substrate.draws import normal
 
 Sums = dict[str | float, FloatArray]
 """What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
-
-TOGETHER = 64
-"""How many numbers of a neuron's noise are drawn at a time."""
 
 STIMULI: ByKind[None] = ByKind(
     "the replay oracle",
@@ -70,7 +66,7 @@ class Oracle:
         self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
         self.ahead = 0  # how many steps reference phases took, by which ``spikes`` are longer than all runs
-        self.who = [f"salhw/noise/{seed}/{identity}" for identity in ids]
+        self.noise = Noise(net, seed, ids)
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
         self.held: Held = {}
@@ -86,12 +82,10 @@ class Oracle:
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
-        self.drawn: dict[tuple[int, int], FloatArray] = {}
         self.reached: dict[str, FloatArray] = {}
         self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
-        self.given: dict[str, FloatArray] = {}
-        self.lagging: dict[str, FloatArray] = {}
+        self.given, self.lagging = dict[str, FloatArray](), dict[str, FloatArray]()
         self.watched = Watched(self)
         self.adopt(held)
         for tie in net.ties:
@@ -123,15 +117,12 @@ class Oracle:
     def _force(self) -> None:
         """Work out which spikes stimuli force, by the times that they list now."""
         times = {path: value for path, value in self.held.items() if path.endswith(".times")}
-        steps = {name: spikes.shape[1] for name, spikes in self.spikes.items()}
-        self.forced = {name: forced(self.net, name, count, times) for name, count in steps.items()}
+        self.forced = {name: forced(self.net, name, each.shape[1], times) for name, each in self.spikes.items()}
 
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
-        if path.endswith(".times"):
-            self.adopt({path: rewritten(self.held[path], value, (self.now - 0.5) * self.dt)})
-            return
-        self.adopt({path: np.broadcast_to(value, self.held[path].shape)})
+        held, now, listed = self.held[path], (self.now - 0.5) * self.dt, path.endswith(".times")
+        self.adopt({path: rewritten(held, value, now) if listed else np.broadcast_to(value, held.shape)})
         self._copies_of(path)
         self.nudges = {}
 
@@ -211,26 +202,6 @@ class Oracle:
             return held
         begun = (step - self.steps(stimulus.start)) // self.steps(stimulus.every)
         return np.asarray(held[:, min(begun, held.shape[1] - 1)])
-
-    def noise(self, number: int, step: int) -> FloatArray:
-        """sd times the standard normal number of a neuron in what is drawn at the start and after each ``every``."""
-        stimulus = self.net.stimuli[number]
-        assert isinstance(stimulus, NoisyCurrent)
-        every = 1 if stimulus.every is None else self.steps(stimulus.every)
-        block, place = divmod((step - self.steps(stimulus.start)) // every, TOGETHER)
-        if (number, block) not in self.drawn:
-            self.drawn[number, block] = self._draw(number, stimulus, block * TOGETHER)
-        return np.asarray(self.held[f"stimuli[{number}].sd"] * self.drawn[number, block][:, place])
-
-    def _draw(self, number: int, stimulus: NoisyCurrent, first: int) -> FloatArray:
-        """The standard normal numbers of the draws from the ``first`` one on, (instance, draw, neuron)."""
-        same = [
-            k for k, s in enumerate(self.net.stimuli) if (s.kind, s.population) == (stimulus.kind, stimulus.population)
-        ]
-        draws = np.arange(first, first + TOGETHER, dtype=np.uint64)[:, None]
-        neurons = np.arange(self.net.population(stimulus.population).size, dtype=np.uint64)
-        places = np.asarray(draws * 2**32 + neurons, dtype=np.uint64)
-        return normal(self.who, f"{stimulus.population}/{same.index(number)}", places)
 
     def expected(self, name: str, step: int) -> FloatArray:
         """How many spikes Poisson stimuli make each neuron of a population expect at a step."""
@@ -395,7 +366,7 @@ class Oracle:
     def off(self, name: str) -> FloatArray:
         """What a target may be off by in the drive of a population at this step."""
         slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
-        most = sum((self.reached.get(q, 0.0) for q in onto), start=np.zeros_like(self.followed[name]))
+        most = sum((self.reached[q] for q in onto if q in self.reached), start=np.zeros_like(self.followed[name]))
         return np.asarray(slack.psp * most + slack.lag * self.followed[name])
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
@@ -410,7 +381,7 @@ class Oracle:
             if stimulus.population == name and isinstance(stimulus, Current) and acts(stimulus, t, self.dt):
                 total = total + self.present(k, "amplitude", t)
             if stimulus.population == name and isinstance(stimulus, NoisyCurrent) and acts(stimulus, t, self.dt):
-                total = total + self.noise(k, t)
+                total = total + self.held[f"stimuli[{k}].sd"] * self.noise.at(k, t)
         return total
 
     def _nudge(self, t: int) -> None:

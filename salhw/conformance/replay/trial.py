@@ -94,8 +94,8 @@ def random_schedule(net: Network, target: Target, seed: int, instances: int = 16
     for k, length in enumerate(dice.shuffled(lengths)[: dice.whole(min(4, len(lengths)), len(lengths))]):
         chosen = dice.shuffled(dice.subset(known)) if k else []
         chosen = chosen[:1] if dice.chance(0.3) else chosen  # what a write does alone, with none after it
-        writes = [_write(dice, net, address, instances) for address in chosen]
-        writes += [_times(own, address, instances, now, net.dt) for address in listed if k and own.chance(0.5)]
+        writes = [_times(own, address, instances, now, net.dt) for address in listed if k and own.chance(0.5)]
+        writes += [_write(dice, net, address, instances) for address in chosen]
         parts.append(Part(tuple(writes), length))
         now += length
     ids = dice.shuffled(range(seed % 7, seed % 7 + 3 * instances))[:instances]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
 from salhw.description.probes import Variable
 
-if TYPE_CHECKING:
-    from salhw.conformance.replay.oracle import Oracle
-
 Shown = dict[str, FloatArray]
 """By the label of the probe, (instance, neuron)."""
 Sums = Mapping[str | float, FloatArray]
@@ -22,10 +19,10 @@ Sums = Mapping[str | float, FloatArray]
 
 
 class Watched:
-    """The Variable probes of an oracle's network. Of what synapses add up to it remembers the most, in size, that there
-    has been, of which a target may be off by a share."""
+    """The Variable probes of the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to it
+    remembers the most, in size, that there has been, of which a target may be off by a share."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Any) -> None:
         self._oracle, self._most = oracle, Shown()
 
     def shown(self, t: int, through: Mapping[str, Sums]) -> tuple[Shown, Shown]:
@@ -38,9 +35,7 @@ class Watched:
             values[probe.label], unsure[probe.label] = seen(probe, t, through[probe.population])
         return values, unsure
 
-    def _remembered(
-        self, probe: Variable, t: int, sums: Mapping[str | float, FloatArray]
-    ) -> tuple[FloatArray, FloatArray]:
+    def _remembered(self, probe: Variable, t: int, sums: Sums) -> tuple[FloatArray, FloatArray]:
         """A variable of the neurons' own; nothing is known of one that multiplies what PSPs under way are off by."""
         oracle, name = self._oracle, probe.population
         neuron = oracle.net.population(name).neuron
@@ -51,22 +46,17 @@ class Watched:
 
     def _summed(self, probe: Variable, t: int, sums: Sums) -> tuple[FloatArray, FloatArray]:
         """What synapses add up to: all, those into one input before its gain, or the conductance of one projection."""
-        oracle, (quantity, _, part) = self._oracle, probe.of.partition(".")
-        onto = [q for q in oracle.net.projections if q.post == probe.population]
-        if quantity == "conductance":
-            onto = [q for q in onto if q.e_rev is not None and part in ("", q.name)]
-            value = sum((oracle.given[q.name] for q in onto), start=np.zeros_like(sums["g"]))
-        else:
-            onto = [q for q in onto if q.e_rev is None and part in ("", q.into)]
-            value = sums[probe.of]
-        gains = {q.name: oracle.gain(q.post, q.into) if part == q.into else np.ones(1) for q in onto}
-        size, lag = np.zeros_like(value), np.zeros_like(value)
+        oracle, slack, (quantity, _, part) = self._oracle, self._oracle.slack[probe.population], probe.of.partition(".")
+        conducts = quantity == "conductance"
+        each = [q for q in oracle.net.projections if q.post == probe.population and (q.e_rev is not None) == conducts]
+        onto = [q for q in each if part in ("", q.name if conducts else q.into)]
+        nothing = np.zeros_like(sums["g"])
+        value = sum((oracle.given[q.name] for q in onto), start=nothing) if conducts else sums[probe.of]
+        off = nothing
         for q in onto:
+            gain = oracle.gain(q.post, q.into) if part and not conducts else 1.0
             with np.errstate(divide="ignore", invalid="ignore"):
-                size, lag = (
-                    total + np.abs(each[q.name] / gains[q.name])
-                    for total, each in ((size, oracle.given), (lag, oracle.lagging))
-                )
-        slack, label = oracle.slack[probe.population], probe.label
-        self._most[label] = np.maximum(self._most.get(label, 0.0), slack.psp * size + slack.lag * lag)
-        return np.asarray(value), np.nan_to_num(self._most[label], nan=np.inf)
+                given, lagging = (np.abs(of[q.name] / gain) for of in (oracle.given, oracle.lagging))
+            off = off + slack.psp * given + slack.lag * lagging
+        self._most[probe.label] = np.maximum(self._most.get(probe.label, 0.0), off)
+        return np.asarray(value), np.nan_to_num(self._most[probe.label], nan=np.inf)
