@@ -105,12 +105,12 @@ def poisson(dt: float, rate: float, size: int, duration: float) -> Any:
 
 
 def recurrent(
-    dt: float, sizes: list[int], synapses: list[list[list[float]]], delay: float, rate: float, weight: float,
-    duration: float,
+    dt: float, model: str, sizes: list[int], synapses: list[list[list[float]]], delay: float, rate: float,
+    weight: float, duration: float, cell: dict[str, float],
 ) -> Any:  # fmt: skip
-    """Excitatory and inhibitory IF_curr_exp neurons that are connected by lists [pre, post, weight], one for each of
+    """Excitatory and inhibitory neurons of a standard type, connected by lists [pre, post, weight], one for each of
     E to E, E to I, I to E, I to I, each neuron under a SpikeSourcePoisson of its own: their spikes, E's first."""
-    both = [cells("IF_curr_exp", size, dt, 0.0, v_thresh=100.0) for size in sizes]
+    both = [cells(model, size, dt, 0.0, **cell) for size in sizes]
     for k, listed in enumerate(synapses):
         pre, post = both[k // 2], both[k % 2]
         chosen = [(int(i), int(j), w) for i, j, w in listed]
