@@ -281,7 +281,7 @@ RECURRENT: dict[str, tuple[Any, tuple[float, float, float], tuple[float | None, 
 }
 """Our neuron, its weights from E, I and sources, the reversal potentials of the first two, PyNN's unit of weights (nA,
 µS), and the sources' rate in Hz. AdEx neurons fire by fluctuations, of which sources of one spike a step at most have
-less, by their rate times dt: at 500 Hz 5 % of the variance, and these neurons are 4.6 % slower."""
+less: at 500 Hz 5 % of the variance, and these neurons are 4.6 % slower. So theirs are sent the same trains as ours."""
 
 
 @pytest.mark.slow
@@ -293,9 +293,18 @@ def test_a_recurrent_network_has_the_statistics_of_pynns(target: str, model: str
     sources spike once in a step at most; their rate is such that they have PyNN's spikes in the mean."""
     neuron, (onto_e, onto_i, outer), reversal, unit, outer_rate = RECURRENT[model]
     dt, duration, sizes, lists = 0.1, 40_000.0, (40, 10), connected((40, 10), 0.2, (onto_e, onto_i))
+    random, steps = np.random.default_rng(4), round(duration / dt)
+    trains = [
+        [
+            dt * (10 + np.sort(random.choice(steps - 10, round(outer_rate * duration / 1000.0), replace=False)))
+            for _ in range(size)
+        ]
+        for size in (sizes if model != "IF_curr_exp" else ())
+    ]
     theirs = by_hand(
         "recurrent", dt, model=model, cell=CASES[model][1]["cell"], sizes=[*sizes], delay=1.0, rate=outer_rate,
         synapses=[[[i, j, unit * w] for i, j, w in listed] for listed in lists], weight=unit * outer, duration=duration,
+        sent=[sent(each_train, dt) for each_train in trains],
     )  # fmt: skip
     names, kernel = ("E", "I"), Exponential(5.0)
     populations = [Population(name, size, neuron) for name, size in zip(names, sizes, strict=True)]
@@ -309,9 +318,12 @@ def test_a_recurrent_network_has_the_statistics_of_pynns(target: str, model: str
         populations.append(Population(f"x{name}", size, Source()))
         weights = OneToOne(weight=outer)
         made.append(Projection(f"x{name}", f"x{name}", name, weights, kernel=kernel, delay=1.0, e_rev=reversal[0]))
+    poisson = -1000.0 * np.log1p(-outer_rate * dt / 1000.0) / dt
+    stimuli = [SpikeTimes(f"x{name}", each_train) for name, each_train in zip(names, trains, strict=False)]
+    stimuli = stimuli or [Poisson(f"x{name}", poisson) for name in names]
     net = Network(
         name="n", dt=dt, populations=populations, projections=made,
-        stimuli=[Poisson(f"x{name}", -1000.0 * np.log1p(-outer_rate * dt / 1000.0) / dt) for name in names],
+        stimuli=stimuli,
         probes=[Spikes(name) for name in names],
     )  # fmt: skip
     recording = salhw.run(net, target, duration=duration, seed=3)
