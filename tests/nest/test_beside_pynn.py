@@ -281,7 +281,7 @@ RECURRENT: dict[str, tuple[Any, tuple[float, float, float], tuple[float | None, 
 }
 """Our neuron, its weights from E, I and sources, the reversal potentials of the first two, PyNN's unit of weights (nA,
 µS), and the sources' rate in Hz. AdEx neurons fire by fluctuations, of which sources of one spike a step at most have
-less: at 500 Hz 5 % of the variance, and these neurons are 4.6 % slower. So theirs are sent the same trains as ours."""
+less (5 % of the variance at 500 Hz), so theirs are sent the same trains as ours."""
 
 
 @pytest.mark.slow
