@@ -79,10 +79,11 @@ class AdaptingCell(LeakyCell):
         }  # fmt: skip
 
     def thresholds(self, made: Membranes, thresh: FloatArray) -> dict[str, FloatArray]:
-        """A comparator whose threshold lies below the onset is emulated as one at it; far above, v is there at once."""
-        onset = np.maximum(made.own["onset"], made.reset + 1e-3 * made.unit)
-        peak = np.clip(thresh, onset, onset + RUNAWAY * made.own["slope_factor"])
-        return {"V_th": UNIT * onset, "V_peak": UNIT * peak}
+        """A comparator whose threshold lies below the onset is emulated as one at it, and neither lies so far from the
+        other that NEST's numbers overflow: v is there at once."""
+        onset, far = made.own["onset"], RUNAWAY * made.own["slope_factor"]
+        peak = np.maximum(np.clip(thresh, onset, onset + far), made.reset + 1e-3 * made.unit)
+        return {"V_th": UNIT * np.maximum(onset, peak - 2.0 * far), "V_peak": UNIT * peak}
 
     def converter(self, bias: FloatArray, dt: float) -> tuple[FloatArray, float, float]:
         """Of the potentials that calibration on chip knows: rest, reset and the comparator's threshold."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyNN.nest as sim
+from pyNN.parameters import Sequence
 
 MEMBRANE = {"tau_m": 10.0, "cm": 0.1, "v_rest": 0.0, "v_reset": 0.0}
 
@@ -105,20 +106,24 @@ def poisson(dt: float, rate: float, size: int, duration: float) -> Any:
 
 
 def recurrent(
-    dt: float, sizes: list[int], synapses: list[list[list[float]]], delay: float, rate: float, weight: float,
-    duration: float,
+    dt: float, model: str, sizes: list[int], synapses: list[list[list[float]]], delay: float, rate: float,
+    weight: float, duration: float, cell: dict[str, float], sent: list[list[list[float]]],
 ) -> Any:  # fmt: skip
-    """Excitatory and inhibitory IF_curr_exp neurons that are connected by lists [pre, post, weight], one for each of
-    E to E, E to I, I to E, I to I, each neuron under a SpikeSourcePoisson of its own: their spikes, E's first."""
-    both = [cells("IF_curr_exp", size, dt, 0.0, v_thresh=100.0) for size in sizes]
+    """Excitatory and inhibitory neurons of a standard type, connected by lists [pre, post, weight], one for each of
+    E to E, E to I, I to E, I to I, each neuron under a SpikeSourcePoisson of its own, or a source that spikes when
+    it is ``sent``: their spikes, E's first."""
+    both = [cells(model, size, dt, 0.0, **cell) for size in sizes]
     for k, listed in enumerate(synapses):
         pre, post = both[k // 2], both[k % 2]
         chosen = [(int(i), int(j), w) for i, j, w in listed]
         connector = sim.FromListConnector(chosen, column_names=["weight"])
         kind = "inhibitory" if k // 2 else "excitatory"
         sim.Projection(pre, post, connector, sim.StaticSynapse(delay=delay), receptor_type=kind)
-    for n in both:
-        x = sim.Population(n.size, sim.SpikeSourcePoisson(rate=rate))
+    for at, n in enumerate(both):
+        source = sim.SpikeSourcePoisson(rate=rate)
+        if sent:
+            source = sim.SpikeSourceArray(spike_times=[Sequence(train) for train in sent[at]])
+        x = sim.Population(n.size, source)
         synapse = sim.StaticSynapse(weight=weight, delay=delay)
         sim.Projection(x, n, sim.OneToOneConnector(), synapse, receptor_type="excitatory")
         n.record("spikes")

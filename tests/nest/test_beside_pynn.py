@@ -275,32 +275,55 @@ def connected(sizes: tuple[int, int], probability: float, weights: tuple[float, 
     return lists
 
 
+RECURRENT: dict[str, tuple[Any, tuple[float, float, float], tuple[float | None, float | None], float, float]] = {
+    "IF_curr_exp": (LIF(tau_m=10.0, tau_ref=2.0), (0.15, -0.5, 0.5), (None, None), 1.0, 500.0),
+    "EIF_cond_exp_isfa_ista": (AdEx(tau_m=10.0, tau_ref=2.0), (0.0375, 0.33, 0.5), (4.0, -1.0), 0.01, 100.0),
+}
+"""Our neuron, its weights from E, I and sources, the reversal potentials of the first two, PyNN's unit of weights (nA,
+µS), and the sources' rate in Hz. AdEx neurons fire by fluctuations, of which sources of one spike a step at most have
+less (5 % of the variance at 500 Hz), so theirs are sent the same trains as ours."""
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("model", RECURRENT)
 @pytest.mark.parametrize("target", ["reference", "nest"])
-def test_a_recurrent_network_has_the_statistics_of_pynns(target: str) -> None:
+def test_a_recurrent_network_has_the_statistics_of_pynns(target: str, model: str) -> None:
     """40 excitatory and 10 inhibitory neurons with 20 % of all synapses, each under a SpikeSourcePoisson, 40 s at dt =
     .1 ms: rates within 5 %, the coefficient of variation within .03 (two one-sided tests at 5 % over 20 stretches). Our
     sources spike once in a step at most; their rate is such that they have PyNN's spikes in the mean."""
-    dt, duration, sizes, lists = 0.1, 40_000.0, (40, 10), connected((40, 10), 0.2, (0.15, -0.5))
-    theirs = by_hand(
-        "recurrent", dt, sizes=[*sizes], synapses=lists, delay=1.0, rate=500.0, weight=0.5, duration=duration
-    )
-    names = ("E", "I")
-    populations = [
-        Population(name, size, LIF(tau_m=10.0, tau_ref=2.0)) for name, size in zip(names, sizes, strict=True)
+    neuron, (onto_e, onto_i, outer), reversal, unit, outer_rate = RECURRENT[model]
+    dt, duration, sizes, lists = 0.1, 40_000.0, (40, 10), connected((40, 10), 0.2, (onto_e, onto_i))
+    random, steps = np.random.default_rng(4), round(duration / dt)
+    trains = [
+        [
+            dt * (10 + np.sort(random.choice(steps - 10, round(outer_rate * duration / 1000.0), replace=False)))
+            for _ in range(size)
+        ]
+        for size in (sizes if model != "IF_curr_exp" else ())
     ]
-    kernel = Exponential(5.0)
+    theirs = by_hand(
+        "recurrent", dt, model=model, cell=CASES[model][1]["cell"], sizes=[*sizes], delay=1.0, rate=outer_rate,
+        synapses=[[[i, j, unit * w] for i, j, w in listed] for listed in lists], weight=unit * outer, duration=duration,
+        sent=[sent(each_train, dt) for each_train in trains],
+    )  # fmt: skip
+    names, kernel = ("E", "I"), Exponential(5.0)
+    populations = [Population(name, size, neuron) for name, size in zip(names, sizes, strict=True)]
     made = []
     for k, listed in enumerate(lists):
         pre, post, weight = np.array(listed).T
         sparse = Sparse(post=post.astype(int), pre=pre.astype(int), weight=weight)
-        made.append(Projection(f"p{k}", names[k // 2], names[k % 2], sparse, kernel=kernel, delay=1.0))
+        ends = names[k // 2], names[k % 2]
+        made.append(Projection(f"p{k}", *ends, sparse, kernel=kernel, delay=1.0, e_rev=reversal[k // 2]))
     for name, size in zip(names, sizes, strict=True):
         populations.append(Population(f"x{name}", size, Source()))
-        made.append(Projection(f"x{name}", f"x{name}", name, OneToOne(weight=0.5), kernel=kernel, delay=1.0))
+        weights = OneToOne(weight=outer)
+        made.append(Projection(f"x{name}", f"x{name}", name, weights, kernel=kernel, delay=1.0, e_rev=reversal[0]))
+    poisson = -1000.0 * np.log1p(-outer_rate * dt / 1000.0) / dt
+    stimuli = [SpikeTimes(f"x{name}", each_train) for name, each_train in zip(names, trains, strict=False)]
+    stimuli = stimuli or [Poisson(f"x{name}", poisson) for name in names]
     net = Network(
         name="n", dt=dt, populations=populations, projections=made,
-        stimuli=[Poisson(f"x{name}", -1000.0 * np.log1p(-0.5 * dt) / dt) for name in names],
+        stimuli=stimuli,
         probes=[Spikes(name) for name in names],
     )  # fmt: skip
     recording = salhw.run(net, target, duration=duration, seed=3)
@@ -310,7 +333,7 @@ def test_a_recurrent_network_has_the_statistics_of_pynns(target: str) -> None:
         rate, cv = float(np.mean(yours[0])), float(np.mean(yours[1]))
         off = equivalent(mine[0], yours[0], 0.05 * rate), equivalent(mine[1], yours[1], 0.03)
         print(
-            f"\n| recurrent, {name} | `{target}` | {rate:.2f} Hz, {off[0][0]:+.2f} (within {off[0][1]:.2f}) |"
+            f"\n| recurrent {model}, {name} | `{target}` | {rate:.2f} Hz, {off[0][0]:+.2f} (within {off[0][1]:.2f}) |"
             f" cv {cv:.3f}, {off[1][0]:+.3f} (within {off[1][1]:.3f}) |"
         )
         assert 2.0 < rate < 100.0

@@ -42,7 +42,8 @@ def short_term_strengths(lab: Lab) -> Evidence:
     settings = {"depression": {"U": 0.5, "tau_rec": 60 * lab.dt}}
     if "tau_facil" in declared:
         settings["facilitation"] = {"U": 0.2, "tau_rec": 5 * lab.dt, "tau_facil": 150 * lab.dt}
-    off, curves = {}, {}
+    off: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
     for name, wishes in settings.items():
         chosen = rigs.fitted(TsodyksMarkram, declared, lab.dt, wishes)
         strengths = chosen.of_train(APART * lab.dt * np.arange(SPIKES, dtype=np.float64))
