@@ -244,12 +244,12 @@ def test_what_follows_a_spike_shows_where_all_rates_are_right() -> None:
     other test sees that."""
     steps, p = 4_000, 0.1
     net = salhw.Network(name="four", dt=1.0, populations=[salhw.Population("n", 4, salhw.GLM(tau_ref=1.0))])
-    nothing: dict[str, Any] = {}
-    course = replay.Course(
-        0, steps, {"n": np.zeros((1, steps, 4))}, nothing, {"n": np.full((1, steps, 4), p)},
-        {"n": np.full((1, steps, 4), FREE)}, nothing, nothing, {"n": np.zeros((1, steps, 4))},
-        {"n": np.zeros((1, steps, 4))}, nothing, nothing, nothing, nothing,
-    )  # fmt: skip
+    known = {
+        "chances": np.full((1, steps, 4), p), "deciders": np.full((1, steps, 4), FREE),
+        **{name: np.zeros((1, steps, 4)) for name in ("potentials", "followed", "spread")},
+    }  # fmt: skip
+    each = {name: {"n": known[name]} if name in known else {} for name in replay.Course.__annotations__}
+    course = replay.Course(**each | {"start": 0, "stop": steps})
 
     def found(after: float, elsewhere: float) -> dict[str, float]:
         uniform, spikes = np.random.default_rng(6).random((steps, 4)), np.zeros((1, steps, 4), bool)
@@ -315,7 +315,8 @@ def test_the_docs_say_how_many_networks_each_took() -> None:
     assert all(set(m.departs) <= {*DECIDERS.values(), *OTHERS} for m in mutants_replay.MUTANTS)
 
 
-OTHERS = set("membrane variable weights trace held counts occupancy rate slope succession independence".split())
+OF_STATES = {"membrane", "variable", "weights", "trace", "held", "counts", "occupancy"}
+OTHERS = OF_STATES | {"rate", "slope", "succession", "independence"}
 
 
 @pytest.mark.slow

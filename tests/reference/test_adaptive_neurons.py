@@ -277,11 +277,8 @@ def test_what_cannot_be_is_refused_at_its_place(wrong: Any, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "neuron"),
-    [
-        ("brainscales2", AdEx()), ("loihi2", AdEx()), ("brainscales2", Izhikevich()),
-        ("loihi2", Izhikevich()),
-    ],
-)  # fmt: skip
+    [("loihi2", AdEx()), ("brainscales2", Izhikevich()), ("loihi2", Izhikevich())],
+)
 def test_targets_without_them_say_so_by_name(name: str, neuron: Any) -> None:
     found = salhw.problems(alone(neuron, 1.0, probes=[Spikes("n")]), name)
     assert [(f.code, f.path, f.asked) for f in found] == [("SAL101", "populations.n.neuron", neuron.kind)]
