@@ -473,11 +473,11 @@ MUTANTS = [
     wrong("soft thresholds taken for sharp ones", "rate", network=each_neuron(LIF, lambda n, dt: {"delta_v": 0.0})),
     wrong("soft thresholds twice as wide", "rate", network=each_neuron(LIF, lambda n, dt: {"delta_v": 2 * n.delta_v})),
     wrong(
-        "spikes leave thresholds as they are", "threshold", "rate",
+        "spikes leave thresholds as they are", "threshold", "rate", "variable",
         network=each_neuron(LIF, lambda n, dt: {"theta_plus": 0.0}),
     ),
     wrong(
-        "thresholds come back 10 % too fast", "threshold", "rate",
+        "thresholds come back 10 % too fast", "threshold", "rate", "variable",
         network=each_neuron(LIF, lambda n, dt: {"tau_theta": n.tau_theta / 1.1}),
     ),
     wrong("AdEx spikes leave w as it is", "membrane", network=each_neuron(AdEx, lambda n, dt: {"b": 0.0})),
