@@ -166,7 +166,7 @@ class ByKind(Generic[T]):
             UnsupportedNetworkError: SAL101 there is none.
         """
         if item not in self:
-            headline = f"UnsupportedNetworkError: {self.what} does not know {_kind(item)!r}"
+            headline = f"UnsupportedNetworkError: {self.what} does not know {kind_name(item)!r}"
             raise UnsupportedNetworkError(headline, [*self.refused(self.what, item)])
         return self._known[type(item)]
 
@@ -176,10 +176,11 @@ class ByKind(Generic[T]):
     def refused(self, path: str, item: Model) -> Iterator[Diagnostic]:
         """A finding at ``path`` if the kind of ``item`` is not known."""
         if item not in self:
-            names = ", ".join(sorted(map(_kind, self._known)))
-            yield Diagnostic("SAL101", path, _kind(item), f"supported {names or 'none'}", "choose one of these")
+            names = ", ".join(sorted(map(kind_name, self._known)))
+            yield Diagnostic("SAL101", path, kind_name(item), f"supported {names or 'none'}", "choose one of these")
 
 
-def _kind(item: Model | type[Model]) -> str:
+def kind_name(item: Model | type[Model]) -> str:
+    """What files and targets call a kind: the ``kind`` of its class, the class's name where it has none."""
     cls = item if isinstance(item, type) else type(item)
     return str(cls.model_fields["kind"].default) if "kind" in cls.model_fields else cls.__name__

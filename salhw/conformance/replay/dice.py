@@ -77,17 +77,27 @@ def number(dice: Dice, mark: Mark, entry: object, dt: float) -> Any:
     Raises:
         Infeasible: nothing lies within the capability.
     """
+    return numbers(dice, mark, entry, dt, 1)[0]
+
+
+def numbers(dice: Dice, mark: Mark, entry: object, dt: float, count: int) -> list[Any]:
+    """``count`` of them, drawn one after the other.
+
+    Raises:
+        Infeasible: nothing lies within the capability.
+    """
+    every = range(count)
     if isinstance(entry, tuple):
-        return dice.one(entry)
+        return [dice.one(entry) for _ in every]
     examples = [value for value in (mark.ordinary, mark.other) if value is not None]
     within = entry if isinstance(entry, Range) else Range(min=-1e300, max=1e300)
     if mark.unit == "ms":
-        return _time(dice, LONG * max(examples), mark.grid, within, dt)
+        return [_time(dice, LONG * max(examples), mark.grid, within, dt) for _ in every]
     if all(isinstance(value, int) for value in examples):  # truth values among them
-        return dice.one(examples)
-    first, last = examples[0], examples[-1]
-    drawn = first + (last - first) * dice.uniform(-WIDE, WIDE)
-    return min(max(float(f"{mark.at(drawn, dt):.6g}"), within.min), within.max)  # np.clip takes as long as all the rest
+        return [dice.one(examples) for _ in every]
+    first, breadth, low, high = examples[0], examples[-1] - examples[0], within.min, within.max
+    drawn = [mark.at(first + breadth * dice.uniform(-WIDE, WIDE), dt) for _ in every]
+    return [min(max(float(f"{value:.6g}"), low), high) for value in drawn]
 
 
 def _time(dice: Dice, longest: float, grid: int | None, within: Range, dt: float) -> float:
@@ -108,5 +118,4 @@ def per_place(
     if not mark.may_be_array or name not in names_in(capability, "arrays") or dice.chance(0.3):
         value: float = number(dice, mark, capability.get(name), dt)
         return value
-    count = int(np.prod(shape))
-    return np.array([number(dice, mark, capability.get(name), dt) for _ in range(count)]).reshape(shape)
+    return np.array(numbers(dice, mark, capability.get(name), dt, int(np.prod(shape)))).reshape(shape)

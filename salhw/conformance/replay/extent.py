@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from salhw.description.kernels import Rectangular
+from salhw.description.kinds import kind_name
 from salhw.description.neurons import Neuron
 from salhw.description.plasticity import PairSTDP
 from salhw.description.probes import Probe
@@ -73,7 +74,7 @@ def _large(target: Target) -> Target:
         rule, seldom = kinds.get(PairSTDP.__name__, {}), ("every", "run end")
         updates = tuple(each for each in names_in(rule, "update") if each in seldom)
         pairs = {k: ("all",) if k == "pairing" else v for k, v in rule.items() if k != "arrays"} | {"update": updates}
-        others = {k: v for k, v in kinds.items() if k == ExponentialWindow.__name__.removesuffix("Window")}
+        others = {k: v for k, v in kinds.items() if k == kind_name(ExponentialWindow)}
         return others | ({PairSTDP.__name__: pairs} if updates else {})
 
     return target.replace(

@@ -35,6 +35,9 @@ Sums = dict[str | float, FloatArray]
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
 
+TOGETHER = 64
+"""How many numbers of a neuron's noise are drawn at a time."""
+
 STIMULI: ByKind[None] = ByKind(
     "the replay oracle",
     {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, NoisyCurrent: None, Teacher: None},
@@ -82,6 +85,7 @@ class Oracle:
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
+        self.drawn: dict[tuple[int, int], FloatArray] = {}
         self.reached: dict[str, FloatArray] = {}
         self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
@@ -198,13 +202,20 @@ class Oracle:
         stimulus = self.net.stimuli[number]
         assert isinstance(stimulus, NoisyCurrent)
         every = 1 if stimulus.every is None else self.steps(stimulus.every)
-        drawn = (step - self.steps(stimulus.start)) // every
+        block, place = divmod((step - self.steps(stimulus.start)) // every, TOGETHER)
+        if (number, block) not in self.drawn:
+            self.drawn[number, block] = self._draw(number, stimulus, block * TOGETHER)
+        return np.asarray(self.held[f"stimuli[{number}].sd"] * self.drawn[number, block][:, place])
+
+    def _draw(self, number: int, stimulus: NoisyCurrent, first: int) -> FloatArray:
+        """The standard normal numbers of the draws from the ``first`` one on, (instance, draw, neuron)."""
         same = [
             k for k, s in enumerate(self.net.stimuli) if (s.kind, s.population) == (stimulus.kind, stimulus.population)
         ]
-        places = [drawn * 2**32 + neuron for neuron in range(self.net.population(stimulus.population).size)]
-        z = normal(self.who, f"{stimulus.population}/{same.index(number)}", np.array(places, dtype=np.uint64))
-        return np.asarray(self.held[f"stimuli[{number}].sd"] * z)
+        draws = np.arange(first, first + TOGETHER, dtype=np.uint64)[:, None]
+        neurons = np.arange(self.net.population(stimulus.population).size, dtype=np.uint64)
+        places = np.asarray(draws * 2**32 + neurons, dtype=np.uint64)
+        return normal(self.who, f"{stimulus.population}/{same.index(number)}", places)
 
     def expected(self, name: str, step: int) -> FloatArray:
         """How many spikes Poisson stimuli make each neuron of a population expect at a step."""
@@ -328,8 +339,10 @@ class Oracle:
 
     def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
         """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
-        post, size = self.ends[q.name][0], self.net.population(q.post).size
-        return np.stack([np.bincount(post, each, size) for each in per_synapse])
+        size = self.net.population(q.post).size
+        post = self.ends[q.name][0] + size * np.arange(self.instances)[:, None]
+        total = np.bincount(post.ravel(), per_synapse.ravel(), self.instances * size)
+        return np.asarray(total.reshape(self.instances, size), dtype=np.float64)
 
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each

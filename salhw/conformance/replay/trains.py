@@ -106,15 +106,13 @@ def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
 def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:
     """The pairs of one branch, whose ``first`` spike comes earlier, at the step of the ``second``."""
     count, together = first.shape[1], first & second
-    value = window.shape(np.arange(count + 1) * dt)
+    value, step = window.shape(np.arange(count + 1) * dt), np.arange(count)
     if pairing == "all":
-        pairs = np.zeros(first.shape)
-        for lag in range(1, count):
-            if value[lag] != 0.0:
-                pairs[:, lag:] += value[lag] * first[:, :-lag]
+        lags = step[:, None] - step
+        pairs = np.where(lags > 0, value[np.maximum(lags, 0)], 0.0) @ first.astype(np.float64)
         return np.asarray(second * pairs + 0.5 * value[0] * together)
     partner, own = latest(first), latest(second)
-    lags = np.arange(count)[:, None] - partner
+    lags = step[:, None] - partner
     pairs = np.where(partner == NEVER, 0.0, value[np.clip(lags, 0, count)])
     pairs = np.where(together, 0.5 * pairs, pairs)  # the later spike is one of a coincidence
     if pairing == "nearest_restricted":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from salhw.conformance.replay.dice import Dice, number
+from salhw.conformance.replay.dice import Dice, numbers
 from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
@@ -104,7 +104,7 @@ def _write(dice: Dice, net: Network, address: Address, instances: int) -> Write:
     if mark.per == "input":
         value = np.array([dice.uniform(-1.0, 2.0) for _ in range(int(np.prod(shape)))])
     else:
-        value = np.array([number(dice, mark, allowed, net.dt) for _ in range(int(np.prod(shape)))])
+        value = np.array(numbers(dice, mark, allowed, net.dt, int(np.prod(shape))))
     value = np.clip(value.reshape(shape), allowed.min, allowed.max)
     if address.hollow:
         value = np.where(np.eye(*address.shape, dtype=np.bool_), 0.0, value)
