@@ -31,7 +31,7 @@ from salhw_reference.common import condensed, is_common, own
 from salhw_reference.delays import split
 from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
-from salhw_reference.jit import Caller
+from salhw_reference.jit import Caller, handed
 from salhw_reference.kinds import RULES, steps
 from salhw_reference.past import rules_of
 from salhw_reference.program import (
@@ -77,6 +77,7 @@ class ReferenceEngine:
         self._line = (neurons, rows) if algorithm == "event-driven" else (0, 0)
         by_event = tabulated.run if self.tabulated else event_driven.run
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
+        self._network = handed(self._algorithm, self.arrays)
         self._ranges, self._synapse_ranges = neuron_ranges(net), synapse_ranges(net)
         self.state = at_rest(self.arrays, self._batch, common=self._vectorised)
         spreads = {id(chip.variability): chip.variability for chip in chips}.values()  # of chips sampled together, one
@@ -154,7 +155,7 @@ class ReferenceEngine:
         weight[:, rows] = value[: len(weight)]
         if common and self._vectorised:
             weight = condensed(weight, 0)
-        self.state = self.state._replace(weight=weight)
+        self._hold(weight)
         self._copy(projection)
         self.state.now["stale"] = 1
 
@@ -164,7 +165,12 @@ class ReferenceEngine:
 
     def _own_weights(self) -> None:
         """Give each instance weights of its own, which are about to change."""
-        self.state = self.state._replace(weight=own(self.state.weight, self._batch))
+        self._hold(own(self.state.weight, self._batch))
+
+    def _hold(self, weight: FloatArray) -> None:
+        """Take other weights. Nobody keeps the ones before, which may be large."""
+        self.state = self.state._replace(weight=weight)
+        self._callers.clear()
 
     def _copy(self, original: str | None = None) -> None:
         """Let copies of weights be copies: those of one projection, or all."""
@@ -247,7 +253,8 @@ class ReferenceEngine:
         self._start, self._allowed = self.step, threads()
         if self._vectorised:
             known, rules = self._random.rated, range(len(self.arrays.rule))
-            self._random = with_rates(self._random, [self._taught[r] for r in rules])
+            if rules:
+                self._random = with_rates(self._random, [self._taught[r] for r in rules])
             for r in rules:
                 if sums_in_rows(self.arrays, self._random, r):
                     regroup(self.arrays, self.state, r, known[r], self._random.rated[r], self.step)
@@ -261,15 +268,15 @@ class ReferenceEngine:
 
     def advance(self, until: int) -> int:
         """See Engine. Where the algorithm returns, and how many threads run it, changes no result."""
-        arrays, state, tape, drive = self.arrays, self.state, self._tape, self._drives.at(self.step)
-        size = team_size(len(arrays.kind), self._allowed // self._batch) if self._vectorised else 1
+        state, tape, drive = self.state, self._tape, self._drives.at(self.step)
+        size = team_size(len(self.arrays.kind), self._allowed // self._batch) if self._vectorised else 1
         team, stretch = pace.next_call(self._pace, size)
         until = min(until, self.step + stretch, self._drives.change(self.step, until))
         self._set_team(team)
 
         def work(first: int, last: int) -> None:
-            call, samples = self._caller(self._algorithm, arrays, state, self._random), (tape.spikes, tape.membrane)
-            call(drive, line_of(*self._line), *samples, tape.origin, first, last, until)
+            call = self._caller(self._algorithm, self._network, state, self._random)
+            call(drive, line_of(*self._line), tape.spikes, tape.membrane, tape.origin, first, last, until)
 
         self._compile(self._algorithm, work)
         began = time.perf_counter()
@@ -299,15 +306,13 @@ class ReferenceEngine:
         """See Engine."""
         if self._at_run_end:
             self._end_learning()
-        if self._vectorised:  # where arrays change with each run, and may be large
-            self._callers.clear()
 
     def _end_learning(self) -> None:
         algorithm: Any = learning.run_end
-        held: tuple[Any, ...] = (self.arrays, self.state)
+        held: tuple[Any, ...] = (self._network, self.state)
         if self._vectorised:
             self._own_weights()
-            algorithm, held = row_updates.run_end, (self.arrays, self.state, self._random)
+            algorithm, held = row_updates.run_end, (self._network, self.state, self._random)
         call = self._caller(algorithm, *held)
         self._compile(algorithm, call)
         self._spread(call)

@@ -40,6 +40,16 @@ def compiled(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
+def _is_compiled(algorithm: Any) -> bool:
+    """Not with NUMBA_DISABLE_JIT."""
+    return hasattr(algorithm, "get_overload")
+
+
+def handed(algorithm: Any, part: Any) -> Any:
+    """An argument as an algorithm takes it: a table in place of a named tuple of arrays, if it is compiled."""
+    return Table(part) if isinstance(part, tuple) and _is_compiled(algorithm) else part
+
+
 class Caller:
     """Calls a ``compiled`` algorithm whose arguments begin with the arrays that are ``held``, named tuples of them as
     tables.
@@ -51,11 +61,10 @@ class Caller:
     def __init__(self, algorithm: Any, held: tuple[Any, ...]) -> None:
         self.algorithm, self.held = algorithm, held
         self.code, self._calls = algorithm, 0
-        self._compiles = hasattr(algorithm, "get_overload")  # not with NUMBA_DISABLE_JIT
-        self._handed = tuple(Table(part) if self._compiles and isinstance(part, tuple) else part for part in held)
+        self._handed = tuple(handed(algorithm, part) for part in held)
 
     def __call__(self, *rest: Any) -> None:
         self.code(*self._handed, *rest)
         self._calls += 1
-        if self._compiles and self.code is self.algorithm and self._calls > 1:
+        if self._calls > 1 and self.code is self.algorithm and _is_compiled(self.algorithm):
             self.code = self.algorithm.get_overload(tuple(map(typeof, (*self._handed, *rest))))

@@ -1,9 +1,9 @@
 """Many arrays by one address: how a network, its state and its vectors reach compiled code.
 
-A named tuple of forty arrays is some two hundred numbers to compiled code, each of which is a parameter of every
-function that takes the tuple; to compile these took most of the time. So the numbers lie in a table instead, a row for
-each instance, and functions take the address of a row. No row changes while compiled code runs, and loads from it say
-so: the compiler moves them out of loops as if they were parameters.
+A named tuple of forty arrays is some three hundred numbers to numba, each of which is a parameter of every function
+that takes the tuple; handing them on took most of the time that compiling took. So addresses and shapes lie in a table,
+a row for each instance. Compiled code copies a row into its own memory, where the compiler knows that nothing changes
+and keeps what a loop needs in registers, and hands it to functions as one parameter.
 
 By numba's public means of extension. Where numba is switched off, the tuples themselves are handed on.
 """
@@ -71,30 +71,31 @@ class Table:
 
     def __init__(self, arrays: Any) -> None:
         self.arrays = arrays  # which live as long as their addresses are known
-        own = [array for name, array in arrays._asdict().items() if name not in arrays.common]
-        rows = max(map(len, own), default=1)
-        fields = tuple((a.dtype, a.ndim - (name not in arrays.common)) for name, a in arrays._asdict().items())
-        self.type = _table_type(type(arrays), fields)
-        places, words = self.type.row.places, self.type.row.words
-        self._words = np.empty((rows, words), np.int64)
-        self.address = self._words.ctypes.data
-        for name, array in arrays._asdict().items():
+        words, steps, dimensions, rows = list[int](), list[int](), list[int](), 1
+        for name, array in zip(arrays._fields, arrays, strict=True):
             if not array.flags.c_contiguous:
                 raise ValueError(f"{type(arrays).__name__}.{name} is not contiguous")
-            first, shape, step = places[name].word, array.shape, 0
-            if name not in arrays.common:
-                shape, step = shape[1:], array.strides[0] if len(array) > 1 else 0
-            self._words[:, first] = array.ctypes.data + step * np.arange(rows)
-            self._words[:, first + 1 : first + 1 + len(shape)] = shape
+            own = int(name not in arrays.common)
+            shape = array.shape[own:]
+            words += array.ctypes.data, *shape
+            steps += array.strides[0] if own and len(array) > 1 else 0, *([0] * len(shape))
+            dimensions.append(len(shape))
+            rows = max(rows, len(array)) if own else rows
+        kinds = tuple(array.dtype for array in arrays)
+        self.type = _table_type(type(arrays).__name__, arrays._fields, kinds, tuple(dimensions))
+        self._words = np.array(words) + np.arange(rows)[:, None] * np.array(steps)
+        self.address = self._words.ctypes.data
 
 
 @cache
-def _table_type(arrays: type[Any], fields: tuple[tuple[np.dtype[Any], int], ...]) -> TableType:
+def _table_type(
+    name: str, fields: tuple[str, ...], kinds: tuple[np.dtype[Any], ...], dimensions: tuple[int, ...]
+) -> TableType:
     places, word = {}, 0
-    for name, (dtype, dimensions) in zip(arrays._fields, fields, strict=True):
-        places[name] = Place(word, types.Array(from_dtype(dtype), dimensions, "C"))
-        word += 1 + dimensions
-    return TableType(RowType(arrays.__name__, places))
+    for field, kind, many in zip(fields, kinds, dimensions, strict=True):
+        places[field] = Place(word, types.Array(from_dtype(kind), many, "C"))
+        word += 1 + many
+    return TableType(RowType(name, places))
 
 
 def row(batch, b):
@@ -154,7 +155,7 @@ def _unbox(_: TableType, table: Any, c: Any) -> NativeValue:
 class _RowAttribute(AttributeTemplate):
     key = RowType
 
-    def generic_resolve(self, row_type: RowType, name: str) -> types.Array | None:
+    def generic_resolve(self, row_type: RowType, name: str) -> Any:  # type: ignore[override]
         place = row_type.places.get(name)
         return place.type if place else None
 
@@ -182,9 +183,8 @@ def _get_array(context: Any, builder: Any, row_type: RowType, address: Any, name
 def _row(typing, batch, b):
     def generate(context, builder, signature, arguments):
         rows = builder.bitcast(arguments[0], _layout(batch.row).as_pointer())
-        return context.data_model_manager[batch.row].from_argument(
-            builder, builder.load(builder.gep(rows, [arguments[1]]))
-        )
+        words = builder.load(builder.gep(rows, [arguments[1]]))
+        return context.data_model_manager[batch.row].from_argument(builder, words)
 
     return batch.row(batch, types.intp), generate
 

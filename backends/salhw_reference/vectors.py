@@ -48,7 +48,7 @@ LINK = record(step=np.int64, next=np.int64)
 
 class Vectors(NamedTuple):
     """Of a batch, each array with the instance in front; of one instance, without. What all instances have in common
-    has a single row, and the last five have none. L: N, filled up to whole cache lines of any type."""
+    has a single row, and what ``common`` names has none. L: N, filled up to whole cache lines of any type."""
 
     random: npt.NDArray[np.uint32]  # (4, L) xoshiro128++ of each neuron
     input: FloatArray  # (L,)
