@@ -2,8 +2,8 @@
 
 Sizes: N neurons of all populations, numbered through; P projections; S synapses; R rules; A sums over pairs, one per
 rule and synapse; H heads; F forced spikes; O occupancy probes; M probes that sample; T traces; C neurons of all traces.
-Several numbers about one thing are a record, so that each has its name. Compiled
-code finds them by their places in a table (tables.py).
+Several numbers about one thing are a record, so that each has its name. Compiled code finds the arrays by
+their places in a table (tables.py).
 
 Synapses lie in rows, sorted by projection, pre and post, where a spike finds those that it goes to side by side. What a
 postsynaptic spike needs lies in columns, sorted by projection, post and pre, the order of a description.

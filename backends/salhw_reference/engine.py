@@ -304,10 +304,8 @@ class ReferenceEngine:
 
     def finish(self) -> None:
         """See Engine."""
-        if self._at_run_end:
-            self._end_learning()
-
-    def _end_learning(self) -> None:
+        if not self._at_run_end:
+            return
         algorithm: Any = learning.run_end
         held: tuple[Any, ...] = (self._network, self.state)
         if self._vectorised:

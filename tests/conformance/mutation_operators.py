@@ -31,7 +31,7 @@ STEP = {
         "through", "input_of", "value_now", "follow_traces", "mean_of", "potential_of", "rate_of", "nudge",
     ),
     "learning": (
-        "instance", "faded", "window_sum", "add_current", "change_weight", "copy_weights", "error_of",
+        "faded", "window_sum", "add_current", "change_weight", "copy_weights", "error_of",
         "predict_on_spike", "predict", "partners_of", "is_tabulated", "since", "tabulated_sum", "learn_alone",
         "own_spikes",
         "learn_on_spike", "collect", "follow", "mark", "learn", "apply_updates", "periodic_update", "run_end",

@@ -63,7 +63,7 @@ def test_the_reference_itself_is_not_caught() -> None:
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("learning.instance: `batch.psp[b]` as `batch.psp[0]`", {"membrane", "trace"}),
+        ("time_driven.run: `samples[b]` as `samples[0]`", {"membrane", "trace"}),
         ("parts.emit: `state.due[h] == NEVER` as `state.due[h] != NEVER`", {"occupancy"}),
         ("history is reset where runs join", {"trace", "held"}),
         ("a written bias reaches the next place", {"membrane", "trace", "threshold"}),
