@@ -22,7 +22,7 @@ from salhw import (
     Variable,
 )
 
-W = [[0.1, 0.2], [0.3, 0.4]]
+W, MIXED = [[0.1, 0.2], [0.3, 0.4]], [[0.1, -0.2], [-0.3, 0.4]]
 FADING, JUMP = Exponential(tau_syn=5.0), Rectangular(tau_syn=0.5)
 ADEX = AdEx(bias=1.5, tau_ref=2.0, b=0.2, tau_w=20.0)
 NEURONS = {
@@ -47,7 +47,8 @@ def network(*probes: Variable) -> Network:
         name="n", dt=0.5, populations=[Population(name, 2, neuron) for name, neuron in NEURONS.items()],
         projections=[
             Projection(
-                name, "s", post, W, kernel=kernel, delay=1.0, e_rev=e_rev, into="x" if post == "g" else None,
+                name, "s", post, W if e_rev else MIXED, kernel=kernel, delay=1.0, e_rev=e_rev,
+                into="x" if post == "g" else None,
             )
             for name, (post, kernel, e_rev) in ONTO.items()
         ],

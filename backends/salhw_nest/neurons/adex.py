@@ -28,6 +28,7 @@ class NestAdEx(NestLeaky[AdEx]):
     """``aeif_psc_exp``, which solves the equations that the description's steps come close to."""
 
     model = "aeif_psc_exp"
+    inhibitory = -1.0
     least_refractory = 2  # without a refractory period it goes on in the step of its spike
 
     def cells(self, per_step: int, instances: int) -> Cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import exp, expm1
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class NestLeaky(NestNeuron[M]):
     divisible = False
     learns_rectangular = False
     relays_ends = False
+    inhibitory: ClassVar[float] = 1.0
+    """How NEST counts the current of negative weights, ``I_syn_in``, into that of all."""
 
     @property
     def tau_m(self) -> float:
@@ -69,7 +71,8 @@ class NestLeaky(NestNeuron[M]):
     def _given(self, known: Potential, tick: float) -> FloatArray:
         """What synapses add up to."""
         early = known.sampled[before(self.population.name)]
-        return (early["I_syn_ex"] + early["I_syn_in"] - self.forced_current(known, tick)) / self.unit
+        current = early["I_syn_ex"] + self.inhibitory * early["I_syn_in"]
+        return (current - self.forced_current(known, tick)) / self.unit
 
     def forced_current(self, known: Potential, tick: float) -> FloatArray | float:
         """The current that forces spikes."""
