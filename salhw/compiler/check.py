@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, islice
 from math import ceil
@@ -61,21 +61,17 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
     connectors = {p.name: p.weights.kind for p in net.projections}
     net = net.explicit
     here = scaled_target(net, target)
-    parts = {"stimuli": (net.stimuli, target.stimuli), "probes": (net.probes, target.probes)}
     return [
         *_network(net, target),
+        # first, as they name variables that other neurons and projections than these may not have
+        *_items(net, "probes", net.probes, target.probes),
         *_populations(net, target),
         *(
             finding
             for projection in net.projections
             for finding in _projection(net, projection, connectors[projection.name], here.scaled_for(projection.name))
         ),
-        *(
-            finding
-            for group, (items, capabilities) in parts.items()
-            for k, item in enumerate(items)
-            for finding in _item(net, f"{group}[{k}]", item, capabilities)
-        ),
+        *_items(net, "stimuli", net.stimuli, target.stimuli),
         *(
             finding
             for trace in net.traces
@@ -87,9 +83,12 @@ def _check(net: Network, target: Target) -> list[Diagnostic]:
     ]
 
 
-def _item(net: Network, path: str, item: Kind, capabilities: Mapping[str, Capability]) -> Iterator[Diagnostic]:
-    findings = kind_findings(path, item, capabilities, net.dt, "leave it out, or choose one of these")
-    yield from of_windows(net, item, capabilities.get(item.kind, {}), findings)
+def _items(
+    net: Network, group: str, items: Sequence[Kind], capabilities: Mapping[str, Capability]
+) -> Iterator[Diagnostic]:
+    for k, item in enumerate(items):
+        findings = kind_findings(f"{group}[{k}]", item, capabilities, net.dt, "leave it out, or choose one of these")
+        yield from of_windows(net, item, capabilities.get(item.kind, {}), findings)
 
 
 def _network(net: Network, target: Target) -> Iterator[Diagnostic]:

@@ -50,7 +50,7 @@ def target(algorithm: str) -> salhw.Target:
     return bare.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
         neurons={name: fields for name, fields in full.neurons.items() if name in ("GLM", "Source")},
-        probes={name: fields for name, fields in bare.probes.items() if name != "Membrane"},
+        probes={name: fields for name, fields in bare.probes.items() if name not in ("Membrane", "Variable")},
         projections={name: entry for name, entry in full.projections.items() if name != "e_rev"},  # of LIF neurons
     )
 

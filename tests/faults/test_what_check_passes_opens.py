@@ -43,10 +43,10 @@ def exercise(executable: Executable) -> None:
         for path, at in salhw_addresses(executable).items():
             held = session.get(path)
             assert held.shape == (len(ids), *at), path
-            assert np.isfinite(held).all(), path
+            assert path.endswith(".times") or np.isfinite(held).all(), path  # trains are filled up with NaN
             session.set(path, held)
             again = session.get(path)
-            assert np.allclose(again, held, rtol=1e-6, atol=1e-6), path
+            assert np.allclose(again, held, rtol=1e-6, atol=1e-6, equal_nan=True), path
         whole.append(session.run(5 * net.dt))
         assert session.time == pytest.approx(14 * net.dt)
     for part in whole:

@@ -95,5 +95,5 @@ def test_what_nest_does_not_show_is_refused(probe: tuple[str, str], supported: s
     with pytest.raises(UnsupportedNetworkError) as refused:
         salhw.compile(network(Variable(*probe)), "nest")
     (finding,) = refused.value.diagnostics
-    assert (finding.code, finding.path, finding.asked) == ("SAL107", "probes[0].of", probe[1])
+    assert (finding.code, finding.path, finding.asked) == ("SAL107", "probes[0]", f"of = {probe[1]}")
     assert supported in finding.supported

@@ -182,7 +182,7 @@ class NestNeuron(ABC, Generic[N]):
         """A finding if NEST does not show what a probe at a path is of."""
         if probe.of not in self.variables:
             supported = f"{' or '.join(self.variables) or 'none'} of {self.population.name}, {self.model}"
-            yield Diagnostic("SAL107", f"{path}.of", probe.of, supported, "leave it out, or choose one of these")
+            yield Diagnostic("SAL107", path, f"of = {probe.of}", supported, "leave it out, or choose one of these")
 
     def largest_bias(self, tick: float) -> float:
         """The size up to which a bias may be written where spikes are forced."""

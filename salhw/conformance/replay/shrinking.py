@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from salhw.conformance.replay.removal import GROUPS, without
 from salhw.conformance.replay.surveying import approximated, has_chips, replay, runnable
 from salhw.conformance.replay.trial import Part, Schedule, Write, random_schedule
 from salhw.conformance.tracebacks import raised
+from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Spikes
@@ -72,7 +74,7 @@ class Example:
         schedule = asdict(self.schedule)
         document = {"format": FORMAT, "network": self.net.model_dump(mode="json"), "schedule": schedule,
                     "on_chips": self.on_chips, "repeat": repeat}  # fmt: skip
-        return write_json(path, document, default=lambda array: array.tolist(), new=new)
+        return write_json(path, document, default=_listed, new=new)
 
     @classmethod
     def load(cls, path: Path) -> Example:
@@ -159,3 +161,11 @@ def _fitted(example: Example, target: Target, count: int) -> Example:
         for part in example.schedule.parts
     )
     return replace(example, schedule=replace(example.schedule, parts=parts, ids=example.schedule.ids[:count]))
+
+
+def _listed(array: FloatArray) -> list[Any]:
+    """As JSON has it, which knows no NaN: what trains of spikes are filled up with is null."""
+    numbers = array.astype(np.object_)
+    numbers[np.isnan(array)] = None
+    listed: list[Any] = numbers.tolist()
+    return listed
