@@ -84,8 +84,8 @@ def _variables(net: Network) -> Iterator[Diagnostic]:
     """The target holds weights with the gains of named inputs in them."""
     for k, probe in enumerate(net.probes):
         if isinstance(probe, Variable) and probe.of.startswith("inputs."):
-            fix = f'of = "inputs", or Traces of a Trace({probe.population!r}, of={probe.of!r})'
-            yield Diagnostic("SAL107", f"probes[{k}].of", probe.of, "inputs, with their gains", fix)
+            fix = f'leave it out, or choose of = "inputs", or Traces of a Trace({probe.population!r}, of={probe.of!r})'
+            yield Diagnostic("SAL107", f"probes[{k}]", f"of = {probe.of}", "inputs, with their gains", fix)
 
 
 # the executable -----------------------------------------------------------------------------------------------------
