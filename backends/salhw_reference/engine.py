@@ -130,7 +130,8 @@ class ReferenceEngine:
             teachers = [k for k, s in enumerate(self._net.stimuli) if isinstance(s, Teacher)]
             if address.rule not in teachers:
                 self._drives.write(address.rule, value)
-                self._force()
+                if address.trains:
+                    self._force()
                 return
             first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
             held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
@@ -168,9 +169,10 @@ class ReferenceEngine:
         self._hold(own(self.state.weight, self._batch))
 
     def _hold(self, weight: FloatArray) -> None:
-        """Take other weights. Nobody keeps the ones before, which may be large."""
-        self.state = self.state._replace(weight=weight)
-        self._callers.clear()
+        """Take other weights, if they are others. Nobody keeps the ones before, which may be large."""
+        if weight is not self.state.weight:
+            self.state = self.state._replace(weight=weight)
+            self._callers.clear()
 
     def _copy(self, original: str | None = None) -> None:
         """Let copies of weights be copies: those of one projection, or all."""

@@ -19,8 +19,9 @@ from salhw.substrate.target import Target
 
 LENGTHS = (1, 7, 23, 60, 110)
 """Steps of runs: some as short as they can be, some so long that what stimuli begin has ended."""
-PLAIN, LARGE, PHASED = 900, 980, 990
-"""Of each thousand seeds the first whose networks are plain, large, and have a reference phase."""
+PLAIN, SINGLE, LARGE, PHASED = 900, 950, 980, 990
+"""Of each thousand seeds the first whose networks are plain, have a single rule, are large, and have a reference
+phase."""
 ROOM = 100_000
 """Neurons that a target has room for where a network of more than a hundred is an ordinary one, and may be drawn."""
 
@@ -65,6 +66,16 @@ def _plain(target: Target) -> Target:
     )  # fmt: skip
 
 
+def _single(target: Target) -> Target:
+    """Nothing but what most rules are taken beside: one of many rules that a target has with conditions is left out of
+    networks that have more."""
+    projections = {k: v for k, v in target.projections.items() if k not in ("arrays", "e_rev", "synapses")}
+    stimuli = {k: v for k, v in target.stimuli.items() if k != SpikeTimes.__name__}
+    return target.replace(
+        neurons=_deciding(target), projections=projections, short_term={}, averages={}, stimuli=stimuli
+    )
+
+
 def _large(target: Target) -> Target:
     """All neurons are joined to all, and learn by all pairs, with time between updates."""
     joined = tuple(k for k in names_in(target.projections, "connectivity") if k in ("Dense", "AllToAll"))
@@ -88,6 +99,7 @@ EXTENTS = {
     PLAIN: Extent(
         (1, 1), (2, 10), (1, 1), (0, 0), (0, 1, 1, 2), brief=True, narrowed=_plain, lengths=(1, 60, 110, 300)
     ),
+    SINGLE: Extent((2, 2), (2, 6), (1, 1), (0, 0), (1,), narrowed=_single),
     LARGE: Extent((1, 1), (129, 132), (1, 1), (0, 0), (2,), 0.1, narrowed=_large, instances=1, lengths=(23, 60)),
     PHASED: USUAL,
 }

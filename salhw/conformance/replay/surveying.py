@@ -10,7 +10,7 @@ from salhw.conformance.lab import Lab
 from salhw.conformance.replay.chance import Tested, alarms, tests
 from salhw.conformance.replay.covering import Coverage, coverage, exercised_by
 from salhw.conformance.replay.departing import Departure, departures
-from salhw.conformance.replay.extent import LARGE, PHASED, PLAIN, drawable, extent
+from salhw.conformance.replay.extent import LARGE, PHASED, PLAIN, SINGLE, drawable, extent
 from salhw.conformance.replay.generator import random_network, refusals
 from salhw.conformance.replay.phased import has_phase, is_phased, takes_phases
 from salhw.conformance.replay.removal import accepted
@@ -21,7 +21,7 @@ from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 
-NETWORKS, MORE, CANDIDATES = 12, 4, 60
+NETWORKS, MORE, CANDIDATES = 12, 8, 60
 """How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
 many they are sought."""
 ATTEMPTS, AFAR = 20, 10**9
@@ -104,8 +104,8 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     covered = _covered(lab, seen)
     if networks is None:
         first, plain = 1000 * lab.seed + NETWORKS * lab.scale, 1000 * lab.seed + PLAIN
-        spare = [*range(first, first + CANDIDATES)]
-        if any(plain <= case.seed < plain + LARGE - PLAIN for case, _ in seen):
+        spare = [*range(first, first + CANDIDATES), *range(plain - PLAIN + SINGLE, plain - PLAIN + LARGE)]
+        if any(plain <= case.seed < plain + SINGLE - PLAIN for case, _ in seen):
             next_plain = plain + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
         covered = _extended(lab, seen, covered, spare)
