@@ -21,7 +21,7 @@ from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 
-NETWORKS, MORE, CANDIDATES = 12, 8, 60
+NETWORKS, MORE, CANDIDATES = 12, 4, 60
 """How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
 many they are sought."""
 ATTEMPTS, AFAR = 20, 10**9
@@ -104,11 +104,13 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     covered = _covered(lab, seen)
     if networks is None:
         first, plain = 1000 * lab.seed + NETWORKS * lab.scale, 1000 * lab.seed + PLAIN
-        spare = [*range(first, first + CANDIDATES), *range(plain - PLAIN + SINGLE, plain - PLAIN + LARGE)]
+        spare = [*range(first, first + CANDIDATES)]
         if any(plain <= case.seed < plain + SINGLE - PLAIN for case, _ in seen):
             next_plain = plain + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
         covered = _extended(lab, seen, covered, spare)
+        if covered.unmeasured:
+            covered = _extended(lab, seen, covered, range(1000 * lab.seed + SINGLE, 1000 * lab.seed + LARGE))
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
