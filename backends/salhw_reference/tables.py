@@ -155,7 +155,7 @@ def _unbox(_: TableType, table: Any, c: Any) -> NativeValue:
 class _RowAttribute(AttributeTemplate):
     key = RowType
 
-    def generic_resolve(self, row_type: RowType, name: str) -> Any:  # type: ignore[override]
+    def generic_resolve(self, row_type: RowType, name: str) -> Any:  # type: ignore[override]  # numba's stub has a constant in its place
         place = row_type.places.get(name)
         return place.type if place else None
 

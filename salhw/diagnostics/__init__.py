@@ -91,8 +91,6 @@ class Approximations(Sequence[Diagnostic]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and self._found == tuple(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return repr(self._found)
 

@@ -18,11 +18,18 @@ CHECK = catalogue("quick")["adex-steps"]
 SOLVED = salhw.target("nest").accuracy["adex"]
 
 
-def examined(change: Callable[[AdEx, float], dict[str, Any]]) -> Any:
-    """The reference with a bug, held to what a target is held to that solves the equations."""
+Change = Callable[[AdEx, float], dict[str, Any]]
+
+
+def checked(change: Change, declaring: Callable[[salhw.Target], salhw.Target]) -> Any:
+    """The reference with a bug, as a target that declares something else."""
     backend = Wrong(network=each_neuron(AdEx, change))
-    target = backend.targets()["reference"]
-    return CHECK.run(Lab(backend, target.replace(accuracy={**target.accuracy, "adex": SOLVED}), "quick", 1))
+    return CHECK.run(Lab(backend, declaring(backend.targets()["reference"]), "quick", 1))
+
+
+def examined(change: Change) -> Any:
+    """Held to what a target is held to that solves the equations."""
+    return checked(change, lambda target: target.replace(accuracy={**target.accuracy, "adex": SOLVED}))
 
 
 def test_what_the_description_says_is_within_it() -> None:
@@ -49,16 +56,18 @@ def test_what_the_description_says_is_within_it() -> None:
         "slope_factor 5 %", "another v_peak", "v_reset at rest",
     ],
 )  # fmt: skip
-def test_a_neuron_that_is_nearly_right_is_caught(change: Callable[[AdEx, float], dict[str, Any]]) -> None:
+def test_a_neuron_that_is_nearly_right_is_caught(change: Change) -> None:
     assert not examined(change).passed
 
 
-def by_intervals(change: Callable[[AdEx, float], dict[str, Any]]) -> Any:
-    """The reference with a bug, as a target that shows no membranes and declares 5 % for rates."""
-    backend = Wrong(network=each_neuron(AdEx, change))
-    target = backend.targets()["reference"]
-    probes = {name: fields for name, fields in target.probes.items() if name != "Membrane"}
-    return CHECK.run(Lab(backend, target.replace(probes=probes, accuracy={"rate_alone": 0.05}), "quick", 1))
+def by_intervals(change: Change) -> Any:
+    """Of a target that shows no membranes and declares 5 % for rates."""
+
+    def without_membranes(target: salhw.Target) -> salhw.Target:
+        probes = {name: fields for name, fields in target.probes.items() if name != "Membrane"}
+        return target.replace(probes=probes, accuracy={"rate_alone": 0.05})
+
+    return checked(change, without_membranes)
 
 
 def test_where_no_membrane_shows_intervals_are_those_of_the_steps() -> None:
@@ -79,5 +88,5 @@ def test_where_no_membrane_shows_intervals_are_those_of_the_steps() -> None:
     ],
     ids=["tau_m 20 %", "tau_w 10 %", "tau_ref four times", "b 10 %", "a ignored", "no upstroke"],
 )
-def test_intervals_tell_what_is_wrong(change: Callable[[AdEx, float], dict[str, Any]]) -> None:
+def test_intervals_tell_what_is_wrong(change: Change) -> None:
     assert not by_intervals(change).passed

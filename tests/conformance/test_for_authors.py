@@ -12,6 +12,7 @@ from typing import Any
 import mutants_replay
 import pytest
 import typer
+from mutant_sessions import Wrapped
 from typer.testing import CliRunner
 
 import salhw
@@ -116,7 +117,7 @@ class Torn:
     targets, lower = staticmethod(reference.targets), staticmethod(reference.lower)
 
     def open(self, *given: Any, **named: Any) -> Any:
-        class Session(mutants_replay.Wrapped):
+        class Session(Wrapped):
             def run(self, duration: float, **_: Any) -> Recording:
                 return self.load(duration)
 

@@ -11,6 +11,7 @@ import mutants_replay
 import mutation_table
 import numpy as np
 import pytest
+from mutant_sessions import Wrapped
 from test_dynamics import target as reference
 from wrong_backends import WrongBackend, each_neuron
 
@@ -140,7 +141,7 @@ def test_the_reference_does_what_its_spikes_imply(algorithm: str) -> None:
 def test_a_network_of_ones_own_is_replayed() -> None:
     """With the first step and neuron at which a session departs: here a membrane that is .01 too high at step 30."""
 
-    class Shifted(mutants_replay.Wrapped):
+    class Shifted(Wrapped):
         def run(self, duration: float) -> Recording:
             recording = self.inner.run(duration)
             trace = recording.membrane_traces["a"]
@@ -344,7 +345,7 @@ WORKER = [Diagnostic("SAL606", "far:advance", "ValueError: no ink", "no exceptio
     ],
 )
 def test_a_backend_that_fails_under_way_is_named(error: Exception, named: str) -> None:
-    class Fails(mutants_replay.Wrapped):
+    class Fails(Wrapped):
         def run(self, duration: float) -> Recording:
             raise error
 
@@ -356,7 +357,7 @@ def test_a_backend_that_fails_under_way_is_named(error: Exception, named: str) -
 
 
 def test_a_simulator_that_is_not_there_ends_the_survey() -> None:
-    class Absent(mutants_replay.Wrapped):
+    class Absent(Wrapped):
         def run(self, duration: float) -> Recording:
             raise BackendError("BackendError: none", [Diagnostic("SAL603", "open", "", "a simulator", "install it")])
 

@@ -36,7 +36,7 @@ def arrays() -> Arrays:
 
 
 @compiled
-def look(batch, b, out):  # type: ignore[no-untyped-def]
+def look(batch, b, out):  # type: ignore[no-untyped-def]  # numba compiles it, which has types of its own
     """Something of every array, and a change of three."""
     it = row(batch, b)
     out[0], out[1], out[2] = it.own[2, 3], it.one[6], it.pairs[1]["first"]

@@ -10,7 +10,7 @@ from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
-from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, padded
 from salhw.substrate.draws import normal
 
 TOGETHER = 64
@@ -64,16 +64,18 @@ def forced(net: Network, name: str, count: int, times: Mapping[str, FloatArray])
     return spikes
 
 
+def lists_times(path: str) -> bool:
+    """Whether a session holds spike times at a path."""
+    return path.endswith(".times")
+
+
 def rewritten(held: FloatArray, value: FloatArray, now: float) -> FloatArray:
     """The times that a session holds at ``now`` ms to which others were given: what has passed stays."""
     instances, size = held.shape[:2]
     given = np.broadcast_to(value, (instances, *value.shape[-2:]))
-    trains = [
-        [np.concatenate([held[b, n][held[b, n] < now], given[b, n][given[b, n] >= now]]) for n in range(size)]
-        for b in range(instances)
-    ]
-    longest = max(len(train) for each in trains for train in each)
-    return np.array([[np.pad(t, (0, longest - len(t)), constant_values=np.nan) for t in each] for each in trains])
+    before, after = held.reshape(instances * size, -1), given.reshape(instances * size, -1)
+    rows = padded([np.concatenate([a[a < now], b[b >= now]]) for a, b in zip(before, after, strict=True)])
+    return rows.reshape(instances, size, rows.shape[1])
 
 
 def clamps(net: Network, name: str, step: int) -> tuple[Bools, IntArray]:

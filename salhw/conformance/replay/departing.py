@@ -39,7 +39,7 @@ class Departure:
         kind: what departs: ``membrane``, ``variable``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held``
             (what is read after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was
             decided otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
-            ``rate``, ``slope``, ``independence`` (of spikes, which depart at no step of their own).
+            ``rate``, ``slope``, ``succession``, ``independence`` (of spikes, which depart at no step of their own).
         where: the path, with the index of the neuron or synapse.
         instance: its position in the batch.
         step: of the session's time, that is before which steps it must have been otherwise.

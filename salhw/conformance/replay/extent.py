@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from salhw.description.kernels import Rectangular
 from salhw.description.kinds import kind_name
@@ -16,6 +17,8 @@ from salhw.description.windows import ExponentialWindow
 from salhw.substrate.capabilities import Capability
 from salhw.substrate.support import names_in
 from salhw.substrate.target import Target
+
+T = TypeVar("T")
 
 LENGTHS = (1, 7, 23, 60, 110)
 """Steps of runs: some as short as they can be, some so long that what stimuli begin has ended."""
@@ -54,32 +57,34 @@ def _deciding(target: Target) -> dict[str, Capability]:
     return {name: each for name, each in target.neurons.items() if name in known and "decision" in known[name].offers}
 
 
+def _less(declared: dict[str, T], *names: str) -> dict[str, T]:
+    """What is declared, but for these."""
+    return {name: entry for name, entry in declared.items() if name not in names}
+
+
+def _bare(target: Target, *names: str) -> Target:
+    """Neurons that decide at random, without short-term plasticity, traces, and what of projections has these names."""
+    projections = _less(target.projections, "arrays", "e_rev", *names)
+    return target.replace(neurons=_deciding(target), projections=projections, short_term={}, averages={})
+
+
 def _plain(target: Target) -> Target:
     """Neurons that decide at random, PSPs that end, one delay for all; nothing is forced, and no potential seen."""
-    projections = {k: v for k, v in target.projections.items() if k not in ("arrays", "e_rev")}
     kernels = {k: v for k, v in target.kernels.items() if k == Rectangular.__name__}
     unseen = {k: v for k, v in target.probes.items() if k in Probe.members and Probe.members[k].needs != "membrane"}
-    stimuli = {k: v for k, v in target.stimuli.items() if k != SpikeTimes.__name__}
-    return target.replace(
-        neurons=_deciding(target), kernels=kernels, projections=projections, short_term={}, averages={}, probes=unseen,
-        stimuli=stimuli,
-    )  # fmt: skip
+    return _bare(target).replace(kernels=kernels, probes=unseen, stimuli=_less(target.stimuli, SpikeTimes.__name__))
 
 
 def _single(target: Target) -> Target:
     """Nothing but what most rules are taken beside: one of many rules that a target has with conditions is left out of
     networks that have more."""
-    projections = {k: v for k, v in target.projections.items() if k not in ("arrays", "e_rev", "synapses")}
-    stimuli = {k: v for k, v in target.stimuli.items() if k != SpikeTimes.__name__}
-    return target.replace(
-        neurons=_deciding(target), projections=projections, short_term={}, averages={}, stimuli=stimuli
-    )
+    return _bare(target, "synapses").replace(stimuli=_less(target.stimuli, SpikeTimes.__name__))
 
 
 def _large(target: Target) -> Target:
     """All neurons are joined to all, and learn by all pairs, with time between updates."""
     joined = tuple(k for k in names_in(target.projections, "connectivity") if k in ("Dense", "AllToAll"))
-    projections = {k: v for k, v in target.projections.items() if k not in ("arrays", "e_rev", "synapses")}
+    bare = _bare(target, "synapses")
 
     def learning(kinds: dict[str, Capability]) -> dict[str, Capability]:
         rule, seldom = kinds.get(PairSTDP.__name__, {}), ("every", "run end")
@@ -88,9 +93,9 @@ def _large(target: Target) -> Target:
         others = {k: v for k, v in kinds.items() if k == kind_name(ExponentialWindow)}
         return others | ({PairSTDP.__name__: pairs} if updates else {})
 
-    return target.replace(
-        neurons=_deciding(target), projections=projections | {"connectivity": joined}, short_term={}, averages={},
-        windows=learning(target.windows), plasticity=learning(target.plasticity), host=learning(target.host),
+    return bare.replace(
+        projections=bare.projections | {"connectivity": joined}, windows=learning(target.windows),
+        plasticity=learning(target.plasticity), host=learning(target.host),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from salhw.conformance.replay.acting import Noise, acts, clamps, forced, rewritten
+from salhw.conformance.replay.acting import Noise, acts, clamps, forced, lists_times, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
@@ -111,18 +111,18 @@ class Oracle:
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
-        if any(path.endswith(".times") for path in held):
+        if any(map(lists_times, held)):
             self._force()
 
     def _force(self) -> None:
         """Work out which spikes stimuli force, by the times that they list now."""
-        times = {path: value for path, value in self.held.items() if path.endswith(".times")}
+        times = {path: value for path, value in self.held.items() if lists_times(path)}
         self.forced = {name: forced(self.net, name, each.shape[1], times) for name, each in self.spikes.items()}
 
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
-        held, now, listed = self.held[path], (self.now - 0.5) * self.dt, path.endswith(".times")
-        self.adopt({path: rewritten(held, value, now) if listed else np.broadcast_to(value, held.shape)})
+        held, now = self.held[path], (self.now - 0.5) * self.dt
+        self.adopt({path: rewritten(held, value, now) if lists_times(path) else np.broadcast_to(value, held.shape)})
         self._copies_of(path)
         self.nudges = {}
 

@@ -90,27 +90,27 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     """Run the random networks of a profile on a target, and hold each against the oracle."""
     seen: list[tuple[Case, Trial | None]] = []
     refused: UnsupportedNetworkError | None = None
-    numbers = [*range(NETWORKS * lab.scale if networks is None else networks)]
+    base, numbers = 1000 * lab.seed, [*range(NETWORKS * lab.scale if networks is None else networks)]
     if networks is None:
         beside = {**drawable(lab.target), PHASED: int(takes_phases(lab.target))}
         numbers += [k for first, count in beside.items() for k in range(first, first + count * lab.scale)]
     for k in numbers:
         try:
-            seen.append(examined(lab, 1000 * lab.seed + k))
+            seen.append(examined(lab, base + k))
         except UnsupportedNetworkError as error:  # unmeasured, unless none is taken
             refused = error
     if refused is not None and not seen:
         raise refused
     covered = _covered(lab, seen)
     if networks is None:
-        first, plain = 1000 * lab.seed + NETWORKS * lab.scale, 1000 * lab.seed + PLAIN
+        first = base + NETWORKS * lab.scale
         spare = [*range(first, first + CANDIDATES)]
-        if any(plain <= case.seed < plain + SINGLE - PLAIN for case, _ in seen):
-            next_plain = plain + beside[PLAIN] * lab.scale
+        if any(base + PLAIN <= case.seed < base + SINGLE for case, _ in seen):
+            next_plain = base + PLAIN + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
         covered = _extended(lab, seen, covered, spare)
         if covered.unmeasured:
-            covered = _extended(lab, seen, covered, range(1000 * lab.seed + SINGLE, 1000 * lab.seed + LARGE))
+            covered = _extended(lab, seen, covered, range(base + SINGLE, base + LARGE))
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
