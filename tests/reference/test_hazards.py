@@ -11,7 +11,7 @@ from salhw import GLM, SAL, Network, Poisson, Population, Projection, Rectangula
 from salhw_reference import event_driven, tabulated
 from salhw_reference.event_driven import line_length
 from salhw_reference.hazards import LANES, exp_of, line_of, log_of, set_cells
-from salhw_reference.jit import Caller, compiled
+from salhw_reference.jit import Caller, compiled, helper
 from salhw_reference.parts import HIGHEST, above_exp
 
 GRID = 2.0**-46
@@ -124,6 +124,26 @@ def test_what_is_used_of_numba_that_it_does_not_promise_works() -> None:
     assert not any("NRT_incref" in text for text in event_driven.run.inspect_llvm().values())
     stamp = event_driven.run._cache._cache_file._source_stamp
     assert {name for name, _, _ in stamp} >= {"hazards.py", "learning.py", "tabulated.py"}
+
+
+def test_what_only_compiled_code_calls_gets_no_address() -> None:
+    @helper
+    def doubled(x):  # type: ignore[no-untyped-def]
+        return 2.0 * x
+
+    @compiled
+    def double(values):  # type: ignore[no-untyped-def]
+        values[0] = doubled(values[0])
+
+    values = np.full(1, 1.5)
+    double(values)
+    assert values[0] == 3.0
+    inner, outer = (next(iter(code.overloads.values())).library for code in (doubled, double))
+    engine = outer.codegen._engine
+    assert engine.is_symbol_defined(next(f.name for f in outer.get_defined_functions()))
+    names = [f.name for f in inner.get_defined_functions()]
+    assert names
+    assert not any(map(engine.is_symbol_defined, names))
 
 
 def test_from_the_third_call_on_no_types_are_looked_up() -> None:
