@@ -58,7 +58,7 @@ def test_rate_of_constant_input(discretisation, algorithm):
 # ---------------------------------------------------------------- the sampled distribution
 
 DURATIONS = np.round(10 ** np.arange(3.0, 5.01, 0.5)).astype(int)  # in tau_ref
-BATCH = 64
+BATCH = 32
 
 
 @cache
@@ -91,7 +91,7 @@ def slope_and_error(d):
 
 
 def floor_and_error(d, counts, target):
-    """What remains of D_KL for endless sampling: that of all instances together, less the 1/64 of the scatter that they
+    """What remains of D_KL for endless sampling: that of all instances together, less the 1/32 of the scatter that they
     still have; with its jackknife standard error."""
     last = counts[-1] / counts[-1].sum(axis=1, keepdims=True)
 
@@ -105,15 +105,15 @@ def floor_and_error(d, counts, target):
 
 
 def test_divergence_falls_as_one_over_the_duration():
-    """500 steps per tau_ref, 1,000 to 100,000 tau_ref, 64 instances: slope -1 within .03, which is 4 jackknife standard
-    errors (.006) and .005 for the floor (1.5 % of the last point); level 6e-5. An independent sample of n states has
+    """500 steps per tau_ref, 1,000 to 100,000 tau_ref, 32 instances: slope -1 within .04, which is 4 jackknife standard
+    errors (.0086) and .005 for the floor (1.5 % of the last point); level 6e-5. An independent sample of n states has
     D_KL = (128 - 1) / (2 n); here it is 127 f / T with f = .13 tau_ref: a new state every quarter of tau_ref. Power: at
-    50 steps per tau_ref the floor bends the line to -.83, 30 standard errors away, and the same criterion fails."""
+    50 steps per tau_ref the floor bends the line to -.84, 18 standard errors away, and the same criterion fails."""
     target, counts = sampled(500)
     d = divergences(counts, target)
     fitted, error = slope_and_error(d)
-    assert error < 0.007
-    assert abs(fitted + 1) < 0.03
+    assert error < 0.010
+    assert abs(fitted + 1) < 0.04
     f = d.mean(axis=1) * DURATIONS / 127
     np.testing.assert_allclose(f, 0.13, atol=0.01)
 
@@ -122,7 +122,7 @@ def test_divergence_falls_as_one_over_the_duration():
 
 
 def test_the_floor_of_the_parallel_update_falls_as_the_step_squared():
-    """What is left when sampling is taken out: 2.07e-4 +- .06e-4 at 50 steps per tau_ref, 2.6e-6 +- .9e-6 at 500.
+    """What is left when sampling is taken out: 2.05e-4 +- .09e-4 at 50 steps per tau_ref, 3.9e-6 +- 1.8e-6 at 500.
     Within 4 jackknife standard errors (level 6e-5) of a run ten times longer (2.091e-4, 2.04e-6; ratio 102, so the
     floor goes as dt^2). Power: if one pair of weights were .1 off, the floor would be 1.2e-3: rejected, at both
     resolutions."""
@@ -130,7 +130,7 @@ def test_the_floor_of_the_parallel_update_falls_as_the_step_squared():
         target, counts = sampled(steps)
         floor, error = floor_and_error(divergences(counts, target), counts, target)
         assert abs(floor - longer) < 4 * error
-        assert error < {50: 8e-6, 500: 1.5e-6}[steps]
+        assert error < {50: 1.1e-5, 500: 2.1e-6}[steps]
 
         net = network(seed=1)
         weights = net.projections[0].weights.values.copy()
