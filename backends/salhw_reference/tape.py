@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
+from salhw.session.recorder import ascending
 from salhw_reference.arrays import NetworkArrays
 
 ROOM = 65_536  # spikes per instance between two emptyings
@@ -53,5 +54,5 @@ class Tape:
         if not self.pieces:
             return (np.zeros(0, np.int64),) * 3
         instance, neuron, step = (np.concatenate(column) for column in zip(*self.pieces, strict=True))
-        order = np.lexsort((neuron, step, instance))
+        order = ascending(instance, step, neuron)
         return instance[order], neuron[order], step[order]

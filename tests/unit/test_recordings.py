@@ -16,6 +16,7 @@ from unit_examples import everything, pair
 
 import salhw
 from salhw import FileError, Recording, SpikeTrains
+from salhw.session.recorder import ascending
 from salhw.session.recording import TimeSeries
 
 
@@ -50,6 +51,14 @@ def test_a_recording_survives_its_file_exactly(tmp_path: Path) -> None:
     again = Recording.load(recording.save(tmp_path / "run.h5"))
     assert same(again, recording)
     assert not same(again, replace(recording, start=0.0))
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 10**7, 10**15, 2**62])
+def test_spikes_are_sorted_by_one_number_for_all_keys_as_by_one_key_after_the_other(length: int) -> None:
+    """Also where no number holds all keys; equal ones stay in their order."""
+    random, many = np.random.default_rng(0), min(length, 300)
+    keys = [random.integers(low, low + max(1, size), many) for low, size in ((0, 3), (-length // 2, length), (5, 4))]
+    np.testing.assert_array_equal(ascending(*keys), np.lexsort(keys[::-1]))
 
 
 def test_a_recording_without_a_single_spike_survives(tmp_path: Path) -> None:
