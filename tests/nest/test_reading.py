@@ -90,13 +90,13 @@ def test_a_chip_spikes_alike_with_or_without_nest_s_private_interface() -> None:
     neurons, probe = Population("n", 2, GLM(bias=0.0, tau_ref=10.0)), Spikes("n")
     net = Network("forced", 1.0, [neurons], stimuli=[SpikeTimes("n", forced)], probes=[probe])
     found = []
-    for private in ("e._assign_nodes", "None"):
+    for exchange in ("e.kept = e._assign_nodes", "e._assign_nodes = None"):
         with salhw.compile(net, "brainscales2").open(seed=1) as session:
-            process = session.engine.process  # type: ignore[attr-defined]
-            process.lease.call("builtins:exec", f"import {ENGINE} as e\ne._assign_nodes = {private}", limit=60.0)
+            lease = session.engine.process.lease  # type: ignore[attr-defined]
+            lease.call("builtins:exec", f"import {ENGINE} as e\n{exchange}", limit=60.0)
             pieces = [session.run(100.0).spikes["n"] for _ in range(3)]
+            lease.call("builtins:exec", f"import {ENGINE} as e\ne._assign_nodes = e.kept", limit=60.0)
             found.append([(p.neuron.tolist(), p.time.tolist()) for p in pieces])
-    process.lease.worker.close()  # nobody else shall have this one
     assert found[0] == found[1]
     assert all(len(times) > 4 for _, times in found[0])
 
