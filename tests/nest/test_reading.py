@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import salhw
-from salhw import GLM, SAL, Exponential, Network, Population, Projection, Rectangular, Sparse, Spikes, SpikeTimes
+from salhw import GLM, SAL, Exponential, Network, Population, Projection, Rectangular, Sparse
 from salhw.description.kernels import Kernel
 from salhw_nest.process import ENGINE
 
@@ -82,23 +82,6 @@ def test_some_weights_of_nest_are_read_as_all_are_with_or_without_its_private_in
             assert np.array_equal(process.call("read_synapses", {name: places})[name], everything[places])
         finally:
             process.lease.worker.close()  # nobody else shall have this one
-
-
-def test_a_chip_spikes_alike_with_or_without_nest_s_private_interface() -> None:
-    """Forced spikes, which raise potentials, and recorders that are emptied after each piece."""
-    forced = [np.array([20.0, 60.0]), np.array([21.0, 100.0])]
-    neurons, probe = Population("n", 2, GLM(bias=0.0, tau_ref=10.0)), Spikes("n")
-    net = Network("forced", 1.0, [neurons], stimuli=[SpikeTimes("n", forced)], probes=[probe])
-    found = []
-    for exchange in ("e.kept = e._assign_nodes", "e._assign_nodes = None"):
-        with salhw.compile(net, "brainscales2").open(seed=1) as session:
-            lease = session.engine.process.lease  # type: ignore[attr-defined]
-            lease.call("builtins:exec", f"import {ENGINE} as e\n{exchange}", limit=60.0)
-            pieces = [session.run(100.0).spikes["n"] for _ in range(3)]
-            lease.call("builtins:exec", f"import {ENGINE} as e\ne._assign_nodes = e.kept", limit=60.0)
-            found.append([(p.neuron.tolist(), p.time.tolist()) for p in pieces])
-    assert found[0] == found[1]
-    assert all(len(times) > 4 for _, times in found[0])
 
 
 def test_a_recording_tells_the_time_that_nest_took() -> None:

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+from . import lean  # noqa: F401 - before NEST
+
+# isort: split
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import nest
 import numpy as np
+import pyNN.nest as sim
 
 from . import build
 
-
-@contextmanager
-def _unseen(*names: str) -> Iterator[None]:
-    """What is imported here finds none of these packages, unless they are loaded already."""
-    modules: dict[str, Any] = sys.modules
-    for name in names:
-        modules.setdefault(name, None)
-    try:
-        yield
-    finally:
-        for name in names:
-            if modules[name] is None:
-                del modules[name]
-
-
-# Tables, pictures and sparse matrices, which nobody asks for: importing them took half of a worker's start.
-with _unseen("pandas", "matplotlib", "scipy"):
-    import nest
-    import pyNN.nest as sim
-
 BLOCK, WRITTEN = 100, 10_000  # connections that are read or written at a time
 ENDS = ("source", "target")
-# What the public `get` and `set` call, without what they ask for first, each time: the kernel's status; all that the
-# nodes hold, of recorders the events. A later NEST may rename them.
-_kernel: Any = getattr(nest.ll_api, "nestkernel", None)
-_private: Any = getattr(_kernel, "llapi_get_connection_status", None)
-_assign_nodes: Any = getattr(_kernel, "llapi_set_nc_status", None)
+# What the public `get` calls, without the kernel's status that it asks for each time; a later NEST may rename it.
+_private: Any = getattr(getattr(nest.ll_api, "nestkernel", None), "llapi_get_connection_status", None)
 _network: dict[str, Any] = {}
 
 
@@ -114,7 +93,7 @@ def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any],
         build.assign(cells[name], **parameters)
     for name, index in raised.items():
         if len(index):
-            _assign(cells[name].node_collection[index.tolist()], V_m=potential)
+            cells[name].node_collection[index.tolist()].set({"V_m": potential})
     began = time.perf_counter()
     nest.Simulate(steps * plan["per_step"] * plan["tick"])
     recorded: dict[str, Any] = {"spikes": {}, "meters": {}, "seconds": time.perf_counter() - began}
@@ -130,20 +109,12 @@ def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any],
 
 def _events(recorder: Any, cells: Any, quantities: Any = ()) -> dict[str, Any]:
     events = recorder.events
-    _assign(recorder, n_events=0)
+    recorder.n_events = 0
     times = {
         "stamp": np.asarray(events["times"], dtype=np.int64),
         "cell": np.asarray(events["senders"], dtype=np.int64) - int(cells.all_cells[0]),
     }
     return times | {name: np.asarray(events[name]) for name in quantities}
-
-
-def _assign(nodes: Any, **values: float) -> None:
-    """Give nodes one value each, the same to all."""
-    if _assign_nodes is None:
-        nodes.set(values)
-    else:
-        _assign_nodes(nodes._datum, [values])
 
 
 def _connections(name: str) -> Any:
