@@ -32,7 +32,7 @@ class _Part(CPUCodeLibrary):
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
-        """What numba takes for: there is no such symbol."""
+        """0, by which numba knows that there is no such symbol."""
         return 0
 
     @property
