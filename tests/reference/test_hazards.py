@@ -131,7 +131,7 @@ def test_what_only_compiled_code_calls_gets_no_address() -> None:
     def doubled(x):  # type: ignore[no-untyped-def]
         return 2.0 * x
 
-    @compiled
+    @njit(_nrt=False)
     def double(values):  # type: ignore[no-untyped-def]
         values[0] = doubled(values[0])
 
