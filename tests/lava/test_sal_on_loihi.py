@@ -13,7 +13,7 @@ from salhw_lava import backend
 from salhw_lava.arithmetic import arithmetic
 from salhw_lava.rules import code_for, wanted_changes
 
-PAIRS, STEPS = 24, 10_000
+PAIRS, STEPS = 24, 7_500
 
 
 def test_theory_of_the_rounding() -> None:
@@ -26,9 +26,11 @@ def test_theory_of_the_rounding() -> None:
 
 @pytest.mark.parametrize("target", MODELS.values(), ids=MODELS)
 def test_the_gap_of_24_pairs_closes(target: Target) -> None:
-    """From (1.5, 0). The gap of a pair then scatters by some .17, so its mean over 24 pairs by .035: it is beyond .2
-    with less than 1e-7. In floating point the sum is conserved to rounding."""
-    with salhw.compile(pairs(PAIRS), in_process(target), plugin=backend).open(seed=11) as session:
+    """From .75, of which .05 are left. The gap of a pair then scatters by some .17 to .25, so its mean over 24 pairs by
+    .035 to .05: it is beyond .2 in one of a thousand cases at most. In floating point the sum is conserved to
+    rounding."""
+    net = pairs(PAIRS, weights=(1.125, 0.375))
+    with salhw.compile(net, in_process(target), plugin=backend).open(seed=11) as session:
         session.run(float(STEPS))
         w = session.get("projections.p.weights")[0]
     gap, total = w[:PAIRS] - w[PAIRS:], w[:PAIRS] + w[PAIRS:]
