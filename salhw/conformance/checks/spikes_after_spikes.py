@@ -30,12 +30,14 @@ def spikes_after_spikes(lab: Lab) -> Evidence:
     inequality, Holm 1979).
     """
     needs(lab, "Spikes", "rate", "psp_shape")
+    kernel = Rectangular(tau_syn=TAU_SYN * lab.dt)
     net = Network(
-        name="after_spikes", dt=lab.dt,
-        populations=[Population("n", SIZE, glm(lab, BIAS, TAU_REF))],
-        projections=[Projection("q", "n", "n", AllToAll(WEIGHT), kernel=Rectangular(tau_syn=TAU_SYN * lab.dt))],
+        name="after_spikes",
+        dt=lab.dt,
+        populations=[Population(name="n", size=SIZE, neuron=glm(lab, BIAS, TAU_REF))],
+        projections=[Projection(name="q", pre="n", post="n", weights=AllToAll(weight=WEIGHT), kernel=kernel)],
         probes=[Spikes("n")],
-    )  # fmt: skip
+    )
     executable = lab.compile(net)
     if findings := approximated(executable):
         raise Undeclared(findings)
