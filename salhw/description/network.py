@@ -32,7 +32,7 @@ from salhw.diagnostics.wording import shortened_list
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-T = TypeVar("T")
+T = TypeVar("T", Population, Projection, Trace)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Network(Model):
         Raises:
             UnknownNameError: there is none; a KeyError.
         """
-        return _named("population", name, {p.name: p for p in self.populations})
+        return _named("population", name, self.populations)
 
     def projection(self, name: str) -> Projection:
         """The projection of that name.
@@ -124,7 +124,7 @@ class Network(Model):
         Raises:
             UnknownNameError: there is none; a KeyError.
         """
-        return _named("projection", name, {p.name: p for p in self.projections})
+        return _named("projection", name, self.projections)
 
     def trace(self, name: str) -> Trace:
         """The trace of that name.
@@ -132,7 +132,7 @@ class Network(Model):
         Raises:
             UnknownNameError: there is none; a KeyError.
         """
-        return _named("trace", name, {t.name: t for t in self.traces})
+        return _named("trace", name, self.traces)
 
     def ends(self, projection: str) -> tuple[int, int, bool]:
         """(postsynaptic size, presynaptic size, whether both are one population), as ``connectivity`` wants it.
@@ -200,8 +200,9 @@ class Network(Model):
         return json.dumps(draft | cls.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-def _named(what: str, name: str, known: dict[str, T]) -> T:
-    return known[known_name(what, name, known, kind=UnknownNameError)]
+def _named(what: str, name: str, items: tuple[T, ...]) -> T:
+    names = [item.name for item in items]
+    return items[names.index(known_name(what, name, names, kind=UnknownNameError))]
 
 
 def takes_step(net: Network, dt: float) -> bool:

@@ -66,15 +66,15 @@ def written(table: str) -> list[str]:
     return text[text.index(begin) + len(begin) : text.index(end)].splitlines()[2:]
 
 
-def networks_needed(backend) -> tuple[int | None, set[str]]:  # type: ignore[no-untyped-def]
-    """How many random networks of the quick profile it takes until a backend departs, None if all are as they should
-    be; and the kinds of all departures of that network."""
+def networks_needed(backend, wanted: Sequence[str] = ()) -> tuple[int | None, set[str]]:  # type: ignore[no-untyped-def]
+    """How many random networks of the quick profile it takes until a backend departs in one of the ``wanted`` kinds, or
+    in any if none is named; None if it never does. And the kinds of all departures of the last of these networks."""
     lab, tested = laboratory(backend), []
     for count in range(NETWORKS):
         case, _ = examined(lab, count)
         tested += case.tested
         kinds = {d.kind for d in (*case.departures, *(d for _, d in alarms(tested)))}
-        if kinds or case.flaw:
+        if kinds & set(wanted) if wanted else kinds or case.flaw:
             return count + 1, kinds
     return None, set()
 

@@ -16,6 +16,8 @@ import mutation_table
 from mutation_operators import KERNELS, OPERATORS, Mutant, candidates, of_kernel
 
 import salhw_reference
+from salhw.conformance.lab import Lab
+from salhw.conformance.runner import catalogue, examine
 
 
 @cache
@@ -49,6 +51,16 @@ def test_a_mutant_of_another_algorithm_is_caught() -> None:
     )
     with mutant.loaded(compiled=False) as package:
         assert score.replayed(package, (1,), "event-driven")
+
+
+def test_what_waits_wrongly_after_a_spike_is_caught_by_a_check_of_its_own() -> None:
+    """Of no mutant do plain networks show less: it waits too short after a step with a spike, where few have one."""
+    (mutant,) = (mutant for mutant in of_kernel("tabulated") if mutant.name.endswith("`before -= cell * passed`"))
+    with mutant.loaded(compiled=False) as package:
+        lab = Lab(package.backend, score.target_of(score.TABULATED), "quick", score.SEED)
+        outcome = examine(catalogue()["spikes-after-spikes"], lab)
+    assert outcome.outcome == "fail"
+    assert "succession" in outcome.reason
 
 
 def test_the_reference_itself_is_not_caught() -> None:

@@ -298,11 +298,9 @@ def test_every_wrong_backend_is_caught(mutant: mutants_replay.Mutant) -> None:
 
 
 def caught(mutant: mutants_replay.Mutant) -> None:
-    """The mutant's own kind of departure comes up within as many networks as the docs say."""
-    needed, kinds = mutation_table.networks_needed(mutant.factory())
-    assert needed is not None
-    assert needed <= NETWORKS
-    assert set(mutant.departs) & kinds
+    """The mutant's own kind of departure comes up in one of the networks; the first that departs may show another."""
+    needed, _ = mutation_table.networks_needed(mutant.factory(), mutant.departs)
+    assert needed is not None, f"none of {NETWORKS} networks departs in {mutant.departs}"
 
 
 def test_the_docs_say_how_many_networks_each_took() -> None:

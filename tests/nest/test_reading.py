@@ -84,6 +84,27 @@ def test_some_weights_of_nest_are_read_as_all_are_with_or_without_its_private_in
             process.lease.worker.close()  # nobody else shall have this one
 
 
+def test_cells_are_written_with_or_without_nests_private_interface() -> None:
+    """One number for all, one for each, and both at once."""
+    with salhw.compile(network(Rectangular(tau_syn=4.0)), "nest").open(seed=1) as session:
+        process, each = session.engine.process, np.linspace(1.0, 9.0, 60)  # type: ignore[attr-defined]
+
+        def written(factor: float) -> None:
+            values = {"c_2": factor * each, "c_3": 0.5 * factor, "V_m": -factor * each}
+            process.call("write_cells", {"n": values})
+            process.call("write_cells", {"n": {"tau_m": 7.0 * factor}})
+            for name, value in (values | {"tau_m": 7.0 * factor}).items():
+                assert np.array_equal(process.call("read_cells", "n", name), value + 0.0 * each)
+
+        written(1.0)
+        build = ENGINE.replace(".engine", ".build")
+        process.lease.call("builtins:exec", f"import {build} as b\nb._set_status = None", limit=60.0)
+        try:
+            written(3.0)
+        finally:
+            process.lease.worker.close()  # nobody else shall have this one
+
+
 def test_a_recording_tells_the_time_that_nest_took() -> None:
     """Some of the run's, on both targets that run NEST; anew in every run."""
     on_chip = SAL(0.001, pairing="nearest_restricted", update="every 100 ms")

@@ -11,6 +11,10 @@ with warnings.catch_warnings():
     import pyNN.nest as sim
 
 
+# What the public `set` calls, without the state of each node that it asks for before; a later NEST may rename it.
+_set_status = getattr(getattr(nest.ll_api, "nestkernel", None), "llapi_set_nc_status", None)
+
+
 def upwards(ms):
     """A time that NEST, which cuts off, does not take for a tick less: .119 ms are 118.99999999999999 units."""
     return math.nextafter(ms, math.inf)
@@ -70,12 +74,21 @@ def assign(cells, **parameters):
     cell has a row of two-dimensional ones."""
     if "spike_times" in parameters:
         trains = parameters.pop("spike_times")
-        cells.node_collection.set([{"spike_times": np.asarray(t).tolist(), "precise_times": False} for t in trains])
-    rows = {name: parameters.pop(name).tolist() for name in [*parameters] if np.ndim(parameters[name]) == 2}
-    if rows:
-        cells.node_collection.set([dict(zip(rows, each, strict=True)) for each in zip(*rows.values(), strict=True)])
-    if parameters:
-        cells.node_collection.set({name: np.asarray(value).tolist() for name, value in parameters.items()})
+        write(cells.node_collection, [{"spike_times": np.asarray(t).tolist(), "precise_times": False} for t in trains])
+    values = {name: np.asarray(value).tolist() for name, value in parameters.items()}
+    own = {name: value for name, value in values.items() if isinstance(value, list)}
+    same = {name: value for name, value in values.items() if name not in own}
+    each = [dict(zip(own, row, strict=True)) for row in zip(*own.values(), strict=True)] if own else [{}]
+    if values:
+        write(cells.node_collection, [same | row for row in each])
+
+
+def write(nodes, parameters):
+    """Set parameters of nodes: a dictionary for all of them, or one for each."""
+    if _set_status is None:
+        nodes.set(parameters)
+    elif nodes:
+        _set_status(nodes._datum, parameters)
 
 
 def projection(pre, post, connector, kind):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class Course:
     movement: Mapping[str, FloatArray]
     states: Mapping[str, Bools]
 
-    @property
+    @cached_property
     def diverged(self) -> Bools:
         """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
         each = [

@@ -71,6 +71,7 @@ class Oracle:
         self.instances = len(next(iter(spikes.values())))
         self.held: Held = {}
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
+        self.bounds = {p.name: narrowest_bounds(p.plasticity) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
         self.prepare()
@@ -224,7 +225,7 @@ class Oracle:
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
             for name, value in values.items():
-                rows[kind].setdefault(name, []).append(np.array(value))
+                rows[kind].setdefault(name, []).append(value)  # nothing is changed in place
 
         for step in range(start, stop):
             if self.phases.due(step):
@@ -334,7 +335,9 @@ class Oracle:
 
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
-        postsynaptic neuron."""
+        postsynaptic neuron; nothing where a target's PSPs follow their weights."""
+        if not self.slack[q.post].lag:
+            return np.zeros_like(self.followed[q.post])
         psp, which = self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
@@ -442,9 +445,8 @@ class Oracle:
     def _update(self, when: str, step: int) -> None:
         """The rules that change weights now, one after the other; each ends by clipping to the bounds."""
         for p in self.net.projections:
-            low, high = narrowest_bounds(p.plasticity)
             for k, rule in enumerate(p.plasticity):
                 if rule.schedule != when or (rule.period is not None and step % self.steps(rule.period) != 0):
                     continue
                 change = self.learners[p.name, k].change()
-                self._move(p.name, np.clip(self.weights[p.name] + change, low, high))
+                self._move(p.name, np.clip(self.weights[p.name] + change, *self.bounds[p.name]))

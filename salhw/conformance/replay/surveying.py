@@ -108,9 +108,8 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
         if any(base + PLAIN <= case.seed < base + SINGLE for case, _ in seen):
             next_plain = base + PLAIN + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
-        covered = _extended(lab, seen, covered, spare)
-        if covered.unmeasured:
-            covered = _extended(lab, seen, covered, range(base + SINGLE, base + LARGE))
+        for seeds in (spare, range(base + SINGLE, base + LARGE)):
+            covered = _extended(lab, seen, covered, seeds)
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
@@ -121,6 +120,8 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
 def _extended(lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, spare: Iterable[int]) -> Coverage:
     """What is covered once ``seen`` has, too, those networks of the ``spare`` seeds that exercise most of what is
     missing, a few at most."""
+    if not covered.unmeasured:
+        return covered
     drawn, missing = {k: random_network(lab.target, k) for k in spare}, {*covered.unmeasured}
     wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
     candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest

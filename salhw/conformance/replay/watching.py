@@ -59,4 +59,5 @@ class Watched:
                 given, lagging = (np.abs(of[q.name] / gain) for of in (oracle.given, oracle.lagging))
             off = off + slack.psp * given + slack.lag * lagging
         self._most[probe.label] = np.maximum(self._most.get(probe.label, 0.0), off)
-        return np.asarray(value), np.nan_to_num(self._most[probe.label], nan=np.inf)
+        most = self._most[probe.label]
+        return np.asarray(value), np.where(np.isnan(most), np.inf, most)
