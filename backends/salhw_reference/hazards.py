@@ -28,6 +28,8 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _E = tuple(1.0 / math.factorial(k) for k in range(12))  # coefficients of exp
 _L = tuple(2.0 / (2 * k + 1) for k in range(9))  # of log((1 + x) / (1 - x)) / x, by powers of x**2
 
+_FREE = 1.0 - (np.arange(2**LANES)[:, None] >> np.arange(LANES) & 1)
+
 
 class Line(NamedTuple):
     """The cells of the line that event_driven.py draws, and what they are made of; (.., neurons in whole lanes)."""
@@ -36,6 +38,8 @@ class Line(NamedTuple):
     saturates: FloatArray  # 1.0: logistic neurons, whose hazard grows with the logarithm's logarithm
     input: FloatArray  # (row, ..)
     cells: FloatArray  # (row, ..)
+    ends: FloatArray  # (LANES,) where the cells of a step end: tabulated.py
+    free: FloatArray  # (2**LANES, LANES) 1.0 for neurons that are not in a set, a bit of the row's number for each
     strength: FloatArray  # (LANES * LANES,) at LANES * j + n what a PSP of j adds to the input of n: tabulated.py
 
 
@@ -47,8 +51,8 @@ def in_lanes(neurons: int) -> int:
 def line_of(neurons: int, rows: int) -> Line:
     """Room for so many neurons, in so many states of their inputs. Cells behind the last neuron stay empty."""
     padded = in_lanes(neurons)
-    base, saturates, strength = np.full(padded, -HIGHEST), np.zeros(padded), np.zeros(LANES * LANES)
-    return Line(base, saturates, np.zeros((rows, padded)), np.zeros((rows, padded)), strength)
+    base, saturates, ends, strength = np.full(padded, -HIGHEST), np.zeros(padded), np.zeros(LANES), np.zeros(LANES * LANES)
+    return Line(base, saturates, np.zeros((rows, padded)), np.zeros((rows, padded)), ends, _FREE, strength)
 
 
 @inlined

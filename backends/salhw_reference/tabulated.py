@@ -14,13 +14,13 @@ from salhw.description.network import Network
 from salhw.description.stimuli import SpikeTimes
 from salhw_reference.arrays import NEVER, NetworkArrays
 from salhw_reference.common import is_short_term, repeats
-from salhw_reference.event_driven import line_length, spikes_of_step, wait
+from salhw_reference.event_driven import wait
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
-from salhw_reference.jit import compiled, helper, inlined
+from salhw_reference.jit import compiled, helper, inlined, reassociated
 from salhw_reference.kinds import EXACT, LOGISTIC, length
 from salhw_reference.learning import has_periodic, learn, learns_on_spike, next_update, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit
-from salhw_reference.program import ARRIVES, ENDS
+from salhw_reference.parts import expire, look_ahead, note_spike, write_spike
+from salhw_reference.program import ARRIVES, ENDS, EXPIRES, FREES
 from salhw_reference.rng import exponential
 from salhw_reference.tables import row
 
@@ -93,42 +93,122 @@ def set_rows(net, state, line, live):
 
 
 @inlined
-def toggle_until(net, state, h, t, mask):
-    """Let the PSP head h act on everything that is due: the set of PSPs under way changes, nothing else."""
+def contains(neurons, n):
+    """1 if a set of neurons, a bit for each, has neuron n, else 0."""
+    return (neurons >> n) & 1
+
+
+@inlined
+def sets_of(state, neurons):
+    """Who has a PSP under way, and who is refractory."""
+    mask = busy = 0
+    for n in range(neurons):
+        mask |= np.int64(state.psp[0, n, 0]) << n
+        busy |= np.int64(state.free[n] == 0.0) << n
+    return mask, busy
+
+
+@inlined
+def keep_sets(state, neurons, mask, busy):
+    """What ``sets_of`` reads."""
+    for n in range(neurons):
+        state.psp[0, n, 0] = contains(mask, n)
+        state.free[n] = 1.0 - contains(busy, n)
+
+
+@reassociated
+def length_of(cells, free):
+    """event_driven.line_length of LANES neurons."""
+    total = 0.0
+    for n in range(np.uint64(LANES)):
+        total += cells[n] * free[n]
+    return total
+
+
+@inlined
+def count_refractory(net, state, busy, steps):
+    """parts.count_states, where a set says who is refractory."""
+    for o in range(len(net.occupancy)):
+        first, end = net.occupancy[o].first, net.occupancy[o].end
+        code = (busy >> first) & ((1 << (end - first)) - 1)
+        state.states[np.uint64(net.occupancy[o].counter + code)] += steps
+
+
+@inlined
+def spikes_of_busy_step(state, rng, line, cells, free, total, pending):
+    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
+    predicted), a second one is looked for only if the hazard behind the first holds it."""
+    ends = line.ends
+    for n in range(0, LANES, 2):
+        even, odd = np.uint64(n), np.uint64(n + 1)
+        ends[even] = cells[even] * free[even]
+        ends[odd] = ends[even] + cells[odd] * free[odd]
+    for n in range(2, LANES, 4):
+        before = ends[np.uint64(n - 1)]
+        ends[np.uint64(n)] += before
+        ends[np.uint64(n + 1)] += before
+    before = ends[np.uint64(LANES // 2 - 1)]
+    for n in range(LANES // 2, LANES):
+        ends[np.uint64(n)] += before
+    chosen = 0
+    for n in range(LANES):
+        chosen += np.int64(pending >= ends[np.uint64(n)])
+    state.spikes[0] = chosen
+    rest = total - ends[np.uint64(chosen)]
+    pending = on_grid(exponential(rng))
+    if pending < rest:
+        count = 1
+        for n in range(chosen + 1, LANES):
+            cell = cells[n] * free[n]
+            if pending < cell:
+                state.spikes[count] = n
+                count += 1
+                pending = on_grid(exponential(rng))
+            else:
+                pending -= cell
+        return count, pending
+    return 1, pending - rest
+
+
+@inlined
+def learn_until_now(net, state, learned):
+    """Learn from the spikes from number ``learned`` on: pair sums change nothing before an update, and many spikes at
+    once are learned from faster."""
+    end = state.now[0].past_end
+    while learned < end:
+        t, count = state.past[np.uint64(learned & net.ring[0])].step, 0
+        while learned < end and state.past[np.uint64(learned & net.ring[0])].step == t:
+            state.spikes[count] = state.past[np.uint64(learned & net.ring[0])].neuron
+            count += 1
+            learned += 1
+        learn(net, state, t, count, False)
+        for k in range(count):
+            note_spike(net, state, t, state.spikes[k])
+
+
+@inlined
+def act_on(net, state, h, t, mask, busy):
+    """Let head h act on everything that is due: who has a PSP under way and who is refractory then."""
     head, at, end, due = net.head[h], state.head_at[h], state.now[0].past_end, state.due[h]
     while due <= t:
-        n = state.past[at & net.ring[0]].neuron
-        state.psp[0, n, 0] = 1.0 - state.psp[0, n, 0]
-        mask ^= 1 << n
+        spike = state.past[np.uint64(at & net.ring[0])]
+        n = spike.neuron
+        if head.action == FREES:
+            busy &= ~(np.int64(net.refractory[np.uint64(n)] == head.index) << n)
+        elif head.action in (ARRIVES, ENDS):
+            mask ^= 1 << n
+        else:
+            expire(state, head.index, spike.step, n)
         at += 1
         due = NEVER
         while at < end:
-            spike = state.past[at & net.ring[0]]
+            spike = state.past[np.uint64(at & net.ring[0])]
             if head.first <= spike.neuron < head.end:
                 due = spike.step + head.lag
                 break
             at += 1
     state.head_at[h], state.due[h] = at, due
-    return mask
-
-
-@inlined
-def spikes_of_busy_step(net, state, rng, cells, total, pending):
-    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
-    predicted), a second one is looked for only if the hazard behind the first holds it."""
-    chosen, before, end = 0, 0.0, 0.0
-    for n in range(len(net.kind)):
-        cell = cells[n] * state.free[n]
-        end += cell
-        passed = pending >= end
-        chosen += passed
-        before += cell * passed
-    state.spikes[0] = chosen
-    rest = total - before - cells[chosen]
-    pending = on_grid(exponential(rng))
-    if pending >= rest:
-        return 1, pending - rest
-    return spikes_of_step(state, rng, cells, pending, chosen + 1, 1)
+    return due, mask, busy
 
 
 @compiled
@@ -141,44 +221,56 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
         t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))
-        begin(net, state)
         set_base(net, state, drive[b % len(drive)], line)
-        mask, shown, renew = 0, -1, True
-        for n in range(neurons):
-            mask |= np.int64(state.psp[0, n, 0]) << n
-        while t < until:
+        mask, busy = sets_of(state, neurons)
+        shown, renew, room = -1, True, True
+        while t < until and room:
             if renew:  # at the start, and after a periodic update
                 set_rows(net, state, line, live)
                 shown, renew = -1, False
-            change = next_update(net, t, until) if periodic else until
-            for h in range(len(net.head)):
-                if state.due[h] <= t:
-                    if net.head[h].action in (ARRIVES, ENDS):
-                        mask = toggle_until(net, state, h, t, mask)
-                    else:
-                        act_until(net, state, h, t)
-                change = min(change, state.due[h])
-            if live and shown != mask:
-                set_row(line, 0, mask)
-                shown = mask
-            cells = line.cells[0 if live else mask]
-            total = line_length(cells, state.free)
-            ahead, pending = wait(pending, total, change - t)
-            count_states(net, state, ahead)
-            t += ahead
-            if t == change:
-                renew = periodic and periodic_update(net, state, t)
-                continue
-            if state.now[0].used + neurons > out.shape[2]:
-                break
-            count, pending = spikes_of_busy_step(net, state, rng, cells, total, pending)
-            learn(net, state, t, count, False)
-            if live:
+            limit = next_update(net, t, until) if periodic else until
+            learned = state.now[0].past_end
+            full = learned + 1 if live else learned + net.ring[0] + 1 - neurons
+            while t < limit and state.now[0].past_end < full:
+                change, expires = limit, False
+                for h in range(len(net.head)):
+                    due = state.due[h]
+                    if due <= t:
+                        if net.head[h].action == EXPIRES and learned < state.now[0].past_end:
+                            expires = True
+                            break
+                        due, mask, busy = act_on(net, state, h, t, mask, busy)
+                    change = min(change, due)
+                if expires:
+                    break
+                if live and shown != mask:
+                    set_row(line, 0, mask)
+                    shown = mask
+                cells = line.cells[np.uint64(0 if live else mask)]
+                free = line.free[np.uint64(busy)]
+                total = length_of(cells, free)
+                ahead, pending = wait(pending, total, change - t)
+                count_refractory(net, state, busy, ahead)
+                t += ahead
+                if t == change:
+                    continue
+                if state.now[0].used + neurons > out.shape[2]:
+                    room = False
+                    break
+                count, pending = spikes_of_busy_step(state, rng, line, cells, free, total, pending)
                 for k in range(count):
-                    set_strengths_of(net, state, line, state.spikes[k])
+                    busy |= 1 << state.spikes[k]
+                    write_spike(net, state, out[b], t, state.spikes[k])
+                for h in range(len(net.head)):
+                    if state.due[h] == NEVER:
+                        look_ahead(net, state, h)
+                count_refractory(net, state, busy, 1)
+                t += 1
+            learn_until_now(net, state, learned)
+            if live:
+                for k in range(learned, state.now[0].past_end):
+                    set_strengths_of(net, state, line, state.past[k & net.ring[0]].neuron)
                 shown = -1
-            emit(net, state, out[b], t, count)
-            count_states(net, state, 1)
-            t += 1
-            renew = periodic and periodic_update(net, state, t)
+            renew = periodic and t == limit and periodic_update(net, state, t)
+        keep_sets(state, neurons, mask, busy)
         state.now[0].time, state.now[0].pending = t, pending
