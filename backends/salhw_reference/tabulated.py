@@ -16,7 +16,7 @@ from salhw_reference.arrays import NEVER, NetworkArrays
 from salhw_reference.common import is_short_term, repeats
 from salhw_reference.event_driven import wait
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
-from salhw_reference.jit import compiled, helper, inlined, reassociated
+from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.kinds import EXACT, LOGISTIC, length
 from salhw_reference.learning import has_periodic, learn, learns_on_spike, next_update, periodic_update
 from salhw_reference.parts import expire, look_ahead, note_spike, write_spike
@@ -116,13 +116,18 @@ def keep_sets(state, neurons, mask, busy):
         state.free[n] = 1.0 - contains(busy, n)
 
 
-@reassociated
+@inlined
+def two_cells(cells, free, n):
+    """The hazards of neuron n, which is even, and of the next one."""
+    n = np.uint64(n)
+    return cells[n] * free[n] + cells[n | np.uint64(1)] * free[n | np.uint64(1)]
+
+
+@inlined
 def length_of(cells, free):
-    """event_driven.line_length of LANES neurons."""
-    total = 0.0
-    for n in range(np.uint64(LANES)):
-        total += cells[n] * free[n]
-    return total
+    """event_driven.line_length of LANES neurons; pairs wait for nothing."""
+    low = two_cells(cells, free, 0) + two_cells(cells, free, 2)
+    return low + (two_cells(cells, free, 4) + two_cells(cells, free, 6))
 
 
 @inlined
