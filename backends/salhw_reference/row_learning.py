@@ -26,6 +26,7 @@ from salhw_reference.learning import (
     own_spikes,
     partners_of,
     since,
+    table_of,
     tabulated_sum,
     window_sum,
 )
@@ -111,10 +112,10 @@ def collect(net, state, vectors, r, side, t, n, fall):
         dense = vectors.dense[rule.projection]
         add_partners(pairs, offset, partners, vectors.trace[r, side], begin, end, n, dense, fall * times)
     elif is_tabulated(window):
-        own = since(state, rule, n)
+        own, table = since(state, rule, n), table_of(net, r, side)
         for k in range(np.uint64(begin), np.uint64(end)):
             j = np.uint64(partners[k])
-            value, together = tabulated_sum(net, state, window, t, own, j), state.spiking[j]
+            value, together = tabulated_sum(net, state, table, t, own, j), state.spiking[j]
             pairs[shift + k] += times * (value + together * (0.5 - 0.5 * value))
     else:
         for k in range(begin, end):
@@ -150,11 +151,10 @@ def collect_pairs(net, state, vectors, r, t, low, high):
 
 
 @inlined
-def untraced_sum(net, state, r, side, t, self, partner, together, own):
-    """See learning.window_sum; ``own`` is ``since``."""
-    window = net.window[r, side]
-    if is_tabulated(window) and not together:
-        return tabulated_sum(net, state, window, t, own, partner)
+def untraced_sum(net, state, r, side, t, self, partner, together, own, tabulated, table):
+    """See learning.window_sum; ``own`` is ``since``, ``table`` that of the branch if it is ``tabulated``."""
+    if tabulated and not together:
+        return tabulated_sum(net, state, table, t, own, partner)
     return window_sum(net, state, r, side, t, np.int64(self), np.int64(partner), together)
 
 
@@ -192,14 +192,18 @@ def learn_onto(net, state, vectors, r, t, n, falls):
     shared, traced = shared_by(net, state, vectors, r), net.window[r, 0].mode == BY_TRACE
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
     causal = own_spikes(net, state, r, 0, t, n)
+    tabulated, table = is_tabulated(net.window[r, 0]), table_of(net, r, 0)
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = state.spiking[j]
-        pairs = trace[0, j] * falls[0] if traced else untraced_sum(net, state, r, 0, t, n, j, together, own)
+        if traced:
+            pairs = trace[0, j] * falls[0]
+        else:
+            pairs = untraced_sum(net, state, r, 0, t, n, j, together, own, tabulated, table)
         change = rates[0, shared.rate + shared.each * (c - shared.first)] * causal * pairs
         if together:
             other = net.window[r, 1].mode == BY_TRACE
-            pairs = trace[1, n] * falls[1] if other else untraced_sum(net, state, r, 1, t, j, n, 1, own)
+            pairs = trace[1, n] * falls[1] if other else window_sum(net, state, r, 1, t, np.int64(j), np.int64(n), 1)
             anticausal = own_spikes(net, state, r, 1, t, np.int64(j))
             change += rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
         by = bounded_change(state, k, change, shared.lowest, shared.highest)
@@ -218,11 +222,15 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
     shared, traced = shared_by(net, state, vectors, r), net.window[r, 1].mode == BY_TRACE
     trace, rates, y, x = vectors.trace[r], vectors.rate, state.psp[p, n, 0], state.psp[p, n, 1]
     under_way, anticausal = y != 0.0 or x != 0.0, own_spikes(net, state, r, 1, t, n)
+    tabulated, table = is_tabulated(net.window[r, 1]), table_of(net, r, 1)
     begin, end = part_of_row(vectors, p, n, rank)
     for k in range(np.uint64(begin), np.uint64(end)):
         post = np.uint64(net.post[k])
         if not state.spiking[post]:
-            pairs = trace[1, post] * falls[1] if traced else untraced_sum(net, state, r, 1, t, n, post, 0, own)
+            if traced:
+                pairs = trace[1, post] * falls[1]
+            else:
+                pairs = untraced_sum(net, state, r, 1, t, n, post, 0, own, tabulated, table)
             change = rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
             by = bounded_change(state, k, change, shared.lowest, shared.highest)
             if under_way:
