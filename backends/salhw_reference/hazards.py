@@ -38,9 +38,9 @@ class Line(NamedTuple):
     saturates: FloatArray  # 1.0: logistic neurons, whose hazard grows with the logarithm's logarithm
     input: FloatArray  # (row, ..)
     cells: FloatArray  # (row, ..)
-    ends: FloatArray  # (LANES,) where the cells of a step end: tabulated.py
-    free: FloatArray  # (2**LANES, LANES) 1.0 for neurons that are not in a set, a bit of the row's number for each
-    strength: FloatArray  # (LANES * LANES,) at LANES * j + n what a PSP of j adds to the input of n: tabulated.py
+    ends: FloatArray  # (LANES,) where the cells of a step end; this and what follows for tabulated.py
+    free: FloatArray  # (2**LANES, LANES) 0.0: the neuron is in the set that the row's number has a bit for each of
+    strength: FloatArray  # (LANES * LANES,) at LANES * j + n what a PSP of j adds to the input of n
 
 
 def in_lanes(neurons: int) -> int:
@@ -51,8 +51,9 @@ def in_lanes(neurons: int) -> int:
 def line_of(neurons: int, rows: int) -> Line:
     """Room for so many neurons, in so many states of their inputs. Cells behind the last neuron stay empty."""
     padded = in_lanes(neurons)
-    base, saturates, ends, strength = np.full(padded, -HIGHEST), np.zeros(padded), np.zeros(LANES), np.zeros(LANES * LANES)
-    return Line(base, saturates, np.zeros((rows, padded)), np.zeros((rows, padded)), ends, _FREE, strength)
+    base, saturates, strength = np.full(padded, -HIGHEST), np.zeros(padded), np.zeros(LANES * LANES)
+    inputs, cells = np.zeros((rows, padded)), np.zeros((rows, padded))
+    return Line(base, saturates, inputs, cells, np.zeros(LANES), _FREE, strength)
 
 
 @inlined

@@ -140,65 +140,50 @@ def count_refractory(net, state, busy, steps):
 
 
 @inlined
-def spikes_of_busy_step(state, rng, line, cells, free, total, pending):
-    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
-    predicted), a second one is looked for only if the hazard behind the first holds it."""
+def set_ends(line, cells, free):
+    """Where the cells of a step end: sums of two, of four, of eight, so that few wait for others."""
     ends = line.ends
     for n in range(0, LANES, 2):
         even, odd = np.uint64(n), np.uint64(n + 1)
         ends[even] = cells[even] * free[even]
         ends[odd] = ends[even] + cells[odd] * free[odd]
-    for n in range(2, LANES, 4):
-        before = ends[np.uint64(n - 1)]
-        ends[np.uint64(n)] += before
-        ends[np.uint64(n + 1)] += before
-    before = ends[np.uint64(LANES // 2 - 1)]
-    for n in range(LANES // 2, LANES):
-        ends[np.uint64(n)] += before
-    chosen = 0
-    for n in range(LANES):
-        chosen += np.int64(pending >= ends[np.uint64(n)])
-    state.spikes[0] = chosen
-    rest = total - ends[np.uint64(chosen)]
-    pending = on_grid(exponential(rng))
-    if pending < rest:
-        count = 1
-        for n in range(chosen + 1, LANES):
-            cell = cells[n] * free[n]
-            if pending < cell:
-                state.spikes[count] = n
-                count += 1
-                pending = on_grid(exponential(rng))
-            else:
-                pending -= cell
-        return count, pending
-    return 1, pending - rest
+    for half in (2, 4):
+        for first in range(half, LANES, 2 * half):
+            for n in range(first, first + half):
+                ends[np.uint64(n)] += ends[np.uint64(first - 1)]
 
 
 @inlined
-def learn_until_now(net, state, learned):
-    """Learn from the spikes from number ``learned`` on: pair sums change nothing before an update, and many spikes at
-    once are learned from faster."""
-    end = state.now[0].past_end
-    while learned < end:
-        t, count = state.past[np.uint64(learned & net.ring[0])].step, 0
-        while learned < end and state.past[np.uint64(learned & net.ring[0])].step == t:
-            state.spikes[count] = state.past[np.uint64(learned & net.ring[0])].neuron
+def spikes_of_busy_step(state, rng, line, cells, free, total, pending):
+    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
+    predicted), a second one is looked for only if the hazard behind the first holds it."""
+    set_ends(line, cells, free)
+    chosen = 0
+    for n in range(LANES):
+        chosen += np.int64(pending >= line.ends[np.uint64(n)])
+    state.spikes[0], count = chosen, 1
+    rest, pending = total - line.ends[np.uint64(chosen)], on_grid(exponential(rng))
+    if pending >= rest:
+        return 1, pending - rest
+    for n in range(chosen + 1, LANES):
+        cell = cells[n] * free[n]
+        if pending < cell:
+            state.spikes[count] = n
             count += 1
-            learned += 1
-        learn(net, state, t, count, False)
-        for k in range(count):
-            note_spike(net, state, t, state.spikes[k])
+            pending = on_grid(exponential(rng))
+        else:
+            pending -= cell
+    return count, pending
 
 
 @inlined
 def act_on(net, state, h, t, mask, busy):
-    """Let head h act on everything that is due: who has a PSP under way and who is refractory then."""
+    """parts.act_until, where sets say who has a PSP under way and who is refractory: the sets then."""
     head, at, end, due = net.head[h], state.head_at[h], state.now[0].past_end, state.due[h]
     while due <= t:
         spike = state.past[np.uint64(at & net.ring[0])]
         n = spike.neuron
-        if head.action == FREES:
+        if head.action == FREES:  # nobody spikes while refractory here, so that it is always the last spike's
             busy &= ~(np.int64(net.refractory[np.uint64(n)] == head.index) << n)
         elif head.action in (ARRIVES, ENDS):
             mask ^= 1 << n
@@ -213,12 +198,57 @@ def act_on(net, state, h, t, mask, busy):
                 break
             at += 1
     state.head_at[h], state.due[h] = at, due
-    return due, mask, busy
+    return mask, busy
+
+
+@inlined
+def act_on_due(net, state, t, limit, learned, mask, busy):
+    """Let all heads act on what is due: the next step at which one will, at most ``limit``, and both sets. That step is
+    t where a spike leaves a window: first, those since spike number ``learned`` must be learned from."""
+    change = limit
+    for h in range(len(net.head)):
+        if state.due[h] <= t:
+            if net.head[h].action == EXPIRES and learned < state.now[0].past_end:
+                return t, mask, busy
+            mask, busy = act_on(net, state, h, t, mask, busy)
+        change = min(change, state.due[h])
+    return change, mask, busy
+
+
+@inlined
+def send_spikes(net, state, out, t, count, busy):
+    """Write the ``count`` spikes of step t where heads find them: who is refractory then."""
+    for k in range(count):
+        busy |= 1 << state.spikes[k]
+        write_spike(net, state, out, t, state.spikes[k])
+    for h in range(len(net.head)):
+        if state.due[h] == NEVER:
+            look_ahead(net, state, h)
+    return busy
+
+
+@inlined
+def learn_from_spikes(net, state, learned):
+    """Learn from the spikes from number ``learned`` on. Many at once are learned from faster."""
+    end = state.now[0].past_end
+    while learned < end:
+        t, count = state.past[np.uint64(learned & net.ring[0])].step, 0
+        while learned < end and state.past[np.uint64(learned & net.ring[0])].step == t:
+            state.spikes[count] = state.past[np.uint64(learned & net.ring[0])].neuron
+            count += 1
+            learned += 1
+        learn(net, state, t, count, False)
+        for k in range(count):
+            note_spike(net, state, t, state.spikes[k])
 
 
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
-    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out.
+
+    Pair sums change nothing before an update. So spikes are learned from when it comes, when the list of past spikes is
+    full of others, and when the run ends; at once where weights change on the spike.
+    """
     net = row(net, 0)
     neurons, periodic, live = len(net.kind), has_periodic(net), learns_on_spike(net)
     for b in range(first, last):
@@ -235,43 +265,26 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                 shown, renew = -1, False
             limit = next_update(net, t, until) if periodic else until
             learned = state.now[0].past_end
-            full = learned + 1 if live else learned + net.ring[0] + 1 - neurons
-            while t < limit and state.now[0].past_end < full:
-                change, expires = limit, False
-                for h in range(len(net.head)):
-                    due = state.due[h]
-                    if due <= t:
-                        if net.head[h].action == EXPIRES and learned < state.now[0].past_end:
-                            expires = True
-                            break
-                        due, mask, busy = act_on(net, state, h, t, mask, busy)
-                    change = min(change, due)
-                if expires:
+            most = 1 if live else net.ring[0] + 1 - neurons
+            while t < limit and room and state.now[0].past_end < learned + most:
+                change, mask, busy = act_on_due(net, state, t, limit, learned, mask, busy)
+                if change == t:
                     break
                 if live and shown != mask:
                     set_row(line, 0, mask)
                     shown = mask
-                cells = line.cells[np.uint64(0 if live else mask)]
-                free = line.free[np.uint64(busy)]
+                cells, free = line.cells[np.uint64(0 if live else mask)], line.free[np.uint64(busy)]
                 total = length_of(cells, free)
                 ahead, pending = wait(pending, total, change - t)
                 count_refractory(net, state, busy, ahead)
                 t += ahead
-                if t == change:
-                    continue
-                if state.now[0].used + neurons > out.shape[2]:
-                    room = False
-                    break
-                count, pending = spikes_of_busy_step(state, rng, line, cells, free, total, pending)
-                for k in range(count):
-                    busy |= 1 << state.spikes[k]
-                    write_spike(net, state, out[b], t, state.spikes[k])
-                for h in range(len(net.head)):
-                    if state.due[h] == NEVER:
-                        look_ahead(net, state, h)
-                count_refractory(net, state, busy, 1)
-                t += 1
-            learn_until_now(net, state, learned)
+                room = t == change or state.now[0].used + neurons <= out.shape[2]
+                if t < change and room:
+                    count, pending = spikes_of_busy_step(state, rng, line, cells, free, total, pending)
+                    busy = send_spikes(net, state, out[b], t, count, busy)
+                    count_refractory(net, state, busy, 1)
+                    t += 1
+            learn_from_spikes(net, state, learned)
             if live:
                 for k in range(learned, state.now[0].past_end):
                     set_strengths_of(net, state, line, state.past[k & net.ring[0]].neuron)
