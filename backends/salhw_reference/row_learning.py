@@ -17,7 +17,7 @@ import numpy as np
 
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined, spliced
-from salhw_reference.kinds import BY_TRACE, TRIPLETS
+from salhw_reference.kinds import BY_TRACE, PAIRS, TRIPLETS
 from salhw_reference.learning import (
     add_current,
     bounded_change,
@@ -185,13 +185,21 @@ def shared_by(net, state, vectors, r):
 
 
 @inlined
-def learn_onto(net, state, vectors, r, t, n, falls):
+def is_usual(net, vectors, r):
+    """Whether a rule sums all pairs by traces and its synapses have rectangular PSPs and no gains of their own. Where
+    the compiler knows that, loops over synapses have half as many instructions."""
+    traced = net.window[r, 0].mode == BY_TRACE and net.window[r, 1].mode == BY_TRACE
+    return net.rule[r].form == PAIRS and traced and not vectors.varied[0] and not net.fading[0]
+
+
+@inlined
+def learn_onto(net, state, vectors, r, t, n, falls, usual):
     """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
-    PSPs under way, too (Eq 8)."""
+    PSPs under way, too (Eq 8). ``usual`` is a constant: see ``is_usual``."""
     p, own = net.rule[r].projection, since(state, net.rule[r], n)
-    shared, traced = shared_by(net, state, vectors, r), net.window[r, 0].mode == BY_TRACE
+    shared, traced = shared_by(net, state, vectors, r), usual or net.window[r, 0].mode == BY_TRACE
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
-    causal = own_spikes(net, state, r, 0, t, n)
+    causal = 1.0 if usual else own_spikes(net, state, r, 0, t, n)
     tabulated, table = is_tabulated(net.window[r, 0]), table_of(net, r, 0)
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
@@ -202,13 +210,15 @@ def learn_onto(net, state, vectors, r, t, n, falls):
             pairs = untraced_sum(net, state, r, 0, t, n, j, together, own, tabulated, table)
         change = rates[0, shared.rate + shared.each * (c - shared.first)] * causal * pairs
         if together:
-            other = net.window[r, 1].mode == BY_TRACE
-            pairs = trace[1, n] * falls[1] if other else window_sum(net, state, r, 1, t, np.int64(j), np.int64(n), 1)
-            anticausal = own_spikes(net, state, r, 1, t, np.int64(j))
+            if usual or net.window[r, 1].mode == BY_TRACE:
+                pairs = trace[1, n] * falls[1]
+            else:
+                pairs = window_sum(net, state, r, 1, t, np.int64(j), np.int64(n), 1)
+            anticausal = 1.0 if usual else own_spikes(net, state, r, 1, t, np.int64(j))
             change += rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
         by = bounded_change(state, k, change, shared.lowest, shared.highest)
-        psp = state.gain[k] * shared.height if shared.varied else shared.height
-        if shared.fading:
+        psp = state.gain[k] * shared.height if not usual and shared.varied else shared.height
+        if not usual and shared.fading:
             add_current(state, p, n, by * psp, sent[j, 0], sent[j, 1])
         else:
             input_ += shared.gain * by * psp * sent[j, 0]
@@ -216,12 +226,13 @@ def learn_onto(net, state, vectors, r, t, n, falls):
 
 
 @inlined
-def learn_from(net, state, vectors, r, t, n, rank, falls):
-    """The changes of the synapses from n onto a thread's share, for its spike at t."""
+def learn_from(net, state, vectors, r, t, n, rank, falls, usual):
+    """The changes of the synapses from n onto a thread's share, for its spike at t; ``usual`` as for ``learn_onto``."""
     p, own = net.rule[r].projection, since(state, net.rule[r], n)
-    shared, traced = shared_by(net, state, vectors, r), net.window[r, 1].mode == BY_TRACE
+    shared, traced = shared_by(net, state, vectors, r), usual or net.window[r, 1].mode == BY_TRACE
     trace, rates, y, x = vectors.trace[r], vectors.rate, state.psp[p, n, 0], state.psp[p, n, 1]
-    under_way, anticausal = y != 0.0 or x != 0.0, own_spikes(net, state, r, 1, t, n)
+    under_way = y != 0.0 or (not usual and x != 0.0)
+    anticausal = 1.0 if usual else own_spikes(net, state, r, 1, t, n)
     tabulated, table = is_tabulated(net.window[r, 1]), table_of(net, r, 1)
     begin, end = part_of_row(vectors, p, n, rank)
     for k in range(np.uint64(begin), np.uint64(end)):
@@ -234,8 +245,8 @@ def learn_from(net, state, vectors, r, t, n, rank, falls):
             change = rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
             by = bounded_change(state, k, change, shared.lowest, shared.highest)
             if under_way:
-                psp = state.gain[k] * shared.height if shared.varied else shared.height
-                if shared.fading:
+                psp = state.gain[k] * shared.height if not usual and shared.varied else shared.height
+                if not usual and shared.fading:
                     add_current(state, p, post, by * psp, y, x)
                 else:
                     vectors.input[post] += shared.gain * by * psp * y
@@ -254,7 +265,7 @@ def fetch_weights_onto(net, state, p, n):
 def learn_on_spike(net, state, vectors, r, t, low, high, rank):
     """See learning.learn_on_spike; for the synapses onto the neurons low..high-1."""
     count, p = vectors.progress[0].spikes, net.rule[r].projection
-    falls = 1.0 / vectors.rise[r, 0], 1.0 / vectors.rise[r, 1]
+    falls, usual = (1.0 / vectors.rise[r, 0], 1.0 / vectors.rise[r, 1]), is_usual(net, vectors, r)
     for k in range(count):
         if k + 1 < count:
             n = state.spikes[k + 1]
@@ -263,9 +274,14 @@ def learn_on_spike(net, state, vectors, r, t, low, high, rank):
             begin, end = part_of_row(vectors, p, n, rank)
             fetch(net.post, state.weight, 0, begin, end, False)
         n = state.spikes[k]
-        if low <= n < high:
-            learn_onto(net, state, vectors, r, t, n, falls)
-        learn_from(net, state, vectors, r, t, n, rank, falls)
+        if usual:
+            if low <= n < high:
+                learn_onto(net, state, vectors, r, t, n, falls, True)
+            learn_from(net, state, vectors, r, t, n, rank, falls, True)
+        else:
+            if low <= n < high:
+                learn_onto(net, state, vectors, r, t, n, falls, False)
+            learn_from(net, state, vectors, r, t, n, rank, falls, False)
 
 
 # a step -------------------------------------------------------------------------------------------------------------
