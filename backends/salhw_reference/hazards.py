@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw_reference.arrays import aligned
 from salhw_reference.averages import input_of
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import HIGHEST, LOGISTIC, SOURCE
@@ -28,7 +29,7 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _E = tuple(1.0 / math.factorial(k) for k in range(12))  # coefficients of exp
 _L = tuple(2.0 / (2 * k + 1) for k in range(9))  # of log((1 + x) / (1 - x)) / x, by powers of x**2
 
-_FREE = 1.0 - (np.arange(2**LANES)[:, None] >> np.arange(LANES) & 1).astype(np.float64)
+_FREE = aligned((2**LANES, LANES), 1.0 - (np.arange(2**LANES)[:, None] >> np.arange(LANES) & 1))
 
 
 class Line(NamedTuple):
