@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from salhw.description.fields import FloatArray
+from salhw_reference.arrays import aligned
 from salhw_reference.averages import input_of
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import HIGHEST, LOGISTIC, SOURCE
@@ -28,6 +29,8 @@ _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 _E = tuple(1.0 / math.factorial(k) for k in range(12))  # coefficients of exp
 _L = tuple(2.0 / (2 * k + 1) for k in range(9))  # of log((1 + x) / (1 - x)) / x, by powers of x**2
 
+_FREE = aligned((2**LANES, LANES), 1.0 - (np.arange(2**LANES)[:, None] >> np.arange(LANES) & 1))
+
 
 class Line(NamedTuple):
     """The cells of the line that event_driven.py draws, and what they are made of; (.., neurons in whole lanes)."""
@@ -36,7 +39,9 @@ class Line(NamedTuple):
     saturates: FloatArray  # 1.0: logistic neurons, whose hazard grows with the logarithm's logarithm
     input: FloatArray  # (row, ..)
     cells: FloatArray  # (row, ..)
-    strength: FloatArray  # (LANES * LANES,) at LANES * j + n what a PSP of j adds to the input of n: tabulated.py
+    ends: FloatArray  # (LANES,) where the cells of a step end; this and what follows for tabulated.py
+    free: FloatArray  # (2**LANES, LANES) 0.0: the neuron is in the set that the row's number has a bit for each of
+    strength: FloatArray  # (LANES * LANES,) at LANES * j + n what a PSP of j adds to the input of n
 
 
 def in_lanes(neurons: int) -> int:
@@ -48,7 +53,8 @@ def line_of(neurons: int, rows: int) -> Line:
     """Room for so many neurons, in so many states of their inputs. Cells behind the last neuron stay empty."""
     padded = in_lanes(neurons)
     base, saturates, strength = np.full(padded, -HIGHEST), np.zeros(padded), np.zeros(LANES * LANES)
-    return Line(base, saturates, np.zeros((rows, padded)), np.zeros((rows, padded)), strength)
+    inputs, cells = np.zeros((rows, padded)), np.zeros((rows, padded))
+    return Line(base, saturates, inputs, cells, np.zeros(LANES), _FREE, strength)
 
 
 @inlined

@@ -162,12 +162,20 @@ def since(state, rule, n):
 
 
 @inlined
-def tabulated_sum(net, state, window, t, own, partner):
-    """``window_sum`` where a branch has a table, without what a partner's own spike at t adds; ``own`` is ``since``."""
+def table_of(net, r, side):
+    """Where a branch's table begins, and its last lag. Read before loops over synapses, in which the compiler expects
+    every sum written to change it."""
+    return np.uint64(net.window[r, side].first), net.window[r, side].last
+
+
+@inlined
+def tabulated_sum(net, state, table, t, own, partner):
+    """``window_sum`` where a branch has a ``table_of`` its own, without what a partner's own spike at t adds; ``own``
+    is ``since``."""
     # Unsigned, or numba would look at every index whether it counts from the end.
-    latest = state.last[np.uint64(partner)]
+    latest, (first, last) = state.last[np.uint64(partner)], table
     share = 0.5 * (np.int64(latest > own) + np.int64(latest >= own))  # a branch could not be predicted
-    return share * net.table[np.uint64(window.first) + np.uint64(min(t - latest, window.last))]
+    return share * net.table[first + np.uint64(min(t - latest, last))]
 
 
 @inlined
@@ -178,16 +186,17 @@ def learn_alone(net, state, r, t, n, inputs):
     # Read before the loops, where the compiler expects every weight written to change them.
     lowest, highest, height = net.psp[p].lowest, net.psp[p].highest, net.psp[p].height
     y, x = state.psp[p, n, 0], state.psp[p, n, 1]
+    causal, anticausal = table_of(net, r, 0), table_of(net, r, 1)
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
-        change = state.rate[0, shift + c] * tabulated_sum(net, state, net.window[r, 0], t, own, j)
+        change = state.rate[0, shift + c] * tabulated_sum(net, state, causal, t, own, j)
         change = bounded_change(state, k, change, lowest, highest)
         if inputs:
             w = change * state.gain[k] * height
             add_current(state, p, n, w, state.psp[p, j, 0], state.psp[p, j, 1])
     for k in range(np.uint64(net.out[p, n]), np.uint64(net.out[p, n + 1])):
         post = np.uint64(net.post[k])
-        change = state.rate[1, shift + k] * tabulated_sum(net, state, net.window[r, 1], t, own, post)
+        change = state.rate[1, shift + k] * tabulated_sum(net, state, anticausal, t, own, post)
         change = bounded_change(state, k, change, lowest, highest)
         if inputs and (y != 0.0 or x != 0.0):
             add_current(state, p, post, change * state.gain[k] * height, y, x)
@@ -242,9 +251,9 @@ def collect(net, state, r, side, t, n, several):
     begin, end, partners = partners_of(net, rule.projection, side, n)
     offset, times = rule.first_sum - rule.first_synapse, own_spikes(net, state, r, side, t, n)
     if is_tabulated(window) and not several:
-        own, shift = since(state, rule, n), np.uint64(offset)
+        own, shift, table, pairs = since(state, rule, n), np.uint64(offset), table_of(net, r, side), state.pairs[side]
         for k in range(np.uint64(begin), np.uint64(end)):
-            state.pairs[np.uint64(side), shift + k] += times * tabulated_sum(net, state, window, t, own, partners[k])
+            pairs[shift + k] += times * tabulated_sum(net, state, table, t, own, partners[k])
     else:
         for k in range(begin, end):
             j = partners[k]

@@ -177,6 +177,7 @@ def _rules(net: Network) -> dict[str, Any]:
     traces = {trace.name: k for k, trace in enumerate(net.traces)}
     table: list[FloatArray] = [np.ones(1)]  # of rules without windows: each spike counts 1, however long ago the other
     used, accumulator = 1, 0
+    tables: dict[Any, int] = {}  # where that of a window begins, which is there once: the fastest cache is small
     for k, _, r in rules_of(net):
         p = net.projections[k]
         low, high = ranges[p.name]
@@ -186,11 +187,12 @@ def _rules(net: Network) -> dict[str, Any]:
         shapes = []
         for _, w, _, mode in branches(net, p, r):
             last, first = reach(w, net.dt), WINDOWS[w].formula
-            if last <= LONGEST_TABLE:
+            if last <= LONGEST_TABLE and (w.kind, w.tau) not in tables:
                 shape = w.shape(np.arange(last + 1, dtype=np.float64) * net.dt)
                 shape[-1] = 0.0
                 table.append(shape)
-                first, used = used, used + last + 1
+                tables[w.kind, w.tau], used = used, used + last + 1
+            first = tables.get((w.kind, w.tau), first)
             shapes.append((w.kind, w.tau))
             windows.append((mode, first, last, w.tau / net.dt))
         windows += [(BY_TABLE, 0, 0, 1.0)] * (2 - len(shapes))  # of rules without

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from salhw_reference.intrinsics import prefetch
-from salhw_reference.jit import inlined, spliced
-from salhw_reference.kinds import BY_TRACE, TRIPLETS
+from salhw_reference.jit import helper, inlined, spliced
+from salhw_reference.kinds import BY_TABLE, BY_TRACE, PAIRS, TRIPLETS
 from salhw_reference.learning import (
     add_current,
     bounded_change,
@@ -26,6 +26,7 @@ from salhw_reference.learning import (
     own_spikes,
     partners_of,
     since,
+    table_of,
     tabulated_sum,
     window_sum,
 )
@@ -111,10 +112,10 @@ def collect(net, state, vectors, r, side, t, n, fall):
         dense = vectors.dense[rule.projection]
         add_partners(pairs, offset, partners, vectors.trace[r, side], begin, end, n, dense, fall * times)
     elif is_tabulated(window):
-        own = since(state, rule, n)
+        own, table = since(state, rule, n), table_of(net, r, side)
         for k in range(np.uint64(begin), np.uint64(end)):
             j = np.uint64(partners[k])
-            value, together = tabulated_sum(net, state, window, t, own, j), state.spiking[j]
+            value, together = tabulated_sum(net, state, table, t, own, j), state.spiking[j]
             pairs[shift + k] += times * (value + together * (0.5 - 0.5 * value))
     else:
         for k in range(begin, end):
@@ -149,13 +150,33 @@ def collect_pairs(net, state, vectors, r, t, low, high):
 # on the spike -------------------------------------------------------------------------------------------------------
 
 
+MIXED = -1  # neither BY_TRACE nor BY_TABLE
+
+
 @inlined
-def untraced_sum(net, state, r, side, t, self, partner, together, own):
+def usual_mode(net, vectors, r):
+    """How a rule adds up its pairs, if both branches do so by traces or both by tables and synapses have rectangular
+    PSPs and no gains of their own; else MIXED. Where the compiler knows it, loops over synapses are half as long."""
+    causal, anticausal = net.window[r, 0], net.window[r, 1]
+    if net.rule[r].form != PAIRS or causal.mode != anticausal.mode or vectors.varied[0] or net.fading[0]:
+        return MIXED
+    return causal.mode if causal.mode == BY_TRACE or (is_tabulated(causal) and is_tabulated(anticausal)) else MIXED
+
+
+@inlined
+def table_sum(net, state, r, table, t, own, partner, together):
     """See learning.window_sum; ``own`` is ``since``."""
-    window = net.window[r, side]
-    if is_tabulated(window) and not together:
-        return tabulated_sum(net, state, window, t, own, partner)
-    return window_sum(net, state, r, side, t, np.int64(self), np.int64(partner), together)
+    value = tabulated_sum(net, state, table, t, own, partner)
+    if together:
+        value = (0.5 * value if net.rule[r].pairing > 0 else value) + 0.5
+    return value
+
+
+@helper
+def other_change(net, state, r, t, pre, post, trace, rate):
+    """The change by the anticausal branch for a coincidence; ``trace`` is that of ``post``."""
+    traced, anticausal = net.window[r, 1].mode == BY_TRACE, own_spikes(net, state, r, 1, t, pre)
+    return rate * anticausal * (trace if traced else window_sum(net, state, r, 1, t, pre, post, 1))
 
 
 class Shared(NamedTuple):
@@ -185,26 +206,36 @@ def shared_by(net, state, vectors, r):
 
 
 @inlined
-def learn_onto(net, state, vectors, r, t, n, falls):
+def learn_onto(net, state, vectors, r, t, n, falls, mode):
     """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
-    PSPs under way, too (Eq 8)."""
-    p, own = net.rule[r].projection, since(state, net.rule[r], n)
-    shared, traced = shared_by(net, state, vectors, r), net.window[r, 0].mode == BY_TRACE
+    PSPs under way, too (Eq 8). ``mode`` is a constant: see ``usual_mode``."""
+    p, own, usual, window = net.rule[r].projection, since(state, net.rule[r], n), mode != MIXED, net.window[r, 0]
+    traced = mode == BY_TRACE if usual else window.mode == BY_TRACE
+    tabulated = mode == BY_TABLE if usual else is_tabulated(window)
+    tables, shared = (table_of(net, r, 0), table_of(net, r, 1)), shared_by(net, state, vectors, r)
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
-    causal = own_spikes(net, state, r, 0, t, n)
+    causal = 1.0 if usual else own_spikes(net, state, r, 0, t, n)
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = state.spiking[j]
-        pairs = trace[0, j] * falls[0] if traced else untraced_sum(net, state, r, 0, t, n, j, together, own)
+        if traced:
+            pairs = trace[0, j] * falls[0]
+        elif tabulated:
+            pairs = table_sum(net, state, r, tables[0], t, own, j, together)
+        else:
+            pairs = window_sum(net, state, r, 0, t, np.int64(n), np.int64(j), together)
         change = rates[0, shared.rate + shared.each * (c - shared.first)] * causal * pairs
         if together:
-            other = net.window[r, 1].mode == BY_TRACE
-            pairs = trace[1, n] * falls[1] if other else untraced_sum(net, state, r, 1, t, j, n, 1, own)
-            anticausal = own_spikes(net, state, r, 1, t, np.int64(j))
-            change += rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
+            rate = rates[1, shared.rate + shared.each * (k - shared.first)]
+            if mode == BY_TRACE:
+                change += rate * (trace[1, n] * falls[1])
+            elif mode == BY_TABLE:
+                change += rate * table_sum(net, state, r, tables[1], t, since(state, net.rule[r], j), n, 1)
+            else:
+                change += other_change(net, state, r, t, np.int64(j), np.int64(n), trace[1, n] * falls[1], rate)
         by = bounded_change(state, k, change, shared.lowest, shared.highest)
-        psp = state.gain[k] * shared.height if shared.varied else shared.height
-        if shared.fading:
+        psp = state.gain[k] * shared.height if not usual and shared.varied else shared.height
+        if not usual and shared.fading:
             add_current(state, p, n, by * psp, sent[j, 0], sent[j, 1])
         else:
             input_ += shared.gain * by * psp * sent[j, 0]
@@ -212,25 +243,42 @@ def learn_onto(net, state, vectors, r, t, n, falls):
 
 
 @inlined
-def learn_from(net, state, vectors, r, t, n, rank, falls):
-    """The changes of the synapses from n onto a thread's share, for its spike at t."""
-    p, own = net.rule[r].projection, since(state, net.rule[r], n)
-    shared, traced = shared_by(net, state, vectors, r), net.window[r, 1].mode == BY_TRACE
+def learn_from(net, state, vectors, r, t, n, rank, falls, mode):
+    """The changes of the synapses from n onto a thread's share, for its spike at t; ``mode`` as for ``learn_onto``."""
+    p, own, usual, window = net.rule[r].projection, since(state, net.rule[r], n), mode != MIXED, net.window[r, 1]
+    traced = mode == BY_TRACE if usual else window.mode == BY_TRACE
+    tabulated = mode == BY_TABLE if usual else is_tabulated(window)
+    table, shared = table_of(net, r, 1), shared_by(net, state, vectors, r)
     trace, rates, y, x = vectors.trace[r], vectors.rate, state.psp[p, n, 0], state.psp[p, n, 1]
-    under_way, anticausal = y != 0.0 or x != 0.0, own_spikes(net, state, r, 1, t, n)
+    under_way = y != 0.0 or (not usual and x != 0.0)
+    anticausal = 1.0 if usual else own_spikes(net, state, r, 1, t, n)
     begin, end = part_of_row(vectors, p, n, rank)
     for k in range(np.uint64(begin), np.uint64(end)):
         post = np.uint64(net.post[k])
         if not state.spiking[post]:
-            pairs = trace[1, post] * falls[1] if traced else untraced_sum(net, state, r, 1, t, n, post, 0, own)
+            if traced:
+                pairs = trace[1, post] * falls[1]
+            elif tabulated:
+                pairs = tabulated_sum(net, state, table, t, own, post)
+            else:
+                pairs = window_sum(net, state, r, 1, t, np.int64(n), np.int64(post), 0)
             change = rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
             by = bounded_change(state, k, change, shared.lowest, shared.highest)
             if under_way:
-                psp = state.gain[k] * shared.height if shared.varied else shared.height
-                if shared.fading:
+                psp = state.gain[k] * shared.height if not usual and shared.varied else shared.height
+                if not usual and shared.fading:
                     add_current(state, p, post, by * psp, y, x)
                 else:
                     vectors.input[post] += shared.gain * by * psp * y
+
+
+@inlined
+def learn_from_spike(net, state, vectors, r, t, n, low, high, rank, falls, mode):
+    """What a thread changes for the spike of n at t: the synapses onto it, if it is one of low..high-1, and its share
+    of those from it."""
+    if low <= n < high:
+        learn_onto(net, state, vectors, r, t, n, falls, mode)
+    learn_from(net, state, vectors, r, t, n, rank, falls, mode)
 
 
 @inlined
@@ -246,7 +294,7 @@ def fetch_weights_onto(net, state, p, n):
 def learn_on_spike(net, state, vectors, r, t, low, high, rank):
     """See learning.learn_on_spike; for the synapses onto the neurons low..high-1."""
     count, p = vectors.progress[0].spikes, net.rule[r].projection
-    falls = 1.0 / vectors.rise[r, 0], 1.0 / vectors.rise[r, 1]
+    falls, mode = (1.0 / vectors.rise[r, 0], 1.0 / vectors.rise[r, 1]), usual_mode(net, vectors, r)
     for k in range(count):
         if k + 1 < count:
             n = state.spikes[k + 1]
@@ -255,9 +303,12 @@ def learn_on_spike(net, state, vectors, r, t, low, high, rank):
             begin, end = part_of_row(vectors, p, n, rank)
             fetch(net.post, state.weight, 0, begin, end, False)
         n = state.spikes[k]
-        if low <= n < high:
-            learn_onto(net, state, vectors, r, t, n, falls)
-        learn_from(net, state, vectors, r, t, n, rank, falls)
+        if mode == BY_TRACE:
+            learn_from_spike(net, state, vectors, r, t, n, low, high, rank, falls, BY_TRACE)
+        elif mode == BY_TABLE:
+            learn_from_spike(net, state, vectors, r, t, n, low, high, rank, falls, BY_TABLE)
+        else:
+            learn_from_spike(net, state, vectors, r, t, n, low, high, rank, falls, MIXED)
 
 
 # a step -------------------------------------------------------------------------------------------------------------

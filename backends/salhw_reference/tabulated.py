@@ -14,13 +14,13 @@ from salhw.description.network import Network
 from salhw.description.stimuli import SpikeTimes
 from salhw_reference.arrays import NEVER, NetworkArrays
 from salhw_reference.common import is_short_term, repeats
-from salhw_reference.event_driven import line_length, spikes_of_step, wait
+from salhw_reference.event_driven import wait
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.kinds import EXACT, LOGISTIC, length
 from salhw_reference.learning import has_periodic, learn, learns_on_spike, next_update, periodic_update
-from salhw_reference.parts import act_until, begin, count_states, emit
-from salhw_reference.program import ARRIVES, ENDS
+from salhw_reference.parts import expire, look_ahead, note_spike, write_spike
+from salhw_reference.program import ARRIVES, ENDS, EXPIRES, FREES
 from salhw_reference.rng import exponential
 from salhw_reference.tables import row
 
@@ -93,47 +93,162 @@ def set_rows(net, state, line, live):
 
 
 @inlined
-def toggle_until(net, state, h, t, mask):
-    """Let the PSP head h act on everything that is due: the set of PSPs under way changes, nothing else."""
+def contains(neurons, n):
+    """1 if a set of neurons, a bit for each, has neuron n, else 0."""
+    return (neurons >> n) & 1
+
+
+@inlined
+def sets_of(state, neurons):
+    """Who has a PSP under way, and who is refractory."""
+    mask = busy = 0
+    for n in range(neurons):
+        mask |= np.int64(state.psp[0, n, 0]) << n
+        busy |= np.int64(state.free[n] == 0.0) << n
+    return mask, busy
+
+
+@inlined
+def keep_sets(state, neurons, mask, busy):
+    """What ``sets_of`` reads."""
+    for n in range(neurons):
+        state.psp[0, n, 0] = contains(mask, n)
+        state.free[n] = 1.0 - contains(busy, n)
+
+
+@inlined
+def two_cells(cells, free, n):
+    """The hazards of neuron n, which is even, and of the next one."""
+    n = np.uint64(n)
+    return cells[n] * free[n] + cells[n | np.uint64(1)] * free[n | np.uint64(1)]
+
+
+@inlined
+def length_of(cells, free):
+    """event_driven.line_length of LANES neurons; pairs wait for nothing."""
+    low = two_cells(cells, free, 0) + two_cells(cells, free, 2)
+    return low + (two_cells(cells, free, 4) + two_cells(cells, free, 6))
+
+
+@inlined
+def count_refractory(net, state, busy, steps):
+    """parts.count_states, where a set says who is refractory."""
+    for o in range(len(net.occupancy)):
+        first, end = net.occupancy[o].first, net.occupancy[o].end
+        code = (busy >> first) & ((1 << (end - first)) - 1)
+        state.states[np.uint64(net.occupancy[o].counter + code)] += steps
+
+
+@inlined
+def set_ends(line, cells, free):
+    """Where the cells of a step end: sums of two, of four, of eight, so that few wait for others."""
+    ends = line.ends
+    for n in range(0, LANES, 2):
+        even, odd = np.uint64(n), np.uint64(n + 1)
+        ends[even] = cells[even] * free[even]
+        ends[odd] = ends[even] + cells[odd] * free[odd]
+    for half in (2, 4):
+        for first in range(half, LANES, 2 * half):
+            for n in range(first, first + half):
+                ends[np.uint64(n)] += ends[np.uint64(first - 1)]
+
+
+@inlined
+def spikes_of_busy_step(state, rng, line, cells, free, total, pending):
+    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
+    predicted), a second one is looked for only if the hazard behind the first holds it."""
+    set_ends(line, cells, free)
+    chosen = 0
+    for n in range(LANES):
+        chosen += np.int64(pending >= line.ends[np.uint64(n)])
+    state.spikes[0], count = chosen, 1
+    rest, pending = total - line.ends[np.uint64(chosen)], on_grid(exponential(rng))
+    if pending >= rest:
+        return 1, pending - rest
+    for n in range(chosen + 1, LANES):
+        cell = cells[n] * free[n]
+        if pending < cell:
+            state.spikes[count] = n
+            count += 1
+            pending = on_grid(exponential(rng))
+        else:
+            pending -= cell
+    return count, pending
+
+
+@inlined
+def act_on(net, state, h, t, mask, busy):
+    """parts.act_until, where sets say who has a PSP under way and who is refractory: the sets then."""
     head, at, end, due = net.head[h], state.head_at[h], state.now[0].past_end, state.due[h]
     while due <= t:
-        n = state.past[at & net.ring[0]].neuron
-        state.psp[0, n, 0] = 1.0 - state.psp[0, n, 0]
-        mask ^= 1 << n
+        spike = state.past[np.uint64(at & net.ring[0])]
+        n = spike.neuron
+        if head.action == FREES:  # nobody spikes while refractory here, so that it is always the last spike's
+            busy &= ~(np.int64(net.refractory[np.uint64(n)] == head.index) << n)
+        elif head.action in (ARRIVES, ENDS):
+            mask ^= 1 << n
+        else:
+            expire(state, head.index, spike.step, n)
         at += 1
         due = NEVER
         while at < end:
-            spike = state.past[at & net.ring[0]]
+            spike = state.past[np.uint64(at & net.ring[0])]
             if head.first <= spike.neuron < head.end:
                 due = spike.step + head.lag
                 break
             at += 1
     state.head_at[h], state.due[h] = at, due
-    return mask
+    return mask, busy
 
 
 @inlined
-def spikes_of_busy_step(net, state, rng, cells, total, pending):
-    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
-    predicted), a second one is looked for only if the hazard behind the first holds it."""
-    chosen, before, end = 0, 0.0, 0.0
-    for n in range(len(net.kind)):
-        cell = cells[n] * state.free[n]
-        end += cell
-        passed = pending >= end
-        chosen += passed
-        before += cell * passed
-    state.spikes[0] = chosen
-    rest = total - before - cells[chosen]
-    pending = on_grid(exponential(rng))
-    if pending >= rest:
-        return 1, pending - rest
-    return spikes_of_step(state, rng, cells, pending, chosen + 1, 1)
+def act_on_due(net, state, t, limit, learned, mask, busy):
+    """Let all heads act on what is due: the next step at which one will, at most ``limit``, and both sets. That step is
+    t where a spike leaves a window: first, those since spike number ``learned`` must be learned from."""
+    change = limit
+    for h in range(len(net.head)):
+        if state.due[h] <= t:
+            if net.head[h].action == EXPIRES and learned < state.now[0].past_end:
+                return t, mask, busy
+            mask, busy = act_on(net, state, h, t, mask, busy)
+        change = min(change, state.due[h])
+    return change, mask, busy
+
+
+@inlined
+def send_spikes(net, state, out, t, count, busy):
+    """Write the ``count`` spikes of step t where heads find them: who is refractory then."""
+    for k in range(count):
+        busy |= 1 << state.spikes[k]
+        write_spike(net, state, out, t, state.spikes[k])
+    for h in range(len(net.head)):
+        if state.due[h] == NEVER:
+            look_ahead(net, state, h)
+    return busy
+
+
+@inlined
+def learn_from_spikes(net, state, learned):
+    """Learn from the spikes from number ``learned`` on. Many at once are learned from faster."""
+    end = state.now[0].past_end
+    while learned < end:
+        t, count = state.past[np.uint64(learned & net.ring[0])].step, 0
+        while learned < end and state.past[np.uint64(learned & net.ring[0])].step == t:
+            state.spikes[count] = state.past[np.uint64(learned & net.ring[0])].neuron
+            count += 1
+            learned += 1
+        learn(net, state, t, count, False)
+        for k in range(count):
+            note_spike(net, state, t, state.spikes[k])
 
 
 @compiled
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
-    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
+    """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out.
+
+    Pair sums change nothing before an update. So spikes are learned from when it comes, when the list of past spikes is
+    full of others, and when the run ends; at once where weights change on the spike.
+    """
     net = row(net, 0)
     neurons, periodic, live = len(net.kind), has_periodic(net), learns_on_spike(net)
     for b in range(first, last):
@@ -141,44 +256,39 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
         t, pending = state.now[0].time, state.now[0].pending
         if pending < 0.0:
             pending = on_grid(exponential(rng))
-        begin(net, state)
         set_base(net, state, drive[b % len(drive)], line)
-        mask, shown, renew = 0, -1, True
-        for n in range(neurons):
-            mask |= np.int64(state.psp[0, n, 0]) << n
-        while t < until:
+        mask, busy = sets_of(state, neurons)
+        shown, renew, room = -1, True, True
+        while t < until and room:
             if renew:  # at the start, and after a periodic update
                 set_rows(net, state, line, live)
                 shown, renew = -1, False
-            change = next_update(net, t, until) if periodic else until
-            for h in range(len(net.head)):
-                if state.due[h] <= t:
-                    if net.head[h].action in (ARRIVES, ENDS):
-                        mask = toggle_until(net, state, h, t, mask)
-                    else:
-                        act_until(net, state, h, t)
-                change = min(change, state.due[h])
-            if live and shown != mask:
-                set_row(line, 0, mask)
-                shown = mask
-            cells = line.cells[0 if live else mask]
-            total = line_length(cells, state.free)
-            ahead, pending = wait(pending, total, change - t)
-            count_states(net, state, ahead)
-            t += ahead
-            if t == change:
-                renew = periodic and periodic_update(net, state, t)
-                continue
-            if state.now[0].used + neurons > out.shape[2]:
-                break
-            count, pending = spikes_of_busy_step(net, state, rng, cells, total, pending)
-            learn(net, state, t, count, False)
+            limit = next_update(net, t, until) if periodic else until
+            learned = state.now[0].past_end
+            most = 1 if live else net.ring[0] + 1 - neurons
+            while t < limit and room and state.now[0].past_end < learned + most:
+                change, mask, busy = act_on_due(net, state, t, limit, learned, mask, busy)
+                if change == t:
+                    break
+                if live and shown != mask:
+                    set_row(line, 0, mask)
+                    shown = mask
+                cells, free = line.cells[np.uint64(0 if live else mask)], line.free[np.uint64(busy)]
+                total = length_of(cells, free)
+                ahead, pending = wait(pending, total, change - t)
+                count_refractory(net, state, busy, ahead)
+                t += ahead
+                room = t == change or state.now[0].used + neurons <= out.shape[2]
+                if t < change and room:
+                    count, pending = spikes_of_busy_step(state, rng, line, cells, free, total, pending)
+                    busy = send_spikes(net, state, out[b], t, count, busy)
+                    count_refractory(net, state, busy, 1)
+                    t += 1
+            learn_from_spikes(net, state, learned)
             if live:
-                for k in range(count):
-                    set_strengths_of(net, state, line, state.spikes[k])
+                for k in range(learned, state.now[0].past_end):
+                    set_strengths_of(net, state, line, state.past[k & net.ring[0]].neuron)
                 shown = -1
-            emit(net, state, out[b], t, count)
-            count_states(net, state, 1)
-            t += 1
-            renew = periodic and periodic_update(net, state, t)
+            renew = periodic and t == limit and periodic_update(net, state, t)
+        keep_sets(state, neurons, mask, busy)
         state.now[0].time, state.now[0].pending = t, pending

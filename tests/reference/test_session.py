@@ -14,6 +14,7 @@ from test_exact import ALGORITHMS, recurrent, rule, session
 
 import salhw
 from salhw import (
+    GLM,
     SAL,
     AllToAll,
     ExponentialWindow,
@@ -21,8 +22,10 @@ from salhw import (
     PairSTDP,
     Population,
     Projection,
+    Rectangular,
     SessionError,
     Source,
+    Spikes,
     SpikeTimes,
     StateOccupancy,
     TriangularWindow,
@@ -83,16 +86,37 @@ def test_two_runs_are_one_run(algorithm: str, net: salhw.Network) -> None:
         assert np.array_equal(sum(part.occupancy_counts["a"] for part in parts), whole.occupancy_counts["a"])
 
 
-def test_tabulated_hazards_give_the_bits_of_the_general_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+def wide(update: str, kind: type[TriangularWindow | ExponentialWindow]) -> salhw.Network:
+    """Refractory periods of three lengths, and windows that several spikes of a neuron lie in."""
+    neurons = [GLM(bias=1.0, tau_ref=[9.0, 12.0]), GLM(bias=0.5, tau_ref=10.0, discretisation="exact")]
+    windows = {"causal": kind(amplitude=1.0, tau=30.0), "anticausal": kind(amplitude=-0.5, tau=12.0)}
+    rule = PairSTDP(**windows, pairing="all", learning_rate=1e-3, update=update)
+    return salhw.Network(
+        name="wide", dt=1.0, populations=[Population("a", 2, neurons[0]), Population("b", 3, neurons[1])],
+        projections=[Projection("p", "a", "b", AllToAll(weight=0.7), Rectangular(tau_syn=6.0), 2.0, plasticity=rule)],
+        probes=[Spikes("a"), StateOccupancy("a")],
+    )  # fmt: skip
+
+
+KINDS = [TriangularWindow, ExponentialWindow]
+WIDE = [wide(update, kind) for update in ("run end", "every 8 ms", "spike") for kind in KINDS]
+
+
+@pytest.mark.parametrize("net", [TABULATED, *WIDE], ids=lambda net: net.name + net.projections[0].plasticity[0].update)
+def test_tabulated_hazards_give_the_bits_of_the_general_algorithm(
+    net: salhw.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from salhw_reference import tabulated
 
-    with session(TABULATED, "event-driven", instances=3, seed=5) as s:
-        assert s.engine.tabulated
-        fast = everything(s.run(2000.0))
+    def bits(fits: bool) -> list[np.ndarray]:
+        with session(net, "event-driven", instances=3, seed=5) as s:
+            assert s.engine.tabulated == fits
+            runs = [array for duration in (3.0, 1000.0, 50.0) for array in everything(s.run(duration))]
+            return [*runs, s.get("projections.p.weights")]
+
+    fast = bits(fits=True)
     monkeypatch.setattr(tabulated, "TABULATED", 0)
-    with session(TABULATED, "event-driven", instances=3, seed=5) as s:
-        assert not s.engine.tabulated
-        general = everything(s.run(2000.0))
+    general = bits(fits=False)
     assert all(np.array_equal(a, b) for a, b in zip(fast, general, strict=True))
 
 
