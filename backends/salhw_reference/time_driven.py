@@ -5,23 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from salhw_reference.arrays import CHANGED
-from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
+from salhw_reference.averages import follow_traces, input_of, mean_of, nudge, touch
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ADAPTATION, ADAPTIVE, ALPHA, INTEGRATE, MEAN, QUADRATIC, RECTANGULAR, RISING, SUM
-from salhw_reference.learning import learn, periodic_update
+from salhw_reference.learning import has_periodic, learn, periodic_update
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
-    act_until,
+    act,
     begin,
     count_states,
-    emit,
     escape_probability,
-    largest_odds,
+    largest_probability,
+    note_spikes,
     recompute_inputs,
     spike_probability,
 )
-from salhw_reference.rng import uniform
+from salhw_reference.program import FREES
+from salhw_reference.rng import next_uniform
 from salhw_reference.tables import row
 
 
@@ -74,32 +75,52 @@ def sample(net, state, rows, origin, t, traces):
 
 
 @inlined
+def look_back(net, state, t):
+    """Let all heads act on what is due at step t. Those of one lag come to a spike at the same step, so they look at
+    the past spikes together."""
+    for k in range(len(net.lag)):
+        lag, at = net.lag[k], state.head_at[k]
+        while at < state.now[0].past_end:
+            spike = state.past[at & net.ring[0]]
+            if spike.step + lag.steps > t:
+                break
+            for h in range(np.uint64(lag.first), np.uint64(lag.end)):
+                head = net.by_lag[h]
+                if head.first <= spike.neuron < head.end:
+                    act(net, state, head.action, head.index, spike.step, spike.neuron)
+                    if head.action == FREES:
+                        touch(state, spike.neuron)
+            at += 1
+        state.head_at[k] = at
+
+
+@inlined
 def step_neurons(net, state, rng, drive, t):
     """Decide for every neuron whether it spikes at step t; how many do. Probabilities are worked out where the draw is
-    below an upper bound of them: seldom."""
+    below an upper bound of them, which is 0 for refractory neurons: seldom."""
     count = 0
+    s0, s1, s2, s3 = rng[0], rng[1], rng[2], rng[3]
     for n in range(len(net.kind)):
         if net.kind[n] >= INTEGRATE:
             state.input[n], state.renewed[n] = input_of(net, state, n), t
             fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
             if net.membrane[n].width > 0.0:
-                drawn = uniform(rng)
+                drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
                 fires = state.free[n] == 1.0 and drawn < escape_probability(net, state, n)
         else:
             if state.touched[n]:
                 if state.touched[n] == CHANGED:
-                    state.input[n] = input_of(net, state, n)
-                state.touched[n], state.renewed[n] = 0, t
+                    state.input[n], state.renewed[n] = input_of(net, state, n), t
+                state.touched[n] = 0
                 u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
                 state.potential[n] = u
-                state.chance[n] = -largest_odds(net, drive, n, u)
-            drawn = uniform(rng)
-            if state.chance[n] < 0.0 and state.free[n] == 1.0 and drawn * net.refractory[n] < -state.chance[n]:
-                state.chance[n] = spike_probability(net, drive, n, state.potential[n])
-            fires = drawn < state.chance[n] and state.free[n] == 1.0
+                state.chance[n] = largest_probability(net, drive, n, u) if state.free[n] == 1.0 else 0.0
+            drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
+            fires = drawn < state.chance[n] and drawn < spike_probability(net, drive, n, state.potential[n])
         if fires:
             state.spikes[count] = n
             count += 1
+    rng[0], rng[1], rng[2], rng[3] = s0, s1, s2, s3
     return count
 
 
@@ -107,6 +128,7 @@ def step_neurons(net, state, rng, drive, t):
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     net = row(net, 0)
+    periodic = has_periodic(net)
     for b in range(first, last):
         state, rng, own_drive = row(batch, b), rngs[b], drive[b % len(drive)]
         begin(net, state)
@@ -117,9 +139,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if state.now[0].stale:
                 recompute_inputs(net, state)
                 state.touched[:] = CHANGED
-            for h in range(len(net.head)):
-                if state.due[h] <= t:
-                    act_until(net, state, h, t)
+            look_back(net, state, t)
             if net.fading[0]:
                 for p in range(len(net.psp)):
                     psp = net.psp[p]
@@ -138,8 +158,10 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if count > 0:
                 for k in range(count):
                     reset(net, state, state.spikes[k])
+                    touch(state, state.spikes[k])
                 learn(net, state, t, count, True)
-                emit(net, state, out[b], t, count)
+                note_spikes(net, state, out[b], t, count)
             count_states(net, state, 1)
             state.now[0].time = t + 1
-            periodic_update(net, state, t + 1)
+            if periodic:
+                periodic_update(net, state, t + 1)
