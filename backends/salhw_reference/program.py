@@ -227,11 +227,10 @@ def _heads(net: Network) -> dict[str, Records]:
                 heads.append((reach(w, net.dt), EXPIRES, 2 * r + side, *ranges[partner]))
     by_lag = sorted(heads)
     lags, first = np.unique([lag for lag, *_ in by_lag], return_index=True)
-    ends = [*first[1:], len(by_lag)]
     return {
         "head": records(heads, HEAD),
         "by_lag": records(by_lag, HEAD),
-        "lag": records([*zip(lags.tolist(), first.tolist(), ends, strict=True)], LAG),
+        "lag": records([*zip(lags, first, np.append(first, len(by_lag))[1:], strict=True)], LAG),
     }
 
 
