@@ -70,13 +70,13 @@ def above_exp(u):
 
 
 @inlined
-def largest_probability(net, drive, n, u):
-    """A number that is not below ``spike_probability``, without an exponential."""
+def largest_odds(net, drive, n, u):
+    """A number that is not below ``spike_probability`` times the refractory steps, without an exponential."""
     if drive[1, n] != 0.0:
-        return 0.0 if drive[1, n] == 1.0 else 1.0
+        return 0.0 if drive[1, n] == 1.0 else np.inf
     if net.kind[n] == SOURCE:
         return drive[2, n] * (1.0 + 2.0**-40)  # rounding may not lift what the hazard gives above it
-    return above_exp(min(max(u, -HIGHEST), HIGHEST)) / net.refractory[n]
+    return above_exp(min(max(u, -HIGHEST), HIGHEST))
 
 
 @helper

@@ -16,7 +16,7 @@ from salhw_reference.parts import (
     begin,
     count_states,
     escape_probability,
-    largest_probability,
+    largest_odds,
     note_spikes,
     recompute_inputs,
     spike_probability,
@@ -97,7 +97,8 @@ def look_back(net, state, t):
 @inlined
 def renew_chances(net, state, drive, t):
     """Membranes move on by a step, and what every neuron's draw of step t has to be below: 0 for refractory ones. A
-    neuron that integrates nothing has an upper bound of its probability, renewed where its input or drive changed."""
+    neuron that integrates nothing has an upper bound, times its refractory steps, renewed where its input or drive has
+    changed."""
     for n in range(len(net.kind)):
         if net.kind[n] >= INTEGRATE:
             state.input[n], state.renewed[n] = input_of(net, state, n), t
@@ -112,7 +113,7 @@ def renew_chances(net, state, drive, t):
             state.touched[n] = 0
             u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
             state.potential[n] = u
-            state.chance[n] = largest_probability(net, drive, n, u) if state.free[n] == 1.0 else 0.0
+            state.chance[n] = largest_odds(net, drive, n, u) if state.free[n] == 1.0 else 0.0
 
 
 @inlined
@@ -125,10 +126,12 @@ def draw_spikes(net, state, rng, drive):
         bounded, drawn = net.kind[n] < INTEGRATE, 0.0
         if bounded or net.membrane[n].width > 0.0:  # sharp thresholds need no draw
             drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
-        if drawn < state.chance[n]:
-            if not bounded or drawn < spike_probability(net, drive, n, state.potential[n]):
-                state.spikes[count] = n
-                count += 1
+        fires = drawn * (net.refractory[n] if bounded else 1) < state.chance[n]
+        if fires and bounded:
+            fires = drawn < spike_probability(net, drive, n, state.potential[n])
+        if fires:
+            state.spikes[count] = n
+            count += 1
     rng[0], rng[1], rng[2], rng[3] = s0, s1, s2, s3
     return count
 
@@ -148,6 +151,8 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if state.now[0].stale:
                 recompute_inputs(net, state)
                 state.touched[:] = CHANGED
+            if len(net.teacher) > 0:  # as soon as can be: what follows waits long for it
+                nudge(net, state, t)
             look_back(net, state, t)
             if net.fading[0]:
                 for p in range(len(net.psp)):
@@ -156,8 +161,6 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                         fade(state.psp[p], psp, psp.pre_first, psp.pre_end)
                         fade(state.current[p], psp, psp.post_first, psp.post_end)
                 state.touched[:] = CHANGED
-            if len(net.teacher) > 0:
-                nudge(net, state, t)
             renew_chances(net, state, own_drive, t)
             count = draw_spikes(net, state, rng, own_drive)
             sample(net, state, samples[b], origin, t, False)
