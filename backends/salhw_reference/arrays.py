@@ -228,7 +228,7 @@ class StateArrays(NamedTuple):
     nudging: FloatArray  # the gain of each teacher and neuron
     pushed: FloatArray  # what each teacher adds, as it was last worked out
     nudge: FloatArray  # (N,) what teachers add at this step
-    chance: FloatArray  # (N,) spike probability, or ``largest_odds``; 0 while refractory (time-driven); or hazard
+    chance: FloatArray  # (N,) ``largest_odds``, 0 while refractory (time-driven); or hazard
 
     @property
     def common(self) -> frozenset[str]:

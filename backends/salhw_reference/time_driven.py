@@ -95,40 +95,30 @@ def look_back(net, state, t):
 
 
 @inlined
-def renew_chances(net, state, drive, t):
-    """Membranes move on by a step, and what every neuron's draw of step t has to be below: 0 for refractory ones. A
-    neuron that integrates nothing has an upper bound, times its refractory steps, renewed where its input or drive has
-    changed."""
+def step_neurons(net, state, rng, drive, t):
+    """Decide for every neuron whether it spikes at step t; how many do. Probabilities are worked out where the draw is
+    below an upper bound of them, which is 0 for refractory neurons: seldom."""
+    count = 0
+    s0, s1, s2, s3 = rng[0], rng[1], rng[2], rng[3]
     for n in range(len(net.kind)):
         if net.kind[n] >= INTEGRATE:
             state.input[n], state.renewed[n] = input_of(net, state, n), t
             fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
             if net.membrane[n].width > 0.0:
-                state.chance[n] = escape_probability(net, state, n) if state.free[n] == 1.0 else 0.0
-            else:
-                state.chance[n] = 1.0 if fires else 0.0
-        elif state.touched[n]:
-            if state.touched[n] == CHANGED:
-                state.input[n], state.renewed[n] = input_of(net, state, n), t
-            state.touched[n] = 0
-            u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
-            state.potential[n] = u
-            state.chance[n] = largest_odds(net, drive, n, u) if state.free[n] == 1.0 else 0.0
-
-
-@inlined
-def draw_spikes(net, state, rng, drive):
-    """Decide for every neuron whether it spikes; how many do. Only a draw below the bound needs the probability itself.
-    A loop of its own, so that little has to be kept in registers beside the random numbers' state."""
-    count = 0
-    s0, s1, s2, s3 = rng[0], rng[1], rng[2], rng[3]
-    for n in range(len(net.kind)):
-        bounded, drawn = net.kind[n] < INTEGRATE, 0.0
-        if bounded or net.membrane[n].width > 0.0:  # sharp thresholds need no draw
+                drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
+                fires = state.free[n] == 1.0 and drawn < escape_probability(net, state, n)
+        else:
+            if state.touched[n]:
+                if state.touched[n] == CHANGED:
+                    state.input[n], state.renewed[n] = input_of(net, state, n), t
+                state.touched[n] = 0
+                u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
+                state.potential[n] = u
+                state.chance[n] = largest_odds(net, drive, n, u) if state.free[n] == 1.0 else 0.0
             drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
-        fires = drawn * (net.refractory[n] if bounded else 1) < state.chance[n]
-        if fires and bounded:
-            fires = drawn < spike_probability(net, drive, n, state.potential[n])
+            fires = drawn * net.refractory[n] < state.chance[n]
+            if fires:
+                fires = drawn < spike_probability(net, drive, n, state.potential[n])
         if fires:
             state.spikes[count] = n
             count += 1
@@ -161,8 +151,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                         fade(state.psp[p], psp, psp.pre_first, psp.pre_end)
                         fade(state.current[p], psp, psp.post_first, psp.post_end)
                 state.touched[:] = CHANGED
-            renew_chances(net, state, own_drive, t)
-            count = draw_spikes(net, state, rng, own_drive)
+            count = step_neurons(net, state, rng, own_drive, t)
             sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(state, t, count)
             if len(net.average) > 0:
