@@ -195,7 +195,7 @@ class StateArrays(NamedTuple):
     past: Records  # (ring + 1,) SPIKE
     forced: Records  # (F,) SPIKE, sorted, the last ones at NEVER
     head_at: IntArray  # (H,) next past spike of each head; of each lag in the time-driven algorithm
-    due: IntArray  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
+    due: IntArray  # (H,) step at which that head, or lag, acts next; NEVER if it has no spike to wait for
     spiked: IntArray  # (N,) spikes of this run
     states: IntArray  # steps of this run in each network state, all probes
     code: IntArray  # (O,) present network state

@@ -25,22 +25,18 @@ def streams(seed: int, ids: Sequence[int]) -> npt.NDArray[np.uint64]:
 
 
 @inlined
-def next_uniform(s0, s1, s2, s3):
-    """The next number of a stream, uniform on [0, 1) with 53 bits, and its state after that: who draws many keeps the
-    state in registers meanwhile."""
+def uniform(state):
+    """The next number of the stream, uniform on [0, 1) with 53 bits; advances ``state`` (4,)."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     total = s0 + s3
     result = ((total << _23) | (total >> _41)) + s0
     s2 ^= s0
     s3 ^= s1
-    number = np.float64(result >> _11) * 2.0**-53
-    return number, s0 ^ s3, s1 ^ s2, s2 ^ (s1 << _17), (s3 << _45) | (s3 >> _19)
-
-
-@inlined
-def uniform(state):
-    """The next number of the stream; advances ``state`` (4,)."""
-    number, state[0], state[1], state[2], state[3] = next_uniform(state[0], state[1], state[2], state[3])
-    return number
+    state[1] = s1 ^ s2
+    state[0] = s0 ^ s3
+    state[2] = s2 ^ (s1 << _17)
+    state[3] = (s3 << _45) | (s3 >> _19)
+    return np.float64(result >> _11) * 2.0**-53
 
 
 @inlined

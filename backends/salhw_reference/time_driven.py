@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.arrays import CHANGED
+from salhw_reference.arrays import CHANGED, NEVER
 from salhw_reference.averages import follow_traces, input_of, mean_of, nudge, touch
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
@@ -22,7 +22,7 @@ from salhw_reference.parts import (
     spike_probability,
 )
 from salhw_reference.program import FREES
-from salhw_reference.rng import next_uniform
+from salhw_reference.rng import uniform
 from salhw_reference.tables import row
 
 
@@ -79,19 +79,26 @@ def look_back(net, state, t):
     """Let all heads act on what is due at step t. Those of one lag come to a spike at the same step, so they look at
     the past spikes together."""
     for k in range(len(net.lag)):
-        lag, at = net.lag[k], state.head_at[k]
-        while at < state.now[0].past_end:
+        while state.due[k] <= t:
+            lag, at = net.lag[k], state.head_at[k]
             spike = state.past[at & net.ring[0]]
-            if spike.step + lag.steps > t:
-                break
             for h in range(np.uint64(lag.first), np.uint64(lag.end)):
                 head = net.by_lag[h]
                 if head.first <= spike.neuron < head.end:
                     act(net, state, head.action, head.index, spike.step, spike.neuron)
                     if head.action == FREES:
                         touch(state, spike.neuron)
-            at += 1
-        state.head_at[k] = at
+            state.head_at[k] = at + 1
+            pending = at + 1 < state.now[0].past_end
+            state.due[k] = state.past[(at + 1) & net.ring[0]].step + lag.steps if pending else NEVER
+
+
+@inlined
+def look_ahead(net, state, t):
+    """Note when heads that had no spike to wait for act on those of step t."""
+    for k in range(len(net.lag)):
+        if state.due[k] == NEVER:
+            state.due[k] = t + net.lag[k].steps
 
 
 @inlined
@@ -99,13 +106,12 @@ def step_neurons(net, state, rng, drive, t):
     """Decide for every neuron whether it spikes at step t; how many do. Probabilities are worked out where the draw is
     below an upper bound of them, which is 0 for refractory neurons: seldom."""
     count = 0
-    s0, s1, s2, s3 = rng[0], rng[1], rng[2], rng[3]
     for n in range(len(net.kind)):
         if net.kind[n] >= INTEGRATE:
             state.input[n], state.renewed[n] = input_of(net, state, n), t
             fires = integrate(net, state, n, state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n])
             if net.membrane[n].width > 0.0:
-                drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
+                drawn = uniform(rng)
                 fires = state.free[n] == 1.0 and drawn < escape_probability(net, state, n)
         else:
             if state.touched[n]:
@@ -115,14 +121,13 @@ def step_neurons(net, state, rng, drive, t):
                 u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
                 state.potential[n] = u
                 state.chance[n] = largest_odds(net, drive, n, u) if state.free[n] == 1.0 else 0.0
-            drawn, s0, s1, s2, s3 = next_uniform(s0, s1, s2, s3)
+            drawn = uniform(rng)
             fires = drawn * net.refractory[n] < state.chance[n]
             if fires:
                 fires = drawn < spike_probability(net, drive, n, state.potential[n])
         if fires:
             state.spikes[count] = n
             count += 1
-    rng[0], rng[1], rng[2], rng[3] = s0, s1, s2, s3
     return count
 
 
@@ -163,6 +168,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                     touch(state, state.spikes[k])
                 learn(net, state, t, count, True)
                 note_spikes(net, state, out[b], t, count)
+                look_ahead(net, state, t)
             count_states(net, state, 1)
             state.now[0].time = t + 1
             if periodic:

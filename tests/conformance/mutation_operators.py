@@ -20,7 +20,7 @@ from mutated import PACKAGE, Mutant, tree_of
 from mutation_session import arguments, states
 
 STEP = {
-    "time_driven": ("fade", "integrate", "reset", "sample", "look_back", "step_neurons", "run"),
+    "time_driven": ("fade", "integrate", "reset", "sample", "look_back", "look_ahead", "step_neurons", "run"),
     "event_driven": ("next_forced", "forced_spikes"),
     "parts": (
         "hazard", "spike_probability", "recompute_inputs", "deliver", "end_refractory", "set_free", "strength_of",
