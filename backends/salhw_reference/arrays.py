@@ -93,6 +93,9 @@ HEAD = record(lag=np.int64, action=np.int64, index=np.int64, first=np.int64, end
 """Of a head: its lag in steps, what it does, for which projection (or 2 * rule + branch, or refractory period), and the
 neurons whose spikes it reads: ``first`` and one past the last."""
 
+LAG = record(steps=np.int64, first=np.int64, end=np.int64)
+"""A lag in steps, and which of ``by_lag`` have it: the first, and one past the last."""
+
 SPIKE = record(step=np.int64, neuron=np.int64)
 
 OCCUPANCY = record(first=np.int64, end=np.int64, counter=np.int64)
@@ -105,16 +108,17 @@ SAMPLES = record(
 ``of`` (kinds.py: POTENTIAL ...), the number of the trace, and 1 where gains multiply what is summed. No field may be
 called like a method of numpy's records."""
 
-AVERAGE = record(
-    of=np.int64, input=np.int64, rate=np.float64, first=np.int64, end=np.int64, column=np.int64, window=np.int64,
-    length=np.int64, share=np.float64, through=np.int64,
-)  # fmt: skip
-"""Of a trace: what it is of, the number of the named input (-1: all), spikes per ms that a spike counts as, its
-neurons, the first of its columns in ``total``, the code of its window, a boxcar's steps, how much of the
-way to a new value it goes at a step, and a projection into that input (-1: none), whose gain is the input's."""
+AVERAGE = record(of=np.int64, first=np.int64, end=np.int64, column=np.int64, through=np.int64)
+"""Of a trace: what it is of, its neurons, the first of its columns in ``total``, and a projection into the input that
+it is of (-1: none), whose gain is the input's."""
 
-AVERAGED = record(number=np.int64, neuron=np.int64, ring=np.int64)
-"""Of a column of ``total``: its trace's number, its neuron, and where the ring of a boxcar begins in ``history``."""
+AVERAGED = record(
+    of=np.int64, neuron=np.int64, input=np.int64, rate=np.float64, window=np.int64, first=np.int64, end=np.int64,
+    share=np.float64,
+)  # fmt: skip
+"""Of a column of ``total``, a neuron of a trace: what the trace is of, the neuron, the number of the named input (-1:
+all), spikes per ms that a spike counts as, the code of the window, where a boxcar's ring begins and ends in
+``history``, and how much of the way to a new value another goes at a step."""
 
 COUNTED = record(number=np.int64, total=np.int64)
 """How many spikes of a neuron lie inside a triangular window, and the sum of their steps."""
@@ -131,9 +135,9 @@ NOW = record(
 that teachers see; how many past spikes there have been; the next forced spike; how many spikes wait to be taken; the
 hazard until the next candidate spike of the event-driven algorithm, negative if not drawn yet."""
 
-TEACHER = record(reads=np.int64, first=np.int64, end=np.int64, column=np.int64, period=np.int64)
-"""Of a teacher: the trace that it reads, its neurons, the first of its columns in ``target``, ``nudging`` and
-``pushed``, and after how many steps what it adds is worked out anew."""
+TEACHER = record(number=np.int64, reads=np.int64, neuron=np.int64, period=np.int64, joins=np.int64)
+"""Of a teacher and one of its neurons: the teacher's number, the trace that it reads, the neuron, after how many steps
+what it adds is worked out anew, and 1 if it adds that to what an earlier teacher does."""
 
 TIE = record(first=np.int64, end=np.int64, period=np.int64, scale=np.float64)
 """Of copies of weights: their synapses in columns, the steps between copyings (0: at once), and a factor."""
@@ -160,6 +164,8 @@ class NetworkArrays(NamedTuple):
     window: Records  # (R, 2) WINDOW; causal, anticausal
     table: FloatArray  # window shapes at lag 0, 1, ...; 0 at each last entry
     head: Records  # (H,) HEAD
+    by_lag: Records  # (H,) HEAD, sorted by lags
+    lag: Records  # LAG, in that order
     occupancy: Records  # (O,) OCCUPANCY
     samples: Records  # (M,) SAMPLES
     summed: IntArray  # (M, P) 1: the probe sums up what this projection gives
@@ -188,8 +194,8 @@ class StateArrays(NamedTuple):
     counted: Records  # (R, 2, N) COUNTED
     past: Records  # (ring + 1,) SPIKE
     forced: Records  # (F,) SPIKE, sorted, the last ones at NEVER
-    head_at: IntArray  # (H,) next past spike of each head
-    due: IntArray  # (H,) step at which that head acts next; NEVER if it has no spike to wait for
+    head_at: IntArray  # (H,) next past spike of each head; of each lag in the time-driven algorithm
+    due: IntArray  # (H,) step at which that head, or lag, acts next; NEVER if it has no spike to wait for
     spiked: IntArray  # (N,) spikes of this run
     states: IntArray  # steps of this run in each network state, all probes
     code: IntArray  # (O,) present network state
@@ -211,18 +217,18 @@ class StateArrays(NamedTuple):
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
     own: FloatArray  # (R, 2, N) a neuron's own spikes right after the last one, of causal and anticausal triplets
     total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``
-    filled: FloatArray  # (T,) the steps that a boxcar is the mean over; 1 for others
-    value: FloatArray  # (C,) what a trace has averaged at the last step
-    turn: IntArray  # (T,) where in its rings a boxcar writes next
+    filled: FloatArray  # (C,) the steps that a boxcar is the mean over; 1 for others
+    value: FloatArray  # (C,) of traces of named inputs, what the projections into them add up to
+    place: IntArray  # (C,) where in ``history`` a boxcar writes next
     history: FloatArray  # values inside the boxcars, a ring for each neuron
-    input: FloatArray  # (N,) what all projections added up to when the potential was last worked out
+    input: FloatArray  # (N,) what all projections added up to when it was last worked out
     renewed: IntArray  # (N,) the step at which that was
     sent: IntArray  # (R, N) spikes since the last update of a rule that predicts
     target: FloatArray  # of each teacher and neuron
     nudging: FloatArray  # the gain of each teacher and neuron
     pushed: FloatArray  # what each teacher adds, as it was last worked out
     nudge: FloatArray  # (N,) what teachers add at this step
-    chance: FloatArray  # (N,) spike probability, less ``largest_odds`` until it is needed (time-driven); or hazard
+    chance: FloatArray  # (N,) ``largest_odds``, 0 while refractory (time-driven); or hazard
 
     @property
     def common(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from salhw_reference.arrays import DRIVEN
 from salhw_reference.jit import inlined
-from salhw_reference.kinds import ALPHA, BOXCAR, HIGHEST, INPUTS, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
+from salhw_reference.kinds import ALPHA, BOXCAR, HIGHEST, LOGISTIC, MEMBRANE_POTENTIAL, SPIKING
 
 
 @inlined
@@ -45,14 +45,19 @@ def conductance_of(net, state, n):
 
 
 @inlined
-def value_now(net, state, k, n):
-    """What trace k averages, at neuron n at this step."""
-    trace = net.average[k]
-    if trace.of == MEMBRANE_POTENTIAL:
+def value_now(net, state, at, n, t):
+    """What column ``at`` of ``total`` averages, of neuron n at step t. A named input is summed up where it has
+    changed."""
+    mine = net.averaged[at]
+    if mine.of == MEMBRANE_POTENTIAL:
         return state.potential[n]
-    if trace.of == INPUTS:
-        return through(net, state, trace.input, n) if trace.input >= 0 else state.input[n]
-    return trace.rate * state.spiking[n]
+    if mine.of == SPIKING:
+        return mine.rate * state.spiking[n]
+    if mine.input < 0:
+        return state.input[n]
+    if state.renewed[n] == t:
+        state.value[at] = through(net, state, mine.input, n)
+    return state.value[at]
 
 
 @inlined
@@ -73,32 +78,25 @@ def rounded_up(values, first, length):
 
 @inlined
 def follow_traces(net, state, t, count):
-    """Move all traces on with step t, whose ``count`` spikes are known. Potentials and inputs are looked up for those
-    neurons alone whose input or drive has changed."""
+    """Move all traces on with step t, whose ``count`` spikes are known. One loop over all columns: a loop over the
+    neurons of each trace would be made ready for many of them, which takes longer than it takes for a few."""
     for k in range(count):
         state.spiking[state.spikes[k]] = 1
     for at in range(len(net.averaged)):
         mine = net.averaged[at]
-        k, n = np.uint64(mine.number), np.uint64(mine.neuron)  # a signed index is looked at for its sign
-        trace, turn = net.average[k], state.turn[k]
-        if state.renewed[n] == t or trace.of == SPIKING:
-            state.value[at] = value_now(net, state, k, n)
-        value = state.value[at]
-        if trace.window == BOXCAR:
-            place = np.uint64(mine.ring + turn)
-            state.total[at] += value - state.history[place]
-            state.history[place] = value
-            if turn == trace.length - 1:
-                state.total[at] = rounded_up(state.history, mine.ring, trace.length)
-        elif t == 0:
-            state.total[at] = value
+        value = value_now(net, state, at, np.uint64(mine.neuron), t)
+        if mine.window == BOXCAR:
+            place = state.place[at]
+            state.total[at] += value - state.history[np.uint64(place)]
+            state.history[np.uint64(place)] = value
+            state.place[at] = place + 1
+            if place + 1 == mine.end:
+                state.place[at] = mine.first
+                state.total[at] = rounded_up(state.history, mine.first, mine.end - mine.first)
+            if t < mine.end - mine.first:
+                state.filled[at] = t + 1
         else:
-            state.total[at] += (value - state.total[at]) * trace.share
-    for k in range(len(net.average)):
-        length = net.average[k].length
-        state.turn[k] = state.turn[k] + 1 if state.turn[k] + 1 < length else 0
-        if net.average[k].window == BOXCAR and t < length:
-            state.filled[k] = t + 1
+            state.total[at] += (value - state.total[at]) * (mine.share if t > 0 else 1.0)
     for k in range(count):
         state.spiking[state.spikes[k]] = 0
 
@@ -107,7 +105,8 @@ def follow_traces(net, state, t, count):
 def mean_of(net, state, k, n):
     """Trace k at neuron n. Means are read more rarely than they move on: who reads divides."""
     trace = net.average[np.uint64(k)]
-    return state.total[np.uint64(trace.column) + np.uint64(n) - np.uint64(trace.first)] / state.filled[np.uint64(k)]
+    at = np.uint64(trace.column) + np.uint64(n) - np.uint64(trace.first)  # a signed index is looked at for its sign
+    return state.total[at] / state.filled[at]
 
 
 @inlined
@@ -142,21 +141,23 @@ def modulator_of(net, state, k, baseline):
 
 
 @inlined
+def touch(state, n):
+    """Note that neuron n may spike with another probability from now on, though its input is the same."""
+    if state.touched[n] == 0:
+        state.touched[n] = DRIVEN
+
+
+@inlined
 def nudge(net, state, t):
     """What the teachers add at step t, from the traces as the step before has left them; a teacher with a period works
     it out anew at its multiples, and when a session has written."""
-    for k in range(len(net.teacher)):
-        for n in range(np.uint64(net.teacher[k].first), np.uint64(net.teacher[k].end)):
-            state.nudge[n] = 0.0
-    for k in range(len(net.teacher)):
-        teacher = net.teacher[k]
-        due = state.now[0].written == 1 or teacher.period == 1 or t % teacher.period == 0
-        for n in range(np.uint64(teacher.first), np.uint64(teacher.end)):
-            at = np.uint64(teacher.column) + n - np.uint64(teacher.first)
-            if due:
-                error = state.target[at] - potential_of(net, state, teacher.reads, n)
-                state.pushed[at] = state.nudging[at] * error
-                if state.touched[n] == 0:
-                    state.touched[n] = DRIVEN
-            state.nudge[n] += state.pushed[at]
+    for at in range(len(net.teacher)):
+        teacher = net.teacher[at]
+        n, pushed = np.uint64(teacher.neuron), state.pushed[at]
+        if state.now[0].written == 1 or teacher.period == 1 or t % teacher.period == 0:
+            error = state.target[at] - potential_of(net, state, np.uint64(teacher.reads), n)
+            pushed = state.nudging[at] * error
+            state.pushed[at] = pushed
+            touch(state, n)
+        state.nudge[n] = (state.nudge[n] if teacher.joins else 0.0) + pushed
     state.now[0].written = 0

@@ -133,7 +133,7 @@ class ReferenceEngine:
                 if address.trains:
                     self._force()
                 return
-            first = int(self.arrays.teacher[teachers.index(address.rule)]["column"])
+            first = int(np.argmax(self.arrays.teacher["number"] == teachers.index(address.rule)))
             held = {"target": self.state.target, "gain": self.state.nudging}[address.field]
             held[:, first : first + value.shape[1]] = value
         else:

@@ -71,9 +71,11 @@ def above_exp(u):
 
 @inlined
 def largest_odds(net, drive, n, u):
-    """A number above ``spike_probability`` times the refractory steps, without an exponential."""
-    if net.kind[n] == SOURCE or drive[1, n] != 0.0:
-        return np.inf
+    """A number that is not below ``spike_probability`` times the refractory steps, without an exponential."""
+    if drive[1, n] != 0.0:
+        return 0.0 if drive[1, n] == 1.0 else np.inf
+    if net.kind[n] == SOURCE:
+        return drive[2, n] * (1.0 + 2.0**-40)  # rounding may not lift what the hazard gives above it
     return above_exp(min(max(u, -HIGHEST), HIGHEST))
 
 
@@ -205,13 +207,19 @@ def write_spike(net, state, out, t, n):
 
 
 @inlined
-def emit(net, state, out, t, count):
-    """What follows from the ``count`` spikes of step t, once they have been learned from."""
+def note_spikes(net, state, out, t, count):
+    """What follows from the ``count`` spikes of step t at once, when they have been learned from."""
     for k in range(count):
         n = state.spikes[k]
         note_spike(net, state, t, n)
         occupy(net, state, n)
         write_spike(net, state, out, t, n)
+
+
+@inlined
+def emit(net, state, out, t, count):
+    """``note_spikes``, and heads that had nothing to wait for wait for these."""
+    note_spikes(net, state, out, t, count)
     for h in range(len(net.head)):
         if state.due[h] == NEVER:
             look_ahead(net, state, h)

@@ -27,6 +27,7 @@ from salhw_reference.arrays import (
     AVERAGE,
     AVERAGED,
     HEAD,
+    LAG,
     MEMBRANE,
     NEVER,
     OCCUPANCY,
@@ -211,7 +212,7 @@ def _rules(net: Network) -> dict[str, Any]:
     }
 
 
-def _heads(net: Network) -> Records:
+def _heads(net: Network) -> dict[str, Records]:
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
         if population.neuron.refractory_period is not None:
@@ -226,7 +227,13 @@ def _heads(net: Network) -> Records:
         for side, (_, w, partner, mode) in enumerate(branches(net, net.projections[k], rule)):
             if mode == BY_COUNT:
                 heads.append((reach(w, net.dt), EXPIRES, 2 * r + side, *ranges[partner]))
-    return records(heads, HEAD)
+    by_lag = sorted(heads)
+    lags, first = np.unique([lag for lag, *_ in by_lag], return_index=True)
+    return {
+        "head": records(heads, HEAD),
+        "by_lag": records(by_lag, HEAD),
+        "lag": records([*zip(lags, first, np.append(first, len(by_lag))[1:], strict=True)], LAG),
+    }
 
 
 def forced_spikes(net: Network, strengths: Strengths) -> Records:
@@ -273,31 +280,32 @@ def looked_at(net: Network, probe: Probe, population: str) -> IntArray:
 def _traces(net: Network) -> dict[str, Records]:
     ranges, named, columns = neuron_ranges(net), named_inputs(net), trace_columns(net)
     into = [named[p.post, p.into] for p in net.projections]
-    rows, averaged, ring = [], list[tuple[int, int, int]](), 0
-    for k, trace in enumerate(net.traces):
+    rows, averaged, ring = [], list[tuple[Any, ...]](), 0
+    for trace in net.traces:
         window = AVERAGES[trace.window](trace.window, net.dt)
         first, end = ranges[trace.population]
-        number = named[trace.population, trace.input]
+        number, of = named[trace.population, trace.input], QUANTITIES[trace.quantity]
         through = into.index(number) if number >= 0 and number in into else -1
-        of = QUANTITIES[trace.quantity], number, 1.0 / net.dt
-        rows.append((*of, first, end, columns[trace.name], window.code, window.length, window.share, through))
-        averaged += [(k, n, ring + (n - first) * window.length) for n in range(first, end)]
-        ring += (end - first) * window.length
+        rows.append((of, first, end, columns[trace.name], through))
+        for n in range(first, end):
+            averaged.append((of, n, number, 1.0 / net.dt, window.code, ring, ring + window.length, window.share))
+            ring += window.length
     return {"average": records(rows, AVERAGE), "averaged": records(averaged, AVERAGED)}
 
 
 def history(arrays: NetworkArrays) -> int:
     """Values inside the boxcars of all traces together."""
-    return int(np.sum((arrays.average["end"] - arrays.average["first"]) * arrays.average["length"]))
+    return int(np.sum(arrays.averaged["end"] - arrays.averaged["first"]))
 
 
 def _teachers(net: Network) -> Records:
-    ranges, names, column, rows = neuron_ranges(net), [trace.name for trace in net.traces], 0, []
-    for teacher in only(net.stimuli, Teacher):
-        first, end = ranges[teacher.population]
+    ranges, names, rows = neuron_ranges(net), [trace.name for trace in net.traces], list[tuple[int, ...]]()
+    taught = set[int]()
+    for number, teacher in enumerate(only(net.stimuli, Teacher)):
         period = steps(teacher.every, net.dt) if teacher.every else 1
-        rows.append((names.index(teacher.trace), first, end, column, period))
-        column += end - first
+        neurons = range(*ranges[teacher.population])
+        rows += [(number, names.index(teacher.trace), n, period, n in taught) for n in neurons]
+        taught.update(neurons)
     return records(rows, TEACHER)
 
 
@@ -391,7 +399,7 @@ def build(parts: Split) -> NetworkArrays:
         **projections,
         **_rules(net),
         **probes,
-        head=_heads(net),
+        **_heads(net),
         **_traces(net),
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),

@@ -21,8 +21,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
     differ, gains only if there are any, and learning rates elsewhere."""
     n, p, r, h, s = len(net.kind), len(net.psp), len(net.rule), len(net.head), len(net.post)
     ring, columns = int(net.ring[0]) + 1, len(net.averaged)
-    taught = int(np.sum(net.teacher["end"] - net.teacher["first"]))
-
+    taught = len(net.teacher)
     used = p if is_short_term(net) else 0
     copies, gains, rates = (1, 0, 0) if common else (batch, s, sums(net))
 
@@ -59,11 +58,11 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         trace=full((r, 2, n), 0.0, np.float64),
         own=full((r if np.any(net.rule["form"] == TRIPLETS) else 0, 2, n), 0.0, np.float64),
         total=full((columns,), 0.0, np.float64),
-        filled=full((len(net.average),), 1.0, np.float64),
+        filled=full((columns,), 1.0, np.float64),
         value=full((columns,), 0.0, np.float64),
         input=full((n,), 0.0, np.float64),
         renewed=full((n,), LONG_AGO),
-        turn=full((len(net.average),), 0),
+        place=full((columns,), net.averaged["first"]),
         history=full((history(net),), 0.0, np.float64),
         sent=full((r, n), 0),
         target=full((taught,), 0.0, np.float64),

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw_reference.arrays import CHANGED
-from salhw_reference.averages import follow_traces, input_of, mean_of, nudge
+from salhw_reference.arrays import CHANGED, NEVER
+from salhw_reference.averages import follow_traces, input_of, mean_of, nudge, touch
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
 from salhw_reference.kinds import ADAPTATION, ADAPTIVE, ALPHA, INTEGRATE, MEAN, QUADRATIC, RECTANGULAR, RISING, SUM
-from salhw_reference.learning import learn, periodic_update
+from salhw_reference.learning import has_periodic, learn, periodic_update
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
-    act_until,
+    act,
     begin,
     count_states,
-    emit,
     escape_probability,
     largest_odds,
+    note_spikes,
     recompute_inputs,
     spike_probability,
 )
+from salhw_reference.program import FREES
 from salhw_reference.rng import uniform
 from salhw_reference.tables import row
 
@@ -74,9 +75,36 @@ def sample(net, state, rows, origin, t, traces):
 
 
 @inlined
+def look_back(net, state, t):
+    """Let all heads act on what is due at step t. Those of one lag come to a spike at the same step, so they look at
+    the past spikes together."""
+    for k in range(len(net.lag)):
+        while state.due[k] <= t:
+            lag, at = net.lag[k], state.head_at[k]
+            spike = state.past[at & net.ring[0]]
+            for h in range(np.uint64(lag.first), np.uint64(lag.end)):
+                head = net.by_lag[h]
+                if head.first <= spike.neuron < head.end:
+                    act(net, state, head.action, head.index, spike.step, spike.neuron)
+                    if head.action == FREES:
+                        touch(state, spike.neuron)
+            state.head_at[k] = at + 1
+            pending = at + 1 < state.now[0].past_end
+            state.due[k] = state.past[(at + 1) & net.ring[0]].step + lag.steps if pending else NEVER
+
+
+@inlined
+def look_ahead(net, state, t):
+    """Note when heads that had no spike to wait for act on those of step t."""
+    for k in range(len(net.lag)):
+        if state.due[k] == NEVER:
+            state.due[k] = t + net.lag[k].steps
+
+
+@inlined
 def step_neurons(net, state, rng, drive, t):
     """Decide for every neuron whether it spikes at step t; how many do. Probabilities are worked out where the draw is
-    below an upper bound of them: seldom."""
+    below an upper bound of them, which is 0 for refractory neurons: seldom."""
     count = 0
     for n in range(len(net.kind)):
         if net.kind[n] >= INTEGRATE:
@@ -88,15 +116,15 @@ def step_neurons(net, state, rng, drive, t):
         else:
             if state.touched[n]:
                 if state.touched[n] == CHANGED:
-                    state.input[n] = input_of(net, state, n)
-                state.touched[n], state.renewed[n] = 0, t
+                    state.input[n], state.renewed[n] = input_of(net, state, n), t
+                state.touched[n] = 0
                 u = state.bias[n] + drive[0, n] + state.nudge[n] + state.input[n]
                 state.potential[n] = u
-                state.chance[n] = -largest_odds(net, drive, n, u)
+                state.chance[n] = largest_odds(net, drive, n, u) if state.free[n] == 1.0 else 0.0
             drawn = uniform(rng)
-            if state.chance[n] < 0.0 and state.free[n] == 1.0 and drawn * net.refractory[n] < -state.chance[n]:
-                state.chance[n] = spike_probability(net, drive, n, state.potential[n])
-            fires = drawn < state.chance[n] and state.free[n] == 1.0
+            fires = drawn * net.refractory[n] < state.chance[n]
+            if fires:
+                fires = drawn < spike_probability(net, drive, n, state.potential[n])
         if fires:
             state.spikes[count] = n
             count += 1
@@ -107,6 +135,7 @@ def step_neurons(net, state, rng, drive, t):
 def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until):
     """Advance the instances first..last-1 to step ``until``, or to where the room for recorded spikes runs out."""
     net = row(net, 0)
+    periodic = has_periodic(net)
     for b in range(first, last):
         state, rng, own_drive = row(batch, b), rngs[b], drive[b % len(drive)]
         begin(net, state)
@@ -117,9 +146,9 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if state.now[0].stale:
                 recompute_inputs(net, state)
                 state.touched[:] = CHANGED
-            for h in range(len(net.head)):
-                if state.due[h] <= t:
-                    act_until(net, state, h, t)
+            if len(net.teacher) > 0:  # as soon as can be: what follows waits long for it
+                nudge(net, state, t)
+            look_back(net, state, t)
             if net.fading[0]:
                 for p in range(len(net.psp)):
                     psp = net.psp[p]
@@ -127,8 +156,6 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                         fade(state.psp[p], psp, psp.pre_first, psp.pre_end)
                         fade(state.current[p], psp, psp.post_first, psp.post_end)
                 state.touched[:] = CHANGED
-            if len(net.teacher) > 0:
-                nudge(net, state, t)
             count = step_neurons(net, state, rng, own_drive, t)
             sample(net, state, samples[b], origin, t, False)
             count = forced_spikes(state, t, count)
@@ -138,8 +165,11 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             if count > 0:
                 for k in range(count):
                     reset(net, state, state.spikes[k])
+                    touch(state, state.spikes[k])
                 learn(net, state, t, count, True)
-                emit(net, state, out[b], t, count)
+                note_spikes(net, state, out[b], t, count)
+                look_ahead(net, state, t)
             count_states(net, state, 1)
             state.now[0].time = t + 1
-            periodic_update(net, state, t + 1)
+            if periodic:
+                periodic_update(net, state, t + 1)

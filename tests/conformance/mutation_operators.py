@@ -20,15 +20,15 @@ from mutated import PACKAGE, Mutant, tree_of
 from mutation_session import arguments, states
 
 STEP = {
-    "time_driven": ("fade", "integrate", "reset", "sample", "step_neurons", "run"),
+    "time_driven": ("fade", "integrate", "reset", "sample", "look_back", "look_ahead", "step_neurons", "run"),
     "event_driven": ("next_forced", "forced_spikes"),
     "parts": (
         "hazard", "spike_probability", "recompute_inputs", "deliver", "end_refractory", "set_free", "strength_of",
-        "change_of_psp", "expire", "act", "note_spike", "occupy", "write_spike", "emit", "look_ahead", "act_until",
+        "change_of_psp", "expire", "act", "note_spike", "occupy", "write_spike", "note_spikes",
         "begin", "count_states",
     ),
     "averages": (
-        "through", "input_of", "value_now", "follow_traces", "mean_of", "potential_of", "rate_of", "nudge",
+        "through", "input_of", "value_now", "follow_traces", "mean_of", "potential_of", "rate_of", "touch", "nudge",
     ),
     "learning": (
         "faded", "window_sum", "add_current", "change_weight", "copy_weights", "error_of",
