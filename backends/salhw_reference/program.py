@@ -2,8 +2,8 @@
 projections too, sorted by projection, postsynaptic and presynaptic neuron.
 
 A *head* reads the list of past spikes a fixed lag after each of them: a refractory period ends (FREES), a PSP arrives
-(ARRIVES) or ends (ENDS), a spike leaves a triangular window (EXPIRES). Because a head's lag is the same for all spikes,
-the list is in the order of its events, too.
+(ARRIVES) or ends (ENDS), a spike leaves a triangular window (EXPIRES), or has used resources of synapses that a probe
+looks at (USES). Because a head's lag is the same for all spikes, the list is in the order of its events, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Membrane, Probe, Spikes, StateOccupancy, Traces, Variable, sampling
+from salhw.description.probes import (
+    Membrane,
+    Probe,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Traces,
+    Variable,
+    sampling,
+)
 from salhw.description.stimuli import SpikeTimes, Teacher
 from salhw.description.ties import originals
 from salhw.session.strengths import Strengths
@@ -52,6 +61,7 @@ from salhw_reference.kinds import (
     INTEGRATE,
     MEAN,
     NEURONS,
+    OF_SYNAPSES,
     POTENTIAL,
     PSPS,
     QUANTITIES,
@@ -70,8 +80,9 @@ from salhw_reference.kinds import (
 )
 from salhw_reference.past import branches, horizons, longest_kept, ring, rules_of, stretches
 
-FREES, ARRIVES, ENDS, EXPIRES = 0, 1, 2, 3  # what a head does
+FREES, ARRIVES, ENDS, EXPIRES, USES = 0, 1, 2, 3, 4  # what a head does
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
+Sampled = Membrane | SynapseVariable | Traces | Variable
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
 BLOCK, LEAST = 256, 2**14  # steps of a block of pair sums, and synapses below which none is made: see pair_blocks.py
 
@@ -209,7 +220,8 @@ def _rules(net: Network) -> dict[str, Any]:
     }
 
 
-def _heads(net: Network) -> Records:
+def _heads(parts: Split) -> Records:
+    net = parts.network
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
         if population.neuron.refractory_period is not None:
@@ -220,11 +232,19 @@ def _heads(net: Network) -> Records:
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
         if (lasts := length(p.kernel, net.dt)) is not None:
             heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))
+    probed = only(parts.described.probes, SynapseVariable)
+    for k in dict.fromkeys(_first_part(parts, probe.projection) for probe in probed):
+        heads.append((1, USES, k, *ranges[net.projections[k].pre]))
     for r, (k, _, rule) in enumerate(rules_of(net)):
         for side, (_, w, partner, mode) in enumerate(branches(net, net.projections[k], rule)):
             if mode == BY_COUNT:
                 heads.append((reach(w, net.dt), EXPIRES, 2 * r + side, *ranges[partner]))
     return records(heads, HEAD)
+
+
+def _first_part(parts: Split, projection: str) -> int:
+    """The number of a projection, or of the first of its parts, all of which have the same spikes."""
+    return parts.parts[projection][0][0]
 
 
 def forced_spikes(net: Network, strengths: Strengths) -> Records:
@@ -254,18 +274,29 @@ def trace_columns(net: Network) -> dict[str, int]:
     return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
 
 
-def sampled(net: Network) -> Iterator[tuple[Membrane | Traces | Variable, str]]:
-    """The probes that sample at the algorithm's steps, each with its population."""
+def sampled(net: Network) -> Iterator[tuple[Sampled, str]]:
+    """The probes that sample at the algorithm's steps, each with the population that it looks at: synapses that differ
+    by their presynaptic neurons alone are looked at there."""
     for probe in sampling(net.probes):
         yield probe, probe.population
     for traces in only(net.probes, Traces):
         yield traces, net.trace(traces.trace).population
+    for variable in only(net.probes, SynapseVariable):
+        yield variable, net.projection(variable.projection).pre
 
 
 def looked_at(net: Network, probe: Probe, population: str) -> IntArray:
     """The neurons of a population that a probe looks at."""
+    if isinstance(probe, SynapseVariable):
+        return np.unique(presynaptic(net, probe))
     chosen = getattr(probe, "neurons", None)
     return np.arange(net.population(population).size) if chosen is None else chosen
+
+
+def presynaptic(net: Network, probe: SynapseVariable) -> IntArray:
+    """The presynaptic neuron of each synapse that a probe looks at."""
+    pre = _synapses(net, probe.projection)[1]
+    return pre if probe.synapses is None else pre[probe.synapses]
 
 
 def _traces(net: Network) -> dict[str, Records]:
@@ -339,7 +370,7 @@ def _probes(parts: Split) -> dict[str, Any]:
     for probe, population in sampled(net):
         neurons, (of, traced, gained, summed) = looked_at(net, probe, population), _seen(parts, probe)
         breaks = np.flatnonzero(np.diff(neurons) > 1) + 1
-        for part in np.split(neurons + ranges[population][0], breaks):  # neighbours are read together
+        for part in np.split(neurons + ranges[population][0], breaks) if len(neurons) else ():  # neighbours together
             every = steps(probe.every or net.dt, net.dt)
             samples.append((part[0], part[-1] + 1, every, columns, of, traced, gained))
             sums.append(summed)
@@ -352,14 +383,16 @@ def _probes(parts: Split) -> dict[str, Any]:
     }
 
 
-def _seen(parts: Split, probe: Membrane | Traces | Variable) -> tuple[int, int, int, list[bool]]:
-    """What a probe samples, as SAMPLES and ``summed`` have it: of what, the trace, whether gains count, and of which
-    projections."""
+def _seen(parts: Split, probe: Sampled) -> tuple[int, int, int, list[bool]]:
+    """What a probe samples, as SAMPLES and ``summed`` have it: of what, the number of the trace or projection, whether
+    gains count, and what projections give."""
     net, nothing = parts.network, [False] * len(parts.network.projections)
     if isinstance(probe, Membrane):
         return POTENTIAL, -1, 0, nothing
     if isinstance(probe, Traces):
         return MEAN, [trace.name for trace in net.traces].index(probe.trace), 0, nothing
+    if isinstance(probe, SynapseVariable):
+        return OF_SYNAPSES[probe.of], _first_part(parts, probe.projection), 0, nothing
     quantity, _, name = probe.of.partition(".")
     if VARIABLES[quantity] != SUM:
         return VARIABLES[quantity], -1, 0, nothing
@@ -389,7 +422,7 @@ def build(parts: Split) -> NetworkArrays:
         **projections,
         **_rules(net),
         **probes,
-        head=_heads(net),
+        head=_heads(parts),
         **_traces(net),
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),

@@ -29,7 +29,7 @@ class Course:
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
         spread: how far the potentials may be off by the neurons' own dynamics, (instance, step, neuron).
-        variables: what each Variable probe must have shown, by label, (instance, step, neuron).
+        variables: what each probe of variables must have shown, by label, (instance, step, neuron or synapse).
         unsure: how far a target may be off in these, likewise.
         traces: each trace after the step, (instance, step, neuron).
         weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,

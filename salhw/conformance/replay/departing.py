@@ -21,7 +21,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
-from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights, sampling
+from salhw.description.probes import Membrane, Rates, StateOccupancy, SynapseVariable, Traces, Weights, sampling
 from salhw.session.recording import Recording, TimeSeries
 
 DECIDERS = {
@@ -36,7 +36,7 @@ class Departure:
     """The first place at which one kind of thing is not what it must have been.
 
     Args:
-        kind: what departs: ``membrane``, ``variable``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held``
+        kind: what departs: ``membrane``, ``variable``, ``synapse variable``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held``
             (what is read after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was
             decided otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
             ``rate``, ``slope``, ``succession``, ``independence`` (of spikes, which depart at no step of their own).
@@ -172,6 +172,11 @@ def _of_run(
             expected, within = course.variables[probe.label], tolerance.variable(net, probe, course)
         within = within[:, :, chosen] if isinstance(within, np.ndarray) else within
         yield from _sampled(net, course, kind, where, probe.every, expected[:, :, chosen], measured, within)
+    for of in only(net.probes, SynapseVariable):
+        where, measured = f"projections.{of.label}", recording.samples.get(of.label)
+        chosen = slice(None) if of.synapses is None else of.synapses
+        expected, within = course.variables[of.label][:, :, chosen], tolerance.of_synapses()
+        yield from _sampled(net, course, "synapse variable", where, of.every, expected, measured, within)
     for rates in only(net.probes, Rates):
         yield from _rates(trial, course, rates, recording.samples.get(rates.label))
     for traced in only(net.probes, Traces):

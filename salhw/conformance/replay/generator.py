@@ -17,6 +17,7 @@ from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, s
 from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, repeatable, with_phase
 from salhw.conformance.replay.removal import accepted
+from salhw.conformance.replay.trains import FOUND
 from salhw.description.connectivity import Connector, Sparse, count
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
@@ -26,7 +27,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection, variables
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Probe, Spikes, Variable
+from salhw.description.probes import Probe, Spikes, SynapseVariable, Variable
 from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
@@ -40,6 +41,8 @@ STEPS = (0.05, 0.1, 0.25, 0.4, 0.5, 1.0, 2.0, 5.0)
 """The time steps in ms that networks have, as far as the target declares them; or else the nearest that it does."""
 LONGEST_STIMULUS = 60
 """Steps after which stimuli that end have ended, and forced spikes have happened."""
+APART = (Variable.__name__, SynapseVariable.__name__)
+"""Probes that are drawn by themselves, for what each population or projection has of them."""
 POINTS = 6
 """How often stimuli that change in time do so, and once more, at most."""
 
@@ -405,7 +408,7 @@ def _probes(
     }
     made: list[Probe] = []
     for kind, capability in deal.target.probes.items():
-        if kind not in Probe.members or not replayable(Probe, kind) or kind == Variable.__name__:
+        if kind not in Probe.members or not replayable(Probe, kind) or kind in APART:
             continue
         cls = Probe.members[kind]
         (field, about), *_ = [(name, marker.names) for name, marker in structure(cls) if marker.names]
@@ -415,7 +418,11 @@ def _probes(
             if kind == "Spikes" or deal.dice.chance(0.8):
                 part = _part(deal, cls, size)
                 made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
-    return [*made, *(probe for p in populations for probe in _variables(deal, p, projections))]
+    made += [probe for p in populations for probe in _variables(deal, p, projections)]
+    return [
+        *made,
+        *(probe for p, (_, _, size) in zip(projections, named["projection"]) for probe in _of_synapses(deal, p, size)),
+    ]
 
 
 def _variables(deal: Deal, p: Population, projections: list[Projection]) -> list[Variable]:
@@ -432,6 +439,20 @@ def _variables(deal: Deal, p: Population, projections: list[Projection]) -> list
         drawn = deal.fields(Variable, capability, ()) | _part(deal, Variable, p.size)
         made += [Variable(**drawn | {"population": p.name, "of": of})] if deal.dice.chance(0.8) else []
     return made
+
+
+def _of_synapses(deal: Deal, p: Projection, size: int) -> list[SynapseVariable]:
+    """Probes of each variable of a projection's short-term plasticity that the target can probe, drawn likewise."""
+    capability = deal.target.probes.get(SynapseVariable.__name__, {})
+    deal = replace(deal, dice=Dice(f"{deal.dice.seed} variables of {p.name}'s synapses"))
+    if p.short_term is None or p.short_term not in FOUND:
+        return []
+    drawn = {
+        of: deal.fields(SynapseVariable, capability, ()) | _part(deal, SynapseVariable, size)
+        for of in p.short_term.variables
+        if of in names_in(capability, "of") and deal.dice.chance(0.8)
+    }
+    return [SynapseVariable(**fields | {"projection": p.name, "of": of}) for of, fields in drawn.items()]
 
 
 def _synapses(p: Projection, pre: Population, post: Population) -> int:

@@ -15,7 +15,7 @@ from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDE
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, states
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, found_by_spikes, latest, states
 from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
@@ -24,7 +24,7 @@ from salhw.description.network import Network
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import StateOccupancy
+from salhw.description.probes import StateOccupancy, SynapseVariable
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
@@ -98,6 +98,8 @@ class Oracle:
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
+        seen = {probe.projection for probe in only(net.probes, SynapseVariable)}
+        self.found = {p.name: found_by_spikes(p, spikes[p.pre], self.dt) for p in net.projections if p.name in seen}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
         self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
         self.learners = {

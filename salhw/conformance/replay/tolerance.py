@@ -182,6 +182,10 @@ class Tolerance:
         within = course.unsure[probe.label] + max(self.potential, ROUNDING) * np.abs(value) + ROUNDING
         return np.where(course.diverged | np.isnan(within), np.inf, within)
 
+    def of_synapses(self) -> float:
+        """Of what a SynapseVariable probe shows, which is 1 at most: what strengths may be off by in a membrane."""
+        return max(self.potential or 0.0, ROUNDING)
+
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
         onto = (rule for p in net.projections if p.post == population for rule in p.plasticity)

@@ -5,16 +5,20 @@ Spikes are arrays of truth values (instance, step, neuron) from the first step o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from salhw.description.connectivity import Synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, TripletSTDP
-from salhw.description.short_term import strengths
+from salhw.description.short_term import TsodyksMarkram, strengths
 from salhw.description.windows import Window
 
 Bools = npt.NDArray[np.bool_]
@@ -62,6 +66,30 @@ def strengths_at(p: Projection, spikes: Bools, dt: float) -> FloatArray:
     instance, step, neuron = np.nonzero(spikes)
     strong[instance, step, neuron] = strengths(p.short_term, instance * spikes.shape[2] + neuron, step * dt)
     return strong
+
+
+def found_by_spikes(p: Projection, spikes: Bools, dt: float) -> dict[str, FloatArray]:
+    """The variables of a projection's short-term plasticity as a spike of each neuron would find them at each step,
+    (instance, step, neuron): what is left from step to step (docs/semantics.md, "Variables")."""
+    return {} if p.short_term is None else FOUND[p.short_term](p.short_term, spikes, dt)
+
+
+def _tsodyks_markram(short_term: TsodyksMarkram, spikes: Bools, dt: float) -> dict[str, FloatArray]:
+    u, x = np.full(spikes[:, 0].shape, short_term.U), np.ones(spikes[:, 0].shape)
+    fades = np.exp(-dt / short_term.tau_facil) if short_term.tau_facil else 0.0
+    us, xs = np.empty(spikes.shape), np.empty(spikes.shape)
+    for step in range(spikes.shape[1]):
+        us[:, step], xs[:, step] = u, x
+        x = np.where(spikes[:, step], x * (1.0 - u), x)
+        u = np.where(spikes[:, step], u * (1.0 - short_term.U) + short_term.U, u)
+        x = 1.0 - (1.0 - x) * np.exp(-dt / short_term.tau_rec)
+        u = short_term.U + (u - short_term.U) * fades
+    return {"u": us, "x": xs}
+
+
+FOUND: ByKind[Callable[[Any, Bools, float], dict[str, FloatArray]]] = ByKind(
+    "the replay oracle", {TsodyksMarkram: _tsodyks_markram}
+)
 
 
 def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> tuple[FloatArray, IntArray]:

@@ -1,4 +1,4 @@
-"""What Variable probes must show, and how far a target may be off in it (docs/semantics.md, "Variables")."""
+"""What probes of variables must show, and how far a target may be off in it (docs/semantics.md, "Variables")."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from salhw.conformance.replay.cells import CELLS
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
-from salhw.description.probes import Variable
+from salhw.description.probes import SynapseVariable, Variable
 
 Shown = dict[str, FloatArray]
-"""By the label of the probe, (instance, neuron)."""
+"""By the label of the probe, (instance, neuron or synapse)."""
 Sums = Mapping[str | float, FloatArray]
 """What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
 
 
 class Watched:
-    """The Variable probes of the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to it
+    """The probes of variables in the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to it
     remembers the most, in size, that there has been, of which a target may be off by a share."""
 
     def __init__(self, oracle: Any) -> None:
@@ -33,6 +33,9 @@ class Watched:
             cell = CELLS[oracle.net.population(probe.population).neuron]
             seen = self._remembered if probe.of in cell.variables else self._summed
             values[probe.label], unsure[probe.label] = seen(probe, t, through[probe.population])
+        for of in only(oracle.net.probes, SynapseVariable):
+            values[of.label] = oracle.found[of.projection][of.of][:, t, oracle.ends[of.projection][1]]
+            unsure[of.label] = np.zeros_like(values[of.label])
         return values, unsure
 
     def _remembered(self, probe: Variable, t: int, sums: Sums) -> tuple[FloatArray, FloatArray]:
