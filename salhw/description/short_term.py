@@ -41,7 +41,7 @@ class ShortTerm(Kind):
 
     def found(self, times: FloatArray, moments: FloatArray) -> Mapping[str, FloatArray]:
         """Its ``variables`` as a spike at each of some ``moments`` in ms would find them, after the spikes of one neuron
-        at ``times`` in ms, which ascend; one at the moment itself is that spike, and counts for nothing."""
+        at those ``times`` in ms, which ascend, that are earlier."""
         raise NotImplementedError
 
 
@@ -76,7 +76,9 @@ class TsodyksMarkram(ShortTerm):
         return u * x
 
     def found(self, times: FloatArray, moments: FloatArray) -> Mapping[str, FloatArray]:
-        u, x = (np.concatenate([[nothing], each]) for nothing, each in zip((0.0, 1.0), self._at_spikes(times)))
+        u, x = (
+            np.concatenate([[nothing], each]) for nothing, each in zip((0.0, 1.0), self._at_spikes(times), strict=True)
+        )
         before = np.searchsorted(times, moments, side="left")
         lag = np.concatenate([[-inf], times])[before] - moments
         left = 1.0 - (1.0 - x[before] * (1.0 - u[before])) * np.exp(lag / self.tau_rec)

@@ -276,7 +276,7 @@ class _OfSpikes(VariablesOfTheStepBefore):
     kind = SynapseVariable
 
     def moments(self, time: Any, spikes: Any) -> Any:
-        """What is shown in the place of ``time``, after these spikes of the presynaptic neuron, earlier runs included."""
+        """What is shown in the place of ``time``, after these spikes of the presynaptic neuron, of all runs."""
         raise NotImplementedError
 
     def changed(self, recording: Recording) -> Recording:

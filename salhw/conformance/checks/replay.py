@@ -115,8 +115,8 @@ def replay_variables(lab: Lab) -> Evidence:
 
 @check("replay-synapse-variables", group="replay")
 def replay_synapse_variables(lab: Lab) -> Evidence:
-    """In random networks, every sample of what synapses remember (u and x of short-term plasticity) is what follows from
-    the recorded spikes: to ``membrane``, or else to rounding."""
+    """In random networks, every sample of what synapses remember (u, x of short-term plasticity) is what the recorded
+    spikes imply: to ``membrane``, or else to rounding."""
     needs(lab, "SynapseVariable")
     hint = "synapses do not remember the spikes that they have sent"
     return evidence(lab, "variables of synapses", hint, "synapse variable", of="probes.SynapseVariable")

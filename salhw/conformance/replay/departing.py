@@ -36,10 +36,11 @@ class Departure:
     """The first place at which one kind of thing is not what it must have been.
 
     Args:
-        kind: what departs: ``membrane``, ``variable``, ``synapse variable``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held``
-            (what is read after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was
-            decided otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
-            ``rate``, ``slope``, ``succession``, ``independence`` (of spikes, which depart at no step of their own).
+        kind: what departs: ``membrane``, ``variable``, ``synapse variable``, ``weights``, ``trace``, ``occupancy``,
+            ``counts``, ``held`` (what is read after a write or a run), and their ``times`` or ``shape``, as in
+            ``membrane times``; what was decided otherwise: ``refractory period``, ``clamp``, ``forced spike``,
+            ``threshold``, ``silent source``; or ``rate``, ``slope``, ``succession``, ``independence`` (of spikes, which
+            depart at no step of their own).
         where: the path, with the index of the neuron or synapse.
         instance: its position in the batch.
         step: of the session's time, that is before which steps it must have been otherwise.

@@ -419,10 +419,8 @@ def _probes(
                 part = _part(deal, cls, size)
                 made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
     made += [probe for p in populations for probe in _variables(deal, p, projections)]
-    return [
-        *made,
-        *(probe for p, (_, _, size) in zip(projections, named["projection"]) for probe in _of_synapses(deal, p, size)),
-    ]
+    sizes = [size for _, _, size in named["projection"]]
+    return made + [probe for p, size in zip(projections, sizes, strict=True) for probe in _of_synapses(deal, p, size)]
 
 
 def _variables(deal: Deal, p: Population, projections: list[Projection]) -> list[Variable]:

@@ -19,8 +19,8 @@ Sums = Mapping[str | float, FloatArray]
 
 
 class Watched:
-    """The probes of variables in the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to it
-    remembers the most, in size, that there has been, of which a target may be off by a share."""
+    """The probes of variables in the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to
+    it remembers the most, in size, that there has been, of which a target may be off by a share."""
 
     def __init__(self, oracle: Any) -> None:
         self._oracle, self._most = oracle, Shown()
