@@ -40,7 +40,7 @@ class ShortTerm(Kind):
         raise NotImplementedError
 
     def found(self, times: FloatArray, moments: FloatArray) -> Mapping[str, FloatArray]:
-        """Its ``variables`` as a spike at each of some ``moments`` in ms would find them, after the spikes of one neuron
+        """Its ``variables`` as a spike at each of some ``moments`` in ms would find them, after the spikes of a neuron
         at those ``times`` in ms, which ascend, that are earlier."""
         raise NotImplementedError
 
