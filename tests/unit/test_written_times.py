@@ -47,10 +47,10 @@ def network(*more: SpikeTimes, neuron: Any = None, kernel: Any = None) -> Networ
 
 
 def targets() -> list[Any]:
-    reference = [salhw.target("reference").with_options(algorithm=name) for name in ALGORITHMS]
-    return [pytest.param(t, id=name) for t, name in zip(reference, ALGORITHMS, strict=True)] + [
-        pytest.param(salhw.target(name), id=name) for name in ("nest", "brainscales2")
-    ]
+    known = {name: salhw.target("reference").with_options(algorithm=name) for name in ALGORITHMS}
+    known |= {name: salhw.target(name) for name in ("nest", "brainscales2")}
+    known["loihi2"] = salhw.target("loihi2").with_options(execution="in-process")
+    return [pytest.param(target, id=name) for name, target in known.items()]
 
 
 def kernel_of(target: Target) -> Any:
