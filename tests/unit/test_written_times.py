@@ -148,7 +148,10 @@ def test_on_loihi_spikes_leave_room_for_what_learns() -> None:
     net = net.replace(projections=[p.replace(plasticity=rule) for p in net.projections])
     target = salhw.target("loihi2").with_options(execution="in-process")
     with salhw.compile(net, target).open() as session:
-        for times, asked in (([[1.0, 2.5], []], "3 steps apart"), ([np.arange(0.0, 60.0, 2.0), []], "traces of 5.5 spikes")):
+        for times, asked in (
+            ([[1.0, 2.5], []], "3 steps apart"),
+            ([np.arange(0.0, 60.0, 2.0), []], "traces of 5.5 spikes"),
+        ):
             with pytest.raises(SessionError) as refused:
                 session.set(PATH, times)
             assert asked in refused.value.diagnostics[0].asked

@@ -34,8 +34,8 @@ def put_up(name: str, program: dict[str, Any]) -> dict[str, Any]:
 
 
 def force(shared: dict[str, Any], steps: Any, neurons: Any, count: int) -> None:
-    """Let spikes be forced in the next ``count`` steps, a run of Lava's: those at the session's ``steps``, ascending, of
-    ``neurons``. They stand in the raster until what happened does."""
+    """Let spikes be forced in the next ``count`` steps, a run of Lava's: those at some ``steps`` of the session, which
+    ascend, of ``neurons``. They stand in the raster until what happened does."""
     first = int(shared["clock"][0])
     here = slice(*np.searchsorted(steps, (first, first + count)))
     shared["raster"][:count] = False
