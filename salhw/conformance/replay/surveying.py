@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from salhw.compiler.pipeline import compile
@@ -20,12 +20,13 @@ from salhw.conformance.tracebacks import own_frames, raised
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
+from salhw.substrate.target import Target
 
 NETWORKS, MORE, CANDIDATES = 12, 4, 60
 """How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
 many they are sought."""
-ATTEMPTS, AFAR = 20, 10**9
-"""How many networks a seed may have, and how far apart their seeds lie."""
+ATTEMPTS, ROUNDS, AFAR = 20, 3, 10**9
+"""How many networks a seed may have, where they are sought, or of a single rule, and how far apart their seeds lie."""
 RAISED = "SAL606"
 """What an exception in a worker is."""
 TRACED = "SAL328"
@@ -108,9 +109,9 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
         if any(base + PLAIN <= case.seed < base + SINGLE for case, _ in seen):
             next_plain = base + PLAIN + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
-        covered = _extended(lab, seen, covered, spare)
+        covered = _extended(lab, seen, covered, {k: random_network(lab.target, k) for k in spare})
         if covered.unmeasured:
-            covered = _extended(lab, seen, covered, range(base + SINGLE, base + LARGE))
+            covered = _extended(lab, seen, covered, _single(lab.target, base, {*covered.unmeasured}))
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
@@ -118,10 +119,25 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     return Survey(cases, tuple((seed_of[id(t)], d) for t, d in found), covered)
 
 
-def _extended(lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, spare: Iterable[int]) -> Coverage:
-    """What is covered once ``seen`` has, too, those networks of the ``spare`` seeds that exercise most of what is
-    missing, a few at most."""
-    drawn, missing = {k: random_network(lab.target, k) for k in spare}, {*covered.unmeasured}
+def _single(target: Target, base: int, missing: set[str]) -> dict[int, Network]:
+    """Networks of a single rule by their seeds: as many as it takes until one has each thing that is ``missing``, or
+    ROUNDS times those that there are seeds for."""
+    drawn: dict[int, Network] = {}
+    for far in range(0, ROUNDS * AFAR, AFAR):
+        more = {k + far: random_network(target, k + far) for k in range(base + SINGLE, base + LARGE)}
+        drawn |= more
+        missing = missing - {thing for net in more.values() for thing in exercised_by(net, target)}
+        if not missing:
+            break
+    return drawn
+
+
+def _extended(
+    lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, drawn: Mapping[int, Network]
+) -> Coverage:
+    """What is covered once ``seen`` has, too, those of the networks ``drawn``, by their seeds, that exercise most of
+    what is missing, a few at most."""
+    missing = {*covered.unmeasured}
     wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
     candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest
     new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
