@@ -36,6 +36,8 @@ class Course:
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
         movement: by how much weights have moved up and down in all until then, likewise: what bounds how far rounding
             and a relative error can have carried them.
+        disputed: by how much the weights of some projections may be off, without sign, because spikes have coincided
+            since they were read, likewise.
         states: z of populations whose occupancy is probed, (instance, step, neuron).
     """
 
@@ -54,14 +56,17 @@ class Course:
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]
+    disputed: Mapping[str, FloatArray]
     states: Mapping[str, Bools]
 
     @property
     def diverged(self) -> Bools:
-        """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
+        """Whether any potential or trace of an instance has grown beyond DIVERGED, or any weight may be off,
+        (instance, step, 1)."""
         each = [
             np.nan_to_num(np.abs(v), posinf=np.inf).max(axis=2)
             for v in (*self.potentials.values(), *self.traces.values())
         ]
         largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
-        return np.asarray(largest > DIVERGED)[:, :, None]
+        off = [np.any(each[:, :-1] > 0.0, axis=2) for each in self.disputed.values()]
+        return np.asarray(np.logical_or.reduce([largest > DIVERGED, *off]))[:, :, None]

@@ -68,18 +68,25 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     if mistimed := [*_mistimed(trial)]:
         return mistimed, []
     net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
-    oracle = Oracle(net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net))
+    oracle = Oracle(
+        net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net), tolerance.loose
+    )
     still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
     found: list[Departure] = []
 
     ends = {p.name: oracle.at_ends(p) for p in net.projections}
-    coincided: dict[str, Bools] = {name: np.asarray((pre & post).any(axis=1)) for name, (pre, post) in ends.items()}
+    coincided: dict[str, Bools] = {  # of loose projections what is disputed says more
+        name: np.asarray((pre & post).any(axis=1) & (name not in tolerance.loose)) for name, (pre, post) in ends.items()
+    }
 
-    def within(name: str, value: FloatArray, movement: FloatArray, chosen: Any = slice(None)) -> FloatArray | float:
+    def within(
+        name: str, value: FloatArray, movement: FloatArray, disputed: Any = 0.0, chosen: Any = slice(None)
+    ) -> FloatArray | float:
         rounding = rounded[name] + tolerance.rounding(oracle)[name]
-        return tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
+        moved = tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
+        return moved + np.asarray(disputed * tolerance.target.accuracy.get("simultaneous", 0.0))
 
     def read(held: Mapping[str, FloatArray]) -> None:
         nonlocal rounded
@@ -141,8 +148,8 @@ def first(
 
 
 Within = Callable[..., FloatArray | float]
-"""How far the weights of a projection may be off, from what they must be, how far they have moved, and which synapses
-they are of."""
+"""How far the weights of a projection may be off, from what they must be, how far they have moved, what is disputed of
+that, and which synapses they are of."""
 
 
 def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, within: Within) -> Iterator[Departure]:
@@ -152,7 +159,8 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
         if path == f"projections.{owner}.weights":
             synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
             weights = oracle.weights[owner]
-            yield from first("held", path, step, weights, synaptic, within(owner, weights, oracle.movement[owner]))
+            allowed = within(owner, weights, oracle.movement[owner], oracle.disputed.get(owner, 0.0))
+            yield from first("held", path, step, weights, synaptic, allowed)
         else:
             expected, measured = (np.nan_to_num(each, nan=-1.0) for each in (oracle.holds(path), value))
             yield from first("held", path, step, expected, measured, tolerance.held(expected))
@@ -284,5 +292,6 @@ def _weights(
         measured = TimeSeries(recorded.time, flat[:, :, position])
     at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
     expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
-    allowed, where = within(name, expected, movement, chosen), f"projections.{name}.weights"
+    disputed = course.disputed[name][:, at][:, :, chosen] if name in course.disputed else 0.0
+    allowed, where = within(name, expected, movement, disputed, chosen), f"projections.{name}.weights"
     yield from _at_steps(net, course, "weights", where, steps, expected, measured, allowed)

@@ -5,7 +5,7 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from salhw.conformance.replay.acting import Noise, acts, clamps, forced, lists_times, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
-from salhw.conformance.replay.learners import RULES
+from salhw.conformance.replay.learners import RULES, Pairs
 from salhw.conformance.replay.phases import Phases
 from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, found_by_spikes, latest, states
 from salhw.conformance.replay.watching import Watched
@@ -51,6 +51,7 @@ class Oracle:
         limits: where what a host writes ends, (lowest, highest), by path: biases of populations with teachers; and of
             weights what they are times their gain.
         slack: what the target may be off by, by population.
+        loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Oracle:
         ids: Sequence[int],
         limits: Mapping[str, tuple[float, float]] | None = None,
         slack: Mapping[str, Slack] | None = None,
+        loose: Collection[str] = (),
     ) -> None:
         self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
@@ -70,6 +72,8 @@ class Oracle:
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
         self.held: Held = {}
+        self.loose, self.disputed = loose, dict[str, FloatArray]()
+        self.stirred: dict[str, FloatArray] = {}  # by how much PSPs under way may be off besides, since the last step
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
@@ -112,6 +116,8 @@ class Oracle:
             self.held[path] = np.array(value, dtype=np.float64)
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
+                if owner in self.loose:
+                    self.disputed[owner] = np.zeros((self.instances, len(self.ends[owner][0])))
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
         if any(map(lists_times, held)):
             self._force()
@@ -155,6 +161,8 @@ class Oracle:
         own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
         originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
         self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
+        if tie.to in self.disputed:
+            self.disputed[tie.projection] = np.abs(tie.scale * self.disputed[tie.to][:, originals])
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
@@ -221,7 +229,7 @@ class Oracle:
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
             for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
-                         "variables", "unsure", "traces", "weights", "movement", "states")
+                         "variables", "unsure", "traces", "weights", "movement", "disputed", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -234,6 +242,7 @@ class Oracle:
             t = step + self.ahead
             note("weights", self.weights)
             note("movement", self.movement)
+            note("disputed", self.disputed)
             self._nudge(t)
             inputs, through = self._inputs(t)
             for name, added in inputs.items():
@@ -263,6 +272,7 @@ class Oracle:
             self._learn(t)
         note("weights", self.weights)
         note("movement", self.movement)
+        note("disputed", self.disputed)
         self._end_of_run()
         self.now = stop
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
@@ -340,7 +350,7 @@ class Oracle:
         psp, which = self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
-        moved = moved + np.abs(now - before)
+        moved = moved + np.abs(now - before) + np.abs(gain) * self.stirred.pop(q.name, 0.0)
         self.travelled[q.name] = moved, now
         return self._onto(q, np.abs(moved * psp[:, t, which]))
 
@@ -423,8 +433,12 @@ class Oracle:
 
     def _learn(self, t: int) -> None:
         """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
-        for learner in self.learners.values():
+        for (name, _), learner in self.learners.items():
             learner.see(t)
+            if isinstance(learner, Pairs) and name in self.loose:
+                around = learner.disputed(t)
+                self.disputed[name] = self.disputed[name] + around
+                self.stirred[name] = self.stirred.get(name, 0.0) + around
         self._update("spike", t)
         for tie in self.net.ties:
             if tie.every is None:

@@ -14,7 +14,7 @@ from salhw.conformance.replay.extent import LARGE, PHASED, PLAIN, SINGLE, drawab
 from salhw.conformance.replay.generator import random_network, refusals
 from salhw.conformance.replay.phased import has_phase, is_phased, takes_phases
 from salhw.conformance.replay.removal import accepted
-from salhw.conformance.replay.tolerance import Tolerance
+from salhw.conformance.replay.tolerance import Tolerance, is_of_coincidences
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
 from salhw.conformance.tracebacks import own_frames, raised
 from salhw.description.network import Network
@@ -82,7 +82,10 @@ def held_to_oracle(
     executable: Executable, schedule: Schedule, *, on_chips: bool
 ) -> tuple[Trial, list[Departure], tuple[Tested, ...]]:
     """What a session did with a schedule, in what it certainly departs, and how probable its spikes are."""
-    trial, tolerance = perform(executable, schedule, on_chips=on_chips), Tolerance.of(executable.target)
+    trial, tolerance = (
+        perform(executable, schedule, on_chips=on_chips),
+        Tolerance.of(executable.target, executable.report),
+    )
     found, courses = departures(trial, tolerance)
     return trial, found, tuple(tests(trial.net, trial.spikes, courses, tolerance))
 
@@ -228,9 +231,12 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     """Whether an approximation is one of something that is compared."""
     if approximation.code == TRACED:
         return tolerance.potential is not None
-    kept = approximation.code == UNDER_WAY and "learned_under_way" in tolerance.target.accuracy
-    if kept or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
+    field = approximation.path.rpartition(".")[2]
+    kept = approximation.code == UNDER_WAY and "learned_under_way" in tolerance.target.accuracy and field != "bounds"
+    if kept or field in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
+        if is_of_coincidences(approximation) and "simultaneous" in tolerance.target.accuracy:
+            return False
         return tolerance.window is not None
     return approximation.path.startswith("stimuli") or tolerance.psp is not None

@@ -110,12 +110,20 @@ def fades(kernel: Kernel) -> bool:
 
 
 def pair_sums(
-    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float
+    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float, *, whole: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
-    (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
-    causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
-    return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
+    (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse; ``whole``: pairs
+    count in full that count half or a quarter because spikes coincide."""
+    causal = branch_sums(rule.pairing, rule.causal, pre, post, dt, whole=whole)
+    return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt, whole=whole)
+
+
+def near_coincidences(pre: Bools, post: Bools) -> Bools:
+    """The steps at which the spikes at both ends coincide, or which have the first spike of either after that."""
+    together, last = pre & post, latest(pre | post)
+    before = np.take_along_axis(together, np.maximum(last, 0), axis=1) & (last != NEVER)
+    return np.asarray(together | (before & (pre | post)))
 
 
 def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
@@ -131,19 +139,22 @@ def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
     return left
 
 
-def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:
+def branch_sums(
+    pairing: str, window: Window, first: Bools, second: Bools, dt: float, *, whole: bool = False
+) -> FloatArray:
     """The pairs of one branch, whose ``first`` spike comes earlier, at the step of the ``second``."""
+    part = 1.0 if whole else 0.5
     count, together = first.shape[1], first & second
     value, step = window.shape(np.arange(count + 1) * dt), np.arange(count)
     if pairing == "all":
         lags = step[:, None] - step
         pairs = np.where(lags > 0, value[np.maximum(lags, 0)], 0.0) @ first.astype(np.float64)
-        return np.asarray(second * pairs + 0.5 * value[0] * together)
+        return np.asarray(second * pairs + part * value[0] * together)
     partner, own = latest(first), latest(second)
     lags = step[:, None] - partner
     pairs = np.where(partner == NEVER, 0.0, value[np.clip(lags, 0, count)])
-    pairs = np.where(together, 0.5 * pairs, pairs)  # the later spike is one of a coincidence
+    pairs = np.where(together, part * pairs, pairs)  # the later spike is one of a coincidence
     if pairing == "nearest_restricted":
         between, coincides = own > partner, own == partner
-        pairs = np.where(between, 0.0, np.where(coincides, 0.5 * pairs, pairs))
-    return np.asarray(second * pairs + 0.5 * value[0] * together)
+        pairs = np.where(between, 0.0, np.where(coincides, part * pairs, pairs))
+    return np.asarray(second * pairs + part * value[0] * together)
