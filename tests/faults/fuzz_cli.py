@@ -59,7 +59,7 @@ LONG: dict[str, list[tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Call:
-    """What one call came to."""
+    """What one call came to; the memory is what it took beyond that of the process which it is a child of."""
 
     words: tuple[str, ...]
     status: int
@@ -153,10 +153,16 @@ def generated(random: np.random.Generator, known: dict[str, Any], wrong_places: 
     return words
 
 
+def inherited() -> int:
+    """Bytes of this process that a child of it begins with: pages of files are not among them."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in status if line.startswith("RssAnon:")).split()[1])
+
+
 def called(words: list[str], folder: Path, *, limited: bool = True) -> Call:
     """Call ``salhw`` with these words, in a child of this process, which has imported everything already."""
     logs = [folder / ".out", folder / ".err"]
-    began = time.perf_counter()
+    began, had = time.perf_counter(), inherited()
     child = os.fork()
     if child == 0:
         try:
@@ -184,7 +190,8 @@ def called(words: list[str], folder: Path, *, limited: bool = True) -> Call:
     status = os.waitstatus_to_exitcode(wait)
     out, err = (log.read_bytes().decode(errors="replace") if log.exists() else "" for log in logs)
     took = time.perf_counter() - began
-    return Call(tuple(words), status, out, err, took, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    memory = max(0, used.ru_maxrss * 1024 - had)
+    return Call(tuple(words), status, out, err, took, used.ru_utime + used.ru_stime, memory)
 
 
 def fuzz(count: int, seed: int = 0) -> Iterator[Call]:
