@@ -108,7 +108,7 @@ def _differences(path: str, rule: PairSTDP, takes_psps: bool, pairs_coincidences
             size = (
                 f"anti-causal pairs make a PSP larger than the bound by up to {step:.2g} per pair, which is never read"
             )
-            yield different("SAL313", f"{path}.bounds", "PSPs within the bounds", size, "a lower learning rate")
+            yield different("SAL327", f"{path}.anticausal", "PSPs within the bounds", size, "a lower learning rate")
     if not pairs_coincidences:
         size = f"such a pair is left out, and those around it are NEST's choice: {causal:.2g} at most each"
         yield different("SAL323", path, "simultaneous spikes", size, "no bounds, or GLM neurons")

@@ -33,17 +33,15 @@ from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.jit import Caller, handed
 from salhw_reference.kinds import RULES, steps
+from salhw_reference.looking import looked_at, presynaptic, sampled
 from salhw_reference.past import rules_of
 from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
     build,
     forced_spikes,
-    looked_at,
     neuron_ranges,
-    presynaptic,
     rows_of,
-    sampled,
     synapse_ranges,
 )
 from salhw_reference.rng import streams

@@ -8,7 +8,6 @@ looks at (USES). Because a head's lag is the same for all spikes, the list is in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,10 @@ from salhw.description.parts import Projection
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import (
     Membrane,
-    Probe,
     Spikes,
     StateOccupancy,
     SynapseVariable,
     Traces,
-    Variable,
-    sampling,
 )
 from salhw.description.stimuli import SpikeTimes, Teacher
 from salhw.description.ties import originals
@@ -78,11 +74,11 @@ from salhw_reference.kinds import (
     reach,
     steps,
 )
+from salhw_reference.looking import Sampled, looked_at, sampled
 from salhw_reference.past import branches, horizons, longest_kept, ring, rules_of, stretches
 
 FREES, ARRIVES, ENDS, EXPIRES, USES = 0, 1, 2, 3, 4  # what a head does
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
-Sampled = Membrane | SynapseVariable | Traces | Variable
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
 BLOCK, LEAST = 256, 2**14  # steps of a block of pair sums, and synapses below which none is made: see pair_blocks.py
 
@@ -272,31 +268,6 @@ def trace_columns(net: Network) -> dict[str, int]:
     """The first column of each trace in ``total``."""
     sizes = [net.population(trace.population).size for trace in net.traces]
     return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
-
-
-def sampled(net: Network) -> Iterator[tuple[Sampled, str]]:
-    """The probes that sample at the algorithm's steps, each with the population that it looks at: synapses that differ
-    by their presynaptic neurons alone are looked at there."""
-    for probe in sampling(net.probes):
-        yield probe, probe.population
-    for traces in only(net.probes, Traces):
-        yield traces, net.trace(traces.trace).population
-    for variable in only(net.probes, SynapseVariable):
-        yield variable, net.projection(variable.projection).pre
-
-
-def looked_at(net: Network, probe: Probe, population: str) -> IntArray:
-    """The neurons of a population that a probe looks at."""
-    if isinstance(probe, SynapseVariable):
-        return np.unique(presynaptic(net, probe))
-    chosen = getattr(probe, "neurons", None)
-    return np.arange(net.population(population).size) if chosen is None else chosen
-
-
-def presynaptic(net: Network, probe: SynapseVariable) -> IntArray:
-    """The presynaptic neuron of each synapse that a probe looks at."""
-    pre = _synapses(net, probe.projection)[1]
-    return pre if probe.synapses is None else pre[probe.synapses]
 
 
 def _traces(net: Network) -> dict[str, Records]:

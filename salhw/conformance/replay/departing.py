@@ -159,7 +159,7 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
         if path == f"projections.{owner}.weights":
             synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
             weights = oracle.weights[owner]
-            allowed = within(owner, weights, oracle.movement[owner], oracle.disputed.get(owner, 0.0))
+            allowed = within(owner, weights, oracle.movement[owner], oracle.disputes.weights.get(owner, 0.0))
             yield from first("held", path, step, weights, synaptic, allowed)
         else:
             expected, measured = (np.nan_to_num(each, nan=-1.0) for each in (oracle.holds(path), value))

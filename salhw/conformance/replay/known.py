@@ -7,7 +7,6 @@ from typing import Any
 from salhw.conformance.replay.cells import AVERAGES, CELLS
 from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.learners import RULES
-from salhw.conformance.replay.oracle import STIMULI
 from salhw.description.kinds import ByKind
 from salhw.description.probes import (
     Membrane,
@@ -19,10 +18,14 @@ from salhw.description.probes import (
     Variable,
     Weights,
 )
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 
 PROBES: ByKind[None] = ByKind(
     "the replay oracle",
     dict.fromkeys([Spikes, Rates, Membrane, Variable, SynapseVariable, Weights, StateOccupancy, Traces]),
+)
+STIMULI: ByKind[None] = ByKind(
+    "the replay oracle", dict.fromkeys([Poisson, SpikeTimes, Clamp, Current, NoisyCurrent, Teacher])
 )
 REPLAYED: dict[str, ByKind[Any]] = {
     "neurons": CELLS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,

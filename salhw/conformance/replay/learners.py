@@ -39,7 +39,7 @@ class Pairs:
         pre, post = oracle.at_ends(p)
         rule = cast(PairSTDP | ModulatedSTDP | TripletSTDP, p.plasticity[k])
         self.sums = pair_sums(rule, pre, post, oracle.dt)
-        if p.name in oracle.loose:
+        if p.name in oracle.disputes.loose:
             near = near_coincidences(pre, post)
             self.around = [near * sums for sums in pair_sums(rule, pre, post, oracle.dt, whole=True)]
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]

@@ -13,19 +13,20 @@ import numpy as np
 from salhw.conformance.replay.acting import Noise, acts, clamps, forced, lists_times, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
-from salhw.conformance.replay.learners import RULES, Pairs
+from salhw.conformance.replay.disputes import Disputes
+from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, found_by_spikes, latest, states
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, onto, states
 from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.kinds import ByKind, only
+from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import StateOccupancy, SynapseVariable
-from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
+from salhw.description.probes import StateOccupancy
+from salhw.description.stimuli import Current, NoisyCurrent, Poisson, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
 from salhw.session.recorder import refractory_steps
@@ -34,11 +35,6 @@ Sums = dict[str | float, FloatArray]
 """What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
-
-STIMULI: ByKind[None] = ByKind(
-    "the replay oracle",
-    {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, NoisyCurrent: None, Teacher: None},
-)
 
 
 class Oracle:
@@ -72,8 +68,7 @@ class Oracle:
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
         self.held: Held = {}
-        self.loose, self.disputed = loose, dict[str, FloatArray]()
-        self.stirred: dict[str, FloatArray] = {}  # by how much PSPs under way may be off besides, since the last step
+        self.disputes = Disputes(loose)
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
@@ -102,8 +97,6 @@ class Oracle:
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
-        seen = {probe.projection for probe in only(net.probes, SynapseVariable)}
-        self.found = {p.name: found_by_spikes(p, spikes[p.pre], self.dt) for p in net.projections if p.name in seen}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
         self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
         self.learners = {
@@ -116,9 +109,8 @@ class Oracle:
             self.held[path] = np.array(value, dtype=np.float64)
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
-                if owner in self.loose:
-                    self.disputed[owner] = np.zeros((self.instances, len(self.ends[owner][0])))
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
+                self.disputes.read(owner, self.weights[owner])
         if any(map(lists_times, held)):
             self._force()
 
@@ -161,8 +153,7 @@ class Oracle:
         own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
         originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
         self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
-        if tie.to in self.disputed:
-            self.disputed[tie.projection] = np.abs(tie.scale * self.disputed[tie.to][:, originals])
+        self.disputes.copy(tie, np.array(originals))
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
@@ -242,7 +233,7 @@ class Oracle:
             t = step + self.ahead
             note("weights", self.weights)
             note("movement", self.movement)
-            note("disputed", self.disputed)
+            note("disputed", self.disputes.weights)
             self._nudge(t)
             inputs, through = self._inputs(t)
             for name, added in inputs.items():
@@ -272,7 +263,7 @@ class Oracle:
             self._learn(t)
         note("weights", self.weights)
         note("movement", self.movement)
-        note("disputed", self.disputed)
+        note("disputed", self.disputes.weights)
         self._end_of_run()
         self.now = stop
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
@@ -310,7 +301,7 @@ class Oracle:
         lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
         for q in self.net.projections:
             psp, which = self.psps[q.name]
-            total = self._onto(q, self.weights[q.name] * psp[:, t, which])
+            total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
             sums, gain = through[q.post], self.gain(q.post, q.into)
             self.given[q.name], self.lagging[q.name] = gain * total, self._lag_of(q, gain, t)
             if q.e_rev is not None:
@@ -337,22 +328,15 @@ class Oracle:
             parts = (added, none, none) if q.e_rev is None else (none, added, q.e_rev * added)
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
-    def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
-        """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
-        size = self.net.population(q.post).size
-        post = self.ends[q.name][0] + size * np.arange(self.instances)[:, None]
-        total = np.bincount(post.ravel(), per_synapse.ravel(), self.instances * size)
-        return np.asarray(total.reshape(self.instances, size), dtype=np.float64)
-
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
         postsynaptic neuron."""
         psp, which = self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
-        moved = moved + np.abs(now - before) + np.abs(gain) * self.stirred.pop(q.name, 0.0)
+        moved = moved + np.abs(now - before) + np.abs(gain) * self.disputes.under_way(q.name)
         self.travelled[q.name] = moved, now
-        return self._onto(q, np.abs(moved * psp[:, t, which]))
+        return onto(self.net, q, self.ends[q.name], np.abs(moved * psp[:, t, which]))
 
     def silenced(self) -> None:
         """Note that weights were zero for a while, which PSPs of that time may keep."""
@@ -433,12 +417,9 @@ class Oracle:
 
     def _learn(self, t: int) -> None:
         """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
-        for (name, _), learner in self.learners.items():
+        for learner in self.learners.values():
             learner.see(t)
-            if isinstance(learner, Pairs) and name in self.loose:
-                around = learner.disputed(t)
-                self.disputed[name] = self.disputed[name] + around
-                self.stirred[name] = self.stirred.get(name, 0.0) + around
+        self.disputes.see(t, self.learners)
         self._update("spike", t)
         for tie in self.net.ties:
             if tie.every is None:

@@ -22,9 +22,9 @@ from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.substrate.target import Target
 
-NETWORKS, MORE, CANDIDATES = 12, 4, 60
-"""How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
-many they are sought."""
+NETWORKS, MORE, MOST_SINGLE, CANDIDATES = 12, 4, 6, 60
+"""How many networks the quick profile draws; how many more at most for what these have not exercised, and then of a
+single rule; and among how many they are sought."""
 ATTEMPTS, ROUNDS, AFAR = 20, 3, 10**9
 """How many networks a seed may have, where they are sought, or of a single rule, and how far apart their seeds lie."""
 RAISED = "SAL606"
@@ -112,9 +112,9 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
         if any(base + PLAIN <= case.seed < base + SINGLE for case, _ in seen):
             next_plain = base + PLAIN + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
-        covered = _extended(lab, seen, covered, {k: random_network(lab.target, k) for k in spare})
+        covered = _extended(lab, seen, covered, {k: random_network(lab.target, k) for k in spare}, MORE)
         if covered.unmeasured:
-            covered = _extended(lab, seen, covered, _single(lab.target, base, {*covered.unmeasured}))
+            covered = _extended(lab, seen, covered, _single(lab.target, base, {*covered.unmeasured}), MOST_SINGLE)
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
@@ -136,15 +136,15 @@ def _single(target: Target, base: int, missing: set[str]) -> dict[int, Network]:
 
 
 def _extended(
-    lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, drawn: Mapping[int, Network]
+    lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, drawn: Mapping[int, Network], most: int
 ) -> Coverage:
     """What is covered once ``seen`` has, too, those of the networks ``drawn``, by their seeds, that exercise most of
-    what is missing, a few at most."""
+    what is missing, ``most`` of them and as many more as the profile is longer."""
     missing = {*covered.unmeasured}
     wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
     candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest
     new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
-    for _ in range(min(MORE * lab.scale, len(new))):
+    for _ in range(min(most * lab.scale, len(new))):
         missing = {*covered.unmeasured}
         best = max(new, key=lambda k: len(missing & new[k]))
         if not missing & new.pop(best):
@@ -231,9 +231,8 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     """Whether an approximation is one of something that is compared."""
     if approximation.code == TRACED:
         return tolerance.potential is not None
-    field = approximation.path.rpartition(".")[2]
-    kept = approximation.code == UNDER_WAY and "learned_under_way" in tolerance.target.accuracy and field != "bounds"
-    if kept or field in WITHIN or approximation.code == SOLVED:
+    kept = approximation.code == UNDER_WAY and "learned_under_way" in tolerance.target.accuracy
+    if kept or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
         if is_of_coincidences(approximation) and "simultaneous" in tolerance.target.accuracy:

@@ -29,15 +29,16 @@ from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 
-COINCIDENT = ("SAL323", "SAL327")
-"""What simultaneous spikes are approximated by that are not paired, or clipped, as is described."""
+PAIRED, CLIPPED = "SAL323", "SAL327"
+"""What spikes are approximated by that are not paired as is described, and weights that are not clipped so: at
+``bounds`` where spikes coincide."""
 ROUNDING = 1e-9
 """What exact arithmetic may be off by, as a share of what was added up: ten million operations of 1e-16 each."""
 
 
 def is_of_coincidences(approximation: Diagnostic) -> bool:
     """Whether a target approximates pairs of spikes that coincide, or what clipping makes of these at a bound."""
-    return approximation.code in COINCIDENT and approximation.path.startswith("projections.")
+    return approximation.code == PAIRED or (approximation.code == CLIPPED and approximation.path.endswith(".bounds"))
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,14 @@ def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> 
     return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
+def onto(net: Network, p: Projection, ends: Synapses, per_synapse: FloatArray) -> FloatArray:
+    """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
+    instances, size = len(per_synapse), net.population(p.post).size
+    post = ends[0] + size * np.arange(instances)[:, None]
+    total = np.bincount(post.ravel(), per_synapse.ravel(), instances * size)
+    return np.asarray(total.reshape(instances, size), dtype=np.float64)
+
+
 def fades(kernel: Kernel) -> bool:
     """Whether a PSP changes while it lasts."""
     value = kernel.shape(np.array([0.25, 0.5]) * kernel.tau_syn)
