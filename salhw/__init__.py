@@ -33,7 +33,16 @@ from salhw.description.plasticity import (
     VogelsSprekeler,
     WakeSleep,
 )
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights
+from salhw.description.probes import (
+    Membrane,
+    Rates,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Traces,
+    Variable,
+    Weights,
+)
 from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.ties import Tie
@@ -178,6 +187,7 @@ __all__ = [
     "SpikeTrains",
     "Spikes",
     "StateOccupancy",
+    "SynapseVariable",
     "Target",
     "Teacher",
     "Tie",

@@ -13,21 +13,22 @@ from salhw.description.kinds import of_kind
 from salhw.description.network import Network
 from salhw.description.parts import rule_name
 from salhw.description.probes import Membrane
-from salhw.description.stimuli import Poisson
+from salhw.description.stimuli import Poisson, SpikeTimes, Stimulus
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, session_error
 from salhw.session.recorder import Raster, Recorded
 from salhw.session.recording import TimeSeries
+from salhw.session.strengths import Strengths
 from salhw.worker.worker import Worker, WorkerLease
 from salhw_lava.arithmetic import BACKEND, LARGEST_WEIGHT, arithmetic
 from salhw_lava.hosted import host_rules, on_grid
 from salhw_lava.kinds import PROBES
 from salhw_lava.learning import EngineLimit
-from salhw_lava.program import chances_of, layout, program, rates_name
+from salhw_lava.program import chances_of, forced_spikes, layout, program, rates_name
 from salhw_lava.reach import reach
-from salhw_lava.rules import achieved_rate, code_for, learning_rule, wanted_changes
+from salhw_lava.rules import achieved_rate, code_for, epoch, epoch_of, learning_rule, too_dense, wanted_changes
 from salhw_lava.words import words
 
 HOST, ABOUT = "salhw_lava_worker.host", "salhw_lava_worker.about:versions"
@@ -45,9 +46,11 @@ class LavaEngine:
         net = self._net = executable.network
         self._batch, self._execution = len(ids), executable.target.option("execution")
         self._arithmetic, self._plan = arithmetic(executable.target), layout(executable)
+        self._epoch = epoch(executable.target)
         self._words = words(executable.source, self._arithmetic)
         self._written: dict[str, FloatArray] = {}
-        self._sent = net  # with the highest rates that were written
+        self._strengths = Strengths(net)
+        self._sent = [net]  # with the highest rates and the times that were written, of all instances or of each
         self._rates = {
             (p.name, k): initial(net, f"projections.{p.name}.{rule_name(p, k)}.learning_rate", self._batch)
             for p in net.projections
@@ -122,36 +125,75 @@ class LavaEngine:
             self._set_weights(owner, value)
 
     def _send(self, address: Address, value: FloatArray) -> None:
-        """Let the host send spikes at other rates."""
-        number, here = address.rule, self._plan.neurons(self._net, address.owner)
-        stimulus = of_kind(self._net.stimuli[number], Poisson, BACKEND)
-        rates = value.reshape(self._batch, -1, here.stop - here.start)
+        """Let the host send spikes at other rates, or at other times."""
+        if address.trains:
+            self._let_send(address, self._other_times(address, value))
+            self._strengths.write(address.rule, value)
+            self.call("force", *forced_spikes(self._net, self._plan, self._batch, self._strengths))
+            return
+        stimulus, here = self._net.stimuli[address.rule], self._plan.neurons(self._net, address.owner)
+        poisson, rates = of_kind(stimulus, Poisson, BACKEND), value.reshape(self._batch, -1, here.stop - here.start)
         highest = rates.max(axis=0)
-        stimuli = list(self._sent.stimuli)
-        stimuli[number] = stimulus.replace(rate=highest[0] if stimulus.every is None else highest)
-        sent = self._sent.replace(stimuli=stimuli)
+        self._let_send(address, [poisson.replace(rate=highest[0] if poisson.every is None else highest)])
+        begun = rates[:, : len(poisson.begins(self._net.dt))]
+        for point, chance in enumerate(chances_of(begun, self._plan, here, self._net.dt)):
+            self.call("write", rates_name(address.rule, point), chance)
+
+    def _let_send(self, address: Address, stimuli: Sequence[Stimulus]) -> None:
+        """Take ``stimuli`` in the place of one, of all instances or of each.
+
+        Raises:
+            SessionError: SAL403 potentials, or what learns on the chip, have no room for their spikes.
+        """
+        known, k = self._sent, address.rule
+        if len(stimuli) > 1:
+            known = [known[b % len(known)] for b in range(self._batch)]
+        sent = [
+            net.replace(stimuli=[*net.stimuli[:k], stimuli[b % len(stimuli)], *net.stimuli[k + 1 :]])
+            for b, net in enumerate(known)
+        ]
+        self._refuse_too_dense(address.path, address.owner, sent)
         for post in {p.post for p in self._net.projections if p.pre == address.owner} & {*self._words}:
             self._refuse_beyond(address.path, post, self._bias(post), self._written, sent)
         self._sent = sent
-        begun = rates[:, : len(stimulus.begins(self._net.dt))]
-        for point, chance in enumerate(chances_of(begun, self._plan, here, self._net.dt)):
-            self.call("write", rates_name(number, point), chance)
+
+    def _other_times(self, address: Address, value: FloatArray) -> list[SpikeTimes]:
+        """The stimulus of each instance with other times, (instance, neuron and spike); one where all are alike."""
+        stimulus = of_kind(self._net.stimuli[address.rule], SpikeTimes, BACKEND)
+        alike = np.array_equal(value, np.broadcast_to(value[:1], value.shape), equal_nan=True)
+        trains = value.reshape(len(value), *address.shape)[: 1 if alike else None]
+        return [stimulus.replace(times=[train[~np.isnan(train)] for train in each]) for each in trains]
+
+    def _refuse_too_dense(self, path: str, population: str, sent: Sequence[Network]) -> None:
+        """No spikes are sent from which the chip could not learn as it was told to.
+
+        Raises:
+            SessionError: SAL403 it could not.
+        """
+        plastic = [p for p in self._net.projections if p.plasticity and p.name not in self._hosted]
+        for p, each in ((p, each) for p in plastic if population in (p.pre, p.post) for each in sent):
+            beyond = too_dense(self._net, each, p, self._arithmetic, epoch_of(self._net, p, self._epoch))
+            if beyond:
+                raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
 
     def _refuse_beyond(
-        self, path: str, population: str, bias: FloatArray, written: dict[str, FloatArray], sent: Network | None = None
+        self,
+        path: str,
+        population: str,
+        bias: FloatArray,
+        written: dict[str, FloatArray],
+        sent: Sequence[Network] | None = None,
     ) -> None:
-        """Nothing is written with which a potential might outgrow its word; ``sent``: with other rates of its stimuli
-        than the present ones.
+        """Nothing is written with which a potential might outgrow its word; ``sent``: with other rates or times of its
+        stimuli than the present ones.
 
         Raises:
             SessionError: SAL403 it might.
         """
-        if not self._arithmetic.fixed:
-            return
-        reached = reach(self._sent if sent is None else sent, population, self._arithmetic, written)
-        beyond = self._words[population].beyond(bias, reached)
-        if beyond:
-            raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
+        for net in (self._sent if sent is None else sent) if self._arithmetic.fixed else ():
+            reached = reach(net, population, self._arithmetic, written)
+            if beyond := self._words[population].beyond(bias, reached):
+                raise session_error("SAL403", path, beyond.asked, beyond.supported, beyond.fix)
 
     def _set_weights(self, name: str, value: FloatArray) -> None:
         """Write weights; where the host learns, it takes them for its own, but for those that are written as they are

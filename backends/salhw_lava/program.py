@@ -18,9 +18,11 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel, Rectangular
 from salhw.description.network import Network
 from salhw.description.parts import Projection
+from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics.arguments import folded
 from salhw.session.executable import Executable
 from salhw.session.paths import described_at
+from salhw.session.strengths import Strengths
 from salhw_lava.arithmetic import LARGEST_WEIGHT, Arithmetic, arithmetic
 from salhw_lava.glm import ENTRIES
 from salhw_lava.hosted import hosted
@@ -231,23 +233,32 @@ def chances_of(rates: FloatArray, plan: LavaLayout, here: slice, dt: float) -> l
     return [each.reshape(-1) for each in chances]
 
 
+def forced_spikes(net: Network, plan: LavaLayout, copies: int, strengths: Strengths) -> tuple[IntArray, IntArray]:
+    """The spikes that the host sends at set times: their steps, which ascend, and the neurons of a program."""
+    steps, neurons = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for number, stimulus in enumerate(net.stimuli):
+        if isinstance(stimulus, SpikeTimes):
+            trains = strengths.trains(number)
+            trains = np.broadcast_to(trains, (copies, *trains.shape[1:]))
+            instance, neuron, spike = np.nonzero(~np.isnan(trains))
+            steps.append(np.rint(trains[instance, neuron, spike] / net.dt).astype(np.int64))
+            neurons.append(instance * plan.size + plan.neurons(net, stimulus.population).start + neuron)
+    step, which = np.concatenate(steps), np.concatenate(neurons)
+    order = np.argsort(step, kind="stable")
+    return step[order], which[order]
+
+
 def _stimuli(net: Network, plan: LavaLayout, copies: int) -> dict[str, Any]:
-    steps, neurons = [], []
     poisson: list[tuple[str, int, int, FloatArray]] = []
     for number, spikes in enumerate(host_spikes(net)):
         here = plan.neurons(net, spikes.population)
-        for k, times in enumerate(spikes.trains, here.start):
-            steps.append(np.rint(times / net.dt).astype(np.int64))
-            neurons.append(np.full(len(times), k))
         if spikes.rates is not None:
             rates = np.broadcast_to(spikes.rates[None], (copies, len(spikes.rates), here.stop - here.start))
             chances = chances_of(rates, plan, here, net.dt)
             names = (rates_name(number, point) for point in range(len(chances)))
             poisson += zip(names, *zip(*pairwise(spikes.begins), strict=True), chances, strict=True)
-    step = np.tile(_joined(steps).astype(np.int64), copies)
-    neuron = _spread(neurons, plan.size, np.arange(copies)[:, None])
-    order = np.argsort(step, kind="stable")
-    return {"forced_step": step[order], "forced_neuron": neuron[order], "poisson": poisson}
+    step, neuron = forced_spikes(net, plan, copies, Strengths(net))
+    return {"forced_step": step, "forced_neuron": neuron, "poisson": poisson}
 
 
 def _plastic(

@@ -250,6 +250,21 @@ def engine_parameters(rule: PairSTDP, code: Microcode, dt: float, units: Arithme
     }
 
 
+def too_dense(net: Network, sent: Network, p: Projection, units: Arithmetic, steps: int) -> EngineLimit | None:
+    """Why a plastic projection of ``net`` cannot learn from the spikes that the host sends in ``sent``, if it cannot:
+    its epochs of ``steps``, and the room on its traces, are those for what is described."""
+    ends = [*zip((p.pre, p.post), windows(learning_rule(p)).values(), strict=True)]
+    most = max(room_on_a_trace(net, name, window.tau) for name, window in ends)
+    for name, window in ends:
+        if steps > (gap := shortest_interval(sent, name)):
+            asked, supported = f"spikes of {name} {gap} steps apart", f"one in a learning epoch of {steps} steps"
+            return EngineLimit(asked, supported, f"times that are {number(steps * net.dt)} ms apart")
+        if units.fixed and (room := room_on_a_trace(sent, name, window.tau)) > most * (1.0 + 1e-9):
+            supported = f"{most:.3g}, by the spikes that are described"
+            return EngineLimit(f"traces of {room:.3g} spikes", supported, "describe spikes as dense as those to come")
+    return None
+
+
 # ---------------------------------------------------------------- how often a population spikes
 
 

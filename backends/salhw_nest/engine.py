@@ -10,8 +10,9 @@ import numpy as np
 
 from salhw.description.fields import FloatArray
 from salhw.description.grid import in_steps
+from salhw.description.kinds import only
 from salhw.description.parts import rule_name
-from salhw.description.probes import Membrane
+from salhw.description.probes import Membrane, SynapseVariable
 from salhw.description.stimuli import Stimulus
 from salhw.diagnostics.wording import number
 from salhw.session.engine import initial
@@ -29,6 +30,7 @@ from salhw_nest.pairing import hosted
 from salhw_nest.pending_pairs import FORGOTTEN
 from salhw_nest.probes import metered
 from salhw_nest.process import STRETCH, Process, seeded
+from salhw_nest.resources import remembered
 from salhw_nest.stimuli import NestStimulus, nest_stimuli, refuse_other_times
 from salhw_nest.weights import Followed, History, NestWeights
 
@@ -213,6 +215,8 @@ class NestEngine:
         """See Engine."""
         self._start, self._spikes, self._nest_time = self.step, 0, 0.0
         self._rasters: dict[str, list[Raster]] = {p.name: [] for p in self._net.populations}
+        sending = {self._net.projection(probe.projection).pre for probe in only(self._net.probes, SynapseVariable)}
+        self._earlier = {name: Raster.joined(self._before[name]) for name in sending}
         self._sampled: dict[str, list[dict[str, Any]]] = {meter.name: [] for meter in self._circuit.plan.meters}
 
     def advance(self, until: int) -> int:
@@ -298,6 +302,10 @@ class NestEngine:
             shown = metering(*about, probe, self._sampled, rasters[name], self._bias[name], *rest)
             where, label = (membranes, name) if isinstance(probe, Membrane) else (samples, probe.label)
             where[label] = shown
+        for seen in only(net.probes, SynapseVariable):
+            pre = net.projection(seen.projection).pre
+            sent = Raster.joined([self._earlier[pre], rasters[pre]])
+            samples[seen.label] = remembered(net, seen, sent, self._batch, self._start, self.step)
         return Recorded(rasters, membranes, samples=samples, provenance={"nest_time_s": self._nest_time})
 
     def close(self) -> None:

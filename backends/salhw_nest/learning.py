@@ -103,9 +103,12 @@ def _differences(path: str, rule: PairSTDP, takes_psps: bool, pairs_coincidences
         yield different("SAL313", path, "present weights scale PSPs", size, "a lower learning rate")
     if rule.bounds:
         size = f"at a bound, where spikes coincide, NEST clips after each branch: up to {step:.2g} per pair"
-        if np.any(np.asarray(rule.causal.amplitude) * np.asarray(rule.anticausal.amplitude) > 0.0):
-            size += "; anti-causal pairs make a PSP larger than the bound by as much, which is never read"
         yield different("SAL327", f"{path}.bounds", "clipped once a step", size, "a lower learning rate")
+        if np.any(np.asarray(rule.causal.amplitude) * np.asarray(rule.anticausal.amplitude) > 0.0):
+            size = (
+                f"anti-causal pairs make a PSP larger than the bound by up to {step:.2g} per pair, which is never read"
+            )
+            yield different("SAL327", f"{path}.anticausal", "PSPs within the bounds", size, "a lower learning rate")
     if not pairs_coincidences:
         size = f"such a pair is left out, and those around it are NEST's choice: {causal:.2g} at most each"
         yield different("SAL323", path, "simultaneous spikes", size, "no bounds, or GLM neurons")

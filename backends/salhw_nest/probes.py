@@ -8,7 +8,17 @@ from typing import Any
 from salhw.description.grid import in_steps
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
-from salhw.description.probes import Membrane, Probe, Rates, Spikes, StateOccupancy, Variable, Weights, sampling
+from salhw.description.probes import (
+    Membrane,
+    Probe,
+    Rates,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Variable,
+    Weights,
+    sampling,
+)
 from salhw_nest.kernels import NEST
 
 
@@ -24,7 +34,7 @@ PROBES: ByKind[Callable[[Any, float], int]] = ByKind(
     NEST,
     {
         Spikes: _unmetered, Rates: _unmetered, Membrane: _metered, Variable: _metered, Weights: _unmetered,
-        StateOccupancy: _unmetered,
+        StateOccupancy: _unmetered, SynapseVariable: _unmetered,
     },
 )  # fmt: skip
 """The steps between two samples of cells; 0 for probes that take none."""

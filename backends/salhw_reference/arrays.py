@@ -105,8 +105,8 @@ SAMPLES = record(
     first=np.int64, end=np.int64, every=np.int64, column=np.int64, of=np.int64, traced=np.int64, gained=np.int64
 )  # fmt: skip
 """Of a probe of membranes, a trace or a variable: its neurons, the steps between samples, its first column, what it is
-``of`` (kinds.py: POTENTIAL ...), the number of the trace, and 1 where gains multiply what is summed. No field may be
-called like a method of numpy's records."""
+``of`` (kinds.py: POTENTIAL ...), the number of the trace, or of the projection whose synapses it looks at, and 1 where
+gains multiply what is summed. No field may be called like a method of numpy's records."""
 
 AVERAGE = record(of=np.int64, first=np.int64, end=np.int64, column=np.int64, through=np.int64)
 """Of a trace: what it is of, its neurons, the first of its columns in ``total``, and a projection into the input that
@@ -213,7 +213,10 @@ class StateArrays(NamedTuple):
     adaptation: FloatArray  # (N,) w, u, or theta; empty if nothing adapts any neuron
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
-    used: Records  # (P, 2, N) USED of the last PSP that began and that ended; P = 0 without short-term plasticity
+    used: (
+        Records  # (P, 3, N) USED of the last PSP that began, that ended, and of the last spike, where a probe looks at
+    )
+    # it; P = 0 without short-term plasticity
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
     own: FloatArray  # (R, 2, N) a neuron's own spikes right after the last one, of causal and anticausal triplets
     total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``

@@ -15,7 +15,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.parts import rule_name
-from salhw.description.probes import Membrane, Spikes, StateOccupancy
+from salhw.description.probes import Membrane, Spikes, StateOccupancy, SynapseVariable
 from salhw.description.stimuli import Teacher
 from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
@@ -33,16 +33,15 @@ from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.jit import Caller, handed
 from salhw_reference.kinds import RULES, steps
+from salhw_reference.looking import looked_at, presynaptic, sampled
 from salhw_reference.past import rules_of
 from salhw_reference.program import (
     ON_SPIKE,
     RUN_END,
     build,
     forced_spikes,
-    looked_at,
     neuron_ranges,
     rows_of,
-    sampled,
     synapse_ranges,
 )
 from salhw_reference.rng import streams
@@ -368,10 +367,14 @@ class ReferenceEngine:
             occupancy[state.population] = occupied[:, states : states + 2**size]
             states += 2**size
         for probe, population in sampled(net):
-            size, every = len(looked_at(net, probe, population)), steps(probe.every or net.dt, net.dt)
+            neurons, every = looked_at(net, probe, population), steps(probe.every or net.dt, net.dt)
+            size = len(neurons)
             first, end = -(-self._start // every), -(-self.step // every)
             part = self._tape.membrane[:, : end - first, columns : columns + size]
+            part = part if size else np.zeros((self._batch, end - first, 0))  # of no synapses
             when = np.arange(first, end, dtype=np.float64) * (every * net.dt)
+            if isinstance(probe, SynapseVariable):
+                part = part[:, :, np.searchsorted(neurons, presynaptic(net, probe))]
             where, name = (membranes, population) if isinstance(probe, Membrane) else (samples, probe.label)
             where[name] = TimeSeries(when, part)
             columns += size

@@ -17,7 +17,16 @@ from salhw.description.kernels import Alpha, Exponential, Kernel, Rectangular
 from salhw.description.kinds import ByKind
 from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Neuron, Source
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, PerSpike, PredictiveRule, TripletSTDP
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights
+from salhw.description.probes import (
+    Membrane,
+    Rates,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Traces,
+    Variable,
+    Weights,
+)
 from salhw.description.short_term import TsodyksMarkram
 from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 from salhw.description.traces import Boxcar, ExponentialTrace
@@ -38,8 +47,9 @@ NEGLIGIBLE = 46.0  # time constants after which an exponential window counts as 
 MEMBRANE_POTENTIAL, INPUTS, SPIKING = 0, 1, 2  # what a trace is of
 QUANTITIES = {"membrane": MEMBRANE_POTENTIAL, "inputs": INPUTS, "spikes": SPIKING}
 BOXCAR, FADING = 0, 1  # windows of traces
-POTENTIAL, MEAN, ADAPTATION, SUM = 0, 1, 2, 3  # what a probe samples
+POTENTIAL, MEAN, ADAPTATION, SUM, SHARE, LEFT = 0, 1, 2, 3, 4, 5  # what a probe samples
 VARIABLES = {"theta": ADAPTATION, "w": ADAPTATION, "u": ADAPTATION, "inputs": SUM, "conductance": SUM}
+OF_SYNAPSES = {"u": SHARE, "x": LEFT}
 
 ADDED, HELD, HAZARD = 0, 1, 2  # rows of the drive: see drive.py
 
@@ -271,7 +281,7 @@ PROBES = ByKind(
     WHO,
     {
         Spikes: "", Rates: "", StateOccupancy: "", Weights: "", Membrane: "membrane probes", Traces: "traces",
-        Variable: "probes of variables",
+        Variable: "probes of variables", SynapseVariable: "probes of variables",
     },
 )  # fmt: skip
 """Why a probe takes the time-driven algorithm; empty if it does not."""

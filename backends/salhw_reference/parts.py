@@ -13,10 +13,11 @@ from salhw_reference.arrays import NEVER
 from salhw_reference.jit import helper, inlined
 from salhw_reference.kinds import ADAPTIVE, HIGHEST, LOGISTIC, QUADRATIC, RISING, SOURCE
 from salhw_reference.learning import add_current
-from salhw_reference.program import ARRIVES, ENDS, FREES
+from salhw_reference.program import ARRIVES, ENDS, FREES, USES
 
 CERTAIN = 1e3  # a hazard per step above which a spike is certain in double precision
 EXACT = 2.0**-46  # sums of its whole multiples below 2**7 are exact: PSPs that overlap end as they began
+BEGAN, ENDED, SENT = 0, 1, 2  # what spikes have used, as PSPs began, as they ended, and as spikes were sent
 BITS = 2.0**52 / math.log(2.0)
 ONE = 1023.0 * 2.0**52 + 2.0**15  # the bits of 1.0; the rest is 16 times what rounding may take away
 
@@ -125,18 +126,32 @@ def set_free(net, state, period, n, step):
 
 
 @inlined
+def left_for(psp, used, step):
+    """The resources that a spike at ``step`` finds, after the one that has ``used`` some."""
+    return 1.0 - (1.0 - used.left * (1.0 - used.share)) * np.exp((used.step - step) * psp.recovery)
+
+
+@inlined
+def share_for(psp, used, step):
+    """The share of them that it uses."""
+    return psp.utilisation + used.share * (1.0 - psp.utilisation) * np.exp((used.step - step) * psp.facilitation)
+
+
+@inlined
+def use(net, state, p, lane, step, n):
+    """Neuron n's spike at ``step`` uses resources of its synapses in projection p; the strength of its PSP."""
+    psp, used = net.psp[p], state.used[p, lane, n]
+    used.left, used.share, used.step = left_for(psp, used, step), share_for(psp, used, step), step
+    return used.share * used.left
+
+
+@inlined
 def strength_of(net, state, action, p, step, n):
     """How strong the PSP of neuron n's spike at ``step`` in projection p is, by its spikes before. What PSPs end with
     follows once more from the same spikes: they end in the order in which they began."""
-    psp = net.psp[p]
-    if psp.utilisation == 0.0:
+    if net.psp[p].utilisation == 0.0:
         return 1.0
-    used = state.used[p, 1 if action == ENDS else 0, n]
-    lag = step - used.step
-    used.left = 1.0 - (1.0 - used.left * (1.0 - used.share)) * np.exp(-lag * psp.recovery)
-    used.share = psp.utilisation + used.share * (1.0 - psp.utilisation) * np.exp(-lag * psp.facilitation)
-    used.step = step
-    return np.rint(used.share * used.left / EXACT) * EXACT
+    return np.rint(use(net, state, p, ENDED if action == ENDS else BEGAN, step, n) / EXACT) * EXACT
 
 
 @inlined
@@ -170,6 +185,8 @@ def act(net, state, action, index, step, n):
         dy, dx = change_of_psp(net, state, action, index, step, n)
         if dy != 0.0 or dx != 0.0:
             deliver(net, state, index, n, dy, dx)
+    elif action == USES:
+        use(net, state, index, SENT, step, n)
     else:
         expire(state, index, step, n)
 

@@ -2,13 +2,12 @@
 projections too, sorted by projection, postsynaptic and presynaptic neuron.
 
 A *head* reads the list of past spikes a fixed lag after each of them: a refractory period ends (FREES), a PSP arrives
-(ARRIVES) or ends (ENDS), a spike leaves a triangular window (EXPIRES). Because a head's lag is the same for all spikes,
-the list is in the order of its events, too.
+(ARRIVES) or ends (ENDS), a spike leaves a triangular window (EXPIRES), or has used resources of synapses that a probe
+looks at (USES). Because a head's lag is the same for all spikes, the list is in the order of its events, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,13 @@ from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Membrane, Probe, Spikes, StateOccupancy, Traces, Variable, sampling
+from salhw.description.probes import (
+    Membrane,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Traces,
+)
 from salhw.description.stimuli import SpikeTimes, Teacher
 from salhw.description.ties import originals
 from salhw.session.strengths import Strengths
@@ -53,6 +58,7 @@ from salhw_reference.kinds import (
     INTEGRATE,
     MEAN,
     NEURONS,
+    OF_SYNAPSES,
     POTENTIAL,
     PSPS,
     QUANTITIES,
@@ -69,9 +75,10 @@ from salhw_reference.kinds import (
     reach,
     steps,
 )
+from salhw_reference.looking import Sampled, looked_at, sampled
 from salhw_reference.past import branches, horizons, longest_kept, ring, rules_of, stretches
 
-FREES, ARRIVES, ENDS, EXPIRES = 0, 1, 2, 3  # what a head does
+FREES, ARRIVES, ENDS, EXPIRES, USES = 0, 1, 2, 3, 4  # what a head does
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
 LONGEST_TABLE = 1_000_000  # steps of a window beyond which it is worked out instead of looked up
 BLOCK, LEAST = 256, 2**14  # steps of a block of pair sums, and synapses below which none is made: see pair_blocks.py
@@ -212,7 +219,8 @@ def _rules(net: Network) -> dict[str, Any]:
     }
 
 
-def _heads(net: Network) -> dict[str, Records]:
+def _heads(parts: Split) -> dict[str, Records]:
+    net = parts.network
     ranges, heads = neuron_ranges(net), []
     for population in net.populations:
         if population.neuron.refractory_period is not None:
@@ -223,6 +231,9 @@ def _heads(net: Network) -> dict[str, Records]:
         heads.append((delay, ARRIVES, k, *ranges[p.pre]))
         if (lasts := length(p.kernel, net.dt)) is not None:
             heads.append((delay + lasts, ENDS, k, *ranges[p.pre]))
+    probed = only(parts.described.probes, SynapseVariable)
+    for k in dict.fromkeys(_first_part(parts, probe.projection) for probe in probed):
+        heads.append((1, USES, k, *ranges[net.projections[k].pre]))
     for r, (k, _, rule) in enumerate(rules_of(net)):
         for side, (_, w, partner, mode) in enumerate(branches(net, net.projections[k], rule)):
             if mode == BY_COUNT:
@@ -234,6 +245,11 @@ def _heads(net: Network) -> dict[str, Records]:
         "by_lag": records(by_lag, HEAD),
         "lag": records([*zip(lags, first, np.append(first, len(by_lag))[1:], strict=True)], LAG),
     }
+
+
+def _first_part(parts: Split, projection: str) -> int:
+    """The number of a projection, or of the first of its parts, all of which have the same spikes."""
+    return parts.parts[projection][0][0]
 
 
 def forced_spikes(net: Network, strengths: Strengths) -> Records:
@@ -261,20 +277,6 @@ def trace_columns(net: Network) -> dict[str, int]:
     """The first column of each trace in ``total``."""
     sizes = [net.population(trace.population).size for trace in net.traces]
     return {trace.name: sum(sizes[:k]) for k, trace in enumerate(net.traces)}
-
-
-def sampled(net: Network) -> Iterator[tuple[Membrane | Traces | Variable, str]]:
-    """The probes that sample at the algorithm's steps, each with its population."""
-    for probe in sampling(net.probes):
-        yield probe, probe.population
-    for traces in only(net.probes, Traces):
-        yield traces, net.trace(traces.trace).population
-
-
-def looked_at(net: Network, probe: Probe, population: str) -> IntArray:
-    """The neurons of a population that a probe looks at."""
-    chosen = getattr(probe, "neurons", None)
-    return np.arange(net.population(population).size) if chosen is None else chosen
 
 
 def _traces(net: Network) -> dict[str, Records]:
@@ -349,7 +351,7 @@ def _probes(parts: Split) -> dict[str, Any]:
     for probe, population in sampled(net):
         neurons, (of, traced, gained, summed) = looked_at(net, probe, population), _seen(parts, probe)
         breaks = np.flatnonzero(np.diff(neurons) > 1) + 1
-        for part in np.split(neurons + ranges[population][0], breaks):  # neighbours are read together
+        for part in np.split(neurons + ranges[population][0], breaks) if len(neurons) else ():  # neighbours together
             every = steps(probe.every or net.dt, net.dt)
             samples.append((part[0], part[-1] + 1, every, columns, of, traced, gained))
             sums.append(summed)
@@ -362,14 +364,16 @@ def _probes(parts: Split) -> dict[str, Any]:
     }
 
 
-def _seen(parts: Split, probe: Membrane | Traces | Variable) -> tuple[int, int, int, list[bool]]:
-    """What a probe samples, as SAMPLES and ``summed`` have it: of what, the trace, whether gains count, and of which
-    projections."""
+def _seen(parts: Split, probe: Sampled) -> tuple[int, int, int, list[bool]]:
+    """What a probe samples, as SAMPLES and ``summed`` have it: of what, the number of the trace or projection, whether
+    gains count, and what projections give."""
     net, nothing = parts.network, [False] * len(parts.network.projections)
     if isinstance(probe, Membrane):
         return POTENTIAL, -1, 0, nothing
     if isinstance(probe, Traces):
         return MEAN, [trace.name for trace in net.traces].index(probe.trace), 0, nothing
+    if isinstance(probe, SynapseVariable):
+        return OF_SYNAPSES[probe.of], _first_part(parts, probe.projection), 0, nothing
     quantity, _, name = probe.of.partition(".")
     if VARIABLES[quantity] != SUM:
         return VARIABLES[quantity], -1, 0, nothing
@@ -399,7 +403,7 @@ def build(parts: Split) -> NetworkArrays:
         **projections,
         **_rules(net),
         **probes,
-        **_heads(net),
+        **_heads(parts),
         **_traces(net),
         teacher=_teachers(net),
         **_ties(parts, projections["row"]),

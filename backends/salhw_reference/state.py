@@ -54,7 +54,7 @@ def at_rest(net: NetworkArrays, batch: int, *, common: bool = False) -> StateArr
         adaptation=full((len(net.recovery),), net.begins[1, : len(net.recovery)], np.float64),
         current=full((p, n, 2), 0.0, np.float64),
         psp=full((p, n, 2), 0.0, np.float64),
-        used=records([(0.0, 1.0, LONG_AGO)] * (batch * used * 2 * n), USED, (batch, used, 2, n)),
+        used=records([(0.0, 1.0, LONG_AGO)] * (batch * used * 3 * n), USED, (batch, used, 3, n)),
         trace=full((r, 2, n), 0.0, np.float64),
         own=full((r if np.any(net.rule["form"] == TRIPLETS) else 0, 2, n), 0.0, np.float64),
         total=full((columns,), 0.0, np.float64),

@@ -8,17 +8,32 @@ from salhw_reference.arrays import CHANGED, NEVER
 from salhw_reference.averages import follow_traces, input_of, mean_of, nudge, touch
 from salhw_reference.event_driven import forced_spikes
 from salhw_reference.jit import compiled, inlined
-from salhw_reference.kinds import ADAPTATION, ADAPTIVE, ALPHA, INTEGRATE, MEAN, QUADRATIC, RECTANGULAR, RISING, SUM
+from salhw_reference.kinds import (
+    ADAPTATION,
+    ADAPTIVE,
+    ALPHA,
+    INTEGRATE,
+    LEFT,
+    MEAN,
+    QUADRATIC,
+    RECTANGULAR,
+    RISING,
+    SHARE,
+    SUM,
+)
 from salhw_reference.learning import has_periodic, learn, periodic_update
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
+    SENT,
     act,
     begin,
     count_states,
     escape_probability,
     largest_odds,
+    left_for,
     note_spikes,
     recompute_inputs,
+    share_for,
     spike_probability,
 )
 from salhw_reference.program import FREES
@@ -53,14 +68,18 @@ def summed(net, state, m, n):
 
 
 @inlined
-def value_of(net, state, m, n):
-    """What probe m shows of neuron n."""
-    of = net.samples[m].of
+def value_of(net, state, m, n, t):
+    """What probe m shows of neuron n at step t."""
+    of, number = net.samples[m].of, net.samples[m].traced
+    if of == SHARE:
+        return share_for(net.psp[number], state.used[number, SENT, n], t)
+    if of == LEFT:
+        return left_for(net.psp[number], state.used[number, SENT, n], t)
     if of == SUM:
         return summed(net, state, m, n)
     if of == ADAPTATION:  # what does not adapt has none
         return state.adaptation[n] if net.kind[n] in (ADAPTIVE, QUADRATIC, RISING) else 0.0
-    return mean_of(net, state, net.samples[m].traced, n) if of == MEAN else state.potential[n]
+    return mean_of(net, state, number, n) if of == MEAN else state.potential[n]
 
 
 @inlined
@@ -70,7 +89,7 @@ def sample(net, state, rows, origin, t, traces):
         probe = net.samples[m]
         if t % probe.every == 0 and (probe.of == MEAN) == traces:
             for n in range(probe.first, probe.end):
-                value = value_of(net, state, m, n)
+                value = value_of(net, state, m, n, t)
                 rows[t // probe.every - origin[m], probe.column + n - probe.first] = value
 
 

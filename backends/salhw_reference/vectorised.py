@@ -23,6 +23,7 @@ from salhw_reference.kinds import ALPHA, EXACT, INTEGRATE, RECTANGULAR, SOURCE
 from salhw_reference.learning import copy_weights
 from salhw_reference.membranes import integrate, reset
 from salhw_reference.parts import (
+    SENT,
     begin,
     change_of_psp,
     count_states,
@@ -31,9 +32,10 @@ from salhw_reference.parts import (
     expire,
     note_spike,
     occupy,
+    use,
     write_spike,
 )
-from salhw_reference.program import ARRIVES, ENDS, FREES
+from salhw_reference.program import ARRIVES, ENDS, FREES, USES
 from salhw_reference.row_learning import (
     begin_learning,
     end_block,
@@ -181,6 +183,8 @@ def act(net, state, vectors, t, action, index, step, n, place):
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
         list_change(state, vectors, t, place, index, n, dy, dx)
+    elif action == USES:
+        use(net, state, index, SENT, step, n)
     else:
         expire(state, index, step, n)
 

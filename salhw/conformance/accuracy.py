@@ -13,6 +13,8 @@ ACCURACY: dict[str, str] = {
     "lif_under_way": "share of a change of a weight that PSPs onto LIF neurons do not follow if they are under way; 0 "
     "if it is not declared",
     "learned_under_way": "the same of PSPs onto other neurons, through synapses that learn on the target itself",
+    "simultaneous": "share of all pairs at and after simultaneous spikes, each in full, that weights may be off by "
+    "where the report names SAL323 or SAL327",
     "lif_refractory": "steps by which LIF and AdEx neurons may spike before their refractory period is over; 0 if it "
     "is not declared",
     "conductance": "share of what conductances that decay add to a potential that it may be off by, times dt^2 / "

@@ -111,7 +111,9 @@ def example(lab: Lab, section: str = "", kind: str = "", offers: str = "", **wis
                 kernel=made("kernels", psp),
                 plasticity=rules,
                 delay=0.0 if delay is None else rigs.within(delay, 0.0, dt),
-                short_term=made(section, kind) if section == "short_term" else None,
+                short_term=made("short_term", first("short_term", "TsodyksMarkram") or "TsodyksMarkram")
+                if section == "short_term" or kind == "SynapseVariable"
+                else None,
             ),
         )
     traces: tuple[Trace, ...] = ()

@@ -19,7 +19,7 @@ from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection, rule_name, variables
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds, reference_of
-from salhw.description.probes import Probe, Variable
+from salhw.description.probes import Probe, SynapseVariable, Variable
 from salhw.description.stimuli import Course, Stimulus
 from salhw.description.ties import Tie, originals
 from salhw.description.traces import Trace
@@ -352,6 +352,13 @@ def _probe(
         if probe.largest is not None and population.size > probe.largest:
             limit = f"at most {probe.largest} neurons (2**n states)"
             yield Diagnostic("SAL005", f"{path}.population", f"{population.size} neurons", limit, "split it")
+    if isinstance(probe, SynapseVariable) and not unknown:
+        short_term = next(p.short_term for p in projections if p.name == probe.projection)
+        able = {} if short_term is None else short_term.variables
+        if probe.of not in able:
+            plain = f"none of {probe.projection}, which has no short-term plasticity"
+            fix = nearest(probe.of, able, "choose one of these" if able else "leave the probe out, or give it some")
+            yield Diagnostic("SAL009", f"{path}.of", shown(probe.of), one_of(able) if able else plain, fix)
     yield from _fields(path, probe, dt, 0)
 
 
@@ -371,3 +378,7 @@ def _repeated(probes: Sequence[Probe]) -> Iterator[Diagnostic]:
     for (kind, name), times in Counter((p.kind, p.about) for p in probes).items():
         if times > 1:
             yield Diagnostic("SAL006", "probes", f"{times} {kind} probes of {name}", "one of a kind", "keep one")
+    for label, kinds in {p.label: sorted({q.kind for q in probes if q.label == p.label}) for p in probes}.items():
+        if len(kinds) > 1:
+            asked = f"{' and '.join(kinds)} of {label}"
+            yield Diagnostic("SAL006", "probes", asked, "a name for each in recording.traces", "rename a population")

@@ -142,6 +142,39 @@ class Weights(Probe):
         def __init__(self, projection: str, every: float, synapses: Any = ..., kind: str = ...) -> None: ...
 
 
+class SynapseVariable(Probe):
+    """One more number of each synapse of a projection, or of some of its ``synapses`` (their numbers in
+    ``Network.synapses``, ascending), at the whole multiples of ``every`` ms; every step by default.
+    ``recording.traces`` has it as ``PROJECTION.OF``.
+
+    Args:
+        of: what it is: a variable of the projection's short-term plasticity (``ShortTerm.variables``: ``u`` and ``x``
+            of TsodyksMarkram), as a presynaptic spike at that step finds it.
+    """
+
+    kind: Literal["SynapseVariable"] = "SynapseVariable"
+    projection: ProjectionName
+    of: Annotated[str, Field(max_length=LENGTH), Mark("x", "u", "nothing")]
+    every: Annotated[Milliseconds | None, EVERY] = None
+    synapses: Annotated[Chosen | None, Structure(index="synapse")] = None
+
+    @property
+    def about(self) -> str:
+        """The projection and what is seen of it."""
+        return f"{self.projection}.{self.of}"
+
+    @property
+    def label(self) -> str:
+        """As ``about``."""
+        return self.about
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, projection: str, of: str, every: float | None = ..., synapses: Any = ..., kind: str = ...
+        ) -> None: ...
+
+
 class Traces(Probe):
     """A trace of the network at the whole multiples of ``every`` ms, as it is after that step; every step by default.
     ``recording.traces`` has it by the trace's name."""

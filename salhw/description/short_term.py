@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import exp, inf
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,9 @@ class ShortTerm(Kind):
 
     section = "short_term"
 
+    variables: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What a SynapseVariable probe can see of it: the name of each number that it remembers, with its unit."""
+
     @property
     def memory(self) -> float:
         """The time in ms after which an earlier spike makes no difference."""
@@ -32,6 +37,11 @@ class ShortTerm(Kind):
 
     def of_train(self, times: FloatArray) -> FloatArray:
         """The strengths of the spikes of one neuron at ``times`` in ms, which ascend, after a long silence."""
+        raise NotImplementedError
+
+    def found(self, times: FloatArray, moments: FloatArray) -> Mapping[str, FloatArray]:
+        """Its ``variables`` as a spike at each of some ``moments`` in ms would find them, after the spikes of a neuron
+        at those ``times`` in ms, which ascend, that are earlier."""
         raise NotImplementedError
 
 
@@ -51,6 +61,7 @@ class TsodyksMarkram(ShortTerm):
         tau_facil: in ms, with which facilitation fades; 0 for none.
     """
 
+    variables: ClassVar = MappingProxyType({"u": "a share of x", "x": "a share of all resources"})
     kind: Literal["TsodyksMarkram"] = "TsodyksMarkram"
     U: Annotated[Utilisation, Mark(0.5, 0.25, 2.0)]
     tau_rec: Annotated[Milliseconds, Mark(20, 40, -1, unit="ms")]
@@ -61,12 +72,27 @@ class TsodyksMarkram(ShortTerm):
         return FORGOTTEN * max(self.tau_rec, self.tau_facil)
 
     def of_train(self, times: FloatArray) -> FloatArray:
-        strengths, u, x, last = np.empty(len(times)), 0.0, 1.0, -inf
+        u, x = self._at_spikes(times)
+        return u * x
+
+    def found(self, times: FloatArray, moments: FloatArray) -> Mapping[str, FloatArray]:
+        u, x = (
+            np.concatenate([[nothing], each]) for nothing, each in zip((0.0, 1.0), self._at_spikes(times), strict=True)
+        )
+        before = np.searchsorted(times, moments, side="left")
+        lag = np.concatenate([[-inf], times])[before] - moments
+        left = 1.0 - (1.0 - x[before] * (1.0 - u[before])) * np.exp(lag / self.tau_rec)
+        raised = u[before] * (1.0 - self.U) * (np.exp(lag / self.tau_facil) if self.tau_facil else 0.0)
+        return {"u": self.U + raised, "x": left}
+
+    def _at_spikes(self, times: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """u and x of each spike."""
+        us, xs, u, x, last = np.empty(len(times)), np.empty(len(times)), 0.0, 1.0, -inf
         for k, time in enumerate(times.tolist()):
             x = 1.0 - (1.0 - x * (1.0 - u)) * exp((last - time) / self.tau_rec)
             u = self.U + (u * (1.0 - self.U) * exp((last - time) / self.tau_facil) if self.tau_facil else 0.0)
-            strengths[k], last = u * x, time
-        return strengths
+            us[k], xs[k], last = u, x, time
+        return us, xs
 
 
 def strengths(short_term: ShortTerm | None, neuron: IntArray, times: npt.ArrayLike) -> FloatArray:

@@ -36,6 +36,8 @@ def save(recording: Recording, path: Path, *, new: bool = False) -> Path:
                 file.create_dataset(f"{group}/{name}/values", data=trace.values, compression="gzip")
                 if trace.places is not None:
                     file.create_dataset(f"{group}/{name}/places", data=trace.places)
+                if trace.of == "synapse":
+                    file[f"{group}/{name}"].attrs["of"] = trace.of
         for name, spikes in recording.spikes.items():
             entry = file.create_group(f"spikes/{name}")
             entry.attrs.update(size=spikes.size, start=spikes.start, stop=spikes.stop)
@@ -103,7 +105,7 @@ def _traces(file: Any, group: str, instances: int, dimensions: Collection[int]) 
         if values.ndim not in dimensions:
             raise ValueError(f"{group}/{name} has {values.ndim} dimensions")
         places = hdf5.array(entry, "places", "iu", values.shape[-1:]) if "places" in entry else None
-        traces[name] = TimeSeries(time, values, places)
+        traces[name] = TimeSeries(time, values, places, "synapse" if "of" in entry.attrs else "neuron")
     return traces
 
 

@@ -13,7 +13,17 @@ from salhw import machine
 from salhw.description.connectivity import count, shape_of
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights, sampling
+from salhw.description.probes import (
+    Membrane,
+    Rates,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Traces,
+    Variable,
+    Weights,
+    sampling,
+)
 from salhw.description.stimuli import SpikeTimes
 from salhw.diagnostics import Diagnostic, SessionError
 from salhw.diagnostics.wording import number
@@ -94,12 +104,19 @@ def exact(net: Network, memory: Memory, instances: int, start: int, stop: int) -
         shape = shape_of(p.weights, *net.ends(p.name)[:2])
         numbers = int(np.prod(shape, dtype=object)) if weights.synapses is None else len(weights.synapses)
         total += _samples(weights, net.dt, start, stop) * (SAMPLE + 16 * instances * numbers)
+    for variable in only(net.probes, SynapseVariable):
+        p = net.projection(variable.projection)
+        many = count(p.weights, *net.ends(p.name)) if variable.synapses is None else len(variable.synapses)
+        kept = memory.sample * (many + size[p.pre])  # an engine may sample the presynaptic neurons first
+        total += kept * _samples(variable, net.dt, start, stop) * instances
     for state in only(net.probes, StateOccupancy):
         total += 16 * instances * 2 ** size[state.population]
     return total
 
 
-def _samples(probe: Membrane | Rates | Traces | Variable | Weights, dt: float, start: int, stop: int) -> int:
+def _samples(
+    probe: Membrane | Rates | SynapseVariable | Traces | Variable | Weights, dt: float, start: int, stop: int
+) -> int:
     """How often a probe looks within a run, at most."""
     every = in_steps(probe.every or dt, dt) or 1
     return stop // every - start // every + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -16,7 +16,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
 from salhw.description.network import Network
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Weights, sampling
+from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, SynapseVariable, Weights, sampling
 from salhw.session.executable import Executable
 from salhw.session.recording import Recording, SpikeTrains, TimeSeries
 from salhw.substrate.chip import Chip
@@ -206,7 +206,9 @@ def recording(
     for weights in only(net.probes, Weights):
         times = [step for step in sorted(sampled) if weights.label in sampled[step]]
         stack = np.stack([sampled[step][weights.label] for step in times], axis=1)
-        traces[weights.projection] = TimeSeries(np.array(times, dtype=np.float64) * net.dt, stack, weights.synapses)
+        traces[weights.projection] = TimeSeries(
+            np.array(times, dtype=np.float64) * net.dt, stack, weights.synapses, "synapse"
+        )
     for rate in only(net.probes, Rates):
         size, every = net.population(rate.population).size, in_steps(rate.every, net.dt) or 1
         edges = np.array([start, *range(following(start, every), stop + 1, every)])
@@ -228,6 +230,8 @@ def recording(
         where, name = (membranes, each.population) if isinstance(each, Membrane) else (samples, each.label)
         if each.neurons is not None:
             where[name] = _chosen(where[name], each.neurons)
+    for seen_of in only(net.probes, SynapseVariable):
+        samples[seen_of.label] = replace(samples[seen_of.label], places=seen_of.synapses, of="synapse")
     for state in only(net.probes, StateOccupancy) if recorded.occupancy is None else ():
         name, size = state.population, net.population(state.population).size
         tau_ref = refractory_steps(net, name)

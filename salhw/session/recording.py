@@ -108,11 +108,12 @@ class SpikeTrains:
 @dataclass(frozen=True)
 class TimeSeries:
     """Samples over time: ``values`` (instance, time, ...) at ``time`` ms. ``places`` are the neurons or synapses of the
-    last dimension, where these are not all."""
+    last dimension, where these are not all; ``of`` says which of the two they are where there is one such dimension."""
 
     time: FloatArray
     values: FloatArray
     places: IntArray | None = None
+    of: Literal["neuron", "synapse"] = "neuron"
 
     def __repr__(self) -> str:
         return f"TimeSeries({counted('sample', range(len(self.time)))}, values {self.values.shape})"
@@ -229,13 +230,14 @@ class Recording:
     @property
     def traces(self) -> dict[str, xr.DataArray]:
         """What traces, variables, and probes of kinds that are not the core's were at each sample, by ``Probe.label``:
-        dimensions (instance, time, neuron); those of other shapes are numbered after the time."""
+        dimensions (instance, time, neuron) or (instance, time, synapse); those of other shapes are numbered after the
+        time."""
         return _Named(
             "recording.traces",
             {
                 name: self._label(
                     trace.values,
-                    ("time", "neuron") if trace.values.ndim == 3 else ("time", *map(str, range(trace.values.ndim - 2))),
+                    ("time", trace.of) if trace.values.ndim == 3 else ("time", *map(str, range(trace.values.ndim - 2))),
                     name,
                     "",
                     trace.time,

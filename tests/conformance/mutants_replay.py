@@ -22,6 +22,10 @@ from replayed_sessions import (
     OneValueForAllInstances,
     RatesOfWholePeriods,
     RoundedWrites,
+    SynapseVariablesAfterTheirSpikes,
+    SynapseVariablesHoldBetweenSpikes,
+    SynapseVariablesInSinglePrecision,
+    SynapseVariablesOfTheStepBefore,
     VariablesAfterTheirSpikes,
     VariablesInSinglePrecision,
     VariablesOfTheStepBefore,
@@ -58,6 +62,7 @@ from salhw import (
     PerSpike,
     Poisson,
     Sparse,
+    SynapseVariable,
     Teacher,
     TripletSTDP,
     Variable,
@@ -126,6 +131,23 @@ def all_currents(net: Network) -> Network:
 def short_term(changed: Callable[[Any], Any]) -> Callable[[Any, float], Any]:
     """A projection whose short-term plasticity is another, where it has any."""
     return lambda p, dt: p if p.short_term is None else p.replace(short_term=changed(p.short_term))
+
+
+def without_short_term(net: Network) -> Network:
+    """No projection has short-term plasticity, and no probe shows any."""
+    probes = [p for p in net.probes if not isinstance(p, SynapseVariable)]
+    return net.replace(projections=[p.replace(short_term=None) for p in net.projections], probes=probes)
+
+
+def first_synapses(net: Network) -> Network:
+    """Probes of what some synapses remember look at as many from the first one on."""
+    return net.replace(
+        probes=[
+            p.replace(synapses=np.arange(len(p.synapses)))
+            if isinstance(p, SynapseVariable) and p.synapses is not None else p
+            for p in net.probes
+        ]
+    )  # fmt: skip
 
 
 def lower(n: LIF) -> Any:
@@ -261,7 +283,7 @@ MUTANTS = [
     wrong("u follows the first b", "membrane", network=each_neuron(Izhikevich, the_first("b"))),
     wrong("conductances taken for currents", "membrane", network=all_currents),
     wrong("reversal potentials of the other sign", "membrane", network=each_projection(turned)),
-    wrong("short-term plasticity ignored", "membrane", "rate", network=each_projection(short_term(lambda s: None))),
+    wrong("short-term plasticity ignored", "membrane", "rate", network=without_short_term),
     wrong(
         "synapses without facilitation", "membrane", "rate",
         network=each_projection(short_term(lambda s: s.replace(tau_facil=0.0))),
@@ -282,6 +304,11 @@ MUTANTS = [
     wrong("variables as a spike leaves them", "variable", session=VariablesAfterTheirSpikes),
     wrong("gains counted in named inputs", "variable", session=NamedInputsWithGains),
     wrong("variables rounded to single precision", "variable", session=VariablesInSinglePrecision),
+    wrong("synapse variables of the first synapses", "synapse variable", network=first_synapses),
+    wrong("synapse variables of the step before", "synapse variable", session=SynapseVariablesOfTheStepBefore),
+    wrong("synapse variables as a spike leaves them", "synapse variable", session=SynapseVariablesAfterTheirSpikes),
+    wrong("synapse variables hold between spikes", "synapse variable", session=SynapseVariablesHoldBetweenSpikes),
+    wrong("synapse variables rounded", "synapse variable", session=SynapseVariablesInSinglePrecision),
     wrong(
         "single spikes at the wrong ends", "weights", "held",
         network=each_rule_of(PerSpike, lambda rule: {"pre": rule.post, "post": rule.pre}),

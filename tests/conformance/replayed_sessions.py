@@ -14,8 +14,10 @@ from salhw import (
     Rates,
     Recording,
     SpikeTimes,
+    SynapseVariable,
     Variable,
 )
+from salhw.description.probes import Probe
 from salhw.session.paths import addresses
 
 
@@ -209,13 +211,15 @@ class RatesOfWholePeriods(Recorded):
 class VariablesOfTheStepBefore(Recorded):
     """Each sample of a variable is the one before it."""
 
+    kind: type[Probe] = Variable
+
     def changed(self, recording: Recording) -> Recording:
         return self.shown(recording, lambda probe, trace: np.roll(trace.values, 1, axis=1))
 
-    def shown(self, recording: Recording, change: Callable[[Variable, Any], Any]) -> Recording:
+    def shown(self, recording: Recording, change: Callable[[Any, Any], Any]) -> Recording:
         samples = dict(recording.samples)
         for probe in self.inner.executable.network.probes:
-            if isinstance(probe, Variable):
+            if isinstance(probe, self.kind):
                 trace = samples[probe.label]
                 samples[probe.label] = replace(trace, values=change(probe, trace))
         return replace(recording, samples=samples)
@@ -256,3 +260,49 @@ class NamedInputsWithGains(VariablesOfTheStepBefore):
 class VariablesInSinglePrecision(VariablesOfTheStepBefore):
     def changed(self, recording: Recording) -> Recording:
         return self.shown(recording, lambda probe, trace: np.float32(trace.values).astype(np.float64))
+
+
+class SynapseVariablesOfTheStepBefore(VariablesOfTheStepBefore):
+    kind = SynapseVariable
+
+
+class SynapseVariablesInSinglePrecision(VariablesInSinglePrecision):
+    kind = SynapseVariable
+
+
+class _OfSpikes(VariablesOfTheStepBefore):
+    """What a synapse shows is what other moments than that of the sample have."""
+
+    kind = SynapseVariable
+
+    def moments(self, time: Any, spikes: Any) -> Any:
+        """What is shown in the place of ``time``, after these spikes of the presynaptic neuron, of all runs."""
+        raise NotImplementedError
+
+    def changed(self, recording: Recording) -> Recording:
+        net, past = self.inner.executable.network, self.__dict__.setdefault("past", [])
+        past.append(recording.spikes)
+
+        def shown(probe: SynapseVariable, trace: Any) -> Any:
+            p, table = net.projection(probe.projection), net.explicit.synapses(probe.projection)
+            pre, values = table.pre if probe.synapses is None else table.pre[probe.synapses], trace.values.copy()
+            for b, k in np.ndindex(len(values), len(pre)):
+                spikes = np.concatenate([spikes[p.pre].times(int(pre[k]), b) for spikes in past])
+                values[b, :, k] = p.short_term.found(spikes, self.moments(trace.time, spikes))[probe.of]
+            return values
+
+        return self.shown(recording, shown)
+
+
+class SynapseVariablesHoldBetweenSpikes(_OfSpikes):
+    """What the last spike has found is shown until the next, as simulators keep it."""
+
+    def moments(self, time: Any, spikes: Any) -> Any:
+        return np.concatenate([[-1.0], spikes])[np.searchsorted(spikes, time, side="left")]
+
+
+class SynapseVariablesAfterTheirSpikes(_OfSpikes):
+    """A spike counts at its own step."""
+
+    def moments(self, time: Any, spikes: Any) -> Any:
+        return time + 1e-9

@@ -313,7 +313,7 @@ def test_the_docs_say_how_many_networks_each_took() -> None:
     assert all(set(m.departs) <= {*DECIDERS.values(), *OTHERS} for m in mutants_replay.MUTANTS)
 
 
-OF_STATES = {"membrane", "variable", "weights", "trace", "held", "counts", "occupancy"}
+OF_STATES = {"membrane", "variable", "synapse variable", "weights", "trace", "held", "counts", "occupancy"}
 OTHERS = OF_STATES | {"rate", "slope", "succession", "independence"}
 
 

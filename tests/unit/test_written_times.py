@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import salhw
 from salhw import (
     GLM,
+    SAL,
     Exponential,
     Network,
     Population,
@@ -46,10 +47,10 @@ def network(*more: SpikeTimes, neuron: Any = None, kernel: Any = None) -> Networ
 
 
 def targets() -> list[Any]:
-    reference = [salhw.target("reference").with_options(algorithm=name) for name in ALGORITHMS]
-    return [pytest.param(t, id=name) for t, name in zip(reference, ALGORITHMS, strict=True)] + [
-        pytest.param(salhw.target(name), id=name) for name in ("nest", "brainscales2")
-    ]
+    known = {name: salhw.target("reference").with_options(algorithm=name) for name in ALGORITHMS}
+    known |= {name: salhw.target(name) for name in ("nest", "brainscales2")}
+    known["loihi2"] = salhw.target("loihi2").with_options(execution="in-process")
+    return [pytest.param(target, id=name) for name, target in known.items()]
 
 
 def kernel_of(target: Target) -> Any:
@@ -125,8 +126,37 @@ def test_times_of_neurons_that_are_forced_stay(target: str) -> None:
             session.set(PATH, [[2.0], []])
 
 
-def test_loihi_has_its_times_from_the_description() -> None:
-    assert "settable" not in salhw.target("loihi2").stimuli["SpikeTimes"]
+def test_on_loihi_spikes_leave_room_for_potentials() -> None:
+    """Words have 24 bits; what is refused changes nothing."""
+    net = network(kernel=Exponential(tau_syn=1000.0))
+    weights = [p.replace(weights=[[3.9, 3.9]] * 2) for p in net.projections]
+    target = salhw.target("loihi2").with_options(execution="in-process")
+    with salhw.compile(net.replace(projections=weights), target).open(instances=2) as session:
+        with pytest.raises(SessionError) as refused:
+            session.set(PATH, [[[], []], [np.arange(0.0, 2000.0, 0.5), []]])
+        assert [(f.code, f.path) for f in refused.value.diagnostics] == [("SAL403", PATH)]
+        assert "potential" in refused.value.diagnostics[0].asked
+        session.set(PATH, [[[4.0], []], [[], [3.0, 5.0]]])
+        session.set("projections.p.weights", np.full((2, 2), 3.5))
+        assert session.run(6.0).spikes["s"].time.tolist() == [4.0, 3.0, 5.0]
+
+
+def test_on_loihi_spikes_leave_room_for_what_learns() -> None:
+    """Traces of the chip hold 127 at most, and in an epoch a neuron spikes once."""
+    rule = SAL(learning_rate=0.03, tau=10.0, pairing="all", update="every 2 ms")
+    net = network().replace(stimuli=[SpikeTimes("s", [[1.0, 9.0], [3.0]])])
+    net = net.replace(projections=[p.replace(plasticity=rule) for p in net.projections])
+    target = salhw.target("loihi2").with_options(execution="in-process")
+    with salhw.compile(net, target).open() as session:
+        for times, asked in (
+            ([[1.0, 2.5], []], "3 steps apart"),
+            ([np.arange(0.0, 60.0, 2.0), []], "traces of 5.5 spikes"),
+        ):
+            with pytest.raises(SessionError) as refused:
+                session.set(PATH, times)
+            assert asked in refused.value.diagnostics[0].asked
+        session.set(PATH, [[2.0], [10.0, 18.0]])
+        assert session.run(20.0).spikes["s"].time.tolist() == [2.0, 10.0, 18.0]
 
 
 def test_a_forced_neuron_spikes_at_written_times_whatever_its_state() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from salhw_lava_worker import board, network
 
 _programs: dict[int, Any] = {}
+_forced: dict[int, tuple[Any, Any]] = {}  # (steps, neurons) of the spikes that the host sends
 _numbers = count(1)
 
 
@@ -18,6 +19,7 @@ def open_program(program: dict[str, Any]) -> int:
 
     number = next(_numbers)
     network.put_up(str(number), program)
+    force(number, program["neurons"]["forced_step"], program["neurons"]["forced_neuron"])
     kind = runtime.LavaRuntime if program["execution"] == "runtime" else runtime.InProcess
     _programs[number] = kind(str(number), program)
     return number
@@ -27,6 +29,7 @@ def run(number: int, steps: int) -> dict[str, Any]:
     """Run at most the program's ``steps``: spikes as (step, neuron) since the run began, membrane potentials."""
     arrays = board.on(str(number))
     arrays["clock"][0] = arrays["clock"][1]
+    network.force(arrays, *_forced[number], steps)
     _programs[number].run(steps)
     step, neuron = np.nonzero(arrays["raster"][:steps])
     return {
@@ -44,6 +47,11 @@ def write(number: int, name: str, value: Any) -> None:
     board.on(str(number))[name][...] = value
 
 
+def force(number: int, steps: Any, neurons: Any) -> None:
+    """Send other spikes: those at the session's ``steps``, which ascend, of ``neurons``."""
+    _forced[number] = steps, neurons
+
+
 def write_rule(number: int, name: str, rule: dict[str, Any]) -> None:
     """Give plastic synapses other impulses and another microcode from the next step on."""
     place = board.on(str(number))[f"{name}.rule"]
@@ -52,7 +60,7 @@ def write_rule(number: int, name: str, rule: dict[str, Any]) -> None:
 
 def close(number: int) -> None:
     """End a program; nothing of it stays."""
-    program = _programs.pop(number, None)
+    program, _ = _programs.pop(number, None), _forced.pop(number, None)
     try:
         if program is not None:
             program.close()

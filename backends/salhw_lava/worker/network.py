@@ -33,6 +33,15 @@ def put_up(name: str, program: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def force(shared: dict[str, Any], steps: Any, neurons: Any, count: int) -> None:
+    """Let spikes be forced in the next ``count`` steps, a run of Lava's: those at some ``steps`` of the session, which
+    ascend, of ``neurons``. They stand in the raster until what happened does."""
+    first = int(shared["clock"][0])
+    here = slice(*np.searchsorted(steps, (first, first + count)))
+    shared["raster"][:count] = False
+    shared["raster"][steps[here] - first, neurons[here]] = True
+
+
 def as_written(version: int, rule: dict[str, Any]) -> Any:
     """A rule's impulses and microcode as numbers for the board."""
     code = np.zeros(CODE)

@@ -113,6 +113,15 @@ def replay_variables(lab: Lab) -> Evidence:
     return evidence(lab, "variables", "what is shown is not what decides", "variable", of="probes.Variable")
 
 
+@check("replay-synapse-variables", group="replay")
+def replay_synapse_variables(lab: Lab) -> Evidence:
+    """In random networks, every sample of what synapses remember (u, x of short-term plasticity) is what the recorded
+    spikes imply: to ``membrane``, or else to rounding."""
+    needs(lab, "SynapseVariable")
+    hint = "synapses do not remember the spikes that they have sent"
+    return evidence(lab, "variables of synapses", hint, "synapse variable", of="probes.SynapseVariable")
+
+
 @check("replay-traces", group="replay")
 def replay_traces(lab: Lab) -> Evidence:
     """In random networks, every sample of a trace is the average of what the recorded spikes imply: to ``membrane``,

@@ -17,6 +17,7 @@ from salhw.description.drawn import (
     FixedTotalNumber,
 )
 from salhw.description.kinds import ByKind
+from salhw.description.parts import Population
 
 Weight = Callable[[], float]
 CONNECTORS: ByKind[Callable[[Dice, int, int, bool, Weight], Connector]] = ByKind("a random network")
@@ -107,3 +108,9 @@ def _drawn(dice: Dice, weight: Weight) -> float | Distribution:
     if middle == 0.0 or dice.chance(0.5):
         return Normal(mean=middle, std=width, low=first, high=second, outside=outside)
     return LogNormal(median=middle, sigma=dice.uniform(0.1, 0.5), low=first, high=second, outside=outside)
+
+
+def listed(connector: Connector, name: str, pre: Population, post: Population) -> Connector:
+    """The connector of a projection of that name with nothing left to be drawn."""
+    places = post.positions, pre.positions
+    return connector.listed(name, post.size, pre.size, pre.name == post.name, places)

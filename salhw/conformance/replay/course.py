@@ -30,13 +30,15 @@ class Course:
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
         spread: how far the potentials may be off by the neurons' own dynamics, (instance, step, neuron).
-        variables: what each Variable probe must have shown, by label, (instance, step, neuron).
+        variables: what each probe of variables must have shown, by label, (instance, step, neuron or synapse).
         unsure: how far a target may be off in these, likewise.
         traces: each trace after the step, (instance, step, neuron).
         weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
         movement: by how much weights have moved up and down in all until then, likewise: what bounds how far rounding
             and a relative error can have carried them.
+        disputed: by how much the weights of some projections may be off, without sign, because spikes have coincided
+            since they were read, likewise.
         states: z of populations whose occupancy is probed, (instance, step, neuron).
     """
 
@@ -55,14 +57,17 @@ class Course:
     traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]
+    disputed: Mapping[str, FloatArray]
     states: Mapping[str, Bools]
 
     @cached_property
     def diverged(self) -> Bools:
-        """Whether any potential or trace of an instance has grown beyond DIVERGED, (instance, step, 1)."""
+        """Whether any potential or trace of an instance has grown beyond DIVERGED, or any weight may be off,
+        (instance, step, 1)."""
         each = [
             np.nan_to_num(np.abs(v), posinf=np.inf).max(axis=2)
             for v in (*self.potentials.values(), *self.traces.values())
         ]
         largest = np.maximum.accumulate(np.max(each, axis=0), axis=1)
-        return np.asarray(largest > DIVERGED)[:, :, None]
+        off = [np.any(each[:, :-1] > 0.0, axis=2) for each in self.disputed.values()]
+        return np.asarray(np.logical_or.reduce([largest > DIVERGED, *off]))[:, :, None]

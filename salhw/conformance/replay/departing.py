@@ -21,7 +21,7 @@ from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population
-from salhw.description.probes import Membrane, Rates, StateOccupancy, Traces, Weights, sampling
+from salhw.description.probes import Membrane, Rates, StateOccupancy, SynapseVariable, Traces, Weights, sampling
 from salhw.session.recording import Recording, TimeSeries
 
 DECIDERS = {
@@ -36,10 +36,11 @@ class Departure:
     """The first place at which one kind of thing is not what it must have been.
 
     Args:
-        kind: what departs: ``membrane``, ``variable``, ``weights``, ``trace``, ``occupancy``, ``counts``, ``held``
-            (what is read after a write or a run), and their ``times`` or ``shape``, as in ``membrane times``; what was
-            decided otherwise: ``refractory period``, ``clamp``, ``forced spike``, ``threshold``, ``silent source``; or
-            ``rate``, ``slope``, ``succession``, ``independence`` (of spikes, which depart at no step of their own).
+        kind: what departs: ``membrane``, ``variable``, ``synapse variable``, ``weights``, ``trace``, ``occupancy``,
+            ``counts``, ``held`` (what is read after a write or a run), and their ``times`` or ``shape``, as in
+            ``membrane times``; what was decided otherwise: ``refractory period``, ``clamp``, ``forced spike``,
+            ``threshold``, ``silent source``; or ``rate``, ``slope``, ``succession``, ``independence`` (of spikes, which
+            depart at no step of their own).
         where: the path, with the index of the neuron or synapse.
         instance: its position in the batch.
         step: of the session's time, that is before which steps it must have been otherwise.
@@ -67,18 +68,25 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     if mistimed := [*_mistimed(trial)]:
         return mistimed, []
     net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
-    oracle = Oracle(net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net))
+    oracle = Oracle(
+        net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net), tolerance.loose
+    )
     still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
     found: list[Departure] = []
 
     ends = {p.name: oracle.at_ends(p) for p in net.projections}
-    coincided: dict[str, Bools] = {name: np.asarray((pre & post).any(axis=1)) for name, (pre, post) in ends.items()}
+    coincided: dict[str, Bools] = {  # of loose projections what is disputed says more
+        name: np.asarray((pre & post).any(axis=1) & (name not in tolerance.loose)) for name, (pre, post) in ends.items()
+    }
 
-    def within(name: str, value: FloatArray, movement: FloatArray, chosen: Any = slice(None)) -> FloatArray | float:
+    def within(
+        name: str, value: FloatArray, movement: FloatArray, disputed: Any = 0.0, chosen: Any = slice(None)
+    ) -> FloatArray | float:
         rounding = rounded[name] + tolerance.rounding(oracle)[name]
-        return tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
+        moved = tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
+        return moved + np.asarray(disputed * tolerance.target.accuracy.get("simultaneous", 0.0))
 
     def read(held: Mapping[str, FloatArray]) -> None:
         nonlocal rounded
@@ -140,8 +148,8 @@ def first(
 
 
 Within = Callable[..., FloatArray | float]
-"""How far the weights of a projection may be off, from what they must be, how far they have moved, and which synapses
-they are of."""
+"""How far the weights of a projection may be off, from what they must be, how far they have moved, what is disputed of
+that, and which synapses they are of."""
 
 
 def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, within: Within) -> Iterator[Departure]:
@@ -151,7 +159,8 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
         if path == f"projections.{owner}.weights":
             synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
             weights = oracle.weights[owner]
-            yield from first("held", path, step, weights, synaptic, within(owner, weights, oracle.movement[owner]))
+            allowed = within(owner, weights, oracle.movement[owner], oracle.disputes.weights.get(owner, 0.0))
+            yield from first("held", path, step, weights, synaptic, allowed)
         else:
             expected, measured = (np.nan_to_num(each, nan=-1.0) for each in (oracle.holds(path), value))
             yield from first("held", path, step, expected, measured, tolerance.held(expected))
@@ -172,6 +181,11 @@ def _of_run(
             expected, within = course.variables[probe.label], tolerance.variable(net, probe, course)
         within = within[:, :, chosen] if isinstance(within, np.ndarray) else within
         yield from _sampled(net, course, kind, where, probe.every, expected[:, :, chosen], measured, within)
+    for of in only(net.probes, SynapseVariable):
+        where, measured = f"projections.{of.label}", recording.samples.get(of.label)
+        chosen = slice(None) if of.synapses is None else of.synapses
+        expected, within = course.variables[of.label][:, :, chosen], tolerance.of_synapses()
+        yield from _sampled(net, course, "synapse variable", where, of.every, expected, measured, within)
     for rates in only(net.probes, Rates):
         yield from _rates(trial, course, rates, recording.samples.get(rates.label))
     for traced in only(net.probes, Traces):
@@ -278,5 +292,6 @@ def _weights(
         measured = TimeSeries(recorded.time, flat[:, :, position])
     at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
     expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
-    allowed, where = within(name, expected, movement, chosen), f"projections.{name}.weights"
+    disputed = course.disputed[name][:, at][:, :, chosen] if name in course.disputed else 0.0
+    allowed, where = within(name, expected, movement, disputed, chosen), f"projections.{name}.weights"
     yield from _at_steps(net, course, "weights", where, steps, expected, measured, allowed)

@@ -77,8 +77,10 @@ def _plain(target: Target) -> Target:
 
 def _single(target: Target) -> Target:
     """Nothing but what most rules are taken beside: one of many rules that a target has with conditions is left out of
-    networks that have more."""
-    return _bare(target, "synapses").replace(stimuli=_less(target.stimuli, SpikeTimes.__name__))
+    networks that have more, such as named inputs, beside which hosts run a network in pieces."""
+    neurons = {name: _less(each, "inputs") for name, each in _deciding(target).items()}
+    stimuli = _less(target.stimuli, SpikeTimes.__name__)
+    return _bare(target, "synapses").replace(neurons=neurons, stimuli=stimuli)
 
 
 def _large(target: Target) -> Target:

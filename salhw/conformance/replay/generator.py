@@ -11,22 +11,22 @@ import numpy as np
 
 from salhw.compiler.check import check
 from salhw.compiler.place import place
-from salhw.conformance.replay.connectors import CONNECTORS, extended
+from salhw.conformance.replay.connectors import CONNECTORS, extended, listed
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
 from salhw.conformance.replay.extent import extent
+from salhw.conformance.replay.observing import probes_of
 from salhw.conformance.replay.phased import has_phase, is_phased, narrowed, repeatable, with_phase
 from salhw.conformance.replay.removal import accepted
-from salhw.description.connectivity import Connector, Sparse, count
+from salhw.description.connectivity import Connector, Sparse
 from salhw.description.kernels import Kernel
 from salhw.description.kinds import parts_of
 from salhw.description.markers import Structure, mark_of, marks, structure
 from salhw.description.network import Network
 from salhw.description.neurons import Neuron
-from salhw.description.parts import Population, Projection, variables
+from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
 from salhw.description.plasticity.rule import narrowest_bounds
-from salhw.description.probes import Probe, Spikes, Variable
 from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.ties import Tie
@@ -89,7 +89,7 @@ def _network(target: Target, dice: Dice, seed: int) -> Network:
     projections = _projections(deal, populations, traces)
     ties = _ties(deal, projections, populations)
     stimuli = [s for p in populations for s in _stimuli(deal, p, traces)]
-    probes = _probes(deal, populations, projections, traces)
+    probes = probes_of(deal, populations, projections, traces)
     return Network(
         name="random", dt=dt, populations=populations, projections=projections,
         stimuli=stimuli, probes=probes, traces=traces, ties=ties,
@@ -166,15 +166,9 @@ def _same_synapses(deal: Deal, p: Projection, pre: Population, post: Population,
     """A list of the synapses of a projection, or of those ``back``, so that either can be the other's copy."""
     if "Sparse" not in names_in(deal.target.projections, "connectivity"):
         return None
-    i, j, _ = _listed(p.weights, p.name, pre, post).synapses(post.size, pre.size, p.recurrent)
+    i, j, _ = listed(p.weights, p.name, pre, post).synapses(post.size, pre.size, p.recurrent)
     weight = _weight(deal)
     return Sparse(post=j if back else i, pre=i if back else j, weight=[weight() for _ in i], **p.weights.beyond)
-
-
-def _listed(connector: Connector, name: str, pre: Population, post: Population) -> Connector:
-    """The connector of a projection of that name with nothing left to be drawn."""
-    places = post.positions, pre.positions
-    return connector.listed(name, post.size, pre.size, pre.name == post.name, places)
 
 
 def _weight(deal: Deal) -> Callable[[], Any]:
@@ -188,7 +182,7 @@ def _projection(
 ) -> Projection:
     target, dice, recurrent = deal.target, deal.dice, pre.name == post.name
     bare = _connector(deal, post.size, pre.size, recurrent) if bare is None else bare
-    shape = _listed(bare, name, pre, post).shape(post.size, pre.size)
+    shape = listed(bare, name, pre, post).shape(post.size, pre.size)
     periods = [end.neuron.refractory_period or np.inf for end in (pre, post) if deal.extent.brief]
     kernel = deal.once("kernel", partial(_kernel, deal, min(periods, default=np.inf)))
     rules = [rule for _ in range(dice.one(deal.extent.rules)) for rule in _rules(deal, post, shape, traces)]
@@ -391,57 +385,3 @@ def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Popula
 def _train(dice: Dice) -> list[int]:
     """The steps of some forced spikes of one neuron."""
     return sorted({dice.whole(0, 3 * LONGEST_STIMULUS) for _ in range(dice.whole(0, 7))})
-
-
-def _probes(
-    deal: Deal, populations: list[Population], projections: list[Projection], traces: list[Trace]
-) -> list[Probe]:
-    """Spikes of all populations; of all else that the target can probe, most."""
-    ends = {p.name: p for p in populations}
-    named = {
-        "population": [(p.name, p.neuron.offers, p.size) for p in populations],
-        "projection": [(p.name, frozenset({"spikes"}), _synapses(p, ends[p.pre], ends[p.post])) for p in projections],
-        "trace": [(t.name, frozenset({"spikes"}), 0) for t in traces],
-    }
-    made: list[Probe] = []
-    for kind, capability in deal.target.probes.items():
-        if kind not in Probe.members or not replayable(Probe, kind) or kind == Variable.__name__:
-            continue
-        cls = Probe.members[kind]
-        (field, about), *_ = [(name, marker.names) for name, marker in structure(cls) if marker.names]
-        for name, offers, size in named[about]:
-            if cls.needs not in offers or (cls.largest is not None and size > min(cls.largest, 6)):
-                continue
-            if kind == "Spikes" or deal.dice.chance(0.8):
-                part = _part(deal, cls, size)
-                made.append(cls(**{field: name}, **part, **deal.fields(cls, capability, ())))
-    return [*made, *(probe for p in populations for probe in _variables(deal, p, projections))]
-
-
-def _variables(deal: Deal, p: Population, projections: list[Projection]) -> list[Variable]:
-    """Probes of a population: of each of its neurons' own variables that the target can probe, and up to two of what
-    synapses add up to. Drawn by themselves, as reversal potentials are."""
-    capability = deal.target.probes.get(Variable.__name__, {})
-    deal = replace(deal, dice=Dice(f"{deal.dice.seed} variables of {p.name}"))
-    declared = names_in(capability, "of")
-    known = [of for of in variables(p, projections) if of.partition(".")[0] in declared]
-    own = [of for of in known if of in p.neuron.variables]
-    synaptic = [of for of in known if of not in own]
-    made = []
-    for of in [*own, *deal.dice.shuffled(synaptic)[:2]]:
-        drawn = deal.fields(Variable, capability, ()) | _part(deal, Variable, p.size)
-        made += [Variable(**drawn | {"population": p.name, "of": of})] if deal.dice.chance(0.8) else []
-    return made
-
-
-def _synapses(p: Projection, pre: Population, post: Population) -> int:
-    return count(_listed(p.weights, p.name, pre, post), post.size, pre.size, p.recurrent)
-
-
-def _part(deal: Deal, cls: type[Probe], size: int) -> dict[str, Any]:
-    """The neurons or synapses that a probe looks at, of ``size``: all, or some; never some of the spikes, which tell
-    all else."""
-    chosen = [name for name, marker in structure(cls) if marker.index]
-    if not chosen or not size or cls is Spikes or deal.dice.chance(0.6):
-        return {}
-    return {chosen[0]: deal.dice.subset(range(size), 1)}

@@ -7,12 +7,25 @@ from typing import Any
 from salhw.conformance.replay.cells import AVERAGES, CELLS
 from salhw.conformance.replay.connectors import CONNECTORS
 from salhw.conformance.replay.learners import RULES
-from salhw.conformance.replay.oracle import STIMULI
 from salhw.description.kinds import ByKind
-from salhw.description.probes import Membrane, Rates, Spikes, StateOccupancy, Traces, Variable, Weights
+from salhw.description.probes import (
+    Membrane,
+    Rates,
+    Spikes,
+    StateOccupancy,
+    SynapseVariable,
+    Traces,
+    Variable,
+    Weights,
+)
+from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
 
 PROBES: ByKind[None] = ByKind(
-    "the replay oracle", dict.fromkeys([Spikes, Rates, Membrane, Variable, Weights, StateOccupancy, Traces])
+    "the replay oracle",
+    dict.fromkeys([Spikes, Rates, Membrane, Variable, SynapseVariable, Weights, StateOccupancy, Traces]),
+)
+STIMULI: ByKind[None] = ByKind(
+    "the replay oracle", dict.fromkeys([Poisson, SpikeTimes, Clamp, Current, NoisyCurrent, Teacher])
 )
 REPLAYED: dict[str, ByKind[Any]] = {
     "neurons": CELLS, "stimuli": STIMULI, "plasticity": RULES, "averages": AVERAGES, "probes": PROBES,

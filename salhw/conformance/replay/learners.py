@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from salhw.conformance.replay.trains import own_sums, pair_sums
+from salhw.conformance.replay.trains import near_coincidences, own_sums, pair_sums
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.parts import Projection, rule_name
@@ -31,26 +31,40 @@ RULES: ByKind[Callable[[Any, Projection, int], Learner]] = ByKind("the replay or
 
 
 @RULES.register(PairSTDP)
-class _Pairs:
+class Pairs:
     """Sums of pairs, which take their learning rate and amplitudes when the weights change."""
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
         pre, post = oracle.at_ends(p)
-        self.sums = pair_sums(cast(PairSTDP | ModulatedSTDP | TripletSTDP, p.plasticity[k]), pre, post, oracle.dt)
+        rule = cast(PairSTDP | ModulatedSTDP | TripletSTDP, p.plasticity[k])
+        self.sums = pair_sums(rule, pre, post, oracle.dt)
+        if p.name in oracle.disputes.loose:
+            near = near_coincidences(pre, post)
+            self.around = [near * sums for sums in pair_sums(rule, pre, post, oracle.dt, whole=True)]
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
 
     def see(self, step: int) -> None:
         self.waiting = [waiting + sums[:, step] for waiting, sums in zip(self.waiting, self.sums, strict=True)]
 
-    def change(self) -> FloatArray:
-        causal, anticausal = self.waiting
-        self.waiting = [np.zeros_like(sums) for sums in self.waiting]
+    def factors(self) -> tuple[FloatArray, FloatArray]:
+        """What sums of causal and of anticausal pairs are multiplied by."""
         rate, first, second = (
             self.oracle.per_synapse(f"{self.path}.{field}", self.projection)
             for field in ("learning_rate", "causal.amplitude", "anticausal.amplitude")
         )
-        return np.asarray(rate * (first * causal + second * anticausal))
+        return np.asarray(rate * first), np.asarray(rate * second)
+
+    def change(self) -> FloatArray:
+        causal, anticausal = self.waiting
+        self.waiting = [np.zeros_like(sums) for sums in self.waiting]
+        first, second = self.factors()
+        return np.asarray(first * causal + second * anticausal)
+
+    def disputed(self, step: int) -> FloatArray:
+        """What all pairs at and after coincidences may add to the weights at a step, without sign, each in full."""
+        each = zip(self.factors(), self.around, strict=True)
+        return np.asarray(sum(np.abs(factor) * sums[:, step] for factor, sums in each))
 
 
 @RULES.register(PredictiveRule)
@@ -94,7 +108,7 @@ class _Single:
 
 
 @RULES.register(TripletSTDP)
-class _Triplets(_Pairs):
+class _Triplets(Pairs):
     """The same of pairs that count the more, the more the neuron of the later spike has spiked before."""
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
@@ -106,7 +120,7 @@ class _Triplets(_Pairs):
 
 
 @RULES.register(ModulatedSTDP)
-class _Modulated(_Pairs):
+class _Modulated(Pairs):
     """The same of rules whose changes the modulator scales, as it is when the weights change."""
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:

@@ -5,7 +5,7 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,20 @@ import numpy as np
 from salhw.conformance.replay.acting import Noise, acts, clamps, forced, lists_times, rewritten
 from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
 from salhw.conformance.replay.course import Course
+from salhw.conformance.replay.disputes import Disputes
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, states
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, onto, states
 from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
-from salhw.description.kinds import ByKind, only
+from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import StateOccupancy
-from salhw.description.stimuli import Clamp, Current, NoisyCurrent, Poisson, SpikeTimes, Teacher
+from salhw.description.stimuli import Current, NoisyCurrent, Poisson, Teacher
 from salhw.description.ties import Tie
 from salhw.description.traces import Trace
 from salhw.session.recorder import refractory_steps
@@ -34,11 +35,6 @@ Sums = dict[str | float, FloatArray]
 """What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
 Held = dict[str, FloatArray]
 """What a session holds, by path: (instance, ...) as ``get`` shapes it."""
-
-STIMULI: ByKind[None] = ByKind(
-    "the replay oracle",
-    {Poisson: None, SpikeTimes: None, Clamp: None, Current: None, NoisyCurrent: None, Teacher: None},
-)
 
 
 class Oracle:
@@ -51,6 +47,7 @@ class Oracle:
         limits: where what a host writes ends, (lowest, highest), by path: biases of populations with teachers; and of
             weights what they are times their gain.
         slack: what the target may be off by, by population.
+        loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
     """
 
     def __init__(
@@ -62,6 +59,7 @@ class Oracle:
         ids: Sequence[int],
         limits: Mapping[str, tuple[float, float]] | None = None,
         slack: Mapping[str, Slack] | None = None,
+        loose: Collection[str] = (),
     ) -> None:
         self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
@@ -70,6 +68,7 @@ class Oracle:
         self.spikes = dict(spikes)
         self.instances = len(next(iter(spikes.values())))
         self.held: Held = {}
+        self.disputes = Disputes(loose)
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
         self.bounds = {p.name: narrowest_bounds(p.plasticity) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
@@ -112,6 +111,7 @@ class Oracle:
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
+                self.disputes.read(owner, self.weights[owner])
         if any(map(lists_times, held)):
             self._force()
 
@@ -154,6 +154,7 @@ class Oracle:
         own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
         originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
         self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
+        self.disputes.copy(tie, np.array(originals))
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
@@ -220,7 +221,7 @@ class Oracle:
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
             for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
-                         "variables", "unsure", "traces", "weights", "movement", "states")
+                         "variables", "unsure", "traces", "weights", "movement", "disputed", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -233,6 +234,7 @@ class Oracle:
             t = step + self.ahead
             note("weights", self.weights)
             note("movement", self.movement)
+            note("disputed", self.disputes.weights)
             self._nudge(t)
             inputs, through = self._inputs(t)
             for name, added in inputs.items():
@@ -262,6 +264,7 @@ class Oracle:
             self._learn(t)
         note("weights", self.weights)
         note("movement", self.movement)
+        note("disputed", self.disputes.weights)
         self._end_of_run()
         self.now = stop
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
@@ -299,7 +302,7 @@ class Oracle:
         lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
         for q in self.net.projections:
             psp, which = self.psps[q.name]
-            total = self._onto(q, self.weights[q.name] * psp[:, t, which])
+            total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
             sums, gain = through[q.post], self.gain(q.post, q.into)
             self.given[q.name], self.lagging[q.name] = gain * total, self._lag_of(q, gain, t)
             if q.e_rev is not None:
@@ -326,13 +329,6 @@ class Oracle:
             parts = (added, none, none) if q.e_rev is None else (none, added, q.e_rev * added)
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
-    def _onto(self, q: Projection, per_synapse: FloatArray) -> FloatArray:
-        """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
-        size = self.net.population(q.post).size
-        post = self.ends[q.name][0] + size * np.arange(self.instances)[:, None]
-        total = np.bincount(post.ravel(), per_synapse.ravel(), self.instances * size)
-        return np.asarray(total.reshape(self.instances, size), dtype=np.float64)
-
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
         """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
         postsynaptic neuron; nothing where a target's PSPs follow their weights."""
@@ -341,9 +337,9 @@ class Oracle:
         psp, which = self.psps[q.name]
         now = gain * self.weights[q.name]
         moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
-        moved = moved + np.abs(now - before)
+        moved = moved + np.abs(now - before) + np.abs(gain) * self.disputes.under_way(q.name)
         self.travelled[q.name] = moved, now
-        return self._onto(q, np.abs(moved * psp[:, t, which]))
+        return onto(self.net, q, self.ends[q.name], np.abs(moved * psp[:, t, which]))
 
     def silenced(self) -> None:
         """Note that weights were zero for a while, which PSPs of that time may keep."""
@@ -426,6 +422,7 @@ class Oracle:
         """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
         for learner in self.learners.values():
             learner.see(t)
+        self.disputes.see(t, self.learners)
         self._update("spike", t)
         for tie in self.net.ties:
             if tie.every is None:

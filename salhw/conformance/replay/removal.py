@@ -8,7 +8,7 @@ from typing import Any
 from salhw.description.fields import Model
 from salhw.description.markers import structure
 from salhw.description.network import Network
-from salhw.description.probes import Variable
+from salhw.description.probes import SynapseVariable, Variable
 from salhw.diagnostics import Diagnostic
 
 
@@ -44,8 +44,9 @@ def without(net: Network, path: str) -> Network | None:
         items[at] = items[at].replace(plasticity=rules)
         return net.replace(**{group: items})
     if group == "projections" and rest == "short_term":
+        blind = [p for p in net.probes if not (isinstance(p, SynapseVariable) and p.projection == items[at].name)]
         items[at] = items[at].replace(short_term=None)
-        return net.replace(**{group: items})
+        return net.replace(**{group: items, "probes": blind})
     gone = items.pop(at)
     parts = {each: list(getattr(net, each)) for each in GROUPS} | {group: items}
     return _consistent(net, parts, {group: {getattr(gone, "name", "")}})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from salhw.compiler.pipeline import compile
@@ -14,18 +14,19 @@ from salhw.conformance.replay.extent import LARGE, PHASED, PLAIN, SINGLE, drawab
 from salhw.conformance.replay.generator import random_network, refusals
 from salhw.conformance.replay.phased import has_phase, is_phased, takes_phases
 from salhw.conformance.replay.removal import accepted
-from salhw.conformance.replay.tolerance import Tolerance
+from salhw.conformance.replay.tolerance import Tolerance, is_of_coincidences
 from salhw.conformance.replay.trial import Schedule, Trial, perform, random_schedule
 from salhw.conformance.tracebacks import own_frames, raised
 from salhw.description.network import Network
 from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
+from salhw.substrate.target import Target
 
-NETWORKS, MORE, CANDIDATES = 12, 4, 60
-"""How many networks the quick profile draws; how many more at most for what these have not exercised, and among how
-many they are sought."""
-ATTEMPTS, AFAR = 20, 10**9
-"""How many networks a seed may have, and how far apart their seeds lie."""
+NETWORKS, MORE, MOST_SINGLE, CANDIDATES = 12, 4, 6, 60
+"""How many networks the quick profile draws; how many more at most for what these have not exercised, and then of a
+single rule; and among how many they are sought."""
+ATTEMPTS, ROUNDS, AFAR = 20, 3, 10**9
+"""How many networks a seed may have, where they are sought, or of a single rule, and how far apart their seeds lie."""
 RAISED = "SAL606"
 """What an exception in a worker is."""
 TRACED = "SAL328"
@@ -81,7 +82,10 @@ def held_to_oracle(
     executable: Executable, schedule: Schedule, *, on_chips: bool
 ) -> tuple[Trial, list[Departure], tuple[Tested, ...]]:
     """What a session did with a schedule, in what it certainly departs, and how probable its spikes are."""
-    trial, tolerance = perform(executable, schedule, on_chips=on_chips), Tolerance.of(executable.target)
+    trial, tolerance = (
+        perform(executable, schedule, on_chips=on_chips),
+        Tolerance.of(executable.target, executable.report),
+    )
     found, courses = departures(trial, tolerance)
     return trial, found, tuple(tests(trial.net, trial.spikes, courses, tolerance))
 
@@ -108,8 +112,11 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
         if any(base + PLAIN <= case.seed < base + SINGLE for case, _ in seen):
             next_plain = base + PLAIN + beside[PLAIN] * lab.scale
             spare += range(next_plain, next_plain + CANDIDATES // 3)
-        for seeds in (spare, range(base + SINGLE, base + LARGE)):
-            covered = _extended(lab, seen, covered, seeds)
+        if covered.unmeasured:
+            drawn = {k: random_network(lab.target, k) for k in spare}
+            covered = _extended(lab, seen, covered, drawn, MORE)
+        if covered.unmeasured:
+            covered = _extended(lab, seen, covered, _single(lab.target, base, {*covered.unmeasured}), MOST_SINGLE)
     cases = tuple(case for case, _ in seen)
     tested = [(case.seed, t) for case in cases for t in case.tested]
     seed_of = {id(t): seed for seed, t in tested}
@@ -117,16 +124,29 @@ def survey(lab: Lab, networks: int | None = None) -> Survey:
     return Survey(cases, tuple((seed_of[id(t)], d) for t, d in found), covered)
 
 
-def _extended(lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, spare: Iterable[int]) -> Coverage:
-    """What is covered once ``seen`` has, too, those networks of the ``spare`` seeds that exercise most of what is
-    missing, a few at most."""
-    if not covered.unmeasured:
-        return covered
-    drawn, missing = {k: random_network(lab.target, k) for k in spare}, {*covered.unmeasured}
+def _single(target: Target, base: int, missing: set[str]) -> dict[int, Network]:
+    """Networks of a single rule by their seeds: as many as it takes until one has each thing that is ``missing``, or
+    ROUNDS times those that there are seeds for."""
+    drawn: dict[int, Network] = {}
+    for far in range(0, ROUNDS * AFAR, AFAR):
+        more = {k + far: random_network(target, k + far) for k in range(base + SINGLE, base + LARGE)}
+        drawn |= more
+        missing = missing - {thing for net in more.values() for thing in exercised_by(net, target)}
+        if not missing:
+            break
+    return drawn
+
+
+def _extended(
+    lab: Lab, seen: list[tuple[Case, Trial | None]], covered: Coverage, drawn: Mapping[int, Network], most: int
+) -> Coverage:
+    """What is covered once ``seen`` has, too, those of the networks ``drawn``, by their seeds, that exercise most of
+    what is missing, ``most`` of them and as many more as the profile is longer."""
+    missing = {*covered.unmeasured}
     wanted = [k for k, net in drawn.items() if missing & {*exercised_by(net, lab.target)}]
     candidates = {k: exe for k in wanted if (exe := _taken(lab, k, drawn[k]))}  # which tells the rest
     new = {k: {*exercised_by(exe.written or exe.source, lab.target)} for k, exe in candidates.items()}
-    for _ in range(min(MORE * lab.scale, len(new))):
+    for _ in range(min(most * lab.scale, len(new))):
         missing = {*covered.unmeasured}
         best = max(new, key=lambda k: len(missing & new[k]))
         if not missing & new.pop(best):
@@ -217,5 +237,7 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     if kept or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
+        if is_of_coincidences(approximation) and "simultaneous" in tolerance.target.accuracy:
+            return False
         return tolerance.window is not None
     return approximation.path.startswith("stimuli") or tolerance.psp is not None

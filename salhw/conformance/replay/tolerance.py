@@ -22,12 +22,23 @@ from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Variable
 from salhw.description.stimuli import Teacher
 from salhw.description.traces import named_traces
+from salhw.diagnostics import Diagnostic
+from salhw.session.executable import Report
+from salhw.session.folding import by_host
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
 
+PAIRED, CLIPPED = "SAL323", "SAL327"
+"""What spikes are approximated by that are not paired as is described, and weights that are not clipped so: at
+``bounds`` where spikes coincide."""
 ROUNDING = 1e-9
 """What exact arithmetic may be off by, as a share of what was added up: ten million operations of 1e-16 each."""
+
+
+def is_of_coincidences(approximation: Diagnostic) -> bool:
+    """Whether a target approximates pairs of spikes that coincide, or what clipping makes of these at a bound."""
+    return approximation.code == PAIRED or (approximation.code == CLIPPED and approximation.path.endswith(".bounds"))
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Tolerance:
         window: the share of each weight change that it may be off by; None likewise.
         coincidence: the same of synapses whose neurons have spiked at one step.
         written: what is held of a written bias or learning rate may differ by.
+        loose: projections of whose pairs at and after coincidences the target counts more or less than is described, as
+            it says.
     """
 
     target: Target
@@ -51,17 +64,20 @@ class Tolerance:
     window: float | None
     coincidence: float
     written: float
+    loose: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, target: Target) -> Tolerance:
-        """That of a target."""
+    def of(cls, target: Target, report: Report | None = None) -> Tolerance:
+        """That of a target; with a ``report``, for the network that it is of."""
         differ = any(spread.varies and not spread.compensated for spread in target.variability.values())
         said = {k: v for k, v in target.accuracy.items() if not (differ and k in ("membrane", "psp_shape", "window"))}
         membrane = said.get("membrane")
         shapes = [share for share in (said.get("psp_shape"), membrane) if share is not None]
         window, rate, written = said.get("window"), said.get("rate"), said.get("held", 1e-6)
         coincidence = max(window or 0.0, said.get("coincidence", 0.0))
-        return cls(target, rate, min(shapes, default=None), membrane, window, coincidence, written)
+        named = report.approximations if report and "simultaneous" in target.accuracy else ()
+        loose = frozenset(finding.path.split(".")[1] for finding in named if is_of_coincidences(finding))
+        return cls(target, rate, min(shapes, default=None), membrane, window, coincidence, written, loose)
 
     def held(self, value: FloatArray) -> FloatArray:
         """Of what is held, not learned."""
@@ -69,8 +85,8 @@ class Tolerance:
 
     def limits(self, net: Network) -> dict[str, tuple[float, float]]:
         """Where what the target's host writes ends, as ``Oracle`` takes it: what teachers add to biases, and weights
-        that are copied or learned."""
-        if not self.target.host_loop:
+        that are copied or learned; the latter of targets that hold numbers, no codes, in a loop with the host alone."""
+        if not (self.target.host_loop and (by_host(net, self.target) or self.target.weight_bits is not None)):
             return {}
         taught = {t.population for t in only(net.stimuli, Teacher)}
         neurons = {name: self.target.neurons[net.population(name).neuron.kind] for name in taught}
@@ -181,6 +197,10 @@ class Tolerance:
         value = course.variables[probe.label]
         within = course.unsure[probe.label] + max(self.potential, ROUNDING) * np.abs(value) + ROUNDING
         return np.where(course.diverged | np.isnan(within), np.inf, within)
+
+    def of_synapses(self) -> float:
+        """Of what a SynapseVariable probe shows, which is 1 at most: what strengths may be off by in a membrane."""
+        return max(self.potential or 0.0, ROUNDING)
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""

@@ -5,16 +5,20 @@ Spikes are arrays of truth values (instance, step, neuron) from the first step o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from salhw.description.connectivity import Synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kernels import Kernel
+from salhw.description.kinds import ByKind
 from salhw.description.network import Network
 from salhw.description.parts import Projection
 from salhw.description.plasticity import ModulatedSTDP, PairSTDP, TripletSTDP
-from salhw.description.short_term import strengths
+from salhw.description.short_term import TsodyksMarkram, strengths
 from salhw.description.windows import Window
 
 Bools = npt.NDArray[np.bool_]
@@ -64,6 +68,30 @@ def strengths_at(p: Projection, spikes: Bools, dt: float) -> FloatArray:
     return strong
 
 
+def found_by_spikes(p: Projection, spikes: Bools, dt: float) -> dict[str, FloatArray]:
+    """The variables of a projection's short-term plasticity as a spike of each neuron would find them at each step,
+    (instance, step, neuron): what is left from step to step (docs/semantics.md, "Variables")."""
+    return {} if p.short_term is None else FOUND[p.short_term](p.short_term, spikes, dt)
+
+
+def _tsodyks_markram(short_term: TsodyksMarkram, spikes: Bools, dt: float) -> dict[str, FloatArray]:
+    u, x = np.full(spikes[:, 0].shape, short_term.U), np.ones(spikes[:, 0].shape)
+    fades = np.exp(-dt / short_term.tau_facil) if short_term.tau_facil else 0.0
+    us, xs = np.empty(spikes.shape), np.empty(spikes.shape)
+    for step in range(spikes.shape[1]):
+        us[:, step], xs[:, step] = u, x
+        x = np.where(spikes[:, step], x * (1.0 - u), x)
+        u = np.where(spikes[:, step], u * (1.0 - short_term.U) + short_term.U, u)
+        x = 1.0 - (1.0 - x) * np.exp(-dt / short_term.tau_rec)
+        u = short_term.U + (u - short_term.U) * fades
+    return {"u": us, "x": xs}
+
+
+FOUND: ByKind[Callable[[Any, Bools, float], dict[str, FloatArray]]] = ByKind(
+    "the replay oracle", {TsodyksMarkram: _tsodyks_markram}
+)
+
+
 def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> tuple[FloatArray, IntArray]:
     """The PSPs that the presynaptic neurons of a projection have after each of its delays, (instance, step, delay and
     neuron), and which of them each synapse has."""
@@ -75,6 +103,14 @@ def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> 
     return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
+def onto(net: Network, p: Projection, ends: Synapses, per_synapse: FloatArray) -> FloatArray:
+    """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
+    instances, size = len(per_synapse), net.population(p.post).size
+    post = ends[0] + size * np.arange(instances)[:, None]
+    total = np.bincount(post.ravel(), per_synapse.ravel(), instances * size)
+    return np.asarray(total.reshape(instances, size), dtype=np.float64)
+
+
 def fades(kernel: Kernel) -> bool:
     """Whether a PSP changes while it lasts."""
     value = kernel.shape(np.array([0.25, 0.5]) * kernel.tau_syn)
@@ -82,12 +118,20 @@ def fades(kernel: Kernel) -> bool:
 
 
 def pair_sums(
-    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float
+    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float, *, whole: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
-    (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse."""
-    causal = branch_sums(rule.pairing, rule.causal, pre, post, dt)
-    return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt)
+    (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse; ``whole``: pairs
+    count in full that count half or a quarter because spikes coincide."""
+    causal = branch_sums(rule.pairing, rule.causal, pre, post, dt, whole=whole)
+    return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt, whole=whole)
+
+
+def near_coincidences(pre: Bools, post: Bools) -> Bools:
+    """The steps at which the spikes at both ends coincide, or which have the first spike of either after that."""
+    together, last = pre & post, latest(pre | post)
+    before = np.take_along_axis(together, np.maximum(last, 0), axis=1) & (last != NEVER)
+    return np.asarray(together | (before & (pre | post)))
 
 
 def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
@@ -103,19 +147,22 @@ def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
     return left
 
 
-def branch_sums(pairing: str, window: Window, first: Bools, second: Bools, dt: float) -> FloatArray:
+def branch_sums(
+    pairing: str, window: Window, first: Bools, second: Bools, dt: float, *, whole: bool = False
+) -> FloatArray:
     """The pairs of one branch, whose ``first`` spike comes earlier, at the step of the ``second``."""
+    part = 1.0 if whole else 0.5
     count, together = first.shape[1], first & second
     value, step = window.shape(np.arange(count + 1) * dt), np.arange(count)
     if pairing == "all":
         lags = step[:, None] - step
         pairs = np.where(lags > 0, value[np.maximum(lags, 0)], 0.0) @ first.astype(np.float64)
-        return np.asarray(second * pairs + 0.5 * value[0] * together)
+        return np.asarray(second * pairs + part * value[0] * together)
     partner, own = latest(first), latest(second)
     lags = step[:, None] - partner
     pairs = np.where(partner == NEVER, 0.0, value[np.clip(lags, 0, count)])
-    pairs = np.where(together, 0.5 * pairs, pairs)  # the later spike is one of a coincidence
+    pairs = np.where(together, part * pairs, pairs)  # the later spike is one of a coincidence
     if pairing == "nearest_restricted":
         between, coincides = own > partner, own == partner
-        pairs = np.where(between, 0.0, np.where(coincides, 0.5 * pairs, pairs))
-    return np.asarray(second * pairs + 0.5 * value[0] * together)
+        pairs = np.where(between, 0.0, np.where(coincides, part * pairs, pairs))
+    return np.asarray(second * pairs + part * value[0] * together)

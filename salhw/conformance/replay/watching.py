@@ -1,4 +1,4 @@
-"""What Variable probes must show, and how far a target may be off in it (docs/semantics.md, "Variables")."""
+"""What probes of variables must show, and how far a target may be off in it (docs/semantics.md, "Variables")."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 
 from salhw.conformance.replay.cells import CELLS
+from salhw.conformance.replay.trains import Bools, found_by_spikes
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import only
-from salhw.description.probes import Variable
+from salhw.description.probes import SynapseVariable, Variable
 
 Shown = dict[str, FloatArray]
-"""By the label of the probe, (instance, neuron)."""
+"""By the label of the probe, (instance, neuron or synapse)."""
 Sums = Mapping[str | float, FloatArray]
 """What the inputs of a population add up to, by name; see ``Oracle._inputs``."""
 
 
 class Watched:
-    """The Variable probes of the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to it
-    remembers the most, in size, that there has been, of which a target may be off by a share."""
+    """The probes of variables in the network of an ``oracle``, which is a session's Oracle. Of what synapses add up to
+    it remembers the most, in size, that there has been, of which a target may be off by a share."""
 
     def __init__(self, oracle: Any) -> None:
         self._oracle, self._most = oracle, Shown()
+        self._found: dict[str, tuple[Bools, Shown]] = {}
 
     def shown(self, t: int, through: Mapping[str, Sums]) -> tuple[Shown, Shown]:
         """What the probes must show at step t, when decisions are made, and how far a target may be off; ``through``:
@@ -33,7 +35,18 @@ class Watched:
             cell = CELLS[oracle.net.population(probe.population).neuron]
             seen = self._remembered if probe.of in cell.variables else self._summed
             values[probe.label], unsure[probe.label] = seen(probe, t, through[probe.population])
+        for of in only(oracle.net.probes, SynapseVariable):
+            values[of.label] = self._of_synapses(of)[:, t, oracle.ends[of.projection][1]]
+            unsure[of.label] = np.zeros_like(values[of.label])
         return values, unsure
+
+    def _of_synapses(self, probe: SynapseVariable) -> FloatArray:
+        """A variable of short-term plasticity, (instance, step, presynaptic neuron), worked out once for all steps."""
+        p = self._oracle.net.projection(probe.projection)
+        spikes, known = self._oracle.spikes[p.pre], self._found.get(p.name)
+        if known is None or known[0] is not spikes:
+            known = self._found[p.name] = spikes, found_by_spikes(p, spikes, self._oracle.dt)
+        return known[1][probe.of]
 
     def _remembered(self, probe: Variable, t: int, sums: Sums) -> tuple[FloatArray, FloatArray]:
         """A variable of the neurons' own; nothing is known of one that multiplies what PSPs under way are off by."""

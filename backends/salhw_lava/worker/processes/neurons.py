@@ -48,8 +48,6 @@ class _Model(PyLoihiProcessModel):
         self.on_board = board.on(proc_params["board_name"])
         self.psps = Psps(p, self.kind, len(p["bias"]))
         self.draws = Draws(p["seed"], p["ids"], len(p["refractory"]) // len(p["ids"]), NEURONS)
-        self.forced, self.forced_at = p["forced_neuron"], p["forced_step"]
-        self.next_forced = 0
 
     def run_spk(self) -> None:
         try:
@@ -71,13 +69,11 @@ class _Model(PyLoihiProcessModel):
             if first <= now < last:
                 quiet = quiet * (1.0 - self.on_board[name])
         spikes |= uniform < 1.0 - quiet
-        last = np.searchsorted(self.forced_at, now, side="right")
-        spikes[self.forced[self.next_forced : last]] = True
-        self.next_forced = last
+        row, own = now - int(self.on_board["clock"][0]), p["own"]
+        spikes[own] |= self.on_board["raster"][row, own]  # those that are forced
         self.countdown = np.where(spikes, p["refractory"], self.countdown)
         self.s_out.send(spikes)
-        row = now - int(self.on_board["clock"][0])
-        self.on_board["raster"][row, p["own"]] = spikes[p["own"]]
+        self.on_board["raster"][row, own] = spikes[own]
         if len(p["watched"]):
             self.on_board["membrane"][row, p["columns"]] = (u * self.in_units)[p["watched"]]
         self.on_board["clock"][1] = now + 1
