@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -147,9 +147,15 @@ def first(
     yield Departure(kind, f"{where}{index}", at[0], int(when[k]), float(wanted[at]), float(found[at]))
 
 
-Within = Callable[..., FloatArray | float]
-"""How far the weights of a projection may be off, from what they must be, how far they have moved, what is disputed of
-that, and which synapses they are of."""
+class Within(Protocol):
+    """How far weights may be off."""
+
+    def __call__(
+        self, name: str, value: FloatArray, movement: FloatArray, disputed: Any = 0.0, chosen: Any = slice(None), /
+    ) -> FloatArray | float:
+        """Of the weights of projection ``name`` whose right value is ``value``, which have moved by ``movement`` in
+        all, ``disputed`` of that: of all its synapses, or of the ``chosen`` ones, (instance, ..., synapse)."""
+        ...
 
 
 def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, within: Within) -> Iterator[Departure]:

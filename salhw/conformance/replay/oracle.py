@@ -85,8 +85,7 @@ class Oracle:
         self.reached: dict[str, FloatArray] = {}
         self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
-        self.given, self.lagging = dict[str, FloatArray](), dict[str, FloatArray]()
-        self.watched = Watched(self)
+        self.given, self.lagging, self.watched = dict[str, FloatArray](), dict[str, FloatArray](), Watched(self)
         self.adopt(held)
         for tie in net.ties:
             self._copy(tie)
@@ -330,8 +329,8 @@ class Oracle:
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
     def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
-        """How far the weights, gains included, of PSPs that are under way at step t have moved, added up at each
-        postsynaptic neuron; nothing where a target's PSPs follow their weights."""
+        """How far the weights, gains included, of PSPs under way at step t have moved, added up at each postsynaptic
+        neuron; nothing where a target's PSPs follow their weights."""
         if not self.slack[q.post].lag:
             return np.zeros_like(self.followed[q.post])
         psp, which = self.psps[q.name]
@@ -445,5 +444,5 @@ class Oracle:
             for k, rule in enumerate(p.plasticity):
                 if rule.schedule != when or (rule.period is not None and step % self.steps(rule.period) != 0):
                     continue
-                change = self.learners[p.name, k].change()
-                self._move(p.name, np.clip(self.weights[p.name] + change, *self.bounds[p.name]))
+                changed = self.weights[p.name] + self.learners[p.name, k].change()
+                self._move(p.name, np.clip(changed, *self.bounds[p.name]))
