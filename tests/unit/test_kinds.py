@@ -19,7 +19,7 @@ from salhw.description.markers import Mark, Structure, marks, structure, unmarke
 from salhw.description.neurons import Neuron
 from salhw.description.parts import Population, Projection
 from salhw.description.plasticity import PlasticityRule
-from salhw.description.probes import Probe
+from salhw.description.probes import Probe, SynapseVariable
 from salhw.description.short_term import ShortTerm
 from salhw.description.stimuli import Stimulus
 from salhw.description.traces import Average
@@ -59,6 +59,9 @@ def network(cls: type[Kind], fields: dict[str, Any], dt: float) -> tuple[dict[st
     cell = next(model for model in Neuron.members.values() if needs in model.offers)
     a: dict[str, Any] = {"name": "a", "size": 2, "neuron": cell(**ordinary(cell, dt))}
     p: dict[str, Any] = {"name": "p", "pre": "a", "post": "a", "weights": [[0.0, 0.5], [0.5, 0.0]]}
+    if issubclass(cls, SynapseVariable):
+        able = next(kind for kind in ShortTerm.members.values() if kind.variables)
+        p["short_term"] = able(**ordinary(able, dt))
     boxcar = Average.members["Boxcar"]
     of = "spikes" if needs == "rate" else "inputs"
     t = {"name": "t", "population": "a", "of": of, "window": boxcar(**ordinary(boxcar, dt))}
