@@ -76,7 +76,7 @@ def test_the_reference_itself_is_not_caught() -> None:
     ("name", "kinds"),
     [
         ("time_driven.run: `samples[b]` as `samples[0]`", {"membrane", "trace"}),
-        ("parts.emit: `state.due[h] == NEVER` as `state.due[h] != NEVER`", {"occupancy"}),
+        ("time_driven.look_ahead: `state.due[k] == NEVER` as `state.due[k] != NEVER`", {"occupancy"}),
         ("history is reset where runs join", {"trace", "held"}),
         ("a written bias reaches the next place", {"membrane", "trace", "threshold"}),
     ],
