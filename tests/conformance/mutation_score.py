@@ -24,8 +24,8 @@ from typing import Any
 
 import mutated
 import numpy as np
+import one_algorithm
 import random_networks
-import test_dynamics
 from mutated import Mutant
 from mutation_operators import KERNELS, OPERATORS, candidates, of_kernel
 from mutation_table import besides_replay, write
@@ -72,7 +72,7 @@ SAME = 1e-9
 @cache
 def target_of(algorithm: str) -> Target:
     """The reference with one algorithm, declaring no more than that has."""
-    return test_dynamics.target({TABULATED: "event-driven", BLOCKS: "vectorised"}.get(algorithm, algorithm))
+    return one_algorithm.target({TABULATED: "event-driven", BLOCKS: "vectorised"}.get(algorithm, algorithm))
 
 
 def algorithm_of(mutant: Mutant) -> str:

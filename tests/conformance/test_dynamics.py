@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import product
 
 import pytest
 from mutants_dynamics import MUTANTS, Mutant
+from one_algorithm import target
 
 import salhw
 import salhw_reference
@@ -15,12 +15,7 @@ from salhw.conformance import examples
 from salhw.conformance.accuracy import ACCURACY
 from salhw.conformance.lab import Lab, Undeclared
 from salhw.conformance.runner import catalogue
-from salhw.description.kinds import Kind
-from salhw.description.markers import structure
-from salhw.description.plasticity import PlasticityRule
-from salhw.description.probes import Probe
-from salhw.description.stimuli import Stimulus
-from salhw.substrate.capabilities import Capability, Range
+from salhw.substrate.capabilities import Range
 
 DYNAMICS = {name: check for name, check in catalogue("quick").items() if check.group == "dynamics"}
 STEPWISE = {
@@ -30,42 +25,13 @@ STEPWISE = {
 """Checks of what takes the time-driven algorithm."""
 HOSTED = {"predictive-rule-of-the-host"}
 """Checks of what the reference leaves to no host: tests/conformance/test_wrong_hosts.py has them."""
-ELSEWHERE = {"adex-steps", "short-term-strengths"}
-"""Whose mutants are those of test_adex_steps and test_short_term_strengths."""
+ELSEWHERE = {"adex-steps", "short-term-strengths", "spikes-after-spikes"}
+"""Whose mutants are those of test_adex_steps, test_short_term_strengths and test_mutation_score."""
 PHASES = {"reference-phase"}
 """Checks of what a host does for the reference, too: they catch wrong hosts there."""
 AGREE = {"networks-of-five", "sal-converges", "sal-converges-one-sided"}
 """Longer checks of what tests/science/test_algorithms_agree.py holds for the time-driven algorithm: the states of a
 network and SAL's drift are those of the event-driven one."""
-
-
-def target(algorithm: str) -> salhw.Target:
-    """The reference with one algorithm, declaring no more than that has."""
-    full = salhw.target("reference").with_options(algorithm=algorithm)
-    if algorithm in ("auto", "time-driven"):
-        return full
-    bare = without_traces(full)
-    if algorithm == "vectorised":
-        return bare
-    return bare.replace(
-        kernels={"Rectangular": full.kernels["Rectangular"]},
-        neurons={name: fields for name, fields in full.neurons.items() if name in ("GLM", "Source")},
-        probes={name: fields for name, fields in bare.probes.items() if name not in ("Membrane", "Variable")},
-        projections={name: entry for name, entry in full.projections.items() if name != "e_rev"},  # of LIF neurons
-    )
-
-
-def without_traces(full: salhw.Target) -> salhw.Target:
-    """A target that declares no traces, nor any kind that names one."""
-
-    def left(group: type[Kind], declared: Mapping[str, Capability]) -> dict[str, Capability]:
-        kinds = {name: structure(group.members[name]) for name in declared}
-        return {name: declared[name] for name in kinds if all(m.names != "trace" for _, m in kinds[name])}
-
-    return full.replace(
-        averages={}, plasticity=left(PlasticityRule, full.plasticity), stimuli=left(Stimulus, full.stimuli),
-        probes=left(Probe, full.probes),
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("algorithm", ["event-driven", "vectorised"])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mutants_engineering import MUTANTS, Mutant, Wrong, moving, other
+from one_algorithm import target
 
 import salhw
 from salhw import BackendError, Chip, Diagnostic, Target, Variability
@@ -18,27 +19,6 @@ from salhw_reference import ReferenceBackend
 REFERENCE = salhw.target("reference")
 INTERFACE = [name for name, check in catalogue("quick").items() if check.group == "interface"]
 ELSEWHERE = "same-chip-in-another-process"
-
-
-def vectorised() -> Target:
-    """What the vectorised algorithm alone can do, declared as such: all but traces and what reads them."""
-    return REFERENCE.with_options(algorithm="vectorised").replace(
-        plasticity={name: REFERENCE.plasticity[name] for name in ("PairSTDP", "PerSpike", "TripletSTDP")},
-        stimuli={name: c for name, c in REFERENCE.stimuli.items() if name != "Teacher"},
-        probes={name: c for name, c in REFERENCE.probes.items() if name != "Traces"},
-        averages={},
-    )
-
-
-def event_driven() -> Target:
-    """What the event-driven algorithm alone can do, declared as such."""
-    stepwise = vectorised()
-    return stepwise.with_options(algorithm="event-driven").replace(
-        projections={field: entry for field, entry in stepwise.projections.items() if field != "e_rev"},
-        neurons={name: c for name, c in stepwise.neurons.items() if name in ("GLM", "Source")},
-        kernels={"Rectangular": stepwise.kernels["Rectangular"]},
-        probes={name: c for name, c in stepwise.probes.items() if name not in ("Membrane", "Variable")},
-    )
 
 
 def analogue() -> Target:
@@ -64,8 +44,8 @@ def analogue() -> Target:
 
 OF_DRIFT = {"ageing-moves-the-pattern", "correlated-quantities"}  # which the reference does not declare by itself
 TARGETS = {
-    "auto": REFERENCE, "time-driven": REFERENCE.with_options(algorithm="time-driven"), "event-driven": event_driven(),
-    "vectorised": vectorised(), "analogue": analogue(),
+    "auto": REFERENCE, "time-driven": target("time-driven"), "event-driven": target("event-driven"),
+    "vectorised": target("vectorised"), "analogue": analogue(),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import mutation_table
 import numpy as np
 import pytest
 from mutant_sessions import Wrapped
-from test_dynamics import target as reference
+from one_algorithm import target as reference
 from wrong_backends import WrongBackend, each_neuron
 
 import salhw
