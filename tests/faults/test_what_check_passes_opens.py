@@ -67,8 +67,8 @@ def check_recording(net: Network, recording: salhw.Recording, instances: int) ->
             assert np.isfinite(recording.membrane_traces[probe.population].values).all()
         elif isinstance(probe, salhw.Weights):
             assert np.isfinite(recording.weight_traces[probe.projection].values).all()
-        elif isinstance(probe, salhw.Traces):
-            assert np.isfinite(recording.samples[probe.trace].values).all()
+        elif isinstance(probe, salhw.Traces | salhw.Variable | salhw.SynapseVariable):
+            assert np.isfinite(recording.samples[probe.label].values).all()
         elif isinstance(probe, salhw.StateOccupancy):
             steps = round(recording.duration / net.dt)
             assert (recording.occupancy_counts[probe.population].sum(axis=1) == steps).all()
