@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -45,15 +45,10 @@ WIDER = 5.0  # than declared, of circuits whose spread is in units of the target
 
 @dataclass(frozen=True)
 class Pattern:
-    """Spike counts (chip, neuron) of neurons that inhibit each other, and of exciting ones where they were asked for,
-    with those of adaptive ones and of ones behind short-term plasticity where the target has either; weight changes
-    (chip, synapse)."""
+    """Spike counts (chip, neuron) of neurons that inhibit each other, and weight changes (chip, synapse)."""
 
     counts: FloatArray
     changes: FloatArray
-    excited: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
-    adapting: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
-    depressed: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def parts(self) -> dict[str, FloatArray]:
         """What varies at all."""
@@ -171,17 +166,21 @@ def with_more(lab: Lab, target: Target) -> dict[str, Network]:
 
 def pattern(lab: Lab, target: Target, chips: Sequence[Chip], seed: int, then: Sequence[Population] = ()) -> Pattern:
     """One session on these chips for the counts, and one for the weight changes where the target learns."""
-    duration = STEPS * lab.scale * lab.dt
     counts = counted_here(lab, alike(lab, then), target, chips, seed)
+    return Pattern(counts, changed_here(lab, target, chips, seed, then))
+
+
+def changed_here(
+    lab: Lab, target: Target, chips: Sequence[Chip], seed: int, then: Sequence[Population] = ()
+) -> FloatArray:
+    """How far one session changes weights, (chip, synapse); of no synapse where the target does not learn."""
     if "PairSTDP" not in target.plasticity or not target.kernels or "GLM" not in target.neurons:
-        return Pattern(counts, np.zeros((len(chips), 0)))
+        return np.zeros((len(chips), 0))
     with written_again(lab, alike(lab, then, learning=True), target, chips, seed) as session:
         before = session.get("projections.p.weights")
-        session.run(duration)
+        session.run(STEPS * lab.scale * lab.dt)
         changes = (session.get("projections.p.weights") - before).reshape(len(chips), -1)
-    if changes.shape[1] == NEURONS**2:
-        changes = changes[:, ~np.eye(NEURONS, dtype=np.bool_).ravel()]
-    return Pattern(counts, changes)
+    return changes[:, ~np.eye(NEURONS, dtype=np.bool_).ravel()] if changes.shape[1] == NEURONS**2 else changes
 
 
 def correlation(one: Pattern, two: Pattern, *, over_chips: bool = False) -> tuple[float, float]:
@@ -231,16 +230,16 @@ def mismatch_is_on(lab: Lab) -> Evidence:
     nothing so much, as wide as declared."""
     if not lab.target.variability:
         varied(lab)  # says so
-    base = whole(lab, lab.without("mismatch", "trial", "plasticity").target).parts()
+    base = dict(scattered(lab, lab.without("mismatch", "trial", "plasticity").target))
     weakest, silent, loud = np.inf, [], []
     each = [(name, *part) for name, v in lab.target.variability.items() for part in parts_alone(v).items()]
     for quantity, which, spread in each:
-        name = f"{quantity}{which}"
+        name, ratio = f"{quantity}{which}", 0.0
         only = replace(lab, target=lab.target.with_variability({quantity: spread}))
-        parts = whole(lab, varied(only, quantity)).parts()
-        ratio = max(
-            (float(part.var() / max(_variance(base.get(kind)), 1e-12)) for kind, part in parts.items()), default=0.0
-        )
+        for kind, part in scattered(lab, varied(only, quantity)):
+            ratio = max(ratio, _variance(part) / max(_variance(base[kind]), 1e-12))
+            if ratio >= 2.0:
+                break
         if spread.compensated:
             loud += [name] * (ratio >= 2.0)
             continue
@@ -252,18 +251,20 @@ def mismatch_is_on(lab: Lab) -> Evidence:
     return Evidence(not said, reason, float(min(weakest, 1e6)), 2.0, "variance ratio (at least)")
 
 
-def whole(lab: Lab, target: Target) -> Pattern:
-    """Everything that is looked at, of chips that are a day older and a kelvin warmer than when they were new."""
-    chips = sampled(lab, target, LATER)
-    measured = pattern(lab, target, chips, lab.seed)
-    if rigs.weight_range(lab).min >= 0.0 or rigs.weight_range(lab).max <= 0.0 or "GLM" not in lab.target.neurons:
-        return measured
-    more = {name: counted_here(lab, net, target, chips, lab.seed) for name, net in with_more(lab, target).items()}
-    return replace(measured, excited=counted_here(lab, alike(lab, exciting=True), target, chips, lab.seed), **more)
+def scattered(lab: Lab, target: Target) -> Iterator[tuple[str, FloatArray]]:
+    """What is looked at one after the other, each measured when it is asked for, of chips that are a day older and a
+    kelvin warmer than when they were new."""
+    chips, weights = sampled(lab, target, LATER), rigs.weight_range(lab)
+    yield "counts", counted_here(lab, alike(lab), target, chips, lab.seed)
+    yield "changes", changed_here(lab, target, chips, lab.seed)
+    if weights.min < 0.0 < weights.max and "GLM" in lab.target.neurons:
+        yield "excited", counted_here(lab, alike(lab, exciting=True), target, chips, lab.seed)
+        for name, net in with_more(lab, target).items():
+            yield name, counted_here(lab, net, target, chips, lab.seed)
 
 
-def _variance(part: FloatArray | None) -> float:
-    return 0.0 if part is None else float(part.var())
+def _variance(part: FloatArray) -> float:
+    return float(part.var()) if part.size else 0.0
 
 
 @lru_cache(maxsize=1)
