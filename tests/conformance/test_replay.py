@@ -241,7 +241,7 @@ def test_shared_random_numbers_show() -> None:
 def test_what_follows_a_spike_shows_where_all_rates_are_right() -> None:
     """Four neurons that spike with p = .1 at each step. Of wrong ones the odds are doubled after a step with a spike,
     and p = .06 elsewhere; a third of all steps, .219 / (1 - .552 + .219), are after one, so that the mean stays: no
-    other test sees that."""
+    other test sees that surely (e^12 it takes among all tests of a profile); spikes of a step have odds in common."""
     steps, p = 4_000, 0.1
     net = salhw.Network(name="four", dt=1.0, populations=[salhw.Population("n", 4, salhw.GLM(tau_ref=1.0))])
     known = {
@@ -263,7 +263,7 @@ def test_what_follows_a_spike_shows_where_all_rates_are_right() -> None:
     right, wrong = found(p, p), found(2 * p / (1 + p), 0.06)
     assert max(right.values()) < 5.0
     assert wrong["succession"] > 25.0
-    assert max(wrong["rate"], wrong["independence"]) < 5.0
+    assert max(wrong["rate"], wrong["independence"]) < 10.0
 
 
 def test_what_nobody_measured_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:

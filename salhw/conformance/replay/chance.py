@@ -119,7 +119,7 @@ def tests(
     net: Network, spikes: Mapping[str, Bools], courses: Sequence[Course], tolerance: Tolerance
 ) -> Iterator[Tested]:
     """All tests of one trial: the rate of each neuron, the slope of each population's hazard over the input from each
-    projection, what follows a step with a spike, and the independence of neighbouring neurons and instances."""
+    projection, what follows a step with a spike, and the independence of neurons and instances."""
     after = _after_a_spike(spikes)
     for p in net.populations if courses else ():
         runs = [decisions_of(net, p.name, spikes[p.name][:, c.start : c.stop], c, tolerance) for c in courses]
@@ -161,18 +161,22 @@ def _tested(kind: str, where: str, decisions: Decisions, x: FloatArray) -> Teste
 
 
 def _pairs(where: str, decided: Decisions, random: Bools) -> Iterator[Tested]:
-    """Neighbouring neurons of an instance, and one neuron in neighbouring instances: every other pair of neighbours, so
-    that none is in two of them."""
-    for axis, what in ((2, "neurons"), (0, "instances")):
-        count = random.shape[axis] // 2
-        one, two = (
-            tuple(slice(side, side + 2 * count, 2) if k == axis else slice(None) for k in range(3)) for side in (0, 1)
-        )
+    """Neighbouring neurons of an instance, neurons half a population apart, and one neuron in neighbouring instances:
+    of each kind no neuron is in two pairs."""
+    instances, _, neurons = random.shape
+    for what, axis, count, distance in (
+        ("neighbouring neurons", 2, neurons // 2, 1),
+        ("neurons half a population apart", 2, neurons // 2 if neurons > 3 else 0, neurons // 2),
+        ("neighbouring instances", 0, instances // 2, 1),
+    ):
+        firsts = slice(0, 2 * count, 2) if distance == 1 else slice(0, count)
+        one = tuple(firsts if k == axis else slice(None) for k in range(3))
+        two = tuple(slice(s.start + distance, s.stop + distance, s.step) if s is firsts else s for s in one)
         both = random[one] & random[two]
         if both.any():
             first, second = decided.at(one).at(both), decided.at(two).at(both)
             off = float(np.mean((first.spikes - first.chance) * (second.spikes - second.chance)))
-            yield Tested("independence", f"{where}, neighbouring {what}", together(first, second), 0.0, off)
+            yield Tested("independence", f"{where}, {what}", together(first, second), 0.0, off)
 
 
 def alarms(tested: Iterable[Tested], level: float = LEVEL) -> list[tuple[Tested, Departure]]:
