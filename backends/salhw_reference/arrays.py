@@ -213,10 +213,8 @@ class StateArrays(NamedTuple):
     adaptation: FloatArray  # (N,) w, u, or theta; empty if nothing adapts any neuron
     current: FloatArray  # (P, N, 2) postsynaptic input (y, x), with weight and height, without the input's gain
     psp: FloatArray  # (P, N, 2) presynaptic state of the kernel (y, x), without weight and height
-    used: (
-        Records  # (P, 3, N) USED of the last PSP that began, that ended, and of the last spike, where a probe looks at
-    )
-    # it; P = 0 without short-term plasticity
+    used: Records  # (P, 3, N) USED of the last PSP that began, that ended, and of the last spike; P = 0 without
+    # short-term plasticity
     trace: FloatArray  # (R, 2, N) exponential trace right after the last spike
     own: FloatArray  # (R, 2, N) a neuron's own spikes right after the last one, of causal and anticausal triplets
     total: FloatArray  # (C,) traces after the last step; of boxcars, times ``filled``
