@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from salhw.description.connectivity import synapses
 from salhw.description.grid import in_steps
 from salhw.description.network import Network
 from salhw.description.probes import SynapseVariable
-from salhw.session.recorder import Raster
+from salhw.session.recorder import Raster, presynaptic
 from salhw.session.recording import TimeSeries
 
 
@@ -24,8 +23,7 @@ def remembered(
     p, every = net.projection(probe.projection), in_steps(probe.every or net.dt, net.dt) or 1
     steps = np.arange(-(-start // every) * every, stop, every)
     moments = steps.astype(np.float64) * net.dt
-    chosen = slice(None) if probe.synapses is None else probe.synapses
-    pre = synapses(p.weights, *net.ends(p.name))[1][chosen]
+    pre = presynaptic(net, probe)
     values = np.empty((instances, len(steps), len(pre)))
     for b, neuron in ((b, neuron) for b in range(instances) for neuron in np.unique(pre)):
         train = spikes.step[(spikes.instance == b) & (spikes.neuron == neuron)]

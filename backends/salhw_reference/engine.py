@@ -21,7 +21,7 @@ from salhw.diagnostics.arguments import threads as allowed_threads
 from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.paths import Address, addresses
-from salhw.session.recorder import Raster, Recorded
+from salhw.session.recorder import Raster, Recorded, presynaptic
 from salhw.session.recording import TimeSeries
 from salhw.substrate.chip import Chip, vary
 from salhw_reference import event_driven, learning, pace, row_updates, tabulated, time_driven, vectorised
@@ -33,7 +33,7 @@ from salhw_reference.drive import Drives
 from salhw_reference.hazards import line_of
 from salhw_reference.jit import Caller, handed
 from salhw_reference.kinds import RULES, steps
-from salhw_reference.looking import looked_at, presynaptic, sampled
+from salhw_reference.looking import looked_at, sampled
 from salhw_reference.past import rules_of
 from salhw_reference.program import (
     ON_SPIKE,

@@ -43,11 +43,11 @@ def wait(pending, total, limit):
 
 
 @inlined
-def spikes_of_step(state, rng, cells, pending, first, count):
+def spikes_of_step(state, rng, cells, free, pending, first, count):
     """Walk through the cells of one step from neuron ``first`` on, where ``count`` have spiked before it: (number of
     spikes, hazard left over)."""
-    for n in range(first, len(state.free)):
-        cell = cells[n] * state.free[n]
+    for n in range(first, len(free)):
+        cell = cells[n] * free[n]
         if pending < cell:
             state.spikes[count] = n
             count += 1
@@ -115,7 +115,7 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                     continue
             if state.now[0].used + neurons > out.shape[2]:
                 break
-            count, pending = spikes_of_step(state, rng, cells, pending, 0, 0)
+            count, pending = spikes_of_step(state, rng, cells, state.free, pending, 0, 0)
             count = forced_spikes(state, t, count)
             if count > 0:
                 learn(net, state, t, count, True)

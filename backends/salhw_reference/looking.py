@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from salhw.description.connectivity import synapses
 from salhw.description.fields import IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.probes import Membrane, Probe, SynapseVariable, Traces, Variable, sampling
+from salhw.session.recorder import presynaptic
 
 Sampled = Membrane | SynapseVariable | Traces | Variable
 
@@ -32,9 +32,3 @@ def looked_at(net: Network, probe: Probe, population: str) -> IntArray:
         return np.unique(presynaptic(net, probe))
     chosen = getattr(probe, "neurons", None)
     return np.arange(net.population(population).size) if chosen is None else chosen
-
-
-def presynaptic(net: Network, probe: SynapseVariable) -> IntArray:
-    """The presynaptic neuron of each synapse that a probe looks at."""
-    pre = synapses(net.projection(probe.projection).weights, *net.ends(probe.projection))[1]
-    return pre if probe.synapses is None else pre[probe.synapses]

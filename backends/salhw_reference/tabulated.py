@@ -14,7 +14,7 @@ from salhw.description.network import Network
 from salhw.description.stimuli import SpikeTimes
 from salhw_reference.arrays import NEVER, NetworkArrays
 from salhw_reference.common import is_short_term, repeats
-from salhw_reference.event_driven import wait
+from salhw_reference.event_driven import spikes_of_step, wait
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.kinds import EXACT, LOGISTIC, length
@@ -155,25 +155,17 @@ def set_ends(line, cells, free):
 
 @inlined
 def spikes_of_busy_step(state, rng, line, cells, free, total, pending):
-    """event_driven.spikes_of_step for a step that has a spike: the first is found without a branch (it could not be
-    predicted), a second one is looked for only if the hazard behind the first holds it."""
+    """``spikes_of_step`` for a step that has a spike: the first is found without a branch (it could not be predicted),
+    a second one is looked for only if the hazard behind the first holds it."""
     set_ends(line, cells, free)
     chosen = 0
     for n in range(LANES):
         chosen += np.int64(pending >= line.ends[np.uint64(n)])
-    state.spikes[0], count = chosen, 1
+    state.spikes[0] = chosen
     rest, pending = total - line.ends[np.uint64(chosen)], on_grid(exponential(rng))
     if pending >= rest:
         return 1, pending - rest
-    for n in range(chosen + 1, LANES):
-        cell = cells[n] * free[n]
-        if pending < cell:
-            state.spikes[count] = n
-            count += 1
-            pending = on_grid(exponential(rng))
-        else:
-            pending -= cell
-    return count, pending
+    return spikes_of_step(state, rng, cells, free, pending, chosen + 1, 1)
 
 
 @inlined

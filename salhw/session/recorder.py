@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.grid import in_steps
 from salhw.description.kinds import only
@@ -38,6 +39,12 @@ def ascending(*keys: IntArray) -> IntArray:
     for key, low, length in zip(keys, lowest, lengths, strict=True):
         together = together * length + (key - low)
     return np.argsort(together, kind="stable")
+
+
+def presynaptic(net: Network, probe: SynapseVariable) -> IntArray:
+    """The presynaptic neuron of each synapse that a probe looks at."""
+    pre = synapses(net.projection(probe.projection).weights, *net.ends(probe.projection))[1]
+    return pre if probe.synapses is None else pre[probe.synapses]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from mutated import Mutant, imported_anew
 from mutation_operators import of_modules
-from mutation_score import differs, first_failure, limited, tried
+from mutation_score import FAMILY, differs, first_failure, limited, tried
 
 import salhw
 from salhw.conformance.lab import Lab
@@ -28,8 +28,6 @@ from salhw.conformance.replay.trial import Trial
 PACKAGE = "salhw_nest"
 MODULES = ("lowering", "kernels", "inputs", "learning", "pairing", "weights", "engine", "drive")
 NETWORKS = (*range(12), *range(PLAIN, PLAIN + 3))
-FAMILY = 600
-"""How many tests of spikes a quick profile makes at most; 561 with seed 0."""
 SECONDS = 300.0
 
 

@@ -23,9 +23,9 @@ STEP = {
     "time_driven": ("fade", "integrate", "reset", "sample", "look_back", "look_ahead", "step_neurons", "run"),
     "event_driven": ("next_forced", "forced_spikes"),
     "parts": (
-        "hazard", "spike_probability", "recompute_inputs", "deliver", "end_refractory", "set_free", "strength_of",
-        "change_of_psp", "expire", "act", "note_spike", "occupy", "write_spike", "note_spikes",
-        "begin", "count_states",
+        "hazard", "spike_probability", "recompute_inputs", "deliver", "end_refractory", "set_free", "left_for",
+        "share_for", "use", "strength_of", "change_of_psp", "expire", "act", "note_spike", "occupy", "write_spike",
+        "note_spikes", "begin", "count_states",
     ),
     "averages": (
         "through", "input_of", "value_now", "follow_traces", "mean_of", "potential_of", "rate_of", "touch", "nudge",
@@ -61,8 +61,8 @@ ENGINE = {
 """What a session calls."""
 GROUPS = {"step": STEP, "preparation": PREPARED, "engine": ENGINE}
 KERNELS = {
-    "vectorised": ("vectorised", "rows", "row_learning", "row_updates"), "event-driven": ("event_driven", "hazards"),
-    "tabulated": ("tabulated",), "pair blocks": ("pair_blocks",),
+    "vectorised": ("vectorised", "rows", "row_learning", "row_updates"),
+    "event-driven": ("event_driven", "hazards", "parts"), "tabulated": ("tabulated",), "pair blocks": ("pair_blocks",),
 }  # fmt: skip
 """The modules of the other algorithms, of which every function is mutated that the time-driven one does not share."""
 

@@ -27,7 +27,7 @@ def target(algorithm: str) -> salhw.Target:
     return bare.replace(
         kernels={"Rectangular": full.kernels["Rectangular"]},
         neurons={name: fields for name, fields in full.neurons.items() if name in ("GLM", "Source")},
-        probes={name: fields for name, fields in bare.probes.items() if not {name} & STEPPED},
+        probes={name: fields for name, fields in bare.probes.items() if name not in STEPPED},
         projections={name: entry for name, entry in full.projections.items() if name != "e_rev"},  # of LIF neurons
     )
 

@@ -54,17 +54,16 @@ def test_a_mutant_of_another_algorithm_is_caught() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "kind"),
+    ("algorithm", "name", "kind"),
     [
-        ("`pending - rest` as `pending + rest`", "succession"),
-        ("`pending -= cell` as `pending += cell`", "independence"),
+        ("tabulated", "tabulated.spikes_of_busy_step: `pending - rest` as `pending + rest`", "succession"),
+        ("event-driven", "event_driven.spikes_of_step: `pending -= cell` as `pending += cell`", "independence"),
     ],
     ids=["waits too long", "loses second spikes"],
 )
-def test_what_is_wrong_at_a_spike_is_caught_by_a_check_of_its_own(change: str, kind: str) -> None:
+def test_what_is_wrong_at_a_spike_is_caught_by_a_check_of_its_own(algorithm: str, name: str, kind: str) -> None:
     """Of no mutants do plain networks show less: few of their steps have a spike, hardly any two."""
-    name = f"tabulated.spikes_of_busy_step: {change}"
-    (mutant,) = (mutant for mutant in of_kernel("tabulated") if mutant.name == name)
+    (mutant,) = (mutant for mutant in of_kernel(algorithm) if mutant.name == name)
     with mutant.loaded(compiled=False) as package:
         lab = Lab(package.backend, score.target_of(score.TABULATED), "quick", score.SEED)
         outcome = examine(catalogue()["spikes-after-spikes"], lab)

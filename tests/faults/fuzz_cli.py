@@ -22,6 +22,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 import typer.main
+from process_memory import held
 
 from salhw.cli import app
 from salhw.cli import main as salhw_main
@@ -153,16 +154,10 @@ def generated(random: np.random.Generator, known: dict[str, Any], wrong_places: 
     return words
 
 
-def inherited() -> int:
-    """Bytes of this process that a child of it begins with: pages of files are not among them."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in status if line.startswith("RssAnon:")).split()[1])
-
-
 def called(words: list[str], folder: Path, *, limited: bool = True) -> Call:
     """Call ``salhw`` with these words, in a child of this process, which has imported everything already."""
     logs = [folder / ".out", folder / ".err"]
-    began, had = time.perf_counter(), inherited()
+    began, had = time.perf_counter(), held("RssAnon")  # which the child begins with
     child = os.fork()
     if child == 0:
         try:

@@ -18,6 +18,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from process_memory import held
 
 from salhw import GLM, FileError, Network, Population, Projection, Recording, SpikeTrains
 from salhw.session.recording import TimeSeries
@@ -301,10 +302,8 @@ def computed() -> float:
 
 
 def peak() -> int:
-    """Bytes that this process, or the largest of its children, has had at most. Its own are read where what its parent
-    had when it was started does not count."""
-    own = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return 1024 * max(int(own.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+    """Bytes that this process, or the largest of its children, has had at most."""
+    return max(held("VmHWM"), 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 if __name__ == "__main__":

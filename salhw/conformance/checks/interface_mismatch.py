@@ -37,6 +37,7 @@ NEURONS, CHIPS, STEPS = 8, 16, 3000
 SHUFFLED = [(5 * k + 3) % CHIPS for k in range(CHIPS)]  # neither reversed, shifted nor sorted is it the old order
 INDEPENDENT = (CHIPS - 1) * (NEURONS - 1)  # numbers in a pattern, at least: weight changes go in pairs
 SURE = 1e-6  # p value of what counts as a correlation; right targets without one have it this rarely
+VISIBLE = 2.0  # times the variance without variability
 LATER = 1.0  # days and kelvin, over which what drifts is raised to a visible size
 WORDS = {"chip": "chip-wide"}  # for a part of a spread, where its name is not the word
 SPREAD = {"relative": 0.4, "absolute": 1.0}  # at least, so that the pattern exceeds the noise of a short run
@@ -238,17 +239,17 @@ def mismatch_is_on(lab: Lab) -> Evidence:
         only = replace(lab, target=lab.target.with_variability({quantity: spread}))
         for kind, part in scattered(lab, varied(only, quantity)):
             ratio = max(ratio, _variance(part) / max(_variance(base[kind]), 1e-12))
-            if ratio >= 2.0:
+            if ratio >= VISIBLE:
                 break
         if spread.compensated:
-            loud += [name] * (ratio >= 2.0)
+            loud += [name] * (ratio >= VISIBLE)
             continue
         weakest = min(weakest, ratio)
-        silent += [name] * (ratio < 2.0)
+        silent += [name] * (ratio < VISIBLE)
     said = [f"{', '.join(silent)} without effect"] * bool(silent)
     said += [f"{', '.join(loud)} declared as compensated, and with effect"] * bool(loud)
     reason = "; ".join(said) or "least variance over chips and neurons, over that without variability"
-    return Evidence(not said, reason, float(min(weakest, 1e6)), 2.0, "variance ratio (at least)")
+    return Evidence(not said, reason, float(min(weakest, 1e6)), VISIBLE, "variance ratio (at least)")
 
 
 def scattered(lab: Lab, target: Target) -> Iterator[tuple[str, FloatArray]]:

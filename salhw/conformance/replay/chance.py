@@ -171,7 +171,8 @@ def _pairs(where: str, decided: Decisions, random: Bools) -> Iterator[Tested]:
     ):
         firsts = slice(0, 2 * count, 2) if distance == 1 else slice(0, count)
         one = tuple(firsts if k == axis else slice(None) for k in range(3))
-        two = tuple(slice(s.start + distance, s.stop + distance, s.step) if s is firsts else s for s in one)
+        seconds = slice(firsts.start + distance, firsts.stop + distance, firsts.step)
+        two = tuple(seconds if k == axis else slice(None) for k in range(3))
         both = random[one] & random[two]
         if both.any():
             first, second = decided.at(one).at(both), decided.at(two).at(both)
