@@ -78,6 +78,11 @@ class Potential:
         size = f"off by at most {rounded_up(off)} of itself, none below {rounded_up(lowest)}"
         return "spike probability per step", f"{ENTRIES} entries of 48 bits: {size}"
 
+    @property
+    def rounding(self) -> float:
+        """How far a potential may be off, at most: what PSPs add up to is rounded once."""
+        return 0.5 * 2.0**-self.bits
+
     def moved(self, off: float) -> str:
         """What it means that biases are moved by ``off``."""
         return f"moved by at most {rounded_up(off)} (a rate by {rounded_up(100.0 * off)} %)"

@@ -135,6 +135,12 @@ class Leak:
             f"at every step)"
         )
 
+    @property
+    def rounding(self) -> float:
+        """How far a membrane may be from where it would be, beside the threshold, at most: by half a step of the
+        current, by which PSPs are rounded, the one that is lost, half a step at the start, and the threshold."""
+        return 1.5 / self.gain + (0.5 + 0.5 + 0.5 * 2.0**self.vth_shift) / self.scale
+
     def moved(self, off: float) -> str:
         """What it means that biases are moved by ``off``."""
         return f"moved by at most {rounded_up(off)}"

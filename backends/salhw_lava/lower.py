@@ -27,6 +27,7 @@ from salhw_lava.rules import (
     learning_size,
     longest_epoch,
     lowered_rule,
+    rounding as rounded_learning,
     wanted_changes,
 )
 from salhw_lava.stimuli import STIMULI
@@ -47,6 +48,7 @@ def lower(net: Network, target: Target) -> Lowering:
         path, supported = "target.projections.weights", "steps that are powers of two"
         return Lowering(net, (Diagnostic("SAL121", path, asked, supported, fix),))
     findings, by_host = [*_forced_membranes(net)], hosted(net, target)
+    rounding: dict[str, float] = {}
     populations, projections, fitted = [], [], {}
     for population in net.populations:
         lowered, more, fitted[population.name] = _population(net, population, units)
@@ -61,6 +63,8 @@ def lower(net: Network, target: Target) -> Lowering:
         elif projection.plasticity:
             projections[-1], more = _plastic(net, projection, units, target)
             findings += more
+            if units.fixed and not any(finding.severity == "error" for finding in more):
+                rounding |= rounded_learning(net, projection, units)
     lowered_net = net if not findings else net.replace(populations=populations, projections=projections)
     cores, too_many = occupied(lowered_net, by_host)
     where = "under Lava's runtime" if target.option("execution") == "runtime" else "in one process, without the runtime"
@@ -72,7 +76,8 @@ def lower(net: Network, target: Target) -> Lowering:
         cores,
         *_microcodes(lowered_net, units, by_host, epoch(target)),
     )
-    return Lowering(lowered_net, (*findings, *too_many), notes, target)
+    rounding |= {f"populations.{p.name}": _rounded(net, p, units, word) for p in net.populations if (word := fitted[p.name])}
+    return Lowering(lowered_net, (*findings, *too_many), notes, target, rounding)
 
 
 def chosen(net: Network, target: Target) -> Target:
@@ -167,6 +172,14 @@ def _population(
         neuron = neuron.replace(bias=biases if biases.ndim else float(biases))
     findings.append(_approximation("SAL314", path, *fitted.approximation()))
     return population.replace(neuron=neuron), findings, fitted
+
+
+def _rounded(net: Network, population: Population, units: Arithmetic, fitted: Word) -> float:
+    """How far the potentials of a population may be off, at most, by the steps of words: what each exponential PSP loses
+    besides arrives in one word for each neuron and projection."""
+    kernels = [(p.name, psp(p.kernel, net.dt).error()) for p in net.projections if p.post == population.name]
+    lost = [error[1] / units.of(name).unit for name, error in kernels if error is not None]
+    return fitted.rounding + sum(lost)
 
 
 def _forced_membranes(net: Network) -> Iterator[Diagnostic]:

@@ -61,6 +61,7 @@ def lowered(net: Network, target: Target, plugin: Backend) -> Executable:
         used=placement.used,
         available=target.resources,
         memory=memory,
+        rounding=lowering.rounding,
     )
     kept = reference_phase(quantised) is not None
     if kept:

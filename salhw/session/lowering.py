@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from salhw.description.kinds import ByKind, Kind
@@ -19,12 +19,13 @@ class Lowering:
     """The network as the target will run it; ``findings`` are named approximations with their sizes (``Approximations``
     if these take work), or errors;
     ``notes`` say what it becomes on the target; ``target`` is the one that was asked for with what the backend has
-    chosen within it (a weight scale, say), None if nothing was."""
+    chosen within it (a weight scale, say), None if nothing was; ``rounding`` is that of ``Report``."""
 
     network: Network
     findings: Sequence[Diagnostic] = ()
     notes: tuple[str, ...] = ()
     target: Target | None = None
+    rounding: Mapping[str, float] = field(default_factory=dict)
 
 
 def kinds_of(net: Network) -> Iterator[tuple[str, Kind]]:

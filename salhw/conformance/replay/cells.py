@@ -30,12 +30,15 @@ ROUNDS = 2.0**-52
 class Slack:
     """What the neurons of a population may be off by: the share of the most that each projection has given (``psp``),
     and of what PSPs under way follow a weight by (``lag``); which share of a step's error they lack where they solve
-    equations (``solved``); and by how many steps ``early`` refractory periods may be over."""
+    equations (``solved``); by how many steps ``early`` refractory periods may be over; which share of what leaks from a membrane in
+    a step (``leak``); and by how much of what teachers add (``nudged``)."""
 
     psp: float = 0.0
     lag: float = 0.0
     solved: float = 0.0
     early: int = 0
+    leak: float = 0.0
+    nudged: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Moment:
     spike, how many spikes they are ``expected`` to have of Poisson stimuli, and by how much the drive changes at most
     where the membranes that teachers read do (``feedback``). A target may be ``off`` in the drive by so much; and where
     it solves equations, this share of what their solution differs by from a step (``solved``), in which the part of
-    drive, conductance and pull that is ``fading``, by its time constant in ms, decays."""
+    drive, conductance and pull that is ``fading``, by its time constant in ms, decays. What leaks in a step may be off by
+    a share of ``leak``."""
 
     dt: float
     drive: FloatArray
@@ -61,6 +65,7 @@ class Moment:
     off: FloatArray
     solved: float
     fading: Mapping[float, FloatArray]
+    leak: float = 0.0
 
 
 State = tuple[FloatArray, ...]
@@ -77,7 +82,7 @@ class Cell:
     if there are any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, how many steps
     ``early`` it may be free of its refractory period, and which share of a step's error it lacks that is ``solved``
     instead; how far a potential may be off by its own dynamics (``spread``); whether it ``amplifies`` what its
-    input is off by; and of each of its own ``variables`` what it is and how far a target may be off in it, by the state
+    input is off by, or ``forgets`` all but its present input; and of each of its own ``variables`` what it is and how far a target may be off in it, by the state
     that entered a decision, whether it spiked, and how far its drive may be off."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
@@ -90,6 +95,7 @@ class Cell:
     solved: str = ""
     spread: Callable[[State], FloatArray] = lambda state: np.zeros_like(state[0])
     amplifies: bool = False
+    forgets: bool = False
     variables: Mapping[str, Callable[[Any, State, Bools, FloatArray], tuple[FloatArray, FloatArray]]] = field(
         default_factory=dict
     )
@@ -149,11 +155,14 @@ def _escapes(neuron: LIF | AdEx, now: Moment, v: FloatArray, threshold: float | 
 
 def _lif(neuron: LIF, now: Moment, state: State) -> Decided:
     """Exactly over the step for constant I and g; held at v_reset while it is refractory. It spikes at its threshold,
-    v_thresh and what is left of what each spike has added, or where that has a width at random."""
+    v_thresh and what is left of what each spike has added, or where that has a width at random. How far v may be off
+    by what leaks is remembered behind it."""
     end = _end(neuron, now)
     v = np.where(now.free, _leaked(neuron, now, state[0], end, now.dt), neuron.v_reset)
+    share = -np.expm1(-(1.0 + now.conductance) * now.dt / neuron.tau_m)
+    off = (1.0 - share * (1.0 - now.leak)) * state[2] + share * now.leak * np.abs(end - state[0])
     soft = np.broadcast_to(neuron.delta_v, v.shape) > 0.0
-    state = (v, state[1] * np.exp(-now.dt / np.asarray(neuron.tau_theta)))
+    state = (v, state[1] * np.exp(-now.dt / np.asarray(neuron.tau_theta)), np.where(now.free, off, 0.0))
     threshold = _lif_threshold(neuron, state)
     chance = np.where(soft, _escapes(neuron, now, v, threshold), v >= threshold)
     decider = np.where(soft, FREE, np.where(_near(v, threshold, end), UNDECIDED, THRESHOLD))
@@ -237,7 +246,7 @@ def _soft_higher(neuron: LIF | AdEx, chance: FloatArray, higher: FloatArray) -> 
 
 
 def _lif_resets(neuron: LIF, state: State) -> State:
-    return np.broadcast_to(neuron.v_reset, state[0].shape), state[1] + neuron.theta_plus
+    return np.broadcast_to(neuron.v_reset, state[0].shape), state[1] + neuron.theta_plus, np.zeros_like(state[2])
 
 
 def _izhikevich_resets(neuron: Izhikevich, state: State) -> State:
@@ -255,11 +264,11 @@ def _recovered(neuron: Izhikevich, state: State, spiked: Bools, off: FloatArray)
     return state[1], state[3] + np.maximum(1.0, np.abs(neuron.b)) * off
 
 
-CELLS.register(GLM)(Cell(lambda neuron: (0.0,), _glm, lambda neuron, state: state, _glm_higher))
+CELLS.register(GLM)(Cell(lambda neuron: (0.0,), _glm, lambda neuron, state: state, _glm_higher, forgets=True))
 CELLS.register(LIF)(
     Cell(
-        lambda neuron: (neuron.v_rest, 0.0), _lif, _lif_resets, _soft_higher, _lif_threshold, "lif_under_way",
-        "lif_refractory", variables={"theta": _threshold_raised},
+        lambda neuron: (neuron.v_rest, 0.0, 0.0), _lif, _lif_resets, _soft_higher, _lif_threshold, "lif_under_way",
+        "lif_refractory", spread=lambda state: state[2], variables={"theta": _threshold_raised},
     )
 )  # fmt: skip
 CELLS.register(AdEx)(

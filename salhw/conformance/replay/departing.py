@@ -69,8 +69,9 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
         return mistimed, []
     net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
     oracle = Oracle(
-        net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net), tolerance.loose
-    )
+        net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net), tolerance.loose,
+        tolerance.steps(net), tolerance.unsure,
+    )  # fmt: skip
     still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
@@ -82,17 +83,17 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     }
 
     def within(
-        name: str, value: FloatArray, movement: FloatArray, disputed: Any = 0.0, chosen: Any = slice(None)
+        name: str, value: FloatArray, movement: FloatArray, besides: Any = 0.0, chosen: Any = slice(None)
     ) -> FloatArray | float:
-        rounding = rounded[name] + tolerance.rounding(oracle)[name]
+        rounding = rounded[name] + tolerance.rounding_of(oracle)[name]
         moved = tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
-        return moved + np.asarray(disputed * tolerance.target.accuracy.get("simultaneous", 0.0))
+        return moved + np.asarray(besides)
 
     def read(held: Mapping[str, FloatArray]) -> None:
         nonlocal rounded
         found.extend(_held(oracle, held, tolerance, within))
         oracle.adopt(dict(held))
-        rounded, oracle.movement = tolerance.rounding(oracle), still
+        rounded, oracle.movement = tolerance.rounding_of(oracle), still
 
     read(trial.opened)
     courses = []
@@ -151,10 +152,11 @@ class Within(Protocol):
     """How far weights may be off."""
 
     def __call__(
-        self, name: str, value: FloatArray, movement: FloatArray, disputed: Any = 0.0, chosen: Any = slice(None), /
+        self, name: str, value: FloatArray, movement: FloatArray, besides: Any = 0.0, chosen: Any = slice(None), /
     ) -> FloatArray | float:
         """Of the weights of projection ``name`` whose right value is ``value``, which have moved by ``movement`` in
-        all, ``disputed`` of that: of all its synapses, or of the ``chosen`` ones, (instance, ..., synapse)."""
+        all, and may be off by so much ``besides``: of all its synapses, or of the ``chosen`` ones, (instance, ...,
+        synapse)."""
         ...
 
 
@@ -165,7 +167,8 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
         if path == f"projections.{owner}.weights":
             synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
             weights = oracle.weights[owner]
-            allowed = within(owner, weights, oracle.movement[owner], oracle.disputes.weights.get(owner, 0.0))
+            besides = oracle.doubted(owner) + tolerance.disputed * oracle.disputes.weights.get(owner, 0.0)
+            allowed = within(owner, weights, oracle.movement[owner], besides)
             yield from first("held", path, step, weights, synaptic, allowed)
         else:
             expected, measured = (np.nan_to_num(each, nan=-1.0) for each in (oracle.holds(path), value))
@@ -199,7 +202,8 @@ def _of_run(
         expected, within = course.traces[name], tolerance.trace(net, name, course)
         yield from _sampled(net, course, "trace", f"traces.{name}", traced.every, expected, measured, within)
     for weights in only(net.probes, Weights):
-        yield from _weights(trial, course, weights, recording.weight_traces.get(weights.projection), weights_within)
+        recorded = recording.weight_traces.get(weights.projection)
+        yield from _weights(trial, course, weights, recorded, tolerance, weights_within)
 
 
 def _spikes(trial: Trial, course: Course, recording: Recording, tolerance: Tolerance) -> Iterator[Departure]:
@@ -286,7 +290,12 @@ def _rates(trial: Trial, course: Course, probe: Rates, measured: TimeSeries | No
 
 
 def _weights(
-    trial: Trial, course: Course, probe: Weights, recorded: TimeSeries | None, within: Within
+    trial: Trial,
+    course: Course,
+    probe: Weights,
+    recorded: TimeSeries | None,
+    tolerance: Tolerance,
+    within: Within,
 ) -> Iterator[Departure]:
     """Samples at the start of the run and at the whole multiples of the period, up to its end."""
     net, name = trial.net, probe.projection
@@ -298,6 +307,7 @@ def _weights(
         measured = TimeSeries(recorded.time, flat[:, :, position])
     at, chosen = steps - course.start, slice(None) if probe.synapses is None else probe.synapses
     expected, movement = (each[:, at][:, :, chosen] for each in (course.weights[name], course.movement[name]))
-    disputed = course.disputed[name][:, at][:, :, chosen] if name in course.disputed else 0.0
-    allowed, where = within(name, expected, movement, disputed, chosen), f"projections.{name}.weights"
+    besides = course.doubted[name] + tolerance.disputed * course.disputed.get(name, np.zeros(()))
+    besides = np.broadcast_to(besides, course.doubted[name].shape)[:, at][:, :, chosen]
+    allowed, where = within(name, expected, movement, besides, chosen), f"projections.{name}.weights"
     yield from _at_steps(net, course, "weights", where, steps, expected, measured, allowed)

@@ -5,7 +5,7 @@ It is slow, plain numpy, and shares no code with any backend. Arrays are (instan
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.disputes import Disputes
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, onto, states
+from salhw.conformance.replay.rounded import RandomRounding, Steps
+from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, onto, states, strengths_at
+from salhw.conformance.replay.under_way import UnderWay
 from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
@@ -48,6 +50,8 @@ class Oracle:
             weights what they are times their gain.
         slack: what the target may be off by, by population.
         loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
+        steps: of projections whose weights a target rounds at random while they learn.
+        unsure: how far the weights of a projection that act may be off what this oracle has for them, (instance, synapse).
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Oracle:
         limits: Mapping[str, tuple[float, float]] | None = None,
         slack: Mapping[str, Slack] | None = None,
         loose: Collection[str] = (),
+        steps: Mapping[str, Steps] | None = None,
+        unsure: Callable[[Oracle, str], FloatArray] | None = None,
     ) -> None:
         self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
@@ -73,17 +79,26 @@ class Oracle:
         self.bounds = {p.name: narrowest_bounds(p.plasticity) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
+        self.vague = dict(self.movement)
+        self.unsure = unsure or (lambda oracle, name: oracle.vague[name])
         self.prepare()
+        self.rounded = {
+            name: RandomRounding(self, net.projection(name), each) for name, each in (steps or {}).items()
+        }
         self.phases = Phases(self)
         self.cells: dict[str, State] = {
             p.name: tuple(np.full((self.instances, p.size), each) for each in CELLS[p.neuron].begins(p.neuron))
             for p in net.populations
         }
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
+        self.averages_off = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
+        self.means_off = dict(self.means)
         self.nudges: dict[int, FloatArray] = {}
+        self.nudges_off: dict[int, FloatArray] = {}
         self.reached: dict[str, FloatArray] = {}
-        self.travelled: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self.under_way = {p.name: UnderWay(self, p) for p in net.projections}
+        self.uncertain = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
         self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
         self.given, self.lagging, self.watched = dict[str, FloatArray](), dict[str, FloatArray](), Watched(self)
         self.adopt(held)
@@ -96,6 +111,7 @@ class Oracle:
         self._force()
         self.free = {p.name: self._free(p.name) for p in net.populations}
         self.soon = {p.name: self._free(p.name, self.slack[p.name].early) for p in net.populations}
+        self.sent = {p.name: spikes[p.pre] * strengths_at(p, spikes[p.pre], self.dt) for p in net.projections}
         self.psps = {p.name: delayed_psps(net, p, self.ends[p.name], spikes[p.pre]) for p in net.projections}
         probed = {probe.population for probe in only(net.probes, StateOccupancy)}
         self.states = {name: states(spikes[name], refractory_steps(net, name)) for name in probed}
@@ -111,6 +127,9 @@ class Oracle:
             if path == f"projections.{owner}.weights":
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
                 self.disputes.read(owner, self.weights[owner])
+                self.vague[owner] = np.zeros_like(self.weights[owner])
+                if owner in self.rounded:
+                    self.rounded[owner].read()
         if any(map(lists_times, held)):
             self._force()
 
@@ -154,6 +173,7 @@ class Oracle:
         originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
         self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
         self.disputes.copy(tie, np.array(originals))
+        self.vague[tie.projection] = np.abs(tie.scale * self.doubted(tie.to)[:, originals])
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
@@ -163,6 +183,12 @@ class Oracle:
             new = np.where(held == gain * new, new, held / np.where(gain == 0.0, 1.0, gain))
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
         self.weights[projection] = new
+
+    def doubted(self, projection: str) -> FloatArray:
+        """By how much weights may be off, because they are rounded at random while they learn or learn from traces that
+        are off, (instance, synapse)."""
+        random = self.rounded[projection].bound() if projection in self.rounded else 0.0
+        return np.asarray(self.vague[projection] + random)
 
     def gain(self, population: str, named: str | None) -> FloatArray:
         """The gain of an input of a population, (instance, 1): 1 of what goes into none that has a name."""
@@ -220,7 +246,8 @@ class Oracle:
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
             for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
-                         "variables", "unsure", "traces", "weights", "movement", "disputed", "states")
+                         "uncertain", "variables", "unsure", "traces", "unsure_traces", "weights", "movement", "disputed",
+                         "doubted", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -234,6 +261,7 @@ class Oracle:
             note("weights", self.weights)
             note("movement", self.movement)
             note("disputed", self.disputes.weights)
+            note("doubted", {name: self.doubted(name) for name in self.weights})
             self._nudge(t)
             inputs, through = self._inputs(t)
             for name, added in inputs.items():
@@ -247,6 +275,7 @@ class Oracle:
             note("inputs", inputs)
             note("reached", self.reached)
             note("followed", self.followed)
+            note("uncertain", self.uncertain)
             note("potentials", self.potential)
             cells = [(p, CELLS[p.neuron], self.cells[p.name]) for p in self.net.populations]
             note("thresholds", {p.name: cell.threshold(p.neuron, state) for p, cell, state in cells})
@@ -258,12 +287,14 @@ class Oracle:
             note("states", {name: z[:, t] for name, z in self.states.items()})
             self._follow(t, through)
             note("traces", self.means)
+            note("unsure_traces", self.means_off)
             for p in self.net.populations:
                 self.reset(p, self.spikes[p.name][:, t])
             self._learn(t)
         note("weights", self.weights)
         note("movement", self.movement)
         note("disputed", self.disputes.weights)
+        note("doubted", {name: self.doubted(name) for name in self.weights})
         self._end_of_run()
         self.now = stop
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
@@ -299,26 +330,38 @@ class Oracle:
         each: dict[str, FloatArray] = {}
         through = {p.name: self.nothing(p) for p in self.net.populations}
         lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
+        unsure = {name: self._unsure_nudges(name) for name in lagging}
+        self.blurred = {name: {of: np.zeros_like(each) for of in through[name]} for name, each in lagging.items()}
         for q in self.net.projections:
             psp, which = self.psps[q.name]
             total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
             sums, gain = through[q.post], self.gain(q.post, q.into)
-            self.given[q.name], self.lagging[q.name] = gain * total, self._lag_of(q, gain, t)
+            off, blur = self.unsure(self, q.name), self.blurred[q.post]
+            vague = onto(self.net, q, self.ends[q.name], np.abs(off * psp[:, t, which]))
+            self.given[q.name], (self.lagging[q.name], late) = gain * total, self._lag_of(q, gain, off, vague, t)
             if q.e_rev is not None:
                 distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
                 lagging[q.post] += np.abs(distance) * self.lagging[q.name]
+                unsure[q.post] += np.abs(distance) * late
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 self._fade(q, sums, total)
                 continue
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
+                blur[f"inputs.{q.into}"] = blur[f"inputs.{q.into}"] + vague
             each[q.name] = gain * total
             lagging[q.post] += self.lagging[q.name]
-            sums["inputs"] = sums["inputs"] + gain * total
+            unsure[q.post] += late
+            sums["inputs"], blur["inputs"] = sums["inputs"] + gain * total, blur["inputs"] + np.abs(gain) * vague
             self._fade(q, sums, each[q.name])
-        self.followed = {name: np.maximum(most, lagging[name]) for name, most in self.followed.items()}
+        self.followed = {name: self._most(name, most, lagging[name]) for name, most in self.followed.items()}
+        self.uncertain = {name: self._most(name, most, unsure[name]) for name, most in self.uncertain.items()}
         return each, through
+
+    def _most(self, name: str, before: FloatArray, now: FloatArray) -> FloatArray:
+        """What a population may be off by in its input, of those that count for its potential."""
+        return now if CELLS[self.net.population(name).neuron].forgets else np.maximum(before, now)
 
     def _fade(self, q: Projection, sums: Sums, added: FloatArray) -> None:
         """Note what of drive, conductance and pull decays within a step where the neurons solve equations, of what a
@@ -328,24 +371,24 @@ class Oracle:
             parts = (added, none, none) if q.e_rev is None else (none, added, q.e_rev * added)
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
-    def _lag_of(self, q: Projection, gain: FloatArray, t: int) -> FloatArray:
+    def _lag_of(
+        self, q: Projection, gain: FloatArray, off: FloatArray, vague: FloatArray, t: int
+    ) -> tuple[FloatArray, FloatArray]:
         """How far the weights, gains included, of PSPs under way at step t have moved, added up at each postsynaptic
-        neuron; nothing where a target's PSPs follow their weights."""
+        neuron, and how far these PSPs may be off because weights may be ``off``; the latter alone, ``vague`` before the
+        gain, where a target's PSPs follow their weights."""
         if not self.slack[q.post].lag:
-            return np.zeros_like(self.followed[q.post])
-        psp, which = self.psps[q.name]
-        now = gain * self.weights[q.name]
-        moved, before = self.travelled.get(q.name, (np.zeros_like(now), now))
-        moved = moved + np.abs(now - before) + np.abs(gain) * self.disputes.under_way(q.name)
-        self.travelled[q.name] = moved, now
-        return onto(self.net, q, self.ends[q.name], np.abs(moved * psp[:, t, which]))
+            return np.zeros_like(vague), np.abs(gain) * vague
+        size = np.abs(gain)
+        disputed = size * self.disputes.under_way(q.name)
+        each = self.under_way[q.name].off(t, gain * self.weights[q.name], size * off, disputed)
+        moved, late = (onto(self.net, q, self.ends[q.name], one) for one in each)
+        return moved, late
 
     def silenced(self) -> None:
         """Note that weights were zero for a while, which PSPs of that time may keep."""
-        for q in self.net.projections:
-            now = self.gain(q.post, q.into) * self.weights[q.name]
-            moved, _ = self.travelled.get(q.name, (np.zeros_like(now), now))
-            self.travelled[q.name] = moved + np.abs(now), now
+        for each in self.under_way.values():
+            each.silenced()
 
     def _moment(self, name: str, t: int, sums: Sums, free: Bools, forced: Bools) -> Moment:
         """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
@@ -359,13 +402,13 @@ class Oracle:
         decided = free, clamped, state, forced, self.expected(name, t), np.asarray(sum(gains, start=0.0))
         slack, off = self.slack[name], self.off(name)
         fading = {tau: part for tau, part in sums.items() if isinstance(tau, float)}
-        return Moment(self.dt, drive, sums["g"], sums["pull"], *decided, off, slack.solved, fading)
+        return Moment(self.dt, drive, sums["g"], sums["pull"], *decided, off, slack.solved, fading, slack.leak)
 
     def off(self, name: str) -> FloatArray:
         """What a target may be off by in the drive of a population at this step."""
         slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
         most = sum((self.reached[q] for q in onto if q in self.reached), start=np.zeros_like(self.followed[name]))
-        return np.asarray(slack.psp * most + slack.lag * self.followed[name])
+        return np.asarray(slack.psp * most + slack.lag * self.followed[name] + self.uncertain[name])
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
@@ -389,7 +432,15 @@ class Oracle:
                 every = 1 if teacher.every is None else self.steps(teacher.every)
                 if k not in self.nudges or t % every == 0:
                     target, gain = (self.held[f"stimuli[{k}].{field}"] for field in ("target", "gain"))
-                    self.nudges[k] = gain * (target - self.says(self.net.trace(teacher.trace)))
+                    trace = self.net.trace(teacher.trace)
+                    self.nudges[k] = gain * (target - self.says(trace))
+                    self.nudges_off[k] = np.abs(gain) * self.says_off(trace)
+
+    def _unsure_nudges(self, name: str) -> FloatArray:
+        """How far what teachers add to a population may be off."""
+        teachers = [k for k, s in enumerate(self.net.stimuli) if isinstance(s, Teacher) and s.population == name]
+        off = [self.nudges_off[k] + self.slack[name].nudged for k in teachers]
+        return np.asarray(sum(off, start=np.zeros_like(self.followed[name])))
 
     def says(self, trace: Trace) -> FloatArray:
         """What a trace says of the potential of its neurons."""
@@ -398,6 +449,19 @@ class Oracle:
             return mean
         gain = self.gain(trace.population, trace.input)
         return np.asarray(self.held[f"populations.{trace.population}.bias"] + gain * mean)
+
+    def says_off(self, trace: Trace) -> FloatArray:
+        """How far that may be off."""
+        off = self.means_off[trace.name]
+        return off if trace.quantity == "membrane" else np.abs(self.gain(trace.population, trace.input)) * off
+
+    def rate_off(self, rule: PredictiveRule, name: str) -> FloatArray:
+        """How far what a trace says of a rate may be off: of neither link does the logarithm rise by more than a
+        potential."""
+        trace = self.net.trace(name)
+        if trace.quantity == "spikes":
+            return np.zeros_like(self.means[name])
+        return np.asarray(self.rate(rule, name) * np.expm1(np.minimum(self.says_off(trace), 700.0)))
 
     def rate(self, rule: PredictiveRule, name: str) -> FloatArray:
         """What a trace says of the rate of its neurons, per ms."""
@@ -414,6 +478,8 @@ class Oracle:
             seen = {"membrane": self.cells[trace.population][0], **through[trace.population]}
             spikes = self.spikes[trace.population][:, t] / self.dt
             self.means[trace.name] = self.averages[trace.name](spikes if trace.of == "spikes" else seen[trace.of])
+            off = {"spikes": 0.0 * spikes, "membrane": self.uncertain[trace.population], **self.blurred[trace.population]}
+            self.means_off[trace.name] = self.averages_off[trace.name](off[trace.of])
 
     # learning -------------------------------------------------------------------------------------------------------
 
@@ -421,6 +487,8 @@ class Oracle:
         """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
         for learner in self.learners.values():
             learner.see(t)
+        for each in self.rounded.values():
+            each.see(t)
         self.disputes.see(t, self.learners)
         self._update("spike", t)
         for tie in self.net.ties:
@@ -446,3 +514,5 @@ class Oracle:
                     continue
                 changed = self.weights[p.name] + self.learners[p.name, k].change()
                 self._move(p.name, np.clip(changed, *self.bounds[p.name]))
+                if p.name in self.rounded:
+                    self.rounded[p.name].apply()

@@ -35,6 +35,10 @@ SOLVED = "SAL325"
 """What neurons are approximated by that solve their equations, as far as ``adex`` says."""
 UNDER_WAY = "SAL313"
 """What PSPs under way are approximated by that keep their weight."""
+HELD_IN_STEPS = {"SAL311": "potential", "SAL312": "window", "SAL314": "potential"}
+"""What is approximated by being held in steps, and the accuracy that says by how much."""
+LEARNED_IN_STEPS = "learned"
+"""The same of weights as they learn."""
 WITHIN = ("weights", "discretisation", "execution", "e_rev")
 """What may be approximated: weights are rounded, hazards are within ``rate``, conductances within ``conductance``, and
 who learns makes no difference."""
@@ -233,8 +237,11 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
     """Whether an approximation is one of something that is compared."""
     if approximation.code == TRACED:
         return tolerance.potential is not None
-    kept = approximation.code == UNDER_WAY and "learned_under_way" in tolerance.target.accuracy
-    if kept or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
+    said = tolerance.target.accuracy
+    kept = approximation.code == UNDER_WAY and ("learned_under_way" in said or "under_way" in said)
+    learned = ".plasticity" in approximation.path and approximation.code in HELD_IN_STEPS
+    within = LEARNED_IN_STEPS if learned else HELD_IN_STEPS.get(approximation.code, "")
+    if kept or within in said or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
         if is_of_coincidences(approximation) and "simultaneous" in tolerance.target.accuracy:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from salhw.compiler.quantise import weight_levels
 from salhw.conformance.replay.cells import CELLS, Slack
 from salhw.conformance.replay.course import DIVERGED, Course
 from salhw.conformance.replay.oracle import Oracle
+from salhw.conformance.replay.rounded import Steps, steps_of
 from salhw.conformance.replay.trains import fades
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import of_kind, only
@@ -55,6 +57,7 @@ class Tolerance:
         written: what is held of a written bias or learning rate may differ by.
         loose: projections of whose pairs at and after coincidences the target counts more or less than is described, as
             it says.
+        rounding: how far the target may be off because it holds in steps what it works out, as ``Report`` has it.
     """
 
     target: Target
@@ -65,6 +68,7 @@ class Tolerance:
     coincidence: float
     written: float
     loose: frozenset[str] = frozenset()
+    rounding: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, target: Target, report: Report | None = None) -> Tolerance:
@@ -77,7 +81,13 @@ class Tolerance:
         coincidence = max(window or 0.0, said.get("coincidence", 0.0))
         named = report.approximations if report and "simultaneous" in target.accuracy else ()
         loose = frozenset(finding.path.split(".")[1] for finding in named if is_of_coincidences(finding))
-        return cls(target, rate, min(shapes, default=None), membrane, window, coincidence, written, loose)
+        rounding = report.rounding if report else {}
+        return cls(target, rate, min(shapes, default=None), membrane, window, coincidence, written, loose, rounding)
+
+    @property
+    def disputed(self) -> float:
+        """The share of all pairs at and after coincidences by which weights of ``loose`` projections may be off."""
+        return self.target.accuracy.get("simultaneous", 0.0)
 
     def held(self, value: FloatArray) -> FloatArray:
         """Of what is held, not learned."""
@@ -97,13 +107,40 @@ class Tolerance:
 
     def slack(self, net: Network) -> dict[str, Slack]:
         """What the neurons of each population may be off by."""
-        share = max(self.potential or 0.0, ROUNDING)
+        share, leak = max(self.potential or 0.0, ROUNDING), self.target.accuracy.get("leak", 0.0)
+        nudged = self.written if self.target.weight_bits is not None else 0.0  # biases are held in steps, too
         return {
-            p.name: Slack(share, self._lag(net, p.name), self._solved(net, p.name), self._early(net, p.name))
+            p.name: Slack(
+                share, self._lag(net, p.name), self._solved(net, p.name), self._early(net, p.name), leak, nudged
+            )
             for p in net.populations
         }
 
-    def rounding(self, oracle: Oracle) -> dict[str, FloatArray]:
+    def steps(self, net: Network) -> dict[str, Steps]:
+        """Of the projections whose weights the target rounds at random while it learns, as far as it declares that."""
+        most = self.target.accuracy.get("learned", 0.0)
+        named = {p.name: steps_of(self.rounding, p.name) for p in net.projections if self._by_target(p)}
+        return {
+            name: replace(each, weight=min(each.weight, most)) for name, each in named.items() if most and each
+        }
+
+    def _by_target(self, p: Projection) -> bool:
+        """Whether the target itself works out a rule of a projection."""
+        return any(on_chip(rule, self.target) for rule in p.plasticity)
+
+    def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
+        """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they were
+        read; a share of all that the target has learned since, and what it has rounded; twice what the host's are
+        rounded by, once when they were read, and once when they were written."""
+        p, off = oracle.net.projection(projection), oracle.doubted(projection)
+        copied = any(tie.projection == projection for tie in oracle.net.ties)
+        if self._by_target(p) and not copied:
+            return off + (self.window or 0.0) * oracle.movement[projection]
+        if p.plasticity or copied:
+            return off + 2.0 * self.rounding_of(oracle)[projection]
+        return off
+
+    def rounding_of(self, oracle: Oracle) -> dict[str, FloatArray]:
         """How far what a session holds of the weights of each projection may be from what was written or learned, with
         the present gains, (instance, 1): half a step between the weights that the target holds, or a whole one where
         the nearest lies beyond the bounds of rules. A copy is one of what is held."""
@@ -174,8 +211,13 @@ class Tolerance:
     def decided(self, net: Network, population: str, course: Course) -> FloatArray:
         """Of the potential that spikes are decided from, where every PSP may have the wrong shape, and those under way
         lag behind."""
-        off = self.input(net, population, course, self.psp or 0.0)
-        return off + self._lag(net, population) * course.followed[population]
+        off = self.input(net, population, course, self.psp or 0.0) + course.uncertain[population]
+        return off + self._lag(net, population) * course.followed[population] + self._stepped(population)
+
+    def _stepped(self, population: str) -> float:
+        """How far a potential may be off by the steps in which it is held."""
+        most = self.target.accuracy.get("potential", 0.0)
+        return min(most, self.rounding.get(f"populations.{population}", most))
 
     def membrane(self, net: Network, population: str, course: Course) -> FloatArray | float:
         """Of the potential of each neuron at each step; nothing is known of it where it may be let go early."""
@@ -187,7 +229,7 @@ class Tolerance:
             followed = course.followed[population]
             amplified = CELLS[net.population(population).neuron].amplifies & (followed > 0.0)
             within = np.where(amplified, np.inf, within + lag * followed)
-        within = within + course.spread[population]
+        within = within + course.spread[population] + course.uncertain[population] + self._stepped(population)
         return np.where(course.diverged | np.isnan(within), np.inf, within)
 
     def variable(self, net: Network, probe: Variable, course: Course) -> FloatArray | float:
@@ -204,6 +246,10 @@ class Tolerance:
 
     def _lag(self, net: Network, population: str) -> float:
         """The share of a change of a weight that PSPs which are under way onto a population do not follow."""
+        return max(self.target.accuracy.get("under_way", 0.0), self._special_lag(net, population))
+
+    def _special_lag(self, net: Network, population: str) -> float:
+        """The same as far as it concerns some neurons or rules alone: what hosts make of the others' weights follows."""
         onto = (rule for p in net.projections if p.post == population for rule in p.plasticity)
         learns = "learned_under_way" if any(on_chip(rule, self.target) for rule in onto) else ""
         own = CELLS[net.population(population).neuron].under_way
@@ -221,9 +267,9 @@ class Tolerance:
         of, size = net.trace(name), np.abs(course.traces[name])
         if of.quantity == "spikes":
             return np.asarray(ROUNDING * (1.0 / net.dt + size))
-        unknown = self._lag(net, of.population) > 0.0 or self._solved(net, of.population) > 0.0
+        unknown = self._special_lag(net, of.population) > 0.0 or self._solved(net, of.population) > 0.0
         if self.potential is None or unknown or self._early(net, of.population):
             return np.inf
         share = max(self.potential, ROUNDING)
-        within = share * (1.0 + np.maximum.accumulate(size, axis=1))
+        within = share * (1.0 + np.maximum.accumulate(size, axis=1)) + course.unsure_traces[name]
         return np.where(course.diverged | np.isnan(within), np.inf, within)
