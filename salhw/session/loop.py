@@ -8,8 +8,9 @@ exact: a rule with ``every T ms`` and a teacher or a tie with ``every`` do what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import Traces
 from salhw.description.stimuli import Teacher
 from salhw.description.ties import Tie
+from salhw.diagnostics import SessionError
 from salhw.diagnostics.wording import number
 from salhw.session.engine import Engine, initial
 from salhw.session.executable import Executable, Session
@@ -94,6 +96,7 @@ class LoopEngine(PiecewiseEngine):
         times += [tie.every for tie in net.ties] + [teacher.every for teacher in self._teachers.values()]
         self._periods = {in_steps(time, net.dt) or 1 for time in times if time is not None}
         self._limited = 0
+        self._undo: list[Callable[[], None]] | None = None
         for tie in net.ties:
             self._copy(tie)
         self._nudge(self._teachers)
@@ -129,13 +132,20 @@ class LoopEngine(PiecewiseEngine):
         """Let the target hold weights, as far as its range goes; and go on holding what it does where they are the
         ``same``, which it may round otherwise now than when it was opened."""
         path, factor = f"projections.{name}.weights", self._factor(self._net.projection(name))
-        folded = np.where(same, self._folded(name), factor * weights)
+        before = self._folded(name)
+        self._undone_by(partial(self._hold_again, name, before, self._exact[name], self._held[name]))
+        folded = np.where(same, before, factor * weights)
         if (allowed := self._allowed[path]) is not None:
             folded = np.clip(folded, allowed.min, allowed.max)
         self._set(path, folded)
         self._exact[name] = _without_gain(factor, folded, weights)
         self._exact[name] = np.where(same | (folded == factor * weights), weights, self._exact[name])
         self._held[name] = self._folded(name)
+
+    def _hold_again(self, name: str, folded: FloatArray, exact: FloatArray, held: FloatArray) -> None:
+        """Undo what ``_hold`` has done."""
+        self._set(f"projections.{name}.weights", folded)
+        self._exact[name], self._held[name] = exact, held
 
     def _copy(self, tie: Tie) -> None:
         """Let copies be what their original is."""
@@ -158,7 +168,24 @@ class LoopEngine(PiecewiseEngine):
         return self._rates[address.owner, address.rule].copy()
 
     def write(self, address: Address, value: FloatArray) -> None:
-        """See Engine."""
+        """See Engine. Weights, gains and learning rates of which the target refuses a part all stay as they were."""
+        self._undo = done = []
+        try:
+            self._write(address, value)
+        except SessionError:
+            self._undo = None
+            for undo in reversed(done):
+                undo()
+            raise
+        finally:
+            self._undo = None
+
+    def _undone_by(self, undo: Callable[[], None]) -> None:
+        """Remember what undoes a part of the present write; runs undo nothing."""
+        if self._undo is not None:
+            self._undo.append(undo)
+
+    def _write(self, address: Address, value: FloatArray) -> None:
         if address.field == "weights":
             same = value == self.read(address)
             exact = np.where(same, self._weights(address.owner), value)
@@ -187,10 +214,14 @@ class LoopEngine(PiecewiseEngine):
         self._nudge(self._teachers)
 
     def _write_rate(self, p: Projection, rule: int, value: FloatArray) -> None:
-        if (p.name, rule) not in self._learners:
-            self._set(self._rate_path(p, rule), self._factor(p) * value)
+        key, before = (p.name, rule), self._rates[p.name, rule]
+        self._undone_by(lambda: self._rates.update({key: before}))
+        if key not in self._learners:
+            path = self._rate_path(p, rule)
+            self._undone_by(partial(self._set, path, self._get(path)))
+            self._set(path, self._factor(p) * value)
             value = self._held_rate(p, rule, value)
-        self._rates[p.name, rule] = value
+        self._rates[key] = value
 
     def _held_rate(self, p: Projection, rule: int, value: FloatArray) -> FloatArray:
         """What the target makes of a learning rate that it was given, times the gain."""
@@ -205,6 +236,7 @@ class LoopEngine(PiecewiseEngine):
         for p in into:
             self._refuse_unlearnable(address, p, gain)
             self._refuse_beyond(address.path, p, weights[p.name], gains)
+        self._undone_by(partial(setattr, self, "_gains", self._gains))
         self._gains = gains
         for p in into:
             self._hold(p.name, weights[p.name])

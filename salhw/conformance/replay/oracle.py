@@ -51,7 +51,8 @@ class Oracle:
         slack: what the target may be off by, by population.
         loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
         steps: of projections whose weights a target rounds at random while they learn.
-        unsure: how far the weights of a projection that act may be off what this oracle has for them, (instance, synapse).
+        unsure: how far the weights of a projection that act may be off what this oracle has for them, and how far those
+            that a host works with, (instance, synapse) each.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Oracle:
         slack: Mapping[str, Slack] | None = None,
         loose: Collection[str] = (),
         steps: Mapping[str, Steps] | None = None,
-        unsure: Callable[[Oracle, str], FloatArray] | None = None,
+        unsure: Callable[[Oracle, str], tuple[FloatArray, FloatArray]] | None = None,
     ) -> None:
         self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
@@ -80,7 +81,7 @@ class Oracle:
         self.weights: dict[str, FloatArray] = {}
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
         self.vague = dict(self.movement)
-        self.unsure = unsure or (lambda oracle, name: oracle.vague[name])
+        self.unsure = unsure or (lambda oracle, name: (oracle.vague[name], oracle.vague[name]))
         self.prepare()
         self.rounded = {
             name: RandomRounding(self, net.projection(name), each) for name, each in (steps or {}).items()
@@ -336,9 +337,9 @@ class Oracle:
             psp, which = self.psps[q.name]
             total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
             sums, gain = through[q.post], self.gain(q.post, q.into)
-            off, blur = self.unsure(self, q.name), self.blurred[q.post]
-            vague = onto(self.net, q, self.ends[q.name], np.abs(off * psp[:, t, which]))
-            self.given[q.name], (self.lagging[q.name], late) = gain * total, self._lag_of(q, gain, off, vague, t)
+            (off, kept), blur = self.unsure(self, q.name), self.blurred[q.post]
+            vague, psps = onto(self.net, q, self.ends[q.name], kept * np.abs(psp[:, t, which])), psp[:, t, which]
+            self.given[q.name], (self.lagging[q.name], late) = gain * total, self._lag_of(q, gain, off, psps, t)
             if q.e_rev is not None:
                 distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
@@ -372,14 +373,15 @@ class Oracle:
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
     def _lag_of(
-        self, q: Projection, gain: FloatArray, off: FloatArray, vague: FloatArray, t: int
+        self, q: Projection, gain: FloatArray, off: FloatArray, psps: FloatArray, t: int
     ) -> tuple[FloatArray, FloatArray]:
         """How far the weights, gains included, of PSPs under way at step t have moved, added up at each postsynaptic
-        neuron, and how far these PSPs may be off because weights may be ``off``; the latter alone, ``vague`` before the
-        gain, where a target's PSPs follow their weights."""
-        if not self.slack[q.post].lag:
-            return np.zeros_like(vague), np.abs(gain) * vague
+        neuron, and how far these PSPs may be off because weights may be ``off``; the latter alone where a target's PSPs
+        follow their weights."""
         size = np.abs(gain)
+        if not self.slack[q.post].lag:
+            late = onto(self.net, q, self.ends[q.name], size * off * np.abs(psps))
+            return np.zeros_like(late), late
         disputed = size * self.disputes.under_way(q.name)
         each = self.under_way[q.name].off(t, gain * self.weights[q.name], size * off, disputed)
         moved, late = (onto(self.net, q, self.ends[q.name], one) for one in each)

@@ -128,11 +128,17 @@ class Tolerance:
         """Whether the target itself works out a rule of a projection."""
         return any(on_chip(rule, self.target) for rule in p.plasticity)
 
-    def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
-        """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they were
-        read; a share of all that the target has learned since, and what it has rounded; twice what the host's are
-        rounded by, once when they were read, and once when they were written."""
-        p, off = oracle.net.projection(projection), oracle.doubted(projection)
+    def unsure(self, oracle: Oracle, projection: str) -> tuple[FloatArray, FloatArray]:
+        """How far weights that act, and those that the host works with, may be off those of the oracle, (instance, synapse).
+
+        Those that act: nothing where they are as they were read; a share of all that the target has learned since, and
+        what it has rounded; twice what the host's are rounded by, once when they were read, and once when they were
+        written. The host's are those that were read before they were rounded."""
+        off = oracle.doubted(projection)
+        return self._acting(oracle, projection, off), off + self.rounding_of(oracle)[projection]
+
+    def _acting(self, oracle: Oracle, projection: str, off: FloatArray) -> FloatArray:
+        p = oracle.net.projection(projection)
         copied = any(tie.projection == projection for tie in oracle.net.ties)
         if self._by_target(p) and not copied:
             return off + (self.window or 0.0) * oracle.movement[projection]
