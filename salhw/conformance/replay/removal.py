@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from salhw.description.fields import Model
+from salhw.description.grid import in_steps
 from salhw.description.markers import structure
 from salhw.description.network import Network
+from salhw.description.parts import rule_name
 from salhw.description.probes import SynapseVariable, Variable
 from salhw.diagnostics import Diagnostic
+from salhw.diagnostics.wording import number
 
 
 def accepted(net: Network, refused: Callable[[Network], Sequence[Diagnostic]]) -> Network | None:
@@ -18,10 +21,23 @@ def accepted(net: Network, refused: Callable[[Network], Sequence[Diagnostic]]) -
         findings = refused(net)
         if not findings:
             return net
-        smaller = without(net, findings[0].path)
+        smaller = sooner(net, findings[0]) or without(net, findings[0].path)
         if smaller is None:
             return None
         net = smaller
+    return None
+
+
+def sooner(net: Network, finding: Diagnostic) -> Network | None:
+    """The network with half the period of a rule whose update is refused; None where there is nothing to halve."""
+    for at, p in enumerate(net.projections):
+        for k, rule in enumerate(p.plasticity):
+            period = in_steps(rule.period or 0.0, net.dt) or 0
+            if finding.severity == "error" and finding.path == f"projections.{p.name}.{rule_name(p, k)}.update" and period > 1:
+                rules, projections = list(p.plasticity), list(net.projections)
+                rules[k] = rule.replace(update=f"every {number(period // 2 * net.dt)} ms")
+                projections[at] = p.replace(plasticity=rules)
+                return net.replace(projections=projections)
     return None
 
 
