@@ -47,22 +47,34 @@ class RandomRounding:
         self.ends: tuple[Bools, Bools] = oracle.at_ends(p)
         none = np.zeros((oracle.instances, len(oracle.ends[p.name][0])))
         self.off, self.trace = np.stack([none, none]), np.stack([none, none])  # of pre- and of postsynaptic traces
+        self.size = np.stack([none, none])  # of a pair's change, which traces have been made for
         self.waiting, self.changes, self.added = [none, none], none, none
 
     def read(self) -> None:
-        """Weights are known again; changes that wait are not among what was read."""
+        """Weights are known again; changes that wait are not among what was read. Traces may be rounded once more, where a
+        learning rate was written."""
+        self.off = np.where(self.trace > 0.0, self.off + 0.5 * self._step(), 0.0)
         self.changes, self.added = np.zeros_like(self.changes), np.zeros_like(self.added)
+
+    def _over_gain(self, of_target: float) -> FloatArray:
+        gain = np.abs(self.oracle.gain(self.projection.post, self.projection.into))
+        return np.asarray(of_target / np.where(gain == 0.0, 1.0, gain))
+
+    def _step(self) -> FloatArray:
+        """The share of a pair's change that a step of a trace is at most."""
+        size = np.where(self.size > 0.0, self.size, np.inf)
+        return np.asarray(np.maximum(self.steps.share, self._over_gain(self.steps.finest) / size))
 
     def see(self, step: int) -> None:
         """Take in the spikes of a step."""
         pre, post = (spikes[:, step] for spikes in self.ends)
         both, keep, before = np.stack([pre, post]), self.keep[:, None, None], self.trace > 0.0
-        self.off, self.trace = np.where(before, keep * self.off + 1.0, 0.0), keep * self.trace + both
         factors = np.abs(np.stack(self.oracle.learners[self.projection.name, 0].factors()))
-        gain = np.abs(self.oracle.gain(self.projection.post, self.projection.into))
-        finest = self.steps.finest / np.where(gain == 0.0, 1.0, gain)
+        self.size = np.where(factors > 0.0, factors, self.size)
+        self.off = np.where(before, keep * self.off + self._step(), 0.0)
+        self.trace = keep * self.trace + both
         reads = np.stack([post, pre]) * (factors > 0.0)
-        off = np.maximum(self.steps.share * factors, finest) * self.off + finest * self.trace
+        off = factors * self.off + self._over_gain(self.steps.finest) * self.trace
         self.waiting = [self.waiting[0] + (pre | post), self.waiting[1] + (reads * off).sum(axis=0)]
 
     def apply(self) -> None:
@@ -72,8 +84,7 @@ class RandomRounding:
 
     def bound(self) -> FloatArray:
         """By how much weights may be off."""
-        gain = np.abs(self.oracle.gain(self.projection.post, self.projection.into))
-        step = self.steps.weight / np.where(gain == 0.0, 1.0, gain)
+        step = self._over_gain(self.steps.weight)
         likely = np.sqrt(0.5 * np.log(2.0 / IMPROBABLE) * self.changes)
         return np.asarray(step * np.minimum(self.changes, likely) + self.added)
 

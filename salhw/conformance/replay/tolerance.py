@@ -95,13 +95,16 @@ class Tolerance:
 
     def limits(self, net: Network) -> dict[str, tuple[float, float]]:
         """Where what the target's host writes ends, as ``Oracle`` takes it: what teachers add to biases, and weights
-        that are copied or learned; the latter of targets that hold numbers, no codes, in a loop with the host alone."""
+        that are copied or learned; the latter of targets that hold numbers, no codes, in a loop with the host alone, and
+        not where such a target learns by itself."""
         if not (self.target.host_loop and (by_host(net, self.target) or self.target.weight_bits is not None)):
             return {}
         taught = {t.population for t in only(net.stimuli, Teacher)}
         neurons = {name: self.target.neurons[net.population(name).neuron.kind] for name in taught}
         reach = {f"populations.{name}.bias": each.get("bias") for name, each in neurons.items()}
-        scaled = {p.name: self.target.scaled_for(p.name).projections for p in net.projections}
+        codes = self.target.weight_bits is not None
+        ends = [p for p in net.projections if codes or not self._alone(p)]
+        scaled = {p.name: self.target.scaled_for(p.name).projections for p in ends}
         reach |= {f"projections.{name}.weights": each.get("weights") for name, each in scaled.items()}
         return {path: (ends.min, ends.max) for path, ends in reach.items() if isinstance(ends, Range)}
 
@@ -127,6 +130,10 @@ class Tolerance:
     def _by_target(self, p: Projection) -> bool:
         """Whether the target itself works out a rule of a projection."""
         return any(on_chip(rule, self.target) for rule in p.plasticity)
+
+    def _alone(self, p: Projection) -> bool:
+        """Whether the target alone changes the weights of a projection that learns."""
+        return bool(p.plasticity) and all(on_chip(rule, self.target) for rule in p.plasticity)
 
     def unsure(self, oracle: Oracle, projection: str) -> tuple[FloatArray, FloatArray]:
         """How far weights that act, and those that the host works with, may be off those of the oracle, (instance, synapse).

@@ -21,6 +21,9 @@ from salhw_lava_worker import board
 from salhw_lava_worker.draws import POST_TRACES, PRE_TRACES, WEIGHTS, Draws
 
 
+LARGEST_TRACE = 127  # 7 bits
+
+
 class StaticSynapses(AbstractProcess):
     """A list of synapses with delays: ``a_out[row]`` gets the weight of every synapse whose neuron ``pre`` spiked."""
 
@@ -159,11 +162,14 @@ class _Plastic(_Halves):
             self.run_lrn()
 
     def _renew_rule(self) -> None:
-        """Take over impulses that the host has written since."""
+        """Take over impulses that the host has written since; what is left of earlier ones is worth as much as the new."""
         written = self.arrays[f"{self.name}.rule"]
         if written[0] != self.version:
             self.version = int(written[0])
             for name, value in zip(("x1", "y1", "x2"), written[1:4], strict=True):
+                before, trace = getattr(self._learning_rule, f"{name}_impulse"), getattr(self, name)
+                if before and value:
+                    setattr(self, name, self.on_trace(trace * (float(value) / before)))
                 setattr(self._learning_rule, f"{name}_impulse", float(value))
             self._learning_rule.dw_str = bytes(written[4:].astype(np.uint8)).rstrip(b"\0").decode()
             self._store_impulses_and_taus()
@@ -205,6 +211,9 @@ class PlasticFloat(_Plastic, LearningConnectionModelFloat, PyLoihiProcessModel):
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     weights: np.ndarray = LavaPyType(np.ndarray, float)
 
+    def on_trace(self, values: np.ndarray) -> np.ndarray:
+        return values
+
 
 @implements(proc=PlasticSynapses, protocol=LoihiProtocol)
 @requires(CPU)
@@ -217,6 +226,9 @@ class PlasticFixed(_Plastic, LearningConnectionModelBitApproximate, PyLoihiProce
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=16)
     weights: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=8)
+
+    def on_trace(self, values: np.ndarray) -> np.ndarray:
+        return np.rint(np.minimum(values, LARGEST_TRACE)).astype(int)
 
     def _init_randoms(self) -> None:
         p, copies = self.p, len(self.p["ids"])
