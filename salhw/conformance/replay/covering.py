@@ -54,11 +54,17 @@ def coverage(target: Target, trials: list[Trial]) -> Coverage:
     """That of some trials."""
     exercised, pairs = set[str](), set[tuple[str, str]]()
     for trial in trials:
-        now = {*exercised_by(trial.written, target), *_written(trial, target)}
+        now = {*exercised_by(_shown(trial), target), *_written(trial, target)}
         exercised |= now
         kinds = sorted(name for name in now if name.count(".") == 1 and " " not in name)
         pairs |= set(combinations(kinds, 2))
     return Coverage(frozenset(declared(target)), frozenset(exercised), frozenset(pairs))
+
+
+def _shown(trial: Trial) -> Network:
+    """The network without rules of which nothing could be seen."""
+    projections = [p.replace(plasticity=()) if p.name in trial.hidden else p for p in trial.written.projections]
+    return trial.written.replace(projections=projections)
 
 
 def declared(target: Target) -> Iterator[str]:

@@ -61,12 +61,13 @@ class Departure:
         )
 
 
-def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course]]:
+def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course], frozenset[str]]:
     """Everything in which a trial departs from what the oracle works out from its spikes, the earliest first, one of
-    each kind for each path and run; and what the oracle worked out, run by run. Where recordings are of other times
-    than those of the runs, this is all that is said."""
+    each kind for each path and run; what the oracle worked out, run by run; and the projections of which weights that are
+    rounded at random never had to move by more than they may be off. Where recordings are of other times than those of
+    the runs, the first is all that is said."""
     if mistimed := [*_mistimed(trial)]:
-        return mistimed, []
+        return mistimed, [], frozenset()
     net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
     oracle = Oracle(
         net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net), tolerance.loose,
@@ -76,6 +77,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
     found: list[Departure] = []
+    hidden = {*oracle.rounded}
 
     ends = {p.name: oracle.at_ends(p) for p in net.projections}
     coincided: dict[str, Bools] = {  # of loose projections what is disputed says more
@@ -87,7 +89,12 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     ) -> FloatArray | float:
         rounding = rounded[name] + tolerance.rounding_of(oracle)[name]
         moved = tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
-        return moved + np.asarray(besides)
+        allowed = moved + np.asarray(besides)
+        if name in hidden:
+            known = oracle.known[name][:, chosen]
+            moved_by = np.abs(value - (known if value.ndim == known.ndim else known[:, None]))
+            hidden.difference_update({name} if (moved_by > allowed).any() else ())
+        return allowed
 
     def read(held: Mapping[str, FloatArray]) -> None:
         nonlocal rounded
@@ -105,7 +112,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
         courses.append(course)
         found += _of_run(trial, course, stretch.recording, tolerance, within)
         read(stretch.after)
-    return sorted(found, key=lambda d: d.step), courses
+    return sorted(found, key=lambda d: d.step), courses, frozenset(hidden)
 
 
 def _mistimed(trial: Trial) -> Iterator[Departure]:

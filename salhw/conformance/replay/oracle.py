@@ -79,6 +79,7 @@ class Oracle:
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
         self.bounds = {p.name: narrowest_bounds(p.plasticity) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
+        self.known: dict[str, FloatArray] = {}  # as they were read last
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
         self.vague = dict(self.movement)
         self.unsure = unsure or (lambda oracle, name: (oracle.vague[name], oracle.vague[name]))
@@ -128,6 +129,7 @@ class Oracle:
             if path == f"projections.{owner}.weights":
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
                 self.disputes.read(owner, self.weights[owner])
+                self.known[owner] = self.weights[owner]
                 self.vague[owner] = np.zeros_like(self.weights[owner])
                 if owner in self.rounded:
                     self.rounded[owner].read()

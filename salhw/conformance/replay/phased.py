@@ -41,7 +41,7 @@ def takes_phases(target: Target) -> bool:
 def repeatable(target: Target) -> bool:
     """Whether phases may come again: those, too, find PSPs under way that fall silent with the weights. Before the
     first one there are none."""
-    return target.accuracy.get("lif_under_way", 0.0) == 0.0
+    return all(target.accuracy.get(name, 0.0) == 0.0 for name in ("under_way", "lif_under_way"))
 
 
 def narrowed(target: Target) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from salhw.compiler.pipeline import compile
 from salhw.conformance.lab import Lab
@@ -90,7 +90,8 @@ def held_to_oracle(
         perform(executable, schedule, on_chips=on_chips),
         Tolerance.of(executable.target, executable.report),
     )
-    found, courses = departures(trial, tolerance)
+    found, courses, hidden = departures(trial, tolerance)
+    trial = replace(trial, hidden=hidden)
     return trial, found, tuple(tests(trial.net, trial.spikes, courses, tolerance))
 
 

@@ -69,7 +69,8 @@ class Stretch:
 @dataclass(frozen=True)
 class Trial:
     """What a session did with a network: what it held when it was opened, and each part of the schedule. ``written`` is
-    the network before its synapses were drawn."""
+    the network before its synapses were drawn. ``hidden`` are projections whose weights never had to move by more than
+    the target may be off."""
 
     net: Network
     written: Network
@@ -77,6 +78,7 @@ class Trial:
     opened: Mapping[str, FloatArray]
     stretches: tuple[Stretch, ...]
     spikes: Mapping[str, Bools] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
 
 def random_schedule(net: Network, target: Target, seed: int, instances: int = 16) -> Schedule:
