@@ -77,7 +77,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
     found: list[Departure] = []
-    hidden = {*oracle.rounded}
+    hidden = {*oracle.rounded, *tolerance.rounded_by_host(net, tolerance.rounding_of(oracle))}
 
     ends = {p.name: oracle.at_ends(p) for p in net.projections}
     coincided: dict[str, Bools] = {  # of loose projections what is disputed says more

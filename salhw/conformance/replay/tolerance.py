@@ -131,6 +131,11 @@ class Tolerance:
         """Whether the target itself works out a rule of a projection."""
         return any(on_chip(rule, self.target) for rule in p.plasticity)
 
+    def rounded_by_host(self, net: Network, rounding: Mapping[str, FloatArray]) -> list[str]:
+        """The projections of which a host alone works out the rules, and the target holds weights that are rounded."""
+        learning = [p for p in net.projections if p.plasticity and not self._by_target(p)]
+        return [p.name for p in learning if rounding[p.name].any()]
+
     def _alone(self, p: Projection) -> bool:
         """Whether the target alone changes the weights of a projection that learns."""
         return bool(p.plasticity) and all(on_chip(rule, self.target) for rule in p.plasticity)
