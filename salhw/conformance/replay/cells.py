@@ -222,8 +222,8 @@ def _source(neuron: Source, now: Moment, state: State) -> Decided:
 
 
 def _scaled_odds(chance: FloatArray, higher: FloatArray) -> FloatArray:
-    """The probability whose odds are exp(higher) times as large."""
-    odds = np.maximum(chance, 1e-100) / np.maximum(1.0 - chance, 1e-100)
+    """The probability whose odds are exp(higher) times as large; of one that rounds to 1 they are at least 2^53."""
+    odds = np.maximum(chance, 1e-100) / np.maximum(1.0 - chance, 2.0**-53)
     return np.asarray(1.0 / (1.0 + np.exp(-higher) / odds))
 
 

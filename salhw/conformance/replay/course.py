@@ -29,19 +29,18 @@ class Course:
         reached: the most, in size, that each projection has added until then, earlier runs included, likewise.
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
-        uncertain: how far the inputs of a population may be off because weights, and what teachers see, may be, likewise.
+        uncertain: how far the inputs of a population may be off because weights, and what teachers add, may be, likewise.
         spread: how far the potentials may be off by the neurons' own dynamics, (instance, step, neuron).
         variables: what each probe of variables must have shown, by label, (instance, step, neuron or synapse).
         unsure: how far a target may be off in these, likewise.
         traces: each trace after the step, (instance, step, neuron).
-        unsure_traces: how far each may be off because weights may be, likewise.
         weights: those of each projection, (instance, step, synapse), where the entry k holds before the step start + k,
             the last one after the periodic updates of the last step; ``held`` has those after the end of the run.
         movement: by how much weights have moved up and down in all until then, likewise: what bounds how far rounding
             and a relative error can have carried them.
         disputed: by how much the weights of some projections may be off, without sign, because spikes have coincided
             since they were read, likewise.
-        doubted: by how much weights may be off because they are rounded at random, or learn from what may be off, likewise.
+        doubted: by how much weights may be off because they are rounded at random, likewise.
         states: z of populations whose occupancy is probed, (instance, step, neuron).
     """
 
@@ -59,7 +58,6 @@ class Course:
     variables: Mapping[str, FloatArray]
     unsure: Mapping[str, FloatArray]
     traces: Mapping[str, FloatArray]
-    unsure_traces: Mapping[str, FloatArray]
     weights: Mapping[str, FloatArray]
     movement: Mapping[str, FloatArray]
     disputed: Mapping[str, FloatArray]

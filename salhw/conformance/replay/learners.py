@@ -85,8 +85,6 @@ class _Predictions:
         error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
         sent, self.sent = self.sent, np.zeros_like(self.sent)
         rate = oracle.per_synapse(f"{self.path}.learning_rate", name)
-        off = oracle.rate_off(rule, rule.teacher) + oracle.rate_off(rule, rule.prediction)
-        oracle.vague[name] = oracle.vague[name] + np.abs(rate) * off[:, post] * sent[:, pre]
         return np.asarray(rate * error[:, post] * sent[:, pre])
 
 

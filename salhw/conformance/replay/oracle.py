@@ -51,8 +51,9 @@ class Oracle:
         slack: what the target may be off by, by population.
         loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
         steps: of projections whose weights a target rounds at random while they learn.
-        unsure: how far the weights of a projection that act may be off what this oracle has for them, and how far those
-            that a host works with, (instance, synapse) each.
+        unsure: how far the weights of a projection that act may be off what this oracle has for them, (instance, synapse).
+        remembered: by how much weights may be off that a host remembers in full and the target holds in steps, (instance,
+            1); 0 where no host does.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class Oracle:
         slack: Mapping[str, Slack] | None = None,
         loose: Collection[str] = (),
         steps: Mapping[str, Steps] | None = None,
-        unsure: Callable[[Oracle, str], tuple[FloatArray, FloatArray]] | None = None,
+        unsure: Callable[[Oracle, str], FloatArray] | None = None,
+        remembered: Callable[[Oracle, str], FloatArray] | None = None,
     ) -> None:
         self.net, self.dt, self.now, self.limits = net, net.dt, 0, limits or {}
         self.slack = {p.name: Slack() for p in net.populations} | dict(slack or {})
@@ -81,8 +83,9 @@ class Oracle:
         self.weights: dict[str, FloatArray] = {}
         self.known: dict[str, FloatArray] = {}  # as they were read last
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
-        self.vague = dict(self.movement)
-        self.unsure = unsure or (lambda oracle, name: (oracle.vague[name], oracle.vague[name]))
+        self.vague, self.apart = dict(self.movement), dict(self.movement)
+        self.unsure = unsure or Oracle.doubted
+        self.steps_of = remembered or (lambda oracle, name: np.zeros((oracle.instances, 1)))
         self.prepare()
         self.rounded = {
             name: RandomRounding(self, net.projection(name), each) for name, each in (steps or {}).items()
@@ -93,11 +96,8 @@ class Oracle:
             for p in net.populations
         }
         self.averages = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
-        self.averages_off = {t.name: AVERAGES[t.window](t.window, self.dt) for t in net.traces}
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
-        self.means_off = dict(self.means)
         self.nudges: dict[int, FloatArray] = {}
-        self.nudges_off: dict[int, FloatArray] = {}
         self.reached: dict[str, FloatArray] = {}
         self.under_way = {p.name: UnderWay(self, p) for p in net.projections}
         self.uncertain = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
@@ -127,7 +127,9 @@ class Oracle:
             self.held[path] = np.array(value, dtype=np.float64)
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
+                before = self.full(owner) if owner in self.weights else None
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
+                self.apart[owner] = self._remembered(owner, before)
                 self.disputes.read(owner, self.weights[owner])
                 self.known[owner] = self.weights[owner]
                 self.vague[owner] = np.zeros_like(self.weights[owner])
@@ -141,10 +143,24 @@ class Oracle:
         times = {path: value for path, value in self.held.items() if lists_times(path)}
         self.forced = {name: forced(self.net, name, each.shape[1], times) for name, each in self.spikes.items()}
 
+    def _remembered(self, projection: str, before: FloatArray | None) -> FloatArray:
+        """What a host remembers of weights beside what was read, where that is what they were before in steps."""
+        read, steps = self.weights[projection], self.steps_of(self, projection)
+        if before is None:
+            return np.zeros_like(read)
+        near = np.abs(before - read) <= steps + 1e-9 * (1.0 + np.abs(read))
+        return np.where(near & (steps > 0.0), before - read, 0.0)
+
+    def full(self, projection: str) -> FloatArray:
+        """The weights of a projection as a host remembers them."""
+        return np.asarray(self.weights[projection] + self.apart[projection])
+
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
         held, now = self.held[path], (self.now - 0.5) * self.dt
         self.adopt({path: rewritten(held, value, now) if lists_times(path) else np.broadcast_to(value, held.shape)})
+        if (owner := path.split(".")[1]) in self.apart and path == f"projections.{owner}.weights":
+            self.apart[owner] = np.zeros_like(self.weights[owner])
         self._copies_of(path)
         self.nudges = {}
 
@@ -174,7 +190,7 @@ class Oracle:
         own_post, own_pre, _ = self.ends[tie.projection]
         own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
         originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
-        self._move(tie.projection, tie.scale * self.weights[tie.to][:, originals])
+        self._move(tie.projection, tie.scale * self.full(tie.to)[:, originals])
         self.disputes.copy(tie, np.array(originals))
         self.vague[tie.projection] = np.abs(tie.scale * self.doubted(tie.to)[:, originals])
 
@@ -185,11 +201,10 @@ class Oracle:
             held = np.clip(gain * new, *ends)
             new = np.where(held == gain * new, new, held / np.where(gain == 0.0, 1.0, gain))
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
-        self.weights[projection] = new
+        self.weights[projection], self.apart[projection] = new, np.zeros_like(new)
 
     def doubted(self, projection: str) -> FloatArray:
-        """By how much weights may be off, because they are rounded at random while they learn or learn from traces that
-        are off, (instance, synapse)."""
+        """By how much weights may be off, because they are rounded at random while they learn, (instance, synapse)."""
         random = self.rounded[projection].bound() if projection in self.rounded else 0.0
         return np.asarray(self.vague[projection] + random)
 
@@ -249,8 +264,7 @@ class Oracle:
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
             for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
-                         "uncertain", "variables", "unsure", "traces", "unsure_traces", "weights", "movement", "disputed",
-                         "doubted", "states")
+                         "uncertain", "variables", "unsure", "traces", "weights", "movement", "disputed", "doubted", "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -290,7 +304,6 @@ class Oracle:
             note("states", {name: z[:, t] for name, z in self.states.items()})
             self._follow(t, through)
             note("traces", self.means)
-            note("unsure_traces", self.means_off)
             for p in self.net.populations:
                 self.reset(p, self.spikes[p.name][:, t])
             self._learn(t)
@@ -334,14 +347,14 @@ class Oracle:
         through = {p.name: self.nothing(p) for p in self.net.populations}
         lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
         unsure = {name: self._unsure_nudges(name) for name in lagging}
-        self.blurred = {name: {of: np.zeros_like(each) for of in through[name]} for name, each in lagging.items()}
+        self.beside = {name: np.zeros_like(most) for name, most in self.followed.items()}
         for q in self.net.projections:
             psp, which = self.psps[q.name]
             total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
             sums, gain = through[q.post], self.gain(q.post, q.into)
-            (off, kept), blur = self.unsure(self, q.name), self.blurred[q.post]
-            vague, psps = onto(self.net, q, self.ends[q.name], kept * np.abs(psp[:, t, which])), psp[:, t, which]
-            self.given[q.name], (self.lagging[q.name], late) = gain * total, self._lag_of(q, gain, off, psps, t)
+            self.given[q.name], (self.lagging[q.name], late) = gain * total, self._lag_of(q, gain, psp[:, t, which], t)
+            beside = onto(self.net, q, self.ends[q.name], self.apart[q.name] * psp[:, t, which])
+            self.beside[q.post] = self.beside[q.post] + gain * beside
             if q.e_rev is not None:
                 distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
@@ -351,12 +364,11 @@ class Oracle:
                 self._fade(q, sums, total)
                 continue
             if q.into is not None:
-                sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total
-                blur[f"inputs.{q.into}"] = blur[f"inputs.{q.into}"] + vague
+                sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total + beside
             each[q.name] = gain * total
             lagging[q.post] += self.lagging[q.name]
             unsure[q.post] += late
-            sums["inputs"], blur["inputs"] = sums["inputs"] + gain * total, blur["inputs"] + np.abs(gain) * vague
+            sums["inputs"] = sums["inputs"] + gain * total
             self._fade(q, sums, each[q.name])
         self.followed = {name: self._most(name, most, lagging[name]) for name, most in self.followed.items()}
         self.uncertain = {name: self._most(name, most, unsure[name]) for name, most in self.uncertain.items()}
@@ -375,12 +387,12 @@ class Oracle:
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
     def _lag_of(
-        self, q: Projection, gain: FloatArray, off: FloatArray, psps: FloatArray, t: int
+        self, q: Projection, gain: FloatArray, psps: FloatArray, t: int
     ) -> tuple[FloatArray, FloatArray]:
         """How far the weights, gains included, of PSPs under way at step t have moved, added up at each postsynaptic
-        neuron, and how far these PSPs may be off because weights may be ``off``; the latter alone where a target's PSPs
-        follow their weights."""
-        size = np.abs(gain)
+        neuron, and how far these PSPs may be off because weights may be; the latter alone where a target's PSPs follow
+        their weights."""
+        size, off = np.abs(gain), self.unsure(self, q.name)
         if not self.slack[q.post].lag:
             late = onto(self.net, q, self.ends[q.name], size * off * np.abs(psps))
             return np.zeros_like(late), late
@@ -436,15 +448,12 @@ class Oracle:
                 every = 1 if teacher.every is None else self.steps(teacher.every)
                 if k not in self.nudges or t % every == 0:
                     target, gain = (self.held[f"stimuli[{k}].{field}"] for field in ("target", "gain"))
-                    trace = self.net.trace(teacher.trace)
-                    self.nudges[k] = gain * (target - self.says(trace))
-                    self.nudges_off[k] = np.abs(gain) * self.says_off(trace)
+                    self.nudges[k] = gain * (target - self.says(self.net.trace(teacher.trace)))
 
     def _unsure_nudges(self, name: str) -> FloatArray:
         """How far what teachers add to a population may be off."""
-        teachers = [k for k, s in enumerate(self.net.stimuli) if isinstance(s, Teacher) and s.population == name]
-        off = [self.nudges_off[k] + self.slack[name].nudged for k in teachers]
-        return np.asarray(sum(off, start=np.zeros_like(self.followed[name])))
+        taught = any(isinstance(s, Teacher) and s.population == name for s in self.net.stimuli)
+        return np.full_like(self.followed[name], taught * self.slack[name].nudged)
 
     def says(self, trace: Trace) -> FloatArray:
         """What a trace says of the potential of its neurons."""
@@ -453,19 +462,6 @@ class Oracle:
             return mean
         gain = self.gain(trace.population, trace.input)
         return np.asarray(self.held[f"populations.{trace.population}.bias"] + gain * mean)
-
-    def says_off(self, trace: Trace) -> FloatArray:
-        """How far that may be off."""
-        off = self.means_off[trace.name]
-        return off if trace.quantity == "membrane" else np.abs(self.gain(trace.population, trace.input)) * off
-
-    def rate_off(self, rule: PredictiveRule, name: str) -> FloatArray:
-        """How far what a trace says of a rate may be off: of neither link does the logarithm rise by more than a
-        potential."""
-        trace = self.net.trace(name)
-        if trace.quantity == "spikes":
-            return np.zeros_like(self.means[name])
-        return np.asarray(self.rate(rule, name) * np.expm1(np.minimum(self.says_off(trace), 700.0)))
 
     def rate(self, rule: PredictiveRule, name: str) -> FloatArray:
         """What a trace says of the rate of its neurons, per ms."""
@@ -479,11 +475,10 @@ class Oracle:
     def _follow(self, t: int, through: Mapping[str, Sums]) -> None:
         """Traces move on with the step's membranes, inputs and spikes."""
         for trace in self.net.traces:
-            seen = {"membrane": self.cells[trace.population][0], **through[trace.population]}
+            sums, beside = through[trace.population], self.beside[trace.population]
+            seen = {"membrane": self.cells[trace.population][0] + beside, **sums, "inputs": sums["inputs"] + beside}
             spikes = self.spikes[trace.population][:, t] / self.dt
             self.means[trace.name] = self.averages[trace.name](spikes if trace.of == "spikes" else seen[trace.of])
-            off = {"spikes": 0.0 * spikes, "membrane": self.uncertain[trace.population], **self.blurred[trace.population]}
-            self.means_off[trace.name] = self.averages_off[trace.name](off[trace.of])
 
     # learning -------------------------------------------------------------------------------------------------------
 
@@ -516,7 +511,7 @@ class Oracle:
             for k, rule in enumerate(p.plasticity):
                 if rule.schedule != when or (rule.period is not None and step % self.steps(rule.period) != 0):
                     continue
-                changed = self.weights[p.name] + self.learners[p.name, k].change()
+                changed = self.full(p.name) + self.learners[p.name, k].change()
                 self._move(p.name, np.clip(changed, *self.bounds[p.name]))
                 if p.name in self.rounded:
                     self.rounded[p.name].apply()

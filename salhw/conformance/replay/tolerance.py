@@ -131,6 +131,12 @@ class Tolerance:
         """Whether the target itself works out a rule of a projection."""
         return any(on_chip(rule, self.target) for rule in p.plasticity)
 
+    def remembered(self, oracle: Oracle, projection: str) -> FloatArray:
+        """How far weights that a host remembers in full may be from what was read of them, (instance, 1); 0 of those that
+        the target learns."""
+        rounding = self.rounding_of(oracle)[projection]
+        return np.zeros_like(rounding) if self._by_target(oracle.net.projection(projection)) else rounding
+
     def rounded_by_host(self, net: Network, rounding: Mapping[str, FloatArray]) -> list[str]:
         """The projections of which a host alone works out the rules, and the target holds weights that are rounded."""
         learning = [p for p in net.projections if p.plasticity and not self._by_target(p)]
@@ -140,17 +146,11 @@ class Tolerance:
         """Whether the target alone changes the weights of a projection that learns."""
         return bool(p.plasticity) and all(on_chip(rule, self.target) for rule in p.plasticity)
 
-    def unsure(self, oracle: Oracle, projection: str) -> tuple[FloatArray, FloatArray]:
-        """How far weights that act, and those that the host works with, may be off those of the oracle, (instance, synapse).
-
-        Those that act: nothing where they are as they were read; a share of all that the target has learned since, and
-        what it has rounded; twice what the host's are rounded by, once when they were read, and once when they were
-        written. The host's are those that were read before they were rounded."""
-        off = oracle.doubted(projection)
-        return self._acting(oracle, projection, off), off + self.rounding_of(oracle)[projection]
-
-    def _acting(self, oracle: Oracle, projection: str, off: FloatArray) -> FloatArray:
-        p = oracle.net.projection(projection)
+    def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
+        """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they were
+        read; a share of all that the target has learned since, and what it has rounded; and twice what the host's are
+        rounded by, at most, now and when they were read, for PSPs that began before."""
+        p, off = oracle.net.projection(projection), oracle.doubted(projection)
         copied = any(tie.projection == projection for tie in oracle.net.ties)
         if self._by_target(p) and not copied:
             return off + (self.window or 0.0) * oracle.movement[projection]
@@ -289,5 +289,5 @@ class Tolerance:
         if self.potential is None or unknown or self._early(net, of.population):
             return np.inf
         share = max(self.potential, ROUNDING)
-        within = share * (1.0 + np.maximum.accumulate(size, axis=1)) + course.unsure_traces[name]
+        within = share * (1.0 + np.maximum.accumulate(size, axis=1))
         return np.where(course.diverged | np.isnan(within), np.inf, within)
