@@ -27,7 +27,7 @@ from salhw_lava.rules import (
     learning_size,
     longest_epoch,
     lowered_rule,
-    rounding as rounded_learning,
+    rounded_learning,
     wanted_changes,
 )
 from salhw_lava.stimuli import STIMULI
@@ -76,7 +76,9 @@ def lower(net: Network, target: Target) -> Lowering:
         cores,
         *_microcodes(lowered_net, units, by_host, epoch(target)),
     )
-    rounding |= {f"populations.{p.name}": _rounded(net, p, units, word) for p in net.populations if (word := fitted[p.name])}
+    rounding |= {
+        f"populations.{p.name}": _rounded(net, p, units, word) for p in net.populations if (word := fitted[p.name])
+    }
     return Lowering(lowered_net, (*findings, *too_many), notes, target, rounding)
 
 
@@ -175,8 +177,8 @@ def _population(
 
 
 def _rounded(net: Network, population: Population, units: Arithmetic, fitted: Word) -> float:
-    """How far the potentials of a population may be off, at most, by the steps of words: what each exponential PSP loses
-    besides arrives in one word for each neuron and projection."""
+    """How far the potentials of a population may be off, at most, by the steps of words: what each exponential PSP
+    loses besides arrives in one word for each neuron and projection."""
     kernels = [(p.name, psp(p.kernel, net.dt).error()) for p in net.projections if p.post == population.name]
     lost = [error[1] / units.of(name).unit for name, error in kernels if error is not None]
     return fitted.rounding + sum(lost)

@@ -163,10 +163,10 @@ def code_for(net: Network, projection: Projection, units: Arithmetic, wanted: di
         raise _other_rate(limit, rule, wanted, units, room) from None
 
 
-def rounding(net: Network, projection: Projection, units: Arithmetic) -> dict[str, float]:
-    """What is rounded as the engine learns, as ``Report.rounding`` has it: a change of a weight to a step; by path below
-    the projection's, the largest share of a pair's change that a step of a trace is, whatever the learning rate, unless
-    it is the engine's finest change of a weight (impulses fill at least half of the room on a trace)."""
+def rounded_learning(net: Network, projection: Projection, units: Arithmetic) -> dict[str, float]:
+    """What is rounded as the engine learns, as ``Report.rounding`` has it: a change of a weight to a step; by path
+    below the projection's, the largest share of a pair's change that a step of a trace is, whatever the learning rate,
+    unless it is the engine's finest change of a weight (impulses fill at least half of the room on a trace)."""
     rule, path = learning_rule(projection), f"projections.{projection.name}"
     ends = zip(windows(rule).values(), (projection.pre, projection.post), strict=True)
     room = max(room_on_a_trace(net, name, window.tau) for window, name in ends)

@@ -14,11 +14,11 @@ ACCURACY: dict[str, str] = {
     "if it is not declared",
     "learned_under_way": "the same of PSPs onto other neurons, through synapses that learn on the target itself",
     "under_way": "the same of all PSPs, whatever changes a weight",
-    "potential": "how far steps in which potentials are held may put them off, at most, beside membrane; the report of a "
-    "network may name less",
+    "potential": "how far steps in which potentials are held may put them off, at most, beside membrane; the report "
+    "of a network may name less",
     "leak": "share of what leaks from a membrane in a step by which a target's leak may be off",
-    "learned": "step to which a weight is rounded at random with each change that the target itself learns, at most; the "
-    "report of a network may name less, and what a step of a trace makes of a weight",
+    "learned": "step to which a weight is rounded at random with each change that the target itself learns, at most; "
+    "the report of a network may name less, and what a step of a trace makes of a weight",
     "simultaneous": "share of all pairs at and after simultaneous spikes, each in full, that weights may be off by "
     "where the report names SAL323 or SAL327",
     "lif_refractory": "steps by which LIF and AdEx neurons may spike before their refractory period is over; 0 if it "

@@ -88,9 +88,9 @@ class Backend(Protocol):
 class Report:
     """What compiling changed, and what the result occupies. ``notes`` say how the target realises the network,
     ``calibration`` what a calibration changes (``calibration.effect``), None without one; ``memory`` is what a
-    session takes of this machine's; ``changes`` are what ``fit`` made of the description before. ``rounding`` is how far
-    the target may be off in what it works out as it runs, by path, because it holds it in steps: of a population in its
-    potentials; of a projection that learns in each change of a weight (a step, up or down at random), and of its
+    session takes of this machine's; ``changes`` are what ``fit`` made of the description before. ``rounding`` is how
+    far the target may be off in what it works out as it runs, by path, because it holds it in steps: of a population in
+    its potentials; of a projection that learns in each change of a weight (a step, up or down at random), and of its
     ``plasticity`` in what a step of a trace makes of a weight; behind a gain, in weights times the gain."""
 
     network: str

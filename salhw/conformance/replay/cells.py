@@ -30,8 +30,8 @@ ROUNDS = 2.0**-52
 class Slack:
     """What the neurons of a population may be off by: the share of the most that each projection has given (``psp``),
     and of what PSPs under way follow a weight by (``lag``); which share of a step's error they lack where they solve
-    equations (``solved``); by how many steps ``early`` refractory periods may be over; which share of what leaks from a membrane in
-    a step (``leak``); and by how much of what teachers add (``nudged``)."""
+    equations (``solved``); by how many steps ``early`` refractory periods may be over; which share of what leaks from a
+    membrane in a step (``leak``); and by how much of what teachers add (``nudged``)."""
 
     psp: float = 0.0
     lag: float = 0.0
@@ -49,8 +49,8 @@ class Moment:
     spike, how many spikes they are ``expected`` to have of Poisson stimuli, and by how much the drive changes at most
     where the membranes that teachers read do (``feedback``). A target may be ``off`` in the drive by so much; and where
     it solves equations, this share of what their solution differs by from a step (``solved``), in which the part of
-    drive, conductance and pull that is ``fading``, by its time constant in ms, decays. What leaks in a step may be off by
-    a share of ``leak``."""
+    drive, conductance and pull that is ``fading``, by its time constant in ms, decays. What leaks in a step may be off
+    by a share of ``leak``."""
 
     dt: float
     drive: FloatArray
@@ -82,8 +82,9 @@ class Cell:
     if there are any, that say by how much PSPs ``under_way`` may lag behind a weight that changes, how many steps
     ``early`` it may be free of its refractory period, and which share of a step's error it lacks that is ``solved``
     instead; how far a potential may be off by its own dynamics (``spread``); whether it ``amplifies`` what its
-    input is off by, or ``forgets`` all but its present input; and of each of its own ``variables`` what it is and how far a target may be off in it, by the state
-    that entered a decision, whether it spiked, and how far its drive may be off."""
+    input is off by, or ``forgets`` all but its present input; and of each of its own ``variables`` what it is and how
+    far a target may be off in it, by the state that entered a decision, whether it spiked, and how far its drive may be
+    off."""
 
     begins: Callable[[Any], tuple[float | FloatArray, ...]]
     decides: Callable[[Any, Moment, State], Decided]

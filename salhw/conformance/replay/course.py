@@ -29,7 +29,8 @@ class Course:
         reached: the most, in size, that each projection has added until then, earlier runs included, likewise.
         followed: how much of these inputs, by population, is there because PSPs under way follow a weight or a gain
             that has changed, at most: the most until then, (instance, step, neuron).
-        uncertain: how far the inputs of a population may be off because weights, and what teachers add, may be, likewise.
+        uncertain: how far the inputs of a population may be off because weights, and what teachers add, may be,
+            likewise.
         spread: how far the potentials may be off by the neurons' own dynamics, (instance, step, neuron).
         variables: what each probe of variables must have shown, by label, (instance, step, neuron or synapse).
         unsure: how far a target may be off in these, likewise.

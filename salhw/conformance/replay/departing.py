@@ -63,9 +63,9 @@ class Departure:
 
 def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], list[Course], frozenset[str]]:
     """Everything in which a trial departs from what the oracle works out from its spikes, the earliest first, one of
-    each kind for each path and run; what the oracle worked out, run by run; and the projections of which weights that are
-    rounded at random never had to move by more than they may be off. Where recordings are of other times than those of
-    the runs, the first is all that is said."""
+    each kind for each path and run; what the oracle worked out, run by run; and the projections of which weights that
+    are rounded at random never had to move by more than they may be off. Where recordings are of other times than those
+    of the runs, the first is all that is said."""
     if mistimed := [*_mistimed(trial)]:
         return mistimed, [], frozenset()
     net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
@@ -77,7 +77,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
     found: list[Departure] = []
-    hidden = {*oracle.rounded, *tolerance.rounded_by_host(net, tolerance.rounding_of(oracle))}
+    hidden = {*oracle.rounded}
 
     ends = {p.name: oracle.at_ends(p) for p in net.projections}
     coincided: dict[str, Bools] = {  # of loose projections what is disputed says more

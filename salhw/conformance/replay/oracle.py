@@ -51,9 +51,10 @@ class Oracle:
         slack: what the target may be off by, by population.
         loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
         steps: of projections whose weights a target rounds at random while they learn.
-        unsure: how far the weights of a projection that act may be off what this oracle has for them, (instance, synapse).
-        remembered: by how much weights may be off that a host remembers in full and the target holds in steps, (instance,
-            1); 0 where no host does.
+        unsure: how far the weights of a projection that act may be off what this oracle has for them, (instance,
+            synapse).
+        remembered: by how much weights may be off that a host remembers in full and the target holds in steps,
+            (instance, 1); 0 where no host does.
     """
 
     def __init__(
@@ -87,9 +88,7 @@ class Oracle:
         self.unsure = unsure or Oracle.doubted
         self.steps_of = remembered or (lambda oracle, name: np.zeros((oracle.instances, 1)))
         self.prepare()
-        self.rounded = {
-            name: RandomRounding(self, net.projection(name), each) for name, each in (steps or {}).items()
-        }
+        self.rounded = {name: RandomRounding(self, net.projection(name), each) for name, each in (steps or {}).items()}
         self.phases = Phases(self)
         self.cells: dict[str, State] = {
             p.name: tuple(np.full((self.instances, p.size), each) for each in CELLS[p.neuron].begins(p.neuron))
@@ -264,7 +263,8 @@ class Oracle:
         rows: dict[str, dict[str, list[Any]]] = {
             kind: {}
             for kind in ("potentials", "thresholds", "chances", "deciders", "inputs", "reached", "followed", "spread",
-                         "uncertain", "variables", "unsure", "traces", "weights", "movement", "disputed", "doubted", "states")
+                         "uncertain", "variables", "unsure", "traces", "weights", "movement", "disputed", "doubted",
+                         "states")
         }  # fmt: skip
 
         def note(kind: str, values: Mapping[str, Any]) -> None:
@@ -386,9 +386,7 @@ class Oracle:
             parts = (added, none, none) if q.e_rev is None else (none, added, q.e_rev * added)
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
 
-    def _lag_of(
-        self, q: Projection, gain: FloatArray, psps: FloatArray, t: int
-    ) -> tuple[FloatArray, FloatArray]:
+    def _lag_of(self, q: Projection, gain: FloatArray, psps: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
         """How far the weights, gains included, of PSPs under way at step t have moved, added up at each postsynaptic
         neuron, and how far these PSPs may be off because weights may be; the latter alone where a target's PSPs follow
         their weights."""

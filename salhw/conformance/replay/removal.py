@@ -33,7 +33,11 @@ def sooner(net: Network, finding: Diagnostic) -> Network | None:
     for at, p in enumerate(net.projections):
         for k, rule in enumerate(p.plasticity):
             period = in_steps(rule.period or 0.0, net.dt) or 0
-            if finding.severity == "error" and finding.path == f"projections.{p.name}.{rule_name(p, k)}.update" and period > 1:
+            if (
+                finding.severity == "error"
+                and finding.path == f"projections.{p.name}.{rule_name(p, k)}.update"
+                and period > 1
+            ):
                 rules, projections = list(p.plasticity), list(net.projections)
                 rules[k] = rule.replace(update=f"every {number(period // 2 * net.dt)} ms")
                 projections[at] = p.replace(plasticity=rules)

@@ -2,8 +2,8 @@
 of spikes with each step, to one of the two nearest steps.
 
 A trace is never off by more than the steps that were rounded, each of which decays as the trace does. Of weights, each
-change is off by less than a step, with a mean of zero whatever came before: N of them by more than sqrt(N ln(2 / a) / 2)
-steps with a probability of at most a (Azuma 1967, Hoeffding's bound for differences of a martingale).
+change is off by less than a step, with a mean of zero whatever came before: N of them by more than sqrt(N ln(2 / a) /
+2) steps with a probability of at most a (Azuma 1967, Hoeffding's bound for differences of a martingale).
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from typing import Any, cast
 
 import numpy as np
 
+from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray
 from salhw.description.parts import Projection
 from salhw.description.plasticity import PairSTDP
-from salhw.conformance.replay.trains import Bools
 
 IMPROBABLE = 1e-12
-"""How probable it is at most that a weight is further off than is said: a million comparisons make a millionth of it."""
+"""How probable it is at most that a weight is further off than is said: a million comparisons make a millionth of
+it."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Of one projection: the step of a ``weight`` (gain included); the ``share`` of the change by a pair at distance 0 that
-    a step of a trace is at most, unless it is the ``finest`` change of a weight."""
+    """Of one projection: the step of a ``weight`` (gain included); the ``share`` of the change by a pair at distance 0
+    that a step of a trace is at most, unless it is the ``finest`` change of a weight."""
 
     weight: float
     share: float
@@ -51,8 +52,8 @@ class RandomRounding:
         self.waiting, self.changes, self.added = [none, none], none, none
 
     def read(self) -> None:
-        """Weights are known again; changes that wait are not among what was read. Traces may be rounded once more, where a
-        learning rate was written."""
+        """Weights are known again; changes that wait are not among what was read. Traces may be rounded once more,
+        where a learning rate was written."""
         self.off = np.where(self.trace > 0.0, self.off + 0.5 * self._step(), 0.0)
         self.changes, self.added = np.zeros_like(self.changes), np.zeros_like(self.added)
 

@@ -22,7 +22,7 @@ from salhw.diagnostics import BackendError, Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.substrate.target import Target
 
-NETWORKS, MORE, MOST_SINGLE, CANDIDATES = 12, 6, 6, 60
+NETWORKS, MORE, MOST_SINGLE, CANDIDATES = 12, 4, 6, 60
 """How many networks the quick profile draws; how many more at most for what these have not exercised, and then of a
 single rule; and among how many they are sought."""
 ATTEMPTS, ROUNDS, AFAR = 20, 3, 10**9

@@ -95,8 +95,8 @@ class Tolerance:
 
     def limits(self, net: Network) -> dict[str, tuple[float, float]]:
         """Where what the target's host writes ends, as ``Oracle`` takes it: what teachers add to biases, and weights
-        that are copied or learned; the latter of targets that hold numbers, no codes, in a loop with the host alone, and
-        not where such a target learns by itself."""
+        that are copied or learned; the latter of targets that hold numbers, no codes, in a loop with the host alone,
+        and not where such a target learns by itself."""
         if not (self.target.host_loop and (by_host(net, self.target) or self.target.weight_bits is not None)):
             return {}
         taught = {t.population for t in only(net.stimuli, Teacher)}
@@ -123,33 +123,26 @@ class Tolerance:
         """Of the projections whose weights the target rounds at random while it learns, as far as it declares that."""
         most = self.target.accuracy.get("learned", 0.0)
         named = {p.name: steps_of(self.rounding, p.name) for p in net.projections if self._by_target(p)}
-        return {
-            name: replace(each, weight=min(each.weight, most)) for name, each in named.items() if most and each
-        }
+        return {name: replace(each, weight=min(each.weight, most)) for name, each in named.items() if most and each}
 
     def _by_target(self, p: Projection) -> bool:
         """Whether the target itself works out a rule of a projection."""
         return any(on_chip(rule, self.target) for rule in p.plasticity)
 
     def remembered(self, oracle: Oracle, projection: str) -> FloatArray:
-        """How far weights that a host remembers in full may be from what was read of them, (instance, 1); 0 of those that
-        the target learns."""
+        """How far weights that a host remembers in full may be from what was read of them, (instance, 1); 0 of those
+        that the target learns."""
         rounding = self.rounding_of(oracle)[projection]
         return np.zeros_like(rounding) if self._by_target(oracle.net.projection(projection)) else rounding
-
-    def rounded_by_host(self, net: Network, rounding: Mapping[str, FloatArray]) -> list[str]:
-        """The projections of which a host alone works out the rules, and the target holds weights that are rounded."""
-        learning = [p for p in net.projections if p.plasticity and not self._by_target(p)]
-        return [p.name for p in learning if rounding[p.name].any()]
 
     def _alone(self, p: Projection) -> bool:
         """Whether the target alone changes the weights of a projection that learns."""
         return bool(p.plasticity) and all(on_chip(rule, self.target) for rule in p.plasticity)
 
     def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
-        """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they were
-        read; a share of all that the target has learned since, and what it has rounded; and twice what the host's are
-        rounded by, at most, now and when they were read, for PSPs that began before."""
+        """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they
+        were read; a share of all that the target has learned since, and what it has rounded; and twice what the host's
+        are rounded by, at most, now and when they were read, for PSPs that began before."""
         p, off = oracle.net.projection(projection), oracle.doubted(projection)
         copied = any(tie.projection == projection for tie in oracle.net.ties)
         if self._by_target(p) and not copied:
@@ -267,7 +260,8 @@ class Tolerance:
         return max(self.target.accuracy.get("under_way", 0.0), self._special_lag(net, population))
 
     def _special_lag(self, net: Network, population: str) -> float:
-        """The same as far as it concerns some neurons or rules alone: what hosts make of the others' weights follows."""
+        """The same as far as it concerns some neurons or rules alone: what hosts make of the others' weights
+        follows."""
         onto = (rule for p in net.projections if p.post == population for rule in p.plasticity)
         learns = "learned_under_way" if any(on_chip(rule, self.target) for rule in onto) else ""
         own = CELLS[net.population(population).neuron].under_way

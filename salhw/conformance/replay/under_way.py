@@ -13,8 +13,8 @@ from salhw.description.parts import Projection
 class UnderWay:
     """The PSPs of one projection in the network of an ``oracle``, which is a session's Oracle.
 
-    A PSP that began at a step may be off by all that its weight has moved since, up and down, and by what the weight may
-    have been off then. What began in a reference phase was silent, and may be off by the whole weight.
+    A PSP that began at a step may be off by all that its weight has moved since, up and down, and by what the weight
+    may have been off then. What began in a reference phase was silent, and may be off by the whole weight.
     """
 
     def __init__(self, oracle: Any, p: Projection) -> None:
@@ -30,9 +30,12 @@ class UnderWay:
         """Weights were zero for a while."""
         self.moved = self.moved + (0.0 if self.before is None else np.abs(self.before))
 
-    def off(self, t: int, now: FloatArray, unsure: FloatArray, disputed: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-        """By how much the PSPs of each synapse may be off at step t, (instance, synapse): by what weights have moved, and
-        by what they may have been off, ``unsure``. ``now`` are the weights of that step, gains included; ``disputed``: what they may have moved besides."""
+    def off(
+        self, t: int, now: FloatArray, unsure: FloatArray, disputed: FloatArray | float
+    ) -> tuple[FloatArray, FloatArray]:
+        """By how much the PSPs of each synapse may be off at step t, (instance, synapse): by what weights have moved,
+        and by what they may have been off, ``unsure``. ``now`` are the weights of that step, gains included;
+        ``disputed``: what they may have moved besides."""
         while len(self._moved) < t:
             self._moved.append(self.moved)
             self._unsure.append(unsure)
@@ -51,4 +54,6 @@ class UnderWay:
         return moved, np.asarray((psps * self._at(self._unsure, begun)).sum(axis=1))
 
     def _at(self, each: list[FloatArray], begun: Any) -> FloatArray:
-        return np.stack([each[step] for step in begun], axis=1) if len(begun) else np.zeros((*self.moved.shape[:1], 0, 1))
+        return (
+            np.stack([each[step] for step in begun], axis=1) if len(begun) else np.zeros((*self.moved.shape[:1], 0, 1))
+        )

@@ -20,7 +20,6 @@ from lava.utils.weightutils import SignMode
 from salhw_lava_worker import board
 from salhw_lava_worker.draws import POST_TRACES, PRE_TRACES, WEIGHTS, Draws
 
-
 LARGEST_TRACE = 127  # 7 bits
 
 
@@ -162,7 +161,8 @@ class _Plastic(_Halves):
             self.run_lrn()
 
     def _renew_rule(self) -> None:
-        """Take over impulses that the host has written since; what is left of earlier ones is worth as much as the new."""
+        """Take over impulses that the host has written since; what is left of earlier ones is worth as much as the
+        new."""
         written = self.arrays[f"{self.name}.rule"]
         if written[0] != self.version:
             self.version = int(written[0])
