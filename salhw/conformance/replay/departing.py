@@ -77,7 +77,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again
     oracle.movement = still
     found: list[Departure] = []
-    hidden = {*oracle.rounded}
+    hidden = {*oracle.doubts.rounded}
 
     ends = {p.name: oracle.at_ends(p) for p in net.projections}
     coincided: dict[str, Bools] = {  # of loose projections what is disputed says more
@@ -174,7 +174,7 @@ def _held(oracle: Oracle, held: Mapping[str, FloatArray], tolerance: Tolerance, 
         if path == f"projections.{owner}.weights":
             synaptic = np.asarray(value).reshape(oracle.instances, -1)[:, oracle.ends[owner][2]]
             weights = oracle.weights[owner]
-            besides = oracle.doubted(owner) + tolerance.disputed * oracle.disputes.weights.get(owner, 0.0)
+            besides = oracle.doubts.weights(owner) + tolerance.disputed * oracle.disputes.weights.get(owner, 0.0)
             allowed = within(owner, weights, oracle.movement[owner], besides)
             yield from first("held", path, step, weights, synaptic, allowed)
         else:

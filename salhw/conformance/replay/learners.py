@@ -7,6 +7,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from salhw.conformance.replay.cells import as_chance
 from salhw.conformance.replay.trains import near_coincidences, own_sums, pair_sums
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
@@ -82,10 +83,19 @@ class _Predictions:
     def change(self) -> FloatArray:
         oracle, rule, name = self.oracle, self.rule, self.projection.name
         post, pre, _ = oracle.ends[name]
-        error = oracle.rate(rule, rule.teacher) - oracle.rate(rule, rule.prediction)
+        error = self._rate(rule.teacher) - self._rate(rule.prediction)
         sent, self.sent = self.sent, np.zeros_like(self.sent)
         rate = oracle.per_synapse(f"{self.path}.learning_rate", name)
         return np.asarray(rate * error[:, post] * sent[:, pre])
+
+    def _rate(self, name: str) -> FloatArray:
+        """What a trace says of the rate of its neurons, per ms."""
+        oracle, trace = self.oracle, self.oracle.net.trace(name)
+        if trace.quantity == "spikes":
+            return np.asarray(oracle.means[name])
+        tau_ref = np.asarray(oracle.net.population(trace.population).neuron.refractory_periods)
+        odds = np.exp(np.minimum(oracle.says(trace), 700.0)) * oracle.dt / tau_ref
+        return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[self.rule.link] / oracle.dt)
 
 
 @RULES.register(PerSpike)

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from salhw.conformance.replay.acting import Noise, acts, clamps, forced, lists_times, rewritten
-from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State, as_chance
+from salhw.conformance.replay.cells import AVERAGES, CELLS, REFRACTORY, UNDECIDED, Moment, Slack, State
 from salhw.conformance.replay.course import Course
 from salhw.conformance.replay.disputes import Disputes
+from salhw.conformance.replay.doubts import Doubts
 from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
-from salhw.conformance.replay.rounded import RandomRounding, Steps
+from salhw.conformance.replay.remembering import Remembered
+from salhw.conformance.replay.rounded import Steps
 from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, onto, states, strengths_at
-from salhw.conformance.replay.under_way import UnderWay
 from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
 from salhw.description.network import Network
 from salhw.description.parts import Population, Projection
-from salhw.description.plasticity import PredictiveRule
 from salhw.description.plasticity.rule import narrowest_bounds
 from salhw.description.probes import StateOccupancy
 from salhw.description.stimuli import Current, NoisyCurrent, Poisson, Teacher
@@ -51,10 +51,8 @@ class Oracle:
         slack: what the target may be off by, by population.
         loose: projections of whose pairs at and after coincidences a target counts more or less than is described.
         steps: of projections whose weights a target rounds at random while they learn.
-        unsure: how far the weights of a projection that act may be off what this oracle has for them, (instance,
-            synapse).
-        remembered: by how much weights may be off that a host remembers in full and the target holds in steps,
-            (instance, 1); 0 where no host does.
+        unsure, remembered: how far acting weights of a projection may be off, see Doubts, and those that a host
+            remembers, see Remembered.
     """
 
     def __init__(
@@ -84,11 +82,8 @@ class Oracle:
         self.weights: dict[str, FloatArray] = {}
         self.known: dict[str, FloatArray] = {}  # as they were read last
         self.movement = {name: np.zeros((self.instances, len(ends[0]))) for name, ends in self.ends.items()}
-        self.vague, self.apart = dict(self.movement), dict(self.movement)
-        self.unsure = unsure or Oracle.doubted
-        self.steps_of = remembered or (lambda oracle, name: np.zeros((oracle.instances, 1)))
+        self.memory = Remembered(self, remembered)
         self.prepare()
-        self.rounded = {name: RandomRounding(self, net.projection(name), each) for name, each in (steps or {}).items()}
         self.phases = Phases(self)
         self.cells: dict[str, State] = {
             p.name: tuple(np.full((self.instances, p.size), each) for each in CELLS[p.neuron].begins(p.neuron))
@@ -98,10 +93,8 @@ class Oracle:
         self.means = {t.name: np.zeros((self.instances, net.population(t.population).size)) for t in net.traces}
         self.nudges: dict[int, FloatArray] = {}
         self.reached: dict[str, FloatArray] = {}
-        self.under_way = {p.name: UnderWay(self, p) for p in net.projections}
-        self.uncertain = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
-        self.followed = {p.name: np.zeros((self.instances, p.size)) for p in net.populations}
-        self.given, self.lagging, self.watched = dict[str, FloatArray](), dict[str, FloatArray](), Watched(self)
+        self.doubts = Doubts(self, steps or {}, unsure)
+        self.given, self.watched = dict[str, FloatArray](), Watched(self)
         self.adopt(held)
         for tie in net.ties:
             self._copy(tie)
@@ -126,14 +119,12 @@ class Oracle:
             self.held[path] = np.array(value, dtype=np.float64)
             owner = path.split(".")[1]
             if path == f"projections.{owner}.weights":
-                before = self.full(owner) if owner in self.weights else None
+                before = self.memory.full(owner) if owner in self.weights else None
                 self.weights[owner] = self.held[path].reshape(self.instances, -1)[:, self.ends[owner][2]]
-                self.apart[owner] = self._remembered(owner, before)
+                self.memory.read(owner, before)
                 self.disputes.read(owner, self.weights[owner])
                 self.known[owner] = self.weights[owner]
-                self.vague[owner] = np.zeros_like(self.weights[owner])
-                if owner in self.rounded:
-                    self.rounded[owner].read()
+                self.doubts.read(owner)
         if any(map(lists_times, held)):
             self._force()
 
@@ -142,24 +133,12 @@ class Oracle:
         times = {path: value for path, value in self.held.items() if lists_times(path)}
         self.forced = {name: forced(self.net, name, each.shape[1], times) for name, each in self.spikes.items()}
 
-    def _remembered(self, projection: str, before: FloatArray | None) -> FloatArray:
-        """What a host remembers of weights beside what was read, where that is what they were before in steps."""
-        read, steps = self.weights[projection], self.steps_of(self, projection)
-        if before is None:
-            return np.zeros_like(read)
-        near = np.abs(before - read) <= steps + 1e-9 * (1.0 + np.abs(read))
-        return np.where(near & (steps > 0.0), before - read, 0.0)
-
-    def full(self, projection: str) -> FloatArray:
-        """The weights of a projection as a host remembers them."""
-        return np.asarray(self.weights[projection] + self.apart[projection])
-
     def write(self, path: str, value: FloatArray) -> None:
         """A session writes; copies of weights follow at once, and teachers work out anew what they add."""
         held, now = self.held[path], (self.now - 0.5) * self.dt
         self.adopt({path: rewritten(held, value, now) if lists_times(path) else np.broadcast_to(value, held.shape)})
-        if (owner := path.split(".")[1]) in self.apart and path == f"projections.{owner}.weights":
-            self.apart[owner] = np.zeros_like(self.weights[owner])
+        if (owner := path.split(".")[1]) in self.weights and path == f"projections.{owner}.weights":
+            self.memory.change(owner)
         self._copies_of(path)
         self.nudges = {}
 
@@ -189,9 +168,9 @@ class Oracle:
         own_post, own_pre, _ = self.ends[tie.projection]
         own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
         originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
-        self._move(tie.projection, tie.scale * self.full(tie.to)[:, originals])
+        self._move(tie.projection, tie.scale * self.memory.full(tie.to)[:, originals])
         self.disputes.copy(tie, np.array(originals))
-        self.vague[tie.projection] = np.abs(tie.scale * self.doubted(tie.to)[:, originals])
+        self.doubts.copy(tie, np.array(originals))
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
@@ -200,12 +179,8 @@ class Oracle:
             held = np.clip(gain * new, *ends)
             new = np.where(held == gain * new, new, held / np.where(gain == 0.0, 1.0, gain))
         self.movement[projection] = self.movement[projection] + np.abs(new - self.weights[projection])
-        self.weights[projection], self.apart[projection] = new, np.zeros_like(new)
-
-    def doubted(self, projection: str) -> FloatArray:
-        """By how much weights may be off, because they are rounded at random while they learn, (instance, synapse)."""
-        random = self.rounded[projection].bound() if projection in self.rounded else 0.0
-        return np.asarray(self.vague[projection] + random)
+        self.weights[projection] = new
+        self.memory.change(projection)
 
     def gain(self, population: str, named: str | None) -> FloatArray:
         """The gain of an input of a population, (instance, 1): 1 of what goes into none that has a name."""
@@ -278,7 +253,7 @@ class Oracle:
             note("weights", self.weights)
             note("movement", self.movement)
             note("disputed", self.disputes.weights)
-            note("doubted", {name: self.doubted(name) for name in self.weights})
+            note("doubted", {name: self.doubts.weights(name) for name in self.weights})
             self._nudge(t)
             inputs, through = self._inputs(t)
             for name, added in inputs.items():
@@ -291,8 +266,8 @@ class Oracle:
                 deciders[p.name] = np.where(soon, UNDECIDED, decider)
             note("inputs", inputs)
             note("reached", self.reached)
-            note("followed", self.followed)
-            note("uncertain", self.uncertain)
+            note("followed", self.doubts.followed)
+            note("uncertain", self.doubts.uncertain)
             note("potentials", self.potential)
             cells = [(p, CELLS[p.neuron], self.cells[p.name]) for p in self.net.populations]
             note("thresholds", {p.name: cell.threshold(p.neuron, state) for p, cell, state in cells})
@@ -310,7 +285,7 @@ class Oracle:
         note("weights", self.weights)
         note("movement", self.movement)
         note("disputed", self.disputes.weights)
-        note("doubted", {name: self.doubted(name) for name in self.weights})
+        note("doubted", {name: self.doubts.weights(name) for name in self.weights})
         self._end_of_run()
         self.now = stop
         stacked = {kind: {n: np.stack(v, axis=1) for n, v in each.items()} for kind, each in rows.items()}
@@ -345,38 +320,30 @@ class Oracle:
         fades, by its time constant."""
         each: dict[str, FloatArray] = {}
         through = {p.name: self.nothing(p) for p in self.net.populations}
-        lagging = {name: np.zeros_like(most) for name, most in self.followed.items()}
-        unsure = {name: self._unsure_nudges(name) for name in lagging}
-        self.beside = {name: np.zeros_like(most) for name, most in self.followed.items()}
+        self.beside = {p.name: np.zeros((self.instances, p.size)) for p in self.net.populations}
+        self.doubts.begin()
         for q in self.net.projections:
             psp, which = self.psps[q.name]
             total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
             sums, gain = through[q.post], self.gain(q.post, q.into)
-            self.given[q.name], (self.lagging[q.name], late) = gain * total, self._lag_of(q, gain, psp[:, t, which], t)
-            beside = onto(self.net, q, self.ends[q.name], self.apart[q.name] * psp[:, t, which])
+            self.given[q.name] = gain * total
+            beside = onto(self.net, q, self.ends[q.name], self.memory.apart[q.name] * psp[:, t, which])
             self.beside[q.post] = self.beside[q.post] + gain * beside
             if q.e_rev is not None:
                 distance = q.e_rev - self.cells[q.post][0]
                 each[q.name] = distance * total
-                lagging[q.post] += np.abs(distance) * self.lagging[q.name]
-                unsure[q.post] += np.abs(distance) * late
+                self.doubts.add(q, gain, psp[:, t, which], t, distance)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 self._fade(q, sums, total)
                 continue
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total + beside
             each[q.name] = gain * total
-            lagging[q.post] += self.lagging[q.name]
-            unsure[q.post] += late
+            self.doubts.add(q, gain, psp[:, t, which], t)
             sums["inputs"] = sums["inputs"] + gain * total
             self._fade(q, sums, each[q.name])
-        self.followed = {name: self._most(name, most, lagging[name]) for name, most in self.followed.items()}
-        self.uncertain = {name: self._most(name, most, unsure[name]) for name, most in self.uncertain.items()}
+        self.doubts.end()
         return each, through
-
-    def _most(self, name: str, before: FloatArray, now: FloatArray) -> FloatArray:
-        """What a population may be off by in its input, of those that count for its potential."""
-        return now if CELLS[self.net.population(name).neuron].forgets else np.maximum(before, now)
 
     def _fade(self, q: Projection, sums: Sums, added: FloatArray) -> None:
         """Note what of drive, conductance and pull decays within a step where the neurons solve equations, of what a
@@ -385,24 +352,6 @@ class Oracle:
             none = np.zeros_like(added)
             parts = (added, none, none) if q.e_rev is None else (none, added, q.e_rev * added)
             sums[q.kernel.tau_syn] = sums.get(q.kernel.tau_syn, 0.0) + np.stack(parts)
-
-    def _lag_of(self, q: Projection, gain: FloatArray, psps: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
-        """How far the weights, gains included, of PSPs under way at step t have moved, added up at each postsynaptic
-        neuron, and how far these PSPs may be off because weights may be; the latter alone where a target's PSPs follow
-        their weights."""
-        size, off = np.abs(gain), self.unsure(self, q.name)
-        if not self.slack[q.post].lag:
-            late = onto(self.net, q, self.ends[q.name], size * off * np.abs(psps))
-            return np.zeros_like(late), late
-        disputed = size * self.disputes.under_way(q.name)
-        each = self.under_way[q.name].off(t, gain * self.weights[q.name], size * off, disputed)
-        moved, late = (onto(self.net, q, self.ends[q.name], one) for one in each)
-        return moved, late
-
-    def silenced(self) -> None:
-        """Note that weights were zero for a while, which PSPs of that time may keep."""
-        for each in self.under_way.values():
-            each.silenced()
 
     def _moment(self, name: str, t: int, sums: Sums, free: Bools, forced: Bools) -> Moment:
         """What the neurons of a population decide from at step t, with the ``sums`` of their inputs."""
@@ -421,8 +370,9 @@ class Oracle:
     def off(self, name: str) -> FloatArray:
         """What a target may be off by in the drive of a population at this step."""
         slack, onto = self.slack[name], [q.name for q in self.net.projections if q.post == name]
-        most = sum((self.reached[q] for q in onto if q in self.reached), start=np.zeros_like(self.followed[name]))
-        return np.asarray(slack.psp * most + slack.lag * self.followed[name] + self.uncertain[name])
+        most = sum((self.reached[q] for q in onto if q in self.reached), start=np.zeros_like(self.potential[name]))
+        lagging, uncertain = self.doubts.followed[name], self.doubts.uncertain[name]
+        return np.asarray(slack.psp * most + slack.lag * lagging + uncertain)
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
@@ -448,11 +398,6 @@ class Oracle:
                     target, gain = (self.held[f"stimuli[{k}].{field}"] for field in ("target", "gain"))
                     self.nudges[k] = gain * (target - self.says(self.net.trace(teacher.trace)))
 
-    def _unsure_nudges(self, name: str) -> FloatArray:
-        """How far what teachers add to a population may be off."""
-        taught = any(isinstance(s, Teacher) and s.population == name for s in self.net.stimuli)
-        return np.full_like(self.followed[name], taught * self.slack[name].nudged)
-
     def says(self, trace: Trace) -> FloatArray:
         """What a trace says of the potential of its neurons."""
         mean = self.means[trace.name]
@@ -460,15 +405,6 @@ class Oracle:
             return mean
         gain = self.gain(trace.population, trace.input)
         return np.asarray(self.held[f"populations.{trace.population}.bias"] + gain * mean)
-
-    def rate(self, rule: PredictiveRule, name: str) -> FloatArray:
-        """What a trace says of the rate of its neurons, per ms."""
-        trace = self.net.trace(name)
-        if trace.quantity == "spikes":
-            return self.means[name]
-        tau_ref = np.asarray(self.net.population(trace.population).neuron.refractory_periods)
-        odds = np.exp(np.minimum(self.says(trace), 700.0)) * self.dt / tau_ref
-        return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[rule.link] / self.dt)
 
     def _follow(self, t: int, through: Mapping[str, Sums]) -> None:
         """Traces move on with the step's membranes, inputs and spikes."""
@@ -484,8 +420,7 @@ class Oracle:
         """Pairs of the step's spikes; then the updates on the spike, then those that are due before step t + 1."""
         for learner in self.learners.values():
             learner.see(t)
-        for each in self.rounded.values():
-            each.see(t)
+        self.doubts.see(t)
         self.disputes.see(t, self.learners)
         self._update("spike", t)
         for tie in self.net.ties:
@@ -509,7 +444,6 @@ class Oracle:
             for k, rule in enumerate(p.plasticity):
                 if rule.schedule != when or (rule.period is not None and step % self.steps(rule.period) != 0):
                     continue
-                changed = self.full(p.name) + self.learners[p.name, k].change()
+                changed = self.memory.full(p.name) + self.learners[p.name, k].change()
                 self._move(p.name, np.clip(changed, *self.bounds[p.name]))
-                if p.name in self.rounded:
-                    self.rounded[p.name].apply()
+                self.doubts.apply(p.name)

@@ -75,7 +75,7 @@ class Phases:
             seen = self._rate(*key) * product
             self.errors[key] = np.where(seen == 0.0, 0.0, changes[key] / np.where(seen == 0.0, 1.0, seen))
         oracle.ahead += self.length
-        oracle.silenced()
+        oracle.doubts.silenced()
 
     def _spike(self, begin: int, stop: int) -> None:
         """What neurons that nothing couples do.

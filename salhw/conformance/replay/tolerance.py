@@ -141,14 +141,14 @@ class Tolerance:
 
     def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
         """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they
-        were read; a share of all that the target has learned since, and what it has rounded; and twice what the host's
-        are rounded by, at most, now and when they were read, for PSPs that began before."""
-        p, off = oracle.net.projection(projection), oracle.doubted(projection)
+        were read; a share of all that the target has learned since, and what it has rounded; and what the host's are
+        rounded by."""
+        p, off = oracle.net.projection(projection), oracle.doubts.weights(projection)
         copied = any(tie.projection == projection for tie in oracle.net.ties)
         if self._by_target(p) and not copied:
             return off + (self.window or 0.0) * oracle.movement[projection]
         if p.plasticity or copied:
-            return off + 2.0 * self.rounding_of(oracle)[projection]
+            return off + self.rounding_of(oracle)[projection]
         return off
 
     def rounding_of(self, oracle: Oracle) -> dict[str, FloatArray]:

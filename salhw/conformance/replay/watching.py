@@ -55,7 +55,7 @@ class Watched:
         cell, spiked = CELLS[neuron], oracle.spikes[name][:, t]
         value, off = cell.variables[probe.of](neuron, oracle.cells[name], spiked, oracle.off(name))
         blown_up = cell.amplifies and oracle.slack[name].lag > 0.0
-        return value, np.where(blown_up & (oracle.followed[name] > 0.0), np.inf, off)
+        return value, np.where(blown_up & (oracle.doubts.followed[name] > 0.0), np.inf, off)
 
     def _summed(self, probe: Variable, t: int, sums: Sums) -> tuple[FloatArray, FloatArray]:
         """What synapses add up to: all, those into one input before its gain, or the conductance of one projection."""
@@ -69,7 +69,7 @@ class Watched:
         for q in onto:
             gain = oracle.gain(q.post, q.into) if part and not conducts else 1.0
             with np.errstate(divide="ignore", invalid="ignore"):
-                given, lagging = (np.abs(of[q.name] / gain) for of in (oracle.given, oracle.lagging))
+                given, lagging = (np.abs(of[q.name] / gain) for of in (oracle.given, oracle.doubts.lagging))
             off = off + slack.psp * given + slack.lag * lagging
         self._most[probe.label] = np.maximum(self._most.get(probe.label, 0.0), off)
         most = self._most[probe.label]
