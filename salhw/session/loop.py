@@ -169,7 +169,8 @@ class LoopEngine(PiecewiseEngine):
 
     def write(self, address: Address, value: FloatArray) -> None:
         """See Engine. Weights, gains and learning rates of which the target refuses a part all stay as they were."""
-        self._undo = done = []
+        done: list[Callable[[], None]] = []
+        self._undo = done
         try:
             self._write(address, value)
         except SessionError:

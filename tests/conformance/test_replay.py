@@ -246,7 +246,7 @@ def test_what_follows_a_spike_shows_where_all_rates_are_right() -> None:
     net = salhw.Network(name="four", dt=1.0, populations=[salhw.Population("n", 4, salhw.GLM(tau_ref=1.0))])
     known = {
         "chances": np.full((1, steps, 4), p), "deciders": np.full((1, steps, 4), FREE),
-        **{name: np.zeros((1, steps, 4)) for name in ("potentials", "followed", "spread")},
+        **{name: np.zeros((1, steps, 4)) for name in ("potentials", "followed", "uncertain", "spread")},
     }  # fmt: skip
     each = {name: {"n": known[name]} if name in known else {} for name in replay.Course.__annotations__}
     course = replay.Course(**each | {"start": 0, "stop": steps})
