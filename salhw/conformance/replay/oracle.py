@@ -167,10 +167,10 @@ class Oracle:
         where = {pair: k for k, pair in enumerate(zip(post.tolist(), pre.tolist(), strict=True))}
         own_post, own_pre, _ = self.ends[tie.projection]
         own = zip(own_post.tolist(), own_pre.tolist(), strict=True)
-        originals = [where[(j, i) if tie.transpose else (i, j)] for i, j in own]
+        originals = np.array([where[(j, i) if tie.transpose else (i, j)] for i, j in own], dtype=np.int64)
         self._move(tie.projection, tie.scale * self.memory.full(tie.to)[:, originals])
-        self.disputes.copy(tie, np.array(originals))
-        self.doubts.copy(tie, np.array(originals))
+        self.disputes.copy(tie, originals)
+        self.doubts.copy(tie, originals)
 
     def _move(self, projection: str, new: FloatArray) -> None:
         if ends := self.limits.get(f"projections.{projection}.weights"):
