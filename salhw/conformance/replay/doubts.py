@@ -89,8 +89,8 @@ class Doubts:
         unsure[q.post] = unsure[q.post] + np.abs(distance) * late
 
     def _off(self, q: Projection, gain: FloatArray, psps: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
-        oracle, size, off = self.oracle, np.abs(gain), self.unsure(self.oracle, q.name)
-        ends = oracle.ends[q.name]
+        oracle, size, ends = self.oracle, np.abs(gain), self.oracle.ends[q.name]
+        off = self.unsure(oracle, q.name)
         if not oracle.slack[q.post].lag:
             late = onto(oracle.net, q, ends, size * off * np.abs(psps))
             return np.zeros_like(late), late

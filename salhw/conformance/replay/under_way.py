@@ -14,7 +14,9 @@ class UnderWay:
     """The PSPs of one projection in the network of an ``oracle``, which is a session's Oracle.
 
     A PSP that began at a step may be off by all that its weight has moved since, up and down, and by what the weight
-    may have been off then. What began in a reference phase was silent, and may be off by the whole weight.
+    may have been off then. What began in a reference phase was silent, and may be off by the whole weight. Where a
+    target counts pairs otherwise whose spikes coincide, what is read need not be what acts until the next spike: there
+    all that the weight has ever moved counts.
     """
 
     def __init__(self, oracle: Any, p: Projection) -> None:
@@ -25,6 +27,7 @@ class UnderWay:
         self.before: FloatArray | None = None
         self._moved, self._unsure = list[FloatArray](), list[FloatArray]()  # step by step, of PSPs that begin then
         self.value = np.zeros(0)
+        self._forgets = p.name not in oracle.disputes.loose
 
     def silenced(self) -> None:
         """Weights were zero for a while."""
@@ -37,11 +40,11 @@ class UnderWay:
         and by what they may have been off, ``unsure``. ``now`` are the weights of that step, gains included;
         ``disputed``: what they may have moved besides."""
         while len(self._moved) < t:
-            self._moved.append(self.moved)
+            self._moved.append(self._forgets * self.moved)
             self._unsure.append(unsure)
         self.moved = self.moved + (0.0 if self.before is None else np.abs(now - self.before))
         self.moved, self.before = self.moved + disputed, now
-        self._moved.append(self.moved)
+        self._moved.append(self._forgets * self.moved)
         self._unsure.append(unsure)
         if len(self.value) <= t:
             self.value = np.abs(self.projection.kernel.shape(np.arange(1, 2 * t + 2) * self.oracle.dt))
