@@ -21,7 +21,7 @@ target is one."""
 MAY_NOT = {  # what the target does not declare: everything else has to run
     "psp-area", "amplitude-acts", "mismatch-is-on", "chips-differ",
     "same-chip-in-another-process", "editing-keeps-the-chip", "predictive-rule", "ageing-moves-the-pattern",
-    "correlated-quantities", "adex-steps", "short-term-strengths", "spikes-after-spikes",
+    "correlated-quantities", "adex-steps", "short-term-strengths",
 }  # fmt: skip
 
 

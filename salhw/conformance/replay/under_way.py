@@ -27,7 +27,7 @@ class UnderWay:
         self.before: FloatArray | None = None
         self._moved, self._unsure = list[FloatArray](), list[FloatArray]()  # step by step, of PSPs that begin then
         self.value = np.zeros(0)
-        self._forgets = p.name not in oracle.disputes.loose
+        self._doubted, self._forgets = False, p.name not in oracle.disputes.loose
 
     def silenced(self) -> None:
         """Weights were zero for a while."""
@@ -46,6 +46,9 @@ class UnderWay:
         self.moved, self.before = self.moved + disputed, now
         self._moved.append(self._forgets * self.moved)
         self._unsure.append(unsure)
+        self._doubted = self._doubted or bool(self.moved.any() or unsure.any())
+        if not self._doubted:  # as most are, until a session writes
+            return np.zeros_like(now), np.zeros_like(now)
         if len(self.value) <= t:
             self.value = np.abs(self.projection.kernel.shape(np.arange(1, 2 * t + 2) * self.oracle.dt))
         lasting = int(np.flatnonzero(self.value[: t + 1]).max(initial=-1)) + 1
