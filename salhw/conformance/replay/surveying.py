@@ -35,10 +35,8 @@ SOLVED = "SAL325"
 """What neurons are approximated by that solve their equations, as far as ``adex`` says."""
 UNDER_WAY = "SAL313"
 """What PSPs under way are approximated by that keep their weight."""
-HELD_IN_STEPS = {"SAL311": "potential", "SAL312": "window", "SAL314": "potential"}
-"""What is approximated by being held in steps, and the accuracy that says by how much."""
-LEARNED_IN_STEPS = "learned"
-"""The same of weights as they learn."""
+HELD_IN_STEPS = ("SAL311", "SAL312", "SAL314")
+"""What numbers are approximated by that are held in steps, as far as ``potential`` says, or ``learned`` of rules."""
 WITHIN = ("weights", "discretisation", "execution", "e_rev")
 """What may be approximated: weights are rounded, hazards are within ``rate``, conductances within ``conductance``, and
 who learns makes no difference."""
@@ -240,9 +238,9 @@ def _matters(approximation: Diagnostic, tolerance: Tolerance) -> bool:
         return tolerance.potential is not None
     said = tolerance.target.accuracy
     kept = approximation.code == UNDER_WAY and ("learned_under_way" in said or "under_way" in said)
-    learned = ".plasticity" in approximation.path and approximation.code in HELD_IN_STEPS
-    within = LEARNED_IN_STEPS if learned else HELD_IN_STEPS.get(approximation.code, "")
-    if kept or within in said or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
+    named = "learned" if ".plasticity" in approximation.path else "potential"
+    stepped = approximation.code in HELD_IN_STEPS and named in said
+    if kept or stepped or approximation.path.rpartition(".")[2] in WITHIN or approximation.code == SOLVED:
         return False
     if ".plasticity" in approximation.path:
         if is_of_coincidences(approximation) and "simultaneous" in tolerance.target.accuracy:
