@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 import compile_once
 import pytest
+import typer.testing
 
 # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: Ctrl-C would do nothing
 # in any test that sends one.
@@ -45,8 +47,12 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(50_000)
+        gc.set_threshold(200_000)
         gc.enable()
+
+
+# The commands of the command line are made once for all tests that type some, not anew for each line.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 @pytest.fixture

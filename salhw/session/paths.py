@@ -48,18 +48,29 @@ class Address:
     trains: bool = False
 
 
-def addresses(net: Network, target: Target | None = None, *, undeclared: bool = False) -> dict[str, Address]:
+def addresses(
+    net: Network, target: Target | None = None, *, undeclared: bool = False, beside: str = ""
+) -> dict[str, Address]:
     """Everything that a session of ``net`` can get and set, with the target's ranges if there is a target: the fields
     that are marked settable (biases, weights, learning rates), and those that the target declares ``settable``
-    (amplitudes of windows); with ``undeclared`` those that any target may declare."""
+    (amplitudes of windows); with ``undeclared`` those that any target may declare. Where a path is given, only what
+    lies ``beside`` it, in the same population, projection or stimulus."""
+
+    def left_out(stem: str) -> bool:
+        return bool(beside) and not beside.startswith(f"{stem}.")
+
     settable: list[Address] = []
     for population in net.populations:
         name, neuron = population.name, population.neuron
+        if left_out(f"populations.{name}"):
+            continue
         capability = {} if target is None else target.neurons.get(neuron.kind, {})
         stem = Address(f"populations.{name}", name, "", (population.size,))
         settable += _settable(stem, neuron, capability, target, undeclared)
     scaled = None if target is None else scaled_target(net, target)
     for p in net.projections:
+        if left_out(f"projections.{p.name}"):
+            continue
         shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if scaled is None else scaled.scaled_for(p.name)
         stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
         original = {tie.projection: f"projections.{tie.to}.weights" for tie in net.ties}.get(p.name, "")
@@ -73,6 +84,8 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
                 of_part = replace(own, path=f"{own.path}.{name}", part=name)
                 settable += _settable(of_part, part, capability, here, undeclared)
     for k, stimulus in enumerate(net.stimuli):
+        if left_out(f"stimuli[{k}]"):
+            continue
         capability = {} if target is None else target.stimuli.get(stimulus.kind, {})
         size = net.population(stimulus.population).size
         stem = Address(f"stimuli[{k}]", stimulus.population, "", (), rule=k)
@@ -172,7 +185,7 @@ def described(net: Network, address: Address) -> FloatArray:
 
 def described_at(net: Network, path: str) -> FloatArray:
     """What the description says at a path, settable on some target or on all."""
-    return described(net, addresses(net, undeclared=True)[path])
+    return described(net, addresses(net, undeclared=True, beside=path)[path])
 
 
 def session_error(code: str, path: str, asked: str, supported: str, fix: str = "") -> SessionError:
