@@ -12,6 +12,7 @@ import numpy as np
 from salhw.compiler.host_loop import host_findings
 from salhw.compiler.periods import of_windows
 from salhw.compiler.reference_phase import reference_findings
+from salhw.description.connectivity import Connector
 from salhw.description.kinds import Kind
 from salhw.description.network import Network, takes_step
 from salhw.description.parts import Projection, rule_name
@@ -58,7 +59,7 @@ def check(net: Network, target: Target) -> list[Diagnostic]:
 
 def _check(net: Network, target: Target) -> list[Diagnostic]:
     """See ``check``; of the target as its options are."""
-    connectors = {p.name: p.weights.kind for p in net.projections}
+    connectors = {p.name: p.weights for p in net.projections}
     net = net.explicit
     here = scaled_target(net, target)
     return [
@@ -129,19 +130,28 @@ def _populations(net: Network, target: Target) -> Iterator[Diagnostic]:
             yield replace(finding, fix=f"{first}, then {finding.fix}") if first else finding
 
 
-def _projection(net: Network, projection: Projection, connector: str, target: Target) -> Iterator[Diagnostic]:
-    """See ``check``; ``connector`` is the kind that is described, whose synapses the projection has."""
+def _simpler(net: Network, projection: Projection, connector: Connector, more: str) -> str:
+    """What makes synapses ones that every target takes: no ``more`` of them, if the connector can do without."""
+    without = connector.replace(**{more: False}) if connector.drawn else connector
+    dispensable = connector.drawn and not any(without.contradictions("", *net.ends(projection.name)))
+    if dispensable or (more == "autapses" and not projection.recurrent):
+        return f"{more} = false"
+    listed = "list them (net.explicit), and " if connector.drawn else ""
+    return listed + SIMPLER[more, bool(projection.plasticity)]
+
+
+def _projection(net: Network, projection: Projection, connector: Connector, target: Target) -> Iterator[Diagnostic]:
+    """See ``check``; ``connector`` is the one that is described, whose synapses the projection has."""
     path = f"projections.{projection.name}"
     yield from field_findings(path, projection, target.projections, net.dt)
     allowed = target.projections.get("connectivity", ())
-    if isinstance(allowed, tuple) and connector not in allowed:
+    if isinstance(allowed, tuple) and connector.kind not in allowed:
         listed = projection.weights.kind
         instead = f"compile net.explicit, which has them as {listed}, or c" if listed in allowed else "c"
-        yield unsupported(f"{path}.weights", connector, allowed, f"{instead}hoose one of these")
+        yield unsupported(f"{path}.weights", connector.kind, allowed, f"{instead}hoose one of these")
     for more in projection.weights.beyond:
         if more not in names_in(target.projections, "synapses"):
-            nothing = connector != "Sparse" or (more == "autapses" and not projection.recurrent)
-            simpler = f"{more} = false" if nothing else SIMPLER[more, bool(projection.plasticity)]
+            simpler = _simpler(net, projection, connector, more)
             yield unsupported(f"{path}.weights.{more}", "true", ("false",), simpler)
     stored, synapse = projection.weights.stored, None
     if isinstance(stored, np.ndarray) and projection.weights.is_hollow(projection.recurrent):

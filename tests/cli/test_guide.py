@@ -13,6 +13,7 @@ from documents import FENCE, PICTURE, with_real_output
 from matplotlib import pyplot
 from matplotlib.testing.compare import compare_images
 
+from salhw.description.fields import _positional
 from salhw.description.kinds import Kind
 from salhw.description.markers import Mark, unit_of
 from salhw.description.neurons import Neuron
@@ -60,7 +61,7 @@ def rows(name: str, fields: list[str]) -> list[str]:
     """The rows of the guide's tables that are about ``name`` and list these fields, in any order."""
     listed = re.findall(rf"^\| `{name}\((.*?)\)` \|.*$", GUIDE, re.M)
     whole = re.findall(rf"^\| `{name}\(.*$", GUIDE, re.M)
-    return [row for row, names in zip(whole, listed, strict=True) if set(names.split(", ")) - {""} == set(fields)]
+    return [row for row, names in zip(whole, listed, strict=True) if set(names.split(", ")) - {"", "*"} == set(fields)]
 
 
 @pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)
@@ -68,6 +69,8 @@ def test_every_kind_has_one_row_with_its_fields_and_units(cls: type[Kind]) -> No
     fields = [name for name in cls.model_fields if name != "kind"]
     (row,) = rows(cls.__name__, fields)
     assert all(unit_of(cls, field) in row for field in fields)
+    by_position = row.partition("(")[2].partition(")")[0].split(", *")[0].split(", ") if fields else []
+    assert by_position == [*_positional(cls)][: len(by_position)]
 
 
 @pytest.mark.parametrize("constructor", SHORT, ids=lambda constructor: constructor.__name__)

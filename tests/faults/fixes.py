@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def follow(net: Network, finding: Diagnostic) -> Network:
     data = _plain(net.model_dump())
     parent, key = _locate(data, finding.path)
     fix = finding.fix.partition(", or ")[0].partition(", then ")[0]
+    if fix.startswith(listed := "list them (net.explicit), and "):
+        return follow(net.explicit, replace(finding, fix=fix.removeprefix(listed)))
     if fix.startswith("leave it out"):
         del parent[key]
     elif fix in ("leave them out", "add their weights up", "give each synapse of a pair a projection of its own"):

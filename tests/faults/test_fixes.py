@@ -18,7 +18,19 @@ from shaken_networks import shaken_network
 from test_what_check_passes_opens import exercise
 
 import salhw
-from salhw import DescriptionError, Network, Target
+from salhw import (
+    GLM,
+    DescriptionError,
+    FixedIndegree,
+    FixedOutdegree,
+    FixedTotalNumber,
+    Network,
+    Population,
+    Projection,
+    Rectangular,
+    Target,
+)
+from salhw.description.drawn import RandomConnector
 
 COUNTS = {"reference": 60, "nest": 60, "brainscales2": 60, "loihi2": 60, "loihi2 ideal": 30}
 EVERY_KIND = range(2)
@@ -62,6 +74,16 @@ def test_every_fix_is_accepted(name: str) -> None:
         net = random_network(target, np.random.default_rng(seed), beyond=0.1)
         followed += mended(net, target)[1]
     assert followed > COUNTS[name] // 4  # or the test shows little
+
+
+@pytest.mark.parametrize("kind", [FixedIndegree, FixedOutdegree, FixedTotalNumber])
+def test_more_synapses_than_pairs_are_not_told_to_be_one_of_each(kind: type[RandomConnector]) -> None:
+    neurons = [Population(name, 3, GLM(bias=-1.0)) for name in ("a", "b")]
+    many = Projection("p", "a", "b", kind(n=10, weight=0.1, multapses=True), kernel=Rectangular(tau_syn=20.0))
+    net = Network(name="many", dt=1.0, populations=neurons, projections=[many])
+    (finding,) = salhw.problems(net, "loihi2")
+    assert finding.fix == "list them (net.explicit), and add their weights up"
+    assert not salhw.problems(follow(net, finding), "loihi2")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from salhw.compiler.remedies import grid, rules, scale, shapes, values
+from salhw.compiler.remedies import grid, pairs, rules, scale, shapes, values
 from salhw.compiler.remedies.remedy import Proposal, Remedy
 
 __all__ = ["BACKENDS", "REMEDIES", "Proposal", "Remedy"]
@@ -11,6 +11,7 @@ REMEDIES = (
     Remedy("option", "an option of the target, at the value that is said to fit; the network stays", values.option),
     Remedy("amplitudes", "learning rate and amplitudes of windows; their products stay", rules.amplitudes),
     Remedy("weight scale", "weights by one factor, the PSP's area over it; the dynamics stay", scale.weight_scale),
+    Remedy("pairs", "one synapse of each pair with the sum of the weights; the dynamics stay", pairs.one_of_each),
     Remedy("host", 'execution = "host" of rules that are not due with every spike; they stay', rules.host_now_and_then),
     Remedy("schedule", "the nearest update that the target has; the drift stays, to first order", rules.schedule),
     Remedy("choice", "pairing, discretisation, superposition: the most alike that the target has", values.choice),
@@ -26,5 +27,5 @@ REMEDIES = (
 )
 """In the order of preference: the first that answers a finding is taken."""
 
-BACKENDS = 4
+BACKENDS = 5
 """Before which of them a backend's own remedies come (``salhw.session.backend.Fitting``)."""

@@ -37,11 +37,12 @@ def _glm(neuron: GLM, drive: FloatArray, dt: float) -> FloatArray:
 
 
 def weights(before: Network, after: Network) -> Iterator[Size]:
-    """The mean weight, and the root mean square change of a weight, of each projection whose weights differ."""
+    """The mean weight, and the root mean square change of a weight, of each projection whose weights differ; several
+    synapses of a pair count as one, with the sum."""
     for written, changed in _projections(before, after):
         if written.weights != changed.weights:
             path = f"projections.{written.name}.weights"
-            old, new = _weights(before, written), _weights(after, changed)
+            old, new = _of_pairs(before, written), _of_pairs(after, changed)
             if not old.size:
                 continue
             yield Size("mean weight", path, float(old.mean()), float(new.mean()), 0.0, "", "exact")
@@ -94,6 +95,13 @@ def _weights(net: Network, projection: Projection) -> FloatArray:
     """Of all synapses, in their order."""
     ends = net.ends(projection.name)
     return values(projection.weights, *ends).ravel()[synapses(projection.weights, *ends)[2]]
+
+
+def _of_pairs(net: Network, projection: Projection) -> FloatArray:
+    """What the synapses of each pair that has any add up to, sorted by post, then pre."""
+    table = net.synapses(projection.name)
+    begins = np.diff(table.post, prepend=-1) | np.diff(table.pre, prepend=-1)
+    return np.add.reduceat(table.weight, np.flatnonzero(begins)) if len(table) else table.weight
 
 
 def _typical(weights: FloatArray) -> float:
