@@ -44,7 +44,8 @@ def test_a_target_of_one_algorithm_declares_nothing_that_needs_what_it_lacks(alg
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "name"), product(["event-driven", "time-driven"], [name for name in DYNAMICS if name not in AGREE])
+    ("algorithm", "name"),
+    [*product(["event-driven", "time-driven"], [name for name in DYNAMICS if name not in AGREE])],
 )
 def test_the_reference_passes(name: str, algorithm: str) -> None:
     lab = Lab(salhw_reference.backend, target(algorithm), "quick", 1)
