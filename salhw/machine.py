@@ -22,6 +22,7 @@ UNKNOWN = 2**63 - 1
 
 
 CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
+NO_LIMIT = 2**62  # what "no limit" is in control groups of the first version lies above
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ def _groups() -> Iterator[int]:
         for group in (here, *here.parents):
             try:
                 most = int((group / limit).read_text())
-                taken = int((group / usage).read_text())
-                stat = dict(row.split() for row in (group / "memory.stat").read_text().splitlines())
-                yield most - taken + int(stat.get(cache, 0))
+                if most < NO_LIMIT:  # what a group has taken is counted when it is read, which is slow
+                    taken = int((group / usage).read_text())
+                    stat = dict(row.split() for row in (group / "memory.stat").read_text().splitlines())
+                    yield most - taken + int(stat.get(cache, 0))
             except (OSError, ValueError):  # no such group here, or no limit ("max")
                 pass
             if group == root:

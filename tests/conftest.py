@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import compile_once
 import pytest
+import typer.testing
 
 # A shell starts what it puts in the background with SIGINT ignored, and children inherit that: Ctrl-C would do nothing
 # in any test that sends one.
@@ -26,6 +28,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Compiled modules are kept even where the machine says not to: tests start some hundred processes.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are cores: tests of what goes wrong in other processes wait for a minute in all, in which
+    others can use the core."""
+    return (yield) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before workers start
@@ -45,8 +54,12 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(50_000)
+        gc.set_threshold(200_000)
         gc.enable()
+
+
+# The commands of the command line are made once for all tests that type some, not anew for each line.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 @pytest.fixture

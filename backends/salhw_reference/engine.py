@@ -30,7 +30,7 @@ from salhw_reference.choice import choose_algorithm
 from salhw_reference.common import condensed, is_common, own
 from salhw_reference.delays import split
 from salhw_reference.drive import Drives
-from salhw_reference.hazards import line_of
+from salhw_reference.hazards import Line, line_of
 from salhw_reference.jit import Caller, handed
 from salhw_reference.kinds import RULES, steps
 from salhw_reference.looking import looked_at, sampled
@@ -73,7 +73,8 @@ class ReferenceEngine:
         self.tabulated = algorithm == "event-driven" and tabulated.fits_table(self._parts.network, self.arrays)
         neurons, live = len(self.arrays.kind), np.any(self.arrays.rule["update"] == ON_SPIKE)
         rows = 2**neurons if self.tabulated and not live else 1
-        self._line = (neurons, rows) if algorithm == "event-driven" else (0, 0)
+        self._line_size = (neurons, rows) if algorithm == "event-driven" else (0, 0)
+        self._lines: dict[int, Line] = {}  # by the first instance of those that a thread runs
         by_event = tabulated.run if self.tabulated else event_driven.run
         self._algorithm = {"time-driven": time_driven.run, "vectorised": vectorised.run}.get(algorithm, by_event)
         self._network = handed(self._algorithm, self.arrays)
@@ -277,13 +278,13 @@ class ReferenceEngine:
 
         def work(first: int, last: int) -> None:
             call = self._caller(self._algorithm, self._network, state, self._random)
-            call(drive, line_of(*self._line), tape.spikes, tape.membrane, tape.origin, first, last, until)
+            call(drive, self._line(first), tape.spikes, tape.membrane, tape.origin, first, last, until)
 
         self._compile(self._algorithm, work)
         began = time.perf_counter()
         self._spread(work, team, alone=team == 1 and pace.is_short(self._pace, until - self.step))
         tape.take(state.now["used"][:, 0])
-        while (state.now["time"] != until).any():  # where room ran out, or the team gave up
+        while np.count_nonzero(state.now["time"] != until):  # where room ran out, or the team gave up
             self._set_team(1)
             self._spread(work)
             tape.take(state.now["used"][:, 0])
@@ -291,6 +292,12 @@ class ReferenceEngine:
         self._pace = pace.after(self._pace, team, until - self.step, seconds)
         self.step, self._counted = until, self._counters()
         return tape.length
+
+    def _line(self, first: int) -> Line:
+        """The line of the thread that runs instance ``first`` and those that follow, the same in every run."""
+        if first not in self._lines:
+            self._lines[first] = line_of(*self._line_size)
+        return self._lines[first]
 
     def _set_team(self, size: int) -> None:
         """Let so many threads share a network out. What they need is worked out once."""

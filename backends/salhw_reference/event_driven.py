@@ -32,14 +32,20 @@ def line_length(cells, free):
 
 
 @inlined
+def steps_before(pending, total):
+    """(steps, hazard left over) before the step of the next candidate spike, which comes after ``pending``."""
+    ahead = np.floor(pending / total)  # sooner than by an integer and back
+    if ahead * total > pending:  # the division rounded up
+        ahead -= 1.0
+    return np.int64(ahead), pending - ahead * total
+
+
+@inlined
 def wait(pending, total, limit):
-    """(steps, hazard left over) until the next candidate spike; ``limit`` steps where none comes before."""
+    """``steps_before``, but ``limit`` steps where no candidate spike comes before."""
     if pending >= total * limit:
         return limit, pending - total * limit
-    ahead = np.int64(pending / total)
-    if ahead * total > pending:  # the division rounded up
-        ahead -= 1
-    return ahead, pending - ahead * total
+    return steps_before(pending, total)
 
 
 @inlined

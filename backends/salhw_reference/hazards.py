@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from salhw.description.fields import FloatArray
+from salhw.description.fields import FloatArray, IntArray
 from salhw_reference.arrays import aligned
 from salhw_reference.averages import input_of
 from salhw_reference.jit import helper, inlined
@@ -37,10 +37,11 @@ class Line(NamedTuple):
 
     base: FloatArray  # what the input is added to: the logarithm of the hazard then, by which a spike comes in a step
     saturates: FloatArray  # 1.0: logistic neurons, whose hazard grows with the logarithm's logarithm
-    input: FloatArray  # (row, ..)
+    input: FloatArray  # (..)
     cells: FloatArray  # (row, ..)
-    ends: FloatArray  # (LANES,) where the cells of a step end; this and what follows for tabulated.py
+    ends: FloatArray  # (row + 1, LANES) where the cells of a step end; this and what follows for tabulated.py
     free: FloatArray  # (2**LANES, LANES) 0.0: the neuron is in the set that the row's number has a bit for each of
+    lasted: IntArray  # (2**LANES,) the steps for which each such set was that of the refractory neurons
     strength: FloatArray  # (LANES * LANES,) at LANES * j + n what a PSP of j adds to the input of n
 
 
@@ -52,9 +53,16 @@ def in_lanes(neurons: int) -> int:
 def line_of(neurons: int, rows: int) -> Line:
     """Room for so many neurons, in so many states of their inputs. Cells behind the last neuron stay empty."""
     padded = in_lanes(neurons)
-    base, saturates, strength = np.full(padded, -HIGHEST), np.zeros(padded), np.zeros(LANES * LANES)
-    inputs, cells = np.zeros((rows, padded)), np.zeros((rows, padded))
-    return Line(base, saturates, inputs, cells, np.zeros(LANES), _FREE, strength)
+    return Line(
+        base=aligned((padded,), -HIGHEST),
+        saturates=aligned((padded,)),
+        input=aligned((padded,)),
+        cells=aligned((rows, padded)),
+        ends=aligned((rows + 1, LANES)),
+        free=_FREE,
+        lasted=np.zeros(2**LANES, np.int64),
+        strength=aligned((LANES * LANES,)),
+    )
 
 
 @inlined
@@ -120,7 +128,7 @@ def set_base(net, state, drive, line):
 def set_cells(line, row, first):
     """Hazards of the LANES neurons from ``first`` on: the integral over a step, on the grid. The spike probability is
     1 - exp(-hazard), refractoriness apart."""
-    base, saturates, inputs, cells = line.base, line.saturates, line.input[row], line.cells[row]
+    base, saturates, inputs, cells = line.base, line.saturates, line.input, line.cells[row]
     # LANES further on, always; but a number that the compiler knew would make it take the loop to pieces.
     end = min(first + np.uint64(LANES), np.uint64(len(base)))
     for n in range(first, end):
@@ -140,5 +148,5 @@ def renew_cells(net, state, line):
         if changed:
             for n in range(first, end):
                 state.touched[n] = 0
-                line.input[0, n] = input_of(net, state, n)
+                line.input[n] = input_of(net, state, n)
             set_cells(line, 0, first)

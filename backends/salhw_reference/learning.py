@@ -144,9 +144,10 @@ def predict(net, state, r):
 @inlined
 def partners_of(net, p, side, n):
     """Where the synapses of neuron n lie, and whom they join it with: those onto it (side 0) or from it (side 1)."""
+    p, n, after = np.uint64(p), np.uint64(n), np.uint64(n) + np.uint64(1)
     if side == 0:
-        return net.into[p, n], net.into[p, n + 1], net.pre
-    return net.out[p, n], net.out[p, n + 1], net.post
+        return net.into[p, n], net.into[p, after], net.pre
+    return net.out[p, n], net.out[p, after], net.post
 
 
 @inlined
@@ -247,7 +248,7 @@ def learn_on_spike(net, state, r, t, n):
 def collect(net, state, r, side, t, n, several):
     """Add the spike of n to the pair sums of one branch: with its presynaptic partners (side 0) or its postsynaptic
     ones (side 1). The short loop is the usual case."""
-    rule, window = net.rule[r], net.window[r, side]
+    n, rule, window = np.uint64(n), net.rule[r], net.window[r, side]
     begin, end, partners = partners_of(net, rule.projection, side, n)
     offset, times = rule.first_sum - rule.first_synapse, own_spikes(net, state, r, side, t, n)
     if is_tabulated(window) and not several:
@@ -307,7 +308,7 @@ def learn(net, state, t, count, inputs):
                     collect(net, state, r, side, t, n, count > 1)
         for k in range(count):
             for side in range(2):
-                follow(net, state, r, side, t, state.spikes[k])
+                follow(net, state, r, side, t, np.uint64(state.spikes[k]))
     if len(net.tie) > 0:
         copy_weights(net, state, t, True)
 

@@ -14,7 +14,7 @@ from salhw.description.network import Network
 from salhw.description.stimuli import SpikeTimes
 from salhw_reference.arrays import NEVER, NetworkArrays
 from salhw_reference.common import is_short_term, repeats
-from salhw_reference.event_driven import spikes_of_step, wait
+from salhw_reference.event_driven import spikes_of_step, steps_before
 from salhw_reference.hazards import LANES, on_grid, set_base, set_cells
 from salhw_reference.jit import compiled, helper, inlined
 from salhw_reference.kinds import EXACT, LOGISTIC, length
@@ -69,27 +69,36 @@ def from_neuron(line, mask, j, n):
 
 
 @inlined
+def set_ends(ends, cells, free):
+    """Where the cells of a step end."""
+    end = 0.0
+    for n in range(LANES):
+        end += cells[np.uint64(n)] * free[np.uint64(n)]
+        ends[np.uint64(n)] = end
+
+
+@inlined
 def set_row(line, row, mask):
     """Hazards of all neurons while the neurons of ``mask`` have a PSP under way."""
-    inputs = line.input[row]
-    for n in range(np.uint64(len(inputs))):  # without a loop inside, which would not become vectors
+    for n in range(np.uint64(len(line.input))):  # without a loop inside, which would not become vectors
         low = from_neuron(line, mask, 0, n) + from_neuron(line, mask, 1, n)
         low += from_neuron(line, mask, 2, n) + from_neuron(line, mask, 3, n)
         high = from_neuron(line, mask, 4, n) + from_neuron(line, mask, 5, n)
         high += from_neuron(line, mask, 6, n) + from_neuron(line, mask, 7, n)
-        inputs[n] = low + high
+        line.input[n] = low + high
     set_cells(line, row, np.uint64(0))
 
 
 @helper
 def set_rows(net, state, line, live):
-    """What PSPs add, and the whole table, row ``mask`` for the set of neurons that have one; it has one row only where
-    it is ``live``."""
+    """What PSPs add, and the whole table, row ``mask`` for the set of neurons that have one, with the ends of cells
+    while these neurons are refractory, too; it has one row only where it is ``live``."""
     for n in range(len(net.kind)):
         set_strengths_of(net, state, line, n)
     if not live:
         for mask in range(len(line.cells)):
             set_row(line, mask, mask)
+            set_ends(line.ends[mask], line.cells[mask], line.free[mask])
 
 
 @inlined
@@ -130,39 +139,29 @@ def length_of(cells, free):
     return low + (two_cells(cells, free, 4) + two_cells(cells, free, 6))
 
 
-@inlined
-def count_refractory(net, state, busy, steps):
-    """parts.count_states, where a set says who is refractory."""
-    for o in range(len(net.occupancy)):
-        first, end = net.occupancy[o].first, net.occupancy[o].end
-        code = (busy >> first) & ((1 << (end - first)) - 1)
-        state.states[np.uint64(net.occupancy[o].counter + code)] += steps
+@helper
+def count_refractory(net, state, lasted):
+    """parts.count_states for all steps of a call, from how many of them each set of neurons was refractory."""
+    for busy in range(len(lasted)):
+        if lasted[busy] > 0:
+            for o in range(len(net.occupancy)):
+                first, end = net.occupancy[o].first, net.occupancy[o].end
+                code = (busy >> first) & ((1 << (end - first)) - 1)
+                state.states[net.occupancy[o].counter + code] += lasted[busy]
+            lasted[busy] = 0
 
 
 @inlined
-def set_ends(line, cells, free):
-    """Where the cells of a step end: sums of two, of four, of eight, so that few wait for others."""
-    ends = line.ends
-    for n in range(0, LANES, 2):
-        even, odd = np.uint64(n), np.uint64(n + 1)
-        ends[even] = cells[even] * free[even]
-        ends[odd] = ends[even] + cells[odd] * free[odd]
-    for half in (2, 4):
-        for first in range(half, LANES, 2 * half):
-            for n in range(first, first + half):
-                ends[np.uint64(n)] += ends[np.uint64(first - 1)]
-
-
-@inlined
-def spikes_of_busy_step(state, rng, line, cells, free, total, pending):
+def spikes_of_busy_step(state, rng, ends, cells, free, pending):
     """``spikes_of_step`` for a step that has a spike: the first is found without a branch (it could not be predicted),
     a second one is looked for only if the hazard behind the first holds it."""
-    set_ends(line, cells, free)
-    chosen = 0
+    chosen, total = 0, ends[LANES - 1]
+    end = total  # of the chosen cell; ends[chosen], written just before, made some processes a fifth slower
     for n in range(LANES):
-        chosen += np.int64(pending >= line.ends[np.uint64(n)])
+        chosen += np.int64(pending >= ends[np.uint64(n)])
+        end = min(end, ends[np.uint64(n)] if pending < ends[np.uint64(n)] else total)
     state.spikes[0] = chosen
-    rest, pending = total - line.ends[np.uint64(chosen)], on_grid(exponential(rng))
+    rest, pending = total - end, on_grid(exponential(rng))
     if pending >= rest:
         return 1, pending - rest
     return spikes_of_step(state, rng, cells, free, pending, chosen + 1, 1)
@@ -258,24 +257,36 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
             limit = next_update(net, t, until) if periodic else until
             learned = state.now[0].past_end
             most = 1 if live else net.ring[0] + 1 - neurons
-            while t < limit and room and state.now[0].past_end < learned + most:
+            while t < limit:
                 change, mask, busy = act_on_due(net, state, t, limit, learned, mask, busy)
                 if change == t:
                     break
                 if live and shown != mask:
                     set_row(line, 0, mask)
                     shown = mask
+                known = mask == busy and not live
                 cells, free = line.cells[np.uint64(0 if live else mask)], line.free[np.uint64(busy)]
-                total = length_of(cells, free)
-                ahead, pending = wait(pending, total, change - t)
-                count_refractory(net, state, busy, ahead)
+                total = line.ends[np.uint64(mask), LANES - 1] if known else length_of(cells, free)
+                if pending >= total * (change - t):
+                    pending -= total * (change - t)
+                    line.lasted[np.uint64(busy)] += change - t
+                    t = change
+                    continue
+                ahead, pending = steps_before(pending, total)
+                line.lasted[np.uint64(busy)] += ahead
                 t += ahead
-                room = t == change or state.now[0].used + neurons <= out.shape[2]
-                if t < change and room:
-                    count, pending = spikes_of_busy_step(state, rng, line, cells, free, total, pending)
-                    busy = send_spikes(net, state, out[b], t, count, busy)
-                    count_refractory(net, state, busy, 1)
-                    t += 1
+                room = state.now[0].used + neurons <= out.shape[2]
+                if not room:
+                    break
+                ends = line.ends[np.uint64(mask if known else len(line.cells))]
+                if not known:
+                    set_ends(ends, cells, free)
+                count, pending = spikes_of_busy_step(state, rng, ends, cells, free, pending)
+                busy = send_spikes(net, state, out[b], t, count, busy)
+                line.lasted[np.uint64(busy)] += 1
+                t += 1
+                if state.now[0].past_end >= learned + most:
+                    break
             learn_from_spikes(net, state, learned)
             if live:
                 for k in range(learned, state.now[0].past_end):
@@ -283,4 +294,5 @@ def run(net, batch, rngs, drive, line, out, samples, origin, first, last, until)
                 shown = -1
             renew = periodic and t == limit and periodic_update(net, state, t)
         keep_sets(state, neurons, mask, busy)
+        count_refractory(net, state, line.lasted)
         state.now[0].time, state.now[0].pending = t, pending

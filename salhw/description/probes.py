@@ -40,7 +40,7 @@ class Probe(Kind):
     @property
     def about(self) -> str:
         """The name of the population, projection or trace."""
-        names = (getattr(self, field, None) for field in ("population", "projection", "trace"))
+        names = map(vars(self).get, ("population", "projection", "trace"))  # getattr is slow where there is none
         return str(next(filter(None, names), ""))
 
     @property

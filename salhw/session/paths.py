@@ -52,33 +52,46 @@ def addresses(net: Network, target: Target | None = None, *, undeclared: bool = 
     """Everything that a session of ``net`` can get and set, with the target's ranges if there is a target: the fields
     that are marked settable (biases, weights, learning rates), and those that the target declares ``settable``
     (amplitudes of windows); with ``undeclared`` those that any target may declare."""
-    settable: list[Address] = []
+    return {address.path: address for address in _addresses(net, target, undeclared)}
+
+
+def _addresses(net: Network, target: Target | None, undeclared: bool, beside: str = "") -> Iterator[Address]:
+    """These; where a path is given, only what lies ``beside`` it, in the same population, projection or stimulus."""
+
+    def left_out(stem: str) -> bool:
+        return bool(beside) and not beside.startswith(f"{stem}.")
+
     for population in net.populations:
         name, neuron = population.name, population.neuron
+        if left_out(f"populations.{name}"):
+            continue
         capability = {} if target is None else target.neurons.get(neuron.kind, {})
         stem = Address(f"populations.{name}", name, "", (population.size,))
-        settable += _settable(stem, neuron, capability, target, undeclared)
+        yield from _settable(stem, neuron, capability, target, undeclared)
     scaled = None if target is None else scaled_target(net, target)
     for p in net.projections:
+        if left_out(f"projections.{p.name}"):
+            continue
         shape, here = p.weights.shape(*net.ends(p.name)[:2]), None if scaled is None else scaled.scaled_for(p.name)
         stem = Address(f"projections.{p.name}", p.name, "", shape, hollow=p.weights.is_hollow(p.recurrent))
         original = {tie.projection: f"projections.{tie.to}.weights" for tie in net.ties}.get(p.name, "")
         weights = replace(stem, path=f"{stem.path}.weights", field="weights", copy_of=original)
-        settable.append(_conducting(replace(weights, **_weight_limits(p, here)), p))
+        yield _conducting(replace(weights, **_weight_limits(p, here)), p)
         for k, rule in enumerate(p.plasticity):
             own = replace(stem, path=f"{stem.path}.{rule_name(p, k)}", rule=k)
-            settable += _settable(own, rule, _rules(p, k, here), here, undeclared)
+            yield from _settable(own, rule, _rules(p, k, here), here, undeclared)
             for name, part in rule.parts():
                 capability = {} if here is None else here.windows.get(part.kind, {})
                 of_part = replace(own, path=f"{own.path}.{name}", part=name)
-                settable += _settable(of_part, part, capability, here, undeclared)
+                yield from _settable(of_part, part, capability, here, undeclared)
     for k, stimulus in enumerate(net.stimuli):
+        if left_out(f"stimuli[{k}]"):
+            continue
         capability = {} if target is None else target.stimuli.get(stimulus.kind, {})
         size = net.population(stimulus.population).size
         stem = Address(f"stimuli[{k}]", stimulus.population, "", (), rule=k)
         of_it = _settable(stem, stimulus, capability, target, undeclared)
-        settable += (replace(address, shape=stimulus.values(address.field, size).shape) for address in of_it)
-    return {address.path: address for address in settable}
+        yield from (replace(address, shape=stimulus.values(address.field, size).shape) for address in of_it)
 
 
 def _settable(
@@ -171,8 +184,15 @@ def described(net: Network, address: Address) -> FloatArray:
 
 
 def described_at(net: Network, path: str) -> FloatArray:
-    """What the description says at a path, settable on some target or on all."""
-    return described(net, addresses(net, undeclared=True)[path])
+    """What the description says at a path, settable on some target or on all.
+
+    Raises:
+        KeyError: there is no such path.
+    """
+    for address in _addresses(net, None, True, beside=path):
+        if address.path == path:
+            return described(net, address)
+    raise KeyError(path)
 
 
 def session_error(code: str, path: str, asked: str, supported: str, fix: str = "") -> SessionError:

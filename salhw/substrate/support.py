@@ -146,8 +146,10 @@ def value_findings(
     if isinstance(value, np.ndarray) and not arrays:
         yield Diagnostic("SAL105", path, f"shape {value.shape}", "one number for all", "give a single number")
         return
+    if entry is None or (isinstance(value, int | float) and entry.min <= value <= entry.max):
+        return  # most values are single numbers, and an array of one takes ten times as long
     array = np.asarray(value, dtype=np.float64)
-    if entry is None or not array.size:
+    if not array.size:
         return
     excess = np.maximum(entry.min - array, array - entry.max)
     if where is not None:

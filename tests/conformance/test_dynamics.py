@@ -30,8 +30,8 @@ ELSEWHERE = {"adex-steps", "short-term-strengths", "spikes-after-spikes"}
 PHASES = {"reference-phase"}
 """Checks of what a host does for the reference, too: they catch wrong hosts there."""
 AGREE = {"networks-of-five", "sal-converges", "sal-converges-one-sided"}
-"""Longer checks of what tests/science/test_algorithms_agree.py holds for the time-driven algorithm: the states of a
-network and SAL's drift are those of the event-driven one."""
+"""Longer checks, of the states of a network and of SAL's drift. test_whole_suite runs them, vectorised;
+tests/science/test_algorithms_agree.py holds that those of the other two are the same."""
 
 
 @pytest.mark.parametrize("algorithm", ["event-driven", "vectorised"])
@@ -44,9 +44,9 @@ def test_a_target_of_one_algorithm_declares_nothing_that_needs_what_it_lacks(alg
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "name"), [*product(["time-driven"], [n for n in DYNAMICS if n not in AGREE]),
-                            *product(["event-driven"], DYNAMICS)],
-)  # fmt: skip
+    ("algorithm", "name"),
+    [*product(["event-driven", "time-driven"], [name for name in DYNAMICS if name not in AGREE])],
+)
 def test_the_reference_passes(name: str, algorithm: str) -> None:
     lab = Lab(salhw_reference.backend, target(algorithm), "quick", 1)
     if name in HOSTED or (algorithm == "event-driven" and name in STEPWISE):

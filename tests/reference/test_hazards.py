@@ -67,10 +67,10 @@ def test_a_bound_of_exp_lies_above_it_and_close() -> None:
 def test_cells_are_the_hazards_on_the_grid_and_empty_behind_the_last_neuron(neurons: int) -> None:
     rng, line = np.random.default_rng(neurons), line_of(neurons, 1)
     line.base[:neurons] = rng.normal(-3.0, 2.0, neurons)
-    line.input[0, :neurons] = rng.normal(0.0, 2.0, neurons)
+    line.input[:neurons] = rng.normal(0.0, 2.0, neurons)
     line.saturates[:neurons] = rng.integers(0, 2, neurons)
     cells_of(line)
-    odds = np.exp(line.base[:neurons] + line.input[0, :neurons])
+    odds = np.exp(line.base[:neurons] + line.input[:neurons])
     exact = np.where(line.saturates[:neurons] == 1.0, np.log1p(odds), odds)
     # Half a step of the grid, 1e-14 of the exponential, and three roundings near 1 of the logarithm.
     assert np.all(np.abs(line.cells[0, :neurons] - exact) <= 0.5 * GRID + 1e-14 * odds + 3 * 2.0**-53)

@@ -222,8 +222,8 @@ def alarmed(distribution: str) -> tuple[float, float]:
     sequence = ordinary = 0
     for _ in range(STUDIES):
         x = rng.normal(0, 1, LONGEST) if distribution == "normal" else rng.exponential(1, LONGEST) - 1
-        mean = (np.cumsum(x) / np.arange(1, LONGEST + 1))[looks - 1]
-        spread = np.array([x[:n].std(ddof=1) / np.sqrt(n) for n in looks])
+        mean, square = (np.cumsum(y)[looks - 1] / looks for y in (x, x**2))
+        spread = np.sqrt((square - mean**2) / (looks - 1))  # standard errors of the means
         sequence += bool((np.abs(mean) > confidence_sequence(x)[looks - 1]).any())
         ordinary += bool((np.abs(mean) > 1.96 * spread).any())
     return sequence / STUDIES, ordinary / STUDIES

@@ -43,7 +43,7 @@ class Synapses:
         pre, post = spikes[:, self.pre], spikes[:, self.post]
         for rule, changes in self.rules:
             changes.see(pre, post, last[:, self.pre], last[:, self.post])
-            if rule.update == "spike":
+            if rule.update == "spike" and spikes.any():
                 self.update(changes, pre | post)
         for period, (_, changes) in zip(self.periods, self.rules, strict=True):
             if period and (t + 1) % period == 0:
