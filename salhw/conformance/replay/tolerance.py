@@ -26,7 +26,7 @@ from salhw.description.stimuli import Teacher
 from salhw.description.traces import named_traces
 from salhw.diagnostics import Diagnostic
 from salhw.session.executable import Report
-from salhw.session.folding import by_host
+from salhw.session.folding import by_host, predicted
 from salhw.substrate.capabilities import Range
 from salhw.substrate.support import on_chip
 from salhw.substrate.target import Target
@@ -95,15 +95,16 @@ class Tolerance:
 
     def limits(self, net: Network) -> dict[str, tuple[float, float]]:
         """Where what the target's host writes ends, as ``Oracle`` takes it: what teachers add to biases, and weights
-        that are copied or learned; the latter of targets that hold numbers, no codes, in a loop with the host alone,
-        and not where such a target learns by itself."""
+        that are copied or learned; of targets that hold numbers, no codes, in a loop with the host alone, and of what
+        that loop learns."""
         if not (self.target.host_loop and (by_host(net, self.target) or self.target.weight_bits is not None)):
             return {}
         taught = {t.population for t in only(net.stimuli, Teacher)}
         neurons = {name: self.target.neurons[net.population(name).neuron.kind] for name in taught}
         reach = {f"populations.{name}.bias": each.get("bias") for name, each in neurons.items()}
         codes = self.target.weight_bits is not None
-        ends = [p for p in net.projections if codes or not self._alone(p)]
+        copies = {tie.projection for tie in net.ties}
+        ends = [p for p in net.projections if codes or predicted(p) or p.name in copies]
         scaled = {p.name: self.target.scaled_for(p.name).projections for p in ends}
         reach |= {f"projections.{name}.weights": each.get("weights") for name, each in scaled.items()}
         return {path: (ends.min, ends.max) for path, ends in reach.items() if isinstance(ends, Range)}
@@ -134,10 +135,6 @@ class Tolerance:
         that the target learns."""
         rounding = self.rounding_of(oracle)[projection]
         return np.zeros_like(rounding) if self._by_target(oracle.net.projection(projection)) else rounding
-
-    def _alone(self, p: Projection) -> bool:
-        """Whether the target alone changes the weights of a projection that learns."""
-        return bool(p.plasticity) and all(on_chip(rule, self.target) for rule in p.plasticity)
 
     def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
         """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they
