@@ -35,7 +35,7 @@ demo-all: $(VENV)/.nest
 	$(BIN)/salhw setup loihi
 	$(BIN)/salhw demo --out demo --force
 
-# A worker for each core, and one for those who wait; the tests of one file share what they compute, so a file goes to one worker.
+# A worker for each core; the tests of one file share what they compute, so a file goes to one worker.
 test: $(VENV)/.tested loihi lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 

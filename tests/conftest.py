@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import compile_once
 import pytest
@@ -28,13 +28,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Compiled modules are kept even where the machine says not to: tests start some hundred processes.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
-
-
-@pytest.hookimpl(wrapper=True, optionalhook=True)
-def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """One more than there are cores: tests of what goes wrong in other processes wait for a minute in all, in which
-    others can use the core."""
-    return (yield) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before workers start
