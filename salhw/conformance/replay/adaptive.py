@@ -99,7 +99,7 @@ def _run_away(neuron: AdEx, v: FloatArray, time: FloatArray | float) -> FloatArr
     with np.errstate(over="ignore"):
         # exp(-v / slope) falls by exp(-v_thresh / slope) time / tau_m
         left = 1.0 - time / neuron.tau_m * np.exp((v - neuron.v_thresh) / neuron.slope_factor)
-    return np.where(left > 0.0, v - neuron.slope_factor * np.log(np.maximum(left, 1e-300)), np.inf)
+    return np.where(left <= 0.0, np.inf, v - neuron.slope_factor * np.log(np.maximum(left, 1e-300)))
 
 
 def stepped(

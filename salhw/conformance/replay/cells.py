@@ -12,7 +12,7 @@ from salhw.conformance.replay import adaptive
 from salhw.conformance.replay.trains import Bools
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import ByKind
-from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Source
+from salhw.description.neurons import GLM, LIF, AdEx, Izhikevich, Neuron, Source
 from salhw.description.traces import Boxcar, ExponentialTrace
 
 FREE, REFRACTORY, CLAMPED, FORCED, THRESHOLD, SOURCE, UNDECIDED = range(7)
@@ -117,7 +117,8 @@ def as_chance(odds: FloatArray) -> FloatArray:
 
 
 def _unless_forced(now: Moment, state: State, chance: FloatArray, decider: IntArray) -> Decided:
-    """Forced spikes happen whatever the state."""
+    """Forced spikes happen whatever the state. A chance that is no number follows from what is not compared."""
+    decider = np.where(np.isnan(chance), UNDECIDED, decider)
     return state, np.where(now.forced, 1.0, chance), np.where(now.forced, FORCED, decider)
 
 
@@ -142,8 +143,9 @@ def _leaked(neuron: LIF | AdEx, now: Moment, v: FloatArray, end: FloatArray, tim
 
 
 def _near(v: FloatArray, threshold: float | FloatArray, *sizes: FloatArray) -> Bools:
-    """Whether rounding may have moved a potential across a threshold, beside numbers of these sizes."""
-    return np.asarray(np.abs(v - threshold) <= CLOSE * (np.abs(v) + np.abs(threshold) + sum(map(np.abs, sizes))))
+    """Whether rounding may have moved a potential across a threshold, beside numbers of these sizes; also one that is
+    no number, as it follows from what is not compared."""
+    return ~(np.abs(v - threshold) > CLOSE * (np.abs(v) + np.abs(threshold) + sum(map(np.abs, sizes))))
 
 
 def _escapes(neuron: LIF | AdEx, now: Moment, v: FloatArray, threshold: float | FloatArray) -> FloatArray:
@@ -210,7 +212,7 @@ def _izhikevich(neuron: Izhikevich, now: Moment, state: State) -> Decided:
         moved = np.abs(1.0 + dt * (0.08 * v + 5.0)) * off_v + dt * (off_u + now.feedback * most) + ROUNDS * size
         moved_u = np.abs(1.0 - dt * a) * off_u + dt * a * np.abs(b) * off_v + ROUNDS * (np.abs(u) + np.abs(a * b * v))
         after = np.where(moved <= 0.01 * CLOSE * (1.0 + np.abs(after)), after, np.nan)
-    close = _near(after, neuron.v_peak, size) | np.isnan(after)
+    close = _near(after, neuron.v_peak, size)
     chance = np.where(after >= neuron.v_peak, 1.0, 0.0)
     decider = np.where(close, UNDECIDED, THRESHOLD)
     return _unless_forced(now, (after, followed, moved, moved_u, np.maximum(moved, most)), chance, decider)
@@ -263,6 +265,12 @@ def _threshold_raised(neuron: LIF, state: State, spiked: Bools, off: FloatArray)
 def _recovered(neuron: Izhikevich, state: State, spiked: Bools, off: FloatArray) -> tuple[FloatArray, FloatArray]:
     """u, which follows b v."""
     return state[1], state[3] + np.maximum(1.0, np.abs(neuron.b)) * off
+
+
+def gentle(neuron: Neuron, gain: Any) -> Any:
+    """A teacher's gain, or a twentieth of it where neurons amplify what is added: in mV, with potentials that grow with
+    their square, more of it makes them grow without end."""
+    return np.multiply(0.05, gain) if CELLS[neuron].amplifies else gain
 
 
 CELLS.register(GLM)(Cell(lambda neuron: (0.0,), _glm, lambda neuron, state: state, _glm_higher, forgets=True))

@@ -11,6 +11,7 @@ import numpy as np
 
 from salhw.compiler.check import check
 from salhw.compiler.place import place
+from salhw.conformance.replay.cells import gentle
 from salhw.conformance.replay.connectors import CONNECTORS, extended, listed
 from salhw.conformance.replay.deal import Deal, replayable
 from salhw.conformance.replay.dice import Dice, Infeasible, number, per_place, steps
@@ -379,6 +380,8 @@ def _stimulus(deal: Deal, cls: type[Stimulus], capability: Capability, p: Popula
             points = dice.whole(1, POINTS)
             shape = (points, acts_on) if dice.chance(0.5) else (points,)
             marked[name] = per_place(dice, name, mark, capability, deal.dt, shape)
+    if "gain" in marked:
+        marked["gain"] = gentle(p.neuron, marked["gain"])
     return cls(**drawn, **marked)
 
 

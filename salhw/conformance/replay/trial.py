@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from salhw.conformance.replay.cells import gentle
 from salhw.conformance.replay.dice import Dice, numbers, steps
 from salhw.conformance.replay.extent import extent
 from salhw.conformance.replay.trains import Bools
@@ -122,6 +123,8 @@ def _write(dice: Dice, net: Network, address: Address, instances: int) -> Write:
     else:
         value = np.array(numbers(dice, mark, allowed, net.dt, int(np.prod(shape))))
     value = np.clip(value.reshape(shape), allowed.min, allowed.max)
+    if address.field == "gain":
+        value = gentle(net.population(address.owner).neuron, value)
     if address.hollow:
         value = np.where(np.eye(*address.shape, dtype=np.bool_), 0.0, value)
     return Write(address.path, value)
