@@ -29,6 +29,11 @@ def _pairs(post: IntArray, pre: IntArray) -> IntArray:
     return (post << 32) | pre
 
 
+def first_of_pairs(post: IntArray, pre: IntArray) -> IntArray:
+    """Of synapses sorted by post, then pre: the first of each pair of neurons."""
+    return np.flatnonzero((np.diff(post, prepend=-1) != 0) | (np.diff(pre, prepend=-1) != 0))
+
+
 class Connector(Kind):
     """A rule that says which synapses there are between ``n_pre`` and ``n_post`` neurons (of one population if
     ``recurrent``), and how strong they are. Its shape is that in which weights and parameters per synapse are read and

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from salhw.description.connectivity import Connector, Sparse
+from salhw.description.connectivity import Connector, Sparse, first_of_pairs
 from salhw.description.distributions import Distribution, Drawn
 from salhw.description.fields import FloatArray, IntArray, NotText
 from salhw.description.markers import Mark, Structure
@@ -71,8 +71,8 @@ class Draws:
 
 def _again(post: IntArray, pre: IntArray) -> IntArray:
     """How often the pair of each sorted synapse was listed before it."""
-    new = (np.diff(post, prepend=-1) != 0) | (np.diff(pre, prepend=-1) != 0)
-    return np.asarray(np.arange(len(post)) - np.flatnonzero(new)[np.cumsum(new) - 1], dtype=np.int64)
+    first = first_of_pairs(post, pre)
+    return np.arange(len(post), dtype=np.int64) - np.repeat(first, np.diff(first, append=len(post)))
 
 
 class RandomConnector(Connector):

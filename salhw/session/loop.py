@@ -174,7 +174,6 @@ class LoopEngine(PiecewiseEngine):
         try:
             self._write(address, value)
         except SessionError:
-            self._undo = None
             for undo in reversed(done):
                 undo()
             raise

@@ -9,7 +9,7 @@ import numpy as np
 
 from salhw.compiler.edits import edited
 from salhw.compiler.remedies.remedy import Proposal
-from salhw.description.connectivity import Sparse
+from salhw.description.connectivity import Sparse, first_of_pairs
 from salhw.description.network import Network
 from salhw.description.probes import SynapseVariable, Weights
 from salhw.diagnostics import Diagnostic
@@ -27,11 +27,10 @@ def one_of_each(net: Network, target: Target, finding: Diagnostic) -> Iterator[P
     if p.plasticity or numbered or any(p.name in (tie.projection, tie.to) for tie in net.ties):
         return
     table, path = net.synapses(p.name), f"projections.{p.name}"
-    _, first, each = np.unique([table.post, table.pre], axis=1, return_index=True, return_inverse=True)
-    each = each.ravel()  # of numpy 2.0 it has two dimensions
-    if np.any(table.delay != table.delay[first][each]):
+    first = first_of_pairs(table.post, table.pre)
+    if np.any(table.delay != np.repeat(table.delay[first], np.diff(first, append=len(table)))):
         return
-    sums, own = np.bincount(each, table.weight), "autapses" in p.weights.beyond
+    sums, own = np.add.reduceat(table.weight, first), "autapses" in p.weights.beyond
     weights = Sparse(post=table.post[first], pre=table.pre[first], weight=sums, autapses=own)
     delay = p.delay if isinstance(p.delay, float) else table.delay[first]
     yield edited(net, {f"{path}.weights": weights, f"{path}.delay": delay})

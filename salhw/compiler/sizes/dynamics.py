@@ -10,7 +10,7 @@ import numpy as np
 from salhw.compiler.sizes.coupled import Pair
 from salhw.compiler.sizes.reference import Activity
 from salhw.compiler.sizes.statistics import compared
-from salhw.description.connectivity import synapses, values
+from salhw.description.connectivity import first_of_pairs
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.network import Network
@@ -59,7 +59,7 @@ def probabilities(before: Network, after: Network) -> Iterator[Size]:
         parts = [(p.kernel, n, net.dt) for p, n, net in zip((written, changed), neurons, (before, after), strict=True)]
         if parts[0] == parts[1] or not all(n in _PROBABILITIES for n in neurons):
             continue
-        weights = [_typical(_weights(net, p)) for net, p in ((before, written), (after, changed))]
+        weights = [_typical(net.synapses(p.name).weight) for net, p in ((before, written), (after, changed))]
         span = max(_lasts(p, net.dt) for p, net in ((written, before), (changed, after)))
         if any(weights):
             sides = zip((before, after), (written, changed), weights, strict=True)
@@ -91,17 +91,10 @@ def _projections(before: Network, after: Network) -> Iterator[tuple[Projection, 
         yield written, after.projection(written.name)
 
 
-def _weights(net: Network, projection: Projection) -> FloatArray:
-    """Of all synapses, in their order."""
-    ends = net.ends(projection.name)
-    return values(projection.weights, *ends).ravel()[synapses(projection.weights, *ends)[2]]
-
-
 def _of_pairs(net: Network, projection: Projection) -> FloatArray:
     """What the synapses of each pair that has any add up to, sorted by post, then pre."""
     table = net.synapses(projection.name)
-    begins = np.diff(table.post, prepend=-1) | np.diff(table.pre, prepend=-1)
-    return np.add.reduceat(table.weight, np.flatnonzero(begins)) if len(table) else table.weight
+    return np.asarray(np.add.reduceat(table.weight, first_of_pairs(table.post, table.pre)))
 
 
 def _typical(weights: FloatArray) -> float:

@@ -87,7 +87,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     def within(
         name: str, value: FloatArray, movement: FloatArray, besides: Any = 0.0, chosen: Any = slice(None)
     ) -> FloatArray | float:
-        rounding = rounded[name] + tolerance.rounding_of(oracle)[name]
+        rounding = rounded[name] + tolerance.rounding_of(oracle, name)
         moved = tolerance.weights(trial.net, name, value, movement, rounding, coincided[name][:, chosen])
         allowed = moved + np.asarray(besides)
         if name in hidden:
@@ -100,7 +100,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
         nonlocal rounded
         found.extend(_held(oracle, held, tolerance, within))
         oracle.adopt(dict(held))
-        rounded, oracle.movement = tolerance.rounding_of(oracle), still
+        rounded, oracle.movement = {name: tolerance.rounding_of(oracle, name) for name in still}, still
 
     read(trial.opened)
     courses = []

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from salhw.conformance.replay.cells import as_chance
+from salhw.conformance.replay.cells import HIGHEST, as_chance
 from salhw.conformance.replay.trains import near_coincidences, own_sums, pair_sums
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
@@ -94,7 +94,7 @@ class _Predictions:
         if trace.quantity == "spikes":
             return np.asarray(oracle.means[name])
         tau_ref = np.asarray(oracle.net.population(trace.population).neuron.refractory_periods)
-        odds = np.exp(np.minimum(oracle.says(trace), 700.0)) * oracle.dt / tau_ref
+        odds = np.exp(np.minimum(oracle.says(trace), HIGHEST)) * oracle.dt / tau_ref
         return np.asarray({"exponential": odds, "logistic": as_chance(odds)}[self.rule.link] / oracle.dt)
 
 

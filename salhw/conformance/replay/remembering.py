@@ -15,8 +15,7 @@ class Remembered:
 
     Args:
         steps: by how much weights of a projection may be off that a host remembers in full and the target holds in
-        steps,
-            (instance, 1); 0 where no host does.
+            steps, (instance, 1); 0 where no host does.
     """
 
     def __init__(self, oracle: Any, steps: Callable[[Any, str], FloatArray] | None) -> None:

@@ -133,7 +133,7 @@ class Tolerance:
     def remembered(self, oracle: Oracle, projection: str) -> FloatArray:
         """How far weights that a host remembers in full may be from what was read of them, (instance, 1); 0 of those
         that the target learns."""
-        rounding = self.rounding_of(oracle)[projection]
+        rounding = self.rounding_of(oracle, projection)
         return np.zeros_like(rounding) if self._by_target(oracle.net.projection(projection)) else rounding
 
     def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
@@ -145,23 +145,29 @@ class Tolerance:
         if self._by_target(p) and not copied:
             return off + (self.window or 0.0) * oracle.movement[projection]
         if p.plasticity or copied:
-            return off + self.rounding_of(oracle)[projection]
+            return off + self.rounding_of(oracle, projection)
         return off
 
-    def rounding_of(self, oracle: Oracle) -> dict[str, FloatArray]:
-        """How far what a session holds of the weights of each projection may be from what was written or learned, with
-        the present gains, (instance, 1): half a step between the weights that the target holds, or a whole one where
-        the nearest lies beyond the bounds of rules. A copy is one of what is held."""
-        net, off = oracle.net, {p.name: np.zeros((oracle.instances, 1)) for p in oracle.net.projections}
+    def rounding_of(self, oracle: Oracle, projection: str) -> FloatArray:
+        """How far what a session holds of the weights of a projection may be from what was written or learned, with the
+        present gains, (instance, 1): half a step between the weights that the target holds, or a whole one where the
+        nearest lies beyond the bounds of rules. A copy is one of what is held."""
+        off = self._rounding(oracle, projection)
+        for tie in oracle.net.ties:
+            if tie.projection == projection:
+                off = off + abs(tie.scale) * self._rounding(oracle, tie.to)
+        return off
+
+    def _rounding(self, oracle: Oracle, projection: str) -> FloatArray:
+        """The same of what is no copy."""
+        p, none = oracle.net.projection(projection), np.zeros((oracle.instances, 1))
         if self.target.weight_bits is None or not isinstance(self.target.projections.get("weights"), Range):
-            return off
-        for p in net.projections:
-            step, *_ = weight_levels(self.target.scaled_for(p.name))
-            bounded = np.isfinite(narrowest_bounds(p.plasticity)).any()
-            gain = np.abs(oracle.gain(p.post, p.into)) if self.target.host_loop else np.ones((oracle.instances, 1))
-            exact = gain == 0.0  # nothing to round: the host alone remembers such weights
-            off[p.name] = np.where(exact, 0.0, (1.0 if bounded else 0.5) * step / np.where(exact, 1.0, gain))
-        return off | {tie.projection: off[tie.projection] + abs(tie.scale) * off[tie.to] for tie in net.ties}
+            return none
+        step, *_ = weight_levels(self.target.scaled_for(p.name))
+        bounded = np.isfinite(narrowest_bounds(p.plasticity)).any()
+        gain = np.abs(oracle.gain(p.post, p.into)) if self.target.host_loop else none + 1.0
+        exact = gain == 0.0  # nothing to round: the host alone remembers such weights
+        return np.where(exact, 0.0, (1.0 if bounded else 0.5) * step / np.where(exact, 1.0, gain))
 
     def weights(
         self,
