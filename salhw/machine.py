@@ -1,7 +1,9 @@
-"""How much memory this machine has, and whether what is asked for fits into it."""
+"""How much memory this machine has, whether what is asked for fits into it, and how seldom garbage is looked for."""
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
@@ -163,3 +165,14 @@ def rounded(value: float) -> int:
         return 0
     unit = 10 ** max(0, floor(log10(value)) - 1)
     return int(value // unit * unit)
+
+
+def collect_rarely() -> None:
+    """Spare a process that is salhw's own most of Python's garbage collection, a quarter of the time of a short command.
+
+    To be called once all is imported that the process always needs. What there is by then is not looked through any
+    more, what comes is more rarely, and at the end nothing is, as all of it goes with the process.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000)  # objects; 700 by Python itself
+    atexit.register(gc.freeze)

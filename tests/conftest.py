@@ -25,9 +25,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
-    # Compiled modules are kept even where the machine says not to: tests start some hundred processes.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    sys.dont_write_bytecode = False
+
+# Compiled modules are kept even where the machine says not to: tests start some hundred processes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)  # before workers start
@@ -49,6 +50,12 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()
         gc.set_threshold(200_000)
         gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """What is left is not looked through for garbage: it goes with the process."""
+    gc.freeze()
 
 
 # The commands of the command line are made once for all tests that type some, not anew for each line.

@@ -50,6 +50,7 @@ from salhw.diagnostics import explain as explanation_of
 from salhw.io.description import save as save_network
 from salhw.io.files import is_file
 from salhw.io.recording_file import save as save_recording
+from salhw.machine import collect_rarely
 from salhw.registry import Builder, builder, builders, summary, targets
 from salhw.session.backend import Session
 from salhw.session.executable import Report
@@ -83,6 +84,7 @@ register_study(app)
 
 def main() -> None:
     """The entry point of the ``salhw`` script."""
+    collect_rarely()
     if columns_asked() is None:
         os.environ.pop("COLUMNS", None)  # 0, say: help would be laid out for it
     try:

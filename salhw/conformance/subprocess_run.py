@@ -13,6 +13,7 @@ import numpy as np
 from salhw.compiler.pipeline import compile
 from salhw.description.fields import IntArray
 from salhw.description.network import Network
+from salhw.machine import collect_rarely
 from salhw.substrate.chip import Chip
 from salhw.substrate.target import Target
 
@@ -52,4 +53,5 @@ def counts_in_subprocess(net: Network, target: Target, chips: Sequence[Chip], se
 
 
 if __name__ == "__main__":
+    collect_rarely()
     print(json.dumps(counts(json.load(sys.stdin))))

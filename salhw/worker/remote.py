@@ -7,7 +7,9 @@ has: the keys of values are strings.
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
+import gc
 import importlib
 import os
 import signal
@@ -108,6 +110,7 @@ def prepare() -> None:
     tracker._resource_tracker._fd = int(os.environ["SALHW_WORKER_TRACKER"])  # as multiprocessing.spawn does
     os.dup2(2, 1)  # execnet has its own copy
     faulthandler.enable()
+    atexit.register(gc.freeze)  # so that nobody looks for garbage in what goes with the process
     faulthandler.register(signal.SIGTERM, all_threads=False, chain=True)
     os.register_at_fork(after_in_child=lambda: faulthandler.unregister(signal.SIGTERM))
 
