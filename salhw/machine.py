@@ -168,7 +168,7 @@ def rounded(value: float) -> int:
 
 
 def collect_rarely() -> None:
-    """Spare a process that is salhw's own most of Python's garbage collection, a quarter of the time of a short command.
+    """Spare a process that is salhw's own most garbage collection, a quarter of a short command's time.
 
     To be called once all is imported that the process always needs. What there is by then is not looked through any
     more, what comes is more rarely, and at the end nothing is, as all of it goes with the process.
