@@ -149,12 +149,12 @@ class Link:
         while True:
             left = max(end - time.monotonic(), 0.0)
             try:
-                reply: tuple[Any, ...] = self._channel.receive(min(left, 1.0))
+                reply: tuple[Any, ...] = self._channel.receive(min(left, 0.1))
                 return reply
             except execnet.TimeoutError:
                 if self.process.poll() is not None:
                     raise EOFError from None
-                if left <= 1.0:
+                if left <= 0.1:
                     raise OutOfTime from None
 
     def _stop_in_time(self) -> None:

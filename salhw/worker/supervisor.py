@@ -37,6 +37,7 @@ LEAVING, TERMINATING, DYING, TRACKING = (
     2.0,
     2.0,
 )  # s of patience with each; only the first two are ever used up
+POLLED = 50  # ms between looks at what no file tells: whether a process has ended
 LONGEST_PLACE = 50  # bytes
 ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SET_PARENT_DEATH_SIGNAL, SET_SUBREAPER = 1, 36  # options of Linux's prctl
@@ -157,8 +158,10 @@ class Supervisor(Reaper):
         hangup = select.poll()
         hangup.register(0, getattr(select, "POLLRDHUP", 0))
         while not self.gone(self.worker) and not self.asked:  # in this order: who is dead was not stopped by us
-            if hangup.poll(200) or os.getppid() != self.keeper:  # ms
+            if hangup.poll(POLLED):
                 wait(LEAVING, lambda: self.asked or self.gone(self.worker))
+                break
+            if os.getppid() != self.keeper:  # nobody has told the worker to leave
                 break
         status = self.statuses.get(self.worker, 0)
         send(self.tree(self.worker, self.tracker), signal.SIGTERM)
@@ -193,7 +196,7 @@ class Keeper(Reaper):
         silence()
         ended = select.poll()
         ended.register(alive, 0)
-        while not ended.poll(20 if self.asked else 200):  # ms
+        while not ended.poll(20 if self.asked else POLLED):
             if self.asked or os.getppid() != self.sender:  # a fork of the sender may keep stdin open
                 send([supervisor], signal.SIGTERM)
                 send([supervisor], signal.SIGCONT)  # it may have been stopped
