@@ -17,6 +17,7 @@ from typing import Protocol
 
 from salhw.diagnostics import BackendError, Diagnostic
 from salhw.diagnostics.arguments import threads
+from salhw.machine import collect_rarely
 from salhw.study.batches import Batch, Plan
 from salhw.study.shards import joined, read_shard, shard, write_shard
 from salhw.study.working import Done, broken, work
@@ -172,6 +173,7 @@ def _cores() -> int:
 def _begin(threads_each: int) -> None:
     """In each process of a pool: its share of the cores; Ctrl-C is its parent's, with whom it ends."""
     os.environ["SALHW_THREADS"] = str(threads_each)
+    collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
