@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from salhw.diagnostics.arguments import known_name
 from salhw.session.executable import Executable
+from salhw.session.recorder import version
 from salhw.substrate.chip import Chip
 from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.discontinuity import rdd
