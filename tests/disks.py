@@ -6,14 +6,17 @@ import os
 import pwd
 import resource
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def full(limit: int = 300) -> Iterator[None]:
-    """No file may grow beyond so many bytes: RLIMIT_FSIZE ends a write in the middle, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    """No file may grow beyond so many bytes: RLIMIT_FSIZE ends a write in the middle, as a full disk does. Nor
+    does Python keep compiled modules meanwhile: it does not notice where such a file ends, and would read it later."""
+    before, kept = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
@@ -21,6 +24,7 @@ def full(limit: int = 300) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+        sys.dont_write_bytecode = kept
 
 
 @contextmanager

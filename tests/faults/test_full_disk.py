@@ -14,7 +14,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ def test_a_recording_that_did_not_fit_is_whole_elsewhere(tmp_path: Path) -> None
         from fuzz_files import recording
         from salhw import FileError, Recording
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        sys.dont_write_bytecode = True
         kept = recording()
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         for limit in (0, 1, 100, 512, 2000, 10_000):
@@ -149,16 +150,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", disk], check=True)
 
 
-def salhw_on_a_full_disk(*arguments: str | Path, room: int = 2000, **options: Any) -> subprocess.CompletedProcess[str]:
+def salhw_on_a_full_disk(
+    *arguments: str | Path, env: Mapping[str, str], room: int = 2000, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """The command in a process that can write no file above ``room`` bytes; with a disk that has no room either."""
+    env = {**env, "PYTHONDONTWRITEBYTECODE": "1"}  # see ``full``
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
     return subprocess.run(
-        [SCRIPT, *arguments], capture_output=True, text=True, preexec_fn=limit, timeout=120, **options
-    )  # fmt: skip
+        [SCRIPT, *arguments], capture_output=True, text=True, preexec_fn=limit, timeout=120, env=env, **options
+    )
 
 
 @pytest.mark.parametrize(
