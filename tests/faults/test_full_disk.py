@@ -139,6 +139,16 @@ def test_a_recording_that_did_not_fit_is_whole_elsewhere(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["b.h5"]
 
 
+def test_a_full_disk_leaves_no_compiled_module_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would read it the next time, and fail; so the disk of these tests keeps none."""
+    (tmp_path / "long_enough.py").write_text("".join(f"name_{k} = {k}\n" for k in range(100)))
+    monkeypatch.syspath_prepend(tmp_path)
+    with full():
+        importlib.import_module("long_enough")
+    del sys.modules["long_enough"]
+    assert importlib.import_module("long_enough").name_99 == 99
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 KB where one can be mounted; elsewhere an ordinary folder, made full by ``limited``."""

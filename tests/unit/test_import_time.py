@@ -1,4 +1,4 @@
-"""``import salhw`` is light, so that a command line answers at once."""
+"""``import salhw`` is light, so that a command line answers at once; and what a command imports is no garbage."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ def test_importing_salhw_takes_less_than_half_a_second() -> None:
     code = "import time; a = time.process_time(); import salhw; print(time.process_time() - a)"
     runs = (subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5))
     assert any(float(run.stdout) < 0.5 for run in runs)
+
+
+def test_a_command_does_not_look_for_garbage_in_what_it_imported() -> None:
+    code = """if True:
+        import atexit, gc
+        from salhw.machine import collect_rarely
+        atexit.register(lambda: print(len(gc.get_objects())))  # the last that is called
+        imported = len(gc.get_objects())
+        collect_rarely()
+        print(imported, len(gc.get_objects()), gc.get_threshold()[0] > 700)
+        some = [[] for _ in range(5000)]
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported, left, rarely, at_the_end = run.stdout.split()
+    assert int(imported) > 10_000
+    assert int(left) < 100
+    assert rarely == "True"
+    assert int(at_the_end) < 100
