@@ -258,7 +258,9 @@ def collect(net, state, r, side, t, n, several):
     else:
         for k in range(begin, end):
             j = partners[k]
-            state.pairs[side, offset + k] += times * window_sum(net, state, r, side, t, n, j, np.int64(state.spiking[j]))
+            state.pairs[side, offset + k] += times * window_sum(
+                net, state, r, side, t, n, j, np.int64(state.spiking[j])
+            )
 
 
 @inlined
