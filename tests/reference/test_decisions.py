@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_candidates_are_listed_in_order_share_by_share() -> None:
     vectors = few(u, drawn)
     vectors.gate[::7] = CLOSED
     found, ends = [], [0, 64, 192, 333]
-    entries = [(low + low // 64, listed(vectors, low, high)) for low, high in zip(ends, ends[1:])]
+    entries = [(low + low // 64, listed(vectors, low, high)) for low, high in pairwise(ends)]
     for begin, end in entries:  # after all have written theirs
         found += vectors.candidate[begin:end].tolist()
     bound = np.empty(333)
