@@ -37,7 +37,7 @@ LEAVING, TERMINATING, DYING, TRACKING = (
     2.0,
     2.0,
 )  # s of patience with each; only the first two are ever used up
-POLLED = 50  # ms between looks at what no file tells: whether a process has ended
+POLLED = 100  # ms between looks at what no file tells: whether a process has ended
 LONGEST_PLACE = 50  # bytes
 ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SET_PARENT_DEATH_SIGNAL, SET_SUBREAPER = 1, 36  # options of Linux's prctl
