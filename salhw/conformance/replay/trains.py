@@ -103,12 +103,15 @@ def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> 
     return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
-def onto(net: Network, p: Projection, ends: Synapses, per_synapse: FloatArray) -> FloatArray:
-    """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
-    instances, size = len(per_synapse), net.population(p.post).size
-    post = ends[0] + size * np.arange(instances)[:, None]
-    total = np.bincount(post.ravel(), per_synapse.ravel(), instances * size)
-    return np.asarray(total.reshape(instances, size), dtype=np.float64)
+def onto(post: IntArray, instances: int, size: int) -> Callable[[FloatArray], FloatArray]:
+    """What makes of numbers of synapses, (instance, synapse), what they add up to at each of ``size`` postsynaptic
+    neurons, (instance, neuron)."""
+    place = (post + size * np.arange(instances)[:, None]).ravel()
+
+    def added(per_synapse: FloatArray) -> FloatArray:
+        return np.bincount(place, per_synapse.ravel(), instances * size).reshape(instances, size)
+
+    return added
 
 
 def fades(kernel: Kernel) -> bool:
