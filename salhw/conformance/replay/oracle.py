@@ -326,7 +326,7 @@ class Oracle:
         for q in self.net.projections:
             psp, which = self.psps[q.name]
             now, onto = psp[:, t, which], self.onto[q.name]
-            total, beside = onto(self.weights[q.name] * now), 0.0
+            total, beside = onto(self.weights[q.name] * now), np.zeros(())
             sums, gain = through[q.post], self.gain(q.post, q.into)
             self.given[q.name] = gain * total
             if q.name in self.memory.apart:

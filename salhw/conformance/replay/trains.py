@@ -110,7 +110,8 @@ def onto(post: IntArray, instances: int, size: int) -> Callable[[FloatArray], Fl
     place = (post + size * np.arange(instances)[:, None]).ravel()
 
     def added(per_synapse: FloatArray) -> FloatArray:
-        return np.bincount(place, per_synapse.ravel(), instances * size).reshape(instances, size)
+        total = np.bincount(place, per_synapse.ravel(), instances * size)
+        return np.asarray(total.reshape(instances, size), dtype=np.float64)
 
     return added
 
