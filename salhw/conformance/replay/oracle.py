@@ -333,8 +333,7 @@ class Oracle:
                 beside = onto(self.memory.apart[q.name] * now)
                 self.beside[q.post] = self.beside[q.post] + gain * beside
             if q.e_rev is not None:
-                distance = q.e_rev - self.cells[q.post][0]
-                each[q.name] = distance * total
+                each[q.name] = (distance := q.e_rev - self.cells[q.post][0]) * total
                 self.doubts.add(q, gain, now, t, distance)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 self._fade(q, sums, total)
@@ -379,8 +378,9 @@ class Oracle:
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
-        total = np.zeros((self.instances, self.net.population(name).size))
-        total = total + self.held.get(f"populations.{name}.bias", 0.0)
+        total = np.zeros((self.instances, self.net.population(name).size)) + self.held.get(
+            f"populations.{name}.bias", 0.0
+        )
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Teacher):
                 total = total + self.nudges[k]
