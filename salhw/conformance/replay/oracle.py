@@ -319,8 +319,7 @@ class Oracle:
         """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
         each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment); and what
         fades, by its time constant."""
-        each: dict[str, FloatArray] = {}
-        through = {p.name: self.nothing(p) for p in self.net.populations}
+        each, through = dict[str, FloatArray](), {p.name: self.nothing(p) for p in self.net.populations}
         self.beside = {p.name: np.zeros((self.instances, p.size)) for p in self.net.populations}
         self.doubts.begin()
         for q in self.net.projections:
@@ -378,9 +377,8 @@ class Oracle:
 
     def _stimulated(self, name: str, t: int) -> FloatArray:
         """Bias, currents and teachers of a population."""
-        total = np.zeros((self.instances, self.net.population(name).size)) + self.held.get(
-            f"populations.{name}.bias", 0.0
-        )
+        total = np.zeros((self.instances, self.net.population(name).size))
+        total = total + self.held.get(f"populations.{name}.bias", 0.0)
         for k, stimulus in enumerate(self.net.stimuli):
             if stimulus.population == name and isinstance(stimulus, Teacher):
                 total = total + self.nudges[k]
