@@ -200,7 +200,7 @@ class StateArrays(NamedTuple):
     states: IntArray  # steps of this run in each network state, all probes
     code: IntArray  # (O,) present network state
     spikes: IntArray  # (N,) who spikes at this step
-    spiking: IntArray  # (N,) 1: in spikes
+    spiking: npt.NDArray[np.uint8]  # (N,) 1: in spikes
     touched: IntArray  # (N,) CHANGED or DRIVEN; 0: neither
     free: FloatArray  # (N in whole lanes,) 1.0: not refractory, 0.0: refractory, or no neuron
     bias: FloatArray  # (N,)

@@ -94,6 +94,7 @@ class ReferenceEngine:
         self._workers = 0
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
         self._taught: dict[int, Taught] = {}  # by rule
+        self._retaught = False  # since the last run
         self._pace = pace.Pace()
         self._teams: dict[int, dict[str, IntArray]] = {}  # by size
         self._callers: dict[Any, Caller] = {}  # by algorithm
@@ -233,6 +234,7 @@ class ReferenceEngine:
             for k, side in enumerate((rate * causal, in_rows(rate * anticausal))):
                 self.state.rate[:, k, first : first + high - low] = side
             return
+        self._retaught = True
         rows = sums_in_rows(self.arrays, self._random, number)
         if rows and causal.size == anticausal.size == 1 and anticausal[0, 0] != 0.0:  # see row_sums.regroup
             amplitudes = float(causal[0, 0]), float(anticausal[0, 0])
@@ -253,15 +255,15 @@ class ReferenceEngine:
     def begin(self, stop: int) -> None:
         """See Engine."""
         self._start, self._allowed = self.step, threads()
-        if self._vectorised:
+        if self._retaught:
             known, rules = self._random.rated, range(len(self.arrays.rule))
-            if rules:
-                self._random = with_rates(self._random, [self._taught[r] for r in rules])
+            self._random = with_rates(self._random, [self._taught[r] for r in rules])
             for r in rules:
                 if sums_in_rows(self.arrays, self._random, r):
                     regroup(self.arrays, self.state, r, known[r], self._random.rated[r], self.step)
-            if len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END):
-                self._own_weights()
+            self._retaught = False
+        if self._vectorised and (len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END)):
+            self._own_weights()
         self._pace = pace.begin(self._pace, len(self.arrays.kind) * self._batch)
         self._tape = Tape.of(self.arrays, self._batch, self.step, stop)
         self.state.spiked[:] = 0

@@ -231,7 +231,7 @@ def learn_on_spike(net, state, r, t, n):
     causal, anticausal = own_spikes(net, state, r, 0, t, n), own_spikes(net, state, r, 1, t, n)
     for c in range(net.into[p, n], net.into[p, n + 1]):
         j, k = net.pre[c], np.int64(net.row[c])
-        together = state.spiking[j]
+        together = np.int64(state.spiking[j])
         change = state.rate[0, offset + c] * causal * window_sum(net, state, r, 0, t, n, j, together)
         if together:
             other = own_spikes(net, state, r, 1, t, j)
@@ -258,7 +258,9 @@ def collect(net, state, r, side, t, n, several):
     else:
         for k in range(begin, end):
             j = partners[k]
-            state.pairs[side, offset + k] += times * window_sum(net, state, r, side, t, n, j, state.spiking[j])
+            state.pairs[side, offset + k] += times * window_sum(
+                net, state, r, side, t, n, j, np.int64(state.spiking[j])
+            )
 
 
 @inlined

@@ -120,7 +120,7 @@ def collect(net, state, vectors, r, side, t, n, fall):
     else:
         for k in range(begin, end):
             j = partners[k]
-            pairs[offset + k] += times * window_sum(net, state, r, side, t, n, j, state.spiking[j])
+            pairs[offset + k] += times * window_sum(net, state, r, side, t, n, j, np.int64(state.spiking[j]))
 
 
 @inlined
@@ -217,7 +217,7 @@ def learn_onto(net, state, vectors, r, t, n, falls, mode):
     causal = 1.0 if usual else own_spikes(net, state, r, 0, t, n)
     for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
-        together = state.spiking[j]
+        together = np.int64(state.spiking[j])
         if traced:
             pairs = trace[0, j] * falls[0]
         elif tabulated:

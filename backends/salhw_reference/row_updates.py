@@ -78,12 +78,14 @@ def add_anticausal(net, state, vectors, r, low, high):
     if each:
         for k in range(begin, end):
             weight[k] = min(max(weight[k] + rate[k - first] * pairs[offset + k], lowest), highest)
+            pairs[offset + k] = 0.0
     else:
         for k in range(begin, end):
             weight[k] = min(max(weight[k] + rate[0] * pairs[offset + k], lowest), highest)
-    for k in range(begin, end):
-        causal[offset + k] = 0.0
-        pairs[offset + k] = 0.0
+            pairs[offset + k] = 0.0
+    if not same:
+        for k in range(begin, end):
+            causal[offset + k] = 0.0
 
 
 @spliced

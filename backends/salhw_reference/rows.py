@@ -18,7 +18,7 @@ AHEAD = 2  # rows between the one that is fetched and the one that is worked off
 DELIVERED_AHEAD = 4  # the same of rows that are delivered; a thread's part of a row takes as much less time
 FETCHED = 256  # synapses of a row that are fetched; the processor has noticed by then
 LINE = 8  # numbers of 8 bytes in a cache line
-NEAR = 2**16  # synapses that the caches hold without being asked
+NEAR = 2**18  # synapses, few MB, that the caches hold without being asked
 
 
 @inlined

@@ -71,11 +71,11 @@ class Table:
 
     def __init__(self, arrays: Any) -> None:
         self.arrays = arrays  # which live as long as their addresses are known
-        words, steps, dimensions, rows = list[int](), list[int](), list[int](), 1
+        words, steps, dimensions, rows, common = list[int](), list[int](), list[int](), 1, arrays.common
         for name, array in zip(arrays._fields, arrays, strict=True):
             if not array.flags.c_contiguous:
                 raise ValueError(f"{type(arrays).__name__}.{name} is not contiguous")
-            own = int(name not in arrays.common)
+            own = int(name not in common)
             shape = array.shape[own:]
             words += array.ctypes.data, *shape
             steps += array.strides[0] if own and len(array) > 1 else 0, *([0] * len(shape))

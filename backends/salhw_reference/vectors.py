@@ -57,6 +57,8 @@ class Vectors(NamedTuple):
     drawn: npt.NDArray[np.uint32]  # (L,) this step's draw
     hit: npt.NDArray[np.uint8]  # (L,) 1: the draw is below an upper bound of the spike probability
     hits: npt.NDArray[np.uint64]  # (L / 8,) the same as words
+    word: IntArray  # (L + L / 64 + 1,) which of these are not 0, a list for each share
+    candidate: IntArray  # the same of the neurons with ``hit`` 1
     trace: FloatArray  # (R, 2, N) exponential traces, as of the latest whole multiple of their epoch
     past_trace: FloatArray  # of the branches in blocks, as they were before each step of the block, (step, neuron) each
     chain: Records  # LINK, of each spike of a block
@@ -105,6 +107,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     """The vectors of a batch of networks at rest, each moved by one thread; ``varied``: the chips' synapses differ."""
     n, batch = len(net.kind), len(ids)
     long = -(-n // LINE) * LINE
+    listed = long + long // LINE + 1
     random, hit = aligned((batch, 4, long), dtype=np.uint32), aligned((batch, long), dtype=np.uint8)
     random[:, :, :n] = _random(streams(seed, ids), n)
     most = int(np.sum(net.head["end"] - net.head["first"]))
@@ -122,6 +125,8 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         drawn=aligned((batch, long), dtype=np.uint32),
         hit=hit,
         hits=hit.view(np.uint64),
+        word=np.zeros((batch, listed), np.int64),
+        candidate=np.zeros((batch, listed), np.int64),
         trace=np.zeros((batch, rules, 2, n)),
         past_trace=np.zeros((batch, traces)),
         chain=records(np.zeros((batch, spikes), LINK), LINK, (batch, spikes)),

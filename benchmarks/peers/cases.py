@@ -96,7 +96,8 @@ def cases(quick: bool) -> list[Case]:
 
 
 def steps(case: Case, quick: bool) -> int:
-    """So many that the slowest takes some seconds: whole multiples of 100 ms, in which rules may be updated."""
-    wanted = (2e6 if quick else 8e6) / (2 if case.learning else 1) / case.neurons
+    """So many that the slowest takes some seconds and the fastest 20 ms, beside which it costs little that a processor
+    wakes up: whole multiples of 100 ms, in which rules may be updated."""
+    wanted = (2e6 if quick else 8e6) / case.neurons
     period = round(100.0 / case.dt)
     return period * max(1, round(wanted / period))
