@@ -14,7 +14,7 @@ from salhw.session.engine import initial
 from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
 from salhw.session.paths import Address, described, session_error
-from salhw.session.recorder import Raster, Recorded, following
+from salhw.session.recorder import Raster, Recorded, ascending, following
 from salhw.session.reference_phase import phase_times
 from salhw.substrate.chip import Chip
 from salhw_brainscales2.circuit import circuit, generator
@@ -266,7 +266,7 @@ class AnalogEngine:
         for emitter in self._emitters:
             self._drawn[emitter.name] = raster = emitter.spikes(self._known, stop)
             cell = raster.instance * emitter.size + raster.neuron
-            order = np.lexsort((raster.step, cell))
+            order = ascending(cell, raster.step)
             maker, earlier = generator(self._net, emitter.name)
             times = np.round((self._circuit.tick_of(raster.step[order]) - earlier) * tick, 6)
             ends = np.searchsorted(cell[order], np.arange(1, emitter.size * self._batch))

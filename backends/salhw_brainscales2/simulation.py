@@ -14,6 +14,10 @@ from salhw_brainscales2.circuit import ChipCircuit
 from salhw_brainscales2.sources import forced_steps
 
 ABOVE = 1e6  # a potential that crosses every threshold
+TOGETHER = 100  # stretches between forced spikes that NEST is asked for at once
+
+Stretch = tuple[int, int, dict[str, IntArray]]
+"""Its length and what has passed before, in ticks, and the cells that are forced to spike at its beginning."""
 
 Events = dict[str, list[tuple[IntArray, IntArray]]]
 """Stamps (NEST's ticks) and cells of spikes, by population, call by call."""
@@ -27,6 +31,7 @@ class Simulation:
         self._forced = forced_steps(net, circuit.cells)
         self.nest_time = 0.0  # s, of all calls
         self._last = {name: np.full(made.tau_m.size, -(1 << 40)) for name, made in circuit.cells.items()}
+        self._dead = {name: round(made.refractory / circuit.plan.tick) for name, made in circuit.cells.items()}
 
     def advance(self, step: int, until: int) -> dict[str, tuple[Raster, IntArray]]:
         """Run from the beginning of one step to that of another; forced spikes come at the last tick of theirs.
@@ -34,15 +39,16 @@ class Simulation:
         Returns:
             The spikes of each population of neurons, and their ticks.
         """
-        ticks = self._now(step)
-        spikes: Events = {name: [] for name in self._circuit.cells}
-        raised: dict[str, IntArray] = {}
+        passed, raised, stretches = self._now(step), dict[str, IntArray](), list[Stretch]()
         for forced in sorted(s for s in self._forced if step <= s < until):
             last = self._now(forced + 1) - 1
-            self._simulate(last - ticks, raised, spikes)
-            ticks = last
-            raised = {name: self._ready(name, cells, ticks) for name, cells in self._forced[forced].items()}
-        self._simulate(self._now(until) - ticks, raised, spikes)
+            stretches.append((last - passed, passed, raised))
+            passed, raised = last, {name: self._in_batch(name, cells) for name, cells in self._forced[forced].items()}
+        stretches.append((self._now(until) - passed, passed, raised))
+        run = [stretch for stretch in stretches if stretch[0]]
+        spikes: Events = {name: [] for name in self._circuit.cells}
+        for first in range(0, len(run), TOGETHER):
+            self._simulate(run[first : first + TOGETHER], spikes)
         return {name: self._spikes(name, events) for name, events in spikes.items()}
 
     def _spikes(self, name: str, events: list[tuple[IntArray, IntArray]]) -> tuple[Raster, IntArray]:
@@ -55,19 +61,15 @@ class Simulation:
         """Ticks that have passed when ``step`` begins."""
         return int(self._circuit.tick_of(step)) - self._circuit.per_step
 
-    def _simulate(self, ticks: int, raised: dict[str, IntArray], events: Events) -> None:
-        """Run after ``raised`` cells were lifted above all thresholds."""
-        if not ticks:
-            return
-        results = self._call("run", ticks, {}, raised, ABOVE)
+    def _simulate(self, stretches: list[Stretch], events: Events) -> None:
+        """Run them; of the cells that are lifted above all thresholds those that are not refractory."""
+        results = self._call("run_forced", stretches, self._last, self._dead, ABOVE)
         self.nest_time += results["seconds"]
         for name, spikes in results["spikes"].items():
             events[name].append((spikes["stamp"], spikes["cell"]))
             np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
 
-    def _ready(self, name: str, cells: IntArray, ticks: int) -> IntArray:
-        """Neurons (of one instance) in the batch that are not refractory, ascending."""
+    def _in_batch(self, name: str, cells: IntArray) -> IntArray:
+        """Neurons (of one instance) in all instances, ascending."""
         size = self._net.population(name).size
-        index = (np.arange(self._batch)[:, None] * size + cells).ravel()
-        dead = round(self._circuit.cells[name].refractory / self._circuit.plan.tick)
-        return np.asarray(index[self._last[name][index] + dead <= ticks + 1])
+        return np.asarray((np.arange(self._batch)[:, None] * size + cells).ravel())

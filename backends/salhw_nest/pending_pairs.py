@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.jit import cached
+from salhw.session.recorder import ascending
 from salhw_nest.encoding import TINY
 
 FORGOTTEN = 40.0  # time constants after which a pair adds less than rounding does
@@ -30,7 +31,7 @@ class PendingTrains:
     @classmethod
     def of(cls, cell: IntArray, stamp: IntArray, size: int) -> PendingTrains:
         """From spikes in any order."""
-        order = np.lexsort((stamp, cell))
+        order = ascending(cell, stamp)
         return cls(np.searchsorted(cell[order], np.arange(size + 1)), stamp[order])
 
     def counted(self, chosen: IntArray) -> IntArray:

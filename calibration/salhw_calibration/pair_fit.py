@@ -11,6 +11,7 @@ import numpy as np
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity import PairSTDP
 from salhw.description.windows import Window
+from salhw.session.recorder import ascending
 from salhw.session.recording import Recording
 from salhw_calibration.circuit import MeasuredCircuit
 from salhw_calibration.spike_pairs import spike_pairs
@@ -33,7 +34,7 @@ class Trains:
                 cells.append(s.instance * c.size + c.first[name] + s.neuron)
                 steps.append(np.rint(s.time / c.net.dt).astype(np.int64))
         cell, step = np.concatenate(cells), np.concatenate(steps)
-        order = np.lexsort((step, cell))
+        order = ascending(cell, step)
         self._of = np.split(step[order], np.searchsorted(cell[order], np.arange(1, self.instances * c.size)))
 
     def __call__(self, instance: int, neuron: int) -> IntArray:

@@ -10,6 +10,7 @@ import numpy as np
 from salhw import Session, SpikeTrains
 from salhw.comparison.spiking import LEAST, Trains, trains
 from salhw.description.fields import FloatArray
+from salhw.session.recorder import ascending
 from salhw_networks.experiment import Progress
 
 PIECE = 1000.0  # ms
@@ -42,7 +43,7 @@ def _estimated(values: FloatArray) -> tuple[float, float]:
 def variation(spikes: Trains) -> tuple[float, float]:
     """The mean over neurons of the cv of their intervals (``salhw.comparison``), and its standard error by the
     jackknife: how it moves as the intervals that begin in one stretch are left out. NaN where neurons hardly spike."""
-    order = np.lexsort((spikes.raster.step, spikes.raster.neuron))
+    order = ascending(spikes.raster.neuron, spikes.raster.step)
     neuron, step = spikes.raster.neuron[order], spikes.raster.step[order]
     same = neuron[1:] == neuron[:-1]
     interval, stretch = np.diff(step)[same].astype(np.float64), step[:-1][same] * STRETCHES // spikes.steps

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw.session.recorder import Raster, counted
+from salhw.session.recorder import Raster, ascending, counted
 from salhw.session.recording import SpikeTrains
 from salhw.theory import measured_stdd
 
@@ -63,7 +63,7 @@ def variations(spikes: Trains) -> tuple[FloatArray, FloatArray]:
     """
     shape = spikes.replicates, spikes.size
     place = spikes.raster.instance * spikes.size + spikes.raster.neuron
-    order = np.lexsort((spikes.raster.step, place))
+    order = ascending(place, spikes.raster.step)
     place, step = place[order], spikes.raster.step[order]
     same = place[1:] == place[:-1]
     interval, owner = np.diff(step)[same].astype(np.float64), place[1:][same]

@@ -24,6 +24,7 @@ from salhw.description.plasticity import Pairing, PairSTDP
 from salhw.description.probes import Spikes
 from salhw.description.stimuli import SpikeTimes
 from salhw.description.windows import Window
+from salhw.session.recorder import ascending
 from salhw.session.recording import Recording
 from salhw.substrate.capabilities import Capability, Range
 
@@ -191,7 +192,7 @@ def reciprocal_pairs(
 def trains(lab: Lab, recording: Recording, population: str) -> list[IntArray]:
     """The spikes of each neuron of a population in steps since the run began; instance after instance."""
     step, neuron = merged(lab, recording, population)
-    order = np.lexsort((step, neuron))
+    order = ascending(neuron, step)
     return np.split(step[order], np.searchsorted(neuron[order], np.arange(1, recording.counts[population].size)))
 
 

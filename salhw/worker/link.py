@@ -24,6 +24,7 @@ from execnet.gateway_io import popen_bootstrapline
 
 from salhw.worker import remote, supervisor
 
+LOOKING = 0.1  # s from one look whether the supervisor still is to the next
 PATIENCE = 8.0  # s for a supervisor to clear up, which takes it 7 at most
 TAIL = 16_384  # bytes of what the worker printed that are kept
 SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")  # a host may vanish
@@ -149,12 +150,12 @@ class Link:
         while True:
             left = max(end - time.monotonic(), 0.0)
             try:
-                reply: tuple[Any, ...] = self._channel.receive(min(left, 0.1))
+                reply: tuple[Any, ...] = self._channel.receive(min(left, LOOKING))
                 return reply
             except execnet.TimeoutError:
                 if self.process.poll() is not None:
                     raise EOFError from None
-                if left <= 0.1:
+                if left <= LOOKING:
                     raise OutOfTime from None
 
     def _stop_in_time(self) -> None:

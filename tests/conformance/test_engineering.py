@@ -52,7 +52,7 @@ TARGETS = {
 @pytest.mark.parametrize("name", sorted({*TARGETS} - {"auto"}))
 def test_the_reference_passes(name: str) -> None:
     """With "auto" it is ``test_whole_suite`` that runs every check. What is drawn in another process depends on no
-    algorithm: there, and on the target whose chips differ, once more here."""
+    algorithm: there; on the target whose chips differ, of a backend that is not installed, once more here."""
     checks = [check for check in INTERFACE if check != ELSEWHERE or name == "analogue"]
     report = run(ReferenceBackend(), TARGETS[name], checks=checks)
     assert [(c.name, c.reason) for c in report.checks if c.outcome not in ("pass", "unsupported")] == []
@@ -60,20 +60,13 @@ def test_the_reference_passes(name: str) -> None:
         assert report.counts == {"pass": len(checks) - len(OF_DRIFT), "unsupported": len(OF_DRIFT)}
 
 
-def test_the_same_chip_in_another_process() -> None:
-    outcome = run("reference", checks=[ELSEWHERE])[ELSEWHERE]
-    assert outcome.outcome == "pass", outcome.reason
-    assert "another process" in outcome.reason
-
-
 def test_few_false_alarms() -> None:
-    """Of two seeds; test_whole_suite has a hundred, by hand."""
+    """Of one seed, and of another in test_whole_suite, which has a hundred, by hand."""
     random = [name for name in INTERFACE if name != ELSEWHERE and not name.startswith(("declared", "undeclared"))]
     failed = [
-        (seed, outcome.name, outcome.reason)
-        for seed in range(2)
+        (outcome.name, outcome.reason)
         for target, checks in ((REFERENCE, sorted({*random} - OF_DRIFT)), (moving(REFERENCE), sorted(OF_DRIFT)))
-        for outcome in run(ReferenceBackend(), target, seed=100 + seed, checks=checks).checks
+        for outcome in run(ReferenceBackend(), target, seed=100, checks=checks).checks
         if outcome.outcome != "pass"
     ]
     assert failed == []

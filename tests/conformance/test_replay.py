@@ -105,7 +105,8 @@ def test_pairs_are_those_of_the_definition(pairing: str) -> None:
     )
     rng = np.random.default_rng(5)
     pre, post = rng.random((2, 6, 40, 1)) < 0.3
-    causal, anticausal = trains.pair_sums(rule, pre, post, 0.5)
+    one = np.zeros(1, dtype=np.int64)
+    causal, anticausal = trains.pair_sums(rule, trains.End(pre, one), trains.End(post, one), 0.5)
     for b in range(6):
         by_hand = pairing_sum(
             np.flatnonzero(pre[b, :, 0]), np.flatnonzero(post[b, :, 0]), rule.causal, rule.anticausal, pairing, 0.5

@@ -76,9 +76,13 @@ def test_reading_without_a_guard_would_not_have_ended(tmp_path: Path) -> None:
     """The test above means something: h5py alone does not come back from this file."""
     kind = next(k for k in fuzz.kinds(tmp_path) if k.name == "calibration without stamp")
     kind.place.write_bytes(heap_without_end(kind.content))
-    code = f"import h5py; h5py.File({str(kind.place)!r}).attrs['format']"
-    with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run([sys.executable, "-c", code], timeout=1.0)
+    code = f"import h5py; print('begun', flush=True); h5py.File({str(kind.place)!r}).attrs['format']"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)  # a hundred times what it takes
+        process.kill()
 
 
 @pytest.mark.parametrize("name", ["recording", "calibration", "description"])

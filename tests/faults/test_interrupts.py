@@ -11,21 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from proc import alive, busy
 
 from salhw import GLM, AllToAll, Exponential, Network, Population, Projection
 from salhw.worker.supervisor import descendants, wait
 
 AT_MOST = 15.0  # s: two on a machine that has nothing else to do
 SAID = "Interrupted; nothing more is written.\n"
-
-
-def busy(pid: int) -> float:
-    """s of a processor that a process has used; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory() -> set[str]:
@@ -75,7 +67,7 @@ def test_a_run_without_end(net: Path, tmp_path: Path, target: str) -> None:
     assert process.returncode == 130
     assert out == b""
     assert re.fullmatch(rf"n on \w+ will take about [^\n]*\.\n{re.escape(SAID)}", said.read_text())
-    assert wait(AT_MOST, lambda: not [pid for pid in mine if Path(f"/proc/{pid}").exists()])
+    assert wait(AT_MOST, lambda: not [pid for pid in mine if alive(pid)])
     assert wait(AT_MOST, lambda: not [*scratch.iterdir()])
     scratch.rmdir()
     assert not (tmp_path / "r.h5").exists()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proc import alive, parent
 
 import salhw
 from salhw import GLM, AllToAll, Exponential, Network, Population, Projection
@@ -36,10 +37,6 @@ def worker_of(session: Any) -> Worker:
     found = engine.lease if hasattr(engine, "lease") else engine.process.lease
     assert isinstance(found.worker, Worker)
     return found.worker
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.fixture(params=["nest", "loihi2"])
@@ -78,7 +75,7 @@ def test_killed_during_a_run(executable: salhw.Executable, who: str) -> None:
         said = "it was" if who == "worker" else "its supervisor was"
         assert f"{said} killed by signal 9 (SIGKILL)" in str(caught.value)
         assert ("perhaps because memory ran out" in str(caught.value)) == (who == "worker")
-        assert wait(AT_MOST, lambda: not [p for p in everybody if Path(f"/proc/{p}").exists()])
+        assert wait(AT_MOST, lambda: not [p for p in everybody if alive(p)])
         assert wait(AT_MOST, lambda: not Path(folder).exists())
         assert wait(AT_MOST, lambda: not [path for path in memory if path.exists()])
         with pytest.raises(salhw.BackendError, match="SAL604"):

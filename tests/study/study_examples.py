@@ -103,13 +103,6 @@ def kills_once_with_children(finished: Finished, listed: str) -> np.ndarray:
     return np.array(chip_ids(finished))
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def children(pid: int) -> list[int]:
     """Of a process, with theirs."""
     found = []

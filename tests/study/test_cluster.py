@@ -11,7 +11,8 @@ from typing import Any
 
 import distributed
 import pytest
-from study_examples import HERE, alive, mine, pair_study, table, wait_for
+from proc import alive
+from study_examples import HERE, mine, pair_study, table, wait_for
 
 import salhw
 from salhw.io.files import write_text

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from disks import an_ordinary_user, full
-from study_examples import HERE, alive, children, mine, pair_study, table, wait_for
+from proc import alive
+from study_examples import HERE, children, mine, pair_study, table, wait_for
 
 from salhw import FileError
 from salhw.study import Calibrating, Method, run

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from proc import alive
 
+from salhw.worker import link
 from salhw.worker.environments import find_python
 from salhw.worker.supervisor import processes
 from salhw.worker.worker import Worker
 
 HERE = Path(__file__).parent
+MARK = "SALHW_TEST_MARK"
 
 # Like sshd: talks first, starts the command in a session and an environment of its own, and does not pass signals on.
 SSH = """#!/bin/sh
@@ -34,19 +40,19 @@ def python() -> str:
 def mark(monkeypatch: pytest.MonkeyPatch) -> str:
     """In the environment of every process that the test starts."""
     value = uuid.uuid4().hex
-    monkeypatch.setenv("SALHW_TEST_MARK", value)
+    monkeypatch.setenv(MARK, value)
     return value
 
 
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An ``ssh`` that runs the command here."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("bin")
     (folder / "ssh").write_text(SSH)
     (folder / "ssh").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return "somebody@somewhere"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield "somebody@somewhere"
 
 
 @pytest.fixture(params=["local", "ssh"])
@@ -55,6 +61,20 @@ def worker(request: pytest.FixtureRequest, python: str, mark: str) -> Iterator[W
     ssh = request.getfixturevalue("host") if request.param == "ssh" else None
     with Worker(python, sources={"far": HERE / "far"}, ssh=ssh) as worker:
         yield worker
+
+
+def side_by_side(cases: list[Any], one: Callable[..., None], at_once: int = 4) -> dict[Any, Future[None]]:
+    """What comes of ``one`` of each case, after a mark that what the case starts has in its environment. Some cases run
+    at the same time, as most of it is waiting."""
+    own, environment = threading.local(), link.clean_environment
+
+    def run(case: Any) -> None:
+        own.mark = uuid.uuid4().hex
+        one(own.mark, *case)
+
+    with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(at_once) as pool:
+        patched.setattr(link, "clean_environment", lambda: environment() | {MARK: own.mark})
+        return {case: pool.submit(run, case) for case in cases}
 
 
 def marked(mark: str) -> list[int]:
@@ -71,6 +91,6 @@ def marked(mark: str) -> list[int]:
 
 def left(mark: str, pids: list[int], memory: list[str], folder: str) -> list[object]:
     """Everything that is still there of a worker that is gone."""
-    here = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    here = [pid for pid in pids if alive(pid)]
     files = [path for path in [Path(folder), *(Path("/dev/shm") / name for name in memory)] if path.exists()]
     return [*marked(mark), *here, *files]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import shutil
@@ -11,12 +13,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HERE, left, marked
+from conftest import HERE, MARK, left, marked, side_by_side
+from proc import parent
 
 from salhw import BackendError
 from salhw.worker.supervisor import wait
@@ -42,12 +46,25 @@ FAULTS: dict[str, tuple[str, tuple[Any, ...], str, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("worker", "fault"),
-    [*(("local", fault) for fault in FAULTS), ("ssh", "hangs"), ("ssh", "is killed")],
-    indirect=["worker"],
-)
-def test_a_worker_with_children_and_shared_memory(worker: Worker, mark: str, fault: str) -> None:
+PLACES = [*(("local", fault) for fault in FAULTS), ("ssh", "hangs"), ("ssh", "is killed")]
+
+
+@pytest.fixture(scope="module")
+def with_children(python: str, host: str) -> dict[Any, Future[None]]:
+    return side_by_side(PLACES, functools.partial(children_and_shared_memory, python, host))
+
+
+@pytest.mark.parametrize("case", PLACES, ids="-".join)
+def test_a_worker_with_children_and_shared_memory(with_children: dict[Any, Future[None]], case: Any) -> None:
+    with_children[case].result()
+
+
+def children_and_shared_memory(python: str, host: str, mark: str, place: str, fault: str) -> None:
+    with Worker(python, sources={"far": HERE / "far"}, ssh=host if place == "ssh" else None) as worker:
+        costs_the_call(worker, mark, fault)
+
+
+def costs_the_call(worker: Worker, mark: str, fault: str) -> None:
     function, args, code, words = FAULTS[fault]
     there = worker.call("far:populate", limit=20.0)
     folder = worker.call("far:about", limit=5.0)["folder"]
@@ -112,13 +129,20 @@ def test_a_worker_that_died_between_two_calls_is_replaced(worker: Worker, mark: 
     assert worker.call("far:add", "program", 1, limit=5.0) == 1
 
 
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+LOOKED_AFTER = [*itertools.product([signal.SIGKILL, signal.SIGSTOP], ["supervisor", "keeper", "both"])]
 
 
-@pytest.mark.parametrize("which", ["supervisor", "keeper", "both"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_supervisor_that_is_killed_or_stopped_itself(python: str, mark: str, which: str, number: int) -> None:
+@pytest.fixture(scope="module")
+def looked_after(python: str, host: str) -> dict[Any, Future[None]]:
+    return side_by_side(LOOKED_AFTER, functools.partial(killed_or_stopped, python))
+
+
+@pytest.mark.parametrize("case", LOOKED_AFTER, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_a_supervisor_that_is_killed_or_stopped_itself(looked_after: dict[Any, Future[None]], case: Any) -> None:
+    looked_after[case].result()
+
+
+def killed_or_stopped(python: str, mark: str, number: int, which: str) -> None:
     """Two processes look after a worker, the keeper above the supervisor: whichever is killed, the call ends at once
     with who was killed, and everything that the worker started is gone. Whichever is stopped, the time limit holds.
 
@@ -181,24 +205,30 @@ elif what != "ends":
 """
 
 
-@pytest.mark.parametrize(
-    ("what", "number", "ssh"),
-    [
-        ("killed", signal.SIGKILL, False),
-        ("killed", signal.SIGKILL, True),
-        ("forks", signal.SIGKILL, False),
-        ("interrupted", signal.SIGINT, False),
-        ("ends", 0, False),
-        ("thread", 0, False),
-    ],
-)
-def test_the_user_s_process_ends(
-    request: pytest.FixtureRequest, python: str, mark: str, what: str, number: int, ssh: bool
-) -> None:
-    host = request.getfixturevalue("host") if ssh else ""
-    command = [sys.executable, "-c", USER, what, python, str(HERE / "far"), host]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as user:
+ENDS = [
+    ("killed", signal.SIGKILL, "local"),
+    ("killed", signal.SIGKILL, "ssh"),
+    ("forks", signal.SIGKILL, "local"),
+    ("interrupted", signal.SIGINT, "local"),
+    ("ends", 0, "local"),
+    ("thread", 0, "local"),
+]
+
+
+@pytest.fixture(scope="module")
+def ended(python: str, host: str) -> dict[Any, Future[None]]:
+    return side_by_side(ENDS, functools.partial(user_ends, python, host))
+
+
+@pytest.mark.parametrize("case", ENDS, ids=lambda case: f"{case[0]}-{case[2]}")
+def test_the_user_s_process_ends(ended: dict[Any, Future[None]], case: Any) -> None:
+    ended[case].result()
+
+
+def user_ends(python: str, host: str, mark: str, what: str, number: int, place: str) -> None:
+    command = [sys.executable, "-c", USER, what, python, str(HERE / "far"), host if place == "ssh" else ""]
+    pipe, env = subprocess.PIPE, os.environ | {MARK: mark}
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, env=env) as user:
         assert user.stdout is not None
         assert user.stderr is not None
         there = json.loads(user.stdout.readline())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import struct
@@ -9,13 +10,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HERE, marked
+from conftest import HERE, marked, side_by_side
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -215,21 +216,30 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "words"),
-    [
-        ("echo 'pyenv: python3.10: command not found' >&2; exit 127", "SAL604", ["status 127", "pyenv: python3.10"]),
-        ("exec sleep 1000", "SAL605", ["start: no answer within 0.5 s"]),
-        ("trap '' TERM; exec cat", "SAL605", ["start: no answer within 0.5 s"]),
-        ("echo hello; exit 0", "SAL604", ["exit status 0"]),
-        (f"exec {sys.executable} -c 'import nothing_like_that'", "SAL604", ["exit status 1", "nothing_like_that"]),
-    ],
-)
-def test_an_interpreter_that_does_not_come_up(
-    tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch, text: str, code: str, words: list[str]
-) -> None:
-    monkeypatch.setattr(link, "PATIENCE", 1.0)  # with what does not listen to SIGTERM
-    with Worker(script(tmp_path / "python", text), start_limit=0.5) as worker, pytest.raises(BackendError) as caught:
+NO_INTERPRETERS = [
+    ("echo 'pyenv: python3.10: command not found' >&2; exit 127", "SAL604", ("status 127", "pyenv: python3.10")),
+    ("exec sleep 1000", "SAL605", ("start: no answer within 0.5 s",)),
+    ("trap '' TERM; exec cat", "SAL605", ("start: no answer within 0.5 s",)),
+    ("echo hello; exit 0", "SAL604", ("exit status 0",)),
+    (f"exec {sys.executable} -c 'import nothing_like_that'", "SAL604", ("exit status 1", "nothing_like_that")),
+]
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Future[None]]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(link, "PATIENCE", 1.0)  # with what does not listen to SIGTERM
+        return side_by_side(NO_INTERPRETERS, functools.partial(does_not_come_up, tmp_path_factory))
+
+
+@pytest.mark.parametrize("case", NO_INTERPRETERS, ids=lambda case: case[0])
+def test_an_interpreter_that_does_not_come_up(started: dict[Any, Future[None]], case: Any) -> None:
+    started[case].result()
+
+
+def does_not_come_up(folders: pytest.TempPathFactory, mark: str, text: str, code: str, words: tuple[str, ...]) -> None:
+    python = script(folders.mktemp("python") / "python", text)
+    with Worker(python, start_limit=0.5) as worker, pytest.raises(BackendError) as caught:
         worker.call("os:getpid", limit=20.0)
     assert [(f.code, f.path) for f in caught.value.diagnostics] == [(code, "start")]
     assert all(word in str(caught.value) for word in words), str(caught.value)

@@ -18,7 +18,7 @@ Undocumented, so chosen here: which polynomials (256 primitive ones, so every pe
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -148,7 +148,12 @@ def seed_generators(seeds: npt.ArrayLike, processors: int = 2) -> IntArray:
     The vector unit can set the low byte of a state (and clears the high one): here to 1..255, from the numbers of an
     xorshift32. 64 draws then fill the high byte.
     """
-    own = 2 * np.asarray(seeds, dtype=np.int64)[:, None] + np.arange(processors)
+    return _seeded(tuple(np.asarray(seeds, dtype=np.int64).tolist()), processors).copy()
+
+
+@lru_cache(maxsize=8)  # each write of weights seeds those of its chips again
+def _seeded(seeds: tuple[int, ...], processors: int) -> IntArray:
+    own = 2 * np.array(seeds, dtype=np.int64)[:, None] + np.arange(processors)
     x = wrap(2654435761 * (own + 1), 32)
     low = np.empty((*x.shape, COLUMNS), dtype=np.int64)
     for column in range(COLUMNS):

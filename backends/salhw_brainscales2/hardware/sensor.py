@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.plasticity.pair_stdp import BRANCHES
+from salhw.session.recorder import ascending
 from salhw.substrate.chip import Chip, vary
 
 NEVER = -(1 << 40)
@@ -134,7 +135,7 @@ def accumulate(
             to whole steps.
     """
     b, n, t = (np.rint(x).astype(np.int64) for x in (instance, neuron, step))
-    order = np.lexsort((t, b))
+    order = ascending(b, t)
     b, n, t = b[order], n[order], t[order]
     first = np.searchsorted(b, np.arange(sensors.shape[0] + 1))
     new = Charge(charge.last.copy(), charge.charge.copy())

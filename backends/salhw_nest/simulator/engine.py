@@ -110,6 +110,26 @@ def run(steps: int, settings: dict[str, dict[str, Any]], raised: dict[str, Any],
     return recorded
 
 
+def run_forced(
+    stretches: list[tuple[int, int, dict[str, Any]]], latest: dict[str, Any], dead: dict[str, int], potential: float
+) -> dict[str, Any]:
+    """Run one stretch after the other: so many steps, until whose beginning so many ticks have passed, before which
+    some cells are raised to a potential, except those whose ``latest`` spike is not ``dead`` ticks ago. Returns the
+    spikes, as ``run`` does, and the ``seconds`` that NEST took."""
+    latest = {name: np.array(stamps) for name, stamps in latest.items()}
+    parts = []
+    for steps, passed, raised in stretches:
+        ready = {name: index[latest[name][index] + dead[name] <= passed + 1] for name, index in raised.items()}
+        parts.append(run(steps, {}, ready, potential))
+        for name, spikes in parts[-1]["spikes"].items():
+            np.maximum.at(latest[name], spikes["cell"], spikes["stamp"])
+    joined = {
+        name: {key: np.concatenate([part["spikes"][name][key] for part in parts]) for key in ("stamp", "cell")}
+        for name in latest
+    }
+    return {"spikes": joined, "seconds": sum(part["seconds"] for part in parts)}
+
+
 def _events(recorder: Any, cells: Any, quantities: Any = ()) -> dict[str, Any]:
     events = recorder.events
     build.write(recorder, [{"n_events": 0}])

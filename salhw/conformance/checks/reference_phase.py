@@ -24,17 +24,25 @@ from salhw.description.plasticity import SAL, ReferencePhase
 from salhw.description.plasticity.rule import Execution
 from salhw.session.executable import Session
 
-BIAS, WEIGHT, TAU, RATE = -0.3, 0.2, 10, 0.006
+BIAS, WEIGHT, TAU = -0.3, 0.2, 10
 LOPSIDED = 0.6  # of the anti-causal branch is the causal one
-STEPS = 5_000  # that the weights are silent, and then learn
+STEPS, LEARNED = 1_000, 30.0  # that the weights are silent, and then learn; the rate times these
+DIFFERING = 5  # times as many steps on chips that differ, of which each has errors of its own
 LEFT = 0.4  # of the drift, at most: other weights than 0 make other pairs
+
+
+def steps(lab: Lab) -> int:
+    """How long the weights are silent, and then learn: until .4 of the drift is 30 standard errors or more, or 14 over
+    chips that differ."""
+    return STEPS * (DIFFERING if lab.varies else 1)
 
 
 def network(lab: Lab, size: int, reference: bool, execution: Execution) -> Network:
     """Pairs whose rule strengthens uncoupled neurons."""
     period = lab.period(100) * lab.dt
-    sal = SAL(RATE, TAU * lab.dt, update=f"every {period:g} ms", pairing=pairing(lab), execution=execution,
-              reference=ReferencePhase(duration=STEPS * lab.dt) if reference else None)  # fmt: skip
+    phase = ReferencePhase(duration=steps(lab) * lab.dt) if reference else None
+    rate, update = LEARNED / steps(lab), f"every {period:g} ms"
+    sal = SAL(rate, TAU * lab.dt, update=update, pairing=pairing(lab), execution=execution, reference=phase)
     rule = (sal.replace(causal=sal.causal.replace(amplitude=-LOPSIDED)),)
     kernel = next(iter(kernels(lab, TAU).values()))
     return reciprocal_pairs(lab, size, (WEIGHT, WEIGHT), (BIAS, BIAS), kernel, rules=(rule, rule), record=False)
@@ -44,9 +52,9 @@ def drifts(lab: Lab, size: int, copies: int, reference: bool) -> FloatArray:
     """How far the mean of both weights has moved in each pair, or on each of chips that differ."""
     with lab.open_many(lab.compile(_learnable(lab, size, reference)), copies) as session:
         before = _weights(session, size)
-        session.run(STEPS * lab.dt)
+        session.run(steps(lab) * lab.dt)
         mean, elapsed = _weights(session, size) - before, session.time
-    if abs(elapsed - STEPS * lab.dt) > 0.5 * lab.dt:  # the phase is in no run
+    if abs(elapsed - steps(lab) * lab.dt) > 0.5 * lab.dt:  # the phase is in no run
         return np.full(mean.size, np.nan)
     return np.asarray(mean.mean(axis=1) if lab.varies else mean.reshape(-1), dtype=np.float64)
 

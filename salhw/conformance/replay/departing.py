@@ -71,7 +71,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     net, seed, ids = trial.net, trial.schedule.seed, trial.schedule.ids
     oracle = Oracle(
         net, trial.spikes, said(trial), seed, ids, tolerance.limits(net), tolerance.slack(net), tolerance.loose,
-        tolerance.steps(net), tolerance.unsure, tolerance.remembered,
+        tolerance.steps(net), tolerance.unsure(net), tolerance.remembered,
     )  # fmt: skip
     still = {name: np.zeros_like(moved) for name, moved in oracle.movement.items()}
     rounded = {name: np.zeros((oracle.instances, 1)) for name in still}  # what was adopted, which writing rounds again

@@ -9,7 +9,6 @@ import numpy as np
 
 from salhw.conformance.replay.cells import CELLS
 from salhw.conformance.replay.rounded import RandomRounding, Steps
-from salhw.conformance.replay.trains import onto
 from salhw.conformance.replay.under_way import UnderWay
 from salhw.description.fields import FloatArray, IntArray
 from salhw.description.kinds import only
@@ -89,14 +88,14 @@ class Doubts:
         unsure[q.post] = unsure[q.post] + np.abs(distance) * late
 
     def _off(self, q: Projection, gain: FloatArray, psps: FloatArray, t: int) -> tuple[FloatArray, FloatArray]:
-        oracle, size, ends = self.oracle, np.abs(gain), self.oracle.ends[q.name]
+        oracle, size, onto = self.oracle, np.abs(gain), self.oracle.onto[q.name]
         off = self.unsure(oracle, q.name)
         if not oracle.slack[q.post].lag:
-            late = onto(oracle.net, q, ends, size * off * np.abs(psps))
-            return np.zeros_like(late), late
+            none = np.zeros_like(self.followed[q.post])
+            return none, onto(size * off * np.abs(psps)) if off.any() else none
         disputed = size * oracle.disputes.under_way(q.name)
         each = self.under_way[q.name].off(t, gain * oracle.weights[q.name], size * off, disputed)
-        moved, late = (onto(oracle.net, q, ends, one) for one in each)
+        moved, late = map(onto, each)
         return moved, late
 
     def end(self) -> None:

@@ -78,6 +78,7 @@ class Oracle:
         self.held: Held = {}
         self.disputes = Disputes(loose)
         self.ends = {p.name: synapses(p.weights, *net.ends(p.name)) for p in net.projections}
+        self.onto = {p.name: onto(self.ends[p.name][0], self.instances, net.ends(p.name)[0]) for p in net.projections}
         self.bounds = {p.name: narrowest_bounds(p.plasticity) for p in net.projections}
         self.weights: dict[str, FloatArray] = {}
         self.known: dict[str, FloatArray] = {}  # as they were read last
@@ -318,29 +319,29 @@ class Oracle:
         """What each projection adds to potentials at step t, gains included; and by population what ``inputs``, and
         each named input before its gain, add up to; of conductances, ``g`` and ``pull`` (see Moment); and what
         fades, by its time constant."""
-        each: dict[str, FloatArray] = {}
-        through = {p.name: self.nothing(p) for p in self.net.populations}
+        each, through = dict[str, FloatArray](), {p.name: self.nothing(p) for p in self.net.populations}
         self.beside = {p.name: np.zeros((self.instances, p.size)) for p in self.net.populations}
         self.doubts.begin()
         for q in self.net.projections:
             psp, which = self.psps[q.name]
-            total = onto(self.net, q, self.ends[q.name], self.weights[q.name] * psp[:, t, which])
+            now, onto = psp[:, t, which], self.onto[q.name]
+            total, beside = onto(self.weights[q.name] * now), np.zeros(())
             sums, gain = through[q.post], self.gain(q.post, q.into)
             self.given[q.name] = gain * total
-            beside = onto(self.net, q, self.ends[q.name], self.memory.apart[q.name] * psp[:, t, which])
-            self.beside[q.post] = self.beside[q.post] + gain * beside
+            if q.name in self.memory.apart:
+                beside = onto(self.memory.apart[q.name] * now)
+                self.beside[q.post] = self.beside[q.post] + gain * beside
             if q.e_rev is not None:
-                distance = q.e_rev - self.cells[q.post][0]
-                each[q.name] = distance * total
-                self.doubts.add(q, gain, psp[:, t, which], t, distance)
+                each[q.name] = (distance := q.e_rev - self.cells[q.post][0]) * total
+                self.doubts.add(q, gain, now, t, distance)
                 sums["g"], sums["pull"] = sums["g"] + total, sums["pull"] + q.e_rev * total
                 self._fade(q, sums, total)
                 continue
             if q.into is not None:
                 sums[f"inputs.{q.into}"] = sums[f"inputs.{q.into}"] + total + beside
-            each[q.name] = gain * total
-            self.doubts.add(q, gain, psp[:, t, which], t)
-            sums["inputs"] = sums["inputs"] + gain * total
+            each[q.name] = self.given[q.name]
+            self.doubts.add(q, gain, now, t)
+            sums["inputs"] = sums["inputs"] + self.given[q.name]
             self._fade(q, sums, each[q.name])
         self.doubts.end()
         return each, through

@@ -11,7 +11,8 @@ from salhw.description.fields import FloatArray
 
 
 class Remembered:
-    """What a host remembers beside the weights of an ``oracle``, a session's Oracle, which are as they were read.
+    """What a host remembers beside the weights of an ``oracle``, a session's Oracle, which are as they were read: by
+    projection how far it is ``apart``, (instance, synapse), where it is.
 
     Args:
         steps: by how much weights of a projection may be off that a host remembers in full and the target holds in
@@ -19,22 +20,24 @@ class Remembered:
     """
 
     def __init__(self, oracle: Any, steps: Callable[[Any, str], FloatArray] | None) -> None:
-        self.oracle, self.steps, self.apart = oracle, steps, dict(oracle.movement)
+        self.oracle, self.steps, self.apart = oracle, steps, dict[str, FloatArray]()
 
     def full(self, projection: str) -> FloatArray:
         """The weights as the host remembers them, (instance, synapse)."""
-        return np.asarray(self.oracle.weights[projection] + self.apart[projection])
+        return np.asarray(self.oracle.weights[projection] + self.apart.get(projection, 0.0))
 
     def read(self, projection: str, before: FloatArray | None) -> None:
         """Weights have been read: where these are what was remembered ``before``, in steps, it still is."""
         read = self.oracle.weights[projection]
-        self.apart[projection] = np.zeros_like(read)
+        self.change(projection)
         if before is None or self.steps is None:
             return
         steps = self.steps(self.oracle, projection)
         near = np.abs(before - read) <= steps + 1e-9 * (1.0 + np.abs(read))
-        self.apart[projection] = np.where(near & (steps > 0.0), before - read, 0.0)
+        apart = np.where(near & (steps > 0.0), before - read, 0.0)
+        if apart.any():
+            self.apart[projection] = apart
 
     def change(self, projection: str) -> None:
         """The oracle's weights are what the host has now."""
-        self.apart[projection] = np.zeros_like(self.oracle.weights[projection])
+        self.apart.pop(projection, None)

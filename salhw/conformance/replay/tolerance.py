@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -136,17 +136,21 @@ class Tolerance:
         rounding = self.rounding_of(oracle, projection)
         return np.zeros_like(rounding) if self._by_target(oracle.net.projection(projection)) else rounding
 
-    def unsure(self, oracle: Oracle, projection: str) -> FloatArray:
-        """How far weights that act may be off those of the oracle, (instance, synapse): nothing where they are as they
-        were read; a share of all that the target has learned since, and what it has rounded; and what the host's are
-        rounded by."""
-        p, off = oracle.net.projection(projection), oracle.doubts.weights(projection)
-        copied = any(tie.projection == projection for tie in oracle.net.ties)
-        if self._by_target(p) and not copied:
-            return off + (self.window or 0.0) * oracle.movement[projection]
-        if p.plasticity or copied:
-            return off + self.rounding_of(oracle, projection)
-        return off
+    def unsure(self, net: Network) -> Callable[[Oracle, str], FloatArray]:
+        """What says how far weights of a projection that act may be off those of the oracle, (instance, synapse):
+        nothing where they are as they were read; a share of all that the target has learned since, and what it has
+        rounded; and what the host's are rounded by."""
+        copied = {tie.projection for tie in net.ties}
+        own = {p.name for p in net.projections if self._by_target(p)} - copied
+        hosted = {p.name for p in net.projections if p.plasticity} | copied
+
+        def unsure(oracle: Oracle, projection: str) -> FloatArray:
+            off = oracle.doubts.weights(projection)
+            if projection in own:
+                return off + (self.window or 0.0) * oracle.movement[projection]
+            return off + self.rounding_of(oracle, projection) if projection in hosted else off
+
+        return unsure
 
     def rounding_of(self, oracle: Oracle, projection: str) -> FloatArray:
         """How far what a session holds of the weights of a projection may be from what was written or learned, with the

@@ -6,6 +6,7 @@ Spikes are arrays of truth values (instance, step, neuron) from the first step o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,12 +104,16 @@ def delayed_psps(net: Network, p: Projection, ends: Synapses, spikes: Bools) -> 
     return np.concatenate([nothing, *each], axis=2), number * spikes.shape[2] + pre
 
 
-def onto(net: Network, p: Projection, ends: Synapses, per_synapse: FloatArray) -> FloatArray:
-    """What the synapses of a projection add up to at each postsynaptic neuron, (instance, neuron)."""
-    instances, size = len(per_synapse), net.population(p.post).size
-    post = ends[0] + size * np.arange(instances)[:, None]
-    total = np.bincount(post.ravel(), per_synapse.ravel(), instances * size)
-    return np.asarray(total.reshape(instances, size), dtype=np.float64)
+def onto(post: IntArray, instances: int, size: int) -> Callable[[FloatArray], FloatArray]:
+    """What makes of numbers of synapses, (instance, synapse), what they add up to at each of ``size`` postsynaptic
+    neurons, (instance, neuron)."""
+    place = (post + size * np.arange(instances)[:, None]).ravel()
+
+    def added(per_synapse: FloatArray) -> FloatArray:
+        total = np.bincount(place, per_synapse.ravel(), instances * size)
+        return np.asarray(total.reshape(instances, size), dtype=np.float64)
+
+    return added
 
 
 def fades(kernel: Kernel) -> bool:
@@ -117,12 +122,24 @@ def fades(kernel: Kernel) -> bool:
     return bool(value[0] != value[1])
 
 
+@dataclass(frozen=True)
+class End:
+    """One end of the synapses of a projection: the ``spikes`` of its population, and the neuron of each synapse."""
+
+    spikes: Bools
+    neuron: IntArray
+
+    def per_synapse(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What synapses have of ``values``, (instance, step, neuron)."""
+        return values[:, :, self.neuron]
+
+
 def pair_sums(
-    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: Bools, post: Bools, dt: float, *, whole: bool = False
+    rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: End, post: End, dt: float, *, whole: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """What the spikes of every step add to the causal and the anticausal sum of each synapse, without amplitudes
-    (docs/semantics.md, "Pairs"). ``pre`` and ``post`` are the spikes at either end of each synapse; ``whole``: pairs
-    count in full that count half or a quarter because spikes coincide."""
+    (docs/semantics.md, "Pairs"). ``whole``: pairs count in full that count half or a quarter because spikes
+    coincide."""
     causal = branch_sums(rule.pairing, rule.causal, pre, post, dt, whole=whole)
     return causal, branch_sums(rule.pairing, rule.anticausal, post, pre, dt, whole=whole)
 
@@ -147,22 +164,20 @@ def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
     return left
 
 
-def branch_sums(
-    pairing: str, window: Window, first: Bools, second: Bools, dt: float, *, whole: bool = False
-) -> FloatArray:
+def branch_sums(pairing: str, window: Window, first: End, second: End, dt: float, *, whole: bool = False) -> FloatArray:
     """The pairs of one branch, whose ``first`` spike comes earlier, at the step of the ``second``."""
-    part = 1.0 if whole else 0.5
-    count, together = first.shape[1], first & second
+    part, spikes = 1.0 if whole else 0.5, second.per_synapse(second.spikes)
+    count, together = spikes.shape[1], first.per_synapse(first.spikes) & spikes
     value, step = window.shape(np.arange(count + 1) * dt), np.arange(count)
     if pairing == "all":
         lags = step[:, None] - step
-        pairs = np.where(lags > 0, value[np.maximum(lags, 0)], 0.0) @ first.astype(np.float64)
-        return np.asarray(second * pairs + part * value[0] * together)
-    partner, own = latest(first), latest(second)
+        pairs = np.where(lags > 0, value[np.maximum(lags, 0)], 0.0) @ first.spikes.astype(np.float64)
+        return np.asarray(spikes * first.per_synapse(pairs) + part * value[0] * together)
+    partner, own = (end.per_synapse(latest(end.spikes)) for end in (first, second))
     lags = step[:, None] - partner
     pairs = np.where(partner == NEVER, 0.0, value[np.clip(lags, 0, count)])
     pairs = np.where(together, part * pairs, pairs)  # the later spike is one of a coincidence
     if pairing == "nearest_restricted":
         between, coincides = own > partner, own == partner
         pairs = np.where(between, 0.0, np.where(coincides, part * pairs, pairs))
-    return np.asarray(second * pairs + part * value[0] * together)
+    return np.asarray(spikes * pairs + part * value[0] * together)
