@@ -67,7 +67,7 @@ def test_rates_and_spike_timing_differences_over_noisy_chips(on_chips: SpikeTrai
 def held(spikes: SpikeTrains, kind: int) -> None:
     """Rates within 12 % for |W| <= 2; spike-timing differences within a total variation of .12 at W = 0 and .35 for
     |W| <= 1: means over COPIES pairs of the ideal chip, or over as many chips. In 4 s on the ideal chip the smallest
-    distance to a margin is 7.4 standard errors (rates at W = -2, 2), of which a test takes 4: power above .999."""
+    distance to a margin is 7.2 standard errors (rates at W = -2, 2), of which a test takes 4: power above .999."""
     trains, w, seconds = of_kind(spikes, kind), COUPLED[kind], (spikes.stop - spikes.start) / 1000.0
     weights = np.array([[0.0, w[0]], [w[1], 0.0]])
     expected = rates(weights, [0.0, 0.0], np.ones(10), 10) * 1000.0
