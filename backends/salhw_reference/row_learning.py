@@ -252,6 +252,7 @@ def learn_from(net, state, vectors, r, t, n, rank, falls, mode):
     trace, rates, y, x = vectors.trace[r], vectors.rate, state.psp[p, n, 0], state.psp[p, n, 1]
     under_way = y != 0.0 or (not usual and x != 0.0)
     anticausal = 1.0 if usual else own_spikes(net, state, r, 1, t, n)
+    common = rates[1, shared.rate]
     begin, end = part_of_row(vectors, p, n, rank)
     for k in range(np.uint64(begin), np.uint64(end)):
         post = np.uint64(net.post[k])
@@ -262,7 +263,8 @@ def learn_from(net, state, vectors, r, t, n, rank, falls, mode):
                 pairs = tabulated_sum(net, state, table, t, own, post)
             else:
                 pairs = window_sum(net, state, r, 1, t, np.int64(n), np.int64(post), 0)
-            change = rates[1, shared.rate + shared.each * (k - shared.first)] * anticausal * pairs
+            rate = rates[1, shared.rate + shared.each * (k - shared.first)] if shared.each else common
+            change = rate * anticausal * pairs
             by = bounded_change(state, k, change, shared.lowest, shared.highest)
             if under_way:
                 psp = state.gain[k] * shared.height if not usual and shared.varied else shared.height
