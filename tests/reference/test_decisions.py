@@ -34,21 +34,23 @@ class Few(NamedTuple):
 
 
 @njit
-def all_bounds(vectors, result):  # type: ignore[no-untyped-def]
-    for n in range(len(result)):
-        result[n] = bound_of(vectors, n)
-
-
-@njit
-def all_decisions(net, vectors, result):  # type: ignore[no-untyped-def]
-    for n in range(len(result)):
-        result[n] = spikes_now(net, vectors, n)
+def decided(net, vectors, bounds, spikes):  # type: ignore[no-untyped-def]
+    for n in range(len(bounds)):
+        bounds[n] = bound_of(vectors, n)
+        spikes[n] = spikes_now(net, vectors, n)
 
 
 @njit
 def listed(vectors, low, high):  # type: ignore[no-untyped-def]
     find_candidates(vectors, low, high)
     return list_candidates(vectors, low, high)
+
+
+def decisions(kind: Any, vectors: Few) -> tuple[Any, Any]:
+    """The bounds of all neurons, and who spikes."""
+    bounds, spikes = np.empty(len(vectors.input)), np.empty(len(vectors.input), np.bool_)
+    decided(Net(np.broadcast_to(kind, len(bounds)).copy()), vectors, bounds, spikes)
+    return bounds, spikes
 
 
 def few(u: Any, drawn: Any) -> Few:
@@ -63,12 +65,10 @@ def few(u: Any, drawn: Any) -> Few:
 def test_the_exponential_lies_between_the_bounds() -> None:
     powers = np.log(2.0) * np.arange(-30.0, 3.0)
     u = np.concatenate([np.linspace(-20.0, np.log(3.7), 300_001), powers[:-1], np.nextafter(powers[:-1], 9.0)])
-    bound = np.empty(len(u))
-    all_bounds(few(u, np.zeros(len(u))), bound)
+    bound, _ = decisions(EXACT, few(u, np.ones(len(u))))
     assert np.all(bound >= np.exp(u))
     assert np.all(LEAST * bound <= (1.0 - 1e-3) * np.exp(u))
-    high = np.array([np.log(4.1), 10.0, 1e9])
-    all_bounds(few(high, np.zeros(3)), high)
+    high, _ = decisions(EXACT, few(np.array([np.log(4.1), 10.0, 1e9]), np.ones(3)))
     assert np.all(high == 4.0)
 
 
@@ -79,13 +79,12 @@ def test_no_decision_changes() -> None:
     x = np.exp(np.minimum(u, 50.0))
     p = np.where(kind == EXACT, -np.expm1(-x), x / (1.0 + x))
     whole = np.floor(p * 2.0**32)
-    bound = np.empty(len(u))
-    all_bounds(few(u, whole * 0.0), bound)
+    bound, _ = decisions(kind, few(u, np.ones(len(u))))
     lower = np.floor(LEAST * bound / (1.0 + LEAST * bound) * 2.0**32)
     for drawn in (*(whole + k for k in (-2, -1, 1, 2)), *(lower + k for k in (-2, -1, 0, 1, 2))):
         drawn = np.clip(drawn, 0.0, 2.0**32 - 1)
-        vectors, result = few(u, drawn), np.empty(len(u), np.bool_)
-        all_decisions(Net(kind), vectors, result)
+        vectors = few(u, drawn)
+        _, result = decisions(kind, vectors)
         told = drawn != whole  # others are decided by the next draw
         np.testing.assert_array_equal(result[told], (drawn < whole)[told])
         assert np.all((vectors.random == 1).all(axis=0) == told)
@@ -100,6 +99,5 @@ def test_candidates_are_listed_in_order_share_by_share() -> None:
     entries = [(low + low // 64, listed(vectors, low, high)) for low, high in pairwise(ends)]
     for begin, end in entries:  # after all have written theirs
         found += vectors.candidate[begin:end].tolist()
-    bound = np.empty(333)
-    all_bounds(vectors, bound)
+    bound, _ = decisions(EXACT, vectors)
     assert found == np.flatnonzero(drawn * 2.0**-32 <= bound).tolist()
