@@ -33,11 +33,8 @@ sys.dont_write_bytecode = False
 
 @pytest.hookimpl(tryfirst=True)  # before workers start
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """In the process that starts workers, who are then all spared it. They also keep memory that large arrays leave:
-    asking the system for it anew, page by page, takes a thirtieth of their time."""
+    """In the process that starts workers, who are then all spared it."""
     if session.config.getoption("numprocesses", None):
-        for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
-            os.environ.setdefault(name, str(2**30))
         compile_once.compile_all()
 
 

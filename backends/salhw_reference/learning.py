@@ -257,10 +257,8 @@ def collect(net, state, r, side, t, n, several):
             pairs[shift + k] += times * tabulated_sum(net, state, table, t, own, partners[k])
     else:
         for k in range(begin, end):
-            j = partners[k]
-            state.pairs[side, offset + k] += times * window_sum(
-                net, state, r, side, t, n, j, np.int64(state.spiking[j])
-            )
+            together = np.int64(state.spiking[partners[k]])
+            state.pairs[side, offset + k] += times * window_sum(net, state, r, side, t, n, partners[k], together)
 
 
 @inlined
