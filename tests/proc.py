@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from salhw.worker.supervisor import processes
+
 
 def stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on (proc(5)); none of a process that is gone."""
@@ -28,3 +30,15 @@ def busy(pid: int) -> float:
     """s of a processor that a process has used; 0 if it is gone."""
     fields = stat(pid)
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that have a mark in their environment."""
+    found = []
+    for pid in processes():
+        try:
+            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found

@@ -23,6 +23,7 @@ from salhw.diagnostics import Diagnostic, UnsupportedNetworkError
 from salhw.session.executable import Executable
 from salhw.session.folding import reference_phase
 from salhw.session.paths import described_at, duration_steps
+from salhw.session.recorder import ascending
 from salhw.session.reference_phase import phase_times
 from salhw_brainscales2.cell import LEAK_LSB, Cell, Membranes
 from salhw_brainscales2.circuit import circuit
@@ -211,7 +212,7 @@ def _arrays(executable: Executable, steps: int, seed: int) -> dict[str, Any]:
             arrays |= {f"{p.name}.{name}": value for name, value in potentials(net, p.name, circuits[p.name]).items()}
             continue
         raster = Emitter(net, p.name, entropy(seed, [0])).spikes(0, steps)
-        order = np.lexsort((raster.step, raster.neuron))
+        order = ascending(raster.neuron, raster.step)
         arrays[f"{p.name}.times"] = (raster.step[order] + 1) * net.dt / (executable.target.speed_up or 1.0)
         arrays[f"{p.name}.ends"] = np.searchsorted(raster.neuron[order], np.arange(1, p.size))
     for q in net.projections:

@@ -65,9 +65,9 @@ class Simulation:
         """Run them; of the cells that are lifted above all thresholds those that are not refractory."""
         results = self._call("run_forced", stretches, self._last, self._dead, ABOVE)
         self.nest_time += results["seconds"]
+        self._last = results["latest"]
         for name, spikes in results["spikes"].items():
             events[name].append((spikes["stamp"], spikes["cell"]))
-            np.maximum.at(self._last[name], spikes["cell"], spikes["stamp"])
 
     def _in_batch(self, name: str, cells: IntArray) -> IntArray:
         """Neurons (of one instance) in all instances, ascending."""

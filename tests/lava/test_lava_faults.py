@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from lava_examples import LOIHI, in_process, pairs
+from proc import marked
 
 import salhw
 import salhw_lava
 from salhw import BackendError
 from salhw.session.session import EngineSession
-from salhw.worker.supervisor import processes
 from salhw.worker.worker import Worker, shared
 from salhw_lava import SOURCES, backend, engine, environment
 
@@ -39,17 +39,6 @@ def worker(mark: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     with Worker(str(environment.interpreter), sources=SOURCES) as own:
         monkeypatch.setattr(salhw_lava, "worker", lambda target: own)
         yield own
-
-
-def marked(mark: str) -> list[int]:
-    found = []
-    for pid in processes():
-        try:
-            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
 
 
 def shared_memory() -> set[str]:

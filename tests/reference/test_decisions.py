@@ -34,14 +34,14 @@ class Few(NamedTuple):
 
 
 @njit
-def decided(net, vectors, bounds, spikes):  # type: ignore[no-untyped-def]
+def decided(net: Any, vectors: Any, bounds: Any, spikes: Any) -> None:
     for n in range(len(bounds)):
         bounds[n] = bound_of(vectors, n)
         spikes[n] = spikes_now(net, vectors, n)
 
 
 @njit
-def listed(vectors, low, high):  # type: ignore[no-untyped-def]
+def listed(vectors: Any, low: int, high: int) -> Any:
     find_candidates(vectors, low, high)
     return list_candidates(vectors, low, high)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from proc import stat
 
 import salhw
 from salhw import GLM, SAL, AllToAll, Alpha, Network, Population, Projection, Target
@@ -56,9 +56,8 @@ def processor_time() -> float:
     """Seconds that processors worked for this process, those that it started, and those that these started."""
     total = time.process_time()
     for process in supervisor.descendants(os.getpid(), 0):
-        with suppress(OSError):  # it ended meanwhile, and its parent has its time
-            fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
-            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        # none of one that ended meanwhile, whose time its parent has
+        total += sum(map(int, stat(process)[11:15])) / os.sysconf("SC_CLK_TCK")
     return total
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proc import alive
+from proc import alive, marked
 
 from salhw.worker import link
 from salhw.worker.environments import find_python
-from salhw.worker.supervisor import processes
 from salhw.worker.worker import Worker
 
 HERE = Path(__file__).parent
@@ -75,18 +74,6 @@ def side_by_side(cases: list[Any], one: Callable[..., None], at_once: int = 4) -
     with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(at_once) as pool:
         patched.setattr(link, "clean_environment", lambda: environment() | {MARK: own.mark})
         return {case: pool.submit(run, case) for case in cases}
-
-
-def marked(mark: str) -> list[int]:
-    """The processes that the test started, and that still are."""
-    found = []
-    for pid in processes():
-        try:
-            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
 
 
 def left(mark: str, pids: list[int], memory: list[str], folder: str) -> list[object]:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HERE, MARK, left, marked, side_by_side
-from proc import parent
+from conftest import HERE, MARK, left, side_by_side
+from proc import marked, parent
 
 from salhw import BackendError
 from salhw.worker.supervisor import wait
@@ -133,7 +133,7 @@ LOOKED_AFTER = [*itertools.product([signal.SIGKILL, signal.SIGSTOP], ["superviso
 
 
 @pytest.fixture(scope="module")
-def looked_after(python: str, host: str) -> dict[Any, Future[None]]:
+def looked_after(python: str) -> dict[Any, Future[None]]:
     return side_by_side(LOOKED_AFTER, functools.partial(killed_or_stopped, python))
 
 

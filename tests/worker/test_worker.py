@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HERE, marked, side_by_side
+from conftest import HERE, side_by_side
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from proc import marked
 
 from salhw import BackendError
 from salhw.worker import link, remote

@@ -115,7 +115,7 @@ def run_forced(
 ) -> dict[str, Any]:
     """Run one stretch after the other: so many steps, until whose beginning so many ticks have passed, before which
     some cells are raised to a potential, except those whose ``latest`` spike is not ``dead`` ticks ago. Returns the
-    spikes, as ``run`` does, and the ``seconds`` that NEST took."""
+    spikes, as ``run`` does, the latest ones now, and the ``seconds`` that NEST took."""
     latest = {name: np.array(stamps) for name, stamps in latest.items()}
     parts = []
     for steps, passed, raised in stretches:
@@ -127,7 +127,7 @@ def run_forced(
         name: {key: np.concatenate([part["spikes"][name][key] for part in parts]) for key in ("stamp", "cell")}
         for name in latest
     }
-    return {"spikes": joined, "seconds": sum(part["seconds"] for part in parts)}
+    return {"spikes": joined, "latest": latest, "seconds": sum(part["seconds"] for part in parts)}
 
 
 def _events(recorder: Any, cells: Any, quantities: Any = ()) -> dict[str, Any]:

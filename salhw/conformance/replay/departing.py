@@ -79,7 +79,7 @@ def departures(trial: Trial, tolerance: Tolerance) -> tuple[list[Departure], lis
     found: list[Departure] = []
     hidden = {*oracle.doubts.rounded}
 
-    ends = {p.name: oracle.at_ends(p) for p in net.projections}
+    ends = {p.name: [end.trains for end in oracle.at_ends(p)] for p in net.projections}
     coincided: dict[str, Bools] = {  # of loose projections what is disputed says more
         name: np.asarray((pre & post).any(axis=1) & (name not in tolerance.loose)) for name, (pre, post) in ends.items()
     }

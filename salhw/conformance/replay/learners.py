@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from salhw.conformance.replay.cells import HIGHEST, as_chance
-from salhw.conformance.replay.trains import End, near_coincidences, own_sums, pair_sums
+from salhw.conformance.replay.trains import near_coincidences, own_sums, pair_sums
 from salhw.description.fields import FloatArray
 from salhw.description.kinds import ByKind
 from salhw.description.parts import Projection, rule_name
@@ -31,23 +31,17 @@ RULES: ByKind[Callable[[Any, Projection, int], Learner]] = ByKind("the replay or
 """The learner of a rule, from the oracle, the projection and the rule's number in it."""
 
 
-def _ends(oracle: Any, p: Projection) -> tuple[End, End]:
-    """The presynaptic and the postsynaptic one."""
-    post, pre, _ = oracle.ends[p.name]
-    return End(oracle.spikes[p.pre], pre), End(oracle.spikes[p.post], post)
-
-
 @RULES.register(PairSTDP)
 class Pairs:
     """Sums of pairs, which take their learning rate and amplitudes when the weights change."""
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         self.oracle, self.projection, self.path = oracle, p.name, f"projections.{p.name}.{rule_name(p, k)}"
-        pre, post = _ends(oracle, p)
+        pre, post = oracle.at_ends(p)
         rule = cast(PairSTDP | ModulatedSTDP | TripletSTDP, p.plasticity[k])
         self.sums = pair_sums(rule, pre, post, oracle.dt)
         if p.name in oracle.disputes.loose:
-            near = near_coincidences(*oracle.at_ends(p))
+            near = near_coincidences(pre.trains, post.trains)
             self.around = [near * sums for sums in pair_sums(rule, pre, post, oracle.dt, whole=True)]
         self.waiting = [np.zeros_like(sums[:, 0]) for sums in self.sums]
 
@@ -112,7 +106,7 @@ class _Single:
         self.oracle, self.projection, rule = oracle, p.name, cast(PerSpike, p.plasticity[k])
         self.path = f"projections.{p.name}.{rule_name(p, k)}.learning_rate"
         pre, post = oracle.at_ends(p)
-        self.counts = rule.pre * pre + rule.post * post
+        self.counts = rule.pre * pre.trains + rule.post * post.trains
         self.waiting = np.zeros_like(self.counts[:, 0])
 
     def see(self, step: int) -> None:
@@ -129,7 +123,7 @@ class _Triplets(Pairs):
 
     def __init__(self, oracle: Any, p: Projection, k: int) -> None:
         super().__init__(oracle, p, k)
-        rule, (pre, post) = cast(TripletSTDP, p.plasticity[k]), _ends(oracle, p)
+        rule, (pre, post) = cast(TripletSTDP, p.plasticity[k]), oracle.at_ends(p)
         own = (
             end.per_synapse(own_sums(rule.pairing, end.spikes, tau, oracle.dt))
             for end, tau in ((post, rule.tau_post), (pre, rule.tau_pre))

@@ -19,7 +19,7 @@ from salhw.conformance.replay.learners import RULES
 from salhw.conformance.replay.phases import Phases
 from salhw.conformance.replay.remembering import Remembered
 from salhw.conformance.replay.rounded import Steps
-from salhw.conformance.replay.trains import NEVER, Bools, delayed_psps, fades, latest, onto, states, strengths_at
+from salhw.conformance.replay.trains import NEVER, Bools, End, delayed_psps, fades, latest, onto, states, strengths_at
 from salhw.conformance.replay.watching import Watched
 from salhw.description.connectivity import synapses
 from salhw.description.fields import FloatArray, IntArray
@@ -199,10 +199,10 @@ class Oracle:
         """A time in ms as a number of steps."""
         return round(time / self.dt)
 
-    def at_ends(self, p: Projection) -> tuple[Bools, Bools]:
-        """The spikes at either end of each synapse, (instance, step, synapse)."""
+    def at_ends(self, p: Projection) -> tuple[End, End]:
+        """The presynaptic and the postsynaptic end of the synapses of a projection."""
         post, pre, _ = self.ends[p.name]
-        return self.spikes[p.pre][:, :, pre], self.spikes[p.post][:, :, post]
+        return End(self.spikes[p.pre], pre), End(self.spikes[p.post], post)
 
     def recovered(self, name: str, last: IntArray, step: int | IntArray) -> Bools:
         """Whether neurons that spiked ``last`` are not refractory at a step: one that spiked at t can spike again at

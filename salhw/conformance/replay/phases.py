@@ -113,8 +113,8 @@ class Phases:
 
     def _product(self, name: str, period: int, stop: int) -> FloatArray:
         """The spikes of the postsynaptic neuron times those of the presynaptic one, in the period that ends."""
-        pre, post = self.oracle.at_ends(self.oracle.net.projection(name))
-        both = [spikes[:, stop - period : stop].sum(axis=1) for spikes in (pre, post)]
+        ends = self.oracle.at_ends(self.oracle.net.projection(name))
+        both = [end.trains[:, stop - period : stop].sum(axis=1) for end in ends]
         return np.asarray(both[0] * both[1], dtype=np.float64)
 
 

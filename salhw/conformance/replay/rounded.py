@@ -45,7 +45,7 @@ class RandomRounding:
             first, second = window.shape(np.array([0.0, oracle.dt]))
             taus.append(float(second / first))
         self.keep = np.array(taus)
-        self.ends: tuple[Bools, Bools] = oracle.at_ends(p)
+        self.ends: list[Bools] = [end.trains for end in oracle.at_ends(p)]
         none = np.zeros((oracle.instances, len(oracle.ends[p.name][0])))
         self.off, self.trace = np.stack([none, none]), np.stack([none, none])  # of pre- and of postsynaptic traces
         self.size = np.stack([none, none])  # of a pair's change, which traces have been made for

@@ -133,6 +133,11 @@ class End:
         """What synapses have of ``values``, (instance, step, neuron)."""
         return values[:, :, self.neuron]
 
+    @property
+    def trains(self) -> Bools:
+        """The spikes at each synapse, (instance, step, synapse)."""
+        return self.per_synapse(self.spikes)
+
 
 def pair_sums(
     rule: PairSTDP | ModulatedSTDP | TripletSTDP, pre: End, post: End, dt: float, *, whole: bool = False
@@ -166,8 +171,8 @@ def own_sums(pairing: str, spikes: Bools, tau: float, dt: float) -> FloatArray:
 
 def branch_sums(pairing: str, window: Window, first: End, second: End, dt: float, *, whole: bool = False) -> FloatArray:
     """The pairs of one branch, whose ``first`` spike comes earlier, at the step of the ``second``."""
-    part, spikes = 1.0 if whole else 0.5, second.per_synapse(second.spikes)
-    count, together = spikes.shape[1], first.per_synapse(first.spikes) & spikes
+    part, spikes = 1.0 if whole else 0.5, second.trains
+    count, together = spikes.shape[1], first.trains & spikes
     value, step = window.shape(np.arange(count + 1) * dt), np.arange(count)
     if pairing == "all":
         lags = step[:, None] - step
